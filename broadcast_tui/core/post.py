@@ -1,0 +1,64 @@
+"""Posts and positions: what a room's log is made of.
+
+Invariants: `seq` rises by 1 within a room and epoch, with no holes; epoch and seq never part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+MAX_SEQ = 2**53 - 1
+"""Largest seq that every JSON reader keeps exact."""
+
+
+class Position(NamedTuple):
+    """A place in a room's log: the post with this number, or before the first one when `seq` is 0."""
+
+    epoch: str
+    seq: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.seq}"
+
+    @classmethod
+    def parse(cls, text: str) -> Position | None:
+        """The position written as `<epoch>-<seq>`, or None if `text` is no position."""
+        epoch, dash, digits = text.rpartition("-")
+        if not (dash and epoch.isascii() and epoch.isalnum() and len(epoch) <= 32):
+            return None
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 16):
+            return None
+        seq = int(digits)
+        return cls(epoch, seq) if seq <= MAX_SEQ else None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A post on its way into the log: cleaned and checked, not yet ordered."""
+
+    room: str
+    sender: str
+    text: str
+    at: datetime
+    client_id: str = ""
+    """With `nonce`, what makes a resend recognisable; both empty for plain clients."""
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A chat line at its place in a room's log. `at` is UTC and only for people: never a cursor."""
+
+    room: str
+    position: Position
+    sender: str
+    text: str
+    at: datetime
+    nonce: str = ""
+
+
+def timestamp(at: datetime) -> str:
+    """`at` (UTC) as ISO 8601 with microseconds and `+00:00`, which `fromisoformat` of Python 3.7+ reads."""
+    return at.isoformat(timespec="microseconds")
