@@ -2,75 +2,82 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from broadcast_tui.core.limits import DEFAULT_ROOM
+
+Token = Annotated[str, msgspec.Meta(max_length=64)]
+"""A nonce, ref, client id or post id: opaque, short."""
+RawName = Annotated[str, msgspec.Meta(max_length=512)]
+"""A name of a person or room before its rules are applied."""
 
 
 class RoomRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """A room to enter, and from where: after `since`, or with the `last` N posts, or live only."""
 
-    room: str
-    since: str = ""
+    room: RawName
+    since: Token = ""
     last: int = 0
 
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="hello"):
     """First frame of a v1 client. An empty `name` reads without taking part."""
 
-    name: str = ""
-    client_id: str = ""
-    token: str = ""
-    rooms: tuple[RoomRequest, ...] = ()
+    name: RawName = ""
+    client_id: Token = ""
+    token: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    rooms: Annotated[tuple[RoomRequest, ...], msgspec.Meta(max_length=64)] = ()
 
 
 class Say(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="message"):
     """A post. `sender` names a plain client; a v1 client's name comes from its hello."""
 
     message: str
-    sender: str | None = None
-    room: str = DEFAULT_ROOM
-    nonce: str = ""
+    sender: RawName | None = None
+    room: RawName = DEFAULT_ROOM
+    nonce: Token = ""
 
 
 class Join(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="join"):
-    room: str
-    ref: str = ""
-    since: str = ""
+    room: RawName
+    ref: Token = ""
+    since: Token = ""
     last: int = 0
 
 
 class Leave(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="leave"):
-    room: str
-    ref: str = ""
+    room: RawName
+    ref: Token = ""
 
 
 class FetchHistory(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="history"):
     """A page of the log: `before`, `after` or `around` a post id, else the `latest`."""
 
-    room: str = DEFAULT_ROOM
-    ref: str = ""
-    before: str = ""
-    after: str = ""
-    around: str = ""
+    room: RawName = DEFAULT_ROOM
+    ref: Token = ""
+    before: Token = ""
+    after: Token = ""
+    around: Token = ""
     latest: bool = False
     limit: int = 50
 
 
 class ListMembers(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="presence"):
-    room: str = DEFAULT_ROOM
-    ref: str = ""
+    room: RawName = DEFAULT_ROOM
+    ref: Token = ""
 
 
 class Rename(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="rename"):
-    name: str
-    ref: str = ""
+    name: RawName
+    ref: Token = ""
 
 
 class Typing(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="typing"):
     """Volatile: has no id, is never stored, is dropped first."""
 
-    room: str = DEFAULT_ROOM
+    room: RawName = DEFAULT_ROOM
 
 
 Command = Hello | Say | Join | Leave | FetchHistory | ListMembers | Rename | Typing

@@ -1,10 +1,10 @@
 """What can go wrong, by code: error codes, WebSocket close codes, and the exceptions that carry them.
 
-    BroadcastError
-    +-- FrameError      a peer sent something that is no frame of the protocol (the peer's fault)
-    +-- Refused         a well-formed request that the rules deny (the peer's fault, or a limit)
-    |   +-- NameRefused the name asked for cannot be had
-    +-- EngineError     the place where logs are kept failed (the environment's fault)
+BroadcastError
++-- FrameError      a peer sent something that is no frame of the protocol (the peer's fault)
++-- Refused         a well-formed request that the rules deny (the peer's fault, or a limit)
+|   +-- NameRefused the name asked for cannot be had
++-- EngineError     the place where logs are kept failed (the environment's fault)
 """
 
 from __future__ import annotations

@@ -59,6 +59,15 @@ class Post:
     nonce: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where a draft landed. `dup`: it was there already; position and time are those of the first."""
+
+    position: Position
+    at_text: str
+    dup: bool
+
+
 def timestamp(at: datetime) -> str:
     """`at` (UTC) as ISO 8601 with microseconds and `+00:00`, which `fromisoformat` of Python 3.7+ reads."""
     return at.isoformat(timespec="microseconds")

@@ -1,0 +1,8 @@
+"""The headless server: asyncio and websockets around the hub."""
+
+from __future__ import annotations
+
+from broadcast_tui.server.listening import ListenError
+from broadcast_tui.server.server import BroadcastServer
+
+__all__ = ["BroadcastServer", "ListenError"]

@@ -1,0 +1,466 @@
+"""`BroadcastClient`: a connection that keeps itself up, around the pure session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import sys
+import time
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from datetime import UTC, datetime
+from types import TracebackType
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
+
+from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
+from broadcast_tui.client.stream import PostStream
+from broadcast_tui.core.backoff import Backoff
+from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused, may_come_back
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.session import ClientSession
+from broadcast_tui.core.text import log_safe
+from broadcast_tui.core.updates import (
+    ConnectionChanged,
+    ConnectionState,
+    PostDelivered,
+    PostRefused,
+    Update,
+)
+
+SUBPROTOCOL = Subprotocol("broadcast-tui.v1")
+OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
+BATCH_MAX = 500
+TURN_FRAMES = 200
+"""Frames taken from the socket before others of this loop get a turn."""
+UNREAD_MAX = 10_000
+"""Updates kept while nobody reads them."""
+FRAME_BYTES_MAX = 8_388_608
+
+log = logging.getLogger("broadcast_tui.client")
+
+
+class ConnectError(BroadcastError):
+    """The server could not be reached, or would not have us; the text says why."""
+
+
+class BroadcastClient:
+    """A client of protocol v1 that reconnects and resumes by itself.
+
+    Args:
+        host: Host of the server, or a whole address such as `ws://host:8765/room`.
+        port: Port of the server; ignored when `host` is a whole address.
+        name: Our name; empty to read without taking part.
+        rooms: Rooms to be in; by default the room of the address, else the lobby.
+        last: How many of the newest posts to ask for on entering a room for the first time.
+        client_id: Random and kept per install; the default is new for each client.
+
+    Example:
+        async with BroadcastClient("localhost", 8765, name="ana") as client:
+            await client.post("lobby", "Hello!")
+    """
+
+    def __init__(
+        self,
+        host: str = DEFAULT_HOST,
+        port: int = DEFAULT_PORT,
+        *,
+        name: str = "",
+        rooms: Iterable[str] = (),
+        last: int = 50,
+        client_id: str = "",
+        token: str = "",
+    ) -> None:
+        self._address = parse_address(host) if "://" in host else Address(host, port)
+        chosen = tuple(rooms) or (self._address.room or DEFAULT_ROOM,)
+        self._session = ClientSession(
+            client_id=client_id or secrets.token_hex(16),
+            nonce_prefix=secrets.token_hex(6) + "-",
+            name=name,
+            rooms=((room, last) for room in chosen),
+            token=token,
+        )
+        self._state = ConnectionState.CLOSED
+        self._backoff = Backoff(random.random)
+        self._updates: deque[Update] = deque()
+        self._updated = asyncio.Event()
+        self._to_write = asyncio.Event()
+        self._again = asyncio.Event()
+        self._closing = False
+        self._move_scheduled = False
+        self._read = False
+        self._task: asyncio.Task[None] | None = None
+        self._socket: ClientConnection | None = None
+        self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
+        self._first: asyncio.Future[None] | None = None
+        self._typed_at = float("-inf")
+
+    # -- what a front end needs (client.contract.ChatClient)
+
+    @property
+    def url(self) -> str:
+        """Address of the server, as shown to people."""
+        return self._address.url
+
+    @property
+    def name(self) -> str:
+        """Our name as last asked for or confirmed; empty while there is none."""
+        return self._session.name
+
+    @property
+    def state(self) -> ConnectionState:
+        return self._state
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """Rooms we are in or want to be in, in the order joined."""
+        return tuple(self._session.tracks)
+
+    def start(self) -> None:
+        """Begin connecting, and keep connected until `close`. Needs a running loop; idempotent."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def batches(self) -> AsyncIterator[list[Update]]:
+        """Batches of updates, in order, none empty, at most 500 each; ends after `close`."""
+        self._read = True
+        while True:
+            while not self._updates:
+                if self._closing and (self._task is None or self._task.done()):
+                    return
+                self._updated.clear()
+                await self._updated.wait()
+            count = min(BATCH_MAX, len(self._updates))
+            yield [self._updates.popleft() for _ in range(count)]
+
+    def say(self, room: str, text: str) -> str:
+        """Queue a post and return its nonce; it is sent now, or when there is a connection again."""
+        nonce = self._session.say(room, text, time.monotonic())
+        self._moved()
+        return nonce
+
+    def rename(self, name: str) -> str:
+        """Ask for another name; after a refusal it also connects again."""
+        ref = self._session.rename(name)
+        self._again.set()
+        self._moved()
+        return ref
+
+    def join(self, room: str, last: int = 50) -> str:
+        """Enter a room with its last posts."""
+        return self._asked(self._session.join(room, last))
+
+    def leave(self, room: str) -> str:
+        """Leave a room; posts to it that were not sent yet come back as refused."""
+        return self._asked(self._session.leave(room))
+
+    def fetch_history(self, room: str, *, before: str = "", limit: int = 50) -> str:
+        """Ask for the page of posts before a post id, or the latest."""
+        return self._asked(self._session.fetch_history(room, before, limit))
+
+    def list_members(self, room: str) -> str:
+        """Ask who is in a room."""
+        return self._asked(self._session.list_members(room))
+
+    def send_typing(self, room: str) -> None:
+        """Tell the others that we are typing; at most every 3 s."""
+        now = time.monotonic()
+        if now - self._typed_at >= 3.0:
+            self._typed_at = now
+            self._session.send_typing(room)
+            self._moved()
+
+    def reconnect_now(self) -> None:
+        """Do not wait for the rest of the back-off."""
+        self._again.set()
+
+    async def close(self) -> None:
+        """Leave in order: unsent posts get a moment to go out, the others see us leave at once."""
+        if self._closing:
+            return
+        self._closing = True
+        self._again.set()
+        if self._socket is not None:
+            await self._leave_in_order(self._socket)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self._session.disconnected(ConnectionState.CLOSED, "")
+        self._moved()
+        for outcome in self._outcomes.values():
+            outcome.cancel()
+
+    # -- the library's plain words for it
+
+    async def connect(self) -> None:
+        """Connect, and return once the server has welcomed us.
+
+        Raises:
+            ConnectError: the server cannot be reached or refuses us; the client is closed then.
+        """
+        self._first = asyncio.get_running_loop().create_future()
+        self.start()
+        try:
+            await self._first
+        except ConnectError:
+            await self.close()
+            raise
+
+    async def post(self, room: str, text: str) -> PostDelivered:
+        """Send a post and wait until the server has it safe.
+
+        Raises:
+            Refused: the server refused it for good; the text says why.
+        """
+        nonce = self.say(room, text)
+        outcome: asyncio.Future[PostDelivered] = asyncio.get_running_loop().create_future()
+        self._outcomes[nonce] = outcome
+        try:
+            return await outcome
+        finally:
+            self._outcomes.pop(nonce, None)
+
+    def listen_for_messages(self) -> PostStream:
+        """Posts as they come: `async for post in client.listen_for_messages()`.
+
+        Awaited instead, it prints each post as a line until the client is closed.
+        """
+        return PostStream(self.batches())
+
+    async def send_messages(
+        self, messages: Iterable[str] | AsyncIterable[str] | None = None, room: str = ""
+    ) -> list[str]:
+        """Send posts one after another, each once the one before is safe; returns their ids in order.
+
+        Args:
+            messages: Texts; by default the lines of standard input. Empty ones are left out.
+            room: Where to; by default the first of `rooms`.
+
+        Raises:
+            Refused: the server refused one for good; those before it are sent.
+        """
+        target = room or self.rooms[0]
+        ids = []
+        async for text in _texts(messages):
+            if text.strip():
+                ids.append((await self.post(target, text.rstrip("\n"))).post_id)
+        return ids
+
+    async def __aenter__(self) -> BroadcastClient:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- the connection
+
+    async def _run(self) -> None:
+        while not self._closing:
+            self._again.clear()
+            self._session.connecting()
+            self._moved()
+            started = time.monotonic()
+            try:
+                reason, wish_s, final = await self._connect_once()
+            except Exception as error:
+                log.exception("the connection failed in an unexpected way; trying again")
+                reason, wish_s, final = f"internal error: {error!r}", 0.0, False
+            self._socket = None
+            self._backoff.connected_for(time.monotonic() - started)
+            if self._closing:
+                return
+            if final:
+                self._session.disconnected(ConnectionState.REFUSED, reason)
+                self._moved()
+                await self._again.wait()
+                continue
+            spread_s = self._session.drain_spread_s
+            delay_s = self._backoff.next_delay_s(wish_s)
+            if spread_s is not None:
+                delay_s += self._backoff.spread_s(spread_s)
+            self._session.disconnected(ConnectionState.WAITING, reason, delay_s)
+            self._moved()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._again.wait()
+
+    async def _connect_once(self) -> tuple[str, float, bool]:
+        """One connection from start to end: why it ended, least seconds to wait, and whether it is final."""
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
+                socket = await connect(
+                    self.url,
+                    subprotocols=[SUBPROTOCOL],
+                    compression=None,
+                    open_timeout=OPEN_TIMEOUT_S,
+                    close_timeout=CLOSE_TIMEOUT_S,
+                    ping_interval=20,
+                    ping_timeout=20,
+                    max_size=FRAME_BYTES_MAX,
+                    max_queue=1024,
+                    proxy=None if self._address.is_local else True,
+                    user_agent_header=None,
+                )
+        except InvalidStatus as error:
+            return _http_reason(error)
+        except (InvalidURI, InvalidHandshake) as error:
+            return f"{self.url} is no broadcast server: {log_safe(str(error))}", 0.0, False
+        except TimeoutError:
+            return f"{self.url} does not answer", 0.0, False
+        except OSError as error:
+            return _os_reason(error, self.url), 0.0, False
+        self._socket = socket
+        if socket.subprotocol != SUBPROTOCOL:
+            await self._drop(socket)
+            return f"{self.url} does not speak broadcast-tui.v1", 0.0, True
+        return await self._converse(socket)
+
+    async def _converse(self, socket: ClientConnection) -> tuple[str, float, bool]:
+        self._session.connected()
+        self._to_write.set()
+        writer = asyncio.get_running_loop().create_task(self._write(socket))
+        frames = 0
+        try:
+            while self._session.fatal is None:
+                data = await socket.recv(decode=False)
+                self._session.receive(data, Instant(time.monotonic(), datetime.now(UTC)))
+                self._move_soon()
+                frames += 1
+                if frames % TURN_FRAMES == 0:
+                    await asyncio.sleep(0)
+            self._moved()
+            return self._session.fatal, 0.0, True
+        except ConnectionClosed as closed:
+            self._moved()
+            code = closed.rcvd.code if closed.rcvd is not None else 1006
+            reason = log_safe(closed.rcvd.reason) if closed.rcvd is not None else ""
+            return reason or f"the connection was lost ({code})", 0.0, not may_come_back(code)
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            await self._drop(socket)
+
+    async def _write(self, socket: ClientConnection) -> None:
+        """Write what the session has to say, and wake it when it waits for time."""
+        while True:
+            due = self._session.next_due()
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
+                    await self._to_write.wait()
+            except TimeoutError:
+                self._session.tick(time.monotonic())
+            self._to_write.clear()
+            for data in self._session.take_outgoing():
+                try:
+                    await socket.send(data, text=True)
+                except ConnectionClosed:
+                    return
+
+    @staticmethod
+    async def _drop(socket: ClientConnection) -> None:
+        """Close in order if that is quick, else cut: closing may wait for a peer that reads nothing."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await socket.close()
+        except TimeoutError:
+            log.debug("the server did not close in time")
+        finally:
+            socket.transport.abort()
+
+    async def _leave_in_order(self, socket: ClientConnection) -> None:
+        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+        while self._session.unsettled and self._session.welcomed and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        self._session.goodbye()
+        self._to_write.set()
+        await asyncio.sleep(0)
+        await self._drop(socket)
+
+    # -- updates
+
+    def _asked(self, ref: str) -> str:
+        self._moved()
+        return ref
+
+    def _move_soon(self) -> None:
+        """`_moved`, once for all the frames that are already here."""
+        if not self._move_scheduled:
+            self._move_scheduled = True
+            asyncio.get_running_loop().call_soon(self._moved)
+
+    def _moved(self) -> None:
+        """The session may have updates for the user and frames for the server: pass them on."""
+        self._move_scheduled = False
+        for update in self._session.take_updates():
+            if isinstance(update, ConnectionChanged):
+                self._state = update.state
+                self._report_first(update)
+            elif isinstance(update, PostDelivered | PostRefused):
+                self._report_outcome(update)
+            self._updates.append(update)
+        if not self._read:
+            while len(self._updates) > UNREAD_MAX:
+                self._updates.popleft()
+        self._to_write.set()
+        self._updated.set()
+
+    def _report_first(self, change: ConnectionChanged) -> None:
+        if self._first is None or self._first.done():
+            return
+        if change.state is ConnectionState.ONLINE:
+            self._first.set_result(None)
+        elif change.state in (ConnectionState.WAITING, ConnectionState.REFUSED):
+            self._first.set_exception(ConnectError(change.reason))
+
+    def _report_outcome(self, update: PostDelivered | PostRefused) -> None:
+        outcome = self._outcomes.get(update.nonce)
+        if outcome is None or outcome.done():
+            return
+        if isinstance(update, PostDelivered):
+            outcome.set_result(update)
+        else:
+            outcome.set_exception(Refused(ErrorCode(update.code), update.reason))
+
+
+def _http_reason(error: InvalidStatus) -> tuple[str, float, bool]:
+    """What a refused handshake means: sentence, least wait in seconds, final or not."""
+    status = error.response.status_code
+    try:
+        wait_s = min(300.0, float(error.response.headers.get("Retry-After", 0)))
+    except ValueError:
+        wait_s = 0.0
+    said = log_safe((error.response.body or b"").decode(errors="replace").strip())
+    final = status in (400, 401, 403, 404)
+    return said or f"the server refused with HTTP status {status}", wait_s, final
+
+
+def _os_reason(error: OSError, url: str) -> str:
+    if isinstance(error, ConnectionRefusedError) or "Multiple exceptions" in str(error):
+        return f"nothing answers at {url}"
+    return f"{url} cannot be reached: {log_safe(error.strerror or str(error))}"
+
+
+async def _texts(messages: Iterable[str] | AsyncIterable[str] | None) -> AsyncIterator[str]:
+    if messages is None:
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            yield line
+    elif isinstance(messages, AsyncIterable):
+        async for text in messages:
+            yield text
+    else:
+        for text in messages:
+            yield text

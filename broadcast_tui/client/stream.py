@@ -1,0 +1,35 @@
+"""Posts out of a client's updates: to iterate over, or to print."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+
+from broadcast_tui.core.post import Post
+from broadcast_tui.core.text import visible, visible_line
+from broadcast_tui.core.updates import PostArrived, Update
+
+
+class PostStream:
+    """An async iterator of posts in order; awaited, it prints them instead.
+
+    Args:
+        batches: Updates of a client.
+    """
+
+    def __init__(self, batches: AsyncIterator[list[Update]]) -> None:
+        self._batches = batches
+
+    async def __aiter__(self) -> AsyncIterator[Post]:
+        async for batch in self._batches:
+            for update in batch:
+                if isinstance(update, PostArrived):
+                    yield update.post
+
+    def __await__(self) -> Generator[object, None, None]:
+        return self._print().__await__()
+
+    async def _print(self) -> None:
+        async for post in self:
+            print(
+                f"{post.at.astimezone():%H:%M} {visible_line(post.sender)}: {visible(post.text)}", flush=True
+            )

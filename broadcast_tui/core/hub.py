@@ -1,0 +1,483 @@
+"""The server's rules without its sockets: connections in, frames out, posts to and from the log.
+
+The shell around it (broadcast_tui.server) feeds bytes and time in and carries out what is left in
+`submissions` (posts to append), `reads` (log ranges to read), `dirty_rooms` and `dirty_peers`
+(connections to write to) and `closing` (connections to end). All methods return at once.
+
+Invariants: a room's posts are delivered in the order the engine gave them; a post is acknowledged
+only after the engine has it; one peer's bad frame reaches nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from broadcast_tui.core import commands, events
+from broadcast_tui.core.codec import decode_command, framed
+from broadcast_tui.core.directory import Directory
+from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, NameRefused, Refused
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
+from broadcast_tui.core.names import check_name, check_room, name_key
+from broadcast_tui.core.peer import GUEST, Link, Peer
+from broadcast_tui.core.post import Appended, Draft, Post, timestamp
+from broadcast_tui.core.presence import online_text
+from broadcast_tui.core.reading import HistoryRead, WarmRead, page_of, plan_page
+from broadcast_tui.core.room import Room, Subscription
+from broadcast_tui.core.text import clean_post
+
+CONTROL_BYTES = 524_288
+"""Answers that may wait for one connection before further pages are refused."""
+
+
+class LogIndex(Protocol):
+    """What the hub must know of the engine at once, without waiting."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    def first_seq(self, room: str) -> int:
+        """Oldest seq kept; `last_seq + 1` when none is."""
+        ...
+
+    def last_seq(self, room: str) -> int:
+        """Newest seq; 0 for a room without posts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A post to be appended, and the connection that waits for the acknowledgement."""
+
+    peer: Peer
+    draft: Draft
+
+
+class Hub:
+    """All rooms and connections of one server process (a node)."""
+
+    def __init__(self, index: LogIndex, limits: Limits, node: str) -> None:
+        self.limits = limits
+        self.peers: dict[int, Peer] = {}
+        self.rooms: dict[str, Room] = {}
+        self.submissions: list[Submission] = []
+        self.reads: list[HistoryRead | WarmRead] = []
+        self.dirty_rooms: set[Room] = set()
+        self.dirty_peers: set[Peer] = set()
+        self.closing: set[Peer] = set()
+        self.draining = False
+        self._index = index
+        self._node = node
+        self._directory = Directory(limits.leave_grace_s)
+        self._last_peer_id = 0
+
+    # -- connections
+
+    def open(self, link: Link, *, v1: bool, address: str, when: Instant) -> Peer:
+        """A connection is up. A plain one is in the default room from here on; v1 waits for its hello."""
+        self._last_peer_id += 1
+        peer = Peer(self._last_peer_id, link, v1=v1, address=address, now=when.now, limits=self.limits)
+        self.peers[peer.id] = peer
+        if not v1:
+            state = self._enter(peer, commands.RoomRequest(DEFAULT_ROOM))
+            welcome = f"Welcome! You are now connected to the broadcast server. {online_text(state.online)}"
+            peer.send(
+                events.System("welcome", welcome, timestamp(when.at), DEFAULT_ROOM, online=state.online)
+            )
+            self._touch(peer)
+            self._announce(self.rooms[DEFAULT_ROOM], when)
+        return peer
+
+    def close(self, peer: Peer, when: Instant) -> None:
+        """A connection is gone; harmless if it already was."""
+        if self.peers.pop(peer.id, None) is None:
+            return
+        for room_name in list(peer.subscriptions):
+            self._exit(peer, self.rooms[room_name], when, grace=bool(peer.name))
+        if peer.name:
+            self._directory.release(peer.key, peer.id, when.now, grace=True)
+        self.dirty_peers.discard(peer)
+        self.closing.discard(peer)
+
+    def receive(self, peer: Peer, data: bytes, when: Instant) -> None:
+        """One text frame from a connection. Whatever is wrong with it is answered to that connection."""
+        try:
+            command = decode_command(data)
+        except FrameError as error:
+            self.reject(peer, error, when)
+            return
+        nonce = command.nonce if isinstance(command, commands.Say) else ""
+        ref = getattr(command, "ref", "")
+        try:
+            self._carry_out(peer, command, when)
+        except Refused as error:
+            self._refuse(peer, error, when, nonce=nonce, ref=ref)
+
+    def reject(self, peer: Peer, error: FrameError, when: Instant) -> None:
+        """Answer what is no frame of ours; too many of them end the connection."""
+        self._refuse(peer, Refused(error.code, error.text), when, nonce=error.nonce, ref=error.ref)
+        if error.code is ErrorCode.BAD_UTF8:
+            self._end(peer, CloseCode.BAD_UTF8, error.text)
+        elif error.code is ErrorCode.BINARY:
+            self._end(peer, CloseCode.BINARY, error.text)
+        elif peer.error_bucket.take(when.now) > 0:
+            self._end(peer, CloseCode.TOO_MANY_ERRORS, "Too many bad frames.")
+
+    def reject_binary(self, peer: Peer, when: Instant) -> None:
+        """A binary frame: no part of the protocol, the connection ends with 1003."""
+        self.reject(peer, FrameError(ErrorCode.BINARY, "Send text frames; binary ones are not taken."), when)
+
+    # -- the log
+
+    def accepted(self, submissions: Sequence[Submission], results: Sequence[Appended]) -> None:
+        """The engine has these posts safe; `results` in the order of `submissions`."""
+        for submission, result in zip(submissions, results, strict=True):
+            draft = submission.draft
+            if draft.nonce and submission.peer.v1:
+                submission.peer.send(
+                    events.Ack(draft.nonce, str(result.position), draft.room, result.at_text, result.dup)
+                )
+                self._touch(submission.peer)
+
+    def failed(self, submissions: Sequence[Submission], reason: str, when: Instant) -> None:
+        """The engine could not take these posts: nothing was kept, the authors may try again."""
+        error = Refused(ErrorCode.TRY_LATER, reason, temporary=True, retry_after=2.0)
+        for submission in submissions:
+            self._refuse(submission.peer, error, when, nonce=submission.draft.nonce)
+
+    def arrived(self, posts: Sequence[Post]) -> None:
+        """Posts from the engine's tail, in order a room: on their way to everyone in it."""
+        for post in posts:
+            room = self.rooms.get(post.room)
+            if room is not None:
+                room.append(post)
+                self.dirty_rooms.add(room)
+
+    def read_done(self, read: HistoryRead | WarmRead, posts: Sequence[Post]) -> None:
+        """The engine read what `reads` asked for; `posts` ascending."""
+        if isinstance(read, WarmRead):
+            room = self.rooms.get(read.room)
+            if room is not None:
+                room.warm(list(posts))
+                for subscription in room.subscriptions.values():
+                    subscription.held = False
+                    self._touch(subscription.peer)
+            return
+        if read.peer.id not in self.peers:
+            return
+        if sum(map(len, read.peer.control)) > CONTROL_BYTES:
+            wait = Refused(ErrorCode.TRY_LATER, "Read what was sent before asking for more.", temporary=True)
+            read.peer.send(events.Error(wait.code, wait.text, temporary=True, ref=read.ref))
+        else:
+            read.peer.send(
+                page_of(read, posts, self._index.first_seq(read.room), self._index.last_seq(read.room))
+            )
+        self._touch(read.peer)
+
+    # -- time, and words of the server's own
+
+    def tick(self, when: Instant) -> None:
+        """What time alone brings: leaves after their grace, merged lines, overdue hellos."""
+        self._directory.expire(when.now)
+        for room in list(self.rooms.values()):
+            if room.presence.pending:
+                room.presence.expire(when.now)
+                self._announce(room, when)
+                self._forget(room)
+        for peer in self.peers.values():
+            if not peer.welcomed and peer.hello_until <= when.now:
+                self._end(peer, CloseCode.HELLO_TIMEOUT, "No hello came.")
+            elif peer.owes_presence and not peer.blocked:
+                self._tell_online(peer, when)
+
+    def notify(self, text: str, when: Instant, *, but: Peer | None = None) -> int:
+        """Tell everyone in any room (but one) a line of the server's; returns how many were told."""
+        return self.publish(events.System("notice", text, timestamp(when.at)), but=but)
+
+    def publish(
+        self, event: events.System | events.Message | events.Drain, *, but: Peer | None = None
+    ) -> int:
+        """Send an event that is in no log to every welcomed connection (but one); returns how many."""
+        data, told = framed(event), 0
+        for peer in self.peers.values():
+            if peer is not but and peer.welcomed and (peer.v1 or not isinstance(event, events.Drain)):
+                peer.control.append(data)
+                self._touch(peer)
+                told += 1
+        return told
+
+    # -- commands
+
+    def _carry_out(self, peer: Peer, command: commands.Command, when: Instant) -> None:
+        if not peer.welcomed and not isinstance(command, commands.Hello):
+            raise Refused(ErrorCode.HELLO_EXPECTED, "Say hello first: the first frame must be of type hello.")
+        match command:
+            case commands.Say():
+                self._say(peer, command, when)
+            case commands.Hello():
+                self._hello(peer, command, when)
+            case commands.Join():
+                self._join(peer, command, when)
+            case commands.Leave():
+                subscription = self._subscription(peer, command.room)
+                self._exit(peer, subscription.room, when, grace=False)
+                self._answer(peer, events.Left(command.ref, subscription.room.name))
+            case commands.FetchHistory():
+                self._subscription(peer, command.room)
+                self._spend_fetch(peer, when)
+                room = check_room(command.room)
+                self.reads.append(plan_page(peer, command, room, self._index, self.limits.history_page_max))
+            case commands.ListMembers():
+                self._list_members(peer, command, when)
+            case commands.Rename():
+                self._rename(peer, command, when)
+            case commands.Typing():
+                self._typing(peer, command, when)
+            case _:
+                assert_never(command)
+
+    def _say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
+        if self.draining:
+            raise Refused(
+                ErrorCode.DRAINING,
+                "The server is restarting; send it again.",
+                temporary=True,
+                retry_after=2.0,
+            )
+        room = self._subscription(peer, say.room).room
+        text = clean_post(say.message, self.limits.max_message_bytes)
+        wait_s = peer.post_bucket.take(when.now)
+        if wait_s > 0:
+            reason = f"You are sending too fast; wait {wait_s:.1f} s and send it again."
+            raise Refused(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))
+        if not peer.name and say.sender and not peer.v1:
+            self._take_name(peer, check_name(say.sender), when)
+        draft = Draft(room.name, peer.sender, text, when.at, peer.client_id, say.nonce)
+        self.submissions.append(Submission(peer, draft))
+
+    def _hello(self, peer: Peer, hello: commands.Hello, when: Instant) -> None:
+        if peer.welcomed:
+            raise Refused(ErrorCode.BAD_FRAME, "Hello is only for the start of a v1 connection.")
+        requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
+        if len(requests) > self.limits.max_rooms_per_peer:
+            raise self._too_many_rooms()
+        for request in requests:
+            check_room(request.room)
+        peer.client_id = hello.client_id
+        if hello.name:
+            self._take_name(peer, check_name(hello.name), when)
+        peer.welcomed = True
+        states = tuple(self._enter(peer, request) for request in requests)
+        limits = events.LimitsView(
+            message_bytes=self.limits.max_message_bytes,
+            rate=self.limits.message_rate,
+            burst=self.limits.message_burst,
+            page=self.limits.history_page_max,
+            rooms=self.limits.max_rooms_per_peer,
+        )
+        welcome = events.Welcome(
+            peer.name, self._node, timestamp(when.at), self.limits.ping_interval_s, limits, states
+        )
+        peer.control.insert(0, framed(welcome))
+        self._touch(peer)
+        for state in states:
+            self._announce(self.rooms[state.room], when)
+
+    def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
+        name = check_room(join.room)
+        if not peer.v1:
+            raise Refused(ErrorCode.BAD_FRAME, "Rooms need the subprotocol broadcast-tui.v1.")
+        if name not in peer.subscriptions and len(peer.subscriptions) >= self.limits.max_rooms_per_peer:
+            raise self._too_many_rooms()
+        waiting, peer.control = peer.control, []
+        state = self._enter(peer, commands.RoomRequest(name, join.since, join.last))
+        joined = events.Joined(join.ref, state.room, state.head, state.recovered, state.missed, state.online)
+        peer.control = [*waiting, framed(joined), *peer.control]
+        self._touch(peer)
+        self._announce(self.rooms[name], when)
+
+    def _list_members(self, peer: Peer, query: commands.ListMembers, when: Instant) -> None:
+        self._spend_fetch(peer, when)
+        room = self._subscription(peer, query.room).room
+        listed = room.presence.members(self.limits.presence_list_max + 1)
+        members = tuple(events.MemberView(*member) for member in listed[: self.limits.presence_list_max])
+        truncated = len(listed) > len(members)
+        self._answer(peer, events.Presence(query.ref, room.name, room.presence.online, members, truncated))
+
+    def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
+        old, name = peer.name, check_name(rename.name)
+        self._take_name(peer, name, when)
+        self._answer(peer, events.Renamed(rename.ref, name))
+        if old and old != name:
+            for subscription in peer.subscriptions.values():
+                room = subscription.room
+                text = f"{old} is now known as {name}. {online_text(room.presence.online)}"
+                line = events.System(
+                    "rename", text, timestamp(when.at), room.name, name, (old, name), room.presence.online
+                )
+                self._tell_room(room, line, but=frozenset((peer,)))
+
+    def _typing(self, peer: Peer, typing: commands.Typing, when: Instant) -> None:
+        room = self._subscription(peer, typing.room).room
+        soon = when.now - peer.typed_at < self.limits.typing_interval_s
+        if soon or not peer.name or room.presence.online > self.limits.typing_members_max:
+            return
+        peer.typed_at = when.now
+        data = framed(events.Typing(room.name, peer.name))
+        for other in room.subscriptions:
+            if other.v1 and other.key != peer.key and not other.blocked:
+                other.control.append(data)
+                self._touch(other)
+
+    # -- names and rooms
+
+    def _take_name(self, peer: Peer, name: str, when: Instant) -> None:
+        key = name_key(name)
+        if name.casefold().startswith(GUEST):
+            raise NameRefused(
+                ErrorCode.NAME_RESERVED, "Choose another name: guests without one are called this."
+            )
+        if key != peer.key:
+            self._directory.claim(key, name, peer.client_id, peer.id, when.now)
+            if peer.name:
+                self._directory.release(peer.key, peer.id, when.now, grace=False)
+            for subscription in peer.subscriptions.values():
+                subscription.room.presence.rekey(peer.key, key, name)
+                if not peer.name:
+                    self._tell_named(subscription.room, peer, name, when)
+        else:
+            for subscription in peer.subscriptions.values():
+                subscription.room.presence.rekey(key, key, name)
+        peer.key, peer.name = key, name
+
+    def _tell_named(self, room: Room, peer: Peer, name: str, when: Instant) -> None:
+        """v1 clients keep a list of people; plain ones are spared a line that says little."""
+        line = events.System(
+            "rename", f"A client is now known as {name}.", timestamp(when.at), room.name, name,
+            ("", name), room.presence.online,
+        )  # fmt: skip
+        self._tell_room(room, line, but=frozenset(p for p in room.subscriptions if not p.v1 or p is peer))
+
+    def _enter(self, peer: Peer, request: commands.RoomRequest) -> events.RoomState:
+        """Put a connection into a room at the place it asks for; its gaps follow in `control`."""
+        name = check_room(request.room)
+        room = self.rooms.get(name)
+        if room is None:
+            room = Room(name, self._index.epoch, self.limits, self._index.last_seq(name))
+            self.rooms[name] = room
+        first_seq = self._index.first_seq(name)
+        resume = room.resume(request.since, request.last, first_seq)
+        if name not in peer.subscriptions:
+            room.presence.add(peer.key, peer.name)
+        subscription = Subscription(peer, room, resume.cursor)
+        peer.subscriptions[name] = subscription
+        room.subscriptions[peer] = subscription
+        if peer.v1:
+            subscription.synced_at = room.ring.last_seq
+        if resume.gap is not None:
+            peer.send(events.Gap(name, *resume.gap))
+        if resume.cursor < room.ring.first_seq - 1 and first_seq < room.ring.first_seq:
+            self._warm(room, subscription)
+        missed = room.ring.last_seq - resume.cursor
+        return events.RoomState(name, str(room.head), resume.recovered, missed, room.presence.online)
+
+    def _warm(self, room: Room, subscription: Subscription) -> None:
+        wanted = self.limits.ring_posts - len(room.ring)
+        if wanted <= 0:
+            return
+        subscription.held = True
+        if not room.warming:
+            room.warming = True
+            self.reads.append(WarmRead(room.name, room.ring.first_seq, wanted))
+
+    def _exit(self, peer: Peer, room: Room, when: Instant, *, grace: bool) -> None:
+        peer.subscriptions.pop(room.name, None)
+        room.subscriptions.pop(peer, None)
+        room.presence.remove(peer.key, when.now, grace=grace)
+        self._announce(room, when)
+        self._forget(room)
+
+    def _forget(self, room: Room) -> None:
+        """Let an empty room go; its posts stay in the engine."""
+        if not room.subscriptions and not room.presence.pending:
+            self.rooms.pop(room.name, None)
+            self.dirty_rooms.discard(room)
+
+    def _subscription(self, peer: Peer, room_name: str) -> Subscription:
+        subscription = peer.subscriptions.get(room_name) or peer.subscriptions.get(check_room(room_name))
+        if subscription is None:
+            raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
+        return subscription
+
+    # -- answers
+
+    def _announce(self, room: Room, when: Instant) -> None:
+        for line in room.presence.announce(when.now):
+            name = line.names[0] if len(line.names) == len(line.keys) == 1 else ""
+            names = () if name else line.names
+            event = events.System(
+                line.event, line.text, timestamp(when.at), room.name, name, names, line.online
+            )
+            single = line.event == "join" and len(line.keys) == 1
+            newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
+            self._tell_room(room, event, but=frozenset(newcomers))
+
+    def _tell_room(self, room: Room, event: events.System, *, but: frozenset[Peer]) -> None:
+        data = framed(event)
+        for peer in room.subscriptions:
+            if peer in but:
+                continue
+            if peer.blocked:
+                peer.owes_presence = True
+            else:
+                peer.control.append(data)
+                self._touch(peer)
+
+    def _tell_online(self, peer: Peer, when: Instant) -> None:
+        peer.owes_presence = False
+        for subscription in peer.subscriptions.values():
+            online = subscription.room.presence.online
+            peer.send(
+                events.System(
+                    "online", online_text(online), timestamp(when.at), subscription.room.name, online=online
+                )
+            )
+        self._touch(peer)
+
+    def _refuse(self, peer: Peer, error: Refused, when: Instant, *, nonce: str = "", ref: str = "") -> None:
+        if peer.v1:
+            peer.send(events.Error(error.code, error.text, error.temporary, error.retry_after, nonce, ref))
+        else:
+            peer.send(
+                events.System(
+                    "error", error.text, timestamp(when.at), code=error.code,
+                    temporary=error.temporary, retry_after=error.retry_after,
+                )
+            )  # fmt: skip
+        self._touch(peer)
+
+    def _answer(self, peer: Peer, event: events.Event) -> None:
+        peer.send(event)
+        self._touch(peer)
+
+    def _touch(self, peer: Peer) -> None:
+        if peer.id in self.peers:
+            self.dirty_peers.add(peer)
+
+    def _end(self, peer: Peer, code: CloseCode, reason: str) -> None:
+        peer.closing = peer.closing or (code, reason)
+        self.closing.add(peer)
+
+    def _spend_fetch(self, peer: Peer, when: Instant) -> None:
+        wait_s = peer.fetch_bucket.take(when.now)
+        if wait_s > 0:
+            reason = f"You are asking too often; wait {wait_s:.1f} s."
+            raise Refused(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))
+
+    def _too_many_rooms(self) -> Refused:
+        return Refused(
+            ErrorCode.TOO_MANY_ROOMS,
+            f"At most {self.limits.max_rooms_per_peer} rooms a connection; leave one.",
+        )

@@ -1,0 +1,107 @@
+"""One connection as the hub sees it: who it is, where it stands, and what waits to be written to it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from broadcast_tui.core.codec import framed
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.events import Event
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.ratelimit import TokenBucket
+from broadcast_tui.core.room import WRITE_BYTES, Subscription
+
+GUEST = "guest-"
+"""How the posts of a connection without a name begin their sender."""
+
+
+class Link(Protocol):
+    """What carries frames to a peer; the server's connection, or a test's list."""
+
+    def write(self, data: bytes) -> None:
+        """Take complete WebSocket frames; never waits. Sets `Peer.blocked` when it takes no more."""
+        ...
+
+
+class Peer:
+    """A live connection. `control` are framed answers and notices, written before any posts.
+
+    `blocked` is set by the server while the connection takes no more; posts then wait as a lagging
+    cursor, volatile frames are dropped.
+    """
+
+    __slots__ = (
+        "address",
+        "blocked",
+        "client_id",
+        "closing",
+        "control",
+        "error_bucket",
+        "fetch_bucket",
+        "hello_until",
+        "id",
+        "key",
+        "link",
+        "name",
+        "owes_presence",
+        "post_bucket",
+        "subscriptions",
+        "typed_at",
+        "v1",
+        "welcomed",
+    )
+
+    def __init__(
+        self, peer_id: int, link: Link, *, v1: bool, address: str, now: float, limits: Limits
+    ) -> None:
+        self.id = peer_id
+        self.link = link
+        self.v1 = v1
+        self.address = address
+        self.name = ""
+        self.key = f"\0{peer_id}"
+        """Presence key: the name's skeleton, or one of its own while there is no name."""
+        self.client_id = ""
+        self.welcomed = not v1
+        self.hello_until = now + limits.hello_timeout_s
+        self.subscriptions: dict[str, Subscription] = {}
+        self.control: list[bytes] = []
+        self.blocked = False
+        self.owes_presence = False
+        self.closing: tuple[CloseCode, str] | None = None
+        self.typed_at = float("-inf")
+        self.post_bucket = TokenBucket(limits.message_rate, limits.message_burst)
+        self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
+        self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
+
+    @property
+    def sender(self) -> str:
+        """Name that stands beside this connection's posts."""
+        return self.name or f"{GUEST}{self.id}"
+
+    @property
+    def label(self) -> str:
+        """How logs call this connection."""
+        return f"#{self.id} {self.name or 'unnamed'} ({self.address})"
+
+    def send(self, event: Event) -> None:
+        """Queue an event for this connection alone."""
+        self.control.append(framed(event))
+
+    def collect(self) -> bytes:
+        """Everything due to this connection, about `WRITE_BYTES` at most; empty if nothing is."""
+        parts = self.control
+        self.control = []
+        size = sum(map(len, parts))
+        for subscription in self.subscriptions.values():
+            if size >= WRITE_BYTES:
+                break
+            if subscription.behind:
+                parts.append(subscription.collect())
+                size += len(parts[-1])
+        return b"".join(parts)
+
+    @property
+    def behind(self) -> bool:
+        """Whether `collect` would return something."""
+        return bool(self.control) or any(s.behind for s in self.subscriptions.values())

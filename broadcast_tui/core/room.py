@@ -1,0 +1,152 @@
+"""A room at run time: the ring of encoded posts, and the cursors of the connections in it.
+
+Invariants: a cursor is the seq of the last post written to its connection; a post is encoded once,
+when it enters the ring; a slow connection costs its cursor, nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broadcast_tui.core.codec import framed
+from broadcast_tui.core.events import Gap, Message, Synced
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.log import RoomLog
+from broadcast_tui.core.post import Position, Post, timestamp
+from broadcast_tui.core.presence import RoomPresence
+
+if TYPE_CHECKING:
+    from broadcast_tui.core.peer import Peer
+
+WRITE_BYTES = 65_536
+"""Most that is gathered for one write; a reader further behind gets it in several."""
+
+
+def message_of(post: Post) -> Message:
+    """The `message` event of a post."""
+    return Message(post.text, post.sender, timestamp(post.at), str(post.position), post.room, post.nonce)
+
+
+class Subscription:
+    """The cursor of one connection in one room."""
+
+    __slots__ = ("cursor", "held", "peer", "room", "synced_at")
+
+    def __init__(self, peer: Peer, room: Room, cursor: int) -> None:
+        self.peer = peer
+        self.room = room
+        self.cursor = cursor
+        self.held = False
+        """Waits for the ring to be filled from the engine; nothing is written meanwhile."""
+        self.synced_at: int | None = None
+        """Seq at whose passing `synced` is due; None once it was sent."""
+
+    @property
+    def behind(self) -> bool:
+        """Whether there is something to write to this connection."""
+        return not self.held and (self.cursor < self.room.ring.last_seq or self.synced_at is not None)
+
+    def collect(self) -> bytes:
+        """The next frames for this connection, about `WRITE_BYTES` at most; moves the cursor."""
+        ring = self.room.ring
+        parts = []
+        if self.cursor < ring.first_seq - 1:
+            parts.append(self.room.gap(self.cursor + 1, ring.first_seq - 1, "lagged"))
+            self.cursor = ring.first_seq - 1
+        chunk, count = self.room.chunk(self.cursor)
+        parts.append(chunk)
+        self.cursor += count
+        if self.synced_at is not None and self.cursor >= self.synced_at:
+            self.synced_at = None
+            parts.append(framed(Synced(self.room.name, str(Position(self.room.epoch, self.cursor)))))
+        return b"".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Where a connection starts in a room, and what it will never get."""
+
+    cursor: int
+    recovered: bool
+    gap: tuple[str, str, str] | None
+    """First id, last id, reason."""
+
+
+class Room:
+    """A room with somebody in it, or with posts. `last_seq` is that of the engine's log at opening."""
+
+    def __init__(self, name: str, epoch: str, limits: Limits, last_seq: int) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.ring: RoomLog[bytes] = RoomLog(limits.ring_posts, limits.ring_bytes, last_seq)
+        self.subscriptions: dict[Peer, Subscription] = {}
+        self.presence = RoomPresence(limits)
+        self.warming = False
+        """Older posts are being read from the engine into the ring."""
+        self._limits = limits
+        self._chunks: dict[int, tuple[bytes, int]] = {}
+
+    @property
+    def head(self) -> Position:
+        return Position(self.epoch, self.ring.last_seq)
+
+    def append(self, post: Post) -> None:
+        """Take the next post of the log; ignores one it has, starts anew after a hole in what it is given."""
+        seq = post.position.seq
+        if seq <= self.ring.last_seq:
+            return
+        if seq > self.ring.last_seq + 1:
+            self.ring = RoomLog(self._limits.ring_posts, self._limits.ring_bytes, seq - 1)
+        encoded = framed(message_of(post))
+        self.ring.append(encoded, len(encoded))
+        self._chunks.clear()
+
+    def warm(self, posts: list[Post]) -> None:
+        """Fill the ring with older posts, ascending, that end just before it."""
+        self.warming = False
+        encoded = [framed(message_of(post)) for post in posts if post.position.seq < self.ring.first_seq]
+        self.ring.prepend([(item, len(item)) for item in encoded])
+        self._chunks.clear()
+
+    def chunk(self, cursor: int) -> tuple[bytes, int]:
+        """Frames after `cursor` as one bytes object, and how many; shared by all readers at one place."""
+        found = self._chunks.get(cursor)
+        if found is None:
+            count = size = 0
+            for item_bytes in self.ring.sizes_after(cursor):
+                size += item_bytes
+                if count and size > WRITE_BYTES:
+                    break
+                count += 1
+            found = b"".join(self.ring.after(cursor, count)), count
+            if len(self._chunks) > 64:
+                self._chunks.clear()
+            self._chunks[cursor] = found
+        return found
+
+    def gap(self, start: int, end: int, reason: str) -> bytes:
+        """A framed `gap` event over seqs `start` to `end`."""
+        return framed(
+            Gap(self.name, str(Position(self.epoch, start)), str(Position(self.epoch, end)), reason)
+        )
+
+    def resume(self, since: str, last: int, first_seq: int) -> Resume:
+        """Decide by numbers where a connection starts (protocol rule 3).
+
+        Args:
+            since: Post id the client has everything up to; "" to start live.
+            last: With no `since`, how many of the newest posts to replay.
+            first_seq: Oldest seq the engine keeps.
+        """
+        head, floor = self.ring.last_seq, first_seq - 1
+        if not since:
+            return Resume(max(floor, head - max(0, last), head - self._limits.replay_posts), True, None)
+        position = Position.parse(since)
+        if position is None or position.epoch != self.epoch or position.seq > head:
+            start = max(floor, head - self._limits.replay_posts)
+            return Resume(start, False, (since, str(Position(self.epoch, start)), "epoch"))
+        if position.seq < floor:
+            first = Position(self.epoch, position.seq + 1)
+            return Resume(floor, False, (str(first), str(Position(self.epoch, floor)), "trimmed"))
+        return Resume(position.seq, True, None)

@@ -1,0 +1,123 @@
+"""A log in memory: as fast as it gets, gone with the process.
+
+Keeps the newest posts of each room, bounded in number and in bytes; a new process is a new epoch,
+so a client that comes back is told of the gap instead of being given wrong numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from broadcast_tui.core.log import RoomLog
+from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
+from broadcast_tui.engine.base import DEDUP_COUNT, DEDUP_S
+
+POST_OVERHEAD_BYTES = 300
+"""What a post takes in memory besides its text, measured on CPython 3.11."""
+
+
+class _MemoryRoom:
+    """The log of one room, and the nonces it has seen."""
+
+    def __init__(self, max_posts: int, max_bytes: int) -> None:
+        self.log: RoomLog[Post] = RoomLog(max_posts, max_bytes)
+        self.seen: OrderedDict[tuple[str, str], tuple[float, Appended]] = OrderedDict()
+
+    def find(self, draft: Draft, now: float) -> Appended | None:
+        while self.seen:
+            seen_at, _ = next(iter(self.seen.values()))
+            if len(self.seen) <= DEDUP_COUNT and now - seen_at <= DEDUP_S:
+                break
+            self.seen.popitem(last=False)
+        entry = self.seen.get((draft.client_id, draft.nonce))
+        return entry[1] if entry else None
+
+
+class MemoryEngine:
+    """The newest `max_posts` posts of each room, at most `max_bytes` of them (0: unlimited).
+
+    Args:
+        clock: Monotonic seconds, for how long nonces are remembered.
+    """
+
+    def __init__(
+        self,
+        max_posts: int = 10_000,
+        max_bytes: int = 33_554_432,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_posts = max_posts
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._epoch = secrets.token_hex(4)
+        self._rooms: dict[str, _MemoryRoom] = {}
+        self._new: list[Post] = []
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    def first_seq(self, room: str) -> int:
+        found = self._rooms.get(room)
+        return found.log.first_seq if found else 1
+
+    def last_seq(self, room: str) -> int:
+        found = self._rooms.get(room)
+        return found.log.last_seq if found else 0
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake.set()
+
+    async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+        now = self._clock()
+        results = [self._append(draft, now) for draft in drafts]
+        self._wake.set()
+        return results
+
+    def _append(self, draft: Draft, now: float) -> Appended:
+        room = self._rooms.get(draft.room)
+        if room is None:
+            room = self._rooms[draft.room] = _MemoryRoom(self._max_posts, self._max_bytes)
+        named = bool(draft.client_id and draft.nonce)
+        if named and (first := room.find(draft, now)):
+            return Appended(first.position, first.at_text, dup=True)
+        position = Position(self._epoch, room.log.last_seq + 1)
+        post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
+        room.log.append(post, len(draft.text) + POST_OVERHEAD_BYTES)
+        result = Appended(position, timestamp(draft.at), dup=False)
+        if named:
+            room.seen[draft.client_id, draft.nonce] = now, result
+        self._new.append(post)
+        return result
+
+    async def read(
+        self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
+    ) -> list[Post]:
+        found = self._rooms.get(room)
+        if found is None:
+            return []
+        stop = found.log.last_seq + 1 if before is None else before
+        if from_end:
+            return [post for post in found.log.before(stop, limit) if post.position.seq > after]
+        return [post for post in found.log.after(after, limit) if post.position.seq < stop]
+
+    async def tail(self) -> AsyncIterator[list[Post]]:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._new:
+                batch, self._new = self._new, []
+                yield batch
+            elif self._closed:
+                return

@@ -1,0 +1,314 @@
+"""Runs a hub: feeds it frames and time, appends and reads what it asks for, writes what it has to say.
+
+One loop turn's input is one batch to the engine and one write a connection: everything that
+arrives while a batch is appended and flushed makes up the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import Any
+
+from broadcast_tui.core.errors import CloseCode, EngineError
+from broadcast_tui.core.hub import Hub
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.peer import Peer
+from broadcast_tui.core.post import Post
+from broadcast_tui.core.reading import HistoryRead, WarmRead
+from broadcast_tui.core.room import Subscription
+from broadcast_tui.core.text import log_safe
+from broadcast_tui.engine.base import Engine
+from broadcast_tui.server.connection import PeerConnection
+
+log = logging.getLogger("broadcast_tui.server")
+
+TICK_S = 0.2
+SLICE_S = 0.004
+"""Longest a flush holds the loop before others get a turn."""
+CLOSE_TIMEOUT_S = 2.0
+CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
+
+
+class HubRunner:
+    """The hub of this node and the tasks around it."""
+
+    def __init__(self, engine: Engine, limits: Limits, node: str) -> None:
+        self.hub = Hub(engine, limits, node)
+        self.connections: dict[Peer, PeerConnection] = {}
+        self._engine = engine
+        self._limits = limits
+        self._debug = log.isEnabledFor(logging.DEBUG)
+        self._flush_scheduled = False
+        self._to_write: list[Subscription] = []
+        self._append_wanted = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open the engine and start the tasks. Raises EngineError."""
+        await self._engine.start()
+        self._loop = asyncio.get_running_loop()
+        for work in (self._append(), self._follow_tail(), self._tick()):
+            self._spawn(work)
+
+    async def stop(self) -> None:
+        """Append what is waiting, close the engine, end the tasks."""
+        await self._append_waiting()
+        await self._engine.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def instant(self) -> Instant:
+        return Instant(self._loop.time(), datetime.now(UTC))
+
+    # -- connections
+
+    def attach(self, connection: PeerConnection, *, v1: bool, address: str) -> Peer:
+        """A connection is up: from here on its frames go to the hub."""
+        peer = self.hub.open(connection, v1=v1, address=address, when=self.instant())
+        self.connections[peer] = connection
+        log.info("%s connected, %d client(s)", peer.label, len(self.connections))
+
+        def on_flow(blocked: bool) -> None:
+            peer.blocked = blocked
+            if not blocked and peer in self.connections:
+                self.hub.dirty_peers.add(peer)
+                self.wake()
+
+        connection.on_flow = on_flow
+        connection.start_receiving(lambda data, is_text: self.receive(peer, data, is_text))
+        self.wake()
+        return peer
+
+    def detach(self, peer: Peer) -> None:
+        """A connection is gone; harmless if it was already detached."""
+        connection = self.connections.pop(peer, None)
+        if connection is None:
+            return
+        self.hub.close(peer, self.instant())
+        code = connection.protocol.close_code
+        log.info(
+            "%s disconnected (%s), %d client(s)",
+            log_safe(peer.label),
+            code if code is not None else CloseCode.ABNORMAL,
+            len(self.connections),
+        )
+        self.wake()
+
+    def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
+        """A whole message from a connection."""
+        if self._debug:
+            log.debug("< #%d %s", peer.id, log_safe(data.decode(errors="replace")))
+        if peer.closing is not None:
+            return
+        try:
+            if is_text:
+                self.hub.receive(peer, data, self.instant())
+            else:
+                self.hub.reject_binary(peer, self.instant())
+        except Exception:
+            log.exception(
+                "%s sent what broke a rule of ours; it is closed, the others go on", log_safe(peer.label)
+            )
+            self.connections[peer].end(CloseCode.INTERNAL, "internal error")
+        self.wake()
+
+    # -- engine
+
+    def wake(self) -> None:
+        """Let what the hub has left to do be done soon."""
+        hub = self.hub
+        if hub.submissions:
+            self._append_wanted.set()
+        if hub.reads:
+            reads, hub.reads = hub.reads, []
+            for read in reads:
+                self._spawn(self._read(read))
+        if not self._flush_scheduled and (hub.dirty_rooms or hub.dirty_peers or hub.closing):
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    async def _append(self) -> None:
+        while True:
+            await self._append_wanted.wait()
+            self._append_wanted.clear()
+            await self._append_waiting()
+
+    async def _append_waiting(self) -> None:
+        hub = self.hub
+        while hub.submissions:
+            batch, hub.submissions = hub.submissions, []
+            try:
+                results = await self._engine.append([submission.draft for submission in batch])
+            except EngineError as error:
+                log.error("%d post(s) could not be kept: %s", len(batch), log_safe(str(error)))
+                hub.failed(batch, CANNOT_KEEP, self.instant())
+            else:
+                hub.accepted(batch, results)
+            self.wake()
+
+    async def _follow_tail(self) -> None:
+        async for posts in self._engine.tail():
+            self.hub.arrived(posts)
+            if log.isEnabledFor(logging.INFO):
+                self._log_broadcast(posts)
+            self.wake()
+
+    def _log_broadcast(self, posts: list[Post]) -> None:
+        by_room: dict[str, list[Post]] = {}
+        for post in posts:
+            by_room.setdefault(post.room, []).append(post)
+        for room_name, of_room in by_room.items():
+            room = self.hub.rooms.get(room_name)
+            first, last = of_room[0], of_room[-1]
+            log.info(
+                "broadcast %s%s from %s in %s to %d client(s)",
+                first.position,
+                f"…{last.position.seq}" if last is not first else "",
+                log_safe(first.sender, 40)
+                if last is first
+                else f"{len({p.sender for p in of_room})} sender(s)",
+                log_safe(room_name, 60),
+                len(room.subscriptions) if room is not None else 0,
+            )
+
+    async def _read(self, read: HistoryRead | WarmRead) -> None:
+        posts: list[Post] = []
+        try:
+            if isinstance(read, WarmRead):
+                posts = await self._engine.read(
+                    read.room, before=read.before, limit=read.limit, from_end=True
+                )
+            else:
+                posts = await self._engine.read(
+                    read.room, after=read.after, before=read.before, limit=read.limit, from_end=read.from_end
+                )
+        except EngineError as error:
+            log.error("history of %s could not be read: %s", log_safe(read.room, 60), log_safe(str(error)))
+        self.hub.read_done(read, posts)
+        self.wake()
+
+    # -- writing
+
+    def _flush(self) -> None:
+        """Write to every connection that has something due; yields to the loop after `SLICE_S`."""
+        self._flush_scheduled = False
+        hub, to_write = self.hub, self._to_write
+        if not to_write and hub.dirty_rooms:
+            for room in hub.dirty_rooms:
+                to_write.extend(room.subscriptions.values())
+            hub.dirty_rooms.clear()
+        deadline = self._loop.time() + SLICE_S
+        while to_write:
+            for subscription in to_write[:32]:
+                self._write_room(subscription)
+            del to_write[:32]
+            if self._loop.time() > deadline:
+                break
+        else:
+            self._flush_peers()
+        self._end_closing()
+        if to_write or hub.dirty_peers or hub.dirty_rooms:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _write_room(self, subscription: Subscription) -> None:
+        """The hot path: a connection at its room's tail gets the bytes that all others there get."""
+        peer, room = subscription.peer, subscription.room
+        cursor = subscription.cursor
+        if peer.blocked or cursor == room.ring.last_seq:
+            return
+        if (
+            peer.control
+            or subscription.held
+            or subscription.synced_at is not None
+            or len(peer.subscriptions) > 1
+            or cursor < room.ring.first_seq - 1
+        ):
+            self.hub.dirty_peers.add(peer)
+            return
+        data, count = room.chunk(cursor)
+        subscription.cursor = cursor + count
+        if self._debug:
+            log.debug("> #%d %s", peer.id, log_safe(data.decode(errors="replace")))
+        peer.link.write(data)
+        if subscription.cursor < room.ring.last_seq:
+            self.hub.dirty_peers.add(peer)
+
+    def _flush_peers(self) -> None:
+        """Answers, notices, replays, and connections in several rooms: one write each."""
+        hub = self.hub
+        dirty, hub.dirty_peers = hub.dirty_peers, set()
+        deadline = self._loop.time() + SLICE_S
+        while dirty:
+            peer = dirty.pop()
+            if peer.blocked:
+                if len(peer.control) > self._limits.control_frames:
+                    self._drop(peer, "takes none of its answers")
+                continue
+            data = peer.collect()
+            if data:
+                if self._debug:
+                    log.debug("> #%d %s", peer.id, log_safe(data.decode(errors="replace")))
+                peer.link.write(data)
+            if peer.behind and not peer.blocked:
+                hub.dirty_peers.add(peer)
+            if self._loop.time() > deadline:
+                break
+        hub.dirty_peers |= dirty
+
+    def _end_closing(self) -> None:
+        for peer in [peer for peer in self.hub.closing if peer not in self.hub.dirty_peers]:
+            self.hub.closing.discard(peer)
+            connection = self.connections.get(peer)
+            if connection is not None and peer.closing is not None:
+                connection.end(*peer.closing)
+
+    def _drop(self, peer: Peer, reason: str) -> None:
+        connection = self.connections.get(peer)
+        if connection is not None:
+            log.warning("%s dropped: it %s", log_safe(peer.label), reason)
+            connection.transport.abort()
+            self.detach(peer)
+
+    # -- time
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.hub.tick(self.instant())
+            self._check_connections()
+            self.wake()
+
+    def _check_connections(self) -> None:
+        """Ping the silent, drop those that take nothing, finish nothing, or do not close."""
+        now, limits = self._loop.time(), self._limits
+        for peer, connection in list(self.connections.items()):
+            silent_s = now - connection.heard_at
+            if connection.ended_at is not None:
+                if now - connection.ended_at > CLOSE_TIMEOUT_S:
+                    connection.transport.abort()
+            elif connection.blocked_at is not None:
+                if connection.stalled_for(now) > limits.stall_timeout_s:
+                    self._drop(peer, f"took nothing for {limits.stall_timeout_s:.0f} s")
+            elif silent_s > limits.ping_timeout_s and connection.mid_frame:
+                self._drop(peer, "stopped in the middle of a frame")
+            elif connection.pinged_at is not None:
+                if now - connection.pinged_at > limits.ping_timeout_s:
+                    self._drop(peer, "answers no ping")
+            elif silent_s > limits.ping_interval_s:
+                connection.probe()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("a task of the server ended by mistake: %r", error, exc_info=error)

@@ -1,0 +1,269 @@
+"""`BroadcastServer`: listen, take connections in, stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.typing import Subprotocol
+
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.events import Drain, Message, System
+from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
+from broadcast_tui.core.names import check_name
+from broadcast_tui.core.peer import Peer
+from broadcast_tui.core.post import Draft, timestamp
+from broadcast_tui.core.text import clean_post
+from broadcast_tui.engine.base import Engine
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.server.admission import Admission
+from broadcast_tui.server.connection import PeerConnection, address_of
+from broadcast_tui.server.listening import BACKLOG, ListenError, address_url, choose_addresses
+from broadcast_tui.server.runner import CLOSE_TIMEOUT_S, HubRunner
+
+SUBPROTOCOL = Subprotocol("broadcast-tui.v1")
+FRAME_BYTES = 65_536
+"""Least size of a frame that is answered with an error rather than with close code 1009."""
+SPREAD_MAX_S = 15.0
+STOP_DEADLINE_S = 20.0
+
+log = logging.getLogger("broadcast_tui.server")
+_websockets_log = logging.getLogger("broadcast_tui.websockets")
+_websockets_log.setLevel(logging.WARNING)
+
+
+class BroadcastServer:
+    """A chat server: every post reaches everyone in its room, in one order.
+
+    Args:
+        host: Name or address to listen on.
+        port: TCP port; 0 takes a free one, which `port` then says.
+        limits: Ceilings of the protocol.
+        engine: Where posts are kept; the default keeps the last 10,000 of a room in memory.
+        max_connections: Most connections in all; 0: unlimited.
+        max_connections_per_ip: Most connections from one address; 0: unlimited.
+
+    Example:
+        async with BroadcastServer("localhost", 8765) as server:
+            await server.serve_forever()
+    """
+
+    def __init__(
+        self,
+        host: str = "localhost",
+        port: int = 8765,
+        *,
+        limits: Limits | None = None,
+        engine: Engine | None = None,
+        max_connections: int = 0,
+        max_connections_per_ip: int = 0,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.limits = limits if limits is not None else Limits()
+        self._engine = engine if engine is not None else MemoryEngine()
+        self._admission = Admission(max_connections, max_connections_per_ip)
+        self._runner = HubRunner(self._engine, self.limits, node=secrets.token_hex(3))
+        self._peers: dict[ServerConnection, Peer] = {}
+        self._server: Server | None = None
+        self._stopped = asyncio.Event()
+
+    # -- life
+
+    @property
+    def url(self) -> str:
+        """Address for clients on this machine, such as `ws://localhost:8765`."""
+        return address_url(self.host, self.port)
+
+    @property
+    def connection_count(self) -> int:
+        """Open connections, of both kinds."""
+        return len(self._runner.connections)
+
+    async def start_server(self) -> None:
+        """Listen; returns once clients can connect.
+
+        Raises:
+            ListenError: host or port cannot be had.
+            EngineError: the log cannot be opened.
+        """
+        addresses, port = await choose_addresses(self.host, self.port)
+        await self._runner.start()
+        max_bytes = self.limits.max_message_bytes
+        try:
+            self._server = await serve(
+                self.handle_client,
+                addresses,  # type: ignore[arg-type]  # create_server takes several hosts
+                port,
+                create_connection=PeerConnection,
+                select_subprotocol=_select_subprotocol,
+                process_request=self._admission.process_request,
+                compression=None,
+                max_size=max(FRAME_BYTES, 6 * max_bytes + 4096) if max_bytes else None,
+                max_queue=None,
+                write_limit=(65_536, 16_384),
+                ping_interval=None,
+                open_timeout=5,
+                close_timeout=CLOSE_TIMEOUT_S,
+                backlog=BACKLOG,
+                logger=_websockets_log,
+                server_header=None,
+            )
+        except OSError as error:
+            await self._runner.stop()
+            raise ListenError(
+                f"Cannot listen on {self.host}:{port}: {error.strerror}; change --host or --port."
+            ) from error
+        self.port = port
+        log.info("listening on %s", self.url)
+
+    async def serve_forever(self) -> None:
+        """Wait until `stop_server` has stopped the server."""
+        await self._stopped.wait()
+
+    async def stop_server(
+        self, code: CloseCode = CloseCode.GOING_AWAY, deadline_s: float = STOP_DEADLINE_S
+    ) -> None:
+        """Stop in order: no new connections, tell v1 clients, close all, keep what was posted.
+
+        Clients are closed with `code` a few at a time, so that they do not all come back at once;
+        whoever has not gone `deadline_s` seconds later is cut off.
+        """
+        if self._server is None or self._admission.draining:
+            await self._stopped.wait()
+            return
+        self._admission.draining = True
+        self._runner.hub.draining = True
+        self._server.close(close_connections=False)
+        connections = list(self._runner.connections.values())
+        spread_s = min(SPREAD_MAX_S, len(connections) / 500)
+        log.info("stopping, %d client(s) to close", len(connections))
+        self._runner.hub.publish(
+            Drain("restart" if code == CloseCode.RESTART else "stop", round(spread_s, 1))
+        )
+        self._runner.wake()
+        await asyncio.sleep(0)
+        await self._close_all(connections, code, spread_s, deadline_s)
+        await self._runner.stop()
+        self._server = None
+        self._stopped.set()
+        log.info("stopped")
+
+    async def _close_all(
+        self, connections: list[PeerConnection], code: CloseCode, spread_s: float, deadline_s: float
+    ) -> None:
+        batch = max(1, len(connections) // max(1, int(spread_s / 0.1)))
+        reason = "The server is restarting." if code == CloseCode.RESTART else "The server is stopping."
+        for start in range(0, len(connections), batch):
+            for connection in connections[start : start + batch]:
+                connection.end(code, reason)
+            if start + batch < len(connections):
+                await asyncio.sleep(0.1)
+        gone = [connection.connection_lost_waiter for connection in connections]
+        if gone:
+            left_s = min(CLOSE_TIMEOUT_S + 1.0, max(0.0, deadline_s - spread_s))
+            _, late = await asyncio.wait(gone, timeout=left_s)
+            if late:
+                log.warning("%d client(s) did not close in time and were cut off", len(late))
+        assert self._server is not None
+        for left in [*self._peers, *self._server.all_connections]:
+            left.transport.abort()
+        if self._server.handler_tasks:
+            await asyncio.wait(list(self._server.handler_tasks), timeout=CLOSE_TIMEOUT_S)
+
+    async def __aenter__(self) -> BroadcastServer:
+        await self.start_server()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop_server()
+
+    # -- connections
+
+    async def handle_client(self, websocket: ServerConnection) -> None:
+        """Serve one connection until it is gone. The handler that `start_server` gives to websockets."""
+        self.register_client(websocket)
+        try:
+            await asyncio.shield(websocket.connection_lost_waiter)
+        finally:
+            self.unregister_client(websocket)
+
+    def register_client(self, websocket: ServerConnection) -> None:
+        """Take an open connection in: it is told the room it is in, the others that it came.
+
+        Raises:
+            TypeError: the connection was not made by this server's listener; the caller's fault.
+        """
+        if websocket in self._peers:
+            return
+        if not isinstance(websocket, PeerConnection):
+            raise TypeError("register_client takes connections made with create_connection=PeerConnection")
+        v1 = websocket.subprotocol == SUBPROTOCOL
+        self._peers[websocket] = self._runner.attach(websocket, v1=v1, address=address_of(websocket))
+
+    def unregister_client(self, websocket: ServerConnection) -> None:
+        """Forget a connection; the others are told that it left. Harmless if it is unknown."""
+        peer = self._peers.pop(websocket, None)
+        if peer is not None:
+            self._runner.detach(peer)
+
+    # -- words of the server's own
+
+    async def broadcast_to_all(self, message: str | Mapping[str, str]) -> int:
+        """Send to every client; returns how many there were.
+
+        A `message` mapping with `sender` and `message` is a post: it enters the log of its `room`
+        (default: the lobby) and reaches those in it in order. A string is a notice of the server:
+        told now, kept nowhere.
+
+        Raises:
+            Refused: text or name break the rules; the caller's fault.
+            EngineError: the post could not be kept.
+        """
+        if isinstance(message, str):
+            return await self.broadcast_to_others(message, None)
+        draft = Draft(
+            message.get("room", DEFAULT_ROOM),
+            check_name(message["sender"]),
+            clean_post(message["message"], self.limits.max_message_bytes),
+            self._runner.instant().at,
+        )
+        await self._engine.append([draft])
+        room = self._runner.hub.rooms.get(draft.room)
+        return len(room.subscriptions) if room is not None else 0
+
+    async def broadcast_to_others(
+        self, message: str | Mapping[str, str], sender: ServerConnection | None
+    ) -> int:
+        """Tell every client but `sender` something that no log keeps; returns how many were told.
+
+        A string becomes a notice of the server, a mapping with `sender` and `message` a message
+        without an id.
+        """
+        when = self._runner.instant()
+        excepted = self._peers.get(sender) if sender is not None else None
+        event: System | Message
+        if isinstance(message, str):
+            text = clean_post(message, self.limits.max_message_bytes)
+            event = System("notice", text, timestamp(when.at))
+        else:
+            text = clean_post(message["message"], self.limits.max_message_bytes)
+            room = message.get("room", DEFAULT_ROOM)
+            event = Message(text, check_name(message["sender"]), timestamp(when.at), "", room)
+        told = self._runner.hub.publish(event, but=excepted)
+        self._runner.wake()
+        return told
+
+
+def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    """v1 for those who offer it, plain for everyone else; nobody is refused."""
+    return SUBPROTOCOL if SUBPROTOCOL in offered else None

@@ -1,0 +1,221 @@
+"""The chat program: asks for a name, shows the room, and gives the terminal back however it ends.
+
+`ChatApp(client_factory).run()`, then `sys.exit(app.return_code)`: 0 after leaving, 1 after a crash,
+128 + n after signal n; whatever is not 0 is explained by one line on standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import ClassVar
+
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.model.slash import COMMANDS, Argument
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.preferences import Preferences
+from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.help import HelpScreen
+from broadcast_tui.tui.screens.login import LoginScreen
+from broadcast_tui.tui.terminal import PROGRAM, Title, report_crash, teach_keys
+
+CLOSE_TIMEOUT_S = 2.0
+"""How long leaving in order may take: the last posts go out, the others see us leave."""
+
+_SIGNALS = {"SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+
+teach_keys()
+
+
+class ChatApp(App[None]):
+    """The app. `client_factory` makes the client for a name, `server` is its address as shown before that."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = PROGRAM
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("app.show-help", "show_help"),
+        bind("app.open-palette", "command_palette"),
+        bind("app.quit-chat", "quit", priority=True),
+        bind("app.suspend-process", "suspend_process", priority=True),
+        bind("app.redraw-screen", "redraw_screen", priority=True),
+    ]
+
+    def __init__(
+        self,
+        client_factory: Callable[[str], ChatClient],
+        *,
+        name: str = "",
+        room: str = DEFAULT_ROOM,
+        server: str = "",
+        preferences: Preferences | None = None,
+    ) -> None:
+        super().__init__()
+        self._make_client = client_factory
+        self._wanted_name = name
+        self._room = room
+        self._server = server
+        self._preferences = preferences if preferences is not None else Preferences.load()
+        self._client: ChatClient | None = None
+        self._leaving = False
+        self._last_words = ""
+        self._terminal_title = Title(self._write_to_terminal)
+
+    def on_mount(self) -> None:
+        if self._preferences.theme in self.available_themes:
+            self.theme = self._preferences.theme
+        self.watch(self, "theme", self._remember_theme, init=False)
+        self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.give_back())
+        self.app_resume_signal.subscribe(self, lambda _: self._resumed())
+        self._catch_signals()
+        self._terminal_title.set(self._room)
+        if self._preferences.notice:
+            self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
+        if self._wanted_name:
+            self._enter(self._wanted_name)
+        else:
+            place = f"{self._server} #{self._room}".strip()
+            self.push_screen(LoginScreen(place, self._preferences.name), self._enter)
+        self.call_after_refresh(self._settle_memory)
+
+    def _enter(self, name: str | None) -> None:
+        """Begin chatting as `name`."""
+        if not name:
+            return
+        self._client = self._make_client(name)
+        screen = ChatScreen(self._client, AppState(name=name, room=self._room))
+        self._client.start()
+        self.push_screen(screen)
+        self._listen(self._client, screen)
+
+    @work(exclusive=True, group="network")
+    async def _listen(self, client: ChatClient, screen: ChatScreen) -> None:
+        """Carry batches from the client to the screen, each as one change."""
+        async for batch in client.batches():
+            screen.receive(batch)
+            # A flood never lets the keyboard wait.
+            await asyncio.sleep(0)
+
+    @on(ChatScreen.NameNeeded)
+    def ask_other_name(self, event: ChatScreen.NameNeeded) -> None:
+        def again(name: str | None) -> None:
+            if name and self._client is not None:
+                self._client.rename(name)
+
+        if not isinstance(self.screen, LoginScreen):
+            place = f"{self._server} #{self._room}".strip()
+            self.push_screen(LoginScreen(place, event.denied.name, event.denied.reason), again)
+
+    @on(ChatScreen.NameTaken)
+    def remember_name(self, event: ChatScreen.NameTaken) -> None:
+        if event.name and event.name != self._preferences.name:
+            self._preferences.name = event.name
+            self._preferences.save()
+
+    @on(ChatScreen.UnreadChanged)
+    def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
+        self._terminal_title.set(event.room, event.count)
+
+    @on(ChatScreen.QuitAsked)
+    async def action_quit(self) -> None:
+        """Leave in order; asked twice, leave at once."""
+        self._leave(0)
+
+    def action_show_help(self) -> None:
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    def action_redraw_screen(self) -> None:
+        self.screen.refresh(layout=True)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers: the slash commands, and what has no command."""
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+        yield SystemCommand("Keys and commands", "Show the help page", self.action_show_help)
+        yield SystemCommand("Screenshot", "Save the screen as an SVG picture", self.deliver_screenshot)
+        if not isinstance(screen, ChatScreen):
+            return
+        yield SystemCommand("People", "Show or hide who is here", screen.action_toggle_people)
+        yield SystemCommand("Reconnect", "Do not wait for the next try", screen.action_reconnect_now)
+        for command in COMMANDS:
+            typed = f"/{command.name}"
+            if command.argument is Argument.REQUIRED:
+                yield SystemCommand(command.usage, command.help, lambda typed=typed: screen.fill(f"{typed} "))
+            else:
+                yield SystemCommand(command.usage, command.help, lambda typed=typed: screen.submit(typed))
+
+    def _leave(self, code: int, words: str = "") -> None:
+        """Close the client, then end with status `code` and `words` on standard error."""
+        self._last_words = self._last_words or words
+        if self._leaving or self._client is None:
+            self.exit(return_code=code)
+            return
+        self._leaving = True
+        self.run_worker(self._close_and_exit(self._client, code), group="leaving")
+
+    async def _close_and_exit(self, client: ChatClient, code: int) -> None:
+        try:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(client.close(), CLOSE_TIMEOUT_S)
+        finally:
+            self.exit(return_code=code)
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for name, words in _SIGNALS.items():
+            number = getattr(signal, name, None)
+            # No such handlers on Windows, nor outside the main thread.
+            with suppress(NotImplementedError, RuntimeError, ValueError):
+                if number is not None:
+                    loop.add_signal_handler(number, self._leave, 128 + number, f"{PROGRAM}: {words}")
+
+    def _resumed(self) -> None:
+        self._terminal_title.show_again()
+        self.screen.refresh(layout=True)
+
+    def _remember_theme(self, theme: str) -> None:
+        self._preferences.theme = theme
+        self._preferences.save()
+
+    def _settle_memory(self) -> None:
+        """What the start left behind is never looked at again: full collections stay below 1 ms."""
+        if not self.is_headless:
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(5000, 20, 50)
+
+    def _write_to_terminal(self, data: str) -> None:
+        if self._driver is not None and not self.is_headless:
+            self._driver.write(data)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A crash is told in one line; Textual would print pages, after seconds of blank screen."""
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+            self._last_words = report_crash(error, self._preferences.path.parent)
+        self._close_messages_no_wait()
+
+    async def _shutdown(self) -> None:
+        self._terminal_title.give_back()
+        await super()._shutdown()
+
+    def _print_error_renderables(self) -> None:
+        self._exit_renderables.clear()
+        if self._last_words and sys.__stderr__ is not None:
+            # After SIGHUP there is nobody left to tell.
+            with suppress(OSError, ValueError):
+                print(self._last_words, file=sys.__stderr__, flush=True)
+            self._last_words = ""

@@ -1,0 +1,101 @@
+"""How a row of the log is split, at each width: time, name and mark in a gutter, then the text.
+
+Only the text column ever holds what people wrote; what is left of it is ours, so no post can look like
+two lines, or like a line of the system. From 60 cells on there is a column for names:
+
+    |  21:04          ana │ hello                |     posts: `│`, system lines: `─`, and so on
+
+below that, a name goes before its text, and a mark takes the place of the time:
+
+    | 21:04 ana: hello           |
+    |    ── bob joined           |
+
+and below 24 cells, there is room for the mark alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from broadcast_tui.tui.model.transcript import Chunk, LineKind
+from broadcast_tui.tui.model.wrapping import cells_of, clip, wrap
+
+WIDE_FROM = 60
+ROOMY_FROM = 100
+NARROW_FROM = 24
+_GUTTERLESS_BELOW = 4
+_INLINE_NAME_CELLS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of a row, in cells, from the left. All of them together are `width`."""
+
+    width: int
+    margin: int
+    time: int
+    """`HH:MM` and a blank; 0 where there is no room."""
+    name: int
+    """Names, right-aligned; 0 where a name goes before its text."""
+    mark: int
+    text: int
+    """At least 1, even if `width` is 0."""
+    padding: int
+
+    @classmethod
+    @lru_cache(maxsize=64)
+    def of_width(cls, width: int) -> Columns:
+        if width >= WIDE_FROM:
+            name = 16 if width >= ROOMY_FROM else 12
+            margin, time, mark, padding = 1, 6, 3, 1
+        else:
+            margin = name = padding = 0
+            time = 6 if width >= NARROW_FROM else 0
+            mark = 0 if time or width < _GUTTERLESS_BELOW else 2
+        text = max(1, width - margin - time - name - mark - padding)
+        return cls(width, margin, time, name, mark, text, padding)
+
+    @property
+    def gutter(self) -> int:
+        """Cells left of the text."""
+        return self.margin + self.time + self.name + self.mark
+
+    def label(self, kind: int, sender: str) -> str:
+        """What stands before the text of a line, in the text's own column."""
+        if kind == LineKind.ACTION:
+            return f"{clip_name(sender)} " if self.name else f"* {clip_name(sender)} "
+        return f"{clip_name(sender)}: " if kind == LineKind.POST and not self.name else ""
+
+    def count_rows(self, chunk: Chunk, start: int = 0) -> list[int]:
+        """Rows that each line of `chunk` takes, from line `start` of it."""
+        width = self.text
+        label_cells: Callable[[int, str], int] | None = None if self.name else self._label_cells
+        counts: list[int] = []
+        columns = zip(chunk.kinds[start:], chunk.cells[start:], strict=True)
+        for i, (kind, cells) in enumerate(columns, start):
+            if kind == LineKind.DAY:
+                cells = 0
+            elif label_cells or kind == LineKind.ACTION:
+                cells += self._label_cells(kind, chunk.senders[i])
+            if cells <= width:
+                counts.append(1)
+            else:
+                text = self.label(kind, chunk.senders[i]) + chunk.texts[i]
+                counts.append(len(wrap(text, width)))
+        return counts
+
+    def _label_cells(self, kind: int, sender: str) -> int:
+        return _label_cells(self, kind, sender)
+
+
+@lru_cache(maxsize=1024)
+def clip_name(name: str) -> str:
+    """`name`, as it stands before a text."""
+    return clip(name, _INLINE_NAME_CELLS)
+
+
+@lru_cache(maxsize=1024)
+def _label_cells(columns: Columns, kind: int, sender: str) -> int:
+    return cells_of(columns.label(kind, sender))

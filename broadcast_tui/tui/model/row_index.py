@@ -1,0 +1,196 @@
+"""Which rows the lines of a transcript take at one width, without measuring more than is looked at.
+
+Rows are counted chunk by chunk. A chunk is exact or stale (measured at another width, or never): the
+rows of a stale one are estimated. Whoever looks at a place makes the chunks around it exact first,
+and the rest in slices; so a resize costs the same with 100,000 lines as with 1,000. What keeps its
+place then is a line, never a row number.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+from operator import attrgetter
+from typing import NamedTuple
+
+from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.transcript import Chunk, Transcript
+
+
+class Place(NamedTuple):
+    """A row that stays itself whatever happens around it: row `row` of a line."""
+
+    line_id: int
+    row: int
+
+
+class _Block:
+    """The rows of one chunk."""
+
+    __slots__ = ("_starts", "chunk", "columns", "rows", "total")
+
+    def __init__(self, chunk: Chunk) -> None:
+        self.chunk = chunk
+        self.columns: Columns | None = None
+        """What `rows` were counted for; None: never, then `total` is a guess."""
+        self.rows = array("I")
+        self.total = len(chunk)
+        self._starts: list[int] | None = None
+
+    def measure(self, columns: Columns) -> None:
+        self.rows = array("I", columns.count_rows(self.chunk))
+        self.columns = columns
+        self.total = sum(self.rows)
+        self._starts = None
+
+    def grow(self, columns: Columns) -> None:
+        """Take in lines that the chunk has got since."""
+        if self.columns is columns:
+            added = columns.count_rows(self.chunk, len(self.rows))
+            self.rows.extend(added)
+            self.total += sum(added)
+            self._starts = None
+        else:
+            self.total = max(self.total, len(self.chunk))
+
+    def rescale(self, columns: Columns) -> None:
+        """Guess the total at another width: the rows beyond one a line go with the width."""
+        if self.columns is not None and self.columns is not columns:
+            lines = len(self.chunk)
+            self.total = lines + max(0, self.total - lines) * self.columns.text // columns.text
+            self.columns = None
+
+    def starts(self) -> list[int]:
+        """First row of each line, counted from the block's; the block must be exact."""
+        if self._starts is None:
+            self._starts = list(accumulate(self.rows, initial=0))[:-1]
+        return self._starts
+
+
+class RowIndex:
+    """Rows of one transcript at one width, counted from the top. `update` after each change of it."""
+
+    def __init__(self, transcript: Transcript, columns: Columns) -> None:
+        self.transcript = transcript
+        self.columns = columns
+        self._blocks: list[_Block] = []
+        self._starts: list[int] = [0]
+        """First row of each block, and the total."""
+        self._version = -1
+        self.update()
+
+    @property
+    def total(self) -> int:
+        """All rows; exact once `measure_some` said so."""
+        return self._starts[-1]
+
+    @property
+    def is_exact(self) -> bool:
+        return all(block.columns is self.columns for block in self._blocks)
+
+    def update(self) -> None:
+        """Follow the transcript."""
+        if self.transcript.version == self._version:
+            return
+        self._version = self.transcript.version
+        chunks = self.transcript.chunks
+        known = {id(block.chunk): block for block in self._blocks}
+        self._blocks = [known.get(id(chunk)) or _Block(chunk) for chunk in chunks]
+        for block in self._blocks:
+            if len(block.rows) != len(block.chunk):
+                block.grow(self.columns)
+        self._sum_up()
+
+    def resize(self, columns: Columns) -> None:
+        """Go to another width: everything is stale until looked at."""
+        self.columns = columns
+        for block in self._blocks:
+            block.rescale(columns)
+        self._sum_up()
+
+    def line_at(self, row: int) -> Place | None:
+        """The place at `row`, which must have been measured around; None below the last line."""
+        if not 0 <= row < self.total:
+            return None
+        at = bisect_right(self._starts, row) - 1
+        block = self._blocks[at]
+        if block.columns is not self.columns:
+            return None
+        starts = block.starts()
+        i = bisect_right(starts, row - self._starts[at]) - 1
+        return Place(block.chunk.first_id + i, row - self._starts[at] - starts[i])
+
+    def settle(self, row: int) -> Place | None:
+        """The place at or near `row`, which may be an estimate: what it lies in is measured."""
+        if not self._blocks:
+            return None
+        row = min(max(row, 0), self.total - 1)
+        at = bisect_right(self._starts, row) - 1
+        block = self._blocks[at]
+        if block.columns is not self.columns:
+            share = (row - self._starts[at]) / block.total
+            block.measure(self.columns)
+            self._sum_up()
+            row = self._starts[at] + min(int(share * block.total), block.total - 1)
+        return self.line_at(row)
+
+    def row_of(self, place: Place) -> int:
+        """Where a place is now; of a line no longer held, where it would be."""
+        if not self._blocks or place.line_id < self._blocks[0].chunk.first_id:
+            return 0
+        at = self._block_of(place.line_id)
+        block = self._blocks[at]
+        if block.columns is not self.columns:
+            block.measure(self.columns)
+            self._sum_up()
+        i = place.line_id - block.chunk.first_id
+        if i >= len(block.chunk):
+            return max(0, self.total - 1)
+        return self._starts[at] + block.starts()[i] + min(place.row, block.rows[i] - 1)
+
+    def measure_around(self, place: Place, rows: int) -> None:
+        """Make exact what lies up to `rows` above and below a place."""
+        if not self._blocks:
+            return
+        at = self._block_of(place.line_id)
+        self._measure(self._blocks[at:], rows + self._blocks[at].total)
+        self._measure(reversed_from(self._blocks, at), rows + self._blocks[at].total)
+
+    def measure_end(self, rows: int) -> None:
+        """Make the last `rows` exact."""
+        self._measure(reversed_from(self._blocks, len(self._blocks) - 1), rows)
+
+    def measure_some(self, enough: Callable[[], bool]) -> bool:
+        """Make more chunks exact, the last first, until `enough()`; returns whether all are."""
+        for block in reversed(self._blocks):
+            if block.columns is not self.columns:
+                block.measure(self.columns)
+                if enough():
+                    break
+        self._sum_up()
+        return self.is_exact
+
+    def _block_of(self, line_id: int) -> int:
+        return max(0, bisect_right(self._blocks, line_id, key=attrgetter("chunk.first_id")) - 1)
+
+    def _measure(self, blocks: list[_Block], rows: int) -> None:
+        changed = False
+        for block in blocks:
+            if rows <= 0:
+                break
+            if block.columns is not self.columns:
+                block.measure(self.columns)
+                changed = True
+            rows -= block.total
+        if changed:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        self._starts = list(accumulate((block.total for block in self._blocks), initial=0))
+
+
+def reversed_from(blocks: list[_Block], at: int) -> list[_Block]:
+    """`blocks` from index `at` up to the first."""
+    return blocks[at::-1] if at >= 0 else []

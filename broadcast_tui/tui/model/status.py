@@ -1,0 +1,115 @@
+"""The status line as pieces, fitted to a width: what matters least goes first when there is no room.
+
+Left: how the connection stands, server, room and people; right: what is new, who is typing, our name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import urlsplit
+
+from rich.cells import cell_len, set_cell_size
+
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.core.updates import ConnectionState
+from broadcast_tui.tui.model.room import joined_names
+from broadcast_tui.tui.model.state import AppState
+
+GAP = "  "
+
+
+class Role(Enum):
+    """What a piece is, for its colour."""
+
+    GOOD = "good"
+    WAIT = "wait"
+    BAD = "bad"
+    PLAIN = "plain"
+    QUIET = "quiet"
+    NEW = "new"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A text of one line, safe to draw. Of the pieces of a side, the lowest `weight` goes first."""
+
+    text: str
+    role: Role
+    weight: int
+    short: str = ""
+    """What stands for it when there is little room; empty if it goes altogether."""
+
+
+def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece], list[Piece]]:
+    """All pieces of the left and of the right side; texts of the server are made safe here."""
+    view = state.shown
+    left = [_connection_piece(state, now)]
+    if view.entered and state.connection.state is ConnectionState.ONLINE:
+        left.append(Piece(f"{view.online:,} here", Role.PLAIN, 60))
+    left.insert(1, Piece(f"#{visible_line(view.name)}", Role.PLAIN, 70))
+    left.append(Piece(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
+    right = []
+    if typing := view.typing(now):
+        verb = "is" if len(typing) == 1 else "are"
+        right.append(Piece(f"{joined_names(typing)} {verb} typing…", Role.QUIET, 20))
+    if state.unread:
+        right.append(Piece(f"↓ {state.unread:,} new", Role.NEW, 80, short=f"↓{state.unread:,}"))
+    right.append(Piece(state.name, Role.NAME, 30))
+    return left, right
+
+
+def _connection_piece(state: AppState, now: float) -> Piece:
+    connection = state.connection
+    match connection.state:
+        case ConnectionState.ONLINE:
+            return Piece("● online", Role.GOOD, 100, short="●")
+        case ConnectionState.CONNECTING:
+            return Piece("◌ connecting…", Role.WAIT, 100)
+        case ConnectionState.WAITING:
+            left = connection.retry_in(now)
+            when = "now" if not left else f"in {left} s"
+            return Piece(f"◌ reconnecting {when}", Role.WAIT, 100)
+        case ConnectionState.REFUSED:
+            why = f": {connection.reason}" if connection.reason else ""
+            return Piece(f"✕ refused{why}", Role.BAD, 100, short="✕ refused")
+        case _:
+            return Piece("○ offline", Role.WAIT, 100)
+
+
+def host_of(server: str) -> str:
+    """The host and port of an address, or the address if it has none."""
+    try:
+        return urlsplit(server).netloc.rpartition("@")[2] or server
+    except ValueError:
+        return server
+
+
+def fit(
+    left: Sequence[Piece], right: Sequence[Piece], width: int
+) -> tuple[list[tuple[str, Role]], list[tuple[str, Role]], int]:
+    """The texts of both sides that fit into `width` cells, and the cells between them (0 or more).
+
+    Pieces are shortened, then left out, by weight; the last one left is cut.
+    """
+    shown = {id(piece): piece.text for piece in [*left, *right]}
+
+    def used() -> int:
+        sides = [[shown[id(p)] for p in side if shown[id(p)]] for side in (left, right)]
+        cells = [sum(map(cell_len, texts)) + len(GAP) * max(0, len(texts) - 1) for texts in sides]
+        return sum(cells) + (len(GAP) if all(cells) else 0)
+
+    for piece in sorted([*left, *right], key=lambda piece: piece.weight):
+        if used() > width and piece.short:
+            shown[id(piece)] = piece.short
+        if used() > width and piece.weight < 100:
+            shown[id(piece)] = ""
+    texts = [[(shown[id(p)], p.role) for p in side if shown[id(p)]] for side in (left, right)]
+    if used() > width:
+        text, role = texts[0][0]
+        texts = [[(set_cell_size(text, max(0, width)).rstrip(), role)], []]
+    cells = sum(cell_len(text) for side in texts for text, _ in side)
+    gaps = sum(len(GAP) * max(0, len(side) - 1) for side in texts)
+    return texts[0], texts[1], max(0, width - cells - gaps)

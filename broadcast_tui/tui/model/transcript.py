@@ -1,0 +1,389 @@
+"""What a room shows: its lines, oldest first, bounded, and the own posts still on their way below.
+
+Invariants:
+
+- line ids are whole numbers without holes, rising from the top; a line keeps its id (posts on their
+  way have none for good: theirs are those after the last line, until they land);
+- lines lie in chunks of parallel columns: no object a line, hence little memory and nothing for the
+  garbage collector to walk. A chunk only grows, at its end; whatever else happens to lines makes new
+  chunks, so a chunk seen before, and as long, is as it was;
+- text is made safe to draw here, once, and nowhere after.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from enum import IntEnum
+from functools import lru_cache
+from operator import attrgetter
+from typing import NamedTuple
+
+from broadcast_tui.core.text import visible, visible_line
+from broadcast_tui.tui.model.wrapping import measure
+
+CHUNK_LINES = 256
+_SENDERS_KEPT = 256
+_ACTION_PREFIX = "/me "
+_EARLIEST_S, _LATEST_S = 86_400.0, 250_000_000_000.0
+"""Seconds since 1970 that every time zone can show."""
+
+
+class LineKind(IntEnum):
+    POST = 0
+    ACTION = 1
+    """A post that says what its sender does: `/me waves`; its text is what comes after `/me`."""
+    SYSTEM = 2
+    ERROR = 3
+    DAY = 4
+
+
+class Mark(IntEnum):
+    """How far an own post has come."""
+
+    NONE = 0
+    """It is in the log, at its place; so are all posts of others."""
+    PENDING = 1
+    DELIVERED = 2
+    """The server has it safe, its place is not known yet."""
+    REFUSED = 3
+
+
+class Line(NamedTuple):
+    """One line as it is to be drawn. `at` is seconds since 1970, `sender` empty unless a post."""
+
+    id: int
+    kind: LineKind
+    sender: str
+    text: str
+    at: float
+    mark: Mark
+    own: bool
+    mention: bool
+
+
+OlderPost = tuple[str, str, datetime, bool, bool, str]
+"""A post of a page of history: sender, text, at (UTC), own, mention, post id."""
+
+
+class _Entry(NamedTuple):
+    """A line's columns, cleaned. `epoch` and `number` are its post id, parted to be small."""
+
+    kind: LineKind
+    sender: str
+    text: str
+    at: float
+    flags: int = 0
+    epoch: str = ""
+    number: int = -1
+
+
+@dataclass(slots=True)
+class _Pending:
+    entry: _Entry
+    mark: Mark
+
+
+_OWN = 4
+_MENTION = 8
+_MARK_BITS = 3
+
+
+class Chunk:
+    """Neighbouring lines as parallel columns; line `i` has the id `first_id + i`."""
+
+    __slots__ = ("cells", "epochs", "first_id", "flags", "kinds", "numbers", "senders", "texts", "times")
+
+    def __init__(self, first_id: int) -> None:
+        self.first_id = first_id
+        self.kinds = bytearray()
+        self.flags = bytearray()
+        self.senders: list[str] = []
+        self.texts: list[str] = []
+        self.times = array("d")
+        self.cells = array("I")
+        self.epochs: list[str] = []
+        self.numbers = array("q")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def append(self, entry: _Entry) -> None:
+        kind, sender, text, at, flags, epoch, number = entry
+        self.kinds.append(kind)
+        self.flags.append(flags)
+        self.senders.append(sender)
+        self.times.append(at)
+        self.cells.append(measure(text))
+        self.epochs.append(epoch)
+        self.numbers.append(number)
+        self.texts.append(text)
+
+    def line(self, i: int) -> Line:
+        flags = self.flags[i]
+        return Line(
+            self.first_id + i,
+            LineKind(self.kinds[i]),
+            self.senders[i],
+            self.texts[i],
+            self.times[i],
+            Mark(flags & _MARK_BITS),
+            bool(flags & _OWN),
+            bool(flags & _MENTION),
+        )
+
+    def first_post_id(self) -> str:
+        """Id of the first post that has one, or empty."""
+        for epoch, number in zip(self.epochs, self.numbers, strict=True):
+            if epoch:
+                return epoch if number < 0 else f"{epoch}-{number}"
+        return ""
+
+    def without_first(self) -> Chunk:
+        rest = Chunk(self.first_id + 1)
+        for i in range(1, len(self)):
+            kind = LineKind(self.kinds[i])
+            post_id = (self.epochs[i], self.numbers[i])
+            rest.append(_Entry(kind, self.senders[i], self.texts[i], self.times[i], self.flags[i], *post_id))
+        return rest
+
+
+class _Calendar:
+    """Tells when a line is of a later day than any before it: a clock that steps back opens none."""
+
+    __slots__ = ("_zone", "ends_at")
+
+    def __init__(self, zone: tzinfo | None) -> None:
+        self._zone = zone
+        self.ends_at = -math.inf
+
+    def opens(self, at: float) -> _Entry | None:
+        """The line to put before a line of `at`, if that begins a day; the day is then open."""
+        if at < self.ends_at:
+            return None
+        local = datetime.fromtimestamp(at, self._zone)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        self.ends_at = (midnight + timedelta(days=1)).timestamp()
+        return _Entry(LineKind.DAY, "", f"{local:%A} {local.day} {local:%B} {local.year}", at)
+
+
+class Transcript:
+    """The lines of one room. All methods are cheap; a view asks `version` whether to look again."""
+
+    def __init__(self, limit: int = 100_000, zone: tzinfo | None = None) -> None:
+        """`limit` lines are kept, at least 16; days change at midnight in `zone`, None: here."""
+        if limit < 16:
+            raise ValueError("a transcript keeps at least 16 lines")
+        self.zone = zone
+        self.version = 0
+        """Rises with each change."""
+        self.arrived_count = 0
+        """Posts of others that `add_post` ever took: what an unread count is the difference of."""
+        self._limit = limit
+        self._chunk_lines = min(CHUNK_LINES, limit // 8)
+        self._chunks: list[Chunk] = []
+        self._count = 0
+        self._next_id = 0
+        self._calendar = _Calendar(zone)
+        self._senders: dict[str, None] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._tail: Chunk | None = None
+
+    def __len__(self) -> int:
+        """Lines, day lines and posts on their way included."""
+        return self._count + len(self._pending)
+
+    @property
+    def first_id(self) -> int:
+        """Id of the top line; `end_id` when there is none."""
+        return self._chunks[0].first_id if self._chunks else self._next_id
+
+    @property
+    def settled_id(self) -> int:
+        """One past the id of the last line that has its place; posts on their way come after."""
+        return self._next_id
+
+    @property
+    def chunks(self) -> Sequence[Chunk]:
+        """All lines, from the top; the posts on their way are the last chunk."""
+        if not self._pending:
+            return self._chunks
+        if self._tail is None or self._tail.first_id != self._next_id:
+            self._tail = Chunk(self._next_id)
+            for pending in self._pending.values():
+                flags = pending.entry.flags | pending.mark
+                self._tail.append(pending.entry._replace(flags=flags))
+        return [*self._chunks, self._tail]
+
+    @property
+    def pending_count(self) -> int:
+        """Own posts on their way: neither arrived nor refused."""
+        return len(self._pending)
+
+    @property
+    def first_post_id(self) -> str:
+        """Id of the oldest post held, from before which history may be fetched; empty if none."""
+        return next(filter(None, (chunk.first_post_id() for chunk in self._chunks)), "")
+
+    @property
+    def senders(self) -> tuple[str, ...]:
+        """Who spoke lately, each once, the last speaker first."""
+        return tuple(reversed(self._senders))
+
+    def line(self, line_id: int) -> Line | None:
+        """The line with this id, or None if it is not (or no longer) held."""
+        chunks = self.chunks
+        at = bisect_right(chunks, line_id, key=attrgetter("first_id")) - 1
+        if at < 0 or line_id - chunks[at].first_id >= len(chunks[at]):
+            return None
+        return chunks[at].line(line_id - chunks[at].first_id)
+
+    def add_post(
+        self,
+        sender: str,
+        text: str,
+        at: datetime,
+        *,
+        own: bool = False,
+        mention: bool = False,
+        post_id: str = "",
+        nonce: str = "",
+    ) -> int:
+        """Put a post at its place, after all lines that have one, and return its line id.
+
+        With the `nonce` of a post on its way, that one has arrived and is no longer shown below.
+        """
+        entry = _post_entry(sender, text, _seconds(at), own, mention, post_id)
+        if nonce and self._pending.pop(nonce, None):
+            self._tail = None
+        if entry.sender in self._senders:
+            del self._senders[entry.sender]
+        self._senders[entry.sender] = None
+        if len(self._senders) > _SENDERS_KEPT:
+            del self._senders[next(iter(self._senders))]
+        if not own:
+            self.arrived_count += 1
+        return self._append(entry)
+
+    def add_pending(self, nonce: str, sender: str, text: str, at: datetime) -> None:
+        """Show an own post on its way, below all lines, until `add_post` or `refuse` of `nonce`."""
+        entry = _post_entry(sender, text, _seconds(at), True, False, "")
+        self._pending[nonce] = _Pending(entry, Mark.PENDING)
+        self._tail = None
+        self.version += 1
+
+    def confirm(self, nonce: str) -> None:
+        """The server has the post safe. Nothing happens if it has arrived already."""
+        if pending := self._pending.get(nonce):
+            pending.mark = Mark.DELIVERED
+            self._tail = None
+            self.version += 1
+
+    def refuse(self, nonce: str, reason: str) -> None:
+        """The post will not arrive: it stays, marked, as the last line, and a line says why."""
+        if pending := self._pending.pop(nonce, None):
+            self._tail = None
+            entry = pending.entry
+            self._append(entry._replace(flags=entry.flags | Mark.REFUSED))
+            self._append(_Entry(LineKind.ERROR, "", f"not sent: {visible_line(reason)}", entry.at))
+
+    def add_system(self, text: str, at: datetime, *, error: bool = False) -> int:
+        """Add a line that is nobody's post, and return its id."""
+        kind = LineKind.ERROR if error else LineKind.SYSTEM
+        return self._append(_Entry(kind, "", visible(text), _seconds(at)))
+
+    def prepend_posts(self, posts: Iterable[OlderPost]) -> int:
+        """Put older posts, ascending, above all lines; returns by how many lines that grew.
+
+        Nothing is put above a transcript that is full: 0 is returned.
+        """
+        calendar = _Calendar(self.zone)
+        entries: list[_Entry] = []
+        for sender, text, at, own, mention, post_id in posts:
+            entry = _post_entry(sender, text, _seconds(at), own, mention, post_id)
+            entries += filter(None, (calendar.opens(entry.at), entry))
+        if not entries or self._count + len(entries) > self._limit:
+            return 0
+        count_before = self._count
+        self._open_top(entries, calendar)
+        chunks: list[Chunk] = []
+        first_id = self.first_id - len(entries)
+        for i, entry in enumerate(entries):
+            if i % self._chunk_lines == 0:
+                chunks.append(Chunk(first_id + i))
+            chunks[-1].append(entry)
+        self._chunks[:0] = chunks
+        self._count += len(entries)
+        self.version += 1
+        return self._count - count_before
+
+    def clear(self) -> None:
+        """Forget all lines that have their place; posts on their way stay."""
+        self._chunks.clear()
+        self._count = 0
+        self._calendar = _Calendar(self.zone)
+        self.version += 1
+
+    def _open_top(self, older: list[_Entry], calendar: _Calendar) -> None:
+        """Make the day lines right where `older`, whose last day `calendar` has open, meets the top."""
+        if not self._chunks:
+            self._calendar = calendar
+            return
+        top = self._chunks[0]
+        if top.kinds[0] != LineKind.DAY:
+            older += filter(None, [calendar.opens(top.times[0])])
+        elif calendar.opens(top.times[0]) is None:
+            self._chunks[0] = top.without_first()
+            self._count -= 1
+
+    def _append(self, entry: _Entry) -> int:
+        if entry.at >= self._calendar.ends_at and (day := self._calendar.opens(entry.at)):
+            self._put(day)
+        self._put(entry)
+        self.version += 1
+        return self._next_id - 1
+
+    def _put(self, entry: _Entry) -> None:
+        chunks = self._chunks
+        if not chunks or len(chunks[-1].texts) >= self._chunk_lines:
+            chunks.append(Chunk(self._next_id))
+        chunks[-1].append(entry)
+        self._next_id += 1
+        self._count += 1
+        if self._count > self._limit:
+            self._count -= len(chunks.pop(0))
+
+
+def _post_entry(sender: str, text: str, at: float, own: bool, mention: bool, post_id: str) -> _Entry:
+    kind = LineKind.POST
+    text = visible(text)
+    if text.startswith(_ACTION_PREFIX):
+        kind = LineKind.ACTION
+        text = text.removeprefix(_ACTION_PREFIX)
+    epoch, dash, digits = post_id.rpartition("-")
+    if dash and digits.isdecimal() and digits.isascii() and len(digits) < 18:
+        epoch, number = _shared(epoch), int(digits)
+    else:
+        epoch, number = post_id, -1
+    flags = (_OWN if own else 0) | (_MENTION if mention else 0)
+    return _Entry(kind, _clean_name(sender), text, at, flags, epoch, number)
+
+
+@lru_cache(maxsize=4096)
+def _clean_name(name: str) -> str:
+    """`name`, drawable; for the same name the same object, as long as it is spoken under."""
+    return visible_line(name)
+
+
+@lru_cache(maxsize=256)
+def _shared(epoch: str) -> str:
+    """`epoch`, always as the same object: thousands of posts hold it."""
+    return epoch
+
+
+def _seconds(at: datetime) -> float:
+    return min(max(at.timestamp(), _EARLIEST_S), _LATEST_S)

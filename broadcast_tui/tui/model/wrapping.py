@@ -1,0 +1,175 @@
+"""Wraps text into rows of terminal cells; a grapheme cluster is never cut.
+
+Rows are spans `(start, end)` of character indices into the text, so that what is drawn can always be
+led back to what was written. Rules, paragraph by paragraph (a line feed ends one):
+
+- a row takes as much as fits; only a cluster wider than the whole row overflows it, alone;
+- it ends at the last space that has something before it in the row, and the run of spaces there
+  belongs to no row; otherwise beside a wide character, if punctuation allows; otherwise anywhere;
+- an empty paragraph is an empty row, so `wrap` never returns an empty list.
+
+Cells are counted as rich counts them (Unicode 17 clusters), except that two regional indicators, a
+flag, are one cluster.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import chain
+
+from rich.cells import cell_len, split_graphemes
+
+Span = tuple[int, int]
+"""First character and the one past the last."""
+
+Cluster = tuple[int, int, int]
+"""First character, the one past the last, cells."""
+
+MULTILINE = 0xFFFF_FFFF
+"""What `measure` says of text with line feeds: more cells than any row has."""
+
+_SINGLE = frozenset(
+    map(
+        chr,
+        chain(
+            range(0x20, 0x7F),  # ASCII
+            range(0xA0, 0xAD),  # Latin, but for the soft hyphen
+            range(0xAE, 0x300),
+            range(0x370, 0x483),  # Greek and Cyrillic, but for combining marks
+            range(0x2010, 0x2028),  # dashes, quotes, ellipsis
+            range(0x2500, 0x25FD),  # boxes and shapes
+        ),
+    )
+)
+_RESIZING = re.compile("[\u200d\ufe0f]")
+_FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]")
+_NEVER_FIRST = frozenset("、。，．：；！？）」』】〉》〕｝ー々…,.:;!?)]}%’”")
+_NEVER_LAST = frozenset("（「『【〈《〔｛([{‘“")
+
+
+def is_single(text: str) -> bool:
+    """Whether every character of `text` surely takes one cell and is a cluster of its own."""
+    return text.isascii() or _SINGLE.issuperset(text)
+
+
+def cells_of(text: str) -> int:
+    """Cells that `text`, without line feeds, takes in a row."""
+    if is_single(text):
+        return len(text)
+    if _RESIZING.search(text):
+        return split_graphemes(text)[1]
+    return cell_len(text)
+
+
+def measure(text: str) -> int:
+    """Cells of `text`, or `MULTILINE`: text that measures at most the width of a row is one row."""
+    return MULTILINE if "\n" in text else cells_of(text)
+
+
+def clusters(text: str) -> list[Cluster]:
+    """The grapheme clusters of `text`, in order, without gaps."""
+    spans = split_graphemes(text)[0]
+    if not _FLAG_LETTERS.search(text):
+        return spans
+    joined: list[Cluster] = []
+    half_flag = False
+    for start, end, cells in spans:
+        is_letter = _FLAG_LETTERS.match(text, start) is not None
+        if is_letter and half_flag:
+            joined[-1] = (joined[-1][0], end, joined[-1][2] + cells)
+            half_flag = False
+        else:
+            joined.append((start, end, cells))
+            half_flag = is_letter and end == start + 1
+    return joined
+
+
+def clip(text: str, width: int) -> str:
+    """`text`, or as much of it as fits before an ellipsis, in at most `width` cells."""
+    if cells_of(text) <= width:
+        return text
+    used = 1
+    end = 0
+    for _, cluster_end, cells in clusters(text):
+        used += cells
+        if used > width:
+            break
+        end = cluster_end
+    return text[:end] + "…" if width > 0 else ""
+
+
+def wrap(text: str, width: int) -> list[Span]:
+    """The rows of `text` at `width` cells (at least 1), from top to bottom; never empty."""
+    if "\n" not in text:
+        return _wrap_paragraph(text, width)
+    rows: list[Span] = []
+    offset = 0
+    for paragraph in text.split("\n"):
+        rows += [(start + offset, end + offset) for start, end in _wrap_paragraph(paragraph, width)]
+        offset += len(paragraph) + 1
+    return rows
+
+
+def _wrap_paragraph(text: str, width: int) -> list[Span]:
+    return _wrap_single(text, width) if is_single(text) else _wrap_clusters(text, width)
+
+
+def _wrap_single(text: str, width: int) -> list[Span]:
+    """Rows of a paragraph whose characters all take one cell: most of them, hence fast."""
+    rows: list[Span] = []
+    start = 0
+    length = len(text)
+    while length - start > width:
+        cut = text.rfind(" ", start, start + width + 1)
+        if cut <= start or (text[start] == " " and not text[start:cut].strip(" ")):
+            cut = after = start + width
+        else:
+            after = cut + 1
+            while after < length and text[after] == " ":
+                after += 1
+        rows.append((start, cut))
+        start = after
+    if start < length or not rows:
+        rows.append((start, length))
+    return rows
+
+
+def _wrap_clusters(text: str, width: int) -> list[Span]:
+    """Rows of any paragraph, cluster by cluster."""
+    parts = clusters(text)
+    count = len(parts)
+    rows: list[Span] = []
+    first = i = 0
+    used = cut = 0
+    inked = False
+    while i < count:
+        start, end, cells = parts[i]
+        is_space = text[start:end] == " "
+        if inked and (is_space or _may_part(text, parts[i - 1], parts[i])):
+            cut = i
+        if used + cells > width and i > first:
+            rows.append((parts[first][0], parts[cut if cut > first else i][0]))
+            if cut > first:
+                i = cut
+                while i < count and text[parts[i][0] : parts[i][1]] == " ":
+                    i += 1
+            first = cut = i
+            used = 0
+            inked = False
+            continue
+        inked = inked or not is_space
+        used += cells
+        i += 1
+    if first < count or not rows:
+        rows.append((parts[first][0] if first < count else 0, len(text)))
+    return rows
+
+
+def _may_part(text: str, before: Cluster, after: Cluster) -> bool:
+    """Whether a row may end between two clusters, neither of them a space that ends rows anyway."""
+    return (
+        (before[2] == 2 or after[2] == 2)
+        and text[before[0]] != " "
+        and text[before[0]] not in _NEVER_LAST
+        and text[after[0]] not in _NEVER_FIRST
+    )

@@ -1,0 +1,91 @@
+"""The dialog that asks for a name: it says at once why one is refused, and comes back if it is taken."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.core.names import check_name
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.keymap import bind
+
+HINT = "How the others will see you"
+
+
+class NameInput(Input):
+    """An input of one line whose pastes are cleaned before they are drawn."""
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        line = (
+            "".join(char for char in event.text if char.isprintable() or char == "\n").strip().split("\n")[0]
+        )
+        self.replace(visible_line(line), *self.selection)
+
+
+class LoginScreen(ModalScreen[str]):
+    """Dismissed with a name that follows the rules. `reason` is why the last one was refused."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [bind("app.interrupt", "app.quit_chat")]
+
+    def __init__(self, place: str, name: str = "", reason: str = "") -> None:
+        super().__init__()
+        self._place = visible_line(place)
+        self._name = visible_line(name)
+        self._reason = visible_line(reason)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="login"):
+            yield Static(Content("broadcast-tui"), id="login-title")
+            yield Static(Content(self._place), id="login-place")
+            name = NameInput(self._name, placeholder="Your name", id="login-name", select_on_focus=False)
+            name.cursor_blink = False
+            yield name
+            yield Static(id="login-reason", markup=False)
+            yield Static(Content("Enter joins, Ctrl+Q leaves"), id="login-keys")
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+        if self._reason:
+            self._say(self._reason, "-bad")
+        else:
+            self._judge(self._name)
+
+    @on(Input.Changed)
+    def judge_name(self, event: Input.Changed) -> None:
+        if event.value != self._name:
+            self._reason = ""
+        if not self._reason:
+            self._judge(event.value)
+
+    @on(Input.Submitted)
+    def take_name(self, event: Input.Submitted) -> None:
+        if self._judge(event.value, touched=True):
+            self.dismiss(check_name(event.value))
+
+    def _judge(self, name: str, *, touched: bool = False) -> bool:
+        """Say what is wrong with `name`, if anything; an empty one is only wrong once it is `touched`."""
+        if not name and not touched and not self._name:
+            self._say(HINT, "-hint")
+            return False
+        try:
+            check_name(name)
+        except NameRefused as refused:
+            self._say(refused.text, "-bad")
+            return False
+        self._say(HINT, "-hint")
+        return True
+
+    def _say(self, text: str, kind: str) -> None:
+        reason = self.query_one("#login-reason", Static)
+        reason.set_classes(kind)
+        reason.update(Content(visible_line(text)))

@@ -1,0 +1,83 @@
+"""What a full-screen program owes its terminal beyond Textual: the title, two keys, one line at a crash."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+
+from textual import _ansi_sequences
+
+from broadcast_tui.core.text import visible_line
+
+PROGRAM = "broadcast-tui"
+CRASH_FILE = "crash.log"
+
+
+class _Key(Enum):
+    """Keys that Textual has no name for in terminals without the kitty protocol."""
+
+    ALT_ENTER = "alt+enter"
+    ALT_BACKSPACE = "alt+backspace"
+
+
+def teach_keys() -> None:
+    """Let Alt+Enter and Alt+Backspace arrive as such: Textual 8.2 takes them for Enter and Ctrl+W."""
+    table: object = _ansi_sequences.ANSI_SEQUENCES_KEYS
+    if isinstance(table, dict):
+        table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
+        table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
+
+
+class Title:
+    """The terminal's title: ours while we run, then again what it was (xterm's title stack)."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._pushed = False
+        self._text = ""
+
+    def set(self, place: str, unread: int = 0) -> None:
+        """Show the program, `place` and how many posts wait there."""
+        waiting = f" ({unread:,})" if unread else ""
+        text = f"{PROGRAM} · {visible_line(place)}{waiting}"
+        if text == self._text and self._pushed:
+            return
+        if not self._pushed:
+            self._write("\x1b[22;0t")
+            self._pushed = True
+        self._text = text
+        self._write(f"\x1b]0;{text}\x07")
+
+    def give_back(self) -> None:
+        """Put back the title from before the first `set`."""
+        if self._pushed:
+            self._pushed = False
+            self._write("\x1b]0;\x07\x1b[23;0t")
+
+    def show_again(self) -> None:
+        """Set the last text anew, after `give_back`."""
+        if self._text and not self._pushed:
+            self._write(f"\x1b[22;0t\x1b]0;{self._text}\x07")
+            self._pushed = True
+
+
+def report_crash(error: BaseException, directory: Path) -> str:
+    """Write what is known of `error` to a file in `directory` and return the one line for people."""
+    cause = getattr(error, "error", None)
+    if isinstance(cause, BaseException):
+        error = cause
+    what = visible_line(f"{type(error).__name__}: {error}")[:200]
+    path = directory / CRASH_FILE
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n")
+            file.writelines(traceback.format_exception(error))
+    except OSError as failure:
+        return f"{PROGRAM}: internal error: {what}; no details could be written: {failure}"
+    return f"{PROGRAM}: internal error: {what}; details in {path}"

@@ -1,0 +1,60 @@
+"""One line of facts above the input: connection, room, people, what is new, who is typing, our name."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import ClassVar
+
+from textual.content import Content
+from textual.widget import Widget
+
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.status import GAP, Role, fit, status_pieces
+
+
+class StatusBar(Widget):
+    """A view of `state`; `server` is the address as shown to people. It never changes its size."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"status--{role.value}" for role in Role}
+
+    DEFAULT_CSS = """
+    StatusBar {
+        height: 1;
+        padding: 0 1;
+        background: $panel;
+        color: $foreground;
+        .status--good { color: $text-success; }
+        .status--wait { color: $text-warning; text-style: bold; }
+        .status--bad { color: $text-error; text-style: bold; }
+        .status--quiet { color: $text-muted; }
+        .status--new { color: $text-accent; text-style: bold; }
+        .status--name { text-style: bold; }
+    }
+    """
+
+    def __init__(self, state: AppState, server: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._state = state
+        self._server = server
+        self._shown: list[tuple[str, Role]] = []
+
+    def refresh_facts(self) -> None:
+        """The state may have changed: draw it if it reads differently."""
+        if self._pieces() != self._shown:
+            self.refresh()
+
+    def render(self) -> Content:
+        self._shown = self._pieces()
+        styles = {role: self.get_visual_style(f"status--{role.value}") for _, role in self._shown}
+        return Content.assemble(*((text, styles[role]) for text, role in self._shown))
+
+    def _pieces(self) -> list[tuple[str, Role]]:
+        """The line as texts with their roles; together as wide as the widget."""
+        sides = status_pieces(self._state, self._server, monotonic())
+        left, right, between = fit(*sides, self.content_size.width)
+        return [*_spaced(left), (" " * between, Role.PLAIN), *_spaced(right)]
+
+
+def _spaced(pieces: list[tuple[str, Role]]) -> list[tuple[str, Role]]:
+    """`pieces` with gaps between them."""
+    return [part for piece in pieces for part in ((GAP, Role.PLAIN), piece)][1:]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.tui.model.slash import (
+    COMMANDS,
+    Argument,
+    Mistake,
+    Run,
+    Say,
+    Verb,
+    find,
+    help_lines,
+    nearest,
+    parse,
+)
+
+
+def test_every_verb_has_exactly_one_row() -> None:
+    assert [command.verb for command in COMMANDS] == list(Verb)
+
+
+def test_names_and_aliases_do_not_clash() -> None:
+    words = [word for command in COMMANDS for word in (command.name, *command.aliases)]
+    assert len(words) == len(set(words))
+
+
+def test_commands_with_an_argument_have_a_hint_and_an_example() -> None:
+    for command in COMMANDS:
+        assert bool(command.hint) == (command.argument is not Argument.NONE)
+        assert command.example.startswith(f"/{command.name}") or not command.hint
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("hello", "hello"),
+        ("//x", "/x"),
+        (" /etc/hosts", "/etc/hosts"),
+        ("//me waves", "/me waves"),
+        ("either/or", "either/or"),
+        ("  indented", "  indented"),
+        ("two\n/lines", "two\n/lines"),
+    ],
+)
+def test_text_is_sent(typed: str, sent: str) -> None:
+    assert parse(typed) == Say(sent)
+
+
+@pytest.mark.parametrize(
+    ("typed", "verb", "argument"),
+    [
+        ("/help", Verb.HELP, ""),
+        ("/HELP nick", Verb.HELP, "nick"),
+        ("/me  waves at\nall", Verb.ME, "waves at\nall"),
+        ("/nick Ana B ", Verb.NICK, "Ana B"),
+        ("/exit", Verb.QUIT, ""),
+        ("/who \n", Verb.WHO, ""),
+    ],
+)
+def test_commands_are_found_in_any_case_and_by_alias(typed: str, verb: Verb, argument: str) -> None:
+    parsed = parse(typed)
+    assert isinstance(parsed, Run)
+    assert (parsed.command.verb, parsed.argument) == (verb, argument)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [("/hlep", "/help"), ("/quti", "/quit"), ("/cl", "/clear"), ("/nickname x", "/nick")],
+)
+def test_an_unknown_command_is_never_sent_and_the_nearest_is_offered(typed: str, offered: str) -> None:
+    parsed = parse(typed)
+    assert isinstance(parsed, Mistake)
+    assert f"Did you mean {offered}?" in parsed.text
+    assert "nothing was sent" in parsed.text
+
+
+@pytest.mark.parametrize("typed", ["/", "/ x", "/zzzz", "/etc/passwd"])
+def test_nonsense_points_to_help(typed: str) -> None:
+    parsed = parse(typed)
+    assert isinstance(parsed, Mistake)
+    assert "/help" in parsed.text
+
+
+def test_a_missing_argument_shows_the_usage() -> None:
+    parsed = parse("/nick")
+    assert isinstance(parsed, Mistake)
+    assert "/nick <name>" in parsed.text
+
+
+def test_an_argument_too_many_is_not_swallowed() -> None:
+    assert isinstance(parse("/quit everything"), Mistake)
+
+
+def test_find_takes_the_slash_or_not() -> None:
+    assert find("/Names") is find("who")
+    assert find("nothing") is None
+    assert nearest("") is None
+
+
+def test_help_lists_every_command_aligned() -> None:
+    lines = help_lines()
+    assert [line.split()[0] for line in lines[:-1]] == [f"/{command.name}" for command in COMMANDS]
+    assert len({line.index(command.help) for line, command in zip(lines, COMMANDS, strict=False)}) == 1
+
+
+def test_help_of_one_command_has_usage_aliases_and_example() -> None:
+    assert help_lines("nick") == [
+        "/nick <name>  Take another name; it is yours once the server agrees",
+        "Also: /name",
+        "Example: /nick ana",
+    ]
+    assert "Did you mean /nick?" in help_lines("nikc")[0]
