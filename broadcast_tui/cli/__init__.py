@@ -1,0 +1,72 @@
+"""The command line: one module a subcommand, imported when it is chosen.
+
+Standard output is data, standard error is narration. Whatever a user gets wrong is one line on
+standard error and exit status 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+
+from cyclopts import App, CycloptsError
+from cyclopts.config import Env
+
+from broadcast_tui import __version__
+from broadcast_tui.core.errors import BroadcastError
+
+
+class ExitCode(IntEnum):
+    """What the exit status says."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    """Something given was wrong, or a port or host cannot be had."""
+
+
+class UsageError(BroadcastError):
+    """What was asked for cannot be done as it was asked; the text says what to change."""
+
+
+app = App(
+    name="broadcast-tui",
+    help="A chat room in one command: a broadcast server and a full-screen terminal client.",
+    version=f"broadcast-tui {__version__}",
+    config=Env("BROADCAST_TUI_", command=True),
+    help_format="plaintext",
+)
+app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
+app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Chat, full-screen.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit with its status."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = app(
+            tokens or ["--help"], print_error=False, exit_on_error=False, result_action="return_value"
+        )
+    except CycloptsError as error:
+        command = (
+            " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
+        )
+        _complain(f"{_one_line(str(error))} See '{command} --help'.")
+        sys.exit(ExitCode.USAGE)
+    except BroadcastError as error:
+        _complain(_one_line(str(error)))
+        sys.exit(ExitCode.USAGE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else ExitCode.OK)
+
+
+def _one_line(text: str) -> str:
+    from broadcast_tui.core.text import log_safe
+
+    return log_safe(" ".join(text.split()), 400)
+
+
+def _complain(text: str) -> None:
+    print(f"broadcast-tui: {text}", file=sys.stderr)

@@ -130,7 +130,7 @@ class LinePainter:
         base = self._text_style(line)
         runs: list[Run] = []
         if label:
-            runs.append((0, len(label), self._name_style(line)))
+            runs.append((0, len(label), self._label_style(line)))
         if "://" in line.text:
             link = base + self._styles.link
             runs += [(match.start(), match.end(), link) for match in _URL.finditer(text, len(label))]
@@ -174,6 +174,10 @@ class LinePainter:
 
     def _name_style(self, line: Line) -> Style:
         return self._styles.own if line.own else self._styles.names[_cached_index(line.sender)]
+
+    def _label_style(self, line: Line) -> Style:
+        """A name among the text: on the background of the text."""
+        return self._name_style(line) + Style(bgcolor=self._text_style(line).bgcolor)
 
     def _first_gutter(self, line: Line, above: Line | None) -> list[Segment]:
         columns, styles = self.columns, self._styles

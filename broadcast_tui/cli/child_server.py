@@ -1,0 +1,95 @@
+"""A server started beside the chat, as a child process that ends with it, however it ends."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+
+from broadcast_tui.cli import UsageError
+from broadcast_tui.client.address import Address
+
+START_TIMEOUT_S = 15.0
+STOP_TIMEOUT_S = 5.0
+
+
+class ChildServer:
+    """`broadcast-tui serve` for the address of a chat; does nothing if a server answers there already."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._process: subprocess.Popen[str] | None = None
+
+    def start_if_needed(self) -> None:
+        """Start the server and wait until it listens.
+
+        Raises:
+            UsageError: it could not start; the text is its own reason.
+        """
+        if self._answers():
+            return
+        if not self._address.is_local:
+            raise UsageError(
+                f"Nothing answers at {self._address.url}, and --serve starts servers on this machine only; "
+                "leave out the address, or start a server there."
+            )
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "broadcast_tui", "serve", "--stop-on-eof", "--log-level", "error"),
+                *("--host", self._address.host, "--port", str(self._address.port)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        if not self._started(self._process):
+            self._process.kill()
+            _, errors = self._process.communicate()
+            lines = errors.strip().splitlines()
+            raise UsageError(
+                lines[-1].removeprefix("broadcast-tui: ") if lines else "The server did not start."
+            )
+        for stream in (self._process.stdout, self._process.stderr):
+            threading.Thread(target=_throw_away, args=(stream,), daemon=True).start()
+
+    def stop(self) -> None:
+        """End the server, if it was started here; its clients are told."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection((self._address.host, self._address.port), timeout=2.0).close()
+        except OSError:
+            return False
+        return True
+
+    @staticmethod
+    def _started(process: subprocess.Popen[str]) -> bool:
+        """Whether the server said that it listens, within `START_TIMEOUT_S`."""
+        said: list[str] = []
+
+        def read_first_line() -> None:
+            assert process.stdout is not None
+            said.append(process.stdout.readline())
+
+        reader = threading.Thread(target=read_first_line, daemon=True)
+        reader.start()
+        reader.join(START_TIMEOUT_S)
+        return bool(said and said[0].startswith("Broadcast server started"))
+
+
+def _throw_away(stream: object) -> None:
+    """Read a pipe to its end, so that its writer never waits for us."""
+    for _ in stream:  # type: ignore[attr-defined]
+        pass

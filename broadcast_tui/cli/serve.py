@@ -1,0 +1,128 @@
+"""`broadcast-tui serve`: the server, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from broadcast_tui.cli import ExitCode
+from broadcast_tui.cli.logs import LogLevel, set_up
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.listening import is_loopback
+
+Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
+Count = Annotated[int, Parameter(validator=Number(gte=0))]
+Rate = Annotated[float, Parameter(validator=Number(gte=0))]
+
+
+def serve(
+    *,
+    host: str = "localhost",
+    port: Port = 8765,
+    message_rate: Rate = 10.0,
+    message_burst: Count = 30,
+    max_connections: Count = 0,
+    max_connections_per_ip: Count = 0,
+    max_message_bytes: Count = 16_384,
+    log_level: LogLevel = "info",
+    stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Start a server that passes each message on to everyone in its room. Ctrl+C stops it.
+
+    Parameters
+    ----------
+    host
+        Name or address to listen on; 0.0.0.0 for all networks.
+    port
+        TCP port; 0 takes a free one.
+    message_rate
+        Posts a second a connection may send for long; 0: unlimited.
+    message_burst
+        Posts a connection may send at once after a pause; 0: unlimited.
+    max_connections
+        Most connections in all; 0: unlimited.
+    max_connections_per_ip
+        Most connections from one address; 0: unlimited.
+    max_message_bytes
+        Longest post, in bytes of UTF-8; 0: unlimited.
+    log_level
+        Least important lines to log: debug shows each frame.
+    stop_on_eof
+        Stop when standard input ends, as it does when the program that started this one is gone.
+    """
+    set_up(log_level)
+    limits = Limits(
+        message_rate=message_rate if message_burst else 0.0,
+        message_burst=message_burst if message_rate else 0,
+        max_message_bytes=max_message_bytes,
+    )
+    server = BroadcastServer(
+        host,
+        port,
+        limits=limits,
+        max_connections=max_connections,
+        max_connections_per_ip=max_connections_per_ip,
+    )
+    _runner()(_run(server, stop_on_eof=stop_on_eof))
+    return ExitCode.OK
+
+
+def _runner() -> Callable[..., object]:
+    """uvloop's `run` where it is installed, else asyncio's."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run
+    return uvloop.run
+
+
+async def _run(server: BroadcastServer, *, stop_on_eof: bool) -> None:
+    await server.start_server()
+    print(f"Broadcast server started on {server.url}", flush=True)
+    print("Press Ctrl+C to stop it.", flush=True)
+    if not is_loopback(server.host):
+        print(
+            f"Warning: {server.host} is reachable from other machines, and anyone who reaches it may "
+            "read and write; use --host localhost to keep it to this one.",
+            file=sys.stderr,
+            flush=True,
+        )
+    stopping = asyncio.Event()
+    code = CloseCode.GOING_AWAY
+
+    def stop(chosen: CloseCode) -> None:
+        nonlocal code
+        if stopping.is_set():
+            sys.exit(130)
+        code = chosen
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    if sys.platform != "win32":
+        loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
+        loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
+    if stop_on_eof:
+        watch = asyncio.create_task(_at_end_of_input(lambda: stop(CloseCode.GOING_AWAY)))
+    await stopping.wait()
+    if stop_on_eof:
+        watch.cancel()
+    await server.stop_server(code)
+    print("Broadcast server stopped.", flush=True)
+
+
+async def _at_end_of_input(then: Callable[[], None]) -> None:
+    """Call `then` once standard input has ended; what comes before is thrown away."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while await reader.read(4096):
+        pass
+    then()
