@@ -1,30 +1,72 @@
 """Logging of a program: lines with times on standard error, written by a thread of their own.
 
-A terminal that takes nothing (Ctrl+S, a full pipe) must not hold the loop; so records are queued
-and a listener thread writes them.
+A terminal that takes nothing (Ctrl+S, a full pipe) must not hold the loop, and a busy room must
+not switch threads for each line; so records are gathered and written some ten times a second.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
-import logging.handlers
-import queue
 import sys
-from typing import Literal
+import threading
+import time
+from collections import deque
+from typing import Literal, TextIO
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+INTERVAL_S = 0.1
+WAITING_MAX = 100_000
+"""Records kept while nothing takes them; the oldest are lost first."""
+
+
+class GatheringHandler(logging.Handler):
+    """Writes records to `stream` in batches, from a daemon thread; `close` writes the rest."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._records: deque[logging.LogRecord] = deque(maxlen=WAITING_MAX)
+        self._arrived = threading.Event()
+        self._writing = threading.Lock()
+        threading.Thread(target=self._write_on, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._records.append(record)
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    def close(self) -> None:
+        if self._writing.acquire(timeout=1.0):
+            self._writing.release()
+            self._write()
+        super().close()
+
+    def _write_on(self) -> None:
+        while True:
+            self._arrived.wait()
+            time.sleep(INTERVAL_S)
+            self._arrived.clear()
+            self._write()
+
+    def _write(self) -> None:
+        lines = []
+        while self._records:
+            lines.append(self.format(self._records.popleft()))
+        if lines:
+            with self._writing, contextlib.suppress(OSError, ValueError):
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
 
 
 def set_up(level: LogLevel) -> None:
     """Send the package's records of `level` and above to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = GatheringHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
-    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     root = logging.getLogger()
-    root.addHandler(logging.handlers.QueueHandler(records))
+    root.addHandler(handler)
     root.setLevel(logging.WARNING)
     logging.getLogger("broadcast_tui").setLevel(level.upper())
-    listener = logging.handlers.QueueListener(records, handler)
-    listener.start()
-    atexit.register(listener.stop)
+    atexit.register(handler.close)

@@ -54,8 +54,9 @@ class PeerConnection(ServerConnection):
 
     def write(self, data: bytes) -> None:
         """Write complete frames, past the library: allowed since no extension is ever negotiated here."""
-        if self.protocol.state is State.OPEN and not self.transport.is_closing():
-            self.transport.write(data)
+        transport = self.transport
+        if self.protocol.state is State.OPEN and not transport.is_closing():
+            transport.write(data)
 
     def probe(self) -> None:
         """Send a ping without waiting for anything."""
