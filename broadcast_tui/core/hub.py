@@ -213,6 +213,8 @@ class Hub:
     def _carry_out(self, peer: Peer, command: commands.Command, when: Instant) -> None:
         if not peer.welcomed and not isinstance(command, commands.Hello):
             raise Refused(ErrorCode.HELLO_EXPECTED, "Say hello first: the first frame must be of type hello.")
+        if not peer.v1 and not isinstance(command, commands.Say):
+            raise Refused(ErrorCode.BAD_FRAME, "Only messages, please; the rest needs broadcast-tui.v1.")
         match command:
             case commands.Say():
                 self._say(peer, command, when)
@@ -287,8 +289,6 @@ class Hub:
 
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
-        if not peer.v1:
-            raise Refused(ErrorCode.BAD_FRAME, "Rooms need the subprotocol broadcast-tui.v1.")
         if name not in peer.subscriptions and len(peer.subscriptions) >= self.limits.max_rooms_per_peer:
             raise self._too_many_rooms()
         waiting, peer.control = peer.control, []

@@ -26,7 +26,7 @@ RESERVED_NAMES = (
 """Names that speak for the server or for everyone; nobody may have one, nor a look-alike of it."""
 
 _MAX_RAW_CHARS = 256
-"""Longer input is not looked at: normalizing takes quadratic time for long runs of marks."""
+"""Longer input is refused or cut unread: normalizing takes quadratic time for long runs of marks."""
 
 _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _NAME_SIGNS = frozenset("-_.' ")
@@ -59,8 +59,9 @@ def check_name(raw: str) -> str:
     Raises:
         NameRefused: `BAD_NAME`, or `NAME_RESERVED` if it looks like a name nobody may have.
     """
-    cleaned = raw if len(raw) > _MAX_RAW_CHARS else normalize("NFKC", _SPACES.sub(" ", raw))
-    cleaned = _SPACES.sub(" ", cleaned).strip(" ")
+    cleaned = _SPACES.sub(" ", raw).strip(" ")
+    if len(cleaned) <= _MAX_RAW_CHARS:
+        cleaned = _SPACES.sub(" ", normalize("NFKC", cleaned)).strip(" ")
     fault = _fault_of_name(cleaned)
     if fault:
         raise NameRefused(ErrorCode.BAD_NAME, fault)

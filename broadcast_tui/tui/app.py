@@ -16,13 +16,13 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.preferences import Preferences
@@ -154,6 +154,10 @@ class ChatApp(App[None]):
                 yield SystemCommand(command.usage, command.help, lambda typed=typed: screen.fill(f"{typed} "))
             else:
                 yield SystemCommand(command.usage, command.help, lambda typed=typed: screen.submit(typed))
+
+    def get_key_display(self, binding: Binding) -> str:
+        """Keys of the footer, short: `F1`, `^Q`."""
+        return shown_key(binding.key).replace("Ctrl+", "^")
 
     def _leave(self, code: int, words: str = "") -> None:
         """Close the client, then end with status `code` and `words` on standard error."""

@@ -97,7 +97,8 @@ class FakeClient:
     async def deliver(self, *updates: Update) -> None:
         """Hand over a batch and wait until its reader comes back for the next one."""
         self.feed(*updates)
-        await self._idle.wait()
+        async with asyncio.timeout(5):
+            await self._idle.wait()
 
     def online(self, *people: str, room: str = "lobby") -> list[Update]:
         """The updates of a connection that came up, with `people` in the room."""

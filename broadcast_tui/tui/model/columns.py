@@ -15,7 +15,6 @@ and below 24 cells, there is room for the mark alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,7 +30,7 @@ _INLINE_NAME_CELLS = 16
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a row, in cells, from the left. All of them together are `width`."""
+    """The columns of a row, in cells, from the left. All of them together are `width`, at least 1."""
 
     width: int
     margin: int
@@ -41,7 +40,6 @@ class Columns:
     """Names, right-aligned; 0 where a name goes before its text."""
     mark: int
     text: int
-    """At least 1, even if `width` is 0."""
     padding: int
 
     @classmethod
@@ -54,7 +52,8 @@ class Columns:
             margin = name = padding = 0
             time = 6 if width >= NARROW_FROM else 0
             mark = 0 if time or width < _GUTTERLESS_BELOW else 2
-        text = max(1, width - margin - time - name - mark - padding)
+        width = max(1, width)
+        text = width - margin - time - name - mark - padding
         return cls(width, margin, time, name, mark, text, padding)
 
     @property
@@ -70,32 +69,31 @@ class Columns:
 
     def count_rows(self, chunk: Chunk, start: int = 0) -> list[int]:
         """Rows that each line of `chunk` takes, from line `start` of it."""
-        width = self.text
-        label_cells: Callable[[int, str], int] | None = None if self.name else self._label_cells
-        counts: list[int] = []
-        columns = zip(chunk.kinds[start:], chunk.cells[start:], strict=True)
-        for i, (kind, cells) in enumerate(columns, start):
-            if kind == LineKind.DAY:
-                cells = 0
-            elif label_cells or kind == LineKind.ACTION:
-                cells += self._label_cells(kind, chunk.senders[i])
-            if cells <= width:
-                counts.append(1)
-            else:
-                text = self.label(kind, chunk.senders[i]) + chunk.texts[i]
-                counts.append(len(wrap(text, width)))
-        return counts
+        width, cells, senders = self.text, chunk.cells[start:], chunk.senders[start:]
+        if self.name:
+            counts = [1 if count <= width else 0 for count in cells]
+        else:
+            labels = {sender: cells_of(self.label(LineKind.POST, sender)) for sender in set(senders)}
+            labels[""] = width
+            counts = [
+                1 if count + labels[sender] <= width else 0
+                for count, sender in zip(cells, senders, strict=True)
+            ]
+        if LineKind.ACTION in chunk.kinds:
+            counts = [
+                0 if kind == LineKind.ACTION else count
+                for count, kind in zip(counts, chunk.kinds[start:], strict=True)
+            ]
+        return [count or self._count_wrapped(chunk, i) for i, count in enumerate(counts, start)]
 
-    def _label_cells(self, kind: int, sender: str) -> int:
-        return _label_cells(self, kind, sender)
+    def _count_wrapped(self, chunk: Chunk, i: int) -> int:
+        kind = chunk.kinds[i]
+        if kind == LineKind.DAY:
+            return 1
+        return len(wrap(self.label(kind, chunk.senders[i]) + chunk.texts[i], self.text))
 
 
 @lru_cache(maxsize=1024)
 def clip_name(name: str) -> str:
     """`name`, as it stands before a text."""
     return clip(name, _INLINE_NAME_CELLS)
-
-
-@lru_cache(maxsize=1024)
-def _label_cells(columns: Columns, kind: int, sender: str) -> int:
-    return cells_of(columns.label(kind, sender))

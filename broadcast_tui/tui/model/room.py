@@ -120,7 +120,7 @@ class RoomView:
     def missed(self, update: GapFound, at: datetime) -> None:
         count = "Some" if update.count is None else f"{update.count:,}"
         posts = "post is" if update.count == 1 else "posts are"
-        reason = _GAP_REASONS.get(update.reason, update.reason)
+        reason = _GAP_REASONS.get(update.reason) or visible_line(update.reason)
         self.transcript.add_system(f"{count} {posts} missing here: {reason}.", at)
 
     def people_changed(self, update: PresenceChanged, own_name: str) -> None:
@@ -142,7 +142,8 @@ class RoomView:
         others = tuple(name for name in names if name != own_name)
         if names and (not others or (update.event == "rename" and own_name in names)):
             return
-        self.transcript.add_system(presence_line(update.event, others) or update.text, update.at)
+        line = presence_line(update.event, others) or visible_line(update.text)
+        self.transcript.add_system(line, update.at)
 
     def people_listed(self, update: MembersListed, own_name: str, at: datetime) -> None:
         """Take the list as it stands; print it too if /who asked for it."""

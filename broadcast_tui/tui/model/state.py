@@ -149,7 +149,7 @@ class AppState:
                     self._named(update.name, at, tell=True)
                     changes.people = True
                 case Noticed():
-                    self.tell(update.text, at, error=update.error)
+                    self.tell(visible_line(update.text), at, error=update.error)
                     self._forget_request(update.ref)
                 case _:
                     self._room_changed(update, changes, now, at)
@@ -158,7 +158,7 @@ class AppState:
         return changes
 
     def _room_changed(self, update: RoomUpdate, changes: Changes, now: float, at: datetime) -> None:
-        view = self.view(update.room)
+        view = self.view(update.post.room if isinstance(update, PostArrived) else update.room)
         match update:
             case RoomEntered():
                 self._entered(view, update, at)
@@ -195,7 +195,7 @@ class AppState:
         self.connection = Connection(update.state, visible_line(update.reason), retry_at, was.told)
         match update.state:
             case ConnectionState.WAITING if not was.told:
-                why = f": {update.reason.rstrip('.')}" if update.reason else ""
+                why = f": {self.connection.reason.rstrip('.')}" if update.reason else ""
                 lost = "Connection lost" if self.shown.entered else "No connection yet"
                 self.tell(f"{lost}{why}. Trying again; what you write is kept and sent then.", at)
                 self.connection.told = True
@@ -241,5 +241,5 @@ class AppState:
         if self.connection.state is ConnectionState.REFUSED:
             changes.denied, self._denied = self._denied, None
         elif self.connection.state is ConnectionState.ONLINE:
-            self.tell(self._denied.reason, at, error=True)
+            self.tell(visible_line(self._denied.reason), at, error=True)
             self._denied = None

@@ -54,7 +54,8 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece]
     right = []
     if typing := view.typing(now):
         verb = "is" if len(typing) == 1 else "are"
-        right.append(Piece(f"{joined_names(typing)} {verb} typing…", Role.QUIET, 20))
+        who = joined_names(typing)
+        right.append(Piece(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))
     if state.unread:
         right.append(Piece(f"↓ {state.unread:,} new", Role.NEW, 80, short=f"↓{state.unread:,}"))
     right.append(Piece(state.name, Role.NAME, 30))

@@ -258,7 +258,8 @@ class Transcript:
         With the `nonce` of a post on its way, that one has arrived and is no longer shown below.
         """
         entry = _post_entry(sender, text, _seconds(at), own, mention, post_id)
-        if nonce and self._pending.pop(nonce, None):
+        if nonce in self._pending:
+            del self._pending[nonce]
             self._tail = None
         if entry.sender in self._senders:
             del self._senders[entry.sender]
@@ -386,4 +387,5 @@ def _shared(epoch: str) -> str:
 
 
 def _seconds(at: datetime) -> float:
-    return min(max(at.timestamp(), _EARLIEST_S), _LATEST_S)
+    seconds = at.timestamp()
+    return seconds if _EARLIEST_S < seconds < _LATEST_S else min(max(seconds, _EARLIEST_S), _LATEST_S)

@@ -15,9 +15,8 @@ flag, are one cluster.
 from __future__ import annotations
 
 import re
-from itertools import chain
 
-from rich.cells import cell_len, split_graphemes
+from rich.cells import get_character_cell_size, split_graphemes
 
 Span = tuple[int, int]
 """First character and the one past the last."""
@@ -28,20 +27,16 @@ Cluster = tuple[int, int, int]
 MULTILINE = 0xFFFF_FFFF
 """What `measure` says of text with line feeds: more cells than any row has."""
 
-_SINGLE = frozenset(
-    map(
-        chr,
-        chain(
-            range(0x20, 0x7F),  # ASCII
-            range(0xA0, 0xAD),  # Latin, but for the soft hyphen
-            range(0xAE, 0x300),
-            range(0x370, 0x483),  # Greek and Cyrillic, but for combining marks
-            range(0x2010, 0x2028),  # dashes, quotes, ellipsis
-            range(0x2500, 0x25FD),  # boxes and shapes
-        ),
-    )
+_ODD = re.compile(
+    "[^ -~"  # ASCII
+    "\xa0-\xac\xae-\u02ff"  # Latin, but for the soft hyphen
+    "\u0370-\u0482"  # Greek and Cyrillic, but for combining marks
+    "\u2010-\u2027"  # dashes, quotes, ellipsis
+    "\u2500-\u25fc]"  # boxes and shapes
 )
-_RESIZING = re.compile("[\u200d\ufe0f]")
+"""Any character but those that surely take one cell and are clusters of their own."""
+_RESIZING = ("\u200d", "\ufe0f")
+"""Zero width joiner and variation selector 16: with them, cells are not the sum of characters."""
 _FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]")
 _NEVER_FIRST = frozenset("、。，．：；！？）」』】〉》〕｝ー々…,.:;!?)]}%’”")
 _NEVER_LAST = frozenset("（「『【〈《〔｛([{‘“")
@@ -49,16 +44,17 @@ _NEVER_LAST = frozenset("（「『【〈《〔｛([{‘“")
 
 def is_single(text: str) -> bool:
     """Whether every character of `text` surely takes one cell and is a cluster of its own."""
-    return text.isascii() or _SINGLE.issuperset(text)
+    return text.isascii() or not _ODD.search(text)
 
 
 def cells_of(text: str) -> int:
     """Cells that `text`, without line feeds, takes in a row."""
-    if is_single(text):
+    if text.isascii():
         return len(text)
-    if _RESIZING.search(text):
+    odd = _ODD.findall(text)
+    if any(char in odd for char in _RESIZING):
         return split_graphemes(text)[1]
-    return cell_len(text)
+    return len(text) - len(odd) + sum(map(get_character_cell_size, odd))
 
 
 def measure(text: str) -> int:

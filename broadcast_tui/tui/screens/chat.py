@@ -42,14 +42,23 @@ QUIT_AGAIN_S = 3.0
 class ChatScreen(Screen[None]):
     """One client's conversation. `receive` is the only way in for what comes from the server."""
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
         (0, "-narrow"),
         (60, "-medium"),
         (90, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-low"), (8, "-short"), (16, "-tall")]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
+        (0, "-low"),
+        (8, "-short"),
+        (20, "-tall"),
+    ]
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        # Those of the footer first, in the order shown.
+        bind("app.show-help", "app.show_help"),
+        bind("app.open-palette", "app.command_palette"),
+        bind("people.toggle-list", "toggle_people"),
+        bind("app.quit-chat", "app.quit"),
         bind("app.interrupt", "interrupt"),
         bind("app.leave-empty", "ask_quit"),
         bind("app.reconnect-now", "reconnect_now"),
@@ -59,7 +68,6 @@ class ChatScreen(Screen[None]):
         bind("log.line-down", "scroll_log('scroll_down')"),
         bind("log.go-top", "scroll_log('scroll_home')"),
         bind("log.go-bottom", "scroll_log('scroll_end')"),
-        bind("people.toggle-list", "toggle_people"),
     ]
 
     log_view = getters.query_one("#log", MessageLog)
@@ -102,7 +110,7 @@ class ChatScreen(Screen[None]):
             yield People(id="people")
         yield StatusBar(self._state, self._client.url, id="status")
         yield Composer(self._completable, id="composer")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
@@ -145,7 +153,9 @@ class ChatScreen(Screen[None]):
     def take_submitted(self, event: Composer.Submitted) -> None:
         event.stop()
         if self.submit(event.text):
-            self.composer.accept()
+            self.composer.remember(event.text)
+        else:
+            self.composer.reject(event.text)
 
     @on(Composer.PasteCut)
     def tell_paste_cut(self, event: Composer.PasteCut) -> None:

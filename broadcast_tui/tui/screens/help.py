@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -22,19 +24,14 @@ def help_sections() -> list[tuple[str, list[tuple[str, str]]]]:
     return [("Commands", [*commands, ("//text", "Send text that begins with a slash")]), *key_help()]
 
 
-def help_text() -> Content:
-    """The page, the first column as wide as its widest entry."""
-    sections = help_sections()
-    width = max(cell_len(what) for _, rows in sections for what, _ in rows) + 2
-    lines: list[Content] = []
-    for heading, rows in sections:
-        lines += (
-            [Content(""), Content.styled(heading, "bold $text-accent")]
-            if lines
-            else [Content.styled(heading, "bold $text-accent")]
-        )
-        lines += [Content.assemble((what.ljust(width), "bold"), does) for what, does in rows]
-    return Content("\n").join(lines)
+def section_table(rows: list[tuple[str, str]], width: int) -> Table:
+    """Rows in two columns, the first `width` cells wide; what is too long goes on below itself."""
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(width=width, style="bold")
+    table.add_column(ratio=1)
+    for what, does in rows:
+        table.add_row(Text(what), Text(does))
+    return table
 
 
 class HelpScreen(ModalScreen[None]):
@@ -48,7 +45,11 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
-            yield Static(help_text())
+            sections = help_sections()
+            width = max(cell_len(what) for _, rows in sections for what, _ in rows)
+            for heading, rows in sections:
+                yield Static(Content(heading), classes="help-heading")
+                yield Static(section_table(rows, width))
 
     def on_mount(self) -> None:
         page = self.query_one("#help")

@@ -23,7 +23,7 @@ HINT = "How the others will see you"
 class NameInput(Input):
     """An input of one line whose pastes are cleaned before they are drawn."""
 
-    async def _on_paste(self, event: events.Paste) -> None:
+    def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
         line = (
@@ -35,19 +35,20 @@ class NameInput(Input):
 class LoginScreen(ModalScreen[str]):
     """Dismissed with a name that follows the rules. `reason` is why the last one was refused."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [bind("app.interrupt", "app.quit_chat")]
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-tall")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = [bind("app.interrupt", "app.quit")]
 
     def __init__(self, place: str, name: str = "", reason: str = "") -> None:
         super().__init__()
         self._place = visible_line(place)
-        self._name = visible_line(name)
+        self._asked = visible_line(name)
         self._reason = visible_line(reason)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="login"):
             yield Static(Content("broadcast-tui"), id="login-title")
             yield Static(Content(self._place), id="login-place")
-            name = NameInput(self._name, placeholder="Your name", id="login-name", select_on_focus=False)
+            name = NameInput(self._asked, placeholder="Your name", id="login-name", select_on_focus=False)
             name.cursor_blink = False
             yield name
             yield Static(id="login-reason", markup=False)
@@ -58,11 +59,11 @@ class LoginScreen(ModalScreen[str]):
         if self._reason:
             self._say(self._reason, "-bad")
         else:
-            self._judge(self._name)
+            self._judge(self._asked)
 
     @on(Input.Changed)
     def judge_name(self, event: Input.Changed) -> None:
-        if event.value != self._name:
+        if event.value != self._asked:
             self._reason = ""
         if not self._reason:
             self._judge(event.value)
@@ -74,7 +75,7 @@ class LoginScreen(ModalScreen[str]):
 
     def _judge(self, name: str, *, touched: bool = False) -> bool:
         """Say what is wrong with `name`, if anything; an empty one is only wrong once it is `touched`."""
-        if not name and not touched and not self._name:
+        if not name and not touched and not self._asked:
             self._say(HINT, "-hint")
             return False
         try:

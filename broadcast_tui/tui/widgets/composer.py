@@ -1,6 +1,7 @@
 """Where posts are written: several lines, readline's keys, history, completion; it never sends by itself.
 
-Enter posts `Composer.Submitted`; whoever handles it takes the text with `accept` or leaves it as it is.
+Enter posts `Composer.Submitted`; whoever handles it answers with `remember`, or with `reject` if the text
+must be corrected.
 A paste is put in whole, cleaned, and waits for Enter like everything else.
 """
 
@@ -113,10 +114,9 @@ class Composer(TextArea, inherit_bindings=False):
         """Show `text` (safe to draw) while the input is empty."""
         self.placeholder = Content(text)
 
-    def accept(self) -> None:
-        """What was submitted is taken: remember it and empty the input."""
-        self._past.add(self.text.rstrip())
-        self._put("")
+    def remember(self, text: str) -> None:
+        """What was submitted has been done: Up brings it back."""
+        self._past.add(text)
 
     def give_back(self, text: str) -> bool:
         """Put `text` in again, unless something is being written; false if so."""
@@ -125,9 +125,14 @@ class Composer(TextArea, inherit_bindings=False):
         self._put(text)
         return True
 
+    def reject(self, text: str) -> None:
+        """What was submitted cannot be done: it stands in the input again, before what was typed since."""
+        self._put(text + self.text)
+
     def stash(self) -> None:
         """Empty the input; Up brings the text back."""
-        self.accept()
+        self._past.add(self.text.rstrip())
+        self._put("")
 
     @property
     def offset_of_cursor(self) -> int:
@@ -141,9 +146,17 @@ class Composer(TextArea, inherit_bindings=False):
         self.move_cursor(self.document.end if offset is None else _location(text, offset))
 
     async def _on_key(self, event: events.Key) -> None:
-        # TextArea takes Enter for itself, before any binding is asked.
-        if event.key == "enter":
+        """Do what a key is bound to here and now.
+
+        Left to bubble up, it would be done after letters that were typed later but put in at once.
+        """
+        if event.is_printable:
+            return
+        active = self.screen.active_bindings.get(event.key)
+        if active is not None and active.node is self:
             event.prevent_default()
+            if await self.run_action(active.binding.action):
+                event.stop()
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -156,8 +169,10 @@ class Composer(TextArea, inherit_bindings=False):
             self.move_cursor(result.end_location)
 
     def action_send_post(self) -> None:
-        if self.text.strip():
-            self.post_message(self.Submitted(self.text.rstrip()))
+        """Hand the text over and be empty at once, so that letters typed next are those of the next post."""
+        if text := self.text.rstrip():
+            self._put("")
+            self.post_message(self.Submitted(text))
 
     def action_insert_newline(self) -> None:
         self._replace_via_keyboard("\n", *self.selection)

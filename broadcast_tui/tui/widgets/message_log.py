@@ -99,7 +99,7 @@ class MessageLog(PlacedView):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        transcript = transcript or Transcript()
+        transcript = Transcript() if transcript is None else transcript
         super().__init__(RowIndex(transcript, Columns.of_width(0)), name=name, id=id, classes=classes)
         self._seen_count = transcript.arrived_count
         self._unseen = 0
@@ -192,15 +192,15 @@ class MessageLog(PlacedView):
             self._unseen = unseen
             self.post_message(self.UnseenChanged(self, unseen))
             width, height = self.container_size
-            self.refresh(Region(0, height - 1, width, 1))
+            self.refresh(Region(0, max(0, height - 1), width, 1))
 
-    def on_place_changed(self) -> None:
+    def place_changed(self) -> None:
         self._count_unseen()
 
-    def on_top_reached(self) -> None:
+    def top_reached(self) -> None:
         self.post_message(self.TopReached(self))
 
-    def on_columns_changed(self) -> None:
+    def columns_changed(self) -> None:
         self._forget_drawn()
         self._sync()
 

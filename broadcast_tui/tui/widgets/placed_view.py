@@ -56,13 +56,13 @@ class PlacedView(ScrollView, can_focus=True):
 
     # For who derives from it
 
-    def on_place_changed(self) -> None:
+    def place_changed(self) -> None:
         """The user has scrolled; `place` is where to."""
 
-    def on_top_reached(self) -> None:
+    def top_reached(self) -> None:
         """The user has come to the first row, or wants to go above it. Once until it is left."""
 
-    def on_columns_changed(self) -> None:
+    def columns_changed(self) -> None:
         """The width has changed; rows are those of `index.columns` now."""
 
     # Where the view stands
@@ -102,7 +102,7 @@ class PlacedView(ScrollView, can_focus=True):
         self.settle()
         if round(old_value) != row:
             self.refresh()
-        self.on_place_changed()
+        self.place_changed()
         if row <= 0:
             self._reach_top()
 
@@ -117,7 +117,7 @@ class PlacedView(ScrollView, can_focus=True):
     def _reach_top(self) -> None:
         if not self._at_top:
             self._at_top = True
-            self.on_top_reached()
+            self.top_reached()
 
     def _measure_later(self) -> None:
         if not self._measuring:
@@ -163,7 +163,7 @@ class PlacedView(ScrollView, can_focus=True):
         columns = Columns.of_width(max(0, self.container_size.width - self.scrollbar_size_vertical))
         if columns != self.index.columns:
             self.index.resize(columns)
-            self.on_columns_changed()
+            self.columns_changed()
         self._thumb = ()
         self.settle()
         return resized

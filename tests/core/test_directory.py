@@ -1,0 +1,52 @@
+"""Names: unique, held by an owner, kept for a grace."""
+
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.core.directory import Directory
+from broadcast_tui.core.errors import ErrorCode, NameRefused
+
+
+def test_a_name_in_use_is_refused_to_others() -> None:
+    directory = Directory(5.0)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    with pytest.raises(NameRefused) as caught:
+        directory.claim("ana", "Ana", "client-2", 2, 0.0)
+    assert caught.value.code is ErrorCode.NAME_TAKEN
+    assert caught.value.temporary
+    directory.claim("ana", "Ana", "client-1", 3, 0.0)
+
+
+def test_two_plain_clients_cannot_share_a_name() -> None:
+    directory = Directory(5.0)
+    directory.claim("ana", "Ana", "", 1, 0.0)
+    with pytest.raises(NameRefused):
+        directory.claim("ana", "Ana", "", 2, 0.0)
+
+
+def test_a_name_stays_with_its_owner_for_the_grace() -> None:
+    directory = Directory(5.0)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    directory.release("ana", 1, 10.0, grace=True)
+    with pytest.raises(NameRefused):
+        directory.claim("ana", "Ana", "client-2", 2, 14.0)
+    directory.claim("ana", "Ana", "client-1", 3, 14.0)
+    directory.release("ana", 3, 20.0, grace=True)
+    directory.claim("ana", "Ana", "client-2", 4, 25.0)
+
+
+def test_a_name_given_up_is_free_at_once() -> None:
+    directory = Directory(5.0)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    directory.release("ana", 1, 0.0, grace=False)
+    directory.claim("ana", "Ana", "client-2", 2, 0.0)
+
+
+def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
+    directory = Directory(5.0)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    directory.release("ana", 1, 0.0, grace=True)
+    directory.expire(5.0)
+    directory.claim("ana", "Ana", "client-2", 2, 5.0)
+    directory.release("nobody", 9, 5.0, grace=True)

@@ -1,0 +1,409 @@
+"""The hub's rules, frame by frame, without a socket."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+import pytest
+
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.limits import Limits
+from tests.support.hub_pair import Wire, World, read_frames
+
+
+def send(world: World, wire: Wire, **frame: object) -> None:
+    assert wire.peer is not None
+    world.hub.receive(wire.peer, msgspec.json.encode(frame), world.when)
+    world.step()
+
+
+def say(world: World, wire: Wire, text: str, sender: str | None = None, **more: object) -> None:
+    send(world, wire, type="message", message=text, **({"sender": sender} if sender else {}), **more)
+
+
+def v1(world: World, name: str = "", **hello: object) -> Wire:
+    wire = Wire()
+    wire.peer = world.hub.open(wire, v1=True, address="test", when=world.when)
+    world.step()
+    assert read_frames(wire) == []
+    send(world, wire, type="hello", name=name, client_id=f"id-{name}", **hello)
+    return wire
+
+
+def only(wire: Wire, kind: str) -> list[dict[str, object]]:
+    return [frame for frame in read_frames(wire) if frame["type"] == kind]
+
+
+def test_a_plain_client_is_welcomed_and_the_others_told() -> None:
+    world = World()
+    first = world.plain()
+    (welcome,) = read_frames(first)
+    assert welcome["type"] == "system"
+    assert welcome["message"] == "Welcome! You are now connected to the broadcast server. 1 client(s) online."
+    second = world.plain()
+    (joined,) = read_frames(first)
+    assert joined["message"] == "A new client has joined the chat. 2 client(s) online."
+    assert len(read_frames(second)) == 1
+
+
+def test_a_plain_message_comes_back_to_all_with_a_time() -> None:
+    world = World()
+    first, second = world.plain(), world.plain()
+    read_frames(first), read_frames(second)
+    say(world, first, "Hello, world!", "Alice")
+    (echo,), (seen,) = read_frames(first), read_frames(second)
+    assert echo == seen
+    assert {key: echo[key] for key in ("type", "message", "sender")} == {
+        "type": "message", "message": "Hello, world!", "sender": "Alice",
+    }  # fmt: skip
+    at = datetime.fromisoformat(str(echo["timestamp"]))
+    assert at.utcoffset() is not None
+    assert str(echo["timestamp"]).endswith("+00:00")
+
+
+def test_a_plain_client_is_sent_only_message_and_system_frames() -> None:
+    world = World()
+    plain, user = world.plain(), world.user("ana")
+    other = v1(world, "bob")
+    send(world, other, type="typing")
+    send(world, other, type="rename", name="bobby")
+    send(world, plain, type="dance")
+    send(world, plain, type="history", ref="h")
+    user.say("hi")
+    world.step()
+    assert {frame["type"] for frame in read_frames(plain)} == {"message", "system"}
+
+
+def test_a_sender_is_bound_at_the_first_message() -> None:
+    world = World()
+    first, second = world.plain(), world.plain()
+    say(world, first, "one", "Alice")
+    say(world, first, "two", "Mallory")
+    assert [frame["sender"] for frame in only(second, "message")] == ["Alice", "Alice"]
+    say(world, second, "three", "ALICE")
+    (error,) = [frame for frame in only(second, "system") if frame["event"] == "error"]
+    assert error["code"] == "name_taken"
+    assert only(first, "message")[-1]["message"] == "two"
+
+
+def test_a_client_without_a_name_posts_as_a_guest_and_nobody_can_be_called_so() -> None:
+    world = World()
+    first, second = world.plain(), world.plain()
+    say(world, first, "hi")
+    assert only(second, "message")[0]["sender"] == "guest-1"
+    say(world, second, "hi", "guest-1")
+    assert only(second, "system")[-1]["code"] == "name_reserved"
+
+
+def test_a_leave_is_told_with_the_name_once_known() -> None:
+    world = World(Limits(leave_grace_s=5.0))
+    first, second, third = world.plain(), world.plain(), world.plain()
+    say(world, second, "hi", "Bob")
+    read_frames(first)
+    assert second.peer is not None
+    assert third.peer is not None
+    world.hub.close(third.peer, world.when)
+    world.step()
+    assert read_frames(first)[-1]["message"] == "A client has left the chat. 2 client(s) online."
+    world.hub.close(second.peer, world.when)
+    world.step()
+    assert read_frames(first) == []
+    world.pass_time(5.1)
+    world.step()
+    assert read_frames(first)[-1]["message"] == "Bob has left the chat. 1 client(s) online."
+
+
+def test_v1_gets_nothing_before_its_hello_and_is_closed_without_one() -> None:
+    world = World()
+    plain = world.plain()
+    wire = Wire()
+    wire.peer = world.hub.open(wire, v1=True, address="test", when=world.when)
+    say(world, plain, "hi", "Ana")
+    assert read_frames(wire) == []
+    send(world, wire, type="message", message="early")
+    assert only(wire, "error")[0]["code"] == "hello_expected"
+    world.pass_time(10.1)
+    assert wire.peer.closing == (CloseCode.HELLO_TIMEOUT, "No hello came.")
+
+
+def test_welcome_comes_first_and_gives_a_position_before_any_message() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    frames = read_frames(wire)
+    assert [frame["type"] for frame in frames] == ["welcome", "synced"]
+    assert frames[0]["name"] == "ana"
+    rooms = frames[0]["rooms"]
+    assert rooms == [{"room": "lobby", "head": "e1-0", "recovered": True, "missed": 0, "online": 1}]
+    assert frames[1] == {"type": "synced", "room": "lobby", "id": "e1-0"}
+
+
+def test_history_is_replayed_only_to_who_asks() -> None:
+    world = World()
+    plain = world.plain()
+    for number in range(5):
+        say(world, plain, f"post {number}", "Ana")
+    assert only(v1(world, "bob"), "message") == []
+    last = v1(world, "cy", rooms=[{"room": "lobby", "last": 2}])
+    frames = read_frames(last)
+    assert [frame["type"] for frame in frames] == ["welcome", "message", "message", "synced"]
+    since = v1(world, "di", rooms=[{"room": "lobby", "since": "e1-1"}])
+    assert [frame["id"] for frame in only(since, "message")] == ["e1-2", "e1-3", "e1-4", "e1-5"]
+    head = v1(world, "eve", rooms=[{"room": "lobby", "since": "e1-5"}])
+    welcome = only(head, "welcome")[0]
+    assert welcome["rooms"][0] == {  # type: ignore[index]
+        "room": "lobby", "head": "e1-5", "recovered": True, "missed": 0, "online": 5,
+    }  # fmt: skip
+
+
+def test_a_position_of_another_life_is_a_gap_and_then_all_there_is() -> None:
+    world = World()
+    plain = world.plain()
+    say(world, plain, "one", "Ana")
+    wire = v1(world, "bob", rooms=[{"room": "lobby", "since": "old-77"}])
+    frames = read_frames(wire)
+    assert [frame["type"] for frame in frames] == ["welcome", "gap", "message", "synced"]
+    assert frames[0]["rooms"][0]["recovered"] is False  # type: ignore[index]
+    assert frames[1] == {"type": "gap", "room": "lobby", "from": "old-77", "to": "e1-0", "reason": "epoch"}
+
+
+def test_a_position_that_is_no_longer_kept_is_a_gap() -> None:
+    world = World()
+    plain = world.plain()
+    for number in range(6):
+        say(world, plain, f"post {number}", "Ana")
+    world.log.trim("lobby", 4)
+    wire = v1(world, "bob", rooms=[{"room": "lobby", "since": "e1-1"}])
+    frames = read_frames(wire)
+    assert frames[1] == {"type": "gap", "room": "lobby", "from": "e1-2", "to": "e1-4", "reason": "trimmed"}
+    assert [frame["id"] for frame in frames if frame["type"] == "message"] == ["e1-5", "e1-6"]
+
+
+def test_a_replay_of_more_than_the_ring_begins_with_a_lagged_gap() -> None:
+    world = World(Limits(message_rate=0, message_burst=0, ring_posts=3, replay_posts=3))
+    plain = world.plain()
+    for number in range(8):
+        say(world, plain, f"post {number}", "Ana")
+    frames = read_frames(v1(world, "bob", rooms=[{"room": "lobby", "since": "e1-1"}]))
+    assert frames[1] == {"type": "gap", "room": "lobby", "from": "e1-2", "to": "e1-5", "reason": "lagged"}
+    assert [frame["id"] for frame in frames if frame["type"] == "message"] == ["e1-6", "e1-7", "e1-8"]
+
+
+def test_after_a_restart_the_ring_is_filled_from_the_log() -> None:
+    world = World()
+    plain = world.plain()
+    for number in range(4):
+        say(world, plain, f"post {number}", "Ana")
+    world.restart(keep_log=True)
+    frames = read_frames(v1(world, "bob", rooms=[{"room": "lobby", "since": "e1-1"}]))
+    assert [frame["type"] for frame in frames] == ["welcome", "message", "message", "message", "synced"]
+
+
+def test_an_ack_comes_after_the_append_and_a_resend_is_a_dup() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    say(world, wire, "hi", nonce="n1")
+    (ack,) = only(wire, "ack")
+    assert (ack["nonce"], ack["id"], ack["dup"]) == ("n1", "e1-1", False)
+    say(world, wire, "hi", nonce="n1")
+    frames = read_frames(wire)
+    assert [(f["type"], f.get("dup")) for f in frames] == [("ack", True)]
+    assert frames[0]["id"] == "e1-1"
+
+
+def test_a_post_that_could_not_be_kept_is_refused_for_now() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    assert wire.peer is not None
+    world.hub.receive(wire.peer, b'{"type":"message","message":"hi","nonce":"n1"}', world.when)
+    batch, world.hub.submissions = world.hub.submissions, []
+    world.hub.failed(batch, "Disk full.", world.when)
+    world.step()
+    (error,) = only(wire, "error")
+    assert (error["code"], error["nonce"], error["temporary"]) == ("try_later", "n1", True)
+
+
+def test_too_many_posts_are_refused_with_how_long_to_wait() -> None:
+    world = World(Limits(message_rate=2.0, message_burst=3))
+    wire = v1(world, "ana")
+    for number in range(4):
+        say(world, wire, "hi", nonce=f"n{number}")
+    (error,) = only(wire, "error")
+    assert error["code"] == "rate_limited"
+    assert error["nonce"] == "n3"
+    assert error["retry_after"] == pytest.approx(0.5)
+    world.pass_time(0.5)
+    say(world, wire, "hi", nonce="n3")
+    assert only(wire, "ack")[0]["nonce"] == "n3"
+
+
+def test_history_pages_in_each_direction() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    for number in range(10):
+        say(world, wire, f"post {number}")
+    read_frames(wire)
+
+    def page(**query: object) -> tuple[list[object], object]:
+        send(world, wire, type="history", room="lobby", ref="h", limit=3, **query)
+        (answer,) = only(wire, "history")
+        return [item["id"] for item in answer["items"]], answer["more"]  # type: ignore[attr-defined]
+
+    assert page(latest=True) == (["e1-8", "e1-9", "e1-10"], True)
+    assert page(before="e1-3") == (["e1-1", "e1-2"], False)
+    assert page(after="e1-8") == (["e1-9", "e1-10"], False)
+    assert page(after="e1-5") == (["e1-6", "e1-7", "e1-8"], True)
+    assert page(around="e1-5")[0] == ["e1-4", "e1-5", "e1-6"]
+    send(world, wire, type="history", room="lobby", ref="h", before="zz-3")
+    assert only(wire, "error")[0]["code"] == "bad_position"
+
+
+def test_rooms_are_joined_left_and_kept_apart() -> None:
+    world = World()
+    ana, bob = v1(world, "ana"), v1(world, "bob")
+    send(world, ana, type="message", message="early", room="dev")
+    assert only(ana, "error")[0]["code"] == "not_in_room"
+    send(world, ana, type="join", ref="j1", room="#Dev")
+    (joined,) = only(ana, "joined")
+    assert (joined["room"], joined["online"], joined["ref"]) == ("dev", 1, "j1")
+    say(world, ana, "in dev", room="dev")
+    assert only(bob, "message") == []
+    assert [frame["room"] for frame in only(ana, "message")] == ["dev"]
+    send(world, ana, type="leave", ref="l1", room="dev")
+    assert only(ana, "left")[0]["room"] == "dev"
+    send(world, ana, type="join", ref="j2", room="no spaces!")
+    assert only(ana, "error")[0]["code"] == "bad_room"
+
+
+def test_one_person_on_two_terminals_is_one() -> None:
+    world = World()
+    watcher = v1(world, "wat")
+    v1(world, "ana")
+    read_frames(watcher)
+    second = v1(world, "ana")
+    assert read_frames(watcher) == []
+    assert only(second, "welcome")[0]["rooms"][0]["online"] == 2  # type: ignore[index]
+    send(world, watcher, type="presence", ref="p1", room="lobby")
+    (presence,) = only(watcher, "presence")
+    assert presence["online"] == 2
+    assert presence["members"] == [{"name": "ana", "connections": 2}, {"name": "wat", "connections": 1}]
+
+
+def test_a_name_in_use_is_refused_at_hello_and_another_may_be_tried() -> None:
+    world = World()
+    v1(world, "ana")
+    wire = Wire()
+    wire.peer = world.hub.open(wire, v1=True, address="test", when=world.when)
+    send(world, wire, type="hello", name="ANA", client_id="other")
+    assert only(wire, "error")[0]["code"] == "name_taken"
+    send(world, wire, type="hello", name="zoe", client_id="other")
+    assert only(wire, "welcome")[0]["name"] == "zoe"
+
+
+def test_a_rename_is_told_to_the_room() -> None:
+    world = World()
+    ana, bob, plain = v1(world, "ana"), v1(world, "bob"), world.plain()
+    read_frames(ana), read_frames(bob), read_frames(plain)
+    send(world, ana, type="rename", ref="r1", name="zoe")
+    assert only(ana, "renamed") == [{"type": "renamed", "ref": "r1", "name": "zoe"}]
+    (line,) = only(bob, "system")
+    assert (line["event"], line["names"]) == ("rename", ["ana", "zoe"])
+    assert only(plain, "system")[0]["message"] == "ana is now known as zoe. 3 client(s) online."
+    say(world, ana, "still me")
+    assert only(bob, "message")[0]["sender"] == "zoe"
+    send(world, ana, type="rename", ref="r2", name="bob")
+    assert only(ana, "error")[0]["code"] == "name_taken"
+
+
+def test_typing_is_passed_on_seldom_and_never_to_oneself() -> None:
+    world = World()
+    ana, bob, plain = v1(world, "ana"), v1(world, "bob"), world.plain()
+    read_frames(bob), read_frames(plain), read_frames(ana)
+    send(world, ana, type="typing", room="lobby")
+    send(world, ana, type="typing", room="lobby")
+    assert read_frames(bob) == [{"type": "typing", "room": "lobby", "name": "ana"}]
+    assert read_frames(plain) == []
+    assert read_frames(ana) == []
+    world.pass_time(3.1)
+    send(world, ana, type="typing", room="lobby")
+    assert len(read_frames(bob)) == 1
+
+
+def test_many_bad_frames_end_the_connection_and_one_does_not() -> None:
+    world = World(Limits(max_errors=5))
+    wire = world.plain()
+    assert wire.peer is not None
+    for _ in range(5):
+        world.hub.receive(wire.peer, b"junk", world.when)
+    assert wire.peer.closing is None
+    world.hub.receive(wire.peer, b"junk", world.when)
+    assert wire.peer.closing is not None
+    assert wire.peer.closing[0] is CloseCode.TOO_MANY_ERRORS
+
+
+def test_n_joins_cost_frames_as_n() -> None:
+    counts = []
+    for people in (500, 1_000):
+        world = World()
+        wires = []
+        for number in range(people):
+            wire = Wire()
+            wire.peer = world.hub.open(wire, v1=False, address="test", when=world.when)
+            wires.append(wire)
+            world.serve()
+            world.pass_time(0.001)
+        counts.append(sum(len(wire.to_client) for wire in wires))
+    assert counts[1] < 3 * counts[0]
+    assert counts[1] < 10 * 1_000
+
+
+def test_a_blocked_connection_costs_nothing_and_learns_the_count_afterwards() -> None:
+    world = World()
+    slow = world.plain()
+    assert slow.peer is not None
+    read_frames(slow)
+    slow.peer.blocked = True
+    others = [world.plain() for _ in range(5)]
+    for number in range(20):
+        say(world, others[0], f"post {number}", "Ana")
+    assert read_frames(slow) == []
+    assert slow.peer.control == []
+    slow.peer.blocked = False
+    world.pass_time(0.2)
+    world.hub.dirty_peers.add(slow.peer)
+    world.step()
+    frames = read_frames(slow)
+    assert [frame["message"] for frame in frames if frame["type"] == "message"] == [
+        f"post {number}" for number in range(20)
+    ]
+    assert frames[0]["event"] == "online"
+    assert frames[0]["online"] == 6
+
+
+def test_a_reader_further_behind_than_the_ring_gets_a_gap_then_goes_on() -> None:
+    world = World(Limits(message_rate=0, message_burst=0, ring_posts=4))
+    slow, fast = v1(world, "slow"), world.plain()
+    assert slow.peer is not None
+    slow.peer.blocked = True
+    for number in range(10):
+        say(world, fast, f"post {number}", "Ana")
+    read_frames(slow)
+    slow.peer.blocked = False
+    world.hub.dirty_peers.add(slow.peer)
+    world.step()
+    frames = [f for f in read_frames(slow) if f["type"] != "system"]
+    assert frames[0] == {"type": "gap", "room": "lobby", "from": "e1-1", "to": "e1-6", "reason": "lagged"}
+    assert [frame["id"] for frame in frames[1:]] == ["e1-7", "e1-8", "e1-9", "e1-10"]
+
+
+def test_an_empty_room_is_forgotten_and_its_posts_are_not() -> None:
+    world = World()
+    plain = world.plain()
+    say(world, plain, "hi", "Ana")
+    assert plain.peer is not None
+    world.hub.close(plain.peer, world.when)
+    world.pass_time(6.0)
+    assert world.hub.rooms == {}
+    assert [f["id"] for f in only(v1(world, "bob", rooms=[{"room": "lobby", "last": 5}]), "message")] == [
+        "e1-1"
+    ]

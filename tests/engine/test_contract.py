@@ -1,0 +1,278 @@
+"""The contract of `engine.base`, for every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broadcast_tui.core.post import Draft, Position, Post, timestamp
+from broadcast_tui.engine.base import DEDUP_S, Engine
+from broadcast_tui.engine.memory import MemoryEngine
+from tests.support.running import in_time
+
+AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
+ENGINES: dict[str, Callable[[], Engine]] = {"memory": MemoryEngine}
+
+
+@pytest.fixture(params=sorted(ENGINES))
+async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    made = ENGINES[request.param]()
+    await made.start()
+    yield made
+    await made.close()
+
+
+def draft(text: str, room: str = "lobby", *, client_id: str = "", nonce: str = "") -> Draft:
+    return Draft(room, "ana", text, AT, client_id, nonce)
+
+
+def drafts(count: int, room: str = "lobby") -> list[Draft]:
+    return [draft(f"post {number}", room) for number in range(1, count + 1)]
+
+
+def seqs(posts: Sequence[Post]) -> list[int]:
+    return [post.position.seq for post in posts]
+
+
+async def test_a_room_without_posts_has_its_first_seq_after_its_last(engine: Engine) -> None:
+    assert engine.last_seq("lobby") == 0
+    assert engine.first_seq("lobby") == 1
+    assert await engine.read("lobby", limit=10) == []
+
+
+async def test_appended_posts_are_numbered_in_the_order_given(engine: Engine) -> None:
+    results = await engine.append(drafts(3))
+    assert [result.position for result in results] == [Position(engine.epoch, seq) for seq in (1, 2, 3)]
+    assert [post.text for post in await engine.read("lobby", limit=10)] == ["post 1", "post 2", "post 3"]
+
+
+async def test_numbers_go_on_over_batches_without_holes(engine: Engine) -> None:
+    await engine.append(drafts(2))
+    await engine.append(drafts(3))
+    assert engine.last_seq("lobby") == 5
+    assert engine.first_seq("lobby") == 1
+    assert seqs(await engine.read("lobby", limit=10)) == [1, 2, 3, 4, 5]
+
+
+async def test_rooms_are_numbered_on_their_own(engine: Engine) -> None:
+    results = await engine.append([draft("a"), draft("b", "dev"), draft("c"), draft("d", "dev")])
+    assert [result.position.seq for result in results] == [1, 1, 2, 2]
+    assert [post.text for post in await engine.read("dev", limit=10)] == ["b", "d"]
+
+
+async def test_an_empty_batch_changes_nothing(engine: Engine) -> None:
+    assert await engine.append([]) == []
+    assert engine.last_seq("lobby") == 0
+
+
+async def test_concurrent_appends_give_each_post_a_number_of_its_own(engine: Engine) -> None:
+    batches = await asyncio.gather(*(engine.append(drafts(5)) for _ in range(20)))
+    numbers = [result.position.seq for batch in batches for result in batch]
+    assert sorted(numbers) == list(range(1, 101))
+    assert all(
+        [result.position.seq - batch[0].position.seq for result in batch] == list(range(5))
+        for batch in batches
+    )
+
+
+async def test_the_epoch_can_be_written_into_a_post_id_and_read_back(engine: Engine) -> None:
+    [result] = await engine.append(drafts(1))
+    assert Position.parse(str(result.position)) == result.position
+    assert result.position.epoch == engine.epoch
+
+
+async def test_every_field_of_a_draft_comes_back_in_its_post(engine: Engine) -> None:
+    text = "né\n\t「日本」 👩‍👩‍👧 [red] \\ 'quoted' \"twice\"; DROP TABLE posts"
+    given = Draft("dev", "Zoë O'Neill", text, AT, "client", "nonce-1")
+    [result] = await engine.append([given])
+    assert await engine.read("dev", limit=1) == [
+        Post("dev", Position(engine.epoch, 1), "Zoë O'Neill", text, AT, "nonce-1")
+    ]
+    assert result.at_text == timestamp(AT)
+
+
+async def test_a_resend_names_the_first_position_and_is_not_appended(engine: Engine) -> None:
+    [first] = await engine.append([draft("hi", client_id="c", nonce="n")])
+    later = Draft("lobby", "ana", "hi again", AT + timedelta(seconds=9), "c", "n")
+    [second] = await engine.append([later])
+    assert (first.dup, second.dup) == (False, True)
+    assert (second.position, second.at_text) == (first.position, first.at_text)
+    assert [post.text for post in await engine.read("lobby", limit=10)] == ["hi"]
+
+
+async def test_a_resend_within_one_batch_is_recognised(engine: Engine) -> None:
+    again = draft("hi", client_id="c", nonce="n")
+    results = await engine.append([again, draft("other"), again])
+    assert [(result.position.seq, result.dup) for result in results] == [(1, False), (2, False), (1, True)]
+    assert engine.last_seq("lobby") == 2
+
+
+async def test_the_same_nonce_of_another_client_or_room_is_new(engine: Engine) -> None:
+    results = await engine.append(
+        [
+            draft("1", client_id="c", nonce="n"),
+            draft("2", client_id="d", nonce="n"),
+            draft("3", "dev", client_id="c", nonce="n"),
+        ]
+    )
+    assert not any(result.dup for result in results)
+
+
+@pytest.mark.parametrize(("client_id", "nonce"), [("", ""), ("c", ""), ("", "n")])
+async def test_drafts_without_both_client_and_nonce_are_always_new(
+    engine: Engine, client_id: str, nonce: str
+) -> None:
+    again = draft("hi", client_id=client_id, nonce=nonce)
+    results = await engine.append([again, again])
+    assert [(result.position.seq, result.dup) for result in results] == [(1, False), (2, False)]
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "limit", "from_end", "expected"),
+    [
+        (0, None, 100, False, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+        (0, None, 3, False, [1, 2, 3]),
+        (0, None, 3, True, [8, 9, 10]),
+        (4, None, 3, False, [5, 6, 7]),
+        (4, None, 100, True, [5, 6, 7, 8, 9, 10]),
+        (8, None, 5, True, [9, 10]),
+        (0, 5, 2, True, [3, 4]),
+        (0, 5, 2, False, [1, 2]),
+        (2, 6, 100, False, [3, 4, 5]),
+        (2, 6, 2, True, [4, 5]),
+        (9, 10, 5, False, []),
+        (10, None, 5, False, []),
+        (10, None, 5, True, []),
+        (99, None, 5, False, []),
+        (0, 1, 5, True, []),
+        (0, 0, 5, True, []),
+        (0, 99, 2, True, [9, 10]),
+        (7, 3, 5, False, []),
+        (7, 3, 5, True, []),
+    ],
+)
+async def test_reading_gives_the_range_between_after_and_before_ascending(
+    engine: Engine, after: int, before: int | None, limit: int, from_end: bool, expected: list[int]
+) -> None:
+    await engine.append(drafts(10))
+    found = await engine.read("lobby", after=after, before=before, limit=limit, from_end=from_end)
+    assert seqs(found) == expected
+
+
+async def test_the_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
+    tail = engine.tail()
+    await engine.append(drafts(3))
+    await engine.append(drafts(2, "dev"))
+    seen: list[Post] = []
+    while len(seen) < 5:
+        batch = await in_time(anext(tail))
+        assert batch, "a batch is never empty"
+        seen += batch
+    await engine.append([draft("last")])
+    seen += await in_time(anext(tail))
+    assert seqs([post for post in seen if post.room == "lobby"]) == [1, 2, 3, 4]
+    assert seqs([post for post in seen if post.room == "dev"]) == [1, 2]
+    await engine.close()
+    assert await in_time(anext(tail, None)) is None
+
+
+async def test_the_tail_yields_what_is_appended_while_it_waits(engine: Engine) -> None:
+    tail = engine.tail()
+    waiting = asyncio.ensure_future(anext(tail))
+    await asyncio.sleep(0)
+    await engine.append(drafts(1))
+    assert seqs(await in_time(waiting)) == [1]
+    await engine.close()
+    assert await in_time(anext(tail, None)) is None
+
+
+async def test_the_tail_leaves_out_resends(engine: Engine) -> None:
+    tail = engine.tail()
+    again = draft("hi", client_id="c", nonce="n")
+    await engine.append([again])
+    await engine.append([again])
+    await engine.append([draft("after")])
+    seen: list[Post] = []
+    while len(seen) < 2:
+        seen += await in_time(anext(tail))
+    assert [post.text for post in seen] == ["hi", "after"]
+    await engine.close()
+    assert await in_time(anext(tail, None)) is None
+
+
+async def test_closing_ends_a_tail_that_waits(engine: Engine) -> None:
+    waiting = asyncio.ensure_future(anext(engine.tail(), None))
+    await asyncio.sleep(0)
+    await engine.close()
+    assert await in_time(waiting) is None
+
+
+async def test_closing_ends_the_tail_after_it_has_yielded_what_was_appended(engine: Engine) -> None:
+    await engine.append(drafts(3))
+    await engine.close()
+
+    async def all_of_it() -> list[int]:
+        return [seq for batch in [batch async for batch in engine.tail()] for seq in seqs(batch)]
+
+    assert await in_time(all_of_it()) == [1, 2, 3]
+
+
+async def test_closing_twice_is_harmless(engine: Engine) -> None:
+    await engine.close()
+    await engine.close()
+
+
+async def test_two_logs_in_memory_have_different_epochs() -> None:
+    assert MemoryEngine().epoch != MemoryEngine().epoch
+
+
+async def test_memory_keeps_only_the_newest_posts_and_their_numbers() -> None:
+    engine = MemoryEngine(max_posts=4)
+    await engine.append(drafts(10))
+    assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (7, 10)
+    assert seqs(await engine.read("lobby", limit=100)) == [7, 8, 9, 10]
+    assert seqs(await engine.read("lobby", after=2, limit=2)) == [7, 8]
+    assert await engine.read("lobby", before=6, limit=5, from_end=True) == []
+
+
+async def test_memory_is_bounded_in_bytes_too() -> None:
+    engine = MemoryEngine(max_posts=0, max_bytes=50_000)
+    await engine.append([draft("x" * 10_000) for _ in range(20)])
+    kept = await engine.read("lobby", limit=100)
+    assert 1 <= len(kept) <= 4
+    assert seqs(kept)[-1] == engine.last_seq("lobby") == 20
+
+
+async def test_memory_counts_the_bytes_that_wide_characters_take() -> None:
+    """CPython keeps a text with one emoji in four bytes a character."""
+    engine = MemoryEngine(max_posts=0, max_bytes=50_000)
+    await engine.append([draft("😀" * 4_000) for _ in range(20)])
+    kept = await engine.read("lobby", limit=100)
+    assert sum(len(post.text.encode()) for post in kept) <= 50_000
+
+
+async def test_memory_keeps_the_newest_post_even_if_it_alone_is_too_large() -> None:
+    engine = MemoryEngine(max_bytes=1_000)
+    await engine.append([draft("small"), draft("x" * 5_000)])
+    assert seqs(await engine.read("lobby", limit=10)) == [2]
+
+
+async def test_memory_forgets_nonces_when_their_time_is_over() -> None:
+    now = 1_000.0
+    engine = MemoryEngine(clock=lambda: now)
+    again = draft("hi", client_id="c", nonce="n")
+    await engine.append([again])
+    now += DEDUP_S
+    assert [result.dup for result in await engine.append([again])] == [True]
+    now += 1.0
+    assert [(result.dup, result.position.seq) for result in await engine.append([again])] == [(False, 2)]
+
+
+async def test_memory_recognises_a_resend_of_a_post_it_no_longer_keeps() -> None:
+    engine = MemoryEngine(max_posts=2)
+    again = draft("hi", client_id="c", nonce="n")
+    await engine.append([again, *drafts(5)])
+    assert [(result.dup, result.position.seq) for result in await engine.append([again])] == [(True, 1)]

@@ -1,0 +1,181 @@
+"""Hub and client sessions joined without loop, socket or clock: a network that tests can hurt."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from broadcast_tui.core import updates as up
+from broadcast_tui.core.hub import Hub
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.peer import Peer
+from broadcast_tui.core.post import Post
+from broadcast_tui.core.session import ClientSession
+from tests.support.model_log import ModelLog
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def unframe(data: bytes) -> list[bytes]:
+    """The payloads of unmasked text frames, as a client's WebSocket library would give them."""
+    payloads = []
+    while data:
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        assert data[0] == 0x81
+        payloads.append(data[start : start + size])
+        data = data[start + size :]
+    return payloads
+
+
+class Wire:
+    """One connection: frames under way in both directions. The `Link` of its peer."""
+
+    def __init__(self) -> None:
+        self.to_client: deque[bytes] = deque()
+        self.to_server: deque[bytes] = deque()
+        self.peer: Peer | None = None
+
+    def write(self, data: bytes) -> None:
+        self.to_client.extend(unframe(data))
+
+
+class User:
+    """A client session and everything it was told."""
+
+    def __init__(self, world: World, name: str, rooms: tuple[tuple[str, int], ...]) -> None:
+        self.world = world
+        self.session = ClientSession(client_id=f"id-{name}", nonce_prefix=f"{name}.", name=name, rooms=rooms)
+        self.wire: Wire | None = None
+        self.updates: list[up.Update] = []
+
+    def connect(self) -> None:
+        wire = self.wire = Wire()
+        wire.peer = self.world.hub.open(wire, v1=True, address="test", when=self.world.when)
+        self.session.connected()
+        self.collect()
+
+    def cut(self, *, noticed: bool = True) -> None:
+        """The connection breaks; the server notices now, or never (a ghost is left)."""
+        wire, self.wire = self.wire, None
+        if wire is None:
+            return
+        if noticed and wire.peer is not None:
+            self.world.hub.close(wire.peer, self.world.when)
+        self.session.disconnected(up.ConnectionState.WAITING, "cut", 1.0)
+        self.collect()
+
+    def say(self, text: str, room: str = "lobby") -> str:
+        nonce = self.session.say(room, text, self.world.when.now)
+        self.collect()
+        return nonce
+
+    def collect(self) -> None:
+        outgoing = self.session.take_outgoing()
+        if self.wire is not None:
+            self.wire.to_server.extend(outgoing)
+        self.updates += self.session.take_updates()
+
+    def posts(self, room: str = "lobby") -> list[Post]:
+        return [u.post for u in self.updates if isinstance(u, up.PostArrived) and u.post.room == room]
+
+    def seen(self, kind: type[up.Update]) -> list[up.Update]:
+        return [update for update in self.updates if isinstance(update, kind)]
+
+
+class World:
+    """One hub, its log, and users. `step` moves everything until nothing moves."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.log = ModelLog()
+        self.limits = limits or Limits(message_rate=0, message_burst=0)
+        self.hub = Hub(self.log, self.limits, "n1")
+        self.when = Instant(100.0, EPOCH)
+        self.users: list[User] = []
+
+    def user(self, name: str, *rooms: tuple[str, int], connect: bool = True) -> User:
+        user = User(self, name, rooms or (("lobby", 0),))
+        self.users.append(user)
+        if connect:
+            user.connect()
+            self.step()
+        return user
+
+    def plain(self) -> Wire:
+        wire = Wire()
+        wire.peer = self.hub.open(wire, v1=False, address="test", when=self.when)
+        self.step()
+        return wire
+
+    def pass_time(self, seconds: float) -> None:
+        self.when = Instant(self.when.now + seconds, self.when.at + timedelta(seconds=seconds))
+        self.hub.tick(self.when)
+        for user in self.users:
+            user.session.tick(self.when.now)
+            user.collect()
+
+    def restart(self, *, keep_log: bool) -> None:
+        """The server dies and comes back, with its log or with an empty one."""
+        for user in self.users:
+            user.cut(noticed=False)
+        if not keep_log:
+            self.log = ModelLog(f"{self.log.epoch}x")
+        self.hub = Hub(self.log, self.limits, "n2")
+
+    def serve(self) -> None:
+        """What the server's shell does in a loop turn: append, read, write."""
+        hub = self.hub
+        if hub.submissions:
+            batch, hub.submissions = hub.submissions, []
+            results, posts = self.log.append([submission.draft for submission in batch])
+            hub.accepted(batch, results)
+            hub.arrived(posts)
+        reads, hub.reads = hub.reads, []
+        for read in reads:
+            hub.read_done(read, self.log.read(read))
+        for room in hub.dirty_rooms:
+            hub.dirty_peers |= set(room.subscriptions)
+        hub.dirty_rooms.clear()
+        dirty, hub.dirty_peers = hub.dirty_peers, set()
+        for peer in sorted(dirty, key=lambda peer: peer.id):
+            while not peer.blocked and (data := peer.collect()):
+                peer.link.write(data)
+
+    def step(self) -> None:
+        """Deliver every frame under way, and what comes of it, until all is quiet."""
+        moved = True
+        while moved:
+            moved = False
+            self.serve()
+            for user in self.users:
+                moved |= self.deliver(user)
+            moved |= bool(self.hub.submissions or self.hub.reads)
+
+    def deliver(self, user: User, frames: int = 1_000_000) -> bool:
+        """Move up to `frames` frames of one user in each direction; whether any moved."""
+        wire = user.wire
+        if wire is None:
+            return False
+        moved = False
+        for _ in range(min(frames, len(wire.to_server))):
+            assert wire.peer is not None
+            self.hub.receive(wire.peer, wire.to_server.popleft(), self.when)
+            moved = True
+        for _ in range(min(frames, len(wire.to_client))):
+            user.session.receive(wire.to_client.popleft(), self.when)
+            user.collect()
+            moved = True
+        return moved
+
+
+def read_frames(wire: Wire) -> list[dict[str, object]]:
+    """Take what has come to a plain client."""
+    frames = [msgspec.json.decode(data, type=dict[str, object]) for data in wire.to_client]
+    wire.to_client.clear()
+    return frames

@@ -1,0 +1,54 @@
+"""The simplest thing that can be called a log: lists, for tests to hold the hub and engines against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
+from broadcast_tui.core.reading import HistoryRead, WarmRead
+
+
+class ModelLog:
+    """Every post of every room, kept for ever unless `trim` is called."""
+
+    def __init__(self, epoch: str = "e1") -> None:
+        self.epoch = epoch
+        self.posts: dict[str, list[Post]] = {}
+        self.trimmed: dict[str, int] = {}
+        self._seen: dict[tuple[str, str, str], Appended] = {}
+
+    def first_seq(self, room: str) -> int:
+        return self.trimmed.get(room, 0) + 1
+
+    def last_seq(self, room: str) -> int:
+        return len(self.posts.get(room, []))
+
+    def trim(self, room: str, seq: int) -> None:
+        """Forget the posts up to `seq`."""
+        self.trimmed[room] = min(seq, self.last_seq(room))
+
+    def append(self, drafts: Sequence[Draft]) -> tuple[list[Appended], list[Post]]:
+        """Results in the order of `drafts`, and the posts that are new."""
+        results, new = [], []
+        for draft in drafts:
+            key = draft.room, draft.client_id, draft.nonce
+            first = self._seen.get(key) if draft.client_id and draft.nonce else None
+            if first is not None:
+                results.append(Appended(first.position, first.at_text, dup=True))
+                continue
+            room = self.posts.setdefault(draft.room, [])
+            position = Position(self.epoch, len(room) + 1)
+            post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
+            room.append(post)
+            new.append(post)
+            results.append(Appended(position, timestamp(draft.at), dup=False))
+            self._seen[key] = results[-1]
+        return results, new
+
+    def read(self, read: HistoryRead | WarmRead) -> list[Post]:
+        """What the engine would answer."""
+        after = max(0 if isinstance(read, WarmRead) else read.after, self.trimmed.get(read.room, 0))
+        before = read.before if read.before is not None else self.last_seq(read.room) + 1
+        posts = self.posts.get(read.room, [])[after : max(after, before - 1)]
+        from_end = isinstance(read, WarmRead) or read.from_end
+        return posts[-read.limit :] if from_end else posts[: read.limit]

@@ -1,0 +1,133 @@
+"""A client of frames as they are on the wire, both kinds: JSON objects in, JSON objects out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
+
+from tests.support.running import PATIENCE_S
+
+Frame = dict[str, Any]
+V1 = Subprotocol("broadcast-tui.v1")
+
+
+class WireClient:
+    """One connection. `frames` are all that were read so far; reading goes on where it stopped."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.frames: list[Frame] = []
+
+    async def send(self, type: str, **fields: object) -> None:
+        await self.send_raw(json.dumps({"type": type, **fields}))
+
+    async def send_raw(self, data: str | bytes, *, text: bool | None = None) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            await self.socket.send(data, text=text)
+
+    async def say(self, message: str, **fields: object) -> None:
+        await self.send("message", message=message, **fields)
+
+    async def until(self, **fields: object) -> list[Frame]:
+        """The frames not read before, up to the first that has all of `fields`."""
+        read: list[Frame] = []
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    data = await self.socket.recv()
+                    assert isinstance(data, str), "the server sends text frames only"
+                    frame = json.loads(data)
+                    self.frames.append(frame)
+                    read.append(frame)
+                    if all(frame.get(key) == value for key, value in fields.items()):
+                        return read
+        except TimeoutError:
+            raise AssertionError(f"no frame with {fields} came, but {read}") from None
+        except ConnectionClosed as closed:
+            raise AssertionError(f"{closed} before a frame with {fields}, after {read}") from None
+
+    async def next_of(self, **fields: object) -> Frame:
+        """The next frame that has all of `fields`; those before it are passed over."""
+        return (await self.until(**fields))[-1]
+
+    async def next_frame(self) -> Frame:
+        """The next frame, whatever it is."""
+        return await self.next_of()
+
+    async def closed(self) -> tuple[int, str]:
+        """Read to the end; returns the close code (1006: none came) and the reason."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while True:
+                    self.frames.append(json.loads(await self.socket.recv()))
+        except ConnectionClosed as closed:
+            return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd is not None else (1006, "")
+
+    async def settle(self) -> list[Frame]:
+        """All that is under way to us: what comes before the answer to a question of ours. v1 only."""
+        self._asked = getattr(self, "_asked", 0) + 1
+        ref = f"settle-{self._asked}"
+        await self.send("presence", room="lobby", ref=ref)
+        return (await self.until(ref=ref))[:-1]
+
+    def drop(self) -> None:
+        """Lose the connection without a word."""
+        self.socket.transport.abort()
+
+
+@asynccontextmanager
+async def plain_client(url: str) -> AsyncIterator[WireClient]:
+    """A plain client that has read its welcome."""
+    async with _connected(url) as client:
+        await client.next_of(type="system", event="welcome")
+        yield client
+
+
+@asynccontextmanager
+async def v1_client(
+    url: str,
+    name: str = "",
+    *,
+    client_id: str = "",
+    rooms: Sequence[Frame] = ({"room": "lobby"},),
+) -> AsyncIterator[WireClient]:
+    """A v1 client that has said hello and read its welcome, and nothing after it."""
+    async with silent_v1_client(url) as client:
+        await client.send("hello", name=name, client_id=client_id or f"id-of-{name}", rooms=list(rooms))
+        await client.next_of(type="welcome")
+        yield client
+
+
+@asynccontextmanager
+async def silent_v1_client(url: str) -> AsyncIterator[WireClient]:
+    """A v1 client that has not said hello."""
+    async with _connected(url, V1) as client:
+        assert client.socket.subprotocol == V1
+        yield client
+
+
+@asynccontextmanager
+async def _connected(url: str, *subprotocols: Subprotocol) -> AsyncIterator[WireClient]:
+    socket = await connect(
+        url,
+        subprotocols=subprotocols or None,
+        compression=None,
+        open_timeout=PATIENCE_S,
+        close_timeout=2.0,
+        ping_interval=None,
+        max_size=None,
+        max_queue=None,
+        proxy=None,
+    )
+    try:
+        yield WireClient(socket)
+    finally:
+        await socket.close()
+        socket.transport.abort()

@@ -1,0 +1,62 @@
+"""A `BroadcastServer` for the length of a test, and what a test may look at in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.engine.base import Engine
+from broadcast_tui.server import BroadcastServer
+
+T = TypeVar("T")
+
+PATIENCE_S = 20.0
+"""How long anything may take before a test gives up on it."""
+
+
+@asynccontextmanager
+async def running_server(
+    *,
+    port: int = 0,
+    limits: Limits | None = None,
+    engine: Engine | None = None,
+    max_connections: int = 0,
+    max_connections_per_ip: int = 0,
+) -> AsyncIterator[BroadcastServer]:
+    """A server on 127.0.0.1 and a free port; stopped at the end if the test has not done it."""
+    server = BroadcastServer(
+        "127.0.0.1",
+        port,
+        limits=limits,
+        engine=engine,
+        max_connections=max_connections,
+        max_connections_per_ip=max_connections_per_ip,
+    )
+    await server.start_server()
+    try:
+        yield server
+    finally:
+        async with asyncio.timeout(PATIENCE_S):
+            await server.stop_server(deadline_s=5.0)
+
+
+def waiting_bytes(server: BroadcastServer) -> int:
+    """The most that waits in this process to be written to any one connection."""
+    connections = server._runner.connections.values()
+    return max((connection.transport.get_write_buffer_size() for connection in connections), default=0)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return once `condition` holds; for what no frame or event tells of."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def in_time(work: Awaitable[T]) -> T:
+    """The result of `work`, which must come within `PATIENCE_S`."""
+    async with asyncio.timeout(PATIENCE_S):
+        return await work

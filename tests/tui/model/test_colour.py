@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from textual.theme import BUILTIN_THEMES, Theme
+
+from broadcast_tui.tui.model.colour import (
+    MIN_CONTRAST,
+    ON_DARK,
+    ON_LIGHT,
+    Rgb,
+    colour_index,
+    contrast,
+    palette,
+)
+
+
+def rgb(colour: str) -> Rgb:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+@pytest.mark.parametrize("theme", [theme for theme in BUILTIN_THEMES.values() if "ansi" not in theme.name])
+@pytest.mark.parametrize("surface", ["background", "surface"])
+def test_every_name_can_be_read_in_every_theme(theme: Theme, surface: str) -> None:
+    colours = theme.to_color_system().generate()
+    background = rgb(colours[surface])
+    assert min(contrast(rgb(colour), background) for colour in palette(background)) >= MIN_CONTRAST
+
+
+def test_contrast_is_that_of_wcag() -> None:
+    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    assert contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)
+    assert contrast((10, 20, 30), (10, 20, 30)) == 1
+
+
+def test_a_name_keeps_its_place_in_either_palette() -> None:
+    assert len(ON_DARK) == len(ON_LIGHT) == len(set(ON_DARK)) == len(set(ON_LIGHT))
+    assert palette((0, 0, 0)) is ON_DARK
+    assert palette((255, 255, 255)) is ON_LIGHT
+
+
+def test_colours_are_the_same_in_every_session() -> None:
+    assert [colour_index(name) for name in ("ana", "bob", "Ein sehr langer Name")] == [1, 2, 2]
+
+
+def test_names_of_one_key_share_a_colour() -> None:
+    assert colour_index("Ana") == colour_index("ana")
+
+
+def test_names_spread_over_the_palette() -> None:
+    counts = Counter(colour_index(f"user{number}") for number in range(1300))
+    assert len(counts) == len(ON_DARK)
+    assert max(counts.values()) < 200
+
+
+@pytest.mark.parametrize("name", ["", "\ud800", "漢字", "👍🏽", "\x1b[31m"])
+def test_any_name_has_a_colour(name: str) -> None:
+    assert 0 <= colour_index(name) < len(ON_DARK)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.row_index import Place, RowIndex
+from broadcast_tui.tui.model.transcript import Transcript
+
+NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
+
+
+def transcript_of(count: int, limit: int = 100_000) -> Transcript:
+    transcript = Transcript(limit, zone=UTC)
+    for number in range(count):
+        transcript.add_post(f"user{number % 7}", f"post {number} " * (1 + number % 11), NOON)
+    return transcript
+
+
+def all_rows(transcript: Transcript, columns: Columns) -> list[Place]:
+    """Every row of the transcript, counted one by one."""
+    return [
+        Place(chunk.first_id + i, row)
+        for chunk in transcript.chunks
+        for i, count in enumerate(columns.count_rows(chunk))
+        for row in range(count)
+    ]
+
+
+def assert_exact(index: RowIndex) -> None:
+    index.measure_some(lambda: False)
+    rows = all_rows(index.transcript, index.columns)
+    assert index.is_exact
+    assert index.total == len(rows)
+    assert [index.line_at(row) for row in range(index.total)] == rows
+    assert [index.row_of(place) for place in rows] == list(range(index.total))
+    assert index.line_at(-1) is None
+    assert index.line_at(index.total) is None
+
+
+def test_an_empty_transcript_has_no_rows() -> None:
+    index = RowIndex(Transcript(), Columns.of_width(80))
+    index.measure_end(10)
+    index.measure_around(Place(0, 0), 10)
+    assert (index.total, index.line_at(0), index.settle(0), index.row_of(Place(3, 0))) == (0, None, None, 0)
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=4))
+def test_every_row_is_found_at_every_width(widths: list[int]) -> None:
+    index = RowIndex(transcript_of(600), Columns.of_width(80))
+    for width in widths:
+        index.resize(Columns.of_width(width))
+    assert_exact(index)
+
+
+@given(st.lists(st.sampled_from(["post", "older", "pending", "arrive", "refuse", "clear", "many", "resize"])))
+def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
+    transcript = transcript_of(20, limit=300)
+    index = RowIndex(transcript, Columns.of_width(40))
+    index.measure_end(10)
+    for event in events:
+        match event:
+            case "post":
+                transcript.add_post("ana", "a longer post " * 5, NOON)
+            case "older":
+                transcript.prepend_posts([("bob", "old " * 30, NOON, False, False, "")] * 9)
+            case "pending":
+                transcript.add_pending("n", "ana", "mine", NOON)
+            case "arrive":
+                transcript.add_post("ana", "mine", NOON, nonce="n")
+            case "refuse":
+                transcript.refuse("n", "no")
+            case "clear":
+                transcript.clear()
+            case "many":
+                for number in range(100):
+                    transcript.add_post("ana", "many " * (number % 20), NOON)
+            case _:
+                index.resize(Columns.of_width(60 if index.columns.width == 40 else 40))
+        index.update()
+    assert_exact(index)
+
+
+def test_a_resize_measures_only_what_is_around_the_place() -> None:
+    index = RowIndex(transcript_of(20_000), Columns.of_width(80))
+    index.measure_some(lambda: False)
+    place = Place(10_000, 0)
+    index.resize(Columns.of_width(30))
+    index.measure_around(place, 100)
+    assert not index.is_exact
+    top = index.row_of(place)
+    around = [index.line_at(row) for row in range(top - 100, top + 100)]
+    assert None not in around
+    assert around[100] == place
+    ids = [line.line_id for line in around if line]
+    assert ids == sorted(ids)
+
+
+def test_measuring_in_slices_ends_and_moves_no_place() -> None:
+    index = RowIndex(transcript_of(5_000), Columns.of_width(80))
+    place = Place(2_500, 1)
+    index.measure_around(place, 50)
+    around = [index.line_at(index.row_of(place) + row) for row in range(50)]
+    slices = 1
+    while not index.measure_some(lambda: True):
+        slices += 1
+    assert 10 < slices <= 20
+    assert [index.line_at(index.row_of(place) + row) for row in range(50)] == around
+
+
+def test_settling_on_an_estimate_makes_it_exact() -> None:
+    index = RowIndex(transcript_of(5_000), Columns.of_width(80))
+    assert index.line_at(2_000) is None
+    place = index.settle(2_000)
+    assert place is not None
+    assert index.line_at(index.row_of(place)) == place
+    last = index.settle(10**9)
+    assert last is not None
+    assert last.line_id == 5_000
+
+
+def test_a_place_that_was_trimmed_is_the_top() -> None:
+    transcript = transcript_of(10, limit=64)
+    index = RowIndex(transcript, Columns.of_width(80))
+    for number in range(200):
+        transcript.add_post("ana", str(number), NOON)
+    index.update()
+    assert index.row_of(Place(3, 0)) == 0

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from broadcast_tui.core.updates import ConnectionState, TypingSeen
+from broadcast_tui.tui.model.state import AppState, Connection
+from broadcast_tui.tui.model.status import GAP, fit, host_of, status_pieces
+from tests.support.fake_client import AT, FakeClient
+
+SERVER = "ws://localhost:8765"
+
+
+def line(state: AppState, width: int, now: float = 0.0) -> str:
+    left, right, between = fit(*status_pieces(state, SERVER, now), width)
+    texts = [GAP.join(text for text, _ in side) for side in (left, right)]
+    return texts[0] + " " * between + texts[1]
+
+
+def busy() -> AppState:
+    state = AppState(name="ana")
+    client = FakeClient()
+    state.apply([*client.online("ana", "bob", "eve"), TypingSeen("lobby", "bob")], 0.0, AT)
+    state.unseen = 12
+    return state
+
+
+def test_a_wide_line_has_everything() -> None:
+    assert line(busy(), 90) == (
+        "● online  #lobby  3 here  ws://localhost:8765" + " " * 16 + "bob is typing…  ↓ 12 new  ana"
+    )
+
+
+def test_forty_columns_keep_what_matters() -> None:
+    assert line(busy(), 40) == "● online  #lobby  3 here  bob…  ↓ 12 new"
+
+
+def test_twenty_columns_keep_the_state_and_what_is_new() -> None:
+    assert line(busy(), 20).split() == ["●", "online", "↓", "12", "new"] or "↓12" in line(busy(), 20)
+
+
+@given(st.integers(0, 120), st.integers(0, 3), st.text(max_size=40))
+def test_it_always_fits(width: int, unseen: int, name: str) -> None:
+    state = busy()
+    state.name = name.replace("\n", " ")
+    state.unseen = unseen
+    assert cell_len(line(state, width)) <= width
+
+
+def test_the_countdown_runs() -> None:
+    state = AppState(name="ana", connection=Connection(ConnectionState.WAITING, "", 110.0))
+    assert line(state, 60, 100.0).startswith("◌ reconnecting in 10 s")
+    assert line(state, 60, 107.2).startswith("◌ reconnecting in 3 s")
+    assert line(state, 60, 111.0).startswith("◌ reconnecting now")
+
+
+def test_a_refusal_says_why_where_there_is_room() -> None:
+    state = AppState(name="ana", connection=Connection(ConnectionState.REFUSED, "Wrong token."))
+    assert line(state, 80).startswith("✕ refused: Wrong token.")
+    assert line(state, 24).startswith("✕ refused")
+
+
+def test_people_are_not_counted_while_offline() -> None:
+    state = busy()
+    state.connection = Connection(ConnectionState.CONNECTING)
+    assert "here" not in line(state, 90)
+
+
+def test_the_server_is_shortened_to_its_host_and_never_shows_a_password() -> None:
+    assert host_of("ws://ana:secret@example.org:80/x") == "example.org:80"
+    assert host_of("nothing") == "nothing"
+    assert host_of("ws://[bad") == "ws://[bad"
