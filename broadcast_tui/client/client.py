@@ -11,21 +11,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from datetime import UTC, datetime
 from types import TracebackType
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.typing import Subprotocol
-
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
+from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, Connection, Ending
 from broadcast_tui.client.stream import PostStream
 from broadcast_tui.core.backoff import Backoff
-from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused, may_come_back
-from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.session import ClientSession
-from broadcast_tui.core.text import log_safe
 from broadcast_tui.core.updates import (
     ConnectionChanged,
     ConnectionState,
@@ -34,15 +28,9 @@ from broadcast_tui.core.updates import (
     Update,
 )
 
-SUBPROTOCOL = Subprotocol("broadcast-tui.v1")
-OPEN_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 1.0
 BATCH_MAX = 500
-TURN_FRAMES = 200
-"""Frames taken from the socket before others of this loop get a turn."""
 UNREAD_MAX = 10_000
 """Updates kept while nobody reads them."""
-FRAME_BYTES_MAX = 8_388_608
 
 log = logging.getLogger("broadcast_tui.client")
 
@@ -94,10 +82,9 @@ class BroadcastClient:
         self._to_write = asyncio.Event()
         self._again = asyncio.Event()
         self._closing = False
-        self._move_scheduled = False
         self._read = False
         self._task: asyncio.Task[None] | None = None
-        self._socket: ClientConnection | None = None
+        self._connection = Connection(self._address, self._session, self._to_write, self._moved)
         self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
         self._first: asyncio.Future[None] | None = None
         self._typed_at = float("-inf")
@@ -187,8 +174,8 @@ class BroadcastClient:
             return
         self._closing = True
         self._again.set()
-        if self._socket is not None:
-            await self._leave_in_order(self._socket)
+        if self._session.welcomed:
+            await self._leave_in_order()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -274,120 +261,35 @@ class BroadcastClient:
             self._moved()
             started = time.monotonic()
             try:
-                reason, wish_s, final = await self._connect_once()
+                end = await self._connection.run()
             except Exception as error:
                 log.exception("the connection failed in an unexpected way; trying again")
-                reason, wish_s, final = f"internal error: {error!r}", 0.0, False
-            self._socket = None
+                end = Ending(f"internal error: {error!r}")
             self._backoff.connected_for(time.monotonic() - started)
             if self._closing:
                 return
-            if final:
-                self._session.disconnected(ConnectionState.REFUSED, reason)
+            if end.final:
+                self._session.disconnected(ConnectionState.REFUSED, end.reason)
                 self._moved()
                 await self._again.wait()
                 continue
             spread_s = self._session.drain_spread_s
-            delay_s = self._backoff.next_delay_s(wish_s)
+            delay_s = self._backoff.next_delay_s(end.retry_after_s)
             if spread_s is not None:
                 delay_s += self._backoff.spread_s(spread_s)
-            self._session.disconnected(ConnectionState.WAITING, reason, delay_s)
+            self._session.disconnected(ConnectionState.WAITING, end.reason, delay_s)
             self._moved()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._again.wait()
 
-    async def _connect_once(self) -> tuple[str, float, bool]:
-        """One connection from start to end: why it ended, least seconds to wait, and whether it is final."""
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
-                socket = await connect(
-                    self.url,
-                    subprotocols=[SUBPROTOCOL],
-                    compression=None,
-                    open_timeout=OPEN_TIMEOUT_S,
-                    close_timeout=CLOSE_TIMEOUT_S,
-                    ping_interval=20,
-                    ping_timeout=20,
-                    max_size=FRAME_BYTES_MAX,
-                    max_queue=1024,
-                    proxy=None if self._address.is_local else True,
-                    user_agent_header=None,
-                )
-        except InvalidStatus as error:
-            return _http_reason(error)
-        except (InvalidURI, InvalidHandshake) as error:
-            return f"{self.url} is no broadcast server: {log_safe(str(error))}", 0.0, False
-        except TimeoutError:
-            return f"{self.url} does not answer", 0.0, False
-        except OSError as error:
-            return _os_reason(error, self.url), 0.0, False
-        self._socket = socket
-        if socket.subprotocol != SUBPROTOCOL:
-            await self._drop(socket)
-            return f"{self.url} does not speak broadcast-tui.v1", 0.0, True
-        return await self._converse(socket)
-
-    async def _converse(self, socket: ClientConnection) -> tuple[str, float, bool]:
-        self._session.connected()
-        self._to_write.set()
-        writer = asyncio.get_running_loop().create_task(self._write(socket))
-        frames = 0
-        try:
-            while self._session.fatal is None:
-                data = await socket.recv(decode=False)
-                self._session.receive(data, Instant(time.monotonic(), datetime.now(UTC)))
-                self._move_soon()
-                frames += 1
-                if frames % TURN_FRAMES == 0:
-                    await asyncio.sleep(0)
-            self._moved()
-            return self._session.fatal, 0.0, True
-        except ConnectionClosed as closed:
-            self._moved()
-            code = closed.rcvd.code if closed.rcvd is not None else 1006
-            reason = log_safe(closed.rcvd.reason) if closed.rcvd is not None else ""
-            return reason or f"the connection was lost ({code})", 0.0, not may_come_back(code)
-        finally:
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
-            await self._drop(socket)
-
-    async def _write(self, socket: ClientConnection) -> None:
-        """Write what the session has to say, and wake it when it waits for time."""
-        while True:
-            due = self._session.next_due()
-            try:
-                async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
-                    await self._to_write.wait()
-            except TimeoutError:
-                self._session.tick(time.monotonic())
-            self._to_write.clear()
-            for data in self._session.take_outgoing():
-                try:
-                    await socket.send(data, text=True)
-                except ConnectionClosed:
-                    return
-
-    @staticmethod
-    async def _drop(socket: ClientConnection) -> None:
-        """Close in order if that is quick, else cut: closing may wait for a peer that reads nothing."""
-        try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await socket.close()
-        except TimeoutError:
-            log.debug("the server did not close in time")
-        finally:
-            socket.transport.abort()
-
-    async def _leave_in_order(self, socket: ClientConnection) -> None:
+    async def _leave_in_order(self) -> None:
+        """Give what was said a moment to be acknowledged, then say goodbye."""
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
         while self._session.unsettled and self._session.welcomed and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         self._session.goodbye()
-        self._to_write.set()
-        await asyncio.sleep(0)
-        await self._drop(socket)
+        await self._connection.close()
 
     # -- updates
 
@@ -395,15 +297,8 @@ class BroadcastClient:
         self._moved()
         return ref
 
-    def _move_soon(self) -> None:
-        """`_moved`, once for all the frames that are already here."""
-        if not self._move_scheduled:
-            self._move_scheduled = True
-            asyncio.get_running_loop().call_soon(self._moved)
-
     def _moved(self) -> None:
         """The session may have updates for the user and frames for the server: pass them on."""
-        self._move_scheduled = False
         for update in self._session.take_updates():
             if isinstance(update, ConnectionChanged):
                 self._state = update.state
@@ -433,24 +328,6 @@ class BroadcastClient:
             outcome.set_result(update)
         else:
             outcome.set_exception(Refused(ErrorCode(update.code), update.reason))
-
-
-def _http_reason(error: InvalidStatus) -> tuple[str, float, bool]:
-    """What a refused handshake means: sentence, least wait in seconds, final or not."""
-    status = error.response.status_code
-    try:
-        wait_s = min(300.0, float(error.response.headers.get("Retry-After", 0)))
-    except ValueError:
-        wait_s = 0.0
-    said = log_safe((error.response.body or b"").decode(errors="replace").strip())
-    final = status in (400, 401, 403, 404)
-    return said or f"the server refused with HTTP status {status}", wait_s, final
-
-
-def _os_reason(error: OSError, url: str) -> str:
-    if isinstance(error, ConnectionRefusedError) or "Multiple exceptions" in str(error):
-        return f"nothing answers at {url}"
-    return f"{url} cannot be reached: {log_safe(error.strerror or str(error))}"
 
 
 async def _texts(messages: Iterable[str] | AsyncIterable[str] | None) -> AsyncIterator[str]:

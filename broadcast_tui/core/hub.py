@@ -1,7 +1,7 @@
 """The server's rules without its sockets: connections in, frames out, posts to and from the log.
 
 The shell around it (broadcast_tui.server) feeds bytes and time in and carries out what is left in
-`submissions` (posts to append), `reads` (log ranges to read), `dirty_rooms` and `dirty_peers`
+`submissions` (posts to append), `reads` (log ranges to read), `dirty_rooms` and `herald.dirty_peers`
 (connections to write to) and `closing` (connections to end). All methods return at once.
 
 Invariants: a room's posts are delivered in the order the engine gave them; a post is acknowledged
@@ -12,39 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import assert_never
 
 from broadcast_tui.core import commands, events
 from broadcast_tui.core.codec import decode_command, framed
 from broadcast_tui.core.directory import Directory
 from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, NameRefused, Refused
+from broadcast_tui.core.herald import Herald
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
 from broadcast_tui.core.names import check_name, check_room, name_key
 from broadcast_tui.core.peer import GUEST, Link, Peer
 from broadcast_tui.core.post import Appended, Draft, Post, timestamp
 from broadcast_tui.core.presence import online_text
-from broadcast_tui.core.reading import HistoryRead, WarmRead, page_of, plan_page
+from broadcast_tui.core.reading import HistoryRead, LogIndex, WarmRead, page_of, plan_page
 from broadcast_tui.core.room import Room, Subscription
 from broadcast_tui.core.text import clean_post
 
 CONTROL_BYTES = 524_288
 """Answers that may wait for one connection before further pages are refused."""
-
-
-class LogIndex(Protocol):
-    """What the hub must know of the engine at once, without waiting."""
-
-    @property
-    def epoch(self) -> str: ...
-
-    def first_seq(self, room: str) -> int:
-        """Oldest seq kept; `last_seq + 1` when none is."""
-        ...
-
-    def last_seq(self, room: str) -> int:
-        """Newest seq; 0 for a room without posts."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +51,7 @@ class Hub:
         self.submissions: list[Submission] = []
         self.reads: list[HistoryRead | WarmRead] = []
         self.dirty_rooms: set[Room] = set()
-        self.dirty_peers: set[Peer] = set()
+        self.herald = Herald(self.peers)
         self.closing: set[Peer] = set()
         self.draining = False
         self._index = index
@@ -86,8 +72,8 @@ class Hub:
             peer.send(
                 events.System("welcome", welcome, timestamp(when.at), DEFAULT_ROOM, online=state.online)
             )
-            self._touch(peer)
-            self._announce(self.rooms[DEFAULT_ROOM], when)
+            self.herald.touch(peer)
+            self.herald.announce(self.rooms[DEFAULT_ROOM], when)
         return peer
 
     def close(self, peer: Peer, when: Instant) -> None:
@@ -98,7 +84,7 @@ class Hub:
             self._exit(peer, self.rooms[room_name], when, grace=bool(peer.name))
         if peer.name:
             self._directory.release(peer.key, peer.id, when.now, grace=True)
-        self.dirty_peers.discard(peer)
+        self.herald.dirty_peers.discard(peer)
         self.closing.discard(peer)
 
     def receive(self, peer: Peer, data: bytes, when: Instant) -> None:
@@ -113,11 +99,11 @@ class Hub:
         try:
             self._carry_out(peer, command, when)
         except Refused as error:
-            self._refuse(peer, error, when, nonce=nonce, ref=ref)
+            self.herald.refuse(peer, error, when, nonce=nonce, ref=ref)
 
     def reject(self, peer: Peer, error: FrameError, when: Instant) -> None:
         """Answer what is no frame of ours; too many of them end the connection."""
-        self._refuse(peer, Refused(error.code, error.text), when, nonce=error.nonce, ref=error.ref)
+        self.herald.refuse(peer, Refused(error.code, error.text), when, nonce=error.nonce, ref=error.ref)
         if error.code is ErrorCode.BAD_UTF8:
             self._end(peer, CloseCode.BAD_UTF8, error.text)
         elif error.code is ErrorCode.BINARY:
@@ -139,13 +125,13 @@ class Hub:
                 submission.peer.send(
                     events.Ack(draft.nonce, str(result.position), draft.room, result.at_text, result.dup)
                 )
-                self._touch(submission.peer)
+                self.herald.touch(submission.peer)
 
     def failed(self, submissions: Sequence[Submission], reason: str, when: Instant) -> None:
         """The engine could not take these posts: nothing was kept, the authors may try again."""
         error = Refused(ErrorCode.TRY_LATER, reason, temporary=True, retry_after=2.0)
         for submission in submissions:
-            self._refuse(submission.peer, error, when, nonce=submission.draft.nonce)
+            self.herald.refuse(submission.peer, error, when, nonce=submission.draft.nonce)
 
     def arrived(self, posts: Sequence[Post]) -> None:
         """Posts from the engine's tail, in order a room: on their way to everyone in it."""
@@ -163,7 +149,7 @@ class Hub:
                 room.warm(list(posts))
                 for subscription in room.subscriptions.values():
                     subscription.held = False
-                    self._touch(subscription.peer)
+                    self.herald.touch(subscription.peer)
             return
         if read.peer.id not in self.peers:
             return
@@ -174,9 +160,9 @@ class Hub:
             read.peer.send(
                 page_of(read, posts, self._index.first_seq(read.room), self._index.last_seq(read.room))
             )
-        self._touch(read.peer)
+        self.herald.touch(read.peer)
 
-    # -- time, and words of the server's own
+    # -- time
 
     def tick(self, when: Instant) -> None:
         """What time alone brings: leaves after their grace, merged lines, overdue hellos."""
@@ -184,29 +170,13 @@ class Hub:
         for room in list(self.rooms.values()):
             if room.presence.pending:
                 room.presence.expire(when.now)
-                self._announce(room, when)
+                self.herald.announce(room, when)
                 self._forget(room)
         for peer in self.peers.values():
             if not peer.welcomed and peer.hello_until <= when.now:
                 self._end(peer, CloseCode.HELLO_TIMEOUT, "No hello came.")
             elif peer.owes_presence and not peer.blocked:
-                self._tell_online(peer, when)
-
-    def notify(self, text: str, when: Instant, *, but: Peer | None = None) -> int:
-        """Tell everyone in any room (but one) a line of the server's; returns how many were told."""
-        return self.publish(events.System("notice", text, timestamp(when.at)), but=but)
-
-    def publish(
-        self, event: events.System | events.Message | events.Drain, *, but: Peer | None = None
-    ) -> int:
-        """Send an event that is in no log to every welcomed connection (but one); returns how many."""
-        data, told = framed(event), 0
-        for peer in self.peers.values():
-            if peer is not but and peer.welcomed and (peer.v1 or not isinstance(event, events.Drain)):
-                peer.control.append(data)
-                self._touch(peer)
-                told += 1
-        return told
+                self.herald.tell_online(peer, when)
 
     # -- commands
 
@@ -225,7 +195,7 @@ class Hub:
             case commands.Leave():
                 subscription = self._subscription(peer, command.room)
                 self._exit(peer, subscription.room, when, grace=False)
-                self._answer(peer, events.Left(command.ref, subscription.room.name))
+                self.herald.answer(peer, events.Left(command.ref, subscription.room.name))
             case commands.FetchHistory():
                 self._subscription(peer, command.room)
                 self._spend_fetch(peer, when)
@@ -283,9 +253,9 @@ class Hub:
             peer.name, self._node, timestamp(when.at), self.limits.ping_interval_s, limits, states
         )
         peer.control.insert(0, framed(welcome))
-        self._touch(peer)
+        self.herald.touch(peer)
         for state in states:
-            self._announce(self.rooms[state.room], when)
+            self.herald.announce(self.rooms[state.room], when)
 
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
@@ -295,8 +265,8 @@ class Hub:
         state = self._enter(peer, commands.RoomRequest(name, join.since, join.last))
         joined = events.Joined(join.ref, state.room, state.head, state.recovered, state.missed, state.online)
         peer.control = [*waiting, framed(joined), *peer.control]
-        self._touch(peer)
-        self._announce(self.rooms[name], when)
+        self.herald.touch(peer)
+        self.herald.announce(self.rooms[name], when)
 
     def _list_members(self, peer: Peer, query: commands.ListMembers, when: Instant) -> None:
         self._spend_fetch(peer, when)
@@ -304,12 +274,14 @@ class Hub:
         listed = room.presence.members(self.limits.presence_list_max + 1)
         members = tuple(events.MemberView(*member) for member in listed[: self.limits.presence_list_max])
         truncated = len(listed) > len(members)
-        self._answer(peer, events.Presence(query.ref, room.name, room.presence.online, members, truncated))
+        self.herald.answer(
+            peer, events.Presence(query.ref, room.name, room.presence.online, members, truncated)
+        )
 
     def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
         old, name = peer.name, check_name(rename.name)
         self._take_name(peer, name, when)
-        self._answer(peer, events.Renamed(rename.ref, name))
+        self.herald.answer(peer, events.Renamed(rename.ref, name))
         if old and old != name:
             for subscription in peer.subscriptions.values():
                 room = subscription.room
@@ -317,7 +289,7 @@ class Hub:
                 line = events.System(
                     "rename", text, timestamp(when.at), room.name, name, (old, name), room.presence.online
                 )
-                self._tell_room(room, line, but=frozenset((peer,)))
+                self.herald.tell_room(room, line, but=frozenset((peer,)))
 
     def _typing(self, peer: Peer, typing: commands.Typing, when: Instant) -> None:
         room = self._subscription(peer, typing.room).room
@@ -329,7 +301,7 @@ class Hub:
         for other in room.subscriptions:
             if other.v1 and other.key != peer.key and not other.blocked:
                 other.control.append(data)
-                self._touch(other)
+                self.herald.touch(other)
 
     # -- names and rooms
 
@@ -346,19 +318,11 @@ class Hub:
             for subscription in peer.subscriptions.values():
                 subscription.room.presence.rekey(peer.key, key, name)
                 if not peer.name:
-                    self._tell_named(subscription.room, peer, name, when)
+                    self.herald.tell_named(subscription.room, peer, name, when)
         else:
             for subscription in peer.subscriptions.values():
                 subscription.room.presence.rekey(key, key, name)
         peer.key, peer.name = key, name
-
-    def _tell_named(self, room: Room, peer: Peer, name: str, when: Instant) -> None:
-        """v1 clients keep a list of people; plain ones are spared a line that says little."""
-        line = events.System(
-            "rename", f"A client is now known as {name}.", timestamp(when.at), room.name, name,
-            ("", name), room.presence.online,
-        )  # fmt: skip
-        self._tell_room(room, line, but=frozenset(p for p in room.subscriptions if not p.v1 or p is peer))
 
     def _enter(self, peer: Peer, request: commands.RoomRequest) -> events.RoomState:
         """Put a connection into a room at the place it asks for; its gaps follow in `control`."""
@@ -396,7 +360,7 @@ class Hub:
         peer.subscriptions.pop(room.name, None)
         room.subscriptions.pop(peer, None)
         room.presence.remove(peer.key, when.now, grace=grace)
-        self._announce(room, when)
+        self.herald.announce(room, when)
         self._forget(room)
 
     def _forget(self, room: Room) -> None:
@@ -411,60 +375,7 @@ class Hub:
             raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
         return subscription
 
-    # -- answers
-
-    def _announce(self, room: Room, when: Instant) -> None:
-        for line in room.presence.announce(when.now):
-            name = line.names[0] if len(line.names) == len(line.keys) == 1 else ""
-            names = () if name else line.names
-            event = events.System(
-                line.event, line.text, timestamp(when.at), room.name, name, names, line.online
-            )
-            single = line.event == "join" and len(line.keys) == 1
-            newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
-            self._tell_room(room, event, but=frozenset(newcomers))
-
-    def _tell_room(self, room: Room, event: events.System, *, but: frozenset[Peer]) -> None:
-        data = framed(event)
-        for peer in room.subscriptions:
-            if peer in but:
-                continue
-            if peer.blocked:
-                peer.owes_presence = True
-            else:
-                peer.control.append(data)
-                self._touch(peer)
-
-    def _tell_online(self, peer: Peer, when: Instant) -> None:
-        peer.owes_presence = False
-        for subscription in peer.subscriptions.values():
-            online = subscription.room.presence.online
-            peer.send(
-                events.System(
-                    "online", online_text(online), timestamp(when.at), subscription.room.name, online=online
-                )
-            )
-        self._touch(peer)
-
-    def _refuse(self, peer: Peer, error: Refused, when: Instant, *, nonce: str = "", ref: str = "") -> None:
-        if peer.v1:
-            peer.send(events.Error(error.code, error.text, error.temporary, error.retry_after, nonce, ref))
-        else:
-            peer.send(
-                events.System(
-                    "error", error.text, timestamp(when.at), code=error.code,
-                    temporary=error.temporary, retry_after=error.retry_after,
-                )
-            )  # fmt: skip
-        self._touch(peer)
-
-    def _answer(self, peer: Peer, event: events.Event) -> None:
-        peer.send(event)
-        self._touch(peer)
-
-    def _touch(self, peer: Peer) -> None:
-        if peer.id in self.peers:
-            self.dirty_peers.add(peer)
+    # -- ends and ceilings
 
     def _end(self, peer: Peer, code: CloseCode, reason: str) -> None:
         peer.closing = peer.closing or (code, reason)

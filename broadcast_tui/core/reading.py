@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from broadcast_tui.core import commands, events
 from broadcast_tui.core.errors import ErrorCode, Refused
+from broadcast_tui.core.message import message_of
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.room import message_of
 
 if TYPE_CHECKING:
     from broadcast_tui.core.peer import Peer
@@ -18,9 +18,19 @@ PAGE_BYTES = 262_144
 """Most text in one page; what does not fit is asked for again by the client."""
 
 
-class Epoch(Protocol):
+class LogIndex(Protocol):
+    """What the hub must know of the engine at once, without waiting."""
+
     @property
     def epoch(self) -> str: ...
+
+    def first_seq(self, room: str) -> int:
+        """Oldest seq kept; `last_seq + 1` when none is."""
+        ...
+
+    def last_seq(self, room: str) -> int:
+        """Newest seq; 0 for a room without posts."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class HistoryRead:
 
 
 def plan_page(
-    peer: Peer, command: commands.FetchHistory, room: str, index: Epoch, page_max: int
+    peer: Peer, command: commands.FetchHistory, room: str, index: LogIndex, page_max: int
 ) -> HistoryRead:
     """The range that a history command means.
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broadcast_tui.core.codec import framed
-from broadcast_tui.core.events import Gap, Message, Synced
+from broadcast_tui.core.events import Gap, Synced
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.log import RoomLog
-from broadcast_tui.core.post import Position, Post, timestamp
+from broadcast_tui.core.message import message_of
+from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.presence import RoomPresence
 
 if TYPE_CHECKING:
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
 
 WRITE_BYTES = 65_536
 """Most that is gathered for one write; a reader further behind gets it in several."""
-
-
-def message_of(post: Post) -> Message:
-    """The `message` event of a post."""
-    return Message(post.text, post.sender, timestamp(post.at), str(post.position), post.room, post.nonce)
 
 
 class Subscription:

@@ -10,7 +10,6 @@ acknowledged or refused for good; whatever a server sends, no exception leaves `
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import assert_never
 
 from broadcast_tui.core import commands, events
@@ -18,6 +17,7 @@ from broadcast_tui.core import updates as up
 from broadcast_tui.core.codec import decode_event, encode
 from broadcast_tui.core.errors import ErrorCode, FrameError
 from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.message import parse_time, post_of
 from broadcast_tui.core.outbox import Outbox
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.track import RoomTrack
@@ -255,7 +255,7 @@ class ClientSession:
         self._updates.append(up.RoomEntered(state.room, state.online, state.missed))
 
     def _on_message(self, event: events.Message, when: Instant) -> None:
-        post = _post_of(event, when)
+        post = post_of(event, when)
         track = self.tracks.get(event.room)
         if track is None:
             return
@@ -281,7 +281,7 @@ class ClientSession:
     def _settle(self, nonce: str, post_id: str, at: str, when: Instant) -> None:
         outgoing = self._outbox.remove(nonce)
         if outgoing is not None:
-            self._updates.append(up.PostDelivered(outgoing.room, nonce, post_id, _parse_time(at, when)))
+            self._updates.append(up.PostDelivered(outgoing.room, nonce, post_id, parse_time(at, when)))
 
     def _on_gap(self, event: events.Gap) -> None:
         track, end = self.tracks.get(event.room), Position.parse(event.end)
@@ -298,7 +298,7 @@ class ClientSession:
             self._send(commands.FetchHistory(track.room, ref, after=str(track.position), limit=FILL_PAGE))
 
     def _on_history(self, event: events.History, when: Instant) -> None:
-        posts = tuple(_post_of(item, when) for item in event.items)
+        posts = tuple(post_of(item, when) for item in event.items)
         room = self._fills.pop(event.ref, None)
         if room is None:
             self._refs.pop(event.ref, None)
@@ -317,7 +317,7 @@ class ClientSession:
                     names,
                     event.online,
                     event.message,
-                    _parse_time(event.timestamp, when),
+                    parse_time(event.timestamp, when),
                 )
             )
         else:
@@ -383,21 +383,3 @@ class ClientSession:
                     up.PostRefused(room, outgoing.nonce, ErrorCode.NOT_IN_ROOM, reason, outgoing.text)
                 )
             self._updates.append(up.RoomLeft(room))
-
-
-def _post_of(event: events.Message, when: Instant) -> Post:
-    position = Position.parse(event.id) or Position("", 0)
-    return Post(
-        event.room, position, event.sender, event.message, _parse_time(event.timestamp, when), event.nonce
-    )
-
-
-def _parse_time(text: str, when: Instant) -> datetime:
-    """A server's time stamp; our own time when it is none, or one that no calendar here can show."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return when.at
-    if not 1970 <= at.year <= 9000:
-        return when.at
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at

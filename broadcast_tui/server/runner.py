@@ -76,7 +76,7 @@ class HubRunner:
         def on_flow(blocked: bool) -> None:
             peer.blocked = blocked
             if not blocked and peer in self.connections:
-                self.hub.dirty_peers.add(peer)
+                self.hub.herald.dirty_peers.add(peer)
                 self.wake()
 
         connection.on_flow = on_flow
@@ -128,7 +128,7 @@ class HubRunner:
             reads, hub.reads = hub.reads, []
             for read in reads:
                 self._spawn(self._read(read))
-        if not self._flush_scheduled and (hub.dirty_rooms or hub.dirty_peers or hub.closing):
+        if not self._flush_scheduled and (hub.dirty_rooms or hub.herald.dirty_peers or hub.closing):
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
@@ -212,7 +212,7 @@ class HubRunner:
         else:
             self._flush_peers()
         self._end_closing()
-        if to_write or hub.dirty_peers or hub.dirty_rooms:
+        if to_write or hub.herald.dirty_peers or hub.dirty_rooms:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
@@ -229,7 +229,7 @@ class HubRunner:
             or len(peer.subscriptions) > 1
             or cursor < room.ring.first_seq - 1
         ):
-            self.hub.dirty_peers.add(peer)
+            self.hub.herald.dirty_peers.add(peer)
             return
         data, count = room.chunk(cursor)
         subscription.cursor = cursor + count
@@ -237,12 +237,12 @@ class HubRunner:
             log.debug("> #%d %s", peer.id, log_safe(data.decode(errors="replace")))
         peer.link.write(data)
         if subscription.cursor < room.ring.last_seq:
-            self.hub.dirty_peers.add(peer)
+            self.hub.herald.dirty_peers.add(peer)
 
     def _flush_peers(self) -> None:
         """Answers, notices, replays, and connections in several rooms: one write each."""
         hub = self.hub
-        dirty, hub.dirty_peers = hub.dirty_peers, set()
+        dirty, hub.herald.dirty_peers = hub.herald.dirty_peers, set()
         deadline = self._loop.time() + SLICE_S
         while dirty:
             peer = dirty.pop()
@@ -256,13 +256,13 @@ class HubRunner:
                     log.debug("> #%d %s", peer.id, log_safe(data.decode(errors="replace")))
                 peer.link.write(data)
             if peer.behind and not peer.blocked:
-                hub.dirty_peers.add(peer)
+                hub.herald.dirty_peers.add(peer)
             if self._loop.time() > deadline:
                 break
-        hub.dirty_peers |= dirty
+        hub.herald.dirty_peers |= dirty
 
     def _end_closing(self) -> None:
-        for peer in [peer for peer in self.hub.closing if peer not in self.hub.dirty_peers]:
+        for peer in [peer for peer in self.hub.closing if peer not in self.hub.herald.dirty_peers]:
             self.hub.closing.discard(peer)
             connection = self.connections.get(peer)
             if connection is not None and peer.closing is not None:

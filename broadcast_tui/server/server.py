@@ -142,7 +142,7 @@ class BroadcastServer:
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
         log.info("stopping, %d client(s) to close", len(connections))
-        self._runner.hub.publish(
+        self._runner.hub.herald.publish(
             Drain("restart" if code == CloseCode.RESTART else "stop", round(spread_s, 1))
         )
         self._runner.wake()
@@ -259,7 +259,7 @@ class BroadcastServer:
             text = clean_post(message["message"], self.limits.max_message_bytes)
             room = message.get("room", DEFAULT_ROOM)
             event = Message(text, check_name(message["sender"]), timestamp(when.at), "", room)
-        told = self._runner.hub.publish(event, but=excepted)
+        told = self._runner.hub.herald.publish(event, but=excepted)
         self._runner.wake()
         return told
 

@@ -370,7 +370,7 @@ def test_a_blocked_connection_costs_nothing_and_learns_the_count_afterwards() ->
     assert slow.peer.control == []
     slow.peer.blocked = False
     world.pass_time(0.2)
-    world.hub.dirty_peers.add(slow.peer)
+    world.hub.herald.dirty_peers.add(slow.peer)
     world.step()
     frames = read_frames(slow)
     assert [frame["message"] for frame in frames if frame["type"] == "message"] == [
@@ -389,7 +389,7 @@ def test_a_reader_further_behind_than_the_ring_gets_a_gap_then_goes_on() -> None
         say(world, fast, f"post {number}", "Ana")
     read_frames(slow)
     slow.peer.blocked = False
-    world.hub.dirty_peers.add(slow.peer)
+    world.hub.herald.dirty_peers.add(slow.peer)
     world.step()
     frames = [f for f in read_frames(slow) if f["type"] != "system"]
     assert frames[0] == {"type": "gap", "room": "lobby", "from": "e1-1", "to": "e1-6", "reason": "lagged"}

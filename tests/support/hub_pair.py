@@ -140,9 +140,9 @@ class World:
         for read in reads:
             hub.read_done(read, self.log.read(read))
         for room in hub.dirty_rooms:
-            hub.dirty_peers |= set(room.subscriptions)
+            hub.herald.dirty_peers |= set(room.subscriptions)
         hub.dirty_rooms.clear()
-        dirty, hub.dirty_peers = hub.dirty_peers, set()
+        dirty, hub.herald.dirty_peers = hub.herald.dirty_peers, set()
         for peer in sorted(dirty, key=lambda peer: peer.id):
             while not peer.blocked and (data := peer.collect()):
                 peer.link.write(data)

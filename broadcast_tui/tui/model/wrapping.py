@@ -24,17 +24,29 @@ Span = tuple[int, int]
 Cluster = tuple[int, int, int]
 """First character, the one past the last, cells."""
 
+_Atom = tuple[int, int, int, int]
+"""First character, the one past the last, cells, and what it is:"""
+_BLANK, _LETTER_RUN, _CLUSTER = 1, 2, 3
+
 MULTILINE = 0xFFFF_FFFF
 """What `measure` says of text with line feeds: more cells than any row has."""
 
-_ODD = re.compile(
-    "[^ -~"  # ASCII
+_LETTERS = (
+    "!-~"  # ASCII
     "\xa0-\xac\xae-\u02ff"  # Latin, but for the soft hyphen
     "\u0370-\u0482"  # Greek and Cyrillic, but for combining marks
     "\u2010-\u2027"  # dashes, quotes, ellipsis
-    "\u2500-\u25fc]"  # boxes and shapes
+    "\u2500-\u25fc"  # boxes and shapes
 )
-"""Any character but those that surely take one cell and are clusters of their own."""
+"""With the blank, characters that surely take one cell and are clusters of their own."""
+_ODD = re.compile(f"[^ {_LETTERS}]")
+_ATOM = re.compile(
+    f"( (?![^ {_LETTERS}]))"
+    f"|([{_LETTERS}]+(?![^ {_LETTERS}]))"
+    f"|.?[^ {_LETTERS}](?:[^ {_LETTERS}]|(?<=\u200d).)*",
+    re.DOTALL,
+)
+"""A blank; a run of letters; or anything else, with the character before it, which it may cling to."""
 _RESIZING = ("\u200d", "\ufe0f")
 """Zero width joiner and variation selector 16: with them, cells are not the sum of characters."""
 _FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]")
@@ -107,7 +119,7 @@ def wrap(text: str, width: int) -> list[Span]:
 
 
 def _wrap_paragraph(text: str, width: int) -> list[Span]:
-    return _wrap_single(text, width) if is_single(text) else _wrap_clusters(text, width)
+    return _wrap_single(text, width) if is_single(text) else _wrap_any(text, width)
 
 
 def _wrap_single(text: str, width: int) -> list[Span]:
@@ -130,42 +142,59 @@ def _wrap_single(text: str, width: int) -> list[Span]:
     return rows
 
 
-def _wrap_clusters(text: str, width: int) -> list[Span]:
-    """Rows of any paragraph, cluster by cluster."""
-    parts = clusters(text)
-    count = len(parts)
+def _wrap_any(text: str, width: int) -> list[Span]:
+    """Rows of any paragraph, atom by atom."""
+    atoms = _atoms(text)
     rows: list[Span] = []
-    first = i = 0
-    used = cut = 0
+    first = atoms[0][0] if atoms else 0
+    i = used = cut = 0
     inked = False
-    while i < count:
-        start, end, cells = parts[i]
-        is_space = text[start:end] == " "
-        if inked and (is_space or _may_part(text, parts[i - 1], parts[i])):
+    while i < len(atoms):
+        start, end, cells, kind = atoms[i]
+        if inked and (kind == _BLANK or _may_part(text, atoms[i - 1], atoms[i])):
             cut = i
-        if used + cells > width and i > first:
-            rows.append((parts[first][0], parts[cut if cut > first else i][0]))
-            if cut > first:
-                i = cut
-                while i < count and text[parts[i][0] : parts[i][1]] == " ":
-                    i += 1
-            first = cut = i
-            used = 0
-            inked = False
+        if used + cells <= width or (start == first and kind == _CLUSTER):
+            inked = inked or kind != _BLANK
+            used += cells
+            i += 1
             continue
-        inked = inked or not is_space
-        used += cells
-        i += 1
-    if first < count or not rows:
-        rows.append((parts[first][0] if first < count else 0, len(text)))
+        if cut:
+            i, stop = cut, atoms[cut][0]
+            while i < len(atoms) and atoms[i][3] == _BLANK:
+                i += 1
+        elif kind == _LETTER_RUN:
+            stop = start + max(0, width - used)
+            atoms[i] = (stop, end, end - stop, kind)
+        else:
+            stop = start
+        rows.append((first, stop))
+        first = atoms[i][0] if i < len(atoms) else len(text)
+        used = cut = 0
+        inked = False
+    if first < len(text) or not rows:
+        rows.append((first, len(text)))
     return rows
 
 
-def _may_part(text: str, before: Cluster, after: Cluster) -> bool:
-    """Whether a row may end between two clusters, neither of them a space that ends rows anyway."""
+def _atoms(text: str) -> list[_Atom]:
+    """`text` in pieces that a row ends between, if there is any other way."""
+    atoms: list[_Atom] = []
+    for match in _ATOM.finditer(text):
+        start, end = match.span()
+        if match.lastindex is not None:
+            atoms.append((start, end, end - start, match.lastindex))
+            continue
+        for part_start, part_end, cells in clusters(match[0]):
+            is_blank = match[0][part_start:part_end] == " "
+            atoms.append((start + part_start, start + part_end, cells, _BLANK if is_blank else _CLUSTER))
+    return atoms
+
+
+def _may_part(text: str, before: _Atom, after: _Atom) -> bool:
+    """Whether a row may end between two atoms, the second one no blank, which ends rows anyway."""
     return (
-        (before[2] == 2 or after[2] == 2)
-        and text[before[0]] != " "
-        and text[before[0]] not in _NEVER_LAST
+        ((before[3] == _CLUSTER and before[2] == 2) or (after[3] == _CLUSTER and after[2] == 2))
+        and before[3] != _BLANK
+        and text[before[0] if before[3] == _CLUSTER else before[1] - 1] not in _NEVER_LAST
         and text[after[0]] not in _NEVER_FIRST
     )

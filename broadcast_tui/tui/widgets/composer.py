@@ -155,7 +155,7 @@ class Composer(TextArea, inherit_bindings=False):
         active = self.screen.active_bindings.get(event.key)
         if active is not None and active.node is self:
             event.prevent_default()
-            if await self.run_action(active.binding.action):
+            if await self.app.run_action(active.binding.action, self):
                 event.stop()
 
     async def _on_paste(self, event: events.Paste) -> None:

@@ -1,0 +1,182 @@
+"""One connection of a client after another: open a socket, feed the session, say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.typing import Subprotocol
+
+from broadcast_tui.client.address import Address
+from broadcast_tui.core.errors import may_come_back
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.session import ClientSession
+from broadcast_tui.core.text import log_safe
+
+SUBPROTOCOL = Subprotocol("broadcast-tui.v1")
+OPEN_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
+TURN_FRAMES = 200
+"""Frames taken from the socket before others of this loop get a turn."""
+FRAME_BYTES_MAX = 8_388_608
+
+log = logging.getLogger("broadcast_tui.client")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a connection ended. `final`: trying again by oneself would not help."""
+
+    reason: str
+    retry_after_s: float = 0.0
+    final: bool = False
+
+
+class Connection:
+    """The socket under a session.
+
+    Args:
+        to_write: Set by whoever gave the session something to send.
+        moved: Called when the session may have updates, once for all frames that came together.
+    """
+
+    def __init__(
+        self, address: Address, session: ClientSession, to_write: asyncio.Event, moved: Callable[[], None]
+    ) -> None:
+        self._address = address
+        self._session = session
+        self._to_write = to_write
+        self._moved = moved
+        self._move_scheduled = False
+        self._socket: ClientConnection | None = None
+
+    async def run(self) -> Ending:
+        """One connection from start to end."""
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
+                socket = await connect(
+                    self._address.url,
+                    subprotocols=[SUBPROTOCOL],
+                    compression=None,
+                    open_timeout=OPEN_TIMEOUT_S,
+                    close_timeout=CLOSE_TIMEOUT_S,
+                    ping_interval=20,
+                    ping_timeout=20,
+                    max_size=FRAME_BYTES_MAX,
+                    max_queue=1024,
+                    proxy=None if self._address.is_local else True,
+                    user_agent_header=None,
+                )
+        except InvalidStatus as error:
+            return _http_reason(error)
+        except (InvalidURI, InvalidHandshake) as error:
+            return Ending(f"{self._address.url} is no broadcast server: {log_safe(str(error))}")
+        except TimeoutError:
+            return Ending(f"{self._address.url} does not answer")
+        except OSError as error:
+            return Ending(_os_reason(error, self._address.url))
+        if socket.subprotocol != SUBPROTOCOL:
+            await self._drop(socket)
+            return Ending(f"{self._address.url} does not speak broadcast-tui.v1", final=True)
+        self._socket = socket
+        try:
+            return await self._converse(socket)
+        finally:
+            self._socket = None
+
+    async def _converse(self, socket: ClientConnection) -> Ending:
+        self._session.connected()
+        self._to_write.set()
+        writer = asyncio.get_running_loop().create_task(self._write(socket))
+        frames = 0
+        try:
+            while self._session.fatal is None:
+                data = await socket.recv(decode=False)
+                self._session.receive(data, Instant(time.monotonic(), datetime.now(UTC)))
+                self._move_soon()
+                frames += 1
+                if frames % TURN_FRAMES == 0:
+                    await asyncio.sleep(0)
+            self._moved()
+            return Ending(self._session.fatal, final=True)
+        except ConnectionClosed as closed:
+            self._moved()
+            code = closed.rcvd.code if closed.rcvd is not None else 1006
+            reason = log_safe(closed.rcvd.reason) if closed.rcvd is not None else ""
+            return Ending(reason or f"the connection was lost ({code})", final=not may_come_back(code))
+        finally:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+            await self._drop(socket)
+
+    async def _write(self, socket: ClientConnection) -> None:
+        """Write what the session has to say, and wake it when it waits for time."""
+        while True:
+            due = self._session.next_due()
+            try:
+                async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
+                    await self._to_write.wait()
+            except TimeoutError:
+                self._session.tick(time.monotonic())
+            self._to_write.clear()
+            for data in self._session.take_outgoing():
+                try:
+                    await socket.send(data, text=True)
+                except ConnectionClosed:
+                    return
+
+    @staticmethod
+    async def _drop(socket: ClientConnection) -> None:
+        """Close in order if that is quick, else cut: closing may wait for a peer that reads nothing."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await socket.close()
+        except TimeoutError:
+            log.debug("the server did not close in time")
+        finally:
+            socket.transport.abort()
+
+    async def close(self) -> None:
+        """Write what the session still has to say, then close."""
+        if self._socket is None:
+            return
+        with contextlib.suppress(ConnectionClosed, TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                for data in self._session.take_outgoing():
+                    await self._socket.send(data, text=True)
+        await self._drop(self._socket)
+
+    def _move_soon(self) -> None:
+        """`_moved`, once for all the frames that are already here."""
+        if not self._move_scheduled:
+            self._move_scheduled = True
+            asyncio.get_running_loop().call_soon(self._move)
+
+    def _move(self) -> None:
+        self._move_scheduled = False
+        self._moved()
+
+
+def _http_reason(error: InvalidStatus) -> Ending:
+    """What a refused handshake means: sentence, least wait in seconds, final or not."""
+    status = error.response.status_code
+    try:
+        wait_s = min(300.0, float(error.response.headers.get("Retry-After", 0)))
+    except ValueError:
+        wait_s = 0.0
+    said = log_safe((error.response.body or b"").decode(errors="replace").strip())
+    final = status in (400, 401, 403, 404)
+    return Ending(said or f"the server refused with HTTP status {status}", wait_s, final)
+
+
+def _os_reason(error: OSError, url: str) -> str:
+    if isinstance(error, ConnectionRefusedError) or "Multiple exceptions" in str(error):
+        return f"nothing answers at {url}"
+    return f"{url} cannot be reached: {log_safe(error.strerror or str(error))}"

@@ -1,0 +1,103 @@
+"""Telling: the frames that go to one connection, to a room or to everyone outside any log.
+
+Invariant: a connection that takes nothing is told nothing volatile; it owes no queue, only a flag
+that it is to hear the count when it reads again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broadcast_tui.core import events
+from broadcast_tui.core.codec import framed
+from broadcast_tui.core.errors import Refused
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.peer import Peer
+from broadcast_tui.core.post import timestamp
+from broadcast_tui.core.presence import online_text
+from broadcast_tui.core.room import Room
+
+
+class Herald:
+    """Queues events for connections, and remembers in `dirty_peers` whom to write to."""
+
+    def __init__(self, peers: Mapping[int, Peer]) -> None:
+        self.dirty_peers: set[Peer] = set()
+        self._peers = peers
+
+    def notify(self, text: str, when: Instant, *, but: Peer | None = None) -> int:
+        """Tell everyone in any room (but one) a line of the server's; returns how many were told."""
+        return self.publish(events.System("notice", text, timestamp(when.at)), but=but)
+
+    def publish(
+        self, event: events.System | events.Message | events.Drain, *, but: Peer | None = None
+    ) -> int:
+        """Send an event that is in no log to every welcomed connection (but one); returns how many."""
+        data, told = framed(event), 0
+        for peer in self._peers.values():
+            if peer is not but and peer.welcomed and (peer.v1 or not isinstance(event, events.Drain)):
+                peer.control.append(data)
+                self.touch(peer)
+                told += 1
+        return told
+
+    def tell_named(self, room: Room, peer: Peer, name: str, when: Instant) -> None:
+        """v1 clients keep a list of people; plain ones are spared a line that says little."""
+        line = events.System(
+            "rename", f"A client is now known as {name}.", timestamp(when.at), room.name, name,
+            ("", name), room.presence.online,
+        )  # fmt: skip
+        self.tell_room(room, line, but=frozenset(p for p in room.subscriptions if not p.v1 or p is peer))
+
+    def announce(self, room: Room, when: Instant) -> None:
+        for line in room.presence.announce(when.now):
+            name = line.names[0] if len(line.names) == len(line.keys) == 1 else ""
+            names = () if name else line.names
+            event = events.System(
+                line.event, line.text, timestamp(when.at), room.name, name, names, line.online
+            )
+            single = line.event == "join" and len(line.keys) == 1
+            newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
+            self.tell_room(room, event, but=frozenset(newcomers))
+
+    def tell_room(self, room: Room, event: events.System, *, but: frozenset[Peer]) -> None:
+        data = framed(event)
+        for peer in room.subscriptions:
+            if peer in but:
+                continue
+            if peer.blocked:
+                peer.owes_presence = True
+            else:
+                peer.control.append(data)
+                self.touch(peer)
+
+    def tell_online(self, peer: Peer, when: Instant) -> None:
+        peer.owes_presence = False
+        for subscription in peer.subscriptions.values():
+            online = subscription.room.presence.online
+            peer.send(
+                events.System(
+                    "online", online_text(online), timestamp(when.at), subscription.room.name, online=online
+                )
+            )
+        self.touch(peer)
+
+    def refuse(self, peer: Peer, error: Refused, when: Instant, *, nonce: str = "", ref: str = "") -> None:
+        if peer.v1:
+            peer.send(events.Error(error.code, error.text, error.temporary, error.retry_after, nonce, ref))
+        else:
+            peer.send(
+                events.System(
+                    "error", error.text, timestamp(when.at), code=error.code,
+                    temporary=error.temporary, retry_after=error.retry_after,
+                )
+            )  # fmt: skip
+        self.touch(peer)
+
+    def answer(self, peer: Peer, event: events.Event) -> None:
+        peer.send(event)
+        self.touch(peer)
+
+    def touch(self, peer: Peer) -> None:
+        if peer.id in self._peers:
+            self.dirty_peers.add(peer)
