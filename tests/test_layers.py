@@ -16,14 +16,20 @@ IMPURE = {
     "asyncio", "socket", "ssl", "threading", "sqlite3", "time", "random", "secrets", "os", "pathlib",
     "logging", "websockets", "textual", "rich",
 }  # fmt: skip
+
+
+def layers(*names: str) -> set[str]:
+    return {f"broadcast_tui.{name}" for name in names}
+
+
 DENIED = {
-    "core": IMPURE | {f"broadcast_tui.{layer}" for layer in ("engine", "server", "client", "tui", "cli")},
-    "engine": SCREEN | {"websockets"} | {f"broadcast_tui.{layer}" for layer in ("server", "client", "tui", "cli")},
-    "server": SCREEN | {f"broadcast_tui.{layer}" for layer in ("client", "tui", "cli")},
-    "client": SCREEN | {f"broadcast_tui.{layer}" for layer in ("engine", "server", "tui", "cli")},
-    "tui": {"sqlite3", "socket"} | {f"broadcast_tui.{layer}" for layer in ("engine", "server", "cli")},
-    "tui/model": {"textual", "asyncio", "socket", "websockets", "broadcast_tui.client", "broadcast_tui.tui.widgets"},
-}  # fmt: skip
+    "core": IMPURE | layers("engine", "server", "client", "tui", "cli"),
+    "engine": SCREEN | {"websockets"} | layers("server", "client", "tui", "cli"),
+    "server": SCREEN | layers("client", "tui", "cli"),
+    "client": SCREEN | layers("engine", "server", "tui", "cli"),
+    "tui": {"sqlite3", "socket"} | layers("engine", "server", "cli"),
+    "tui/model": {"textual", "asyncio", "socket", "websockets"} | layers("client", "tui.widgets"),
+}
 ONLY_IN = {"sqlite3": "engine/sqlite.py", "redis": "engine/redis.py"}
 
 
@@ -70,7 +76,7 @@ def test_a_database_is_imported_by_its_engine_only(module: str) -> None:
 
 def loaded_by(statement: str) -> set[str]:
     """Top-level modules that a fresh interpreter has loaded after `statement`."""
-    code = f"{statement}\nimport sys\nprint('\\n'.join(sorted({{name.partition('.')[0] for name in sys.modules}})))"
+    code = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(result.stdout.split())
 

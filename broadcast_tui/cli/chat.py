@@ -63,14 +63,18 @@ def chat(
 def _run(address: Address, name: str) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.tui.app import ChatApp
-    from broadcast_tui.tui.preferences import client_id
+    from broadcast_tui.tui.preferences import Preferences
 
-    identity = client_id()
+    preferences = Preferences.load()
 
     def make_client(chosen: str) -> BroadcastClient:
-        return BroadcastClient(address.url, name=chosen, rooms=[address.room], client_id=identity)
+        return BroadcastClient(
+            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
+        )
 
-    app = ChatApp(make_client, name=name, room=address.room)
+    app = ChatApp(
+        make_client, name=name, room=address.room, server=address.url, preferences=preferences
+    )
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 

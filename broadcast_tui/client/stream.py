@@ -26,9 +26,10 @@ class PostStream:
                     yield update.post
 
     def __await__(self) -> Generator[object, None, None]:
-        return self._print().__await__()
+        return self.show().__await__()
 
-    async def _print(self) -> None:
+    async def show(self) -> None:
+        """Print each post as a line, until the client is closed; what awaiting the stream does."""
         async for post in self:
             print(
                 f"{post.at.astimezone():%H:%M} {visible_line(post.sender)}: {visible(post.text)}", flush=True

@@ -31,9 +31,10 @@ frames = st.fixed_dictionaries(
 @given(st.binary(max_size=200) | json_values.map(lambda v: json.dumps(v).encode()))
 def test_any_bytes_are_a_command_or_a_frame_error(data: bytes) -> None:
     try:
-        assert isinstance(codec.decode_command(data), commands.Command)
-    except FrameError as error:
-        assert error.text.endswith((".", ". ", "}.", "typing."))
+        command = codec.decode_command(data)
+    except FrameError:
+        return
+    assert isinstance(command, commands.Command)
 
 
 @given(frames.map(lambda frame: json.dumps(frame).encode()))

@@ -346,7 +346,7 @@ def test_n_joins_cost_frames_as_n() -> None:
     for people in (500, 1_000):
         world = World()
         wires = []
-        for number in range(people):
+        for _ in range(people):
             wire = Wire()
             wire.peer = world.hub.open(wire, v1=False, address="test", when=world.when)
             wires.append(wire)

@@ -18,7 +18,7 @@ def test_a_log_keeps_the_newest_that_fit(
     sizes: list[int], max_items: int, max_bytes: int, start: int
 ) -> None:
     log: RoomLog[int] = RoomLog(max_items, max_bytes, start)
-    everything = []
+    everything: list[tuple[int, int, int]] = []
     for size in sizes:
         everything.append((log.append(len(everything), size), len(everything), size))
     kept = everything[len(everything) - len(log) :]

@@ -326,8 +326,10 @@ def test_notices_and_errors_of_the_server_reach_the_user() -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from(["room", "id", "message", "sender", "timestamp", "head", "rooms", "from", "to", "ref",
-                         "nonce", "online", "items", "more", "name", "code", "reason", "event", "missed"]),
+        st.sampled_from(
+            "room id message sender timestamp head rooms from to ref nonce online items more name code "
+            "reason event missed".split()
+        ),
         st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.lists(st.text(max_size=5), max_size=3)
         | st.sampled_from(["lobby", "e1-3", "e1-9", "zz-1", "9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00"]),
     ),

@@ -184,6 +184,17 @@ async def test_another_theme_is_drawn_anew() -> None:
         assert colours.isdisjoint(str(part.style) for part in on.log.render_line(1))
 
 
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "nord", "solarized-light"])
+async def test_every_kind_of_theme_draws(theme: str) -> None:
+    transcript = transcript_of(3)
+    transcript.add_post("bob", "ana: hi", NOON, mention=True)
+    async with stage(transcript) as on:
+        on.app.theme = theme
+        await on.pilot.pause()
+        assert on.screen[3].endswith("│ post 2")
+        assert on.screen[4].endswith("┃ ana: hi")
+
+
 async def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with stage(transcript_of(3)) as on:

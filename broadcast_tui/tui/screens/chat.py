@@ -264,6 +264,7 @@ class ChatScreen(Screen[None]):
         self._refresh_views()
 
     def _warn(self, text: str) -> None:
+        self.app.clear_notifications()
         self.notify(visible_line(text), severity="warning", timeout=6, markup=False)
 
     def _focus_changed(self, focused: bool) -> None:

@@ -17,6 +17,7 @@ from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
+from textual.strip import Strip
 from textual.widgets import TextArea
 
 from broadcast_tui.core.text import visible
@@ -122,7 +123,7 @@ class Composer(TextArea, inherit_bindings=False):
         """Put `text` in again, unless something is being written; false if so."""
         if self.text.strip():
             return False
-        self._put(text)
+        self._put(clean_paste(text))
         return True
 
     def reject(self, text: str) -> None:
@@ -144,6 +145,10 @@ class Composer(TextArea, inherit_bindings=False):
         """Replace everything by `text`, as one step that undo takes back; cursor at `offset` or the end."""
         self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
         self.move_cursor(self.document.end if offset is None else _location(text, offset))
+
+    def render_line(self, y: int) -> Strip:
+        # TextArea fails to wrap its placeholder into no width at all.
+        return super().render_line(y) if self.size.width > 0 else Strip([])
 
     async def _on_key(self, event: events.Key) -> None:
         """Do what a key is bound to here and now.

@@ -49,7 +49,7 @@ def test_an_empty_transcript_has_no_rows() -> None:
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=4))
 def test_every_row_is_found_at_every_width(widths: list[int]) -> None:
-    index = RowIndex(transcript_of(600), Columns.of_width(80))
+    index = RowIndex(transcript_of(300), Columns.of_width(80))
     for width in widths:
         index.resize(Columns.of_width(width))
     assert_exact(index)

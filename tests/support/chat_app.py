@@ -1,0 +1,98 @@
+"""A `ChatApp` over a `FakeClient`, for Pilot tests: `async with chatting() as chat`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from textual import events
+from textual.geometry import Region
+from textual.pilot import Pilot
+
+from broadcast_tui.core.updates import Update
+from broadcast_tui.tui.app import ChatApp
+from broadcast_tui.tui.preferences import Preferences
+from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.widgets.composer import Composer
+from tests.support.fake_client import FakeClient
+
+
+@dataclass
+class Chat:
+    """A running app, its pilot and its client."""
+
+    app: ChatApp
+    pilot: Pilot[None]
+    client: FakeClient
+
+    @property
+    def screen(self) -> ChatScreen:
+        assert isinstance(self.app.screen, ChatScreen)
+        return self.app.screen
+
+    @property
+    def composer(self) -> Composer:
+        return self.app.screen.query_one(Composer)
+
+    async def deliver(self, *updates: Update) -> None:
+        """Let a batch arrive and be drawn."""
+        await self.client.deliver(*updates)
+        await self.pilot.pause()
+
+    async def type(self, *keys: str) -> None:
+        """Press `keys`, named as Pilot names them."""
+        await press(self.pilot, *keys)
+
+    async def enter(self, text: str) -> None:
+        """Put `text` into the input and press Enter."""
+        self.composer.give_back(text)
+        await self.type("enter")
+
+    @property
+    def said(self) -> list[str]:
+        """The texts that were sent."""
+        return [text for _, text in self.client.called("say")]
+
+    def drawn(self, selector: str = "") -> list[str]:
+        """The rows on the screen, or those of one widget, as text."""
+        screen = self.app.screen
+        region = screen.query_one(selector).region if selector else Region(0, 0, *screen.size)
+        strips = screen._compositor.render_strips()
+        rows = [strip.crop(region.x, region.right).text.rstrip() for strip in strips]
+        return rows[region.y : region.bottom]
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    """Press `keys` as `pilot.press` does, but letters in a row without a pause after each."""
+    for key in keys:
+        if len(key) == 1:
+            pilot.app.post_message(events.Key(key, key))
+        else:
+            await pilot.pause()
+            await pilot.press(key)
+    await pilot.pause()
+
+
+@asynccontextmanager
+async def chatting(
+    *people: str, size: tuple[int, int] = (80, 24), name: str = "ana", home: Path | None = None
+) -> AsyncIterator[Chat]:
+    """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
+    client = FakeClient(name)
+    with TemporaryDirectory() as directory:
+        preferences = Preferences.load(home or Path(directory))
+
+        def make(chosen: str) -> FakeClient:
+            client.name = chosen
+            return client
+
+        app = ChatApp(make, name=name, server=client.url, preferences=preferences)
+        async with app.run_test(size=size, notifications=True) as pilot:
+            chat = Chat(app, pilot, client)
+            await pilot.pause()
+            if people:
+                await chat.deliver(*client.online(*people))
+            yield chat

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.core.updates import (
+    ConnectionChanged,
+    ConnectionState,
+    NameChanged,
+    NameDenied,
+    PostRefused,
+    PresenceChanged,
+    TypingSeen,
+)
+from broadcast_tui.tui.model.slash import COMMANDS, Argument
+from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.help import HelpScreen, help_sections
+from tests.support.chat_app import chatting
+from tests.support.fake_client import AT
+
+
+async def test_a_post_is_sent_shown_pending_and_then_in_its_place() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type(*"hi", "enter")
+        assert chat.said == ["hi"]
+        assert any("…" in row and row.endswith("hi") for row in chat.drawn("#log"))
+        await chat.deliver(*chat.client.echo(f"n{chat.client._count}", "hi"))
+        rows = [row for row in chat.drawn("#log") if row.endswith("hi")]
+        assert len(rows) == 1
+        assert "…" not in rows[0]
+
+
+async def test_an_unknown_command_is_never_sent_and_stays_in_the_input() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("/hlep")
+        assert chat.said == []
+        assert chat.composer.text == "/hlep"
+        assert any("Did you mean /help?" in row for row in chat.drawn())
+
+
+async def test_two_slashes_send_one() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("//x")
+        assert chat.said == ["/x"]
+
+
+async def test_me_is_a_post() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("/me waves")
+        assert chat.said == ["/me waves"]
+        assert any("ana waves" in row for row in chat.drawn("#log"))
+
+
+async def test_nick_is_checked_here_asked_there_and_ours_when_the_server_agrees() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("/nick system")
+        assert chat.client.called("rename") == []
+        assert chat.composer.text == "/nick system"
+        await chat.type("ctrl+u")
+        await chat.enter("/nick eve")
+        assert chat.client.called("rename") == [("eve",)]
+        assert chat.drawn("#status")[0].endswith("ana")
+        await chat.deliver(NameChanged("eve"))
+        assert chat.drawn("#status")[0].endswith("eve")
+
+
+async def test_who_asks_and_prints() -> None:
+    async with chatting("ana", "bob") as chat:
+        asked = len(chat.client.called("list_members"))
+        await chat.enter("/who")
+        assert len(chat.client.called("list_members")) == asked + 1
+
+
+async def test_help_lists_every_command() -> None:
+    async with chatting("ana", size=(100, 40)) as chat:
+        await chat.enter("/help")
+        drawn = "\n".join(chat.drawn("#log"))
+        assert all(command.usage in drawn for command in COMMANDS)
+
+
+async def test_clear_clears_the_screen_only() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(chat.client.post("bob", "something"))
+        await chat.enter("/clear")
+        assert not any("something" in row for row in chat.drawn("#log"))
+        assert chat.said == []
+
+
+async def test_text_typed_while_offline_is_queued() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "no answer", 9.0))
+        await chat.enter("later")
+        assert chat.said == ["later"]
+        assert any("…" in row and "later" in row for row in chat.drawn("#log"))
+
+
+async def test_a_refused_text_comes_back_if_nothing_else_is_being_written() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("hi")
+        nonce = f"n{chat.client._count}"
+        await chat.deliver(PostRefused("lobby", nonce, "rate_limited", "Too fast.", "hi"))
+        assert chat.composer.text == "hi"
+        drawn = "\n".join(chat.drawn("#log"))
+        assert "⚠" in drawn
+        assert "Too fast." in drawn
+        await chat.deliver(PostRefused("lobby", nonce, "rate_limited", "Too fast.", "other"))
+        assert chat.composer.text == "hi"
+
+
+async def test_typing_is_told_but_not_of_commands() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"/he")
+        assert chat.client.called("send_typing") == []
+        await chat.type("ctrl+u", "h")
+        assert chat.client.called("send_typing") == [("lobby",)]
+
+
+async def test_who_types_is_shown_until_they_post() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(TypingSeen("lobby", "bob"))
+        assert "bob is typing…" in chat.drawn("#status")[0]
+        await chat.deliver(chat.client.post("bob", "there"))
+        assert "typing" not in chat.drawn("#status")[0]
+
+
+async def test_a_lost_connection_is_in_the_status_with_its_countdown() -> None:
+    async with chatting("ana") as chat:
+        assert chat.drawn("#status")[0].strip().startswith("● online")
+        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "no answer", 30.0))
+        assert "reconnecting in 30 s" in chat.drawn("#status")[0]
+        await chat.type("ctrl+r")
+        assert chat.client.called("reconnect_now") == [()]
+
+
+async def test_scrolling_up_stays_put_and_counts_what_is_new() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(60)))
+        await chat.type("pageup")
+        top = chat.drawn("#log")[0]
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(12)))
+        await chat.pilot.pause()
+        assert chat.drawn("#log")[0] == top
+        assert "↓ 12 new" in chat.drawn("#status")[0]
+        await chat.type("escape")
+        assert "new" not in chat.drawn("#status")[0]
+
+
+async def test_reaching_the_top_asks_for_older_posts_once() -> None:
+    async with chatting("ana", "bob") as chat:
+        posts = [chat.client.post("bob", f"line {i}") for i in range(60)]
+        await chat.deliver(*posts)
+        await chat.type("ctrl+home")
+        await chat.type("pageup")
+        assert chat.client.called("fetch_history") == [("lobby", str(posts[0].post.position), "50")]
+
+
+@pytest.mark.parametrize(("width", "shown"), [(40, False), (80, False), (90, True), (140, True)])
+async def test_people_are_listed_where_there_is_room(width: int, shown: bool) -> None:
+    async with chatting("ana", "bob", size=(width, 24)) as chat:
+        assert chat.screen.people.display == shown
+        await chat.type("f8")
+        assert chat.screen.people.display != shown
+
+
+async def test_people_follow_who_comes_and_goes() -> None:
+    async with chatting("ana", "bob", size=(100, 24)) as chat:
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        rows = [row.strip() for row in chat.drawn("#people") if row.strip()]
+        assert rows == ["3 here", "ana (you)", "bob", "eve"]
+        await chat.deliver(PresenceChanged("lobby", "online", (), 250, "", AT))
+        assert [row.strip() for row in chat.drawn("#people") if row.strip()] == ["250 here"]
+
+
+async def test_ctrl_c_clears_the_input_which_up_brings_back_then_asks_to_quit() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"draft", "ctrl+c")
+        assert chat.composer.text == ""
+        await chat.type("up")
+        assert chat.composer.text == "draft"
+        await chat.type("ctrl+c", "ctrl+c")
+        assert any("again" in row for row in chat.drawn())
+        assert not chat.client.closed
+        await chat.type("ctrl+c")
+        assert chat.client.closed
+        assert chat.app.return_code == 0
+
+
+async def test_ctrl_c_copies_what_is_selected() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"one", "shift+left", "ctrl+c")
+        assert chat.app.clipboard == "e"
+        assert chat.composer.text == "one"
+
+
+@pytest.mark.parametrize("keys", [["ctrl+q"], ["/", "q", "u", "i", "t", "enter"], ["ctrl+d", "ctrl+d"]])
+async def test_leaving_closes_the_client_first(keys: list[str]) -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*keys)
+        assert chat.client.closed
+        assert chat.app.return_code == 0
+
+
+async def test_ctrl_k_on_an_empty_line_opens_the_palette_and_cuts_otherwise() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"ab", "ctrl+a", "ctrl+k")
+        assert chat.composer.text == ""
+        assert isinstance(chat.app.screen, ChatScreen)
+        await chat.type("ctrl+k")
+        assert not isinstance(chat.app.screen, ChatScreen)
+
+
+async def test_the_palette_offers_the_slash_commands() -> None:
+    async with chatting("ana") as chat:
+        offered = {command.title: command for command in chat.app.get_system_commands(chat.screen)}
+        assert {command.usage for command in COMMANDS} <= set(offered)
+        offered["/me <action>"].callback()
+        assert chat.composer.text == "/me "
+        assert all(c.argument is Argument.REQUIRED or c.usage in offered for c in COMMANDS)
+
+
+async def test_f1_shows_every_key_and_command() -> None:
+    async with chatting("ana", size=(100, 90)) as chat:
+        await chat.type("f1")
+        assert isinstance(chat.app.screen, HelpScreen)
+        drawn = "\n".join(chat.drawn())
+        assert all(heading in drawn for heading, _ in help_sections())
+        assert all(what in drawn for _, rows in help_sections() for what, _ in rows)
+        await chat.type("escape")
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+async def test_typing_anywhere_goes_into_the_input() -> None:
+    async with chatting("ana") as chat:
+        chat.screen.log_view.focus()
+        await chat.type(*"hi")
+        assert chat.composer.text == "hi"
+        assert chat.composer.has_focus
+
+
+async def test_a_denied_rename_is_a_line_not_a_dialog() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(NameDenied("bob", "name_taken", "That name is taken."))
+        assert any("That name is taken." in row for row in chat.drawn("#log"))
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+HOSTILE = "x\x1b[31m\x1b]0;t\x07\x9b2J\u202e[red][/]\r\nSYSTEM: y"
+
+
+async def test_hostile_text_is_drawn_harmless_everywhere() -> None:
+    async with chatting("ana", "bob", size=(120, 30)) as chat:
+        await chat.deliver(
+            chat.client.post(HOSTILE, HOSTILE),
+            PresenceChanged("lobby", "join", (HOSTILE,), 3, HOSTILE, AT),
+            TypingSeen("lobby", HOSTILE),
+            NameDenied("q", "name_taken", HOSTILE),
+        )
+        await chat.enter("/" + HOSTILE)
+        drawn = "".join(chat.drawn())
+        assert not set("\x1b\x07\x9b\u202e\r\n") & set(drawn)
+        assert "[red][/]" in drawn
+        assert not any(row.strip().startswith("SYSTEM") for row in chat.drawn())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 2), (10, 4), (20, 5), (40, 10), (300, 100)])
+async def test_any_size_will_do(size: tuple[int, int]) -> None:
+    async with chatting("ana", "bob", size=size) as chat:
+        await chat.deliver(*(chat.client.post("bob", f"日本語 {i} " * 9) for i in range(9)))
+        await chat.enter("hi")
+        await chat.type("f1", "escape", "f8", "pageup")
+        await chat.pilot.resize_terminal(40, 10)
+        await chat.pilot.pause()
+        assert any("hi" in row for row in chat.drawn()) or size
+
+
+async def test_forty_by_ten_has_log_status_input_and_footer() -> None:
+    async with chatting("ana", "bob", size=(40, 10)) as chat:
+        await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(9)))
+        assert chat.screen.log_view.size.height >= 7
+        assert chat.screen.status.region.height == 1
+        assert chat.composer.region.height == 1
+        await chat.type(*"words", "alt+enter", *"more")
+        assert chat.composer.region.height == 2
