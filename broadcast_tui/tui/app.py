@@ -29,7 +29,7 @@ from broadcast_tui.tui.preferences import Preferences
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
-from broadcast_tui.tui.terminal import PROGRAM, Title, report_crash, teach_keys
+from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, report_crash, teach_keys
 
 CLOSE_TIMEOUT_S = 2.0
 """How long leaving in order may take: the last posts go out, the others see us leave."""
@@ -37,6 +37,7 @@ CLOSE_TIMEOUT_S = 2.0
 _SIGNALS = {"SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
 
 teach_keys()
+guard_pastes()
 
 
 class ChatApp(App[None]):
@@ -94,14 +95,13 @@ class ChatApp(App[None]):
         if not name:
             return
         self._client = self._make_client(name)
-        screen = ChatScreen(self._client, AppState(name=name, room=self._room))
-        self._client.start()
-        self.push_screen(screen)
-        self._listen(self._client, screen)
+        self._chat(self._client, ChatScreen(self._client, AppState(name=name, room=self._room)))
 
     @work(exclusive=True, group="network")
-    async def _listen(self, client: ChatClient, screen: ChatScreen) -> None:
+    async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
         """Carry batches from the client to the screen, each as one change."""
+        await self.push_screen(screen)
+        client.start()
         async for batch in client.batches():
             screen.receive(batch)
             # A flood never lets the keyboard wait.

@@ -1,17 +1,20 @@
-"""What a full-screen program owes its terminal beyond Textual: the title, two keys, one line at a crash."""
+"""What a full-screen program owes its terminal beyond Textual: title, two keys, whole pastes, one line at a crash."""
 
 from __future__ import annotations
 
 import os
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
 from textual import _ansi_sequences
+from textual.message import Message as TextualMessage
 
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.paste_guard import PasteGuard
 
 PROGRAM = "broadcast-tui"
 CRASH_FILE = "crash.log"
@@ -30,6 +33,28 @@ def teach_keys() -> None:
     if isinstance(table, dict):
         table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
         table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
+
+
+def guard_pastes() -> None:
+    """Let pastes with control characters arrive whole and as pastes."""
+    if sys.platform == "win32":
+        return
+    from textual._xterm_parser import XTermParser
+    from textual.drivers import linux_driver
+
+    class GuardedParser(XTermParser):
+        """Textual's parser of what the terminal sends, behind a `PasteGuard`."""
+
+        _guard: PasteGuard | None = None
+
+        def feed(self, data: str) -> Iterable[TextualMessage]:
+            if self._guard is None:
+                self._guard = PasteGuard()
+            cleaned = self._guard.clean(data)
+            # Nothing at all would mean the end of the input.
+            return super().feed(cleaned) if cleaned or not data else ()
+
+    vars(linux_driver)["XTermParser"] = GuardedParser
 
 
 class Title:

@@ -17,6 +17,7 @@ from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.preferences import Preferences
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.message_log import MessageLog
 from tests.support.fake_client import FakeClient
 
 
@@ -41,10 +42,18 @@ class Chat:
         """Let a batch arrive and be drawn."""
         await self.client.deliver(*updates)
         await self.pilot.pause()
+        await self.settled()
 
     async def type(self, *keys: str) -> None:
         """Press `keys`, named as Pilot names them."""
         await press(self.pilot, *keys)
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until the log, which draws some frames a second at most, shows everything."""
+        for log in self.app.screen.query(MessageLog):
+            while log._due is not None:
+                await self.pilot.pause()
 
     async def enter(self, text: str) -> None:
         """Put `text` into the input and press Enter."""
@@ -56,6 +65,11 @@ class Chat:
         """The texts that were sent."""
         return [text for _, text in self.client.called("say")]
 
+    @property
+    def toasts(self) -> str:
+        """The texts of all notices, shown as toasts."""
+        return "; ".join(notification.message for notification in self.app._notifications)
+
     def drawn(self, selector: str = "") -> list[str]:
         """The rows on the screen, or those of one widget, as text."""
         screen = self.app.screen
@@ -66,13 +80,13 @@ class Chat:
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Press `keys` as `pilot.press` does, but letters in a row without a pause after each."""
+    """Press `keys` as `pilot.press` does, but wait for the app only after those that are no letters."""
     for key in keys:
         if len(key) == 1:
             pilot.app.post_message(events.Key(key, key))
         else:
+            pilot.app.post_message(events.Key(key, "\r" if key == "enter" else None))
             await pilot.pause()
-            await pilot.press(key)
     await pilot.pause()
 
 

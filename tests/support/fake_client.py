@@ -111,11 +111,20 @@ class FakeClient:
         ]
 
     def post(
-        self, sender: str, text: str, *, nonce: str = "", live: bool = True, at: datetime = AT, room: str = "lobby"
+        self,
+        sender: str,
+        text: str,
+        *,
+        nonce: str = "",
+        live: bool = True,
+        at: datetime = AT,
+        room: str = "lobby",
     ) -> PostArrived:
         """The next post of the room; one with a nonce is our own."""
         self._seq += 1
-        return PostArrived(Post(room, Position("k3f9", self._seq), sender, text, at, nonce), live, bool(nonce))
+        return PostArrived(
+            Post(room, Position("k3f9", self._seq), sender, text, at, nonce), live, bool(nonce)
+        )
 
     def echo(self, nonce: str, text: str) -> list[Update]:
         """What comes back for a post of ours."""

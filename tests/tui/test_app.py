@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, NameDenied
@@ -37,19 +38,15 @@ async def test_the_last_name_is_offered(tmp_path: Path) -> None:
         assert chat.client.name == "eve"
 
 
-@pytest.mark.parametrize(
-    ("typed", "says"),
-    [("system", "reserved"), ("x" * 40, "shorter"), ("a\u0301" + "\u0301" * 9, ""), ("<b>", "letters")],
-)
-async def test_a_bad_name_is_refused_while_typing(typed: str, says: str) -> None:
+async def test_a_bad_name_is_refused_while_typing() -> None:
     async with chatting(name="") as chat:
-        chat.app.screen.query_one(Input).value = typed
-        await chat.pilot.pause()
-        reason = " ".join(" ".join(chat.drawn("#login-reason")).split())
-        assert says in reason
-        assert chat.app.screen.query_one("#login-reason").has_class("-bad")
-        await chat.type("enter")
-        assert isinstance(chat.app.screen, LoginScreen)
+        for typed, says in [("system", "reserved"), ("x" * 40, "shorter"), ("<b>", "letters")]:
+            chat.app.screen.query_one(Input).value = typed
+            await chat.pilot.pause()
+            assert says in " ".join(" ".join(chat.drawn("#login-reason")).split())
+            assert chat.app.screen.query_one("#login-reason").has_class("-bad")
+            await chat.type("enter")
+            assert isinstance(chat.app.screen, LoginScreen)
 
 
 async def test_an_empty_name_is_refused_when_it_is_meant() -> None:
@@ -76,8 +73,6 @@ async def test_a_taken_name_brings_the_dialog_back_with_the_reason() -> None:
 
 async def test_a_paste_into_the_name_is_cleaned() -> None:
     async with chatting(name="") as chat:
-        from textual import events
-
         chat.app.screen.query_one(Input).post_message(events.Paste("\x1b[31mbob\u202e\nrm -rf\n"))
         await chat.pilot.pause()
         assert chat.app.screen.query_one(Input).value == "[31mbob"
@@ -100,7 +95,7 @@ async def test_the_theme_is_remembered(tmp_path: Path) -> None:
 async def test_a_corrupt_file_of_preferences_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("{")
     async with chatting("ana", home=tmp_path, size=(120, 30)) as chat:
-        assert any("Ignoring" in row for row in chat.drawn())
+        assert "Ignoring" in chat.toasts
 
 
 async def test_a_crash_ends_with_one_line_and_a_file(tmp_path: Path) -> None:

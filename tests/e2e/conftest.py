@@ -1,0 +1,88 @@
+"""Real programs for whole stories: a server process, terminals, and a home of their own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.terminal import Terminal, program
+
+if sys.platform == "win32":
+    pytest.skip("needs pseudo-terminals", allow_module_level=True)
+
+
+class ServerProcess:
+    """`broadcast-tui serve` on a port of its own, to be killed and started again."""
+
+    def __init__(self, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self.log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    def start(self, *options: str) -> None:
+        with self.log.open("a") as log:
+            self._process = subprocess.Popen(
+                program("serve", "--host", "127.0.0.1", "--port", str(self.port), *options),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        assert said == f"Broadcast server started on {self.url}\n", said + self.log.read_text()
+
+    def kill(self) -> None:
+        """End it as a crash would: no close frames, no good-bye."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.communicate()
+        self._process = None
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.communicate(timeout=60)
+            self._process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    process = ServerProcess(tmp_path / "server.log")
+    process.start()
+    yield process
+    process.stop()
+
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[Open]:
+    """Opens `broadcast-tui chat` (or another command) in a terminal; all are closed in the end."""
+    opened: list[Terminal] = []
+
+    def open_one(*words: str, columns: int = 80, rows: int = 24, home: str = "home") -> Terminal:
+        state = tmp_path / home
+        terminal = Terminal(
+            program(*words) if words and words[0] in ("chat", "serve", "connect") else list(words),
+            columns=columns,
+            rows=rows,
+            environment={"XDG_STATE_HOME": str(state), "HOME": str(state), "TZ": "UTC"},
+        )
+        opened.append(terminal)
+        return terminal
+
+    yield open_one
+    for terminal in opened:
+        terminal.close()

@@ -1,0 +1,40 @@
+"""`python -m tests.support.chat_program HOME [NAME]`: the chat as a process of its own, without a network.
+
+Every post comes back; one that says `crash` is an update that no client makes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from broadcast_tui.core.updates import TypingSeen
+from broadcast_tui.tui.app import ChatApp
+from broadcast_tui.tui.preferences import Preferences
+from tests.support.fake_client import FakeClient
+
+
+class EchoClient(FakeClient):
+    """A client whose server is alone with us."""
+
+    def start(self) -> None:
+        self.feed(*self.online(self.name))
+
+    def say(self, room: str, text: str) -> str:
+        nonce = super().say(room, text)
+        if text == "crash":
+            self.feed(TypingSeen("lobby", name=7))  # type: ignore[arg-type]
+        else:
+            self.feed(*self.echo(nonce, text))
+        return nonce
+
+
+def main() -> None:
+    home, name = Path(sys.argv[1]), "".join(sys.argv[2:3])
+    app = ChatApp(EchoClient, name=name, server="ws://localhost:8765", preferences=Preferences.load(home))
+    app.run()
+    sys.exit(app.return_code)
+
+
+if __name__ == "__main__":
+    main()

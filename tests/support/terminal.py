@@ -1,0 +1,148 @@
+"""A program in a real pseudo-terminal, its screen read by a terminal emulator.
+
+Waiting is for what the screen shows, with a generous limit; nothing sleeps for a fixed time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pexpect
+import pyte
+
+LIMIT_S = 40.0
+
+
+class Terminal:
+    """`command` (words) running in a terminal of `columns` by `rows`.
+
+    `raw` is every byte the terminal received, `lines` what stands on its screen now.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        *,
+        columns: int = 80,
+        rows: int = 24,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.raw = bytearray()
+        self._screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self._screen)
+        self._child = pexpect.spawn(
+            command[0],
+            command[1:],
+            dimensions=(rows, columns),
+            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})},
+            timeout=LIMIT_S,
+        )
+        self._child.delaybeforesend = None
+
+    # -- looking
+
+    @property
+    def lines(self) -> list[str]:
+        """The screen's rows, without blanks at their ends."""
+        return [line.rstrip() for line in self._screen.display]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def read(self, wait_s: float = 0.05) -> bool:
+        """Take what the program wrote, waiting at most `wait_s` for it; False when it has ended."""
+        try:
+            data = self._child.read_nonblocking(65_536, wait_s)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += data
+        # pyte knows no private parameters such as ESC [ > 25 u and would print their rest.
+        self._stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-ln-zA-Z]|\x1b\[>[0-9;]*m", b"", data))
+        return True
+
+    def wait_until(self, condition: Callable[[], object], what: str) -> None:
+        """Read on until `condition` holds of the screen; fails with the screen if it never does."""
+        deadline = time.monotonic() + LIMIT_S
+        while not condition():
+            alive = self.read()
+            if condition():
+                return
+            if not alive or time.monotonic() > deadline:
+                state = "the limit is over" if alive else "the program has ended"
+                raise AssertionError(f"{state}, and still not: {what}\n{self.text}")
+
+    def wait_for(self, *texts: str) -> None:
+        """Wait until all `texts` stand on the screen together."""
+        self.wait_until(lambda: all(text in self.text for text in texts), f"{texts} on the screen")
+
+    def wait_gone(self, text: str) -> None:
+        self.wait_until(lambda: text not in self.text, f"{text!r} gone from the screen")
+
+    # -- acting
+
+    def type(self, text: str) -> None:
+        self._child.send(text)
+
+    def enter(self, text: str) -> None:
+        """Type a line and send it."""
+        self.type(text + "\r")
+
+    def paste(self, text: str) -> None:
+        self.type(f"\x1b[200~{text}\x1b[201~")
+
+    def resize(self, columns: int, rows: int) -> None:
+        self._screen.resize(rows, columns)
+        self._child.setwinsize(rows, columns)
+
+    def signal(self, number: signal.Signals) -> None:
+        self._child.kill(number)
+
+    def wait_exit(self) -> int:
+        """The exit status (128 + n after an unhandled signal n), once the program has ended."""
+        deadline = time.monotonic() + LIMIT_S
+        while self.read():
+            assert time.monotonic() < deadline, f"still running:\n{self.text}"
+        self._child.wait()
+        if self._child.signalstatus is not None:
+            return 128 + int(self._child.signalstatus)
+        return int(self._child.exitstatus)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, pexpect.ExceptionPexpect):
+            self._child.close(force=True)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def program(*words: str) -> list[str]:
+    """The command line of `broadcast-tui` in this environment."""
+    return [str(Path(sys.executable).parent / "broadcast-tui"), *words]
+
+
+def left_clean(raw: bytes) -> bool:
+    """Whether what was turned on in a terminal was turned off again, in the end."""
+    for on, off in (
+        (rb"\x1b\[\?1049h", rb"\x1b\[\?1049l"),
+        (rb"\x1b\[\?1000h", rb"\x1b\[\?1000l"),
+        (rb"\x1b\[\?2004h", rb"\x1b\[\?2004l"),
+        (rb"\x1b\[\?25l", rb"\x1b\[\?25h"),
+    ):
+        last_on = max((m.start() for m in re.finditer(on, raw)), default=-1)
+        last_off = max((m.start() for m in re.finditer(off, raw)), default=-1)
+        if last_on > last_off:
+            return False
+    return True
