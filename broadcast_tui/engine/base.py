@@ -3,8 +3,8 @@
 Every engine passes tests/engine/test_contract.py. What must hold:
 - `append` is one atomic step: all drafts of the batch are in the log when it returns, in the order
   given, each with the next seq of its room; or none is and `EngineError` is raised.
-- A draft whose (client_id, nonce) its room has seen in the last `DEDUP_S` seconds is not appended
-  again: the result names the first position with `dup` set. Drafts without both are always new.
+- A draft whose (client_id, nonce) its room has seen in the last `nonces.DEDUP_S` seconds is not
+  appended again: the result names the first position with `dup` set. Drafts without both are always new.
 - `tail` yields each post appended after `start`, once, in order within its room, soon after append.
 - `first_seq`, `last_seq` and `epoch` answer at once and are never behind a finished `append`.
 """
@@ -15,10 +15,6 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from broadcast_tui.core.post import Appended, Draft, Post
-
-DEDUP_S = 600.0
-DEDUP_COUNT = 10_000
-"""How long, and how many a room, nonces are remembered."""
 
 
 class Engine(Protocol):
@@ -53,6 +49,13 @@ class Engine(Protocol):
         """Posts kept with `after` < seq < `before`, ascending, at most `limit`.
 
         With `from_end` the newest of them, else the oldest. Empty when there are none.
+        """
+        ...
+
+    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+        """The newest `limit` posts with seq < `before` that have all words of `query`, ascending.
+
+        Words are compared without case and accents, and may be the beginning of longer ones.
         """
         ...
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from broadcast_tui.core.log import RoomLog
 from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
-from broadcast_tui.engine.base import DEDUP_COUNT, DEDUP_S
+from broadcast_tui.engine.nonces import SeenNonces
+from broadcast_tui.engine.words import matches, words_of
 
 POST_OVERHEAD_BYTES = 300
 """What a post takes in memory besides its text, measured on CPython 3.11."""
@@ -25,16 +25,7 @@ class _MemoryRoom:
 
     def __init__(self, max_posts: int, max_bytes: int) -> None:
         self.log: RoomLog[Post] = RoomLog(max_posts, max_bytes)
-        self.seen: OrderedDict[tuple[str, str], tuple[float, Appended]] = OrderedDict()
-
-    def find(self, draft: Draft, now: float) -> Appended | None:
-        while self.seen:
-            seen_at, _ = next(iter(self.seen.values()))
-            if len(self.seen) <= DEDUP_COUNT and now - seen_at <= DEDUP_S:
-                break
-            self.seen.popitem(last=False)
-        entry = self.seen.get((draft.client_id, draft.nonce))
-        return entry[1] if entry else None
+        self.seen = SeenNonces()
 
 
 class MemoryEngine:
@@ -89,15 +80,13 @@ class MemoryEngine:
         room = self._rooms.get(draft.room)
         if room is None:
             room = self._rooms[draft.room] = _MemoryRoom(self._max_posts, self._max_bytes)
-        named = bool(draft.client_id and draft.nonce)
-        if named and (first := room.find(draft, now)):
-            return Appended(first.position, first.at_text, dup=True)
+        if (first := room.seen.find(draft, now)) is not None:
+            return first
         position = Position(self._epoch, room.log.last_seq + 1)
         post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
         room.log.append(post, len(draft.text) + POST_OVERHEAD_BYTES)
         result = Appended(position, timestamp(draft.at), dup=False)
-        if named:
-            room.seen[draft.client_id, draft.nonce] = now, result
+        room.seen.add(draft.client_id, draft.nonce, result, now)
         self._new.append(post)
         return result
 
@@ -112,6 +101,18 @@ class MemoryEngine:
             return [post for post in found.log.before(stop, limit) if post.position.seq > after]
         return [post for post in found.log.after(after, limit) if post.position.seq < stop]
 
+    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+        found, words = self._rooms.get(room), words_of(query)
+        if found is None:
+            return []
+        hits: list[Post] = []
+        for post in reversed(found.log.after(0)):
+            if len(hits) >= limit:
+                break
+            if (before is None or post.position.seq < before) and matches(words, post.text):
+                hits.append(post)
+        return hits[::-1]
+
     async def tail(self) -> AsyncIterator[list[Post]]:
         while True:
             await self._wake.wait()
@@ -121,3 +122,21 @@ class MemoryEngine:
                 yield batch
             elif self._closed:
                 return
+
+
+class NoHistoryEngine(MemoryEngine):
+    """Orders posts and forgets them: nothing is ever replayed, a cut costs what was said meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__(max_posts=1)
+
+    def first_seq(self, room: str) -> int:
+        return self.last_seq(room) + 1
+
+    async def read(
+        self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
+    ) -> list[Post]:
+        return []
+
+    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+        return []

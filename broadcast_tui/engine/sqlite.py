@@ -1,0 +1,320 @@
+"""A log in a SQLite file: one thread, one connection, one transaction a batch.
+
+What is acknowledged survives the death of the process (write-ahead log, `synchronous=NORMAL`: a
+power cut may take the last moments). The file is locked against a second server. Searching is FTS5.
+
+Invariants: only the engine's thread touches the connection; `_bounds` is changed in the loop, after the
+commit that makes it true.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from broadcast_tui.core.errors import EngineError
+from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
+from broadcast_tui.engine.nonces import DEDUP_COUNT, DEDUP_S, SeenNonces
+from broadcast_tui.engine.sqlite_file import open_file
+from broadcast_tui.engine.words import words_of
+
+T = TypeVar("T")
+
+TRIM_EVERY_S = 60.0
+TRIM_POSTS = 2_000
+"""Most posts deleted in one step, so that appends never wait long."""
+
+log = logging.getLogger("broadcast_tui.engine")
+
+
+class SqliteEngine:
+    """Logs in the file at `path`, made if it is not there.
+
+    Args:
+        path: The file; its directory is made too.
+        keep_days: Posts older than this are deleted; 0: kept for ever.
+        keep_posts: Newest posts a room keeps; 0: all.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_days: float = 30.0,
+        keep_posts: int = 100_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.path = path
+        self._keep_days = keep_days
+        self._keep_posts = keep_posts
+        self._clock = clock
+        self._epoch = ""
+        self._bounds: dict[str, tuple[int, int]] = {}
+        self._room_ids: dict[str, int] = {}
+        self._seen: dict[str, SeenNonces] = {}
+        self._new: list[Post] = []
+        self._wake = asyncio.Event()
+        self._closed = False
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self._trimmer: asyncio.Task[None] | None = None
+
+    # -- what is known at once
+
+    @property
+    def epoch(self) -> str:
+        return self._epoch
+
+    def first_seq(self, room: str) -> int:
+        return self._bounds.get(room, (1, 0))[0]
+
+    def last_seq(self, room: str) -> int:
+        return self._bounds.get(room, (1, 0))[1]
+
+    # -- life
+
+    async def start(self) -> None:
+        """Open the file and read where each room stands.
+
+        Raises:
+            EngineError: it is damaged, locked, read-only, of a newer version, or no history at all;
+                nothing was written to it then.
+        """
+        await self._in_thread(self._open)
+        self._trimmer = asyncio.get_running_loop().create_task(self._keep_trimmed())
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._trimmer is not None:
+            self._trimmer.cancel()
+            await asyncio.gather(self._trimmer, return_exceptions=True)
+            await self._in_thread(self._close)
+        self._thread.shutdown()
+        self._wake.set()
+
+    def _open(self) -> None:
+        self._connection = open_file(self.path)
+        execute = self._connection.execute
+        self._epoch = str(execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
+        for room_id, name, first, last in execute("SELECT id, name, first_seq, last_seq FROM rooms"):
+            self._room_ids[name] = room_id
+            self._bounds[name] = first, last
+        since = int((time.time() - DEDUP_S) * 1e6)
+        rows = execute(
+            "SELECT rooms.name, seq, at_us, client_id, nonce FROM posts JOIN rooms ON rooms.id = room_id"
+            " WHERE at_us > ? AND nonce != '' ORDER BY posts.id DESC LIMIT ?",
+            (since, DEDUP_COUNT),
+        ).fetchall()
+        now = self._clock()
+        for name, seq, at_us, client_id, nonce in reversed(rows):
+            appended = Appended(Position(self._epoch, seq), timestamp(_datetime(at_us)), dup=False)
+            self._seen.setdefault(name, SeenNonces()).add(client_id, nonce, appended, now)
+
+    def _close(self) -> None:
+        self._connection.execute("PRAGMA optimize")
+        empty = self._connection.execute("SELECT NOT EXISTS (SELECT 1 FROM rooms)").fetchone()[0]
+        self._connection.close()
+        if empty:
+            self.path.unlink(missing_ok=True)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    # -- appending
+
+    async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+        try:
+            results, posts, bounds = await self._in_thread(lambda: self._append_batch(drafts))
+        except sqlite3.Error as error:
+            raise EngineError(f"{self.path}: {error}") from error
+        self._bounds.update(bounds)
+        if posts:
+            self._new += posts
+            self._wake.set()
+        return results
+
+    def _append_batch(
+        self, drafts: Sequence[Draft]
+    ) -> tuple[list[Appended], list[Post], dict[str, tuple[int, int]]]:
+        """In the engine's thread: one transaction; on an error nothing of it remains, here or in the file."""
+        now = self._clock()
+        results: list[Appended] = []
+        rows: list[tuple[object, ...]] = []
+        posts: list[Post] = []
+        bounds: dict[str, tuple[int, int]] = {}
+        fresh: dict[tuple[str, str, str], Appended] = {}
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for draft in drafts:
+                key = draft.room, draft.client_id, draft.nonce
+                first = self._seen_in(draft.room).find(draft, now)
+                if first is None and key in fresh:
+                    first = Appended(fresh[key].position, fresh[key].at_text, dup=True)
+                if first is not None:
+                    results.append(first)
+                    continue
+                oldest, newest = bounds.get(draft.room) or self._bounds.get(draft.room, (1, 0))
+                bounds[draft.room] = oldest, newest + 1
+                position = Position(self._epoch, newest + 1)
+                results.append(Appended(position, timestamp(draft.at), dup=False))
+                posts.append(Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce))
+                rows.append(
+                    (self._room_id(draft.room), newest + 1, _microseconds(draft.at), draft.sender,
+                     draft.text, draft.client_id, draft.nonce)
+                )  # fmt: skip
+                if draft.client_id and draft.nonce:
+                    fresh[key] = results[-1]
+            self._connection.executemany(
+                "INSERT INTO posts (room_id, seq, at_us, sender, text, client_id, nonce)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            self._connection.executemany(
+                "UPDATE rooms SET last_seq = ? WHERE id = ?",
+                [(newest, self._room_ids[room]) for room, (_, newest) in bounds.items()],
+            )
+        for (room, client_id, nonce), appended in fresh.items():
+            self._seen_in(room).add(client_id, nonce, appended, now)
+        return results, posts, bounds
+
+    def _seen_in(self, room: str) -> SeenNonces:
+        seen = self._seen.get(room)
+        if seen is None:
+            seen = self._seen[room] = SeenNonces()
+        return seen
+
+    def _room_id(self, room: str) -> int:
+        """The row of a room, made if it is new; an id of a rolled-back row is looked up again."""
+        row = self._connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
+        if row is None:
+            row = self._connection.execute(
+                "INSERT INTO rooms (name, first_seq, last_seq) VALUES (?, 1, 0) RETURNING id", (room,)
+            ).fetchone()
+        self._room_ids[room] = int(row[0])
+        return self._room_ids[room]
+
+    # -- reading
+
+    async def read(
+        self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
+    ) -> list[Post]:
+        order = "DESC" if from_end else "ASC"
+        return await self._select(
+            room,
+            f"seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?",
+            (after, self._before(room, before), limit),
+        )
+
+    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+        words = words_of(query)
+        if not words:
+            return []
+        expression = " AND ".join(f'"{word}" *' for word in words)
+        return await self._select(
+            room,
+            "posts.id IN (SELECT rowid FROM posts_fts WHERE posts_fts MATCH ?) AND seq < ?"
+            " ORDER BY seq DESC LIMIT ?",
+            (expression, self._before(room, before), limit),
+        )
+
+    def _before(self, room: str, before: int | None) -> int:
+        return self.last_seq(room) + 1 if before is None else before
+
+    async def _select(self, room: str, condition: str, values: tuple[object, ...]) -> list[Post]:
+        """Posts of a room, ascending."""
+
+        def run() -> list[Post]:
+            rows = self._connection.execute(
+                "SELECT seq, at_us, sender, text, nonce FROM posts"
+                f" WHERE room_id = (SELECT id FROM rooms WHERE name = ?) AND {condition}",
+                (room, *values),
+            ).fetchall()
+            return [
+                Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us), nonce)
+                for seq, at_us, sender, text, nonce in sorted(rows)
+            ]
+
+        try:
+            return await self._in_thread(run)
+        except sqlite3.Error as error:
+            raise EngineError(f"{self.path}: {error}") from error
+
+    async def tail(self) -> AsyncIterator[list[Post]]:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._new:
+                batch, self._new = self._new, []
+                yield batch
+            elif self._closed:
+                return
+
+    # -- forgetting
+
+    async def _keep_trimmed(self) -> None:
+        while True:
+            try:
+                while await self.trim(datetime.now(UTC)):
+                    await asyncio.sleep(0)
+            except EngineError as error:
+                log.warning("old posts could not be deleted: %s", error)
+            await asyncio.sleep(TRIM_EVERY_S)
+
+    async def trim(self, now: datetime) -> bool:
+        """Delete some of what is too old or too much, as of `now`; whether there may be more to delete."""
+        try:
+            first_seqs, more = await self._in_thread(lambda: self._trim_some(now))
+        except sqlite3.Error as error:
+            raise EngineError(f"{self.path}: {error}") from error
+        for room, first_seq in first_seqs.items():
+            self._bounds[room] = first_seq, self.last_seq(room)
+        return more
+
+    def _trim_some(self, now: datetime) -> tuple[dict[str, int], bool]:
+        first_seqs: dict[str, int] = {}
+        budget = TRIM_POSTS
+        oldest_us = _microseconds(now - timedelta(days=self._keep_days)) if self._keep_days else 0
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            rooms = self._connection.execute("SELECT id, name, first_seq, last_seq FROM rooms").fetchall()
+            for room_id, name, first, last in rows_with_posts(rooms):
+                keep_from = max(first, last - self._keep_posts + 1) if self._keep_posts else first
+                row = self._connection.execute(
+                    "SELECT seq FROM posts WHERE room_id = ? AND seq >= ? AND at_us >= ?"
+                    " ORDER BY seq LIMIT 1",
+                    (room_id, keep_from, oldest_us),
+                ).fetchone()
+                keep_from = min(int(row[0]) if row else last + 1, first + budget)
+                if keep_from <= first:
+                    continue
+                self._connection.execute(
+                    "DELETE FROM posts WHERE room_id = ? AND seq < ?", (room_id, keep_from)
+                )
+                self._connection.execute("UPDATE rooms SET first_seq = ? WHERE id = ?", (keep_from, room_id))
+                first_seqs[name] = keep_from
+                budget -= keep_from - first
+                if budget <= 0:
+                    break
+        return first_seqs, budget <= 0
+
+
+def rows_with_posts(rooms: list[tuple[int, str, int, int]]) -> list[tuple[int, str, int, int]]:
+    """The rooms that keep at least one post."""
+    return [row for row in rooms if row[2] <= row[3]]
+
+
+def _microseconds(at: datetime) -> int:
+    """UTC microseconds since 1970, exactly."""
+    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _datetime(at_us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
