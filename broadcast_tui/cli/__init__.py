@@ -24,6 +24,10 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     """Something given was wrong, or a port or host cannot be had."""
+    REFUSED = 3
+    """The server refused a post."""
+    UNREACHABLE = 4
+    """The server could not be reached, or would not have us."""
 
 
 class UsageError(BroadcastError):
@@ -39,6 +43,8 @@ app = App(
 )
 app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Chat, full-screen.")
+app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from words or a pipe.")
+app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -63,7 +63,7 @@ def chat(
 def _run(address: Address, name: str) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.tui.app import ChatApp
-    from broadcast_tui.tui.preferences import Preferences
+    from broadcast_tui.client.preferences import Preferences
 
     preferences = Preferences.load()
 
@@ -72,9 +72,7 @@ def _run(address: Address, name: str) -> int:
             address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
         )
 
-    app = ChatApp(
-        make_client, name=name, room=address.room, server=address.url, preferences=preferences
-    )
+    app = ChatApp(make_client, name=name, room=address.room, server=address.url, preferences=preferences)
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 

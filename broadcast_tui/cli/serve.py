@@ -6,8 +6,11 @@ import asyncio
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
+import platformdirs
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -15,8 +18,11 @@ from broadcast_tui.cli import ExitCode
 from broadcast_tui.cli.logs import LogLevel, set_up
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.engine.base import Engine
+from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
+from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
-from broadcast_tui.server.listening import is_loopback
+from broadcast_tui.server.listening import choose_addresses, is_loopback
 
 Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
 Count = Annotated[int, Parameter(validator=Number(gte=0))]
@@ -32,6 +38,9 @@ def serve(
     max_connections: Count = 0,
     max_connections_per_ip: Count = 0,
     max_message_bytes: Count = 16_384,
+    history: str = "",
+    keep_days: Rate = 30.0,
+    keep_posts: Count = 100_000,
     log_level: LogLevel = "info",
     stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -53,6 +62,12 @@ def serve(
         Most connections from one address; 0: unlimited.
     max_message_bytes
         Longest post, in bytes of UTF-8; 0: unlimited.
+    history
+        Where posts are kept: the path of a file, memory, or off [default: a file in your data directory].
+    keep_days
+        Days a post is kept in the file; 0: for ever.
+    keep_posts
+        Newest posts of each room that the file keeps; 0: all.
     log_level
         Least important lines to log: debug shows each frame.
     stop_on_eof
@@ -64,15 +79,52 @@ def serve(
         message_burst=message_burst if message_rate else 0,
         max_message_bytes=max_message_bytes,
     )
-    server = BroadcastServer(
-        host,
-        port,
-        limits=limits,
-        max_connections=max_connections,
-        max_connections_per_ip=max_connections_per_ip,
-    )
-    _runner()(_run(server, stop_on_eof=stop_on_eof))
+    kept = History(history, keep_days, keep_posts)
+
+    async def run() -> None:
+        _, chosen = await choose_addresses(host, port)
+        server = BroadcastServer(
+            host,
+            chosen,
+            limits=limits,
+            engine=kept.engine(chosen),
+            max_connections=max_connections,
+            max_connections_per_ip=max_connections_per_ip,
+        )
+        await _run(server, kept.described(chosen), stop_on_eof=stop_on_eof)
+
+    _runner()(run())
     return ExitCode.OK
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Where posts are kept, as the options say."""
+
+    where: str
+    keep_days: float
+    keep_posts: int
+
+    def path(self, port: int) -> Path:
+        """The file; by default one for each port, in the user's data directory."""
+        if self.where:
+            return Path(self.where).expanduser()
+        return platformdirs.user_data_path("broadcast-tui", appauthor=False) / f"history-{port}.db"
+
+    def engine(self, port: int) -> Engine:
+        if self.where == "memory":
+            return MemoryEngine()
+        if self.where == "off":
+            return NoHistoryEngine()
+        return SqliteEngine(self.path(port), keep_days=self.keep_days, keep_posts=self.keep_posts)
+
+    def described(self, port: int) -> str:
+        """A line for whoever starts the server."""
+        if self.where == "memory":
+            return "History is kept in memory, and gone when the server stops."
+        if self.where == "off":
+            return "No history is kept."
+        return f"History is kept in {self.path(port)} (--history memory or --history off to keep none)."
 
 
 def _runner() -> Callable[..., object]:
@@ -84,9 +136,10 @@ def _runner() -> Callable[..., object]:
     return uvloop.run
 
 
-async def _run(server: BroadcastServer, *, stop_on_eof: bool) -> None:
+async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> None:
     await server.start_server()
     print(f"Broadcast server started on {server.url}", flush=True)
+    print(history, flush=True)
     print("Press Ctrl+C to stop it.", flush=True)
     if not is_loopback(server.host):
         print(

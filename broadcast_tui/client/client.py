@@ -87,6 +87,7 @@ class BroadcastClient:
         self._connection = Connection(self._address, self._session, self._to_write, self._moved)
         self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
         self._first: asyncio.Future[None] | None = None
+        self._retry_first = False
         self._typed_at = float("-inf")
 
     # -- what a front end needs (client.contract.ChatClient)
@@ -186,12 +187,26 @@ class BroadcastClient:
 
     # -- the library's plain words for it
 
-    async def connect(self) -> None:
+    @property
+    def unsettled(self) -> int:
+        """Posts of ours neither acknowledged nor refused yet."""
+        return self._session.unsettled
+
+    @property
+    def unsent(self) -> int:
+        """Posts of ours not yet written on this connection."""
+        return self._session.unsent
+
+    async def connect(self, *, retry: bool = False) -> None:
         """Connect, and return once the server has welcomed us.
+
+        Args:
+            retry: Go on trying while the server cannot be reached, rather than raise.
 
         Raises:
             ConnectError: the server cannot be reached or refuses us; the client is closed then.
         """
+        self._retry_first = retry
         self._first = asyncio.get_running_loop().create_future()
         self.start()
         try:
@@ -317,7 +332,9 @@ class BroadcastClient:
             return
         if change.state is ConnectionState.ONLINE:
             self._first.set_result(None)
-        elif change.state in (ConnectionState.WAITING, ConnectionState.REFUSED):
+        elif change.state is ConnectionState.REFUSED or (
+            change.state is ConnectionState.WAITING and not self._retry_first
+        ):
             self._first.set_exception(ConnectError(change.reason))
 
     def _report_outcome(self, update: PostDelivered | PostRefused) -> None:

@@ -34,6 +34,11 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def unsent(self) -> int:
+        """Posts not written on this connection."""
+        return sum(not outgoing.sent for outgoing in self._waiting.values())
+
     def is_ours(self, nonce: str) -> bool:
         """Whether a nonce was made here, in this session."""
         return nonce.startswith(self._prefix)

@@ -79,6 +79,11 @@ class ClientSession:
         """Posts of ours neither acknowledged nor refused."""
         return len(self._outbox)
 
+    @property
+    def unsent(self) -> int:
+        """Posts of ours not written on this connection."""
+        return self._outbox.unsent
+
     # -- the connection
 
     def connecting(self) -> None:

@@ -12,29 +12,38 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
+from types import FrameType
 from typing import ClassVar
 
+from rich.console import RenderableType
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.preferences import Preferences
+from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
-from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, report_crash, teach_keys
+from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, outlive, report_crash, teach_keys
 
 CLOSE_TIMEOUT_S = 2.0
 """How long leaving in order may take: the last posts go out, the others see us leave."""
 
-_SIGNALS = {"SIGTERM": "terminated", "SIGHUP": "the terminal is gone"}
+TERMINAL_GONE = "the terminal is gone"
+SLICE_UPDATES = 500
+"""Updates taken in at once: about 5 ms of work, then keys get their turn."""
+
+_SIGNALS = {"SIGTERM": "terminated", "SIGHUP": TERMINAL_GONE}
 
 teach_keys()
 guard_pastes()
@@ -70,6 +79,7 @@ class ChatApp(App[None]):
         self._preferences = preferences if preferences is not None else Preferences.load()
         self._client: ChatClient | None = None
         self._leaving = False
+        self._handlers_before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
         self._last_words = ""
         self._terminal_title = Title(self._write_to_terminal)
 
@@ -83,12 +93,22 @@ class ChatApp(App[None]):
         self._terminal_title.set(self._room)
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
-        if self._wanted_name:
-            self._enter(self._wanted_name)
-        else:
-            place = f"{self._server} #{self._room}".strip()
-            self.push_screen(LoginScreen(place, self._preferences.name), self._enter)
+        self._begin()
         self.call_after_refresh(self._settle_memory)
+
+    def _begin(self) -> None:
+        """Enter under the name given, or ask for one."""
+        if not self._wanted_name:
+            self._ask_name(self._preferences.name, "", self._enter)
+            return
+        try:
+            self._enter(check_name(self._wanted_name))
+        except NameRefused as refused:
+            self._ask_name(self._wanted_name, refused.text, self._enter)
+
+    def _ask_name(self, name: str, reason: str, answer: Callable[[str | None], None]) -> None:
+        place = f"{self._server} #{self._room}".strip()
+        self.push_screen(LoginScreen(place, name, reason), answer)
 
     def _enter(self, name: str | None) -> None:
         """Begin chatting as `name`."""
@@ -103,9 +123,10 @@ class ChatApp(App[None]):
         await self.push_screen(screen)
         client.start()
         async for batch in client.batches():
-            screen.receive(batch)
-            # A flood never lets the keyboard wait.
-            await asyncio.sleep(0)
+            for start in range(0, len(batch), SLICE_UPDATES):
+                screen.receive(batch[start : start + SLICE_UPDATES])
+                # A flood never lets the keyboard wait.
+                await asyncio.sleep(0)
 
     @on(ChatScreen.NameNeeded)
     def ask_other_name(self, event: ChatScreen.NameNeeded) -> None:
@@ -114,8 +135,7 @@ class ChatApp(App[None]):
                 self._client.rename(name)
 
         if not isinstance(self.screen, LoginScreen):
-            place = f"{self._server} #{self._room}".strip()
-            self.push_screen(LoginScreen(place, event.denied.name, event.denied.reason), again)
+            self._ask_name(event.denied.name, event.denied.reason, again)
 
     @on(ChatScreen.NameTaken)
     def remember_name(self, event: ChatScreen.NameTaken) -> None:
@@ -139,7 +159,7 @@ class ChatApp(App[None]):
     def action_redraw_screen(self) -> None:
         self.screen.refresh(layout=True)
 
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+    def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
         """What the palette offers: the slash commands, and what has no command."""
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
         yield SystemCommand("Keys and commands", "Show the help page", self.action_show_help)
@@ -177,12 +197,26 @@ class ChatApp(App[None]):
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
+
+        def ended(number: int, words: str) -> None:
+            if words == TERMINAL_GONE and self._driver is not None:
+                outlive(self._driver)
+            loop.call_soon_threadsafe(self._leave, 128 + number, f"{PROGRAM}: {words}")
+
         for name, words in _SIGNALS.items():
             number = getattr(signal, name, None)
-            # No such handlers on Windows, nor outside the main thread.
-            with suppress(NotImplementedError, RuntimeError, ValueError):
+            # Windows has not all of them, and threads other than the main one get none.
+            with suppress(ValueError, OSError):
                 if number is not None:
-                    loop.add_signal_handler(number, self._leave, 128 + number, f"{PROGRAM}: {words}")
+                    handler = partial(ended, number, words)
+                    self._handlers_before[number] = signal.signal(
+                        number, lambda *_, handler=handler: handler()
+                    )
+
+    def _release_signals(self) -> None:
+        while self._handlers_before:
+            with suppress(ValueError, OSError):
+                signal.signal(*self._handlers_before.popitem())
 
     def _resumed(self) -> None:
         self._terminal_title.show_again()
@@ -212,9 +246,16 @@ class ChatApp(App[None]):
             self._last_words = report_crash(error, self._preferences.path.parent)
         self._close_messages_no_wait()
 
+    def panic(self, *renderables: RenderableType) -> None:
+        """The terminal can be read no longer: there is nobody to show pages to."""
+        self._return_code = self._return_code or 1
+        self._last_words = self._last_words or f"{PROGRAM}: {TERMINAL_GONE}"
+        self._close_messages_no_wait()
+
     async def _shutdown(self) -> None:
         self._terminal_title.give_back()
         await super()._shutdown()
+        self._release_signals()
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()

@@ -84,7 +84,7 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("log.line-down", "shift+down", "A line down"),
     KeyRow("log.go-top", "ctrl+home,alt+home", "The oldest post held"),
     KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "The newest post"),
-    KeyRow("people.toggle-list", "f8", "Show or hide who is here", "People"),
+    KeyRow("people.toggle-list", "f8", "Show or hide who is here", "Who"),
 )
 
 _ROWS = {row.id: row for row in KEYS}
@@ -129,7 +129,7 @@ def key_help() -> list[tuple[str, list[tuple[str, str]]]]:
         (
             heading,
             [
-                (", ".join(shown_key(key) for key in row.keys.split(",")[:2]), row.text)
+                (", ".join(shown_key(key) for key in row.keys.split(",")[:2] if "super" not in key), row.text)
                 for row in KEYS
                 if row.area == area
             ],

@@ -1,16 +1,22 @@
-"""What a full-screen program owes its terminal beyond Textual: title, two keys, whole pastes, one line at a crash."""
+"""What the terminal is owed beyond Textual: a title, two keys, whole pastes, one line at a crash."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from queue import Empty
 
 from textual import _ansi_sequences
+from textual.driver import Driver
+from textual.drivers._writer_thread import WriterThread
 from textual.message import Message as TextualMessage
 
 from broadcast_tui.core.text import visible_line
@@ -55,6 +61,24 @@ def guard_pastes() -> None:
             return super().feed(cleaned) if cleaned or not data else ()
 
     vars(linux_driver)["XTermParser"] = GuardedParser
+
+
+def outlive(driver: Driver) -> None:
+    """Take what is still written to a terminal that is gone, so that nobody waits for it.
+
+    Textual's writing thread dies of the first error; once its queue is full, whoever writes waits for ever.
+    """
+
+    def drain() -> None:
+        while True:
+            writer = vars(driver).get("_writer_thread")
+            if isinstance(writer, WriterThread) and not writer.is_alive():
+                with suppress(Empty):
+                    writer._queue.get(timeout=0.05)
+            else:
+                time.sleep(0.05)
+
+    threading.Thread(target=drain, name="terminal-gone", daemon=True).start()
 
 
 class Title:

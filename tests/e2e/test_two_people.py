@@ -15,10 +15,10 @@ def test_two_people_chat_lose_the_server_and_go_on(server: ServerProcess, open_t
     ana = open_terminal("chat", server.url)
     ana.wait_for("Your name")
     ana.enter("ana")
-    ana.wait_for("1 online")
+    ana.wait_for("1 here")
     bob = open_terminal("chat", server.url, "--name", "bob", home="bob")
-    bob.wait_for("2 online")
-    ana.wait_for("2 online", "bob has joined")
+    bob.wait_for("2 here")
+    ana.wait_for("2 here", "bob joined")
 
     ana.enter("hello from ana")
     bob.wait_for("hello from ana")
@@ -32,8 +32,8 @@ def test_two_people_chat_lose_the_server_and_go_on(server: ServerProcess, open_t
     ana.enter("written while it was down")
     ana.wait_for("written while it was down")
     server.start()
-    ana.wait_for("2 online")
-    bob.wait_for("2 online", "written while it was down")
+    ana.wait_for("2 here")
+    bob.wait_for("2 here", "written while it was down")
     bob.enter("we are back")
     ana.wait_for("we are back")
     assert ana.text.count("written while it was down") == 1
@@ -41,7 +41,7 @@ def test_two_people_chat_lose_the_server_and_go_on(server: ServerProcess, open_t
 
     bob.enter("/quit")
     assert bob.wait_exit() == 0
-    ana.wait_for("1 online", "bob has left")
+    ana.wait_for("1 here", "bob left")
     ana.type("\x11")
     assert ana.wait_exit() == 0
     for terminal in (ana, bob):
@@ -50,11 +50,11 @@ def test_two_people_chat_lose_the_server_and_go_on(server: ServerProcess, open_t
 
 def test_a_plain_client_of_another_library_takes_part(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
-    ana.wait_for("1 online")
+    ana.wait_for("1 here")
     plain = websocket.create_connection(server.url, timeout=30)
     welcome = json.loads(plain.recv())
     assert welcome["message"] == "Welcome! You are now connected to the broadcast server. 2 client(s) online."
-    ana.wait_for("A new client has joined", "2 online")
+    ana.wait_for("joined", "2 here")
     plain.send(json.dumps({"type": "message", "message": "Hello, world!", "sender": "Alice"}))
     echo = json.loads(plain.recv())
     assert (echo["type"], echo["message"], echo["sender"]) == ("message", "Hello, world!", "Alice")
@@ -62,12 +62,12 @@ def test_a_plain_client_of_another_library_takes_part(server: ServerProcess, ope
     ana.enter("welcome Alice")
     assert json.loads(plain.recv())["message"] == "welcome Alice"
     plain.close()
-    ana.wait_for("1 online", "Alice has left")
+    ana.wait_for("1 here", "Alice left")
 
 
 def test_a_name_that_is_taken_can_be_changed_at_once(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
-    ana.wait_for("1 online")
+    ana.wait_for("1 here")
     other = open_terminal("chat", server.url, home="other")
     other.wait_for("Your name")
     other.enter("ana")
@@ -75,17 +75,17 @@ def test_a_name_that_is_taken_can_be_changed_at_once(server: ServerProcess, open
     other.type("2")
     other.wait_for("ana2")
     other.type("\r")
-    other.wait_for("2 online")
-    ana.wait_for("ana2 has joined")
+    other.wait_for("2 here")
+    ana.wait_for("ana2 joined")
 
 
 def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, open_terminal: Open) -> None:
     port = server.port
     server.stop()
     ana = open_terminal("chat", "--serve", "--host", "127.0.0.1", "--port", str(port), "--name", "ana")
-    ana.wait_for("1 online")
+    ana.wait_for("1 here")
     bob = open_terminal("chat", f"127.0.0.1:{port}", "--name", "bob", home="bob")
-    bob.wait_for("2 online")
+    bob.wait_for("2 here")
     ana.enter("/quit")
     assert ana.wait_exit() == 0
     bob.wait_for("econnecting")
@@ -93,7 +93,7 @@ def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, op
 
 def test_sigterm_gives_the_terminal_back_and_says_why(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
-    ana.wait_for("1 online")
+    ana.wait_for("1 here")
     ana.signal(signal.SIGTERM)
     assert ana.wait_exit() == 143
     assert left_clean(bytes(ana.raw))
@@ -102,7 +102,7 @@ def test_sigterm_gives_the_terminal_back_and_says_why(server: ServerProcess, ope
 
 def test_a_server_killed_for_good_is_told_calmly(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
-    ana.wait_for("1 online")
+    ana.wait_for("1 here")
     server.kill()
     ana.wait_for("econnecting")
     ana.wait_until(lambda: ana.raw.count(b"econnecting") >= 3, "several tries")

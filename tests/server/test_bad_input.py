@@ -65,7 +65,11 @@ BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
 @pytest.mark.parametrize("case", BAD_FRAMES)
 async def test_a_bad_frame_costs_its_sender_an_error_and_the_others_nothing(case: str) -> None:
     data, code = BAD_FRAMES[case]
-    async with running_server() as server, plain_client(server.url) as mallory, plain_client(server.url) as ana:
+    async with (
+        running_server() as server,
+        plain_client(server.url) as mallory,
+        plain_client(server.url) as ana,
+    ):
         await mallory.next_of(event="join")
         await mallory.send_raw(data)
         error = await mallory.next_frame()
@@ -95,7 +99,8 @@ async def test_a_bad_frame_of_a_v1_client_is_answered_with_an_error_frame(case: 
 
 
 @pytest.mark.parametrize(
-    "bad_part", ['"type":"dance"', '"type":"message","message":5', '"type":"join"', '"type":"history","limit":"x"']
+    "bad_part",
+    ['"type":"dance"', '"type":"message","message":5', '"type":"join"', '"type":"history","limit":"x"'],
 )
 async def test_an_error_names_the_nonce_and_ref_of_the_frame_it_answers(bad_part: str) -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
@@ -105,7 +110,11 @@ async def test_an_error_names_the_nonce_and_ref_of_the_frame_it_answers(bad_part
 
 
 async def test_a_binary_frame_ends_the_connection_with_1003() -> None:
-    async with running_server() as server, plain_client(server.url) as mallory, plain_client(server.url) as ana:
+    async with (
+        running_server() as server,
+        plain_client(server.url) as mallory,
+        plain_client(server.url) as ana,
+    ):
         await mallory.next_of(event="join")
         await mallory.send_raw(b'{"type":"message","message":"x"}')
         error = await mallory.next_frame()
@@ -121,14 +130,22 @@ async def test_a_binary_frame_ends_the_connection_with_1003() -> None:
     ids=["bare", "in a message", "an encoded surrogate", "in an unknown key"],
 )  # fmt: skip
 async def test_invalid_utf8_ends_the_connection_with_1007(data: bytes) -> None:
-    async with running_server() as server, plain_client(server.url) as mallory, plain_client(server.url) as ana:
+    async with (
+        running_server() as server,
+        plain_client(server.url) as mallory,
+        plain_client(server.url) as ana,
+    ):
         await mallory.send_raw(data, text=True)
         assert (await mallory.closed())[0] == 1007
         assert [frame["type"] for frame in await ana.until(event="leave")] == ["system"]
 
 
 async def test_a_frame_over_the_limit_ends_the_connection_with_1009() -> None:
-    async with running_server() as server, plain_client(server.url) as mallory, plain_client(server.url) as ana:
+    async with (
+        running_server() as server,
+        plain_client(server.url) as mallory,
+        plain_client(server.url) as ana,
+    ):
         await mallory.say("x" * 200_000)
         assert (await mallory.closed())[0] == 1009
         await ana.next_of(event="leave")
@@ -175,7 +192,11 @@ async def test_a_character_cut_in_two_by_fragments_is_whole_again() -> None:
 
 async def test_frames_that_come_together_and_cut_anywhere_are_all_read() -> None:
     limits = Limits(message_rate=0)
-    async with running_server(limits=limits) as server, raw_socket(server.port) as sock, plain_client(server.url) as ana:
+    async with (
+        running_server(limits=limits) as server,
+        raw_socket(server.port) as sock,
+        plain_client(server.url) as ana,
+    ):
         await sock.handshake()
         stream = b"".join(frame(TEXT, b'{"type":"message","message":"%d"}' % number) for number in range(300))
         for start in range(0, len(stream), 1_777):
@@ -200,7 +221,11 @@ async def test_frames_that_come_together_and_cut_anywhere_are_all_read() -> None
          "binary in fragments", "bad UTF-8 in fragments"],
 )  # fmt: skip
 async def test_what_is_no_websocket_frame_ends_that_connection_only(data: bytes, code: int) -> None:
-    async with running_server() as server, plain_client(server.url) as ana, raw_socket(server.port) as mallory:
+    async with (
+        running_server() as server,
+        plain_client(server.url) as ana,
+        raw_socket(server.port) as mallory,
+    ):
         await mallory.handshake()
         await ana.next_of(event="join")
         await mallory.send(data)
@@ -238,7 +263,11 @@ async def test_bad_frames_within_the_limit_are_only_answered() -> None:
 
 
 async def test_bytes_that_are_no_http_are_refused_and_the_others_notice_nothing() -> None:
-    async with running_server() as server, plain_client(server.url) as ana, raw_socket(server.port) as mallory:
+    async with (
+        running_server() as server,
+        plain_client(server.url) as ana,
+        raw_socket(server.port) as mallory,
+    ):
         await mallory.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 10 + b"\r\n\r\n")
         await mallory.read_to_end()
         await ana.say("hi", sender="Ana")

@@ -137,7 +137,9 @@ async def test_a_host_that_cannot_be_had_is_one_sentence_that_names_the_option(h
 
 async def test_localhost_listens_on_every_address_it_has_with_one_port() -> None:
     async with BroadcastServer("localhost", 0) as server:
-        found = await asyncio.get_running_loop().getaddrinfo("localhost", server.port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(
+            "localhost", server.port, type=socket.SOCK_STREAM
+        )
         for host in {str(info[4][0]) for info in found}:
             url = f"ws://[{host}]:{server.port}" if ":" in host else f"ws://{host}:{server.port}"
             try:

@@ -28,7 +28,12 @@ async def test_posts_beyond_the_burst_are_refused_for_a_while_and_the_connection
         assert f"{error['retry_after']:.1f} s" in error["message"]
         await ben.say("my rate is my own", nonce="b1")
         frames = await ben.until(message="my rate is my own")
-        assert [frame["message"] for frame in frames if frame["type"] == "message"] == ["post 0", "post 1", "post 2", "my rate is my own"]
+        assert [frame["message"] for frame in frames if frame["type"] == "message"] == [
+            "post 0",
+            "post 1",
+            "post 2",
+            "my rate is my own",
+        ]
 
 
 async def test_a_plain_client_is_told_of_its_rate_in_a_system_frame() -> None:

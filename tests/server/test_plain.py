@@ -75,7 +75,9 @@ async def test_everyone_sees_the_same_order() -> None:
         for number in range(50):
             await ana.say(f"a{number}", sender="Ana")
             await ben.say(f"b{number}", sender="Ben")
-        seen = [[(await client.next_of(type="message"))["message"] for _ in range(100)] for client in (ana, ben)]
+        seen = [
+            [(await client.next_of(type="message"))["message"] for _ in range(100)] for client in (ana, ben)
+        ]
         assert seen[0] == seen[1]
         assert [text for text in seen[0] if text[0] == "a"] == [f"a{number}" for number in range(50)]
 
@@ -162,7 +164,9 @@ async def test_other_subprotocols_are_not_refused_and_mean_plain() -> None:
     from websockets.typing import Subprotocol
 
     async with running_server() as server:
-        async with connect(server.url, subprotocols=[Subprotocol("chat"), Subprotocol("mqtt")], proxy=None) as ws:
+        async with connect(
+            server.url, subprotocols=[Subprotocol("chat"), Subprotocol("mqtt")], proxy=None
+        ) as ws:
             assert ws.subprotocol is None
             assert '"welcome"' in str(await ws.recv())
         async with connect(
@@ -179,9 +183,9 @@ async def test_history_is_not_replayed_to_who_did_not_ask() -> None:
             await cleo.send("hello", name="cleo", rooms=[{"room": "lobby"}])
             await cleo.next_of(type="synced")
             await ana.say("after")
-            assert [frame["message"] for frame in await ben.until(type="message") if frame["type"] == "message"] == [
-                "after"
-            ]
-            assert [frame["message"] for frame in await cleo.until(type="message") if frame["type"] == "message"] == [
-                "after"
-            ]
+            assert [
+                frame["message"] for frame in await ben.until(type="message") if frame["type"] == "message"
+            ] == ["after"]
+            assert [
+                frame["message"] for frame in await cleo.until(type="message") if frame["type"] == "message"
+            ] == ["after"]

@@ -11,7 +11,7 @@ import pytest
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.server import BroadcastServer
 from tests.support.plain import WireClient, plain_client, v1_client
-from tests.support.raw_socket import PING, TEXT, RawSocket, deaf_client, frame, raw_socket
+from tests.support.raw_socket import CLOSE, PING, TEXT, RawSocket, deaf_client, frame, raw_socket
 from tests.support.running import PATIENCE_S, eventually, in_time, running_server, waiting_bytes
 
 BOUND_BYTES = 524_288
@@ -57,7 +57,9 @@ async def test_a_peer_that_never_reads_is_dropped_after_the_stall_timeout() -> N
         await eventually(lambda: server.connection_count == 2)
         await ana.say("the end", nonce="end")
         frames = await ben.until(message="the end")
-        assert [frame["online"] for frame in [*ben.frames, *frames] if frame.get("event") == "leave"][-1:] == [2]
+        assert [frame["online"] for frame in [*ben.frames, *frames] if frame.get("event") == "leave"][
+            -1:
+        ] == [2]
 
 
 async def test_a_peer_that_reads_slowly_is_not_dropped_and_told_of_its_gap() -> None:
@@ -75,6 +77,27 @@ async def test_a_peer_that_reads_slowly_is_not_dropped_and_told_of_its_gap() -> 
         numbers = list(range(gap[0], gap[1] + 1))
         assert sorted([*seen, *numbers]) == list(range(1, 121)), "each post came once or lies in the gap"
         assert seen == sorted(seen)
+
+
+async def test_a_plain_peer_that_reads_slowly_is_told_of_its_gap_in_words() -> None:
+    """Plain clients know the types message and system only."""
+    limits = Limits(message_rate=0, stall_timeout_s=PATIENCE_S, ring_bytes=200_000)
+    async with (
+        running_server(limits=limits) as server,
+        deaf_client(server.port) as slow,
+        v1_client(server.url, "ana") as ana,
+    ):
+        await eventually(lambda: server.connection_count == 2)
+        await flood(server, ana, ana, 120)
+        events = []
+        while not events or not events[-1]["message"].startswith("119 x"):
+            opcode, payload = await slow.read_frame()
+            assert opcode == TEXT
+            events.append(json.loads(payload))
+            assert events[-1]["type"] in ("message", "system")
+        posts = [event for event in events if event["type"] == "message"]
+        assert len(posts) < 120
+        assert any(event["event"] == "notice" for event in events if event["type"] == "system")
 
 
 async def read_posts_until(sock: RawSocket, last: bytes) -> tuple[list[int], tuple[int, int] | None]:
@@ -140,6 +163,22 @@ async def test_a_peer_that_answers_no_ping_is_dropped() -> None:
         await ana.next_of(type="message")
 
 
+async def test_a_peer_that_is_through_and_keeps_its_line_open_is_let_go() -> None:
+    async with (
+        running_server() as server,
+        plain_client(server.url) as ana,
+        raw_socket(server.port) as polite,
+        raw_socket(server.port) as rude,
+    ):
+        await polite.handshake()
+        await rude.handshake()
+        await eventually(lambda: server.connection_count == 3)
+        await polite.send(frame(CLOSE, b"\x03\xe8"))
+        await rude.send(frame(TEXT, b"{}", masked=False))
+        async with asyncio.timeout(15.0):
+            await ana.next_of(event="leave", online=1)
+
+
 async def test_a_frame_begun_and_never_finished_is_given_up() -> None:
     limits = Limits(ping_timeout_s=0.2)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:
@@ -172,6 +211,7 @@ async def test_a_flood_from_one_peer_leaves_the_others_their_turn() -> None:
         plain_client(server.url) as ana,
     ):
         await noisy.handshake()
+
         async def make_noise() -> None:
             junk = frame(TEXT, b"{}") * 500
             while True:

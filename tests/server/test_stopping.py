@@ -16,7 +16,9 @@ from tests.support.running import eventually, in_time, running_server, waiting_b
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"), [(CloseCode.GOING_AWAY, "stop"), (CloseCode.RESTART, "restart")], ids=["stop", "restart"]
+    ("code", "reason"),
+    [(CloseCode.GOING_AWAY, "stop"), (CloseCode.RESTART, "restart")],
+    ids=["stop", "restart"],
 )
 async def test_clients_are_closed_with_the_code_and_v1_clients_hear_of_it_before(
     code: CloseCode, reason: str

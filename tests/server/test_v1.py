@@ -39,7 +39,13 @@ async def test_hello_is_answered_with_welcome_and_synced() -> None:
         assert welcome["node"]
         assert datetime.fromisoformat(welcome["time"]).utcoffset() is not None
         assert welcome["ping"] == 25.0
-        assert welcome["limits"] == {"message_bytes": 16384, "rate": 10.0, "burst": 30, "page": 200, "rooms": 32}
+        assert welcome["limits"] == {
+            "message_bytes": 16384,
+            "rate": 10.0,
+            "burst": 30,
+            "page": 200,
+            "rooms": 32,
+        }
         [state] = welcome["rooms"]
         assert (state["room"], state["recovered"], state["missed"], state["online"]) == ("lobby", True, 0, 1)
         synced = await ana.next_of(type="synced")
@@ -158,7 +164,9 @@ async def test_a_plain_client_cannot_take_a_name_in_use() -> None:
         await eve.say("I am ana", sender="Ana")
         assert (await eve.next_of(event="error"))["code"] == "name_taken"
         await eve.say("then Eve", sender="Eve")
-        assert [frame["sender"] for frame in await ana.until(type="message") if frame["type"] == "message"] == ["Eve"]
+        assert [
+            frame["sender"] for frame in await ana.until(type="message") if frame["type"] == "message"
+        ] == ["Eve"]
 
 
 async def test_a_name_is_free_at_once_after_its_owner_left_in_order() -> None:
@@ -252,7 +260,13 @@ async def test_two_clients_may_use_the_same_nonce() -> None:
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("", "empty"), ("  \n ", "empty"), ("\x1b\x00", "empty"), ("x" * 16_385, "too_long"), ("é" * 8_193, "too_long")],
+    [
+        ("", "empty"),
+        ("  \n ", "empty"),
+        ("\x1b\x00", "empty"),
+        ("x" * 16_385, "too_long"),
+        ("é" * 8_193, "too_long"),
+    ],
     ids=["empty", "blank", "controls", "long", "long in bytes"],
 )
 async def test_a_post_that_breaks_the_rules_is_refused_by_its_nonce(text: str, code: str) -> None:
@@ -607,7 +621,9 @@ async def test_a_rename_is_answered_and_told_to_the_others() -> None:
         assert not any(frame.get("event") == "rename" for frame in ana.frames)
 
 
-@pytest.mark.parametrize(("name", "code"), [("ben", "name_taken"), ("SERVER", "name_reserved"), ("", "bad_name")])
+@pytest.mark.parametrize(
+    ("name", "code"), [("ben", "name_taken"), ("SERVER", "name_reserved"), ("", "bad_name")]
+)
 async def test_a_refused_rename_names_its_ref_and_changes_nothing(name: str, code: str) -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana, v1_client(server.url, "ben"):
         await ana.send("rename", name=name, ref="r1")
@@ -626,7 +642,11 @@ async def test_the_name_before_a_rename_is_free_at_once() -> None:
 
 
 async def test_a_flood_of_renames_does_not_flood_the_others() -> None:
-    async with running_server() as server, v1_client(server.url, "ana") as ana, v1_client(server.url, "ben") as ben:
+    async with (
+        running_server() as server,
+        v1_client(server.url, "ana") as ana,
+        v1_client(server.url, "ben") as ben,
+    ):
         for number in range(500):
             await ana.send("rename", name=f"ana{number % 2}", ref=f"r{number}")
         answered = 0

@@ -104,6 +104,8 @@ async def test_a_connection_that_breaks_leaves_no_traceback_in_the_log(
             await broken.handshake()
             await ana.next_of(event="join")
             await broken.send(frame(CLOSE, b"\x03"))
+            await broken.read_close()
+            broken.reset()
             await ana.next_of(event="leave")
         async with raw_socket(server.port) as broken:
             await broken.handshake()

@@ -9,7 +9,7 @@ from textual.widgets import Input
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, NameDenied
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
-from broadcast_tui.tui.preferences import FILE_NAME, Preferences
+from broadcast_tui.client.preferences import FILE_NAME, Preferences
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal import Title, report_crash
@@ -47,6 +47,13 @@ async def test_a_bad_name_is_refused_while_typing() -> None:
             assert chat.app.screen.query_one("#login-reason").has_class("-bad")
             await chat.type("enter")
             assert isinstance(chat.app.screen, LoginScreen)
+
+
+async def test_a_bad_name_from_outside_brings_the_dialog_with_the_reason() -> None:
+    async with chatting(name="system") as chat:
+        assert isinstance(chat.app.screen, LoginScreen)
+        assert "reserved" in " ".join(chat.drawn("#login-reason"))
+        assert chat.client.calls == []
 
 
 async def test_an_empty_name_is_refused_when_it_is_meant() -> None:
@@ -99,14 +106,17 @@ async def test_a_corrupt_file_of_preferences_is_a_notice(tmp_path: Path) -> None
 
 
 async def test_a_crash_ends_with_one_line_and_a_file(tmp_path: Path) -> None:
-    app: ChatApp | None = None
-    with pytest.raises(ZeroDivisionError):
+    apps: list[ChatApp] = []
+
+    async def crash() -> None:
         async with chatting("ana", home=tmp_path) as chat:
-            app = chat.app
-            app.call_later(lambda: 1 // 0)
+            apps.append(chat.app)
+            chat.app.call_later(lambda: 1 // 0)
             await chat.pilot.pause()
-    assert app is not None
-    assert app.return_code == 1
+
+    with pytest.raises(ZeroDivisionError):
+        await crash()
+    assert apps[0].return_code == 1
     assert "ZeroDivisionError" in (tmp_path / "crash.log").read_text()
 
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from textual import events
 from textual.app import App, ComposeResult
@@ -31,8 +29,8 @@ class Stage(App[None]):
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    yield Stage()
+def stage() -> Stage:
+    return Stage()
 
 
 async def test_enter_sends_and_empties_the_input(stage: Stage) -> None:

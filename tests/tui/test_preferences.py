@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.tui.preferences import FILE_NAME, Preferences
+from broadcast_tui.client.preferences import FILE_NAME, Preferences
 
 
 def test_the_first_run_makes_an_id_that_stays(tmp_path: Path) -> None:

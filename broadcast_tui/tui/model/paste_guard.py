@@ -21,7 +21,7 @@ class PasteGuard:
     def __init__(self) -> None:
         self._pasting = False
         self._before = ""
-        """The last characters passed on outside a paste: a bracket may begin in one chunk and end in the next."""
+        """The last characters passed on outside a paste: a bracket may be cut in two by chunks."""
         self._held = ""
         """What may be the beginning of the closing bracket."""
 

@@ -52,7 +52,8 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece]
     left.insert(1, Piece(f"#{visible_line(view.name)}", Role.PLAIN, 70))
     left.append(Piece(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
     right = []
-    if typing := view.typing(now):
+    online = state.connection.state is ConnectionState.ONLINE
+    if typing := view.typing(now) if online else []:
         verb = "is" if len(typing) == 1 else "are"
         who = joined_names(typing)
         right.append(Piece(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))

@@ -6,7 +6,8 @@ from broadcast_tui.tui.model.mention import mentions
 
 
 @pytest.mark.parametrize(
-    "text", ["ana: hi", "hi ANA", "ana's turn", "@ana", '"ana"', "ana", "(ana)", "x\nana", "你好ana你好", "ana!"]
+    "text",
+    ["ana: hi", "hi ANA", "ana's turn", "@ana", '"ana"', "ana", "(ana)", "x\nana", "你好ana你好", "ana!"],
 )
 def test_a_name_as_a_word_is_a_mention(text: str) -> None:
     assert mentions(text, "ana")

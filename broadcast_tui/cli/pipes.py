@@ -1,0 +1,73 @@
+"""What the commands for pipes share: the server's address, who we are, and the standard streams."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import select
+import sys
+from collections.abc import AsyncIterator
+
+from broadcast_tui.cli import UsageError
+from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
+from broadcast_tui.client.preferences import Preferences
+from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.core.names import check_name, check_room
+
+
+def server_address(url: str, room: str | None) -> Address:
+    """The address in `url`, or the default one, with `room` in place of its room.
+
+    Raises:
+        UsageError: the address cannot be connected to.
+    """
+    address = parse_address(url) if url else Address(DEFAULT_HOST, DEFAULT_PORT)
+    if not address.port:
+        raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
+    return Address(
+        address.host, address.port, check_room(room) if room is not None else address.room, address.secure
+    )
+
+
+def identity(name: str | None) -> tuple[str, str]:
+    """The name to send under and the client id of this installation.
+
+    Without a name it is the user's login, or none (a guest) where that is no name for a chat.
+
+    Raises:
+        UsageError: the name given breaks the rules.
+    """
+    client_id = Preferences.load().client_id
+    try:
+        if name is not None:
+            return (check_name(name) if name else ""), client_id
+        return check_name(getpass.getuser()), client_id
+    except NameRefused as error:
+        if name is not None:
+            raise UsageError(f"--name: {error.text}") from error
+    except (KeyError, OSError):
+        pass
+    return "", client_id
+
+
+async def lines_of_input() -> AsyncIterator[str]:
+    """Lines of standard input with their ends; what is not UTF-8 is replaced."""
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
+        yield line.decode(errors="replace")
+
+
+def stdout_gone(*, only_look: bool = False) -> bool:
+    """Whether nobody reads standard output any more; if so (or unless `only_look`) it is put aside.
+
+    Put aside, the interpreter's last flush finds no closed pipe to complain about.
+    """
+    gone = not only_look
+    if only_look and hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        gone = any(happened & (select.POLLERR | select.POLLNVAL) for _, happened in poll.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone

@@ -1,0 +1,147 @@
+"""`broadcast-tui send`: posts from the command line or a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from broadcast_tui.cli import ExitCode
+from broadcast_tui.cli.pipes import identity, lines_of_input, server_address
+from broadcast_tui.client import BroadcastClient, ConnectError
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostDelivered, PostRefused
+
+BACKLOG = 500
+"""Posts on their way before more of the input is read."""
+
+
+def send(
+    *text: Annotated[str, Parameter(allow_leading_hyphen=False)],
+    url: str = "",
+    room: str | None = None,
+    name: str | None = None,
+    as_one: Annotated[bool, Parameter(negative=())] = False,
+    wait: Annotated[bool, Parameter(negative=())] = False,
+    timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
+) -> int:
+    """Send posts: the words given, or standard input, a post a line.
+
+    Parameters
+    ----------
+    text
+        What to send, as one post; without it, standard input is read.
+    url
+        Server and room, such as ws://host:8765/lobby [default: localhost:8765].
+    room
+        Room to send to [default: that of the URL, else lobby].
+    name
+        Name beside the posts [default: your user name].
+    as_one
+        Send all of standard input as one post instead of one a line.
+    wait
+        Wait until the server has kept each post; the exit status then says whether it did.
+    timeout
+        Seconds to go on trying to reach the server.
+    """
+    address = server_address(url, room)
+    chosen, client_id = identity(name)
+    client = BroadcastClient(address.url, name=chosen, rooms=[address.room], last=0, client_id=client_id)
+    sender = _Sender(client, address.room, wait=wait, timeout_s=timeout)
+    return asyncio.run(sender.run(_posts(text, as_one)))
+
+
+async def _posts(text: tuple[str, ...], as_one: bool) -> AsyncIterator[str]:
+    if text:
+        yield " ".join(text)
+    elif as_one:
+        yield "".join([line async for line in lines_of_input()]).rstrip("\n")
+    else:
+        async for line in lines_of_input():
+            if line.strip():
+                yield line.rstrip("\n")
+
+
+class _Sender:
+    """Says each post, then waits for what was asked: written, or acknowledged."""
+
+    def __init__(self, client: BroadcastClient, room: str, *, wait: bool, timeout_s: float) -> None:
+        self._client = client
+        self._room = room
+        self._wait = wait
+        self._timeout_s = timeout_s
+        self._moved = asyncio.Event()
+        self._refusal = ""
+        self._unreachable = ""
+
+    async def run(self, posts: AsyncIterator[str]) -> int:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._client.connect(retry=True)
+        except TimeoutError:
+            return self._complain(f"nothing answers at {self._client.url}", ExitCode.UNREACHABLE)
+        except ConnectError as error:
+            return self._complain(str(error), ExitCode.UNREACHABLE)
+        watch = asyncio.create_task(self._watch())
+        try:
+            async for post in posts:
+                self._client.say(self._room, post)
+                await self._until(BACKLOG)
+                if self._refusal or self._unreachable:
+                    break
+            await self._until(0)
+        finally:
+            await self._client.close()
+            await watch
+        if self._refusal:
+            return self._complain(self._refusal, ExitCode.REFUSED if self._wait else ExitCode.OK)
+        if self._unreachable:
+            return self._complain(self._unreachable, ExitCode.UNREACHABLE)
+        return ExitCode.OK
+
+    async def _until(self, count: int) -> None:
+        """Wait until at most `count` posts are still to be written, or acknowledged with `wait`."""
+        while not (self._refusal or self._unreachable):
+            if (self._client.unsettled if self._wait else self._client.unsent) <= count:
+                return
+            self._moved.clear()
+            try:
+                async with asyncio.timeout(0.05):
+                    await self._moved.wait()
+            except TimeoutError:
+                continue
+
+    async def _watch(self) -> None:
+        """Notice refusals, and a server that is gone for too long."""
+        lost: asyncio.TimerHandle | None = None
+        async for batch in self._client.batches():
+            for update in batch:
+                if isinstance(update, PostRefused):
+                    self._refusal = self._refusal or update.reason
+                elif isinstance(update, ConnectionChanged):
+                    if update.state is ConnectionState.ONLINE and lost is not None:
+                        lost.cancel()
+                        lost = None
+                    elif update.state is ConnectionState.REFUSED:
+                        self._give_up(update.reason)
+                    elif update.state is ConnectionState.WAITING and lost is None:
+                        loop = asyncio.get_running_loop()
+                        lost = loop.call_later(self._timeout_s, self._give_up, update.reason)
+                elif isinstance(update, PostDelivered):
+                    pass
+            self._moved.set()
+        if lost is not None:
+            lost.cancel()
+
+    def _give_up(self, reason: str) -> None:
+        self._unreachable = reason
+        self._moved.set()
+
+    @staticmethod
+    def _complain(reason: str, status: int) -> int:
+        print(f"broadcast-tui: not sent: {visible_line(reason)}", file=sys.stderr)
+        return status

@@ -1,0 +1,193 @@
+"""`broadcast-tui serve` as a user starts and stops it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import program, run
+from tests.support.plain import plain_client, v1_client
+from tests.support.raw_socket import raw_socket
+
+ANY_PORT = ("serve", "--host", "127.0.0.1", "--port", "0")
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "reason"),
+    [(signal.SIGINT, 1001, "stop"), (signal.SIGTERM, 1012, "restart")],
+    ids=["int", "term"],
+)
+async def test_a_signal_stops_it_in_order_with_status_0(
+    tmp_path: Path, number: signal.Signals, code: int, reason: str
+) -> None:
+    async with program(*ANY_PORT, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        await server.line_with("Ctrl+C")
+        async with plain_client(url) as plain, v1_client(url, "ana") as ana:
+            server.process.send_signal(number)
+            assert (await ana.next_of(type="drain"))["reason"] == reason
+            assert (await ana.closed())[0] == code
+            assert (await plain.closed())[0] == code
+        outcome = await server.ended()
+        assert outcome.status == 0
+        assert "Traceback" not in outcome.err
+        assert "Broadcast server stopped." in outcome.out
+
+
+async def test_start_is_another_word_for_serve(tmp_path: Path) -> None:
+    async with program("start", *ANY_PORT[1:], home=tmp_path) as server:
+        assert await server.port() > 0
+        assert (await server.stop(signal.SIGINT)).status == 0
+
+
+async def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = str(taken.getsockname()[1])
+        outcome = await run("serve", "--host", "127.0.0.1", "--port", port, home=tmp_path)
+    assert outcome.status == 2
+    assert outcome.out == ""
+    [line] = outcome.err.splitlines()
+    assert port in line
+    assert "--port" in line
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a\x1b[31mb\nc"])
+async def test_a_host_that_cannot_be_had_is_one_line_that_names_the_option(tmp_path: Path, host: str) -> None:
+    outcome = await run("serve", "--host", host, "--port", "0", home=tmp_path)
+    assert outcome.status == 2
+    [line] = outcome.err.splitlines()
+    assert "--host" in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--port", "99999"), "--port"),
+        (("--port", "-1"), "--port"),
+        (("--port", "http"), "--port"),
+        (("--message-rate", "-1"), "--message-rate"),
+        (("--message-rate", "nan"), "--message-rate"),
+        (("--max-connections", "-1"), "--max-connections"),
+        (("--max-message-bytes", "1.5"), "--max-message-bytes"),
+        (("--log-level", "loud"), "--log-level"),
+        (("--no-such-option",), "--no-such-option"),
+        (("surplus",), "surplus"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+async def test_a_bad_value_is_one_line_that_names_it(
+    tmp_path: Path, arguments: tuple[str, ...], named: str
+) -> None:
+    outcome = await run("serve", *arguments, home=tmp_path)
+    assert outcome.status == 2
+    assert outcome.out == ""
+    [line] = outcome.err.splitlines()
+    assert line.startswith("broadcast-tui: ")
+    assert named in line
+
+
+async def test_listening_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
+    async with program("serve", "--host", "0.0.0.0", "--port", "0", home=tmp_path) as server:
+        await server.port()
+        await server.log_line(r"Warning: 0\.0\.0\.0 .*--host localhost")
+        assert (await server.stop(signal.SIGTERM)).status == 0
+
+
+async def test_listening_on_this_machine_only_is_not_warned_of(tmp_path: Path) -> None:
+    async with program("serve", "--port", "0", home=tmp_path) as server:
+        await server.port()
+        assert "arning" not in (await server.stop(signal.SIGTERM)).err
+
+
+async def test_comings_goings_and_broadcasts_are_logged_with_times_and_counts(tmp_path: Path) -> None:
+    async with program(*ANY_PORT, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO +"
+        async with plain_client(url) as ana:
+            await server.log_line(time + r".*connected.* 1 client\(s\)$")
+            await ana.say("the text itself is private", sender="Ana")
+            await ana.next_of(type="message")
+            await server.log_line(time + r"broadcast .*Ana in lobby to 1 client\(s\)$")
+        await server.log_line(time + r".*Ana.*disconnected \(1000\), 0 client\(s\)$")
+        outcome = await server.stop(signal.SIGTERM)
+        assert "private" not in outcome.err
+        assert "DEBUG" not in outcome.err
+
+
+async def test_frames_are_logged_at_debug(tmp_path: Path) -> None:
+    async with program(*ANY_PORT, "--log-level", "debug", home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        async with plain_client(url) as ana:
+            await ana.say("look at me", sender="Ana")
+            await ana.next_of(type="message")
+        await server.log_line(r"DEBUG +< #\d+ .*look at me")
+        await server.log_line(r"DEBUG +> #\d+ .*look at me")
+
+
+async def test_quieter_levels_leave_out_what_is_ordinary(tmp_path: Path) -> None:
+    async with program(*ANY_PORT, "--log-level", "error", home=tmp_path) as server:
+        async with plain_client(f"ws://127.0.0.1:{await server.port()}"):
+            pass
+        assert (await server.stop(signal.SIGTERM)).err == ""
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+async def test_hostile_text_reaches_the_log_escaped(tmp_path: Path, level: str) -> None:
+    hostile = "\x1b]0;pwned\x07\x9b31m\u202e\r\n2025-01-01 00:00:00,000 ERROR forged"
+    async with program(*ANY_PORT, "--log-level", level, home=tmp_path) as server:
+        port = await server.port()
+        url = f"ws://127.0.0.1:{port}"
+        async with plain_client(url) as plain, v1_client(url, "ana", rooms=[{"room": "lobby"}]) as ana:
+            await plain.say(hostile, sender=hostile)
+            await plain.send_raw(hostile)
+            await plain.send(hostile)
+            await ana.send("rename", name=hostile)
+            await ana.send("join", room=hostile, ref=hostile)
+            await ana.say(hostile, nonce=hostile)
+            async with raw_socket(port) as raw:
+                await raw.send(b"GET /\x1b]0;x\x07\x9b HTTP/1.0\r\nX\x1b: \x1b\r\n\r\n")
+                await raw.read_to_end()
+            await plain.say("the end", sender="Plain")
+            await plain.next_of(message="the end")
+            if level == "debug":
+                await server.log_line(r"\\x1b\]0;pwned")
+        await server.log_line(r"disconnected .*, 0 client")
+        outcome = await server.stop(signal.SIGTERM)
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", outcome.err)
+        assert not re.search(r"^2025-01-01", outcome.err, re.MULTILINE)
+        lines = outcome.err.splitlines()
+        assert [
+            line for line in lines if not re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ ", line)
+        ] == []
+
+
+async def test_the_options_reach_the_server(tmp_path: Path) -> None:
+    options = ("--message-rate", "0.5", "--message-burst", "1", "--max-message-bytes", "10")
+    async with program(*ANY_PORT, *options, "--max-connections", "1", home=tmp_path) as server:
+        port = await server.port()
+        async with plain_client(f"ws://127.0.0.1:{port}") as ana:
+            await ana.say("longer than ten")
+            assert (await ana.next_of(event="error"))["code"] == "too_long"
+            await ana.say("one")
+            await ana.say("two")
+            assert (await ana.next_of(event="error"))["code"] == "rate_limited"
+            async with raw_socket(port) as second:
+                assert " 503 " in await second.handshake()
+
+
+async def test_zero_means_unlimited(tmp_path: Path) -> None:
+    options = ("--message-rate", "0", "--max-message-bytes", "0", "--max-connections", "0")
+    async with program(*ANY_PORT, *options, home=tmp_path) as server:
+        async with plain_client(f"ws://127.0.0.1:{await server.port()}") as ana:
+            for _ in range(50):
+                await ana.say("quick")
+            await ana.say("x" * 300_000)
+            frames = await ana.until(message="x" * 300_000)
+            assert [frame["message"] for frame in frames[:-1]] == ["quick"] * 50

@@ -1,0 +1,81 @@
+"""Addresses as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.client import AddressError, BroadcastClient, parse_address
+from broadcast_tui.client.address import Address
+from broadcast_tui.core.errors import BroadcastError
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "room"),
+    [
+        ("", "ws://localhost:8765", "lobby"),
+        ("localhost", "ws://localhost:8765", "lobby"),
+        ("example.org", "ws://example.org:8765", "lobby"),
+        ("example.org:9000", "ws://example.org:9000", "lobby"),
+        (":9000", "ws://localhost:9000", "lobby"),
+        ("example.org/dev", "ws://example.org:8765", "dev"),
+        ("example.org:9000/Dev", "ws://example.org:9000", "dev"),
+        ("  example.org  ", "ws://example.org:8765", "lobby"),
+        ("ws://example.org", "ws://example.org:8765", "lobby"),
+        ("ws://example.org/", "ws://example.org:8765", "lobby"),
+        ("ws://example.org:1/dev/", "ws://example.org:1", "dev"),
+        ("WS://EXAMPLE.org:1", "ws://example.org:1", "lobby"),
+        ("wss://example.org:443/dev", "wss://example.org:443", "dev"),
+        ("127.0.0.1:65535", "ws://127.0.0.1:65535", "lobby"),
+        ("[::1]:9000", "ws://[::1]:9000", "lobby"),
+        ("ws://[2001:db8::1]/dev", "ws://[2001:db8::1]:8765", "dev"),
+        ("localhost/%C3%BCber", "ws://localhost:8765", "über"),
+        ("localhost/#dev", "ws://localhost:8765", "lobby"),
+    ],
+)
+def test_what_is_left_out_has_a_default(text: str, url: str, room: str) -> None:
+    address = parse_address(text)
+    assert (address.url, address.room) == (url, room)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://example.org", "https://example.org:8765/", "ftp://x", "example.org:99999", "example.org:port",
+        "example.org:-1", "ws://[::1", "ws://user:secret@example.org", "user@example.org", "exa mple.org",
+        "ws://example.org:8765/a\tb", "ws://exam\nple.org",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(AddressError) as refused:
+        parse_address(text)
+    assert "ws://localhost:8765" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["localhost/a b", "localhost/-x", "localhost/a/b", "localhost/" + "x" * 49])
+def test_a_room_that_breaks_the_rules_is_refused(text: str) -> None:
+    with pytest.raises(BroadcastError):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("example.org", False),
+     ("10.0.0.1", False)],
+)  # fmt: skip
+def test_an_address_knows_whether_it_is_this_machine(host: str, local: bool) -> None:
+    assert Address(host, 1).is_local is local
+
+
+def test_a_client_takes_a_whole_address_with_its_room() -> None:
+    client = BroadcastClient("ws://example.org:9000/dev")
+    assert (client.url, client.rooms) == ("ws://example.org:9000", ("dev",))
+
+
+def test_a_client_names_its_rooms_as_the_server_does() -> None:
+    assert BroadcastClient(rooms=["#Dev"]).rooms == ("dev",)
+
+
+def test_a_client_refuses_a_room_that_cannot_be() -> None:
+    with pytest.raises(BroadcastError):
+        BroadcastClient(rooms=["a b"])
