@@ -62,8 +62,8 @@ def chat(
 
 def _run(address: Address, name: str) -> int:
     from broadcast_tui.client import BroadcastClient
-    from broadcast_tui.tui.app import ChatApp
     from broadcast_tui.client.preferences import Preferences
+    from broadcast_tui.tui.app import ChatApp
 
     preferences = Preferences.load()
 

@@ -23,6 +23,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
@@ -30,7 +31,6 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen

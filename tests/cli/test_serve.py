@@ -75,7 +75,7 @@ async def test_a_host_that_cannot_be_had_is_one_line_that_names_the_option(tmp_p
         (("--message-rate", "-1"), "--message-rate"),
         (("--message-rate", "nan"), "--message-rate"),
         (("--max-connections", "-1"), "--max-connections"),
-        (("--max-message-bytes", "1.5"), "--max-message-bytes"),
+        (("--max-message-bytes", "many"), "--max-message-bytes"),
         (("--log-level", "loud"), "--log-level"),
         (("--no-such-option",), "--no-such-option"),
         (("surplus",), "surplus"),
@@ -91,6 +91,14 @@ async def test_a_bad_value_is_one_line_that_names_it(
     [line] = outcome.err.splitlines()
     assert line.startswith("broadcast-tui: ")
     assert named in line
+
+
+async def test_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
+    async with program(*ANY_PORT, "--max-message-bytes", "1.5", home=tmp_path) as server:
+        assert await server.line() == ""
+        outcome = await server.ended()
+    assert outcome.status == 2
+    assert "--max-message-bytes" in outcome.err
 
 
 async def test_listening_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
@@ -184,10 +192,12 @@ async def test_the_options_reach_the_server(tmp_path: Path) -> None:
 
 async def test_zero_means_unlimited(tmp_path: Path) -> None:
     options = ("--message-rate", "0", "--max-message-bytes", "0", "--max-connections", "0")
-    async with program(*ANY_PORT, *options, home=tmp_path) as server:
-        async with plain_client(f"ws://127.0.0.1:{await server.port()}") as ana:
-            for _ in range(50):
-                await ana.say("quick")
-            await ana.say("x" * 300_000)
-            frames = await ana.until(message="x" * 300_000)
-            assert [frame["message"] for frame in frames[:-1]] == ["quick"] * 50
+    async with (
+        program(*ANY_PORT, *options, home=tmp_path) as server,
+        plain_client(f"ws://127.0.0.1:{await server.port()}") as ana,
+    ):
+        for _ in range(50):
+            await ana.say("quick")
+        await ana.say("x" * 300_000)
+        frames = await ana.until(message="x" * 300_000)
+        assert [frame["message"] for frame in frames[:-1]] == ["quick"] * 50

@@ -43,12 +43,13 @@ def test_the_package_root_offers_the_client() -> None:
 async def test_connect_returns_once_the_server_has_welcomed_us() -> None:
     async with running_server() as server:
         client = BroadcastClient("127.0.0.1", server.port, name="ana")
-        assert client.state is ConnectionState.CLOSED
+        states = [client.state]
         await in_time(client.connect())
-        assert client.state is ConnectionState.ONLINE
+        states.append(client.state)
         assert client.name == "ana"
         await client.close()
-        assert client.state is ConnectionState.CLOSED
+        states.append(client.state)
+        assert states == [ConnectionState.CLOSED, ConnectionState.ONLINE, ConnectionState.CLOSED]
 
 
 async def test_updates_come_in_the_order_of_a_connection() -> None:
@@ -208,19 +209,22 @@ async def test_sending_goes_to_the_room_asked_for() -> None:
 
 
 async def test_rooms_can_be_entered_and_left_later() -> None:
-    async with running_server() as server, v1_client(server.url, "ben", rooms=[{"room": "dev"}]) as ben:
-        async with online(server.port, "ana") as (client, watcher):
-            await ben.say("before", room="dev")
-            await ben.next_of(type="message")
-            client.join("dev")
-            entered = await watcher.next_of(RoomEntered, lambda update: update.room == "dev")
-            assert (entered.online, entered.missed) == (2, 1)
-            assert (await watcher.post("before")).post.room == "dev"
-            assert client.rooms == ("lobby", "dev")
-            client.leave("dev")
-            await watcher.next_of(RoomLeft)
-            assert client.rooms == ("lobby",)
-            assert (await ben.next_of(event="leave"))["name"] == "ana"
+    async with (
+        running_server() as server,
+        v1_client(server.url, "ben", rooms=[{"room": "dev"}]) as ben,
+        online(server.port, "ana") as (client, watcher),
+    ):
+        await ben.say("before", room="dev")
+        await ben.next_of(type="message")
+        client.join("dev")
+        entered = await watcher.next_of(RoomEntered, lambda update: update.room == "dev")
+        assert (entered.online, entered.missed) == (2, 1)
+        assert (await watcher.post("before")).post.room == "dev"
+        assert list(client.rooms) == ["lobby", "dev"]
+        client.leave("dev")
+        await watcher.next_of(RoomLeft)
+        assert list(client.rooms) == ["lobby"]
+        assert (await ben.next_of(event="leave"))["name"] == "ana"
 
 
 async def test_a_room_that_cannot_be_entered_is_noticed_with_its_ref() -> None:
@@ -248,26 +252,29 @@ async def test_history_comes_in_pages() -> None:
 
 
 async def test_people_are_listed_and_their_coming_and_going_is_told() -> None:
-    async with running_server() as server, online(server.port, "ana") as (client, watcher):
-        async with v1_client(server.url, "ben") as ben:
-            came = await watcher.next_of(PresenceChanged)
-            assert (came.event, came.names, came.online, came.room) == ("join", ("ben",), 2, "lobby")
-            ref = client.list_members("lobby")
-            listed = await watcher.next_of(MembersListed)
-            assert (listed.ref, listed.online, listed.names, listed.truncated) == (
-                ref,
-                2,
-                ("ana", "ben"),
-                False,
-            )
-            await ben.send("typing", room="lobby")
-            assert (await watcher.next_of(TypingSeen)).name == "ben"
-            await ben.send("rename", name="benno")
-            assert (await watcher.next_of(PresenceChanged)).names == ("ben", "benno")
-            client.send_typing("lobby")
-            assert (await ben.next_of(type="typing"))["name"] == "ana"
-            await ben.send("leave", room="lobby")
-            assert (await watcher.next_of(PresenceChanged)).event == "leave"
+    async with (
+        running_server() as server,
+        online(server.port, "ana") as (client, watcher),
+        v1_client(server.url, "ben") as ben,
+    ):
+        came = await watcher.next_of(PresenceChanged)
+        assert (came.event, came.names, came.online, came.room) == ("join", ("ben",), 2, "lobby")
+        ref = client.list_members("lobby")
+        listed = await watcher.next_of(MembersListed)
+        assert (listed.ref, listed.online, listed.names, listed.truncated) == (
+            ref,
+            2,
+            ("ana", "ben"),
+            False,
+        )
+        await ben.send("typing", room="lobby")
+        assert (await watcher.next_of(TypingSeen)).name == "ben"
+        await ben.send("rename", name="benno")
+        assert (await watcher.next_of(PresenceChanged)).names == ("ben", "benno")
+        client.send_typing("lobby")
+        assert (await ben.next_of(type="typing"))["name"] == "ana"
+        await ben.send("leave", room="lobby")
+        assert (await watcher.next_of(PresenceChanged)).event == "leave"
 
 
 async def test_a_notice_of_the_server_is_handed_on() -> None:
@@ -339,13 +346,16 @@ async def test_closing_lets_what_was_said_go_out() -> None:
 
 
 async def test_closing_does_not_wait_for_a_line_that_carries_nothing() -> None:
-    async with running_server() as server, running_proxy(server.port) as proxy:
-        async with online(proxy.port, "ana") as (client, _):
-            proxy.flowing.clear()
-            client.say("lobby", "into the void")
-            async with asyncio.timeout(8.0):
-                await client.close()
-            assert client.state is ConnectionState.CLOSED
+    async with (
+        running_server() as server,
+        running_proxy(server.port) as proxy,
+        online(proxy.port, "ana") as (client, _),
+    ):
+        proxy.flowing.clear()
+        client.say("lobby", "into the void")
+        async with asyncio.timeout(8.0):
+            await client.close()
+        assert client.state is ConnectionState.CLOSED
 
 
 async def test_closing_ends_the_batches_and_twice_is_harmless() -> None:
@@ -369,14 +379,17 @@ async def test_a_client_that_was_never_started_can_be_closed() -> None:
 
 
 async def test_a_post_that_is_still_waiting_when_the_client_closes_fails_with_a_reason() -> None:
-    async with running_server() as server, running_proxy(server.port) as proxy:
-        async with online(proxy.port, "ana") as (client, _):
-            proxy.flowing.clear()
-            posting = asyncio.create_task(client.post("lobby", "into the void"))
-            await asyncio.sleep(0)
-            await in_time(client.close())
-            [outcome] = await in_time(asyncio.gather(posting, return_exceptions=True))
-            assert isinstance(outcome, BroadcastError)
+    async with (
+        running_server() as server,
+        running_proxy(server.port) as proxy,
+        online(proxy.port, "ana") as (client, _),
+    ):
+        proxy.flowing.clear()
+        posting = asyncio.create_task(client.post("lobby", "into the void"))
+        await asyncio.sleep(0)
+        await in_time(client.close())
+        [outcome] = await in_time(asyncio.gather(posting, return_exceptions=True))
+        assert isinstance(outcome, BroadcastError)
 
 
 async def test_connecting_a_closed_client_fails_rather_than_waits() -> None:

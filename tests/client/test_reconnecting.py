@@ -160,28 +160,30 @@ async def test_a_reconnect_within_the_grace_is_silent_for_the_others() -> None:
 
 
 async def test_a_server_that_was_restarted_is_found_again_with_a_gap_told() -> None:
-    async with running_server() as server:
-        async with online(server.port, "ana") as (client, watcher):
-            await client.post("lobby", "before")
-            await in_time(server.stop_server(CloseCode.RESTART))
-            waiting = await watcher.state(ConnectionState.WAITING)
-            assert "restarting" in waiting.reason
-            client.say("lobby", "meanwhile")
-            async with running_server(port=server.port) as again, plain_client(again.url) as ben:
-                client.reconnect_now()
-                await watcher.next_of(GapFound)
-                await ben.next_of(message="meanwhile")
-                await ben.say("after", sender="Ben")
-                await watcher.post("after")
-                assert watcher.posts == ["before", "meanwhile", "after"]
+    async with running_server() as server, online(server.port, "ana") as (client, watcher):
+        await client.post("lobby", "before")
+        await in_time(server.stop_server(CloseCode.RESTART))
+        waiting = await watcher.state(ConnectionState.WAITING)
+        assert "restarting" in waiting.reason
+        client.say("lobby", "meanwhile")
+        async with running_server(port=server.port) as again, plain_client(again.url) as ben:
+            client.reconnect_now()
+            await watcher.next_of(GapFound)
+            await ben.next_of(message="meanwhile")
+            await ben.say("after", sender="Ben")
+            await watcher.post("after")
+            assert watcher.posts == ["before", "meanwhile", "after"]
 
 
 async def test_a_client_finds_the_server_by_itself_without_being_told() -> None:
-    async with running_server() as server, running_proxy(server.port) as proxy:
-        async with online(proxy.port, "ana") as (_, watcher):
-            proxy.cut()
-            await watcher.state(ConnectionState.WAITING)
-            await watcher.state(ConnectionState.ONLINE)
+    async with (
+        running_server() as server,
+        running_proxy(server.port) as proxy,
+        online(proxy.port, "ana") as (_, watcher),
+    ):
+        proxy.cut()
+        await watcher.state(ConnectionState.WAITING)
+        await watcher.state(ConnectionState.ONLINE)
 
 
 async def test_a_reader_that_lags_behind_the_ring_fetches_the_hole() -> None:

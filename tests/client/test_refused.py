@@ -102,9 +102,8 @@ def http_server(status: int, version: str, content_type: str, body: bytes) -> It
 @pytest.mark.parametrize("status", [200, 404, 500])
 async def test_a_web_server_is_told_from_ours_in_words(status: int, version: str) -> None:
     page = b"<!DOCTYPE html>\n<html><body><h1>It works!</h1>\x1b[31m</body></html>"
-    with http_server(status, version, "text/html", page) as port:
-        with pytest.raises(ConnectError) as failed:
-            await in_time(BroadcastClient("127.0.0.1", port, name="ana").connect())
+    with http_server(status, version, "text/html", page) as port, pytest.raises(ConnectError) as failed:
+        await in_time(BroadcastClient("127.0.0.1", port, name="ana").connect())
     reason = str(failed.value)
     assert "<" not in reason
     assert "\\n" not in reason
@@ -113,12 +112,15 @@ async def test_a_web_server_is_told_from_ours_in_words(status: int, version: str
 
 
 async def test_what_our_server_says_in_refusing_is_shown() -> None:
-    async with running_server(max_connections=1) as server, plain_client(server.url):
-        async with started(server.port, "ana") as (_, watcher):
-            waiting = await watcher.state(ConnectionState.WAITING)
-            assert waiting.reason.startswith("The server is full")
-            assert waiting.retry_in_s is not None
-            assert waiting.retry_in_s >= 30.0, "Retry-After is kept"
+    async with (
+        running_server(max_connections=1) as server,
+        plain_client(server.url),
+        started(server.port, "ana") as (_, watcher),
+    ):
+        waiting = await watcher.state(ConnectionState.WAITING)
+        assert waiting.reason.startswith("The server is full")
+        assert waiting.retry_in_s is not None
+        assert waiting.retry_in_s >= 30.0, "Retry-After is kept"
 
 
 async def test_a_server_that_hangs_up_at_once_is_tried_again() -> None:

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from broadcast_tui.core.post import Draft, Position, Post, timestamp
-from broadcast_tui.engine.base import DEDUP_S, Engine
+from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.nonces import DEDUP_S
+from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.support.running import in_time
 
 AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
-ENGINES: dict[str, Callable[[], Engine]] = {"memory": MemoryEngine}
+ENGINES: dict[str, Callable[[Path], Engine]] = {
+    "memory": lambda directory: MemoryEngine(),
+    "sqlite": lambda directory: SqliteEngine(directory / "history.db", keep_days=0),
+}
 
 
 @pytest.fixture(params=sorted(ENGINES))
-async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    made = ENGINES[request.param]()
+async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+    made = ENGINES[request.param](tmp_path)
     await made.start()
     yield made
     await made.close()
@@ -162,6 +168,35 @@ async def test_reading_gives_the_range_between_after_and_before_ascending(
     assert seqs(found) == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "before", "limit", "expected"),
+    [
+        ("tea", None, 10, [1, 3, 5]),
+        ("TÉA", None, 10, [1, 3, 5]),
+        ("tea", None, 2, [3, 5]),
+        ("tea", 5, 10, [1, 3]),
+        ("te gre", None, 10, [3]),
+        ("coffee", None, 10, [2]),
+        ("nothing", None, 10, []),
+    ],
+)
+async def test_searching_gives_the_newest_posts_with_all_the_words_ascending(
+    engine: Engine, query: str, before: int | None, limit: int, expected: list[int]
+) -> None:
+    texts = ["Tea, please", "coffee for me", "green tea", "steam", "more téa?"]
+    await engine.append([draft(text) for text in texts])
+    await engine.append([draft("tea elsewhere", "dev")])
+    assert seqs(await engine.search("lobby", query, before=before, limit=limit)) == expected
+
+
+@pytest.mark.parametrize(
+    "query", ["'", '"', "*", "a OR b", "NEAR(a b)", "text:x", "(", "-", "\\", "%", "^a", ""]
+)
+async def test_searching_takes_any_text(engine: Engine, query: str) -> None:
+    await engine.append(drafts(2))
+    await engine.search("lobby", query, limit=5)
+
+
 async def test_the_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
     tail = engine.tail()
     await engine.append(drafts(3))
@@ -217,7 +252,8 @@ async def test_closing_ends_the_tail_after_it_has_yielded_what_was_appended(engi
     async def all_of_it() -> list[int]:
         return [seq for batch in [batch async for batch in engine.tail()] for seq in seqs(batch)]
 
-    assert await in_time(all_of_it()) == [1, 2, 3]
+    async with asyncio.timeout(5.0):
+        assert await all_of_it() == [1, 2, 3]
 
 
 async def test_closing_twice_is_harmless(engine: Engine) -> None:

@@ -71,15 +71,18 @@ async def test_others_are_told_and_the_excepted_connection_is_not() -> None:
             registered.append(websocket)
             super().register_client(websocket)
 
-    async with Watching("127.0.0.1", 0) as server, plain_client(server.url) as ana:
-        async with plain_client(server.url) as ben:
-            assert await server.broadcast_to_others("for the others", registered[0]) == 1
-            assert (await ben.next_of(event="notice"))["message"] == "for the others"
-            told = await server.broadcast_to_others({"sender": "bot", "message": "by hand"}, registered[1])
-            assert told == 1
-            frames = await ana.until(type="message")
-            assert (frames[-1]["message"], frames[-1]["sender"]) == ("by hand", "bot")
-            assert "for the others" not in [frame["message"] for frame in frames]
+    async with (
+        Watching("127.0.0.1", 0) as server,
+        plain_client(server.url) as ana,
+        plain_client(server.url) as ben,
+    ):
+        assert await server.broadcast_to_others("for the others", registered[0]) == 1
+        assert (await ben.next_of(event="notice"))["message"] == "for the others"
+        told = await server.broadcast_to_others({"sender": "bot", "message": "by hand"}, registered[1])
+        assert told == 1
+        frames = await ana.until(type="message")
+        assert (frames[-1]["message"], frames[-1]["sender"]) == ("by hand", "bot")
+        assert "for the others" not in [frame["message"] for frame in frames]
 
 
 async def test_registering_and_unregistering_by_hand_take_a_client_in_and_out() -> None:

@@ -28,17 +28,21 @@ async def test_a_plain_client_is_welcomed_with_the_count() -> None:
 
 
 async def test_the_others_are_told_that_a_client_came_and_the_newcomer_is_not() -> None:
-    async with running_server() as server, plain_client(server.url) as ana:
-        async with plain_client(server.url) as ben, plain_client(server.url) as cleo:
-            assert ben.frames[0]["message"].endswith("2 client(s) online.")
-            assert cleo.frames[0]["message"].endswith("3 client(s) online.")
-            first = await ana.next_of(type="system")
-            assert first["message"] == "A new client has joined the chat. 2 client(s) online."
-            assert_recent(first)
-            second = await ana.next_of(type="system")
-            assert second["message"] == "A new client has joined the chat. 3 client(s) online."
-            await cleo.say("hi", sender="Cleo")
-            assert [frame["type"] for frame in await cleo.until(type="message")] == ["message"]
+    async with (
+        running_server() as server,
+        plain_client(server.url) as ana,
+        plain_client(server.url) as ben,
+        plain_client(server.url) as cleo,
+    ):
+        assert ben.frames[0]["message"].endswith("2 client(s) online.")
+        assert cleo.frames[0]["message"].endswith("3 client(s) online.")
+        first = await ana.next_of(type="system")
+        assert first["message"] == "A new client has joined the chat. 2 client(s) online."
+        assert_recent(first)
+        second = await ana.next_of(type="system")
+        assert second["message"] == "A new client has joined the chat. 3 client(s) online."
+        await cleo.say("hi", sender="Cleo")
+        assert [frame["type"] for frame in await cleo.until(type="message")] == ["message"]
 
 
 async def test_the_others_are_told_that_a_client_without_a_name_left() -> None:

@@ -78,21 +78,24 @@ async def test_a_name_taken_later_is_told_to_v1_clients_only() -> None:
 
 async def test_joins_of_the_same_moment_are_one_line() -> None:
     limits = Limits(presence_burst=1, presence_rate=2.0)
-    async with running_server(limits=limits) as server, v1_client(server.url, "watcher") as watcher:
-        async with AsyncExitStack() as stack:
-            names = [f"person{number}" for number in range(12)]
-            for name in names:
-                await stack.enter_async_context(v1_client(server.url, name))
-            lines, told = [], set[str]()
-            while told != set(names):
-                line = await watcher.next_of(event="join")
-                lines.append(line)
-                told |= set(line.get("names", [])) | ({line["name"]} if "name" in line else set())
-            assert len(lines) < len(names)
-            merged = max(lines, key=lambda line: len(line.get("names", [])))
-            assert "and" in merged["message"]
-            assert "have joined the chat." in merged["message"]
-            assert lines[-1]["online"] == 13
+    async with (
+        running_server(limits=limits) as server,
+        v1_client(server.url, "watcher") as watcher,
+        AsyncExitStack() as stack,
+    ):
+        names = [f"person{number}" for number in range(12)]
+        for name in names:
+            await stack.enter_async_context(v1_client(server.url, name))
+        lines, told = [], set[str]()
+        while told != set(names):
+            line = await watcher.next_of(event="join")
+            lines.append(line)
+            told |= set(line.get("names", [])) | ({line["name"]} if "name" in line else set())
+        assert len(lines) < len(names)
+        merged = max(lines, key=lambda line: len(line.get("names", [])))
+        assert "and" in merged["message"]
+        assert "have joined the chat." in merged["message"]
+        assert lines[-1]["online"] == 13
 
 
 async def test_in_a_large_room_only_counts_are_told() -> None:
@@ -111,9 +114,12 @@ async def test_many_people_joining_cost_few_frames_each() -> None:
     """N people joining cost O(N) frames, not O(N²)."""
     count = 40
     limits = Limits(presence_detail_max=5, presence_count_interval_s=0.5)
-    async with running_server(limits=limits) as server, v1_client(server.url, "watcher") as watcher:
-        async with AsyncExitStack() as stack:
-            for number in range(count):
-                await stack.enter_async_context(v1_client(server.url, f"person{number}"))
-            frames = await watcher.until(online=count + 1)
-            assert len(frames) <= 5 + count // 2
+    async with (
+        running_server(limits=limits) as server,
+        v1_client(server.url, "watcher") as watcher,
+        AsyncExitStack() as stack,
+    ):
+        for number in range(count):
+            await stack.enter_async_context(v1_client(server.url, f"person{number}"))
+        frames = await watcher.until(online=count + 1)
+        assert len(frames) <= 5 + count // 2

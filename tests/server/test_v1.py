@@ -514,7 +514,8 @@ async def test_joining_and_leaving_a_room_later() -> None:
         await ben.send("join", ref="j1", room="dev", last=2)
         joined = await ben.next_of(type="joined")
         assert joined == {
-            "type": "joined", "ref": "j1", "room": "dev", "head": ids[-1], "recovered": True, "missed": 2, "online": 2,
+            "type": "joined", "ref": "j1", "room": "dev", "head": ids[-1],
+            "recovered": True, "missed": 2, "online": 2,
         }  # fmt: skip
         assert texts(await ben.until(type="synced")) == ["post 2", "post 3"]
         assert (await ana.next_of(event="join"))["name"] == "ben"

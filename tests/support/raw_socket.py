@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from tests.support.running import PATIENCE_S
@@ -42,13 +42,25 @@ class RawSocket:
     async def send_text(self, text: str) -> None:
         await self.send(frame(TEXT, text.encode()))
 
+    async def send_until_cut(self, data: bytes, times: int, measure: Callable[[], int]) -> int:
+        """Send `data` again and again until the other side ends the connection; the most measured."""
+        worst = 0
+        try:
+            for _ in range(times):
+                await self.send(data)
+                worst = max(worst, measure())
+        except ConnectionError:
+            return worst
+        raise AssertionError(f"{times * len(data)} bytes were taken, and the connection is still up")
+
     async def handshake(self, subprotocol: str = "", path: str = "/") -> str:
         """Become a WebSocket; returns the head of the answer."""
         extra = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
-        await self.send(
+        request = (
             f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n".encode()
+            f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
         )
+        await self.send(request.encode())
         while b"\r\n\r\n" not in self._buffer:
             await self._fill()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")

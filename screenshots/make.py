@@ -1,0 +1,149 @@
+"""Draw README's pictures: the real app, talking to a real server, as SVG.
+
+    python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, light; all by default
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from broadcast_tui import BroadcastClient, BroadcastServer
+from broadcast_tui.client.preferences import Preferences
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.tui.app import ChatApp
+from textual.pilot import Pilot
+
+HERE = Path(__file__).parent
+TALK = [
+    ("mira", "Morning! Deploying 1.4 to staging in five minutes."),
+    ("ken", "👍 dashboards are open: https://grafana.example.org/d/api"),
+    ("zoë", "Is the migration in it? The one that adds the index took 40 s on my copy of the data, so we may want to run it first and watch the locks."),
+    ("mira", "Yes, it runs first."),
+    ("mira", "Started."),
+    ("ken", "p99 up to 180 ms, error rate flat"),
+    ("李雷", "staging 看起来正常 ✅"),
+    ("zoë", "No locks over 2 s.\nMigration done:\n  index built in 31 s"),
+    ("ken", "p99 back at 95 ms"),
+    ("mira", "@ana all yours: production whenever you like"),
+]  # fmt: skip
+
+
+def svg_of(app: ChatApp) -> str:
+    """The screen as SVG that needs nothing from the network."""
+    svg = app.export_screenshot(title="broadcast-tui")
+    svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
+    return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
+
+
+def make_app(server: BroadcastServer, name: str, state: Path, theme: str = "") -> ChatApp:
+    preferences = Preferences.load(state)
+    preferences.name = name or "ana"
+    preferences.theme = theme
+
+    def client(chosen: str) -> BroadcastClient:
+        return BroadcastClient(server.url, name=chosen, client_id=preferences.client_id)
+
+    return ChatApp(client, name=name, server=server.url, preferences=preferences)
+
+
+async def shown(pilot: Pilot[None], app: ChatApp, *texts: str) -> None:
+    """Wait until all `texts` stand on the screen."""
+    for _ in range(400):
+        await pilot.pause(0.05)
+        drawn = re.sub("&#160;|&nbsp;", " ", app.export_screenshot())
+        if all(text in drawn for text in texts):
+            return
+    raise SystemExit(f"{texts} never came up")
+
+
+async def say_all(server: BroadcastServer, talk: list[tuple[str, str]]) -> list[BroadcastClient]:
+    """Everyone of `talk` comes in and says their lines; they stay."""
+    clients: dict[str, BroadcastClient] = {}
+    for name, text in talk:
+        if name not in clients:
+            clients[name] = BroadcastClient(server.url, name=name)
+            await clients[name].connect()
+        await clients[name].post("lobby", text)
+    return list(clients.values())
+
+
+async def busy(size: tuple[int, int], theme: str, state: Path) -> str:
+    async with BroadcastServer("localhost", 0) as server:
+        app = make_app(server, "ana", state, theme)
+        async with app.run_test(size=size) as pilot:
+            await shown(pilot, app, "here")
+            others = await say_all(server, TALK)
+            await shown(pilot, app, "whenever")
+            await pilot.press(*"On it, thanks everyone", "enter")
+            await shown(pilot, app, "thanks")
+            await pilot.press(*"/n")
+            await pilot.pause(0.5)
+            svg = svg_of(app)
+        for other in others:
+            await other.close()
+    return svg
+
+
+async def room(state: Path) -> str:
+    return await busy((100, 30), "", state)
+
+
+async def light(state: Path) -> str:
+    return await busy((100, 30), "textual-light", state)
+
+
+async def narrow(state: Path) -> str:
+    return await busy((40, 20), "", state)
+
+
+async def dialog(state: Path) -> str:
+    async with BroadcastServer("localhost", 0) as server:
+        app = make_app(server, "", state)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await shown(pilot, app, "Enter joins")
+            await pilot.press("ctrl+u", *"server")
+            await pilot.pause(0.5)
+            return svg_of(app)
+
+
+async def reconnecting(state: Path) -> str:
+    server = BroadcastServer("localhost", 0, limits=Limits())
+    await server.start_server()
+    app = make_app(server, "ana", state)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await shown(pilot, app, "here")
+        others = await say_all(server, TALK[:6])
+        await shown(pilot, app, "error rate flat")
+        for other in others:
+            await other.close()
+        await server.stop_server()
+        await shown(pilot, app, "econnecting")
+        await pilot.press(*"Written while the server was away", "enter")
+        await shown(pilot, app, "away")
+        return svg_of(app)
+
+
+PICTURES: dict[str, Callable[[Path], Awaitable[str]]] = {
+    "room": room,
+    "dialog": dialog,
+    "reconnecting": reconnecting,
+    "narrow": narrow,
+    "light": light,
+}
+
+
+async def main(names: list[str]) -> None:
+    for name in names or list(PICTURES):
+        with tempfile.TemporaryDirectory() as state:
+            svg = await PICTURES[name](Path(state))
+        (HERE / f"{name}.svg").write_text(svg, "utf-8")
+        print(f"screenshots/{name}.svg")
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
