@@ -69,6 +69,28 @@ class ListMembers(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
     ref: Token = ""
 
 
+class Search(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="search"):
+    """Posts that have all words of `query`, the newest first found; older ones with `before`."""
+
+    query: Annotated[str, msgspec.Meta(max_length=512)]
+    room: RawName = DEFAULT_ROOM
+    ref: Token = ""
+    before: Token = ""
+    limit: int = 20
+
+
+class ListRooms(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="list"):
+    ref: Token = ""
+
+
+class SetTopic(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="topic"):
+    """What a room is about; empty for nothing in particular."""
+
+    topic: Annotated[str, msgspec.Meta(max_length=4096)]
+    room: RawName = DEFAULT_ROOM
+    ref: Token = ""
+
+
 class Rename(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="rename"):
     name: RawName
     ref: Token = ""
@@ -80,4 +102,6 @@ class Typing(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     room: RawName = DEFAULT_ROOM
 
 
-Command = Hello | Say | Join | Leave | FetchHistory | ListMembers | Rename | Typing
+Command = (
+    Hello | Say | Join | Leave | FetchHistory | ListMembers | Rename | Search | ListRooms | SetTopic | Typing
+)

@@ -35,7 +35,7 @@ class System(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     retry_after: float | None = None
 
 
-class RoomState(msgspec.Struct, frozen=True):
+class RoomState(msgspec.Struct, frozen=True, omit_defaults=True):
     """How a room stands for a client that enters it; `missed` counts the posts about to be replayed."""
 
     room: str
@@ -43,6 +43,7 @@ class RoomState(msgspec.Struct, frozen=True):
     recovered: bool
     missed: int
     online: int
+    topic: str = ""
 
 
 class LimitsView(msgspec.Struct, frozen=True):
@@ -101,13 +102,14 @@ class History(msgspec.Struct, frozen=True, tag_field="type", tag="history"):
     more: bool
 
 
-class Joined(msgspec.Struct, frozen=True, tag_field="type", tag="joined"):
+class Joined(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="joined"):
     ref: str
     room: str
     head: str
     recovered: bool
     missed: int
     online: int
+    topic: str = ""
 
 
 class Left(msgspec.Struct, frozen=True, tag_field="type", tag="left"):
@@ -128,6 +130,38 @@ class Presence(msgspec.Struct, frozen=True, tag_field="type", tag="presence"):
     online: int
     members: tuple[MemberView, ...]
     truncated: bool
+
+
+class Found(msgspec.Struct, frozen=True, tag_field="type", tag="search"):
+    """Posts a search found, ascending; `more` if there may be older ones."""
+
+    ref: str
+    room: str
+    items: tuple[Message, ...]
+    more: bool
+
+
+class RoomView(msgspec.Struct, frozen=True):
+    room: str
+    online: int
+    topic: str
+
+
+class RoomList(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
+    """Rooms that have people, posts or a topic, sorted by name; fewer if `truncated`."""
+
+    ref: str
+    rooms: tuple[RoomView, ...]
+    truncated: bool
+
+
+class Topic(msgspec.Struct, frozen=True, tag_field="type", tag="topic"):
+    """A room's topic was set, by `name`; `ref` in the answer to who set it."""
+
+    room: str
+    topic: str
+    name: str
+    ref: str = ""
 
 
 class Renamed(msgspec.Struct, frozen=True, tag_field="type", tag="renamed"):
@@ -168,6 +202,9 @@ Event = (
     | Left
     | Presence
     | Renamed
+    | Found
+    | RoomList
+    | Topic
     | Gap
     | Drain
     | Typing

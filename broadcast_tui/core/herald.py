@@ -60,7 +60,7 @@ class Herald:
             newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
             self.tell_room(room, event, but=frozenset(newcomers))
 
-    def tell_room(self, room: Room, event: events.System, *, but: frozenset[Peer]) -> None:
+    def tell_room(self, room: Room, event: events.System | events.Topic, *, but: frozenset[Peer]) -> None:
         data = framed(event)
         for peer in room.subscriptions:
             if peer in but:

@@ -1,7 +1,7 @@
 """The server's rules without its sockets: connections in, frames out, posts to and from the log.
 
 The shell around it (broadcast_tui.server) feeds bytes and time in and carries out what is left in
-`submissions` (posts to append), `reads` (log ranges to read), `dirty_rooms` and `herald.dirty_peers`
+`submissions` (posts to append), `rooms.reads` (log ranges to read), `rooms.dirty` and `herald.dirty_peers`
 (connections to write to) and `closing` (connections to end). All methods return at once.
 
 Invariants: a room's posts are delivered in the order the engine gave them; a post is acknowledged
@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+import msgspec
+
 from broadcast_tui.core import commands, events
 from broadcast_tui.core.codec import decode_command, framed
 from broadcast_tui.core.directory import Directory
@@ -25,10 +27,19 @@ from broadcast_tui.core.names import check_name, check_room, name_key
 from broadcast_tui.core.peer import GUEST, Link, Peer
 from broadcast_tui.core.post import Appended, Draft, Post, timestamp
 from broadcast_tui.core.presence import online_text
-from broadcast_tui.core.reading import HistoryRead, LogIndex, WarmRead, page_of, plan_page
-from broadcast_tui.core.room import Room, Subscription
+from broadcast_tui.core.reading import (
+    LogIndex,
+    Read,
+    WarmRead,
+    page_of,
+    plan_page,
+    plan_search,
+)
+from broadcast_tui.core.room import Room
+from broadcast_tui.core.rooms import Rooms
 from broadcast_tui.core.text import clean_post
 
+TOPIC_BYTES = 512
 CONTROL_BYTES = 524_288
 """Answers that may wait for one connection before further pages are refused."""
 
@@ -41,17 +52,27 @@ class Submission:
     draft: Draft
 
 
+@dataclass(frozen=True, slots=True)
+class TopicChange:
+    """A topic to be kept by the engine, then told to the room."""
+
+    peer: Peer
+    ref: str
+    room: str
+    topic: str
+    name: str
+
+
 class Hub:
     """All rooms and connections of one server process (a node)."""
 
     def __init__(self, index: LogIndex, limits: Limits, node: str) -> None:
         self.limits = limits
         self.peers: dict[int, Peer] = {}
-        self.rooms: dict[str, Room] = {}
         self.submissions: list[Submission] = []
-        self.reads: list[HistoryRead | WarmRead] = []
-        self.dirty_rooms: set[Room] = set()
+        self.topics: list[TopicChange] = []
         self.herald = Herald(self.peers)
+        self.rooms = Rooms(index, limits, self.herald)
         self.closing: set[Peer] = set()
         self.draining = False
         self._index = index
@@ -67,13 +88,13 @@ class Hub:
         peer = Peer(self._last_peer_id, link, v1=v1, address=address, now=when.now, limits=self.limits)
         self.peers[peer.id] = peer
         if not v1:
-            state = self._enter(peer, commands.RoomRequest(DEFAULT_ROOM))
+            state = self.rooms.enter(peer, commands.RoomRequest(DEFAULT_ROOM))
             welcome = f"Welcome! You are now connected to the broadcast server. {online_text(state.online)}"
             peer.send(
                 events.System("welcome", welcome, timestamp(when.at), DEFAULT_ROOM, online=state.online)
             )
             self.herald.touch(peer)
-            self.herald.announce(self.rooms[DEFAULT_ROOM], when)
+            self.herald.announce(self.rooms.by_name[DEFAULT_ROOM], when)
         return peer
 
     def close(self, peer: Peer, when: Instant) -> None:
@@ -81,7 +102,7 @@ class Hub:
         if self.peers.pop(peer.id, None) is None:
             return
         for room_name in list(peer.subscriptions):
-            self._exit(peer, self.rooms[room_name], when, grace=bool(peer.name))
+            self.rooms.leave(peer, self.rooms.by_name[room_name], when, grace=bool(peer.name))
         if peer.name:
             self._directory.release(peer.key, peer.id, when.now, grace=True)
         self.herald.dirty_peers.discard(peer)
@@ -136,15 +157,30 @@ class Hub:
     def arrived(self, posts: Sequence[Post]) -> None:
         """Posts from the engine's tail, in order a room: on their way to everyone in it."""
         for post in posts:
-            room = self.rooms.get(post.room)
+            room = self.rooms.by_name.get(post.room)
             if room is not None:
                 room.append(post)
-                self.dirty_rooms.add(room)
+                self.rooms.dirty.add(room)
 
-    def read_done(self, read: HistoryRead | WarmRead, posts: Sequence[Post]) -> None:
+    def topic_set(self, change: TopicChange) -> None:
+        """The engine has the topic safe: tell the room."""
+        told = events.Topic(change.room, change.topic, change.name)
+        if change.peer.id in self.peers:
+            self.herald.answer(change.peer, events.Topic(change.room, change.topic, change.name, change.ref))
+        room = self.rooms.by_name.get(change.room)
+        if room is not None:
+            plain = frozenset(peer for peer in room.subscriptions if not peer.v1)
+            self.herald.tell_room(room, told, but=plain | {change.peer})
+
+    def topic_failed(self, change: TopicChange, reason: str, when: Instant) -> None:
+        """The engine could not keep the topic; who set it may try again."""
+        error = Refused(ErrorCode.TRY_LATER, reason, temporary=True, retry_after=2.0)
+        self.herald.refuse(change.peer, error, when, ref=change.ref)
+
+    def read_done(self, read: Read, posts: Sequence[Post]) -> None:
         """The engine read what `reads` asked for; `posts` ascending."""
         if isinstance(read, WarmRead):
-            room = self.rooms.get(read.room)
+            room = self.rooms.by_name.get(read.room)
             if room is not None:
                 room.warm(list(posts))
                 for subscription in room.subscriptions.values():
@@ -167,11 +203,11 @@ class Hub:
     def tick(self, when: Instant) -> None:
         """What time alone brings: leaves after their grace, merged lines, overdue hellos."""
         self._directory.expire(when.now)
-        for room in list(self.rooms.values()):
+        for room in list(self.rooms.by_name.values()):
             if room.presence.pending:
                 room.presence.expire(when.now)
                 self.herald.announce(room, when)
-                self._forget(room)
+                self.rooms.forget(room)
         for peer in self.peers.values():
             if not peer.welcomed and peer.hello_until <= when.now:
                 self._end(peer, CloseCode.HELLO_TIMEOUT, "No hello came.")
@@ -193,18 +229,29 @@ class Hub:
             case commands.Join():
                 self._join(peer, command, when)
             case commands.Leave():
-                subscription = self._subscription(peer, command.room)
-                self._exit(peer, subscription.room, when, grace=False)
+                subscription = self.rooms.subscription(peer, command.room)
+                self.rooms.leave(peer, subscription.room, when, grace=False)
                 self.herald.answer(peer, events.Left(command.ref, subscription.room.name))
             case commands.FetchHistory():
-                self._subscription(peer, command.room)
-                self._spend_fetch(peer, when)
-                room = check_room(command.room)
-                self.reads.append(plan_page(peer, command, room, self._index, self.limits.history_page_max))
+                room = self._fetch_from(peer, command.room, when)
+                page_max = self.limits.history_page_max
+                self.rooms.reads.append(plan_page(peer, command, room.name, self._index, page_max))
             case commands.ListMembers():
                 self._list_members(peer, command, when)
             case commands.Rename():
                 self._rename(peer, command, when)
+            case commands.Search():
+                room = self._fetch_from(peer, command.room, when)
+                page_max = self.limits.history_page_max
+                self.rooms.reads.append(plan_search(peer, command, room.name, self._index, page_max))
+            case commands.ListRooms():
+                self._list_rooms(peer, command, when)
+            case commands.SetTopic():
+                room = self._fetch_from(peer, command.room, when)
+                topic = (
+                    " ".join(clean_post(command.topic, TOPIC_BYTES).split()) if command.topic.strip() else ""
+                )
+                self.topics.append(TopicChange(peer, command.ref, room.name, topic, peer.sender))
             case commands.Typing():
                 self._typing(peer, command, when)
             case _:
@@ -218,7 +265,7 @@ class Hub:
                 temporary=True,
                 retry_after=2.0,
             )
-        room = self._subscription(peer, say.room).room
+        room = self.rooms.subscription(peer, say.room).room
         text = clean_post(say.message, self.limits.max_message_bytes)
         wait_s = peer.post_bucket.take(when.now)
         if wait_s > 0:
@@ -241,7 +288,7 @@ class Hub:
         if hello.name:
             self._take_name(peer, check_name(hello.name), when)
         peer.welcomed = True
-        states = tuple(self._enter(peer, request) for request in requests)
+        states = tuple(self.rooms.enter(peer, request) for request in requests)
         limits = events.LimitsView(
             message_bytes=self.limits.max_message_bytes,
             rate=self.limits.message_rate,
@@ -255,28 +302,36 @@ class Hub:
         peer.control.insert(0, framed(welcome))
         self.herald.touch(peer)
         for state in states:
-            self.herald.announce(self.rooms[state.room], when)
+            self.herald.announce(self.rooms.by_name[state.room], when)
 
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
         if name not in peer.subscriptions and len(peer.subscriptions) >= self.limits.max_rooms_per_peer:
             raise self._too_many_rooms()
         waiting, peer.control = peer.control, []
-        state = self._enter(peer, commands.RoomRequest(name, join.since, join.last))
-        joined = events.Joined(join.ref, state.room, state.head, state.recovered, state.missed, state.online)
+        state = self.rooms.enter(peer, commands.RoomRequest(name, join.since, join.last))
+        joined = events.Joined(join.ref, **msgspec.structs.asdict(state))
         peer.control = [*waiting, framed(joined), *peer.control]
         self.herald.touch(peer)
-        self.herald.announce(self.rooms[name], when)
+        self.herald.announce(self.rooms.by_name[name], when)
 
     def _list_members(self, peer: Peer, query: commands.ListMembers, when: Instant) -> None:
-        self._spend_fetch(peer, when)
-        room = self._subscription(peer, query.room).room
+        room = self._fetch_from(peer, query.room, when)
         listed = room.presence.members(self.limits.presence_list_max + 1)
         members = tuple(events.MemberView(*member) for member in listed[: self.limits.presence_list_max])
         truncated = len(listed) > len(members)
         self.herald.answer(
             peer, events.Presence(query.ref, room.name, room.presence.online, members, truncated)
         )
+
+    def _list_rooms(self, peer: Peer, query: commands.ListRooms, when: Instant) -> None:
+        self._spend_fetch(peer, when)
+        names = sorted({*self._index.room_names(), *self.rooms.by_name})
+        views = []
+        for name in names[: self.limits.presence_list_max]:
+            room = self.rooms.by_name.get(name)
+            views.append(events.RoomView(name, room.presence.online if room else 0, self._index.topic(name)))
+        self.herald.answer(peer, events.RoomList(query.ref, tuple(views), len(views) < len(names)))
 
     def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
         old, name = peer.name, check_name(rename.name)
@@ -292,7 +347,7 @@ class Hub:
                 self.herald.tell_room(room, line, but=frozenset((peer,)))
 
     def _typing(self, peer: Peer, typing: commands.Typing, when: Instant) -> None:
-        room = self._subscription(peer, typing.room).room
+        room = self.rooms.subscription(peer, typing.room).room
         soon = when.now - peer.typed_at < self.limits.typing_interval_s
         if soon or not peer.name or room.presence.online > self.limits.typing_members_max:
             return
@@ -324,62 +379,17 @@ class Hub:
                 subscription.room.presence.rekey(key, key, name)
         peer.key, peer.name = key, name
 
-    def _enter(self, peer: Peer, request: commands.RoomRequest) -> events.RoomState:
-        """Put a connection into a room at the place it asks for; its gaps follow in `control`."""
-        name = check_room(request.room)
-        room = self.rooms.get(name)
-        if room is None:
-            room = Room(name, self._index.epoch, self.limits, self._index.last_seq(name))
-            self.rooms[name] = room
-        first_seq = self._index.first_seq(name)
-        resume = room.resume(request.since, request.last, first_seq)
-        if name not in peer.subscriptions:
-            room.presence.add(peer.key, peer.name)
-        subscription = Subscription(peer, room, resume.cursor)
-        peer.subscriptions[name] = subscription
-        room.subscriptions[peer] = subscription
-        if peer.v1:
-            subscription.synced_at = room.ring.last_seq
-        if resume.gap is not None:
-            peer.send(events.Gap(name, *resume.gap))
-        if resume.cursor < room.ring.first_seq - 1 and first_seq < room.ring.first_seq:
-            self._warm(room, subscription)
-        missed = room.ring.last_seq - resume.cursor
-        return events.RoomState(name, str(room.head), resume.recovered, missed, room.presence.online)
-
-    def _warm(self, room: Room, subscription: Subscription) -> None:
-        wanted = self.limits.ring_posts - len(room.ring)
-        if wanted <= 0:
-            return
-        subscription.held = True
-        if not room.warming:
-            room.warming = True
-            self.reads.append(WarmRead(room.name, room.ring.first_seq, wanted))
-
-    def _exit(self, peer: Peer, room: Room, when: Instant, *, grace: bool) -> None:
-        peer.subscriptions.pop(room.name, None)
-        room.subscriptions.pop(peer, None)
-        room.presence.remove(peer.key, when.now, grace=grace)
-        self.herald.announce(room, when)
-        self._forget(room)
-
-    def _forget(self, room: Room) -> None:
-        """Let an empty room go; its posts stay in the engine."""
-        if not room.subscriptions and not room.presence.pending:
-            self.rooms.pop(room.name, None)
-            self.dirty_rooms.discard(room)
-
-    def _subscription(self, peer: Peer, room_name: str) -> Subscription:
-        subscription = peer.subscriptions.get(room_name) or peer.subscriptions.get(check_room(room_name))
-        if subscription is None:
-            raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
-        return subscription
-
     # -- ends and ceilings
 
     def _end(self, peer: Peer, code: CloseCode, reason: str) -> None:
         peer.closing = peer.closing or (code, reason)
         self.closing.add(peer)
+
+    def _fetch_from(self, peer: Peer, room_name: str, when: Instant) -> Room:
+        """The room asked about, if the connection is in it and does not ask too often."""
+        room = self.rooms.subscription(peer, room_name).room
+        self._spend_fetch(peer, when)
+        return room
 
     def _spend_fetch(self, peer: Peer, when: Instant) -> None:
         wait_s = peer.fetch_bucket.take(when.now)

@@ -32,6 +32,14 @@ class LogIndex(Protocol):
         """Newest seq; 0 for a room without posts."""
         ...
 
+    def topic(self, room: str) -> str:
+        """What the room is about; empty while nobody said."""
+        ...
+
+    def room_names(self) -> list[str]:
+        """Rooms that have posts or a topic, sorted."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class WarmRead:
@@ -55,6 +63,21 @@ class HistoryRead:
     from_end: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SearchRead:
+    """The newest `limit` posts with seq < `before` that have all words of `query`, for a client."""
+
+    peer: Peer
+    ref: str
+    room: str
+    query: str
+    before: int | None
+    limit: int
+
+
+Read = WarmRead | HistoryRead | SearchRead
+
+
 def plan_page(
     peer: Peer, command: commands.FetchHistory, room: str, index: LogIndex, page_max: int
 ) -> HistoryRead:
@@ -64,33 +87,54 @@ def plan_page(
         Refused: BAD_POSITION, when the id given is none of this log's.
     """
     limit = max(1, min(command.limit, page_max))
-
-    def seq(text: str) -> int:
-        position = Position.parse(text)
-        if position is None or position.epoch != index.epoch:
-            raise Refused(ErrorCode.BAD_POSITION, "This post id is not from this log; ask for the latest.")
-        return position.seq
-
     if command.after:
-        return HistoryRead(peer, command.ref, room, seq(command.after), None, limit, False)
+        return HistoryRead(peer, command.ref, room, _seq(command.after, index), None, limit, False)
     if command.around:
-        middle = seq(command.around)
+        middle = _seq(command.around, index)
         return HistoryRead(peer, command.ref, room, max(0, middle - limit // 2 - 1), None, limit, False)
-    before = seq(command.before) if command.before else None
+    before = _seq(command.before, index) if command.before else None
     return HistoryRead(peer, command.ref, room, 0, before, limit, True)
 
 
-def page_of(read: HistoryRead, posts: Sequence[Post], first_seq: int, last_seq: int) -> events.History:
-    """The answer to `read`: `posts` as far as they fit, cut at the end away from where the client stands."""
+def plan_search(
+    peer: Peer, command: commands.Search, room: str, index: LogIndex, page_max: int
+) -> SearchRead:
+    """What a search command means. Raises Refused: BAD_POSITION, as `plan_page`."""
+    before = _seq(command.before, index) if command.before else None
+    limit = max(1, min(command.limit, page_max))
+    return SearchRead(peer, command.ref, room, command.query, before, limit)
+
+
+def _seq(text: str, index: LogIndex) -> int:
+    position = Position.parse(text)
+    if position is None or position.epoch != index.epoch:
+        raise Refused(ErrorCode.BAD_POSITION, "This post id is not from this log; ask for the latest.")
+    return position.seq
+
+
+def fitting(posts: Sequence[Post], *, from_end: bool) -> list[Post]:
+    """As many of `posts` (ascending) as fit into a page, from the new end or the old one; at least one."""
     kept: list[Post] = []
     size = 0
-    for post in reversed(posts) if read.from_end else posts:
+    for post in reversed(posts) if from_end else posts:
         size += len(post.text.encode()) + 200
         if kept and size > PAGE_BYTES:
             break
         kept.append(post)
+    return kept[::-1] if from_end else kept
+
+
+def found_of(read: SearchRead, posts: Sequence[Post]) -> events.Found:
+    """The answer to a search; `more` if older posts may match too."""
+    kept = fitting(posts, from_end=True)
+    more = len(kept) < len(posts) or len(posts) >= read.limit
+    return events.Found(read.ref, read.room, tuple(message_of(post) for post in kept), more)
+
+
+def page_of(read: HistoryRead, posts: Sequence[Post], first_seq: int, last_seq: int) -> events.History:
+    """The answer to `read`: `posts` as far as they fit, cut at the end away from where the client stands."""
+    kept = fitting(posts, from_end=read.from_end)
     if read.from_end:
-        kept.reverse()
         more = bool(kept) and kept[0].position.seq > first_seq
     else:
         more = bool(kept) and kept[-1].position.seq < last_seq

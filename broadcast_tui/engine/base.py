@@ -31,6 +31,18 @@ class Engine(Protocol):
         """Seq of the newest post; 0 in a room that never had one."""
         ...
 
+    def topic(self, room: str) -> str:
+        """What the room is about; empty while nobody said."""
+        ...
+
+    def room_names(self) -> list[str]:
+        """Rooms that have posts or a topic, sorted."""
+        ...
+
+    async def set_topic(self, room: str, topic: str) -> None:
+        """Keep what a room is about; empty for nothing. Raises EngineError: nothing was changed."""
+        ...
+
     async def start(self) -> None:
         """Open the log. Raises EngineError with what to do if it cannot be had."""
         ...

@@ -47,6 +47,7 @@ class MemoryEngine:
         self._clock = clock
         self._epoch = secrets.token_hex(4)
         self._rooms: dict[str, _MemoryRoom] = {}
+        self._topics: dict[str, str] = {}
         self._new: list[Post] = []
         self._wake = asyncio.Event()
         self._closed = False
@@ -62,6 +63,15 @@ class MemoryEngine:
     def last_seq(self, room: str) -> int:
         found = self._rooms.get(room)
         return found.log.last_seq if found else 0
+
+    def topic(self, room: str) -> str:
+        return self._topics.get(room, "")
+
+    def room_names(self) -> list[str]:
+        return sorted({*self._rooms, *(room for room, topic in self._topics.items() if topic)})
+
+    async def set_topic(self, room: str, topic: str) -> None:
+        self._topics[room] = topic
 
     async def start(self) -> None:
         """Nothing to open."""

@@ -57,6 +57,7 @@ class SqliteEngine:
         self._clock = clock
         self._epoch = ""
         self._bounds: dict[str, tuple[int, int]] = {}
+        self._topics: dict[str, str] = {}
         self._room_ids: dict[str, int] = {}
         self._seen: dict[str, SeenNonces] = {}
         self._new: list[Post] = []
@@ -76,6 +77,12 @@ class SqliteEngine:
 
     def last_seq(self, room: str) -> int:
         return self._bounds.get(room, (1, 0))[1]
+
+    def topic(self, room: str) -> str:
+        return self._topics.get(room, "")
+
+    def room_names(self) -> list[str]:
+        return sorted({*self._bounds, *(room for room, topic in self._topics.items() if topic)})
 
     # -- life
 
@@ -104,9 +111,11 @@ class SqliteEngine:
         self._connection = open_file(self.path)
         execute = self._connection.execute
         self._epoch = str(execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
-        for room_id, name, first, last in execute("SELECT id, name, first_seq, last_seq FROM rooms"):
+        rooms = execute("SELECT id, name, first_seq, last_seq, topic FROM rooms")
+        for room_id, name, first, last, topic in rooms:
             self._room_ids[name] = room_id
             self._bounds[name] = first, last
+            self._topics[name] = topic
         since = int((time.time() - DEDUP_S) * 1e6)
         rows = execute(
             "SELECT rooms.name, seq, at_us, client_id, nonce FROM posts JOIN rooms ON rooms.id = room_id"
@@ -200,6 +209,19 @@ class SqliteEngine:
             ).fetchone()
         self._room_ids[room] = int(row[0])
         return self._room_ids[room]
+
+    async def set_topic(self, room: str, topic: str) -> None:
+        def run() -> None:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                values = (topic, self._room_id(room))
+                self._connection.execute("UPDATE rooms SET topic = ? WHERE id = ?", values)
+
+        try:
+            await self._in_thread(run)
+        except sqlite3.Error as error:
+            raise EngineError(f"{self.path}: {error}") from error
+        self._topics[room] = topic
 
     # -- reading
 

@@ -19,7 +19,7 @@ LOCK_WAIT_S = 2.0
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE rooms (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL)",
+    " first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, topic TEXT NOT NULL DEFAULT '')",
     "CREATE TABLE posts (id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " at_us INTEGER NOT NULL, sender TEXT NOT NULL, text TEXT NOT NULL, client_id TEXT NOT NULL,"
     " nonce TEXT NOT NULL, UNIQUE (room_id, seq))",

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from broadcast_tui.core.errors import CloseCode, EngineError
-from broadcast_tui.core.hub import Hub
+from broadcast_tui.core.hub import Hub, TopicChange
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Post
-from broadcast_tui.core.reading import HistoryRead, WarmRead
+from broadcast_tui.core.reading import HistoryRead, Read, SearchRead, WarmRead
 from broadcast_tui.core.room import Subscription
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
@@ -124,11 +124,15 @@ class HubRunner:
         hub = self.hub
         if hub.submissions:
             self._append_wanted.set()
-        if hub.reads:
-            reads, hub.reads = hub.reads, []
+        if hub.topics:
+            changes, hub.topics = hub.topics, []
+            for change in changes:
+                self._spawn(self._set_topic(change))
+        if hub.rooms.reads:
+            reads, hub.rooms.reads = hub.rooms.reads, []
             for read in reads:
                 self._spawn(self._read(read))
-        if not self._flush_scheduled and (hub.dirty_rooms or hub.herald.dirty_peers or hub.closing):
+        if not self._flush_scheduled and (hub.rooms.dirty or hub.herald.dirty_peers or hub.closing):
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
@@ -163,7 +167,7 @@ class HubRunner:
         for post in posts:
             by_room.setdefault(post.room, []).append(post)
         for room_name, of_room in by_room.items():
-            room = self.hub.rooms.get(room_name)
+            room = self.hub.rooms.by_name.get(room_name)
             first, last = of_room[0], of_room[-1]
             log.info(
                 "broadcast %s%s from %s in %s to %d client(s)",
@@ -176,20 +180,35 @@ class HubRunner:
                 len(room.subscriptions) if room is not None else 0,
             )
 
-    async def _read(self, read: HistoryRead | WarmRead) -> None:
-        posts: list[Post] = []
+    async def _read(self, read: Read) -> None:
+        engine, posts = self._engine, []
         try:
-            if isinstance(read, WarmRead):
-                posts = await self._engine.read(
-                    read.room, before=read.before, limit=read.limit, from_end=True
-                )
-            else:
-                posts = await self._engine.read(
-                    read.room, after=read.after, before=read.before, limit=read.limit, from_end=read.from_end
-                )
+            match read:
+                case WarmRead():
+                    posts = await engine.read(read.room, before=read.before, limit=read.limit, from_end=True)
+                case HistoryRead():
+                    posts = await engine.read(
+                        read.room,
+                        after=read.after,
+                        before=read.before,
+                        limit=read.limit,
+                        from_end=read.from_end,
+                    )
+                case SearchRead():
+                    posts = await engine.search(read.room, read.query, before=read.before, limit=read.limit)
         except EngineError as error:
             log.error("history of %s could not be read: %s", log_safe(read.room, 60), log_safe(str(error)))
         self.hub.read_done(read, posts)
+        self.wake()
+
+    async def _set_topic(self, change: TopicChange) -> None:
+        try:
+            await self._engine.set_topic(change.room, change.topic)
+        except EngineError as error:
+            log.error("a topic could not be kept: %s", log_safe(str(error)))
+            self.hub.topic_failed(change, CANNOT_KEEP, self.instant())
+        else:
+            self.hub.topic_set(change)
         self.wake()
 
     # -- writing
@@ -198,10 +217,10 @@ class HubRunner:
         """Write to every connection that has something due; yields to the loop after `SLICE_S`."""
         self._flush_scheduled = False
         hub, to_write = self.hub, self._to_write
-        if not to_write and hub.dirty_rooms:
-            for room in hub.dirty_rooms:
+        if not to_write and hub.rooms.dirty:
+            for room in hub.rooms.dirty:
                 to_write.extend(room.subscriptions.values())
-            hub.dirty_rooms.clear()
+            hub.rooms.dirty.clear()
         deadline = self._loop.time() + SLICE_S
         while to_write:
             for subscription in to_write[:32]:
@@ -212,7 +231,7 @@ class HubRunner:
         else:
             self._flush_peers()
         self._end_closing()
-        if to_write or hub.herald.dirty_peers or hub.dirty_rooms:
+        if to_write or hub.herald.dirty_peers or hub.rooms.dirty:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 

@@ -238,7 +238,7 @@ class BroadcastServer:
             self._runner.instant().at,
         )
         await self._engine.append([draft])
-        room = self._runner.hub.rooms.get(draft.room)
+        room = self._runner.hub.rooms.by_name.get(draft.room)
         return len(room.subscriptions) if room is not None else 0
 
     async def broadcast_to_others(

@@ -403,7 +403,7 @@ def test_an_empty_room_is_forgotten_and_its_posts_are_not() -> None:
     assert plain.peer is not None
     world.hub.close(plain.peer, world.when)
     world.pass_time(6.0)
-    assert world.hub.rooms == {}
+    assert world.hub.rooms.by_name == {}
     assert [f["id"] for f in only(v1(world, "bob", rooms=[{"room": "lobby", "last": 5}]), "message")] == [
         "e1-1"
     ]

@@ -12,9 +12,9 @@ from textual import events
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.updates import Update
 from broadcast_tui.tui.app import ChatApp
-from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog

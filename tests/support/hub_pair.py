@@ -136,12 +136,16 @@ class World:
             results, posts = self.log.append([submission.draft for submission in batch])
             hub.accepted(batch, results)
             hub.arrived(posts)
-        reads, hub.reads = hub.reads, []
+        topics, hub.topics = hub.topics, []
+        for change in topics:
+            self.log.topics[change.room] = change.topic
+            hub.topic_set(change)
+        reads, hub.rooms.reads = hub.rooms.reads, []
         for read in reads:
             hub.read_done(read, self.log.read(read))
-        for room in hub.dirty_rooms:
+        for room in hub.rooms.dirty:
             hub.herald.dirty_peers |= set(room.subscriptions)
-        hub.dirty_rooms.clear()
+        hub.rooms.dirty.clear()
         dirty, hub.herald.dirty_peers = hub.herald.dirty_peers, set()
         for peer in sorted(dirty, key=lambda peer: peer.id):
             while not peer.blocked and (data := peer.collect()):
@@ -155,7 +159,7 @@ class World:
             self.serve()
             for user in self.users:
                 moved |= self.deliver(user)
-            moved |= bool(self.hub.submissions or self.hub.reads)
+            moved |= bool(self.hub.submissions or self.hub.rooms.reads)
 
     def deliver(self, user: User, frames: int = 1_000_000) -> bool:
         """Move up to `frames` frames of one user in each direction; whether any moved."""

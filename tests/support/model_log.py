@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
-from broadcast_tui.core.reading import HistoryRead, WarmRead
+from broadcast_tui.core.reading import Read, SearchRead, WarmRead
 
 
 class ModelLog:
@@ -15,6 +15,7 @@ class ModelLog:
         self.epoch = epoch
         self.posts: dict[str, list[Post]] = {}
         self.trimmed: dict[str, int] = {}
+        self.topics: dict[str, str] = {}
         self._seen: dict[tuple[str, str, str], Appended] = {}
 
     def first_seq(self, room: str) -> int:
@@ -22,6 +23,12 @@ class ModelLog:
 
     def last_seq(self, room: str) -> int:
         return len(self.posts.get(room, []))
+
+    def topic(self, room: str) -> str:
+        return self.topics.get(room, "")
+
+    def room_names(self) -> list[str]:
+        return sorted({*self.posts, *self.topics})
 
     def trim(self, room: str, seq: int) -> None:
         """Forget the posts up to `seq`."""
@@ -45,8 +52,12 @@ class ModelLog:
             self._seen[key] = results[-1]
         return results, new
 
-    def read(self, read: HistoryRead | WarmRead) -> list[Post]:
+    def read(self, read: Read) -> list[Post]:
         """What the engine would answer."""
+        if isinstance(read, SearchRead):
+            before = read.before or self.last_seq(read.room) + 1
+            hits = [post for post in self.posts.get(read.room, []) if read.query in post.text]
+            return [post for post in hits if post.position.seq < before][-read.limit :]
         after = max(0 if isinstance(read, WarmRead) else read.after, self.trimmed.get(read.room, 0))
         before = read.before if read.before is not None else self.last_seq(read.room) + 1
         posts = self.posts.get(read.room, [])[after : max(after, before - 1)]

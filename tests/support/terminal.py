@@ -51,7 +51,10 @@ class Terminal:
     @property
     def lines(self) -> list[str]:
         """The screen's rows, without blanks at their ends."""
-        return [line.rstrip() for line in self._screen.display]
+        screen = self._screen
+        rows = (screen.buffer[y] for y in range(screen.lines))
+        # Its own `display` fails where half of a wide character was written over.
+        return ["".join(row[x].data for x in range(screen.columns)).rstrip() for row in rows]
 
     @property
     def text(self) -> str:

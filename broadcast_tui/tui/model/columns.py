@@ -67,6 +67,10 @@ class Columns:
             return f"{clip_name(sender)} " if self.name else f"* {clip_name(sender)} "
         return f"{clip_name(sender)}: " if kind == LineKind.POST and not self.name else ""
 
+    def body(self, text: str) -> str:
+        """`text` after its label; below a label its lines are indented, so that none can pose as a post."""
+        return text if self.name else text.replace("\n", "\n  ")
+
     def count_rows(self, chunk: Chunk, start: int = 0) -> list[int]:
         """Rows that each line of `chunk` takes, from line `start` of it."""
         width, cells, senders = self.text, chunk.cells[start:], chunk.senders[start:]
@@ -90,7 +94,7 @@ class Columns:
         kind = chunk.kinds[i]
         if kind == LineKind.DAY:
             return 1
-        return len(wrap(self.label(kind, chunk.senders[i]) + chunk.texts[i], self.text))
+        return len(wrap(self.label(kind, chunk.senders[i]) + self.body(chunk.texts[i]), self.text))
 
 
 @lru_cache(maxsize=1024)

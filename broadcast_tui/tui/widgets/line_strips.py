@@ -126,7 +126,7 @@ class LinePainter:
         if line.kind is LineKind.DAY:
             return [self._strip([Segment(self._day_row(line.text), self._styles.day)])]
         label = self.columns.label(line.kind, line.sender)
-        text = label + line.text
+        text = label + self.columns.body(line.text)
         base = self._text_style(line)
         runs: list[Run] = []
         if label:

@@ -323,3 +323,10 @@ def test_post_ids_come_back_as_they_were(post_id: str) -> None:
     transcript.add_system("no post", NOON)
     transcript.add_post("ana", "x", NOON, post_id=post_id)
     assert transcript.first_post_id == post_id
+
+
+def test_where_names_share_the_texts_column_further_lines_are_indented() -> None:
+    from broadcast_tui.tui.model.columns import Columns
+
+    assert Columns.of_width(40).body("hi\nSYSTEM: you are logged out") == "hi\n  SYSTEM: you are logged out"
+    assert Columns.of_width(80).body("hi\nthere") == "hi\nthere"

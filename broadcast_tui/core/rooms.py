@@ -1,0 +1,77 @@
+"""Rooms with people in them: entering at a place, leaving, and letting go of those that are empty."""
+
+from __future__ import annotations
+
+from broadcast_tui.core import commands, events
+from broadcast_tui.core.errors import ErrorCode, Refused
+from broadcast_tui.core.herald import Herald
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.names import check_room
+from broadcast_tui.core.peer import Peer
+from broadcast_tui.core.reading import LogIndex, Read, WarmRead
+from broadcast_tui.core.room import Room, Subscription
+
+
+class Rooms:
+    """The rooms of a hub by name; `dirty` are those with new posts, `reads` what the engine is to read."""
+
+    def __init__(self, index: LogIndex, limits: Limits, herald: Herald) -> None:
+        self.by_name: dict[str, Room] = {}
+        self.dirty: set[Room] = set()
+        self.reads: list[Read] = []
+        self._index = index
+        self._limits = limits
+        self._herald = herald
+
+    def enter(self, peer: Peer, request: commands.RoomRequest) -> events.RoomState:
+        """Put a connection into a room at the place it asks for; its gaps follow in `control`."""
+        name = check_room(request.room)
+        room = self.by_name.get(name)
+        if room is None:
+            room = Room(name, self._index.epoch, self._limits, self._index.last_seq(name))
+            self.by_name[name] = room
+        first_seq = self._index.first_seq(name)
+        resume = room.resume(request.since, request.last, first_seq)
+        if name not in peer.subscriptions:
+            room.presence.add(peer.key, peer.name)
+        subscription = Subscription(peer, room, resume.cursor)
+        peer.subscriptions[name] = subscription
+        room.subscriptions[peer] = subscription
+        if peer.v1:
+            subscription.synced_at = room.ring.last_seq
+        if resume.gap is not None:
+            peer.send(events.Gap(name, *resume.gap))
+        if resume.cursor < room.ring.first_seq - 1 and first_seq < room.ring.first_seq:
+            self._warm(room, subscription)
+        missed = room.ring.last_seq - resume.cursor
+        online, topic = room.presence.online, self._index.topic(name)
+        return events.RoomState(name, str(room.head), resume.recovered, missed, online, topic)
+
+    def _warm(self, room: Room, subscription: Subscription) -> None:
+        wanted = self._limits.ring_posts - len(room.ring)
+        if wanted <= 0:
+            return
+        subscription.held = True
+        if not room.warming:
+            room.warming = True
+            self.reads.append(WarmRead(room.name, room.ring.first_seq, wanted))
+
+    def leave(self, peer: Peer, room: Room, when: Instant, *, grace: bool) -> None:
+        peer.subscriptions.pop(room.name, None)
+        room.subscriptions.pop(peer, None)
+        room.presence.remove(peer.key, when.now, grace=grace)
+        self._herald.announce(room, when)
+        self.forget(room)
+
+    def forget(self, room: Room) -> None:
+        """Let an empty room go; its posts stay in the engine."""
+        if not room.subscriptions and not room.presence.pending:
+            self.by_name.pop(room.name, None)
+            self.dirty.discard(room)
+
+    def subscription(self, peer: Peer, room_name: str) -> Subscription:
+        subscription = peer.subscriptions.get(room_name) or peer.subscriptions.get(check_room(room_name))
+        if subscription is None:
+            raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
+        return subscription

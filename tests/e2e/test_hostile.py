@@ -1,0 +1,417 @@
+"""Text of strangers never drives a terminal or forges a log line: looked at where it arrives, in bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from functools import partial
+from http import HTTPStatus
+
+import pytest
+import websocket
+
+from tests.e2e.conftest import Open, ServerProcess
+from tests.support.hostile_server import (
+    HOSTILE,
+    NUMBER,
+    Frame,
+    HostileServer,
+    error,
+    hostile_server,
+    post,
+    system,
+)
+from tests.support.terminal import Terminal, left_clean, program
+
+CTRL_HOME, CTRL_R = "\x1b[1;5H", "\x12"
+MARKUP = ("[red]x[/]", "[@click=app.quit]x[/]", "[/nope]")
+
+_SEQUENCE = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|.|\Z)", re.DOTALL
+)
+_OURS = re.compile(
+    r"\x1b\[(?:\d+;\d+H|[\d;:]*m|\?\d+[hl]|\?\d+\$p|2[23];0t|>\d+u|<u)"  # place, look, modes, title stack, keys
+    r"|\x1b\]22;[a-z-]+\x07"  # the pointer's shape
+    r"|\x1b\]0;(?:broadcast-tui · lobby(?: \([\d,]+\))?)?\x07"
+)
+_CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
+_UNSEEN = (
+    "\xad\u034f\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ue000-\uf8ff\U000e0000-\U000e0fff"
+)
+_UNWANTED = re.compile(f"[{_CONTROLS}{_UNSEEN}]")
+
+
+@pytest.fixture
+def hostile() -> Iterator[HostileServer]:
+    with hostile_server() as server:
+        yield server
+
+
+def assert_only_ours(raw: bytes) -> None:
+    """Hold that a terminal got no escape sequence but those the program is known to write."""
+    text = raw.decode()
+    strange = {found for found in _SEQUENCE.findall(text) if not _OURS.fullmatch(found) or NUMBER in found}
+    assert not strange
+    unwanted = set(_UNWANTED.findall(_SEQUENCE.sub("", text).replace("\r\n", "\n")))
+    assert not unwanted
+
+
+def assert_plain(data: bytes) -> None:
+    """Hold that output without colours is nothing but text and line feeds."""
+    assert not set(_UNWANTED.findall(data.decode()))
+
+
+def row_with(terminal: Terminal, *texts: str) -> str:
+    """The row of the screen that shows all `texts`, in this order."""
+    wanted = re.compile(".*".join(map(re.escape, texts)))
+    rows = [line for line in terminal.lines if wanted.search(line)]
+    assert rows, f"no row with {texts}:\n{terminal.text}"
+    return rows[0]
+
+
+class Story:
+    """A server that tells a client hostile things, and waits until it has shown each batch."""
+
+    def __init__(self, server: HostileServer, terminal: Terminal) -> None:
+        self._server = server
+        self._terminal = terminal
+        self._seq = 0
+        self._batches = 0
+
+    def post(self, text: str, sender: str) -> Frame:
+        """The next post of the room."""
+        self._seq += 1
+        return post(self._seq, text, sender)
+
+    def tell(self, *frames: Frame | str) -> None:
+        self._batches += 1
+        done = f"batch {self._batches} is told"
+        self._server.send(*frames, self.post(done, "zed"))
+        self._terminal.wait_for(done)
+
+
+ALL = (*HOSTILE.values(), *MARKUP)
+
+
+def posts(story: Story) -> list[Frame]:
+    said = [story.post(f"begin{text}end", f"s{text}w") for text in ALL]
+    return said + [story.post(f"/me {text} victim {text}", text) for text in ALL]
+
+
+def comings_and_goings() -> list[Frame]:
+    return [
+        *(system("join", text, f"n{text}m", text) for text in ALL),
+        *(system("join", f"x{text}y", name=f"n{text}m") for text in ALL),
+        *(system("join", f"x{text}y") for text in ALL),
+        *(system("leave", text, f"n{text}m") for text in ALL),
+        *(system("rename", text, f"n{text}m", f"o{text}p") for text in ALL),
+    ]
+
+
+def notices() -> list[Frame]:
+    return [
+        *(system("notice", f"x{text}y", online=None) for text in ALL),
+        *(system(text, f"x{text}y", room=text) for text in ALL),
+        *(error(text, f"x{text}y") for text in ALL),
+        *({"type": "drain", "reason": text, "spread": 1.0} for text in ALL),
+    ]
+
+
+def gaps() -> list[Frame]:
+    gap: Frame = {"type": "gap", "room": "lobby"}
+    return [{**gap, "from": text, "to": f"z{n}-1", "reason": text} for n, text in enumerate(ALL)]
+
+
+def nonsense() -> list[Frame | str]:
+    """Frames for rooms that are none of ours, of unknown types, of wrong shapes, and half characters."""
+    halves = ({"type": "message", "message": half, "sender": half} for half in ("\ud800", "\udfff"))
+    return [
+        *({"type": text, "room": text} for text in ALL),
+        *({"type": "typing", "room": text, "name": text} for text in ALL),
+        *({"type": "message", text: text} for text in ALL),
+        *({**post(1, text, text), "timestamp": text, "id": text, "nonce": text} for text in ALL),
+        *(json.dumps(half) for half in halves),
+        *ALL,
+    ]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (61, 20), (40, 10)])
+def test_whatever_a_server_says_is_shown_as_text(
+    hostile: HostileServer, open_terminal: Open, columns: int, rows: int
+) -> None:
+    hostile.members = [f"b{text}e" for text in ALL]
+    victim = open_terminal("chat", hostile.url, "--name", "victim", columns=columns, rows=rows)
+    victim.wait_for("online")
+    story = Story(hostile, victim)
+
+    def history(asked: Frame) -> list[Frame]:
+        page: Frame = {"type": "history", "ref": asked["ref"], "room": "lobby", "more": False}
+        items = [post(0, f"begin{text}end", f"s{text}w") for text in ("the oldest", *ALL)]
+        return [{**page, "items": items}, story.post("it came late", "zed")]
+
+    hostile.answers["history"] = history
+    story.tell(*posts(story))
+    story.tell(*comings_and_goings())
+    story.tell(*notices())
+    story.tell(*nonsense())
+    story.tell(*gaps())
+    story.tell(*({"type": "typing", "room": "lobby", "name": f"t{text}y"} for text in ALL))
+    victim.type(CTRL_HOME)
+    victim.wait_for("1 new")
+    victim.type(CTRL_HOME)
+    victim.wait_for("the oldest")
+    victim.type("\x1b")
+    victim.wait_for("it came late")
+    victim.enter("/who")
+    victim.enter("still here")
+    victim.wait_for("still here")
+    victim.enter("/quit")
+    assert victim.wait_exit() == 0
+    assert_only_ours(bytes(victim.raw))
+    assert left_clean(bytes(victim.raw))
+
+
+def test_a_name_or_a_line_of_another_never_poses_as_more_than_it_is(
+    hostile: HostileServer, open_terminal: Open
+) -> None:
+    broken = f"ro{HOSTILE['line ends']}wz"
+    hostile.members = [broken, *MARKUP]
+    victim = open_terminal("chat", hostile.url, "--name", "victim", columns=160, rows=40)
+    victim.wait_for("online")
+    Story(hostile, victim).tell(
+        system("join", "", broken),
+        system("leave", "", *MARKUP),
+        system("rename", "", broken, "[/nope]"),
+        system("notice", f"no{broken}tice", online=None),
+        error("internal", f"er{broken}ror"),
+    )
+    people = [line[132:] for line in victim.lines]
+    story = Story(hostile, victim)
+    story.tell(
+        post(2, "hello\r\n 10:31          admin │ gotcha", broken),
+        post(3, "[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
+        {"type": "typing", "room": "lobby", "name": broken},
+    )
+    for name in MARKUP:
+        assert any(name[:18] in line for line in people), people
+    row_with(victim, "ro", "wz joined")
+    row_with(victim, "[red]x[/], [@click=app.quit]x[/] and [/nope] left")
+    row_with(victim, "ro", "wz is now [/nope]")
+    row_with(victim, "no", "ro", "wz", "tice")
+    row_with(victim, "er", "ro", "wz", "ror")
+    row_with(victim, "ro", "wz │ hello")
+    assert row_with(victim, "gotcha").lstrip().startswith("│  10:31          admin │ gotcha")
+    row_with(victim, "[red]x[/] │ [red]said[/] [@click=app.quit]said[/] [/nope]")
+    row_with(victim, "● online", "ro", "wz is typing…", "victim")
+    victim.enter("/[@click=app.quit]x[/]")
+    victim.wait_for("There is no command /[@click=app.quit]x[/]")
+    victim.type("\x03")
+    victim.enter("/quit")
+    assert victim.wait_exit() == 0
+
+
+def test_what_is_pasted_is_shown_as_text_in_input_toast_and_log(
+    hostile: HostileServer, open_terminal: Open
+) -> None:
+    victim = open_terminal("chat", hostile.url, "--name", "victim", columns=41, rows=30)
+    victim.wait_for("online")
+
+    def told(n: int) -> bool:
+        return re.search(rf"command\W*t{n}-", victim.text) is not None
+
+    for n, text in enumerate(ALL):
+        victim.paste(f"/t{n}-{text}")
+        victim.type("\r")
+        victim.wait_until(partial(told, n), f"a toast about /t{n}-")
+        victim.type("\x03")
+        victim.paste(f"post {n} {text}")
+        victim.type("\r")
+    victim.enter("still here")
+    victim.wait_for("still here")
+    victim.enter("/quit")
+    assert victim.wait_exit() == 0
+    assert_only_ours(bytes(victim.raw))
+
+
+def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, open_terminal: Open) -> None:
+    everything = "".join(ALL)
+    hostile.refusal = (HTTPStatus.SERVICE_UNAVAILABLE, f"full{everything}")
+    victim = open_terminal("chat", hostile.url, "--name", "victim", columns=81, rows=24)
+    victim.wait_for("No connection yet", "full")
+    hostile.refusal = None
+    hostile.denial = error("name_taken", f"taken{everything}")
+    victim.type(CTRL_R)
+    victim.wait_for("Your name", "taken")
+    for columns in range(20, 80, 7):
+        victim.resize(columns, 24)
+        victim.wait_for("broadcast-tui", "victim")
+    victim.resize(81, 24)
+    hostile.denial = None
+    hostile.welcome["name"] = f"me{HOSTILE['title']}{HOSTILE['C1']}{HOSTILE['line ends']}[/nope]"
+    victim.enter("2")
+    victim.wait_for("Connected", "● online")
+    row_with(victim, "● online", "me␛]0;EVIL␇", "[/nope]")
+    hostile.close(1011, f"bye{HOSTILE['title']}{HOSTILE['C1']}\u202e\r\n[/nope]")
+    victim.wait_for("Connection lost: bye", "Back online")
+    hostile.refusal = (HTTPStatus.UNAUTHORIZED, f"no entry{everything}")
+    hostile.close(1011, "")
+    victim.wait_for("✕ refused: no entry", "The server refused us: no entry")
+    victim.enter("still here")
+    victim.wait_for("still here")
+    victim.type("\x11")
+    assert victim.wait_exit() == 0
+    assert_only_ours(bytes(victim.raw))
+
+
+def test_a_refused_post_and_a_refused_name_are_told_as_text(
+    hostile: HostileServer, open_terminal: Open
+) -> None:
+    texts = iter([*ALL, "and that was all"])
+
+    def refuse(asked: Frame) -> list[Frame]:
+        return [error("too_long", f"not this:{next(texts)}", nonce=asked["nonce"])]
+
+    def rename(asked: Frame) -> list[Frame]:
+        if asked["name"] == "taken":
+            return [error("name_taken", f"gone{text}gone", ref=asked["ref"]) for text in ALL]
+        return [{"type": "renamed", "ref": asked["ref"], "name": f"new{HOSTILE['line ends']}[/nope]"}]
+
+    hostile.answers |= {"message": refuse, "rename": rename}
+    victim = open_terminal("chat", hostile.url, "--name", "victim", columns=101)
+    victim.wait_for("online")
+    for n in range(len(ALL) + 1):
+        victim.type(f"\x03post {n}\r")
+        victim.wait_for(f"post {n}", "not sent: not this:")
+    victim.wait_for("and that was all")
+    victim.enter("\x03/nick taken")
+    victim.wait_for("gone[/nope]gone")
+    victim.enter("/nick other")
+    victim.wait_for("You are now new")
+    row_with(victim, "● online", "new", "[/nope]")
+    victim.enter("/quit")
+    assert victim.wait_exit() == 0
+    assert_only_ours(bytes(victim.raw))
+
+
+def run(*words: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(program(*words), capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("chat", "--name", "{}"),
+        ("chat", "--room", "{}"),
+        ("chat", "ws://{}"),
+        ("chat", "--port", "{}"),
+        ("chat", "--{}"),
+        ("{}",),
+    ],
+)
+def test_an_error_about_the_command_line_is_one_line_of_text(words: tuple[str, ...]) -> None:
+    evil = "".join(text.replace("\0", "") for text in ALL)
+    ended = run(*(word.format(evil) for word in words))
+    assert ended.returncode == 2
+    assert ended.stderr.count(b"\n") == 1
+    assert_plain(ended.stdout + ended.stderr)
+
+
+@pytest.fixture
+def told(hostile: HostileServer) -> HostileServer:
+    """A server with a room full of hostile posts, and errors among them."""
+    said = [post(n, f"begin{text}end", f"s{text}w") for n, text in enumerate(ALL, 1)]
+    hostile.welcome["rooms"] = [
+        {"room": "lobby", "head": f"k3f9-{len(said)}", "recovered": True, "missed": len(said), "online": 1}
+    ]
+    hostile.greeting = [*notices(), *said]
+    return hostile
+
+
+def test_tail_prints_nothing_but_text_line_by_line(told: HostileServer) -> None:
+    ended = run("tail", told.url, "--last", "50")
+    assert ended.returncode == 0
+    assert_plain(ended.stdout + ended.stderr)
+    lines = ended.stdout.decode().splitlines()
+    assert sum("begin" in line for line in lines) == len(ALL)
+    assert all(re.match(r"\d\d:\d\d s|    ", line) for line in lines)
+    assert all(line.startswith("broadcast-tui: ") for line in ended.stderr.decode().splitlines())
+
+
+def test_tail_as_json_prints_lines_of_json_without_raw_controls(told: HostileServer) -> None:
+    ended = run("tail", told.url, "--last", "50", "--json")
+    assert ended.returncode == 0
+    assert [json.loads(line)["message"] for line in ended.stdout.splitlines()] == [
+        f"begin{text}end" for text in ALL
+    ]
+    assert_plain(ended.stdout + ended.stderr)
+
+
+def test_why_send_and_tail_were_refused_is_one_line_of_text(hostile: HostileServer) -> None:
+    everything = "".join(ALL)
+    hostile.answers["message"] = lambda asked: [error("too_long", everything, nonce=asked["nonce"])]
+    ended = run("send", hostile.url, "hello")
+    assert ended.returncode == 3
+    assert ended.stderr.count(b"\n") == 1
+    assert_plain(ended.stdout + ended.stderr)
+    hostile.denial = error("name_taken", everything)
+    for words in (["tail", hostile.url], ["send", hostile.url, "hello"]):
+        ended = run(*words)
+        assert ended.returncode == 4
+        assert ended.stderr.count(b"\n") == 1
+        assert_plain(ended.stdout + ended.stderr)
+
+
+def test_a_post_refused_for_a_reason_that_nobody_knows_is_still_refused(hostile: HostileServer) -> None:
+    hostile.answers["message"] = lambda asked: [error("\x1b]0;EVIL\x07", "no", nonce=asked["nonce"])]
+    ended = run("send", hostile.url, "hello")
+    assert ended.returncode == 3
+    assert ended.stderr.count(b"\n") == 1
+    assert_plain(ended.stderr)
+
+
+def test_nothing_that_a_client_sends_forges_a_line_of_the_log(server: ServerProcess) -> None:
+    server.stop()
+    server.start("--log-level", "debug")
+    for text in ALL:
+        plain = websocket.create_connection(server.url, timeout=20)
+        plain.send(json.dumps({"type": "message", "message": f"begin{text}end", "sender": f"s{text}w"}))
+        plain.send(json.dumps({"type": "message", "message": text, "sender": "mallory"}))
+        plain.send(text)
+        plain.send(json.dumps({"type": text, text: text, "nonce": text, "ref": text}))
+        plain.send_binary(text.encode())
+        plain.close(1000, text.encode()[:100])
+        v1 = websocket.create_connection(
+            f"{server.url}/", timeout=20, subprotocols=["broadcast-tui.v1"], suppress_origin=True
+        )
+        v1.send(json.dumps({"type": "hello", "name": text, "client_id": text, "rooms": [{"room": text}]}))
+        v1.send(json.dumps({"type": "hello", "name": "mallory", "client_id": text}))
+        v1.send(json.dumps({"type": "rename", "name": text, "ref": text}))
+        v1.send(json.dumps({"type": "message", "message": text, "room": text, "nonce": text}))
+        v1.close()
+        for request in (
+            f"GET /{text} HTTP/1.1\r\nHost: {text}\r\n\r\n",
+            f"{text}\r\n\r\n",
+            f"GET / HTTP/1.1\r\nHost: x\r\nOrigin: {text}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: {text}\r\nSec-WebSocket-Version: 13\r\nUser-Agent: {text}\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as raw:
+                raw.sendall(request.encode())
+                with contextlib.suppress(OSError):
+                    while raw.recv(65_536):
+                        pass
+    plain = websocket.create_connection(server.url, timeout=20)
+    plain.send(json.dumps({"type": "message", "message": "still here", "sender": "bob"}))
+    while json.loads(plain.recv())["message"] != "still here":
+        pass
+    plain.close()
+    server.stop()
+    log = server.log.read_bytes()
+    assert_plain(log)
+    for line in log.decode().splitlines():
+        assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (DEBUG|INFO|WARNING|ERROR) +\S", line), line
+        assert len(line) < 1000
+    assert b"still here" in log
