@@ -12,11 +12,12 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from textual.pilot import Pilot
+
 from broadcast_tui import BroadcastClient, BroadcastServer
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.tui.app import ChatApp
-from textual.pilot import Pilot
 
 HERE = Path(__file__).parent
 TALK = [

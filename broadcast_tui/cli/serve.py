@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
@@ -24,8 +25,14 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.listening import choose_addresses, is_loopback
 
-Port = Annotated[int, Parameter(validator=Number(gte=0, lte=65535))]
-Count = Annotated[int, Parameter(validator=Number(gte=0))]
+
+def whole_number(_type: object, tokens: Sequence[Token]) -> int:
+    """An option's number, without a fraction. Raises ValueError."""
+    return int(tokens[0].value)
+
+
+Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
+Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
 Rate = Annotated[float, Parameter(validator=Number(gte=0))]
 
 
@@ -137,6 +144,20 @@ def _runner() -> Callable[..., object]:
 
 
 async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> None:
+    stopping = asyncio.Event()
+    code = CloseCode.GOING_AWAY
+
+    def stop(chosen: CloseCode) -> None:
+        nonlocal code
+        if stopping.is_set():
+            os._exit(130)
+        code = chosen
+        stopping.set()
+
+    if sys.platform != "win32":
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
+        loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
     await server.start_server()
     print(f"Broadcast server started on {server.url}", flush=True)
     print(history, flush=True)
@@ -148,34 +169,19 @@ async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> N
             file=sys.stderr,
             flush=True,
         )
-    stopping = asyncio.Event()
-    code = CloseCode.GOING_AWAY
-
-    def stop(chosen: CloseCode) -> None:
-        nonlocal code
-        if stopping.is_set():
-            sys.exit(130)
-        code = chosen
-        stopping.set()
-
-    loop = asyncio.get_running_loop()
-    if sys.platform != "win32":
-        loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
-        loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
-    if stop_on_eof:
-        watch = asyncio.create_task(_at_end_of_input(lambda: stop(CloseCode.GOING_AWAY)))
+    watch = asyncio.create_task(_at_end_of_input(stopping)) if stop_on_eof else None
     await stopping.wait()
-    if stop_on_eof:
+    if watch is not None:
         watch.cancel()
     await server.stop_server(code)
     print("Broadcast server stopped.", flush=True)
 
 
-async def _at_end_of_input(then: Callable[[], None]) -> None:
-    """Call `then` once standard input has ended; what comes before is thrown away."""
+async def _at_end_of_input(ended: asyncio.Event) -> None:
+    """Set `ended` once standard input has ended; what comes before is thrown away."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while await reader.read(4096):
         pass
-    then()
+    ended.set()

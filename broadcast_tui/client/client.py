@@ -16,9 +16,10 @@ from types import TracebackType
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, Connection, Ending
 from broadcast_tui.client.stream import PostStream
+from broadcast_tui.core import commands
 from broadcast_tui.core.backoff import Backoff
 from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused
-from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import check_room
 from broadcast_tui.core.session import ClientSession
 from broadcast_tui.core.updates import (
     ConnectionChanged,
@@ -67,7 +68,7 @@ class BroadcastClient:
         token: str = "",
     ) -> None:
         self._address = parse_address(host) if "://" in host else Address(host, port)
-        chosen = tuple(rooms) or (self._address.room or DEFAULT_ROOM,)
+        chosen = tuple(check_room(room) for room in rooms) or (self._address.room,)
         self._session = ClientSession(
             client_id=client_id or secrets.token_hex(16),
             nonce_prefix=secrets.token_hex(6) + "-",
@@ -157,6 +158,18 @@ class BroadcastClient:
         """Ask who is in a room."""
         return self._asked(self._session.list_members(room))
 
+    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
+        """Ask for the newest posts that have all words of `query` (SearchFound with the ref)."""
+        return self._asked(self._session.ask(lambda ref: commands.Search(query, room, ref, before, limit)))
+
+    def list_rooms(self) -> str:
+        """Ask for all rooms (RoomsListed with the ref)."""
+        return self._asked(self._session.ask(commands.ListRooms))
+
+    def set_topic(self, room: str, topic: str) -> str:
+        """Say what a room is about; everyone in it gets TopicChanged."""
+        return self._asked(self._session.ask(lambda ref: commands.SetTopic(topic, room, ref)))
+
     def send_typing(self, room: str) -> None:
         """Tell the others that we are typing; at most every 3 s."""
         now = time.monotonic()
@@ -183,7 +196,8 @@ class BroadcastClient:
         self._session.disconnected(ConnectionState.CLOSED, "")
         self._moved()
         for outcome in self._outcomes.values():
-            outcome.cancel()
+            if not outcome.done():
+                outcome.set_exception(ConnectError("The client was closed before the server had this post."))
 
     # -- the library's plain words for it
 
@@ -206,6 +220,10 @@ class BroadcastClient:
         Raises:
             ConnectError: the server cannot be reached or refuses us; the client is closed then.
         """
+        if self._closing:
+            raise ConnectError("This client is closed; make a new one.")
+        if self._state is ConnectionState.ONLINE:
+            return
         self._retry_first = retry
         self._first = asyncio.get_running_loop().create_future()
         self.start()
@@ -220,9 +238,12 @@ class BroadcastClient:
 
         Raises:
             Refused: the server refused it for good; the text says why.
+            ConnectError: the client was closed before.
         """
-        nonce = self.say(room, text)
+        if room not in self.rooms:
+            raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
         outcome: asyncio.Future[PostDelivered] = asyncio.get_running_loop().create_future()
+        nonce = self.say(room, text)
         self._outcomes[nonce] = outcome
         try:
             return await outcome

@@ -75,8 +75,10 @@ class Connection:
                     user_agent_header=None,
                 )
         except InvalidStatus as error:
-            return _http_reason(error)
-        except (InvalidURI, InvalidHandshake) as error:
+            return _http_reason(error, self._address.url)
+        except InvalidURI:
+            return Ending(f"{self._address.url} is no address of a server", final=True)
+        except InvalidHandshake as error:
             return Ending(f"{self._address.url} is no broadcast server: {log_safe(str(error))}")
         except TimeoutError:
             return Ending(f"{self._address.url} does not answer")
@@ -164,16 +166,20 @@ class Connection:
         self._moved()
 
 
-def _http_reason(error: InvalidStatus) -> Ending:
+def _http_reason(error: InvalidStatus, url: str) -> Ending:
     """What a refused handshake means: sentence, least wait in seconds, final or not."""
     status = error.response.status_code
     try:
         wait_s = min(300.0, float(error.response.headers.get("Retry-After", 0)))
     except ValueError:
         wait_s = 0.0
-    said = log_safe((error.response.body or b"").decode(errors="replace").strip())
+    said = ""
+    if error.response.headers.get("Content-Type", "").startswith("text/plain"):
+        said = log_safe((error.response.body or b"").decode(errors="replace").strip())
     final = status in (400, 401, 403, 404)
-    return Ending(said or f"the server refused with HTTP status {status}", wait_s, final)
+    return Ending(
+        said or f"{url} answers with HTTP status {status}; it is no broadcast server", wait_s, final
+    )
 
 
 def _os_reason(error: OSError, url: str) -> str:

@@ -31,19 +31,10 @@ class _Envelope(msgspec.Struct):
 
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 _COMMAND_TYPES = frozenset(
-    [
-        "hello",
-        "message",
-        "join",
-        "leave",
-        "history",
-        "presence",
-        "rename",
-        "search",
-        "list",
-        "topic",
-        "typing",
-    ]
+    (
+        *("hello", "message", "join", "leave", "history", "presence"),
+        *("rename", "search", "list", "topic", "typing"),
+    )
 )  # the tags; test_codec holds them against the structs
 
 

@@ -11,7 +11,6 @@ only after the engine has it; one peer's bad frame reaches nobody else.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 import msgspec
@@ -19,6 +18,7 @@ import msgspec
 from broadcast_tui.core import commands, events
 from broadcast_tui.core.codec import decode_command, framed
 from broadcast_tui.core.directory import Directory
+from broadcast_tui.core.effects import Submission, TopicChange
 from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, NameRefused, Refused
 from broadcast_tui.core.herald import Herald
 from broadcast_tui.core.instant import Instant
@@ -27,40 +27,16 @@ from broadcast_tui.core.names import check_name, check_room, name_key
 from broadcast_tui.core.peer import GUEST, Link, Peer
 from broadcast_tui.core.post import Appended, Draft, Post, timestamp
 from broadcast_tui.core.presence import online_text
-from broadcast_tui.core.reading import (
-    LogIndex,
-    Read,
-    WarmRead,
-    page_of,
-    plan_page,
-    plan_search,
-)
+from broadcast_tui.core.reading import LogIndex, Read, WarmRead, answer_to, plan_page, plan_search
 from broadcast_tui.core.room import Room
 from broadcast_tui.core.rooms import Rooms
 from broadcast_tui.core.text import clean_post
 
 TOPIC_BYTES = 512
+SUBMISSIONS_MAX = 10_000
+"""Posts that may wait for the engine before further ones are refused for now."""
 CONTROL_BYTES = 524_288
 """Answers that may wait for one connection before further pages are refused."""
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A post to be appended, and the connection that waits for the acknowledgement."""
-
-    peer: Peer
-    draft: Draft
-
-
-@dataclass(frozen=True, slots=True)
-class TopicChange:
-    """A topic to be kept by the engine, then told to the room."""
-
-    peer: Peer
-    ref: str
-    room: str
-    topic: str
-    name: str
 
 
 class Hub:
@@ -101,10 +77,11 @@ class Hub:
         """A connection is gone; harmless if it already was."""
         if self.peers.pop(peer.id, None) is None:
             return
+        dropped = bool(peer.subscriptions)
         for room_name in list(peer.subscriptions):
             self.rooms.leave(peer, self.rooms.by_name[room_name], when, grace=bool(peer.name))
         if peer.name:
-            self._directory.release(peer.key, peer.id, when.now, grace=True)
+            self._directory.release(peer.key, peer.id, when.now, grace=dropped)
         self.herald.dirty_peers.discard(peer)
         self.closing.discard(peer)
 
@@ -121,6 +98,8 @@ class Hub:
             self._carry_out(peer, command, when)
         except Refused as error:
             self.herald.refuse(peer, error, when, nonce=nonce, ref=ref)
+            if not error.temporary:
+                self._count_error(peer, when)
 
     def reject(self, peer: Peer, error: FrameError, when: Instant) -> None:
         """Answer what is no frame of ours; too many of them end the connection."""
@@ -129,8 +108,8 @@ class Hub:
             self._end(peer, CloseCode.BAD_UTF8, error.text)
         elif error.code is ErrorCode.BINARY:
             self._end(peer, CloseCode.BINARY, error.text)
-        elif peer.error_bucket.take(when.now) > 0:
-            self._end(peer, CloseCode.TOO_MANY_ERRORS, "Too many bad frames.")
+        else:
+            self._count_error(peer, when)
 
     def reject_binary(self, peer: Peer, when: Instant) -> None:
         """A binary frame: no part of the protocol, the connection ends with 1003."""
@@ -193,9 +172,7 @@ class Hub:
             wait = Refused(ErrorCode.TRY_LATER, "Read what was sent before asking for more.", temporary=True)
             read.peer.send(events.Error(wait.code, wait.text, temporary=True, ref=read.ref))
         else:
-            read.peer.send(
-                page_of(read, posts, self._index.first_seq(read.room), self._index.last_seq(read.room))
-            )
+            read.peer.send(answer_to(read, posts, self._index))
         self.herald.touch(read.peer)
 
     # -- time
@@ -258,6 +235,10 @@ class Hub:
                 assert_never(command)
 
     def _say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
+        if len(self.submissions) >= SUBMISSIONS_MAX:
+            raise Refused(
+                ErrorCode.TRY_LATER, "The server is busy; send it again.", temporary=True, retry_after=1.0
+            )
         if self.draining:
             raise Refused(
                 ErrorCode.DRAINING,
@@ -306,6 +287,7 @@ class Hub:
 
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
+        self._spend_fetch(peer, when)
         if name not in peer.subscriptions and len(peer.subscriptions) >= self.limits.max_rooms_per_peer:
             raise self._too_many_rooms()
         waiting, peer.control = peer.control, []
@@ -334,6 +316,7 @@ class Hub:
         self.herald.answer(peer, events.RoomList(query.ref, tuple(views), len(views) < len(names)))
 
     def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
+        self._spend_fetch(peer, when)
         old, name = peer.name, check_name(rename.name)
         self._take_name(peer, name, when)
         self.herald.answer(peer, events.Renamed(rename.ref, name))
@@ -380,6 +363,10 @@ class Hub:
         peer.key, peer.name = key, name
 
     # -- ends and ceilings
+
+    def _count_error(self, peer: Peer, when: Instant) -> None:
+        if peer.error_bucket.take(when.now) > 0:
+            self._end(peer, CloseCode.TOO_MANY_ERRORS, "Too many bad frames.")
 
     def _end(self, peer: Peer, code: CloseCode, reason: str) -> None:
         peer.closing = peer.closing or (code, reason)

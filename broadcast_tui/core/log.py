@@ -81,6 +81,12 @@ class RoomLog(Generic[T]):
         self._dropped = 0
         self._size_bytes = sum(self._sizes)
 
+    def clear(self) -> None:
+        """Forget all items; seqs go on from where they are."""
+        self._items.clear()
+        del self._sizes[:]
+        self._dropped = self._size_bytes = 0
+
     def after(self, seq: int, limit: int | None = None) -> list[T]:
         """Items with a seq above `seq`, ascending, at most `limit`; starts at the oldest kept."""
         start = self._dropped + max(0, seq - self.first_seq + 1)

@@ -139,3 +139,10 @@ def page_of(read: HistoryRead, posts: Sequence[Post], first_seq: int, last_seq: 
     else:
         more = bool(kept) and kept[-1].position.seq < last_seq
     return events.History(read.ref, read.room, tuple(message_of(post) for post in kept), more)
+
+
+def answer_to(read: HistoryRead | SearchRead, posts: Sequence[Post], index: LogIndex) -> events.Event:
+    """The event that answers `read` with what the engine found."""
+    if isinstance(read, SearchRead):
+        return found_of(read, posts)
+    return page_of(read, posts, index.first_seq(read.room), index.last_seq(read.room))

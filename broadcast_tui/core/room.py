@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broadcast_tui.core.codec import framed
-from broadcast_tui.core.events import Gap, Synced
+from broadcast_tui.core.events import Gap, Synced, System
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.log import RoomLog
 from broadcast_tui.core.message import message_of
@@ -48,7 +48,7 @@ class Subscription:
         ring = self.room.ring
         parts = []
         if self.cursor < ring.first_seq - 1:
-            parts.append(self.room.gap(self.cursor + 1, ring.first_seq - 1, "lagged"))
+            parts.append(self._gap(ring.first_seq - 1))
             self.cursor = ring.first_seq - 1
         chunk, count = self.room.chunk(self.cursor)
         parts.append(chunk)
@@ -57,6 +57,13 @@ class Subscription:
             self.synced_at = None
             parts.append(framed(Synced(self.room.name, str(Position(self.room.epoch, self.cursor)))))
         return b"".join(parts)
+
+    def _gap(self, end: int) -> bytes:
+        """What is said of the posts up to `end` that this connection was too slow for."""
+        if self.peer.v1:
+            return self.room.gap(self.cursor + 1, end, "lagged")
+        missed = f"{end - self.cursor} message(s) were missed: this connection reads too slowly."
+        return framed(System("notice", missed, self.room.told_at, self.room.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,8 @@ class Room:
         self.presence = RoomPresence(limits)
         self.warming = False
         """Older posts are being read from the engine into the ring."""
+        self.told_at = ""
+        """Time stamp of the newest post delivered."""
         self._limits = limits
         self._chunks: dict[int, tuple[bytes, int]] = {}
 
@@ -94,7 +103,9 @@ class Room:
             return
         if seq > self.ring.last_seq + 1:
             self.ring = RoomLog(self._limits.ring_posts, self._limits.ring_bytes, seq - 1)
-        encoded = framed(message_of(post))
+        message = message_of(post)
+        self.told_at = message.timestamp
+        encoded = framed(message)
         self.ring.append(encoded, len(encoded))
         self._chunks.clear()
 

@@ -35,6 +35,8 @@ class Rooms:
         resume = room.resume(request.since, request.last, first_seq)
         if name not in peer.subscriptions:
             room.presence.add(peer.key, peer.name)
+        if (before := peer.subscriptions.get(name)) is not None:
+            before.held = True
         subscription = Subscription(peer, room, resume.cursor)
         peer.subscriptions[name] = subscription
         room.subscriptions[peer] = subscription
@@ -59,7 +61,8 @@ class Rooms:
 
     def leave(self, peer: Peer, room: Room, when: Instant, *, grace: bool) -> None:
         peer.subscriptions.pop(room.name, None)
-        room.subscriptions.pop(peer, None)
+        if (subscription := room.subscriptions.pop(peer, None)) is not None:
+            subscription.held = True
         room.presence.remove(peer.key, when.now, grace=grace)
         self._herald.announce(room, when)
         self.forget(room)

@@ -9,22 +9,32 @@ acknowledged or refused for good; whatever a server sends, no exception leaves `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 from broadcast_tui.core import commands, events
 from broadcast_tui.core import updates as up
+from broadcast_tui.core.answers import answer_of
 from broadcast_tui.core.codec import decode_event, encode
 from broadcast_tui.core.errors import ErrorCode, FrameError
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.message import parse_time, post_of
-from broadcast_tui.core.outbox import Outbox
+from broadcast_tui.core.outbox import Outbox, Outgoing
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.track import RoomTrack
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
 FILL_PAGE = 200
-Request = commands.Join | commands.Leave | commands.FetchHistory | commands.ListMembers | commands.Rename
+Request = (
+    commands.Join
+    | commands.Leave
+    | commands.FetchHistory
+    | commands.ListMembers
+    | commands.Search
+    | commands.ListRooms
+    | commands.SetTopic
+    | commands.Rename
+)
 
 
 class ClientSession:
@@ -102,29 +112,29 @@ class ClientSession:
     def disconnected(self, state: up.ConnectionState, reason: str, retry_in_s: float | None = None) -> None:
         """The connection is gone, or could not be made."""
         self.welcomed = False
-        self._outgoing.clear()
-        self._fills.clear()
-        self._fill_at.clear()
         self._send_at = None
+        for state in (self._outgoing, self._fills, self._fill_at):
+            state.clear()
         for track in self.tracks.values():
             track.disconnected()
         for ref, command in self._refs.items():
-            if isinstance(command, commands.FetchHistory | commands.ListMembers | commands.Rename):
+            if not isinstance(command, commands.Join | commands.Leave):
                 self._updates.append(up.Noticed("The connection was lost; ask again.", True, "", ref))
         self._refs.clear()
         self._updates.append(up.ConnectionChanged(state, reason, retry_in_s))
 
     def goodbye(self) -> None:
         """Leave all rooms, so that the others see it at once rather than after a grace."""
-        if self.welcomed:
-            for track in self.tracks.values():
-                self._send(commands.Leave(track.room))
+        for room in self.tracks if self.welcomed else ():
+            self._send(commands.Leave(room))
 
     # -- what the user does
 
     def say(self, room: str, text: str, now: float) -> str:
         """Queue a post; returns its nonce."""
         outgoing = self._outbox.add(room, text.encode(errors="replace").decode())
+        if room not in self.tracks:
+            self._give_back(self._outbox.remove_room(room))
         self.flush_outbox(now)
         return outgoing.nonce
 
@@ -149,6 +159,10 @@ class ClientSession:
 
     def list_members(self, room: str) -> str:
         return self._ask(commands.ListMembers(room, self._next_ref()))
+
+    def ask(self, make: Callable[[str], Request]) -> str:
+        """Send the request that `make` makes with a new ref; returns the ref."""
+        return self._ask(make(self._next_ref()))
 
     def rename(self, name: str) -> str:
         """Ask for a name; while not connected it is simply the one to say hello with."""
@@ -223,20 +237,15 @@ class ClientSession:
             case events.Left():
                 self._refs.pop(event.ref, None)
                 self._forget(event.room)
-            case events.Presence():
-                self._refs.pop(event.ref, None)
-                names = tuple(member.name for member in event.members)
-                self._updates.append(
-                    up.MembersListed(event.room, event.ref, event.online, names, event.truncated)
-                )
+            case events.Presence() | events.Found() | events.RoomList() | events.Topic() | events.Typing():
+                self._refs.pop(getattr(event, "ref", ""), None)
+                self._updates.append(answer_of(event, when))
             case events.Renamed():
                 self._refs.pop(event.ref, None)
                 self.name = event.name
                 self._updates.append(up.NameChanged(event.name))
             case events.Drain():
                 self.drain_spread_s = max(0.0, min(event.spread, 60.0))
-            case events.Typing():
-                self._updates.append(up.TypingSeen(event.room, event.name))
             case _:
                 assert_never(event)
 
@@ -257,7 +266,7 @@ class ClientSession:
             self._updates.append(up.Noticed("The server gave no position; posts may be missed.", True))
             return
         track.entered_at(head, state.missed)
-        self._updates.append(up.RoomEntered(state.room, state.online, state.missed))
+        self._updates.append(up.RoomEntered(state.room, state.online, state.missed, state.topic))
 
     def _on_message(self, event: events.Message, when: Instant) -> None:
         post = post_of(event, when)
@@ -382,9 +391,10 @@ class ClientSession:
 
     def _forget(self, room: str) -> None:
         if self.tracks.pop(room, None) is not None:
-            for outgoing in self._outbox.remove_room(room):
-                reason = "You are not in this room any more."
-                self._updates.append(
-                    up.PostRefused(room, outgoing.nonce, ErrorCode.NOT_IN_ROOM, reason, outgoing.text)
-                )
+            self._give_back(self._outbox.remove_room(room))
             self._updates.append(up.RoomLeft(room))
+
+    def _give_back(self, posts: Iterable[Outgoing]) -> None:
+        reason, code = "You are not in this room; join it first.", ErrorCode.NOT_IN_ROOM
+        for post in posts:
+            self._updates.append(up.PostRefused(post.room, post.nonce, code, reason, post.text))

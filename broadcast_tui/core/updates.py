@@ -67,6 +67,7 @@ class RoomEntered:
     room: str
     online: int
     missed: int
+    topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,34 @@ class MembersListed:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchFound:
+    """Answer to `search`: posts ascending; `more` if there may be older ones."""
+
+    room: str
+    ref: str
+    posts: tuple[Post, ...]
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsListed:
+    """Answer to `list_rooms`: (room, online, topic), sorted by name; `truncated` if there are more."""
+
+    ref: str
+    rooms: tuple[tuple[str, int, str], ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopicChanged:
+    """`name` said what `room` is about; empty for nothing."""
+
+    room: str
+    topic: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class TypingSeen:
     room: str
     name: str
@@ -193,6 +222,9 @@ Update = (
     | HistoryFetched
     | PresenceChanged
     | MembersListed
+    | SearchFound
+    | RoomsListed
+    | TopicChanged
     | TypingSeen
     | Noticed
 )

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from broadcast_tui.core.log import RoomLog
@@ -18,6 +20,8 @@ from broadcast_tui.engine.words import matches, words_of
 
 POST_OVERHEAD_BYTES = 300
 """What a post takes in memory besides its text, measured on CPython 3.11."""
+ROOMS_MAX = 1_000
+"""Rooms whose posts are kept; those used longest ago are emptied first."""
 
 
 class _MemoryRoom:
@@ -47,6 +51,7 @@ class MemoryEngine:
         self._clock = clock
         self._epoch = secrets.token_hex(4)
         self._rooms: dict[str, _MemoryRoom] = {}
+        self._used: OrderedDict[str, None] = OrderedDict()
         self._topics: dict[str, str] = {}
         self._new: list[Post] = []
         self._wake = asyncio.Event()
@@ -90,15 +95,25 @@ class MemoryEngine:
         room = self._rooms.get(draft.room)
         if room is None:
             room = self._rooms[draft.room] = _MemoryRoom(self._max_posts, self._max_bytes)
+            self._forget_idle()
+        self._used[draft.room] = None
+        self._used.move_to_end(draft.room)
         if (first := room.seen.find(draft, now)) is not None:
             return first
         position = Position(self._epoch, room.log.last_seq + 1)
         post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
-        room.log.append(post, len(draft.text) + POST_OVERHEAD_BYTES)
+        room.log.append(post, sys.getsizeof(draft.text) + POST_OVERHEAD_BYTES)
         result = Appended(position, timestamp(draft.at), dup=False)
         room.seen.add(draft.client_id, draft.nonce, result, now)
         self._new.append(post)
         return result
+
+    def _forget_idle(self) -> None:
+        """Keep the posts of the rooms used last; of the others only where they stand."""
+        while len(self._used) > ROOMS_MAX:
+            room, _ = self._used.popitem(last=False)
+            self._rooms[room].log.clear()
+            self._rooms[room].seen = SeenNonces()
 
     async def read(
         self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
@@ -124,14 +139,13 @@ class MemoryEngine:
         return hits[::-1]
 
     async def tail(self) -> AsyncIterator[list[Post]]:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
+        while self._new or not self._closed:
             if self._new:
                 batch, self._new = self._new, []
                 yield batch
-            elif self._closed:
-                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
 
 
 class NoHistoryEngine(MemoryEngine):

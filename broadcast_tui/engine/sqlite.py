@@ -3,8 +3,8 @@
 What is acknowledged survives the death of the process (write-ahead log, `synchronous=NORMAL`: a
 power cut may take the last moments). The file is locked against a second server. Searching is FTS5.
 
-Invariants: only the engine's thread touches the connection; `_bounds` is changed in the loop, after the
-commit that makes it true.
+Invariants: only the engine's thread touches the connection, `_heads` and `_seen`; what the loop knows
+(`_bounds`, `_new`) follows each commit, whether or not anyone still waits for it.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class SqliteEngine:
         self._clock = clock
         self._epoch = ""
         self._bounds: dict[str, tuple[int, int]] = {}
+        self._heads: dict[str, tuple[int, int]] = {}
         self._topics: dict[str, str] = {}
         self._room_ids: dict[str, int] = {}
         self._seen: dict[str, SeenNonces] = {}
@@ -93,6 +94,7 @@ class SqliteEngine:
             EngineError: it is damaged, locked, read-only, of a newer version, or no history at all;
                 nothing was written to it then.
         """
+        self._loop = asyncio.get_running_loop()
         await self._in_thread(self._open)
         self._trimmer = asyncio.get_running_loop().create_task(self._keep_trimmed())
 
@@ -114,7 +116,7 @@ class SqliteEngine:
         rooms = execute("SELECT id, name, first_seq, last_seq, topic FROM rooms")
         for room_id, name, first, last, topic in rooms:
             self._room_ids[name] = room_id
-            self._bounds[name] = first, last
+            self._heads[name] = self._bounds[name] = first, last
             self._topics[name] = topic
         since = int((time.time() - DEDUP_S) * 1e6)
         rows = execute(
@@ -141,18 +143,18 @@ class SqliteEngine:
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
         try:
-            results, posts, bounds = await self._in_thread(lambda: self._append_batch(drafts))
+            return await self._in_thread(lambda: self._append_batch(drafts))
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
+
+    def _land(self, bounds: dict[str, tuple[int, int]], posts: Sequence[Post] = ()) -> None:
+        """In the loop, after a commit."""
         self._bounds.update(bounds)
         if posts:
             self._new += posts
             self._wake.set()
-        return results
 
-    def _append_batch(
-        self, drafts: Sequence[Draft]
-    ) -> tuple[list[Appended], list[Post], dict[str, tuple[int, int]]]:
+    def _append_batch(self, drafts: Sequence[Draft]) -> list[Appended]:
         """In the engine's thread: one transaction; on an error nothing of it remains, here or in the file."""
         now = self._clock()
         results: list[Appended] = []
@@ -170,7 +172,7 @@ class SqliteEngine:
                 if first is not None:
                     results.append(first)
                     continue
-                oldest, newest = bounds.get(draft.room) or self._bounds.get(draft.room, (1, 0))
+                oldest, newest = bounds.get(draft.room) or self._heads.get(draft.room, (1, 0))
                 bounds[draft.room] = oldest, newest + 1
                 position = Position(self._epoch, newest + 1)
                 results.append(Appended(position, timestamp(draft.at), dup=False))
@@ -192,7 +194,9 @@ class SqliteEngine:
             )
         for (room, client_id, nonce), appended in fresh.items():
             self._seen_in(room).add(client_id, nonce, appended, now)
-        return results, posts, bounds
+        self._heads.update(bounds)
+        self._loop.call_soon_threadsafe(self._land, bounds, posts)
+        return results
 
     def _seen_in(self, room: str) -> SeenNonces:
         seen = self._seen.get(room)
@@ -270,14 +274,13 @@ class SqliteEngine:
             raise EngineError(f"{self.path}: {error}") from error
 
     async def tail(self) -> AsyncIterator[list[Post]]:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
+        while self._new or not self._closed:
             if self._new:
                 batch, self._new = self._new, []
                 yield batch
-            elif self._closed:
-                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
 
     # -- forgetting
 
@@ -293,15 +296,12 @@ class SqliteEngine:
     async def trim(self, now: datetime) -> bool:
         """Delete some of what is too old or too much, as of `now`; whether there may be more to delete."""
         try:
-            first_seqs, more = await self._in_thread(lambda: self._trim_some(now))
+            return await self._in_thread(lambda: self._trim_some(now))
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
-        for room, first_seq in first_seqs.items():
-            self._bounds[room] = first_seq, self.last_seq(room)
-        return more
 
-    def _trim_some(self, now: datetime) -> tuple[dict[str, int], bool]:
-        first_seqs: dict[str, int] = {}
+    def _trim_some(self, now: datetime) -> bool:
+        bounds: dict[str, tuple[int, int]] = {}
         budget = TRIM_POSTS
         oldest_us = _microseconds(now - timedelta(days=self._keep_days)) if self._keep_days else 0
         with self._connection:
@@ -321,11 +321,13 @@ class SqliteEngine:
                     "DELETE FROM posts WHERE room_id = ? AND seq < ?", (room_id, keep_from)
                 )
                 self._connection.execute("UPDATE rooms SET first_seq = ? WHERE id = ?", (keep_from, room_id))
-                first_seqs[name] = keep_from
+                bounds[name] = keep_from, last
                 budget -= keep_from - first
                 if budget <= 0:
                     break
-        return first_seqs, budget <= 0
+        self._heads.update(bounds)
+        self._loop.call_soon_threadsafe(self._land, bounds)
+        return budget <= 0
 
 
 def rows_with_posts(rooms: list[tuple[int, str, int, int]]) -> list[tuple[int, str, int, int]]:

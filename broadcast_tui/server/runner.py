@@ -12,8 +12,9 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from broadcast_tui.core.effects import TopicChange
 from broadcast_tui.core.errors import CloseCode, EngineError
-from broadcast_tui.core.hub import Hub, TopicChange
+from broadcast_tui.core.hub import Hub
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
@@ -27,6 +28,10 @@ from broadcast_tui.server.connection import PeerConnection
 log = logging.getLogger("broadcast_tui.server")
 
 TICK_S = 0.2
+DELIVER_POSTS = 256
+"""Posts that enter the rings before what is due is written, so that a burst does not outrun them."""
+UNDELIVERED_MAX = 5_000
+"""Posts appended and not yet written to anyone, before no more are appended."""
 SLICE_S = 0.004
 """Longest a flush holds the loop before others get a turn."""
 CLOSE_TIMEOUT_S = 2.0
@@ -45,6 +50,8 @@ class HubRunner:
         self._flush_scheduled = False
         self._to_write: list[Subscription] = []
         self._append_wanted = asyncio.Event()
+        self._undelivered = 0
+        self._delivered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -145,6 +152,9 @@ class HubRunner:
     async def _append_waiting(self) -> None:
         hub = self.hub
         while hub.submissions:
+            while self._undelivered > UNDELIVERED_MAX:
+                self._delivered.clear()
+                await self._delivered.wait()
             batch, hub.submissions = hub.submissions, []
             try:
                 results = await self._engine.append([submission.draft for submission in batch])
@@ -152,15 +162,26 @@ class HubRunner:
                 log.error("%d post(s) could not be kept: %s", len(batch), log_safe(str(error)))
                 hub.failed(batch, CANNOT_KEEP, self.instant())
             else:
+                self._undelivered += sum(not result.dup for result in results)
                 hub.accepted(batch, results)
             self.wake()
 
     async def _follow_tail(self) -> None:
         async for posts in self._engine.tail():
-            self.hub.arrived(posts)
-            if log.isEnabledFor(logging.INFO):
-                self._log_broadcast(posts)
-            self.wake()
+            for start in range(0, len(posts), DELIVER_POSTS):
+                part = posts[start : start + DELIVER_POSTS]
+                self.hub.arrived(part)
+                if log.isEnabledFor(logging.INFO):
+                    self._log_broadcast(part)
+                self.wake()
+                await self.flushed()
+            self._undelivered = max(0, self._undelivered - len(posts))
+            self._delivered.set()
+
+    async def flushed(self) -> None:
+        """Wait until everyone who takes anything has been written what is due."""
+        while self._flush_scheduled:
+            await asyncio.sleep(0)
 
     def _log_broadcast(self, posts: list[Post]) -> None:
         by_room: dict[str, list[Post]] = {}
@@ -308,6 +329,8 @@ class HubRunner:
         now, limits = self._loop.time(), self._limits
         for peer, connection in list(self.connections.items()):
             silent_s = now - connection.heard_at
+            if connection.ended_at is None and not connection.writable:
+                connection.ended_at = now
             if connection.ended_at is not None:
                 if now - connection.ended_at > CLOSE_TIMEOUT_S:
                     connection.transport.abort()

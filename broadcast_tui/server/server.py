@@ -7,6 +7,8 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from types import TracebackType
+from typing import Any
+from weakref import WeakSet
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
@@ -14,7 +16,7 @@ from websockets.typing import Subprotocol
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.events import Drain, Message, System
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
-from broadcast_tui.core.names import check_name
+from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Draft, timestamp
 from broadcast_tui.core.text import clean_post
@@ -69,6 +71,7 @@ class BroadcastServer:
         self._admission = Admission(max_connections, max_connections_per_ip)
         self._runner = HubRunner(self._engine, self.limits, node=secrets.token_hex(3))
         self._peers: dict[ServerConnection, Peer] = {}
+        self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
         self._stopped = asyncio.Event()
 
@@ -99,7 +102,7 @@ class BroadcastServer:
                 self.handle_client,
                 addresses,  # type: ignore[arg-type]  # create_server takes several hosts
                 port,
-                create_connection=PeerConnection,
+                create_connection=self._make_connection,  # type: ignore[arg-type]  # a factory will do
                 select_subprotocol=_select_subprotocol,
                 process_request=self._admission.process_request,
                 compression=None,
@@ -133,8 +136,9 @@ class BroadcastServer:
         Clients are closed with `code` a few at a time, so that they do not all come back at once;
         whoever has not gone `deadline_s` seconds later is cut off.
         """
-        if self._server is None or self._admission.draining:
+        if self._admission.draining:
             await self._stopped.wait()
+        if self._server is None:
             return
         self._admission.draining = True
         self._runner.hub.draining = True
@@ -146,7 +150,7 @@ class BroadcastServer:
             Drain("restart" if code == CloseCode.RESTART else "stop", round(spread_s, 1))
         )
         self._runner.wake()
-        await asyncio.sleep(0)
+        await self._runner.flushed()
         await self._close_all(connections, code, spread_s, deadline_s)
         await self._runner.stop()
         self._server = None
@@ -170,7 +174,7 @@ class BroadcastServer:
             if late:
                 log.warning("%d client(s) did not close in time and were cut off", len(late))
         assert self._server is not None
-        for left in [*self._peers, *self._server.all_connections]:
+        for left in list(self._connections):
             left.transport.abort()
         if self._server.handler_tasks:
             await asyncio.wait(list(self._server.handler_tasks), timeout=CLOSE_TIMEOUT_S)
@@ -188,6 +192,11 @@ class BroadcastServer:
         await self.stop_server()
 
     # -- connections
+
+    def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection:
+        connection = PeerConnection(*args, **kwargs)
+        self._connections.add(connection)
+        return connection
 
     async def handle_client(self, websocket: ServerConnection) -> None:
         """Serve one connection until it is gone. The handler that `start_server` gives to websockets."""
@@ -232,7 +241,7 @@ class BroadcastServer:
         if isinstance(message, str):
             return await self.broadcast_to_others(message, None)
         draft = Draft(
-            message.get("room", DEFAULT_ROOM),
+            check_room(message.get("room", DEFAULT_ROOM)),
             check_name(message["sender"]),
             clean_post(message["message"], self.limits.max_message_bytes),
             self._runner.instant().at,
@@ -257,7 +266,7 @@ class BroadcastServer:
             event = System("notice", text, timestamp(when.at))
         else:
             text = clean_post(message["message"], self.limits.max_message_bytes)
-            room = message.get("room", DEFAULT_ROOM)
+            room = check_room(message.get("room", DEFAULT_ROOM))
             event = Message(text, check_name(message["sender"]), timestamp(when.at), "", room)
         told = self._runner.hub.herald.publish(event, but=excepted)
         self._runner.wake()

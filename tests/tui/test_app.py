@@ -6,10 +6,10 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
+from broadcast_tui.client.preferences import FILE_NAME, Preferences
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, NameDenied
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
-from broadcast_tui.client.preferences import FILE_NAME, Preferences
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal import Title, report_crash

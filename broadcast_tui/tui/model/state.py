@@ -29,6 +29,9 @@ from broadcast_tui.core.updates import (
     PresenceChanged,
     RoomEntered,
     RoomLeft,
+    RoomsListed,
+    SearchFound,
+    TopicChanged,
     TypingSeen,
     Update,
     Welcomed,
@@ -148,6 +151,11 @@ class AppState:
                 case NameChanged():
                     self._named(update.name, at, tell=True)
                     changes.people = True
+                case TopicChanged():
+                    about = f"set the topic: {update.topic}" if update.topic else "cleared the topic"
+                    self.tell(visible_line(f"{update.name} {about}"), at)
+                case SearchFound() | RoomsListed():
+                    self._forget_request(update.ref)
                 case Noticed():
                     self.tell(visible_line(update.text), at, error=update.error)
                     self._forget_request(update.ref)

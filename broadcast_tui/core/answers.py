@@ -1,0 +1,32 @@
+"""Answers and notices of the server that a session hands on as they are."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from broadcast_tui.core import events
+from broadcast_tui.core import updates as up
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.message import post_of
+
+Answer = events.Presence | events.Found | events.RoomList | events.Topic | events.Typing
+
+
+def answer_of(event: Answer, when: Instant) -> up.Update:
+    """The update that says what `event` says."""
+    match event:
+        case events.Presence():
+            names = tuple(member.name for member in event.members)
+            return up.MembersListed(event.room, event.ref, event.online, names, event.truncated)
+        case events.Found():
+            posts = tuple(post_of(item, when) for item in event.items)
+            return up.SearchFound(event.room, event.ref, posts, event.more)
+        case events.RoomList():
+            rooms = tuple((view.room, view.online, view.topic) for view in event.rooms)
+            return up.RoomsListed(event.ref, rooms, event.truncated)
+        case events.Topic():
+            return up.TopicChanged(event.room, event.topic, event.name)
+        case events.Typing():
+            return up.TypingSeen(event.room, event.name)
+        case _:
+            assert_never(event)
