@@ -30,7 +30,7 @@ DENIED = {
     "tui": {"sqlite3", "socket"} | layers("engine", "server", "cli"),
     "tui/model": {"textual", "asyncio", "socket", "websockets"} | layers("client", "tui.widgets"),
 }
-ONLY_IN = {"sqlite3": "engine/sqlite.py", "redis": "engine/redis.py"}
+ONLY_IN = {"sqlite3": {"engine/sqlite.py", "engine/sqlite_file.py"}, "redis": {"engine/redis.py"}}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -71,7 +71,7 @@ def test_a_database_is_imported_by_its_engine_only(module: str) -> None:
         for path in PACKAGE.rglob("*.py")
         if any(is_within(found, module) for found in imports_of(path))
     }
-    assert users <= {ONLY_IN[module]}
+    assert users <= ONLY_IN[module]
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -103,7 +103,8 @@ def test_modules_classes_and_functions_stay_small() -> None:
                 if len(methods) > 45:
                     too_large.append(f"{path.relative_to(PACKAGE)}: {node.name} has {len(methods)} methods")
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                lines = (node.end_lineno or node.lineno) - first.lineno + 1
                 if lines > 60:
                     too_large.append(f"{path.relative_to(PACKAGE)}: {node.name} has {lines} lines")
     assert too_large == []

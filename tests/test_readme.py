@@ -17,14 +17,16 @@ from cyclopts import CycloptsError
 import broadcast_tui
 from broadcast_tui.cli import app
 from broadcast_tui.cli.chat import chat
+from broadcast_tui.cli.send import send
 from broadcast_tui.cli.serve import serve
+from broadcast_tui.cli.tail import tail
 from broadcast_tui.core.codec import schema
 from broadcast_tui.core.errors import CloseCode, ErrorCode
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 PROTOCOL = (ROOT / "broadcast_tui" / "PROTOCOL.md").read_text("utf-8")
-COMMANDS: dict[str, Callable[..., int]] = {"serve": serve, "chat": chat}
+COMMANDS: dict[str, Callable[..., int]] = {"serve": serve, "chat": chat, "send": send, "tail": tail}
 EXAMPLES = re.findall(r"(<!--.*?-->\n)?```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -48,15 +50,16 @@ def test_a_command_that_readme_shows_exists(words: list[str]) -> None:
 
 def test_readme_shows_commands() -> None:
     shown = {words[0] for words in shown_commands()}
-    assert {"serve", "chat"} <= shown
+    assert set(COMMANDS) <= shown
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_is_in_readme_with_its_default(command: str) -> None:
     table = re.search(rf"^\| `broadcast-tui {command}.*?(?=\n\n)", README, re.MULTILINE | re.DOTALL)
     assert table is not None
-    rows = dict(re.findall(r"^\| `(--[a-z-]+)` \|([^|]*)\|", table.group(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(--[a-z-]+)`(?:, `-\w`)? \|([^|]*)\|", table.group(), re.MULTILINE))
     parameters = inspect.signature(COMMANDS[command]).parameters.values()
+    assert parameters
     options = {f"--{p.name.replace('_', '-')}": p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
     assert set(rows) == set(options)
     for name, default in options.items():

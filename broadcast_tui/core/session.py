@@ -91,7 +91,6 @@ class ClientSession:
 
     @property
     def unsent(self) -> int:
-        """Posts of ours not written on this connection."""
         return self._outbox.unsent
 
     # -- the connection
@@ -113,8 +112,9 @@ class ClientSession:
         """The connection is gone, or could not be made."""
         self.welcomed = False
         self._send_at = None
-        for state in (self._outgoing, self._fills, self._fill_at):
-            state.clear()
+        self._outgoing.clear()
+        self._fills.clear()
+        self._fill_at.clear()
         for track in self.tracks.values():
             track.disconnected()
         for ref, command in self._refs.items():

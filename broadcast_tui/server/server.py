@@ -175,7 +175,8 @@ class BroadcastServer:
                 log.warning("%d client(s) did not close in time and were cut off", len(late))
         assert self._server is not None
         for left in list(self._connections):
-            left.transport.abort()
+            if hasattr(left, "transport"):
+                left.transport.abort()
         if self._server.handler_tasks:
             await asyncio.wait(list(self._server.handler_tasks), timeout=CLOSE_TIMEOUT_S)
 

@@ -7,7 +7,7 @@ import json
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -34,7 +34,7 @@ _SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|.|\Z)", re.DOTALL
 )
 _OURS = re.compile(
-    r"\x1b\[(?:\d+;\d+H|[\d;:]*m|\?\d+[hl]|\?\d+\$p|2[23];0t|>\d+u|<u)"  # place, look, modes, title stack, keys
+    r"\x1b\[(?:\d+;\d+H|[\d;:]*m|\?\d+[hl]|\?\d+\$p|2[23];0t|>\d+u|<u)"  # places, looks, modes, title, keys
     r"|\x1b\]22;[a-z-]+\x07"  # the pointer's shape
     r"|\x1b\]0;(?:broadcast-tui · lobby(?: \([\d,]+\))?)?\x07"
 )
@@ -126,17 +126,22 @@ def gaps() -> list[Frame]:
     return [{**gap, "from": text, "to": f"z{n}-1", "reason": text} for n, text in enumerate(ALL)]
 
 
-def nonsense() -> list[Frame | str]:
+def nonsense() -> Sequence[Frame | str]:
     """Frames for rooms that are none of ours, of unknown types, of wrong shapes, and half characters."""
-    halves = ({"type": "message", "message": half, "sender": half} for half in ("\ud800", "\udfff"))
-    return [
-        *({"type": text, "room": text} for text in ALL),
-        *({"type": "typing", "room": text, "name": text} for text in ALL),
-        *({"type": "message", text: text} for text in ALL),
-        *({**post(1, text, text), "timestamp": text, "id": text, "nonce": text} for text in ALL),
-        *(json.dumps(half) for half in halves),
-        *ALL,
-    ]
+    frames: list[Frame] = []
+    for text in ALL:
+        frames += [
+            {"type": text, "room": text},
+            {"type": "typing", "room": text, "name": text},
+            {"type": "message", text: text},
+            {**post(1, text, text), "timestamp": text, "id": text, "nonce": text},
+        ]
+    frames += [{"type": "message", "message": half, "sender": half} for half in ("\ud800", "\udfff")]
+    return [*frames, *ALL]
+
+
+def typing() -> list[Frame]:
+    return [{"type": "typing", "room": "lobby", "name": f"t{text}y"} for text in ALL]
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(120, 40), (61, 20), (40, 10)])
@@ -159,7 +164,7 @@ def test_whatever_a_server_says_is_shown_as_text(
     story.tell(*notices())
     story.tell(*nonsense())
     story.tell(*gaps())
-    story.tell(*({"type": "typing", "room": "lobby", "name": f"t{text}y"} for text in ALL))
+    story.tell(*typing())
     victim.type(CTRL_HOME)
     victim.wait_for("1 new")
     victim.type(CTRL_HOME)
@@ -181,23 +186,19 @@ def test_a_name_or_a_line_of_another_never_poses_as_more_than_it_is(
     broken = f"ro{HOSTILE['line ends']}wz"
     hostile.members = [broken, *MARKUP]
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=160, rows=40)
-    victim.wait_for("online")
-    Story(hostile, victim).tell(
+    victim.wait_for(*(name[:18] for name in MARKUP))
+    assert row_with(victim, "[@click=app.quit]x")[130:].strip() == "[@click=app.quit]x[…"
+    story = Story(hostile, victim)
+    story.tell(
         system("join", "", broken),
         system("leave", "", *MARKUP),
         system("rename", "", broken, "[/nope]"),
         system("notice", f"no{broken}tice", online=None),
         error("internal", f"er{broken}ror"),
-    )
-    people = [line[132:] for line in victim.lines]
-    story = Story(hostile, victim)
-    story.tell(
-        post(2, "hello\r\n 10:31          admin │ gotcha", broken),
-        post(3, "[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
+        story.post("hello\r\n 10:31          admin │ gotcha", broken),
+        story.post("[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
         {"type": "typing", "room": "lobby", "name": broken},
     )
-    for name in MARKUP:
-        assert any(name[:18] in line for line in people), people
     row_with(victim, "ro", "wz joined")
     row_with(victim, "[red]x[/], [@click=app.quit]x[/] and [/nope] left")
     row_with(victim, "ro", "wz is now [/nope]")
@@ -221,7 +222,7 @@ def test_what_is_pasted_is_shown_as_text_in_input_toast_and_log(
     victim.wait_for("online")
 
     def told(n: int) -> bool:
-        return re.search(rf"command\W*t{n}-", victim.text) is not None
+        return re.search(rf"command[^/]*/t{n}-", victim.text) is not None
 
     for n, text in enumerate(ALL):
         victim.paste(f"/t{n}-{text}")
@@ -245,7 +246,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
     hostile.refusal = None
     hostile.denial = error("name_taken", f"taken{everything}")
     victim.type(CTRL_R)
-    victim.wait_for("Your name", "taken")
+    victim.wait_for("Enter joins", "taken")
     for columns in range(20, 80, 7):
         victim.resize(columns, 24)
         victim.wait_for("broadcast-tui", "victim")
@@ -353,12 +354,12 @@ def test_tail_as_json_prints_lines_of_json_without_raw_controls(told: HostileSer
 def test_why_send_and_tail_were_refused_is_one_line_of_text(hostile: HostileServer) -> None:
     everything = "".join(ALL)
     hostile.answers["message"] = lambda asked: [error("too_long", everything, nonce=asked["nonce"])]
-    ended = run("send", hostile.url, "hello")
+    ended = run("send", "--url", hostile.url, "--wait", "hello")
     assert ended.returncode == 3
     assert ended.stderr.count(b"\n") == 1
     assert_plain(ended.stdout + ended.stderr)
     hostile.denial = error("name_taken", everything)
-    for words in (["tail", hostile.url], ["send", hostile.url, "hello"]):
+    for words in (["tail", hostile.url], ["send", "--url", hostile.url, "hello"]):
         ended = run(*words)
         assert ended.returncode == 4
         assert ended.stderr.count(b"\n") == 1
@@ -367,7 +368,7 @@ def test_why_send_and_tail_were_refused_is_one_line_of_text(hostile: HostileServ
 
 def test_a_post_refused_for_a_reason_that_nobody_knows_is_still_refused(hostile: HostileServer) -> None:
     hostile.answers["message"] = lambda asked: [error("\x1b]0;EVIL\x07", "no", nonce=asked["nonce"])]
-    ended = run("send", hostile.url, "hello")
+    ended = run("send", "--url", hostile.url, "--wait", "hello")
     assert ended.returncode == 3
     assert ended.stderr.count(b"\n") == 1
     assert_plain(ended.stderr)

@@ -169,7 +169,7 @@ class HostileServer:
         if self.refusal is None:
             return None
         status, body = self.refusal[0], self.refusal[1].encode()
-        headers = Headers({"Content-Length": str(len(body)), "Connection": "close"})
+        headers = Headers({"Content-Length": str(len(body)), "Content-Type": "text/plain"})
         return Response(status.value, status.phrase, headers, body)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 
 from broadcast_tui.core.updates import (
     ConnectionChanged,
@@ -186,6 +187,14 @@ async def test_ctrl_c_clears_the_input_which_up_brings_back_then_asks_to_quit() 
         await chat.type("ctrl+c")
         assert chat.client.closed
         assert chat.app.return_code == 0
+
+
+async def test_what_is_typed_right_after_a_key_of_the_screen_comes_after_it() -> None:
+    async with chatting("ana") as chat:
+        for key in ["o", "l", "d", "ctrl+c", "n", "e", "w"]:
+            chat.app.post_message(events.Key(key, {"ctrl+c": "\x03"}.get(key, key)))
+        await chat.pilot.pause()
+        assert chat.composer.text == "new"
 
 
 async def test_ctrl_c_copies_what_is_selected() -> None:

@@ -151,16 +151,16 @@ class Composer(TextArea, inherit_bindings=False):
         return super().render_line(y) if self.size.width > 0 else Strip([])
 
     async def _on_key(self, event: events.Key) -> None:
-        """Do what a key is bound to here and now.
+        """Do what a key is bound to now, here or further up.
 
         Left to bubble up, it would be done after letters that were typed later but put in at once.
         """
         if event.is_printable:
             return
         active = self.screen.active_bindings.get(event.key)
-        if active is not None and active.node is self:
+        if active is not None:
             event.prevent_default()
-            if await self.app.run_action(active.binding.action, self):
+            if await self.app.run_action(active.binding.action, active.node):
                 event.stop()
 
     async def _on_paste(self, event: events.Paste) -> None:
