@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
@@ -177,8 +178,9 @@ class BroadcastServer:
         for left in list(self._connections):
             if hasattr(left, "transport"):
                 left.transport.abort()
-        if self._server.handler_tasks:
-            await asyncio.wait(list(self._server.handler_tasks), timeout=CLOSE_TIMEOUT_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._server.wait_closed()
 
     async def __aenter__(self) -> BroadcastServer:
         await self.start_server()

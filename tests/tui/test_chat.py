@@ -189,6 +189,14 @@ async def test_ctrl_c_clears_the_input_which_up_brings_back_then_asks_to_quit() 
         assert chat.app.return_code == 0
 
 
+async def test_a_warning_is_on_top_of_the_screen_however_many_came_before() -> None:
+    async with chatting("ana") as chat:
+        for count in range(30):
+            await chat.enter(f"/x{count}")
+            chat.composer.text = ""
+        assert "command /x29" in chat.drawn()[0]
+
+
 async def test_what_is_typed_right_after_a_key_of_the_screen_comes_after_it() -> None:
     async with chatting("ana") as chat:
         for key in ["o", "l", "d", "ctrl+c", "n", "e", "w"]:

@@ -265,6 +265,8 @@ class ChatScreen(Screen[None]):
 
     def _warn(self, text: str) -> None:
         self.app.clear_notifications()
+        # Textual 8.2 takes away the toasts but not what held them: later ones would be pushed off the screen.
+        self.query("ToastHolder").remove()
         self.notify(visible_line(text), severity="warning", timeout=6, markup=False)
 
     def _focus_changed(self, focused: bool) -> None:
