@@ -44,6 +44,7 @@ class PeerConnection(ServerConnection):
         self._inbox: deque[tuple[bytes, bool]] = deque()
         self._fragments: bytearray | None = None
         self._fragments_text = True
+        self._is_cut = False
 
     # -- writing
 
@@ -75,6 +76,12 @@ class PeerConnection(ServerConnection):
             return
         self.protocol.send_close(code, reason.encode()[:120].decode(errors="ignore"))
         self.send_data()
+
+    def cut(self) -> None:
+        """End the connection without a word, even one that is still being accepted."""
+        self._is_cut = True
+        if hasattr(self, "transport"):
+            self.transport.abort()
 
     # -- reading
 
@@ -138,6 +145,8 @@ class PeerConnection(ServerConnection):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
                 if hasattr(socket, "TCP_USER_TIMEOUT"):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        if self._is_cut:
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -176,8 +176,7 @@ class BroadcastServer:
                 log.warning("%d client(s) did not close in time and were cut off", len(late))
         assert self._server is not None
         for left in list(self._connections):
-            if hasattr(left, "transport"):
-                left.transport.abort()
+            left.cut()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._server.wait_closed()
