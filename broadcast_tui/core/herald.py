@@ -101,3 +101,4 @@ class Herald:
     def touch(self, peer: Peer) -> None:
         if peer.id in self._peers:
             self.dirty_peers.add(peer)
+            peer.unsettle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from broadcast_tui.core.codec import framed
@@ -18,8 +19,16 @@ GUEST = "guest-"
 class Link(Protocol):
     """What carries frames to a peer; the server's connection, or a test's list."""
 
+    @property
+    def write_now(self) -> Callable[[bytes], object]:
+        """Takes complete WebSocket frames, unchecked: only while the connection is open and not blocked.
+
+        Never waits; has `Peer.blocked` set when it is to get no more for now.
+        """
+        ...
+
     def write(self, data: bytes) -> None:
-        """Take complete WebSocket frames; never waits. Sets `Peer.blocked` when it takes no more."""
+        """`write_now` if the connection is open, else nothing."""
         ...
 
 
@@ -100,6 +109,16 @@ class Peer:
                 parts.append(subscription.collect())
                 size += len(parts[-1])
         return b"".join(parts)
+
+    def settle(self) -> None:
+        """All that was due has been written: in a single room, posts may go the short way again."""
+        for subscription in self.subscriptions.values():
+            subscription.live = len(self.subscriptions) == 1 and not (self.blocked or self.behind)
+
+    def unsettle(self) -> None:
+        """Something else is due, or nothing is taken."""
+        for subscription in self.subscriptions.values():
+            subscription.live = False
 
     @property
     def behind(self) -> bool:

@@ -27,12 +27,15 @@ WRITE_BYTES = 65_536
 class Subscription:
     """The cursor of one connection in one room."""
 
-    __slots__ = ("cursor", "held", "peer", "room", "synced_at")
+    __slots__ = ("cursor", "held", "live", "peer", "room", "send", "synced_at")
 
     def __init__(self, peer: Peer, room: Room, cursor: int) -> None:
         self.peer = peer
         self.room = room
         self.cursor = cursor
+        self.send = peer.link.write_now
+        self.live = False
+        """Nothing but posts is due to this connection, and it takes them: the hot path may write to it."""
         self.held = False
         """Waits for the ring to be filled from the engine; nothing is written meanwhile."""
         self.synced_at: int | None = None

@@ -40,7 +40,7 @@ class PeerConnection(ServerConnection):
         self.on_frame: Callable[[bytes, bool], None] | None = None
         """Receiver of whole messages: data, and whether it was a text frame."""
         self.on_flow: Callable[[bool], None] | None = None
-        """Told True when the peer takes no more for now, False when it does again."""
+        """Told True when the peer takes no more, for now or for ever, False when it does again."""
         self._inbox: deque[tuple[bytes, bool]] = deque()
         self._fragments: bytearray | None = None
         self._fragments_text = True
@@ -76,6 +76,7 @@ class PeerConnection(ServerConnection):
             return
         self.protocol.send_close(code, reason.encode()[:120].decode(errors="ignore"))
         self.send_data()
+        self._tell_flow()
 
     def cut(self) -> None:
         """End the connection without a word, even one that is still being accepted."""
@@ -111,8 +112,14 @@ class PeerConnection(ServerConnection):
         self.heard_at = self.loop.time()
         self.pinged_at = None
         super().data_received(data)
+        if self.protocol.state is not State.OPEN:
+            self._tell_flow()
         if self._inbox and self.on_frame is not None:
             self._hand_over()
+
+    def eof_received(self) -> None:
+        super().eof_received()
+        self._tell_flow()
 
     @property
     def mid_frame(self) -> bool:
@@ -139,6 +146,7 @@ class PeerConnection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.write_now = self.transport.write
         sock = transport.get_extra_info("socket")
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -154,16 +162,18 @@ class PeerConnection(ServerConnection):
         self.blocked_bytes = self.transport.get_write_buffer_size()
         if not self.transport.is_closing():
             self.transport.pause_reading()
-        if self.on_flow is not None:
-            self.on_flow(True)
+        self._tell_flow()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self.blocked_at = None
         if not self._inbox:
             self._read_on()
+        self._tell_flow()
+
+    def _tell_flow(self) -> None:
         if self.on_flow is not None:
-            self.on_flow(False)
+            self.on_flow(self.paused or not self.writable)
 
     def stalled_for(self, now: float) -> float:
         """Seconds since the peer last took anything of what waits for it; 0.0 if nothing waits."""

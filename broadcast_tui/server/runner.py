@@ -34,6 +34,7 @@ UNDELIVERED_MAX = 5_000
 """Posts appended and not yet written to anyone, before no more are appended."""
 SLICE_S = 0.004
 """Longest a flush holds the loop before others get a turn."""
+SLICE_PEERS = 64
 CLOSE_TIMEOUT_S = 2.0
 CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
 
@@ -82,6 +83,7 @@ class HubRunner:
 
         def on_flow(blocked: bool) -> None:
             peer.blocked = blocked
+            peer.unsettle()
             if not blocked and peer in self.connections:
                 self.hub.herald.dirty_peers.add(peer)
                 self.wake()
@@ -237,47 +239,52 @@ class HubRunner:
     def _flush(self) -> None:
         """Write to every connection that has something due; yields to the loop after `SLICE_S`."""
         self._flush_scheduled = False
-        hub, to_write = self.hub, self._to_write
-        if not to_write and hub.rooms.dirty:
-            for room in hub.rooms.dirty:
-                to_write.extend(room.subscriptions.values())
-            hub.rooms.dirty.clear()
+        hub = self.hub
         deadline = self._loop.time() + SLICE_S
-        while to_write:
-            for subscription in to_write[:32]:
-                self._write_room(subscription)
-            del to_write[:32]
+        while self._to_write or hub.rooms.dirty:
+            if not self._to_write:
+                room = hub.rooms.dirty.pop()
+                self._to_write = list(room.subscriptions.values())
+            part = self._to_write[-SLICE_PEERS:]
+            del self._to_write[-SLICE_PEERS:]
+            self._write_posts(part)
             if self._loop.time() > deadline:
                 break
         else:
             self._flush_peers()
         self._end_closing()
-        if to_write or hub.herald.dirty_peers or hub.rooms.dirty:
+        if self._to_write or hub.herald.dirty_peers or hub.rooms.dirty:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
-    def _write_room(self, subscription: Subscription) -> None:
-        """The hot path: a connection at its room's tail gets the bytes that all others there get."""
-        peer, room = subscription.peer, subscription.room
-        cursor = subscription.cursor
-        if peer.blocked or cursor == room.ring.last_seq:
-            return
-        if (
-            peer.control
-            or subscription.held
-            or subscription.synced_at is not None
-            or len(peer.subscriptions) > 1
-            or cursor < room.ring.first_seq - 1
-        ):
-            self.hub.herald.dirty_peers.add(peer)
-            return
-        data, count = room.chunk(cursor)
-        subscription.cursor = cursor + count
-        if self._debug:
-            log.debug("> #%d %s", peer.id, log_safe(data.decode(errors="replace")))
-        peer.link.write(data)
-        if subscription.cursor < room.ring.last_seq:
-            self.hub.herald.dirty_peers.add(peer)
+    def _write_posts(self, subscriptions: list[Subscription]) -> None:
+        """The hot path: connections at their room's end get the same bytes, everyone else goes the long way.
+
+        All are of one room. What is not written here is found again by its cursor.
+        """
+        room = subscriptions[0].room
+        ring, head = room.ring, room.ring.last_seq
+        known, target, data = -1, head, b""
+        for subscription in subscriptions:
+            if not subscription.live:
+                if not subscription.peer.blocked:
+                    self.hub.herald.dirty_peers.add(subscription.peer)
+                continue
+            cursor = subscription.cursor
+            if cursor != known:
+                if cursor == head:
+                    continue
+                if cursor < ring.first_seq - 1:
+                    self.hub.herald.touch(subscription.peer)
+                    continue
+                data, count = room.chunk(cursor)
+                known, target = cursor, cursor + count
+                if target < head:
+                    self.hub.rooms.dirty.add(room)
+                if self._debug:
+                    log.debug("> %s %s", log_safe(room.name, 60), log_safe(data.decode(errors="replace")))
+            subscription.cursor = target
+            subscription.send(data)
 
     def _flush_peers(self) -> None:
         """Answers, notices, replays, and connections in several rooms: one write each."""
@@ -295,8 +302,11 @@ class HubRunner:
                 if self._debug:
                     log.debug("> #%d %s", peer.id, log_safe(data.decode(errors="replace")))
                 peer.link.write(data)
-            if peer.behind and not peer.blocked:
-                hub.herald.dirty_peers.add(peer)
+            if not peer.blocked:
+                if peer.behind:
+                    hub.herald.dirty_peers.add(peer)
+                else:
+                    peer.settle()
             if self._loop.time() > deadline:
                 break
         hub.herald.dirty_peers |= dirty

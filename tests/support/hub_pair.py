@@ -42,8 +42,10 @@ class Wire:
         self.to_server: deque[bytes] = deque()
         self.peer: Peer | None = None
 
-    def write(self, data: bytes) -> None:
+    def write_now(self, data: bytes) -> None:
         self.to_client.extend(unframe(data))
+
+    write = write_now
 
 
 class User:

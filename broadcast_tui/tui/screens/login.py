@@ -16,12 +16,19 @@ from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.widgets.typed_order import act_now
 
 HINT = "How the others will see you"
 
 
 class NameInput(Input):
     """An input of one line whose pastes are cleaned before they are drawn."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.is_printable:
+            await super()._on_key(event)
+        else:
+            await act_now(self, event)
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()

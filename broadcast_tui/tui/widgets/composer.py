@@ -24,6 +24,7 @@ from broadcast_tui.core.text import visible
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import Completer, People
 from broadcast_tui.tui.model.input_history import InputHistory
+from broadcast_tui.tui.widgets.typed_order import act_now
 
 PASTE_MAX = 100_000
 """Characters of one paste that are kept; more than any server takes in one post."""
@@ -151,17 +152,8 @@ class Composer(TextArea, inherit_bindings=False):
         return super().render_line(y) if self.size.width > 0 else Strip([])
 
     async def _on_key(self, event: events.Key) -> None:
-        """Do what a key is bound to now, here or further up.
-
-        Left to bubble up, it would be done after letters that were typed later but put in at once.
-        """
-        if event.is_printable:
-            return
-        active = self.screen.active_bindings.get(event.key)
-        if active is not None:
-            event.prevent_default()
-            if await self.app.run_action(active.binding.action, active.node):
-                event.stop()
+        if not event.is_printable:
+            await act_now(self, event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()

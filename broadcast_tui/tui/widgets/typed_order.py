@@ -1,0 +1,19 @@
+"""Keys of an input in the order typed, however fast they come.
+
+Textual 8.2 puts letters in at once, but does what other keys are bound to only after they have bubbled up: of
+`Ctrl+U a n a` that arrive together (a slow line, a paste by a terminal), the letters would be deleted.
+"""
+
+from __future__ import annotations
+
+from textual import events
+from textual.widget import Widget
+
+
+async def act_now(widget: Widget, event: events.Key) -> None:
+    """Do what `event`, a key that writes nothing, is bound to for the focused `widget`, here or further up."""
+    active = widget.screen.active_bindings.get(event.key)
+    if active is not None:
+        event.prevent_default()
+        if await widget.app.run_action(active.binding.action, active.node):
+            event.stop()
