@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import io
 import os
 import select
 import sys
+import threading
 from collections.abc import AsyncIterator
 
 from broadcast_tui.cli import UsageError
@@ -14,6 +16,10 @@ from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, pa
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, check_room
+
+READ_BYTES = 65_536
+READ_AHEAD = 4
+"""Pieces of standard input that wait to be sent before more is read."""
 
 
 def server_address(url: str, room: str | None) -> Address:
@@ -52,10 +58,53 @@ def identity(name: str | None) -> tuple[str, str]:
 
 
 async def lines_of_input() -> AsyncIterator[str]:
-    """Lines of standard input with their ends; what is not UTF-8 is replaced."""
+    """Lines of standard input with their ends; what is not UTF-8 is replaced.
+
+    A daemon thread reads the descriptor itself: a pipe that stays open and silent holds up neither the
+    loop nor the end of the program, as a thread of an executor or in a buffered reader would.
+    """
     loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
-        yield line.decode(errors="replace")
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+    taken = threading.Semaphore(READ_AHEAD)
+
+    def read_on(descriptor: int) -> None:
+        data = b"-"
+        while data:
+            taken.acquire()
+            data = _read_some(descriptor)
+            try:
+                loop.call_soon_threadsafe(arrived.put_nowait, data)
+            except RuntimeError:  # the loop is closed: nobody wants the rest
+                return
+
+    threading.Thread(target=read_on, args=(sys.stdin.fileno(),), name="stdin", daemon=True).start()
+    begun: list[bytes] = []
+    while data := await arrived.get():
+        taken.release()
+        first, *others = data.split(b"\n")
+        begun.append(first)
+        for other in others:
+            yield b"".join(begun).decode(errors="replace") + "\n"
+            begun = [other]
+    if rest := b"".join(begun):
+        yield rest.decode(errors="replace")
+
+
+def _read_some(descriptor: int) -> bytes:
+    """What there is to read, as soon as there is some; empty at the end."""
+    while True:
+        try:
+            return os.read(descriptor, READ_BYTES)
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+        except OSError:
+            return b""
+
+
+def write_all_characters(*, as_json: bool) -> None:
+    """Let standard output take any text: JSON is UTF-8, other text whatever the terminal can show of it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
 
 
 def stdout_gone(*, only_look: bool = False) -> bool:

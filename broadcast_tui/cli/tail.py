@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
-from broadcast_tui.cli.pipes import server_address, stdout_gone
+from broadcast_tui.cli.pipes import server_address, stdout_gone, write_all_characters
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.message import message_of
 from broadcast_tui.core.post import Post
@@ -55,6 +55,7 @@ def tail(
         Seconds to go on trying to reach the server at the start.
     """
     address = server_address(url, room)
+    write_all_characters(as_json=json)
     client = BroadcastClient(address.url, rooms=[address.room], last=last)
     return asyncio.run(_tail(client, as_json=json, follow=follow, timeout_s=timeout))
 

@@ -10,6 +10,7 @@ Invariants: only the engine's thread touches the connection, `_heads` and `_seen
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -30,6 +31,9 @@ T = TypeVar("T")
 TRIM_EVERY_S = 60.0
 TRIM_POSTS = 2_000
 """Most posts deleted in one step, so that appends never wait long."""
+DAY_US = 86_400_000_000
+KEEP_DAYS_MAX = 1_000_000.0
+"""As good as for ever, and still a number of microseconds that SQLite takes."""
 
 log = logging.getLogger("broadcast_tui.engine")
 
@@ -130,8 +134,9 @@ class SqliteEngine:
             self._seen.setdefault(name, SeenNonces()).add(client_id, nonce, appended, now)
 
     def _close(self) -> None:
-        self._connection.execute("PRAGMA optimize")
-        empty = self._connection.execute("SELECT NOT EXISTS (SELECT 1 FROM rooms)").fetchone()[0]
+        empty = not self._heads and not self._topics
+        with contextlib.suppress(sqlite3.Error):  # a full disk takes no statistics, and needs none
+            self._connection.execute("PRAGMA optimize")
         self._connection.close()
         if empty:
             self.path.unlink(missing_ok=True)
@@ -220,12 +225,12 @@ class SqliteEngine:
                 self._connection.execute("BEGIN IMMEDIATE")
                 values = (topic, self._room_id(room))
                 self._connection.execute("UPDATE rooms SET topic = ? WHERE id = ?", values)
+            self._loop.call_soon_threadsafe(self._topics.__setitem__, room, topic)
 
         try:
             await self._in_thread(run)
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
-        self._topics[room] = topic
 
     # -- reading
 
@@ -303,7 +308,7 @@ class SqliteEngine:
     def _trim_some(self, now: datetime) -> bool:
         bounds: dict[str, tuple[int, int]] = {}
         budget = TRIM_POSTS
-        oldest_us = _microseconds(now - timedelta(days=self._keep_days)) if self._keep_days else 0
+        oldest_us = _microseconds(now) - int(min(self._keep_days or KEEP_DAYS_MAX, KEEP_DAYS_MAX) * DAY_US)
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             rooms = self._connection.execute("SELECT id, name, first_seq, last_seq FROM rooms").fetchall()

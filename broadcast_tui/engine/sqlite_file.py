@@ -5,11 +5,14 @@ Nothing is written to a file that is not ours.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from broadcast_tui.core.errors import EngineError
+from broadcast_tui.engine.words import words_of
 
 APPLICATION_ID = 0x62637431
 """`bct1`: marks the file as a history of ours (SQLite's `application_id`)."""
@@ -23,12 +26,11 @@ SCHEMA = (
     "CREATE TABLE posts (id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " at_us INTEGER NOT NULL, sender TEXT NOT NULL, text TEXT NOT NULL, client_id TEXT NOT NULL,"
     " nonce TEXT NOT NULL, UNIQUE (room_id, seq))",
-    "CREATE VIRTUAL TABLE posts_fts USING fts5 (text, content='posts', content_rowid='id',"
-    " tokenize='unicode61 remove_diacritics 2', columnsize=0)",
+    "CREATE VIRTUAL TABLE posts_fts USING fts5 (text, content='', tokenize='unicode61', columnsize=0)",
     "CREATE TRIGGER posts_added AFTER INSERT ON posts BEGIN"
-    " INSERT INTO posts_fts (rowid, text) VALUES (new.id, new.text); END",
+    " INSERT INTO posts_fts (rowid, text) VALUES (new.id, folded(new.text)); END",
     "CREATE TRIGGER posts_deleted AFTER DELETE ON posts BEGIN"
-    " INSERT INTO posts_fts (posts_fts, rowid, text) VALUES ('delete', old.id, old.text); END",
+    " INSERT INTO posts_fts (posts_fts, rowid, text) VALUES ('delete', old.id, folded(old.text)); END",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
@@ -43,14 +45,20 @@ def open_file(path: Path) -> sqlite3.Connection:
     instead = "choose another with --history PATH, or --history memory to keep nothing"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
-    except (OSError, sqlite3.Error) as error:
-        raise EngineError(f"The history {path} cannot be opened ({error}); {instead}.") from error
-    try:
-        _check(connection, path, instead)
-        _prepare(connection)
+        if not os.access(path if path.exists() else path.parent, os.R_OK | os.W_OK):
+            raise sqlite3.OperationalError("readonly")
+        if path.is_file() and path.stat().st_size:
+            _check_file(path, instead)
+        connection = _connect(path, "rwc")
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EngineError(f"The history {path} cannot be opened ({reason}); {instead}.") from error
     except sqlite3.OperationalError as error:
-        connection.close()
         text = str(error)
         if "locked" in text:
             raise EngineError(f"The history {path} is in use by another server; {instead}.") from error
@@ -60,22 +68,45 @@ def open_file(path: Path) -> sqlite3.Connection:
             ) from error
         raise EngineError(f"The history {path} cannot be used ({text}); {instead}.") from error
     except sqlite3.DatabaseError as error:
-        connection.close()
         raise EngineError(
             f"The history {path} is damaged or no history ({error}); move it away, or {instead}."
         ) from error
-    except EngineError:
-        connection.close()
-        raise
     return connection
 
 
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=LOCK_WAIT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.create_function("folded", 1, _folded, deterministic=True)
+    return connection
+
+
+def _folded(text: str) -> str:
+    """What is indexed of a post: its words as `words_of` sees them; SQLite folds ASCII by itself."""
+    return text if text.isascii() else " ".join(words_of(text))
+
+
+def _check_file(path: Path, instead: str) -> None:
+    """Look before anything is written, which merely closing a connection may do to a write-ahead log.
+
+    Where there is none, nobody has the file open as we do, and no lock or index file is needed to read it.
+    Only SQLite may open the file: closing it ourselves would drop the locks of this process on it.
+    """
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    with closing(_connect(path, "ro" if has_log else "ro&immutable=1")) as looking:
+        _check(looking, path, instead)
+
+
 def _check(connection: sqlite3.Connection, path: Path, instead: str) -> None:
-    """Look before anything is written."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if tables and application_id != APPLICATION_ID:
+    if (tables or application_id) and application_id != APPLICATION_ID:
         raise EngineError(f"{path} is a database of another program; {instead}.")
     if version > VERSION:
         raise EngineError(
@@ -84,7 +115,9 @@ def _check(connection: sqlite3.Connection, path: Path, instead: str) -> None:
     if tables:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise sqlite3.DatabaseError(found)
+            raise sqlite3.DatabaseError(" ".join(str(found).split()))
+        if connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() is None:
+            raise sqlite3.DatabaseError("it has no epoch")
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -25,6 +25,8 @@ SEND_BUFFER_BYTES = 131_072
 """SO_SNDBUF: without it the kernel takes some 3 MB for a peer that never reads."""
 USER_TIMEOUT_MS = 30_000
 FRAMES_A_TURN = 64
+
+_log = logging.getLogger("broadcast_tui.websockets")
 
 
 class PeerConnection(ServerConnection):
@@ -41,7 +43,10 @@ class PeerConnection(ServerConnection):
         """Receiver of whole messages: data, and whether it was a text frame."""
         self.on_flow: Callable[[bool], None] | None = None
         """Told True when the peer takes no more, for now or for ever, False when it does again."""
-        self._inbox: deque[tuple[bytes, bool]] = deque()
+        self._inbox: list[tuple[bytes, bool]] = []
+        # What an idle connection holds is multiplied by thousands: a deque is 600 bytes, an adapter 500.
+        self.drain_waiters = []  # type: ignore[assignment]  # only appended to and removed from
+        self.logger = self.protocol.logger = _log
         self._fragments: bytearray | None = None
         self._fragments_text = True
         self._is_cut = False
@@ -89,6 +94,7 @@ class PeerConnection(ServerConnection):
     def start_receiving(self, on_frame: Callable[[bytes, bool], None]) -> None:
         """Hand over frames from now on, beginning with those that came early."""
         self.on_frame = on_frame
+        self.request = self.response = None
         self._hand_over()
 
     def process_event(self, event: Event) -> None:
@@ -130,8 +136,10 @@ class PeerConnection(ServerConnection):
         """Hand over a bounded number of frames; reading rests while more are waiting."""
         inbox, on_frame = self._inbox, self.on_frame
         assert on_frame is not None
-        for _ in range(min(len(inbox), FRAMES_A_TURN)):
-            on_frame(*inbox.popleft())
+        turn = inbox[:FRAMES_A_TURN]
+        del inbox[:FRAMES_A_TURN]
+        for data, is_text in turn:
+            on_frame(data, is_text)
         if inbox and not self.transport.is_closing():
             self.transport.pause_reading()
             self.loop.call_soon(self._hand_over)

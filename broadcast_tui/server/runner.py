@@ -158,15 +158,23 @@ class HubRunner:
                 self._delivered.clear()
                 await self._delivered.wait()
             batch, hub.submissions = hub.submissions, []
+            # Counted before the engine has them: the tail may deliver them before `append` returns.
+            self._undelivered += len(batch)
             try:
                 results = await self._engine.append([submission.draft for submission in batch])
             except EngineError as error:
                 log.error("%d post(s) could not be kept: %s", len(batch), log_safe(str(error)))
+                self._discount(len(batch))
                 hub.failed(batch, CANNOT_KEEP, self.instant())
             else:
-                self._undelivered += sum(not result.dup for result in results)
+                self._discount(sum(result.dup for result in results))
                 hub.accepted(batch, results)
             self.wake()
+
+    def _discount(self, count: int) -> None:
+        """So many posts need not be waited for; the tail also brings some that were never counted."""
+        self._undelivered = max(0, self._undelivered - count)
+        self._delivered.set()
 
     async def _follow_tail(self) -> None:
         async for posts in self._engine.tail():
@@ -177,8 +185,7 @@ class HubRunner:
                     self._log_broadcast(part)
                 self.wake()
                 await self.flushed()
-            self._undelivered = max(0, self._undelivered - len(posts))
-            self._delivered.set()
+            self._discount(len(posts))
 
     async def flushed(self) -> None:
         """Wait until everyone who takes anything has been written what is due."""

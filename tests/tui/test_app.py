@@ -85,6 +85,21 @@ async def test_a_paste_into_the_name_is_cleaned() -> None:
         assert chat.app.screen.query_one(Input).value == "[31mbob"
 
 
+async def test_keys_of_the_dialog_are_done_in_the_order_typed() -> None:
+    async with chatting(name="") as chat:
+        for key in ["o", "l", "d", "ctrl+u", "n", "e", "x", "backspace", "w", "enter"]:
+            character = {"ctrl+u": "\x15", "backspace": "\x7f", "enter": "\r"}.get(key, key)
+            chat.app.post_message(events.Key(key, character))
+        await chat.pilot.pause()
+        assert chat.client.name == "new"
+
+
+async def test_alt_backspace_deletes_the_word_before_the_cursor_in_the_dialog() -> None:
+    async with chatting(name="") as chat:
+        await chat.type(*"one", " ", *"two", "alt+backspace")
+        assert chat.app.screen.query_one(Input).value == "one "
+
+
 async def test_ctrl_q_leaves_from_the_dialog() -> None:
     async with chatting(name="") as chat:
         await chat.type("ctrl+q")

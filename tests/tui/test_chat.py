@@ -199,10 +199,13 @@ async def test_a_warning_is_on_top_of_the_screen_however_many_came_before() -> N
 
 async def test_what_is_typed_right_after_a_key_of_the_screen_comes_after_it() -> None:
     async with chatting("ana") as chat:
-        for key in ["o", "l", "d", "ctrl+c", "n", "e", "w"]:
-            chat.app.post_message(events.Key(key, {"ctrl+c": "\x03"}.get(key, key)))
+        for key in ["ctrl+u", "o", "l", "d", "ctrl+c", "n", "e", "w"]:
+            character = {"ctrl+c": "\x03", "ctrl+u": "\x15"}.get(key, key)
+            chat.app.post_message(events.Key(key, character))
         await chat.pilot.pause()
         assert chat.composer.text == "new"
+        await chat.type("up")
+        assert chat.composer.text == "old"
 
 
 async def test_ctrl_c_copies_what_is_selected() -> None:

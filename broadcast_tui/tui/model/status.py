@@ -16,8 +16,11 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui.model.room import joined_names
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.wrapping import clip
 
 GAP = "  "
+REASON_CELLS = 40
+"""As much of why we were refused as leaves room for the rest; a line of the log says all of it."""
 
 
 class Role(Enum):
@@ -75,7 +78,7 @@ def _connection_piece(state: AppState, now: float) -> Piece:
             when = "now" if not left else f"in {left} s"
             return Piece(f"◌ reconnecting {when}", Role.WAIT, 100)
         case ConnectionState.REFUSED:
-            why = f": {connection.reason}" if connection.reason else ""
+            why = f": {clip(connection.reason, REASON_CELLS)}" if connection.reason else ""
             return Piece(f"✕ refused{why}", Role.BAD, 100, short="✕ refused")
         case _:
             return Piece("○ offline", Role.WAIT, 100)
@@ -94,7 +97,8 @@ def fit(
 ) -> tuple[list[tuple[str, Role]], list[tuple[str, Role]], int]:
     """The texts of both sides that fit into `width` cells, and the cells between them (0 or more).
 
-    Pieces are shortened, then left out, by weight; the last one left is cut.
+    Pieces are shortened, then left out, by weight; the last one left is cut. What was left out before a
+    weightier one became short comes back if there is room after all.
     """
     shown = {id(piece): piece.text for piece in [*left, *right]}
 
@@ -103,11 +107,18 @@ def fit(
         cells = [sum(map(cell_len, texts)) + len(GAP) * max(0, len(texts) - 1) for texts in sides]
         return sum(cells) + (len(GAP) if all(cells) else 0)
 
-    for piece in sorted([*left, *right], key=lambda piece: piece.weight):
+    by_weight = sorted([*left, *right], key=lambda piece: piece.weight)
+    for piece in by_weight:
         if used() > width and piece.short:
             shown[id(piece)] = piece.short
         if used() > width and piece.weight < 100:
             shown[id(piece)] = ""
+    for piece in reversed(by_weight):
+        for text in (piece.text, piece.short):
+            if not shown[id(piece)]:
+                shown[id(piece)] = text
+                if used() > width:
+                    shown[id(piece)] = ""
     texts = [[(shown[id(p)], p.role) for p in side if shown[id(p)]] for side in (left, right)]
     if used() > width:
         text, role = texts[0][0]

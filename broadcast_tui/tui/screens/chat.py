@@ -229,6 +229,7 @@ class ChatScreen(Screen[None]):
     def _say(self, text: str) -> None:
         nonce = self._client.say(self._state.room, text)
         self._state.said(nonce, text, datetime.now(UTC))
+        self.log_view.follow()
         self._refresh_views()
 
     def _run(self, command: Command, argument: str) -> bool:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -24,10 +24,13 @@ HINT = "How the others will see you"
 class NameInput(Input):
     """An input of one line whose pastes are cleaned before they are drawn."""
 
+    # Textual 8.2 deletes to the right with these, against every shell and the room's own input.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("alt+backspace,ctrl+backspace", "delete_left_word", show=False)
+    ]
+
     async def _on_key(self, event: events.Key) -> None:
-        if event.is_printable:
-            await super()._on_key(event)
-        else:
+        if not event.is_printable:
             await act_now(self, event)
 
     def _on_paste(self, event: events.Paste) -> None:

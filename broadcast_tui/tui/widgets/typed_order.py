@@ -11,9 +11,6 @@ from textual.widget import Widget
 
 
 async def act_now(widget: Widget, event: events.Key) -> None:
-    """Do what `event`, a key that writes nothing, is bound to for the focused `widget`, here or further up."""
-    active = widget.screen.active_bindings.get(event.key)
-    if active is not None:
-        event.prevent_default()
-        if await widget.app.run_action(active.binding.action, active.node):
-            event.stop()
+    """Do what `event`, a key that writes nothing, is bound to for the focused `widget` or further up."""
+    event.prevent_default().stop()
+    await widget.app._check_bindings(event.key)

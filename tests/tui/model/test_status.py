@@ -61,6 +61,14 @@ def test_a_refusal_says_why_where_there_is_room() -> None:
     assert line(state, 24).startswith("✕ refused")
 
 
+def test_a_long_refusal_is_cut_and_leaves_room_for_the_rest() -> None:
+    state = AppState(name="ana", connection=Connection(ConnectionState.REFUSED, "Go away. " * 40))
+    shown = line(state, 90)
+    assert shown.startswith("✕ refused: Go away. Go away. Go away.")
+    assert {"#lobby", SERVER, "ana"} <= set(shown.split())
+    assert line(state, 40).split() == ["✕", "refused", "#lobby", "localhost:8765", "ana"]
+
+
 def test_people_are_not_counted_while_offline() -> None:
     state = busy()
     state.connection = Connection(ConnectionState.CONNECTING)

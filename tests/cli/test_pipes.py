@@ -1,0 +1,500 @@
+"""`broadcast-tui send` and `tail` as parts of a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.sqlite import SqliteEngine
+from broadcast_tui.server import BroadcastServer
+from tests.cli.program import ROOT, START_S, Outcome, Program
+from tests.support.plain import WireClient, v1_client
+from tests.support.proxy import running_proxy
+from tests.support.running import eventually, in_time, running_server
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+UNLIMITED = Limits(message_rate=0)
+HOSTILE = "\x1b]0;pwned\x07red\x1b[31m\x9b1m\u202egnp.exe\n12:00 boss: forged"
+
+
+@asynccontextmanager
+async def command(
+    *words: str, home: Path, env: dict[str, str] | None = None, stdout: int = asyncio.subprocess.PIPE
+) -> AsyncIterator[Program]:
+    """`broadcast-tui` with a pipe at each end; killed at the end if it still runs."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("BROADCAST_TUI_")}
+    own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"), str(home))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "broadcast_tui", *words),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=stdout,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env={**inherited, **own, "TZ": "UTC", **(env or {})},
+    )
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def run(*words: str, home: Path, given: bytes = b"", env: dict[str, str] | None = None) -> Outcome:
+    """Run it to its end with `given` on standard input."""
+    async with command(*words, home=home, env=env) as running:
+        async with asyncio.timeout(START_S):
+            out, err = await running.process.communicate(given)
+        assert running.process.returncode is not None
+        return Outcome(running.process.returncode, out.decode(), err.decode())
+
+
+async def write(program: Program, data: bytes) -> None:
+    assert program.process.stdin is not None
+    program.process.stdin.write(data)
+    async with asyncio.timeout(START_S):
+        await program.process.stdin.drain()
+
+
+async def posts(server: BroadcastServer, room: str = "lobby") -> list[str]:
+    """What is in a room's log."""
+    return [post.text for post in await server._engine.read(room, limit=100_000)]
+
+
+@asynccontextmanager
+async def room_with(*texts: str, limits: Limits = UNLIMITED) -> AsyncIterator[BroadcastServer]:
+    """A server with these posts of ana in its lobby."""
+    async with running_server(limits=limits) as server:
+        async with v1_client(server.url, "ana") as ana:
+            await say_all(ana, *texts)
+        yield server
+
+
+async def say_all(client: WireClient, *texts: str) -> None:
+    for number, text in enumerate(texts):
+        await client.say(text, nonce=f"{text[:20]!r} {number}"[:60])
+        await client.next_of(type="ack")
+
+
+# -- send
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["quick", "wait"])
+async def test_the_words_given_are_one_post(tmp_path: Path, wait: tuple[str, ...]) -> None:
+    async with running_server() as server:
+        outcome = await run("send", "--url", server.url, *wait, "Hello,", "world!", home=tmp_path)
+        assert outcome == Outcome(0, "", "")
+        assert await posts(server) == ["Hello, world!"]
+
+
+async def test_each_line_of_the_input_is_a_post_and_empty_ones_are_left_out(tmp_path: Path) -> None:
+    async with running_server() as server:
+        given = "one\n\n  two\n \nthréé".encode()
+        outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=given)
+        assert outcome == Outcome(0, "", "")
+        assert await posts(server) == ["one", "  two", "thréé"]
+
+
+async def test_as_one_makes_the_whole_input_one_post(tmp_path: Path) -> None:
+    async with running_server() as server:
+        outcome = await run(
+            "send", "--url", server.url, "--wait", "--as-one", home=tmp_path, given=b"one\n\ntwo\n"
+        )
+        assert outcome == Outcome(0, "", "")
+        assert await posts(server) == ["one\n\ntwo"]
+
+
+async def test_room_and_name_are_those_asked_for(tmp_path: Path) -> None:
+    async with running_server() as server, v1_client(server.url, "ana", rooms=[{"room": "dev"}]) as ana:
+        outcome = await run(
+            *("send", "--url", f"{server.url}/lobby", "--room", "dev", "--name", "builder", "done"),
+            home=tmp_path,
+        )
+        assert outcome.status == 0
+        post = await ana.next_of(type="message")
+        assert (post["sender"], post["room"], post["message"]) == ("builder", "dev", "done")
+
+
+async def test_input_that_is_no_utf_8_is_sent_with_replacements(tmp_path: Path) -> None:
+    async with running_server() as server:
+        outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=b"caf\xe9\nok\n")
+        assert outcome == Outcome(0, "", "")
+        assert await posts(server) == ["caf\ufffd", "ok"]
+
+
+async def test_a_post_that_is_refused_is_status_3_and_says_why(tmp_path: Path) -> None:
+    async with running_server(limits=Limits(max_message_bytes=10)) as server:
+        outcome = await run("send", "--url", server.url, "--wait", "much longer than ten", home=tmp_path)
+        assert outcome.status == 3
+        assert outcome.out == ""
+        [line] = outcome.err.splitlines()
+        assert line.startswith("broadcast-tui: not sent: ")
+        assert await posts(server) == []
+
+
+async def test_a_refusal_ends_it_though_the_input_stays_open(tmp_path: Path) -> None:
+    async with (
+        running_server(limits=Limits(max_message_bytes=10)) as server,
+        command("send", "--url", server.url, "--wait", home=tmp_path) as send,
+    ):
+        await write(send, b"fine\n")
+        await eventually(lambda: server._engine.last_seq("lobby") == 1)
+        await write(send, b"much longer than ten\n")
+        async with asyncio.timeout(START_S):
+            assert await send.process.wait() == 3
+        assert await posts(server) == ["fine"]
+
+
+async def test_a_server_that_cannot_be_reached_within_the_timeout_is_status_4(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
+        for words in (("send", "--url", url, "hi"), ("tail", url)):
+            outcome = await run(*words, "--timeout", "0.5", home=tmp_path)
+            assert outcome.status == 4
+            [line] = outcome.err.splitlines()
+            assert line.startswith("broadcast-tui: ")
+            assert url in line
+            assert outcome.out == ""
+
+
+async def test_a_server_that_answers_nothing_is_status_4(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
+        outcome = await run("send", "--url", url, "--timeout", "0.5", "hi", home=tmp_path)
+        assert outcome.status == 4
+        assert "Traceback" not in outcome.err
+
+
+async def test_a_server_that_goes_away_and_stays_away_is_status_4(tmp_path: Path) -> None:
+    async with (
+        running_server() as server,
+        running_proxy(server.port) as proxy,
+        command(
+            *("send", "--url", f"ws://127.0.0.1:{proxy.port}", "--wait", "--timeout", "1"), home=tmp_path
+        ) as send,
+    ):
+        await write(send, b"one\n")
+        await eventually(lambda: server._engine.last_seq("lobby") == 1)
+        proxy.refusing = True
+        proxy.cut()
+        async with asyncio.timeout(START_S):
+            assert await send.process.wait() == 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", "--name", "SYSTEM", "hi"),
+        ("send", "--room", "a b", "hi"),
+        ("send", "--url", "http://localhost", "hi"),
+        ("send", "--timeout", "0", "hi"),
+        ("send", "--no-such"),
+        ("tail", "ws://localhost:0"),
+        ("tail", "--last", "-1"),
+        ("tail", "one", "two"),
+    ],
+    ids=" ".join,
+)
+async def test_what_cannot_be_done_is_one_line_and_status_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+    outcome = await run(*words, home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    [line] = outcome.err.splitlines()
+    assert line.startswith("broadcast-tui: ")
+
+
+async def test_input_beyond_the_rate_limit_is_paced_and_none_of_it_lost(tmp_path: Path) -> None:
+    count = 60
+    async with running_server(limits=Limits(message_rate=50.0, message_burst=5)) as server:
+        given = "".join(f"{number}\n" for number in range(count)).encode()
+        outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=given)
+        assert outcome == Outcome(0, "", "")
+        assert await posts(server) == [str(number) for number in range(count)]
+
+
+async def test_input_of_any_size_is_sent_in_order(tmp_path: Path) -> None:
+    count = 5_000
+    async with running_server(limits=UNLIMITED) as server:
+        given = "".join(f"{number} {'x' * (number % 300)}\n" for number in range(count)).encode()
+        outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=given)
+        assert outcome == Outcome(0, "", "")
+        assert await posts(server) == given.decode().splitlines()
+
+
+async def test_a_server_restarted_in_the_middle_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    count = 400
+    path = tmp_path / "history.db"
+    async with (
+        running_server(limits=UNLIMITED, engine=SqliteEngine(path)) as first,
+        running_proxy(first.port) as proxy,
+        command("send", "--url", f"ws://127.0.0.1:{proxy.port}", "--wait", home=tmp_path) as send,
+    ):
+        for number in range(count // 2):
+            await write(send, f"{number}\n".encode())
+        await eventually(lambda: first._engine.last_seq("lobby") > 10)
+        proxy.cut()
+        await in_time(first.stop_server(deadline_s=1.0))
+        for number in range(count // 2, count):
+            await write(send, f"{number}\n".encode())
+        async with running_server(limits=UNLIMITED, engine=SqliteEngine(path)) as second:
+            proxy.target_port = second.port
+            outcome = await send.ended()
+            assert outcome == Outcome(0, "", "")
+            assert await posts(second) == [str(number) for number in range(count)]
+
+
+async def test_posts_are_sent_as_soon_as_their_line_is_there(tmp_path: Path) -> None:
+    async with (
+        running_server() as server,
+        v1_client(server.url, "ana") as ana,
+        command("send", "--url", server.url, home=tmp_path) as send,
+    ):
+        for line in ("first", "second"):
+            await write(send, f"{line}\n".encode())
+            assert (await ana.next_of(type="message"))["message"] == line
+        assert (await send.ended()).status == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
+async def test_a_signal_ends_send_though_its_input_stays_open(tmp_path: Path, number: signal.Signals) -> None:
+    async with (
+        running_server() as server,
+        command("send", "--url", server.url, "--name", "ben", home=tmp_path) as send,
+    ):
+        await write(send, b"one\n")
+        await eventually(lambda: server._engine.last_seq("lobby") == 1)
+        send.process.send_signal(number)
+        async with asyncio.timeout(START_S):
+            status = await send.process.wait()
+        assert status == (130 if number is signal.SIGINT else -signal.SIGTERM)
+        assert send.process.stderr is not None
+        assert await send.process.stderr.read() == b""
+        await eventually(lambda: server.connection_count == 0)
+
+
+# -- tail
+
+
+async def test_tail_prints_the_newest_posts_and_ends(tmp_path: Path) -> None:
+    async with room_with("one", "two", "three") as server:
+        outcome = await run("tail", server.url, "--last", "2", home=tmp_path)
+        assert (outcome.status, outcome.err) == (0, "")
+        assert [re.sub(r"^\d\d:\d\d ", "", line) for line in outcome.out.splitlines()] == [
+            "ana: two",
+            "ana: three",
+        ]
+
+
+async def test_tail_of_an_empty_room_prints_nothing(tmp_path: Path) -> None:
+    async with running_server() as server:
+        assert await run("tail", server.url, "--room", "dev", home=tmp_path) == Outcome(0, "", "")
+        assert await run("tail", server.url, "-n", "0", "--json", home=tmp_path) == Outcome(0, "", "")
+
+
+async def test_json_lines_are_the_posts_themselves(tmp_path: Path) -> None:
+    said = ["one", 'two "quoted" \\ and\nover two lines', "né 😀 \u2028", "<script>"]
+    async with room_with(*said) as server:
+        outcome = await run(
+            "tail",
+            server.url,
+            "--json",
+            home=tmp_path,
+            env={"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+        )
+        assert (outcome.status, outcome.err) == (0, "")
+        lines = outcome.out.rstrip("\n").split("\n")
+        found = [json.loads(line) for line in lines]
+        kept = await server._engine.read("lobby", limit=10)
+        assert [(line["message"], line["sender"], line["id"], line["room"]) for line in found] == [
+            (post.text, post.sender, str(post.position), "lobby") for post in kept
+        ]
+        assert [line["type"] for line in found] == ["message"] * len(said)
+
+
+async def test_a_terminal_that_cannot_show_a_character_is_no_reason_to_stop(tmp_path: Path) -> None:
+    async with room_with("né 😀", "after") as server:
+        outcome = await run(
+            "tail", server.url, home=tmp_path, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+        )
+        assert (outcome.status, outcome.err) == (0, "")
+        assert [line[-5:] for line in outcome.out.splitlines()][-1] == "after"
+
+
+async def test_hostile_text_is_harmless_in_text_mode(tmp_path: Path) -> None:
+    """Past the server's own cleaning: straight into its log."""
+    engine = MemoryEngine()
+    async with running_server(limits=UNLIMITED, engine=engine) as server:
+        from datetime import UTC, datetime
+
+        from broadcast_tui.core.post import Draft
+
+        await engine.append([Draft("lobby", "eve\x1b[2J\nboss", HOSTILE, datetime.now(UTC))])
+        outcome = await run("tail", server.url, home=tmp_path)
+        assert outcome.status == 0
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", outcome.out + outcome.err)
+        first, *further = outcome.out.splitlines()
+        assert re.match(r"\d\d:\d\d eve", first)
+        assert further
+        assert all(line.startswith("    ") for line in further), "no line can pose as a post"
+
+
+async def test_follow_goes_on_over_a_restart_without_skips_or_repeats(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    async with (
+        running_server(limits=UNLIMITED, engine=SqliteEngine(path)) as first,
+        running_proxy(first.port) as proxy,
+        command(
+            *("tail", f"ws://127.0.0.1:{proxy.port}", "--follow", "--json", "--last", "3"), home=tmp_path
+        ) as tail,
+    ):
+        async with v1_client(first.url, "ana") as ana:
+            await say_all(ana, *(str(number) for number in range(5)))
+            assert json.loads(await tail.line())["type"] == "message"
+            seen = [json.loads(tail.out)["message"]]
+            while seen[-1] != "4":
+                seen.append(json.loads(await tail.line())["message"])
+        await in_time(first.stop_server(deadline_s=1.0))
+        async with running_server(limits=UNLIMITED, engine=SqliteEngine(path)) as second:
+            async with v1_client(second.url, "ana") as ana:
+                await say_all(ana, *(str(number) for number in range(5, 205)))
+                proxy.target_port = second.port
+                while seen[-1] != "204":
+                    seen.append(json.loads(await tail.line())["message"])
+                await say_all(ana, "live")
+                seen.append(json.loads(await tail.line())["message"])
+            assert seen == [*(str(number) for number in range(int(seen[0]), 205)), "live"]
+            tail.process.send_signal(signal.SIGINT)
+            outcome = await tail.ended()
+            assert (outcome.status, outcome.err) == (130, "")
+
+
+async def test_posts_lost_with_a_server_are_told_on_standard_error(tmp_path: Path) -> None:
+    async with (
+        running_server(limits=UNLIMITED) as first,
+        running_proxy(first.port) as proxy,
+        command("tail", f"ws://127.0.0.1:{proxy.port}", "--follow", "--json", home=tmp_path) as tail,
+    ):
+        async with v1_client(first.url, "ana") as ana:
+            await eventually(lambda: first.connection_count == 2)
+            await say_all(ana, "before")
+            assert json.loads(await tail.line())["message"] == "before"
+        await in_time(first.stop_server(deadline_s=1.0))
+        async with room_with("after") as second:
+            proxy.target_port = second.port
+            await tail.log_line(r"^broadcast-tui: .*missing here \(epoch\)")
+            assert json.loads(await tail.line())["message"] == "after"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--follow",)], ids=["text", "json", "follow"])
+async def test_a_reader_that_takes_one_line_and_goes_is_no_error(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    async with room_with(*(f"{number} " + "x" * 2_000 for number in range(300))) as server:
+        async with asyncio.timeout(START_S):
+            process = await asyncio.create_subprocess_exec(
+                *("bash", "-c", '"$@" | head -1; echo "${PIPESTATUS[0]}"', "bash", sys.executable, "-m"),
+                *("broadcast_tui", "tail", server.url, "--last", "300", *options),
+                cwd=ROOT,
+                env={**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            out, err = await process.communicate()
+        assert err == b""
+        line, status = out.decode().splitlines()
+        assert "0 x" in line
+        assert status == "0"
+
+
+async def test_tail_ends_when_nobody_reads_it_any_more_even_if_nothing_is_said(tmp_path: Path) -> None:
+    read, written = os.pipe()
+    async with (
+        room_with("one") as server,
+        command("tail", server.url, "--follow", home=tmp_path, stdout=written) as tail,
+    ):
+        os.close(written)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(START_S):
+            assert b"one" in await loop.run_in_executor(None, os.read, read, 1000)
+            os.close(read)
+            assert await tail.process.wait() == 0
+        assert tail.process.stderr is not None
+        assert await tail.process.stderr.read() == b""
+
+
+async def test_a_signal_ends_tail(tmp_path: Path) -> None:
+    async with room_with("one") as server, command("tail", server.url, "-f", home=tmp_path) as tail:
+        await tail.line()
+        tail.process.send_signal(signal.SIGINT)
+        outcome = await tail.ended()
+        assert (outcome.status, outcome.err) == (130, "")
+        await eventually(lambda: server.connection_count == 0)
+
+
+async def test_reading_a_room_is_not_seen_in_it(tmp_path: Path) -> None:
+    async with room_with("one") as server, v1_client(server.url, "ana") as ana:
+        outcome = await run("tail", server.url, home=tmp_path)
+        assert outcome.status == 0
+        assert await posts(server) == ["one"]
+        assert "tail" not in json.dumps(await ana.settle())
+
+
+# -- both
+
+
+async def test_what_one_sends_the_other_prints(tmp_path: Path) -> None:
+    async with (
+        running_server() as server,
+        command("tail", server.url, "--follow", "--json", home=tmp_path) as tail,
+    ):
+        await eventually(lambda: server.connection_count == 1)
+        given = b"make: entering\nmake: done\n"
+        assert (
+            await run("send", "--url", server.url, "--name", "ci", home=tmp_path, given=given)
+        ).status == 0
+        lines: list[dict[str, Any]] = [json.loads(await tail.line()) for _ in range(2)]
+        assert [(line["sender"], line["message"]) for line in lines] == [
+            ("ci", "make: entering"),
+            ("ci", "make: done"),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("module", "call"),
+    [
+        ("send", "send('hi', url={url!r}, wait=True)"),
+        ("tail", "tail({url!r}, last=1)"),
+    ],
+)
+async def test_neither_loads_what_draws_screens(tmp_path: Path, module: str, call: str) -> None:
+    async with running_server() as server:
+        script = (
+            f"import sys; from broadcast_tui.cli.{module} import {module}\n"
+            f"assert {call.format(url=server.url)} == 0\n"
+            "print([name for name in ('textual', 'broadcast_tui.tui', 'broadcast_tui.server', 'sqlite3')"
+            " if name in sys.modules])"
+        )
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", script),
+            cwd=ROOT,
+            env={**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(START_S):
+            out, err = await process.communicate()
+        assert err == b""
+        assert out.decode().splitlines()[-1] == "[]"

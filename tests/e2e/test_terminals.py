@@ -1,0 +1,229 @@
+"""What a user does in a terminal of any size, one key after another, and what the screen then shows."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import websocket
+
+from tests.e2e.conftest import Open, ServerProcess
+from tests.support.terminal import Terminal, left_clean
+
+SIZES = [(80, 24), (40, 10), (200, 50)]
+PAGE_UP, ESCAPE, UP, F1, TAB = "\x1b[5~", "\x1b", "\x1b[A", "\x1bOP", "\t"
+ALT_ENTER, CTRL_C, CTRL_Q, CTRL_U = "\x1b\r", "\x03", "\x11", "\x15"
+
+
+class Other:
+    """Somebody else in the room: a plain client called bob."""
+
+    def __init__(self, url: str) -> None:
+        self._socket = websocket.create_connection(url, timeout=20)
+        self.say("bob is here")
+
+    def say(self, text: str) -> None:
+        """Post, and wait until everybody has it."""
+        self._socket.send(json.dumps({"type": "message", "message": text, "sender": "bob"}))
+        self.read_until(text)
+
+    def read_until(self, text: str) -> list[str]:
+        """The posts that came, up to the one that says `text`, without it."""
+        before: list[str] = []
+        while True:
+            frame = json.loads(self._socket.recv())
+            if frame["type"] == "message" and frame["message"] == text:
+                return before
+            if frame["type"] == "message":
+                before.append(frame["message"])
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def bob(server: ServerProcess) -> Iterator[Other]:
+    other = Other(server.url)
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
+    """A terminal of 80x24 in which ana chats with bob."""
+    terminal = open_terminal("chat", server.url, "--name", "ana")
+    terminal.wait_for("2 here", "You are in lobby")
+    return terminal
+
+
+def log_rows(terminal: Terminal) -> list[str]:
+    """The rows of the log, without the last one, on which the badge may be, and without the scrollbar."""
+    status = next(n for n, line in enumerate(terminal.lines) if line.startswith(" ●"))
+    return [
+        re.sub(r"\s*[▁▂▃▄▅▆▇█]?\s*(?:\d+ here|ana \(you\)|bob)?$", "", line)
+        for line in terminal.lines[: status - 1]
+    ]
+
+
+def toast(terminal: Terminal) -> str:
+    """The text of the notice at the top, however wrapped."""
+    return " ".join(line.partition("▌ ")[2].rstrip("─ ") for line in terminal.lines if "▌ " in line)
+
+
+@pytest.mark.parametrize(("columns", "rows"), SIZES)
+def test_a_first_visit_from_the_dialog_to_reading_back(
+    server: ServerProcess, bob: Other, open_terminal: Open, columns: int, rows: int
+) -> None:
+    ana = open_terminal("chat", server.url, columns=columns, rows=rows)
+    ana.wait_for("Your name", "How the others will see you")
+    ana.enter("system")
+    ana.wait_for("reserved")
+    ana.enter(f"{CTRL_U}ana")
+    ana.wait_for("● online", "2 here")
+    ana.enter("hello from ana")
+    ana.wait_for("hello from ana")
+    bob.read_until("hello from ana")
+    bob.say("\n".join(f"row {n} of many" for n in range(120)))
+    ana.wait_for("row 119 of many")
+    ana.type(f"{PAGE_UP}{PAGE_UP}/quit")
+    ana.wait_for("/quit")
+    ana.wait_gone("row 119 of many")
+    before = log_rows(ana)
+    for n in range(3):
+        bob.say(f"news {n}")
+    ana.wait_for("↓ 3 new")
+    assert log_rows(ana) == before
+    assert "news" not in ana.text
+    ana.type(ESCAPE)
+    ana.wait_for("news 0", "news 2")
+    ana.wait_gone("3 new")
+    ana.type("\r")
+    assert ana.wait_exit() == 0
+    assert left_clean(bytes(ana.raw))
+
+
+def test_a_storm_of_sizes_leaves_the_screen_as_it_was(bob: Other, ana: Terminal) -> None:
+    # Emulators disagree on how wide a family is, so it is out of sight when screens are compared.
+    bob.say("👩‍👩‍👧‍👦 🏳️‍🌈🇩🇪" * 20)
+    bob.say("漢字かな" * 30)
+    bob.say("😀🎉" * 40 + "é" * 80)
+    bob.say("word-" * 140)
+    bob.say("the end of it")
+    ana.type("漢字 👍🏽 half written")
+    ana.wait_for("the end of it", "half written")
+    before = ana.lines
+    chance = random.Random(7)
+    sizes = [(1, 1), (300, 100), (2, 2), (1, 100), (300, 1), (3, 5), (20, 7), (21, 8), (59, 19), (61, 20)]
+    sizes += [(chance.randint(1, 300), chance.randint(1, 100)) for _ in range(30)]
+    for columns, rows in sizes:
+        ana.resize(columns, rows)
+        ana.read(0.02)
+    ana.resize(80, 24)
+    ana.wait_until(lambda: ana.lines == before, "the screen as it was before")
+    ana.enter("")
+    bob.read_until("漢字 👍🏽 half written")
+    ana.enter("/quit")
+    assert ana.wait_exit() == 0
+
+
+def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
+    ana.enter("/help")
+    ana.wait_for("/nick <name>", "/clear", "/quit", "Send text that begins with a slash")
+    ana.enter("/clear")
+    ana.wait_gone("/nick <name>")
+    ana.enter("/help nick")
+    ana.wait_for("Example: /nick ana")
+    ana.enter("/who")
+    ana.wait_for("2 here: ana (you), bob")
+    ana.enter("/me waves")
+    ana.wait_for("* │ ana waves")
+    bob.read_until("/me waves")
+    ana.enter("/nick anna")
+    ana.wait_for("You are now anna")
+    ana.enter("/nick bob")
+    ana.wait_for("taken")
+    ana.enter("/nick <b>")
+    ana.wait_for("letters")
+    ana.type(CTRL_C)
+    ana.enter("/wohs")
+    ana.wait_until(lambda: "/wohs, nothing was sent. Did you mean /who?" in toast(ana), "an offer")
+    assert "/wohs" in ana.lines[-3]
+    ana.type(CTRL_C)
+    ana.enter("//wohs and more")
+    assert bob.read_until("/wohs and more") == []
+
+
+def test_lines_are_completed_recalled_broken_and_pasted(bob: Other, ana: Terminal) -> None:
+    ana.type(f"bo{TAB}hello\r")
+    bob.read_until("bob: hello")
+    ana.type(f"/wh{TAB}\r")
+    ana.wait_for("2 here: ana (you), bob")
+    ana.type(f"{UP}{UP}, again\r")
+    bob.read_until("bob: hello, again")
+    ana.type(f"one{ALT_ENTER}two")
+    ana.wait_for("one", "two")
+    ana.type("\r")
+    assert bob.read_until("one\ntwo") == []
+    ana.paste("line 1\r\nline 2\nline 3\rline 4\nline 5")
+    ana.wait_for("line 1", "line 5")
+    ana.type(" and more\r")
+    assert bob.read_until("line 1\nline 2\nline 3\nline 4\nline 5 and more") == []
+    ana.type(f"never sent{CTRL_C}sent")
+    ana.type("\r")
+    assert bob.read_until("sent") == []
+
+
+def test_help_opens_over_everything_and_closes_again(bob: Other, ana: Terminal) -> None:
+    ana.type("half written")
+    ana.wait_for("half written")
+    ana.type(F1)
+    ana.wait_for("Esc closes", "Commands", "/nick <name>")
+    bob.say("while you read")
+    ana.type(ESCAPE)
+    ana.wait_gone("Esc closes")
+    ana.wait_for("half written", "while you read")
+    ana.type("\r")
+    assert bob.read_until("half written") == []
+
+
+@pytest.mark.parametrize(
+    "keys", [CTRL_Q, "/quit\r", CTRL_C + CTRL_C], ids=["Ctrl+Q", "/quit", "Ctrl+C twice"]
+)
+def test_leaving_gives_the_terminal_back_and_is_seen_by_others(bob: Other, ana: Terminal, keys: str) -> None:
+    ana.type(keys)
+    assert ana.wait_exit() == 0
+    assert left_clean(bytes(ana.raw))
+    assert b"broadcast-tui:" not in ana.raw
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGTERM, "terminated"), (signal.SIGHUP, "the terminal is gone")]
+)
+def test_a_signal_gives_the_terminal_back_and_says_why(
+    ana: Terminal, number: signal.Signals, words: str
+) -> None:
+    ana.type("half written")
+    ana.wait_for("half written")
+    ana.signal(number)
+    assert ana.wait_exit() == 128 + number
+    assert left_clean(bytes(ana.raw))
+    assert bytes(ana.raw).count(f"broadcast-tui: {words}".encode()) == 1
+
+
+def test_a_crash_is_one_line_and_a_clean_terminal(tmp_path: Path, open_terminal: Open) -> None:
+    ana = open_terminal(sys.executable, "-m", "tests.support.chat_program", str(tmp_path), "ana")
+    ana.wait_for("You are in lobby")
+    ana.enter("crash")
+    assert ana.wait_exit() == 1
+    assert left_clean(bytes(ana.raw))
+    after = bytes(ana.raw).decode().rpartition("\x1b[?1049l")[2]
+    said = re.sub(r"\x1b(?:\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~])", "", after)
+    assert said.startswith("broadcast-tui: internal error: ")
+    assert said.endswith(f"{tmp_path / 'crash.log'}\r\n")
+    assert said.count("\n") == 1

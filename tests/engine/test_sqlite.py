@@ -1,0 +1,734 @@
+"""What the SQLite engine adds to the contract: the file, and that what was said stays said."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broadcast_tui.client import BroadcastClient
+from broadcast_tui.core.errors import EngineError
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.post import Draft, Position, Post
+from broadcast_tui.core.updates import GapFound
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.sqlite import TRIM_POSTS, SqliteEngine
+from broadcast_tui.engine.sqlite_file import APPLICATION_ID, VERSION
+from tests.cli.program import Program, program, run
+from tests.client.watching import online
+from tests.support.plain import v1_client
+from tests.support.running import eventually, in_time, running_server
+
+AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
+UNLIMITED = Limits(message_rate=0)
+
+
+def draft(text: str, room: str = "lobby", *, nonce: str = "", at: datetime | None = None) -> Draft:
+    return Draft(room, "ana", text, at or datetime.now(UTC), "client" if nonce else "", nonce)
+
+
+def texts(posts: list[Post]) -> list[str]:
+    return [post.text for post in posts]
+
+
+@asynccontextmanager
+async def opened(path: Path, *, keep_days: float = 0, keep_posts: int = 0) -> AsyncIterator[SqliteEngine]:
+    engine = SqliteEngine(path, keep_days=keep_days, keep_posts=keep_posts)
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await in_time(engine.close())
+
+
+def run_alone(work: Coroutine[object, object, None]) -> None:
+    """Run in a loop of its own, where there is none."""
+    with asyncio.Runner() as runner:
+        runner.run(work)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "history.db"
+
+
+# -- closing and opening again
+
+
+async def test_posts_numbers_epoch_and_topics_are_there_after_a_restart(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([draft("one"), draft("two"), draft("elsewhere", "dev")])
+        await engine.set_topic("dev", "Developing")
+        await engine.set_topic("quiet", "Nobody spoke")
+        epoch, before = engine.epoch, await engine.read("lobby", limit=10)
+    async with opened(path) as engine:
+        assert engine.epoch == epoch
+        assert await engine.read("lobby", limit=10) == before
+        assert [(engine.first_seq(room), engine.last_seq(room)) for room in ("lobby", "dev", "quiet")] == [
+            (1, 2),
+            (1, 1),
+            (1, 0),
+        ]
+        assert (engine.topic("dev"), engine.topic("quiet"), engine.topic("lobby")) == (
+            "Developing",
+            "Nobody spoke",
+            "",
+        )
+        assert engine.room_names() == ["dev", "lobby", "quiet"]
+        [result] = await engine.append([draft("three")])
+        assert result.position == Position(epoch, 3)
+        assert texts(await engine.search("lobby", "one", limit=5)) == ["one"]
+
+
+async def test_a_post_sent_again_after_a_restart_is_recognised(path: Path) -> None:
+    async with opened(path) as engine:
+        [first] = await engine.append([draft("hi", nonce="n")])
+    async with opened(path) as engine:
+        [again, other] = await engine.append([draft("hi", nonce="n"), draft("hi", nonce="m")])
+        assert (again.position, again.at_text, again.dup) == (first.position, first.at_text, True)
+        assert not other.dup
+        assert engine.last_seq("lobby") == 2
+
+
+async def test_the_tail_does_not_repeat_what_an_earlier_life_had(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([draft("old")])
+    async with opened(path) as engine:
+        await engine.append([draft("new")])
+        assert texts(await in_time(anext(engine.tail()))) == ["new"]
+
+
+async def test_a_history_in_which_nothing_was_said_leaves_no_file(path: Path) -> None:
+    async with opened(path):
+        assert path.exists()
+    assert not path.exists()
+
+
+async def test_directories_to_the_file_are_made(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b ?#%" / "history.db"
+    async with opened(path) as engine:
+        await engine.append([draft("hi")])
+    assert path.exists()
+
+
+# -- kill -9
+
+
+async def test_what_was_acknowledged_survives_the_death_of_the_server(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    serve = ("serve", "--host", "127.0.0.1", "--port", "0", "--message-rate", "0", "--history", str(path))
+    acknowledged: dict[str, str] = {}
+    async with program(*serve, home=tmp_path) as server:
+        port = await server.port()
+        async with v1_client(f"ws://127.0.0.1:{port}", "ana") as ana:
+            for number in range(200):
+                await ana.say(f"post {number}", nonce=f"n{number}")
+            while len(acknowledged) < 120:
+                ack = await ana.next_of(type="ack")
+                acknowledged[ack["nonce"]] = ack["id"]
+            server.process.kill()
+            await server.ended()
+    async with program(*serve, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        async with v1_client(url, "ana", rooms=[{"room": "lobby", "last": 1000}]) as ana:
+            frames = await ana.until(type="synced")
+            kept = {frame["nonce"]: frame["id"] for frame in frames if frame["type"] == "message"}
+            assert {nonce: kept.get(nonce) for nonce in acknowledged} == acknowledged
+            for number in range(200):
+                await ana.say(f"post {number}", nonce=f"n{number}")
+            for _ in range(200):
+                ack = await ana.next_of(type="ack")
+                assert ack["dup"] == (ack["nonce"] in kept)
+        assert (await server.stop(signal.SIGTERM)).status == 0
+    async with opened(path) as engine:
+        posts = await engine.read("lobby", limit=1000)
+        assert [post.position.seq for post in posts] == list(range(1, 201))
+        assert len({post.nonce for post in posts}) == 200
+
+
+# -- files that cannot be had
+
+
+def corrupt_in_the_middle(path: Path) -> None:
+    _history(path)
+    data = bytearray(path.read_bytes())
+    data[4096 : len(data)] = os.urandom(len(data) - 4096)
+    path.write_bytes(data)
+
+
+def text(path: Path) -> None:
+    path.write_text("These are my notes, and they are no database.\n" * 50)
+
+
+def few_bytes(path: Path) -> None:
+    path.write_bytes(b"hi\n")
+
+
+def cut_short(path: Path) -> None:
+    _history(path)
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def other_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE bookmarks (url TEXT)")
+        other.execute("INSERT INTO bookmarks VALUES ('https://example.org')")
+        other.commit()
+
+
+def other_program_that_was_killed(path: Path) -> None:
+    """Its last words are in the write-ahead log still."""
+    script = (
+        "import sqlite3, sys, os; other = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "other.execute('PRAGMA journal_mode = WAL'); other.execute('CREATE TABLE bookmarks (url TEXT)')\n"
+        "os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True)
+
+
+def newer_version(path: Path) -> None:
+    _history(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+
+
+def without_its_tables(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("CREATE TABLE odd (x)")
+
+
+def without_its_epoch(path: Path) -> None:
+    _history(path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DELETE FROM meta")
+
+
+def directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _history(path: Path) -> None:
+    async def make() -> None:
+        async with opened(path) as engine:
+            await engine.append([draft(f"post {number} " + "word " * 50) for number in range(200)])
+
+    run_alone(make())
+
+
+FAULTS: dict[Callable[[Path], None], str] = {
+    corrupt_in_the_middle: "damaged",
+    text: "no history",
+    few_bytes: "no history",
+    cut_short: "damaged",
+    other_program: "another program",
+    other_program_that_was_killed: "another program",
+    newer_version: "newer version",
+    without_its_tables: "no such table",
+    without_its_epoch: "damaged",
+    directory: "cannot be",
+}
+
+
+def fingerprints(directory: Path) -> dict[str, str]:
+    """Every file there but SQLite's index of a write-ahead log, which holds nothing of its own."""
+    return {
+        str(file.relative_to(directory)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in directory.rglob("*")
+        if file.is_file() and not file.name.endswith("-shm")
+    }
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_file_that_is_no_sound_history_of_ours_is_refused_and_left_as_it_is(
+    tmp_path: Path, fault: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "history.db"
+    fault(path)
+    before = fingerprints(tmp_path)
+    with pytest.raises(EngineError) as refused:
+        run_alone(SqliteEngine(path).start())
+    sentence = str(refused.value)
+    assert FAULTS[fault] in sentence
+    assert str(path) in sentence
+    assert "--history" in sentence
+    assert "\n" not in sentence
+    assert fingerprints(tmp_path) == before
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+async def test_serve_says_in_one_line_what_is_wrong_with_the_history(
+    tmp_path: Path, fault: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "kept" / "history.db"
+    path.parent.mkdir()
+    await asyncio.to_thread(fault, path)
+    before = fingerprints(path.parent)
+    await _serve_refuses(path, FAULTS[fault])
+    assert fingerprints(path.parent) == before
+
+
+async def test_a_history_in_use_by_another_server_is_refused_and_the_other_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    async with opened(path) as engine:
+        await engine.append([draft("one")])
+        with pytest.raises(EngineError, match="in use by another server"):
+            await SqliteEngine(path).start()
+        await _serve_refuses(path, "in use by another server")
+        await engine.append([draft("two")])
+        assert texts(await engine.read("lobby", limit=5)) == ["one", "two"]
+    async with opened(path) as engine:
+        assert engine.last_seq("lobby") == 2
+
+
+async def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    path = tmp_path / "file" / "history.db"
+    with pytest.raises(EngineError, match="cannot be opened"):
+        await SqliteEngine(path).start()
+    await _serve_refuses(path, "cannot be opened")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+async def test_a_file_without_the_right_to_write_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    await asyncio.to_thread(_history, path)
+    path.chmod(0o400)
+    before = fingerprints(tmp_path)
+    with pytest.raises(EngineError, match="cannot be written"):
+        await SqliteEngine(path).start()
+    assert fingerprints(tmp_path) == before
+
+
+async def _serve_refuses(path: Path, named: str) -> None:
+    with tempfile.TemporaryDirectory() as home:
+        outcome = await run(
+            "serve", "--host", "127.0.0.1", "--port", "0", "--history", str(path), home=Path(home)
+        )
+    assert outcome.status == 2
+    assert outcome.out == ""
+    [line] = [line for line in outcome.err.splitlines() if not line[:4].isdigit()]
+    assert line.startswith("broadcast-tui: ")
+    assert named in line
+    assert "Traceback" not in outcome.err
+
+
+# -- no room left
+
+
+async def limit_pages(engine: SqliteEngine, *, full: bool) -> None:
+    """Let the file grow no further, as on a full disk; or again as it likes."""
+
+    def run() -> None:
+        pages = engine._connection.execute("PRAGMA page_count").fetchone()[0] if full else 2**30
+        engine._connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    await engine._in_thread(run)
+
+
+async def test_a_full_disk_refuses_a_batch_as_a_whole_and_takes_it_when_there_is_room(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([draft("first", nonce="n0")])
+        await limit_pages(engine, full=True)
+        batch = [
+            draft(f"{number} " + "x" * 2_000, room=f"r{number % 3}", nonce=f"n{number}")
+            for number in range(200)
+        ]
+        with pytest.raises(EngineError, match="full"):
+            await engine.append(batch)
+        assert engine.last_seq("r0") == 0
+        assert await engine.read("r0", limit=10) == []
+        assert texts(await engine.read("lobby", limit=10)) == ["first"]
+        await limit_pages(engine, full=False)
+        results = await engine.append(batch)
+        assert not any(result.dup for result in results)
+        assert [engine.last_seq(f"r{room}") for room in range(3)] == [67, 67, 66]
+        assert [result.dup for result in await engine.append([draft("first", nonce="n0")])] == [True]
+    async with opened(path) as engine:
+        kept = [post for room in range(3) for post in await engine.read(f"r{room}", limit=100)]
+        assert sorted(texts(kept)) == sorted(item.text for item in batch)
+
+
+async def test_a_topic_that_cannot_be_kept_is_refused_and_the_old_one_stays(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.set_topic("lobby", "old")
+        await limit_pages(engine, full=True)
+        with pytest.raises(EngineError):
+            await engine.set_topic("lobby", "new " * 10_000)
+        assert engine.topic("lobby") == "old"
+
+
+async def test_with_a_full_disk_posts_are_refused_for_now_and_nobody_is_disconnected(path: Path) -> None:
+    engine = SqliteEngine(path)
+    async with (
+        running_server(limits=UNLIMITED, engine=engine) as server,
+        v1_client(server.url, "ana") as ana,
+        v1_client(server.url, "ben") as ben,
+    ):
+        await limit_pages(engine, full=True)
+        await ana.say("x" * 16_000, nonce="n1")
+        error = await ana.next_of(type="error")
+        assert (error["nonce"], error["code"], error["temporary"]) == ("n1", "try_later", True)
+        assert error["retry_after"] > 0
+        assert "cannot keep" in error["message"]
+        await ben.send("history", room="lobby", ref="h", latest=True)
+        assert (await ben.next_of(ref="h"))["items"] == []
+        await limit_pages(engine, full=False)
+        await ana.say("x" * 16_000, nonce="n1")
+        assert (await ana.next_of(type="ack"))["dup"] is False
+        assert (await ben.next_of(type="message"))["nonce"] == "n1"
+        assert server.connection_count == 2
+
+
+async def test_a_client_keeps_its_posts_until_there_is_room_again(path: Path) -> None:
+    engine = SqliteEngine(path)
+    async with (
+        running_server(limits=UNLIMITED, engine=engine) as server,
+        online(server.port, "ana") as (ana, watcher),
+        online(server.port, "ben") as (_, ben),
+    ):
+        await limit_pages(engine, full=True)
+        said = [f"{number} " + "x" * 8_000 for number in range(20)]
+        for message in said:
+            ana.say("lobby", message)
+        async with v1_client(server.url, "eve") as eve:
+            await eve.say("x" * 16_000, nonce="refused")
+            await eve.next_of(type="error", nonce="refused")
+        assert ana.unsettled == 20
+        await limit_pages(engine, full=False)
+        await ben.post(said[-1])
+        await watcher.post(said[-1])
+        await eventually(lambda: ana.unsettled == 0)
+        assert sorted(ben.posts) == sorted(watcher.posts) == sorted(said)
+        assert engine.last_seq("lobby") == 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
+async def test_a_server_process_whose_file_may_grow_no_more_recovers_when_it_may(tmp_path: Path) -> None:
+    import resource
+
+    async def refused(server: Program, url: str) -> None:
+        async with v1_client(url, "ana") as ana:
+            for number in range(5):
+                await ana.say("x" * 16_000, nonce=f"n{number}")
+            for _ in range(5):
+                assert (await ana.next_of(type="error"))["temporary"] is True
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, unlimited)
+            for number in range(5):
+                await ana.say("x" * 16_000, nonce=f"n{number}")
+                assert (await ana.next_of(type="ack"))["dup"] is False
+
+    path = tmp_path / "history.db"
+    serve = ("serve", "--host", "127.0.0.1", "--port", "0", "--message-rate", "0", "--history", str(path))
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with program(*serve, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        async with v1_client(url, "ben") as ben:
+            await ben.say("before", nonce="b")
+            await ben.next_of(type="ack")
+            written = max(file.stat().st_size for file in tmp_path.glob("history.db*"))
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (written, unlimited[1]))
+            await refused(server, url)
+            await ben.settle()
+        assert (await server.stop(signal.SIGTERM)).status == 0
+    async with opened(path) as engine:
+        assert [post.nonce for post in await engine.read("lobby", limit=10)] == [
+            "b",
+            *(f"n{n}" for n in range(5)),
+        ]
+
+
+# -- forgetting
+
+
+async def trim(engine: SqliteEngine, now: datetime | None = None) -> None:
+    while await engine.trim(now or datetime.now(UTC)):
+        pass
+
+
+async def test_posts_older_than_the_days_kept_are_deleted_and_the_numbers_go_on(path: Path) -> None:
+    new = datetime.now(UTC)
+    old = new - timedelta(days=10)
+    async with opened(path) as engine:
+        await engine.append([draft(f"old {number}", at=old) for number in range(5)])
+        await engine.append([draft("elsewhere", "dev", at=old)])
+        await engine.append([draft(f"new {number}", at=new) for number in range(3)])
+    async with opened(path, keep_days=7) as engine:
+        await trim(engine, new)
+        assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (6, 8)
+        assert (engine.first_seq("dev"), engine.last_seq("dev")) == (2, 1)
+        assert texts(await engine.read("lobby", limit=10)) == ["new 0", "new 1", "new 2"]
+        assert texts(await engine.read("lobby", after=2, limit=1)) == ["new 0"]
+        assert await engine.search("lobby", "old", limit=10) == []
+        assert texts(await engine.search("lobby", "new", limit=10)) == ["new 0", "new 1", "new 2"]
+        assert [result.position.seq for result in await engine.append([draft("on", "dev")])] == [2]
+    async with opened(path) as engine:
+        assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (6, 8)
+        assert (engine.first_seq("dev"), engine.last_seq("dev")) == (2, 2)
+
+
+async def test_each_room_keeps_its_newest_posts_only(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([draft(str(number)) for number in range(3 * TRIM_POSTS)])
+        await engine.append([draft(str(number), "dev") for number in range(15)])
+    async with opened(path, keep_posts=10) as engine:
+        assert await engine.trim(AT), "a step is bounded, so that appends do not wait"
+        await trim(engine, AT)
+        assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (3 * TRIM_POSTS - 9, 3 * TRIM_POSTS)
+        assert (engine.first_seq("dev"), engine.last_seq("dev")) == (6, 15)
+        assert len(await engine.read("lobby", limit=100)) == 10
+
+
+async def test_what_is_too_much_is_deleted_without_being_asked(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([draft(str(number)) for number in range(30)])
+    async with opened(path, keep_posts=10) as engine:
+        await eventually(lambda: engine.first_seq("lobby") == 21)
+
+
+@pytest.mark.parametrize("days", [0.0, 1e6, 1e300, float("inf")])
+async def test_any_number_of_days_can_be_kept(path: Path, days: float) -> None:
+    async with opened(path, keep_days=days) as engine:
+        await engine.append([draft("from the beginning", at=datetime(1970, 1, 1, tzinfo=UTC))])
+        await trim(engine)
+        assert engine.first_seq("lobby") == 1
+
+
+async def test_a_client_that_comes_back_to_a_trimmed_room_is_told_of_the_gap(path: Path) -> None:
+    engine = SqliteEngine(path, keep_posts=10)
+    async with running_server(limits=UNLIMITED, engine=engine) as server:
+        async with v1_client(server.url, "ana") as ana:
+            for number in range(1, 41):
+                await ana.say(str(number), nonce=f"n{number}")
+                await ana.next_of(type="ack")
+        await trim(engine)
+        epoch = engine.epoch
+        async with v1_client(server.url, "ben", rooms=[{"room": "lobby", "since": f"{epoch}-5"}]) as ben:
+            frames = [frame for frame in await ben.until(type="synced") if frame["type"] != "system"]
+            assert (frames[0]["type"], frames[0]["reason"]) == ("gap", "trimmed")
+            assert (frames[0]["from"], frames[0]["to"]) == (f"{epoch}-6", f"{epoch}-30")
+            assert [frame["message"] for frame in frames[1:-1]] == [str(number) for number in range(31, 41)]
+        async with v1_client(server.url, "cai") as cai:
+            await cai.send("history", ref="h", room="lobby", before=f"{epoch}-33", limit=50)
+            page = await cai.next_of(ref="h")
+            assert [item["message"] for item in page["items"]] == ["31", "32"]
+            assert page["more"] is False
+        async with v1_client(server.url, "dan", rooms=[{"room": "lobby", "since": f"{epoch}-30"}]) as dan:
+            assert "gap" not in [frame["type"] for frame in await dan.until(type="synced")]
+
+
+async def test_a_client_behind_what_is_kept_hears_of_the_gap_from_its_library(path: Path) -> None:
+    engine = SqliteEngine(path, keep_posts=10)
+    async with running_server(limits=UNLIMITED, engine=engine) as server:
+        async with online(server.port, "ana") as (ana, watcher):
+            ana.say("lobby", "seen")
+            await watcher.post("seen")
+            position = ana._session.tracks["lobby"].position
+        async with BroadcastClient("127.0.0.1", server.port, name="ben") as ben:
+            for number in range(30):
+                await ben.post("lobby", str(number))
+        await trim(engine)
+        late = BroadcastClient("127.0.0.1", server.port, last=0)
+        late._session.tracks["lobby"].position = position
+        late.start()
+        gaps = []
+        posts: list[str] = []
+        async for batch in late.batches():
+            gaps += [update for update in batch if isinstance(update, GapFound)]
+            posts += [update.post.text for update in batch if hasattr(update, "post")]
+            if posts and posts[-1] == "29":
+                break
+        assert gaps == [GapFound("lobby", 20, "trimmed")]
+        assert posts == [str(number) for number in range(20, 30)]
+        await late.close()
+
+
+# -- searching
+
+SCRIPTS = st.text(
+    st.sampled_from(
+        "aZéÉßſfﬁ09²ЖжΣσςΩκάкоё中日本語がガぱ한국어אבגद्मعربİıñ e\u0301\u0308_-.,'\"*()😀👩\u200d\n\t"
+    ),
+    max_size=40,
+)
+
+
+async def test_every_word_of_a_post_finds_it_whatever_its_script(path: Path) -> None:
+    said = [
+        "Straße",
+        "Ελλάς",
+        "한국어 텍스트",
+        "がんばって ガンバ",
+        "ﬁne e\u0301clair",
+        "İstanbul ISTANBUL",
+        "Жёлтый",
+    ]
+    memory = MemoryEngine()
+    async with opened(path) as engine:
+        for kept in (engine, memory):
+            await kept.append([draft(text) for text in said])
+            for text in said:
+                for word in text.split():
+                    for query in (word, word.upper(), word.lower(), word[:2]):
+                        assert text in texts(await kept.search("lobby", query, limit=10)), query
+
+
+@settings(max_examples=60, deadline=None)
+@given(said=st.lists(SCRIPTS, max_size=5), query=SCRIPTS)
+def test_the_file_and_memory_find_the_same(said: list[str], query: str) -> None:
+    async def compare() -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            memory = MemoryEngine()
+            async with opened(Path(directory) / "history.db") as engine:
+                found = []
+                for kept in (engine, memory):
+                    await kept.append([draft(text) for text in said])
+                    found.append(texts(await kept.search("lobby", query, limit=10)))
+            assert found[0] == found[1]
+
+    run_alone(compare())
+
+
+@settings(max_examples=40, deadline=None)
+@given(queries=st.lists(st.text(max_size=30) | SCRIPTS, min_size=10, max_size=30))
+def test_searching_takes_any_text_whatsoever(queries: list[str]) -> None:
+    async def search() -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            async with opened(Path(directory) / "history.db") as engine:
+                await engine.append([draft(text) for text in ("one two", "three")])
+                for query in queries:
+                    await engine.search("lobby", query, limit=10)
+                assert len(await engine.search("lobby", "one", limit=10)) == 1
+
+    run_alone(search())
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'tea" OR "coffee',
+        "tea OR coffee",
+        "tea NOT coffee",
+        "tea AND coffee",
+        "NEAR(tea coffee)",
+        "text : tea",
+        "tea*coffee",
+        "^tea coffee",
+        "tea + coffee",
+        "{text} : tea",
+        "tea\x00coffee",
+        "'; DROP TABLE posts; --",
+        " ".join(f"word{number}" for number in range(5_000)),
+        "x" * 100_000,
+    ],
+    ids=lambda query: query[:20],
+)
+async def test_operators_and_quotes_in_a_query_are_only_words(path: Path, query: str) -> None:
+    async with opened(path) as engine:
+        await engine.append([draft("tea"), draft("coffee")])
+        assert await engine.search("lobby", query, limit=5) == []
+        assert texts(await engine.search("lobby", "tea", limit=5)) == ["tea"]
+
+
+async def test_searching_one_room_does_not_find_what_was_said_in_another(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([draft("tea"), draft("tea", "dev"), draft("tea", "dev")])
+        assert len(await engine.search("dev", "tea", limit=5)) == 2
+        assert len(await engine.search("lobby", "tea", limit=5)) == 1
+        assert await engine.search("nowhere", "tea", limit=5) == []
+
+
+# -- many at once
+
+
+async def test_what_many_append_at_once_is_all_there_after_a_restart(path: Path) -> None:
+    async with opened(path) as engine:
+        batches = [
+            [draft(f"{batch}-{number}", nonce=f"{batch}-{number}") for number in range(10)]
+            for batch in range(50)
+        ]
+        results = await in_time(asyncio.gather(*(engine.append(batch) for batch in batches)))
+        assert sorted(result.position.seq for batch in results for result in batch) == list(range(1, 501))
+    async with opened(path) as engine:
+        posts = await engine.read("lobby", limit=1000)
+        assert [post.position.seq for post in posts] == list(range(1, 501))
+        for batch, of_batch in zip(batches, results, strict=True):
+            assert [posts[result.position.seq - 1].text for result in of_batch] == texts_of(batch)
+
+
+def texts_of(drafts: list[Draft]) -> list[str]:
+    return [item.text for item in drafts]
+
+
+async def test_an_append_that_nobody_waits_for_any_more_reaches_the_tail_or_nothing(path: Path) -> None:
+    async with opened(path) as engine:
+        tail = engine.tail()
+        for round_number in range(20):
+            task = asyncio.create_task(
+                engine.append([draft(f"lost {round_number}", nonce=f"l{round_number}")])
+            )
+            for _ in range(round_number % 4):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await engine.append([draft("the end")])
+        seen: list[Post] = []
+        while not seen or seen[-1].text != "the end":
+            seen += await in_time(anext(tail))
+        assert seen == await engine.read("lobby", limit=100)
+        assert [post.position.seq for post in seen] == list(range(1, len(seen) + 1))
+        again = await engine.append([draft(f"lost {number}", nonce=f"l{number}") for number in range(20)])
+        assert sum(result.dup for result in again) == len(seen) - 1
+
+
+async def test_closing_waits_for_the_appends_under_way(path: Path) -> None:
+    async with opened(path) as engine:
+        under_way = asyncio.gather(*(engine.append([draft(str(number))]) for number in range(20)))
+        await asyncio.sleep(0)
+        await engine.close()
+        await in_time(under_way)
+    async with opened(path) as engine:
+        assert engine.last_seq("lobby") == 20
+
+
+async def test_readers_and_writers_at_once_never_see_half_a_batch(path: Path) -> None:
+    async with opened(path) as engine:
+
+        async def write() -> None:
+            for _ in range(30):
+                await engine.append([draft("a"), draft("b"), draft("c")])
+
+        writing = asyncio.create_task(write())
+        while not writing.done():
+            posts = await engine.read("lobby", limit=1000)
+            assert len(posts) % 3 == 0
+            assert [post.position.seq for post in posts] == list(range(1, len(posts) + 1))
+        await writing
+
+
+def test_a_free_port_has_a_history_of_its_own_in_the_data_directory(tmp_path: Path) -> None:
+    from broadcast_tui.cli.serve import History
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    path = History("", 30.0, 100).path(port)
+    assert path.name == f"history-{port}.db"
+    assert str(path) in History("", 30.0, 100).described(port)
+    assert isinstance(History("memory", 30.0, 100).engine(port), MemoryEngine)
