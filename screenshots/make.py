@@ -1,6 +1,6 @@
 """Draw README's pictures: the real app, talking to a real server, as SVG.
 
-    python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, light; all by default
+python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, light; all by default
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ HERE = Path(__file__).parent
 TALK = [
     ("mira", "Morning! Deploying 1.4 to staging in five minutes."),
     ("ken", "👍 dashboards are open: https://grafana.example.org/d/api"),
-    ("zoë", "Is the migration in it? The one that adds the index took 40 s on my copy of the data, so we may want to run it first and watch the locks."),
+    (
+        "zoë",
+        "Is the migration in it? The one that adds the index took 40 s on my copy of the data, so we may "
+        "want to run it first and watch the locks.",
+    ),
     ("mira", "Yes, it runs first."),
     ("mira", "Started."),
     ("ken", "p99 up to 180 ms, error rate flat"),
@@ -31,7 +35,7 @@ TALK = [
     ("zoë", "No locks over 2 s.\nMigration done:\n  index built in 31 s"),
     ("ken", "p99 back at 95 ms"),
     ("mira", "@ana all yours: production whenever you like"),
-]  # fmt: skip
+]
 
 
 def svg_of(app: ChatApp) -> str:

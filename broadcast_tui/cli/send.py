@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -14,7 +15,7 @@ from broadcast_tui.cli import ExitCode
 from broadcast_tui.cli.pipes import identity, lines_of_input, server_address
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostDelivered, PostRefused
+from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostRefused
 
 BACKLOG = 500
 """Posts on their way before more of the input is read."""
@@ -67,7 +68,10 @@ async def _posts(text: tuple[str, ...], as_one: bool) -> AsyncIterator[str]:
 
 
 class _Sender:
-    """Says each post, then waits for what was asked: written, or acknowledged."""
+    """Says each post, then waits for what was asked: written, or acknowledged.
+
+    A post that is refused is complained of and the others are sent all the same.
+    """
 
     def __init__(self, client: BroadcastClient, room: str, *, wait: bool, timeout_s: float) -> None:
         self._client = client
@@ -75,8 +79,9 @@ class _Sender:
         self._wait = wait
         self._timeout_s = timeout_s
         self._moved = asyncio.Event()
-        self._refusal = ""
+        self._refusals: set[str] = set()
         self._unreachable = ""
+        self._gave_up = asyncio.Event()
 
     async def run(self, posts: AsyncIterator[str]) -> int:
         try:
@@ -86,34 +91,36 @@ class _Sender:
             return self._complain(f"nothing answers at {self._client.url}", ExitCode.UNREACHABLE)
         except ConnectError as error:
             return self._complain(str(error), ExitCode.UNREACHABLE)
+        tasks = [asyncio.create_task(work) for work in (self._feed(posts), self._end_of_hope())]
         watch = asyncio.create_task(self._watch())
         try:
-            async for post in posts:
-                self._client.say(self._room, post)
-                await self._until(BACKLOG)
-                if self._refusal or self._unreachable:
-                    break
-            await self._until(0)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._client.close()
             await watch
-        if self._refusal:
-            return self._complain(self._refusal, ExitCode.REFUSED if self._wait else ExitCode.OK)
         if self._unreachable:
             return self._complain(self._unreachable, ExitCode.UNREACHABLE)
-        return ExitCode.OK
+        return ExitCode.REFUSED if self._wait and self._refusals else ExitCode.OK
+
+    async def _feed(self, posts: AsyncIterator[str]) -> None:
+        async for post in posts:
+            self._client.say(self._room, post)
+            await self._until(BACKLOG)
+        await self._until(0)
+
+    async def _end_of_hope(self) -> None:
+        await self._gave_up.wait()
 
     async def _until(self, count: int) -> None:
         """Wait until at most `count` posts are still to be written, or acknowledged with `wait`."""
-        while not (self._refusal or self._unreachable):
-            if (self._client.unsettled if self._wait else self._client.unsent) <= count:
-                return
+        while (self._client.unsettled if self._wait else self._client.unsent) > count:
             self._moved.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await self._moved.wait()
-            except TimeoutError:
-                continue
 
     async def _watch(self) -> None:
         """Notice refusals, and a server that is gone for too long."""
@@ -121,7 +128,9 @@ class _Sender:
         async for batch in self._client.batches():
             for update in batch:
                 if isinstance(update, PostRefused):
-                    self._refusal = self._refusal or update.reason
+                    if update.reason not in self._refusals:
+                        self._complain(update.reason, ExitCode.REFUSED)
+                    self._refusals.add(update.reason)
                 elif isinstance(update, ConnectionChanged):
                     if update.state is ConnectionState.ONLINE and lost is not None:
                         lost.cancel()
@@ -131,15 +140,13 @@ class _Sender:
                     elif update.state is ConnectionState.WAITING and lost is None:
                         loop = asyncio.get_running_loop()
                         lost = loop.call_later(self._timeout_s, self._give_up, update.reason)
-                elif isinstance(update, PostDelivered):
-                    pass
             self._moved.set()
         if lost is not None:
             lost.cancel()
 
     def _give_up(self, reason: str) -> None:
         self._unreachable = reason
-        self._moved.set()
+        self._gave_up.set()
 
     @staticmethod
     def _complain(reason: str, status: int) -> int:

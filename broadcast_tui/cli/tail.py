@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from json import dumps
 from typing import Annotated
 
 import msgspec
@@ -104,7 +105,11 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
 
 
 def _json_line(post: Post) -> str:
-    return msgspec.json.encode(message_of(post)).decode()
+    """The `message` event; what a terminal would not print is escaped, whatever the server sent."""
+    line = msgspec.json.encode(message_of(post)).decode()
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else dumps(char)[1:-1] for char in line)
 
 
 def _text_line(post: Post) -> str:

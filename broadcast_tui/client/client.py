@@ -365,7 +365,10 @@ class BroadcastClient:
         if isinstance(update, PostDelivered):
             outcome.set_result(update)
         else:
-            outcome.set_exception(Refused(ErrorCode(update.code), update.reason))
+            known = update.code in ErrorCode.__members__.values()
+            outcome.set_exception(
+                Refused(ErrorCode(update.code) if known else ErrorCode.INTERNAL, update.reason)
+            )
 
 
 async def _texts(messages: Iterable[str] | AsyncIterable[str] | None) -> AsyncIterator[str]:

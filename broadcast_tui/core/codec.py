@@ -119,6 +119,20 @@ def frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
+def unframed(data: bytes) -> list[bytes]:
+    """The payloads of frames that `frame` made, in order."""
+    payloads = []
+    while data:
+        size, start = data[1], 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        payloads.append(data[start : start + size])
+        data = data[start + size :]
+    return payloads
+
+
 def framed(event: events.Event) -> bytes:
     """`event` encoded and framed: encode once, write to everyone."""
     return frame(_encoder.encode(event))

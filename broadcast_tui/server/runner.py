@@ -12,6 +12,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
+from broadcast_tui.core.codec import unframed
 from broadcast_tui.core.effects import TopicChange
 from broadcast_tui.core.errors import CloseCode, EngineError
 from broadcast_tui.core.hub import Hub
@@ -180,7 +181,10 @@ class HubRunner:
         async for posts in self._engine.tail():
             for start in range(0, len(posts), DELIVER_POSTS):
                 part = posts[start : start + DELIVER_POSTS]
-                self.hub.arrived(part)
+                try:
+                    self.hub.arrived(part)
+                except Exception:
+                    log.exception("%d post(s) could not be delivered; they are in the log", len(part))
                 if log.isEnabledFor(logging.INFO):
                     self._log_broadcast(part)
                 self.wake()
@@ -252,6 +256,7 @@ class HubRunner:
             if not self._to_write:
                 room = hub.rooms.dirty.pop()
                 self._to_write = list(room.subscriptions.values())
+                continue
             part = self._to_write[-SLICE_PEERS:]
             del self._to_write[-SLICE_PEERS:]
             self._write_posts(part)
@@ -289,9 +294,13 @@ class HubRunner:
                 if target < head:
                     self.hub.rooms.dirty.add(room)
                 if self._debug:
-                    log.debug("> %s %s", log_safe(room.name, 60), log_safe(data.decode(errors="replace")))
+                    self._log_frames(log_safe(room.name, 60), data)
             subscription.cursor = target
-            subscription.send(data)
+            try:
+                subscription.send(data)
+            except RuntimeError:
+                # uvloop, between the end of a transport and the call that tells of it.
+                subscription.live = False
 
     def _flush_peers(self) -> None:
         """Answers, notices, replays, and connections in several rooms: one write each."""
@@ -307,7 +316,7 @@ class HubRunner:
             data = peer.collect()
             if data:
                 if self._debug:
-                    log.debug("> #%d %s", peer.id, log_safe(data.decode(errors="replace")))
+                    self._log_frames(f"#{peer.id}", data)
                 peer.link.write(data)
             if not peer.blocked:
                 if peer.behind:
@@ -317,6 +326,11 @@ class HubRunner:
             if self._loop.time() > deadline:
                 break
         hub.herald.dirty_peers |= dirty
+
+    @staticmethod
+    def _log_frames(to: str, data: bytes) -> None:
+        for payload in unframed(data):
+            log.debug("> %s %s", to, log_safe(payload.decode(errors="replace")))
 
     def _end_closing(self) -> None:
         for peer in [peer for peer in self.hub.closing if peer not in self.hub.herald.dirty_peers]:
@@ -337,8 +351,11 @@ class HubRunner:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            self.hub.tick(self.instant())
-            self._check_connections()
+            try:
+                self.hub.tick(self.instant())
+                self._check_connections()
+            except Exception:
+                log.exception("a tick went wrong; the next one tries again")
             self.wake()
 
     def _check_connections(self) -> None:

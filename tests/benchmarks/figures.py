@@ -1,4 +1,4 @@
-"""The server's other figures beside its peers, in one run: latency, many clients, memory, joins, a stalled reader.
+"""The server's other figures beside its peers: latency, many clients, memory, joins, a stalled reader.
 
 Needs what fanout.py needs. Prints one line a measure: what was reached, and of which peer.
 

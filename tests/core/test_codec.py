@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core import codec, commands, events
 from broadcast_tui.core.errors import ErrorCode, FrameError
-from tests.support.hub_pair import unframe
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -105,7 +104,7 @@ def test_an_event_without_a_type_is_an_error() -> None:
 @given(st.integers(0, 70_000))
 def test_a_framed_payload_reads_back(size: int) -> None:
     payload = b"x" * size
-    assert unframe(codec.frame(payload) * 2) == [payload, payload]
+    assert codec.unframed(codec.frame(payload) * 2) == [payload, payload]
 
 
 def test_a_frame_is_what_websockets_would_send() -> None:

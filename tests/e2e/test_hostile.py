@@ -342,7 +342,6 @@ def test_tail_prints_nothing_but_text_line_by_line(told: HostileServer) -> None:
     assert all(line.startswith("broadcast-tui: ") for line in ended.stderr.decode().splitlines())
 
 
-@pytest.mark.xfail(reason="DEL and C1 are written as they are")
 def test_tail_as_json_prints_lines_of_json_without_raw_controls(told: HostileServer) -> None:
     ended = run("tail", told.url, "--last", "50", "--json")
     assert ended.returncode == 0

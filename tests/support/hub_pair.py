@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from broadcast_tui.core import updates as up
+from broadcast_tui.core.codec import unframed
 from broadcast_tui.core.hub import Hub
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import Limits
@@ -19,21 +20,6 @@ from tests.support.model_log import ModelLog
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def unframe(data: bytes) -> list[bytes]:
-    """The payloads of unmasked text frames, as a client's WebSocket library would give them."""
-    payloads = []
-    while data:
-        size, start = data[1], 2
-        if size == 126:
-            size, start = int.from_bytes(data[2:4], "big"), 4
-        elif size == 127:
-            size, start = int.from_bytes(data[2:10], "big"), 10
-        assert data[0] == 0x81
-        payloads.append(data[start : start + size])
-        data = data[start + size :]
-    return payloads
-
-
 class Wire:
     """One connection: frames under way in both directions. The `Link` of its peer."""
 
@@ -43,7 +29,7 @@ class Wire:
         self.peer: Peer | None = None
 
     def write_now(self, data: bytes) -> None:
-        self.to_client.extend(unframe(data))
+        self.to_client.extend(unframed(data))
 
     write = write_now
 

@@ -54,7 +54,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         page = self.query_one("#help")
         page.border_title = "Help"
-        page.border_subtitle = "Esc closes"
+        page.border_subtitle = "PgDn for more, Esc closes"
         page.focus()
 
     def action_scroll(self, lines: int) -> None:
