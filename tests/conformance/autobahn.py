@@ -1,0 +1,117 @@
+"""Our connection class against plain `websockets`, by the fuzzing client of Autobahn's test suite (not run by pytest).
+
+The suite needs Python 2.7: make it a virtual environment, then
+
+    pip install 'virtualenv<20.22' && virtualenv -p python2.7 ab && ab/bin/pip install autobahntestsuite
+    python tests/conformance/autobahn.py ab/bin/wstest
+
+Both answer as echo servers. Exit status 1 if any case went worse for ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.server.connection import PeerConnection
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+RANKS = [
+    "OK",
+    "INFORMATIONAL",
+    "NON-STRICT",
+    "UNIMPLEMENTED",
+    "WRONG CODE",
+    "UNCLEAN",
+    "FAILED BY CLIENT",
+    "FAILED",
+]
+MAX_BYTES = 2**25
+
+
+async def echo_ours(connection: ServerConnection) -> None:
+    """Echo through the class that the server uses, with its check of UTF-8."""
+    assert isinstance(connection, PeerConnection)
+
+    def answer(data: bytes, is_text: bool) -> None:
+        if is_text:
+            try:
+                data.decode()
+            except UnicodeDecodeError:
+                connection.end(CloseCode.BAD_UTF8, "not UTF-8")
+                return
+            connection.protocol.send_text(data)
+        else:
+            connection.protocol.send_binary(data)
+        connection.send_data()
+
+    def receive(data: bytes, is_text: bool) -> None:
+        if connection.writable:
+            answer(data, is_text)
+
+    connection.start_receiving(receive)
+    await asyncio.shield(connection.connection_lost_waiter)
+
+
+async def echo_plain(connection: ServerConnection) -> None:
+    try:
+        async for message in connection:
+            await connection.send(message)
+    except ConnectionClosed:
+        pass
+
+
+async def run(wstest: str) -> int:
+    options = {"compression": None, "max_size": MAX_BYTES, "ping_interval": None}
+    with TemporaryDirectory() as directory:
+        async with (
+            serve(echo_ours, "127.0.0.1", 0, create_connection=PeerConnection, **options) as ours,  # type: ignore[arg-type]
+            serve(echo_plain, "127.0.0.1", 0, **options) as plain,  # type: ignore[arg-type]
+        ):
+            servers = [
+                {"agent": name, "url": f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"}
+                for name, server in (("ours", ours), ("plain", plain))
+            ]
+            spec = Path(directory) / "spec.json"
+            spec.write_text(
+                json.dumps(
+                    {
+                        "outdir": f"{directory}/reports",
+                        "servers": servers,
+                        "cases": ["*"],
+                        "exclude-cases": ["9.*", "12.*", "13.*"],
+                    }
+                )
+            )
+            client = await asyncio.create_subprocess_exec(
+                wstest, "-m", "fuzzingclient", "-s", str(spec), stdout=asyncio.subprocess.DEVNULL
+            )
+            await client.wait()
+        report = json.loads((Path(directory) / "reports" / "index.json").read_text())
+    return compare(report["ours"], report["plain"])
+
+
+def compare(ours: dict[str, dict[str, str]], plain: dict[str, dict[str, str]]) -> int:
+    """Print the counts and the cases that went worse for ours; the exit status."""
+    for name, cases in (("ours", ours), ("plain websockets", plain)):
+        print(name, dict(Counter(case["behavior"] for case in cases.values())))
+    worse = [
+        f"{number}: {ours[number]['behavior']} (plain: {case['behavior']})"
+        for number, case in plain.items()
+        if RANKS.index(ours[number]["behavior"]) > RANKS.index(case["behavior"])
+        or RANKS.index(ours[number]["behaviorClose"]) > RANKS.index(case["behaviorClose"])
+    ]
+    print(f"{len(plain)} cases, worse in {len(worse)}", *worse, sep="\n  ")
+    return 1 if worse else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    sys.exit(asyncio.run(run(sys.argv[1])))
