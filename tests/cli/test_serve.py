@@ -136,7 +136,7 @@ async def test_frames_are_logged_at_debug(tmp_path: Path) -> None:
             await ana.say("look at me", sender="Ana")
             await ana.next_of(type="message")
         await server.log_line(r"DEBUG +< #\d+ .*look at me")
-        await server.log_line(r"DEBUG +> #\d+ .*look at me")
+        await server.log_line(r"DEBUG +> lobby .*look at me")
 
 
 async def test_quieter_levels_leave_out_what_is_ordinary(tmp_path: Path) -> None:

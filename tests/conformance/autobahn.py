@@ -1,4 +1,4 @@
-"""Our connection class against plain `websockets`, by the fuzzing client of Autobahn's test suite (not run by pytest).
+"""Our connection class against plain `websockets`, by Autobahn's fuzzing client (not run by pytest).
 
 The suite needs Python 2.7: make it a virtual environment, then
 
