@@ -63,6 +63,8 @@ async def lines_of_input() -> AsyncIterator[str]:
     A daemon thread reads the descriptor itself: a pipe that stays open and silent holds up neither the
     loop nor the end of the program, as a thread of an executor or in a buffered reader would.
     """
+    if sys.stdin is None:  # closed by whoever started us
+        return
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[bytes] = asyncio.Queue()
     taken = threading.Semaphore(READ_AHEAD)

@@ -94,7 +94,9 @@ class _Sender:
         tasks = [asyncio.create_task(work) for work in (self._feed(posts), self._end_of_hope())]
         watch = asyncio.create_task(self._watch())
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in tasks:
                 task.cancel()

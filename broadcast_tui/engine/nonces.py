@@ -7,7 +7,9 @@ from collections import OrderedDict
 from broadcast_tui.core.post import Appended, Draft
 
 DEDUP_S = 600.0
-DEDUP_COUNT = 10_000
+DEDUP_COUNT = 100_000
+"""Some 50 MB in a room with as many posts in that time. Fewer would let a client that was cut for a few
+seconds post twice where thousands are posted a second."""
 
 
 class SeenNonces:

@@ -17,10 +17,11 @@ from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from broadcast_tui.core.errors import CloseCode
-from broadcast_tui.server.connection import PeerConnection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.server.connection import PeerConnection
 
 RANKS = [
     "OK",
