@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import sys
@@ -14,6 +15,27 @@ from tests.support.terminal import Terminal, program
 
 if sys.platform == "win32":
     pytest.skip("needs pseudo-terminals", allow_module_level=True)
+
+SOAK_S = 20.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, help="dice of the chaos: those of an earlier run")
+    parser.addoption("--soak", type=float, help="seconds of chaos, when more than usual are wanted")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    """What the dice of a test are thrown with."""
+    given: int | None = request.config.getoption("--seed", None)
+    return random.randrange(2**32) if given is None else given
+
+
+@pytest.fixture
+def soak_s(request: pytest.FixtureRequest) -> float:
+    """How long a test of endurance lasts."""
+    given: float | None = request.config.getoption("--soak", None)
+    return SOAK_S if given is None else given
 
 
 class ServerProcess:

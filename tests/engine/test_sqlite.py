@@ -104,6 +104,18 @@ async def test_a_post_sent_again_after_a_restart_is_recognised(path: Path) -> No
         assert engine.last_seq("lobby") == 2
 
 
+async def test_a_resend_is_recognised_after_very_many_posts_of_others_and_a_restart(path: Path) -> None:
+    """A client may be cut for seconds while thousands a second are posted."""
+    others = [
+        Draft("lobby", "bot", "beep", datetime.now(UTC), "bot", str(number)) for number in range(30_000)
+    ]
+    async with opened(path) as engine:
+        await engine.append([draft("hi", nonce="n"), *others])
+        assert [result.dup for result in await engine.append([draft("hi", nonce="n")])] == [True]
+    async with opened(path) as engine:
+        assert [result.dup for result in await engine.append([draft("hi", nonce="n")])] == [True]
+
+
 async def test_the_tail_does_not_repeat_what_an_earlier_life_had(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([draft("old")])

@@ -1,0 +1,413 @@
+"""Hub, client sessions and an engine against a model: whatever happens in whatever order, one log.
+
+Users say things, are cut and come back; others append past them; the log is trimmed, the server restarts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from broadcast_tui.core import commands
+from broadcast_tui.core.codec import encode
+from broadcast_tui.core.hub import Hub
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.post import Appended, Draft, Position, Post
+from broadcast_tui.core.reading import Read, SearchRead, WarmRead
+from broadcast_tui.core.updates import GapFound, PostArrived, PostDelivered, PostRefused
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.support.history_check import History, Hole, Publisher, Reader, Seen, faults
+from tests.support.hub_pair import User, Wire, World, read_frames
+from tests.support.model_log import ModelLog
+
+T = TypeVar("T")
+
+ROOMS = ("lobby", "dev")
+MEMORY_POSTS = 12
+PAGE_MAX = 5
+LIMITS = Limits(
+    message_rate=0,
+    message_burst=0,
+    history_rate=1e9,
+    ring_posts=6,
+    replay_posts=8,
+    history_page_max=PAGE_MAX,
+    leave_grace_s=0.0,
+)
+WORDS = ("apple", "pear", "plum")
+room_names = st.sampled_from(ROOMS)
+words = st.sampled_from(WORDS)
+drafts = st.builds(
+    lambda room, word, nonce: Draft(room, "bot", word, datetime.now(UTC), nonce[:2], nonce),
+    room_names,
+    words,
+    st.sampled_from(("", "c1-1", "c1-2", "c1-3", "c2-1", "c2-2")),
+)
+people = st.sampled_from((0, 1))
+
+
+class EngineWorld(World):
+    """The world of `hub_pair` with an engine for its log, held against the model at each step."""
+
+    def __init__(self, path: Path, *, in_file: bool) -> None:
+        super().__init__(LIMITS)
+        self.runner = asyncio.Runner()
+        self._path = path
+        self._in_file = in_file
+        self.when = Instant(100.0, datetime.now(UTC))
+        self._open()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.runner.run(work)
+
+    def _open(self) -> None:
+        self.engine: MemoryEngine | SqliteEngine
+        if self._in_file:
+            self.engine = SqliteEngine(self._path, keep_days=0, keep_posts=0)
+        else:
+            self.engine = MemoryEngine(max_posts=MEMORY_POSTS)
+        self.run(self.engine.start())
+        self._tail = self.engine.tail()
+        if self.engine.epoch != self.log.epoch:
+            self.log = ModelLog(self.engine.epoch)
+        self.hub = Hub(self.engine, LIMITS, "n1")
+
+    def restart(self, *, keep_log: bool = True) -> None:
+        for user in self.users:
+            user.cut(noticed=False)
+        self.close_engine()
+        self._forget_nonces_of_trimmed()
+        self._open()
+
+    def close_engine(self) -> None:
+        self.run(self.engine.close())
+        assert self.run(_next(self._tail)) == []
+
+    def _forget_nonces_of_trimmed(self) -> None:
+        seen = self.log._seen
+        for (room, client_id, nonce), appended in list(seen.items()):
+            if appended.position.seq < self.log.first_seq(room):
+                del seen[room, client_id, nonce]
+
+    def trim(self, keep: int) -> None:
+        """Forget all but the newest posts of each room; in memory that happens by itself."""
+        if isinstance(self.engine, SqliteEngine):
+            self.engine._keep_posts = keep
+            self.run(_trim(self.engine))
+            self.engine._keep_posts = 0
+        for room, posts in self.log.posts.items():
+            self.log.trim(room, max(self.log.first_seq(room) - 1, len(posts) - keep))
+
+    def append(self, batch: Sequence[Draft]) -> None:
+        """Into engine and model; they must say the same."""
+        self._append(batch, lambda results: None)
+
+    def _append(self, batch: Sequence[Draft], accepted: Callable[[list[Appended]], None]) -> None:
+        results = self.run(self.engine.append(batch))
+        expected, new = self.log.append(batch)
+        assert results == expected
+        accepted(results)
+        told: list[Post] = []
+        while len(told) < len(new):
+            told += self.run(_next(self._tail))
+        assert told == new
+        self.hub.arrived(told)
+        if not self._in_file:
+            self.trim(MEMORY_POSTS)
+
+    def read(self, read: Read) -> list[Post]:
+        """From the engine; the model must say the same."""
+        if isinstance(read, SearchRead):
+            found = self.run(self.engine.search(read.room, read.query, before=read.before, limit=read.limit))
+            kept = self.log.posts.get(read.room, [])[self.log.first_seq(read.room) - 1 :]
+            before = read.before or self.log.last_seq(read.room) + 1
+            hits = [p for p in kept if p.text.startswith(read.query) and p.position.seq < before]
+            assert found == hits[-read.limit :]
+            return found
+        from_end = isinstance(read, WarmRead) or read.from_end
+        after = 0 if isinstance(read, WarmRead) else read.after
+        found = self.run(
+            self.engine.read(read.room, after=after, before=read.before, limit=read.limit, from_end=from_end)
+        )
+        assert found == self.log.read(read)
+        return found
+
+    def serve(self) -> None:
+        hub = self.hub
+        if hub.submissions:
+            batch, hub.submissions = hub.submissions, []
+            self._append(
+                [submission.draft for submission in batch], lambda results: hub.accepted(batch, results)
+            )
+        topics, hub.topics = hub.topics, []
+        for change in topics:
+            self.run(self.engine.set_topic(change.room, change.topic))
+            self.log.topics[change.room] = change.topic
+            hub.topic_set(change)
+        reads, hub.rooms.reads = hub.rooms.reads, []
+        for read in reads:
+            hub.read_done(read, self.read(read))
+        super().serve()
+
+    def asked(self, room: str, since: str, *questions: commands.Command) -> list[dict[str, Any]]:
+        """What a connection that comes, asks and goes is sent; `since` is where it says it stands."""
+        wire = Wire()
+        peer = self.hub.open(wire, v1=True, address="test", when=self.when)
+        hello = commands.Hello("", "passer-by", "", (commands.RoomRequest(room, since),))
+        for command in (hello, *questions):
+            self.hub.receive(peer, encode(command), self.when)
+        self.serve()
+        while self.hub.rooms.reads or self.hub.submissions or peer.behind:
+            self.serve()
+        self.hub.close(peer, self.when)
+        return read_frames(wire)
+
+
+async def _next(tail: AsyncIterator[list[Post]]) -> list[Post]:
+    """The next batch; empty at the end."""
+    async with asyncio.timeout(20.0):
+        return await anext(tail, [])
+
+
+async def _trim(engine: SqliteEngine) -> None:
+    while await engine.trim(datetime.now(UTC)):
+        pass
+
+
+class LogMachine(RuleBasedStateMachine):
+    in_file: ClassVar[bool]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = Path(tempfile.mkdtemp())
+        self.world = EngineWorld(self.directory / "history.db", in_file=self.in_file)
+        self.users: list[User] = []
+        self.said: dict[str, dict[str, tuple[str, str]]] = {}
+        self.come_in()
+
+    def come_in(self) -> None:
+        """Users that know nothing enter rooms in which nothing was said."""
+        self.world.users.clear()
+        self.users = [self.world.user(name, *((room, 0) for room in ROOMS)) for name in ("ana", "ben")]
+        self.said = {"ana": {}, "ben": {}}
+
+    @property
+    def unsettled(self) -> int:
+        return sum(user.session.unsettled for user in self.users)
+
+    # -- what happens
+
+    @rule(batch=st.lists(drafts, max_size=8))
+    def append(self, batch: list[Draft]) -> None:
+        self.world.append(batch)
+
+    @rule(who=people, room=room_names, word=words)
+    def say(self, who: int, room: str, word: str) -> None:
+        user = self.users[who]
+        self.said[user.session.name][user.say(word, room)] = (room, word)
+
+    @rule(who=people, noticed=st.booleans())
+    def cut(self, who: int, noticed: bool) -> None:
+        self.users[who].cut(noticed=noticed)
+
+    @rule(who=people)
+    def come_back(self, who: int) -> None:
+        if self.users[who].wire is None:
+            self.users[who].connect()
+
+    @rule(who=people, frames=st.integers(1, 4))
+    def move_a_little(self, who: int, frames: int) -> None:
+        self.world.serve()
+        self.world.deliver(self.users[who], frames)
+
+    @rule()
+    def move(self) -> None:
+        self.world.step()
+
+    @rule()
+    def let_time_pass(self) -> None:
+        self.world.pass_time(2.0)
+
+    @rule(room=room_names, topic=st.sampled_from(("", "Tea", "Coffee")))
+    def set_topic(self, room: str, topic: str) -> None:
+        self.world.asked(room, "", commands.SetTopic(topic, room, "t"))
+
+    @precondition(lambda self: self.in_file and not self.unsettled)
+    @rule(keep=st.integers(1, 10))
+    def trim(self, keep: int) -> None:
+        """Only when nothing is unsettled: a resend of a trimmed post is not recognised after a restart."""
+        self.world.trim(keep)
+
+    @rule()
+    def restart(self) -> None:
+        if self.in_file:
+            self.world.restart()
+        else:
+            self.settle()
+            self.world.restart()
+            self.come_in()
+
+    # -- what is asked
+
+    @rule(room=room_names, back=st.integers(0, 15))
+    def resume(self, room: str, back: int) -> None:
+        """Each post after the position comes once and in order, or lies in an announced gap."""
+        log = self.world.log
+        since = max(0, log.last_seq(room) - back)
+        at = since
+        for frame in self.world.asked(room, str(Position(log.epoch, since))):
+            match frame:
+                case {"type": "gap", "from": first, "to": last, "reason": reason}:
+                    assert reason in ("trimmed", "lagged")
+                    assert Position.parse(first) == Position(log.epoch, at + 1)
+                    at = int(last.rpartition("-")[2])
+                case {"type": "message", "id": post_id, "message": text, "room": of_room}:
+                    assert of_room == room
+                    post = log.posts[room][at]
+                    assert (post_id, text) == (str(post.position), post.text)
+                    at += 1
+        assert at == log.last_seq(room)
+
+    @rule(room=room_names, since=st.sampled_from(("other-3", "ahead")))
+    def resume_from_nowhere(self, room: str, since: str) -> None:
+        log = self.world.log
+        position = since if since != "ahead" else str(Position(log.epoch, log.last_seq(room) + 1_000))
+        frames = self.world.asked(room, position)
+        [gap] = [frame for frame in frames if frame["type"] == "gap" and frame["reason"] == "epoch"]
+        assert gap["from"] == position
+
+    @rule(
+        room=room_names,
+        way=st.sampled_from(("before", "after", "around", "latest")),
+        seq=st.integers(0, 40),
+        limit=st.integers(1, 2 * PAGE_MAX),
+    )
+    def page(
+        self, room: str, way: Literal["before", "after", "around", "latest"], seq: int, limit: int
+    ) -> None:
+        log = self.world.log
+        at = str(Position(log.epoch, seq))
+        question = commands.FetchHistory(
+            room,
+            "h",
+            before=at if way == "before" else "",
+            after=at if way == "after" else "",
+            around=at if way == "around" else "",
+            latest=way == "latest",
+            limit=limit,
+        )
+        frames = self.world.asked(room, "", question)
+        [page] = [frame for frame in frames if frame["type"] == "history"]
+        kept = log.posts.get(room, [])[log.first_seq(room) - 1 :]
+        limit = min(limit, PAGE_MAX)
+        match way:
+            case "before":
+                expected = [post for post in kept if post.position.seq < seq][-limit:]
+            case "latest":
+                expected = kept[-limit:]
+            case "after":
+                expected = [post for post in kept if post.position.seq > seq][:limit]
+            case "around":
+                expected = [post for post in kept if post.position.seq >= seq - limit // 2][:limit]
+        assert [item["id"] for item in page["items"]] == [str(post.position) for post in expected]
+        if way in ("before", "latest"):
+            assert page["more"] == bool(expected and expected[0] is not kept[0])
+        else:
+            assert page["more"] == bool(expected and expected[-1] is not kept[-1])
+
+    @rule(room=room_names, query=st.sampled_from((*WORDS, "p", "ap", "nothing")), limit=st.integers(1, 9))
+    def search(self, room: str, query: str, limit: int) -> None:
+        frames = self.world.asked(room, "", commands.Search(query, room, "s", limit=limit))
+        [found] = [frame for frame in frames if frame["type"] == "search"]
+        assert all(item["message"].startswith(query) for item in found["items"])
+
+    # -- what must hold
+
+    @invariant()
+    def engine_and_model_stand_at_the_same_place(self) -> None:
+        engine, log = self.world.engine, self.world.log
+        for room in ROOMS:
+            assert (engine.first_seq(room), engine.last_seq(room)) == (
+                log.first_seq(room),
+                log.last_seq(room),
+            )
+            assert engine.topic(room) == log.topic(room)
+
+    def settle(self) -> None:
+        """Let everyone come back and have all; nothing may be lost, doubled or out of order."""
+        for user in self.users:
+            if user.wire is None:
+                user.connect()
+        self.world.step()
+        log = {
+            room: [Seen(p.position, _own(p.nonce), p.text) for p in self.world.log.posts.get(room, [])]
+            for room in ROOMS
+        }
+        publishers = [self._publisher(user) for user in self.users]
+        readers = [_reader(user, room) for user in self.users for room in ROOMS]
+        assert faults(History(log, publishers, readers)) == []
+
+    def _publisher(self, user: User) -> Publisher:
+        name = user.session.name
+        return Publisher(
+            name,
+            self.said[name],
+            [(u.nonce, u.post_id) for u in user.updates if isinstance(u, PostDelivered)],
+            [u.nonce for u in user.updates if isinstance(u, PostRefused)],
+            user.session.unsettled,
+        )
+
+    def teardown(self) -> None:
+        try:
+            self.settle()
+            self.world.close_engine()
+        finally:
+            self.world.runner.close()
+            shutil.rmtree(self.directory)
+
+
+def _own(nonce: str) -> str:
+    """Those that passed by use theirs again and again."""
+    return nonce if "." in nonce else ""
+
+
+def _reader(user: User, room: str) -> Reader:
+    reader = Reader(user.session.name, room)
+    for update in user.updates:
+        if isinstance(update, PostArrived) and update.post.room == room:
+            post = update.post
+            reader.given.append(Seen(post.position, _own(post.nonce), post.text))
+        elif isinstance(update, GapFound) and update.room == room:
+            reader.given.append(Hole(update.count))
+    return reader
+
+
+class MemoryMachine(LogMachine):
+    in_file = False
+
+
+class SqliteMachine(LogMachine):
+    in_file = True
+
+
+# Much longer than it takes: a failure needs its time to be made small.
+pytestmark = pytest.mark.timeout(400)
+QUICK = settings(
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestMemory = MemoryMachine.TestCase
+TestMemory.settings = QUICK
+TestSqlite = SqliteMachine.TestCase
+TestSqlite.settings = QUICK
