@@ -37,7 +37,7 @@ def run(clients: int, messages: int, window: int, repeat: int) -> dict[str, floa
     environment = dict(
         os.environ,
         PROJECT_BIN=str(Path(sys.executable).parent / "broadcast-tui"),
-        PROJECT_ARGS="serve --host 127.0.0.1 --port PORT --message-rate 0",
+        PROJECT_ARGS="serve --host 127.0.0.1 --port PORT --message-rate 0 --history memory",
     )
     output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     print(output, file=sys.stderr)
