@@ -407,3 +407,101 @@ def test_an_empty_room_is_forgotten_and_its_posts_are_not() -> None:
     assert [f["id"] for f in only(v1(world, "bob", rooms=[{"room": "lobby", "last": 5}]), "message")] == [
         "e1-1"
     ]
+
+
+def test_a_search_finds_the_newest_and_says_if_there_may_be_more() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    for number in range(6):
+        say(world, wire, f"needle {number}" if number % 2 else "hay")
+    read_frames(wire)
+    send(world, wire, type="search", room="lobby", ref="s1", query="needle", limit=2)
+    (found,) = only(wire, "search")
+    assert ([item["message"] for item in found["items"]], found["more"]) == (["needle 3", "needle 5"], True)  # type: ignore[attr-defined]
+    send(world, wire, type="search", room="lobby", ref="s2", query="needle", before="e1-4", limit=5)
+    assert [item["message"] for item in only(wire, "search")[0]["items"]] == ["needle 1"]  # type: ignore[attr-defined]
+    send(world, wire, type="search", room="lobby", ref="s3", query="needle", before="zz-1")
+    assert only(wire, "error")[0]["code"] == "bad_position"
+
+
+def test_rooms_are_listed_with_people_and_topics() -> None:
+    world = World()
+    ana, bob, plain = v1(world, "ana"), v1(world, "bob"), world.plain()
+    send(world, ana, type="join", ref="j", room="dev")
+    for wire in (ana, bob, plain):
+        read_frames(wire)
+    send(world, ana, type="topic", room="lobby", ref="t1", topic="Release\n  1.4")
+    told = {"type": "topic", "room": "lobby", "topic": "Release 1.4", "name": "ana"}
+    assert only(ana, "topic") == [{**told, "ref": "t1"}]
+    assert only(bob, "topic") == [{**told, "ref": ""}]
+    assert only(plain, "topic") == []
+    send(world, bob, type="list", ref="l1")
+    (listed,) = only(bob, "list")
+    assert listed["rooms"] == [
+        {"room": "dev", "online": 1, "topic": ""},
+        {"room": "lobby", "online": 3, "topic": "Release 1.4"},
+    ]
+    assert only(v1(world, "cy"), "welcome")[0]["rooms"][0]["topic"] == "Release 1.4"  # type: ignore[index]
+    send(world, ana, type="topic", room="lobby", ref="t2", topic="  ")
+    assert only(ana, "topic")[0]["topic"] == ""
+
+
+def test_a_topic_that_could_not_be_kept_is_refused_for_now() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    assert wire.peer is not None
+    world.hub.receive(wire.peer, b'{"type":"topic","topic":"x","ref":"t1"}', world.when)
+    (change,), world.hub.topics = world.hub.topics, []
+    world.hub.topic_failed(change, "Disk full.", world.when)
+    world.step()
+    (error,) = only(wire, "error")
+    assert (error["code"], error["ref"], error["temporary"]) == ("try_later", "t1", True)
+
+
+def test_too_many_requests_and_too_many_rooms_are_refused() -> None:
+    world = World(Limits(history_rate=1.0, max_rooms_per_peer=2))
+    wire = v1(world, "ana")
+    for number in range(3):
+        send(world, wire, type="presence", room="lobby", ref=f"p{number}")
+    assert [frame["code"] for frame in only(wire, "error")] == ["rate_limited"]
+    world.pass_time(10.0)
+    send(world, wire, type="join", ref="j1", room="dev")
+    send(world, wire, type="join", ref="j2", room="ops")
+    assert [frame["code"] for frame in only(wire, "error")] == ["too_many_rooms"]
+
+
+def test_a_slow_plain_connection_is_told_in_words_what_it_missed() -> None:
+    world = World(Limits(message_rate=0, message_burst=0, ring_posts=4))
+    slow, fast = world.plain(), world.plain()
+    assert slow.peer is not None
+    slow.peer.blocked = True
+    for number in range(10):
+        say(world, fast, f"post {number}", "Ana")
+    read_frames(slow)
+    slow.peer.blocked = False
+    world.hub.herald.touch(slow.peer)
+    world.step()
+    frames = read_frames(slow)
+    assert frames[0]["message"] == "6 message(s) were missed: this connection reads too slowly."
+    assert [frame["message"] for frame in frames[1:]] == [f"post {number}" for number in range(6, 10)]
+
+
+def test_an_invalid_utf8_or_binary_frame_ends_the_connection_with_its_code() -> None:
+    world = World()
+    first, second = world.plain(), world.plain()
+    assert first.peer is not None
+    assert second.peer is not None
+    world.hub.receive(first.peer, b'{"type":"message","message":"\xff"}', world.when)
+    world.hub.reject_binary(second.peer, world.when)
+    assert first.peer.closing is not None
+    assert second.peer.closing is not None
+    assert (first.peer.closing[0], second.peer.closing[0]) == (CloseCode.BAD_UTF8, CloseCode.BINARY)
+
+
+def test_posts_are_refused_for_now_while_the_server_drains() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    world.hub.draining = True
+    say(world, wire, "late", nonce="n1")
+    (error,) = only(wire, "error")
+    assert (error["code"], error["temporary"]) == ("draining", True)

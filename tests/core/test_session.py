@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broadcast_tui.core import commands
 from broadcast_tui.core import updates as up
 from broadcast_tui.core.codec import encode
 from broadcast_tui.core.events import Event, Message, System
@@ -423,3 +424,57 @@ def test_whatever_the_network_does_each_post_is_seen_once_in_one_order(
         assert user.session.unsettled == 0
         assert user.seen(up.GapFound) == []
         assert len(user.seen(up.PostDelivered)) == len({u.nonce for u in user.seen(up.PostDelivered)})  # type: ignore[union-attr]
+
+
+def test_search_rooms_and_topics_are_answered() -> None:
+    world = World()
+    ana, bob = world.user("ana"), world.user("bob")
+    ana.say("a needle")
+    world.step()
+    search = ana.session.ask(lambda ref: commands.Search("needle", "lobby", ref))
+    listing = ana.session.ask(commands.ListRooms)
+    ana.session.ask(lambda ref: commands.SetTopic("hay", "lobby", ref))
+    ana.collect()
+    world.step()
+    (found,) = ana.seen(up.SearchFound)
+    assert isinstance(found, up.SearchFound)
+    assert (found.ref, [post.text for post in found.posts]) == (search, ["a needle"])
+    (rooms,) = ana.seen(up.RoomsListed)
+    assert isinstance(rooms, up.RoomsListed)
+    assert (rooms.ref, [room for room, _, _ in rooms.rooms]) == (listing, ["lobby"])
+    assert bob.seen(up.TopicChanged) == [up.TopicChanged("lobby", "hay", "ana")]
+
+
+def test_a_post_to_a_room_we_are_not_in_comes_back() -> None:
+    world = World()
+    ana = world.user("ana")
+    ana.say("hello", "elsewhere")
+    (refused,) = ana.seen(up.PostRefused)
+    assert isinstance(refused, up.PostRefused)
+    assert (refused.code, refused.text) == ("not_in_room", "hello")
+    assert ana.session.unsettled == ana.session.unsent == 0
+
+
+def test_a_room_left_offline_is_simply_forgotten() -> None:
+    world = World()
+    ana = world.user("ana", ("lobby", 0), ("dev", 0))
+    ana.cut()
+    ana.session.leave("dev")
+    assert ana.session.join("ops", 5) == ""
+    assert ana.session.join("lobby", 5) == ""
+    ana.connect()
+    world.step()
+    assert set(ana.session.tracks) == {"lobby", "ops"}
+    assert ana.session.tracks["ops"].synced
+
+
+def test_requests_under_way_at_a_cut_are_told_to_be_lost() -> None:
+    world = World()
+    ana = world.user("ana")
+    ref = ana.session.list_members("lobby")
+    ana.collect()
+    ana.cut()
+    noticed = ana.seen(up.Noticed)[-1]
+    assert isinstance(noticed, up.Noticed)
+    assert noticed.ref == ref
+    assert ana.session.next_due() is None
