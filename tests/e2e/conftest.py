@@ -16,7 +16,7 @@ from tests.support.terminal import Terminal, program
 if sys.platform == "win32":
     pytest.skip("needs pseudo-terminals", allow_module_level=True)
 
-SOAK_S = 20.0
+SOAK_S = 60.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,7 +22,7 @@ from tests.support.plain import plain_client
 from tests.support.raw_socket import CLOSE, TEXT, RawSocket, frame, raw_socket
 from tests.support.running import eventually, in_time, running_server
 
-COUNT = 2_000
+COUNT = 5_000
 AT_ONCE = 25
 ROOMS = 40
 LIMITS = Limits(message_rate=0, leave_grace_s=0.2, history_rate=0)
