@@ -25,10 +25,6 @@ class Herald:
         self.dirty_peers: set[Peer] = set()
         self._peers = peers
 
-    def notify(self, text: str, when: Instant, *, but: Peer | None = None) -> int:
-        """Tell everyone in any room (but one) a line of the server's; returns how many were told."""
-        return self.publish(events.System("notice", text, timestamp(when.at)), but=but)
-
     def publish(
         self, event: events.System | events.Message | events.Drain, *, but: Peer | None = None
     ) -> int:

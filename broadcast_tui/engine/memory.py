@@ -6,7 +6,6 @@ so a client that comes back is told of the gap instead of being given wrong numb
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import sys
 import time
@@ -16,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from broadcast_tui.core.log import RoomLog
 from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
 from broadcast_tui.engine.nonces import SeenNonces
+from broadcast_tui.engine.tail import Tail
 from broadcast_tui.engine.words import matches, words_of
 
 POST_OVERHEAD_BYTES = 300
@@ -53,9 +53,7 @@ class MemoryEngine:
         self._rooms: dict[str, _MemoryRoom] = {}
         self._used: OrderedDict[str, None] = OrderedDict()
         self._topics: dict[str, str] = {}
-        self._new: list[Post] = []
-        self._wake = asyncio.Event()
-        self._closed = False
+        self._tail = Tail()
 
     @property
     def epoch(self) -> str:
@@ -82,16 +80,16 @@ class MemoryEngine:
         """Nothing to open."""
 
     async def close(self) -> None:
-        self._closed = True
-        self._wake.set()
+        self._tail.close()
 
     async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
         now = self._clock()
-        results = [self._append(draft, now) for draft in drafts]
-        self._wake.set()
+        new: list[Post] = []
+        results = [self._append(draft, now, new) for draft in drafts]
+        self._tail.put(new)
         return results
 
-    def _append(self, draft: Draft, now: float) -> Appended:
+    def _append(self, draft: Draft, now: float, new: list[Post]) -> Appended:
         room = self._rooms.get(draft.room)
         if room is None:
             room = self._rooms[draft.room] = _MemoryRoom(self._max_posts, self._max_bytes)
@@ -105,7 +103,7 @@ class MemoryEngine:
         room.log.append(post, sys.getsizeof(draft.text) + POST_OVERHEAD_BYTES)
         result = Appended(position, timestamp(draft.at), dup=False)
         room.seen.add(draft.client_id, draft.nonce, result, now)
-        self._new.append(post)
+        new.append(post)
         return result
 
     def _forget_idle(self) -> None:
@@ -138,14 +136,8 @@ class MemoryEngine:
                 hits.append(post)
         return hits[::-1]
 
-    async def tail(self) -> AsyncIterator[list[Post]]:
-        while self._new or not self._closed:
-            if self._new:
-                batch, self._new = self._new, []
-                yield batch
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+    def tail(self) -> AsyncIterator[list[Post]]:
+        return self._tail.follow()
 
 
 class NoHistoryEngine(MemoryEngine):

@@ -4,7 +4,7 @@ What is acknowledged survives the death of the process (write-ahead log, `synchr
 power cut may take the last moments). The file is locked against a second server. Searching is FTS5.
 
 Invariants: only the engine's thread touches the connection, `_heads` and `_seen`; what the loop knows
-(`_bounds`, `_new`) follows each commit, whether or not anyone still waits for it.
+(`_bounds`, the tail) follows each commit, whether or not anyone still waits for it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
 from broadcast_tui.engine.nonces import DEDUP_COUNT, DEDUP_S, SeenNonces
 from broadcast_tui.engine.sqlite_file import open_file
+from broadcast_tui.engine.tail import Tail
 from broadcast_tui.engine.words import words_of
 
 T = TypeVar("T")
@@ -63,10 +64,8 @@ class SqliteEngine:
         self._bounds: dict[str, tuple[int, int]] = {}
         self._heads: dict[str, tuple[int, int]] = {}
         self._topics: dict[str, str] = {}
-        self._room_ids: dict[str, int] = {}
         self._seen: dict[str, SeenNonces] = {}
-        self._new: list[Post] = []
-        self._wake = asyncio.Event()
+        self._tail = Tail()
         self._closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._trimmer: asyncio.Task[None] | None = None
@@ -111,15 +110,13 @@ class SqliteEngine:
             await asyncio.gather(self._trimmer, return_exceptions=True)
             await self._in_thread(self._close)
         self._thread.shutdown()
-        self._wake.set()
+        self._tail.close()
 
     def _open(self) -> None:
         self._connection = open_file(self.path)
         execute = self._connection.execute
         self._epoch = str(execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
-        rooms = execute("SELECT id, name, first_seq, last_seq, topic FROM rooms")
-        for room_id, name, first, last, topic in rooms:
-            self._room_ids[name] = room_id
+        for name, first, last, topic in execute("SELECT name, first_seq, last_seq, topic FROM rooms"):
             self._heads[name] = self._bounds[name] = first, last
             self._topics[name] = topic
         since = int((time.time() - DEDUP_S) * 1e6)
@@ -156,8 +153,7 @@ class SqliteEngine:
         """In the loop, after a commit."""
         self._bounds.update(bounds)
         if posts:
-            self._new += posts
-            self._wake.set()
+            self._tail.put(posts)
 
     def _append_batch(self, drafts: Sequence[Draft]) -> list[Appended]:
         """In the engine's thread: one transaction; on an error nothing of it remains, here or in the file."""
@@ -166,6 +162,7 @@ class SqliteEngine:
         rows: list[tuple[object, ...]] = []
         posts: list[Post] = []
         bounds: dict[str, tuple[int, int]] = {}
+        room_ids: dict[str, int] = {}
         fresh: dict[tuple[str, str, str], Appended] = {}
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
@@ -182,8 +179,10 @@ class SqliteEngine:
                 position = Position(self._epoch, newest + 1)
                 results.append(Appended(position, timestamp(draft.at), dup=False))
                 posts.append(Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce))
+                if draft.room not in room_ids:
+                    room_ids[draft.room] = self._room_id(draft.room)
                 rows.append(
-                    (self._room_id(draft.room), newest + 1, _microseconds(draft.at), draft.sender,
+                    (room_ids[draft.room], newest + 1, _microseconds(draft.at), draft.sender,
                      draft.text, draft.client_id, draft.nonce)
                 )  # fmt: skip
                 if draft.client_id and draft.nonce:
@@ -195,7 +194,7 @@ class SqliteEngine:
             )
             self._connection.executemany(
                 "UPDATE rooms SET last_seq = ? WHERE id = ?",
-                [(newest, self._room_ids[room]) for room, (_, newest) in bounds.items()],
+                [(newest, room_ids[room]) for room, (_, newest) in bounds.items()],
             )
         for (room, client_id, nonce), appended in fresh.items():
             self._seen_in(room).add(client_id, nonce, appended, now)
@@ -210,14 +209,13 @@ class SqliteEngine:
         return seen
 
     def _room_id(self, room: str) -> int:
-        """The row of a room, made if it is new; an id of a rolled-back row is looked up again."""
+        """The row of a room, made if it is new; within a transaction, which may yet be rolled back."""
         row = self._connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
         if row is None:
             row = self._connection.execute(
                 "INSERT INTO rooms (name, first_seq, last_seq) VALUES (?, 1, 0) RETURNING id", (room,)
             ).fetchone()
-        self._room_ids[room] = int(row[0])
-        return self._room_ids[room]
+        return int(row[0])
 
     async def set_topic(self, room: str, topic: str) -> None:
         def run() -> None:
@@ -278,14 +276,8 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
-    async def tail(self) -> AsyncIterator[list[Post]]:
-        while self._new or not self._closed:
-            if self._new:
-                batch, self._new = self._new, []
-                yield batch
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+    def tail(self) -> AsyncIterator[list[Post]]:
+        return self._tail.follow()
 
     # -- forgetting
 
