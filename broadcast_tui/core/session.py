@@ -279,8 +279,7 @@ class ClientSession:
         if self._is_own(post):
             self._settle(post.nonce, event.id, event.timestamp, when)
         self._hand_on(track, track.received(post))
-        if track.filling and track.room not in self._fills.values():
-            self._fill(track)
+        self._fill(track)
 
     def _hand_on(self, track: RoomTrack, released: Iterable[Post | up.GapFound]) -> None:
         for item in released:
@@ -302,11 +301,10 @@ class ClientSession:
         if track is None or end is None:
             return
         self._updates += track.gap(end, event.reason)
-        if track.filling and track.room not in self._fills.values():
-            self._fill(track)
+        self._fill(track)
 
     def _fill(self, track: RoomTrack) -> None:
-        if self.welcomed and track.filling:
+        if self.welcomed and track.filling and track.room not in self._fills.values():
             ref = self._next_ref()
             self._fills[ref] = track.room
             self._send(commands.FetchHistory(track.room, ref, after=str(track.position), limit=FILL_PAGE))
@@ -390,6 +388,7 @@ class ClientSession:
         return command.ref
 
     def _forget(self, room: str) -> None:
+        self._fill_at.pop(room, None)
         if self.tracks.pop(room, None) is not None:
             self._give_back(self._outbox.remove_room(room))
             self._updates.append(up.RoomLeft(room))

@@ -478,3 +478,19 @@ def test_requests_under_way_at_a_cut_are_told_to_be_lost() -> None:
     assert isinstance(noticed, up.Noticed)
     assert noticed.ref == ref
     assert ana.session.next_due() is None
+
+
+def test_a_room_left_while_its_history_is_to_be_asked_for_again_is_forgotten() -> None:
+    world = World()
+    ana = world.user("ana", ("lobby", 0), ("dev", 0))
+    ana.session.receive(
+        b'{"type":"gap","room":"dev","from":"e1-1","to":"e1-9","reason":"lagged"}', world.when
+    )
+    (fill,) = (msgspec.json.decode(data) for data in ana.session.take_outgoing())
+    busy = {"type": "error", "code": "try_later", "message": "Busy.", "temporary": True, "ref": fill["ref"]}
+    ana.session.receive(msgspec.json.encode(busy), world.when)
+    assert ana.session.next_due() is not None
+    ana.session.receive(b'{"type":"left","ref":"x","room":"dev"}', world.when)
+    assert ana.session.next_due() is None
+    world.pass_time(60.0)
+    assert set(ana.session.tracks) == {"lobby"}
