@@ -12,10 +12,12 @@ import threading
 from collections.abc import AsyncIterator
 
 from broadcast_tui.cli import UsageError
+from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, check_room
+from broadcast_tui.core.text import visible_line
 
 READ_BYTES = 65_536
 READ_AHEAD = 4
@@ -122,3 +124,22 @@ def stdout_gone(*, only_look: bool = False) -> bool:
     if gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return gone
+
+
+async def reach(client: BroadcastClient, timeout_s: float) -> None:
+    """Connect, trying again for `timeout_s` seconds.
+
+    Raises:
+        ConnectError: nothing answered in that time, or the server would not have us.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            await client.connect(retry=True)
+    except TimeoutError:
+        raise ConnectError(f"nothing answers at {client.url}") from None
+
+
+def complain(reason: str, status: int) -> int:
+    """Say on standard error what went wrong; returns `status`."""
+    print(f"broadcast-tui: {visible_line(reason)}", file=sys.stderr)
+    return status

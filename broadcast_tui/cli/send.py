@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator
 from typing import Annotated
 
@@ -12,9 +11,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
-from broadcast_tui.cli.pipes import identity, lines_of_input, server_address
+from broadcast_tui.cli.pipes import complain, identity, lines_of_input, reach, server_address
 from broadcast_tui.client import BroadcastClient, ConnectError
-from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostRefused
 
 BACKLOG = 500
@@ -85,10 +83,7 @@ class _Sender:
 
     async def run(self, posts: AsyncIterator[str]) -> int:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._client.connect(retry=True)
-        except TimeoutError:
-            return self._complain(f"nothing answers at {self._client.url}", ExitCode.UNREACHABLE)
+            await reach(self._client, self._timeout_s)
         except ConnectError as error:
             return self._complain(str(error), ExitCode.UNREACHABLE)
         tasks = [asyncio.create_task(work) for work in (self._feed(posts), self._end_of_hope())]
@@ -152,5 +147,4 @@ class _Sender:
 
     @staticmethod
     def _complain(reason: str, status: int) -> int:
-        print(f"broadcast-tui: not sent: {visible_line(reason)}", file=sys.stderr)
-        return status
+        return complain(f"not sent: {reason}", status)

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
-from broadcast_tui.cli.pipes import server_address, stdout_gone, write_all_characters
+from broadcast_tui.cli.pipes import complain, reach, server_address, stdout_gone, write_all_characters
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.message import message_of
 from broadcast_tui.core.post import Post
@@ -63,12 +63,9 @@ def tail(
 
 async def _tail(client: BroadcastClient, *, as_json: bool, follow: bool, timeout_s: float) -> int:
     try:
-        async with asyncio.timeout(timeout_s):
-            await client.connect(retry=True)
-    except TimeoutError:
-        return _complain(f"nothing answers at {client.url}", ExitCode.UNREACHABLE)
+        await reach(client, timeout_s)
     except ConnectError as error:
-        return _complain(str(error), ExitCode.UNREACHABLE)
+        return complain(str(error), ExitCode.UNREACHABLE)
     watch = asyncio.create_task(_close_when_unread(client))
     status = int(ExitCode.OK)
     try:
@@ -97,7 +94,7 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
             case Noticed(text=text, error=True):
                 print(f"broadcast-tui: {visible_line(text)}", file=sys.stderr)
             case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason):
-                return _complain(reason, ExitCode.UNREACHABLE)
+                return complain(reason, ExitCode.UNREACHABLE)
     if lines:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
@@ -123,8 +120,3 @@ async def _close_when_unread(client: BroadcastClient) -> None:
     while not stdout_gone(only_look=True):
         await asyncio.sleep(1.0)
     await client.close()
-
-
-def _complain(reason: str, status: int) -> int:
-    print(f"broadcast-tui: {visible_line(reason)}", file=sys.stderr)
-    return status
