@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from broadcast_tui.core.endpoint import websocket_url
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
@@ -29,8 +30,7 @@ class Address:
     @property
     def url(self) -> str:
         """The WebSocket address, without the room: `ws://host:port`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}"
+        return websocket_url(self.host, self.port, secure=self.secure)
 
     @property
     def is_local(self) -> bool:

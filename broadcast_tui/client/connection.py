@@ -15,12 +15,12 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from broadcast_tui.client.address import Address
+from broadcast_tui.core.endpoint import SUBPROTOCOL
 from broadcast_tui.core.errors import may_come_back
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.session import ClientSession
 from broadcast_tui.core.text import log_safe
 
-SUBPROTOCOL = Subprotocol("broadcast-tui.v1")
 OPEN_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 1.0
 TURN_FRAMES = 200
@@ -63,7 +63,7 @@ class Connection:
             async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
                 socket = await connect(
                     self._address.url,
-                    subprotocols=[SUBPROTOCOL],
+                    subprotocols=[Subprotocol(SUBPROTOCOL)],
                     compression=None,
                     open_timeout=OPEN_TIMEOUT_S,
                     close_timeout=CLOSE_TIMEOUT_S,
@@ -86,7 +86,7 @@ class Connection:
             return Ending(_os_reason(error, self._address.url))
         if socket.subprotocol != SUBPROTOCOL:
             await self._drop(socket)
-            return Ending(f"{self._address.url} does not speak broadcast-tui.v1", final=True)
+            return Ending(f"{self._address.url} does not speak {SUBPROTOCOL}", final=True)
         self._socket = socket
         try:
             return await self._converse(socket)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from broadcast_tui.core import commands, events
+from broadcast_tui.core.endpoint import SUBPROTOCOL
 from broadcast_tui.core.errors import ErrorCode, FrameError
 
 _encoder = msgspec.json.Encoder()
@@ -144,7 +145,7 @@ def schema() -> dict[str, object]:
     (command, event), components = msgspec.json.schema_components(roots, ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "broadcast-tui.v1",
+        "title": SUBPROTOCOL,
         "description": "One JSON object a WebSocket text frame.",
         "properties": {"client_to_server": command, "server_to_client": event},
         "$defs": components,

@@ -19,6 +19,7 @@ from broadcast_tui.core import commands, events
 from broadcast_tui.core.codec import decode_command, framed
 from broadcast_tui.core.directory import Directory
 from broadcast_tui.core.effects import Submission, TopicChange
+from broadcast_tui.core.endpoint import SUBPROTOCOL
 from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, NameRefused, Refused
 from broadcast_tui.core.herald import Herald
 from broadcast_tui.core.instant import Instant
@@ -169,8 +170,8 @@ class Hub:
         if read.peer.id not in self.peers:
             return
         if sum(map(len, read.peer.control)) > CONTROL_BYTES:
-            wait = Refused(ErrorCode.TRY_LATER, "Read what was sent before asking for more.", temporary=True)
-            read.peer.send(events.Error(wait.code, wait.text, temporary=True, ref=read.ref))
+            full = "Read what was sent before asking for more."
+            read.peer.send(events.Error(ErrorCode.TRY_LATER, full, temporary=True, ref=read.ref))
         else:
             read.peer.send(answer_to(read, posts, self._index))
         self.herald.touch(read.peer)
@@ -197,7 +198,7 @@ class Hub:
         if not peer.welcomed and not isinstance(command, commands.Hello):
             raise Refused(ErrorCode.HELLO_EXPECTED, "Say hello first: the first frame must be of type hello.")
         if not peer.v1 and not isinstance(command, commands.Say):
-            raise Refused(ErrorCode.BAD_FRAME, "Only messages, please; the rest needs broadcast-tui.v1.")
+            raise Refused(ErrorCode.BAD_FRAME, f"Only messages, please; the rest needs {SUBPROTOCOL}.")
         match command:
             case commands.Say():
                 self._say(peer, command, when)

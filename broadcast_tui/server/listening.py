@@ -100,8 +100,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def address_url(host: str, port: int) -> str:
-    """`ws://host:port`, with brackets around an IPv6 address."""
-    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"

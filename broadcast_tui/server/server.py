@@ -14,6 +14,7 @@ from weakref import WeakSet
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.typing import Subprotocol
 
+from broadcast_tui.core.endpoint import SUBPROTOCOL, websocket_url
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.events import Drain, Message, System
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
@@ -25,10 +26,9 @@ from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.server.admission import Admission
 from broadcast_tui.server.connection import PeerConnection, address_of
-from broadcast_tui.server.listening import BACKLOG, ListenError, address_url, choose_addresses
+from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresses
 from broadcast_tui.server.runner import CLOSE_TIMEOUT_S, HubRunner
 
-SUBPROTOCOL = Subprotocol("broadcast-tui.v1")
 FRAME_BYTES = 65_536
 """Least size of a frame that is answered with an error rather than with close code 1009."""
 SPREAD_MAX_S = 15.0
@@ -81,7 +81,7 @@ class BroadcastServer:
     @property
     def url(self) -> str:
         """Address for clients on this machine, such as `ws://localhost:8765`."""
-        return address_url(self.host, self.port)
+        return websocket_url(self.host, self.port)
 
     @property
     def connection_count(self) -> int:
@@ -277,4 +277,4 @@ class BroadcastServer:
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
     """v1 for those who offer it, plain for everyone else; nobody is refused."""
-    return SUBPROTOCOL if SUBPROTOCOL in offered else None
+    return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None
