@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.serve import Port
+from broadcast_tui.cli.settings import USER_CONFIG, offer
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, check_room
@@ -24,6 +25,7 @@ def chat(
     name: str = "",
     room: str | None = None,
     serve: Annotated[bool, Parameter(negative=())] = False,
+    theme: str = "",
 ) -> int:
     """Chat in a room, full-screen.
 
@@ -41,6 +43,8 @@ def chat(
         Room to enter [default: lobby].
     serve
         Start a server first if none answers there; it ends with the chat.
+    theme
+        Colours for this run, such as broadcast-light or nord [default: those chosen last].
     """
     address = _address(url, host, port, room)
     if name:
@@ -54,17 +58,19 @@ def chat(
     try:
         if child is not None:
             child.start_if_needed()
-        return _run(address, name)
+        return _run(address, name, theme)
     finally:
         if child is not None:
             child.stop()
 
 
-def _run(address: Address, name: str) -> int:
+def _run(address: Address, name: str, theme: str) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
+    from broadcast_tui.tui.rebinding import checked_keys
 
+    keys = checked_keys(USER_CONFIG.keys())
     preferences = Preferences.load()
 
     def make_client(chosen: str) -> BroadcastClient:
@@ -72,7 +78,17 @@ def _run(address: Address, name: str) -> int:
             address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
         )
 
-    app = ChatApp(make_client, name=name, room=address.room, server=address.url, preferences=preferences)
+    app = ChatApp(
+        make_client,
+        name=name,
+        room=address.room,
+        server=address.url,
+        preferences=preferences,
+        theme=theme,
+        keys=keys,
+    )
+    if theme and theme not in app.available_themes:
+        raise UsageError(f"There is no theme {theme!r}.{offer(theme, app.available_themes)}")
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -28,9 +29,11 @@ from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui import themes
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.rebinding import clashes
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
@@ -70,8 +73,16 @@ class ChatApp(App[None]):
         room: str = DEFAULT_ROOM,
         server: str = "",
         preferences: Preferences | None = None,
+        theme: str = "",
+        keys: Mapping[str, str] | None = None,
     ) -> None:
+        """`theme` counts for this run, before the one chosen last; `keys` by id, as checked."""
         super().__init__()
+        for ours in themes.OURS:
+            self.register_theme(ours)
+        self._wanted_theme = theme
+        self._keys = dict(keys or {})
+        self.set_keymap(self._keys)
         self._make_client = client_factory
         self._wanted_name = name
         self._room = room
@@ -84,8 +95,8 @@ class ChatApp(App[None]):
         self._terminal_title = Title(self._write_to_terminal)
 
     def on_mount(self) -> None:
-        if self._preferences.theme in self.available_themes:
-            self.theme = self._preferences.theme
+        chosen = (self._wanted_theme, self._preferences.theme, themes.fitting(os.environ))
+        self.theme = next(theme for theme in chosen if theme in self.available_themes)
         self.watch(self, "theme", self._remember_theme, init=False)
         self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.give_back())
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
@@ -93,6 +104,8 @@ class ChatApp(App[None]):
         self._terminal_title.set(self._room)
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
+        for clash in clashes(self._keys):
+            self.notify(f"{clash}; see [keys] in the config file.", severity="warning", markup=False)
         self._begin()
         self.call_after_refresh(self._settle_memory)
 
@@ -154,7 +167,7 @@ class ChatApp(App[None]):
 
     def action_show_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self._keys))
 
     def action_redraw_screen(self) -> None:
         self.screen.refresh(layout=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +92,12 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 @asynccontextmanager
 async def chatting(
-    *people: str, size: tuple[int, int] = (80, 24), name: str = "ana", home: Path | None = None
+    *people: str,
+    size: tuple[int, int] = (80, 24),
+    name: str = "ana",
+    home: Path | None = None,
+    theme: str = "",
+    keys: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
@@ -103,7 +108,7 @@ async def chatting(
             client.name = chosen
             return client
 
-        app = ChatApp(make, name=name, server=client.url, preferences=preferences)
+        app = ChatApp(make, name=name, server=client.url, preferences=preferences, theme=theme, keys=keys)
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = Chat(app, pilot, client)
             await pilot.pause()

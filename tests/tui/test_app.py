@@ -114,6 +114,34 @@ async def test_the_theme_is_remembered(tmp_path: Path) -> None:
         assert chat.app.theme == "nord"
 
 
+async def test_a_theme_that_is_given_is_for_this_time(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path, theme="nord") as chat:
+        assert chat.app.theme == "nord"
+    async with chatting("ana", home=tmp_path) as chat:
+        assert chat.app.theme == "broadcast-dark"
+
+
+async def test_a_users_own_keys_take_the_place_of_ours() -> None:
+    async with chatting("ana", keys={"people.toggle-list": "f3", "composer.cut-line-start": "f4"}) as chat:
+        people = chat.app.screen.query_one("#people")
+        shown = people.display
+        await chat.type("f8")
+        assert people.display is shown
+        await chat.type("f3")
+        assert people.display is not shown
+        await chat.type(*"word", "ctrl+u")
+        assert chat.app.screen.query_one(Composer).text == "word"
+        await chat.type("f4")
+        assert chat.app.screen.query_one(Composer).text == ""
+        await chat.type("f1", "end")
+        assert "F3" in "\n".join(chat.drawn("#help"))
+
+
+async def test_a_clash_of_keys_is_told() -> None:
+    async with chatting("ana", keys={"people.toggle-list": "f1"}, size=(120, 30)) as chat:
+        assert "F1 is the key of both people.toggle-list and app.show-help" in chat.toasts
+
+
 async def test_a_corrupt_file_of_preferences_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("{")
     async with chatting("ana", home=tmp_path, size=(120, 30)) as chat:
