@@ -54,17 +54,16 @@ def chat(
             raise UsageError(f"--name: {error.text}") from error
     if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
         raise UsageError("The chat needs a terminal; run it in one, without redirecting input or errors.")
-    child = ChildServer(address) if serve else None
+    child = ChildServer(address)
     try:
-        if child is not None:
+        if serve:
             child.start_if_needed()
-        return _run(address, name, theme)
+        return _run(address, name, theme, child)
     finally:
-        if child is not None:
-            child.stop()
+        child.stop()
 
 
-def _run(address: Address, name: str, theme: str) -> int:
+def _run(address: Address, name: str, theme: str, child: ChildServer) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
@@ -86,6 +85,7 @@ def _run(address: Address, name: str, theme: str) -> int:
         preferences=preferences,
         theme=theme,
         keys=keys,
+        local_server=child if address.is_local and not address.secure else None,
     )
     if theme and theme not in app.available_themes:
         raise UsageError(f"There is no theme {theme!r}.{offer(theme, app.available_themes)}")
