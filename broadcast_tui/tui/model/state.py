@@ -14,6 +14,7 @@ from typing import assert_never
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import (
+    AwayChanged,
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
@@ -154,6 +155,8 @@ class AppState:
                 case TopicChanged():
                     about = f"set the topic: {update.topic}" if update.topic else "cleared the topic"
                     self.tell(visible_line(f"{update.name} {about}"), at)
+                case AwayChanged():
+                    pass
                 case SearchFound() | RoomsListed():
                     self._forget_request(update.ref)
                 case Noticed():
