@@ -94,6 +94,7 @@ class AppState:
     message_bytes: int = 0
     looking: bool = True
     """Whether the terminal has the focus, so that what arrives in the shown room counts as read."""
+    help_hint: str = "F1 helps"
     unseen: int = 0
     """Posts below the screen's end in the shown room, as the message log counts them."""
     _denied: NameDenied | None = None
@@ -232,7 +233,9 @@ class AppState:
             company = {0: "Nobody else is here yet", 1: "1 other is here"}.get(
                 others, f"{others:,} others are here"
             )
-            view.transcript.add_system(f"You are in {view.name} as {self.name}. {company}. F1 helps.", at)
+            view.transcript.add_system(
+                f"You are in {view.name} as {self.name}. {company}. {self.help_hint}.", at
+            )
 
     def _forget_request(self, ref: str) -> None:
         for view in self.rooms.values():
