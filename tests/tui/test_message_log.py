@@ -172,7 +172,7 @@ async def test_links_are_underlined() -> None:
     async with stage(transcript) as on:
         strip = on.log.render_line(1)
         assert [part.text for part in strip if part.style and part.style.underline] == [
-            "https://example.org/a_(b"
+            "https://example.org/a_(b)"
         ]
 
 
@@ -360,7 +360,7 @@ async def test_a_resize_of_many_lines_is_exact_in_the_end() -> None:
     async with stage(transcript) as on:
         await on.until(lambda: on.log.index.is_exact)
         on.log.action_page_up()
-        await on.resize(50, 20)
+        await on.resize(45, 20)
         before = on.rows
         await on.until(lambda: on.log.index.is_exact)
         assert on.rows == before
