@@ -22,7 +22,7 @@ from operator import attrgetter
 from broadcast_tui.core.text import visible, visible_line
 from broadcast_tui.tui.model.lines import MENTION, OWN, Chunk, Entry, Line, LineKind, Mark
 
-__all__ = ["Chunk", "Line", "LineKind", "Mark", "OlderPost", "Transcript"]
+__all__ = ["LATELY_LINES", "Chunk", "Line", "LineKind", "Mark", "OlderPost", "Transcript"]
 
 CHUNK_LINES = 256
 _SENDERS_KEPT = 256
@@ -159,14 +159,15 @@ class Transcript:
         if nonce in self._pending:
             del self._pending[nonce]
             self._tail = None
-        if entry.sender in self._senders:
-            del self._senders[entry.sender]
-        self._senders[entry.sender] = self._next_id
-        if len(self._senders) > _SENDERS_KEPT:
-            del self._senders[next(iter(self._senders))]
         if not own:
             self.arrived_count += 1
-        return self._append(entry)
+        line_id = self._append(entry)
+        if entry.sender in self._senders:
+            del self._senders[entry.sender]
+        self._senders[entry.sender] = line_id
+        if len(self._senders) > _SENDERS_KEPT:
+            del self._senders[next(iter(self._senders))]
+        return line_id
 
     def add_pending(self, nonce: str, sender: str, text: str, at: datetime) -> None:
         """Show an own post on its way, below all lines, until `add_post` or `refuse` of `nonce`."""

@@ -17,6 +17,7 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 
 from broadcast_tui.tui.model.columns import Columns
 from broadcast_tui.tui.model.row_index import Place, RowIndex
@@ -105,6 +106,8 @@ class MessageLog(PlacedView):
     ) -> None:
         transcript = Transcript() if transcript is None else transcript
         super().__init__(RowIndex(transcript, Columns.of_width(0)), name=name, id=id, classes=classes)
+        # Links are opened by the terminal; Textual would draw all rows anew under a moving mouse.
+        self.set_reactive(Widget.auto_links, False)
         self._seen_count = transcript.arrived_count
         self._unseen = 0
         self._stands: WeakKeyDictionary[Transcript, _Stand] = WeakKeyDictionary()
