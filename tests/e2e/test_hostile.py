@@ -199,9 +199,8 @@ def test_a_name_or_a_line_of_another_never_poses_as_more_than_it_is(
         story.post("[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
         {"type": "typing", "room": "lobby", "name": broken},
     )
-    row_with(victim, "ro", "wz joined")
-    row_with(victim, "[red]x[/], [@click=app.quit]x[/] and [/nope] left")
-    row_with(victim, "ro", "wz is now [/nope]")
+    victim.type("\x1bj")
+    row_with(victim, "── [/nope] joined · [red]x[/], [@click=app.quit]x[/] and [/nope] left")
     row_with(victim, "no", "ro", "wz", "tice")
     row_with(victim, "er", "ro", "wz", "ror")
     row_with(victim, "ro", "wz │ hello")

@@ -172,7 +172,7 @@ async def test_links_are_underlined() -> None:
     async with stage(transcript) as on:
         strip = on.log.render_line(1)
         assert [part.text for part in strip if part.style and part.style.underline] == [
-            "https://example.org/a_(b"
+            "https://example.org/a_(b)"
         ]
 
 
@@ -360,7 +360,7 @@ async def test_a_resize_of_many_lines_is_exact_in_the_end() -> None:
     async with stage(transcript) as on:
         await on.until(lambda: on.log.index.is_exact)
         on.log.action_page_up()
-        await on.resize(50, 20)
+        await on.resize(45, 20)
         before = on.rows
         await on.until(lambda: on.log.index.is_exact)
         assert on.rows == before
@@ -537,3 +537,126 @@ async def test_an_empty_transcript_that_fills_up() -> None:
         add_posts(transcript, range(30))
         await on.caught_up()
         assert on.rows[-1].endswith("post 29")
+
+
+# Long posts
+
+
+def with_paste(before: int, lines: int, after: int) -> Transcript:
+    transcript = transcript_of(before)
+    transcript.add_post("bob", "\n".join(f"pasted {number}" for number in range(lines)), NOON)
+    add_posts(transcript, range(before, before + after))
+    return transcript
+
+
+def row_with(on: Stage, text: str) -> int:
+    return next(y for y, row in enumerate(on.rows) if text in row)
+
+
+async def test_a_long_post_is_folded_and_shown_in_full_from_where_it_stands() -> None:
+    async with stage(with_paste(30, 40, 3)) as on:
+        y = row_with(on, "pasted 0")
+        assert on.rows[y + 3].endswith("│ … 37 more lines (Alt+O)")
+        assert on.log.unfold_next()
+        assert on.rows[y].endswith("pasted 0")
+        assert on.rows[-1].endswith(f"pasted {23 - y}")
+        assert not on.log.is_following
+        assert on.log.index.is_exact
+        on.log.action_scroll_home()
+        on.log.action_page_down()
+        assert on.log.unfold_next(), "folds it again"
+        assert on.rows[row_with(on, "pasted 2") + 1].endswith("37 more lines (Alt+O)")
+        on.log.action_scroll_end()
+        assert on.rows[-1].endswith("post 32")
+
+
+async def test_the_lowest_folded_post_is_the_first_to_be_shown() -> None:
+    transcript = with_paste(2, 7, 1)
+    transcript.add_post("cy", "\n".join(f"other {number}" for number in range(7)), NOON)
+    async with stage(transcript) as on:
+        folded = []
+        for _ in range(4):
+            on.log.unfold_next()
+            text = "\n".join(on.rows)
+            folded.append(("pasted 6" not in text, "other 6" not in text))
+        assert folded == [(True, False), (False, False), (True, True), (True, False)]
+
+
+async def test_where_nothing_is_long_there_is_nothing_to_show() -> None:
+    async with stage(transcript_of(30)) as on:
+        assert not on.log.unfold_next()
+        assert on.log.is_following
+
+
+async def test_a_click_on_a_fold_shows_the_post() -> None:
+    async with stage(with_paste(2, 10, 1)) as on:
+        y = row_with(on, "more lines")
+        await on.pilot.click(MessageLog, offset=(25, y - 1))
+        assert "pasted 9" not in "\n".join(on.rows)
+        await on.pilot.click(MessageLog, offset=(25, y))
+        assert on.rows[y].endswith("pasted 3")
+        assert on.rows[y + 6].endswith("pasted 9")
+        assert on.log.is_following
+
+
+async def test_each_transcript_keeps_what_was_unfolded() -> None:
+    one, other = with_paste(2, 10, 1), with_paste(2, 10, 1)
+    async with stage(one) as on:
+        on.log.unfold_next()
+        on.log.show(other)
+        assert "pasted 9" not in "\n".join(on.rows)
+        on.log.show(one)
+        assert "pasted 9" in "\n".join(on.rows)
+
+
+# Who came and went
+
+
+async def test_a_line_about_who_came_and_went_grows_in_place() -> None:
+    transcript = transcript_of(30)
+    line_id = transcript.add_presence("bob joined", "bob joined", NOON + timedelta(hours=1))
+    async with stage(transcript) as on:
+        assert on.rows[-1].endswith("── bob joined")
+        transcript.replace_presence(line_id, "bob and cy joined", "bob joined", NOON + timedelta(hours=1))
+        await on.caught_up()
+        assert on.rows[-1].endswith("── bob joined")
+        on.log.show_next_presence()
+        assert on.rows[-1].endswith("── bob and cy joined")
+        transcript.replace_presence(line_id, "", "", NOON + timedelta(hours=1))
+        await on.caught_up()
+        assert on.rows[-1].endswith("post 29")
+
+
+async def test_lines_about_who_came_and_went_are_shown_as_wished() -> None:
+    transcript = transcript_of(3)
+    transcript.add_presence("eve joined", "", NOON + timedelta(minutes=2))
+    transcript.add_post("ana", "hello", NOON + timedelta(minutes=2))
+    async with stage(transcript) as on:
+        assert on.rows[3:5] == [" 12:02          ana │ post 2", "                    │ hello"]
+        shown = []
+        for _ in range(3):
+            shown.append((on.log.show_next_presence().name, on.rows[4].strip(), on.rows[5].strip()))
+        assert shown == [
+            ("ALL", "── eve joined", "ana │ hello"), ("NONE", "│ hello", ""), ("SPEAKERS", "│ hello", ""),
+        ]  # fmt: skip
+
+
+async def test_hidden_lines_leave_what_is_read_in_place() -> None:
+    transcript = Transcript(zone=UTC)
+    for number in range(400):
+        add_posts(transcript, range(number, number + 1))
+        transcript.add_presence(f"bob {number} joined", "", NOON + timedelta(minutes=number))
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        on.log.action_page_up()
+        top = on.top_post
+        assert top == "post 330"
+        on.log.show_next_presence()
+        assert on.top_post == top
+        assert on.rows[1].endswith("── bob 330 joined")
+        on.log.show_next_presence()
+        assert on.top_post == top
+        on.log.action_scroll_home()
+        assert on.rows[1].endswith("post 0")
+        on.log.action_scroll_end()
+        assert on.rows[-1].endswith("post 399")

@@ -1,7 +1,7 @@
 """How a row of the log is split, at each width: time, name and mark in a gutter, then the text.
 
 Only the text column ever holds what people wrote; what is left of it is ours, so no post can look like
-two lines, or like a line of the system. From 60 cells on there is a column for names:
+two lines, or like a line of the system. From 48 cells on there is a column for names:
 
     |  21:04          ana │ hello                |     posts: `│`, system lines: `─`, and so on
 
@@ -15,17 +15,54 @@ and below 24 cells, there is room for the mark alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
+from broadcast_tui.tui.model.markup import Block, blocks_of
+from broadcast_tui.tui.model.showing import Showing
 from broadcast_tui.tui.model.transcript import Chunk, LineKind
-from broadcast_tui.tui.model.wrapping import cells_of, clip, wrap
+from broadcast_tui.tui.model.web_address import true_hosts
+from broadcast_tui.tui.model.wrapping import Span, cells_of, clip, wrap, wrap_by_cells
 
+FOLD_FROM_LINES = 6
+"""A post of so many lines is folded."""
+FOLD_FROM_ROWS = 12
+"""And so is one of fewer lines that takes so many rows."""
+FOLD_KEEPS = 3
+"""Rows of a folded post that stay."""
+NAMED_FROM = 48
 WIDE_FROM = 60
 ROOMY_FROM = 100
 NARROW_FROM = 24
 _GUTTERLESS_BELOW = 4
 _INLINE_NAME_CELLS = 16
+
+
+class Laid(NamedTuple):
+    """A line as its rows show it."""
+
+    text: str
+    """All that stands in the text column: a label, and what was written after it."""
+    label: int
+    """Characters of the label."""
+    rows: list[Span]
+    """What of `text` each row shows. A row that says how much is folded, and one that names the true hosts
+    of links, show nothing of it: they are empty, at the place where they stand."""
+    blocks: list[Block]
+    """The blocks of code, in lines of `text`."""
+    hidden: int
+    """Rows folded away; 0: none, and there is no row that says so."""
+    is_long: bool
+    """Whether it can be folded."""
+    hosts: tuple[str, ...]
+    """True hosts of links that may mislead; if there are any, the last row names them."""
+
+    @property
+    def fold_row(self) -> int:
+        """The row that says how much is folded; -1 if nothing is."""
+        return FOLD_KEEPS if self.hidden else -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +82,10 @@ class Columns:
     @classmethod
     @lru_cache(maxsize=64)
     def of_width(cls, width: int) -> Columns:
-        if width >= WIDE_FROM:
-            name = 16 if width >= ROOMY_FROM else 12
-            margin, time, mark, padding = 1, 6, 3, 1
+        if width >= NAMED_FROM:
+            name = 16 if width >= ROOMY_FROM else 12 if width >= WIDE_FROM else 8
+            margin = padding = 1 if width >= WIDE_FROM else 0
+            time, mark = 6, 3
         else:
             margin = name = padding = 0
             time = 6 if width >= NARROW_FROM else 0
@@ -71,8 +109,37 @@ class Columns:
         """`text` after its label; below a label its lines are indented, so that none can pose as a post."""
         return text if self.name else text.replace("\n", "\n  ")
 
-    def count_rows(self, chunk: Chunk, start: int = 0) -> list[int]:
-        """Rows that each line of `chunk` takes, from line `start` of it."""
+    def lay(self, kind: int, sender: str, text: str, *, folded: bool = False) -> Laid:
+        """The rows of a line, which is no day line; `folded` if it may be, when it is long."""
+        label = self.label(kind, sender)
+        whole = label + self.body(text)
+        is_post = kind <= LineKind.ACTION
+        blocks = blocks_of(text) if is_post else []
+        rows = self._wrap_blocks(whole, blocks) if blocks else wrap(whole, self.text)
+        hidden = 0
+        is_long = len(rows) >= FOLD_FROM_ROWS or text.count("\n") >= FOLD_FROM_LINES - 1
+        if is_post and is_long and folded:
+            hidden = len(rows) - FOLD_KEEPS
+            del rows[FOLD_KEEPS:]
+            rows.append((rows[-1][1], rows[-1][1]))
+        hosts = true_hosts(text) if is_post and "://" in text else ()
+        if hosts:
+            rows.append((len(whole), len(whole)))
+        return Laid(whole, len(label), rows, blocks, hidden, is_post and is_long, hosts)
+
+    def _wrap_blocks(self, whole: str, blocks: Sequence[Block]) -> list[Span]:
+        """Rows of a text with blocks of code, which are wrapped by cells."""
+        code = {line for block in blocks for line in range(block.first + 1, block.end)}
+        rows: list[Span] = []
+        offset = 0
+        for number, line in enumerate(whole.split("\n")):
+            spans = wrap_by_cells(line, self.text) if number in code else wrap(line, self.text)
+            rows += [(start + offset, end + offset) for start, end in spans]
+            offset += len(line) + 1
+        return rows
+
+    def count_rows(self, chunk: Chunk, start: int = 0, showing: Showing | None = None) -> list[int]:
+        """Rows that each line of `chunk` takes, from line `start` of it; 0 for those that are not shown."""
         width, cells, senders = self.text, chunk.cells[start:], chunk.senders[start:]
         if self.name:
             counts = [1 if count <= width else 0 for count in cells]
@@ -83,18 +150,23 @@ class Columns:
                 1 if count + labels[sender] <= width else 0
                 for count, sender in zip(cells, senders, strict=True)
             ]
-        if LineKind.ACTION in chunk.kinds:
+        if LineKind.ACTION in chunk.kinds or LineKind.PRESENCE in chunk.kinds:
             counts = [
-                0 if kind == LineKind.ACTION else count
+                0 if kind in (LineKind.ACTION, LineKind.PRESENCE) else count
                 for count, kind in zip(counts, chunk.kinds[start:], strict=True)
             ]
-        return [count or self._count_wrapped(chunk, i) for i, count in enumerate(counts, start)]
+        showing = showing or Showing()
+        return [count or self._count_laid(chunk, i, showing) for i, count in enumerate(counts, start)]
 
-    def _count_wrapped(self, chunk: Chunk, i: int) -> int:
-        kind = chunk.kinds[i]
+    def _count_laid(self, chunk: Chunk, i: int, showing: Showing) -> int:
+        kind, text, line_id = chunk.kinds[i], chunk.texts[i], chunk.first_id + i
         if kind == LineKind.DAY:
             return 1
-        return len(wrap(self.label(kind, chunk.senders[i]) + self.body(chunk.texts[i]), self.text))
+        if kind == LineKind.PRESENCE:
+            text = showing.presence_text(text, chunk.briefs.get(line_id, ""))
+            if not text:
+                return 0
+        return len(self.lay(kind, chunk.senders[i], text, folded=showing.folds(line_id)).rows)
 
 
 @lru_cache(maxsize=1024)

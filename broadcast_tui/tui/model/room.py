@@ -17,6 +17,7 @@ from broadcast_tui.core.updates import (
     PostArrived,
     PresenceChanged,
 )
+from broadcast_tui.tui.model.comings import Comings
 from broadcast_tui.tui.model.mention import mentions
 from broadcast_tui.tui.model.transcript import Transcript
 
@@ -51,6 +52,9 @@ class RoomView:
     history_ended: bool = False
     who_ref: str = ""
     """The list of members that /who asked for."""
+    _comings: Comings = field(default_factory=Comings)
+    """What the last line about people who came and went says, and its id."""
+    _comings_id: int = -1
     _typing: dict[str, float] = field(default_factory=dict)
 
     def people(self) -> list[str] | None:
@@ -124,7 +128,7 @@ class RoomView:
         self.transcript.add_system(f"{count} {posts} missing here: {reason}.", at)
 
     def people_changed(self, update: PresenceChanged, own_name: str) -> None:
-        """Follow who came, went or took another name, with one dim line about others than us."""
+        """Follow who came, went or took another name, with a dim line about others than us."""
         self.online = update.online
         names = tuple(filter(None, map(visible_line, update.names)))
         match update.event:
@@ -142,8 +146,27 @@ class RoomView:
         others = tuple(name for name in names if name != own_name)
         if names and (not others or (update.event == "rename" and own_name in names)):
             return
-        line = presence_line(update.event, others) or visible_line(update.text)
-        self.transcript.add_system(line, update.at)
+        self._tell_comings(update, others)
+
+    def _tell_comings(self, update: PresenceChanged, names: tuple[str, ...]) -> None:
+        """Let the last line say it too, if it is one of these, or else a new one."""
+        transcript = self.transcript
+        line_id = self._comings_id
+        if line_id != transcript.settled_id - 1 or self._comings.is_full:
+            self._comings, line_id = Comings(), -1
+        match update.event, names:
+            case "join", (_, *_):
+                self._comings.came(names)
+            case "leave", (_, *_):
+                self._comings.went(names)
+            case "rename", (before, now):
+                self._comings.renamed(before, now)
+            case _:
+                self._comings.unnamed(visible_line(update.text))
+        told = self._comings.told()
+        brief = self._comings.told(transcript.spoke_lately)
+        if line_id < 0 or not transcript.replace_presence(line_id, told, brief, update.at):
+            self._comings_id = transcript.add_presence(told, brief, update.at)
 
     def people_listed(self, update: MembersListed, own_name: str, at: datetime) -> None:
         """Take the list as it stands; print it too if /who asked for it."""
@@ -153,29 +176,6 @@ class RoomView:
         if update.ref and update.ref == self.who_ref:
             self.who_ref = ""
             self.transcript.add_system(who_line(sorted(self.members, key=str.casefold), update, own_name), at)
-
-
-def joined_names(names: Sequence[str], shown: int = 3) -> str:
-    """`ana`, `ana and bob`, `ana, bob and 3 others`; at least one name."""
-    if len(names) == 1:
-        return names[0]
-    if len(names) <= shown:
-        return f"{', '.join(names[:-1])} and {names[-1]}"
-    return f"{', '.join(names[: shown - 1])} and {len(names) - shown + 1} others"
-
-
-def presence_line(event: str, names: Sequence[str]) -> str:
-    """The dim line about people who came or went; empty where only the server's own words will do."""
-    if not names:
-        return ""
-    match event:
-        case "join":
-            return f"{joined_names(names)} joined"
-        case "leave":
-            return f"{joined_names(names)} left"
-        case "rename" if len(names) == 2:
-            return f"{names[0]} is now {names[1]}"
-    return ""
 
 
 def who_line(names: Sequence[str], update: MembersListed, own_name: str) -> str:

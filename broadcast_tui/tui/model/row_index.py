@@ -3,7 +3,7 @@
 Rows are counted chunk by chunk. A chunk is exact or stale (measured at another width, or never): the
 rows of a stale one are estimated. Whoever looks at a place makes the chunks around it exact first,
 and the rest in slices; so a resize costs the same with 100,000 lines as with 1,000. What keeps its
-place then is a line, never a row number.
+place then is a line, never a row number. Lines that are not shown take no row.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.showing import Showing
 from broadcast_tui.tui.model.transcript import Chunk, Transcript
 
 
@@ -29,10 +30,11 @@ class Place(NamedTuple):
 class _Block:
     """The rows of one chunk."""
 
-    __slots__ = ("_starts", "chunk", "columns", "rows", "total")
+    __slots__ = ("_starts", "chunk", "columns", "rows", "showing", "total")
 
-    def __init__(self, chunk: Chunk) -> None:
+    def __init__(self, chunk: Chunk, showing: Showing) -> None:
         self.chunk = chunk
+        self.showing = showing
         self.columns: Columns | None = None
         """What `rows` were counted for; None: never, then `total` is a guess."""
         self.rows = array("I")
@@ -40,7 +42,7 @@ class _Block:
         self._starts: list[int] | None = None
 
     def measure(self, columns: Columns) -> None:
-        self.rows = array("I", columns.count_rows(self.chunk))
+        self.rows = array("I", columns.count_rows(self.chunk, 0, self.showing))
         self.columns = columns
         self.total = sum(self.rows)
         self._starts = None
@@ -48,7 +50,7 @@ class _Block:
     def grow(self, columns: Columns) -> None:
         """Take in lines that the chunk has got since."""
         if self.columns is columns:
-            added = columns.count_rows(self.chunk, len(self.rows))
+            added = columns.count_rows(self.chunk, len(self.rows), self.showing)
             self.rows.extend(added)
             self.total += sum(added)
             self._starts = None
@@ -72,9 +74,10 @@ class _Block:
 class RowIndex:
     """Rows of one transcript at one width, counted from the top. `update` after each change of it."""
 
-    def __init__(self, transcript: Transcript, columns: Columns) -> None:
+    def __init__(self, transcript: Transcript, columns: Columns, showing: Showing | None = None) -> None:
         self.transcript = transcript
         self.columns = columns
+        self.showing = Showing() if showing is None else showing
         self._blocks: list[_Block] = []
         self._starts: list[int] = [0]
         """First row of each block, and the total."""
@@ -97,7 +100,7 @@ class RowIndex:
         self._version = self.transcript.version
         chunks = self.transcript.chunks
         known = {id(block.chunk): block for block in self._blocks}
-        self._blocks = [known.get(id(chunk)) or _Block(chunk) for chunk in chunks]
+        self._blocks = [known.get(id(chunk)) or _Block(chunk, self.showing) for chunk in chunks]
         for block in self._blocks:
             if len(block.rows) != len(block.chunk):
                 block.grow(self.columns)
@@ -108,6 +111,15 @@ class RowIndex:
         self.columns = columns
         for block in self._blocks:
             block.rescale(columns)
+        self._sum_up()
+
+    def recount(self, line_id: int | None = None) -> None:
+        """What is shown has changed: of one line, or of all (None)."""
+        if line_id is None:
+            for block in self._blocks:
+                block.columns = None
+        elif self._blocks:
+            self._blocks[self._block_of(line_id)].measure(self.columns)
         self._sum_up()
 
     def line_at(self, row: int) -> Place | None:
@@ -124,17 +136,17 @@ class RowIndex:
 
     def settle(self, row: int) -> Place | None:
         """The place at or near `row`, which may be an estimate: what it lies in is measured."""
-        if not self._blocks:
-            return None
-        row = min(max(row, 0), self.total - 1)
-        at = bisect_right(self._starts, row) - 1
-        block = self._blocks[at]
-        if block.columns is not self.columns:
+        while self.total > 0:
+            row = min(max(row, 0), self.total - 1)
+            at = bisect_right(self._starts, row) - 1
+            block = self._blocks[at]
+            if block.columns is self.columns:
+                return self.line_at(row)
             share = (row - self._starts[at]) / block.total
             block.measure(self.columns)
             self._sum_up()
-            row = self._starts[at] + min(int(share * block.total), block.total - 1)
-        return self.line_at(row)
+            row = self._starts[at] + max(0, min(int(share * block.total), block.total - 1))
+        return None
 
     def row_of(self, place: Place) -> int:
         """Where a place is now; of a line no longer held, where it would be."""
@@ -148,7 +160,7 @@ class RowIndex:
         i = place.line_id - block.chunk.first_id
         if i >= len(block.chunk):
             return max(0, self.total - 1)
-        return self._starts[at] + block.starts()[i] + min(place.row, block.rows[i] - 1)
+        return self._starts[at] + block.starts()[i] + max(0, min(place.row, block.rows[i] - 1))
 
     def measure_around(self, place: Place, rows: int) -> None:
         """Make exact what lies up to `rows` above and below a place."""

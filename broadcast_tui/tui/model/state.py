@@ -230,12 +230,8 @@ class AppState:
         if not view.entered:
             view.entered = True
             others = max(0, update.online - 1)
-            company = {0: "Nobody else is here yet", 1: "1 other is here"}.get(
-                others, f"{others:,} others are here"
-            )
-            view.transcript.add_system(
-                f"You are in {view.name} as {self.name}. {company}. {self.help_hint}.", at
-            )
+            company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
+            view.transcript.add_system(f"You are in {view.name} as {self.name}{company}. {self.help_hint}.", at)
 
     def _forget_request(self, ref: str) -> None:
         for view in self.rooms.values():

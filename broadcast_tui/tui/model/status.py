@@ -14,7 +14,7 @@ from rich.cells import cell_len, set_cell_size
 
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState
-from broadcast_tui.tui.model.room import joined_names
+from broadcast_tui.tui.model.comings import joined_names
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.wrapping import clip
 

@@ -4,152 +4,43 @@ Invariants:
 
 - line ids are whole numbers without holes, rising from the top; a line keeps its id (posts on their
   way have none for good: theirs are those after the last line, until they land);
-- lines lie in chunks of parallel columns: no object a line, hence little memory and nothing for the
-  garbage collector to walk. A chunk only grows, at its end; whatever else happens to lines makes new
-  chunks, so a chunk seen before, and as long, is as it was;
+- lines lie in chunks, the last of which grows; whatever else happens to lines makes new chunks;
+- a line never changes, but for the last one while it says who came and went (`rewritten_count`);
 - text is made safe to draw here, once, and nowhere after.
 """
 
 from __future__ import annotations
 
 import math
-from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from enum import IntEnum
 from functools import lru_cache
 from operator import attrgetter
-from typing import NamedTuple
 
 from broadcast_tui.core.text import visible, visible_line
-from broadcast_tui.tui.model.wrapping import measure
+from broadcast_tui.tui.model.lines import MENTION, OWN, Chunk, Entry, Line, LineKind, Mark
+
+__all__ = ["LATELY_LINES", "Chunk", "Line", "LineKind", "Mark", "OlderPost", "Transcript"]
 
 CHUNK_LINES = 256
 _SENDERS_KEPT = 256
+LATELY_LINES = 1_000
+"""Who posted within so many lines spoke lately."""
 _ACTION_PREFIX = "/me "
 _EARLIEST_S, _LATEST_S = 86_400.0, 250_000_000_000.0
 """Seconds since 1970 that every time zone can show."""
-
-
-class LineKind(IntEnum):
-    POST = 0
-    ACTION = 1
-    """A post that says what its sender does: `/me waves`; its text is what comes after `/me`."""
-    SYSTEM = 2
-    ERROR = 3
-    DAY = 4
-
-
-class Mark(IntEnum):
-    """How far an own post has come."""
-
-    NONE = 0
-    """It is in the log, at its place; so are all posts of others."""
-    PENDING = 1
-    DELIVERED = 2
-    """The server has it safe, its place is not known yet."""
-    REFUSED = 3
-
-
-class Line(NamedTuple):
-    """One line as it is to be drawn. `at` is seconds since 1970, `sender` empty unless a post."""
-
-    id: int
-    kind: LineKind
-    sender: str
-    text: str
-    at: float
-    mark: Mark
-    own: bool
-    mention: bool
 
 
 OlderPost = tuple[str, str, datetime, bool, bool, str]
 """A post of a page of history: sender, text, at (UTC), own, mention, post id."""
 
 
-class _Entry(NamedTuple):
-    """A line's columns, cleaned. `epoch` and `number` are its post id, parted to be small."""
-
-    kind: LineKind
-    sender: str
-    text: str
-    at: float
-    flags: int = 0
-    epoch: str = ""
-    number: int = -1
-
-
 @dataclass(slots=True)
 class _Pending:
-    entry: _Entry
+    entry: Entry
     mark: Mark
-
-
-_OWN = 4
-_MENTION = 8
-_MARK_BITS = 3
-
-
-class Chunk:
-    """Neighbouring lines as parallel columns; line `i` has the id `first_id + i`."""
-
-    __slots__ = ("cells", "epochs", "first_id", "flags", "kinds", "numbers", "senders", "texts", "times")
-
-    def __init__(self, first_id: int) -> None:
-        self.first_id = first_id
-        self.kinds = bytearray()
-        self.flags = bytearray()
-        self.senders: list[str] = []
-        self.texts: list[str] = []
-        self.times = array("d")
-        self.cells = array("I")
-        self.epochs: list[str] = []
-        self.numbers = array("q")
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def append(self, entry: _Entry) -> None:
-        kind, sender, text, at, flags, epoch, number = entry
-        self.kinds.append(kind)
-        self.flags.append(flags)
-        self.senders.append(sender)
-        self.times.append(at)
-        self.cells.append(measure(text))
-        self.epochs.append(epoch)
-        self.numbers.append(number)
-        self.texts.append(text)
-
-    def line(self, i: int) -> Line:
-        flags = self.flags[i]
-        return Line(
-            self.first_id + i,
-            LineKind(self.kinds[i]),
-            self.senders[i],
-            self.texts[i],
-            self.times[i],
-            Mark(flags & _MARK_BITS),
-            bool(flags & _OWN),
-            bool(flags & _MENTION),
-        )
-
-    def first_post_id(self) -> str:
-        """Id of the first post that has one, or empty."""
-        for epoch, number in zip(self.epochs, self.numbers, strict=True):
-            if epoch:
-                return epoch if number < 0 else f"{epoch}-{number}"
-        return ""
-
-    def without_first(self) -> Chunk:
-        rest = Chunk(self.first_id + 1)
-        for i in range(1, len(self)):
-            kind = LineKind(self.kinds[i])
-            post_id = (self.epochs[i], self.numbers[i])
-            rest.append(_Entry(kind, self.senders[i], self.texts[i], self.times[i], self.flags[i], *post_id))
-        return rest
 
 
 class _Calendar:
@@ -161,14 +52,14 @@ class _Calendar:
         self._zone = zone
         self.ends_at = -math.inf
 
-    def opens(self, at: float) -> _Entry | None:
+    def opens(self, at: float) -> Entry | None:
         """The line to put before a line of `at`, if that begins a day; the day is then open."""
         if at < self.ends_at:
             return None
         local = datetime.fromtimestamp(at, self._zone)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
         self.ends_at = (midnight + timedelta(days=1)).timestamp()
-        return _Entry(LineKind.DAY, "", f"{local:%A} {local.day} {local:%B} {local.year}", at)
+        return Entry(LineKind.DAY, "", f"{local:%A} {local.day} {local:%B} {local.year}", at)
 
 
 class Transcript:
@@ -183,13 +74,16 @@ class Transcript:
         """Rises with each change."""
         self.arrived_count = 0
         """Posts of others that `add_post` ever took: what an unread count is the difference of."""
+        self.rewritten_count = 0
+        """How often a line that was there was changed."""
         self._limit = limit
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []
         self._count = 0
         self._next_id = 0
         self._calendar = _Calendar(zone)
-        self._senders: dict[str, None] = {}
+        self._senders: dict[str, int] = {}
+        """Who spoke, the last speaker last, with the id of their last post."""
         self._pending: dict[str, _Pending] = {}
         self._tail: Chunk | None = None
 
@@ -234,6 +128,10 @@ class Transcript:
         """Who spoke lately, each once, the last speaker first."""
         return tuple(reversed(self._senders))
 
+    def spoke_lately(self, name: str) -> bool:
+        """Whether `name` has a post among the last lines, counted where it arrived live."""
+        return self._next_id - self._senders.get(name, -LATELY_LINES) < LATELY_LINES
+
     def line(self, line_id: int) -> Line | None:
         """The line with this id, or None if it is not (or no longer) held."""
         chunks = self.chunks
@@ -261,14 +159,15 @@ class Transcript:
         if nonce in self._pending:
             del self._pending[nonce]
             self._tail = None
-        if entry.sender in self._senders:
-            del self._senders[entry.sender]
-        self._senders[entry.sender] = None
-        if len(self._senders) > _SENDERS_KEPT:
-            del self._senders[next(iter(self._senders))]
         if not own:
             self.arrived_count += 1
-        return self._append(entry)
+        line_id = self._append(entry)
+        if entry.sender in self._senders:
+            del self._senders[entry.sender]
+        self._senders[entry.sender] = line_id
+        if len(self._senders) > _SENDERS_KEPT:
+            del self._senders[next(iter(self._senders))]
+        return line_id
 
     def add_pending(self, nonce: str, sender: str, text: str, at: datetime) -> None:
         """Show an own post on its way, below all lines, until `add_post` or `refuse` of `nonce`."""
@@ -290,12 +189,37 @@ class Transcript:
             self._tail = None
             entry = pending.entry
             self._append(entry._replace(flags=entry.flags | Mark.REFUSED))
-            self._append(_Entry(LineKind.ERROR, "", f"not sent: {visible_line(reason)}", entry.at))
+            self._append(Entry(LineKind.ERROR, "", f"not sent: {visible_line(reason)}", entry.at))
 
     def add_system(self, text: str, at: datetime, *, error: bool = False) -> int:
         """Add a line that is nobody's post, and return its id."""
         kind = LineKind.ERROR if error else LineKind.SYSTEM
-        return self._append(_Entry(kind, "", visible(text), _seconds(at)))
+        return self._append(Entry(kind, "", visible(text), _seconds(at)))
+
+    def add_presence(self, text: str, brief: str, at: datetime) -> int:
+        """Add a line that says who came and went, `brief` of those who spoke lately; returns its id."""
+        line_id = self._append(Entry(LineKind.PRESENCE, "", visible_line(text), _seconds(at)))
+        self._brief(line_id, brief)
+        return line_id
+
+    def replace_presence(self, line_id: int, text: str, brief: str, at: datetime) -> bool:
+        """Let the PRESENCE line say something else; false, and nothing done, if it is not the last."""
+        last = self._chunks[-1] if self._chunks else None
+        entry = Entry(LineKind.PRESENCE, "", visible_line(text), _seconds(at))
+        is_last = last is not None and line_id == self._next_id - 1 and last.kinds[-1] == LineKind.PRESENCE
+        if last is None or not is_last or entry.at >= self._calendar.ends_at:
+            return False
+        rewritten = last.without_last()
+        rewritten.append(entry)
+        self._chunks[-1] = rewritten
+        self._brief(line_id, brief)
+        self.rewritten_count += 1
+        self.version += 1
+        return True
+
+    def _brief(self, line_id: int, brief: str) -> None:
+        chunk = self._chunks[-1]
+        chunk.briefs = {**chunk.briefs, line_id: visible_line(brief)}
 
     def prepend_posts(self, posts: Iterable[OlderPost]) -> int:
         """Put older posts, ascending, above all lines; returns by how many lines that grew.
@@ -303,7 +227,7 @@ class Transcript:
         Nothing is put above a transcript that is full: 0 is returned.
         """
         calendar = _Calendar(self.zone)
-        entries: list[_Entry] = []
+        entries: list[Entry] = []
         for sender, text, at, own, mention, post_id in posts:
             entry = _post_entry(sender, text, _seconds(at), own, mention, post_id)
             entries += filter(None, (calendar.opens(entry.at), entry))
@@ -329,7 +253,7 @@ class Transcript:
         self._calendar = _Calendar(self.zone)
         self.version += 1
 
-    def _open_top(self, older: list[_Entry], calendar: _Calendar) -> None:
+    def _open_top(self, older: list[Entry], calendar: _Calendar) -> None:
         """Make the day lines right where `older`, whose last day `calendar` has open, meets the top."""
         if not self._chunks:
             self._calendar = calendar
@@ -341,14 +265,14 @@ class Transcript:
             self._chunks[0] = top.without_first()
             self._count -= 1
 
-    def _append(self, entry: _Entry) -> int:
+    def _append(self, entry: Entry) -> int:
         if entry.at >= self._calendar.ends_at and (day := self._calendar.opens(entry.at)):
             self._put(day)
         self._put(entry)
         self.version += 1
         return self._next_id - 1
 
-    def _put(self, entry: _Entry) -> None:
+    def _put(self, entry: Entry) -> None:
         chunks = self._chunks
         if not chunks or len(chunks[-1].texts) >= self._chunk_lines:
             chunks.append(Chunk(self._next_id))
@@ -359,7 +283,7 @@ class Transcript:
             self._count -= len(chunks.pop(0))
 
 
-def _post_entry(sender: str, text: str, at: float, own: bool, mention: bool, post_id: str) -> _Entry:
+def _post_entry(sender: str, text: str, at: float, own: bool, mention: bool, post_id: str) -> Entry:
     kind = LineKind.POST
     text = visible(text)
     if text.startswith(_ACTION_PREFIX):
@@ -370,8 +294,8 @@ def _post_entry(sender: str, text: str, at: float, own: bool, mention: bool, pos
         epoch, number = _shared(epoch), int(digits)
     else:
         epoch, number = post_id, -1
-    flags = (_OWN if own else 0) | (_MENTION if mention else 0)
-    return _Entry(kind, _clean_name(sender), text, at, flags, epoch, number)
+    flags = (OWN if own else 0) | (MENTION if mention else 0)
+    return Entry(kind, _clean_name(sender), text, at, flags, epoch, number)
 
 
 @lru_cache(maxsize=4096)

@@ -118,6 +118,20 @@ def wrap(text: str, width: int) -> list[Span]:
     return rows
 
 
+def wrap_by_cells(text: str, width: int) -> list[Span]:
+    """The rows of code, a text without line feeds: each takes as much as fits, no blank is left out."""
+    if is_single(text):
+        return [(start, min(start + width, len(text))) for start in range(0, len(text), width)] or [(0, 0)]
+    rows: list[Span] = []
+    first = used = 0
+    for start, _, cells in clusters(text):
+        if used + cells > width and start > first:
+            rows.append((first, start))
+            first, used = start, 0
+        used += cells
+    return [*rows, (first, len(text))]
+
+
 def _wrap_paragraph(text: str, width: int) -> list[Span]:
     return _wrap_single(text, width) if is_single(text) else _wrap_any(text, width)
 

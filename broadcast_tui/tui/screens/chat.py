@@ -67,6 +67,8 @@ class ChatScreen(Screen[None]):
         bind("log.line-down", "scroll_log('scroll_down')"),
         bind("log.go-top", "scroll_log('scroll_home')"),
         bind("log.go-bottom", "scroll_log('scroll_end')"),
+        bind("log.unfold-post", "unfold_post"),
+        bind("log.show-presence", "show_presence"),
     ]
 
     log_view = getters.query_one("#log", MessageLog)
@@ -214,6 +216,14 @@ class ChatScreen(Screen[None]):
 
     def action_scroll_log(self, how: str) -> None:
         getattr(self.log_view, f"action_{how}")()
+
+    def action_unfold_post(self) -> None:
+        if not self.log_view.unfold_next():
+            self.notify("No long post in view", timeout=2, markup=False)
+
+    def action_show_presence(self) -> None:
+        shown = self.log_view.show_next_presence()
+        self.notify(f"Who came and went: shown of {shown.value}", timeout=2, markup=False)
 
     def action_toggle_people(self) -> None:
         """Show the people where the width hides them, and the other way round."""

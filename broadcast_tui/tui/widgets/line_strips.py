@@ -5,15 +5,17 @@ What the gutter shows says what a line is, and nothing that people write can get
     HH:MM and name   of a post; left blank where the post above has the same
     │                a post; ┃ one that mentions us; … ours, on its way; ⚠ ours, refused
     ── and ⚠         a line of the system, an error
+
+Markup says how characters look and where they lead; none is added and none is left out.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
+from itertools import accumulate
 from typing import TypeVar
 
 from rich.cells import set_cell_size
@@ -24,35 +26,20 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.strip import Strip
 
+from broadcast_tui.tui.keymap import first_key, shown_key
+from broadcast_tui.tui.model.code import parts_of_code
 from broadcast_tui.tui.model.colour import colour_index
-from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.columns import Columns, Laid
+from broadcast_tui.tui.model.markup import Block, Look, has_markup, runs_of
+from broadcast_tui.tui.model.showing import Showing
 from broadcast_tui.tui.model.transcript import Line, LineKind, Mark
-from broadcast_tui.tui.model.wrapping import cells_of, clip, wrap
+from broadcast_tui.tui.model.wrapping import Span, cells_of, clip
+from broadcast_tui.tui.widgets.log_styles import LogStyles
 
-_URL = re.compile(r"https?://[^\s<>\"]*[^\s<>\".,:;!?'()\[\]{}]")
+_SYSTEM_KINDS = (LineKind.SYSTEM, LineKind.ERROR, LineKind.PRESENCE)
 
 Run = tuple[int, int, Style]
 """Characters from the first to before the second look so."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogStyles:
-    """How the parts of a row look; each style carries the background it stands on."""
-
-    text: Style
-    time: Style
-    rule: Style
-    system: Style
-    error: Style
-    day: Style
-    own: Style
-    pending: Style
-    mention: Style
-    mention_mark: Style
-    names: tuple[Style, ...]
-    """The palette, by `colour_index`."""
-    link: Style
-    """Put over the style of the text around it."""
 
 
 _Key = TypeVar("_Key")
@@ -112,35 +99,111 @@ class LinePainter:
         zone: tzinfo | None,
         filters: Sequence[LineFilter] = (),
         background: Color | None = None,
+        showing: Showing | None = None,
     ) -> None:
         """`filters` (no colours, dimming…) are applied here, once a row, against `background`."""
         self.columns = columns
+        self._showing = Showing() if showing is None else showing
         self._styles = styles
         self._zone = zone
         self._filters = filters
         self._background = background or Color(0, 0, 0)
-        self.blank = self._strip([Segment(" " * columns.width, styles.text)])
+        self.blank = self.strip([Segment(" " * columns.width, styles.text)])
 
     def paint(self, line: Line, above: Line | None) -> list[Strip]:
-        """The rows of `line`, as many as `Columns.count_rows` says; `above` is the line before it."""
+        """The rows of `line`, as many as `Columns.count_rows` says; `above` is the line shown before it."""
         if line.kind is LineKind.DAY:
-            return [self._strip([Segment(self._day_row(line.text), self._styles.day)])]
-        label = self.columns.label(line.kind, line.sender)
-        text = label + self.columns.body(line.text)
+            return [self.strip([Segment(self._day_row(line.text), self._styles.day)])]
+        if line.kind is LineKind.PRESENCE:
+            line = line._replace(text=self._showing.presence_text(line.text, line.brief))
+            if not line.text:
+                return []
+        folded = self._showing.folds(line.id)
+        laid = self.columns.lay(line.kind, line.sender, line.text, folded=folded)
         base = self._text_style(line)
-        runs: list[Run] = []
-        if label:
-            runs.append((0, len(label), self._label_style(line)))
-        if "://" in line.text:
-            link = base + self._styles.link
-            runs += [(match.start(), match.end(), link) for match in _URL.finditer(text, len(label))]
+        runs = list(self._runs(line, laid, base))
+        ends = [run[1] for run in runs]
+        code = _block_spans(laid)
         gutter = self._first_gutter(line, above)
         rows: list[Strip] = []
-        for start, end in wrap(text, self.columns.text):
-            rows.append(self._strip(gutter + self._text_segments(text, start, end, runs, base)))
-            if len(rows) == 1:
+        for number, (start, end) in enumerate(laid.rows):
+            if number == laid.fold_row:
+                key = shown_key(first_key("log.unfold-post"))
+                text = self._told(f"… {laid.hidden:,} more lines ({key})", base, self._styles.fold)
+            elif laid.hosts and number == len(laid.rows) - 1:
+                text = self._told(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self._styles.error)
+            else:
+                in_block = any(first <= start <= last for first, last in code)
+                style = self._styles.block if in_block else base
+                nearby = runs[bisect_right(ends, start) : bisect_right(ends, end) + 1]
+                text = self._text_segments(laid.text, start, end, nearby, style, base)
+            rows.append(self.strip(gutter + text))
+            if number == 0:
                 gutter = self._next_gutter(line)
         return rows
+
+    def _runs(self, line: Line, laid: Laid, base: Style) -> Iterator[Run]:
+        """What in `laid.text` looks unlike the text around it, rising."""
+        if laid.label:
+            yield 0, laid.label, self._label_style(line)
+        if not has_markup(line.text):
+            return
+        indent = (len(laid.text) - laid.label - len(line.text)) // max(1, line.text.count("\n"))
+        starts = {block.first: block for block in laid.blocks}
+        written = line.text.split("\n")
+        number, offset = 0, laid.label
+        while number < len(written):
+            if block := starts.get(number):
+                yield from self._block_runs(block, written, offset, indent)
+                ended = min(block.end + 1, len(written))
+            else:
+                ended = number + 1
+                for run in runs_of(written[number]):
+                    if line.kind not in _SYSTEM_KINDS or run.href:
+                        yield offset + run.start, offset + run.end, self._look(run.look, run.href, base)
+            offset += sum(len(text) + 1 + indent for text in written[number:ended])
+            number = ended
+
+    def _block_runs(self, block: Block, written: list[str], offset: int, indent: int) -> Iterator[Run]:
+        """The runs of a block of code whose first line begins at `offset`."""
+        style = self._styles.block
+        marks = style + Style(color=self._styles.marks.color)
+        yield offset, offset + len(written[block.first]), marks
+        lines = written[block.first + 1 : block.end]
+        starts = list(accumulate((len(text) + 1 for text in lines), initial=0))
+        offset += len(written[block.first]) + 1 + indent
+        for first, last, kind in parts_of_code("\n".join(lines), block.language):
+            number = bisect_right(starts, first) - 1
+            while number < len(lines) and starts[number] < last:
+                shift = offset + number * indent
+                start, end = max(first, starts[number]), min(last, starts[number + 1] - 1)
+                if start < end:
+                    yield start + shift, end + shift, style + self._styles.syntax[kind]
+                number += 1
+        if block.end < len(written):
+            offset += starts[-1] + len(lines) * indent
+            yield offset, offset + len(written[block.end]), marks
+
+    def _look(self, look: Look, href: str, base: Style) -> Style:
+        styles = self._styles
+        style = base + styles.code if Look.CODE in look else base
+        if Look.MARK in look:
+            style += Style(color=styles.marks.color)
+        added = Style(
+            bold=True if Look.BOLD in look else None,
+            italic=True if Look.ITALIC in look else None,
+            strike=True if Look.STRUCK in look else None,
+            underline=True if Look.LINK in look or Look.HOST in look else None,
+            link=href or None,
+        )
+        return style + added
+
+    def _told(self, text: str, base: Style, style: Style) -> list[Segment]:
+        """A row that says something about the post: nobody wrote it."""
+        room = self.columns.text
+        text = clip(text, room)
+        blanks = " " * (room - cells_of(text) + self.columns.padding)
+        return [Segment(text, style + Style(bgcolor=base.bgcolor)), Segment(blanks, base)]
 
     def with_badge(self, row: Strip, text: str, style: Style) -> Strip:
         """`row` with `text` over its right end."""
@@ -148,10 +211,10 @@ class LinePainter:
         badge = clip(text, width)
         start = max(0, width - cells_of(badge) - self.columns.padding)
         end = start + cells_of(badge)
-        middle = self._strip([Segment(badge, style)], cells_of(badge))
+        middle = self.strip([Segment(badge, style)], cells_of(badge))
         return Strip.join([row.crop(0, start), middle, row.crop(end, width)])
 
-    def _strip(self, segments: list[Segment], cells: int | None = None) -> Strip:
+    def strip(self, segments: list[Segment], cells: int | None = None) -> Strip:
         for line_filter in self._filters:
             segments = line_filter.apply(segments, self._background)
         return RowStrip(segments, self.columns.width if cells is None else cells)
@@ -164,7 +227,7 @@ class LinePainter:
 
     def _text_style(self, line: Line) -> Style:
         styles = self._styles
-        if line.kind is LineKind.SYSTEM:
+        if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
             return styles.system
         if line.kind is LineKind.ERROR:
             return styles.error
@@ -208,7 +271,7 @@ class LinePainter:
     def _next_gutter(self, line: Line) -> list[Segment]:
         """What is left of the further rows of a line."""
         columns, styles = self.columns, self._styles
-        if not columns.name or line.kind in (LineKind.SYSTEM, LineKind.ERROR):
+        if not columns.name or line.kind in _SYSTEM_KINDS:
             return [Segment(" " * columns.gutter, styles.text)]
         sign, style = (" ┃ ", styles.mention_mark) if line.mention else (" │ ", styles.rule)
         return [Segment(" " * (columns.gutter - columns.mark), styles.text), Segment(sign, style)]
@@ -216,7 +279,7 @@ class LinePainter:
     def _sign(self, line: Line) -> tuple[str, Style]:
         """What the three cells before the text show on the first row."""
         styles = self._styles
-        if line.kind is LineKind.SYSTEM:
+        if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
             return "── ", styles.system
         if line.kind is LineKind.ERROR or line.mark is Mark.REFUSED:
             return " ⚠ ", styles.error
@@ -225,17 +288,18 @@ class LinePainter:
         return (" ┃ ", styles.mention_mark) if line.mention else (" │ ", styles.rule)
 
     def _text_segments(
-        self, text: str, start: int, end: int, runs: Sequence[Run], base: Style
+        self, text: str, start: int, end: int, runs: Sequence[Run], base: Style, around: Style
     ) -> list[Segment]:
-        """One row of the text column, padded to the row's end."""
+        """One row of the text column in style `base`, with the padding at the row's end `around` it."""
         row = text[start:end]
         cells = cells_of(row)
         room = self.columns.text
         if cells > room:
             return [Segment(set_cell_size(row, room), base)]
-        blanks = " " * (room - cells + self.columns.padding)
+        padding = [Segment(" " * self.columns.padding, around)] if base is not around else []
+        blanks = " " * (room - cells + (0 if padding else self.columns.padding))
         if not runs:
-            return [Segment(row + blanks, base)]
+            return [Segment(row + blanks, base), *padding]
         segments: list[Segment] = []
         for run_start, run_end, style in runs:
             stop = min(run_end, end)
@@ -247,7 +311,18 @@ class LinePainter:
                 segments.append(Segment(text[max(start, run_start) : stop], style))
             start = max(start, stop)
         segments.append(Segment(text[start:end] + blanks, base))
-        return segments
+        return segments + padding
+
+
+def _block_spans(laid: Laid) -> list[Span]:
+    """Where in `laid.text` the blocks of code begin, and the end of their last lines."""
+    if not laid.blocks:
+        return []
+    ends = [-1]
+    for line in laid.text.split("\n"):
+        ends.append(ends[-1] + len(line) + 1)
+    last = len(ends) - 2
+    return [(ends[block.first] + 1, ends[min(block.end, last) + 1]) for block in laid.blocks]
 
 
 @lru_cache(maxsize=1024)

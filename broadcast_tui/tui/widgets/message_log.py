@@ -17,19 +17,20 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 
-from broadcast_tui.tui.model.colour import palette
 from broadcast_tui.tui.model.columns import Columns
 from broadcast_tui.tui.model.row_index import Place, RowIndex
-from broadcast_tui.tui.model.transcript import Transcript
-from broadcast_tui.tui.widgets.line_strips import LinePainter, LogStyles
+from broadcast_tui.tui.model.showing import PresenceShown, Showing
+from broadcast_tui.tui.model.transcript import Line, LineKind, Transcript
+from broadcast_tui.tui.widgets.line_strips import LinePainter
+from broadcast_tui.tui.widgets.log_styles import PARTS, log_styles
 from broadcast_tui.tui.widgets.placed_view import PlacedView
 
 FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
 LINES_KEPT_DRAWN = 256
 """A few screens: strips are what the garbage collector has most to do with."""
-_PARTS = ("time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,14 @@ class MessageLog(PlacedView):
         & > .message-log--pending { color: $foreground 60%; text-style: italic; }
         & > .message-log--mention { background: $warning 15%; }
         & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
+        & > .message-log--code { background: $foreground 10%; }
+        & > .message-log--block { background: $foreground 6%; }
+        & > .message-log--marks { color: $foreground 50%; }
+        & > .message-log--fold { color: $foreground 60%; text-style: italic; }
         & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
     }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"message-log--{part}" for part in _PARTS}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"message-log--{part}" for part in PARTS}
     ALLOW_SELECT = False
 
     class UnseenChanged(Message):
@@ -101,15 +106,19 @@ class MessageLog(PlacedView):
     ) -> None:
         transcript = Transcript() if transcript is None else transcript
         super().__init__(RowIndex(transcript, Columns.of_width(0)), name=name, id=id, classes=classes)
+        # Links are opened by the terminal; Textual would draw all rows anew under a moving mouse.
+        self.set_reactive(Widget.auto_links, False)
         self._seen_count = transcript.arrived_count
         self._unseen = 0
         self._stands: WeakKeyDictionary[Transcript, _Stand] = WeakKeyDictionary()
+        self._unfolded: WeakKeyDictionary[Transcript, set[int]] = WeakKeyDictionary()
         self._painter: LinePainter | None = None
         self._badge_style = Style()
         self._strips: dict[int, list[Strip]] = {}
         """Drawn lines by their id, those drawn first going first."""
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
         """What the transcript had when it was looked at last: its first line, one past its last."""
+        self._rewritten_count = transcript.rewritten_count
         self._synced_at = -FRAME_S
         self._due: asyncio.TimerHandle | None = None
 
@@ -130,8 +139,11 @@ class MessageLog(PlacedView):
         self._stands[self.transcript] = _Stand(self.place, self._seen_count)
         stand = self._stands.pop(transcript, None) or _Stand(None, transcript.arrived_count)
         self.place, self._seen_count = stand.place, stand.seen_count
-        self.index = RowIndex(transcript, self.index.columns)
+        self._unfolded[self.transcript] = self.index.showing.unfolded
+        showing = Showing(self.index.showing.presence, self._unfolded.setdefault(transcript, set()))
+        self.index = RowIndex(transcript, self.index.columns, showing)
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
+        self._rewritten_count = transcript.rewritten_count
         self._forget_drawn()
         self.settle()
         self._count_unseen()
@@ -155,6 +167,57 @@ class MessageLog(PlacedView):
     def action_scroll_end(self) -> None:
         self.follow()
 
+    # What is shown
+
+    def unfold_next(self) -> bool:
+        """Show the lowest folded post in view in full, or else fold all in view; false if none is long."""
+        top, height = round(self.scroll_y), self.container_size.height
+        places = filter(None, (self.index.line_at(top + y) for y in range(height)))
+        in_view = dict.fromkeys(place.line_id for place in places)
+        long_ids = [line_id for line_id in in_view if self._is_long(line_id)]
+        unfolded = self.index.showing.unfolded
+        folded = [line_id for line_id in long_ids if line_id not in unfolded]
+        self._toggle_folds(folded[-1:] or long_ids)
+        return bool(long_ids)
+
+    def unfold(self, line_id: int) -> None:
+        """Show a post in full."""
+        if line_id not in self.index.showing.unfolded:
+            self._toggle_folds([line_id])
+
+    def show_next_presence(self) -> PresenceShown:
+        """Show more or fewer of the lines that say who came and went; returns which."""
+        showing = self.index.showing
+        showing.presence = showing.presence.next()
+        self._recount(None)
+        return showing.presence
+
+    def _is_long(self, line_id: int) -> bool:
+        line = self.transcript.line(line_id)
+        if line is None or line.kind > LineKind.ACTION:
+            return False
+        return self.index.columns.lay(line.kind, line.sender, line.text).is_long
+
+    def _toggle_folds(self, line_ids: list[int]) -> None:
+        for line_id in line_ids:
+            self.index.showing.toggle(line_id)
+            self._recount(line_id)
+
+    def _recount(self, line_id: int | None) -> None:
+        """Other rows are shown, of a line or of all (None): what is on top of the view stays there."""
+        place = self.place
+        if place is None and line_id is not None and self.index.total > self.container_size.height:
+            place = self.index.line_at(round(self.scroll_y))
+        self.index.recount(line_id)
+        self._strips.clear()
+        self.place = place
+        self.settle()
+        if self.scroll_y >= self.max_scroll_y:
+            self.place = None
+            self.settle()
+        self.refresh()
+        self.place_changed()
+
     # Keeping up with the transcript
 
     def _sync(self) -> None:
@@ -164,8 +227,10 @@ class MessageLog(PlacedView):
         self._synced_at = monotonic()
         transcript, height = self.transcript, self.container_size.height
         first_id, settled_id = self._drawn_ids
-        is_in_view = first_id != transcript.first_id or self._last_id_in_view() >= settled_id
-        if first_id != transcript.first_id:
+        rewritten = self._rewritten_count != transcript.rewritten_count
+        self._rewritten_count = transcript.rewritten_count
+        is_in_view = rewritten or first_id != transcript.first_id or self._last_id_in_view() >= settled_id
+        if rewritten or first_id != transcript.first_id:
             self._strips.clear()
         else:
             for line_id in [line_id for line_id in self._strips if line_id >= settled_id]:
@@ -209,9 +274,15 @@ class MessageLog(PlacedView):
             self._due.cancel()
 
     def on_click(self, event: events.Click) -> None:
-        """A click on `↓ 12 new` goes there."""
+        """A click on `↓ 12 new` goes there; one on `… 37 more lines` shows them."""
         last = self.container_size.height - 1
-        if self._unseen and event.y == last and event.x >= self.index.columns.width - len(self._badge()) - 1:
+        place = self.index.line_at(round(self.scroll_y) + event.y)
+        if place is not None and place.row == self._fold_row(place.line_id):
+            event.stop()
+            self.unfold(place.line_id)
+        elif (
+            self._unseen and event.y == last and event.x >= self.index.columns.width - len(self._badge()) - 1
+        ):
             event.stop()
             self.follow()
 
@@ -241,6 +312,14 @@ class MessageLog(PlacedView):
         self._painter = None
         self._strips.clear()
 
+    def _fold_row(self, line_id: int) -> int:
+        """Which row of a line says how much of it is folded; -1: none."""
+        line = self.transcript.line(line_id)
+        if line is None or line.kind > LineKind.ACTION:
+            return -1
+        folded = self.index.showing.folds(line_id)
+        return self.index.columns.lay(line.kind, line.sender, line.text, folded=folded).fold_row
+
     def _badge(self) -> str:
         return f" ↓ {self._unseen:,} new "
 
@@ -255,30 +334,31 @@ class MessageLog(PlacedView):
                 return painter.blank
             while len(self._strips) >= LINES_KEPT_DRAWN:
                 del self._strips[next(iter(self._strips))]
-            rows = painter.paint(line, self.transcript.line(place.line_id - 1))
+            rows = painter.paint(line, self._line_above(place.line_id))
             self._strips[place.line_id] = rows
         return rows[place.row] if place.row < len(rows) else painter.blank
 
+    def _line_above(self, line_id: int) -> Line | None:
+        """The nearest line above that is shown."""
+        showing = self.index.showing
+        above = self.transcript.line(line_id - 1)
+        while (
+            above and above.kind is LineKind.PRESENCE and not showing.presence_text(above.text, above.brief)
+        ):
+            above = self.transcript.line(above.id - 1)
+        return above
+
     def _make_painter(self) -> LinePainter:
-        parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in _PARTS}
-        text = self.rich_style
         background = self.background_colors[1]
-        styles = LogStyles(
-            text=text,
-            time=parts["time"],
-            rule=parts["rule"],
-            system=parts["system"],
-            error=parts["error"],
-            day=parts["day"],
-            own=parts["own"],
-            pending=parts["pending"],
-            mention=parts["mention"],
-            mention_mark=parts["mention-mark"],
-            names=tuple(text + Style(color=colour) for colour in palette(background.rgb)),
-            link=Style(underline=True),
-        )
+        parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
+        styles = log_styles(self.rich_style, parts, background)
         self._badge_style = parts["badge"]
         self._painter = LinePainter(
-            self.index.columns, styles, self.transcript.zone, self.get_line_filters(), background
+            self.index.columns,
+            styles,
+            self.transcript.zone,
+            self.get_line_filters(),
+            background,
+            self.index.showing,
         )
         return self._painter

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.columns import Columns
 from broadcast_tui.tui.model.row_index import Place, RowIndex
+from broadcast_tui.tui.model.showing import PresenceShown, Showing
 from broadcast_tui.tui.model.transcript import Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -19,19 +20,19 @@ def transcript_of(count: int, limit: int = 100_000) -> Transcript:
     return transcript
 
 
-def all_rows(transcript: Transcript, columns: Columns) -> list[Place]:
+def all_rows(transcript: Transcript, columns: Columns, showing: Showing) -> list[Place]:
     """Every row of the transcript, counted one by one."""
     return [
         Place(chunk.first_id + i, row)
         for chunk in transcript.chunks
-        for i, count in enumerate(columns.count_rows(chunk))
+        for i, count in enumerate(columns.count_rows(chunk, 0, showing))
         for row in range(count)
     ]
 
 
 def assert_exact(index: RowIndex) -> None:
     index.measure_some(lambda: False)
-    rows = all_rows(index.transcript, index.columns)
+    rows = all_rows(index.transcript, index.columns, index.showing)
     assert index.is_exact
     assert index.total == len(rows)
     assert [index.line_at(row) for row in range(index.total)] == rows
@@ -55,7 +56,13 @@ def test_every_row_is_found_at_every_width(widths: list[int]) -> None:
     assert_exact(index)
 
 
-@given(st.lists(st.sampled_from(["post", "older", "pending", "arrive", "refuse", "clear", "many", "resize"])))
+EVENTS = [
+    "post", "older", "pending", "arrive", "refuse", "clear", "many", "resize",
+    "long", "toggle", "came", "went", "presence",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=40))
 def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
     transcript = transcript_of(20, limit=300)
     index = RowIndex(transcript, Columns.of_width(40))
@@ -77,6 +84,18 @@ def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
             case "many":
                 for number in range(100):
                     transcript.add_post("ana", "many " * (number % 20), NOON)
+            case "long":
+                transcript.add_post("ana", "a line\n" * 20 + "```\ncode " * 9, NOON)
+            case "toggle":
+                index.showing.toggle(transcript.settled_id - 1)
+                index.recount(transcript.settled_id - 1)
+            case "came":
+                transcript.add_presence("bob and eve joined", "bob joined", NOON)
+            case "went":
+                transcript.replace_presence(transcript.settled_id - 1, "eve left " * 20, "", NOON)
+            case "presence":
+                index.showing.presence = index.showing.presence.next()
+                index.recount()
             case _:
                 index.resize(Columns.of_width(60 if index.columns.width == 40 else 40))
         index.update()
@@ -128,3 +147,33 @@ def test_a_place_that_was_trimmed_is_the_top() -> None:
         transcript.add_post("ana", str(number), NOON)
     index.update()
     assert index.row_of(Place(3, 0)) == 0
+
+
+def test_lines_that_are_not_shown_take_no_row() -> None:
+    transcript = transcript_of(2)
+    for number in range(600):
+        transcript.add_presence(f"bob {number} joined", "", NOON)
+    transcript.add_post("ana", "last", NOON)
+    index = RowIndex(transcript, Columns.of_width(80))
+    last = transcript.settled_id - 1
+    assert index.settle(500) == index.settle(10**6) == Place(last, 0)
+    index.measure_some(lambda: False)
+    assert index.total == 4
+    assert index.line_at(3) == Place(last, 0)
+    assert index.row_of(Place(300, 0)) == 3
+    index.showing.presence = PresenceShown.ALL
+    index.recount()
+    assert_exact(index)
+    assert index.total == 604
+
+
+def test_a_transcript_of_which_nothing_is_shown_has_no_rows() -> None:
+    transcript = transcript_of(0)
+    transcript.add_presence("bob joined", "", NOON)
+    transcript.add_presence("bob left", "", NOON)
+    index = RowIndex(transcript, Columns.of_width(80))
+    assert index.settle(5) == Place(0, 0), "the day line"
+    transcript.clear()
+    transcript.add_presence("bob joined", "", NOON)
+    index.update()
+    assert index.settle(5) is None or index.total == 1

@@ -19,7 +19,6 @@ from broadcast_tui.core.updates import (
     TypingSeen,
     Update,
 )
-from broadcast_tui.tui.model.room import joined_names
 from broadcast_tui.tui.model.state import AppState, Changes
 from broadcast_tui.tui.model.transcript import LineKind, Mark
 from tests.support.fake_client import FakeClient
@@ -59,7 +58,7 @@ def test_entering_a_room_says_so_once_and_asks_who_is_there() -> None:
     chat = Chat()
     changes = chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 3, 0))
     assert changes.unlisted == ["lobby"]
-    assert chat.lines == ["SYSTEM: You are in lobby as ana. 2 others are here. F1 helps."]
+    assert chat.lines == ["SYSTEM: You are ana in lobby with 2 others. F1 helps."]
     assert chat.take(MembersListed("lobby", "", 3, ("ana", "bob", "eve"), False)).unlisted == []
     assert chat.state.shown.people() == ["ana", "bob", "eve"]
 
@@ -142,13 +141,33 @@ def test_people_come_go_and_change_their_names() -> None:
         PresenceChanged("lobby", "online", (), 7, "7 online", AT),
     )
     assert chat.lines[before:] == [
-        "SYSTEM: eve, zoe and 2 others joined",
-        "SYSTEM: bob left",
-        "SYSTEM: eve is now eva",
-        "SYSTEM: A new client has joined the chat.",
+        "PRESENCE: eva, zoe and 2 others joined · bob left · A new client has joined the chat."
     ]
     assert chat.state.shown.people() == ["ana", "eva", "max", "tim", "zoe"]
     assert chat.state.shown.online == 7
+
+
+def test_comings_and_goings_make_one_line_until_something_else_does() -> None:
+    chat = Chat("ana", "bob", "cy")
+    before = len(chat.lines)
+
+    def take(event: str, *names: str) -> None:
+        chat.take(PresenceChanged("lobby", event, names, 3, "", AT))
+
+    take("leave", "cy")
+    take("join", "eve")
+    assert chat.lines[before:] == ["PRESENCE: eve joined · cy left"]
+    take("join", "cy")
+    take("leave", "eve")
+    assert chat.lines[before:] == ["PRESENCE: "]
+    take("leave", "bob")
+    chat.take(chat.client.post("cy", "hello"))
+    take("join", "bob")
+    take("leave", "cy")
+    assert chat.lines[before:] == ["PRESENCE: bob left", "cy: hello", "PRESENCE: bob joined · cy left"]
+    line = chat.state.shown.transcript.line(chat.state.shown.transcript.settled_id - 1)
+    assert line is not None
+    assert line.brief == "cy left"
 
 
 def test_our_own_coming_is_no_news() -> None:
@@ -156,7 +175,7 @@ def test_our_own_coming_is_no_news() -> None:
     before = len(chat.lines)
     chat.take(PresenceChanged("lobby", "join", ("ana",), 2, "", AT))
     chat.take(PresenceChanged("lobby", "join", ("ana", "eve"), 3, "", AT))
-    assert chat.lines[before:] == ["SYSTEM: eve joined"]
+    assert chat.lines[before:] == ["PRESENCE: eve joined"]
 
 
 def test_our_new_name_is_told_once() -> None:
@@ -262,10 +281,3 @@ def test_names_are_safe_to_draw_wherever_they_are_kept(hostile: str) -> None:
     kept = [*(chat.state.shown.people() or ()), *chat.state.shown.typing(chat.now)]
     kept += [chat.state.name, chat.state.connection.reason, *chat.lines]
     assert not any(set("\x1b\u202e\n\x9b") & set(text) for text in kept)
-
-
-def test_names_are_joined_for_reading() -> None:
-    assert joined_names(["a"]) == "a"
-    assert joined_names(["a", "b"]) == "a and b"
-    assert joined_names(["a", "b", "c"]) == "a, b and c"
-    assert joined_names(["a", "b", "c", "d"]) == "a, b and 2 others"

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from broadcast_tui.tui.model.transcript import Line, LineKind, Mark, OlderPost, Transcript
+from broadcast_tui.tui.model.transcript import LATELY_LINES, Line, LineKind, Mark, OlderPost, Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
@@ -61,6 +61,8 @@ def test_every_change_raises_the_version() -> None:
     for change in (
         lambda: transcript.add_post("ana", "a", NOON),
         lambda: transcript.add_system("s", NOON),
+        lambda: transcript.add_presence("bob joined", "", NOON),
+        lambda: transcript.replace_presence(transcript.settled_id - 1, "", "", NOON),
         lambda: transcript.add_pending("n", "ana", "p", NOON),
         lambda: transcript.confirm("n"),
         lambda: transcript.refuse("n", "too long"),
@@ -256,6 +258,58 @@ def test_a_full_transcript_takes_no_older_posts() -> None:
         transcript.add_post("ana", str(number), NOON)
     assert transcript.prepend_posts(older("z")) == 0
     assert_sound(transcript)
+
+
+# Who came and went
+
+
+def test_a_line_about_who_came_and_went_may_be_said_anew_while_it_is_the_last() -> None:
+    transcript = transcript_of("a")
+    line_id = transcript.add_presence("bob joined", "", NOON)
+    version, later = transcript.version, NOON + timedelta(minutes=5)
+    assert transcript.replace_presence(line_id, "bob and cy joined", "cy joined", later)
+    line = transcript.line(line_id)
+    assert line is not None
+    assert (line.kind, line.text, line.brief) == (LineKind.PRESENCE, "bob and cy joined", "cy joined")
+    assert line.at == later.timestamp()
+    assert transcript.version > version
+    assert transcript.rewritten_count == 1
+    assert texts(transcript) == ["a", "bob and cy joined"]
+    assert_sound(transcript)
+
+
+def test_a_line_that_is_not_the_last_stays_as_it_is() -> None:
+    transcript = transcript_of("a")
+    line_id = transcript.add_presence("bob joined", "", NOON)
+    transcript.add_post("bob", "b", NOON)
+    assert not transcript.replace_presence(line_id, "x", "x", NOON)
+    assert not transcript.replace_presence(transcript.settled_id - 1, "x", "x", NOON)
+    line_id = transcript.add_presence("bob left", "", NOON)
+    assert not transcript.replace_presence(line_id, "x", "x", NOON + timedelta(days=1)), "another day"
+    transcript.clear()
+    assert not transcript.replace_presence(line_id, "x", "x", NOON)
+    assert transcript.rewritten_count == 0
+    assert_sound(transcript)
+
+
+def test_a_chunk_seen_before_does_not_change() -> None:
+    transcript = transcript_of("a")
+    line_id = transcript.add_presence("bob joined", "bob joined", NOON)
+    chunk = transcript.chunks[-1]
+    transcript.replace_presence(line_id, "", "", NOON)
+    assert chunk.line(len(chunk) - 1).text == chunk.line(len(chunk) - 1).brief == "bob joined"
+
+
+def test_who_spoke_lately() -> None:
+    transcript = transcript_of("a")
+    assert transcript.spoke_lately("ana")
+    assert not transcript.spoke_lately("bob")
+    for number in range(LATELY_LINES - 2):
+        transcript.add_post("bob", str(number), NOON)
+    assert transcript.spoke_lately("ana")
+    transcript.add_system("x", NOON)
+    assert not transcript.spoke_lately("ana")
+    assert transcript.spoke_lately("bob")
 
 
 # Bounds

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 from rich.cells import get_character_cell_size
 
 from broadcast_tui.tui.model import wrapping
-from broadcast_tui.tui.model.wrapping import MULTILINE, Span, cells_of, clip, clusters, measure, wrap
+from broadcast_tui.tui.model.wrapping import (
+    MULTILINE,
+    Span,
+    cells_of,
+    clip,
+    clusters,
+    measure,
+    wrap,
+    wrap_by_cells,
+)
 
 FAMILY = "👨\u200d👩\u200d👧"
 PIECES = [
@@ -188,3 +197,16 @@ def test_text_with_line_feeds_measures_more_than_any_width() -> None:
 def test_clip(text: str, width: int, clipped: str) -> None:
     assert clip(text, width) == clipped
     assert cells_of(clipped) <= width
+
+
+@given(ANY_TEXT.map(lambda text: text.replace("\n", "")), WIDTHS)
+@example("", 3)
+@example("    indented", 4)
+def test_code_is_wrapped_by_cells_and_nothing_is_left_out(text: str, width: int) -> None:
+    rows: list[str] = [""]
+    for start, end, _ in clusters(text):
+        cluster = text[start:end]
+        if rows[-1] and sum(part[2] for part in clusters(rows[-1])) + clusters(cluster)[0][2] > width:
+            rows.append("")
+        rows[-1] += cluster
+    assert [text[start:end] for start, end in wrap_by_cells(text, width)] == rows

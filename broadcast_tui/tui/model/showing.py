@@ -1,0 +1,46 @@
+"""What of a transcript is shown: which long posts in full, which lines about who came and went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class PresenceShown(Enum):
+    """About whom lines are shown that say who came and went."""
+
+    SPEAKERS = "those who spoke lately"
+    ALL = "everyone"
+    NONE = "nobody"
+
+    def next(self) -> PresenceShown:
+        """The one that comes after this one, round and round."""
+        choices = list(PresenceShown)
+        return choices[(choices.index(self) + 1) % len(choices)]
+
+
+@dataclass(slots=True)
+class Showing:
+    """Changed by what the user wishes; who changes it counts rows anew."""
+
+    presence: PresenceShown = PresenceShown.SPEAKERS
+    unfolded: set[int] = field(default_factory=set)
+    """Ids of long posts that are shown in full."""
+
+    def presence_text(self, text: str, brief: str) -> str:
+        """What is shown of a line about who came and went; empty: the line is not shown at all."""
+        match self.presence:
+            case PresenceShown.ALL:
+                return text
+            case PresenceShown.SPEAKERS:
+                return brief
+            case PresenceShown.NONE:
+                return ""
+
+    def folds(self, line_id: int) -> bool:
+        """Whether the post is folded, if it is long."""
+        return line_id not in self.unfolded
+
+    def toggle(self, line_id: int) -> None:
+        """Fold the post, or unfold it."""
+        self.unfolded ^= {line_id}

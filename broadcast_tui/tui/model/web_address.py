@@ -1,0 +1,114 @@
+"""Finds the links in a text, and says where each of them truly goes.
+
+Only http and https are links. A link that may be opened is plain ASCII without blanks, controls and
+semicolons, so that it can stand in a terminal's escape sequence (OSC 8); all others are text. Hosts in
+other scripts, and names before an `@`, look like hosts that they are not: their true host is told.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+from unicodedata import category, normalize
+
+HREF_CHARS = 2_000
+_LINKS_TOLD = 50
+"""Links of one text whose true hosts are looked for."""
+_HOST_CHARS, _LABEL_CHARS = 253, 63
+
+URL_SOURCE = r"[Hh][Tt][Tt][Pp][Ss]?://(?:[^\s<>\"`()]|\([^\s<>\"`()]*+\))++"
+"""An address with what punctuation comes after it; parentheses only in pairs, as in `/wiki/A_(b)`."""
+_URL = re.compile(rf"(?<![A-Za-z0-9]){URL_SOURCE}")
+_TRAILING = ".,:;!?'[]{}*_~|"
+_AUTHORITY = re.compile(r"[^/?#]*")
+_PARTS = re.compile(r"(?:(?P<user>.*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@\[\]]*)(?P<port>:[0-9]{0,5})?")
+_ASCII_LABEL = re.compile(r"[a-z0-9_-]{1,63}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,=:@/?#%\[\]]")
+
+
+class Target(NamedTuple):
+    """Where a link goes. `host` is written in ASCII (`xn--…` for other scripts)."""
+
+    href: str
+    """What to open; empty if it had better not be opened."""
+    host: str
+    start: int
+    """Where the host begins in the address as it is written, and where it ends."""
+    end: int
+    misleading: bool
+    """Whether the host is not what is read at first sight."""
+
+
+def find_urls(text: str) -> list[tuple[int, int]]:
+    """Where the addresses in `text` stand, without the punctuation after them."""
+    if "://" not in text:
+        return []
+    return [(match.start(), trimmed_end(match[0]) + match.start()) for match in _URL.finditer(text)]
+
+
+def trimmed_end(url: str) -> int:
+    """How much of `url` is an address: the rest is punctuation of the sentence around it."""
+    return len(url.rstrip(_TRAILING))
+
+
+@lru_cache(maxsize=512)
+def target_of(url: str) -> Target | None:
+    """Where `url` goes; None if that is not sure, or not the web."""
+    scheme, mark, rest = url.partition("://")
+    # Browsers take a backslash for a slash, everyone else does not.
+    if not mark or "\\" in url or scheme.lower() not in ("http", "https"):
+        return None
+    authority = _AUTHORITY.match(rest)
+    parts = _PARTS.fullmatch(authority[0]) if authority else None
+    if authority is None or parts is None:
+        return None
+    written = parts["host"]
+    host = written.lower() if written.startswith("[") else ascii_host(written)
+    if not host:
+        return None
+    start = len(scheme) + len(mark) + parts.start("host")
+    href = f"{scheme.lower()}://{host}{parts['port'] or ''}{_quoted(rest[authority.end() :])}"
+    if parts["user"] is not None or len(href) > HREF_CHARS:
+        href = ""
+    misleading = parts["user"] is not None or not written.isascii()
+    return Target(href, host, start, start + len(written), misleading)
+
+
+def ascii_host(written: str) -> str:
+    """`written` as it is looked up (RFC 3492 for other scripts); empty if it is no host."""
+    if not written or len(written) > _HOST_CHARS:
+        return ""
+    host = written.lower()
+    if not host.isascii():
+        host = normalize("NFKC", host).lower().replace("。", ".")
+    labels = [_ascii_label(label) for label in host.removesuffix(".").split(".")]
+    return ".".join(labels) if all(labels) else ""
+
+
+def true_hosts(text: str) -> tuple[str, ...]:
+    """The hosts of those links in `text` that look as if they went elsewhere, each once."""
+    if "://" not in text or (text.isascii() and "@" not in text):
+        return ()
+    targets = [target_of(text[start:end]) for start, end in islice(find_urls(text), _LINKS_TOLD)]
+    return tuple(dict.fromkeys(target.host for target in targets if target and target.misleading))
+
+
+def _ascii_label(label: str) -> str:
+    if label.isascii():
+        return label if _ASCII_LABEL.fullmatch(label) else ""
+    if len(label) > _LABEL_CHARS or not all(char == "-" or _is_letter(char) for char in label):
+        return ""
+    encoded = f"xn--{label.encode('punycode').decode('ascii')}"
+    return encoded if len(encoded) <= _LABEL_CHARS else ""
+
+
+def _is_letter(char: str) -> bool:
+    return char.isalnum() or category(char) in ("Mn", "Mc")
+
+
+def _quoted(rest: str) -> str:
+    return _UNSAFE.sub(
+        lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "replace")), rest
+    )
