@@ -58,7 +58,7 @@ def bob(server: ServerProcess) -> Iterator[Other]:
 def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
     """A terminal of 80x24 in which ana chats with bob."""
     terminal = open_terminal("chat", server.url, "--name", "ana")
-    terminal.wait_for("2 here", "in lobby")
+    terminal.wait_for("2 here", "You are in lobby")
     return terminal
 
 
@@ -218,7 +218,7 @@ def test_a_signal_gives_the_terminal_back_and_says_why(
 
 def test_a_crash_is_one_line_and_a_clean_terminal(tmp_path: Path, open_terminal: Open) -> None:
     ana = open_terminal(sys.executable, "-m", "tests.support.chat_program", str(tmp_path), "ana")
-    ana.wait_for("in lobby")
+    ana.wait_for("You are in lobby")
     ana.enter("crash")
     assert ana.wait_exit() == 1
     assert left_clean(bytes(ana.raw))
