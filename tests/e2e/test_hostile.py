@@ -36,6 +36,7 @@ _SEQUENCE = re.compile(
 _OURS = re.compile(
     r"\x1b\[(?:\d+;\d+H|[\d;:]*m|\?\d+[hl]|\?\d+\$p|2[23];0t|>\d+u|<u)"  # places, looks, modes, title, keys
     r"|\x1b\]22;[a-z-]+\x07"  # the pointer's shape
+    r"|\x1b\]8;;\x1b\\|\x1b\]8;id=[\d-]+;https?://[!-:<-~]{1,2000}\x1b\\"  # links
     r"|\x1b\]0;(?:broadcast-tui · lobby(?: \([\d,]+\))?)?\x07"
 )
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
@@ -200,6 +201,7 @@ def test_a_name_or_a_line_of_another_never_poses_as_more_than_it_is(
         {"type": "typing", "room": "lobby", "name": broken},
     )
     victim.type("\x1bj")
+    victim.wait_for("[/nope] joined")
     row_with(victim, "── [/nope] joined · [red]x[/], [@click=app.quit]x[/] and [/nope] left")
     row_with(victim, "no", "ro", "wz", "tice")
     row_with(victim, "er", "ro", "wz", "ror")

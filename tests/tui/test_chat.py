@@ -10,6 +10,7 @@ from broadcast_tui.core.updates import (
     NameDenied,
     PostRefused,
     PresenceChanged,
+    RoomEntered,
     TypingSeen,
 )
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
@@ -173,6 +174,47 @@ async def test_people_follow_who_comes_and_goes() -> None:
         assert rows == ["3 here", "ana (you)", "bob", "eve"]
         await chat.deliver(PresenceChanged("lobby", "online", (), 250, "", AT))
         assert [row.strip() for row in chat.drawn("#people") if row.strip()] == ["250 here"]
+
+
+async def test_with_the_people_beside_it_a_log_of_80_columns_keeps_its_columns() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "hello"))
+        await chat.type("f8")
+        assert chat.screen.people.display
+        assert any(row.endswith("bob │ hello") for row in chat.drawn("#log"))
+
+
+@pytest.mark.parametrize("others", [0, 1, 12_345])
+async def test_the_welcome_fits_in_one_row_of_80_columns(others: int) -> None:
+    async with chatting() as chat:
+        online = ConnectionChanged(ConnectionState.ONLINE)
+        await chat.deliver(online, RoomEntered("lobby", others + 1, 0))
+        rows = chat.drawn("#log")
+        assert rows[1].partition("── ")[2].startswith("You are in lobby as ana")
+        assert rows[1].endswith("F1 helps.")
+
+
+async def test_alt_o_shows_a_long_post_in_full() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type("alt+o")
+        assert chat.toasts == "No long post in view"
+        await chat.deliver(chat.client.post("bob", "\n".join("abcdefgh")))
+        assert "… 5 more lines (Alt+O)" in "\n".join(chat.drawn("#log"))
+        await chat.type("alt+o")
+        assert chat.drawn("#log")[9].endswith("│ h")
+
+
+async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        seen = []
+        for _ in range(3):
+            seen.append("eve joined" in "\n".join(chat.drawn("#log")))
+            await chat.type("alt+j")
+        assert seen == [False, True, False]
+        assert chat.toasts == "; ".join(
+            f"Who came and went: shown of {whom}" for whom in ("everyone", "nobody", "those who spoke lately")
+        )
 
 
 async def test_ctrl_c_clears_the_input_which_up_brings_back_then_asks_to_quit() -> None:

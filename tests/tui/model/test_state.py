@@ -58,7 +58,7 @@ def test_entering_a_room_says_so_once_and_asks_who_is_there() -> None:
     chat = Chat()
     changes = chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 3, 0))
     assert changes.unlisted == ["lobby"]
-    assert chat.lines == ["SYSTEM: You are ana in lobby with 2 others. F1 helps."]
+    assert chat.lines == ["SYSTEM: You are in lobby as ana with 2 others. F1 helps."]
     assert chat.take(MembersListed("lobby", "", 3, ("ana", "bob", "eve"), False)).unlisted == []
     assert chat.state.shown.people() == ["ana", "bob", "eve"]
 
