@@ -125,14 +125,14 @@ class StrictScreen:
             elif token in ("38", "48"):
                 count = 4 if left[0] == "2" else 2
                 colour, left = ";".join([token, *left[:count]]), left[count:]
-                field = "foreground" if token == "38" else "background"
-                self.pen = self.pen._replace(**{field: colour})
-            elif token in ("39", "49"):
-                self.pen = self.pen._replace(**{"foreground" if token == "39" else "background": ""})
-            elif re.fullmatch("[39][0-7]", token):
-                self.pen = self.pen._replace(foreground=token)
-            elif re.fullmatch("(4|10)[0-7]", token):
-                self.pen = self.pen._replace(background=token)
+                if token == "38":
+                    self.pen = self.pen._replace(foreground=colour)
+                else:
+                    self.pen = self.pen._replace(background=colour)
+            elif re.fullmatch("[39][0-7]|39", token):
+                self.pen = self.pen._replace(foreground="" if token == "39" else token)
+            elif re.fullmatch("(4|10)[0-7]|49", token):
+                self.pen = self.pen._replace(background="" if token == "49" else token)
             else:
                 assert token in ("1", "2", "3", "4", "5", "7", "8", "9"), f"attribute {token}"
                 self.pen = self.pen._replace(attributes=self.pen.attributes | {token})

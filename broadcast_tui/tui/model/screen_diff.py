@@ -62,7 +62,6 @@ class ScreenDiff:
     def forget(self) -> None:
         """Nothing is known any more of what the terminal shows."""
         self._shown = [Row.unknown(self.width)] * self.height
-        self._cursor = (-1, -1)
 
     @property
     def changed_rows(self) -> list[int]:
@@ -94,8 +93,7 @@ class ScreenDiff:
         return writer.text
 
     def _spans(self, old: Row, new: Row) -> list[tuple[int, int]]:
-        """Columns from the first to before the second must be written; each span begins and ends between
-        characters."""
+        """Columns from the first to before the second must be written; no character is cut in two."""
         blank = self._alphabet.blank
         spans: list[tuple[int, int]] = []
         for x, (was, now, looked, looks) in enumerate(
@@ -109,7 +107,7 @@ class ScreenDiff:
                 spans[-1] = (spans[-1][0], x + 1)
             else:
                 spans.append((x, x + 1))
-        return [_widen(new.text, start, end) for start, end in spans]
+        return [(start, end + (new.text[end : end + 1] == FILL)) for start, end in spans]
 
     # Rows that moved
 
@@ -248,21 +246,10 @@ class _Writer:
         return "" if pen == look else self._alphabet.change(pen, look)
 
     def _put_down(self) -> str:
-        plain = self._alphabet.plain
-        if self._pen == plain:
+        if self._pen == self._alphabet.plain:
             return ""
         link = "\x1b]8;;\x1b\\" if self._alphabet.look(self._pen).link else ""
-        self._pen = plain
         return f"{link}\x1b[0m"
-
-
-def _widen(text: str, start: int, end: int) -> tuple[int, int]:
-    """The span from `start` to `end` without halves of wide characters."""
-    if text[start] == FILL:
-        start -= 1
-    if text[end : end + 1] == FILL:
-        end += 1
-    return start, end
 
 
 def _cost(shown: list[Row], wanted: list[Row]) -> int:

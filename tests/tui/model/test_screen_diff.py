@@ -3,7 +3,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -171,14 +171,24 @@ def test_controls_never_get_out() -> None:
     assert terminal.screen.lines[0].rstrip() == "a[2Jb31mc\u0301"
 
 
-@given(st.lists(st.sampled_from(LOOKS), min_size=2, max_size=2))
-def test_a_look_follows_any_other(looks: list[Look]) -> None:
+@pytest.mark.parametrize("first", [*LOOKS, Look(("1", "3"), "31", "42"), Look((), "31", "42")])
+@pytest.mark.parametrize("second", [*LOOKS, Look(("1", "3"), "31", "42"), Look((), "31", "42")])
+def test_a_look_follows_any_other(first: Look, second: Look) -> None:
     screen = StrictScreen(10, 1)
-    first, second = looks
     screen.feed(f"{first.after(Look())}a{second.after(first)}b")
     alone = StrictScreen(10, 1)
     alone.feed(f"x{second.after(Look())}b")
     assert screen.cells[0][1] == alone.cells[0][1]
+
+
+@pytest.mark.parametrize(("x", "shown"), [(1, "漢x 語"), (2, "漢x 語"), (3, "漢 x語")])
+def test_half_of_a_wide_character_that_is_overwritten_leaves_a_blank(x: int, shown: str) -> None:
+    terminal = Terminal(6, 1)
+    terminal.fill(0, "漢字語")
+    terminal.write()
+    terminal.diff.put(0, x, terminal.row("x"))
+    terminal.write()
+    assert terminal.screen.lines == [shown if x > 1 else " x字語"]
 
 
 @pytest.mark.parametrize(
