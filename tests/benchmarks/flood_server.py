@@ -2,7 +2,7 @@
 
 It speaks `broadcast-tui.v1` on one port and IRC on another, prints both, and then takes lines:
 
-    post COUNT LAST     post at once; LAST is the text of the last one
+    post COUNT LAST     post at once; LAST is the text of the last one. "posting" is printed before it
     rate COUNT          go on posting so many a second
     stop LAST           no more of that, and a last post
 """
@@ -26,9 +26,12 @@ from broadcast_tui.core.codec import frame
 
 TICK_S = 0.005
 WORDS = """
-the quick brown fox jumps over a lazy dog while nobody is watching and then goes home to read about
-https://example.org/some/page?with=query naïve café 漢字 😀 deploy build failed again why
+the quick brown fox jumps over a lazy dog while nobody is watching and then goes home to read about it
+deploy build failed again but why who knows maybe later today see https://example.org/some/page?with=query
 """
+FOREIGN_WORDS = "naïve café 漢字 日本語です 😀 🎉 Größe"
+FOREIGN_SHARE = 0.09
+WORDS_OF_POST = (2, 4, 6, 8, 10, 12, 16, 35)
 
 Write = Callable[[bytes], object]
 
@@ -37,11 +40,13 @@ class Room:
     """The posts, whoever reads them. The same each time."""
 
     def __init__(self) -> None:
-        self._dice = random.Random(1)
-        words = WORDS.split()
-        self._texts = [
-            " ".join(self._dice.choices(words, k=self._dice.choice((4, 8, 12, 16, 30)))) for _ in range(997)
-        ]
+        dice, words, foreign = random.Random(1), WORDS.split(), FOREIGN_WORDS.split()
+        self._texts: list[str] = []
+        for _ in range(997):
+            chosen = dice.choices(words, k=dice.choice(WORDS_OF_POST))
+            if dice.random() < FOREIGN_SHARE:
+                chosen[::3] = dice.choices(foreign, k=len(chosen[::3]))
+            self._texts.append(" ".join(chosen))
         self._seq = 0
         self._rate = 0.0
         self._owed = 0.0
@@ -55,6 +60,8 @@ class Room:
             text = last if last and n == count - 1 else f"{self._seq} {self._texts[self._seq % 997]}"
             data += self.encode(self._seq, f"user{self._seq * 7 % 23}", text)
         if self.write is not None:
+            if last:
+                print("posting", flush=True)
             self.write(bytes(data))
 
     def obey(self, line: str) -> None:

@@ -86,7 +86,10 @@ class Running:
     def hold(self, count: int) -> float:
         """Post so many and wait until the last is on the screen; returns how long that took."""
         since = len(self.wire.chunks)
-        begun = self.tell(f"post {count} {MARK}")
+        self.tell(f"post {count} {MARK}")
+        assert self.server.stdout is not None
+        self.server.stdout.readline()
+        begun = time.monotonic()
         return self.wire.wait(MARK.encode(), PATIENCE_S, since) - begun
 
     def echo(self, keys: int, pause_s: tuple[float, float] = (0.03, 0.13)) -> list[float]:
@@ -174,7 +177,9 @@ def echo_loaded(name: str, rate: int) -> Result:
 
 def burst(name: str) -> Result:
     with running(name) as it:
-        return {"s": it.hold(20_000)}
+        used = it.wire.cpu_s
+        taken = it.hold(20_000)
+        return {"s": taken, "cpu": it.wire.cpu_s - used}
 
 
 def memory(name: str) -> Result:

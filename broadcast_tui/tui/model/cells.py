@@ -20,7 +20,7 @@ FILL = "\0"
 UNKNOWN = "\0"
 """The look of a cell of which nothing is known."""
 _CLUSTERS_FROM, _CLUSTERS_MAX = 0xF0000, 60_000
-_LOOKS_FROM, _LOOKS_MAX = 0x100, 50_000
+_LOOKS_FROM, _LOOKS_MAX = 1, 50_000
 _TEXTS_KEPT = 2_048
 _PLAIN = re.compile("[ -~]*")
 _AGREED_WIDE = re.compile(

@@ -25,6 +25,8 @@ ERASED_MIN = 12
 SCROLL_ROWS_MIN = 3
 SCROLL_COST = 40
 """Cells that a scroll must save to be worth its sequences."""
+_DIFFERENT = re.compile(b"\1(?:\0{0,%d}\1)*" % GAP)
+_BREAK = 2
 _BLANKS = re.compile(f"( {{{ERASED_MIN},}})")
 
 
@@ -50,14 +52,16 @@ class ScreenDiff:
         """Let `piece` stand in row `y` from column `x` on; what is beyond the edges is cut off."""
         if not (0 <= y < self.height and 0 <= x < self.width and piece.text):
             return
-        text, looks = piece.cut(self.width - x)
+        text, looks = piece.cut(self.width - x) if x + len(piece.text) > self.width else piece
         end = x + len(text)
         self._areas[x, end] += end - x
         row = self._wanted[y]
-        rest = row.text[end:]
-        if rest.startswith(FILL):
-            rest = " " + rest[1:]
-        self._wanted[y] = Row(row.cut(x).text + text + rest, row.looks[:x] + looks + row.looks[end:])
+        before, after = row.text[:x], row.text[end:]
+        if row.text[x] == FILL:
+            before = before[:-1] + " "
+        if after[:1] == FILL:
+            after = " " + after[1:]
+        self._wanted[y] = Row(before + text + after, row.looks[:x] + looks + row.looks[end:])
 
     def forget(self) -> None:
         """Nothing is known any more of what the terminal shows."""
@@ -94,20 +98,29 @@ class ScreenDiff:
 
     def _spans(self, old: Row, new: Row) -> list[tuple[int, int]]:
         """Columns from the first to before the second must be written; no character is cut in two."""
-        blank = self._alphabet.blank
-        spans: list[tuple[int, int]] = []
-        for x, (was, now, looked, looks) in enumerate(
-            zip(old.text, new.text, old.looks, new.looks, strict=True)
-        ):
-            if (was == now and looked == looks) or looks == UNKNOWN:
-                continue
-            if was == now == " " and blank(looked) == blank(looks):
-                continue
-            if spans and x - spans[-1][1] <= GAP and UNKNOWN not in new.looks[spans[-1][1] : x]:
-                spans[-1] = (spans[-1][0], x + 1)
-            else:
-                spans.append((x, x + 1))
+        texts = int.from_bytes(bytes(map(ne, old.text, new.text)), "little")
+        looks = int.from_bytes(bytes(map(ne, old.looks, new.looks)), "little")
+        differs = (texts | looks).to_bytes(self.width, "little")
+        recoloured = looks & ~texts
+        if recoloured or UNKNOWN in new.looks:
+            differs = self._without_unseen(old, new, differs, recoloured.to_bytes(self.width, "little"))
+        spans = (found.span() for found in _DIFFERENT.finditer(differs))
         return [(start, end + (new.text[end : end + 1] == FILL)) for start, end in spans]
+
+    def _without_unseen(self, old: Row, new: Row, differs: bytes, recoloured: bytes) -> bytes:
+        """`differs` without blanks that look as before, and with a break where anything may stand."""
+        blank = self._alphabet.blank
+        seen = bytearray(differs)
+        x = recoloured.find(1)
+        while x >= 0:
+            if new.text[x] == " " and blank(old.looks[x]) == blank(new.looks[x]):
+                seen[x] = 0
+            x = recoloured.find(1, x + 1)
+        x = new.looks.find(UNKNOWN)
+        while x >= 0:
+            seen[x] = _BREAK
+            x = new.looks.find(UNKNOWN, x + 1)
+        return bytes(seen)
 
     # Rows that moved
 
