@@ -136,8 +136,6 @@ async def test_a_users_own_keys_take_the_place_of_ours() -> None:
         assert chat.app.screen.query_one(Composer).text == "word"
         await chat.type("f4")
         assert chat.app.screen.query_one(Composer).text == ""
-        await chat.type("f1", "end")
-        assert "F3" in "\n".join(chat.drawn("#help"))
 
 
 class LocalServerDouble:
