@@ -28,7 +28,9 @@ from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.history_file import HistoryFile
 from broadcast_tui.tui.keymap import bind, shown_key
+from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -115,7 +117,11 @@ class ChatApp(App[None]):
         if not name:
             return
         self._client = self._make_client(name)
-        self._chat(self._client, ChatScreen(self._client, AppState(name=name, room=self._room)))
+        kept = HistoryFile(self._preferences.path.parent)
+        past = InputHistory(kept.load(), keep=kept.append, room=self._room)
+        self._chat(self._client, ChatScreen(self._client, AppState(name=name, room=self._room), past))
+        if kept.notice:
+            self.notify(kept.notice, severity="warning", markup=False)
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:

@@ -31,14 +31,20 @@ class _Key(Enum):
 
     ALT_ENTER = "alt+enter"
     ALT_BACKSPACE = "alt+backspace"
+    ALT_FULL_STOP = "alt+full_stop"
+    ALT_UNDERSCORE = "alt+underscore"
+    ALT_MINUS = "alt+minus"
 
 
 def teach_keys() -> None:
-    """Let Alt+Enter and Alt+Backspace arrive as such: Textual 8.2 takes them for Enter and Ctrl+W."""
+    """Let these keys arrive as such: Textual 8.2 takes them for Enter, Ctrl+W, and signs without Alt."""
     table: object = _ansi_sequences.ANSI_SEQUENCES_KEYS
     if isinstance(table, dict):
         table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
         table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
+        table["\x1b."] = (_Key.ALT_FULL_STOP,)
+        table["\x1b_"] = (_Key.ALT_UNDERSCORE,)
+        table["\x1b-"] = (_Key.ALT_MINUS,)
 
 
 def guard_pastes() -> None:

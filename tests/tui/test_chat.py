@@ -128,7 +128,7 @@ async def test_a_lost_connection_is_in_the_status_with_its_countdown() -> None:
         assert chat.drawn("#status")[0].strip().startswith("● online")
         await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "no answer", 30.0))
         assert "reconnecting in 30 s" in chat.drawn("#status")[0]
-        await chat.type("ctrl+r")
+        await chat.type("f5")
         assert chat.client.called("reconnect_now") == [()]
 
 

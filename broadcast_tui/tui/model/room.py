@@ -51,6 +51,8 @@ class RoomView:
     history_ended: bool = False
     who_ref: str = ""
     """The list of members that /who asked for."""
+    addressed: dict[str, None] = field(default_factory=dict)
+    """Who spoke to us, the last one last: they are likeliest to be answered."""
     _typing: dict[str, float] = field(default_factory=dict)
 
     def people(self) -> list[str] | None:
@@ -84,12 +86,16 @@ class RoomView:
         post = update.post
         sender = visible_line(post.sender)
         self._typing.pop(sender, None)
+        mention = not update.own and mentions(post.text, own_name)
+        if mention and sender:
+            self.addressed.pop(sender, None)
+            self.addressed[sender] = None
         self.transcript.add_post(
             post.sender,
             post.text,
             post.at,
             own=update.own,
-            mention=not update.own and mentions(post.text, own_name),
+            mention=mention,
             post_id=str(post.position),
             nonce=post.nonce if update.own else "",
         )

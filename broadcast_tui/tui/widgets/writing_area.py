@@ -1,0 +1,101 @@
+"""The input with what belongs to it: the list above it, the questions before sending, the editor.
+
+A post goes up as `Composer.Submitted` only when it fits and needs no question; until then its text stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import TextArea
+
+from broadcast_tui.tui.editor import EditorFailed, edit
+from broadcast_tui.tui.model.completion import People
+from broadcast_tui.tui.model.input_history import InputHistory
+from broadcast_tui.tui.model.post_size import LINES_TO_ASK, asks_first, excess
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.screens.long_post import LongPostAnswer, LongPostScreen
+from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.offer_list import OfferList
+
+
+class WritingArea(Vertical):
+    """A composer for the room that `state` shows; its id is `composer`."""
+
+    DEFAULT_CSS = "WritingArea { height: auto; }"
+
+    @dataclass
+    class Warned(Message):
+        """Something could not be done; `text` is one sentence about it."""
+
+        text: str
+
+    def __init__(self, state: AppState, people: Callable[[], People], past: InputHistory) -> None:
+        super().__init__()
+        self._state = state
+        self._offers = OfferList()
+        self._composer = Composer(people, past, id="composer")
+
+    def compose(self) -> ComposeResult:
+        yield self._offers
+        yield self._composer
+
+    @on(Composer.Submitted)
+    def judge_submitted(self, event: Composer.Submitted) -> None:
+        """Hold back what does not fit, and what is so long that it may be an accident."""
+        if too_long := excess(event.text, self._state.message_bytes):
+            event.stop()
+            self._composer.reject(event.text)
+            self.post_message(self.Warned(f"Nothing was sent: this is {too_long} for one post."))
+        elif not event.sure and (lines := asks_first(event.text)):
+            event.stop()
+            self._composer.reject(event.text)
+            self._ask(event, lines)
+
+    @work
+    async def _ask(self, asked: Composer.Submitted, lines: int) -> None:
+        """Ask what is to become of a post whose text stands in the input again."""
+        match await self.app.push_screen_wait(LongPostScreen(lines)):
+            case LongPostAnswer.SEND:
+                self._composer.take_out(asked.text)
+                self.post_message(Composer.Submitted(asked.text, asked.room, sure=True))
+            case LongPostAnswer.DROP:
+                self._composer.take_out(asked.text)
+
+    @on(Composer.Pasted)
+    def tell_pasted(self, event: Composer.Pasted) -> None:
+        if event.kept:
+            self.post_message(
+                self.Warned(f"The paste was too long; its first {event.kept:,} characters are kept.")
+            )
+        elif event.lines > LINES_TO_ASK:
+            self.post_message(self.Warned(f"{event.lines:,} lines pasted, not sent; Enter asks first."))
+
+    @on(TextArea.Changed)
+    def measure(self) -> None:
+        self._state.draft_excess = excess(self._composer.text, self._state.message_bytes)
+
+    @on(Composer.OffersChanged)
+    def show_offers(self, event: Composer.OffersChanged) -> None:
+        self._offers.show(event.offers, self._composer.region.y)
+
+    @on(OfferList.Chosen)
+    def pick_offer(self, event: OfferList.Chosen) -> None:
+        self._composer.pick(event.index)
+
+    @on(Composer.EditorAsked)
+    @work(exclusive=True)
+    async def open_editor(self) -> None:
+        before = self._composer.text
+        try:
+            text = await edit(self.app, before)
+        except EditorFailed as failed:
+            self.post_message(self.Warned(str(failed)))
+            return
+        if text != before:
+            self._composer.take_edited(text)
