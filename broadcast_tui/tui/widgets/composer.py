@@ -242,6 +242,8 @@ class Composer(LineEditor):
             self.put(*completed)
 
     def action_close_list(self) -> None:
+        # What was typed right before may not have been answered yet.
+        self._show_offers()
         if self._offers is None:
             raise SkipAction
         self._closed_at = self.text

@@ -48,12 +48,13 @@ class OfferList(Widget):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._offers: Offers | None = None
-        self._above = 0
+        self.offers: Offers | None = None
+        self.above = 0
+        """Rows of the screen that it may cover part of."""
 
     def show(self, offers: Offers | None, above: int) -> None:
         """Offer this; `above` is how many rows there are to cover."""
-        self._offers, self._above = offers, above
+        self.offers, self.above = offers, above
         count = self._row_count()
         self.display = count > 0
         if count:
@@ -62,22 +63,22 @@ class OfferList(Widget):
             self.refresh()
 
     def _row_count(self) -> int:
-        if self._offers is None:
+        if self.offers is None:
             return 0
-        room = min(ROWS_MAX, self._above // 2)
-        if self._offers.prompt:
+        room = min(ROWS_MAX, self.above // 2)
+        if self.offers.prompt:
             # Without its prompt a search would be a trap.
-            return min(1 + len(self._offers.rows), max(room, min(1, self._above)))
-        return min(len(self._offers.rows), room)
+            return min(1 + len(self.offers.rows), max(room, min(1, self.above)))
+        return min(len(self.offers.rows), room)
 
     def _shown(self) -> range:
         """Indices of the rows that are drawn, from the top."""
-        if self._offers is None:
+        if self.offers is None:
             return range(0)
-        return self._offers.window(self._row_count() - bool(self._offers.prompt))
+        return self.offers.window(self._row_count() - bool(self.offers.prompt))
 
     def render(self) -> VisualType:
-        offers, width = self._offers, self.content_size.width
+        offers, width = self.offers, self.content_size.width
         if offers is None or width <= 0:
             return Content("")
         shown = self._shown()

@@ -45,6 +45,9 @@ class WritingArea(Vertical):
         yield self._offers
         yield self._composer
 
+    def on_mount(self) -> None:
+        self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit_offers())
+
     @on(Composer.Submitted)
     def judge_submitted(self, event: Composer.Submitted) -> None:
         """Hold back what does not fit, and what is so long that it may be an accident."""
@@ -83,6 +86,11 @@ class WritingArea(Vertical):
     @on(Composer.OffersChanged)
     def show_offers(self, event: Composer.OffersChanged) -> None:
         self._offers.show(event.offers, self._composer.region.y)
+
+    def _fit_offers(self) -> None:
+        """The terminal has another size, or the input more rows."""
+        if self._composer.region.y != self._offers.above:
+            self._offers.show(self._offers.offers, self._composer.region.y)
 
     @on(OfferList.Chosen)
     def pick_offer(self, event: OfferList.Chosen) -> None:
