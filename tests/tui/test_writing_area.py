@@ -34,9 +34,9 @@ async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half()
         assert len(offered(chat)) == ROWS_MAX
         assert offered(chat)[1].startswith("/me <action>")
         assert "in the third person" in offered(chat)[1]
-        assert chat.screen.query_one(OfferList).region.bottom == chat.composer.region.y
+        assert chat.screen.query_one(OfferList).region.bottom == chat.screen.status.region.y
         assert chat.screen.log_view.region == log
-        for height, rows in [(10, 4), (6, 2), (4, 1), (3, 1), (2, 0), (1, 0)]:
+        for height, rows in [(10, 3), (6, 2), (4, 1), (3, 1), (2, 0), (1, 0)]:
             await chat.pilot.resize_terminal(40, height)
             await chat.type()
             assert (height, len(offered(chat))) == (height, rows)

@@ -111,8 +111,8 @@ class ChatScreen(Screen[None]):
         with Horizontal(id="room"):
             yield MessageLog(id="log")
             yield People(id="people")
-        yield StatusBar(self._state, self._client.url, id="status")
-        yield WritingArea(self._state, self._completable, self._past)
+        status = StatusBar(self._state, self._client.url, id="status")
+        yield WritingArea(self._state, self._completable, self._past, status)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:

@@ -1,4 +1,4 @@
-"""What is offered while somebody writes, on top of the rows above the input: it moves nothing below it.
+"""What is offered while somebody writes, over the last rows of what is above: it moves nothing.
 
 It takes at most half of the room above, and none where there is none.
 """

@@ -1,4 +1,4 @@
-"""The input with what belongs to it: the list above it, the questions before sending, the editor.
+"""The input with what belongs to it: the lists above it, the questions before sending, the editor.
 
 A post goes up as `Composer.Submitted` only when it fits and needs no question; until then its text stays.
 """
@@ -12,6 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
+from textual.widget import Widget
 from textual.widgets import TextArea
 
 from broadcast_tui.tui.editor import EditorFailed, edit
@@ -25,7 +26,10 @@ from broadcast_tui.tui.widgets.offer_list import OfferList
 
 
 class WritingArea(Vertical):
-    """A composer for the room that `state` shows; its id is `composer`."""
+    """A composer for the room that `state` shows; its id is `composer`.
+
+    `head` stands on top of it, and lists come above that.
+    """
 
     DEFAULT_CSS = "WritingArea { height: auto; }"
 
@@ -35,14 +39,18 @@ class WritingArea(Vertical):
 
         text: str
 
-    def __init__(self, state: AppState, people: Callable[[], People], past: InputHistory) -> None:
+    def __init__(
+        self, state: AppState, people: Callable[[], People], past: InputHistory, head: Widget
+    ) -> None:
         super().__init__()
         self._state = state
         self._offers = OfferList()
+        self._head = head
         self._composer = Composer(people, past, id="composer")
 
     def compose(self) -> ComposeResult:
         yield self._offers
+        yield self._head
         yield self._composer
 
     def on_mount(self) -> None:
@@ -85,12 +93,12 @@ class WritingArea(Vertical):
 
     @on(Composer.OffersChanged)
     def show_offers(self, event: Composer.OffersChanged) -> None:
-        self._offers.show(event.offers, self._composer.region.y)
+        self._offers.show(event.offers, self.region.y)
 
     def _fit_offers(self) -> None:
         """The terminal has another size, or the input more rows."""
-        if self._composer.region.y != self._offers.above:
-            self._offers.show(self._offers.offers, self._composer.region.y)
+        if self.region.y != self._offers.above:
+            self._offers.show(self._offers.offers, self.region.y)
 
     @on(OfferList.Chosen)
     def pick_offer(self, event: OfferList.Chosen) -> None:
