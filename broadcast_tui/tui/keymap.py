@@ -72,7 +72,6 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("composer.select-word-right", "ctrl+shift+right", "Select a word to the right"),
     KeyRow("composer.select-line-start", "shift+home", "Select to the start of the line"),
     KeyRow("composer.select-line-end", "shift+end", "Select to the end of the line"),
-    KeyRow("composer.select-all", "f7", "Select everything written"),
     KeyRow("composer.delete-left", "backspace,ctrl+h", "Delete the character to the left"),
     KeyRow("composer.delete-right", "ctrl+d,delete", "Delete the character to the right"),
     KeyRow("composer.cut-blank-word", "ctrl+w", "Cut back to the last blank"),

@@ -1,4 +1,4 @@
-"""What the terminal is owed beyond Textual: a title, two keys, whole pastes, one line at a crash."""
+"""What the terminal is owed beyond Textual: a title, some keys, whole pastes, one line at a crash."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from queue import Empty
+from string import ascii_lowercase, digits
 
 from textual import _ansi_sequences
 from textual.driver import Driver
@@ -31,20 +32,26 @@ class _Key(Enum):
 
     ALT_ENTER = "alt+enter"
     ALT_BACKSPACE = "alt+backspace"
-    ALT_FULL_STOP = "alt+full_stop"
-    ALT_UNDERSCORE = "alt+underscore"
-    ALT_MINUS = "alt+minus"
+
+
+_SIGNS = {"slash": "/", "full_stop": ".", "underscore": "_", "minus": "-"}
+_AltKey = Enum("_AltKey", {key: f"alt+{key}" for key in (*ascii_lowercase, *digits, *_SIGNS)})  # type: ignore[misc]
+"""Textual 8.2 gives those it knows a text, which an input writes, and only if nothing follows them."""
 
 
 def teach_keys() -> None:
-    """Let these keys arrive as such: Textual 8.2 takes them for Enter, Ctrl+W, and signs without Alt."""
+    """Let Alt+Enter and Alt+Backspace arrive as such, which Textual 8.2 takes for Enter and Ctrl+W.
+
+    The same for Alt with a letter, a digit or one of some signs.
+    """
     table: object = _ansi_sequences.ANSI_SEQUENCES_KEYS
     if isinstance(table, dict):
         table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
         table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
-        table["\x1b."] = (_Key.ALT_FULL_STOP,)
-        table["\x1b_"] = (_Key.ALT_UNDERSCORE,)
-        table["\x1b-"] = (_Key.ALT_MINUS,)
+        for key in _AltKey:
+            sequence = f"\x1b{_SIGNS.get(key.name, key.name)}"
+            if not isinstance(table.get(sequence), tuple):
+                table[sequence] = (key,)
 
 
 def guard_pastes() -> None:

@@ -56,6 +56,43 @@ def ana(server: ServerProcess, tmp_path: Path, open_terminal: Open) -> Terminal:
     )
 
 
+KEYS = [
+    ("one two\x01>", ">one two"),
+    ("one two\x01\x05<", "one two<"),
+    ("one two\x02\x02-", "one t-wo"),
+    ("one two\x01\x04", "ne two"),
+    ("one two\x08\x7f", "one t"),
+    ("one two\x1bb\x0bx", "one x"),
+    ("one two\x15x", "x"),
+    ("one two\x17x", "one x"),
+    ("one two\x17\x19\x19", "one twotwo"),
+    ("one two\x14", "one tow"),
+    ("one two\x17\x1f", "one two"),
+    ("one two\x17\x1f\x1b_x", "one x"),
+    ("one two\x01\x1bf-", "one- two"),
+    ("one two\x01\x1bd-", "- two"),
+    ("one/two\x1b\x7f-", "one/-"),
+    ("one two\x1b[1;5D-", "one -two"),
+    ("one two\x01\x1b[1;5C-", "one- two"),
+    ("one two\x1b[H-\x1b[F+", "-one two+"),
+    ("one two\x17\x1b[D\x17\x19\x1by.", "two. "),
+    ("last word", "last word"),
+    ("what \x1b.?", "what 19?"),
+    ("one\x1b\rtwo\ntwo", "one\ntwo\ntwo"),
+    ("so :smile:\tok", "so 😄 ok"),
+]
+"""What is typed before Enter, by the bytes of a terminal without the kitty protocol, and what is sent."""
+
+
+def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: ServerProcess) -> None:
+    ana.wait_for("You are in lobby")
+    with contextlib.closing(Other(server.url)) as bob:
+        for number, (typed, sent) in enumerate(KEYS):
+            ana.type(f"{typed}\r")
+            ana.enter(f"end of {number}")
+            assert bob.read_until(f"end of {number}") == [sent.rstrip()], typed
+
+
 def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> None:
     ana.wait_for("You are in lobby")
     ana.paste("\n".join(f"row {number}." for number in range(30)))

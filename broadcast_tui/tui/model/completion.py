@@ -8,7 +8,7 @@ elsewhere. What begins with a mark of its own (`/`, `@`, `#`, `:`) is offered wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from broadcast_tui.tui.model.emoji import emoji_named
@@ -92,10 +92,10 @@ def candidates(text: str, cursor: int, people: People) -> Candidates | None:
     return Candidates(start, cursor, found) if found else None
 
 
-def hint(text: str, cursor: int, people: People) -> Offers | None:
+def hint(text: str, cursor: int, people: Callable[[], People]) -> Offers | None:
     """What to show while this is typed: a command's usage, or what the marked word may become.
 
-    None for plain words, and when nothing fits.
+    None for plain words, for which nobody is asked for `people`, and when nothing fits.
     """
     if cursor != len(text):
         return None
@@ -105,7 +105,7 @@ def hint(text: str, cursor: int, people: People) -> Offers | None:
     marked = word.startswith(("@", "#", ":")) and len(word) > 1
     if not marked and not (text.startswith("/") and word == text):
         return None
-    found = candidates(text, cursor, people)
+    found = candidates(text, cursor, people())
     return found.offers() if found else None
 
 

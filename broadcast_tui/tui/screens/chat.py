@@ -156,10 +156,11 @@ class ChatScreen(Screen[None]):
     @on(Composer.Submitted)
     def take_submitted(self, event: Composer.Submitted) -> None:
         event.stop()
-        if self.submit(event.text):
-            self.composer.remember(event.text)
-        else:
-            self.composer.reject(event.text)
+        for text in self.composer.take_submitted():
+            if self.submit(text):
+                self.composer.remember(text)
+            else:
+                self.composer.reject(text)
 
     @on(WritingArea.Warned)
     def tell_warned(self, event: WritingArea.Warned) -> None:
@@ -169,7 +170,7 @@ class ChatScreen(Screen[None]):
     def tell_typing(self) -> None:
         text = self.composer.text
         self.status.refresh_facts()
-        if text.strip() and not text.startswith("/") and self._online:
+        if text.strip() and not text.startswith("/") and self._online and not self.composer.is_restored:
             self._client.send_typing(self._state.room)
 
     @on(MessageLog.UnseenChanged)

@@ -33,7 +33,6 @@ class LineEditor(TextArea, inherit_bindings=False):
         bind("composer.select-word-right", "cursor_word_right(True)"),
         bind("composer.select-line-start", "cursor_line_start(True)"),
         bind("composer.select-line-end", "cursor_line_end(True)"),
-        bind("composer.select-all", "select_all"),
         bind("composer.delete-left", "delete_left"),
         bind("composer.delete-right", "delete_right_unless_empty"),
         bind("composer.cut-blank-word", "cut_to('blank')"),

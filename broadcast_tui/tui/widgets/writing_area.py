@@ -1,6 +1,6 @@
 """The input with what belongs to it: the lists above it, the questions before sending, the editor.
 
-A post goes up as `Composer.Submitted` only when it fits and needs no question; until then its text stays.
+A post goes up as `Composer.Submitted` only when it fits, and was meant; until then its text stays.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class WritingArea(Vertical):
         self._state = state
         self._offers = OfferList()
         self._head = head
-        self._composer = Composer(people, past, id="composer")
+        self._composer = Composer(people, past, hold=self._hold, id="composer")
 
     def compose(self) -> ComposeResult:
         yield self._offers
@@ -56,27 +56,23 @@ class WritingArea(Vertical):
     def on_mount(self) -> None:
         self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit_offers())
 
-    @on(Composer.Submitted)
-    def judge_submitted(self, event: Composer.Submitted) -> None:
-        """Hold back what does not fit, and what is so long that it may be an accident."""
-        if too_long := excess(event.text, self._state.message_bytes):
-            event.stop()
-            self._composer.reject(event.text)
+    def _hold(self, text: str) -> bool:
+        """Whether `text` stays: it does not fit, or is so long that it may be an accident."""
+        if too_long := excess(text, self._state.message_bytes):
             self.post_message(self.Warned(f"Nothing was sent: this is {too_long} for one post."))
-        elif not event.sure and (lines := asks_first(event.text)):
-            event.stop()
-            self._composer.reject(event.text)
-            self._ask(event, lines)
+        elif lines := asks_first(text):
+            self._ask(text, lines)
+        else:
+            return False
+        return True
 
-    @work
-    async def _ask(self, asked: Composer.Submitted, lines: int) -> None:
-        """Ask what is to become of a post whose text stands in the input again."""
+    @work(exclusive=True, group="question")
+    async def _ask(self, text: str, lines: int) -> None:
         match await self.app.push_screen_wait(LongPostScreen(lines)):
             case LongPostAnswer.SEND:
-                self._composer.take_out(asked.text)
-                self.post_message(Composer.Submitted(asked.text, asked.room, sure=True))
+                self._composer.submit(text)
             case LongPostAnswer.DROP:
-                self._composer.take_out(asked.text)
+                self._composer.stash()
 
     @on(Composer.Pasted)
     def tell_pasted(self, event: Composer.Pasted) -> None:

@@ -124,30 +124,30 @@ def test_times_and_addresses_name_no_emoji() -> None:
 
 
 def test_what_a_command_takes_is_shown_while_it_is_typed() -> None:
-    shown = hint("/ni", 3, HERE)
+    shown = hint("/ni", 3, lambda: HERE)
     assert shown is not None
     assert shown.rows == (Offer("/nick <name>", "Take another name; it is yours once the server agrees"),)
     assert shown.chosen == -1
-    assert hint("/nick ", 6, HERE) == shown
-    assert hint("/nick an", 8, HERE) is None
-    assert hint("/", 0, HERE) is None
-    assert hint("/zz", 3, HERE) is None
-    assert hint("//ni", 4, HERE) is None
-    assert hint("a\n/ni", 5, HERE) is None
+    assert hint("/nick ", 6, lambda: HERE) == shown
+    assert hint("/nick an", 8, lambda: HERE) is None
+    assert hint("/", 0, lambda: HERE) is None
+    assert hint("/zz", 3, lambda: HERE) is None
+    assert hint("//ni", 4, lambda: HERE) is None
+    assert hint("a\n/ni", 5, lambda: HERE) is None
 
 
 def test_an_alias_is_shown_as_it_is_typed() -> None:
-    shown = hint("/ex", 3, HERE)
+    shown = hint("/ex", 3, lambda: HERE)
     assert shown is not None
     assert shown.rows[0].label == "/exit"
 
 
 def test_marked_words_are_offered_while_typed_and_plain_ones_are_not() -> None:
-    assert hint("hey @al", 7, ASKED) is not None
-    assert hint("hey #lo", 7, ASKED) is not None
-    assert hint("hey :smi", 8, ASKED) is not None
-    assert hint("hey al", 6, ASKED) is None
-    assert hint("hey @", 5, ASKED) is None
+    assert hint("hey @al", 7, lambda: ASKED) is not None
+    assert hint("hey #lo", 7, lambda: ASKED) is not None
+    assert hint("hey :smi", 8, lambda: ASKED) is not None
+    assert hint("hey al", 6, lambda: ASKED) is None
+    assert hint("hey @", 5, lambda: ASKED) is None
 
 
 def test_a_run_offers_its_candidates_and_ends_when_the_text_changes() -> None:
@@ -178,7 +178,7 @@ def test_only_the_word_before_the_cursor_is_replaced(
     cursor = data.draw(st.integers(0, len(text)))
     completer = Completer()
     state, found = (text, cursor), candidates(text, cursor, ASKED)
-    hint(text, cursor, ASKED)
+    hint(text, cursor, lambda: ASKED)
     for back in backs:
         stepped = completer.step(*state, ASKED, back=back)
         if stepped is None:
