@@ -17,7 +17,7 @@ from broadcast_tui.tui.model.slash import COMMANDS, Command, find
 
 _IGNORED = "[]_-^`{}|\\"
 """Leading decorations of names that nobody types (`_ana_` completes from `an`)."""
-_EMOJI = re.compile(r"(?:^|(?<=[(\[{\"'*~>])):([a-zA-Z0-9_+\-]{2,})(:?)\Z")
+_EMOJI = re.compile(r"(?:^|(?<=[(\[{\"'*~>])):((?:[a-zA-Z0-9+]|-1)[a-zA-Z0-9_+\-]*)(:?)\Z")
 """The end of a word that names an emoji; a colon within a word (a time, an address) begins none."""
 
 
@@ -81,7 +81,7 @@ def candidates(text: str, cursor: int, people: People) -> Candidates | None:
         found = _commands(word[1:].casefold(), "/")
     elif text[:start].strip().casefold() == "/help":
         found = _commands(word.lstrip("/").casefold(), "")
-    elif emoji := _EMOJI.search(word):
+    elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:
         start += emoji.start()
         found = _emoji(emoji[1].casefold(), whole=bool(emoji[2]))
     elif word.startswith("#"):

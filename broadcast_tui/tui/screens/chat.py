@@ -138,7 +138,8 @@ class ChatScreen(Screen[None]):
 
     def fill(self, text: str) -> None:
         """Put the beginning of a command into the input, if nothing is being written there."""
-        self.composer.give_back(text)
+        if not self.composer.text.strip():
+            self.composer.put(text)
         self.composer.focus()
 
     def submit(self, text: str) -> bool:

@@ -118,6 +118,12 @@ def test_a_whole_name_is_that_emoji_only() -> None:
     assert texts(":smilex:") == ()
 
 
+def test_faces_are_left_alone() -> None:
+    for text in (":-D", ":D", ":)", ":-)", ":/", ":_x", ":P"):
+        assert texts(text) == (), text
+    assert texts(":-1")[0] == "👎 "
+
+
 def test_times_and_addresses_name_no_emoji() -> None:
     for text in ("12:30:45", "12:30", "http://tada", "http://x:80", "ws://a:smile", "C:tada", "a::smile:"):
         assert texts(text) == (), text
@@ -148,6 +154,8 @@ def test_marked_words_are_offered_while_typed_and_plain_ones_are_not() -> None:
     assert hint("hey :smi", 8, lambda: ASKED) is not None
     assert hint("hey al", 6, lambda: ASKED) is None
     assert hint("hey @", 5, lambda: ASKED) is None
+    assert hint("hey @al you", 7, lambda: ASKED) is None
+    assert hint("hey @al", 6, lambda: ASKED) is None
 
 
 def test_a_run_offers_its_candidates_and_ends_when_the_text_changes() -> None:
