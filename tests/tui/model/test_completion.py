@@ -143,7 +143,7 @@ def test_what_a_command_takes_is_shown_while_it_is_typed() -> None:
 
 
 def test_an_alias_is_shown_as_it_is_typed() -> None:
-    shown = hint("/ex", 3, lambda: HERE)
+    shown = hint("/exi", 4, lambda: HERE)
     assert shown is not None
     assert shown.rows[0].label == "/exit"
 
