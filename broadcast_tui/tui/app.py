@@ -32,8 +32,10 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui import local_server, themes
 from broadcast_tui.tui.display import Display
+from broadcast_tui.tui.history_file import HistoryFile
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.local_server import LocalServer, leave_question, start_question
+from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.rebinding import clashes
@@ -144,7 +146,11 @@ class ChatApp(App[None]):
             return
         self._client = self._make_client(name)
         self._state = AppState(name=name, room=self._room)
-        self._chat(self._client, ChatScreen(self._client, self._state))
+        kept = HistoryFile(self._preferences.path.parent)
+        past = InputHistory(kept.load(), keep=kept.append, room=self._room)
+        self._chat(self._client, ChatScreen(self._client, self._state, past))
+        if kept.notice:
+            self.notify(kept.notice, severity="warning", markup=False)
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
