@@ -19,9 +19,11 @@ from broadcast_tui.cli import app
 from broadcast_tui.cli.chat import chat
 from broadcast_tui.cli.send import send
 from broadcast_tui.cli.serve import serve
+from broadcast_tui.cli.settings import UserConfig
 from broadcast_tui.cli.tail import tail
 from broadcast_tui.core.codec import schema
 from broadcast_tui.core.errors import CloseCode, ErrorCode
+from broadcast_tui.tui.rebinding import checked_keys
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -112,6 +114,18 @@ def test_an_example_of_readme_runs(number: int) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout
+
+
+def test_the_settings_that_readme_shows_are_settings(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(\[chat\].*?)```", README, re.DOTALL)
+    path = tmp_path / "config.toml"
+    path.write_text(example, "utf-8")
+    user = UserConfig(path)
+    assert checked_keys(user.keys())
+    chat_app = app["chat"]
+    arguments = chat_app.assemble_argument_collection()
+    user(chat_app, ("chat",), arguments)
+    assert {argument.name for argument in arguments if argument.tokens} == {"--host", "--name", "--theme"}
 
 
 def test_readme_has_examples_for_both_classes() -> None:

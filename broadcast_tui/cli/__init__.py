@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 from cyclopts.config import Env
 
 from broadcast_tui import __version__
+from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.core.errors import BroadcastError
 
 
@@ -38,13 +39,14 @@ app = App(
     name="broadcast-tui",
     help="A chat room in one command: a broadcast server and a full-screen terminal client.",
     version=f"broadcast-tui {__version__}",
-    config=Env("BROADCAST_TUI_", command=True),
+    config=(Env("BROADCAST_TUI_", command=True), USER_CONFIG),
     help_format="plaintext",
 )
 app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Chat, full-screen.")
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from words or a pipe.")
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
+app.command("broadcast_tui.cli.config:config", name="config", help="Show settings and where they come from.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -65,6 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(ExitCode.USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:
+        from broadcast_tui.cli.pipes import stdout_gone
+
+        stdout_gone()
     sys.exit(status if isinstance(status, int) else ExitCode.OK)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from cyclopts import Parameter
 from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.serve import Port
+from broadcast_tui.cli.settings import USER_CONFIG, offer
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, check_room
@@ -24,6 +26,8 @@ def chat(
     name: str = "",
     room: str | None = None,
     serve: Annotated[bool, Parameter(negative=())] = False,
+    theme: str = "",
+    plain: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Chat in a room, full-screen.
 
@@ -41,6 +45,10 @@ def chat(
         Room to enter [default: lobby].
     serve
         Start a server first if none answers there; it ends with the chat.
+    theme
+        Colours for this run, such as broadcast-light or nord [default: those chosen last].
+    plain
+        Print lines instead, and read lines: for screen readers and pipes [default: where TERM is dumb].
     """
     address = _address(url, host, port, room)
     if name:
@@ -48,23 +56,29 @@ def chat(
             name = check_name(name)
         except NameRefused as error:
             raise UsageError(f"--name: {error.text}") from error
-    if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
-        raise UsageError("The chat needs a terminal; run it in one, without redirecting input or errors.")
-    child = ChildServer(address) if serve else None
+    plain = plain or os.environ.get("TERM") == "dumb"
+    if not plain and not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
+        raise UsageError(
+            "The chat needs a terminal; run it in one, without redirecting input or errors, or use --plain."
+        )
+    child = ChildServer(address)
     try:
-        if child is not None:
+        if serve:
             child.start_if_needed()
-        return _run(address, name)
+        if plain:
+            return _run_plain(address, name)
+        return _run(address, name, theme, child)
     finally:
-        if child is not None:
-            child.stop()
+        child.stop()
 
 
-def _run(address: Address, name: str) -> int:
+def _run(address: Address, name: str, theme: str, child: ChildServer) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
+    from broadcast_tui.tui.rebinding import checked_keys
 
+    keys = checked_keys(USER_CONFIG.keys())
     preferences = Preferences.load()
 
     def make_client(chosen: str) -> BroadcastClient:
@@ -72,9 +86,50 @@ def _run(address: Address, name: str) -> int:
             address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
         )
 
-    app = ChatApp(make_client, name=name, room=address.room, server=address.url, preferences=preferences)
+    app = ChatApp(
+        make_client,
+        name=name,
+        room=address.room,
+        server=address.url,
+        preferences=preferences,
+        theme=theme,
+        keys=keys,
+        local_server=child if address.is_local and not address.secure else None,
+    )
+    if theme and theme not in app.available_themes:
+        raise UsageError(f"There is no theme {theme!r}.{offer(theme, app.available_themes)}")
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
+
+
+def _run_plain(address: Address, name: str) -> int:
+    import asyncio
+
+    from broadcast_tui.cli.pipes import lines_of_input, stdout_gone, write_all_characters
+    from broadcast_tui.client import BroadcastClient
+    from broadcast_tui.client.preferences import Preferences
+    from broadcast_tui.tui.plain import PlainChat
+
+    preferences = Preferences.load()
+    chosen = name or preferences.name
+    if not chosen:
+        raise UsageError("Give your name: broadcast-tui chat --plain --name NAME.")
+    write_all_characters(as_json=False)
+
+    async def run() -> int:
+        client = BroadcastClient(
+            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
+        )
+        typed = sys.stdin is not None and sys.stdin.isatty()
+        chat = PlainChat(client, address.room, lambda text: print(text, flush=True), echo=not typed)
+        await chat.run(lines_of_input())
+        return ExitCode.UNREACHABLE if chat.was_refused else ExitCode.OK
+
+    try:
+        return asyncio.run(run())
+    except BrokenPipeError:
+        stdout_gone()
+    return ExitCode.OK
 
 
 def _address(url: str, host: str | None, port: int | None, room: str | None) -> Address:

@@ -1,4 +1,7 @@
-"""A server started beside the chat, as a child process that ends with it, however it ends."""
+"""A server started beside the chat, as a child process that ends with it, however it ends.
+
+Its standard input is the leash: the server stops when that ends, unless `KEEP` was the last word.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import threading
 from broadcast_tui.cli import UsageError
 from broadcast_tui.client.address import Address
 
+KEEP = b"keep\n"
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
 
@@ -21,20 +25,28 @@ class ChildServer:
         self._address = address
         self._process: subprocess.Popen[str] | None = None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the server was started here and ends with us."""
+        return self._process is not None
+
     def start_if_needed(self) -> None:
-        """Start the server and wait until it listens.
+        """Start the server, if none answers, and wait until it listens.
 
         Raises:
             UsageError: it could not start; the text is its own reason.
         """
-        if self._answers():
-            return
+        if not self.answers():
+            self.start()
+
+    def start(self) -> None:
+        """Start the server and wait until it listens. Raises UsageError as `start_if_needed` does."""
         if not self._address.is_local:
             raise UsageError(
                 f"Nothing answers at {self._address.url}, and --serve starts servers on this machine only; "
                 "leave out the address, or start a server there."
             )
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "broadcast_tui", "serve", "--stop-on-eof", "--log-level", "error"),
                 *("--host", self._address.host, "--port", str(self._address.port)),
@@ -45,15 +57,28 @@ class ChildServer:
             text=True,
             start_new_session=True,
         )
-        if not self._started(self._process):
-            self._process.kill()
-            _, errors = self._process.communicate()
+        if not self._started(process):
+            process.kill()
+            _, errors = process.communicate()
             lines = errors.strip().splitlines()
             raise UsageError(
                 lines[-1].removeprefix("broadcast-tui: ") if lines else "The server did not start."
             )
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (process.stdout, process.stderr):
             threading.Thread(target=_throw_away, args=(stream,), daemon=True).start()
+        self._process = process
+
+    def let_go(self) -> str:
+        """Let the server run on without us; returns a line that says where it is and what stops it."""
+        if self._process is None:
+            return ""
+        process, self._process = self._process, None
+        assert process.stdin is not None
+        process.stdin.write(KEEP.decode())
+        process.stdin.close()
+        # A child that outlives its parent on purpose is no reason for a ResourceWarning.
+        process.returncode = 0
+        return f"The server goes on at {self._address.url}; 'kill {process.pid}' stops it."
 
     def stop(self) -> None:
         """End the server, if it was started here; its clients are told."""
@@ -67,7 +92,8 @@ class ChildServer:
             self._process.kill()
             self._process.wait()
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether anything listens at the address; waits 2 s at most."""
         try:
             socket.create_connection((self._address.host, self._address.port), timeout=2.0).close()
         except OSError:

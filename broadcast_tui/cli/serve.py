@@ -17,6 +17,7 @@ from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
+from broadcast_tui.cli.child_server import KEEP
 from broadcast_tui.cli.logs import LogLevel, set_up
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.limits import Limits
@@ -29,7 +30,10 @@ from broadcast_tui.server.listening import choose_addresses, is_loopback
 
 def whole_number(_type: object, tokens: Sequence[Token]) -> int:
     """An option's number, without a fraction. Raises ValueError."""
-    return int(tokens[0].value)
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
 
 
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
@@ -79,7 +83,8 @@ def serve(
     log_level
         Least important lines to log: debug shows each frame.
     stop_on_eof
-        Stop when standard input ends, as it does when the program that started this one is gone.
+        Stop when standard input ends, as it does when the program that started this one is gone;
+        unless the last thing it says is a line with the word keep.
     """
     set_up(log_level)
     limits = Limits(
@@ -182,10 +187,16 @@ async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> N
 
 
 async def _at_end_of_input(ended: asyncio.Event) -> None:
-    """Set `ended` once standard input has ended; what comes before is thrown away."""
+    """Set `ended` once standard input has ended; if its last word was KEEP, run on, with no output."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    while await reader.read(4096):
-        pass
-    ended.set()
+    last = b""
+    while data := await reader.read(4096):
+        last = (last + data)[-len(KEEP) :]
+    if last != KEEP:
+        ended.set()
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())

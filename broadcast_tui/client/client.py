@@ -7,7 +7,6 @@ import contextlib
 import logging
 import random
 import secrets
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -15,7 +14,7 @@ from types import TracebackType
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, Connection, Ending
-from broadcast_tui.client.stream import PostStream
+from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.core import commands
 from broadcast_tui.core.backoff import Backoff
 from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused
@@ -83,6 +82,8 @@ class BroadcastClient:
         self._to_write = asyncio.Event()
         self._again = asyncio.Event()
         self._closing = False
+        self._parked = False
+        """Disconnected at the user's wish, until they wish otherwise."""
         self._read = False
         self._task: asyncio.Task[None] | None = None
         self._connection = Connection(self._address, self._session, self._to_write, self._moved)
@@ -156,7 +157,7 @@ class BroadcastClient:
 
     def list_members(self, room: str) -> str:
         """Ask who is in a room."""
-        return self._asked(self._session.list_members(room))
+        return self._asked(self._session.ask(lambda ref: commands.ListMembers(room, ref)))
 
     def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
         """Ask for the newest posts that have all words of `query` (SearchFound with the ref)."""
@@ -170,6 +171,10 @@ class BroadcastClient:
         """Say what a room is about; everyone in it gets TopicChanged."""
         return self._asked(self._session.ask(lambda ref: commands.SetTopic(topic, room, ref)))
 
+    def set_away(self, away: bool, text: str = "") -> str:
+        """Say that we are away, and why, or back; everyone who sees us gets AwayChanged, we too."""
+        return self._asked(self._session.ask(lambda ref: commands.SetAway(away, text, ref)))
+
     def send_typing(self, room: str) -> None:
         """Tell the others that we are typing; at most every 3 s."""
         now = time.monotonic()
@@ -179,8 +184,15 @@ class BroadcastClient:
             self._moved()
 
     def reconnect_now(self) -> None:
-        """Do not wait for the rest of the back-off."""
+        """Do not wait for the rest of the back-off; come back after `disconnect`."""
+        self._parked = False
         self._again.set()
+
+    def disconnect(self) -> None:
+        """Close the connection until `reconnect_now`; what is said meanwhile is kept and sent then."""
+        self._parked = True
+        self._again.set()
+        self._connection.stop()
 
     async def close(self) -> None:
         """Leave in order: unsent posts get a moment to go out, the others see us leave at once."""
@@ -271,7 +283,7 @@ class BroadcastClient:
         """
         target = room or self.rooms[0]
         ids = []
-        async for text in _texts(messages):
+        async for text in texts_of(messages):
             if text.strip():
                 ids.append((await self.post(target, text.rstrip("\n"))).post_id)
         return ids
@@ -293,6 +305,11 @@ class BroadcastClient:
     async def _run(self) -> None:
         while not self._closing:
             self._again.clear()
+            if self._parked:
+                self._session.disconnected(ConnectionState.CLOSED, "")
+                self._moved()
+                await self._again.wait()
+                continue
             self._session.connecting()
             self._moved()
             started = time.monotonic()
@@ -304,6 +321,8 @@ class BroadcastClient:
             self._backoff.connected_for(time.monotonic() - started)
             if self._closing:
                 return
+            if self._parked:
+                continue
             if end.final:
                 self._session.disconnected(ConnectionState.REFUSED, end.reason)
                 self._moved()
@@ -369,16 +388,3 @@ class BroadcastClient:
             outcome.set_exception(
                 Refused(ErrorCode(update.code) if known else ErrorCode.INTERNAL, update.reason)
             )
-
-
-async def _texts(messages: Iterable[str] | AsyncIterable[str] | None) -> AsyncIterator[str]:
-    if messages is None:
-        loop = asyncio.get_running_loop()
-        while line := await loop.run_in_executor(None, sys.stdin.readline):
-            yield line
-    elif isinstance(messages, AsyncIterable):
-        async for text in messages:
-            yield text
-    else:
-        for text in messages:
-            yield text

@@ -56,9 +56,11 @@ class Connection:
         self._moved = moved
         self._move_scheduled = False
         self._socket: ClientConnection | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     async def run(self) -> Ending:
         """One connection from start to end."""
+        self._stopping = None
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
                 socket = await connect(
@@ -88,6 +90,8 @@ class Connection:
             await self._drop(socket)
             return Ending(f"{self._address.url} does not speak {SUBPROTOCOL}", final=True)
         self._socket = socket
+        if self._stopping is not None:
+            self.stop()
         try:
             return await self._converse(socket)
         finally:
@@ -110,6 +114,8 @@ class Connection:
             return Ending(self._session.fatal, final=True)
         except ConnectionClosed as closed:
             self._moved()
+            if self._stopping is not None:
+                return Ending("closed here")
             code = closed.rcvd.code if closed.rcvd is not None else 1006
             reason = log_safe(closed.rcvd.reason) if closed.rcvd is not None else ""
             return Ending(reason or f"the connection was lost ({code})", final=not may_come_back(code))
@@ -145,15 +151,20 @@ class Connection:
         finally:
             socket.transport.abort()
 
+    def stop(self) -> None:
+        """End this connection, or the one being made, in order and soon."""
+        self._stopping = asyncio.get_running_loop().create_task(self.close())
+
     async def close(self) -> None:
         """Write what the session still has to say, then close."""
-        if self._socket is None:
+        socket = self._socket
+        if socket is None:
             return
         with contextlib.suppress(ConnectionClosed, TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 for data in self._session.take_outgoing():
-                    await self._socket.send(data, text=True)
-        await self._drop(self._socket)
+                    await socket.send(data, text=True)
+        await self._drop(socket)
 
     def _move_soon(self) -> None:
         """`_moved`, once for all the frames that are already here."""

@@ -65,12 +65,28 @@ class ChatClient(Protocol):
         """Ask who is in a room (MembersListed with the returned ref)."""
         ...
 
+    def list_rooms(self) -> str:
+        """Ask for all rooms (RoomsListed with the returned ref)."""
+        ...
+
+    def set_topic(self, room: str, topic: str) -> str:
+        """Say what a room is about, empty for nothing; everyone in it gets TopicChanged."""
+        ...
+
+    def set_away(self, away: bool, text: str = "") -> str:
+        """Say that we are away, and why, or back; everyone who sees us gets AwayChanged, we too."""
+        ...
+
     def send_typing(self, room: str) -> None:
         """Tell the others that we are typing; rate-limited here and at the server."""
         ...
 
     def reconnect_now(self) -> None:
-        """Do not wait for the rest of the back-off."""
+        """Do not wait for the rest of the back-off; come back after `disconnect`."""
+        ...
+
+    def disconnect(self) -> None:
+        """Close the connection until `reconnect_now` (CLOSED); what is said meanwhile is kept."""
         ...
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from broadcast_tui.core import updates as up
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.message import post_of
 
-Answer = events.Presence | events.Found | events.RoomList | events.Topic | events.Typing
+Answer = events.Presence | events.Found | events.RoomList | events.Topic | events.Away | events.Typing
 
 
 def answer_of(event: Answer, when: Instant) -> up.Update:
@@ -17,7 +17,8 @@ def answer_of(event: Answer, when: Instant) -> up.Update:
     match event:
         case events.Presence():
             names = tuple(member.name for member in event.members)
-            return up.MembersListed(event.room, event.ref, event.online, names, event.truncated)
+            away = tuple((member.name, member.away) for member in event.members if member.away is not None)
+            return up.MembersListed(event.room, event.ref, event.online, names, event.truncated, away)
         case events.Found():
             posts = tuple(post_of(item, when) for item in event.items)
             return up.SearchFound(event.room, event.ref, posts, event.more)
@@ -26,6 +27,8 @@ def answer_of(event: Answer, when: Instant) -> up.Update:
             return up.RoomsListed(event.ref, rooms, event.truncated)
         case events.Topic():
             return up.TopicChanged(event.room, event.topic, event.name)
+        case events.Away():
+            return up.AwayChanged(event.name, event.away, event.text)
         case events.Typing():
             return up.TypingSeen(event.room, event.name)
         case _:

@@ -34,7 +34,7 @@ _envelope_decoder = msgspec.json.Decoder(_Envelope)
 _COMMAND_TYPES = frozenset(
     (
         *("hello", "message", "join", "leave", "history", "presence"),
-        *("rename", "search", "list", "topic", "typing"),
+        *("rename", "search", "list", "topic", "away", "typing"),
     )
 )  # the tags; test_codec holds them against the structs
 

@@ -96,6 +96,14 @@ class Rename(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     ref: Token = ""
 
 
+class SetAway(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="away"):
+    """We are away (or, with `away` false, back); `text` says why, empty for no reason."""
+
+    away: bool = True
+    text: Annotated[str, msgspec.Meta(max_length=4096)] = ""
+    ref: Token = ""
+
+
 class Typing(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="typing"):
     """Volatile: has no id, is never stored, is dropped first."""
 
@@ -103,5 +111,18 @@ class Typing(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
 
 
 Command = (
-    Hello | Say | Join | Leave | FetchHistory | ListMembers | Rename | Search | ListRooms | SetTopic | Typing
+    Hello
+    | Say
+    | Join
+    | Leave
+    | FetchHistory
+    | ListMembers
+    | Rename
+    | Search
+    | ListRooms
+    | SetTopic
+    | SetAway
+    | Typing
 )
+Request = Join | Leave | FetchHistory | ListMembers | Rename | Search | ListRooms | SetTopic | SetAway
+"""Commands that carry a `ref` and are answered."""

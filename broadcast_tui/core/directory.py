@@ -25,6 +25,7 @@ class Directory:
     def __init__(self, grace_s: float) -> None:
         self._grace_s = grace_s
         self._holders: dict[str, _Holder] = {}
+        self._away: dict[str, str] = {}
 
     def claim(self, key: str, name: str, owner: str, peer_id: int, now: float) -> None:
         """Take the name with skeleton `key` for a connection.
@@ -34,6 +35,7 @@ class Directory:
         """
         holder = self._holders.get(key)
         if holder is not None and holder.until and holder.until <= now:
+            self._free(key)
             holder = None
         if holder is not None and (holder.owner != owner or (holder.peers and not owner)):
             raise NameRefused(
@@ -54,9 +56,35 @@ class Directory:
             if grace:
                 holder.until = now + self._grace_s
             else:
-                del self._holders[key]
+                self._free(key)
 
     def expire(self, now: float) -> None:
         """Free the names whose grace is over."""
         for key in [key for key, holder in self._holders.items() if holder.until and holder.until <= now]:
-            del self._holders[key]
+            self._free(key)
+
+    # -- who is away
+
+    @property
+    def anyone_away(self) -> bool:
+        return bool(self._away)
+
+    def away(self, key: str) -> str | None:
+        """Why whoever holds the name is away, empty for no reason; None if they are here."""
+        return self._away.get(key)
+
+    def set_away(self, key: str, text: str | None) -> bool:
+        """The person with this name is away because of `text`, or with None is back; whether that is news."""
+        before = self._away.pop(key, None)
+        if text is not None:
+            self._away[key] = text
+        return before != text
+
+    def keep_away(self, old_key: str, key: str) -> None:
+        """Who is away under one name stays so under another."""
+        if (text := self._away.get(old_key)) is not None:
+            self._away[key] = text
+
+    def _free(self, key: str) -> None:
+        del self._holders[key]
+        self._away.pop(key, None)

@@ -117,9 +117,12 @@ class Left(msgspec.Struct, frozen=True, tag_field="type", tag="left"):
     room: str
 
 
-class MemberView(msgspec.Struct, frozen=True):
+class MemberView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`away` says why somebody is away, empty for no reason; None (left out): they are here."""
+
     name: str
     connections: int
+    away: str | None = None
 
 
 class Presence(msgspec.Struct, frozen=True, tag_field="type", tag="presence"):
@@ -164,6 +167,15 @@ class Topic(msgspec.Struct, frozen=True, tag_field="type", tag="topic"):
     ref: str = ""
 
 
+class Away(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="away"):
+    """Somebody went `away`, or is back; `text` says why. `ref` in the answer to who said so."""
+
+    name: str
+    away: bool
+    text: str = ""
+    ref: str = ""
+
+
 class Renamed(msgspec.Struct, frozen=True, tag_field="type", tag="renamed"):
     ref: str
     name: str
@@ -205,6 +217,7 @@ Event = (
     | Found
     | RoomList
     | Topic
+    | Away
     | Gap
     | Drain
     | Typing

@@ -31,7 +31,8 @@ from broadcast_tui.core.presence import online_text
 from broadcast_tui.core.reading import LogIndex, Read, WarmRead, answer_to, plan_page, plan_search
 from broadcast_tui.core.room import Room
 from broadcast_tui.core.rooms import Rooms
-from broadcast_tui.core.text import clean_post
+from broadcast_tui.core.text import clean_line, clean_post
+from broadcast_tui.core.whereabouts import Whereabouts
 
 TOPIC_BYTES = 512
 SUBMISSIONS_MAX = 10_000
@@ -55,6 +56,7 @@ class Hub:
         self._index = index
         self._node = node
         self._directory = Directory(limits.leave_grace_s)
+        self._whereabouts = Whereabouts(self._directory, self.herald, limits)
         self._last_peer_id = 0
 
     # -- connections
@@ -226,10 +228,11 @@ class Hub:
                 self._list_rooms(peer, command, when)
             case commands.SetTopic():
                 room = self._fetch_from(peer, command.room, when)
-                topic = (
-                    " ".join(clean_post(command.topic, TOPIC_BYTES).split()) if command.topic.strip() else ""
-                )
+                topic = clean_line(command.topic, TOPIC_BYTES)
                 self.topics.append(TopicChange(peer, command.ref, room.name, topic, peer.sender))
+            case commands.SetAway():
+                self._spend_fetch(peer, when)
+                self._whereabouts.change(peer, command)
             case commands.Typing():
                 self._typing(peer, command, when)
             case _:
@@ -284,7 +287,9 @@ class Hub:
         peer.control.insert(0, framed(welcome))
         self.herald.touch(peer)
         for state in states:
-            self.herald.announce(self.rooms.by_name[state.room], when)
+            room = self.rooms.by_name[state.room]
+            self.herald.announce(room, when)
+            self._whereabouts.entered(peer, room)
 
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
@@ -297,15 +302,13 @@ class Hub:
         peer.control = [*waiting, framed(joined), *peer.control]
         self.herald.touch(peer)
         self.herald.announce(self.rooms.by_name[name], when)
+        self._whereabouts.entered(peer, self.rooms.by_name[name])
 
     def _list_members(self, peer: Peer, query: commands.ListMembers, when: Instant) -> None:
         room = self._fetch_from(peer, query.room, when)
-        listed = room.presence.members(self.limits.presence_list_max + 1)
-        members = tuple(events.MemberView(*member) for member in listed[: self.limits.presence_list_max])
-        truncated = len(listed) > len(members)
-        self.herald.answer(
-            peer, events.Presence(query.ref, room.name, room.presence.online, members, truncated)
-        )
+        members, truncated = self._whereabouts.members_of(room)
+        online = room.presence.online
+        self.herald.answer(peer, events.Presence(query.ref, room.name, online, members, truncated))
 
     def _list_rooms(self, peer: Peer, query: commands.ListRooms, when: Instant) -> None:
         self._spend_fetch(peer, when)
@@ -353,6 +356,7 @@ class Hub:
         if key != peer.key:
             self._directory.claim(key, name, peer.client_id, peer.id, when.now)
             if peer.name:
+                self._directory.keep_away(peer.key, key)
                 self._directory.release(peer.key, peer.id, when.now, grace=False)
             for subscription in peer.subscriptions.values():
                 subscription.room.presence.rekey(peer.key, key, name)

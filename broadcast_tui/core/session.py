@@ -25,16 +25,6 @@ from broadcast_tui.core.track import RoomTrack
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
 FILL_PAGE = 200
-Request = (
-    commands.Join
-    | commands.Leave
-    | commands.FetchHistory
-    | commands.ListMembers
-    | commands.Search
-    | commands.ListRooms
-    | commands.SetTopic
-    | commands.Rename
-)
 
 
 class ClientSession:
@@ -62,16 +52,20 @@ class ClientSession:
         self.drain_spread_s: float | None = None
         """Over how many seconds the server asked its clients to come back; None if it did not."""
         self.tracks = {room: RoomTrack(room, last) for room, last in rooms}
+        self._left: dict[str, RoomTrack] = {}
+        """Rooms we were in, and how far: whoever comes back gets what was said since."""
         self._client_id = client_id
         self._token = token
         self._outbox = Outbox(nonce_prefix)
         self._outgoing: list[bytes] = []
         self._updates: list[up.Update] = []
-        self._refs: dict[str, Request] = {}
+        self._refs: dict[str, commands.Request] = {}
         self._ref_count = 0
         self._fills: dict[str, str] = {}
         self._fill_at: dict[str, float] = {}
         self._send_at: float | None = None
+        self._away: events.Away | None = None
+        """What was last said of us; said again to a server that may have forgotten it."""
 
     # -- what the shell takes
 
@@ -140,7 +134,7 @@ class ClientSession:
 
     def join(self, room: str, last: int) -> str:
         if room not in self.tracks:
-            self.tracks[room] = RoomTrack(room, last)
+            self.tracks[room] = self._left.pop(room) if room in self._left else RoomTrack(room, last)
         track = self.tracks[room]
         if not self.welcomed:
             return ""
@@ -154,13 +148,10 @@ class ClientSession:
         return ""
 
     def fetch_history(self, room: str, before: str, limit: int) -> str:
-        command = commands.FetchHistory(room, self._next_ref(), before=before, latest=not before, limit=limit)
-        return self._ask(command)
+        ref = self._next_ref()
+        return self._ask(commands.FetchHistory(room, ref, before=before, latest=not before, limit=limit))
 
-    def list_members(self, room: str) -> str:
-        return self._ask(commands.ListMembers(room, self._next_ref()))
-
-    def ask(self, make: Callable[[str], Request]) -> str:
+    def ask(self, make: Callable[[str], commands.Request]) -> str:
         """Send the request that `make` makes with a new ref; returns the ref."""
         return self._ask(make(self._next_ref()))
 
@@ -240,6 +231,11 @@ class ClientSession:
             case events.Presence() | events.Found() | events.RoomList() | events.Topic() | events.Typing():
                 self._refs.pop(getattr(event, "ref", ""), None)
                 self._updates.append(answer_of(event, when))
+            case events.Away():
+                self._refs.pop(event.ref, None)
+                if event.name == self.name:
+                    self._away = event
+                self._updates.append(answer_of(event, when))
             case events.Renamed():
                 self._refs.pop(event.ref, None)
                 self.name = event.name
@@ -258,6 +254,8 @@ class ClientSession:
         self._updates.append(up.Welcomed(self.name, event.node, rooms, event.limits.message_bytes))
         for state in event.rooms:
             self._enter(state)
+        if self._away is not None and self._away.away:
+            self._ask(commands.SetAway(True, self._away.text, self._next_ref()))
 
     def _enter(self, state: events.RoomState | events.Joined) -> None:
         track = self.tracks.setdefault(state.room, RoomTrack(state.room, 0))
@@ -379,7 +377,7 @@ class ClientSession:
         self._ref_count += 1
         return f"r{self._ref_count}"
 
-    def _ask(self, command: Request) -> str:
+    def _ask(self, command: commands.Request) -> str:
         if self.welcomed:
             self._refs[command.ref] = command
             self._send(command)
@@ -389,7 +387,9 @@ class ClientSession:
 
     def _forget(self, room: str) -> None:
         self._fill_at.pop(room, None)
-        if self.tracks.pop(room, None) is not None:
+        if (track := self.tracks.pop(room, None)) is not None:
+            track.disconnected()
+            self._left[room] = track
             self._give_back(self._outbox.remove_room(room))
             self._updates.append(up.RoomLeft(room))
 

@@ -58,6 +58,20 @@ _UNLOGGABLE = re.compile(
 _CUT_ESCAPE = re.compile(r"\\(?:x[0-9a-f]?|u[0-9a-f]{0,3}|U[0-9a-f]{0,7})?\Z")
 
 
+def clean_line(text: str, max_bytes: int) -> str:
+    """One line about a room or a person, as `clean_post` but without breaks; nothing to see is empty.
+
+    Raises:
+        Refused: as `clean_post`, but never `EMPTY`.
+    """
+    try:
+        return " ".join(clean_post(text, max_bytes).split())
+    except Refused as refused:
+        if refused.code is ErrorCode.EMPTY:
+            return ""
+        raise
+
+
 def clean_post(text: str, max_bytes: int) -> str:
     """The text of a post as the server keeps it: NFC, LF line ends, nothing that drives a terminal.
 

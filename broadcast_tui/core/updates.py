@@ -158,6 +158,8 @@ class MembersListed:
     online: int
     names: tuple[str, ...]
     truncated: bool
+    away: tuple[tuple[str, str], ...] = ()
+    """Those of `names` who are away, each with why (empty: no reason given)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,15 @@ class TopicChanged:
     room: str
     topic: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwayChanged:
+    """`name`, who may be us, went `away` for the reason `text` (may be empty), or is back."""
+
+    name: str
+    away: bool
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +236,7 @@ Update = (
     | SearchFound
     | RoomsListed
     | TopicChanged
+    | AwayChanged
     | TypingSeen
     | Noticed
 )

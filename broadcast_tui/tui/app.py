@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from types import FrameType
@@ -24,14 +25,19 @@ from textual.screen import Screen
 
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.client.preferences import Preferences
-from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.core.errors import BroadcastError, NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.core.updates import ConnectionState
+from broadcast_tui.tui import local_server, themes
 from broadcast_tui.tui.keymap import bind, shown_key
+from broadcast_tui.tui.local_server import LocalServer, leave_question, start_question
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.rebinding import clashes
 from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.choice import ChoiceScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, outlive, report_crash, teach_keys
@@ -70,13 +76,28 @@ class ChatApp(App[None]):
         room: str = DEFAULT_ROOM,
         server: str = "",
         preferences: Preferences | None = None,
+        theme: str = "",
+        keys: Mapping[str, str] | None = None,
+        local_server: LocalServer | None = None,
     ) -> None:
+        """`theme` counts for this run, before the one chosen last; `keys` by id, as checked.
+
+        `local_server` may be started where nobody answers; None: there cannot be one.
+        """
         super().__init__()
+        for ours in themes.OURS:
+            self.register_theme(ours)
+        self._wanted_theme = theme
+        self._keys = dict(keys or {})
+        self.set_keymap(self._keys)
         self._make_client = client_factory
         self._wanted_name = name
         self._room = room
         self._server = server
         self._preferences = preferences if preferences is not None else Preferences.load()
+        self._local_server = local_server
+        self._offered = False
+        self._state = AppState(room=room)
         self._client: ChatClient | None = None
         self._leaving = False
         self._handlers_before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
@@ -84,8 +105,8 @@ class ChatApp(App[None]):
         self._terminal_title = Title(self._write_to_terminal)
 
     def on_mount(self) -> None:
-        if self._preferences.theme in self.available_themes:
-            self.theme = self._preferences.theme
+        chosen = (self._wanted_theme, self._preferences.theme, themes.fitting(os.environ))
+        self.theme = next(theme for theme in chosen if theme in self.available_themes)
         self.watch(self, "theme", self._remember_theme, init=False)
         self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.give_back())
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
@@ -93,6 +114,8 @@ class ChatApp(App[None]):
         self._terminal_title.set(self._room)
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
+        for clash in clashes(self._keys):
+            self.notify(f"{clash}; see [keys] in the config file.", severity="warning", markup=False)
         self._begin()
         self.call_after_refresh(self._settle_memory)
 
@@ -115,7 +138,8 @@ class ChatApp(App[None]):
         if not name:
             return
         self._client = self._make_client(name)
-        self._chat(self._client, ChatScreen(self._client, AppState(name=name, room=self._room)))
+        self._state = AppState(name=name, room=self._room)
+        self._chat(self._client, ChatScreen(self._client, self._state))
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
@@ -125,8 +149,36 @@ class ChatApp(App[None]):
         async for batch in client.batches():
             for start in range(0, len(batch), SLICE_UPDATES):
                 screen.receive(batch[start : start + SLICE_UPDATES])
+                self._offer_server()
                 # A flood never lets the keyboard wait.
                 await asyncio.sleep(0)
+
+    def _offer_server(self) -> None:
+        """Where nobody has answered yet, ask once whether to start a server here."""
+        local, waiting = self._local_server, self._state.connection.state is ConnectionState.WAITING
+        if local is None or local.is_ours or self._offered:
+            return
+        # Once we were in, a server that goes away is for its own people to start again.
+        self._offered = waiting or self._state.shown.entered
+        if waiting:
+            self.push_screen(start_question(self._server), self._server_answered)
+
+    def _server_answered(self, answer: str | None) -> None:
+        match answer:
+            case local_server.START:
+                self._start_server()
+            case local_server.QUIT:
+                self._leave(0)
+
+    @work(group="server")
+    async def _start_server(self) -> None:
+        assert self._local_server is not None
+        assert self._client is not None
+        try:
+            await asyncio.to_thread(self._local_server.start)
+        except BroadcastError as error:
+            self.notify(visible_line(str(error)), severity="error", timeout=10, markup=False)
+        self._client.reconnect_now()
 
     @on(ChatScreen.NameNeeded)
     def ask_other_name(self, event: ChatScreen.NameNeeded) -> None:
@@ -149,12 +201,23 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.QuitAsked)
     async def action_quit(self) -> None:
-        """Leave in order; asked twice, leave at once."""
-        self._leave(0)
+        """Leave in order; asked twice, leave at once. A server of ours with others on it is asked about."""
+        others = max(view.online for view in self._state.rooms.values()) - 1
+        ours = self._local_server is not None and self._local_server.is_ours
+        if ours and others > 0 and not self._leaving and not isinstance(self.screen, ChoiceScreen):
+            self.push_screen(leave_question(others), self._leave_answered)
+        else:
+            self._leave(0)
+
+    def _leave_answered(self, answer: str | None) -> None:
+        if answer == local_server.KEEP and self._local_server is not None:
+            self._leave(0, self._local_server.let_go())
+        elif answer == local_server.CLOSE:
+            self._leave(0)
 
     def action_show_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self._keys))
 
     def action_redraw_screen(self) -> None:
         self.screen.refresh(layout=True)

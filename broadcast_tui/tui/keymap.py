@@ -5,7 +5,9 @@ Bindings, footer and help screen are made from it; an id is what a user's own ke
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from textual.binding import Binding
 
@@ -125,16 +127,20 @@ def shown_key(key: str) -> str:
     return "+".join(parts)
 
 
-def key_help() -> list[tuple[str, list[tuple[str, str]]]]:
-    """For each area its heading and its rows of (keys, text), in the order of the table."""
+def shown_keys(keys: str) -> str:
+    """The first two of some keys, as people write them."""
+    return ", ".join([shown_key(key) for key in keys.split(",") if "super" not in key][:2])
+
+
+def key_help(overrides: Mapping[str, str] = MappingProxyType({})) -> list[tuple[str, list[tuple[str, str]]]]:
+    """For each area its heading and its rows of (keys, text), in the order of the table.
+
+    `overrides` are a user's own keys by id, as `App.set_keymap` takes them.
+    """
     return [
         (
             heading,
-            [
-                (", ".join(shown_key(key) for key in row.keys.split(",")[:2] if "super" not in key), row.text)
-                for row in KEYS
-                if row.area == area
-            ],
+            [(shown_keys(overrides.get(row.id, row.keys)), row.text) for row in KEYS if row.area == area],
         )
         for area, heading in AREAS.items()
     ]

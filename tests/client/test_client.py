@@ -14,6 +14,7 @@ from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.errors import BroadcastError, Refused
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.updates import (
+    AwayChanged,
     CaughtUp,
     ConnectionState,
     HistoryFetched,
@@ -225,6 +226,61 @@ async def test_rooms_can_be_entered_and_left_later() -> None:
         await watcher.next_of(RoomLeft)
         assert list(client.rooms) == ["lobby"]
         assert (await ben.next_of(event="leave"))["name"] == "ana"
+
+
+async def test_a_room_entered_again_gives_what_was_said_since() -> None:
+    async with (
+        running_server() as server,
+        online(server.port, "ana") as (ana, watcher),
+        online(server.port, "bob", rooms=("dev",)) as (bob, _),
+    ):
+        ana.join("dev")
+        await watcher.next_of(RoomEntered)
+        await in_time(bob.post("dev", "before"))
+        await watcher.next_of(PostArrived)
+        ana.leave("dev")
+        await watcher.next_of(RoomLeft)
+        await in_time(bob.post("dev", "meanwhile"))
+        ana.join("dev")
+        assert (await watcher.next_of(RoomEntered)).missed == 1
+        assert (await watcher.next_of(PostArrived)).post.text == "meanwhile"
+
+
+async def test_who_goes_away_is_seen_and_listed_as_such() -> None:
+    async with (
+        running_server() as server,
+        online(server.port, "ana") as (ana, watcher),
+        online(server.port, "bob") as (bob, bobs),
+    ):
+        await watcher.next_of(PresenceChanged)
+        ana.set_away(True, "lunch")
+        assert await bobs.next_of(AwayChanged) == AwayChanged("ana", True, "lunch")
+        assert await watcher.next_of(AwayChanged) == AwayChanged("ana", True, "lunch")
+        bob.list_members("lobby")
+        assert (await bobs.next_of(MembersListed)).away == (("ana", "lunch"),)
+        ana.set_away(False)
+        assert await bobs.next_of(AwayChanged) == AwayChanged("ana", False)
+
+
+async def test_a_client_may_disconnect_and_come_back_with_what_was_said_meanwhile() -> None:
+    async with running_server() as server, online(server.port, "ana") as (ana, watcher):
+        ana.disconnect()
+        await watcher.state(ConnectionState.CLOSED)
+        ana.say("lobby", "kept")
+        assert ana.unsettled == 1
+        ana.reconnect_now()
+        assert (await watcher.next_of(PostDelivered)).room == "lobby"
+        ana.disconnect()
+        ana.reconnect_now()
+        await watcher.state(ConnectionState.WAITING)
+        await watcher.state(ConnectionState.ONLINE)
+
+
+async def test_disconnecting_while_waiting_for_the_next_try_ends_the_tries() -> None:
+    async with started(9, "ana") as (ana, watcher):
+        await watcher.state(ConnectionState.WAITING)
+        ana.disconnect()
+        await watcher.state(ConnectionState.CLOSED)
 
 
 async def test_a_room_that_cannot_be_entered_is_noticed_with_its_ref() -> None:

@@ -261,7 +261,7 @@ def test_history_and_members_come_with_their_refs() -> None:
         ana.say(f"post {number}")
     world.step()
     ref = ana.session.fetch_history("lobby", "e1-4", 2)
-    members_ref = ana.session.list_members("lobby")
+    members_ref = ana.session.ask(lambda ref: commands.ListMembers("lobby", ref))
     ana.session.send_typing("lobby")
     ana.collect()
     world.step()
@@ -276,7 +276,7 @@ def test_history_and_members_come_with_their_refs() -> None:
 def test_what_cannot_be_asked_offline_says_so() -> None:
     world = World()
     ana = world.user("ana", connect=False)
-    ref = ana.session.list_members("lobby")
+    ref = ana.session.ask(lambda ref: commands.ListMembers("lobby", ref))
     ana.collect()
     assert ana.updates == [up.Noticed("Not connected; ask again when online.", True, "", ref)]
 
@@ -471,7 +471,7 @@ def test_a_room_left_offline_is_simply_forgotten() -> None:
 def test_requests_under_way_at_a_cut_are_told_to_be_lost() -> None:
     world = World()
     ana = world.user("ana")
-    ref = ana.session.list_members("lobby")
+    ref = ana.session.ask(lambda ref: commands.ListMembers("lobby", ref))
     ana.collect()
     ana.cut()
     noticed = ana.seen(up.Noticed)[-1]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
+import socket
 
 import websocket
 
@@ -89,9 +92,53 @@ def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, op
     ana.wait_for("1 here")
     bob = open_terminal("chat", f"127.0.0.1:{port}", "--name", "bob", home="bob")
     bob.wait_for("2 here")
+    ana.wait_for("2 here")
     ana.enter("/quit")
+    ana.wait_for("1 other is still here", "Close it")
+    ana.type("\x1b")
+    ana.wait_gone("still here")
+    ana.enter("/quit")
+    ana.wait_for("still here")
+    ana.type("c")
     assert ana.wait_exit() == 0
     bob.wait_for("econnecting")
+
+
+def test_where_nobody_answers_a_server_can_be_started_and_left_to_the_others(open_terminal: Open) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    ana = open_terminal("chat", address, "--name", "ana")
+    ana.wait_for(f"Nothing answers at ws://{address}", "Start a server here")
+    ana.type("s")
+    ana.wait_for("1 here")
+    bob = open_terminal("chat", address, "--name", "bob", home="bob")
+    bob.wait_for("2 here")
+    ana.wait_for("2 here")
+    ana.type("\x11")
+    ana.wait_for("Keep the server running")
+    ana.type("k")
+    assert ana.wait_exit() == 0
+    said = re.search(rb"The server goes on at ws://\S+; 'kill (\d+)' stops it\.", bytes(ana.raw))
+    assert said is not None
+    try:
+        bob.wait_for("1 here")
+        bob.enter("still open")
+        again = open_terminal("chat", address, "--name", "ana")
+        again.wait_for("2 here", "still open")
+    finally:
+        os.kill(int(said[1]), signal.SIGTERM)
+    bob.wait_for("econnecting")
+
+
+def test_waiting_for_a_server_is_an_answer_too(open_terminal: Open) -> None:
+    ana = open_terminal("chat", "127.0.0.1:1", "--name", "ana")
+    ana.wait_for("Wait for one")
+    ana.type("w")
+    ana.wait_for("econnecting")
+    ana.wait_gone("Wait for one")
+    ana.type("\x11")
+    assert ana.wait_exit() == 0
 
 
 def test_sigterm_gives_the_terminal_back_and_says_why(server: ServerProcess, open_terminal: Open) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.updates import Update
 from broadcast_tui.tui.app import ChatApp
+from broadcast_tui.tui.local_server import LocalServer
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
@@ -92,7 +93,13 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 @asynccontextmanager
 async def chatting(
-    *people: str, size: tuple[int, int] = (80, 24), name: str = "ana", home: Path | None = None
+    *people: str,
+    size: tuple[int, int] = (80, 24),
+    name: str = "ana",
+    home: Path | None = None,
+    theme: str = "",
+    keys: Mapping[str, str] | None = None,
+    local_server: LocalServer | None = None,
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
@@ -103,7 +110,15 @@ async def chatting(
             client.name = chosen
             return client
 
-        app = ChatApp(make, name=name, server=client.url, preferences=preferences)
+        app = ChatApp(
+            make,
+            name=name,
+            server=client.url,
+            preferences=preferences,
+            theme=theme,
+            keys=keys,
+            local_server=local_server,
+        )
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = Chat(app, pilot, client)
             await pilot.pause()

@@ -67,11 +67,23 @@ class FakeClient:
     def list_members(self, room: str) -> str:
         return self._called("list_members", room)
 
+    def list_rooms(self) -> str:
+        return self._called("list_rooms")
+
+    def set_topic(self, room: str, topic: str) -> str:
+        return self._called("set_topic", room, topic)
+
+    def set_away(self, away: bool, text: str = "") -> str:
+        return self._called("set_away", "away" if away else "back", text)
+
     def send_typing(self, room: str) -> None:
         self._called("send_typing", room)
 
     def reconnect_now(self) -> None:
         self._called("reconnect_now")
+
+    def disconnect(self) -> None:
+        self._called("disconnect")
 
     async def close(self) -> None:
         self.closed = True

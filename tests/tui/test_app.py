@@ -7,14 +7,17 @@ from textual import events
 from textual.widgets import Input
 
 from broadcast_tui.client.preferences import FILE_NAME, Preferences
+from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, NameDenied
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
 from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal import Title, report_crash
 from broadcast_tui.tui.widgets.composer import Composer
 from tests.support.chat_app import chatting
+from tests.support.running import eventually
 
 
 async def test_the_first_thing_asked_is_the_name(tmp_path: Path) -> None:
@@ -112,6 +115,109 @@ async def test_the_theme_is_remembered(tmp_path: Path) -> None:
         await chat.pilot.pause()
     async with chatting("ana", home=tmp_path) as chat:
         assert chat.app.theme == "nord"
+
+
+async def test_a_theme_that_is_given_is_for_this_time(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path, theme="nord") as chat:
+        assert chat.app.theme == "nord"
+    async with chatting("ana", home=tmp_path) as chat:
+        assert chat.app.theme == "broadcast-dark"
+
+
+async def test_a_users_own_keys_take_the_place_of_ours() -> None:
+    async with chatting("ana", keys={"people.toggle-list": "f3", "composer.cut-line-start": "f4"}) as chat:
+        people = chat.app.screen.query_one("#people")
+        shown = people.display
+        await chat.type("f8")
+        assert people.display is shown
+        await chat.type("f3")
+        assert people.display is not shown
+        await chat.type(*"word", "ctrl+u")
+        assert chat.app.screen.query_one(Composer).text == "word"
+        await chat.type("f4")
+        assert chat.app.screen.query_one(Composer).text == ""
+        await chat.type("f1", "end")
+        assert "F3" in "\n".join(chat.drawn("#help"))
+
+
+class LocalServerDouble:
+    """Says that it was started, or why it cannot be."""
+
+    def __init__(self, refusal: str = "") -> None:
+        self.refusal = refusal
+        self.is_ours = False
+
+    def start(self) -> None:
+        if self.refusal:
+            raise BroadcastError(self.refusal)
+        self.is_ours = True
+
+    def let_go(self) -> str:
+        self.is_ours = False
+        return "It goes on."
+
+
+async def test_where_nobody_answers_a_server_is_offered_once() -> None:
+    local = LocalServerDouble()
+    async with chatting(local_server=local) as chat:
+        waiting = ConnectionChanged(ConnectionState.WAITING, "refused", 1.0)
+        await chat.deliver(waiting)
+        assert isinstance(chat.app.screen, ChoiceScreen)
+        await chat.type("s")
+        await eventually(lambda: chat.client.called("reconnect_now") == [()])
+        assert local.is_ours
+        await chat.deliver(waiting)
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+async def test_why_a_server_cannot_start_is_told() -> None:
+    async with chatting(local_server=LocalServerDouble("The port is taken.")) as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "refused", 1.0))
+        await chat.type("enter")
+        await eventually(lambda: chat.client.called("reconnect_now") == [()])
+        assert "The port is taken." in chat.toasts
+
+
+async def test_no_server_is_offered_after_we_were_in() -> None:
+    async with chatting("ana", "bob", local_server=LocalServerDouble()) as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "gone", 1.0))
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+@pytest.mark.parametrize(
+    ("people", "key", "ends", "kept"),
+    [(("ana",), "", True, False), (("ana", "bob"), "k", True, True), (("ana", "bob"), "c", True, False),
+     (("ana", "bob"), "s", False, False), (("ana", "bob"), "escape", False, False)],
+)  # fmt: skip
+async def test_leaving_our_own_server_with_others_on_it_is_asked_about(
+    people: tuple[str, ...], key: str, ends: bool, kept: bool
+) -> None:
+    local = LocalServerDouble()
+    local.is_ours = True
+    async with chatting(*people, local_server=local) as chat:
+        await chat.type("ctrl+q")
+        if key:
+            assert "1 other is still here" in " ".join(chat.drawn("#choice"))
+            await chat.type(key)
+        assert (chat.app.return_code == 0) is ends
+        assert local.is_ours is not kept
+
+
+async def test_a_choice_is_made_by_letter_or_by_arrows() -> None:
+    async with chatting("ana") as chat:
+        made: list[str | None] = []
+        choices = [Choice("o", "One", "1"), Choice("t", "Two [b]", "2")]
+        for keys in (["t"], ["O"], ["enter"], ["down", "enter"], ["j", "k", "enter"], ["escape"]):
+            chat.app.push_screen(ChoiceScreen("Which? [/]", choices), made.append)
+            await chat.pilot.pause()
+            assert "Two [b]" in " ".join(chat.drawn("#choice"))
+            await chat.type(*keys)
+        assert made == ["2", "1", "1", "2", "1", ""]
+
+
+async def test_a_clash_of_keys_is_told() -> None:
+    async with chatting("ana", keys={"people.toggle-list": "f1"}, size=(120, 30)) as chat:
+        assert "F1 is the key of both people.toggle-list and app.show-help" in chat.toasts
 
 
 async def test_a_corrupt_file_of_preferences_is_a_notice(tmp_path: Path) -> None:

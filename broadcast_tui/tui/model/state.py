@@ -14,6 +14,7 @@ from typing import assert_never
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import (
+    AwayChanged,
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
@@ -93,6 +94,7 @@ class AppState:
     message_bytes: int = 0
     looking: bool = True
     """Whether the terminal has the focus, so that what arrives in the shown room counts as read."""
+    help_hint: str = "F1 helps"
     unseen: int = 0
     """Posts below the screen's end in the shown room, as the message log counts them."""
     _denied: NameDenied | None = None
@@ -154,6 +156,8 @@ class AppState:
                 case TopicChanged():
                     about = f"set the topic: {update.topic}" if update.topic else "cleared the topic"
                     self.tell(visible_line(f"{update.name} {about}"), at)
+                case AwayChanged():
+                    pass
                 case SearchFound() | RoomsListed():
                     self._forget_request(update.ref)
                 case Noticed():
@@ -227,7 +231,7 @@ class AppState:
             view.entered = True
             others = max(0, update.online - 1)
             company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
-            view.transcript.add_system(f"You are in {view.name} as {self.name}{company}. F1 helps.", at)
+            view.transcript.add_system(f"You are in {view.name} as {self.name}{company}. {self.help_hint}.", at)
 
     def _forget_request(self, ref: str) -> None:
         for view in self.rooms.values():

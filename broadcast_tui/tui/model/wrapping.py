@@ -206,9 +206,10 @@ def _atoms(text: str) -> list[_Atom]:
 
 def _may_part(text: str, before: _Atom, after: _Atom) -> bool:
     """Whether a row may end between two atoms, the second one no blank, which ends rows anyway."""
+    last = text[before[0] if before[3] == _CLUSTER else before[1] - 1]
     return (
         ((before[3] == _CLUSTER and before[2] == 2) or (after[3] == _CLUSTER and after[2] == 2))
-        and before[3] != _BLANK
-        and text[before[0] if before[3] == _CLUSTER else before[1] - 1] not in _NEVER_LAST
+        and last != " "
+        and last not in _NEVER_LAST
         and text[after[0]] not in _NEVER_FIRST
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -18,10 +20,15 @@ from broadcast_tui.tui.keymap import key_help
 from broadcast_tui.tui.model.slash import COMMANDS
 
 
-def help_sections() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Headings with rows of (what to press or type, what it does): commands first, then keys by area."""
+def help_sections(
+    keys: Mapping[str, str] = MappingProxyType({}),
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Headings with rows of (what to press or type, what it does): commands first, then keys by area.
+
+    `keys` are a user's own, by id.
+    """
     commands = [(command.usage, command.help) for command in COMMANDS]
-    return [("Commands", [*commands, ("//text", "Send text that begins with a slash")]), *key_help()]
+    return [("Commands", [*commands, ("//text", "Send text that begins with a slash")]), *key_help(keys)]
 
 
 def section_table(rows: list[tuple[str, str]], width: int) -> Table:
@@ -43,9 +50,13 @@ class HelpScreen(ModalScreen[None]):
         Binding("down,j", "scroll(1)", "Down", show=False),
     ]
 
+    def __init__(self, keys: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._keys = keys or {}
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
-            sections = help_sections()
+            sections = help_sections(self._keys)
             width = max(cell_len(what) for _, rows in sections for what, _ in rows)
             for heading, rows in sections:
                 yield Static(Content(heading), classes="help-heading")

@@ -78,6 +78,7 @@ def next_row(words: list[str], cells: list[int], first: int, width: int) -> tupl
 @example("漢字", 1)
 @example("   long indent", 2)
 @example("ends in blanks    ", 4)
+@example("漢 \u200b漢", 4)
 def test_wraps_as_the_slow_wrapper_does(text: str, width: int) -> None:
     assert wrap(text, width) == slow_wrap(text, width)
 

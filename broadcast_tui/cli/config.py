@@ -1,0 +1,76 @@
+"""`broadcast-tui config`: every setting, its value and where that comes from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from broadcast_tui.cli import ExitCode, app
+from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, offer
+from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.text import log_safe
+
+if TYPE_CHECKING:
+    from cyclopts.argument import Argument
+
+Row = tuple[str, str, str]
+"""A setting: its dotted name, its value as TOML writes it, where it comes from."""
+
+
+def config(section: str = "", /) -> int:
+    """Print each setting as NAME = VALUE, and where it comes from: a file, the environment, or the default.
+
+    Parameters
+    ----------
+    section
+        Print only these: chat, send, tail, serve or keys.
+    """
+    if section and section not in SECTIONS:
+        raise BroadcastError(f"There are no settings for {section!r}.{offer(section, SECTIONS)}")
+    rows = [row for name in SECTIONS if section in ("", name) for row in _rows(name)]
+    there = "" if USER_CONFIG.file.exists() else " (not there)"
+    lines = [f"# {USER_CONFIG.file}{there}"]
+    width = min(60, max(len(f"{name} = {value}") for name, value, _ in rows))
+    lines += [f"{f'{name} = {value}':<{width}}  # {source}" for name, value, source in rows]
+    print("\n".join(log_safe(line, 4096) for line in lines))
+    return ExitCode.OK
+
+
+def _rows(section: str) -> Iterator[Row]:
+    if section == "keys":
+        yield from _key_rows()
+        return
+    command = app[section]
+    arguments = command.assemble_argument_collection(parse_docstring=False)
+    for source in app.config:
+        source(command, (section,), arguments)
+    for argument in arguments:
+        if argument.name.startswith("--"):
+            value, where = _value(argument)
+            yield f"{section}.{argument.name.removeprefix('--')}", value, where
+
+
+def _value(argument: Argument) -> tuple[str, str]:
+    if not argument.tokens:
+        default = argument.field_info.default
+        shown = default if isinstance(default, (str, int, float)) else ""
+        return json.dumps(shown, ensure_ascii=False), "default"
+    token = argument.tokens[0]
+    converted = argument.convert()
+    if isinstance(converted, tuple):
+        converted = list(converted)
+    source = token.keyword if token.source == "env" and token.keyword else token.source
+    return json.dumps(converted, ensure_ascii=False, default=str), source
+
+
+def _key_rows() -> Iterator[Row]:
+    from broadcast_tui.tui.keymap import KEYS
+    from broadcast_tui.tui.rebinding import checked_keys, clashes
+
+    own = checked_keys(USER_CONFIG.keys())
+    for row in KEYS:
+        source = str(USER_CONFIG.file) if row.id in own else "default"
+        yield f'keys."{row.id}"', json.dumps(own.get(row.id, row.keys), ensure_ascii=False), source
+    for clash in clashes(own):
+        yield "# clash", clash, "the one nearer to what has the focus comes first"

@@ -1,0 +1,46 @@
+"""A transcript's lines as plain text, one after the other, for those who cannot use a screen.
+
+14:02 ana: hi          a post; `14:02 ! ana: hi bob` mentions us; what goes on below is indented
+14:03 * bob waves      an action
+-- bob joined          a line of the program; `!! not sent: …` an error
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+
+from broadcast_tui.tui.model.transcript import Line, LineKind, Transcript
+
+_INDENT = "\n      "
+
+
+class PlainText:
+    """Says of each transcript what has come since it was asked last."""
+
+    def __init__(self, zone: tzinfo | None = None, *, own: bool = True) -> None:
+        """Times are of `zone` (None: here). Without `own`, our own posts are left out."""
+        self._zone = zone
+        self._own = own
+        self._said: dict[str, int] = {}
+
+    def news(self, room: str, transcript: Transcript, *, place: str = "") -> Iterator[str]:
+        """The new lines of `room`, each with `place` before it if that is not empty."""
+        start = max(self._said.get(room, 0), transcript.first_id)
+        self._said[room] = transcript.settled_id
+        for line_id in range(start, transcript.settled_id):
+            line = transcript.line(line_id)
+            if line is not None and (self._own or not line.own):
+                yield self._text(line, f"#{place} " if place else "")
+
+    def _text(self, line: Line, place: str) -> str:
+        text = line.text.replace("\n", _INDENT)
+        match line.kind:
+            case LineKind.SYSTEM | LineKind.DAY:
+                return f"-- {place}{text}"
+            case LineKind.ERROR:
+                return f"!! {place}{text}"
+        time = f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
+        mark = "! " if line.mention else ""
+        who = f"* {line.sender} " if line.kind is LineKind.ACTION else f"{line.sender}: "
+        return f"{time} {place}{mark}{who}{text}"

@@ -1,0 +1,147 @@
+"""The chat without a screen: lines come in, lines go out, nothing is ever drawn over.
+
+For screen readers, dumb terminals and pipes. Commands, names and what is said about them are those of
+the full-screen chat: the same state, the same table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from time import monotonic
+
+from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.core.names import check_name
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.core.updates import ConnectionState, Update
+from broadcast_tui.tui.model.plain_text import PlainText
+from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.orders import Orders
+
+CLOSE_TIMEOUT_S = 2.0
+SETTLE_TIMEOUT_S = 10.0
+"""How long the end of the input waits for answers to what came before it."""
+
+
+class PlainChat:
+    """One conversation of `client`, whose name is given. `run` ends it in order."""
+
+    def __init__(self, client: ChatClient, room: str, write: Callable[[str], None], *, echo: bool) -> None:
+        """`write` takes one line, or several, without the last line end; may raise BrokenPipeError.
+
+        Without `echo` our own posts are not written: whoever typed them sees them already.
+        """
+        self._client = client
+        self._state = AppState(name=client.name, room=room, help_hint="/help helps")
+        self._write = write
+        self._texts = PlainText(own=echo)
+        self._orders = Orders(client, self._state, self)
+        self.was_refused = False
+        """Whether the server would not have us, for a reason that was written."""
+        self._wants_name = False
+        self._leaving = asyncio.Event()
+        self._heard = asyncio.Event()
+
+    async def run(self, lines: AsyncIterator[str]) -> None:
+        """Chat until `lines` (of what is typed, with their ends) end, or the user leaves."""
+        self._client.start()
+        hearing = asyncio.create_task(self._hear())
+        typing = asyncio.create_task(self._take(lines))
+        leaving = asyncio.create_task(self._leaving.wait())
+        try:
+            done, _ = await asyncio.wait({hearing, typing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (typing, leaving):
+                task.cancel()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._client.close(), CLOSE_TIMEOUT_S)
+            # What was said last is still to be heard.
+            await hearing
+
+    # What commands need: see `orders.Desk`
+
+    def say(self, text: str) -> None:
+        """Send a post to the room."""
+        nonce = self._client.say(self._state.room, text)
+        self._state.said(nonce, text, datetime.now(UTC))
+
+    def warn(self, text: str) -> None:
+        """Say why something cannot be done."""
+        self._write(f"!! {visible_line(text)}")
+
+    def refresh_views(self, *, people: bool = False) -> None:
+        """Write what is new."""
+        state = self._state
+        for view in state.rooms.values():
+            place = "" if view is state.shown else visible_line(view.name)
+            for text in self._texts.news(view.name, view.transcript, place=place):
+                self._write(text)
+
+    def ask_to_leave(self) -> None:
+        """Leave the chat."""
+        self._leaving.set()
+
+    # The two directions
+
+    async def _hear(self) -> None:
+        async for batch in self._client.batches():
+            self._receive(batch)
+
+    def _receive(self, batch: list[Update]) -> None:
+        changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
+        self._heard.set()
+        for room in changes.unlisted:
+            self._client.list_members(room)
+        self.refresh_views()
+        if changes.denied is not None:
+            self._wants_name = True
+            self.warn(f"{changes.denied.reason} Type another name.")
+        elif self._state.connection.state is ConnectionState.REFUSED:
+            self.was_refused = True
+            self.ask_to_leave()
+
+    async def _take(self, lines: AsyncIterator[str]) -> None:
+        """Do what each line says, once we are in: who pipes lines in does not know when that is."""
+        await self._until(lambda: self._state.shown.entered or self._wants_name)
+        async for line in lines:
+            text = line.rstrip("\r\n")
+            if not text.strip():
+                continue
+            if self._wants_name:
+                self._rename(text)
+            else:
+                self._do(text)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._until(self._is_settled), SETTLE_TIMEOUT_S)
+
+    def _is_settled(self) -> bool:
+        """Whether everything that was sent and asked has its answer."""
+        return not any(view.transcript.pending_count or view.who_ref for view in self._state.rooms.values())
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._heard.clear()
+            await self._heard.wait()
+
+    def _do(self, text: str) -> None:
+        match parse(text):
+            case Say(text=post):
+                self.say(post)
+            case Run(command=command, argument=argument):
+                self._orders.carry_out(command, argument)
+            case Mistake(text=why):
+                self.warn(why)
+
+    def _rename(self, name: str) -> None:
+        try:
+            self._client.rename(check_name(name))
+        except NameRefused as refused:
+            self.warn(refused.text)
+        else:
+            self._wants_name = False

@@ -1,0 +1,133 @@
+"""The config file: what it gives, what beats it, and what is wrong with it in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.cli import app
+from broadcast_tui.cli.config import config
+from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, ConfigError, UserConfig
+from broadcast_tui.tui.keymap import KEYS
+from tests.cli.program import ROOT, run
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty file that is the user's config file for the test."""
+    path = tmp_path / "config.toml"
+    path.touch()
+    monkeypatch.setattr(USER_CONFIG, "path", path)
+    monkeypatch.setattr(USER_CONFIG, "_tables", None)
+    return path
+
+
+def shown(capsys: pytest.CaptureFixture[str], section: str = "") -> dict[str, tuple[str, str]]:
+    """What `config` prints: value and source by name."""
+    USER_CONFIG._tables = None
+    assert config(section) == 0
+    rows = {}
+    for line in capsys.readouterr().out.splitlines()[1:]:
+        setting, _, source = line.rpartition("  # ")
+        name, _, value = setting.partition(" = ")
+        rows[name] = (value.strip(), source)
+    return rows
+
+
+def test_every_option_and_key_is_shown(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = shown(capsys)
+    assert {name.partition(".")[0] for name in rows} == set(SECTIONS)
+    assert rows["serve.port"] == ("8765", "default")
+    for row in KEYS:
+        assert f'keys."{row.id}"' in rows
+
+
+def test_the_environment_beats_the_file_and_the_file_the_default(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('[chat]\nname = "ana"\nroom = "dev"\nport = 9000\n')
+    monkeypatch.setenv("BROADCAST_TUI_CHAT_ROOM", "ops")
+    rows = shown(capsys, "chat")
+    assert rows["chat.name"] == ('"ana"', str(file))
+    assert rows["chat.room"] == ('"ops"', "BROADCAST_TUI_CHAT_ROOM")
+    assert rows["chat.port"] == ("9000", str(file))
+    assert rows["chat.host"] == ('""', "default")
+
+
+def test_the_command_line_beats_the_file(file: Path) -> None:
+    file.write_text("[serve]\nport = 9000\nmessage_burst = 7\nkeep-posts = 5\n")
+    _, bound, _ = app.parse_args(["serve", "--port", "1"], print_error=False, exit_on_error=False)
+    assert bound.arguments == {"port": 1, "message_burst": 7, "keep_posts": 5}
+    _, bound, _ = app.parse_args(["start"], print_error=False, exit_on_error=False)
+    assert bound.arguments["port"] == 9000
+
+
+def test_an_address_that_is_given_replaces_the_files(file: Path) -> None:
+    file.write_text('[chat]\nhost = "example.org"\nport = 9000\nroom = "dev"\n')
+    _, bound, _ = app.parse_args(["chat", "ws://localhost:1"], print_error=False, exit_on_error=False)
+    assert bound.arguments == {"url": "ws://localhost:1", "room": "dev"}
+    USER_CONFIG._tables = None
+    _, bound, _ = app.parse_args(["chat"], print_error=False, exit_on_error=False)
+    assert bound.arguments == {"host": "example.org", "port": 9000, "room": "dev"}
+
+
+def test_keys_are_dotted_or_quoted_text_or_lists(file: Path) -> None:
+    file.write_text('[keys]\nlog.page-up = "f3"\n"log.page-down" = ["f4", "ctrl+o"]\n')
+    assert USER_CONFIG.keys() == {"log.page-up": "f3", "log.page-down": "f4,ctrl+o"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[chat]\nnam = 1", "has no 'nam'. Did you mean name?"),
+        ("[chat]\nzzzz = 1", "There are: host, name"),
+        ("[cat]", "unknown table [cat]. Did you mean chat?"),
+        ("chat = 1", "chat must be a table"),
+        ("[chat", "is not TOML"),
+        ("[chat]\nport = 'many'", "'many' is no whole number"),
+        ("[chat.name]\nfirst = 'ana'", "[name][first]"),
+        ('[keys]\n"app.quit-chat" = 7', '"app.quit-chat" must be text'),
+        ('[keys]\n"app.quit" = "f4"', "did you mean app.quit-chat?"),
+        ('[keys]\n"app.quit-chat" = "x"', "add ctrl+ or alt+"),
+        ("\x00", "is not TOML"),
+    ],
+)
+async def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, content: str, said: str) -> None:
+    directory = tmp_path / "broadcast-tui"
+    directory.mkdir()
+    (directory / "config.toml").write_text(content)
+    outcome = await run("config", home=tmp_path)
+    assert outcome.status == 2
+    assert said in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROADCAST_TUI_CONFIG", str(tmp_path / "none.toml"))
+    with pytest.raises(ConfigError, match="does not exist"):
+        _ = UserConfig().tables
+    monkeypatch.delenv("BROADCAST_TUI_CONFIG")
+    assert UserConfig(None).tables == {}
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        _ = UserConfig(path).tables
+
+
+async def test_an_unknown_section_is_refused(tmp_path: Path) -> None:
+    outcome = await run("config", "cht", home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "Did you mean chat?" in outcome.err
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m broadcast_tui config | head -n 1"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert result.stdout.startswith("# ")
+    assert result.stderr == ""

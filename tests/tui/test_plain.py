@@ -1,0 +1,159 @@
+"""The chat in lines: what is written for what happens, and what is done with what is typed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from broadcast_tui.core.updates import (
+    ConnectionChanged,
+    ConnectionState,
+    MembersListed,
+    NameDenied,
+    PostRefused,
+)
+from broadcast_tui.tui.plain import PlainChat
+from tests.support.fake_client import FakeClient
+from tests.support.running import eventually, in_time
+
+
+@dataclass
+class Conversation:
+    """A plain chat that runs; `written` is what came out."""
+
+    client: FakeClient
+    chat: PlainChat
+    written: list[str]
+    typed: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
+
+    async def lines(self) -> AsyncIterator[str]:
+        while (line := await self.typed.get()) is not None:
+            yield line
+
+    async def type(self, *lines: str) -> None:
+        """Type lines, and wait until all were looked at."""
+        for line in lines:
+            self.typed.put_nowait(line + "\n")
+        await eventually(self.typed.empty)
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def plain(*people: str, echo: bool = True) -> AsyncIterator[Conversation]:
+    client = FakeClient()
+    written: list[str] = []
+    talk = Conversation(client, PlainChat(client, "lobby", written.append, echo=echo), written)
+    running = asyncio.create_task(talk.chat.run(talk.lines()))
+    if people:
+        await client.deliver(*client.online(*people))
+    yield talk
+    talk.typed.put_nowait(None)
+    await in_time(running)
+    assert client.closed
+
+
+def token_of(client: FakeClient, *call: str) -> str:
+    """The nonce or ref that a recorded call returned."""
+    return f"n{client.calls.index(call)}"  # `start` is a call too, but returns nothing
+
+
+async def test_posts_come_as_lines_with_time_and_name() -> None:
+    async with plain("ana", "bob") as talk:
+        await talk.client.deliver(talk.client.post("bob", "hello"), talk.client.post("bob", "/me waves"))
+        await talk.client.deliver(talk.client.post("bob", "ana: two\nlines"))
+    posts = [line for line in talk.written if not line.startswith("--")]
+    assert [line[6:] for line in posts] == ["bob: hello", "* bob waves", "! bob: ana: two\n      lines"]
+    assert all(line[2] == ":" for line in posts)
+    assert any(line.startswith("-- You are in lobby as ana") and "/help" in line for line in talk.written)
+
+
+async def test_each_line_is_written_once() -> None:
+    async with plain("ana", "bob") as talk:
+        for number in range(5):
+            await talk.client.deliver(talk.client.post("bob", f"post {number}"))
+    assert [line[6:] for line in talk.written if "post" in line] == [f"bob: post {n}" for n in range(5)]
+
+
+async def test_lines_wait_until_we_are_in_and_the_end_until_all_is_answered() -> None:
+    client = FakeClient()
+    written: list[str] = []
+    talk = Conversation(client, PlainChat(client, "lobby", written.append, echo=True), written)
+    talk.typed.put_nowait("hello\n")
+    talk.typed.put_nowait("/who")
+    talk.typed.put_nowait(None)
+    running = asyncio.create_task(talk.chat.run(talk.lines()))
+    await client.deliver(ConnectionChanged(ConnectionState.CONNECTING))
+    assert client.called("say") == []
+    await client.deliver(*client.online("ana"))
+    await eventually(lambda: client.called("say") == [("lobby", "hello")])
+    await eventually(lambda: len(client.called("list_members")) == 2)
+    said = token_of(client, "say", "lobby", "hello")
+    await client.deliver(*client.echo(said, "hello"))
+    assert not client.closed
+    await client.deliver(MembersListed("lobby", f"n{len(client.calls) - 1}", 1, ("ana",), False))
+    await in_time(running)
+    assert any("ana" in line and "1" in line for line in written[-1:]), written
+
+
+async def test_own_posts_that_were_typed_are_not_repeated() -> None:
+    async with plain("ana", echo=False) as talk:
+        await talk.type("hi", " ", "")
+        await eventually(lambda: talk.client.called("say") == [("lobby", "hi")])
+        await talk.client.deliver(*talk.client.echo(token_of(talk.client, "say", "lobby", "hi"), "hi"))
+        assert not [line for line in talk.written if "hi" in line.split()]
+
+
+async def test_a_refused_post_is_told_with_the_reason() -> None:
+    async with plain("ana") as talk:
+        await talk.type("hi")
+        await eventually(lambda: bool(talk.client.called("say")))
+        nonce = token_of(talk.client, "say", "lobby", "hi")
+        await talk.client.deliver(PostRefused("lobby", nonce, "rate_limited", "too fast", "hi"))
+        assert "!! not sent: too fast" in talk.written
+
+
+async def test_commands_are_those_of_the_chat() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/frob", "/help nick", "//slash", "/nick <>", "/nick eve")
+        await eventually(lambda: talk.client.called("rename") == [("eve",)])
+        assert talk.client.called("say") == [("lobby", "/slash")]
+        text = "\n".join(talk.written)
+        assert "!! There is no command /frob, nothing was sent." in text
+        assert "Take another name" in text
+        assert [line for line in talk.written if line.startswith("!!") and "letters" in line]
+        nonce = token_of(talk.client, "say", "lobby", "/slash")
+        await talk.client.deliver(*talk.client.echo(nonce, "/slash"))
+
+
+async def test_quit_leaves() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/quit")
+        await eventually(lambda: talk.client.closed)
+
+
+async def test_a_name_that_is_taken_is_asked_for_again() -> None:
+    async with plain() as talk:
+        await talk.client.deliver(
+            NameDenied("ana", "name_taken", "That name is taken."), ConnectionChanged(ConnectionState.REFUSED)
+        )
+        assert "!! That name is taken. Type another name." in talk.written
+        await talk.type("<>", "ana2")
+        await eventually(lambda: talk.client.called("rename") == [("ana2",)])
+        assert not talk.chat.was_refused
+
+
+async def test_a_server_that_will_not_have_us_ends_it() -> None:
+    async with plain() as talk:
+        await talk.client.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
+        await eventually(lambda: talk.client.closed)
+    assert talk.chat.was_refused
+    assert any(line.startswith("!!") and "You are banned." in line for line in talk.written)
+
+
+async def test_nothing_hostile_is_written() -> None:
+    async with plain("ana", "bob") as talk:
+        await talk.client.deliver(talk.client.post("bob\x1b[2J", "x\x1b]0;title\x07\u202ey\n\nz"))
+        await talk.client.deliver(MembersListed("lobby", "", 1, ("a\x1b[31m",), False))
+    assert all(char.isprintable() or char == "\n" for line in talk.written for char in line)

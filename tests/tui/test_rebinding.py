@@ -1,0 +1,87 @@
+"""A user's own keys: checked, reported where they clash, and obeyed."""
+
+from __future__ import annotations
+
+import pytest
+from textual.theme import Theme
+
+from broadcast_tui.tui import themes
+from broadcast_tui.tui.keymap import KEYS, key_help
+from broadcast_tui.tui.model.colour import MIN_CONTRAST, contrast, palette
+from broadcast_tui.tui.rebinding import KeyRefused, checked_keys, clashes
+from tests.tui.model.test_colour import rgb
+
+
+def test_keys_are_taken_as_people_write_them() -> None:
+    wanted = {"log.page-up": " PgUp , Ctrl+Alt+V", "app.quit-chat": "ctrl+/", "app.show-help": "Esc"}
+    assert checked_keys(wanted) == {
+        "log.page-up": "pageup,alt+ctrl+v",
+        "app.quit-chat": "ctrl+slash",
+        "app.show-help": "escape",
+    }
+
+
+def test_the_default_keys_are_keys() -> None:
+    defaults = {row.id: row.keys for row in KEYS}
+    assert checked_keys(defaults) == {
+        id: ",".join("+".join([*sorted(key.split("+")[:-1]), key.split("+")[-1]]) for key in keys.split(","))
+        for id, keys in defaults.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("id", "keys", "said"),
+    [
+        ("log.pageup", "f3", "did you mean log.page-up"),
+        ("zzz", "f3", "F1 in the chat"),
+        ("log.page-up", "", "has no key"),
+        ("log.page-up", ", ,", "has no key"),
+        ("log.page-up", "a", "add ctrl+"),
+        ("log.page-up", "shift+a", "add ctrl+"),
+        ("log.page-up", "ctrl+", "is no key"),
+        ("log.page-up", "control+f", "is no key"),
+        ("log.page-up", "pageupp", "did you mean pageup"),
+        ("log.page-up", "ctrl+frob", "is no key"),
+    ],
+)
+def test_what_is_no_key_is_refused(id: str, keys: str, said: str) -> None:
+    with pytest.raises(KeyRefused, match=said.replace("+", r"\+")):
+        checked_keys({id: keys})
+
+
+def test_a_key_of_two_things_is_reported_once() -> None:
+    assert clashes({"log.page-up": "f3", "log.page-down": "f3"}) == [
+        "F3 is the key of both log.page-up and log.page-down"
+    ]
+    assert clashes({"log.page-up": "f1"}) == ["F1 is the key of both log.page-up and app.show-help"]
+
+
+def test_keys_that_changed_places_do_not_clash() -> None:
+    assert clashes({"log.page-up": "pagedown", "log.page-down": "pageup"}) == []
+    assert clashes({}) == []
+
+
+def test_help_shows_the_keys_in_force() -> None:
+    rows = dict(row for _, rows in key_help({"log.page-up": "f3"}) for row in rows)
+    assert rows["F3"] == "A page up"
+    assert "PgUp" not in rows
+
+
+@pytest.mark.parametrize("theme", themes.OURS, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("surface", ["background", "surface", "panel"])
+def test_text_and_names_can_be_read_in_our_themes(theme: Theme, surface: str) -> None:
+    colours = theme.to_color_system().generate()
+    background = rgb(colours[surface])
+    parts = ["primary", "accent", "success", "warning", "error", "foreground"]
+    drawn = [colours[part] for part in parts]
+    drawn += palette(background) if surface != "panel" else ()
+    assert [colour for colour in drawn if contrast(rgb(colour), background) < MIN_CONTRAST] == []
+
+
+@pytest.mark.parametrize(
+    ("colorfgbg", "name"),
+    [("0;15", "broadcast-light"), ("15;0", "broadcast-dark"), ("0;default;7", "broadcast-light"),
+     ("", "broadcast-dark"), ("nonsense", "broadcast-dark")],
+)  # fmt: skip
+def test_our_theme_fits_the_terminal(colorfgbg: str, name: str) -> None:
+    assert themes.fitting({"COLORFGBG": colorfgbg}) == name
