@@ -33,7 +33,7 @@ def painter(width: int, showing: Showing | None = None) -> LinePainter:
     parts = defaultdict(Style, {part: Style(color="red") for part in PARTS})
     parts["block"] = parts["code"] = Style(bgcolor="blue")
     styles = log_styles(Style(), parts, BLACK)
-    return LinePainter(Columns.of_width(width), styles, UTC, showing=showing)
+    return LinePainter(Columns.of_width(width), styles, UTC, showing=showing, unfold_key="Alt+O")
 
 
 def post_of(text: str) -> Transcript:

@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from broadcast_tui.tui.keymap import first_key, shown_key
 from broadcast_tui.tui.model.columns import Columns
 from broadcast_tui.tui.model.row_index import Place, RowIndex
 from broadcast_tui.tui.model.showing import PresenceShown, Showing
@@ -29,6 +30,8 @@ from broadcast_tui.tui.widgets.placed_view import PlacedView
 
 FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
+UNFOLD_ID = "log.unfold-post"
+"""Of the key that shows long posts in full."""
 LINES_KEPT_DRAWN = 256
 """A few screens: strips are what the garbage collector has most to do with."""
 
@@ -348,6 +351,12 @@ class MessageLog(PlacedView):
             above = self.transcript.line(above.id - 1)
         return above
 
+    def _unfold_key(self) -> str:
+        """The key that shows long posts in full, as people write it; the user may have chosen another."""
+        bindings = (active.binding for active in self.screen.active_bindings.values())
+        keys = (binding.key for binding in bindings if binding.id == UNFOLD_ID)
+        return shown_key(next(keys, first_key(UNFOLD_ID)))
+
     def _make_painter(self) -> LinePainter:
         background = self.background_colors[1]
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
@@ -360,5 +369,6 @@ class MessageLog(PlacedView):
             self.get_line_filters(),
             background,
             self.index.showing,
+            self._unfold_key(),
         )
         return self._painter
