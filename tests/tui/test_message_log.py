@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.color import ColorSystem
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollUp
 from textual.geometry import Region
@@ -202,6 +203,31 @@ async def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
         triplets = [colour.get_truecolor() for colour in colours]
         assert triplets
         assert all(red == green == blue for red, green, blue in triplets)
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])
+async def test_in_sixteen_colours_nothing_vanishes_and_marks_need_no_colour(theme: str) -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("bob", "**bold** `code` [text](https://e.org/x) https://e.org", NOON)
+    transcript.add_post("bob", "hi **ana** `x`", NOON, mention=True)
+    transcript.add_post("bob", "```py\ndef x(): # c\n    return 'a' + 1\n```", NOON)
+    transcript.add_pending("n", "me", "mine", NOON)
+    transcript.refuse("n", "no")
+    async with stage(transcript) as on:
+        on.app.theme = theme
+        await on.pilot.pause()
+        rows = on.rows[1:9]
+        assert [row.partition(" bob ")[2][:1] or row[19:22].strip() for row in rows] == [
+            "│", "┃", "│", "│", "│", "│", "⚠", "⚠",
+        ]  # fmt: skip
+        for y in range(1, 9):
+            for part in on.log.render_line(y):
+                if not part.text.strip(" │") or part.style is None:
+                    continue
+                colours = [part.style.color, part.style.bgcolor]
+                numbers = [c.downgrade(ColorSystem.STANDARD).number if c else None for c in colours]
+                assert numbers[0] != numbers[1] or numbers[0] is None, part
+                assert theme != "ansi-dark" or numbers[1] is None, part
 
 
 # Following and standing

@@ -55,6 +55,8 @@ class LogStyles:
 
 def log_styles(text: Style, parts: Mapping[str, Style], background: Color) -> LogStyles:
     """The styles on `background`, from that of the text and those of all `PARTS`."""
+    # Colours of a terminal cannot be mixed: a tint would be a full colour that nobody may be able to read on.
+    mention = parts["mention"] if background.ansi is None else text + Style(bold=True)
     colours = palette(background.rgb)
     return LogStyles(
         text=text,
@@ -65,7 +67,7 @@ def log_styles(text: Style, parts: Mapping[str, Style], background: Color) -> Lo
         day=parts["day"],
         own=parts["own"],
         pending=parts["pending"],
-        mention=parts["mention"],
+        mention=mention,
         mention_mark=parts["mention-mark"],
         names=tuple(text + Style(color=colour) for colour in colours),
         code=parts["code"],
