@@ -216,7 +216,7 @@ async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
             await chat.type("alt+j")
         assert seen == [False, True, False]
         assert chat.toasts == "; ".join(
-            f"Who came and went: shown of {whom}" for whom in ("everyone", "nobody", "those who spoke lately")
+            f"Join and leave lines: {whom}" for whom in ("everyone", "hidden", "those who spoke lately")
         )
 
 

@@ -5,14 +5,19 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.color import Color as RichColor
 from rich.color import ColorSystem
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollUp
 from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES
 
+from broadcast_tui.tui.model.code import CodeKind
+from broadcast_tui.tui.model.colour import MIN_CONTRAST, Rgb, contrast
 from broadcast_tui.tui.model.transcript import Transcript
+from broadcast_tui.tui.themes import OURS
 from broadcast_tui.tui.widgets.message_log import LINES_KEPT_DRAWN, MessageLog
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -228,6 +233,27 @@ async def test_in_sixteen_colours_nothing_vanishes_and_marks_need_no_colour(them
                 numbers = [c.downgrade(ColorSystem.STANDARD).number if c else None for c in colours]
                 assert numbers[0] != numbers[1] or numbers[0] is None, part
                 assert theme != "ansi-dark" or numbers[1] is None, part
+
+
+async def test_the_colours_of_code_can_be_read_in_every_theme() -> None:
+    async with stage(transcript_of(1)) as on:
+        for theme in [*BUILTIN_THEMES.values(), *OURS]:
+            if theme.name.startswith("ansi"):
+                continue
+            on.app.register_theme(theme)
+            on.app.theme = theme.name
+            await on.pilot.pause()
+            styles = on.log._make_painter()._styles
+            background = rgb(styles.block.bgcolor)
+            for kind, style in styles.syntax.items():
+                if kind is not CodeKind.COMMENT:
+                    assert contrast(rgb(style.color), background) >= MIN_CONTRAST, (theme.name, kind)
+
+
+def rgb(colour: RichColor | None) -> Rgb:
+    assert colour is not None
+    red, green, blue = colour.get_truecolor()
+    return red, green, blue
 
 
 # Following and standing

@@ -132,8 +132,7 @@ class LinePainter:
         rows: list[Strip] = []
         for number, (start, end) in enumerate(laid.rows):
             if number == laid.fold_row:
-                how = f" ({self._unfold_key})" if self._unfold_key else ""
-                text = self._told(f"… {laid.hidden:,} more lines{how}", base, self._styles.fold)
+                text = self._told(self._fold_text(laid), base, self._styles.fold)
             elif laid.hosts and number == len(laid.rows) - 1:
                 text = self._told(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self._styles.error)
             else:
@@ -201,6 +200,12 @@ class LinePainter:
             link=href or None,
         )
         return style + added
+
+    def _fold_text(self, laid: Laid) -> str:
+        """How much is folded: lines as they were written, or rows of a single long one."""
+        lines = laid.text.count("\n", laid.rows[laid.fold_row][0])
+        amount = f"{laid.hidden:,} more rows" if lines == 0 else f"{lines:,} more line{'s' * (lines > 1)}"
+        return f"… {amount} ({self._unfold_key})" if self._unfold_key else f"… {amount}"
 
     def _told(self, text: str, base: Style, style: Style) -> list[Segment]:
         """A row that says something about the post: nobody wrote it."""

@@ -68,7 +68,8 @@ class MessageLog(PlacedView):
         & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
         & > .message-log--code { background: $foreground 10%; }
         & > .message-log--block { background: $foreground 6%; }
-        & > .message-log--marks { color: $foreground 50%; }
+        & > .message-log--marks { color: $foreground 60%; }
+        & > .message-log--comment { color: $foreground 80%; }
         & > .message-log--fold { color: $foreground 60%; text-style: italic; }
         & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
     }
