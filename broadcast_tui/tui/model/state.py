@@ -231,8 +231,8 @@ class AppState:
             view.entered = True
             others = max(0, update.online - 1)
             company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
-            here = f"You are in {view.name} as {self.name}{company}"
-            view.transcript.add_system(f"{here}. {self.help_hint}.", at)
+            where = f"You are in {view.name} as {self.name}{company}. {self.help_hint}."
+            view.transcript.add_system(where, at)
 
     def _forget_request(self, ref: str) -> None:
         for view in self.rooms.values():
