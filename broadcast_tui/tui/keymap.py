@@ -100,7 +100,7 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("log.go-top", "ctrl+home,alt+home", "The oldest post held"),
     KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "The newest post"),
     KeyRow("log.unfold-post", "alt+o", "Show a long post in full; once all are, fold them"),
-    KeyRow("log.show-presence", "alt+j", "Who came and went: of those who spoke, of all, of nobody"),
+    KeyRow("log.show-presence", "alt+j", "Join and leave lines: of those who spoke lately, of all, none"),
     KeyRow("people.toggle-list", "f8", "Show or hide who is here", "Who"),
 )
 

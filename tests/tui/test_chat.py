@@ -205,14 +205,17 @@ async def test_the_welcome_fits_in_one_row_of_80_columns(others: int) -> None:
         assert rows[1].endswith("F1 helps.")
 
 
-async def test_alt_o_shows_a_long_post_in_full() -> None:
+async def test_a_key_shows_a_long_post_in_full_and_the_log_says_which() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.type("alt+o")
         assert chat.toasts == "No long post in view"
         await chat.deliver(chat.client.post("bob", "\n".join("abcdefgh")))
         assert "… 5 more lines (Alt+O)" in "\n".join(chat.drawn("#log"))
-        await chat.type("alt+o")
-        assert chat.drawn("#log")[9].endswith("│ h")
+        chat.app.set_keymap({"log.unfold-post": "f3"})
+        await chat.pilot.resize_terminal(90, 24)
+        assert "… 5 more lines (F3)" in "\n".join(chat.drawn("#log"))
+        await chat.type("f3")
+        assert any(row.endswith("│ h") for row in chat.drawn("#log"))
 
 
 async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
@@ -224,7 +227,7 @@ async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
             await chat.type("alt+j")
         assert seen == [False, True, False]
         assert chat.toasts == "; ".join(
-            f"Who came and went: shown of {whom}" for whom in ("everyone", "nobody", "those who spoke lately")
+            f"Join and leave lines: {whom}" for whom in ("everyone", "hidden", "those who spoke lately")
         )
 
 

@@ -33,7 +33,7 @@ def painter(width: int, showing: Showing | None = None) -> LinePainter:
     parts = defaultdict(Style, {part: Style(color="red") for part in PARTS})
     parts["block"] = parts["code"] = Style(bgcolor="blue")
     styles = log_styles(Style(), parts, BLACK)
-    return LinePainter(Columns.of_width(width), styles, UTC, showing=showing)
+    return LinePainter(Columns.of_width(width), styles, UTC, showing=showing, unfold_key="Alt+O")
 
 
 def post_of(text: str) -> Transcript:
@@ -175,6 +175,9 @@ def test_a_long_post_is_folded() -> None:
     assert [row.crop(Columns.of_width(80).gutter).text.rstrip() for row in rows] == [
         "line 0", "line 1", "line 2", "… 37 more lines (Alt+O)",
     ]  # fmt: skip
+    rows = painted(text, 30)
+    assert rows[3].text.strip() == "… 37 more lines (Alt+O)", "as written, not as wrapped"
+    assert painted("word " * 200)[3].text.partition("│ ")[2].strip() == "… 16 more rows (Alt+O)"
     assert len(painted("\n".join("abcde"))) == 5
     assert len(painted("\n".join("abcdef"))) == FOLD_KEEPS + 1
     assert len(painted("word " * 100)) == 10

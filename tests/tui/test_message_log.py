@@ -5,13 +5,19 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from rich.color import Color as RichColor
+from rich.color import ColorSystem
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollUp
 from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES
 
+from broadcast_tui.tui.model.code import CodeKind
+from broadcast_tui.tui.model.colour import MIN_CONTRAST, Rgb, contrast
 from broadcast_tui.tui.model.transcript import Transcript
+from broadcast_tui.tui.themes import OURS
 from broadcast_tui.tui.widgets.message_log import LINES_KEPT_DRAWN, MessageLog
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -202,6 +208,52 @@ async def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
         triplets = [colour.get_truecolor() for colour in colours]
         assert triplets
         assert all(red == green == blue for red, green, blue in triplets)
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])
+async def test_in_sixteen_colours_nothing_vanishes_and_marks_need_no_colour(theme: str) -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("bob", "**bold** `code` [text](https://e.org/x) https://e.org", NOON)
+    transcript.add_post("bob", "hi **ana** `x`", NOON, mention=True)
+    transcript.add_post("bob", "```py\ndef x(): # c\n    return 'a' + 1\n```", NOON)
+    transcript.add_pending("n", "me", "mine", NOON)
+    transcript.refuse("n", "no")
+    async with stage(transcript) as on:
+        on.app.theme = theme
+        await on.pilot.pause()
+        rows = on.rows[1:9]
+        assert [row.partition(" bob ")[2][:1] or row[19:22].strip() for row in rows] == [
+            "│", "┃", "│", "│", "│", "│", "⚠", "⚠",
+        ]  # fmt: skip
+        for y in range(1, 9):
+            for part in on.log.render_line(y):
+                if not part.text.strip(" │") or part.style is None:
+                    continue
+                colours = [part.style.color, part.style.bgcolor]
+                numbers = [c.downgrade(ColorSystem.STANDARD).number if c else None for c in colours]
+                assert numbers[0] != numbers[1] or numbers[0] is None, part
+                assert theme != "ansi-dark" or numbers[1] is None, part
+
+
+async def test_the_colours_of_code_can_be_read_in_every_theme() -> None:
+    async with stage(transcript_of(1)) as on:
+        for theme in [*BUILTIN_THEMES.values(), *OURS]:
+            if theme.name.startswith("ansi"):
+                continue
+            on.app.register_theme(theme)
+            on.app.theme = theme.name
+            await on.pilot.pause()
+            styles = on.log._make_painter()._styles
+            background = rgb(styles.block.bgcolor)
+            for kind, style in styles.syntax.items():
+                if kind is not CodeKind.COMMENT:
+                    assert contrast(rgb(style.color), background) >= MIN_CONTRAST, (theme.name, kind)
+
+
+def rgb(colour: RichColor | None) -> Rgb:
+    assert colour is not None
+    red, green, blue = colour.get_truecolor()
+    return red, green, blue
 
 
 # Following and standing
@@ -622,6 +674,9 @@ async def test_a_line_about_who_came_and_went_grows_in_place() -> None:
         assert on.rows[-1].endswith("── bob joined")
         on.log.show_next_presence()
         assert on.rows[-1].endswith("── bob and cy joined")
+        transcript.replace_presence(line_id, "bob joined · eve left", "", NOON + timedelta(hours=1))
+        await on.caught_up()
+        assert on.rows[-1].endswith("── bob joined · eve left")
         transcript.replace_presence(line_id, "", "", NOON + timedelta(hours=1))
         await on.caught_up()
         assert on.rows[-1].endswith("post 29")

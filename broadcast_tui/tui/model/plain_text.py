@@ -3,6 +3,8 @@
 14:02 ana: hi          a post; `14:02 ! ana: hi bob` mentions us; what goes on below is indented
 14:03 * bob waves      an action
 -- bob joined          a line of the program; `!! not sent: …` an error
+
+Who came and went is said once something else is: until then they may go and come again.
 """
 
 from __future__ import annotations
@@ -27,16 +29,20 @@ class PlainText:
     def news(self, room: str, transcript: Transcript, *, place: str = "") -> Iterator[str]:
         """The new lines of `room`, each with `place` before it if that is not empty."""
         start = max(self._said.get(room, 0), transcript.first_id)
-        self._said[room] = transcript.settled_id
-        for line_id in range(start, transcript.settled_id):
+        end = transcript.settled_id
+        last = transcript.line(end - 1)
+        if last is not None and last.kind is LineKind.PRESENCE:
+            end = max(start, end - 1)
+        self._said[room] = end
+        for line_id in range(start, end):
             line = transcript.line(line_id)
-            if line is not None and (self._own or not line.own):
+            if line is not None and line.text and (self._own or not line.own):
                 yield self._text(line, f"#{place} " if place else "")
 
     def _text(self, line: Line, place: str) -> str:
         text = line.text.replace("\n", _INDENT)
         match line.kind:
-            case LineKind.SYSTEM | LineKind.DAY:
+            case LineKind.SYSTEM | LineKind.PRESENCE | LineKind.DAY:
                 return f"-- {place}{text}"
             case LineKind.ERROR:
                 return f"!! {place}{text}"

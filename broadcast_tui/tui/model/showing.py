@@ -11,7 +11,7 @@ class PresenceShown(Enum):
 
     SPEAKERS = "those who spoke lately"
     ALL = "everyone"
-    NONE = "nobody"
+    NONE = "hidden"
 
     def next(self) -> PresenceShown:
         """The one that comes after this one, round and round."""

@@ -230,7 +230,7 @@ class ChatScreen(Screen[None]):
 
     def action_show_presence(self) -> None:
         shown = self.log_view.show_next_presence()
-        self.notify(f"Who came and went: shown of {shown.value}", timeout=2, markup=False)
+        self.notify(f"Join and leave lines: {shown.value}", timeout=2, markup=False)
 
     def action_toggle_people(self) -> None:
         """Show the people where the width hides them, and the other way round."""

@@ -26,7 +26,6 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.strip import Strip
 
-from broadcast_tui.tui.keymap import first_key, shown_key
 from broadcast_tui.tui.model.code import parts_of_code
 from broadcast_tui.tui.model.colour import colour_index
 from broadcast_tui.tui.model.columns import Columns, Laid
@@ -100,10 +99,15 @@ class LinePainter:
         filters: Sequence[LineFilter] = (),
         background: Color | None = None,
         showing: Showing | None = None,
+        unfold_key: str = "",
     ) -> None:
-        """`filters` (no colours, dimming…) are applied here, once a row, against `background`."""
+        """`filters` (no colours, dimming…) are applied here, once a row, against `background`.
+
+        `unfold_key` is the key that shows long posts in full, as people write it.
+        """
         self.columns = columns
         self._showing = Showing() if showing is None else showing
+        self._unfold_key = unfold_key
         self._styles = styles
         self._zone = zone
         self._filters = filters
@@ -128,8 +132,7 @@ class LinePainter:
         rows: list[Strip] = []
         for number, (start, end) in enumerate(laid.rows):
             if number == laid.fold_row:
-                key = shown_key(first_key("log.unfold-post"))
-                text = self._told(f"… {laid.hidden:,} more lines ({key})", base, self._styles.fold)
+                text = self._told(self._fold_text(laid), base, self._styles.fold)
             elif laid.hosts and number == len(laid.rows) - 1:
                 text = self._told(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self._styles.error)
             else:
@@ -197,6 +200,12 @@ class LinePainter:
             link=href or None,
         )
         return style + added
+
+    def _fold_text(self, laid: Laid) -> str:
+        """How much is folded: lines as they were written, or rows of a single long one."""
+        lines = laid.text.count("\n", laid.rows[laid.fold_row][0])
+        amount = f"{laid.hidden:,} more rows" if lines == 0 else f"{lines:,} more line{'s' * (lines > 1)}"
+        return f"… {amount} ({self._unfold_key})" if self._unfold_key else f"… {amount}"
 
     def _told(self, text: str, base: Style, style: Style) -> list[Segment]:
         """A row that says something about the post: nobody wrote it."""

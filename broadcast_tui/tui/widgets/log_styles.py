@@ -13,7 +13,8 @@ from broadcast_tui.tui.model.colour import palette
 
 PARTS = (
     "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
-    "code", "block", "marks", "fold",
+    "code", "block", "marks",
+    "comment", "fold",
 )  # fmt: skip
 _SYNTAX_HUES = {
     CodeKind.KEYWORD: 10,
@@ -23,7 +24,7 @@ _SYNTAX_HUES = {
     CodeKind.ADDED: 5,
     CodeKind.REMOVED: 0,
 }
-"""Where in a palette the colours of code are; comments have that of marks."""
+"""Where in a palette the colours of code are; comments have that of the text, weaker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class LogStyles:
 
 def log_styles(text: Style, parts: Mapping[str, Style], background: Color) -> LogStyles:
     """The styles on `background`, from that of the text and those of all `PARTS`."""
+    # Colours of a terminal cannot be mixed: a tint would be a full colour that nobody may be able to read on.
+    mention = parts["mention"] if background.ansi is None else text + Style(bold=True)
     colours = palette(background.rgb)
     return LogStyles(
         text=text,
@@ -65,13 +68,13 @@ def log_styles(text: Style, parts: Mapping[str, Style], background: Color) -> Lo
         day=parts["day"],
         own=parts["own"],
         pending=parts["pending"],
-        mention=parts["mention"],
+        mention=mention,
         mention_mark=parts["mention-mark"],
         names=tuple(text + Style(color=colour) for colour in colours),
         code=parts["code"],
         block=parts["block"],
         syntax={kind: Style(color=colours[hue]) for kind, hue in _SYNTAX_HUES.items()}
-        | {CodeKind.COMMENT: Style(color=parts["time"].color, italic=True)},
+        | {CodeKind.COMMENT: Style(color=parts["comment"].color, italic=True)},
         marks=parts["marks"],
         fold=parts["fold"],
     )

@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
+from broadcast_tui.tui.keymap import first_key, shown_key
 from broadcast_tui.tui.model.columns import Columns
 from broadcast_tui.tui.model.row_index import Place, RowIndex
 from broadcast_tui.tui.model.showing import PresenceShown, Showing
@@ -31,6 +32,8 @@ FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
 FLOOD_FRAME_S = 0.1
 """The same while each look finds more new lines than the screen has rows: nobody can read them."""
+UNFOLD_ID = "log.unfold-post"
+"""Of the key that shows long posts in full."""
 LINES_KEPT_DRAWN = 256
 """A few screens: strips are what the garbage collector has most to do with."""
 
@@ -67,7 +70,8 @@ class MessageLog(PlacedView):
         & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
         & > .message-log--code { background: $foreground 10%; }
         & > .message-log--block { background: $foreground 6%; }
-        & > .message-log--marks { color: $foreground 50%; }
+        & > .message-log--marks { color: $foreground 60%; }
+        & > .message-log--comment { color: $foreground 80%; }
         & > .message-log--fold { color: $foreground 60%; text-style: italic; }
         & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
     }
@@ -352,6 +356,12 @@ class MessageLog(PlacedView):
             above = self.transcript.line(above.id - 1)
         return above
 
+    def _unfold_key(self) -> str:
+        """The key that shows long posts in full, as people write it; the user may have chosen another."""
+        bindings = (active.binding for active in self.screen.active_bindings.values())
+        keys = (binding.key for binding in bindings if binding.id == UNFOLD_ID)
+        return shown_key(next(keys, first_key(UNFOLD_ID)))
+
     def _make_painter(self) -> LinePainter:
         background = self.background_colors[1]
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
@@ -364,5 +374,6 @@ class MessageLog(PlacedView):
             self.get_line_filters(),
             background,
             self.index.showing,
+            self._unfold_key(),
         )
         return self._painter
