@@ -38,7 +38,7 @@ def chat(
     name
         Your name; without it you are asked.
     room
-        Room to enter [default: lobby].
+        Room to enter and show [default: the rooms of last time, at first the lobby].
     serve
         Start a server first if none answers there; it ends with the chat.
     """
@@ -54,25 +54,31 @@ def chat(
     try:
         if child is not None:
             child.start_if_needed()
-        return _run(address, name)
+        return _run(address, name, room=address.room if room is not None else address.wanted_room)
     finally:
         if child is not None:
             child.stop()
 
 
-def _run(address: Address, name: str) -> int:
+def _run(address: Address, name: str, room: str) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
 
     preferences = Preferences.load()
 
-    def make_client(chosen: str) -> BroadcastClient:
-        return BroadcastClient(
-            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
-        )
+    def make_client(there: Address, chosen: str, wanted: str = "") -> BroadcastClient:
+        rooms = preferences.rooms_on(there.url, wanted or there.wanted_room).joined
+        return BroadcastClient(there.url, name=chosen, rooms=rooms, client_id=preferences.client_id)
 
-    app = ChatApp(make_client, name=name, room=address.room, server=address.url, preferences=preferences)
+    app = ChatApp(
+        lambda chosen: make_client(address, chosen, room),
+        name=name,
+        room=preferences.rooms_on(address.url, room).shown,
+        server=address.url,
+        elsewhere=make_client,
+        preferences=preferences,
+    )
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 

@@ -22,6 +22,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
@@ -29,6 +30,7 @@ from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind, shown_key
+from broadcast_tui.tui.model.room import RoomView
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -50,7 +52,14 @@ guard_pastes()
 
 
 class ChatApp(App[None]):
-    """The app. `client_factory` makes the client for a name, `server` is its address as shown before that."""
+    """The app.
+
+    Args:
+        client_factory: Makes the client for a name.
+        room: The room to show; one of the client's rooms, or by default the first of them.
+        server: The address as shown before there is a client.
+        elsewhere: Makes a client for another server and a name; without it /connect is refused.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = PROGRAM
@@ -69,10 +78,12 @@ class ChatApp(App[None]):
         name: str = "",
         room: str = DEFAULT_ROOM,
         server: str = "",
+        elsewhere: Callable[[Address, str], ChatClient] | None = None,
         preferences: Preferences | None = None,
     ) -> None:
         super().__init__()
         self._make_client = client_factory
+        self._make_elsewhere = elsewhere
         self._wanted_name = name
         self._room = room
         self._server = server
@@ -115,12 +126,20 @@ class ChatApp(App[None]):
         if not name:
             return
         self._client = self._make_client(name)
-        self._chat(self._client, ChatScreen(self._client, AppState(name=name, room=self._room)))
+        self._chat(self._client, self._make_screen(self._client, name))
+
+    def _make_screen(self, client: ChatClient, name: str) -> ChatScreen:
+        room = self._room if self._room in client.rooms else client.rooms[0]
+        state = AppState(name=name, room=room, rooms={each: RoomView(each) for each in client.rooms})
+        return ChatScreen(client, state)
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
         """Carry batches from the client to the screen, each as one change."""
-        await self.push_screen(screen)
+        if isinstance(self.screen, ChatScreen):
+            await self.switch_screen(screen)
+        else:
+            await self.push_screen(screen)
         client.start()
         async for batch in client.batches():
             for start in range(0, len(batch), SLICE_UPDATES):
@@ -142,6 +161,34 @@ class ChatApp(App[None]):
         if event.name and event.name != self._preferences.name:
             self._preferences.name = event.name
             self._preferences.save()
+
+    @on(ChatScreen.RoomsChanged)
+    def remember_rooms(self, event: ChatScreen.RoomsChanged) -> None:
+        """Keep the rooms for next time; which one is shown is written with them, and in the end."""
+        if self._client is None:
+            return
+        before = self._preferences.rooms.get(self._client.url)
+        self._preferences.remember_rooms(self._client.url, event.rooms, event.shown)
+        if before is None or before.joined != event.rooms:
+            self._preferences.save()
+
+    @on(ChatScreen.ConnectAsked)
+    def go_elsewhere(self, event: ChatScreen.ConnectAsked) -> None:
+        """Leave this server for another one."""
+        if self._client is None or self._make_elsewhere is None:
+            self.notify("This chat stays with its server", severity="warning", markup=False)
+        elif event.address.url == self._client.url:
+            self.notify("You are on this server already; /join enters a room", markup=False)
+        else:
+            self._room = self._preferences.rooms_on(event.address.url, event.address.wanted_room).shown
+            self.run_worker(self._change_server(self._client, event.address), group="leaving")
+
+    async def _change_server(self, before: ChatClient, address: Address) -> None:
+        assert self._make_elsewhere is not None
+        self._client = self._make_elsewhere(address, before.name)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(before.close(), CLOSE_TIMEOUT_S)
+        self._chat(self._client, self._make_screen(self._client, before.name))
 
     @on(ChatScreen.UnreadChanged)
     def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
@@ -167,7 +214,8 @@ class ChatApp(App[None]):
         if not isinstance(screen, ChatScreen):
             return
         yield SystemCommand("People", "Show or hide who is here", screen.action_toggle_people)
-        yield SystemCommand("Reconnect", "Do not wait for the next try", screen.action_reconnect_now)
+        yield SystemCommand("Rooms", "Show or hide your rooms", screen.action_toggle_rooms)
+        yield SystemCommand("Go to room", "By some of its letters", screen.action_switch_room)
         for command in COMMANDS:
             typed = f"/{command.name}"
             if command.argument is Argument.REQUIRED:
@@ -186,6 +234,7 @@ class ChatApp(App[None]):
             self.exit(return_code=code)
             return
         self._leaving = True
+        self._preferences.save()
         self.run_worker(self._close_and_exit(self._client, code), group="leaving")
 
     async def _close_and_exit(self, client: ChatClient, code: int) -> None:

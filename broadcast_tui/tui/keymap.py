@@ -19,6 +19,8 @@ class KeyRow:
     text: str
     footer: str = ""
     """The short word for it in the footer; not shown there if empty."""
+    shown: str = ""
+    """How help writes the keys, where that is shorter; `-`: not at all, another row speaks for this one."""
 
     @property
     def area(self) -> str:
@@ -29,6 +31,7 @@ AREAS = {
     "app": "Everywhere",
     "composer": "Writing",
     "log": "Reading",
+    "room": "Rooms",
     "people": "People",
 }
 """Areas in the order of the help screen, with their headings."""
@@ -37,8 +40,8 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("app.show-help", "f1", "This help", "Help"),
     KeyRow(
         "app.open-palette",
-        "ctrl+g,alt+k,ctrl+k",
-        "All commands and themes (Ctrl+K on an empty line)",
+        "ctrl+g",
+        "All commands and themes",
         "Commands",
     ),
     KeyRow("app.quit-chat", "ctrl+q", "Leave the chat", "Quit"),
@@ -55,8 +58,8 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("composer.move-down", "down,ctrl+down", "Line down; on the last line back to the draft"),
     KeyRow("composer.move-left", "left,ctrl+b", "Character left"),
     KeyRow("composer.move-right", "right,ctrl+f", "Character right"),
-    KeyRow("composer.move-word-left", "alt+b,ctrl+left,alt+left", "Word left"),
-    KeyRow("composer.move-word-right", "alt+f,ctrl+right,alt+right", "Word right"),
+    KeyRow("composer.move-word-left", "alt+b,ctrl+left", "Word left"),
+    KeyRow("composer.move-word-right", "alt+f,ctrl+right", "Word right"),
     KeyRow("composer.move-line-start", "ctrl+a,home", "Start of the line"),
     KeyRow("composer.move-line-end", "ctrl+e,end", "End of the line"),
     KeyRow("composer.select-left", "shift+left", "Select to the left"),
@@ -65,7 +68,6 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("composer.select-word-right", "ctrl+shift+right", "Select a word to the right"),
     KeyRow("composer.select-line-start", "shift+home", "Select to the start of the line"),
     KeyRow("composer.select-line-end", "shift+end", "Select to the end of the line"),
-    KeyRow("composer.select-all", "f7", "Select everything written"),
     KeyRow("composer.delete-left", "backspace,ctrl+h", "Delete the character to the left"),
     KeyRow("composer.delete-right", "ctrl+d,delete", "Delete the character to the right"),
     KeyRow("composer.cut-blank-word", "ctrl+w", "Cut back to the last blank"),
@@ -84,6 +86,21 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("log.line-down", "shift+down", "A line down"),
     KeyRow("log.go-top", "ctrl+home,alt+home", "The oldest post held"),
     KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "The newest post"),
+    KeyRow(
+        "room.switch",
+        "alt+k,ctrl+k",
+        "Go to a room by some of its letters (Ctrl+K on an empty line)",
+        "Rooms",
+    ),
+    KeyRow("room.next", "ctrl+n,alt+right", "The next room"),
+    KeyRow("room.previous", "ctrl+p,alt+left", "The room before"),
+    KeyRow("room.go-urgent", "alt+a", "A room that mentions you, else an unread one, at last back"),
+    KeyRow("room.go-last", "alt+slash", "The room you were in last"),
+    *(
+        KeyRow(f"room.go-{n}", f"alt+{n}", "Your rooms by number", shown="Alt+1 … Alt+9" if n == 1 else "-")
+        for n in range(1, 10)
+    ),
+    KeyRow("room.toggle-list", "f7", "Show or hide your rooms"),
     KeyRow("people.toggle-list", "f8", "Show or hide who is here", "Who"),
 )
 
@@ -118,9 +135,15 @@ def shown_key(key: str) -> str:
         "underscore": "_",
         "delete": "Del",
         "minus": "-",
+        "slash": "/",
     }
     parts = [names.get(part, part.capitalize()) for part in key.split("+")]
     return "+".join(parts)
+
+
+def shown_keys(row: KeyRow) -> str:
+    """The first two keys of a row, without those that only some terminals have."""
+    return ", ".join(shown_key(key) for key in row.keys.split(",")[:2] if "super" not in key)
 
 
 def key_help() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -129,9 +152,9 @@ def key_help() -> list[tuple[str, list[tuple[str, str]]]]:
         (
             heading,
             [
-                (", ".join(shown_key(key) for key in row.keys.split(",")[:2] if "super" not in key), row.text)
+                (row.shown or shown_keys(row), row.text)
                 for row in KEYS
-                if row.area == area
+                if row.area == area and row.shown != "-"
             ],
         )
         for area, heading in AREAS.items()

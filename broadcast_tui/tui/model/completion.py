@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from broadcast_tui.tui.model.slash import COMMANDS
+from broadcast_tui.tui.model.argument_words import argument_words, command_before
+from broadcast_tui.tui.model.slash import COMMANDS, Kind
 
 _IGNORED = "[]_-^`{}|\\"
 """Leading decorations of names that nobody types (`_ana_` completes from `an`)."""
@@ -23,6 +24,9 @@ class People:
     """Who spoke, last speaker first."""
     here: Iterable[str] | None = None
     own: str = ""
+    rooms: Sequence[str] = ()
+    """Rooms that are known, without `#`, in the order to be offered."""
+    themes: Sequence[str] = ()
 
     def ordered(self) -> list[str]:
         """All candidates, likeliest first, each once."""
@@ -51,8 +55,10 @@ def candidates(text: str, cursor: int, people: People) -> Candidates | None:
     word = text[start:cursor]
     if start == 0 and word.startswith("/") and not word.startswith("//"):
         found = _commands(word[1:].casefold(), "/")
-    elif text[:start].strip().casefold() == "/help":
-        found = _commands(word.lstrip("/").casefold(), "")
+    elif (command := command_before(text[:start])) is not None and command.kind is not Kind.TEXT:
+        found = argument_words(
+            command.kind, word, people=people.ordered(), rooms=people.rooms, themes=people.themes
+        )
     elif word or not text:
         found = _names(word, start == 0, people)
     else:

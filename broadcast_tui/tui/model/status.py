@@ -19,6 +19,8 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.wrapping import clip
 
 GAP = "  "
+ACTIVE_MAX = 3
+"""Other rooms named in the line, those that mention us first."""
 REASON_CELLS = 40
 """As much of why we were refused as leaves room for the rest; a line of the log says all of it."""
 
@@ -62,8 +64,24 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece]
         right.append(Piece(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))
     if state.unread:
         right.append(Piece(f"↓ {state.unread:,} new", Role.NEW, 80, short=f"↓{state.unread:,}"))
+    if activity := rooms_activity(state):
+        right.append(Piece(activity, Role.NEW, 45))
+    if state.own_away is not None:
+        right.append(Piece("away", Role.WAIT, 65))
     right.append(Piece(state.name, Role.NAME, 30))
     return left, right
+
+
+def rooms_activity(state: AppState) -> str:
+    """What waits in other rooms: `2:dev(1!,5)` is five unread in room 2, one of which speaks of us."""
+    busy = []
+    for number, view in enumerate(state.rooms.values(), 1):
+        if view is not state.shown and view.unread and (view.mention_count or not view.muted):
+            mentions = f"{view.mention_count}!," if view.mention_count else ""
+            busy.append((not mentions, f"{number}:{visible_line(view.name)}({mentions}{view.unread:,})"))
+    busy.sort(key=lambda room: room[0])
+    more = "…" if len(busy) > ACTIVE_MAX else ""
+    return " ".join(text for _, text in busy[:ACTIVE_MAX]) + more
 
 
 def _connection_piece(state: AppState, now: float) -> Piece:

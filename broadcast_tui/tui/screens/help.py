@@ -15,13 +15,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.tui.keymap import key_help
-from broadcast_tui.tui.model.slash import COMMANDS
+from broadcast_tui.tui.model.slash import grouped
 
 
 def help_sections() -> list[tuple[str, list[tuple[str, str]]]]:
-    """Headings with rows of (what to press or type, what it does): commands first, then keys by area."""
-    commands = [(command.usage, command.help) for command in COMMANDS]
-    return [("Commands", [*commands, ("//text", "Send text that begins with a slash")]), *key_help()]
+    """Headings with rows of (what to press or type, what it does): commands by group, then keys by area."""
+    commands = [(f"Commands: {heading}", rows) for heading, rows in grouped()]
+    return [*commands, *key_help()]
 
 
 def section_table(rows: list[tuple[str, str]], width: int) -> Table:

@@ -75,7 +75,6 @@ class Composer(TextArea, inherit_bindings=False):
         bind("composer.select-word-right", "cursor_word_right(True)"),
         bind("composer.select-line-start", "cursor_line_start(True)"),
         bind("composer.select-line-end", "cursor_line_end(True)"),
-        bind("composer.select-all", "select_all"),
         bind("composer.delete-left", "delete_left"),
         bind("composer.delete-right", "delete_right_unless_empty"),
         bind("composer.cut-blank-word", "cut_to('blank')"),
@@ -109,6 +108,7 @@ class Composer(TextArea, inherit_bindings=False):
         self._past = InputHistory()
         self._cut = ""
         self._after_cut: tuple[str, int] | None = None
+        self._waiting: list[str] = []
         self.cursor_blink = False
         self.match_cursor_bracket = False
 
@@ -135,6 +135,18 @@ class Composer(TextArea, inherit_bindings=False):
         """Empty the input; Up brings the text back."""
         self._past.add(self.text.rstrip())
         self._put("")
+
+    def take_submitted(self) -> list[str]:
+        """What was submitted and not taken yet, in order: whoever leaves the room takes it before."""
+        taken, self._waiting = self._waiting, []
+        return taken
+
+    def change_draft(self, text: str) -> str:
+        """Go on writing `text`, as in another room; returns what was being written here."""
+        before = self.text
+        self.load_text(text)
+        self.move_cursor(self.document.end)
+        return before
 
     @property
     def offset_of_cursor(self) -> int:
@@ -169,6 +181,7 @@ class Composer(TextArea, inherit_bindings=False):
         """Hand the text over and be empty at once, so that letters typed next are those of the next post."""
         if text := self.text.rstrip():
             self._put("")
+            self._waiting.append(text)
             self.post_message(self.Submitted(text))
 
     def action_insert_newline(self) -> None:

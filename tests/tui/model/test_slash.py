@@ -5,6 +5,7 @@ import pytest
 from broadcast_tui.tui.model.slash import (
     COMMANDS,
     Argument,
+    Group,
     Mistake,
     Run,
     Say,
@@ -100,8 +101,11 @@ def test_find_takes_the_slash_or_not() -> None:
 
 def test_help_lists_every_command_aligned() -> None:
     lines = help_lines()
-    assert [line.split()[0] for line in lines[:-1]] == [f"/{command.name}" for command in COMMANDS]
-    assert len({line.index(command.help) for line, command in zip(lines, COMMANDS, strict=False)}) == 1
+    rows = {line.split()[0]: line for line in lines if line.startswith(" ")}
+    assert list(rows) == [*(f"/{command.name}" for command in COMMANDS[:2]), "//text", *list(rows)[3:]]
+    assert set(rows) == {"//text", *(f"/{command.name}" for command in COMMANDS)}
+    assert len({rows[f"/{command.name}"].index(command.help) for command in COMMANDS}) == 1
+    assert [line for line in lines if not line.startswith(" ")] == [group.value for group in Group]
 
 
 def test_help_of_one_command_has_usage_aliases_and_example() -> None:

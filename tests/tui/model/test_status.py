@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from broadcast_tui.core.updates import ConnectionState, TypingSeen
-from broadcast_tui.tui.model.state import AppState, Connection
+from broadcast_tui.tui.model.connection import Connection
+from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import GAP, fit, host_of, status_pieces
 from tests.support.fake_client import AT, FakeClient
 
