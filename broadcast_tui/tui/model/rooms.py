@@ -5,6 +5,7 @@ Rooms are given in the order joined, which is that of their numbers, from 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len
@@ -30,8 +31,9 @@ def numbered(names: Sequence[str], number: int) -> str | None:
 def ranked(typed: str, names: Iterable[str]) -> list[str]:
     """Those of `names` that have the letters of `typed` in this order, likeliest first.
 
-    Likeliest is the name itself, then what begins with it, has a word that does, has it anywhere, has its
-    letters close together. Equally likely ones stay in the order given; nothing typed matches all.
+    Likeliest is the name itself, then what begins with it, has a word that does or words that begin with its
+    letters, has it anywhere, has its letters close together. Equally likely ones stay in the order given;
+    nothing typed matches all.
     """
     wanted = typed.removeprefix("#").casefold()
     scored = [(score, name) for name in names if (score := _unlikeness(wanted, name.casefold())) is not None]
@@ -50,6 +52,10 @@ def chosen(typed: str, names: Sequence[str]) -> str | None:
 def _unlikeness(wanted: str, name: str) -> tuple[int, int] | None:
     """How far `name` is from what was typed, 0 being the same; None if it does not match at all."""
     at = name.find(wanted)
+    if at < 0 or (at and name[at - 1].isalnum()):
+        initials = "".join(word[:1] for word in re.split(r"[-_.]", name))
+        if initials.startswith(wanted):
+            return 2, 0
     if at >= 0:
         starts_word = at == 0 or not name[at - 1].isalnum()
         return (0 if name == wanted else 1 if at == 0 else 2 if starts_word else 3), at

@@ -121,7 +121,12 @@ class AppState:
     def unread(self) -> int:
         """Posts nobody has seen: those below the screen's end, or that came without focus or elsewhere."""
         elsewhere = sum(view.unread for view in self.rooms.values() if view is not self.shown)
-        return max(self.unseen, self.shown.unread) + elsewhere
+        return self.unread_here + elsewhere
+
+    @property
+    def unread_here(self) -> int:
+        """Those of `unread` that are in the shown room."""
+        return max(self.unseen, self.shown.unread)
 
     def view(self, room: str) -> RoomView:
         """The room called `room`, which is made if it is new; one we left stays so."""

@@ -62,26 +62,32 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece]
         verb = "is" if len(typing) == 1 else "are"
         who = joined_names(typing)
         right.append(Piece(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))
-    if state.unread:
-        right.append(Piece(f"↓ {state.unread:,} new", Role.NEW, 80, short=f"↓{state.unread:,}"))
-    if activity := rooms_activity(state):
-        right.append(Piece(activity, Role.NEW, 45))
+    if state.unread_here:
+        right.append(Piece(f"↓ {state.unread_here:,} new", Role.NEW, 80, short=f"↓{state.unread_here:,}"))
+    activity, short = rooms_activity(state)
+    if activity:
+        right.append(Piece(activity, Role.NEW, 75, short=short))
     if state.own_away is not None:
         right.append(Piece("away", Role.WAIT, 65))
     right.append(Piece(state.name, Role.NAME, 30))
     return left, right
 
 
-def rooms_activity(state: AppState) -> str:
-    """What waits in other rooms: `2:dev(1!,5)` is five unread in room 2, one of which speaks of us."""
+def rooms_activity(state: AppState) -> tuple[str, str]:
+    """What waits in other rooms, and a short form; both empty if nothing does.
+
+    `2:dev(1!,5)` is five unread in room 2, one of which speaks of us; short `2!`, or `2+` if none does.
+    """
     busy = []
     for number, view in enumerate(state.rooms.values(), 1):
         if view is not state.shown and view.unread and (view.mention_count or not view.muted):
             mentions = f"{view.mention_count}!," if view.mention_count else ""
-            busy.append((not mentions, f"{number}:{visible_line(view.name)}({mentions}{view.unread:,})"))
+            text = f"{number}:{visible_line(view.name)}({mentions}{view.unread:,})"
+            busy.append((not mentions, text, f"{number}{'!' if mentions else '+'}"))
     busy.sort(key=lambda room: room[0])
     more = "…" if len(busy) > ACTIVE_MAX else ""
-    return " ".join(text for _, text in busy[:ACTIVE_MAX]) + more
+    named = busy[:ACTIVE_MAX]
+    return " ".join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
 
 
 def _connection_piece(state: AppState, now: float) -> Piece:
