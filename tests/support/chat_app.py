@@ -12,6 +12,7 @@ from textual import events
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.updates import Update
 from broadcast_tui.tui.app import ChatApp
@@ -28,6 +29,8 @@ class Chat:
     app: ChatApp
     pilot: Pilot[None]
     client: FakeClient
+    elsewhere: list[FakeClient]
+    """The clients of servers that /connect went to."""
 
     @property
     def screen(self) -> ChatScreen:
@@ -92,10 +95,15 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 @asynccontextmanager
 async def chatting(
-    *people: str, size: tuple[int, int] = (80, 24), name: str = "ana", home: Path | None = None
+    *people: str,
+    size: tuple[int, int] = (80, 24),
+    name: str = "ana",
+    home: Path | None = None,
+    rooms: tuple[str, ...] = ("lobby",),
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
+    client.rooms = rooms
     with TemporaryDirectory() as directory:
         preferences = Preferences.load(home or Path(directory))
 
@@ -103,9 +111,14 @@ async def chatting(
             client.name = chosen
             return client
 
-        app = ChatApp(make, name=name, server=client.url, preferences=preferences)
+        def go(address: Address, chosen: str) -> FakeClient:
+            elsewhere.append(FakeClient(chosen, address.url, address.room))
+            return elsewhere[-1]
+
+        elsewhere: list[FakeClient] = []
+        app = ChatApp(make, name=name, server=client.url, elsewhere=go, preferences=preferences)
         async with app.run_test(size=size, notifications=True) as pilot:
-            chat = Chat(app, pilot, client)
+            chat = Chat(app, pilot, client, elsewhere)
             await pilot.pause()
             if people:
                 await chat.deliver(*client.online(*people))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -59,6 +59,8 @@ class SwitcherScreen(ModalScreen[str]):
         super().__init__()
         self._choices = list(choices)
         self._offered: list[Choice] = []
+        self._early: list[events.Key] | None = []
+        """Keys typed before there was an input; None once there is."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="switcher"):
@@ -71,8 +73,25 @@ class SwitcherScreen(ModalScreen[str]):
             yield Static(Content("Enter goes there, Esc closes"), id="switcher-keys")
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        typed = self.query_one(Input)
+        typed.focus()
         self._offer("")
+        early, self._early = self._early or [], None
+        for event in early:
+            typed.post_message(event)
+
+    def take_key(self, event: events.Key) -> None:
+        """A key that is for the input, whether that is there already or not."""
+        key = events.Key(event.key, event.character)
+        if self._early is None:
+            self.query_one(Input).post_message(key)
+        else:
+            self._early.append(key)
+
+    def on_key(self, event: events.Key) -> None:
+        if self._early is not None:
+            event.prevent_default().stop()
+            self.take_key(event)
 
     def set_choices(self, choices: Sequence[Choice]) -> None:
         """More is known: offer that."""
