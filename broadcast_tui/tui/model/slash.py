@@ -330,13 +330,14 @@ def grouped() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def help_lines(word: str = "") -> list[str]:
-    """What /help prints: all commands, or usage and example of one; one string a line, aligned."""
+    """What /help prints, a string a line: the commands by group, or usage and example of one."""
     if not word:
-        width = max(len(usage) for _, rows in grouped() for usage, _ in rows)
         return [
-            line
-            for heading, rows in grouped()
-            for line in (heading, *(f"  {usage:<{width}}  {does}" for usage, does in rows))
+            *(
+                f"{heading}: {', '.join(usage.split()[0] for usage, _ in rows)}"
+                for heading, rows in grouped()
+            ),
+            "/help join says what /join does, F1 shows everything.",
         ]
     command = find(word)
     if command is None:
