@@ -134,7 +134,7 @@ def test_a_storm_of_sizes_leaves_the_screen_as_it_was(bob: Other, ana: Terminal)
 
 def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     ana.enter("/help")
-    ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "F1 shows everything")
+    ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "shows everything")
     ana.enter("/clear")
     ana.wait_gone("/quit")
     ana.enter("/help nick")

@@ -276,8 +276,7 @@ class ChatScreen(RoomsScreen):
         return self._state.connection.state is ConnectionState.ONLINE
 
     def _completable(self) -> Completable:
-        view = self._state.shown
-        state = self._state
+        state, view = self._state, self._state.shown
         return Completable(
             view.transcript.senders,
             view.people(),
@@ -336,9 +335,9 @@ class ChatScreen(RoomsScreen):
         self._tell_app()
 
     def _show_topic(self, topic: str) -> None:
-        header = self.query_one("#topic", Static)
         if topic != self._drawn_topic:
             self._drawn_topic = topic
+            header = self.query_one("#topic", Static)
             header.update(Content(topic), layout=False)
             header.set_class(bool(topic), "-set")
 
