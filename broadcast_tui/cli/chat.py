@@ -42,7 +42,7 @@ def chat(
     name
         Your name; without it you are asked.
     room
-        Room to enter [default: lobby].
+        Room to enter and show [default: the rooms of last time, at first the lobby].
     serve
         Start a server first if none answers there; it ends with the chat.
     theme
@@ -65,14 +65,15 @@ def chat(
     try:
         if serve:
             child.start_if_needed()
+        wanted = address.room if room is not None else address.wanted_room
         if plain:
             return _run_plain(address, name)
-        return _run(address, name, theme, child)
+        return _run(address, name, wanted, theme, child)
     finally:
         child.stop()
 
 
-def _run(address: Address, name: str, theme: str, child: ChildServer) -> int:
+def _run(address: Address, name: str, room: str, theme: str, child: ChildServer) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
@@ -81,16 +82,16 @@ def _run(address: Address, name: str, theme: str, child: ChildServer) -> int:
     keys = checked_keys(USER_CONFIG.keys())
     preferences = Preferences.load()
 
-    def make_client(chosen: str) -> BroadcastClient:
-        return BroadcastClient(
-            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
-        )
+    def make_client(there: Address, chosen: str, wanted: str = "") -> BroadcastClient:
+        rooms = preferences.rooms_on(there.url, wanted or there.wanted_room).joined
+        return BroadcastClient(there.url, name=chosen, rooms=rooms, client_id=preferences.client_id)
 
     app = ChatApp(
-        make_client,
+        lambda chosen: make_client(address, chosen, room),
         name=name,
-        room=address.room,
+        room=preferences.rooms_on(address.url, room).shown,
         server=address.url,
+        elsewhere=make_client,
         preferences=preferences,
         theme=theme,
         keys=keys,

@@ -33,6 +33,11 @@ class Address:
         return websocket_url(self.host, self.port, secure=self.secure)
 
     @property
+    def wanted_room(self) -> str:
+        """The room, if it is another than the one that is meant when none is given; else empty."""
+        return "" if self.room == DEFAULT_ROOM else self.room
+
+    @property
     def is_local(self) -> bool:
         """Whether it is this machine by its name."""
         return self.host in ("localhost", "::1") or self.host.startswith("127.")

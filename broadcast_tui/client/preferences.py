@@ -1,4 +1,4 @@
-"""What the client remembers between runs: the last name, the theme, and an id for this installation.
+"""What the client remembers between runs: name, theme, the rooms on each server, an id for this installation.
 
 One small JSON file in the user's state directory, for the user alone (mode 600), written whole or not
 at all. One that cannot be read is ignored, with a notice.
@@ -6,6 +6,7 @@ at all. One that cannot be read is ignored, with a notice.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -13,7 +14,14 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broadcast_tui.core.errors import Refused
+from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import check_room
+
 FILE_NAME = "state.json"
+ROOMS_MAX = 32
+"""Rooms remembered of a server; by default a server takes no more."""
+SERVERS_MAX = 50
 
 
 def state_dir() -> Path:
@@ -23,6 +31,14 @@ def state_dir() -> Path:
     return Path(platformdirs.user_state_dir("broadcast-tui", appauthor=False))
 
 
+@dataclass(frozen=True, slots=True)
+class RoomsOf:
+    """The rooms we were in on a server, in the order joined, and the one shown; it is one of them."""
+
+    joined: tuple[str, ...]
+    shown: str
+
+
 @dataclass(slots=True)
 class Preferences:
     """`client_id` tells the server which connections and resends are of one installation."""
@@ -30,6 +46,8 @@ class Preferences:
     path: Path
     name: str = ""
     theme: str = ""
+    rooms: dict[str, RoomsOf] = field(default_factory=dict)
+    """By the server's address, the one used last being last."""
     client_id: str = field(default_factory=lambda: secrets.token_hex(16))
     notice: str = ""
     """One sentence about what could not be read or written; empty if all is well."""
@@ -50,6 +68,7 @@ class Preferences:
             preferences.notice = f"Ignoring {preferences.path}, which is not what this program writes"
         preferences.name = _text(saved.get("name"), 64)
         preferences.theme = _text(saved.get("theme"), 64)
+        preferences.rooms = _rooms(saved.get("rooms"))
         if client_id := _text(saved.get("client_id"), 64):
             preferences.client_id = client_id
         else:
@@ -58,7 +77,9 @@ class Preferences:
 
     def save(self) -> bool:
         """Write everything; false, with a `notice`, if the directory cannot be written."""
-        content = json.dumps({"name": self.name, "theme": self.theme, "client_id": self.client_id}, indent=2)
+        rooms = {url: {"joined": known.joined, "shown": known.shown} for url, known in self.rooms.items()}
+        saved = {"name": self.name, "theme": self.theme, "client_id": self.client_id, "rooms": rooms}
+        content = json.dumps(saved, indent=2)
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # mkstemp makes the file with mode 600.
@@ -74,6 +95,40 @@ class Preferences:
             self.notice = f"{self.path} cannot be written: {error}"
             return False
         return True
+
+    def rooms_on(self, url: str, wanted: str = "") -> RoomsOf:
+        """The rooms to enter on a server: those of last time, and `wanted`, which is then shown.
+
+        Without either, the default room.
+        """
+        known = self.rooms.get(url) or RoomsOf((wanted or DEFAULT_ROOM,), wanted or DEFAULT_ROOM)
+        if not wanted or wanted == known.shown:
+            return known
+        joined = known.joined if wanted in known.joined else (*known.joined[: ROOMS_MAX - 1], wanted)
+        return RoomsOf(joined, wanted)
+
+    def remember_rooms(self, url: str, joined: tuple[str, ...], shown: str) -> None:
+        """Keep the rooms of a server for next time; `save` writes them."""
+        self.rooms.pop(url, None)
+        self.rooms[url] = RoomsOf(joined[:ROOMS_MAX], shown if shown in joined[:ROOMS_MAX] else joined[0])
+        while len(self.rooms) > SERVERS_MAX:
+            del self.rooms[next(iter(self.rooms))]
+
+
+def _rooms(saved: object) -> dict[str, RoomsOf]:
+    """What a file says of rooms, as far as it makes sense."""
+    rooms: dict[str, RoomsOf] = {}
+    for url, known in saved.items() if isinstance(saved, dict) else ():
+        named = known.get("joined") if isinstance(known, dict) else None
+        joined: list[str] = []
+        for name in named if isinstance(named, list) else ():
+            with contextlib.suppress(Refused):
+                joined.append(check_room(_text(name, 64)))
+        joined = list(dict.fromkeys(joined))[:ROOMS_MAX]
+        if joined and (url := _text(url, 512)):
+            shown = known.get("shown")
+            rooms[url] = RoomsOf(tuple(joined), shown if shown in joined else joined[0])
+    return dict(list(rooms.items())[-SERVERS_MAX:])
 
 
 def _text(value: object, limit: int) -> str:

@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from functools import partial
-from types import FrameType
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -23,6 +20,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import BroadcastError, NameRefused
@@ -36,6 +34,7 @@ from broadcast_tui.tui.history_file import HistoryFile
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.local_server import LocalServer, leave_question, start_question
 from broadcast_tui.tui.model.input_history import InputHistory
+from broadcast_tui.tui.model.room import RoomView
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.rebinding import clashes
@@ -43,6 +42,7 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.choice import ChoiceScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
+from broadcast_tui.tui.signals import TERMINAL_GONE, Signals
 from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, outlive, report_crash, teach_keys
 
 CLOSE_TIMEOUT_S = 2.0
@@ -51,18 +51,22 @@ CLOSE_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 0.3
 """How long to wait, when leaving, for what the terminal was asked last."""
 
-TERMINAL_GONE = "the terminal is gone"
 SLICE_UPDATES = 500
 """Updates taken in at once: about 5 ms of work, then keys get their turn."""
-
-_SIGNALS = {"SIGTERM": "terminated", "SIGHUP": TERMINAL_GONE}
 
 teach_keys()
 guard_pastes()
 
 
 class ChatApp(App[None]):
-    """The app. `client_factory` makes the client for a name, `server` is its address as shown before that."""
+    """The app.
+
+    Args:
+        client_factory: Makes the client for a name.
+        room: The room to show; one of the client's rooms, or by default the first of them.
+        server: The address as shown before there is a client.
+        elsewhere: Makes a client for another server and a name; without it /connect is refused.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = PROGRAM
@@ -81,6 +85,7 @@ class ChatApp(App[None]):
         name: str = "",
         room: str = DEFAULT_ROOM,
         server: str = "",
+        elsewhere: Callable[[Address, str], ChatClient] | None = None,
         preferences: Preferences | None = None,
         theme: str = "",
         keys: Mapping[str, str] | None = None,
@@ -97,6 +102,7 @@ class ChatApp(App[None]):
         self._keys = dict(keys or {})
         self.set_keymap(self._keys)
         self._make_client = client_factory
+        self._make_elsewhere = elsewhere
         self._wanted_name = name
         self._room = room
         self._server = server
@@ -106,7 +112,7 @@ class ChatApp(App[None]):
         self._state = AppState(room=room)
         self._client: ChatClient | None = None
         self._leaving = False
-        self._handlers_before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
+        self._signals = Signals(self._signalled, self._outlive_terminal)
         self._last_words = ""
         self._terminal_title = Title(self._write_to_terminal)
         self._terminal = Display(self)
@@ -117,7 +123,7 @@ class ChatApp(App[None]):
         self.watch(self, "theme", self._remember_theme, init=False)
         self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.give_back())
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
-        self._catch_signals()
+        self._signals.catch()
         self._terminal_title.set(self._room)
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
@@ -145,17 +151,24 @@ class ChatApp(App[None]):
         if not name:
             return
         self._client = self._make_client(name)
-        self._state = AppState(name=name, room=self._room)
+        self._chat(self._client, self._make_screen(self._client, name))
+
+    def _make_screen(self, client: ChatClient, name: str) -> ChatScreen:
+        room = self._room if self._room in client.rooms else client.rooms[0]
+        self._state = AppState(name=name, room=room, rooms={each: RoomView(each) for each in client.rooms})
         kept = HistoryFile(self._preferences.path.parent)
-        past = InputHistory(kept.load(), keep=kept.append, room=self._room)
-        self._chat(self._client, ChatScreen(self._client, self._state, past))
+        past = InputHistory(kept.load(), keep=kept.append, room=room)
         if kept.notice:
             self.notify(kept.notice, severity="warning", markup=False)
+        return ChatScreen(client, self._state, past)
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
         """Carry batches from the client to the screen, each as one change."""
-        await self.push_screen(screen)
+        if isinstance(self.screen, ChatScreen):
+            await self.switch_screen(screen)
+        else:
+            await self.push_screen(screen)
         client.start()
         async for batch in client.batches():
             for start in range(0, len(batch), SLICE_UPDATES):
@@ -206,6 +219,34 @@ class ChatApp(App[None]):
             self._preferences.name = event.name
             self._preferences.save()
 
+    @on(ChatScreen.RoomsChanged)
+    def remember_rooms(self, event: ChatScreen.RoomsChanged) -> None:
+        """Keep the rooms for next time; which one is shown is written with them, and in the end."""
+        if self._client is None:
+            return
+        before = self._preferences.rooms.get(self._client.url)
+        self._preferences.remember_rooms(self._client.url, event.rooms, event.shown)
+        if before is None or before.joined != event.rooms:
+            self._preferences.save()
+
+    @on(ChatScreen.ConnectAsked)
+    def go_elsewhere(self, event: ChatScreen.ConnectAsked) -> None:
+        """Leave this server for another one."""
+        if self._client is None or self._make_elsewhere is None:
+            self.notify("This chat stays with its server", severity="warning", markup=False)
+        elif event.address.url == self._client.url:
+            self.notify("You are on this server already; /join enters a room", markup=False)
+        else:
+            self._room = self._preferences.rooms_on(event.address.url, event.address.wanted_room).shown
+            self.run_worker(self._change_server(self._client, event.address), group="leaving")
+
+    async def _change_server(self, before: ChatClient, address: Address) -> None:
+        assert self._make_elsewhere is not None
+        self._client = self._make_elsewhere(address, before.name)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(before.close(), CLOSE_TIMEOUT_S)
+        self._chat(self._client, self._make_screen(self._client, before.name))
+
     @on(ChatScreen.UnreadChanged)
     def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
         self._terminal_title.set(event.room, event.count)
@@ -242,7 +283,8 @@ class ChatApp(App[None]):
         if not isinstance(screen, ChatScreen):
             return
         yield SystemCommand("People", "Show or hide who is here", screen.action_toggle_people)
-        yield SystemCommand("Reconnect", "Do not wait for the next try", screen.action_reconnect_now)
+        yield SystemCommand("Rooms", "Show or hide your rooms", screen.action_toggle_rooms)
+        yield SystemCommand("Go to room", "By some of its letters", screen.action_switch_room)
         for command in COMMANDS:
             typed = f"/{command.name}"
             if command.argument is Argument.REQUIRED:
@@ -261,6 +303,7 @@ class ChatApp(App[None]):
             self.exit(return_code=code)
             return
         self._leaving = True
+        self._preferences.save()
         self.run_worker(self._close_and_exit(self._client, code), group="leaving")
 
     async def _close_and_exit(self, client: ChatClient, code: int) -> None:
@@ -271,28 +314,12 @@ class ChatApp(App[None]):
         finally:
             self.exit(return_code=code)
 
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _signalled(self, number: int, words: str) -> None:
+        self._leave(128 + number, f"{PROGRAM}: {words}")
 
-        def ended(number: int, words: str) -> None:
-            if words == TERMINAL_GONE and self._driver is not None:
-                outlive(self._driver)
-            loop.call_soon_threadsafe(self._leave, 128 + number, f"{PROGRAM}: {words}")
-
-        for name, words in _SIGNALS.items():
-            number = getattr(signal, name, None)
-            # Windows has not all of them, and threads other than the main one get none.
-            with suppress(ValueError, OSError):
-                if number is not None:
-                    handler = partial(ended, number, words)
-                    self._handlers_before[number] = signal.signal(
-                        number, lambda *_, handler=handler: handler()
-                    )
-
-    def _release_signals(self) -> None:
-        while self._handlers_before:
-            with suppress(ValueError, OSError):
-                signal.signal(*self._handlers_before.popitem())
+    def _outlive_terminal(self) -> None:
+        if self._driver is not None:
+            outlive(self._driver)
 
     def _resumed(self) -> None:
         self._terminal_title.show_again()
@@ -345,7 +372,7 @@ class ChatApp(App[None]):
     async def _shutdown(self) -> None:
         self._terminal_title.give_back()
         await super()._shutdown()
-        self._release_signals()
+        self._signals.release()
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()

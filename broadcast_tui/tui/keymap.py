@@ -21,6 +21,8 @@ class KeyRow:
     text: str
     footer: str = ""
     """The short word for it in the footer; not shown there if empty."""
+    shown: str = ""
+    """How help writes the keys, where that is shorter; `-`: not at all, another row speaks for this one."""
 
     @property
     def area(self) -> str:
@@ -32,6 +34,7 @@ AREAS = {
     "composer": "Writing",
     "search": "Searching what was typed (Ctrl+R)",
     "log": "Reading",
+    "room": "Rooms",
     "people": "People",
 }
 """Areas in the order of the help screen, with their headings."""
@@ -40,8 +43,8 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("app.show-help", "f1", "This help", "Help"),
     KeyRow(
         "app.open-palette",
-        "ctrl+g,alt+k,ctrl+k",
-        "All commands and themes (Ctrl+K on an empty line)",
+        "ctrl+g",
+        "All commands and themes",
         "Commands",
     ),
     KeyRow("app.quit-chat", "ctrl+q", "Leave the chat", "Quit"),
@@ -101,6 +104,21 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "The newest post"),
     KeyRow("log.unfold-post", "alt+o", "Show a long post in full; once all are, fold them"),
     KeyRow("log.show-presence", "alt+j", "Join and leave lines: of those who spoke lately, of all, none"),
+    KeyRow(
+        "room.switch",
+        "alt+k,ctrl+k",
+        "Go to a room by some of its letters (Ctrl+K on an empty line)",
+        "Rooms",
+    ),
+    KeyRow("room.next", "ctrl+n,alt+right", "The next room"),
+    KeyRow("room.previous", "ctrl+p,alt+left", "The room before"),
+    KeyRow("room.go-urgent", "alt+a", "A room that mentions you, else an unread one, at last back"),
+    KeyRow("room.go-last", "alt+slash", "The room you were in last"),
+    *(
+        KeyRow(f"room.go-{n}", f"alt+{n}", "Your rooms by number", shown="Alt+1 … Alt+9" if n == 1 else "-")
+        for n in range(1, 10)
+    ),
+    KeyRow("room.toggle-list", "f7", "Show or hide your rooms"),
     KeyRow("people.toggle-list", "f8", "Show or hide who is here", "Who"),
 )
 
@@ -136,6 +154,7 @@ def shown_key(key: str) -> str:
         "delete": "Del",
         "minus": "-",
         "full_stop": ".",
+        "slash": "/",
     }
     parts = [names.get(part, part.capitalize()) for part in key.split("+")]
     return "+".join(parts)
@@ -154,7 +173,15 @@ def key_help(overrides: Mapping[str, str] = MappingProxyType({})) -> list[tuple[
     return [
         (
             heading,
-            [(shown_keys(overrides.get(row.id, row.keys)), row.text) for row in KEYS if row.area == area],
+            [
+                (_shown(row, overrides), row.text)
+                for row in KEYS
+                if row.area == area and (row.shown != "-" or row.id in overrides)
+            ],
         )
         for area, heading in AREAS.items()
     ]
+
+
+def _shown(row: KeyRow, overrides: Mapping[str, str]) -> str:
+    return shown_keys(overrides[row.id]) if row.id in overrides else row.shown or shown_keys(row.keys)

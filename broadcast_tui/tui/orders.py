@@ -1,61 +1,55 @@
-"""Carrying out slash commands: one small method a command, chosen by its verb.
-
-Each method says whether it did what was asked; if not, it has said why, and what was typed stays.
-"""
+"""Carrying out slash commands: each verb has its method, here or with those it is about."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Protocol, assert_never
+import os
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import assert_never
 
 from broadcast_tui.client.contract import ChatClient
-from broadcast_tui.core.errors import NameRefused
-from broadcast_tui.core.names import check_name
+from broadcast_tui.tui.desk import Clerk, Desk
+from broadcast_tui.tui.model.export import Snapshot, format_of, lines_of
 from broadcast_tui.tui.model.slash import Command, Verb, help_lines
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.people_orders import PeopleOrders
+from broadcast_tui.tui.room_orders import RoomOrders
+from broadcast_tui.tui.server_orders import ServerOrders
+
+SHRUG = r"¯\_(ツ)_/¯"
 
 
-class Desk(Protocol):
-    """What commands need of the screen on which they were given."""
-
-    def say(self, text: str) -> None:
-        """Send a post to the shown room."""
-        ...
-
-    def warn(self, text: str) -> None:
-        """Say why something cannot be done."""
-        ...
-
-    def refresh_views(self, *, people: bool = False) -> None:
-        """Show the state as it is now."""
-        ...
-
-    def ask_to_leave(self) -> None:
-        """Leave the chat."""
-        ...
-
-
-class Orders:
-    """Does commands with `client` and `state` for the screen that is its `desk`."""
+class Orders(Clerk):
+    """All commands, given on the screen that is the `desk`."""
 
     def __init__(self, client: ChatClient, state: AppState, desk: Desk) -> None:
-        self._client = client
-        self._state = state
-        self._desk = desk
+        super().__init__(client, state, desk)
+        self._rooms = RoomOrders(client, state, desk)
+        self._people = PeopleOrders(client, state, desk)
+        self._server = ServerOrders(client, state, desk)
 
     def carry_out(self, command: Command, argument: str) -> bool:
         """Do `command`; false if it could not be done, which the user has been told."""
         match command.verb:
-            case Verb.HELP:
-                return self._tell(*help_lines(argument))
+            case Verb.JOIN | Verb.PART | Verb.BUFFER | Verb.LIST | Verb.TOPIC:
+                return self._rooms.carry_out(command.verb, argument)
+            case Verb.WHO | Verb.WHOIS | Verb.NICK | Verb.AWAY | Verb.BACK | Verb.IGNORE | Verb.UNIGNORE:
+                return self._people.carry_out(command.verb, argument)
+            case Verb.PING | Verb.CONNECT | Verb.RECONNECT | Verb.DISCONNECT:
+                return self._server.carry_out(command.verb, argument)
             case Verb.ME:
                 return self._me(argument)
-            case Verb.NICK:
-                return self._nick(argument)
-            case Verb.WHO:
-                return self._who()
+            case Verb.SHRUG:
+                return self._shrug(argument)
             case Verb.CLEAR:
                 return self._clear()
+            case Verb.EXPORT:
+                return self._export(argument)
+            case Verb.THEME:
+                return self._theme(argument)
+            case Verb.HELP:
+                return self.tell(*help_lines(argument))
             case Verb.QUIT:
                 return self._quit()
             case _:
@@ -65,33 +59,51 @@ class Orders:
         self._desk.say(f"/me {action}")
         return True
 
-    def _nick(self, name: str) -> bool:
-        try:
-            self._client.rename(check_name(name))
-        except NameRefused as refused:
-            return self._refuse(refused.text)
-        return True
-
-    def _who(self) -> bool:
-        view = self._state.shown
-        view.who_ref = self._client.list_members(view.name)
+    def _shrug(self, text: str) -> bool:
+        self._desk.say(f"{text} {SHRUG}".strip())
         return True
 
     def _clear(self) -> bool:
         self._state.shown.transcript.clear()
+        self._desk.follow_log()
         self._desk.refresh_views()
+        return True
+
+    def _export(self, file: str) -> bool:
+        path = Path(os.path.expanduser(file))
+        if path.exists():
+            return self.refuse(f"{path} is there already; choose another name.")
+        if not path.parent.is_dir():
+            return self.refuse(f"There is no directory {path.parent}.")
+        self._desk.do_aside(partial(_write, path, self._state.shown.transcript.held(), self._state.room))
+        return True
+
+    def _theme(self, name: str) -> bool:
+        looks = self._desk.looks
+        themes = sorted(looks.available_themes)
+        if not name:
+            return self.tell(f"You have {looks.theme}. There are: {', '.join(themes)}")
+        if name not in themes:
+            close = get_close_matches(name.casefold(), themes, n=1)
+            offer = f" Did you mean {close[0]}?" if close else " /theme lists them."
+            return self.refuse(f"There is no theme {name}.{offer}")
+        looks.theme = name
         return True
 
     def _quit(self) -> bool:
         self._desk.ask_to_leave()
         return True
 
-    def _tell(self, *lines: str) -> bool:
-        """Put lines of our own into the shown room."""
-        self._state.tell("\n".join(lines), datetime.now(UTC))
-        self._desk.refresh_views()
-        return True
 
-    def _refuse(self, reason: str) -> bool:
-        self._desk.warn(reason)
-        return False
+def _write(path: Path, snapshot: Snapshot, room: str) -> str:
+    """Write a room's lines to a new file for the user alone; returns what to say of it."""
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            count = 0
+            for line in lines_of(snapshot, format_of(path.suffix), room):
+                file.write(line + "\n")
+                count += 1
+    except OSError as error:
+        return f"{path} could not be written: {error.strerror or error}"
+    return f"Wrote {count:,} lines to {path}"

@@ -7,20 +7,31 @@ the full-screen chat: the same state, the same table.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
+from typing import ClassVar
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, Update
+from broadcast_tui.tui.desk import Looks
 from broadcast_tui.tui.model.plain_text import PlainText
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.orders import Orders
+
+
+class _NoLooks:
+    """There are no colours to choose."""
+
+    theme = "none"
+    available_themes: ClassVar[Mapping[str, object]] = {"none": None}
+
 
 CLOSE_TIMEOUT_S = 2.0
 SETTLE_TIMEOUT_S = 10.0
@@ -43,6 +54,7 @@ class PlainChat:
         self.was_refused = False
         """Whether the server would not have us, for a reason that was written."""
         self._wants_name = False
+        self._aside: set[asyncio.Task[str]] = set()
         self._leaving = asyncio.Event()
         self._heard = asyncio.Event()
 
@@ -64,7 +76,11 @@ class PlainChat:
             # What was said last is still to be heard.
             await hearing
 
-    # What commands need: see `orders.Desk`
+    # What commands need: see `desk.Desk`
+
+    @property
+    def looks(self) -> Looks:
+        return _NoLooks()
 
     def say(self, text: str) -> None:
         """Send a post to the room."""
@@ -82,6 +98,31 @@ class PlainChat:
             place = "" if view is state.shown else visible_line(view.name)
             for text in self._texts.news(view.name, view.transcript, place=place):
                 self._write(text)
+
+    def follow_log(self) -> None:
+        """The newest line is the last one, always."""
+
+    def show_room(self, room: str) -> None:
+        """Write to `room`, and read it without its name before each line."""
+        if room in self._state.rooms:
+            self._state.show(room)
+        self.refresh_views()
+
+    def do_aside(self, work: Callable[[], str]) -> None:
+        """Do what takes a while in a thread, then say what came of it."""
+        task = asyncio.create_task(asyncio.to_thread(work))
+        self._aside.add(task)
+        task.add_done_callback(self._done_aside)
+
+    def _done_aside(self, task: asyncio.Task[str]) -> None:
+        self._aside.discard(task)
+        self._state.tell(task.result(), datetime.now(UTC))
+        self.refresh_views()
+        self._heard.set()
+
+    def ask_to_connect(self, address: Address) -> None:
+        """One conversation is with one server."""
+        self.warn(f"Leave, and start again: broadcast-tui chat --plain {address.url}")
 
     def ask_to_leave(self) -> None:
         """Leave the chat."""
@@ -122,7 +163,9 @@ class PlainChat:
 
     def _is_settled(self) -> bool:
         """Whether everything that was sent and asked has its answer."""
-        return not any(view.transcript.pending_count or view.who_ref for view in self._state.rooms.values())
+        return not self._aside and not any(
+            view.transcript.pending_count or view.who_ref for view in self._state.rooms.values()
+        )
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():

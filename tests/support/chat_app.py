@@ -12,6 +12,7 @@ from textual import events
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.updates import Update
 from broadcast_tui.tui.app import ChatApp
@@ -29,6 +30,8 @@ class Chat:
     app: ChatApp
     pilot: Pilot[None]
     client: FakeClient
+    elsewhere: list[FakeClient]
+    """The clients of servers that /connect went to."""
 
     @property
     def screen(self) -> ChatScreen:
@@ -100,9 +103,11 @@ async def chatting(
     theme: str = "",
     keys: Mapping[str, str] | None = None,
     local_server: LocalServer | None = None,
+    rooms: tuple[str, ...] = ("lobby",),
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
+    client.rooms = rooms
     with TemporaryDirectory() as directory:
         preferences = Preferences.load(home or Path(directory))
 
@@ -110,17 +115,23 @@ async def chatting(
             client.name = chosen
             return client
 
+        def go(address: Address, chosen: str) -> FakeClient:
+            elsewhere.append(FakeClient(chosen, address.url, address.room))
+            return elsewhere[-1]
+
+        elsewhere: list[FakeClient] = []
         app = ChatApp(
             make,
             name=name,
             server=client.url,
+            elsewhere=go,
             preferences=preferences,
             theme=theme,
             keys=keys,
             local_server=local_server,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
-            chat = Chat(app, pilot, client)
+            chat = Chat(app, pilot, client, elsewhere)
             await pilot.pause()
             if people:
                 await chat.deliver(*client.online(*people))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.client.preferences import FILE_NAME, Preferences
+from broadcast_tui.client.preferences import FILE_NAME, Preferences, RoomsOf
 
 
 def test_the_first_run_makes_an_id_that_stays(tmp_path: Path) -> None:
@@ -56,3 +56,52 @@ def test_a_directory_that_cannot_be_made_is_a_notice(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path / "file" / "state")
     assert "cannot" in preferences.notice
     assert preferences.client_id
+
+
+def test_rooms_are_kept_a_server(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.remember_rooms("ws://a:1", ("lobby", "dev"), "dev")
+    preferences.remember_rooms("ws://b:1", ("ops",), "gone")
+    assert preferences.save()
+    loaded = Preferences.load(tmp_path)
+    assert loaded.rooms == {
+        "ws://a:1": RoomsOf(("lobby", "dev"), "dev"),
+        "ws://b:1": RoomsOf(("ops",), "ops"),
+    }
+
+
+def test_a_room_that_is_wanted_is_shown_and_added_to_those_of_last_time(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    assert preferences.rooms_on("ws://a:1") == RoomsOf(("lobby",), "lobby")
+    assert preferences.rooms_on("ws://a:1", "dev") == RoomsOf(("dev",), "dev")
+    preferences.remember_rooms("ws://a:1", ("lobby", "dev"), "dev")
+    assert preferences.rooms_on("ws://a:1") == RoomsOf(("lobby", "dev"), "dev")
+    assert preferences.rooms_on("ws://a:1", "lobby") == RoomsOf(("lobby", "dev"), "lobby")
+    assert preferences.rooms_on("ws://a:1", "ops") == RoomsOf(("lobby", "dev", "ops"), "ops")
+
+
+@pytest.mark.parametrize(
+    "rooms",
+    [
+        7,
+        [],
+        {"ws://a:1": 7},
+        {"ws://a:1": {"joined": "lobby"}},
+        {"ws://a:1": {"joined": [7, None, "", "a b", "x\u001b", "#"]}},
+        {"x\u001b": {"joined": ["lobby"]}},
+        {"x" * 600: {"joined": ["lobby"]}},
+    ],
+)
+def test_rooms_that_make_no_sense_are_left_out(tmp_path: Path, rooms: object) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps({"name": "ana", "client_id": "1", "rooms": rooms}))
+    loaded = Preferences.load(tmp_path)
+    assert (loaded.name, loaded.rooms) == ("ana", {})
+
+
+def test_what_makes_sense_among_them_is_kept(tmp_path: Path) -> None:
+    many = [f"r{n}" for n in range(99)]
+    saved = {"ws://a:1": {"joined": ["Dev", "dev", 7, "#ops"], "shown": 9}, "ws://b:1": {"joined": many}}
+    (tmp_path / FILE_NAME).write_text(json.dumps({"client_id": "1", "rooms": saved}))
+    loaded = Preferences.load(tmp_path)
+    assert loaded.rooms["ws://a:1"] == RoomsOf(("dev", "ops"), "dev")
+    assert len(loaded.rooms["ws://b:1"].joined) == 32

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from textual import events
+from textual._xterm_parser import XTermParser
+
+from broadcast_tui.tui.terminal import teach_keys
 
 pexpect = pytest.importorskip("pexpect")
 if os.name != "posix":
@@ -107,3 +111,20 @@ def test_keys_and_pastes_arrive_as_what_they_are(tmp_path: Path) -> None:
     terminal.child.send("\x03\x03\x03")
     assert terminal.status() == 0
     assert not (tmp_path / "crash.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "keys"),
+    [
+        ("\x1b1\x1b9", ["alt+1", "alt+9"]),
+        ("\x1b/\x1ba", ["alt+slash", "alt+a"]),
+        ("\x1bkdev", ["alt+k", "d", "e", "v"]),
+        ("\x1b\r\x1b\x7f", ["alt+enter", "alt+backspace"]),
+        ("\x1bOP\x1b[18~", ["f1", "f7"]),
+        ("\x1bb\x1bf", ["ctrl+left", "ctrl+right"]),
+    ],
+)
+def test_keys_with_alt_arrive_as_such_however_fast(sent: str, keys: list[str]) -> None:
+    teach_keys()
+    received = [event.key for event in XTermParser().feed(sent) if isinstance(event, events.Key)]
+    assert received == keys

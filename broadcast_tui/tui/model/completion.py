@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from broadcast_tui.tui.model.argument_words import argument_words, command_before
 from broadcast_tui.tui.model.emoji import emoji_named
 from broadcast_tui.tui.model.offers import Offer, Offers
-from broadcast_tui.tui.model.slash import COMMANDS, Command, find
+from broadcast_tui.tui.model.slash import COMMANDS, Command, Kind, find
 
 _IGNORED = "[]_-^`{}|\\"
 """Leading decorations of names that nobody types (`_ana_` completes from `an`)."""
@@ -33,6 +34,7 @@ class People:
     """Who spoke to us, the last one first."""
     rooms: Sequence[str] = ()
     """Rooms that are known, without `#`, in the order to be offered."""
+    themes: Sequence[str] = ()
 
     def ordered(self) -> list[str]:
         """All candidates, likeliest first, each once."""
@@ -79,8 +81,11 @@ def candidates(text: str, cursor: int, people: People) -> Candidates | None:
     found: Iterable[Candidate] = ()
     if start == 0 and word.startswith("/") and not word.startswith("//"):
         found = _commands(word[1:].casefold(), "/")
-    elif text[:start].strip().casefold() == "/help":
-        found = _commands(word.lstrip("/").casefold(), "")
+    elif (command := command_before(text[:start])) is not None and command.kind is not Kind.TEXT:
+        words = argument_words(
+            command.kind, word, people=people.ordered(), rooms=people.rooms, themes=people.themes
+        )
+        found = (Candidate(text, text.rstrip()) for text in words)
     elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:
         start += emoji.start()
         found = _emoji(emoji[1].casefold(), whole=bool(emoji[2]))

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
-from broadcast_tui.tui.model.transcript import Line, LineKind, Transcript
+from broadcast_tui.tui.model.lines import Line, LineKind
+from broadcast_tui.tui.model.room_transcript import RoomTranscript
 
 _INDENT = "\n      "
 
@@ -24,16 +25,21 @@ class PlainText:
         """Times are of `zone` (None: here). Without `own`, our own posts are left out."""
         self._zone = zone
         self._own = own
-        self._said: dict[str, int] = {}
+        self._said: dict[str, tuple[int, int]] = {}
+        """Of each room, how often it was laid anew, and up to before which line it was told."""
 
-    def news(self, room: str, transcript: Transcript, *, place: str = "") -> Iterator[str]:
-        """The new lines of `room`, each with `place` before it if that is not empty."""
-        start = max(self._said.get(room, 0), transcript.first_id)
+    def news(self, room: str, transcript: RoomTranscript, *, place: str = "") -> Iterator[str]:
+        """The new lines of `room`, each with `place` before it if that is not empty.
+
+        When all are laid anew, to hide or show somebody, only the last one, which says so, is new.
+        """
         end = transcript.settled_id
+        laid_count, start = self._said.get(room, (transcript.laid_count, 0))
+        start = end - 1 if laid_count != transcript.laid_count else max(start, transcript.first_id)
         last = transcript.line(end - 1)
         if last is not None and last.kind is LineKind.PRESENCE:
             end = max(start, end - 1)
-        self._said[room] = end
+        self._said[room] = transcript.laid_count, end
         for line_id in range(start, end):
             line = transcript.line(line_id)
             if line is not None and line.text and (self._own or not line.own):

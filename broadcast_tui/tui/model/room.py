@@ -5,7 +5,6 @@ Times are arguments: `now` monotonic seconds, `at` UTC. Names are made safe to d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,10 +15,11 @@ from broadcast_tui.core.updates import (
     MembersListed,
     PostArrived,
     PresenceChanged,
+    TopicChanged,
 )
 from broadcast_tui.tui.model.comings import Comings
 from broadcast_tui.tui.model.mention import mentions
-from broadcast_tui.tui.model.transcript import Transcript
+from broadcast_tui.tui.model.room_transcript import RoomTranscript
 
 DETAIL_MAX = 100
 """People up to which they are listed by name; above it only their count is shown."""
@@ -33,12 +33,21 @@ _GAP_REASONS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in a room, as a list shows them. `away` is why they are not there; None: they are."""
+
+    name: str
+    own: bool = False
+    away: str | None = None
+
+
 @dataclass(slots=True)
 class RoomView:
     """One room. `unread` counts live posts that came while nobody was looking."""
 
     name: str
-    transcript: Transcript = field(default_factory=Transcript)
+    transcript: RoomTranscript = field(default_factory=RoomTranscript)
     members: set[str] = field(default_factory=set)
     listed: bool = False
     """Whether `members` is known; false until asked, and in large rooms."""
@@ -46,6 +55,16 @@ class RoomView:
     """Whether the list was asked for since the room was entered or became small enough."""
     online: int = 0
     unread: int = 0
+    mention_count: int = 0
+    """Those of `unread` that speak of us."""
+    muted: bool = False
+    """Whether what is unread here does not ask for attention; mentions do."""
+    draft: str = ""
+    """What was being written here when another room was shown."""
+    topic: str = ""
+    topic_by: str = ""
+    """Who set the topic, where we saw it."""
+    topic_at: datetime | None = None
     entered: bool = False
     history_ref: str = ""
     """The page of history that was asked for and has not come yet."""
@@ -90,8 +109,8 @@ class RoomView:
         post = update.post
         sender = visible_line(post.sender)
         self._typing.pop(sender, None)
-        mention = not update.own and mentions(post.text, own_name)
-        if mention and sender:
+        is_mention = not update.own and mentions(post.text, own_name)
+        if is_mention and sender:
             self.addressed.pop(sender, None)
             self.addressed[sender] = None
         self.transcript.add_post(
@@ -99,12 +118,23 @@ class RoomView:
             post.text,
             post.at,
             own=update.own,
-            mention=mention,
+            mention=is_mention,
             post_id=str(post.position),
             nonce=post.nonce if update.own else "",
         )
-        if update.live and not update.own and not looking:
+        if update.live and not (update.own or looking or self.transcript.is_hidden(sender)):
             self.unread += 1
+            self.mention_count += is_mention
+
+    def seen(self) -> None:
+        """Somebody looks at the room: nothing of it is unread."""
+        self.unread = self.mention_count = 0
+
+    def topic_changed(self, update: TopicChanged, at: datetime) -> None:
+        """Take another topic, with a line that says so."""
+        self.topic, self.topic_by, self.topic_at = visible_line(update.topic), visible_line(update.name), at
+        about = f"set the topic: {self.topic}" if self.topic else "cleared the topic"
+        self.transcript.add_system(f"{self.topic_by} {about}", at)
 
     def prepended(self, update: HistoryFetched, own_name: str) -> bool:
         """Put a page of older posts on top; false if nobody asked for it."""
@@ -181,12 +211,16 @@ class RoomView:
         self.listed = not update.truncated
         if update.ref and update.ref == self.who_ref:
             self.who_ref = ""
-            self.transcript.add_system(who_line(sorted(self.members, key=str.casefold), update, own_name), at)
+            self.transcript.add_system(who_line(update, own_name), at)
 
 
-def who_line(names: Sequence[str], update: MembersListed, own_name: str) -> str:
-    """What /who prints: the count, then the names."""
-    listed = ", ".join(f"{name} (you)" if name == own_name else name for name in names)
+def who_line(update: MembersListed, own_name: str) -> str:
+    """What /who prints: the count, then the names, sorted."""
+    away = {visible_line(name) for name, _ in update.away}
+    names = sorted(set(filter(None, map(visible_line, update.names))), key=str.casefold)
+    listed = ", ".join(
+        f"{name}{' (you)' if name == own_name else ''}{' (away)' if name in away else ''}" for name in names
+    )
     unlisted = update.online - len(names)
     more = f" and {unlisted:,} more" if update.truncated and unlisted > 0 else ""
     return f"{update.online:,} here: {listed}{more}" if listed else f"{update.online:,} here"

@@ -13,12 +13,39 @@ from enum import Enum, StrEnum
 class Verb(StrEnum):
     """What a command does; one for each row of the table."""
 
-    HELP = "help"
     ME = "me"
-    NICK = "nick"
+    SHRUG = "shrug"
+    JOIN = "join"
+    PART = "part"
+    BUFFER = "buffer"
+    LIST = "list"
+    TOPIC = "topic"
     WHO = "who"
+    WHOIS = "whois"
+    NICK = "nick"
+    AWAY = "away"
+    BACK = "back"
+    IGNORE = "ignore"
+    UNIGNORE = "unignore"
     CLEAR = "clear"
+    EXPORT = "export"
+    THEME = "theme"
+    PING = "ping"
+    CONNECT = "connect"
+    RECONNECT = "reconnect"
+    DISCONNECT = "disconnect"
+    HELP = "help"
     QUIT = "quit"
+
+
+class Group(StrEnum):
+    """What a command is about; groups come in this order in the help."""
+
+    TALK = "Talking"
+    ROOMS = "Rooms"
+    PEOPLE = "People"
+    SCREEN = "Screen"
+    SERVER = "Server and program"
 
 
 class Argument(Enum):
@@ -27,6 +54,16 @@ class Argument(Enum):
     NONE = "none"
     OPTIONAL = "optional"
     REQUIRED = "required"
+
+
+class Kind(Enum):
+    """What the first word after a command is, for completion."""
+
+    TEXT = "text"
+    COMMAND = "command"
+    ROOM = "room"
+    PERSON = "person"
+    THEME = "theme"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +76,8 @@ class Command:
     hint: str = ""
     argument: Argument = Argument.NONE
     example: str = ""
+    group: Group = Group.TALK
+    kind: Kind = Kind.TEXT
 
     @property
     def name(self) -> str:
@@ -57,18 +96,72 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command(
-        Verb.HELP,
-        "List the commands, or explain one",
-        hint="command",
-        argument=Argument.OPTIONAL,
-        example="/help nick",
-    ),
-    Command(
         Verb.ME,
         "Say what you do, in the third person",
         hint="action",
         argument=Argument.REQUIRED,
         example="/me waves",
+    ),
+    Command(
+        Verb.SHRUG,
+        "Send ¯\\_(ツ)_/¯, after a text if you give one",
+        hint="text",
+        argument=Argument.OPTIONAL,
+        example="/shrug no idea",
+    ),
+    Command(
+        Verb.JOIN,
+        "Enter a room, or the one you left last, and show it",
+        aliases=("j",),
+        hint="#room",
+        argument=Argument.OPTIONAL,
+        example="/join #dev",
+        group=Group.ROOMS,
+        kind=Kind.ROOM,
+    ),
+    Command(
+        Verb.PART,
+        "Leave a room, by default this one; it keeps its history",
+        aliases=("leave", "close"),
+        hint="#room",
+        argument=Argument.OPTIONAL,
+        example="/part #dev",
+        group=Group.ROOMS,
+        kind=Kind.ROOM,
+    ),
+    Command(
+        Verb.BUFFER,
+        "Show another of your rooms, by number or part of its name; /3 is short for it",
+        aliases=("b", "switch"),
+        hint="number or name",
+        argument=Argument.REQUIRED,
+        example="/buffer 2",
+        group=Group.ROOMS,
+        kind=Kind.ROOM,
+    ),
+    Command(
+        Verb.LIST,
+        "List all rooms of the server, and who is in this one",
+        aliases=("rooms",),
+        group=Group.ROOMS,
+    ),
+    Command(
+        Verb.TOPIC,
+        "Show what this room is about, or set it; /topic - clears it",
+        hint="text",
+        argument=Argument.OPTIONAL,
+        example="/topic Release on Friday",
+        group=Group.ROOMS,
+    ),
+    Command(Verb.WHO, "List who is here", aliases=("names", "users"), group=Group.PEOPLE),
+    Command(
+        Verb.WHOIS,
+        "Say what is known of somebody",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/whois bob",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
     ),
     Command(
         Verb.NICK,
@@ -77,10 +170,78 @@ COMMANDS: tuple[Command, ...] = (
         hint="name",
         argument=Argument.REQUIRED,
         example="/nick ana",
+        group=Group.PEOPLE,
     ),
-    Command(Verb.WHO, "List who is here", aliases=("names", "users")),
-    Command(Verb.CLEAR, "Clear the screen; the room keeps its history"),
-    Command(Verb.QUIT, "Leave the chat", aliases=("exit", "q")),
+    Command(
+        Verb.AWAY,
+        "Tell the others that you are away; once more: that you are back",
+        hint="reason",
+        argument=Argument.OPTIONAL,
+        example="/away lunch",
+        group=Group.PEOPLE,
+    ),
+    Command(Verb.BACK, "Tell the others that you are back", group=Group.PEOPLE),
+    Command(
+        Verb.IGNORE,
+        "Hide what somebody says, for good or for a while; alone: list whom you ignore",
+        hint="name 10m",
+        argument=Argument.OPTIONAL,
+        example="/ignore bob 10m",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
+    ),
+    Command(
+        Verb.UNIGNORE,
+        "Show what somebody says, and said while ignored",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/unignore bob",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
+    ),
+    Command(
+        Verb.CLEAR,
+        "Clear the screen; scrolling up brings it back, the room keeps its history",
+        group=Group.SCREEN,
+    ),
+    Command(
+        Verb.EXPORT,
+        "Write the lines held of this room to a new file, as text or by its ending .md or .jsonl",
+        hint="file",
+        argument=Argument.REQUIRED,
+        example="/export lobby.md",
+        group=Group.SCREEN,
+    ),
+    Command(
+        Verb.THEME,
+        "List the themes, or choose one",
+        hint="name",
+        argument=Argument.OPTIONAL,
+        example="/theme nord",
+        group=Group.SCREEN,
+        kind=Kind.THEME,
+    ),
+    Command(Verb.PING, "Measure how long the server takes to answer", group=Group.SERVER),
+    Command(
+        Verb.CONNECT,
+        "Go to another server",
+        hint="address",
+        argument=Argument.REQUIRED,
+        example="/connect ws://chat.example.org:8765/lobby",
+        group=Group.SERVER,
+    ),
+    Command(Verb.RECONNECT, "Connect anew, without waiting for the next try", group=Group.SERVER),
+    Command(Verb.DISCONNECT, "Stay offline until /reconnect; what you write is kept", group=Group.SERVER),
+    Command(
+        Verb.HELP,
+        "List the commands, or explain one",
+        hint="command",
+        argument=Argument.OPTIONAL,
+        example="/help nick",
+        group=Group.SERVER,
+        kind=Kind.COMMAND,
+    ),
+    Command(Verb.QUIT, "Leave the chat", aliases=("exit", "q"), group=Group.SERVER),
 )
 
 _BY_WORD = {word: command for command in COMMANDS for word in (command.name, *command.aliases)}
@@ -117,6 +278,7 @@ def nearest(word: str) -> Command | None:
     """The command most like `word`, or None if none is."""
     key = word.removeprefix("/").casefold()
     started = [name for name in _BY_WORD if key and name.startswith(key)]
+    started.sort(key=lambda name: _BY_WORD[name].name != name)
     close = started or get_close_matches(key, list(_BY_WORD), n=1, cutoff=0.5)
     return _BY_WORD[close[0]] if close else None
 
@@ -131,6 +293,8 @@ def parse(text: str) -> Say | Run | Mistake:
     if bare != text:
         return Say(bare)
     word, _, rest = _split(text)
+    if word[1:].isdecimal() and word.isascii():
+        return Run(_BY_WORD[Verb.BUFFER], word[1:]) if not rest.strip() else Mistake(_unknown(word))
     command = find(word)
     if command is None:
         return Mistake(_unknown(word))
@@ -155,12 +319,26 @@ def _unknown(word: str) -> str:
     return f"There is no command {word}, nothing was sent.{offer} To send it as text: /{word}"
 
 
+def grouped() -> list[tuple[str, list[tuple[str, str]]]]:
+    """The headings of the groups, in their order, each with its rows of (usage, help)."""
+    groups = [
+        (group.value, [(command.usage, command.help) for command in COMMANDS if command.group is group])
+        for group in Group
+    ]
+    groups[0][1].append(("//text", "Send text that begins with a slash"))
+    return groups
+
+
 def help_lines(word: str = "") -> list[str]:
-    """What /help prints: all commands, or usage and example of one; one string a line, aligned."""
+    """What /help prints, a string a line: the commands by group, or usage and example of one."""
     if not word:
-        width = max(len(command.usage) for command in COMMANDS)
-        lines = [f"{command.usage:<{width}}  {command.help}" for command in COMMANDS]
-        return [*lines, f"{'//text':<{width}}  Send text that begins with a slash"]
+        return [
+            *(
+                f"{heading}: {', '.join(usage.split()[0] for usage, _ in rows)}"
+                for heading, rows in grouped()
+            ),
+            "/help join says what /join does, F1 shows everything.",
+        ]
     command = find(word)
     if command is None:
         return [_unknown(f"/{word.removeprefix('/')}")]

@@ -19,6 +19,8 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.wrapping import clip
 
 GAP = "  "
+ACTIVE_MAX = 3
+"""Other rooms named in the line, those that mention us first."""
 REASON_CELLS = 40
 """As much of why we were refused as leaves room for the rest; a line of the log says all of it."""
 
@@ -64,10 +66,32 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece]
         right.append(Piece(f"⚠ {state.draft_excess}", Role.BAD, 90))
     if queued := state.queued:
         right.append(Piece(f"⏳ {queued:,} queued", Role.WAIT, 50, short=f"⏳{queued:,}"))
-    if state.unread:
-        right.append(Piece(f"↓ {state.unread:,} new", Role.NEW, 80, short=f"↓{state.unread:,}"))
+    if state.unread_here:
+        right.append(Piece(f"↓ {state.unread_here:,} new", Role.NEW, 80, short=f"↓{state.unread_here:,}"))
+    activity, short = rooms_activity(state)
+    if activity:
+        right.append(Piece(activity, Role.NEW, 75, short=short))
+    if state.own_away is not None:
+        right.append(Piece("away", Role.WAIT, 65))
     right.append(Piece(state.name, Role.NAME, 30))
     return left, right
+
+
+def rooms_activity(state: AppState) -> tuple[str, str]:
+    """What waits in other rooms, and a short form; both empty if nothing does.
+
+    `2:dev(1!,5)` is five unread in room 2, one of which speaks of us; short `2!`, or `2+` if none does.
+    """
+    busy = []
+    for number, view in enumerate(state.rooms.values(), 1):
+        if view is not state.shown and view.unread and (view.mention_count or not view.muted):
+            mentions = f"{view.mention_count}!," if view.mention_count else ""
+            text = f"{number}:{visible_line(view.name)}({mentions}{view.unread:,})"
+            busy.append((not mentions, text, f"{number}{'!' if mentions else '+'}"))
+    busy.sort(key=lambda room: room[0])
+    more = "…" if len(busy) > ACTIVE_MAX else ""
+    named = busy[:ACTIVE_MAX]
+    return " ".join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
 
 
 def _connection_piece(state: AppState, now: float) -> Piece:

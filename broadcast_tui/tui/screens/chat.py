@@ -1,14 +1,15 @@
-"""The room: log, people, status and input around one `AppState`; what the user does goes to the client.
+"""The chat: rooms, log, people, status and input around one `AppState`; what one does goes to the client.
 
 The screen is handed batches of updates by the app and asks the app (by messages) for what is not its own:
-another name, the terminal's title, leaving.
+another name, the terminal's title, remembering rooms, another server, leaving.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import ClassVar
 
@@ -16,37 +17,42 @@ from textual import events, getters, on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
-from textual.screen import Screen
-from textual.widgets import Footer, TextArea
+from textual.widgets import Footer, Static, TextArea
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, NameDenied, Update
+from broadcast_tui.tui.desk import Looks
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import People as Completable
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.orders import Orders
+from broadcast_tui.tui.screens.rooms import RoomsScreen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
+from broadcast_tui.tui.widgets.room_list import RoomList
 from broadcast_tui.tui.widgets.status_bar import StatusBar
 from broadcast_tui.tui.widgets.writing_area import WritingArea
 
+_UPWARDS = ("page_up", "scroll_up", "scroll_home")
 QUIT_AGAIN_S = 3.0
 """How long after the first Ctrl+C a second one leaves."""
 
 
-class ChatScreen(Screen[None]):
+class ChatScreen(RoomsScreen):
     """One client's conversation. `receive` is the only way in for what comes from the server."""
 
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
         (0, "-narrow"),
         (60, "-medium"),
-        (90, "-wide"),
+        (100, "-wide"),
     ]
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
         (0, "-low"),
@@ -58,6 +64,7 @@ class ChatScreen(Screen[None]):
         # Those of the footer first, in the order shown.
         bind("app.show-help", "app.show_help"),
         bind("app.open-palette", "app.command_palette"),
+        bind("room.switch", "switch_room"),
         bind("people.toggle-list", "toggle_people"),
         bind("app.quit-chat", "app.quit"),
         bind("app.interrupt", "interrupt"),
@@ -71,12 +78,16 @@ class ChatScreen(Screen[None]):
         bind("log.go-bottom", "scroll_log('scroll_end')"),
         bind("log.unfold-post", "unfold_post"),
         bind("log.show-presence", "show_presence"),
+        bind("room.next", "step_room(1)"),
+        bind("room.previous", "step_room(-1)"),
+        bind("room.go-urgent", "go_to_urgent"),
+        bind("room.go-last", "go_to_last"),
+        *(bind(f"room.go-{n}", f"go_to_room({n})") for n in range(1, 10)),
+        bind("room.toggle-list", "toggle_rooms"),
     ]
 
-    log_view = getters.query_one("#log", MessageLog)
     people = getters.query_one("#people", People)
     status = getters.query_one("#status", StatusBar)
-    composer = getters.query_one("#composer", Composer)
 
     @dataclass
     class NameNeeded(Message):
@@ -97,21 +108,30 @@ class ChatScreen(Screen[None]):
         room: str
         count: int
 
+    @dataclass
+    class ConnectAsked(Message):
+        """The user wants to go to another server."""
+
+        address: Address
+
     class QuitAsked(Message):
         """The user wants to leave."""
 
     def __init__(self, client: ChatClient, state: AppState, past: InputHistory | None = None) -> None:
-        super().__init__()
-        self._client = client
-        self._state = state
+        super().__init__(client, state)
         self._orders = Orders(client, state, self)
         self._past = InputHistory(room=state.room) if past is None else past
         self._told: tuple[str, int, str] = ("", -1, "")
         self._quit_until = 0.0
+        self._drawn_topic = ""
+        self._away_recalled = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="room"):
-            yield MessageLog(id="log")
+            yield RoomList(id="rooms")
+            with Vertical(id="talk"):
+                yield Static(id="topic", markup=False)
+                yield MessageLog(id="log")
             yield People(id="people")
         status = StatusBar(self._state, self._client.url, id="status")
         yield WritingArea(self._state, self._completable, self._past, status)
@@ -120,10 +140,7 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
-        self.composer.set_hint(f"Message #{visible_line(self._state.room)}")
-        self.composer.enter_room(self._state.room)
         self.composer.focus()
-        self.log_view.show(self._state.shown.transcript)
         self.refresh_views(people=True)
 
     def receive(self, batch: Sequence[Update]) -> None:
@@ -135,6 +152,8 @@ class ChatScreen(Screen[None]):
             if not self.composer.give_back(refused.text, refused.room):
                 self.warn(f"Not sent: {refused.reason} The text is kept, Up brings it back.")
         self.refresh_views(people=changes.people)
+        if changes.rooms_listed:
+            self.offer_known_rooms()
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
 
@@ -159,14 +178,32 @@ class ChatScreen(Screen[None]):
     def ask_to_leave(self) -> None:
         self.post_message(self.QuitAsked())
 
+    def ask_to_connect(self, address: Address) -> None:
+        self.post_message(self.ConnectAsked(address))
+
+    @property
+    def looks(self) -> Looks:
+        return self.app
+
+    def follow_log(self) -> None:
+        self.log_view.follow()
+
+    def do_aside(self, work: Callable[[], str]) -> None:
+        """Do `work` in a thread; the line it returns is shown when it is done."""
+        self.run_worker(partial(self._work_aside, work), thread=True, group="aside")
+
+    def _work_aside(self, work: Callable[[], str]) -> None:
+        line = work()
+        self.app.call_from_thread(self._tell, line)
+
+    def _tell(self, line: str) -> None:
+        self._state.tell(line, datetime.now(UTC))
+        self.refresh_views()
+
     @on(Composer.Submitted)
     def take_submitted(self, event: Composer.Submitted) -> None:
         event.stop()
-        for text in self.composer.take_submitted():
-            if self.submit(text):
-                self.composer.remember(text)
-            else:
-                self.composer.reject(text)
+        self.finish_submitted()
 
     @on(WritingArea.Warned)
     def tell_warned(self, event: WritingArea.Warned) -> None:
@@ -187,6 +224,10 @@ class ChatScreen(Screen[None]):
     @on(MessageLog.TopReached)
     def fetch_older(self) -> None:
         view = self._state.shown
+        if view.transcript.has_cleared:
+            view.transcript.bring_back()
+            self.refresh_views()
+            return
         oldest = view.transcript.first_post_id
         if oldest and not view.history_ref and not view.history_ended and self._online:
             view.history_ref = self._client.fetch_history(view.name, before=oldest)
@@ -222,6 +263,10 @@ class ChatScreen(Screen[None]):
         self._client.reconnect_now()
 
     def action_scroll_log(self, how: str) -> None:
+        transcript = self._state.shown.transcript
+        if transcript.has_cleared and self.log_view.scroll_y <= 0 and how in _UPWARDS:
+            transcript.bring_back()
+            self.log_view.follow()
         getattr(self.log_view, f"action_{how}")()
 
     def action_unfold_post(self) -> None:
@@ -243,13 +288,14 @@ class ChatScreen(Screen[None]):
         return self._state.connection.state is ConnectionState.ONLINE
 
     def _completable(self) -> Completable:
-        view = self._state.shown
+        state, view = self._state, self._state.shown
         return Completable(
             view.transcript.senders,
             view.people(),
-            self._state.name,
+            state.name,
             addressed=tuple(reversed(view.addressed)),
-            rooms=tuple(self._state.rooms),
+            rooms=tuple(dict.fromkeys((*state.rooms, *reversed(state.left), *state.known_rooms))),
+            themes=tuple(sorted(self.app.available_themes)),
         )
 
     def say(self, text: str) -> None:
@@ -258,6 +304,11 @@ class ChatScreen(Screen[None]):
         self._state.said(nonce, text, datetime.now(UTC))
         self.log_view.follow()
         self.refresh_views()
+        if self._state.own_away is None:
+            self._away_recalled = False
+        elif not self._away_recalled:
+            self._away_recalled = True
+            self.notify("The others see you as away; /back tells them you are here", markup=False)
 
     def warn(self, text: str) -> None:
         """Say why something cannot be done."""
@@ -272,11 +323,13 @@ class ChatScreen(Screen[None]):
 
     def _tick(self) -> None:
         """A second went by while something counts down."""
+        if self._state.tick(monotonic(), datetime.now(UTC)):
+            self.log_view.follow()
         self.status.refresh_facts()
         self._arm_ticks()
 
     def _arm_ticks(self) -> None:
-        waiting = self._state.connection.retry_at is not None
+        waiting = self._state.connection.retry_at is not None or self._state.ignored.is_timed
         if waiting or self._state.shown.typing(monotonic()):
             self._ticks.resume()
         else:
@@ -285,11 +338,25 @@ class ChatScreen(Screen[None]):
     def refresh_views(self, *, people: bool = False) -> None:
         """Let the widgets show the state as it is now."""
         state, view = self._state, self._state.shown
+        people |= self.refresh_rooms()
         self.log_view.refresh_lines()
         self.status.refresh_facts()
         self._arm_ticks()
         if people:
-            self.people.show(view.people(), view.online, state.name)
+            self.people.show(state.persons(), view.online)
+        self._show_topic(view.topic)
+        self._tell_app()
+
+    def _show_topic(self, topic: str) -> None:
+        if topic != self._drawn_topic:
+            self._drawn_topic = topic
+            header = self.query_one("#topic", Static)
+            header.update(Content(topic), layout=False)
+            header.set_class(bool(topic), "-set")
+
+    def _tell_app(self) -> None:
+        """Tell the app what it needs to know of the state, if that changed."""
+        state = self._state
         now_told = (state.room, state.unread, state.name)
         if now_told != self._told:
             if state.name != self._told[2]:

@@ -17,18 +17,18 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.tui.keymap import key_help
-from broadcast_tui.tui.model.slash import COMMANDS
+from broadcast_tui.tui.model.slash import grouped
 
 
 def help_sections(
     keys: Mapping[str, str] = MappingProxyType({}),
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Headings with rows of (what to press or type, what it does): commands first, then keys by area.
+    """Headings with rows of (what to press or type, what it does): commands by group, then keys by area.
 
     `keys` are a user's own, by id.
     """
-    commands = [(command.usage, command.help) for command in COMMANDS]
-    return [("Commands", [*commands, ("//text", "Send text that begins with a slash")]), *key_help(keys)]
+    commands = [(f"Commands: {heading}", rows) for heading, rows in grouped()]
+    return [*commands, *key_help(keys)]
 
 
 def section_table(rows: list[tuple[str, str]], width: int) -> Table:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from broadcast_tui.tui.model.colour import colour_index, palette
+from broadcast_tui.tui.model.room import Person
+from broadcast_tui.tui.model.wrapping import clip
 
 
 class People(VerticalScroll, can_focus=False):
-    """A view of the names in a room; above the number that is listed it shows the count alone."""
+    """A view of the names in a room; above the number that is listed it shows the count alone.
+
+    Who is away is dimmed and says so.
+    """
 
     DEFAULT_CSS = """
     People {
@@ -27,9 +33,8 @@ class People(VerticalScroll, can_focus=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._names: tuple[str, ...] | None = ()
+        self._people: tuple[Person, ...] | None = ()
         self._online = 0
-        self._own = ""
 
     def compose(self) -> ComposeResult:
         yield Static(id="people-heading", markup=False)
@@ -39,25 +44,32 @@ class People(VerticalScroll, can_focus=False):
         self.watch(self.app, "theme", self._draw, init=False)
         self._draw()
 
-    def show(self, names: Sequence[str] | None, online: int, own: str) -> None:
-        """Show `names` (safe to draw, in order; None: unknown) of `online` people; `own` is one of them."""
-        shown = None if names is None else tuple(names)
-        if (shown, online, own) != (self._names, self._online, self._own):
-            self._names, self._online, self._own = shown, online, own
+    def show(self, people: Sequence[Person] | None, online: int) -> None:
+        """Show `people` (names safe to draw, in order; None: unknown) of `online`."""
+        shown = None if people is None else tuple(people)
+        if (shown, online) != (self._people, self._online):
+            self._people, self._online = shown, online
             self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
 
     def _draw(self) -> None:
         if not self.is_mounted:
             return
         colours = palette(self.background_colors[1].rgb)
-        names = self._names or ()
-        lines = [
-            Content.assemble(
-                (name, colours[colour_index(name)]), (" (you)" if name == self._own else "", "dim")
-            )
-            for name in names
-        ]
+        people = self._people or ()
+        width = self.scrollable_content_region.width
+        lines = [_line(person, colours[colour_index(person.name)], width) for person in people]
+        away_count = sum(person.away is not None for person in people)
         heading = f"{self._online:,} here" if self._online else "Nobody here"
+        heading += f", {away_count:,} away" if away_count else ""
         self.query_one("#people-heading", Static).update(Content(heading), layout=False)
         listing = self.query_one("#people-names", Static)
         listing.update(Content("\n").join(lines) if lines else Content(""))
+
+
+def _line(person: Person, colour: str, width: int) -> Content:
+    mark = (" (you)" if person.own else "") + (" (away)" if person.away is not None else "")
+    name = clip(person.name, max(1, width - cell_len(mark))) if width > 0 else person.name
+    return Content.assemble((name, "dim" if person.away is not None else colour), (mark, "dim"))

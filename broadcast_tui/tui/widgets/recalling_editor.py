@@ -15,7 +15,7 @@ from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.history_search import HistorySearch
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.widgets.line_editor import LineEditor, location
-from broadcast_tui.tui.widgets.typed_order import act_now
+from broadcast_tui.tui.widgets.typed_order import act_now, hand_over
 
 _UNDO = (50, 2.0, 100)
 """Steps of undo that are kept, and the seconds and characters that make up one; TextArea's own."""
@@ -109,6 +109,8 @@ class RecallingEditor(LineEditor):
         self.put("")
 
     async def _on_key(self, event: events.Key) -> None:
+        if hand_over(self, event):
+            return
         if self.search is not None:
             if event.is_printable and event.character:
                 event.prevent_default().stop()

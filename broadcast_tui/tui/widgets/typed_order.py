@@ -6,8 +6,27 @@ Textual 8.2 puts letters in at once, but does what other keys are bound to only 
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 from textual import events
 from textual.widget import Widget
+
+
+@runtime_checkable
+class TakesKeys(Protocol):
+    """A screen that wants what was typed after the key that opened it, before it was there."""
+
+    def take_key(self, event: events.Key) -> None: ...
+
+
+def hand_over(widget: Widget, event: events.Key) -> bool:
+    """Give `event` to the screen on top, if it came to `widget` only because that was not there yet."""
+    top = widget.app.screen
+    if top is widget.screen or not isinstance(top, TakesKeys):
+        return False
+    event.prevent_default().stop()
+    top.take_key(event)
+    return True
 
 
 async def act_now(widget: Widget, event: events.Key) -> None:

@@ -48,7 +48,7 @@ def test_an_empty_input_offers_the_last_speaker() -> None:
 def test_commands_complete_at_the_start_only() -> None:
     assert texts("/he") == ("/help ",)
     assert texts("/") == tuple(f"/{command.name} " for command in COMMANDS)
-    assert texts("/ex") == ("/exit ",)
+    assert texts("/exi") == ("/exit ",)
     assert texts("so /he") == ()
     assert texts("//he") == ()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from broadcast_tui.tui.model.plain_text import PlainText
-from broadcast_tui.tui.model.transcript import Transcript
+from broadcast_tui.tui.model.room_transcript import RoomTranscript as Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 

@@ -5,6 +5,7 @@ import pytest
 from broadcast_tui.tui.model.slash import (
     COMMANDS,
     Argument,
+    Group,
     Mistake,
     Run,
     Say,
@@ -98,10 +99,12 @@ def test_find_takes_the_slash_or_not() -> None:
     assert nearest("") is None
 
 
-def test_help_lists_every_command_aligned() -> None:
+def test_help_lists_every_command_by_group() -> None:
     lines = help_lines()
-    assert [line.split()[0] for line in lines[:-1]] == [f"/{command.name}" for command in COMMANDS]
-    assert len({line.index(command.help) for line, command in zip(lines, COMMANDS, strict=False)}) == 1
+    assert [line.partition(":")[0] for line in lines[:-1]] == [group.value for group in Group]
+    listed = [word for line in lines[:-1] for word in line.partition(": ")[2].split(", ")]
+    assert sorted(listed) == sorted(["//text", *(f"/{command.name}" for command in COMMANDS)])
+    assert "F1" in lines[-1]
 
 
 def test_help_of_one_command_has_usage_aliases_and_example() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from broadcast_tui.core.updates import (
+    AwayChanged,
     ConnectionChanged,
     ConnectionState,
     GapFound,
@@ -16,6 +17,9 @@ from broadcast_tui.core.updates import (
     PostRefused,
     PresenceChanged,
     RoomEntered,
+    RoomLeft,
+    RoomsListed,
+    TopicChanged,
     TypingSeen,
     Update,
 )
@@ -281,3 +285,174 @@ def test_names_are_safe_to_draw_wherever_they_are_kept(hostile: str) -> None:
     kept = [*(chat.state.shown.people() or ()), *chat.state.shown.typing(chat.now)]
     kept += [chat.state.name, chat.state.connection.reason, *chat.lines]
     assert not any(set("\x1b\u202e\n\x9b") & set(text) for text in kept)
+
+
+def test_leaving_keeps_the_lines_and_shows_the_room_before() -> None:
+    chat = Chat("ana")
+    for room in ("dev", "ops"):
+        chat.take(RoomEntered(room, 1, 0))
+        chat.state.show(room)
+    chat.take(chat.client.post("bob", "kept", room="ops"), RoomLeft("ops"))
+    assert list(chat.state.rooms) == ["lobby", "dev"]
+    assert chat.state.room == "dev"
+    assert not chat.state.left["ops"].entered
+    chat.take(chat.client.post("bob", "late", room="ops"))
+    assert "ops" not in chat.state.rooms
+    chat.take(RoomEntered("ops", 1, 0))
+    assert list(chat.state.rooms) == ["lobby", "dev", "ops"]
+    chat.state.show("ops")
+    assert "bob: kept" in chat.lines
+
+
+def test_the_only_room_stays_on_the_screen() -> None:
+    chat = Chat("ana")
+    chat.take(RoomLeft("lobby"))
+    assert chat.state.room == "lobby"
+    assert list(chat.state.rooms) == ["lobby"]
+
+
+def test_only_so_many_left_rooms_are_kept() -> None:
+    chat = Chat("ana")
+    for number in range(12):
+        chat.take(RoomEntered(f"r{number}", 1, 0), RoomLeft(f"r{number}"))
+    assert list(chat.state.left) == [f"r{number}" for number in range(4, 12)]
+
+
+def test_a_room_that_is_shown_is_read() -> None:
+    chat = Chat("ana", "bob")
+    chat.take(chat.client.post("bob", "hi ana", room="dev"), chat.client.post("bob", "hi", room="dev"))
+    assert (chat.state.view("dev").unread, chat.state.view("dev").mention_count) == (2, 1)
+    assert (chat.state.unread, chat.state.unread_here) == (2, 0)
+    chat.state.show("dev")
+    assert (chat.state.view("dev").unread, chat.state.view("dev").mention_count) == (0, 0)
+    assert chat.state.previous == "lobby"
+
+
+def test_without_the_focus_a_room_that_is_shown_stays_unread() -> None:
+    chat = Chat("ana", "bob")
+    chat.take(chat.client.post("bob", "hi", room="dev"))
+    chat.state.look(False)
+    chat.state.show("dev")
+    assert chat.state.view("dev").unread == 1
+    chat.state.look(True)
+    assert chat.state.view("dev").unread == 0
+
+
+def test_urgent_rooms_are_visited_mentions_first_and_then_the_way_leads_back() -> None:
+    chat = Chat("ana", "bob")
+    for room in ("dev", "ops", "quiet"):
+        chat.take(RoomEntered(room, 1, 0))
+    chat.state.view("quiet").muted = True
+    chat.take(
+        chat.client.post("bob", "hi", room="dev"),
+        chat.client.post("bob", "ana?", room="ops"),
+        chat.client.post("bob", "hm", room="quiet"),
+    )
+    visited = []
+    while chat.state.show_urgent():
+        visited.append(chat.state.room)
+    assert visited == ["ops", "dev", "lobby"]
+
+
+def test_going_somewhere_else_ends_the_way_back() -> None:
+    chat = Chat("ana", "bob")
+    chat.take(RoomEntered("ops", 1, 0), chat.client.post("bob", "hi", room="dev"))
+    assert chat.state.show_urgent()
+    chat.state.show("ops")
+    assert not chat.state.show_urgent()
+    assert chat.state.room == "ops"
+
+
+def test_who_is_away_is_known_until_they_are_back_or_gone() -> None:
+    chat = Chat("ana", "bob", "eve")
+    chat.take(AwayChanged("bob", True, "lunch"), AwayChanged("eve", True))
+    assert [(person.name, person.away) for person in chat.state.persons() or ()] == [
+        ("ana", None),
+        ("bob", "lunch"),
+        ("eve", ""),
+    ]
+    chat.take(PresenceChanged("lobby", "rename", ("bob", "rob"), 3, "", AT))
+    assert chat.state.absence.why("rob") == "lunch"
+    chat.take(AwayChanged("rob", False), PresenceChanged("lobby", "leave", ("eve",), 2, "", AT))
+    assert [chat.state.absence.why(name) for name in ("rob", "eve", "bob")] == [None, None, None]
+
+
+def test_a_list_of_people_says_who_is_away_and_who_is_not() -> None:
+    chat = Chat("ana", "bob", "eve")
+    chat.take(AwayChanged("bob", True, "lunch"))
+    chat.take(MembersListed("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
+    assert [person.away for person in chat.state.persons() or ()] == [None, None, "out"]
+    chat.state.shown.who_ref = "w"
+    chat.take(MembersListed("lobby", "w", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
+    assert chat.lines[-1] == "SYSTEM: 3 here: ana (you), bob, eve (away)"
+
+
+def test_our_own_being_away_is_told_once() -> None:
+    chat = Chat("ana")
+    before = len(chat.lines)
+    chat.take(AwayChanged("ana", True, "lunch"), AwayChanged("ana", True, "lunch"))
+    assert chat.state.own_away == "lunch"
+    chat.take(NameChanged("anna"))
+    assert chat.state.own_away == "lunch"
+    chat.take(AwayChanged("anna", False))
+    assert chat.lines[before:] == [
+        "SYSTEM: You are away: lunch. /back when you are here again.",
+        "SYSTEM: You are now anna",
+        "SYSTEM: You are back",
+    ]
+
+
+def test_who_is_ignored_is_hidden_everywhere_and_not_counted() -> None:
+    chat = Chat("ana", "bob", "eve")
+    chat.take(chat.client.post("eve", "before"), chat.client.post("eve", "ana!", room="dev"))
+    chat.state.ignore("eve", None)
+    assert not any("before" in line for line in chat.lines)
+    unread = chat.state.unread
+    chat.take(chat.client.post("eve", "ana again", room="dev"), chat.client.post("bob", "hm"))
+    chat.take(RoomEntered("new", 2, 0), chat.client.post("eve", "hey", room="new"))
+    assert chat.state.unread == unread
+    assert "SYSTEM: 1 hidden from eve" in chat.lines
+    assert chat.state.unignore("eve")
+    assert "eve: before" in chat.lines
+    assert not chat.state.unignore("eve")
+
+
+def test_ignoring_for_a_while_ends_by_time() -> None:
+    chat = Chat("ana", "eve")
+    chat.state.ignore("eve", chat.now + 60)
+    chat.take(chat.client.post("eve", "hm"))
+    assert not chat.state.tick(chat.now + 59, AT)
+    assert chat.state.tick(chat.now + 60, AT)
+    assert chat.lines[-2:] == ["eve: hm", "SYSTEM: eve is no longer ignored"]
+
+
+def test_a_topic_is_a_line_in_its_room_and_known_there() -> None:
+    chat = Chat("ana")
+    chat.take(RoomEntered("dev", 1, 0, "Old"), TopicChanged("dev", "New\x1b", "bob"))
+    view = chat.state.view("dev")
+    assert (view.topic, view.topic_by, view.topic_at) == ("New␛", "bob", AT)
+    assert not any("topic" in line for line in chat.lines)
+    chat.state.show("dev")
+    assert chat.lines[-1] == "SYSTEM: bob set the topic: New␛"
+
+
+def test_a_ping_and_a_list_are_answered_once() -> None:
+    chat = Chat("ana")
+    chat.state.asked.pinged("p", chat.now - 0.012)
+    chat.state.asked.list_ref = "l"
+    listed = RoomsListed("l", (("lobby", 1, ""), ("dev", 2, "x")), False)
+    for _ in range(2):
+        chat.take(MembersListed("lobby", "p", 1, ("ana",), False), listed)
+    assert chat.lines[-2:] == [
+        "SYSTEM: The server answered within 12 ms",
+        "SYSTEM: 2 rooms, with how many are there (* you are in it):\n  #dev       2  x\n* #lobby     1",
+    ]
+    assert list(chat.state.known_rooms) == ["lobby", "dev"]
+
+
+def test_a_disconnection_that_was_asked_for_is_told_as_such() -> None:
+    chat = Chat("ana")
+    chat.take(ConnectionChanged(ConnectionState.CLOSED))
+    assert chat.lines[-1].startswith("SYSTEM: Disconnected.")
+    chat.take(ConnectionChanged(ConnectionState.ONLINE))
+    assert chat.lines[-1] == "SYSTEM: Back online"

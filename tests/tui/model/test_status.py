@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from broadcast_tui.core.updates import ConnectionState, TypingSeen
-from broadcast_tui.tui.model.state import AppState, Connection
-from broadcast_tui.tui.model.status import GAP, fit, host_of, status_pieces
+from broadcast_tui.tui.model.connection import Connection
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.status import GAP, fit, host_of, rooms_activity, status_pieces
 from tests.support.fake_client import AT, FakeClient
 
 SERVER = "ws://localhost:8765"
@@ -79,3 +80,14 @@ def test_the_server_is_shortened_to_its_host_and_never_shows_a_password() -> Non
     assert host_of("ws://ana:secret@example.org:80/x") == "example.org:80"
     assert host_of("nothing") == "nothing"
     assert host_of("ws://[bad") == "ws://[bad"
+
+
+def test_other_rooms_are_named_with_what_waits_in_them_mentions_first() -> None:
+    state = AppState(name="ana")
+    for name, unread, mentions in [("dev", 5, 0), ("ops", 2, 1), ("docs", 1, 0), ("more", 9, 0)]:
+        view = state.view(name)
+        view.unread, view.mention_count = unread, mentions
+    state.view("docs").muted = True
+    assert rooms_activity(state) == ("3:ops(1!,2) 2:dev(5) 5:more(9)", "3! 2+ 5+")
+    state.show("ops")
+    assert rooms_activity(state) == ("2:dev(5) 5:more(9)", "2+ 5+")

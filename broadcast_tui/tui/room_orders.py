@@ -1,0 +1,86 @@
+"""Commands about rooms: entering, leaving, going from one to another, what there are, what they are about."""
+
+from __future__ import annotations
+
+from typing import Literal, assert_never
+
+from broadcast_tui.core.errors import Refused
+from broadcast_tui.core.names import check_room
+from broadcast_tui.core.updates import ConnectionState
+from broadcast_tui.tui.desk import Clerk
+from broadcast_tui.tui.model.rooms import chosen
+from broadcast_tui.tui.model.slash import Verb
+
+RoomVerb = Literal[Verb.JOIN, Verb.PART, Verb.BUFFER, Verb.LIST, Verb.TOPIC]
+
+
+class RoomOrders(Clerk):
+    def carry_out(self, verb: RoomVerb, argument: str) -> bool:
+        match verb:
+            case Verb.JOIN:
+                return self.join(argument)
+            case Verb.PART:
+                return self._part(argument)
+            case Verb.BUFFER:
+                return self._buffer(argument)
+            case Verb.LIST:
+                return self._list()
+            case Verb.TOPIC:
+                return self._topic(argument)
+            case _:
+                assert_never(verb)
+
+    def join(self, typed: str) -> bool:
+        """Enter a room, or come back to the one left last, and show it."""
+        state = self._state
+        if not typed and not state.left:
+            return self.refuse("Say which room: /join #room. You have left none to come back to.")
+        try:
+            room = check_room(typed or next(reversed(state.left)))
+        except Refused as refused:
+            return self.refuse(refused.text)
+        if room not in state.rooms:
+            state.enter(room)
+            self._client.join(room)
+        self._desk.show_room(room)
+        return True
+
+    def _part(self, typed: str) -> bool:
+        state = self._state
+        try:
+            room = check_room(typed) if typed else state.room
+        except Refused as refused:
+            return self.refuse(refused.text)
+        if room not in state.rooms:
+            return self.refuse(f"You are not in #{room}.")
+        if len(state.rooms) == 1:
+            return self.refuse("This is your only room: /join another one first, or /quit.")
+        self._client.leave(room)
+        state.leave(room)
+        return self.tell(f"You left #{room}. /join brings you back.")
+
+    def _buffer(self, typed: str) -> bool:
+        room = chosen(typed.removeprefix("#").casefold(), list(self._state.rooms))
+        if room is None:
+            return self.refuse(f"None of your rooms is {typed}; /join enters one.")
+        self._desk.show_room(room)
+        return True
+
+    def _list(self) -> bool:
+        view = self._state.shown
+        if self._state.connection.state is not ConnectionState.ONLINE:
+            return self.refuse("You are not connected; ask again when online.")
+        self._state.asked.list_ref = self._client.list_rooms()
+        view.who_ref = self._client.list_members(view.name)
+        return True
+
+    def _topic(self, text: str) -> bool:
+        view = self._state.shown
+        if text:
+            self._client.set_topic(view.name, "" if text == "-" else text)
+            return True
+        if not view.topic:
+            return self.tell(f"#{view.name} has no topic. /topic and a text sets one.")
+        when = f" on {view.topic_at.astimezone():%d %B at %H:%M}" if view.topic_at else ""
+        who = f", set by {view.topic_by}{when}" if view.topic_by else ""
+        return self.tell(f"Topic of #{view.name}: {view.topic}{who}")

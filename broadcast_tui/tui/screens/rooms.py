@@ -1,0 +1,134 @@
+"""Going from room to room on one screen: list, keys, switcher, and a draft for each.
+
+What was submitted in a room is done before another one is shown, however fast the keys come.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from textual import getters, on
+from textual.message import Message
+from textual.screen import Screen
+
+from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.core.updates import ConnectionState
+from broadcast_tui.tui.model.rooms import neighbour, numbered
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
+from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.message_log import MessageLog
+from broadcast_tui.tui.widgets.room_list import RoomList, Row
+
+
+class RoomsScreen(Screen[None]):
+    """A screen with a `RoomList`, a `MessageLog` and a `Composer`, which are those of the shown room."""
+
+    rooms = getters.query_one("#rooms", RoomList)
+    log_view = getters.query_one("#log", MessageLog)
+    composer = getters.query_one("#composer", Composer)
+
+    @dataclass
+    class RoomsChanged(Message):
+        """We are in `rooms`, in the order joined, and `shown` is on the screen."""
+
+        rooms: tuple[str, ...]
+        shown: str
+
+    def __init__(self, client: ChatClient, state: AppState) -> None:
+        super().__init__()
+        self._client = client
+        self._state = state
+        self._drawn_room = ""
+        self._told_rooms: tuple[tuple[str, ...], str] = ((), "")
+
+    # -- for who derives from it
+
+    @abstractmethod
+    def submit(self, text: str) -> bool:
+        """Do what `text` says in the shown room; false if that cannot be done."""
+
+    @abstractmethod
+    def refresh_views(self, *, people: bool = False) -> None:
+        """Show the state as it is now."""
+
+    def refresh_rooms(self) -> bool:
+        """Let list, log and input be as the state says; whether they are of another room now."""
+        state, view = self._state, self._state.shown
+        self.rooms.show([Row.of(other, other is view) for other in state.rooms.values()])
+        self.set_class(len(state.rooms) > 1, "-several")
+        now_rooms = (tuple(state.rooms), state.room)
+        if now_rooms != self._told_rooms:
+            self._told_rooms = now_rooms
+            self.post_message(self.RoomsChanged(*now_rooms))
+        if state.room == self._drawn_room:
+            return False
+        self.composer.enter_room(state.room)
+        self._drawn_room = state.room
+        self.composer.set_hint(f"Message #{visible_line(view.name)}")
+        self.log_view.show(view.transcript)
+        state.unseen = self.log_view.unseen
+        return True
+
+    def finish_submitted(self) -> None:
+        """Do what was submitted and not done yet, in the room where it was written."""
+        for text in self.composer.take_submitted():
+            if self.submit(text):
+                self.composer.remember(text)
+            else:
+                self.composer.reject(text)
+
+    # -- going there
+
+    def show_room(self, room: str) -> None:
+        """Put a room that we are in on the screen."""
+        self.finish_submitted()
+        if room in self._state.rooms:
+            self._state.show(room)
+        self.refresh_views()
+
+    @on(RoomList.RoomChosen)
+    def show_chosen_room(self, event: RoomList.RoomChosen) -> None:
+        self.action_go_to_room(event.number)
+
+    def action_step_room(self, step: int) -> None:
+        self.finish_submitted()
+        self.show_room(neighbour(list(self._state.rooms), self._state.room, step))
+
+    def action_go_to_room(self, number: int) -> None:
+        self.finish_submitted()
+        if (room := numbered(list(self._state.rooms), number)) is not None:
+            self.show_room(room)
+
+    def action_go_to_last(self) -> None:
+        self.finish_submitted()
+        self.show_room(self._state.previous)
+
+    def action_go_to_urgent(self) -> None:
+        self.finish_submitted()
+        if not self._state.show_urgent():
+            self.notify("Nothing is unread in your other rooms", timeout=3, markup=False)
+        self.refresh_views()
+
+    def action_switch_room(self) -> None:
+        """Offer all rooms that are known, and ask the server for those that are not."""
+        if self._state.connection.state is ConnectionState.ONLINE:
+            self._client.list_rooms()
+        self.app.push_screen(SwitcherScreen(choices_of(self._state)), self._go_to_typed)
+
+    def offer_known_rooms(self) -> None:
+        """The server has listed its rooms: a switcher that is open can offer them."""
+        if isinstance(self.app.screen, SwitcherScreen):
+            self.app.screen.set_choices(choices_of(self._state))
+
+    def _go_to_typed(self, room: str | None) -> None:
+        if room:
+            self.submit(f"/join {room}")
+
+    def action_toggle_rooms(self) -> None:
+        """Show the rooms where width or number hides them, and the other way round."""
+        hide = bool(self.rooms.display)
+        self.set_class(hide, "-rooms-off")
+        self.set_class(not hide, "-rooms-on")

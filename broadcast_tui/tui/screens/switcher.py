@@ -1,0 +1,137 @@
+"""Going to a room by some of its letters: our own, and all that the server lists, to be entered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from broadcast_tui.core.errors import Refused
+from broadcast_tui.core.names import check_room
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.rooms import ranked
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.screens.login import NameInput
+
+OFFERED_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A room to go to; `note` says what is known of it. Texts are safe to draw."""
+
+    name: str
+    note: str = ""
+
+
+def choices_of(state: AppState) -> list[Choice]:
+    """Our other rooms, what is most urgent first, then all others of the server, the shown one last."""
+    ours = [view for view in state.rooms.values() if view is not state.shown]
+    ours.sort(key=lambda view: (-view.mention_count, -view.unread))
+    choices = [
+        Choice(view.name, f"{view.unread:,} unread" if view.unread else "you are in it") for view in ours
+    ]
+    for name, (online, topic) in state.known_rooms.items():
+        if name not in state.rooms:
+            choices.append(Choice(name, f"{online:,} here  {visible_line(topic)}".rstrip()))
+    return [*choices, Choice(state.room, "you are looking at it")]
+
+
+class SwitcherScreen(ModalScreen[str]):
+    """Dismissed with the name of a room, which may have to be entered or even be new."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,ctrl+c,alt+k", "dismiss", "Close", show=False),
+        Binding("up,ctrl+p,shift+tab", "move(-1)", "Up", show=False),
+        Binding("down,ctrl+n,tab", "move(1)", "Down", show=False),
+    ]
+
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        super().__init__()
+        self._choices = list(choices)
+        self._offered: list[Choice] = []
+        self._early: list[events.Key] | None = []
+        """Keys typed before there was an input; None once there is."""
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="switcher"):
+            typed = NameInput(placeholder="Go to room…", id="switcher-typed")
+            typed.cursor_blink = False
+            yield typed
+            rooms = OptionList(id="switcher-rooms", markup=False)
+            rooms.can_focus = False
+            yield rooms
+            yield Static(Content("Enter goes there, Esc closes"), id="switcher-keys")
+
+    def on_mount(self) -> None:
+        typed = self.query_one(Input)
+        typed.focus()
+        self._offer("")
+        early, self._early = self._early or [], None
+        for event in early:
+            typed.post_message(event)
+
+    def take_key(self, event: events.Key) -> None:
+        """A key that is for the input, whether that is there already or not."""
+        key = events.Key(event.key, event.character)
+        if self._early is None:
+            self.query_one(Input).post_message(key)
+        else:
+            self._early.append(key)
+
+    def on_key(self, event: events.Key) -> None:
+        if self._early is not None:
+            event.prevent_default().stop()
+            self.take_key(event)
+
+    def set_choices(self, choices: Sequence[Choice]) -> None:
+        """More is known: offer that."""
+        self._choices = list(choices)
+        self._offer(self.query_one(Input).value)
+
+    @on(Input.Changed)
+    def offer_matching(self, event: Input.Changed) -> None:
+        self._offer(event.value)
+
+    @on(Input.Submitted)
+    def choose(self, event: Input.Submitted) -> None:
+        at = self.query_one(OptionList).highlighted
+        if at is not None:
+            self.dismiss(self._offered[at].name)
+
+    @on(OptionList.OptionSelected)
+    def choose_clicked(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(self._offered[event.option_index].name)
+
+    def action_move(self, step: int) -> None:
+        rooms = self.query_one(OptionList)
+        if step > 0:
+            rooms.action_cursor_down()
+        else:
+            rooms.action_cursor_up()
+
+    def _offer(self, typed: str) -> None:
+        by_name = {choice.name: choice for choice in self._choices}
+        self._offered = [by_name[name] for name in ranked(typed.strip(), by_name)[:OFFERED_MAX]]
+        try:
+            wanted = check_room(typed.strip())
+        except Refused:
+            wanted = ""
+        if wanted and wanted not in by_name:
+            self._offered.append(Choice(wanted, "a new room"))
+        rooms = self.query_one(OptionList)
+        rooms.clear_options()
+        rooms.add_options(
+            Option(Content.assemble(f"#{visible_line(choice.name)}", (f"  {choice.note}", "dim")))
+            for choice in self._offered
+        )
+        rooms.highlighted = 0 if self._offered else None

@@ -1,0 +1,260 @@
+"""Rooms, people and every command, in a real terminal against a real server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.tui.keymap import KEYS
+from broadcast_tui.tui.model.slash import COMMANDS
+from tests.e2e.conftest import Open, ServerProcess
+from tests.e2e.test_terminals import CTRL_C, CTRL_U, TAB, Other, toast
+from tests.support.terminal import Terminal
+
+ALT, CTRL_K, CTRL_N, CTRL_P = "\x1b", "\x0b", "\x0e", "\x10"
+F7, F8, PAGE_UP, CTRL_END = "\x1b[18~", "\x1b[19~", "\x1b[5~", "\x1b[1;5F"
+ALT_LEFT, ALT_RIGHT = "\x1b[1;3D", "\x1b[1;3C"
+
+COMMANDS_TRIED = frozenset(
+    (
+        *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
+        *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
+        *("help", "quit"),
+    )
+)
+"""Those of the stories below and of test_terminals."""
+KEYS_TRIED = frozenset(
+    ("switch", "next", "previous", "go-urgent", "go-last", "toggle-list", *(f"go-{n}" for n in range(1, 10)))
+)
+
+
+@pytest.fixture
+def bob(server: ServerProcess) -> Iterator[Other]:
+    other = Other(server.url)
+    yield other
+    other.close()
+
+
+@pytest.fixture
+def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
+    """A wide terminal in which ana chats with bob."""
+    terminal = open_terminal("chat", server.url, "--name", "ana", columns=120, rows=30)
+    terminal.wait_for("2 here", "You are in lobby")
+    return terminal
+
+
+def status(terminal: Terminal) -> str:
+    return next((line for line in terminal.lines if line.startswith((" ●", " ○", " ◌"))), "")
+
+
+def in_room(terminal: Terminal, room: str) -> None:
+    terminal.wait_until(lambda: f"#{room} " in status(terminal), f"#{room} on the screen")
+
+
+def warned(terminal: Terminal, text: str) -> None:
+    """Wait for a warning, then clear the line that it left in the input."""
+    terminal.wait_until(lambda: text in toast(terminal), f"a warning: {text}")
+    terminal.type(CTRL_C)
+
+
+def test_every_command_and_room_key_is_tried_here() -> None:
+    assert {command.name for command in COMMANDS} == COMMANDS_TRIED
+    assert {row.id for row in KEYS if row.area == "room"} == {f"room.{key}" for key in KEYS_TRIED}
+
+
+def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(
+    server: ServerProcess, ana: Terminal, open_terminal: Open
+) -> None:
+    ana.enter("/join #dev")
+    ana.wait_for("You are in dev", "▸2 dev", " 1 lobby")
+    ana.enter("said in dev")
+    ana.wait_for("said in dev")
+    ana.enter("/j ops")
+    ana.wait_for("▸3 ops")
+    for keys, room in [
+        (f"{ALT}1", "lobby"),
+        (f"{ALT}2", "dev"),
+        (CTRL_N, "ops"),
+        (CTRL_N, "lobby"),
+        (CTRL_P, "ops"),
+        (ALT_LEFT, "dev"),
+        (ALT_RIGHT, "ops"),
+        (f"{ALT}/", "dev"),
+        (f"{ALT}klob\r", "lobby"),
+        (f"{CTRL_K}ops\r", "ops"),
+    ]:
+        ana.type(keys)
+        in_room(ana, room)
+    ana.enter("/3")
+    ana.enter("/buffer dev")
+    in_room(ana, "dev")
+    ana.type(f"dev draft{ALT}1")
+    in_room(ana, "lobby")
+    ana.wait_gone("dev draft")
+    ana.type(f"{ALT}2")
+    ana.wait_for("dev draft")
+    ana.type(f"{CTRL_U}{F7}")
+    ana.wait_gone("▸2 dev")
+    ana.type(f"{F7}{F8}")
+    ana.wait_for("▸2 dev")
+    ana.wait_gone("ana (you)")
+    ana.type(F8)
+    ana.wait_for("ana (you)")
+    ana.enter("/part ops")
+    ana.wait_for("You left #ops")
+    ana.enter("/part")
+    in_room(ana, "lobby")
+    ana.enter("/join")
+    ana.wait_for("▸2 dev", "said in dev")
+    ana.enter("/topic All about dev")
+    ana.wait_for("ana set the topic: All about dev")
+    ana.enter("/topic")
+    ana.wait_for("Topic of #dev: All about dev, set by ana")
+    ana.enter("/list")
+    ana.wait_for("* #dev", "All about dev", "1 here: ana (you)")
+    ana.enter(f"/buffer{TAB}lob{TAB}")
+    in_room(ana, "lobby")
+    ana.type(f"{ALT}2")
+    in_room(ana, "dev")
+    ana.enter("/quit")
+    assert ana.wait_exit() == 0
+    again = open_terminal("chat", server.url, "--name", "ana", columns=120, rows=30)
+    again.wait_for("▸2 dev", " 1 lobby", "said in dev", "All about dev")
+
+
+def test_what_happens_elsewhere_is_counted_and_one_key_away(
+    server: ServerProcess, ana: Terminal, open_terminal: Open
+) -> None:
+    zoe = open_terminal("chat", f"{server.url}/dev", "--name", "zoe", home="zoe")
+    zoe.wait_for("You are in dev")
+    ana.enter("/join dev")
+    ana.wait_for("▸2 dev", "2 here")
+    ana.enter("/join ops")
+    ana.type(f"{ALT}1")
+    in_room(ana, "lobby")
+    zoe.enter("hello everybody")
+    ana.wait_for("2:dev(1)")
+    zoe.enter("ana, are you there?")
+    ana.wait_for("2:dev(1!,2)", "1! 2")
+    ana.type(f"{ALT}a")
+    ana.wait_for("▸2 dev", "ana, are you there?")
+    ana.type(f"{ALT}a")
+    ana.wait_for("▸1 lobby")
+
+
+def test_commands_about_people(server: ServerProcess, bob: Other, ana: Terminal, open_terminal: Open) -> None:
+    zoe = open_terminal("chat", server.url, "--name", "zoe", home="zoe", columns=100)
+    zoe.wait_for("3 here", "You are in lobby")
+    zoe.enter("/away gone fishing")
+    zoe.wait_for("You are away: gone fishing")
+    ana.wait_for("zoe (away)", "3 here, 1 away")
+    ana.enter("/who")
+    ana.wait_for("3 here: ana (you), bob, zoe (away)")
+    ana.enter(f"/whois zo{TAB}")
+    ana.wait_for("zoe: is in #lobby, is away: gone fishing")
+    zoe.enter("/back")
+    ana.wait_gone(", 1 away")
+    zoe.wait_for("You are back")
+    bob.say("spam spam")
+    ana.wait_for("spam spam")
+    ana.enter("/ignore bob 1h")
+    ana.wait_for("You ignore bob for 1 h")
+    ana.wait_gone("spam spam")
+    ana.wait_for("hidden from bob")
+    bob.say("eggs and spam")
+    zoe.wait_for("eggs and spam")
+    ana.enter("/ignore")
+    ana.wait_for("bob, for 1 h more")
+    assert "eggs" not in ana.text
+    ana.enter("/unignore bob")
+    ana.wait_for("spam spam", "eggs and spam", "You no longer ignore bob")
+    ana.enter("/ignore ana")
+    warned(ana, "yourself")
+    ana.enter("/nick anna")
+    ana.wait_for("You are now anna")
+    ana.enter("/me waves")
+    zoe.wait_for("anna waves")
+    ana.enter("/shrug why not")
+    zoe.wait_for("why not ¯\\_(ツ)_/¯")
+
+
+def test_commands_about_the_screen(tmp_path: Path, bob: Other, ana: Terminal) -> None:
+    bob.say("before the clearing")
+    ana.wait_for("before the clearing")
+    ana.enter("/clear")
+    ana.wait_gone("before the clearing")
+    ana.type(PAGE_UP)
+    ana.wait_for("before the clearing")
+    ana.type(CTRL_END)
+    file = tmp_path / "lobby.jsonl"
+    ana.enter(f"/export {file}")
+    ana.wait_for("Wrote")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert "before the clearing" in [row["text"] for row in rows]
+    ana.enter(f"/export {file}")
+    warned(ana, "already")
+    ana.enter("/theme")
+    ana.wait_for("You have textual-dark")
+    ana.enter("/theme textual-light")
+    ana.enter("/theme")
+    ana.wait_for("You have textual-light")
+    ana.enter("/theme nosuch")
+    warned(ana, "There is no theme nosuch")
+    ana.enter("/help join")
+    ana.wait_for("/join [#room]", "Example: /join #dev")
+
+
+def test_commands_about_the_connection(server: ServerProcess, ana: Terminal, tmp_path: Path) -> None:
+    ana.enter("/ping")
+    ana.wait_for("The server answered within")
+    ana.enter("/disconnect")
+    ana.wait_for("○ offline", "Disconnected.")
+    ana.enter("written offline")
+    ana.enter("/ping")
+    warned(ana, "not connected")
+    ana.enter("/connect ws://127.0.0.1:9")
+    warned(ana, "has not been sent")
+    ana.enter("/reconnect")
+    ana.wait_for("● online", "Back online")
+    ana.wait_until(lambda: not any("…" in line and "written" in line for line in ana.lines), "it delivered")
+    ana.enter("/reconnect")
+    ana.wait_until(lambda: ana.text.count("Back online") == 2, "online again")
+    other = ServerProcess(tmp_path / "other.log")
+    other.start()
+    try:
+        ana.enter(f"/connect {other.url}/ops")
+        ana.wait_for("You are in ops", str(other.port), "● online")
+        ana.enter("hello over there")
+        ana.wait_for("hello over there")
+        assert "written offline" not in ana.text
+        ana.enter(f"/connect {server.url}")
+        ana.wait_for("You are in lobby", str(server.port))
+    finally:
+        other.stop()
+    ana.enter("/quit")
+    assert ana.wait_exit() == 0
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(40, 10), (20, 5)])
+def test_small_terminals_have_all_of_it(
+    server: ServerProcess, open_terminal: Open, columns: int, rows: int
+) -> None:
+    ana = open_terminal("chat", server.url, "--name", "ana", columns=columns, rows=rows)
+    ana.wait_until(lambda: "lobby" in ana.text, "lobby")
+    ana.enter("/join dev")
+    ana.wait_until(lambda: "dev" in ana.text, "dev")
+    ana.type(F7)
+    ana.wait_for("▸2 dev")
+    ana.type(f"{ALT}1")
+    ana.wait_for("▸1 lobby")
+    ana.type(F7)
+    ana.wait_gone("▸1")
+    ana.type(f"{ALT}kde\r")
+    ana.wait_for("You are in dev")
+    ana.type(F7)
+    ana.wait_for("▸2 dev")
+    ana.enter("/quit")
+    assert ana.wait_exit() == 0

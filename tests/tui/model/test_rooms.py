@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.core.updates import RoomsListed
+from broadcast_tui.tui.model.room import RoomView
+from broadcast_tui.tui.model.rooms import chosen, most_urgent, neighbour, numbered, ranked, room_lines
+
+ROOMS = ["lobby", "dev", "dev-ops", "random", "ops"]
+
+
+def room(name: str, unread: int = 0, mentions: int = 0, *, muted: bool = False) -> RoomView:
+    return RoomView(name, unread=unread, mention_count=mentions, muted=muted)
+
+
+def test_neighbours_go_round() -> None:
+    assert neighbour(ROOMS, "ops", 1) == "lobby"
+    assert neighbour(ROOMS, "lobby", -1) == "ops"
+    assert neighbour(["lobby"], "lobby", 1) == "lobby"
+
+
+def test_numbers_begin_at_one() -> None:
+    assert [numbered(ROOMS, number) for number in (0, 1, 5, 6)] == [None, "lobby", "ops", None]
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("", ROOMS),
+        ("dev", ["dev", "dev-ops"]),
+        ("ops", ["ops", "dev-ops"]),
+        ("o", ["ops", "dev-ops", "lobby", "random"]),
+        ("do", ["dev-ops", "random"]),
+        ("#DEV", ["dev", "dev-ops"]),
+        ("dvo", ["dev-ops"]),
+        ("x", []),
+        ("lobbyy", []),
+    ],
+)
+def test_rooms_are_ranked_by_how_well_they_fit(typed: str, found: list[str]) -> None:
+    assert ranked(typed, ROOMS) == found
+
+
+@given(st.text("abc-", max_size=4), st.lists(st.text("abc-", min_size=1, max_size=8), unique=True))
+def test_what_matches_is_what_has_the_letters_in_order(typed: str, names: list[str]) -> None:
+    def has(name: str) -> bool:
+        letters = iter(name)
+        return all(letter in letters for letter in typed)
+
+    assert sorted(ranked(typed, names)) == sorted(filter(has, names))
+
+
+def test_a_room_is_chosen_by_its_name_number_or_letters() -> None:
+    assert chosen("dev", ROOMS) == "dev"
+    assert chosen("2", ROOMS) == "dev"
+    assert chosen("ran", ROOMS) == "random"
+    assert chosen("9", ROOMS) is None
+    assert chosen("99999999999", ROOMS) is None
+    assert chosen("xyz", ROOMS) is None
+    assert chosen("2", ["lobby", "dev", "2"]) == "2"
+
+
+def test_mentions_are_more_urgent_than_other_posts_and_muted_rooms_are_not() -> None:
+    assert most_urgent([room("a", 5), room("b", 2, 1)]) == "b"
+    assert most_urgent([room("a"), room("b", 5, muted=True), room("c", 1)]) == "c"
+    assert most_urgent([room("b", 5, 1, muted=True), room("c", 1)]) == "b"
+    assert most_urgent([room("a")]) is None
+
+
+def test_listed_rooms_come_with_people_and_topic_the_fullest_first() -> None:
+    lines = room_lines(RoomsListed("r", (("dev", 2, "x\x1b[31m"), ("lobby", 12, "")), False), ["lobby"])
+    assert lines[0].startswith("2 rooms")
+    assert lines[1] == "* #lobby    12"
+    assert lines[2].startswith("  #dev       2  x")
+    assert "\x1b" not in lines[2]
+
+
+def test_a_long_list_says_that_there_is_more() -> None:
+    rooms = tuple((f"r{n:03}", 1, "") for n in range(100))
+    assert room_lines(RoomsListed("r", rooms, False), [])[-1] == "… and 40 more"
+    assert room_lines(RoomsListed("r", rooms[:3], True), [])[-1] == "… and more"
