@@ -56,7 +56,7 @@ class RoomOrders(Clerk):
         if len(state.rooms) == 1:
             return self.refuse("This is your only room: /join another one first, or /quit.")
         self._client.leave(room)
-        state.leave(room)
+        state.part(room)
         return self.tell(f"You left #{room}. /join brings you back.")
 
     def _buffer(self, typed: str) -> bool:

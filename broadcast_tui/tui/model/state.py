@@ -108,6 +108,8 @@ class AppState:
     draft_excess: str = ""
     """By how much what is being written is too long for a post; empty if it fits."""
     _denied: NameDenied | None = None
+    _parted: set[str] = field(default_factory=set)
+    """Rooms left at our wish, which the server has not confirmed: it is no news then, we may be back."""
     _jumped_from: str = ""
     """Where we were before going to what is urgent."""
 
@@ -152,6 +154,11 @@ class AppState:
         if room in self.left:
             self.rooms[room] = self.left.pop(room)
         return self.view(room)
+
+    def part(self, room: str) -> None:
+        """Leave `room` at our own wish."""
+        self._parted.add(room)
+        self.leave(room)
 
     def leave(self, room: str) -> None:
         """We are no longer in `room`: its lines are kept, another one is shown, unless it is the only one."""
@@ -296,6 +303,8 @@ class AppState:
             case RoomEntered():
                 self._entered(view, update, at)
                 changes.people = True
+            case RoomLeft() if update.room in self._parted:
+                self._parted.discard(update.room)
             case RoomLeft():
                 self.leave(update.room)
                 changes.people = True

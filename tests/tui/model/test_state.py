@@ -304,6 +304,19 @@ def test_leaving_keeps_the_lines_and_shows_the_room_before() -> None:
     assert "bob: kept" in chat.lines
 
 
+def test_coming_back_before_the_server_confirms_that_we_left_is_coming_back() -> None:
+    chat = Chat("ana")
+    chat.take(RoomEntered("dev", 1, 0))
+    chat.state.part("dev")
+    chat.state.enter("dev")
+    chat.state.show("dev")
+    chat.take(RoomLeft("dev"), RoomEntered("dev", 1, 0))
+    assert list(chat.state.rooms) == ["lobby", "dev"]
+    assert chat.state.room == "dev"
+    chat.take(RoomLeft("dev"))
+    assert chat.state.room == "lobby"
+
+
 def test_the_only_room_stays_on_the_screen() -> None:
     chat = Chat("ana")
     chat.take(RoomLeft("lobby"))
