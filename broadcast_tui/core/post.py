@@ -5,12 +5,16 @@ Invariants: `seq` rises by 1 within a room and epoch, with no holes; epoch and s
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 MAX_SEQ = 2**53 - 1
 """Largest seq that every JSON reader keeps exact."""
+_POSITION = re.compile("([0-9A-Za-z]{1,32})-([0-9]{1,16})")
 
 
 class Position(NamedTuple):
@@ -25,11 +29,10 @@ class Position(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Position | None:
         """The position written as `<epoch>-<seq>`, or None if `text` is no position."""
-        epoch, dash, digits = text.rpartition("-")
-        if not (dash and epoch.isascii() and epoch.isalnum() and len(epoch) <= 32):
+        found = _POSITION.fullmatch(text)
+        if found is None:
             return None
-        if not (digits.isascii() and digits.isdigit() and len(digits) <= 16):
-            return None
+        epoch, digits = found.groups()
         seq = int(digits)
         return cls(epoch, seq) if seq <= MAX_SEQ else None
 
@@ -47,8 +50,7 @@ class Draft:
     nonce: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(msgspec.Struct, frozen=True, gc=False):
     """A chat line at its place in a room's log. `at` is UTC and only for people: never a cursor."""
 
     room: str

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+import msgspec
+
 from broadcast_tui.core.post import Post
 
 
@@ -82,8 +84,7 @@ class CaughtUp:
     room: str
 
 
-@dataclass(frozen=True, slots=True)
-class PostArrived:
+class PostArrived(msgspec.Struct, frozen=True, gc=False):
     """The next post of its room: in order, each once. `live` is False for replayed ones.
 
     `own` says that this session wrote it; then `post.nonce` is what `say` returned.

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import ClassVar
 
 from rich.console import RenderableType
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -31,8 +31,11 @@ from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui import local_server, themes
+from broadcast_tui.tui.display import Display
+from broadcast_tui.tui.history_file import HistoryFile
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.local_server import LocalServer, leave_question, start_question
+from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.rebinding import clashes
@@ -44,6 +47,9 @@ from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, outlive, re
 
 CLOSE_TIMEOUT_S = 2.0
 """How long leaving in order may take: the last posts go out, the others see us leave."""
+
+ANSWER_TIMEOUT_S = 0.3
+"""How long to wait, when leaving, for what the terminal was asked last."""
 
 TERMINAL_GONE = "the terminal is gone"
 SLICE_UPDATES = 500
@@ -103,6 +109,7 @@ class ChatApp(App[None]):
         self._handlers_before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
         self._last_words = ""
         self._terminal_title = Title(self._write_to_terminal)
+        self._terminal = Display(self)
 
     def on_mount(self) -> None:
         chosen = (self._wanted_theme, self._preferences.theme, themes.fitting(os.environ))
@@ -139,7 +146,11 @@ class ChatApp(App[None]):
             return
         self._client = self._make_client(name)
         self._state = AppState(name=name, room=self._room)
-        self._chat(self._client, ChatScreen(self._client, self._state))
+        kept = HistoryFile(self._preferences.path.parent)
+        past = InputHistory(kept.load(), keep=kept.append, room=self._room)
+        self._chat(self._client, ChatScreen(self._client, self._state, past))
+        if kept.notice:
+            self.notify(kept.notice, severity="warning", markup=False)
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
@@ -220,6 +231,7 @@ class ChatApp(App[None]):
             self.push_screen(HelpScreen(self._keys))
 
     def action_redraw_screen(self) -> None:
+        self._terminal.forget()
         self.screen.refresh(layout=True)
 
     def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
@@ -255,6 +267,7 @@ class ChatApp(App[None]):
         try:
             with suppress(TimeoutError):
                 await asyncio.wait_for(client.close(), CLOSE_TIMEOUT_S)
+            await self._terminal.settle(ANSWER_TIMEOUT_S)
         finally:
             self.exit(return_code=code)
 
@@ -295,6 +308,20 @@ class ChatApp(App[None]):
             gc.collect()
             gc.freeze()
             gc.set_threshold(5000, 20, 50)
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Textual's way out, by way of ours; what `post_display_hook` gives is given here too."""
+        running = self._running and not self._closed and not self.is_headless
+        if renderable is None or self._batch_count or not running or not self._terminal.show(renderable):
+            super()._display(screen, renderable)
+        else:
+            self.post_display_hook()
+
+    def on_resize(self) -> None:
+        self._terminal.forget()
+
+    def on_cursor_position(self, event: events.CursorPosition) -> None:
+        self._terminal.answered()
 
     def _write_to_terminal(self, data: str) -> None:
         if self._driver is not None and not self.is_headless:

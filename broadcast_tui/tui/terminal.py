@@ -34,23 +34,24 @@ class _Key(Enum):
     ALT_BACKSPACE = "alt+backspace"
 
 
-_AltKey = Enum("_AltKey", {key: f"alt+{key}" for key in (*ascii_lowercase, *digits, "slash")})  # type: ignore[misc]
-"""What Textual 8.2 only knows when nothing follows for a while, or (digits) takes for a key of a Mac."""
+_SIGNS = {"slash": "/", "full_stop": ".", "underscore": "_", "minus": "-"}
+_AltKey = Enum("_AltKey", {key: f"alt+{key}" for key in (*ascii_lowercase, *digits, *_SIGNS)})  # type: ignore[misc]
+"""Textual 8.2 gives those it knows a text, which an input writes, and only if nothing follows them."""
 
 
 def teach_keys() -> None:
     """Let Alt+Enter and Alt+Backspace arrive as such, which Textual 8.2 takes for Enter and Ctrl+W.
 
-    The same for Alt with a letter, digit or slash, also when more is typed at once.
+    The same for Alt with a letter, a digit or one of some signs.
     """
     table: object = _ansi_sequences.ANSI_SEQUENCES_KEYS
     if isinstance(table, dict):
         table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
         table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
         for key in _AltKey:
-            character = "/" if key.name == "slash" else key.name
-            if not isinstance(table.get(f"\x1b{character}"), tuple):
-                table[f"\x1b{character}"] = (key,)
+            sequence = f"\x1b{_SIGNS.get(key.name, key.name)}"
+            if not isinstance(table.get(sequence), tuple):
+                table[sequence] = (key,)
 
 
 def guard_pastes() -> None:

@@ -102,6 +102,8 @@ def test_a_first_visit_from_the_dialog_to_reading_back(
     assert log_rows(ana) == before
     assert "news" not in ana.text
     ana.type(ESCAPE)
+    ana.wait_gone("Leave the chat")
+    ana.type(ESCAPE)
     ana.wait_for("news 0", "news 2")
     ana.wait_gone("3 new")
     ana.type("\r")

@@ -116,6 +116,17 @@ async def test_typing_is_told_but_not_of_commands() -> None:
         assert chat.client.called("send_typing") == [("lobby",)]
 
 
+async def test_a_draft_that_is_shown_again_is_no_typing() -> None:
+    async with chatting("ana") as chat:
+        chat.composer.give_back("draft", "ops")
+        chat.composer.enter_room("ops")
+        await chat.type()
+        assert chat.composer.text == "draft"
+        assert chat.client.called("send_typing") == []
+        await chat.type("s")
+        assert len(chat.client.called("send_typing")) == 1
+
+
 async def test_who_types_is_shown_until_they_post() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(TypingSeen("lobby", "bob"))
@@ -129,7 +140,7 @@ async def test_a_lost_connection_is_in_the_status_with_its_countdown() -> None:
         assert chat.drawn("#status")[0].strip().startswith("● online")
         await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "no answer", 30.0))
         assert "reconnecting in 30 s" in chat.drawn("#status")[0]
-        await chat.type("ctrl+r")
+        await chat.type("f5")
         assert chat.client.called("reconnect_now") == [()]
 
 
@@ -282,6 +293,9 @@ async def test_the_palette_offers_the_slash_commands() -> None:
         offered = {command.title: command for command in chat.app.get_system_commands(chat.screen)}
         assert {command.usage for command in COMMANDS} <= set(offered)
         offered["/me <action>"].callback()
+        assert chat.composer.text == "/me "
+        chat.screen.fill("/nick ")
+        await chat.type("up")
         assert chat.composer.text == "/me "
         assert all(c.argument is Argument.REQUIRED or c.usage in offered for c in COMMANDS)
 

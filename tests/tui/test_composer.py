@@ -5,6 +5,8 @@ from textual import events
 from textual.app import App, ComposeResult
 
 from broadcast_tui.tui.model.completion import People
+from broadcast_tui.tui.model.input_history import InputHistory
+from broadcast_tui.tui.model.offers import Offers
 from broadcast_tui.tui.widgets.composer import PASTE_MAX, Composer, clean_paste
 from tests.support.chat_app import press
 
@@ -15,17 +17,35 @@ class Stage(App[None]):
     def __init__(self) -> None:
         super().__init__()
         self.submitted: list[str] = []
+        self.held: set[str] = set()
+        self.pasted: list[Composer.Pasted] = []
+        self.offers: Offers | None = None
 
     def compose(self) -> ComposeResult:
-        yield Composer(lambda: People(("bob",), ("alice", "ana", "bob"), "ana"))
+        yield Composer(
+            lambda: People(("bob",), ("alice", "ana", "bob"), "ana"),
+            InputHistory(room="lobby"),
+            hold=lambda text: text in self.held,
+        )
 
     @property
     def composer(self) -> Composer:
         return self.query_one(Composer)
 
     def on_composer_submitted(self, event: Composer.Submitted) -> None:
-        self.submitted.append(event.text)
-        self.composer.remember(event.text)
+        for text in self.composer.take_submitted():
+            self.submitted.append(text)
+            self.composer.remember(text)
+
+    def on_composer_offers_changed(self, event: Composer.OffersChanged) -> None:
+        self.offers = event.offers
+
+    def on_composer_pasted(self, event: Composer.Pasted) -> None:
+        self.pasted.append(event)
+
+    @property
+    def offered(self) -> list[str]:
+        return [row.label for row in self.offers.rows] if self.offers else []
 
 
 @pytest.fixture
@@ -111,7 +131,7 @@ async def test_tab_completes_and_cycles(stage: Stage) -> None:
 
 READLINE: list[tuple[list[str], str, int]] = [
     (["ctrl+a"], "one two", 0),
-    (["ctrl+a", "ctrl+f", "ctrl+d"], "oe two", 1),
+    (["ctrl+a", "right", "ctrl+d"], "oe two", 1),
     (["ctrl+b", "ctrl+t"], "one tow", 7),
     (["ctrl+t"], "one tow", 7),
     (["ctrl+w"], "one ", 4),
@@ -126,6 +146,15 @@ READLINE: list[tuple[list[str], str, int]] = [
     (["alt+backspace"], "one ", 4),
     (["ctrl+a", "ctrl+e", "!"], "one two!", 8),
     (["ctrl+w", "ctrl+underscore"], "one two", 7),
+    (["ctrl+w", "ctrl+underscore", "alt+underscore"], "one ", 4),
+    (["home", "right", "end", "left", "left"], "one two", 5),
+    (["ctrl+left", "ctrl+left", "ctrl+right"], "one two", 3),
+    (["ctrl+a", "delete", "ctrl+e", "ctrl+h", "backspace"], "ne t", 4),
+    (["alt+b", "alt+b", "alt+delete"], " two", 0),
+    (["ctrl+w", "left", "ctrl+w", "ctrl+y", "alt+y"], "two ", 3),
+    (["ctrl+w", "left", "ctrl+w", "ctrl+y", "alt+y", "alt+y"], "one ", 3),
+    (["alt+y"], "one two", 7),
+    (["ctrl+w", "x", "shift+left", "ctrl+y"], "one two", 7),
 ]
 
 
@@ -189,3 +218,195 @@ async def test_markup_is_only_text(stage: Stage) -> None:
         await press(pilot, *"[/]", "[", "r", "]")
         await pilot.pause()
         assert stage.composer.text == "[/][r]"
+
+
+async def test_a_text_that_cannot_be_given_back_is_the_last_of_the_history(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"sent", "enter", *"new")
+        assert not stage.composer.give_back("refused", "lobby")
+        await press(pilot, "up")
+        assert stage.composer.text == "refused"
+        await press(pilot, "down")
+        assert stage.composer.text == "new"
+
+
+async def test_a_draft_waits_in_its_room_with_its_cursor_and_undo(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"one two", "ctrl+w", "left")
+        stage.composer.enter_room("ops")
+        assert stage.composer.text == ""
+        await press(pilot, *"other", "enter", *"more")
+        stage.composer.enter_room("lobby")
+        assert (stage.composer.text, stage.composer.offset_of_cursor) == ("one ", 3)
+        await press(pilot, "ctrl+underscore")
+        assert stage.composer.text == "one two"
+        stage.composer.enter_room("ops")
+        assert stage.composer.text == "more"
+        await press(pilot, "ctrl+u", "up")
+        assert stage.composer.text == "other"
+
+
+async def test_what_was_submitted_can_be_taken_before_the_message_comes(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"here")
+        stage.composer.action_send_post()
+        assert stage.composer.take_submitted() == ["here"]
+        stage.composer.enter_room("ops")
+        await pilot.pause()
+        assert stage.submitted == []
+
+
+async def test_a_text_that_is_held_back_stays_until_it_is_submitted(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        stage.held.add("wait")
+        await press(pilot, *"wait", "enter")
+        assert (stage.submitted, stage.composer.text) == ([], "wait")
+        stage.composer.submit("wait")
+        await pilot.pause()
+        assert (stage.submitted, stage.composer.text) == (["wait"], "")
+
+
+async def test_a_refused_text_waits_in_the_empty_draft_of_its_room(stage: Stage) -> None:
+    async with stage.run_test():
+        assert stage.composer.give_back("refused", "ops")
+        assert not stage.composer.give_back("refused too", "ops")
+        assert stage.composer.text == ""
+        stage.composer.enter_room("ops")
+        assert stage.composer.text == "refused"
+        assert stage.composer.is_restored
+        stage.composer.insert("!")
+        assert stage.composer.text == "refused!"
+        assert not stage.composer.is_restored
+
+
+async def test_up_walks_the_room_and_ctrl_up_all_rooms(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"one", "enter")
+        stage.composer.enter_room("ops")
+        await press(pilot, *"two", "enter", "d", "up")
+        assert stage.composer.text == "two"
+        await press(pilot, "up")
+        assert stage.composer.text == "two"
+        await press(pilot, "ctrl+up")
+        assert stage.composer.text == "one"
+        await press(pilot, "ctrl+down", "ctrl+down")
+        assert stage.composer.text == "d"
+
+
+async def test_the_last_word_then_the_one_before(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"a first", "enter", *"a second", "enter", *"say ", "alt+full_stop")
+        assert stage.composer.text == "say second"
+        await press(pilot, "alt+full_stop", "!")
+        assert stage.composer.text == "say first!"
+        await press(pilot, "alt+full_stop")
+        assert stage.composer.text == "say first!second"
+
+
+async def test_commands_are_explained_while_typed_and_enter_still_sends(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"/ni")
+        assert stage.offered == ["/nick <name>"]
+        await press(pilot, "tab")
+        assert stage.composer.text == "/nick "
+        assert stage.offered == ["/nick <name>"]
+        await press(pilot, "x")
+        assert stage.offered == []
+        await press(pilot, "ctrl+u", *"/he", "enter")
+        await pilot.pause()
+        assert stage.submitted == ["/he"]
+        assert stage.offered == []
+
+
+async def test_tab_lists_what_else_fits_until_another_key(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, "a", "tab")
+        assert stage.offered == ["alice", "ana"]
+        assert stage.offers is not None
+        assert stage.offers.chosen == 0
+        await press(pilot, "tab")
+        assert stage.composer.text == "ana: "
+        assert stage.offers.chosen == 1
+        await press(pilot, "x")
+        assert stage.offered == []
+        assert stage.composer.text == "ana: x"
+
+
+async def test_escape_closes_the_list_and_keeps_the_text(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"/n", "escape")
+        assert stage.offered == []
+        assert stage.composer.text == "/n"
+        await press(pilot, "i")
+        assert stage.offered == ["/nick <name>"]
+
+
+async def test_an_emoji_is_put_in_by_tab_only(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"so :smile: ok 12:30:45", "enter")
+        await pilot.pause()
+        assert stage.submitted == ["so :smile: ok 12:30:45"]
+        await press(pilot, *"so :smile:", "tab", *"ok")
+        assert stage.composer.text == "so 😄 ok"
+
+
+async def test_a_search_narrows_goes_on_and_is_taken_unsent(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"foo one", "enter", *"foo two", "enter", *"bar", "enter", *"dr", "ctrl+r", *"fo")
+        assert stage.composer.text == "dr"
+        assert stage.offers is not None
+        assert stage.offers.prompt == "(search) fo"
+        assert stage.offered == ["foo one", "foo two"]
+        assert stage.offers.chosen == 1
+        await press(pilot, "ctrl+r")
+        assert stage.offers.chosen == 0
+        await press(pilot, "ctrl+s", "ctrl+r", "enter")
+        await pilot.pause()
+        assert stage.composer.text == "foo one"
+        assert stage.offers is None
+        assert len(stage.submitted) == 3
+        await press(pilot, "ctrl+underscore")
+        assert stage.composer.text == "dr"
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+c", "ctrl+g"])
+async def test_a_search_given_up_leaves_everything_as_it_was(stage: Stage, key: str) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"foo", "enter", *"draft", "left", "ctrl+r", *"fo", key)
+        assert (stage.composer.text, stage.composer.offset_of_cursor) == ("draft", 4)
+        assert stage.offers is None
+        await press(pilot, "x")
+        assert stage.composer.text == "drafxt"
+
+
+async def test_any_other_key_takes_what_was_found_and_does_its_own(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"foo", "enter", "ctrl+r", *"fo", "ctrl+a", "x")
+        assert stage.composer.text == "xfoo"
+        assert stage.offers is None
+
+
+async def test_letters_after_ctrl_r_are_searched_however_fast_they_come(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"foo", "enter")
+        for key in ["ctrl+r", "f", "backspace", "f", "o", "enter", "!"]:
+            stage.post_message(events.Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert stage.composer.text == "foo!"
+
+
+async def test_a_paste_into_a_search_is_looked_for(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        await press(pilot, *"foo", "enter", "ctrl+r")
+        stage.composer.post_message(events.Paste("fo\nrest"))
+        await pilot.pause()
+        assert stage.offered == ["foo"]
+        assert stage.composer.text == ""
+
+
+async def test_pastes_are_counted(stage: Stage) -> None:
+    async with stage.run_test() as pilot:
+        stage.composer.post_message(events.Paste("a\nb\nc\n"))
+        stage.composer.post_message(events.Paste("x" * (PASTE_MAX + 1)))
+        await pilot.pause()
+        assert [(paste.lines, paste.kept) for paste in stage.pasted] == [(3, 0), (1, PASTE_MAX)]

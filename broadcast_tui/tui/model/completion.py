@@ -1,89 +1,156 @@
-"""Tab: the word before the cursor completed to a command or a name, the next Tab to the next candidate.
+"""Tab: the word before the cursor completed to a command, a name, a room or an emoji, then to the next one.
 
-Names come in the order in which they are likely meant: who spoke last first, then the others by name,
-oneself last; nobody who has left. `ana: ` at the start of a message, `ana ` elsewhere.
+Names come in the order in which they are likely meant: who spoke to us last first, then who spoke last,
+then the others by name, oneself last; nobody who has left. `ana: ` at the start of a message, `ana `
+elsewhere. What begins with a mark of its own (`/`, `@`, `#`, `:`) is offered while it is typed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from broadcast_tui.tui.model.slash import COMMANDS
+from broadcast_tui.tui.model.emoji import emoji_named
+from broadcast_tui.tui.model.offers import Offer, Offers
+from broadcast_tui.tui.model.slash import COMMANDS, Command, find
 
 _IGNORED = "[]_-^`{}|\\"
 """Leading decorations of names that nobody types (`_ana_` completes from `an`)."""
+_EMOJI = re.compile(r"(?:^|(?<=[(\[{\"'*~>])):((?:[a-zA-Z0-9+]|-1)[a-zA-Z0-9_+\-]*)(:?)\Z")
+"""The end of a word that names an emoji; a colon within a word (a time, an address) begins none."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whom a name may be completed to. `here` is None when the room is too large to be listed."""
+    """Whom and what may be meant. `here` is None when the room is too large to be listed."""
 
     speakers: Sequence[str] = ()
     """Who spoke, last speaker first."""
     here: Iterable[str] | None = None
     own: str = ""
+    addressed: Sequence[str] = ()
+    """Who spoke to us, the last one first."""
+    rooms: Sequence[str] = ()
+    """Rooms that are known, without `#`, in the order to be offered."""
 
     def ordered(self) -> list[str]:
         """All candidates, likeliest first, each once."""
+        recent = [*self.addressed, *self.speakers]
         if self.here is None:
-            names = list(self.speakers)
+            names = recent
         else:
             here = set(self.here)
-            spoken = [name for name in self.speakers if name in here]
+            spoken = [name for name in recent if name in here]
             names = spoken + sorted(here.difference(spoken), key=str.casefold)
         others = [name for name in dict.fromkeys(names) if name != self.own]
         return [*others, self.own] if self.own else others
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """What a word may become, with its suffix, and how it is shown."""
+
+    text: str
+    label: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
-    """What the text from `start` to `end` may become, each with its suffix; never empty."""
+    """What the text from `start` to `end` may become; never empty."""
 
     start: int
     end: int
-    texts: tuple[str, ...]
+    found: tuple[Candidate, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(candidate.text for candidate in self.found)
+
+    def offers(self, chosen: int = -1) -> Offers:
+        return Offers(tuple(Offer(candidate.label, candidate.note) for candidate in self.found), chosen)
 
 
 def candidates(text: str, cursor: int, people: People) -> Candidates | None:
     """Completions of the word that ends at `cursor` (an index into `text`), or None if there are none."""
     start = max(text.rfind(blank, 0, cursor) for blank in " \n\t") + 1
     word = text[start:cursor]
+    found: Iterable[Candidate] = ()
     if start == 0 and word.startswith("/") and not word.startswith("//"):
         found = _commands(word[1:].casefold(), "/")
     elif text[:start].strip().casefold() == "/help":
         found = _commands(word.lstrip("/").casefold(), "")
+    elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:
+        start += emoji.start()
+        found = _emoji(emoji[1].casefold(), whole=bool(emoji[2]))
+    elif word.startswith("#"):
+        found = _rooms(word[1:].casefold(), people)
     elif word or not text:
         found = _names(word, start == 0, people)
-    else:
-        found = ()
+    found = tuple(found)
     return Candidates(start, cursor, found) if found else None
 
 
-def _commands(prefix: str, slash: str) -> tuple[str, ...]:
-    names = [command.name for command in COMMANDS]
-    aliases = [alias for command in COMMANDS for alias in command.aliases]
-    matching = [name for name in names if name.startswith(prefix)]
-    matching = matching or [alias for alias in aliases if alias.startswith(prefix)]
-    return tuple(f"{slash}{name} " for name in matching)
+def hint(text: str, cursor: int, people: Callable[[], People]) -> Offers | None:
+    """What to show while this is typed: a command's usage, or what the marked word may become.
+
+    None for plain words, for which nobody is asked for `people`, and when nothing fits.
+    """
+    if cursor != len(text):
+        return None
+    if text.startswith("/") and text.endswith(" ") and text.count(" ") == 1 and (command := find(text[:-1])):
+        return Offers((_row(command),))
+    word = re.split(r"[ \n\t]", text)[-1]
+    marked = word.startswith(("@", "#", ":")) and len(word) > 1
+    if not marked and not (text.startswith("/") and word == text):
+        return None
+    found = candidates(text, cursor, people())
+    return found.offers() if found else None
 
 
-def _names(word: str, first: bool, people: People) -> tuple[str, ...]:
+def _row(command: Command) -> Offer:
+    return Offer(command.usage, command.help)
+
+
+def _commands(prefix: str, slash: str) -> Iterable[Candidate]:
+    named = [(command.name, command) for command in COMMANDS if command.name.startswith(prefix)]
+    if not named:
+        named = [
+            (alias, command) for command in COMMANDS for alias in command.aliases if alias.startswith(prefix)
+        ]
+    for name, command in named:
+        row = _row(command)
+        yield Candidate(f"{slash}{name} ", row.label.replace(f"/{command.name}", f"/{name}", 1), row.note)
+
+
+def _emoji(part: str, *, whole: bool) -> Iterable[Candidate]:
+    for name, emoji in emoji_named(part):
+        if name == part or not whole:
+            yield Candidate(f"{emoji} ", f":{name}:", emoji)
+
+
+def _rooms(prefix: str, people: People) -> Iterable[Candidate]:
+    for room in dict.fromkeys(people.rooms):
+        if room.casefold().startswith(prefix):
+            yield Candidate(f"#{room} ", f"#{room}")
+
+
+def _names(word: str, first: bool, people: People) -> Iterable[Candidate]:
     at = "@" if word.startswith("@") else ""
     prefix = word[len(at) :].casefold()
     suffix = ": " if first and not at else " "
-    return tuple(
-        f"{at}{name}{suffix}"
-        for name in people.ordered()
-        if name.casefold().startswith(prefix) or name.lstrip(_IGNORED).casefold().startswith(prefix)
-    )
+    for name in people.ordered():
+        if name.casefold().startswith(prefix) or name.lstrip(_IGNORED).casefold().startswith(prefix):
+            note = "you" if name == people.own else "spoke to you" if name in people.addressed else ""
+            yield Candidate(f"{at}{name}{suffix}", f"{at}{name}", note)
 
 
 class Completer:
     """One run of Tabs: the first one looks for candidates, the next ones go round them."""
 
     def __init__(self) -> None:
-        self._found: tuple[str, ...] = ()
+        self._found: Candidates | None = None
         self._before = ""
         self._after = ""
         self._index = 0
@@ -91,17 +158,37 @@ class Completer:
 
     def step(self, text: str, cursor: int, people: People, *, back: bool = False) -> tuple[str, int] | None:
         """The text and cursor after one Tab (Shift+Tab with `back`), or None if nothing fits."""
-        if self._found and (text, cursor) == self._shown:
+        if self._found is not None and (text, cursor) == self._shown:
             self._index += -1 if back else 1
         else:
-            found = candidates(text, cursor, people)
-            if found is None:
-                self._found = ()
+            self._found = candidates(text, cursor, people)
+            if self._found is None:
                 return None
-            self._found = found.texts
-            self._before = text[: found.start]
-            self._after = text[found.end :].removeprefix(" ")
+            self._before = text[: self._found.start]
+            self._after = text[self._found.end :].removeprefix(" ")
             self._index = -1 if back else 0
-        choice = self._found[self._index % len(self._found)]
+        return self._choose()
+
+    def pick(self, text: str, cursor: int, people: People, index: int) -> tuple[str, int] | None:
+        """As `step`, to the candidate in row `index` of what is offered."""
+        if self._found is None or (text, cursor) != self._shown:
+            self.step(text, cursor, people)
+        if self._found is None:
+            return None
+        self._index = index
+        return self._choose()
+
+    def offers(self, text: str, cursor: int) -> Offers | None:
+        """The candidates of a run that stands at `text` and `cursor`, the one shown chosen; else None.
+
+        One candidate alone is none to choose from.
+        """
+        if self._found is None or (text, cursor) != self._shown or len(self._found.found) < 2:
+            return None
+        return self._found.offers(self._index % len(self._found.found))
+
+    def _choose(self) -> tuple[str, int]:
+        assert self._found is not None
+        choice = self._found.texts[self._index % len(self._found.texts)]
         self._shown = (self._before + choice + self._after, len(self._before) + len(choice))
         return self._shown

@@ -55,6 +55,8 @@ class RoomView:
     _comings: Comings = field(default_factory=Comings)
     """What the last line about people who came and went says, and its id."""
     _comings_id: int = -1
+    addressed: dict[str, None] = field(default_factory=dict)
+    """Who spoke to us, the last one last: they are likeliest to be answered."""
     _typing: dict[str, float] = field(default_factory=dict)
 
     def people(self) -> list[str] | None:
@@ -88,12 +90,16 @@ class RoomView:
         post = update.post
         sender = visible_line(post.sender)
         self._typing.pop(sender, None)
+        mention = not update.own and mentions(post.text, own_name)
+        if mention and sender:
+            self.addressed.pop(sender, None)
+            self.addressed[sender] = None
         self.transcript.add_post(
             post.sender,
             post.text,
             post.at,
             own=update.own,
-            mention=not update.own and mentions(post.text, own_name),
+            mention=mention,
             post_id=str(post.position),
             nonce=post.nonce if update.own else "",
         )

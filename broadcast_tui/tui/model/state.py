@@ -97,6 +97,8 @@ class AppState:
     help_hint: str = "F1 helps"
     unseen: int = 0
     """Posts below the screen's end in the shown room, as the message log counts them."""
+    draft_excess: str = ""
+    """By how much what is being written is too long for a post; empty if it fits."""
     _denied: NameDenied | None = None
 
     def __post_init__(self) -> None:
@@ -113,6 +115,13 @@ class AppState:
         """Posts nobody has seen: those below the screen's end, or that came without focus or elsewhere."""
         elsewhere = sum(view.unread for view in self.rooms.values() if view is not self.shown)
         return max(self.unseen, self.shown.unread) + elsewhere
+
+    @property
+    def queued(self) -> int:
+        """Posts of ours, in all rooms, that wait for a connection; 0 while there is one."""
+        if self.connection.state is ConnectionState.ONLINE:
+            return 0
+        return sum(view.transcript.pending_count for view in self.rooms.values())
 
     def view(self, room: str) -> RoomView:
         """The room called `room`, which is made if it is new."""

@@ -60,6 +60,10 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece]
         verb = "is" if len(typing) == 1 else "are"
         who = joined_names(typing)
         right.append(Piece(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))
+    if state.draft_excess:
+        right.append(Piece(f"⚠ {state.draft_excess}", Role.BAD, 90))
+    if queued := state.queued:
+        right.append(Piece(f"⏳ {queued:,} queued", Role.WAIT, 50, short=f"⏳{queued:,}"))
     if state.unread:
         right.append(Piece(f"↓ {state.unread:,} new", Role.NEW, 80, short=f"↓{state.unread:,}"))
     right.append(Piece(state.name, Role.NAME, 30))

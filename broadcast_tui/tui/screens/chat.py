@@ -26,6 +26,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, NameDenied, Update
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import People as Completable
+from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.orders import Orders
@@ -33,6 +34,7 @@ from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
 from broadcast_tui.tui.widgets.status_bar import StatusBar
+from broadcast_tui.tui.widgets.writing_area import WritingArea
 
 QUIT_AGAIN_S = 3.0
 """How long after the first Ctrl+C a second one leaves."""
@@ -98,11 +100,12 @@ class ChatScreen(Screen[None]):
     class QuitAsked(Message):
         """The user wants to leave."""
 
-    def __init__(self, client: ChatClient, state: AppState) -> None:
+    def __init__(self, client: ChatClient, state: AppState, past: InputHistory | None = None) -> None:
         super().__init__()
         self._client = client
         self._state = state
         self._orders = Orders(client, state, self)
+        self._past = InputHistory(room=state.room) if past is None else past
         self._told: tuple[str, int, str] = ("", -1, "")
         self._quit_until = 0.0
 
@@ -110,14 +113,15 @@ class ChatScreen(Screen[None]):
         with Horizontal(id="room"):
             yield MessageLog(id="log")
             yield People(id="people")
-        yield StatusBar(self._state, self._client.url, id="status")
-        yield Composer(self._completable, id="composer")
+        status = StatusBar(self._state, self._client.url, id="status")
+        yield WritingArea(self._state, self._completable, self._past, status)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.composer.set_hint(f"Message #{visible_line(self._state.room)}")
+        self.composer.enter_room(self._state.room)
         self.composer.focus()
         self.log_view.show(self._state.shown.transcript)
         self.refresh_views(people=True)
@@ -128,15 +132,16 @@ class ChatScreen(Screen[None]):
         for room in changes.unlisted:
             self._client.list_members(room)
         for refused in changes.refused:
-            if refused.room == self._state.room:
-                self.composer.give_back(refused.text)
+            if not self.composer.give_back(refused.text, refused.room):
+                self.warn(f"Not sent: {refused.reason} The text is kept, Up brings it back.")
         self.refresh_views(people=changes.people)
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
 
     def fill(self, text: str) -> None:
         """Put the beginning of a command into the input, if nothing is being written there."""
-        self.composer.give_back(text)
+        if not self.composer.text.strip():
+            self.composer.put(text)
         self.composer.focus()
 
     def submit(self, text: str) -> bool:
@@ -157,19 +162,21 @@ class ChatScreen(Screen[None]):
     @on(Composer.Submitted)
     def take_submitted(self, event: Composer.Submitted) -> None:
         event.stop()
-        if self.submit(event.text):
-            self.composer.remember(event.text)
-        else:
-            self.composer.reject(event.text)
+        for text in self.composer.take_submitted():
+            if self.submit(text):
+                self.composer.remember(text)
+            else:
+                self.composer.reject(text)
 
-    @on(Composer.PasteCut)
-    def tell_paste_cut(self, event: Composer.PasteCut) -> None:
-        self.warn(f"The paste was too long; its first {event.kept:,} characters are kept.")
+    @on(WritingArea.Warned)
+    def tell_warned(self, event: WritingArea.Warned) -> None:
+        self.warn(event.text)
 
     @on(TextArea.Changed, "#composer")
     def tell_typing(self) -> None:
         text = self.composer.text
-        if text.strip() and not text.startswith("/") and self._online:
+        self.status.refresh_facts()
+        if text.strip() and not text.startswith("/") and self._online and not self.composer.is_restored:
             self._client.send_typing(self._state.room)
 
     @on(MessageLog.UnseenChanged)
@@ -237,7 +244,13 @@ class ChatScreen(Screen[None]):
 
     def _completable(self) -> Completable:
         view = self._state.shown
-        return Completable(view.transcript.senders, view.people(), self._state.name)
+        return Completable(
+            view.transcript.senders,
+            view.people(),
+            self._state.name,
+            addressed=tuple(reversed(view.addressed)),
+            rooms=tuple(self._state.rooms),
+        )
 
     def say(self, text: str) -> None:
         """Send a post to the shown room."""

@@ -1,7 +1,7 @@
-"""Where posts are written: several lines, readline's keys, history, completion; it never sends by itself.
+"""Where posts are written: completed by Tab, handed over by Enter, pasted into; it never sends by itself.
 
-Enter posts `Composer.Submitted`; whoever handles it answers with `remember`, or with `reject` if the text
-must be corrected.
+Enter posts `Composer.Submitted`; whoever handles it takes what was submitted with `take_submitted` and
+answers with `remember`, or with `reject` if the text must be corrected.
 A paste is put in whole, cleaned, and waits for Enter like everything else.
 """
 
@@ -12,19 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import events
+from textual import events, on
 from textual.actions import SkipAction
 from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
-from textual.strip import Strip
 from textual.widgets import TextArea
 
 from broadcast_tui.core.text import visible
 from broadcast_tui.tui.keymap import bind
-from broadcast_tui.tui.model.completion import Completer, People
+from broadcast_tui.tui.model.completion import Completer, People, hint
 from broadcast_tui.tui.model.input_history import InputHistory
-from broadcast_tui.tui.widgets.typed_order import act_now
+from broadcast_tui.tui.model.offers import Offers
+from broadcast_tui.tui.widgets.recalling_editor import Draft, RecallingEditor
 
 PASTE_MAX = 100_000
 """Characters of one paste that are kept; more than any server takes in one post."""
@@ -40,8 +40,11 @@ def clean_paste(text: str) -> str:
     return visible(_UNDRAWABLE.sub("", text)[:PASTE_MAX])
 
 
-class Composer(TextArea, inherit_bindings=False):
-    """The input. `people` is asked for whom Tab may complete to."""
+class Composer(RecallingEditor):
+    """The input. `people` is asked for whom and what Tab may complete to, `past` is what Up walks.
+
+    `hold` is asked at Enter whether a text is to stay; it says why, and may `submit` the text later.
+    """
 
     DEFAULT_CSS = """
     Composer {
@@ -57,206 +60,162 @@ class Composer(TextArea, inherit_bindings=False):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        # A search has these keys too, and has them first.
+        bind("search.take-found", "take_found"),
+        bind("search.go-back", "leave_search"),
         bind("composer.send-post", "send_post"),
-        bind("composer.insert-newline", "insert_newline"),
         bind("composer.complete-word", "complete"),
         bind("composer.complete-back", "complete(True)"),
-        bind("composer.move-up", "move_up"),
-        bind("composer.move-down", "move_down"),
-        bind("composer.move-left", "cursor_left"),
-        bind("composer.move-right", "cursor_right"),
-        bind("composer.move-word-left", "cursor_word_left"),
-        bind("composer.move-word-right", "cursor_word_right"),
-        bind("composer.move-line-start", "cursor_line_start"),
-        bind("composer.move-line-end", "move_line_end"),
-        bind("composer.select-left", "cursor_left(True)"),
-        bind("composer.select-right", "cursor_right(True)"),
-        bind("composer.select-word-left", "cursor_word_left(True)"),
-        bind("composer.select-word-right", "cursor_word_right(True)"),
-        bind("composer.select-line-start", "cursor_line_start(True)"),
-        bind("composer.select-line-end", "cursor_line_end(True)"),
-        bind("composer.select-all", "select_all"),
-        bind("composer.delete-left", "delete_left"),
-        bind("composer.delete-right", "delete_right_unless_empty"),
-        bind("composer.cut-blank-word", "cut_to('blank')"),
-        bind("composer.cut-word-left", "cut_to('word-left')"),
-        bind("composer.cut-word-right", "cut_to('word-right')"),
-        bind("composer.cut-line-start", "cut_to('line-start')"),
-        bind("composer.cut-line-end", "cut_to('line-end')"),
-        bind("composer.paste-cut", "paste_cut"),
-        bind("composer.paste-copied", "paste"),
-        bind("composer.swap-characters", "swap_characters"),
-        bind("composer.undo-edit", "undo"),
-        bind("composer.redo-edit", "redo"),
+        bind("composer.close-list", "close_list"),
+        bind("composer.open-editor", "open_editor"),
     ]
 
     @dataclass
     class Submitted(Message):
-        """Enter was pressed on `text`, which is not blank."""
+        """`text`, which is not blank, is to be taken with `take_submitted`."""
 
         text: str
 
     @dataclass
-    class PasteCut(Message):
-        """A paste was too long; only `kept` characters of it are in the input."""
+    class Pasted(Message):
+        """A paste of `lines` lines was put in; of one that was too long only `kept` characters (else 0)."""
 
+        lines: int
         kept: int
 
-    def __init__(self, people: Callable[[], People], *, id: str | None = None) -> None:
-        super().__init__(id=id, highlight_cursor_line=False, compact=True, tab_behavior="focus")
+    @dataclass
+    class OffersChanged(Message):
+        """`offers` is what to show above the input now; None for nothing."""
+
+        offers: Offers | None
+
+    class EditorAsked(Message):
+        """The text is to be written in an editor; `put` is the answer."""
+
+    def __init__(
+        self,
+        people: Callable[[], People],
+        past: InputHistory | None = None,
+        *,
+        hold: Callable[[str], bool] = lambda text: False,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(InputHistory() if past is None else past, id=id)
         self._people = people
+        self._hold = hold
+        self._submitted: list[str] = []
         self._completer = Completer()
-        self._past = InputHistory()
-        self._cut = ""
-        self._after_cut: tuple[str, int] | None = None
-        self.cursor_blink = False
-        self.match_cursor_bracket = False
+        self._offers: Offers | None = None
+        self._closed_at: str | None = None
+        """The text at which the list was closed; it stays closed until that changes."""
 
     def set_hint(self, text: str) -> None:
         """Show `text` (safe to draw) while the input is empty."""
         self.placeholder = Content(text)
 
-    def remember(self, text: str) -> None:
-        """What was submitted has been done: Up brings it back."""
-        self._past.add(text)
+    def give_back(self, text: str, room: str | None = None) -> bool:
+        """Put `text` in again, in its room (None: this one); if something is written there, Up finds it.
 
-    def give_back(self, text: str) -> bool:
-        """Put `text` in again, unless something is being written; false if so."""
-        if self.text.strip():
+        Returns whether it stands in the input of that room.
+        """
+        clean, elsewhere = clean_paste(text), room is not None and room != self.past.room
+        being_written = self.drafts.get(room or "", Draft.of("")).text if elsewhere else self.text
+        if being_written.strip():
+            self.past.set_aside(clean, room)
             return False
-        self._put(clean_paste(text))
+        if elsewhere:
+            self.drafts[room or ""] = Draft.of(clean)
+        else:
+            self.put(clean)
         return True
 
     def reject(self, text: str) -> None:
         """What was submitted cannot be done: it stands in the input again, before what was typed since."""
-        self._put(text + self.text)
+        self.put(text + self.text)
 
-    def stash(self) -> None:
-        """Empty the input; Up brings the text back."""
-        self._past.add(self.text.rstrip())
-        self._put("")
+    def submit(self, text: str) -> None:
+        """Hand over `text`, with which the input begins, so that what is typed next is of the next post."""
+        rest = self.text.removeprefix(text)
+        self.put(rest if rest.strip() else "")
+        self._submitted.append(text)
+        self.post_message(self.Submitted(text))
 
-    @property
-    def offset_of_cursor(self) -> int:
-        """The cursor's place as an index into `text`."""
-        row, column = self.cursor_location
-        return sum(len(line) + 1 for line in self.document.lines[:row]) + column
+    def take_submitted(self) -> list[str]:
+        """What was submitted and not taken yet, in order."""
+        taken, self._submitted = self._submitted, []
+        return taken
 
-    def _put(self, text: str, offset: int | None = None) -> None:
-        """Replace everything by `text`, as one step that undo takes back; cursor at `offset` or the end."""
-        self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
-        self.move_cursor(self.document.end if offset is None else _location(text, offset))
-
-    def render_line(self, y: int) -> Strip:
-        # TextArea fails to wrap its placeholder into no width at all.
-        return super().render_line(y) if self.size.width > 0 else Strip([])
-
-    async def _on_key(self, event: events.Key) -> None:
-        if not event.is_printable:
-            await act_now(self, event)
+    def take_edited(self, text: str) -> None:
+        """The text was written elsewhere; undo brings back what stood here."""
+        clean = clean_paste(text)
+        self.put(clean)
+        if len(clean) >= PASTE_MAX:
+            self.post_message(self.Pasted(clean.count("\n") + 1, PASTE_MAX))
 
     async def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
         text = clean_paste(event.text)
-        if len(text) >= PASTE_MAX:
-            self.post_message(self.PasteCut(PASTE_MAX))
-        if text and (result := self._replace_via_keyboard(text, *self.selection)):
+        if self.search is not None:
+            self.search.type(text.partition("\n")[0])
+            self.show_offers()
+        elif text and (result := self._replace_via_keyboard(text, *self.selection)):
             self.history.checkpoint()
             self.move_cursor(result.end_location)
+            kept = PASTE_MAX if len(text) >= PASTE_MAX else 0
+            self.post_message(self.Pasted(text.rstrip("\n").count("\n") + 1, kept))
 
     def action_send_post(self) -> None:
-        """Hand the text over and be empty at once, so that letters typed next are those of the next post."""
-        if text := self.text.rstrip():
-            self._put("")
-            self.post_message(self.Submitted(text))
+        """Hand the text over, unless it is held back; then it stays as it is."""
+        if (text := self.text.rstrip()) and not self._hold(text):
+            self.submit(text)
 
-    def action_insert_newline(self) -> None:
-        self._replace_via_keyboard("\n", *self.selection)
+    def action_open_editor(self) -> None:
+        self.post_message(self.EditorAsked())
+
+    # -- what is offered
 
     def action_complete(self, back: bool = False) -> None:
         completed = self._completer.step(self.text, self.offset_of_cursor, self._people(), back=back)
         if completed is not None:
-            self._put(*completed)
+            self.put(*completed)
+        self._closed_at = None
+        self.show_offers()
 
-    def action_move_up(self) -> None:
-        """The line above, or on the first row what was sent before."""
-        if self.get_cursor_up_location() != self.cursor_location and self.navigator_row() > 0:
-            self.action_cursor_up()
-        elif (older := self._past.older(self.text)) is not None:
-            self._put(older)
-
-    def action_move_down(self) -> None:
-        """The line below, or on the last row what was sent after, at last the draft."""
-        if self.navigator_row() < self.wrapped_document.height - 1:
-            self.action_cursor_down()
-        elif (newer := self._past.newer(self.text)) is not None:
-            self._put(newer)
-
-    def navigator_row(self) -> int:
-        """The row of the cursor as wrapped, from 0."""
-        return self.wrapped_document.location_to_offset(self.cursor_location).y
-
-    def action_move_line_end(self) -> None:
-        if not self.text:
-            raise SkipAction
-        self.action_cursor_line_end()
-
-    def action_delete_right_unless_empty(self) -> None:
-        if not self.text:
-            raise SkipAction
-        self.action_delete_right()
-
-    def action_cut_to(self, where: str) -> None:
-        """Cut from the cursor to `where`; cuts in a row are kept together, as in a shell."""
-        if not self.text:
-            raise SkipAction
-        start, end = self._cut_span(where)
-        text, before = self.text, (self.text, self.offset_of_cursor)
-        if start == end:
+    def pick(self, index: int) -> None:
+        """Row `index` of what is offered was chosen."""
+        if self.search is not None:
+            self.search.choose(index)
+            self.action_take_found()
             return
-        piece = text[start:end]
-        if before != self._after_cut:
-            self._cut = piece
-        else:
-            self._cut = self._cut + piece if start == before[1] else piece + self._cut
-        self._delete_via_keyboard(_location(text, start), _location(text, end))
-        self._after_cut = (self.text, self.offset_of_cursor)
+        completed = self._completer.pick(self.text, self.offset_of_cursor, self._people(), index)
+        if completed is not None:
+            self.put(*completed)
 
-    def _cut_span(self, where: str) -> tuple[int, int]:
-        text, cursor = self.text, self.offset_of_cursor
-        line_start = text.rfind("\n", 0, cursor) + 1
-        line_end = text.find("\n", cursor)
-        line_end = len(text) if line_end < 0 else line_end
-        match where:
-            case "blank":
-                return len(re.sub(r"\S*\s*\Z", "", text[:cursor])), cursor
-            case "word-left":
-                return len(re.sub(r"\w*\W*\Z", "", text[:cursor])), cursor
-            case "word-right":
-                found = re.match(r"\W*\w*", text[cursor:])
-                return cursor, cursor + (found.end() if found else 0)
-            case "line-start":
-                return (line_start, cursor) if line_start < cursor else (max(0, cursor - 1), cursor)
-            case _:
-                return cursor, line_end if line_end > cursor else min(len(text), cursor + 1)
+    def action_close_list(self) -> None:
+        # What was typed right before may not have been answered yet.
+        self.show_offers()
+        if self._offers is None:
+            raise SkipAction
+        self._closed_at = self.text
+        self.show_offers()
 
-    def action_paste_cut(self) -> None:
-        if self._cut:
-            self._replace_via_keyboard(self._cut, *self.selection)
+    @on(TextArea.Changed)
+    @on(TextArea.SelectionChanged)
+    def offer(self) -> None:
+        self.show_offers()
 
-    def action_swap_characters(self) -> None:
-        """Swap the characters on both sides of the cursor, at the end of a line the two before it."""
-        row, column = self.cursor_location
-        line = self.document.get_line(row)
-        at = min(column, len(line) - 1)
-        if at < 1:
-            return
-        self.replace(line[at] + line[at - 1], (row, at - 1), (row, at + 1), maintain_selection_offset=False)
-        self.move_cursor((row, at + 1))
-
-
-def _location(text: str, offset: int) -> tuple[int, int]:
-    """The row and column of index `offset` of `text`."""
-    before = text[:offset]
-    return before.count("\n"), offset - (before.rfind("\n") + 1)
+    def show_offers(self) -> None:
+        """Say what is offered, if that is not what was offered before."""
+        text = self.text
+        if self._closed_at is not None and self._closed_at != text:
+            self._closed_at = None
+        offers: Offers | None = None
+        if self.search is not None:
+            offers = self.search.offers()
+        elif self._closed_at is None and text:
+            cursor = self.offset_of_cursor
+            offers = self._completer.offers(text, cursor) or hint(text, cursor, self._people)
+        if offers != self._offers:
+            self._offers = offers
+            self.post_message(self.OffersChanged(offers))

@@ -30,6 +30,8 @@ from broadcast_tui.tui.widgets.placed_view import PlacedView
 
 FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
+FLOOD_FRAME_S = 0.1
+"""The same while each look finds more new lines than the screen has rows: nobody can read them."""
 UNFOLD_ID = "log.unfold-post"
 """Of the key that shows long posts in full."""
 LINES_KEPT_DRAWN = 256
@@ -124,6 +126,7 @@ class MessageLog(PlacedView):
         """What the transcript had when it was looked at last: its first line, one past its last."""
         self._rewritten_count = transcript.rewritten_count
         self._synced_at = -FRAME_S
+        self._frame_s = FRAME_S
         self._due: asyncio.TimerHandle | None = None
 
     @property
@@ -159,7 +162,7 @@ class MessageLog(PlacedView):
         What changed is found out; the arguments are there only because a ScrollView has them.
         """
         if self._due is None and self.is_attached:
-            wait_s = max(0.0, self._synced_at + FRAME_S - monotonic())
+            wait_s = max(0.0, self._synced_at + self._frame_s - monotonic())
             self._due = asyncio.get_running_loop().call_later(wait_s, self.call_next, self._sync)
 
     def follow(self) -> None:
@@ -231,6 +234,7 @@ class MessageLog(PlacedView):
         self._synced_at = monotonic()
         transcript, height = self.transcript, self.container_size.height
         first_id, settled_id = self._drawn_ids
+        self._frame_s = FLOOD_FRAME_S if transcript.settled_id - settled_id > height > 0 else FRAME_S
         rewritten = self._rewritten_count != transcript.rewritten_count
         self._rewritten_count = transcript.rewritten_count
         is_in_view = rewritten or first_id != transcript.first_id or self._last_id_in_view() >= settled_id

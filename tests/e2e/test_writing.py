@@ -1,0 +1,198 @@
+"""Long pastes, the search in what was typed and an editor of one's own, in a real terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Open, ServerProcess
+from tests.e2e.test_terminals import Other
+from tests.support.terminal import Terminal, left_clean, program
+
+CTRL_C, CTRL_R, CTRL_X, ENTER, RIGHT, UP = "\x03", "\x12", "\x18", "\r", "\x1b[C", "\x1b[A"
+
+EDITOR = """#!/bin/sh
+# Its file is the last word; it says what it got and waits for a line before it writes.
+for file; do :; done
+cp "$file" "$SEEN/text"
+ls -l "$file" | cut -c1-10 > "$SEEN/mode"
+echo "$file" > "$SEEN/name"
+echo "$1" > "$SEEN/option"
+echo "EDITOR RUNS"
+read answer
+case $answer in
+    fail) exit 3 ;;
+    bytes) printf 'a\\377b' > "$file" ;;
+    *) printf 'edited: %s\\nin two lines, é\\n' "$answer" > "$file" ;;
+esac
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """One that lets anybody post as fast as they can."""
+    process = ServerProcess(tmp_path / "server.log")
+    process.start("--message-rate", "0", "--message-burst", "0")
+    yield process
+    process.stop()
+
+
+@pytest.fixture
+def ana(server: ServerProcess, tmp_path: Path, open_terminal: Open) -> Terminal:
+    """A terminal of 80x24 in which ana chats alone; her editor is a script."""
+    script = tmp_path / "my editor"
+    script.write_text(EDITOR)
+    script.chmod(0o755)
+    return open_terminal(
+        "env",
+        f"VISUAL='{script}' --wait",
+        f"SEEN={tmp_path}",
+        *program("chat", server.url, "--name", "ana"),
+    )
+
+
+KEYS = [
+    ("one two\x01>", ">one two"),
+    ("one two\x01\x05<", "one two<"),
+    ("one two\x02\x02-", "one t-wo"),
+    ("one two\x01\x04", "ne two"),
+    ("one two\x08\x7f", "one t"),
+    ("one two\x1bb\x0bx", "one x"),
+    ("one two\x15x", "x"),
+    ("one two\x17x", "one x"),
+    ("one two\x17\x19\x19", "one twotwo"),
+    ("one two\x14", "one tow"),
+    ("one two\x17\x1f", "one two"),
+    ("one two\x17\x1f\x1b_x", "one x"),
+    ("one two\x01\x1bf-", "one- two"),
+    ("one two\x01\x1bd-", "- two"),
+    ("one/two\x1b\x7f-", "one/-"),
+    ("one two\x1b[1;5D-", "one -two"),
+    ("one two\x01\x1b[1;5C-", "one- two"),
+    ("one two\x1b[H-\x1b[F+", "-one two+"),
+    ("one two\x17\x1b[D\x17\x19\x1by.", "two. "),
+    ("last word", "last word"),
+    ("what \x1b.?", "what 19?"),
+    ("one\x1b\rtwo\ntwo", "one\ntwo\ntwo"),
+    ("so :smile:\tok", "so 😄 ok"),
+]
+"""What is typed before Enter, by the bytes of a terminal without the kitty protocol, and what is sent."""
+
+
+def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: ServerProcess) -> None:
+    ana.wait_for("You are in lobby")
+    with contextlib.closing(Other(server.url)) as bob:
+        for number, (typed, sent) in enumerate(KEYS):
+            ana.type(f"{typed}\r")
+            ana.enter(f"end of {number}")
+            assert bob.read_until(f"end of {number}") == [sent.rstrip()], typed
+
+
+def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> None:
+    ana.wait_for("You are in lobby")
+    ana.paste("\n".join(f"row {number}." for number in range(30)))
+    ana.wait_for("30 lines pasted, not sent", "row 29.")
+    ana.type(ENTER)
+    ana.wait_for("Send 30 lines as one post?")
+    ana.type(ENTER)
+    ana.wait_gone("Send 30 lines as one post?")
+    ana.type(ENTER)
+    ana.wait_for("Send 30 lines as one post?")
+    ana.type(RIGHT + ENTER)
+    ana.wait_for("Message #lobby", "row 29.")
+    assert ana.text.count("row 29.") == 1
+
+
+def test_what_was_typed_is_searched_after_a_restart(
+    ana: Terminal, server: ServerProcess, open_terminal: Open
+) -> None:
+    ana.wait_for("You are in lobby")
+    for text in ("first of all", "second to none", "third time lucky"):
+        ana.enter(text)
+    ana.wait_for("third time lucky", "Message #lobby")
+    ana.type(CTRL_R + "to")
+    ana.wait_for("(search) to", "1 of 1")
+    ana.type(CTRL_C)
+    ana.wait_gone("(search)")
+    ana.type("\x11")
+    assert ana.wait_exit() == 0
+    again = open_terminal("chat", server.url, "--name", "ana", columns=40, rows=10)
+    again.wait_for("Message #lobby")
+    again.type(CTRL_R + "i" + CTRL_R + ENTER + "!")
+    again.wait_for("first of all!")
+    assert "Message #lobby" not in again.text
+
+
+def test_the_editor_gets_the_text_and_gives_it_back_unsent(ana: Terminal, tmp_path: Path) -> None:
+    ana.wait_for("You are in lobby")
+    ana.type("some words")
+    ana.wait_for("some words")
+    ana.type(CTRL_X)
+    ana.wait_for("EDITOR RUNS")
+    assert left_clean(bytes(ana.raw))
+    assert (tmp_path / "text").read_text() == "some words\n"
+    assert (tmp_path / "mode").read_text() == "-rw-------\n"
+    assert (tmp_path / "option").read_text() == "--wait\n"
+    ana.type("done\n")
+    ana.wait_for("edited: done", "in two lines, é", "online")
+    assert not Path((tmp_path / "name").read_text().strip()).exists()
+    assert "EDITOR RUNS" not in ana.text
+    ana.type("!" + ENTER)
+    ana.wait_for("Message #lobby", "in two lines, é!")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [("fail\n", "ended with status 3"), ("bytes\n", "is not UTF-8"), (CTRL_C, "is as it was")],
+)
+def test_an_editor_that_fails_is_one_line_and_the_text_stays(
+    ana: Terminal, tmp_path: Path, answer: str, words: str
+) -> None:
+    ana.wait_for("You are in lobby")
+    ana.type("some words" + CTRL_X)
+    ana.wait_for("EDITOR RUNS")
+    ana.type(answer)
+    ana.wait_for(words, "some words")
+    assert not Path((tmp_path / "name").read_text().strip()).exists()
+    ana.type("!" + ENTER)
+    ana.wait_for("Message #lobby", "some words!")
+
+
+def test_a_signal_ends_the_chat_and_its_editor(ana: Terminal, tmp_path: Path) -> None:
+    ana.wait_for("You are in lobby")
+    ana.type("some words" + CTRL_X)
+    ana.wait_for("EDITOR RUNS")
+    ana.signal(signal.SIGTERM)
+    assert ana.wait_exit() == 128 + signal.SIGTERM
+    assert left_clean(bytes(ana.raw))
+    assert not Path((tmp_path / "name").read_text().strip()).exists()
+
+
+def test_the_chat_goes_on_while_the_editor_runs(ana: Terminal, server: ServerProcess) -> None:
+    """Far more arrives than Textual would write before it blocks."""
+    ana.wait_for("You are in lobby")
+    ana.type(CTRL_X)
+    ana.wait_for("EDITOR RUNS")
+    before = len(ana.raw)
+    with contextlib.closing(Other(server.url)) as bob:
+        for number in range(4_000):
+            bob.say(f"post {number}.")
+        ana.read()
+        assert len(ana.raw) == before
+        ana.type("done\n")
+        ana.wait_for("post 3999.", "edited: done", "2 here")
+    assert "reconnect" not in ana.text
+
+
+def test_the_file_of_what_was_typed_is_for_the_user_alone(ana: Terminal, tmp_path: Path) -> None:
+    ana.wait_for("You are in lobby")
+    ana.enter("something")
+    ana.wait_for("something", "Message #lobby")
+    (file,) = tmp_path.rglob("input-history.jsonl")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text() == '{"room": "lobby", "text": "something"}\n'

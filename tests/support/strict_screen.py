@@ -1,0 +1,171 @@
+"""A terminal's screen that knows exactly what the program may write, and fails at everything else.
+
+Cells have a text, a look and, in its second half, a wide character's `HALF`. Autowrap is off. Erased cells
+take the pen's background if `erases_coloured`. With `narrow` emoji and clusters take one cell only, as
+in terminals with older tables of widths.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from typing import NamedTuple
+
+from rich.cells import split_graphemes
+
+HALF = "half"
+_TOKEN = re.compile(
+    r"\x1b\[(?P<private>[?>]?)(?P<parameters>[\d;]*)(?P<final>[A-Za-z])"
+    r"|\x1b\]8;(?P<link>[^\x1b]*)\x1b\\|(?P<feed>\n)|(?P<text>[^\x00-\x1f\x7f]+)"
+)
+
+
+class Cell(NamedTuple):
+    text: str
+    attributes: frozenset[str] = frozenset()
+    foreground: str = ""
+    background: str = ""
+    link: str = ""
+
+    @property
+    def seen(self) -> Cell:
+        """What a reader sees of it: nothing but the background of most blanks."""
+        if self.text == " " and not self.link and self.attributes <= {"1", "2", "3"}:
+            return Cell(" ", background=self.background)
+        return self
+
+
+class StrictScreen:
+    """What stands on a screen after all that was fed. `questions` counts the answers it owes."""
+
+    def __init__(
+        self, width: int, height: int, *, erases_coloured: bool = True, narrow: bool = False
+    ) -> None:
+        self.width, self.height = width, height
+        self.erases_coloured = erases_coloured
+        self.narrow = narrow
+        self.questions = 0
+        self.fed = 0
+        self.x = self.y = 0
+        self.pen = Cell(" ")
+        self.cells = [[Cell(" ")] * width for _ in range(height)]
+        self._region = (0, height - 1)
+
+    def scramble(self, dice: random.Random) -> None:
+        """Show anything, as after a resize."""
+        for row in self.cells:
+            row[:] = [Cell(dice.choice("x#"), background=dice.choice(("", "41"))) for _ in row]
+        self.x, self.y = dice.randrange(self.width), dice.randrange(self.height)
+
+    @property
+    def seen(self) -> list[list[Cell]]:
+        """The screen as a reader sees it."""
+        return [[cell.seen for cell in row] for row in self.cells]
+
+    @property
+    def lines(self) -> list[str]:
+        return ["".join("" if cell.text == HALF else cell.text for cell in row) for row in self.cells]
+
+    def feed(self, data: str) -> None:
+        self.fed += len(data)
+        at = 0
+        while at < len(data):
+            token = _TOKEN.match(data, at)
+            assert token is not None, f"not understood: {data[at : at + 20]!r}"
+            at = token.end()
+            if token["final"]:
+                self._control(token["private"], token["parameters"], token["final"])
+            elif token["link"] is not None:
+                # Which of the rows of a link light up together (its id) is no part of what is seen.
+                self.pen = self.pen._replace(link=token["link"].partition(";")[2])
+            elif token["feed"]:
+                assert self.y < self.height - 1, "a line feed that scrolls"
+                self.y += 1
+            else:
+                self._draw(token["text"])
+
+    def _control(self, private: str, parameters: str, final: str) -> None:
+        numbers = [int(number or 0) for number in parameters.split(";")]
+        count = max(1, numbers[0])
+        match private + final:
+            case "H":
+                self.y, self.x = count - 1, max(1, *numbers[1:2], 1) - 1
+                assert self.y < self.height, "a cursor below the screen"
+                assert self.x < self.width, "a cursor beside the screen"
+            case "G":
+                self.x = count - 1
+                assert self.x < self.width, "a cursor beside the screen"
+            case "m":
+                self._style(parameters.split(";"))
+            case "K":
+                assert not numbers[0]
+                self._erase(self.width - self.x)
+            case "X":
+                assert self.x + count <= self.width, "more erased than there is"
+                self._erase(count)
+            case "r":
+                self._region = (count - 1, numbers[1] - 1) if len(numbers) == 2 else (0, self.height - 1)
+                assert 0 <= self._region[0] < self._region[1] < self.height, "a region that is none"
+                self.x = self.y = 0
+            case "M" | "L":
+                self._shift(count if final == "M" else -count)
+            case "?h" | "?l":
+                assert parameters in ("2026", "7", "25"), f"mode {parameters}"
+            case "n":
+                assert parameters == "6"
+                self.questions += 1
+            case _:
+                raise AssertionError(f"not known: ESC [ {private}{parameters}{final}")
+
+    def _style(self, tokens: list[str]) -> None:
+        left = list(tokens)
+        while left:
+            token = left.pop(0)
+            if token in ("", "0"):
+                self.pen = Cell(" ", link=self.pen.link)
+            elif token in ("38", "48"):
+                count = 4 if left[0] == "2" else 2
+                colour, left = ";".join([token, *left[:count]]), left[count:]
+                if token == "38":
+                    self.pen = self.pen._replace(foreground=colour)
+                else:
+                    self.pen = self.pen._replace(background=colour)
+            elif re.fullmatch("[39][0-7]|39", token):
+                self.pen = self.pen._replace(foreground="" if token == "39" else token)
+            elif re.fullmatch("(4|10)[0-7]|49", token):
+                self.pen = self.pen._replace(background="" if token == "49" else token)
+            else:
+                assert token in ("1", "2", "3", "4", "5", "7", "8", "9"), f"attribute {token}"
+                self.pen = self.pen._replace(attributes=self.pen.attributes | {token})
+
+    def _erase(self, count: int) -> None:
+        for x in range(self.x, self.x + count):
+            self._put(x, Cell(" ", background=self.pen.background if self.erases_coloured else ""))
+
+    def _shift(self, by: int) -> None:
+        top, bottom = self._region
+        assert self.y == top, "rows inserted or deleted in the middle"
+        assert abs(by) <= bottom - top
+        blank = Cell(" ", background=self.pen.background if self.erases_coloured else "")
+        fresh = [[blank] * self.width for _ in range(abs(by))]
+        rows = self.cells[top : bottom + 1]
+        self.cells[top : bottom + 1] = [*rows[by:], *fresh] if by > 0 else [*fresh, *rows[:by]]
+
+    def _draw(self, text: str) -> None:
+        for start, end, width in split_graphemes(text)[0]:
+            assert width > 0, f"nothing to put {text[start:end]!r} on"
+            if self.narrow and (end - start > 1 or ord(text[start]) >= 0x1F000):
+                width = 1
+            assert self.x + width <= self.width, "a character over the edge"
+            self._put(self.x, self.pen._replace(text=text[start:end]))
+            if width == 2:
+                self._put(self.x + 1, self.pen._replace(text=HALF), keep=True)
+            self.x = min(self.width - 1, self.x + width) if self.x + width == self.width else self.x + width
+
+    def _put(self, x: int, cell: Cell, *, keep: bool = False) -> None:
+        row = self.cells[self.y]
+        if row[x].text == HALF and not keep:
+            row[x - 1] = row[x - 1]._replace(text=" ")
+        if x + 1 < self.width and row[x + 1].text == HALF:
+            row[x + 1] = row[x + 1]._replace(text=" ")
+        row[x] = cell

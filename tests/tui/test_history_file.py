@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.tui.history_file import ENTRY_MAX, FILE_BYTES, FILE_NAME, HistoryFile
+from broadcast_tui.tui.model.input_history import HISTORY_LIMIT, Entry
+
+
+def entries(count: int, size: int = 1) -> list[Entry]:
+    return [Entry("lobby", f"{number} " + "x" * size) for number in range(count)]
+
+
+def written(directory: Path, items: list[Entry]) -> HistoryFile:
+    file = HistoryFile(directory)
+    for item in items:
+        file.append(item)
+    return file
+
+
+def test_what_was_kept_is_loaded_in_order(tmp_path: Path) -> None:
+    items = [Entry("lobby", "one"), Entry("ops", "two\nlines"), Entry("lobby", "é😄")]
+    written(tmp_path / "new" / "state", items)
+    assert HistoryFile(tmp_path / "new" / "state").load() == items
+
+
+def test_nothing_kept_is_no_entries_and_no_complaint(tmp_path: Path) -> None:
+    file = HistoryFile(tmp_path / "none")
+    assert file.load() == []
+    assert file.notice == ""
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are those of POSIX")
+def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
+    file = written(tmp_path / "state", entries(1))
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
+    file.path.chmod(0o644)
+    file.load()
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    written(tmp_path / "state", entries(2 * HISTORY_LIMIT + 1)).load()
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+
+
+def test_only_the_newest_are_loaded_and_the_file_is_shortened(tmp_path: Path) -> None:
+    items = entries(2 * HISTORY_LIMIT + 2)
+    file = written(tmp_path, items)
+    assert file.load() == items[-HISTORY_LIMIT:]
+    assert file.path.read_bytes().count(b"\n") == HISTORY_LIMIT
+    assert file.load() == items[-HISTORY_LIMIT:]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_long_entries_do_not_make_it_large(tmp_path: Path) -> None:
+    file = written(tmp_path, entries(150, ENTRY_MAX - 10))
+    file.append(Entry("lobby", "x" * (ENTRY_MAX + 1)))
+    loaded = file.load()
+    assert file.path.stat().st_size <= FILE_BYTES
+    assert loaded[-1].text.startswith("149 ")
+
+
+def test_damage_costs_the_damaged_line_only(tmp_path: Path) -> None:
+    good = [Entry("lobby", "one"), Entry("lobby", "two")]
+    file = written(tmp_path, good[:1])
+    with file.path.open("ab") as damage:
+        damage.write(
+            b"\xff\xfe\n{\n[]\n7\n" + json.dumps({"room": 1, "text": "x"}).encode() + b"\n" + b"[" * 9999
+        )
+        damage.write(b'\n{"room": "lobby", "text": " "}\n')
+    file.append(good[1])
+    assert file.load() == good
+
+
+def test_a_line_cut_off_by_a_crash_takes_none_with_it(tmp_path: Path) -> None:
+    file = written(tmp_path, entries(2))
+    file.path.write_bytes(file.path.read_bytes()[:-5])
+    assert file.load() == entries(1)
+    file.append(entries(2)[1])
+    assert file.load() == entries(2)
+
+
+def test_what_others_put_there_is_safe_to_draw(tmp_path: Path) -> None:
+    file = written(tmp_path, [Entry("a\x1b\nb", "x\x1b[31m\x9b\u202e")])
+    assert file.load() == [Entry("a␛ b", "x␛[31m��")]
+
+
+def test_a_place_that_cannot_be_written_is_one_notice(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    file = written(tmp_path / "state", entries(2))
+    assert "cannot be written" in file.notice
+    assert "\n" not in file.notice
+
+
+def test_a_directory_in_its_place_is_one_notice(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    file = HistoryFile(tmp_path)
+    assert file.load() == []
+    assert "cannot be read" in file.notice
+    file.append(Entry("lobby", "x"))
+    assert "cannot be written" in file.notice
+    assert "\n" not in file.notice
+
+
+ADD_MANY = """
+import sys
+from pathlib import Path
+from broadcast_tui.tui.history_file import HistoryFile
+from broadcast_tui.tui.model.input_history import Entry
+who, count = sys.argv[2], int(sys.argv[3])
+for number in range(count):
+    file = HistoryFile(Path(sys.argv[1]))
+    file.append(Entry(who, f"{number} " + "x" * 900))
+    if number % 20 == 0:
+        file.load()
+"""
+
+
+def test_two_chats_at_once_lose_nothing(tmp_path: Path) -> None:
+    count = 400
+    # The size makes both of them shorten it again and again while the other one adds.
+    written(tmp_path, entries(2 * HISTORY_LIMIT + 1, 900))
+    both = [
+        subprocess.Popen([sys.executable, "-c", ADD_MANY, str(tmp_path), who, str(count)])
+        for who in ("a", "b")
+    ]
+    assert [process.wait(60) for process in both] == [0, 0]
+    loaded = HistoryFile(tmp_path).load()
+    for who in ("a", "b"):
+        texts = [int(entry.text.split()[0]) for entry in loaded if entry.room == who]
+        assert texts == list(range(count))
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.text(min_size=1, max_size=20)), max_size=5))
+def test_whatever_was_typed_comes_back_drawable(
+    tmp_path_factory: pytest.TempPathFactory, items: list[tuple[str, str]]
+) -> None:
+    file = written(tmp_path_factory.mktemp("state"), [Entry(room, text) for room, text in items])
+    loaded = file.load()
+    assert file.notice == ""
+    assert len(loaded) == sum(bool(text.strip()) for _, text in items)
