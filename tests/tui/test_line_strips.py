@@ -64,6 +64,8 @@ def styled(rows: list[Strip], text: str) -> Style:
 @given(TEXTS, WIDTHS, st.booleans())
 @example("```\n" + "x" * 100, 5, False)
 @example("https://u@e.org", 300, True)
+@example("a\u200d*b*", 1, False)
+@example("*\u0301b* `漢\u0301`\u0301", 80, False)
 def test_as_many_rows_are_painted_as_are_counted(text: str, width: int, unfolded: bool) -> None:
     transcript = post_of(text)
     showing = Showing()

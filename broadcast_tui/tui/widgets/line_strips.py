@@ -11,7 +11,7 @@ Markup says how characters look and where they lead; none is added and none is l
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -32,7 +32,7 @@ from broadcast_tui.tui.model.columns import Columns, Laid
 from broadcast_tui.tui.model.markup import Block, Look, has_markup, runs_of
 from broadcast_tui.tui.model.showing import Showing
 from broadcast_tui.tui.model.transcript import Line, LineKind, Mark
-from broadcast_tui.tui.model.wrapping import Span, cells_of, clip
+from broadcast_tui.tui.model.wrapping import Span, cells_of, clip, clusters, is_single
 from broadcast_tui.tui.widgets.log_styles import LogStyles
 
 _SYSTEM_KINDS = (LineKind.SYSTEM, LineKind.ERROR, LineKind.PRESENCE)
@@ -125,7 +125,7 @@ class LinePainter:
         folded = self._showing.folds(line.id)
         laid = self.columns.lay(line.kind, line.sender, line.text, folded=folded)
         base = self._text_style(line)
-        runs = list(self._runs(line, laid, base))
+        runs = _whole_clusters(laid.text, list(self._runs(line, laid, base)))
         ends = [run[1] for run in runs]
         code = _block_spans(laid)
         gutter = self._first_gutter(line, above)
@@ -321,6 +321,17 @@ class LinePainter:
             start = max(start, stop)
         segments.append(Segment(text[start:end] + blanks, base))
         return segments + padding
+
+
+def _whole_clusters(text: str, runs: list[Run]) -> list[Run]:
+    """`runs`, none of which ends within a cluster: its parts take other cells than the whole."""
+    if not runs or is_single(text):
+        return runs
+    edges = [0, *(end for _, end, _ in clusters(text))]
+    return [
+        (edges[bisect_right(edges, start) - 1], edges[bisect_left(edges, end)], style)
+        for start, end, style in runs
+    ]
 
 
 def _block_spans(laid: Laid) -> list[Span]:
