@@ -45,6 +45,8 @@ app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Chat, full-screen.")
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from words or a pipe.")
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
+app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
+app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print how others join this server.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,9 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _one_line(text: str) -> str:
+    from broadcast_tui.core.credential import redacted
     from broadcast_tui.core.text import log_safe
 
-    return log_safe(" ".join(text.split()), 400)
+    return log_safe(redacted(" ".join(text.split())), 400)
 
 
 def _complain(text: str) -> None:

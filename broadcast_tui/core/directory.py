@@ -26,14 +26,18 @@ class Directory:
         self._grace_s = grace_s
         self._holders: dict[str, _Holder] = {}
 
-    def claim(self, key: str, name: str, owner: str, peer_id: int, now: float) -> None:
-        """Take the name with skeleton `key` for a connection.
+    def claim(
+        self, key: str, name: str, owner: str, peer_id: int, now: float, *, by_right: bool = False
+    ) -> None:
+        """Take the name with skeleton `key` for a connection; `by_right` it is taken from other owners.
 
         Raises:
             NameRefused: somebody else has it (NAME_TAKEN); temporary, since they may leave.
         """
         holder = self._holders.get(key)
         if holder is not None and holder.until and holder.until <= now:
+            holder = None
+        if holder is not None and by_right and holder.owner != owner:
             holder = None
         if holder is not None and (holder.owner != owner or (holder.peers and not owner)):
             raise NameRefused(

@@ -21,6 +21,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import Event, State
 
+from broadcast_tui.core.identity import Identity
+
 SEND_BUFFER_BYTES = 131_072
 """SO_SNDBUF: without it the kernel takes some 3 MB for a peer that never reads."""
 USER_TIMEOUT_MS = 30_000
@@ -39,6 +41,8 @@ class PeerConnection(ServerConnection):
         self.blocked_bytes = 0
         self.ended_at: float | None = None
         self.pinged_at: float | None = None
+        self.identity: Identity | None = None
+        """What the token of its handshake says, if it had one."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
         """Receiver of whole messages: data, and whether it was a text frame."""
         self.on_flow: Callable[[bool], None] | None = None
