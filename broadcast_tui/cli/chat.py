@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,6 +11,8 @@ from cyclopts import Parameter
 from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.serve import Port
+from broadcast_tui.cli.trust import trust_for
+from broadcast_tui.client import Trust
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, check_room
@@ -24,13 +27,16 @@ def chat(
     name: str = "",
     room: str | None = None,
     serve: Annotated[bool, Parameter(negative=())] = False,
+    token_file: str = "",
+    ca: str = "",
+    insecure_token: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Chat in a room, full-screen.
 
     Parameters
     ----------
     url
-        Server and room, such as ws://chat.example.org:8765/lobby, or host:port.
+        Server and room, such as ws://chat.example.org:8765/lobby, or host:port, or an invite.
     host
         Host of the server, instead of a URL [default: localhost].
     port
@@ -41,6 +47,12 @@ def chat(
         Room to enter [default: lobby].
     serve
         Start a server first if none answers there; it ends with the chat.
+    token_file
+        File with the token to show, readable by you alone [default: BROADCAST_TUI_TOKEN, or what is kept].
+    ca
+        File with the authorities whose certificates to trust [default: those of the system].
+    insecure_token
+        Send the token over unencrypted connections to other machines too.
     """
     address = _address(url, host, port, room)
     if name:
@@ -50,18 +62,20 @@ def chat(
             raise UsageError(f"--name: {error.text}") from error
     if not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
         raise UsageError("The chat needs a terminal; run it in one, without redirecting input or errors.")
+    trust = trust_for(address, token_file, ca, insecure_token)
     child = ChildServer(address) if serve else None
     try:
         if child is not None:
             child.start_if_needed()
-        return _run(address, name)
+        return _run(address, name, trust)
     finally:
         if child is not None:
             child.stop()
 
 
-def _run(address: Address, name: str) -> int:
+def _run(address: Address, name: str, trust: Trust) -> int:
     from broadcast_tui.client import BroadcastClient
+    from broadcast_tui.client.credentials import Credentials, Keeper
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
 
@@ -69,10 +83,18 @@ def _run(address: Address, name: str) -> int:
 
     def make_client(chosen: str) -> BroadcastClient:
         return BroadcastClient(
-            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
+            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, trust=trust
         )
 
-    app = ChatApp(make_client, name=name, room=address.room, server=address.url, preferences=preferences)
+    app = ChatApp(
+        make_client,
+        name=name,
+        room=address.room,
+        server=address.url,
+        preferences=preferences,
+        keeper=Keeper(Credentials(), address.url, address.token, address.pin),
+        has_token=bool(trust.token),
+    )
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 
@@ -87,4 +109,4 @@ def _address(url: str, host: str | None, port: int | None, room: str | None) -> 
         parsed = Address(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
     if not parsed.port:
         raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
-    return Address(parsed.host, parsed.port, chosen_room or parsed.room, parsed.secure)
+    return replace(parsed, room=chosen_room or parsed.room)

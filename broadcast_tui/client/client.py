@@ -14,11 +14,18 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, Connection, Ending
+from broadcast_tui.client.connection import (
+    CLOSE_TIMEOUT_S,
+    ConnectError,
+    Connection,
+    Ending,
+    Unauthorised,
+)
 from broadcast_tui.client.stream import PostStream
+from broadcast_tui.client.trust import Trust, checked_token
 from broadcast_tui.core import commands
 from broadcast_tui.core.backoff import Backoff
-from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused
+from broadcast_tui.core.errors import ErrorCode, Refused
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.session import ClientSession
 from broadcast_tui.core.updates import (
@@ -36,10 +43,6 @@ UNREAD_MAX = 10_000
 log = logging.getLogger("broadcast_tui.client")
 
 
-class ConnectError(BroadcastError):
-    """The server could not be reached, or would not have us; the text says why."""
-
-
 class BroadcastClient:
     """A client of protocol v1 that reconnects and resumes by itself.
 
@@ -50,6 +53,8 @@ class BroadcastClient:
         rooms: Rooms to be in; by default the room of the address, else the lobby.
         last: How many of the newest posts to ask for on entering a room for the first time.
         client_id: Random and kept per install; the default is new for each client.
+        token: Shows the server who we are; sent over `wss://` and to this machine only.
+        trust: The token and which servers to believe, instead of `token` and what an invite says.
 
     Example:
         async with BroadcastClient("localhost", 8765, name="ana") as client:
@@ -66,6 +71,7 @@ class BroadcastClient:
         last: int = 50,
         client_id: str = "",
         token: str = "",
+        trust: Trust | None = None,
     ) -> None:
         self._address = parse_address(host) if "://" in host else Address(host, port)
         chosen = tuple(check_room(room) for room in rooms) or (self._address.room,)
@@ -74,8 +80,8 @@ class BroadcastClient:
             nonce_prefix=secrets.token_hex(6) + "-",
             name=name,
             rooms=((room, last) for room in chosen),
-            token=token,
         )
+        self._trust = trust if trust is not None else Trust(token or self._address.token, self._address.pin)
         self._state = ConnectionState.CLOSED
         self._backoff = Backoff(random.random)
         self._updates: deque[Update] = deque()
@@ -85,7 +91,7 @@ class BroadcastClient:
         self._closing = False
         self._read = False
         self._task: asyncio.Task[None] | None = None
-        self._connection = Connection(self._address, self._session, self._to_write, self._moved)
+        self._connection = Connection(self._address, self._session, self._trust, self._to_write, self._moved)
         self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
         self._first: asyncio.Future[None] | None = None
         self._retry_first = False
@@ -141,6 +147,11 @@ class BroadcastClient:
         self._again.set()
         self._moved()
         return ref
+
+    def authenticate(self, token: str) -> None:
+        """Show another token from now on, and connect again if we were refused. Raises TrustError."""
+        self._trust.token = checked_token(token)
+        self._again.set()
 
     def join(self, room: str, last: int = 50) -> str:
         """Enter a room with its last posts."""
@@ -301,6 +312,7 @@ class BroadcastClient:
             except Exception as error:
                 log.exception("the connection failed in an unexpected way; trying again")
                 end = Ending(f"internal error: {error!r}")
+            self._session.unauthorised = end.unauthorised
             self._backoff.connected_for(time.monotonic() - started)
             if self._closing:
                 return
@@ -356,7 +368,8 @@ class BroadcastClient:
         elif change.state is ConnectionState.REFUSED or (
             change.state is ConnectionState.WAITING and not self._retry_first
         ):
-            self._first.set_exception(ConnectError(change.reason))
+            failed = Unauthorised if change.unauthorised else ConnectError
+            self._first.set_exception(failed(change.reason))
 
     def _report_outcome(self, update: PostDelivered | PostRefused) -> None:
         outcome = self._outcomes.get(update.nonce)

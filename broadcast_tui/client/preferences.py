@@ -7,11 +7,11 @@ at all. One that cannot be read is ignored, with a notice.
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from broadcast_tui.private_file import write_private
 
 FILE_NAME = "state.json"
 
@@ -60,16 +60,7 @@ class Preferences:
         """Write everything; false, with a `notice`, if the directory cannot be written."""
         content = json.dumps({"name": self.name, "theme": self.theme, "client_id": self.client_id}, indent=2)
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # mkstemp makes the file with mode 600.
-            handle, written = tempfile.mkstemp(prefix=".state-", dir=self.path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(content + "\n")
-                os.replace(written, self.path)
-            except OSError:
-                os.unlink(written)
-                raise
+            write_private(self.path, content + "\n")
         except (OSError, UnicodeError) as error:
             self.notice = f"{self.path} cannot be written: {error}"
             return False

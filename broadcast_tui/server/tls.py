@@ -6,11 +6,10 @@ that are open keep what they began with.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import ssl
 from pathlib import Path
 
+from broadcast_tui.core.endpoint import fingerprint
 from broadcast_tui.core.errors import BroadcastError
 
 
@@ -66,7 +65,7 @@ def load_context(cert: Path, key: Path | None) -> ssl.SSLContext:
 
 
 def fingerprint_of(cert: Path) -> str:
-    """`sha256:` and the SHA-256 of the first certificate in a PEM file (DER form), in base64url unpadded.
+    """The fingerprint of the first certificate in a PEM file.
 
     Raises:
         CertificateError: there is none.
@@ -80,7 +79,7 @@ def fingerprint_of(cert: Path) -> str:
         raise CertificateError(f"{cert} cannot be read: {error.strerror}.") from error
     except ValueError as error:
         raise CertificateError(f"{cert} is no certificate in PEM form; give another one.") from error
-    return "sha256:" + base64.urlsafe_b64encode(hashlib.sha256(der).digest()).decode().rstrip("=")
+    return fingerprint(der)
 
 
 def _is_readable(path: Path) -> bool:
@@ -96,9 +95,7 @@ def _ssl_sentence(error: ssl.SSLError, cert: Path, key: Path | None) -> str:
         case "KEY_VALUES_MISMATCH":
             return f"The key {key or cert} does not belong to the certificate {cert}; give the right pair."
         case "BAD_DECRYPT" | "BAD_PASSWORD_READ":
-            return (
-                f"The key {key or cert} has a password; give one without (openssl pkey -in FILE -out FILE)."
-            )
+            return f"The key {key or cert} has a password; give one without ('openssl pkey' makes it)."
         case _:
             holder = f"{cert} and {key} are" if key is not None else f"{cert} is"
             return f"{holder} not a certificate and its key in PEM form; give --tls-cert and --tls-key."

@@ -23,6 +23,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.client.credentials import Credentials, Keeper
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
@@ -35,6 +36,7 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, outlive, report_crash, teach_keys
+from broadcast_tui.tui.token_desk import TokenDesk
 
 CLOSE_TIMEOUT_S = 2.0
 """How long leaving in order may take: the last posts go out, the others see us leave."""
@@ -50,7 +52,10 @@ guard_pastes()
 
 
 class ChatApp(App[None]):
-    """The app. `client_factory` makes the client for a name, `server` is its address as shown before that."""
+    """The app. `client_factory` makes the client for a name, `server` is its address as shown before that.
+
+    With `has_token` no name is asked for: the token has one. `keeper` keeps a token that is asked for.
+    """
 
     CSS_PATH = "app.tcss"
     TITLE = PROGRAM
@@ -70,6 +75,8 @@ class ChatApp(App[None]):
         room: str = DEFAULT_ROOM,
         server: str = "",
         preferences: Preferences | None = None,
+        keeper: Keeper | None = None,
+        has_token: bool = False,
     ) -> None:
         super().__init__()
         self._make_client = client_factory
@@ -77,6 +84,8 @@ class ChatApp(App[None]):
         self._room = room
         self._server = server
         self._preferences = preferences if preferences is not None else Preferences.load()
+        self._tokens = TokenDesk(self, keeper if keeper is not None else Keeper(Credentials(), server))
+        self._has_token = has_token
         self._client: ChatClient | None = None
         self._leaving = False
         self._handlers_before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
@@ -98,6 +107,9 @@ class ChatApp(App[None]):
 
     def _begin(self) -> None:
         """Enter under the name given, or ask for one."""
+        if self._has_token:
+            self._start(self._wanted_name)
+            return
         if not self._wanted_name:
             self._ask_name(self._preferences.name, "", self._enter)
             return
@@ -112,8 +124,10 @@ class ChatApp(App[None]):
 
     def _enter(self, name: str | None) -> None:
         """Begin chatting as `name`."""
-        if not name:
-            return
+        if name:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
         self._client = self._make_client(name)
         self._chat(self._client, ChatScreen(self._client, AppState(name=name, room=self._room)))
 
@@ -125,6 +139,7 @@ class ChatApp(App[None]):
         async for batch in client.batches():
             for start in range(0, len(batch), SLICE_UPDATES):
                 screen.receive(batch[start : start + SLICE_UPDATES])
+                self._tokens.follow(batch[start : start + SLICE_UPDATES], client)
                 # A flood never lets the keyboard wait.
                 await asyncio.sleep(0)
 
