@@ -43,6 +43,8 @@ class TokenGate:
         self.throttle = Throttle()
         self._book = book
         self._next_expiry: datetime | None = None
+        self._unnoticed = False
+        """Whether the file was read again since `refresh` last told of it."""
 
     # -- core.identity.Gate
 
@@ -55,6 +57,11 @@ class TokenGate:
                 retry_after=math.ceil(wait_s),
             )
         identity = self._book.find(token, when.at)
+        if identity is None and self._book.changed():
+            # A token that was made a moment ago must not be called wrong.
+            self._read_again()
+            self._unnoticed = True
+            identity = self._book.find(token, when.at)
         if identity is None:
             self.throttle.failed(address, when.now)
             log.warning("a wrong token came from %s", log_safe(address))
@@ -114,14 +121,10 @@ class TokenGate:
         A file that cannot be read leaves the tokens as they were, and a line in the log.
         """
         expired = self._next_expiry is not None and self._next_expiry <= at
-        changed = at_once or self._book.changed()
-        if changed:
-            try:
-                self._book.load()
-                log.info("the tokens were read again: %d", len(self._book.entries))
-            except TokenFileError as error:
-                log.error("the tokens stay as they were: %s", log_safe(str(error)))
-            self._warn()
+        if at_once or self._book.changed():
+            self._read_again()
+            self._unnoticed = True
+        changed, self._unnoticed = self._unnoticed, False
         self._next_expiry = min(
             (e.expires for e in self._book.entries if e.expires is not None and e.expires > at), default=None
         )
@@ -133,6 +136,14 @@ class TokenGate:
             await asyncio.sleep(POLL_S)
             if self.refresh(datetime.now(UTC)):
                 changed()
+
+    def _read_again(self) -> None:
+        try:
+            self._book.load()
+            log.info("the tokens were read again: %d", len(self._book.entries))
+        except TokenFileError as error:
+            log.error("the tokens stay as they were: %s", log_safe(str(error), 400))
+        self._warn()
 
     def _warn(self) -> None:
         if warning := self._book.warning():

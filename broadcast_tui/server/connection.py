@@ -27,6 +27,12 @@ SEND_BUFFER_BYTES = 131_072
 """SO_SNDBUF: without it the kernel takes some 3 MB for a peer that never reads."""
 USER_TIMEOUT_MS = 30_000
 FRAMES_A_TURN = 64
+TLS_RECORD = b"\x16\x03"
+"""How a TLS handshake begins (RFC 8446 5.1), and no HTTP request."""
+NO_TLS_HERE = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
+    b"This port has no TLS; use ws://.\n"
+)
 
 _log = logging.getLogger("broadcast_tui.websockets")
 
@@ -67,6 +73,11 @@ class PeerConnection(ServerConnection):
         transport = self.transport
         if self.protocol.state is State.OPEN and not transport.is_closing():
             transport.write(data)
+
+    @property
+    def secure(self) -> bool:
+        """Whether the peer came over TLS."""
+        return self.transport.get_extra_info("ssl_object") is not None
 
     def probe(self) -> None:
         """Send a ping without waiting for anything."""
@@ -121,6 +132,11 @@ class PeerConnection(ServerConnection):
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
         self.pinged_at = None
+        if self.on_frame is None and data.startswith(TLS_RECORD) and not self.secure:
+            # Answered in clear, a TLS client knows at once that there is no TLS here; else it waits.
+            self.transport.write(NO_TLS_HERE)
+            self.transport.close()
+            return
         super().data_received(data)
         if self.protocol.state is not State.OPEN:
             self._tell_flow()

@@ -10,8 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
+from textual.reactive import reactive
 from textual.screen import ModalScreen
-from textual.widgets import Checkbox, Input, Static
+from textual.widgets import Input, Static
 
 from broadcast_tui.client.trust import TrustError, checked_token
 from broadcast_tui.core.text import visible_line
@@ -27,18 +28,39 @@ class TokenGiven:
     keep: bool
 
 
+class Tick(Static, can_focus=True):
+    """A line that is on or off, with or without colours; Enter is left to the dialog, as in a form."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "flip", show=False)]
+    value: reactive[bool] = reactive(False)
+
+    def __init__(self, label: str, *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._label = label
+
+    def render(self) -> Content:
+        return Content(f"[{'x' if self.value else ' '}] {self._label}")
+
+    def on_click(self) -> None:
+        self.action_flip()
+
+    def action_flip(self) -> None:
+        self.value = not self.value
+
+
 class TokenScreen(ModalScreen[TokenGiven]):
     """Dismissed with a token, or with None by Esc. `reason` is why the server wants one."""
 
     DEFAULT_CSS = """
     TokenScreen { align: center middle; background: $background 60%; }
-    #token { width: 50; max-width: 100%; height: auto; max-height: 100%; padding: 1 3; background: $surface; }
+    #token { width: 54; max-width: 100%; height: auto; max-height: 100%; padding: 1 3; background: $surface; }
     #token-title { text-style: bold; color: $text-primary; }
     #token-place { color: $text-muted; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     #token-text { border: none; height: 1; padding: 0 1; background: $boost; }
     #token-reason { color: $text-muted; padding: 0 1; margin-bottom: 1; min-height: 1; }
     #token-reason.-bad { color: $text-error; }
-    #token-keep { border: none; padding: 0; height: 1; background: $surface; margin-bottom: 1; }
+    #token-keep { padding: 0 1; margin-bottom: 1; }
+    #token-keep:focus { background: $boost; text-style: bold; }
     #token-keys { color: $text-muted; }
     TokenScreen.-short #token { padding: 0 1; }
     TokenScreen.-short #token-place, TokenScreen.-short #token-reason { margin: 0; }
@@ -48,6 +70,7 @@ class TokenScreen(ModalScreen[TokenGiven]):
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("app.interrupt", "app.quit"),
         Binding("escape", "dismiss", "Close", show=False),
+        Binding("enter", "connect", show=False),
         Binding("up", "app.focus_previous", show=False),
         Binding("down", "app.focus_next", show=False),
     ]
@@ -65,23 +88,23 @@ class TokenScreen(ModalScreen[TokenGiven]):
             text.cursor_blink = False
             yield text
             yield Static(Content(self._reason), id="token-reason", markup=False)
-            yield Checkbox("Keep it for next time", id="token-keep", compact=True)
-            yield Static(Content("Enter connects, Tab changes, Esc closes"), id="token-keys")
+            yield Tick("Keep it for next time", id="token-keep")
+            yield Static(Content("Enter connects, Tab and Space keep, Esc closes"), id="token-keys")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
 
     @on(Input.Submitted)
-    def take_token(self, event: Input.Submitted) -> None:
+    def action_connect(self) -> None:
         try:
-            token = checked_token(event.value)
+            token = checked_token(self.query_one(Input).value)
         except TrustError as error:
             self._complain(str(error))
             return
         if not token:
             self._complain("Paste the token you were given.")
             return
-        self.dismiss(TokenGiven(token, self.query_one(Checkbox).value))
+        self.dismiss(TokenGiven(token, self.query_one(Tick).value))
 
     def _complain(self, text: str) -> None:
         reason = self.query_one("#token-reason", Static)
