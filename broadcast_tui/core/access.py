@@ -8,7 +8,7 @@ from broadcast_tui.core import commands
 from broadcast_tui.core.errors import CloseCode, ErrorCode, NameRefused, Refused
 from broadcast_tui.core.identity import Gate, Role
 from broadcast_tui.core.instant import Instant
-from broadcast_tui.core.names import check_name, name_key
+from broadcast_tui.core.names import check_name
 from broadcast_tui.core.peer import Peer
 
 NO_TOKEN = "This server needs a token; ask whoever runs it for one."
@@ -51,7 +51,7 @@ class Access:
             Refused: the name belongs to another token, or the peer's own token fixes another name.
         """
         if peer.identity is not None:
-            if key != name_key(peer.identity.name):
+            if name != peer.identity.name:
                 raise Refused(ErrorCode.FORBIDDEN, FIXED_NAME)
             return f"token {key}"
         if self._gate.reserves(key):

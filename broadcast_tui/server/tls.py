@@ -51,10 +51,21 @@ def load_context(cert: Path, key: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    locked = False
+
+    def password() -> str:
+        """Asked for the password of a key; OpenSSL would ask on the terminal."""
+        nonlocal locked
+        locked = True
+        return ""
+
     try:
-        # Without a password function OpenSSL would ask on the terminal.
-        context.load_cert_chain(cert, key, password=lambda: "")
+        context.load_cert_chain(cert, key, password)
     except ssl.SSLError as error:
+        if locked:
+            raise CertificateError(
+                f"The key {key or cert} has a password; give one without ('openssl pkey' makes it)."
+            ) from error
         raise CertificateError(_ssl_sentence(error, cert, key)) from error
     except OSError as error:
         wrong = key if key is not None and _is_readable(cert) else cert
@@ -91,11 +102,7 @@ def _is_readable(path: Path) -> bool:
 
 
 def _ssl_sentence(error: ssl.SSLError, cert: Path, key: Path | None) -> str:
-    match error.reason:
-        case "KEY_VALUES_MISMATCH":
-            return f"The key {key or cert} does not belong to the certificate {cert}; give the right pair."
-        case "BAD_DECRYPT" | "BAD_PASSWORD_READ":
-            return f"The key {key or cert} has a password; give one without ('openssl pkey' makes it)."
-        case _:
-            holder = f"{cert} and {key} are" if key is not None else f"{cert} is"
-            return f"{holder} not a certificate and its key in PEM form; give --tls-cert and --tls-key."
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return f"The key {key or cert} does not belong to the certificate {cert}; give the right pair."
+    holder = f"{cert} and {key} are" if key is not None else f"{cert} is"
+    return f"{holder} not a certificate and its key in PEM form; give --tls-cert and --tls-key."
