@@ -43,8 +43,7 @@ class TokenGate:
         self.throttle = Throttle()
         self._book = book
         self._next_expiry: datetime | None = None
-        self._unnoticed = False
-        """Whether the file was read again since `refresh` last told of it."""
+        self._told = book.version
 
     # -- core.identity.Gate
 
@@ -60,7 +59,6 @@ class TokenGate:
         if identity is None and self._book.changed():
             # A token that was made a moment ago must not be called wrong.
             self._read_again()
-            self._unnoticed = True
             identity = self._book.find(token, when.at)
         if identity is None:
             self.throttle.failed(address, when.now)
@@ -123,8 +121,7 @@ class TokenGate:
         expired = self._next_expiry is not None and self._next_expiry <= at
         if at_once or self._book.changed():
             self._read_again()
-            self._unnoticed = True
-        changed, self._unnoticed = self._unnoticed, False
+        changed, self._told = self._book.version != self._told, self._book.version
         self._next_expiry = min(
             (e.expires for e in self._book.entries if e.expires is not None and e.expires > at), default=None
         )

@@ -17,9 +17,10 @@ from pathlib import Path
 import msgspec
 
 from broadcast_tui.core.credential import TOKEN_PREFIX
-from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.errors import BroadcastError, ErrorCode, NameRefused
 from broadcast_tui.core.identity import Identity, Role
 from broadcast_tui.core.names import check_name, name_key
+from broadcast_tui.core.peer import GUEST
 from broadcast_tui.private_file import readable_by_others, sole_writer, write_private
 
 TOKEN_BYTES = 32
@@ -58,6 +59,8 @@ class TokenBook:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: tuple[TokenEntry, ...] = ()
+        self.version = 0
+        """Rises whenever `entries` are replaced."""
         self._by_digest: dict[str, TokenEntry] = {}
         self._by_id: dict[str, TokenEntry] = {}
         self._keys: frozenset[str] = frozenset()
@@ -79,7 +82,7 @@ class TokenBook:
             content = b"{}"
         except OSError as error:
             raise TokenFileError(
-                f"The tokens in {self.path} cannot be read: {error.strerror}; see to its rights."
+                f"The tokens in {self.path} cannot be read: {error.strerror}; choose another file with --tokens."
             ) from error
         try:
             self._take(msgspec.json.decode(content, type=_Contents).tokens)
@@ -130,6 +133,10 @@ class TokenBook:
             TokenFileError: the name passes for another one that has a token, or the file cannot be written.
         """
         name = check_name(name)
+        if name.casefold().startswith(GUEST):
+            raise NameRefused(
+                ErrorCode.NAME_RESERVED, "Choose another name: guests without one are called this."
+            )
         token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
         digest = digest_of(token)
         entry = TokenEntry(
@@ -181,6 +188,7 @@ class TokenBook:
 
     def _take(self, entries: tuple[TokenEntry, ...]) -> None:
         self.entries = entries
+        self.version += 1
         self._by_digest = {entry.sha256: entry for entry in entries}
         self._by_id = {entry.id: entry for entry in entries}
         self._keys = frozenset(name_key(entry.name) for entry in entries)

@@ -68,7 +68,7 @@ def first(wire: Wire, kind: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("fields", [{}, {"name": "ana"}, {"token": "9"}], ids=["nothing", "name", "wrong"])
 def test_who_shows_no_valid_token_is_told_why_and_nothing_else(fields: dict[str, str]) -> None:
-    wire = hello(World(gate=StubGate(ANA)), **fields)
+    wire = hello(World(gate=StubGate(ANA)), None, **fields)
     (answer,) = read_frames(wire)
     assert (answer["type"], answer["code"]) == ("error", "unauthorised")
     assert closing(wire) is CloseCode.UNAUTHORISED
