@@ -37,8 +37,8 @@ TOKEN_IN_THE_OPEN = (
 
 log = logging.getLogger("broadcast_tui.client")
 _websockets_log = logging.getLogger("broadcast_tui.websockets.client")
-# At DEBUG the library logs the headers of a handshake, and with them the token.
-_websockets_log.setLevel(logging.INFO)
+# At DEBUG, whoever asks for it, the library would log the headers of a handshake, and with them the token.
+_websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class ConnectError(BroadcastError):

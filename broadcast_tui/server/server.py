@@ -41,6 +41,8 @@ STOP_DEADLINE_S = 20.0
 log = logging.getLogger("broadcast_tui.server")
 _websockets_log = logging.getLogger("broadcast_tui.websockets")
 _websockets_log.setLevel(logging.WARNING)
+# At DEBUG, whoever asks for it, the library would log the headers of handshakes, and with them tokens.
+_websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class BroadcastServer:

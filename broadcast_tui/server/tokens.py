@@ -82,7 +82,7 @@ class TokenBook:
             content = b"{}"
         except OSError as error:
             raise TokenFileError(
-                f"The tokens in {self.path} cannot be read: {error.strerror}; choose another file with --tokens."
+                f"The tokens in {self.path} cannot be read: {error.strerror}; choose others with --tokens."
             ) from error
         try:
             self._take(msgspec.json.decode(content, type=_Contents).tokens)

@@ -110,6 +110,7 @@ async def test_a_token_is_not_logged_by_the_client_at_any_level(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="broadcast_tui.websockets.client")
     book = TokenBook(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
     async with running_server(gate=TokenGate(book, needs_token=True)) as server:

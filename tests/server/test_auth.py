@@ -331,6 +331,7 @@ async def test_names_move_to_the_holder_of_a_new_token_in_an_open_server(tmp_pat
 async def test_no_token_is_ever_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """At every level and by every library, right and wrong ones, in the handshake, frames and nonsense."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="broadcast_tui.websockets")
     async with closed_server(tmp_path) as closed:
         closed.server._runner._debug = True
         token = closed.token("ana")
