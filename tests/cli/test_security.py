@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import segno
 
 from broadcast_tui.cli.qr import qr_lines
 from broadcast_tui.cli.token import expiry
@@ -222,6 +223,20 @@ def test_a_qr_code_is_the_same_on_dark_and_light_terminals() -> None:
     turned = str.maketrans(" ▀▄█", "█▄▀ ")
     assert [line.removeprefix("\x1b[38;5;16;48;5;231m").removesuffix("\x1b[0m").translate(turned)
             for line in coloured] == plain  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["wss://host", "wss://a.longer.example.org:8765/lobby#pin=sha256:" + "A" * 43]
+)
+def test_a_qr_code_has_the_modules_of_its_text(text: str) -> None:
+    upper, lower = set("▀█"), set("▄█")
+    light = [
+        [char in half for char in line] for line in qr_lines(text, colours=False) for half in (upper, lower)
+    ]
+    matrix = segno.make(text, error="l", micro=False).matrix
+    for y, row in enumerate(matrix):
+        assert [not module for module in row] == light[y + 2][2 : 2 + len(row)]
+    assert all(light[0] + light[1]), "the quiet zone is light"
 
 
 async def test_a_certificate_of_an_authority_is_served_and_read_again_on_sighup(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Input
 
 from broadcast_tui.client.credentials import Credentials, Keeper
@@ -80,6 +81,16 @@ async def test_it_is_kept_once_it_has_worked_if_that_was_ticked(tmp_path: Path) 
         assert credentials.token(URL) == TOKEN
         assert "kept" in chat.toasts
         assert TOKEN not in chat.toasts
+
+
+async def test_keys_that_come_at_once_do_what_they_say(tmp_path: Path) -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(WANTED)
+        for key in (*TOKEN, "tab", "space"):
+            chat.app.post_message(events.Key(key, " " if key == "space" else key if len(key) == 1 else None))
+        await chat.pilot.pause()
+        assert "[x] Keep" in "\n".join(chat.drawn())
+        assert chat.app.screen.query_one(Input).value == TOKEN
 
 
 async def test_it_is_not_kept_without_the_tick(tmp_path: Path) -> None:

@@ -71,8 +71,9 @@ class TokenScreen(ModalScreen[TokenGiven]):
         bind("app.interrupt", "app.quit"),
         Binding("escape", "dismiss", "Close", show=False),
         Binding("enter", "connect", show=False),
-        Binding("up", "app.focus_previous", show=False),
-        Binding("down", "app.focus_next", show=False),
+        # With priority the next key, however soon it comes, goes to what has the focus then.
+        Binding("up,shift+tab", "app.focus_previous", show=False, priority=True),
+        Binding("down,tab", "app.focus_next", show=False, priority=True),
     ]
 
     def __init__(self, place: str, reason: str) -> None:
