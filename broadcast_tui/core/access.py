@@ -30,7 +30,7 @@ class Access:
             Refused: UNAUTHORISED, the connection is to end; NameRefused for a bad name.
         """
         if peer.identity is None and hello.token:
-            peer.identity = self._gate.identify(hello.token, peer.address, when)
+            peer.identify(self._gate.identify(hello.token, peer.address, when))
         if peer.identity is not None:
             return peer.identity.name
         if self._gate.needs_token:

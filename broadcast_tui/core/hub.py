@@ -69,7 +69,8 @@ class Hub:
         self._last_peer_id += 1
         peer = Peer(self._last_peer_id, link, v1=v1, address=address, now=when.now, limits=self.limits)
         self.peers[peer.id] = peer
-        peer.identity = identity
+        if identity is not None:
+            peer.identify(identity)
         if not v1:
             if identity is not None:
                 self._take_name(peer, identity.name, when)

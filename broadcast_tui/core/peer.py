@@ -56,6 +56,7 @@ class Peer:
         "name",
         "owes_presence",
         "post_bucket",
+        "role",
         "subscriptions",
         "typed_at",
         "v1",
@@ -75,6 +76,8 @@ class Peer:
         self.client_id = ""
         self.identity: Identity | None = None
         """What its token says of it; None for those who came in without one."""
+        self.role = Role.MEMBER
+        """What it may do: what its token says, or a member's rights without one."""
         self.welcomed = not v1
         self.hello_until = now + limits.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}
@@ -87,10 +90,9 @@ class Peer:
         self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
         self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
 
-    @property
-    def role(self) -> Role:
-        """What it may do: what its token says, or a member's rights without one."""
-        return self.identity.role if self.identity is not None else Role.MEMBER
+    def identify(self, identity: Identity) -> None:
+        """It has shown a token."""
+        self.identity, self.role = identity, identity.role
 
     @property
     def sender(self) -> str:

@@ -114,6 +114,7 @@ class BroadcastServer:
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
         max_bytes = self.limits.max_message_bytes
+        secured: dict[str, Any] = {} if self._tls is None else self._tls.listener_options()
         try:
             self._server = await serve(
                 self.handle_client,
@@ -122,7 +123,6 @@ class BroadcastServer:
                 create_connection=self._make_connection,  # type: ignore[arg-type]  # a factory will do
                 select_subprotocol=_select_subprotocol,
                 process_request=self._let_in,
-                ssl=self._tls.context if self._tls is not None else None,
                 compression=None,
                 max_size=max(FRAME_BYTES, 6 * max_bytes + 4096) if max_bytes else None,
                 max_queue=None,
@@ -133,6 +133,7 @@ class BroadcastServer:
                 backlog=BACKLOG,
                 logger=_websockets_log,
                 server_header=None,
+                **secured,
             )
         except OSError as error:
             await self._runner.stop()

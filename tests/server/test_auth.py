@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -308,6 +309,19 @@ async def test_a_server_does_not_start_with_a_broken_file(tmp_path: Path) -> Non
     with pytest.raises(TokenFileError):
         async with closed_server(tmp_path):
             pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+async def test_a_file_that_others_may_read_is_one_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tokens.json"
+    TokenBook(path).create("ana", Role.MEMBER, None)
+    path.chmod(0o644)
+    async with closed_server(tmp_path) as closed:
+        closed.server.reload()
+    [line] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert f"chmod 600 {path}" in line
 
 
 async def test_names_move_to_the_holder_of_a_new_token_in_an_open_server(tmp_path: Path) -> None:
