@@ -85,11 +85,18 @@ class TokenBook:
                 f"The tokens in {self.path} cannot be read: {error.strerror}; choose others with --tokens."
             ) from error
         try:
-            self._take(msgspec.json.decode(content, type=_Contents).tokens)
+            entries = msgspec.json.decode(content, type=_Contents).tokens
+            for entry in entries:
+                _holders_name(entry.name)
+        except NameRefused as refused:
+            raise TokenFileError(
+                f"A name in {self.path} cannot be had: {refused.text} Change or remove it there."
+            ) from refused
         except (msgspec.MsgspecError, ValueError) as error:
             raise TokenFileError(
                 f"{self.path} is no file of tokens ({error}); move it away and create the tokens anew."
             ) from error
+        self._take(entries)
 
     def changed(self) -> bool:
         """Whether the file is another one than at the last `load`."""
@@ -132,11 +139,7 @@ class TokenBook:
             NameRefused: nobody may have this name.
             TokenFileError: the name passes for another one that has a token, or the file cannot be written.
         """
-        name = check_name(name)
-        if name.casefold().startswith(GUEST):
-            raise NameRefused(
-                ErrorCode.NAME_RESERVED, "Choose another name: guests without one are called this."
-            )
+        name = _holders_name(name)
         token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
         digest = digest_of(token)
         entry = TokenEntry(
@@ -199,6 +202,14 @@ class TokenBook:
         except OSError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _holders_name(raw: str) -> str:
+    """`raw` as the name of a token's holder. Raises NameRefused."""
+    name = check_name(raw)
+    if name.casefold().startswith(GUEST):
+        raise NameRefused(ErrorCode.NAME_RESERVED, "Choose another name: guests are called this.")
+    return name
 
 
 def digest_of(token: str) -> str:

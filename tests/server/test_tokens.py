@@ -150,6 +150,14 @@ def test_a_file_of_something_else_is_one_sentence_and_changes_nothing(book: Toke
     assert book.path.read_text() == content, "nothing is lost"
 
 
+@pytest.mark.parametrize("name", ["SYSTEM", "guest-1", "", "a\\nb"])
+def test_a_name_put_into_the_file_by_hand_must_be_one(book: TokenBook, name: str) -> None:
+    book.create("ana", Role.MEMBER, None)
+    book.path.write_text(book.path.read_text().replace('"ana"', f'"{name}"'))
+    with pytest.raises(TokenFileError, match="Change or remove it there"):
+        book.load()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
 def test_a_file_that_others_may_read_is_warned_of_once(book: TokenBook, mode: int, warned: bool) -> None:
