@@ -16,3 +16,5 @@ for _name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_H
     os.environ[_name] = os.path.join(_home.name, _name.lower())
 for _name in [name for name in os.environ if name.startswith("BROADCAST_TUI_")]:
     del os.environ[_name]
+# Where the package keyring is installed, tests must not write into the user's.
+os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"

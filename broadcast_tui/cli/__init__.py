@@ -47,6 +47,8 @@ app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="C
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from words or a pipe.")
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
 app.command("broadcast_tui.cli.config:config", name="config", help="Show settings and where they come from.")
+app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
+app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print how others join this server.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,9 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _one_line(text: str) -> str:
+    from broadcast_tui.core.credential import redacted
     from broadcast_tui.core.text import log_safe
 
-    return log_safe(" ".join(text.split()), 400)
+    return log_safe(redacted(" ".join(text.split())), 400)
 
 
 def _complain(text: str) -> None:

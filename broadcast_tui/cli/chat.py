@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,6 +13,8 @@ from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.serve import Port
 from broadcast_tui.cli.settings import USER_CONFIG, offer
+from broadcast_tui.cli.trust import kept_trust, trust_for
+from broadcast_tui.client import Trust
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, check_room
@@ -28,13 +31,16 @@ def chat(
     serve: Annotated[bool, Parameter(negative=())] = False,
     theme: str = "",
     plain: Annotated[bool, Parameter(negative=())] = False,
+    token_file: str = "",
+    ca: str = "",
+    insecure_token: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Chat in a room, full-screen.
 
     Parameters
     ----------
     url
-        Server and room, such as ws://chat.example.org:8765/lobby, or host:port.
+        Server and room, such as ws://chat.example.org:8765/lobby, or host:port, or an invite.
     host
         Host of the server, instead of a URL [default: localhost].
     port
@@ -49,6 +55,12 @@ def chat(
         Colours for this run, such as broadcast-light or nord [default: those chosen last].
     plain
         Print lines instead, and read lines: for screen readers and pipes [default: where TERM is dumb].
+    token_file
+        File with the token to show, readable by you alone [default: BROADCAST_TUI_TOKEN, or what is kept].
+    ca
+        File with the authorities whose certificates to trust [default: those of the system].
+    insecure_token
+        Send the token over unencrypted connections to other machines too.
     """
     address = _address(url, host, port, room)
     if name:
@@ -61,20 +73,24 @@ def chat(
         raise UsageError(
             "The chat needs a terminal; run it in one, without redirecting input or errors, or use --plain."
         )
+    trust = trust_for(address, token_file, ca, insecure_token)
     child = ChildServer(address)
     try:
         if serve:
             child.start_if_needed()
         wanted = address.room if room is not None else address.wanted_room
         if plain:
-            return _run_plain(address, name)
-        return _run(address, name, wanted, theme, child)
+            return _run_plain(address, name, trust)
+        return _run(address, name, wanted, theme, child, trust, ca)
     finally:
         child.stop()
 
 
-def _run(address: Address, name: str, room: str, theme: str, child: ChildServer) -> int:
+def _run(
+    address: Address, name: str, room: str, theme: str, child: ChildServer, trust: Trust, ca: str
+) -> int:
     from broadcast_tui.client import BroadcastClient
+    from broadcast_tui.client.credentials import Credentials, Keeper
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
     from broadcast_tui.tui.rebinding import checked_keys
@@ -84,7 +100,13 @@ def _run(address: Address, name: str, room: str, theme: str, child: ChildServer)
 
     def make_client(there: Address, chosen: str, wanted: str = "") -> BroadcastClient:
         rooms = preferences.rooms_on(there.url, wanted or there.wanted_room).joined
-        return BroadcastClient(there.url, name=chosen, rooms=rooms, client_id=preferences.client_id)
+        return BroadcastClient(
+            there.url,
+            name=chosen,
+            rooms=rooms,
+            client_id=preferences.client_id,
+            trust=trust if there.url == address.url else kept_trust(there, ca),
+        )
 
     app = ChatApp(
         lambda chosen: make_client(address, chosen, room),
@@ -95,6 +117,8 @@ def _run(address: Address, name: str, room: str, theme: str, child: ChildServer)
         preferences=preferences,
         theme=theme,
         keys=keys,
+        keeper=Keeper(Credentials(), address.url, address.token, address.pin),
+        has_token=bool(trust.token),
         local_server=child if address.is_local and not address.secure else None,
     )
     if theme and theme not in app.available_themes:
@@ -103,7 +127,7 @@ def _run(address: Address, name: str, room: str, theme: str, child: ChildServer)
     return app.return_code if app.return_code is not None else ExitCode.OK
 
 
-def _run_plain(address: Address, name: str) -> int:
+def _run_plain(address: Address, name: str, trust: Trust) -> int:
     import asyncio
 
     from broadcast_tui.cli.pipes import lines_of_input, stdout_gone, write_all_characters
@@ -119,7 +143,7 @@ def _run_plain(address: Address, name: str) -> int:
 
     async def run() -> int:
         client = BroadcastClient(
-            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id
+            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, trust=trust
         )
         typed = sys.stdin is not None and sys.stdin.isatty()
         chat = PlainChat(client, address.room, lambda text: print(text, flush=True), echo=not typed)
@@ -143,4 +167,4 @@ def _address(url: str, host: str | None, port: int | None, room: str | None) -> 
         parsed = Address(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
     if not parsed.port:
         raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
-    return Address(parsed.host, parsed.port, chosen_room or parsed.room, parsed.secure)
+    return replace(parsed, room=chosen_room or parsed.room)

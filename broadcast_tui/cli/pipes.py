@@ -10,9 +10,11 @@ import select
 import sys
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from broadcast_tui.cli import UsageError
-from broadcast_tui.client import BroadcastClient, ConnectError
+from broadcast_tui.cli.trust import WHERE_TO_PUT
+from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorised
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
@@ -33,9 +35,7 @@ def server_address(url: str, room: str | None) -> Address:
     address = parse_address(url) if url else Address(DEFAULT_HOST, DEFAULT_PORT)
     if not address.port:
         raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
-    return Address(
-        address.host, address.port, check_room(room) if room is not None else address.room, address.secure
-    )
+    return replace(address, room=check_room(room)) if room is not None else address
 
 
 def identity(name: str | None) -> tuple[str, str]:
@@ -135,8 +135,15 @@ async def reach(client: BroadcastClient, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             await client.connect(retry=True)
+    except Unauthorised as error:
+        raise Unauthorised(with_token_hint(str(error))) from None
     except TimeoutError:
         raise ConnectError(f"nothing answers at {client.url}") from None
+
+
+def with_token_hint(reason: str) -> str:
+    """Why a server wants another token, and how to give it one."""
+    return f"{reason.rstrip('.')}; {WHERE_TO_PUT}."
 
 
 def complain(reason: str, status: int) -> int:

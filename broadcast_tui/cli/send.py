@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
-from broadcast_tui.cli.pipes import complain, identity, lines_of_input, reach, server_address
+from broadcast_tui.cli.pipes import complain, identity, lines_of_input, reach, server_address, with_token_hint
+from broadcast_tui.cli.trust import trust_for
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostRefused
 
@@ -26,6 +27,9 @@ def send(
     name: str | None = None,
     as_one: Annotated[bool, Parameter(negative=())] = False,
     wait: Annotated[bool, Parameter(negative=())] = False,
+    token_file: str = "",
+    ca: str = "",
+    insecure_token: Annotated[bool, Parameter(negative=())] = False,
     timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
 ) -> int:
     """Send posts: the words given, or standard input, a post a line.
@@ -44,12 +48,21 @@ def send(
         Send all of standard input as one post instead of one a line.
     wait
         Wait until the server has kept each post; the exit status then says whether it did.
+    token_file
+        File with the token to show, readable by you alone [default: BROADCAST_TUI_TOKEN, or what is kept].
+    ca
+        File with the authorities whose certificates to trust [default: those of the system].
+    insecure_token
+        Send the token over unencrypted connections to other machines too.
     timeout
         Seconds to go on trying to reach the server.
     """
     address = server_address(url, room)
     chosen, client_id = identity(name)
-    client = BroadcastClient(address.url, name=chosen, rooms=[address.room], last=0, client_id=client_id)
+    trust = trust_for(address, token_file, ca, insecure_token)
+    client = BroadcastClient(
+        address.url, name=chosen, rooms=[address.room], last=0, client_id=client_id, trust=trust
+    )
     sender = _Sender(client, address.room, wait=wait, timeout_s=timeout)
     return asyncio.run(sender.run(_posts(text, as_one)))
 
@@ -133,7 +146,8 @@ class _Sender:
                         lost.cancel()
                         lost = None
                     elif update.state is ConnectionState.REFUSED:
-                        self._give_up(update.reason)
+                        hint = with_token_hint if update.unauthorised else str
+                        self._give_up(hint(update.reason))
                     elif update.state is ConnectionState.WAITING and lost is None:
                         loop = asyncio.get_running_loop()
                         lost = loop.call_later(self._timeout_s, self._give_up, update.reason)

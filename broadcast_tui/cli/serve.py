@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -12,20 +13,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import platformdirs
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
 from broadcast_tui.cli.child_server import KEEP
 from broadcast_tui.cli.logs import LogLevel, set_up
+from broadcast_tui.cli.security import Auth, Security, Tls, data_path
+from broadcast_tui.cli.server_record import ServerRecord
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
-from broadcast_tui.server.listening import choose_addresses, is_loopback
+from broadcast_tui.server.listening import choose_addresses
 
 
 def whole_number(_type: object, tokens: Sequence[Token]) -> int:
@@ -53,6 +55,11 @@ def serve(
     history: str = "",
     keep_days: Rate = 30.0,
     keep_posts: Count = 100_000,
+    auth: Auth = "open",
+    tokens: str = "",
+    tls: Tls = "off",
+    tls_cert: str = "",
+    tls_key: str = "",
     log_level: LogLevel = "info",
     stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -80,6 +87,16 @@ def serve(
         Days a post is kept in the file; 0: for ever.
     keep_posts
         Newest posts of each room that the file keeps; 0: all.
+    auth
+        Who may come in: everyone (open), or only who has a token (token).
+    tokens
+        File the tokens are kept in [default: one in your data directory].
+    tls
+        Encrypt with a certificate made here (self-signed), which clients trust by an invite, or not (off).
+    tls_cert
+        Encrypt with the certificate in this PEM file, of an authority that clients trust.
+    tls_key
+        The key of that certificate, if it is not in the same file.
     log_level
         Least important lines to log: debug shows each frame.
     stop_on_eof
@@ -93,6 +110,8 @@ def serve(
         max_message_bytes=max_message_bytes,
     )
     kept = History(history, keep_days, keep_posts)
+    security = Security(auth, tokens, tls, tls_cert, tls_key)
+    certificate = security.server_tls(host)
 
     async def run() -> None:
         _, chosen = await choose_addresses(host, port)
@@ -103,8 +122,13 @@ def serve(
             engine=kept.engine(chosen),
             max_connections=max_connections,
             max_connections_per_ip=max_connections_per_ip,
+            gate=security.gate(),
+            tls=certificate,
         )
-        await _run(server, kept.described(chosen), stop_on_eof=stop_on_eof)
+        record = security.record(host, chosen, certificate)
+        lines = [kept.described(chosen), *security.lines(record)]
+        warning = security.warning(host, secure=record.secure)
+        await _run(server, record, lines, warning, stop_on_eof=stop_on_eof)
 
     _runner()(run())
     return ExitCode.OK
@@ -122,7 +146,7 @@ class History:
         """The file; by default one for each port, in the user's data directory."""
         if self.where:
             return Path(self.where).expanduser()
-        return platformdirs.user_data_path("broadcast-tui", appauthor=False) / f"history-{port}.db"
+        return data_path() / f"history-{port}.db"
 
     def engine(self, port: int) -> Engine:
         if self.where == "memory":
@@ -149,7 +173,9 @@ def _runner() -> Callable[..., object]:
     return uvloop.run
 
 
-async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> None:
+async def _run(
+    server: BroadcastServer, record: ServerRecord, lines: Sequence[str], warning: str, *, stop_on_eof: bool
+) -> None:
     stopping = asyncio.Event()
     code = CloseCode.GOING_AWAY
 
@@ -164,20 +190,18 @@ async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> N
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
+        loop.add_signal_handler(signal.SIGHUP, server.reload)
     await server.start_server()
     # Thousands of connections are objects that live on: looking through them often is what pauses a server.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
     print(f"Broadcast server started on {server.url}", flush=True)
-    print(history, flush=True)
+    with contextlib.suppress(OSError):  # then there is no invite, and all the rest
+        record.save(data_path())
+    print("\n".join(lines), flush=True)
     print("Press Ctrl+C to stop it.", flush=True)
-    if not is_loopback(server.host):
-        print(
-            f"Warning: {server.host} is reachable from other machines, and anyone who reaches it may "
-            "read and write; use --host localhost to keep it to this one.",
-            file=sys.stderr,
-            flush=True,
-        )
+    if warning:
+        print(warning, file=sys.stderr, flush=True)
     watch = asyncio.create_task(_at_end_of_input(stopping)) if stop_on_eof else None
     await stopping.wait()
     if watch is not None:

@@ -12,7 +12,15 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from broadcast_tui.cli import ExitCode
-from broadcast_tui.cli.pipes import complain, reach, server_address, stdout_gone, write_all_characters
+from broadcast_tui.cli.pipes import (
+    complain,
+    reach,
+    server_address,
+    stdout_gone,
+    with_token_hint,
+    write_all_characters,
+)
+from broadcast_tui.cli.trust import trust_for
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.message import message_of
 from broadcast_tui.core.post import Post
@@ -36,6 +44,9 @@ def tail(
     last: Annotated[int, Parameter(alias="-n", validator=Number(gte=0, lte=1000))] = 10,
     json: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(alias="-f", negative=())] = False,
+    token_file: str = "",
+    ca: str = "",
+    insecure_token: Annotated[bool, Parameter(negative=())] = False,
     timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
 ) -> int:
     """Print the posts of a room.
@@ -52,12 +63,19 @@ def tail(
         Print each post as a line of JSON instead of text.
     follow
         Go on with what is posted from now on, over lost connections too, until Ctrl+C.
+    token_file
+        File with the token to show, readable by you alone [default: BROADCAST_TUI_TOKEN, or what is kept].
+    ca
+        File with the authorities whose certificates to trust [default: those of the system].
+    insecure_token
+        Send the token over unencrypted connections to other machines too.
     timeout
         Seconds to go on trying to reach the server at the start.
     """
     address = server_address(url, room)
     write_all_characters(as_json=json)
-    client = BroadcastClient(address.url, rooms=[address.room], last=last)
+    trust = trust_for(address, token_file, ca, insecure_token)
+    client = BroadcastClient(address.url, rooms=[address.room], last=last, trust=trust)
     return asyncio.run(_tail(client, as_json=json, follow=follow, timeout_s=timeout))
 
 
@@ -93,8 +111,8 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
                 print(f"broadcast-tui: {number} post(s) are missing here ({reason}).", file=sys.stderr)
             case Noticed(text=text, error=True):
                 print(f"broadcast-tui: {visible_line(text)}", file=sys.stderr)
-            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason):
-                return complain(reason, ExitCode.UNREACHABLE)
+            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, unauthorised=wanted):
+                return complain(with_token_hint(reason) if wanted else reason, ExitCode.UNREACHABLE)
     if lines:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from broadcast_tui.client.trust import checked_pin, checked_token
+from broadcast_tui.core.credential import holds_token, redacted
 from broadcast_tui.core.endpoint import websocket_url
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.limits import DEFAULT_ROOM
@@ -26,6 +28,10 @@ class Address:
     port: int
     room: str = DEFAULT_ROOM
     secure: bool = False
+    pin: str = ""
+    """Fingerprint of the server's certificate, if the address was an invite."""
+    token: str = field(default="", repr=False)
+    """Our token, if the invite had one."""
 
     @property
     def url(self) -> str:
@@ -46,12 +52,16 @@ class Address:
 def parse_address(text: str) -> Address:
     """`ws://host:port/room`, `host:port`, `host/room`, `:port` or `host`; what is left out has defaults.
 
+    An invite adds `#pin=…` or `#pin=…&token=…`, which stays here: no part of it is sent in a URL.
+
     Raises:
-        AddressError: other scheme than ws or wss, port out of range, user or password in it.
+        AddressError: other scheme than ws or wss, port out of range, user or password or token in it.
+        TrustError: the pin or token of an invite is not right.
         Refused: the room breaks the rules for rooms.
     """
     hint = "write it like ws://localhost:8765 or chat.example.org:8765/lobby"
-    full = text.strip() if "://" in text else f"ws://{text.strip()}"
+    full = text.strip() if "://" in text.partition("#")[0] else f"ws://{text.strip()}"
+    text = redacted(text)
     try:
         parts = urlsplit(full)
         port = parts.port
@@ -59,12 +69,29 @@ def parse_address(text: str) -> Address:
         raise AddressError(f"The address {text!r} is not right; {hint}.") from None
     if parts.scheme not in ("ws", "wss"):
         raise AddressError(f"The address {text!r} must begin with ws:// or wss://; {hint}.")
-    if parts.username is not None or parts.password is not None or any(c.isspace() for c in full):
+    _refuse_secrets(parts)
+    if any(c.isspace() for c in full):
         raise AddressError(f"The address {text!r} is not right; {hint}.")
     room = unquote(parts.path.strip("/")) or DEFAULT_ROOM
+    invite = dict(pair.partition("=")[::2] for pair in parts.fragment.split("&"))
+    if invite.get("pin") and parts.scheme != "wss":
+        raise AddressError("A pin is the fingerprint of a certificate; the address must begin with wss://.")
     return Address(
         parts.hostname or DEFAULT_HOST,
         DEFAULT_PORT if port is None else port,
         check_room(room),
         parts.scheme == "wss",
+        checked_pin(unquote(invite["pin"])) if invite.get("pin") else "",
+        checked_token(unquote(invite.get("token", ""))),
     )
+
+
+def _refuse_secrets(parts: SplitResult) -> None:
+    """Raises AddressError if there is a secret in what is sent of an address: it ends up in logs."""
+    names = {name.casefold() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    sent = unquote(f"{parts.netloc} {parts.path} {parts.query}")
+    if "@" in parts.netloc or any("token" in name for name in names) or holds_token(sent):
+        raise AddressError(
+            "A token or password must not stand in an address, which is logged on its way; write it like "
+            "ws://localhost:8765, and give the token with --token-file or in BROADCAST_TUI_TOKEN."
+        )

@@ -13,11 +13,18 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, Connection, Ending
+from broadcast_tui.client.connection import (
+    CLOSE_TIMEOUT_S,
+    ConnectError,
+    Connection,
+    Ending,
+    Unauthorised,
+)
+from broadcast_tui.client.requests import Requests
 from broadcast_tui.client.stream import PostStream, texts_of
-from broadcast_tui.core import commands
+from broadcast_tui.client.trust import Trust, checked_token
 from broadcast_tui.core.backoff import Backoff
-from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused
+from broadcast_tui.core.errors import ErrorCode, Refused
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.session import ClientSession
 from broadcast_tui.core.updates import (
@@ -35,11 +42,7 @@ UNREAD_MAX = 10_000
 log = logging.getLogger("broadcast_tui.client")
 
 
-class ConnectError(BroadcastError):
-    """The server could not be reached, or would not have us; the text says why."""
-
-
-class BroadcastClient:
+class BroadcastClient(Requests):
     """A client of protocol v1 that reconnects and resumes by itself.
 
     Args:
@@ -49,6 +52,8 @@ class BroadcastClient:
         rooms: Rooms to be in; by default the room of the address, else the lobby.
         last: How many of the newest posts to ask for on entering a room for the first time.
         client_id: Random and kept per install; the default is new for each client.
+        token: Shows the server who we are; sent over `wss://` and to this machine only.
+        trust: The token and which servers to believe, instead of `token` and what an invite says.
 
     Example:
         async with BroadcastClient("localhost", 8765, name="ana") as client:
@@ -65,16 +70,18 @@ class BroadcastClient:
         last: int = 50,
         client_id: str = "",
         token: str = "",
+        trust: Trust | None = None,
     ) -> None:
         self._address = parse_address(host) if "://" in host else Address(host, port)
         chosen = tuple(check_room(room) for room in rooms) or (self._address.room,)
-        self._session = ClientSession(
+        session = ClientSession(
             client_id=client_id or secrets.token_hex(16),
             nonce_prefix=secrets.token_hex(6) + "-",
             name=name,
             rooms=((room, last) for room in chosen),
-            token=token,
         )
+        super().__init__(session)
+        self._trust = trust if trust is not None else Trust(token or self._address.token, self._address.pin)
         self._state = ConnectionState.CLOSED
         self._backoff = Backoff(random.random)
         self._updates: deque[Update] = deque()
@@ -86,7 +93,7 @@ class BroadcastClient:
         """Disconnected at the user's wish, until they wish otherwise."""
         self._read = False
         self._task: asyncio.Task[None] | None = None
-        self._connection = Connection(self._address, self._session, self._to_write, self._moved)
+        self._connection = Connection(self._address, self._session, self._trust, self._to_write, self._moved)
         self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
         self._first: asyncio.Future[None] | None = None
         self._retry_first = False
@@ -143,37 +150,10 @@ class BroadcastClient:
         self._moved()
         return ref
 
-    def join(self, room: str, last: int = 50) -> str:
-        """Enter a room with its last posts."""
-        return self._asked(self._session.join(room, last))
-
-    def leave(self, room: str) -> str:
-        """Leave a room; posts to it that were not sent yet come back as refused."""
-        return self._asked(self._session.leave(room))
-
-    def fetch_history(self, room: str, *, before: str = "", limit: int = 50) -> str:
-        """Ask for the page of posts before a post id, or the latest."""
-        return self._asked(self._session.fetch_history(room, before, limit))
-
-    def list_members(self, room: str) -> str:
-        """Ask who is in a room."""
-        return self._asked(self._session.ask(lambda ref: commands.ListMembers(room, ref)))
-
-    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
-        """Ask for the newest posts that have all words of `query` (SearchFound with the ref)."""
-        return self._asked(self._session.ask(lambda ref: commands.Search(query, room, ref, before, limit)))
-
-    def list_rooms(self) -> str:
-        """Ask for all rooms (RoomsListed with the ref)."""
-        return self._asked(self._session.ask(commands.ListRooms))
-
-    def set_topic(self, room: str, topic: str) -> str:
-        """Say what a room is about; everyone in it gets TopicChanged."""
-        return self._asked(self._session.ask(lambda ref: commands.SetTopic(topic, room, ref)))
-
-    def set_away(self, away: bool, text: str = "") -> str:
-        """Say that we are away, and why, or back; everyone who sees us gets AwayChanged, we too."""
-        return self._asked(self._session.ask(lambda ref: commands.SetAway(away, text, ref)))
+    def authenticate(self, token: str) -> None:
+        """Show another token from now on, and connect again if we were refused. Raises TrustError."""
+        self._trust.token = checked_token(token)
+        self._again.set()
 
     def send_typing(self, room: str) -> None:
         """Tell the others that we are typing; at most every 3 s."""
@@ -318,6 +298,7 @@ class BroadcastClient:
             except Exception as error:
                 log.exception("the connection failed in an unexpected way; trying again")
                 end = Ending(f"internal error: {error!r}")
+            self._session.unauthorised = end.unauthorised
             self._backoff.connected_for(time.monotonic() - started)
             if self._closing:
                 return
@@ -348,10 +329,6 @@ class BroadcastClient:
 
     # -- updates
 
-    def _asked(self, ref: str) -> str:
-        self._moved()
-        return ref
-
     def _moved(self) -> None:
         """The session may have updates for the user and frames for the server: pass them on."""
         for update in self._session.take_updates():
@@ -375,7 +352,8 @@ class BroadcastClient:
         elif change.state is ConnectionState.REFUSED or (
             change.state is ConnectionState.WAITING and not self._retry_first
         ):
-            self._first.set_exception(ConnectError(change.reason))
+            failed = Unauthorised if change.unauthorised else ConnectError
+            self._first.set_exception(failed(change.reason))
 
     def _report_outcome(self, update: PostDelivered | PostRefused) -> None:
         outcome = self._outcomes.get(update.nonce)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from broadcast_tui.client.address import Address
+from broadcast_tui.client.trust import INVITE, CertificateChanged, Trust, TrustError, speaks_tls, tls_reason
 from broadcast_tui.core.endpoint import SUBPROTOCOL
-from broadcast_tui.core.errors import may_come_back
+from broadcast_tui.core.errors import BroadcastError, CloseCode, may_come_back
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.session import ClientSession
 from broadcast_tui.core.text import log_safe
@@ -27,7 +30,23 @@ TURN_FRAMES = 200
 """Frames taken from the socket before others of this loop get a turn."""
 FRAME_BYTES_MAX = 8_388_608
 
+TOKEN_IN_THE_OPEN = (
+    "the token would travel unencrypted, for all on the way to read; write wss:// for a server with TLS, "
+    "or allow it with --insecure-token"
+)
+
 log = logging.getLogger("broadcast_tui.client")
+_websockets_log = logging.getLogger("broadcast_tui.websockets.client")
+# At DEBUG, whoever asks for it, the library would log the headers of a handshake, and with them the token.
+_websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
+
+
+class ConnectError(BroadcastError):
+    """The server could not be reached, or would not have us; the text says why."""
+
+
+class Unauthorised(ConnectError):
+    """The server wants a valid token, and we showed none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,8 @@ class Ending:
     reason: str
     retry_after_s: float = 0.0
     final: bool = False
+    unauthorised: bool = False
+    """For want of a valid token; always final."""
 
 
 class Connection:
@@ -48,9 +69,15 @@ class Connection:
     """
 
     def __init__(
-        self, address: Address, session: ClientSession, to_write: asyncio.Event, moved: Callable[[], None]
+        self,
+        address: Address,
+        session: ClientSession,
+        trust: Trust,
+        to_write: asyncio.Event,
+        moved: Callable[[], None],
     ) -> None:
         self._address = address
+        self._trust = trust
         self._session = session
         self._to_write = to_write
         self._moved = moved
@@ -61,31 +88,9 @@ class Connection:
     async def run(self) -> Ending:
         """One connection from start to end."""
         self._stopping = None
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
-                socket = await connect(
-                    self._address.url,
-                    subprotocols=[Subprotocol(SUBPROTOCOL)],
-                    compression=None,
-                    open_timeout=OPEN_TIMEOUT_S,
-                    close_timeout=CLOSE_TIMEOUT_S,
-                    ping_interval=20,
-                    ping_timeout=20,
-                    max_size=FRAME_BYTES_MAX,
-                    max_queue=1024,
-                    proxy=None if self._address.is_local else True,
-                    user_agent_header=None,
-                )
-        except InvalidStatus as error:
-            return _http_reason(error, self._address.url)
-        except InvalidURI:
-            return Ending(f"{self._address.url} is no address of a server", final=True)
-        except InvalidHandshake as error:
-            return Ending(f"{self._address.url} is no broadcast server: {log_safe(str(error))}")
-        except TimeoutError:
-            return Ending(f"{self._address.url} does not answer")
-        except OSError as error:
-            return Ending(_os_reason(error, self._address.url))
+        socket = await self._open()
+        if isinstance(socket, Ending):
+            return socket
         if socket.subprotocol != SUBPROTOCOL:
             await self._drop(socket)
             return Ending(f"{self._address.url} does not speak {SUBPROTOCOL}", final=True)
@@ -96,6 +101,49 @@ class Connection:
             return await self._converse(socket)
         finally:
             self._socket = None
+
+    async def _open(self) -> ClientConnection | Ending:
+        """A connection, or why there is none. The token is sent to the right server only, or not at all."""
+        trust, address = self._trust, self._address
+        if trust.token and not (address.secure or address.is_local or trust.insecure_token):
+            return Ending(TOKEN_IN_THE_OPEN, final=True)
+        try:
+            # The library takes no ssl=None with a wss:// address that it may be sent on to.
+            secured: dict[str, Any] = {"ssl": trust.context()} if address.secure else {}
+            async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
+                return await connect(
+                    address.url,
+                    create_connection=trust.connection_factory(),  # type: ignore[arg-type]  # a factory will do
+                    additional_headers=trust.headers(),
+                    logger=_websockets_log,
+                    subprotocols=[Subprotocol(SUBPROTOCOL)],
+                    compression=None,
+                    open_timeout=OPEN_TIMEOUT_S,
+                    close_timeout=CLOSE_TIMEOUT_S,
+                    ping_interval=20,
+                    ping_timeout=20,
+                    max_size=FRAME_BYTES_MAX,
+                    max_queue=1024,
+                    proxy=None if self._address.is_local else True,
+                    user_agent_header=None,
+                    **secured,
+                )
+        except TrustError as error:
+            return Ending(str(error), final=True)
+        except (CertificateChanged, ssl.SSLError) as error:
+            return Ending(tls_reason(error, address.url), final=True)
+        except InvalidStatus as error:
+            return _http_reason(error, self._address.url)
+        except InvalidURI:
+            return Ending(f"{self._address.url} is no address of a server", final=True)
+        except InvalidHandshake as error:
+            if not address.secure and await speaks_tls(address.host, address.port):
+                return Ending(f"{address.url} speaks TLS; write wss://, or {INVITE}", final=True)
+            return Ending(f"{self._address.url} is no broadcast server: {log_safe(str(error))}")
+        except TimeoutError:
+            return Ending(f"{self._address.url} does not answer")
+        except OSError as error:
+            return Ending(_os_reason(error, self._address.url))
 
     async def _converse(self, socket: ClientConnection) -> Ending:
         self._session.connected()
@@ -111,14 +159,18 @@ class Connection:
                 if frames % TURN_FRAMES == 0:
                     await asyncio.sleep(0)
             self._moved()
-            return Ending(self._session.fatal, final=True)
+            return Ending(self._session.fatal, final=True, unauthorised=self._session.unauthorised)
         except ConnectionClosed as closed:
             self._moved()
             if self._stopping is not None:
                 return Ending("closed here")
             code = closed.rcvd.code if closed.rcvd is not None else 1006
             reason = log_safe(closed.rcvd.reason) if closed.rcvd is not None else ""
-            return Ending(reason or f"the connection was lost ({code})", final=not may_come_back(code))
+            return Ending(
+                reason or f"the connection was lost ({code})",
+                final=not may_come_back(code),
+                unauthorised=code == CloseCode.UNAUTHORISED,
+            )
         finally:
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
@@ -187,9 +239,11 @@ def _http_reason(error: InvalidStatus, url: str) -> Ending:
     said = ""
     if error.response.headers.get("Content-Type", "").startswith("text/plain"):
         said = log_safe((error.response.body or b"").decode(errors="replace").strip())
-    final = status in (400, 401, 403, 404)
     return Ending(
-        said or f"{url} answers with HTTP status {status}; it is no broadcast server", wait_s, final
+        said or f"{url} answers with HTTP status {status}; it is no broadcast server",
+        wait_s,
+        final=status in (400, 401, 403, 404),
+        unauthorised=status == 401,
     )
 
 

@@ -51,6 +51,10 @@ class ChatClient(Protocol):
         """Ask for another name (NameChanged or NameDenied); from REFUSED it also connects again."""
         ...
 
+    def authenticate(self, token: str) -> None:
+        """Show another token; from REFUSED it also connects again. Raises TrustError if it is none."""
+        ...
+
     def join(self, room: str, last: int = 50) -> str:
         """Enter a room with its last posts (RoomEntered, or Noticed with the returned ref)."""
         ...

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from broadcast_tui.core.errors import Refused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
+from broadcast_tui.private_file import write_private
 
 FILE_NAME = "state.json"
 ROOMS_MAX = 32
@@ -81,16 +80,7 @@ class Preferences:
         saved = {"name": self.name, "theme": self.theme, "client_id": self.client_id, "rooms": rooms}
         content = json.dumps(saved, indent=2)
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # mkstemp makes the file with mode 600.
-            handle, written = tempfile.mkstemp(prefix=".state-", dir=self.path.parent)
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    file.write(content + "\n")
-                os.replace(written, self.path)
-            except OSError:
-                os.unlink(written)
-                raise
+            write_private(self.path, content + "\n")
         except (OSError, UnicodeError) as error:
             self.notice = f"{self.path} cannot be written: {error}"
             return False

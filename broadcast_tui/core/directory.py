@@ -27,8 +27,10 @@ class Directory:
         self._holders: dict[str, _Holder] = {}
         self._away: dict[str, str] = {}
 
-    def claim(self, key: str, name: str, owner: str, peer_id: int, now: float) -> None:
-        """Take the name with skeleton `key` for a connection.
+    def claim(
+        self, key: str, name: str, owner: str, peer_id: int, now: float, *, by_right: bool = False
+    ) -> None:
+        """Take the name with skeleton `key` for a connection; `by_right` it is taken from other owners.
 
         Raises:
             NameRefused: somebody else has it (NAME_TAKEN); temporary, since they may leave.
@@ -36,6 +38,8 @@ class Directory:
         holder = self._holders.get(key)
         if holder is not None and holder.until and holder.until <= now:
             self._free(key)
+            holder = None
+        if holder is not None and by_right and holder.owner != owner:
             holder = None
         if holder is not None and (holder.owner != owner or (holder.peers and not owner)):
             raise NameRefused(

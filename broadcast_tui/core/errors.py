@@ -33,6 +33,8 @@ class ErrorCode(StrEnum):
     HELLO_EXPECTED = "hello_expected"
     TRY_LATER = "try_later"
     DRAINING = "draining"
+    UNAUTHORISED = "unauthorised"
+    FORBIDDEN = "forbidden"
     INTERNAL = "internal"
 
 

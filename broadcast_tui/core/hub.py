@@ -16,12 +16,14 @@ from typing import assert_never
 import msgspec
 
 from broadcast_tui.core import commands, events
+from broadcast_tui.core.access import Access
 from broadcast_tui.core.codec import decode_command, framed
 from broadcast_tui.core.directory import Directory
 from broadcast_tui.core.effects import Submission, TopicChange
 from broadcast_tui.core.endpoint import SUBPROTOCOL
 from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, NameRefused, Refused
 from broadcast_tui.core.herald import Herald
+from broadcast_tui.core.identity import Gate, Identity, OpenGate
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
 from broadcast_tui.core.names import check_name, check_room, name_key
@@ -44,12 +46,13 @@ CONTROL_BYTES = 524_288
 class Hub:
     """All rooms and connections of one server process (a node)."""
 
-    def __init__(self, index: LogIndex, limits: Limits, node: str) -> None:
+    def __init__(self, index: LogIndex, limits: Limits, node: str, gate: Gate | None = None) -> None:
         self.limits = limits
         self.peers: dict[int, Peer] = {}
         self.submissions: list[Submission] = []
         self.topics: list[TopicChange] = []
         self.herald = Herald(self.peers)
+        self.access = Access(gate if gate is not None else OpenGate())
         self.rooms = Rooms(index, limits, self.herald)
         self.closing: set[Peer] = set()
         self.draining = False
@@ -61,12 +64,18 @@ class Hub:
 
     # -- connections
 
-    def open(self, link: Link, *, v1: bool, address: str, when: Instant) -> Peer:
+    def open(
+        self, link: Link, *, v1: bool, address: str, when: Instant, identity: Identity | None = None
+    ) -> Peer:
         """A connection is up. A plain one is in the default room from here on; v1 waits for its hello."""
         self._last_peer_id += 1
         peer = Peer(self._last_peer_id, link, v1=v1, address=address, now=when.now, limits=self.limits)
         self.peers[peer.id] = peer
+        if identity is not None:
+            peer.identify(identity)
         if not v1:
+            if identity is not None:
+                self._take_name(peer, identity.name, when)
             state = self.rooms.enter(peer, commands.RoomRequest(DEFAULT_ROOM))
             welcome = f"Welcome! You are now connected to the broadcast server. {online_text(state.online)}"
             peer.send(
@@ -101,7 +110,9 @@ class Hub:
             self._carry_out(peer, command, when)
         except Refused as error:
             self.herald.refuse(peer, error, when, nonce=nonce, ref=ref)
-            if not error.temporary:
+            if error.code is ErrorCode.UNAUTHORISED:
+                self._end(peer, CloseCode.UNAUTHORISED, error.text)
+            elif not error.temporary:
                 self._count_error(peer, when)
 
     def reject(self, peer: Peer, error: FrameError, when: Instant) -> None:
@@ -201,6 +212,7 @@ class Hub:
             raise Refused(ErrorCode.HELLO_EXPECTED, "Say hello first: the first frame must be of type hello.")
         if not peer.v1 and not isinstance(command, commands.Say):
             raise Refused(ErrorCode.BAD_FRAME, f"Only messages, please; the rest needs {SUBPROTOCOL}.")
+        self.access.check_command(peer, command)
         match command:
             case commands.Say():
                 self._say(peer, command, when)
@@ -234,7 +246,8 @@ class Hub:
                 self._spend_fetch(peer, when)
                 self._whereabouts.change(peer, command)
             case commands.Typing():
-                self._typing(peer, command, when)
+                room = self.rooms.subscription(peer, command.room).room
+                self.herald.pass_on_typing(peer, room, self.limits, when)
             case _:
                 assert_never(command)
 
@@ -269,9 +282,10 @@ class Hub:
             raise self._too_many_rooms()
         for request in requests:
             check_room(request.room)
+        name = self.access.name_at_hello(peer, hello, when)
         peer.client_id = hello.client_id
-        if hello.name:
-            self._take_name(peer, check_name(hello.name), when)
+        if name:
+            self._take_name(peer, name, when)
         peer.welcomed = True
         states = tuple(self.rooms.enter(peer, request) for request in requests)
         limits = events.LimitsView(
@@ -333,18 +347,6 @@ class Hub:
                 )
                 self.herald.tell_room(room, line, but=frozenset((peer,)))
 
-    def _typing(self, peer: Peer, typing: commands.Typing, when: Instant) -> None:
-        room = self.rooms.subscription(peer, typing.room).room
-        soon = when.now - peer.typed_at < self.limits.typing_interval_s
-        if soon or not peer.name or room.presence.online > self.limits.typing_members_max:
-            return
-        peer.typed_at = when.now
-        data = framed(events.Typing(room.name, peer.name))
-        for other in room.subscriptions:
-            if other.v1 and other.key != peer.key and not other.blocked:
-                other.control.append(data)
-                self.herald.touch(other)
-
     # -- names and rooms
 
     def _take_name(self, peer: Peer, name: str, when: Instant) -> None:
@@ -353,8 +355,9 @@ class Hub:
             raise NameRefused(
                 ErrorCode.NAME_RESERVED, "Choose another name: guests without one are called this."
             )
+        owner = self.access.owner_of(peer, key, name)
         if key != peer.key:
-            self._directory.claim(key, name, peer.client_id, peer.id, when.now)
+            self._directory.claim(key, name, owner, peer.id, when.now, by_right=peer.identity is not None)
             if peer.name:
                 self._directory.keep_away(peer.key, key)
                 self._directory.release(peer.key, peer.id, when.now, grace=False)
@@ -368,6 +371,11 @@ class Hub:
         peer.key, peer.name = key, name
 
     # -- ends and ceilings
+
+    def end_lapsed(self, when: Instant) -> None:
+        """The gate has changed its mind, or time has: connections it would not let in any more end."""
+        for peer, code, reason in self.access.lapsed(self.peers.values(), when):
+            self._end(peer, code, reason)
 
     def _count_error(self, peer: Peer, when: Instant) -> None:
         if peer.error_bucket.take(when.now) > 0:

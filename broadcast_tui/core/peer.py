@@ -8,6 +8,7 @@ from typing import Protocol
 from broadcast_tui.core.codec import framed
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.events import Event
+from broadcast_tui.core.identity import Identity, Role
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.ratelimit import TokenBucket
 from broadcast_tui.core.room import WRITE_BYTES, Subscription
@@ -49,11 +50,13 @@ class Peer:
         "fetch_bucket",
         "hello_until",
         "id",
+        "identity",
         "key",
         "link",
         "name",
         "owes_presence",
         "post_bucket",
+        "role",
         "subscriptions",
         "typed_at",
         "v1",
@@ -71,6 +74,10 @@ class Peer:
         self.key = f"\0{peer_id}"
         """Presence key: the name's skeleton, or one of its own while there is no name."""
         self.client_id = ""
+        self.identity: Identity | None = None
+        """What its token says of it; None for those who came in without one."""
+        self.role = Role.MEMBER
+        """What it may do: what its token says, or a member's rights without one."""
         self.welcomed = not v1
         self.hello_until = now + limits.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}
@@ -82,6 +89,10 @@ class Peer:
         self.post_bucket = TokenBucket(limits.message_rate, limits.message_burst)
         self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
         self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
+
+    def identify(self, identity: Identity) -> None:
+        """It has shown a token."""
+        self.identity, self.role = identity, identity.role
 
     @property
     def sender(self) -> str:

@@ -43,19 +43,18 @@ class ClientSession:
         nonce_prefix: str,
         name: str,
         rooms: Iterable[tuple[str, int]],
-        token: str = "",
     ) -> None:
         self.name = name
         self.welcomed = False
         self.fatal: str | None = None
         """Why the server will not have us at all; set with state REFUSED."""
+        self.unauthorised = False  # whether that was, at the last connection, for want of a valid token
         self.drain_spread_s: float | None = None
         """Over how many seconds the server asked its clients to come back; None if it did not."""
         self.tracks = {room: RoomTrack(room, last) for room, last in rooms}
         self._left: dict[str, RoomTrack] = {}
         """Rooms we were in, and how far: whoever comes back gets what was said since."""
         self._client_id = client_id
-        self._token = token
         self._outbox = Outbox(nonce_prefix)
         self._outgoing: list[bytes] = []
         self._updates: list[up.Update] = []
@@ -100,7 +99,7 @@ class ClientSession:
             commands.RoomRequest(t.room, str(t.position) if t.position else "", 0 if t.position else t.last)
             for t in self.tracks.values()
         )
-        self._send(commands.Hello(self.name, self._client_id, self._token, requests))
+        self._send(commands.Hello(self.name, self._client_id, rooms=requests))
 
     def disconnected(self, state: up.ConnectionState, reason: str, retry_in_s: float | None = None) -> None:
         """The connection is gone, or could not be made."""
@@ -115,7 +114,7 @@ class ClientSession:
             if not isinstance(command, commands.Join | commands.Leave):
                 self._updates.append(up.Noticed("The connection was lost; ask again.", True, "", ref))
         self._refs.clear()
-        self._updates.append(up.ConnectionChanged(state, reason, retry_in_s))
+        self._updates.append(up.ConnectionChanged(state, reason, retry_in_s, self.unauthorised))
 
     def goodbye(self) -> None:
         """Leave all rooms, so that the others see it at once rather than after a grace."""
@@ -345,6 +344,7 @@ class ClientSession:
             if event.code in NAME_CODES:
                 self._updates.append(up.NameDenied(self.name, event.code, event.message))
             self.fatal = event.message
+            self.unauthorised = event.code == ErrorCode.UNAUTHORISED
         else:
             if isinstance(asked, commands.Join):
                 self._forget(asked.room)

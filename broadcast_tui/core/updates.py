@@ -28,11 +28,15 @@ class ConnectionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """The connection went to `state`. `retry_in_s` seconds until the next try, with WAITING only."""
+    """The connection went to `state`. `retry_in_s` seconds until the next try, with WAITING only.
+
+    `unauthorised`, with REFUSED only: for want of a valid token; another one may help.
+    """
 
     state: ConnectionState
     reason: str = ""
     retry_in_s: float | None = None
+    unauthorised: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,18 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import Event, State
 
+from broadcast_tui.core.identity import Identity
+
 SEND_BUFFER_BYTES = 131_072
 """SO_SNDBUF: without it the kernel takes some 3 MB for a peer that never reads."""
 USER_TIMEOUT_MS = 30_000
 FRAMES_A_TURN = 64
+TLS_RECORD = b"\x16\x03"
+"""How a TLS handshake begins (RFC 8446 5.1), and no HTTP request."""
+NO_TLS_HERE = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
+    b"This port has no TLS; use ws://.\n"
+)
 
 _log = logging.getLogger("broadcast_tui.websockets")
 
@@ -39,6 +47,8 @@ class PeerConnection(ServerConnection):
         self.blocked_bytes = 0
         self.ended_at: float | None = None
         self.pinged_at: float | None = None
+        self.identity: Identity | None = None
+        """What the token of its handshake says, if it had one."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
         """Receiver of whole messages: data, and whether it was a text frame."""
         self.on_flow: Callable[[bool], None] | None = None
@@ -63,6 +73,11 @@ class PeerConnection(ServerConnection):
         transport = self.transport
         if self.protocol.state is State.OPEN and not transport.is_closing():
             transport.write(data)
+
+    @property
+    def secure(self) -> bool:
+        """Whether the peer came over TLS."""
+        return self.transport.get_extra_info("ssl_object") is not None
 
     def probe(self) -> None:
         """Send a ping without waiting for anything."""
@@ -117,6 +132,11 @@ class PeerConnection(ServerConnection):
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
         self.pinged_at = None
+        if self.on_frame is None and data.startswith(TLS_RECORD) and not self.secure:
+            # Answered in clear, a TLS client knows at once that there is no TLS here; else it waits.
+            self.transport.write(NO_TLS_HERE)
+            self.transport.close()
+            return
         super().data_received(data)
         if self.protocol.state is not State.OPEN:
             self._tell_flow()

@@ -16,6 +16,7 @@ from broadcast_tui.core.codec import unframed
 from broadcast_tui.core.effects import TopicChange
 from broadcast_tui.core.errors import CloseCode, EngineError
 from broadcast_tui.core.hub import Hub
+from broadcast_tui.core.identity import Gate
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
@@ -25,6 +26,7 @@ from broadcast_tui.core.room import Subscription
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.connection import PeerConnection
+from broadcast_tui.server.frame_log import shown_received, shown_sent
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -43,8 +45,8 @@ CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
 class HubRunner:
     """The hub of this node and the tasks around it."""
 
-    def __init__(self, engine: Engine, limits: Limits, node: str) -> None:
-        self.hub = Hub(engine, limits, node)
+    def __init__(self, engine: Engine, limits: Limits, node: str, gate: Gate | None = None) -> None:
+        self.hub = Hub(engine, limits, node, gate)
         self.connections: dict[Peer, PeerConnection] = {}
         self._engine = engine
         self._limits = limits
@@ -78,7 +80,9 @@ class HubRunner:
 
     def attach(self, connection: PeerConnection, *, v1: bool, address: str) -> Peer:
         """A connection is up: from here on its frames go to the hub."""
-        peer = self.hub.open(connection, v1=v1, address=address, when=self.instant())
+        peer = self.hub.open(
+            connection, v1=v1, address=address, when=self.instant(), identity=connection.identity
+        )
         self.connections[peer] = connection
         log.info("%s connected, %d client(s)", peer.label, len(self.connections))
 
@@ -112,7 +116,7 @@ class HubRunner:
     def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
         """A whole message from a connection."""
         if self._debug:
-            log.debug("< #%d %s", peer.id, log_safe(data.decode(errors="replace")))
+            log.debug("< #%d %s", peer.id, shown_received(data, welcomed=peer.welcomed))
         if peer.closing is not None:
             return
         try:
@@ -330,7 +334,7 @@ class HubRunner:
     @staticmethod
     def _log_frames(to: str, data: bytes) -> None:
         for payload in unframed(data):
-            log.debug("> %s %s", to, log_safe(payload.decode(errors="replace")))
+            log.debug("> %s %s", to, shown_sent(payload))
 
     def _end_closing(self) -> None:
         for peer in [peer for peer in self.hub.closing if peer not in self.hub.herald.dirty_peers]:
@@ -378,6 +382,11 @@ class HubRunner:
                     self._drop(peer, "answers no ping")
             elif silent_s > limits.ping_interval_s:
                 connection.probe()
+
+    def end_lapsed(self) -> None:
+        """End the connections whose token is not valid any more."""
+        self.hub.end_lapsed(self.instant())
+        self.wake()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)

@@ -12,22 +12,26 @@ from typing import Any
 from weakref import WeakSet
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from broadcast_tui.core.endpoint import SUBPROTOCOL, websocket_url
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.events import Drain, Message, System
+from broadcast_tui.core.identity import Identity
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
 from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Draft, timestamp
-from broadcast_tui.core.text import clean_post
+from broadcast_tui.core.text import clean_post, log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.server.admission import Admission
+from broadcast_tui.server.auth import TokenGate
 from broadcast_tui.server.connection import PeerConnection, address_of
 from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresses
 from broadcast_tui.server.runner import CLOSE_TIMEOUT_S, HubRunner
+from broadcast_tui.server.tls import CertificateError, ServerTls
 
 FRAME_BYTES = 65_536
 """Least size of a frame that is answered with an error rather than with close code 1009."""
@@ -37,6 +41,8 @@ STOP_DEADLINE_S = 20.0
 log = logging.getLogger("broadcast_tui.server")
 _websockets_log = logging.getLogger("broadcast_tui.websockets")
 _websockets_log.setLevel(logging.WARNING)
+# At DEBUG, whoever asks for it, the library would log the headers of handshakes, and with them tokens.
+_websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class BroadcastServer:
@@ -49,6 +55,8 @@ class BroadcastServer:
         engine: Where posts are kept; the default keeps the last 10,000 of a room in memory.
         max_connections: Most connections in all; 0: unlimited.
         max_connections_per_ip: Most connections from one address; 0: unlimited.
+        gate: Who may come in with which token; by default everyone may, and there are no tokens.
+        tls: The certificate to serve `wss://` with; by default `ws://` is served.
 
     Example:
         async with BroadcastServer("localhost", 8765) as server:
@@ -64,13 +72,18 @@ class BroadcastServer:
         engine: Engine | None = None,
         max_connections: int = 0,
         max_connections_per_ip: int = 0,
+        gate: TokenGate | None = None,
+        tls: ServerTls | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.limits = limits if limits is not None else Limits()
         self._engine = engine if engine is not None else MemoryEngine()
         self._admission = Admission(max_connections, max_connections_per_ip)
-        self._runner = HubRunner(self._engine, self.limits, node=secrets.token_hex(3))
+        self._gate = gate
+        self._tls = tls
+        self._watch: asyncio.Task[None] | None = None
+        self._runner = HubRunner(self._engine, self.limits, secrets.token_hex(3), gate)
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
@@ -81,7 +94,7 @@ class BroadcastServer:
     @property
     def url(self) -> str:
         """Address for clients on this machine, such as `ws://localhost:8765`."""
-        return websocket_url(self.host, self.port)
+        return websocket_url(self.host, self.port, secure=self._tls is not None)
 
     @property
     def connection_count(self) -> int:
@@ -94,10 +107,14 @@ class BroadcastServer:
         Raises:
             ListenError: host or port cannot be had.
             EngineError: the log cannot be opened.
+            TokenFileError: the tokens cannot be read.
         """
+        if self._gate is not None:
+            self._gate.load()
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
         max_bytes = self.limits.max_message_bytes
+        secured: dict[str, Any] = {} if self._tls is None else self._tls.listener_options()
         try:
             self._server = await serve(
                 self.handle_client,
@@ -105,7 +122,7 @@ class BroadcastServer:
                 port,
                 create_connection=self._make_connection,  # type: ignore[arg-type]  # a factory will do
                 select_subprotocol=_select_subprotocol,
-                process_request=self._admission.process_request,
+                process_request=self._let_in,
                 compression=None,
                 max_size=max(FRAME_BYTES, 6 * max_bytes + 4096) if max_bytes else None,
                 max_queue=None,
@@ -116,6 +133,7 @@ class BroadcastServer:
                 backlog=BACKLOG,
                 logger=_websockets_log,
                 server_header=None,
+                **secured,
             )
         except OSError as error:
             await self._runner.stop()
@@ -123,11 +141,24 @@ class BroadcastServer:
                 f"Cannot listen on {self.host}:{port}: {error.strerror}; change --host or --port."
             ) from error
         self.port = port
+        if self._gate is not None:
+            self._watch = asyncio.create_task(self._gate.watch(self._runner.end_lapsed))
         log.info("listening on %s", self.url)
 
     async def serve_forever(self) -> None:
         """Wait until `stop_server` has stopped the server."""
         await self._stopped.wait()
+
+    def reload(self) -> None:
+        """Read tokens and certificate again; what cannot be used is logged and stays as it was."""
+        if self._tls is not None:
+            try:
+                self._tls.reload()
+                log.info("the certificate was read again: %s", self._tls.fingerprint)
+            except CertificateError as error:
+                log.error("the certificate stays as it was: %s", log_safe(str(error), 400))
+        if self._gate is not None and self._gate.refresh(self._runner.instant().at, at_once=True):
+            self._runner.end_lapsed()
 
     async def stop_server(
         self, code: CloseCode = CloseCode.GOING_AWAY, deadline_s: float = STOP_DEADLINE_S
@@ -154,6 +185,8 @@ class BroadcastServer:
         await self._runner.flushed()
         await self._close_all(connections, code, spread_s, deadline_s)
         await self._runner.stop()
+        if self._watch is not None:
+            self._watch.cancel()
         self._server = None
         self._stopped.set()
         log.info("stopped")
@@ -199,6 +232,20 @@ class BroadcastServer:
         connection = PeerConnection(*args, **kwargs)
         self._connections.add(connection)
         return connection
+
+    def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The handshake's answer if it is a refusal."""
+        refusal = self._admission.process_request(connection, request)
+        if refusal is not None or self._gate is None:
+            return refusal
+        found = self._gate.check_handshake(
+            connection, request, address_of(connection), self._runner.instant()
+        )
+        if isinstance(found, Identity):
+            assert isinstance(connection, PeerConnection)
+            connection.identity = found
+            return None
+        return found
 
     async def handle_client(self, websocket: ServerConnection) -> None:
         """Serve one connection until it is gone. The handler that `start_server` gives to websockets."""

@@ -22,6 +22,7 @@ from textual.screen import Screen
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.client.credentials import Credentials, Keeper
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import BroadcastError, NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
@@ -44,6 +45,7 @@ from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.signals import TERMINAL_GONE, Signals
 from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, outlive, report_crash, teach_keys
+from broadcast_tui.tui.token_desk import TokenDesk
 
 CLOSE_TIMEOUT_S = 2.0
 """How long leaving in order may take: the last posts go out, the others see us leave."""
@@ -90,6 +92,8 @@ class ChatApp(App[None]):
         theme: str = "",
         keys: Mapping[str, str] | None = None,
         local_server: LocalServer | None = None,
+        keeper: Keeper | None = None,
+        has_token: bool = False,
     ) -> None:
         """`theme` counts for this run, before the one chosen last; `keys` by id, as checked.
 
@@ -110,6 +114,8 @@ class ChatApp(App[None]):
         self._local_server = local_server
         self._offered = False
         self._state = AppState(room=room)
+        self._tokens = TokenDesk(self, keeper if keeper is not None else Keeper(Credentials(), server))
+        self._has_token = has_token
         self._client: ChatClient | None = None
         self._leaving = False
         self._signals = Signals(self._signalled, self._outlive_terminal)
@@ -134,6 +140,9 @@ class ChatApp(App[None]):
 
     def _begin(self) -> None:
         """Enter under the name given, or ask for one."""
+        if self._has_token:
+            self._start(self._wanted_name)
+            return
         if not self._wanted_name:
             self._ask_name(self._preferences.name, "", self._enter)
             return
@@ -148,8 +157,10 @@ class ChatApp(App[None]):
 
     def _enter(self, name: str | None) -> None:
         """Begin chatting as `name`."""
-        if not name:
-            return
+        if name:
+            self._start(name)
+
+    def _start(self, name: str) -> None:
         self._client = self._make_client(name)
         self._chat(self._client, self._make_screen(self._client, name))
 
@@ -174,6 +185,7 @@ class ChatApp(App[None]):
             for start in range(0, len(batch), SLICE_UPDATES):
                 screen.receive(batch[start : start + SLICE_UPDATES])
                 self._offer_server()
+                self._tokens.follow(batch[start : start + SLICE_UPDATES], client)
                 # A flood never lets the keyboard wait.
                 await asyncio.sleep(0)
 
@@ -242,7 +254,12 @@ class ChatApp(App[None]):
 
     async def _change_server(self, before: ChatClient, address: Address) -> None:
         assert self._make_elsewhere is not None
-        self._client = self._make_elsewhere(address, before.name)
+        try:
+            self._client = self._make_elsewhere(address, before.name)
+        except BroadcastError as error:
+            self.notify(visible_line(str(error)), severity="error", markup=False)
+            return
+        self._tokens = TokenDesk(self, Keeper(Credentials(), address.url, address.token, address.pin))
         with suppress(TimeoutError):
             await asyncio.wait_for(before.close(), CLOSE_TIMEOUT_S)
         self._chat(self._client, self._make_screen(self._client, before.name))

@@ -33,6 +33,17 @@ class Program:
         self.err = ""
         self.out = ""
 
+    @staticmethod
+    def environment(home: Path) -> dict[str, str]:
+        """Ours, with an empty home and no settings of the user."""
+        return {
+            **{key: value for key, value in os.environ.items() if not key.startswith("BROADCAST_TUI_")},
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home),
+            "XDG_DATA_HOME": str(home),
+            "XDG_STATE_HOME": str(home),
+        }
+
     async def line(self) -> str:
         """The next line of standard output."""
         assert self.process.stdout is not None
@@ -44,7 +55,7 @@ class Program:
     async def port(self) -> int:
         """The port from the first line."""
         line = await self.line()
-        found = re.fullmatch(r"Broadcast server started on ws://\S+:(\d+)", line)
+        found = re.fullmatch(r"Broadcast server started on wss?://\S+:(\d+)", line)
         assert found, f"{line!r}, and {self.err}"
         return int(found[1])
 
@@ -90,13 +101,7 @@ async def program(*arguments: str, home: Path) -> AsyncIterator[Program]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
-        env={
-            **{key: value for key, value in os.environ.items() if not key.startswith("BROADCAST_TUI_")},
-            "HOME": str(home),
-            "XDG_CONFIG_HOME": str(home),
-            "XDG_DATA_HOME": str(home),
-            "XDG_STATE_HOME": str(home),
-        },
+        env=Program.environment(home),
     )
     try:
         yield Program(process)

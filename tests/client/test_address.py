@@ -79,3 +79,45 @@ def test_a_client_names_its_rooms_as_the_server_does() -> None:
 def test_a_client_refuses_a_room_that_cannot_be() -> None:
     with pytest.raises(BroadcastError):
         BroadcastClient(rooms=["a b"])
+
+
+PIN = "sha256:" + "A" * 43
+TOKEN = "bt_" + "k" * 43
+
+
+def test_an_invite_has_a_pin_and_perhaps_a_token_behind_the_address() -> None:
+    address = parse_address(f"wss://chat.example.org:9000/dev#pin={PIN}&token={TOKEN}")
+    assert (address.host, address.port, address.room) == ("chat.example.org", 9000, "dev")
+    assert (address.pin, address.token) == (PIN, TOKEN)
+    assert address.url == "wss://chat.example.org:9000", "what is shown and sent has neither"
+    assert TOKEN not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"wss://host/lobby?token={TOKEN}",
+        f"wss://host/lobby?access_token={TOKEN}&x=1",
+        "ws://host/?TOKEN=other",
+        f"wss://host/{TOKEN}",
+        f"wss://{TOKEN}@host",
+        f"wss://ana:{TOKEN}@host",
+        f"host?key={TOKEN}",
+    ],
+)
+def test_a_token_in_what_is_sent_of_an_address_is_refused_with_how_to_give_it(text: str) -> None:
+    with pytest.raises(AddressError, match=r"--token-file or in BROADCAST_TUI_TOKEN") as refused:
+        parse_address(text)
+    assert TOKEN not in str(refused.value)
+
+
+def test_no_complaint_repeats_a_token() -> None:
+    for text in (f"http://host#token={TOKEN}", f"ws://host:x#token={TOKEN}", f"wss://a b#token={TOKEN}"):
+        with pytest.raises(AddressError) as refused:
+            parse_address(text)
+        assert TOKEN[3:] not in str(refused.value)
+
+
+def test_a_pin_needs_tls() -> None:
+    with pytest.raises(AddressError, match="wss://"):
+        parse_address(f"ws://host#pin={PIN}")

@@ -261,6 +261,12 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
     victim.wait_for("Connection lost", "bye\\x1b]0;EVIL", "Back online")
     hostile.refusal = (HTTPStatus.UNAUTHORIZED, f"no entry{everything}")
     hostile.close(1011, "")
+    victim.wait_for("Enter connects", "no")
+    for columns in range(20, 80, 7):
+        victim.resize(columns, 24)
+        victim.wait_for("Token")
+    victim.resize(81, 24)
+    victim.type("\x1b")
     victim.wait_for("✕ refused: no entry", "The server refused us: no")
     victim.enter("still here")
     victim.wait_for("still here")

@@ -55,6 +55,9 @@ class FakeClient:
     def rename(self, name: str) -> str:
         return self._called("rename", name)
 
+    def authenticate(self, token: str) -> None:
+        self._called("authenticate", token)
+
     def join(self, room: str, last: int = 50) -> str:
         return self._called("join", room, str(last))
 

@@ -10,6 +10,7 @@ import msgspec
 from broadcast_tui.core import updates as up
 from broadcast_tui.core.codec import unframed
 from broadcast_tui.core.hub import Hub
+from broadcast_tui.core.identity import Gate
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
@@ -80,10 +81,11 @@ class User:
 class World:
     """One hub, its log, and users. `step` moves everything until nothing moves."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, gate: Gate | None = None) -> None:
+        self.gate = gate
         self.log = ModelLog()
         self.limits = limits or Limits(message_rate=0, message_burst=0)
-        self.hub = Hub(self.log, self.limits, "n1")
+        self.hub = Hub(self.log, self.limits, "n1", gate)
         self.when = Instant(100.0, EPOCH)
         self.users: list[User] = []
 
@@ -114,7 +116,7 @@ class World:
             user.cut(noticed=False)
         if not keep_log:
             self.log = ModelLog(f"{self.log.epoch}x")
-        self.hub = Hub(self.log, self.limits, "n2")
+        self.hub = Hub(self.log, self.limits, "n2", self.gate)
 
     def serve(self) -> None:
         """What the server's shell does in a loop turn: append, read, write."""

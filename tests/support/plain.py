@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -83,9 +84,11 @@ class WireClient:
 
 
 @asynccontextmanager
-async def plain_client(url: str) -> AsyncIterator[WireClient]:
+async def plain_client(
+    url: str, *, token: str = "", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[WireClient]:
     """A plain client that has read its welcome."""
-    async with _connected(url) as client:
+    async with _connected(url, token=token, tls=tls) as client:
         await client.next_of(type="system", event="welcome")
         yield client
 
@@ -97,24 +100,31 @@ async def v1_client(
     *,
     client_id: str = "",
     rooms: Sequence[Frame] = ({"room": "lobby"},),
+    token: str = "",
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[WireClient]:
     """A v1 client that has said hello and read its welcome, and nothing after it."""
-    async with silent_v1_client(url) as client:
+    async with silent_v1_client(url, token=token, tls=tls) as client:
         await client.send("hello", name=name, client_id=client_id or f"id-of-{name}", rooms=list(rooms))
         await client.next_of(type="welcome")
         yield client
 
 
 @asynccontextmanager
-async def silent_v1_client(url: str) -> AsyncIterator[WireClient]:
+async def silent_v1_client(
+    url: str, *, token: str = "", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[WireClient]:
     """A v1 client that has not said hello."""
-    async with _connected(url, V1) as client:
+    async with _connected(url, V1, token=token, tls=tls) as client:
         assert client.socket.subprotocol == V1
         yield client
 
 
 @asynccontextmanager
-async def _connected(url: str, *subprotocols: Subprotocol) -> AsyncIterator[WireClient]:
+async def _connected(
+    url: str, *subprotocols: Subprotocol, token: str, tls: ssl.SSLContext | None
+) -> AsyncIterator[WireClient]:
+    secured: dict[str, Any] = {"ssl": tls} if tls is not None else {}
     socket = await connect(
         url,
         subprotocols=subprotocols or None,
@@ -125,6 +135,8 @@ async def _connected(url: str, *subprotocols: Subprotocol) -> AsyncIterator[Wire
         max_size=None,
         max_queue=None,
         proxy=None,
+        additional_headers={"Authorization": f"Bearer {token}"} if token else None,
+        **secured,
     )
     try:
         yield WireClient(socket)

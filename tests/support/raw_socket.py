@@ -53,9 +53,9 @@ class RawSocket:
             return worst
         raise AssertionError(f"{times * len(data)} bytes were taken, and the connection is still up")
 
-    async def handshake(self, subprotocol: str = "", path: str = "/") -> str:
-        """Become a WebSocket; returns the head of the answer."""
-        extra = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
+    async def handshake(self, subprotocol: str = "", path: str = "/", headers: str = "") -> str:
+        """Become a WebSocket; returns the head of the answer. `headers` are whole lines with their ends."""
+        extra = headers + (f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else "")
         request = (
             f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"

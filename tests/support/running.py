@@ -10,6 +10,8 @@ from typing import TypeVar
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.auth import TokenGate
+from broadcast_tui.server.tls import ServerTls
 
 T = TypeVar("T")
 
@@ -25,6 +27,8 @@ async def running_server(
     engine: Engine | None = None,
     max_connections: int = 0,
     max_connections_per_ip: int = 0,
+    gate: TokenGate | None = None,
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[BroadcastServer]:
     """A server on 127.0.0.1 and a free port; stopped at the end if the test has not done it."""
     server = BroadcastServer(
@@ -34,6 +38,8 @@ async def running_server(
         engine=engine,
         max_connections=max_connections,
         max_connections_per_ip=max_connections_per_ip,
+        gate=gate,
+        tls=tls,
     )
     await server.start_server()
     try:

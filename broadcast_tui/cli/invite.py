@@ -1,0 +1,67 @@
+"""`broadcast-tui invite`: the one line with which others join a server of this machine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from broadcast_tui.cli import ExitCode, UsageError
+from broadcast_tui.cli.qr import qr_lines
+from broadcast_tui.cli.security import data_path
+from broadcast_tui.cli.server_record import ServerRecord
+from broadcast_tui.cli.token import make_token, open_book
+from broadcast_tui.core.identity import Role
+from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import check_room
+
+
+def invite(
+    *,
+    token: str = "",
+    role: Role = Role.MEMBER,
+    expires: str = "",
+    host: str = "",
+    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 8765,
+    room: str = DEFAULT_ROOM,
+    qr: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Print the line with which others join the server that was started here last on a port.
+
+    Parameters
+    ----------
+    token
+        Make a token for this name and put it into the line: whoever has the line has the token.
+    role
+        What the new token's holder may do: read (reader), post too (member), or keep order as well (admin).
+    expires
+        How long the new token is valid, such as 12h, 30d or 8w [default: until it is revoked].
+    host
+        Name or address under which others reach this machine [default: where the server listens].
+    port
+        Port of the server.
+    room
+        Room to enter.
+    qr
+        Show the line as a QR code too.
+    """
+    record = ServerRecord.load(data_path(), port)
+    if record is None:
+        raise UsageError(f"No server was started here on port {port}; start one with 'broadcast-tui serve'.")
+    room = check_room(room)
+    secret = make_token(open_book(record.tokens), token, role, expires)[0] if token else ""
+    url = record.invite(host=host, room=room, token=secret)
+    print(f"broadcast-tui chat '{url}'")
+    if qr:
+        print("\n".join(qr_lines(url, colours=sys.stdout.isatty())))
+    if record.needs_token and not token:
+        print("They need a token too; --token NAME makes one and puts it into the line.", file=sys.stderr)
+    elif secret:
+        print(
+            f"The line has the token of {token} in it: send it in private; "
+            f"'broadcast-tui token revoke' takes it back.",
+            file=sys.stderr,
+        )
+    return ExitCode.OK

@@ -1,0 +1,121 @@
+"""`broadcast-tui token`: who may come in. A token is shown once, when it is made."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from broadcast_tui.cli import ExitCode, UsageError
+from broadcast_tui.cli.security import tokens_path
+from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.core.identity import Role
+from broadcast_tui.server.tokens import TokenBook, TokenEntry
+
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+app = App(name="token", help="Create, list and revoke the tokens that let people in.")
+
+Tokens = Annotated[str, Parameter(name="--tokens")]
+
+
+@app.command
+def create(name: str, /, *, role: Role = Role.MEMBER, expires: str = "", tokens: Tokens = "") -> int:
+    """Make a token for a name, which nobody else can have from then on. It is shown this once.
+
+    Parameters
+    ----------
+    name
+        The name its holder goes by.
+    role
+        What the holder may do: read (reader), post too (member), or keep order as well (admin).
+    expires
+        How long it is valid, such as 12h, 30d or 8w [default: until it is revoked].
+    tokens
+        File the tokens are kept in [default: one in your data directory].
+    """
+    book = open_book(tokens)
+    token, entry = make_token(book, name, role, expires)
+    print(token)
+    _narrate(f"This is the token of {entry.name} ({entry.role}, {_validity(entry)}); it is not shown again.")
+    return ExitCode.OK
+
+
+@app.command(name="list")
+def list_tokens(*, tokens: Tokens = "") -> int:
+    """List the tokens: id, role, validity, name.
+
+    Parameters
+    ----------
+    tokens
+        File the tokens are kept in [default: one in your data directory].
+    """
+    book = open_book(tokens)
+    for entry in book.entries:
+        print(f"{entry.id}  {entry.role:<6}  {_validity(entry):<26}  {entry.name}")
+    if not book.entries:
+        _narrate("There are no tokens; make one with 'broadcast-tui token create NAME'.")
+    return ExitCode.OK
+
+
+@app.command
+def revoke(name: str, /, *, tokens: Tokens = "") -> int:
+    """Take a token back. Whoever is in with it is out within 5 seconds.
+
+    Parameters
+    ----------
+    name
+        The id of a token, or a name for all tokens of that name.
+    tokens
+        File the tokens are kept in [default: one in your data directory].
+    """
+    gone = open_book(tokens).revoke(name)
+    if not gone:
+        raise UsageError(f"There is no token {name!r}; 'broadcast-tui token list' lists them.")
+    for entry in gone:
+        print(f"Revoked {entry.id} of {entry.name}.")
+    return ExitCode.OK
+
+
+def open_book(tokens: str) -> TokenBook:
+    """The tokens in a file given by `--tokens`. Raises TokenFileError."""
+    book = TokenBook(tokens_path(tokens))
+    book.load()
+    if warning := book.warning():
+        _narrate(f"Warning: {warning}")
+    return book
+
+
+def make_token(book: TokenBook, name: str, role: Role, expires: str) -> tuple[str, TokenEntry]:
+    """Make a token. Raises UsageError for a name or a time that will not do, and TokenFileError."""
+    try:
+        return book.create(name, role, expiry(expires, datetime.now(UTC)))
+    except NameRefused as refused:
+        raise UsageError(refused.text) from refused
+
+
+def expiry(text: str, now: datetime) -> datetime | None:
+    """When a token made `now` ends; None for never. Raises UsageError."""
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,6})\s*([mhdw])", text.strip().casefold())
+    if found is None or not int(found[1]):
+        raise UsageError(f"--expires: {text!r} is no time; write it like 90m, 12h, 30d or 8w.")
+    try:
+        return (now + int(found[1]) * UNITS[found[2]]).replace(microsecond=0)
+    except OverflowError:
+        raise UsageError(f"--expires: {text!r} is too long; leave it out for a token without end.") from None
+
+
+def _validity(entry: TokenEntry) -> str:
+    if entry.expires is None:
+        return "until revoked"
+    word = "expired" if entry.has_expired(datetime.now(UTC)) else "until"
+    return f"{word} {entry.expires:%Y-%m-%d %H:%M} UTC"
+
+
+def _narrate(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,58 @@
+"""What may be asked of a server: each request goes out at once, its answer comes as an update with its ref.
+
+None waits, none fails: without a connection the answer is Noticed.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from broadcast_tui.core import commands
+from broadcast_tui.core.session import ClientSession
+
+
+class Requests:
+    """The requests of a client around `session`. All return the ref of their answer."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    @abstractmethod
+    def _moved(self) -> None:
+        """The session has something to write, or to tell."""
+
+    def join(self, room: str, last: int = 50) -> str:
+        """Enter a room with its last posts."""
+        return self._asked(self._session.join(room, last))
+
+    def leave(self, room: str) -> str:
+        """Leave a room; posts to it that were not sent yet come back as refused."""
+        return self._asked(self._session.leave(room))
+
+    def fetch_history(self, room: str, *, before: str = "", limit: int = 50) -> str:
+        """Ask for the page of posts before a post id, or the latest."""
+        return self._asked(self._session.fetch_history(room, before, limit))
+
+    def list_members(self, room: str) -> str:
+        """Ask who is in a room."""
+        return self._asked(self._session.ask(lambda ref: commands.ListMembers(room, ref)))
+
+    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
+        """Ask for the newest posts that have all words of `query` (SearchFound with the ref)."""
+        return self._asked(self._session.ask(lambda ref: commands.Search(query, room, ref, before, limit)))
+
+    def list_rooms(self) -> str:
+        """Ask for all rooms (RoomsListed with the ref)."""
+        return self._asked(self._session.ask(commands.ListRooms))
+
+    def set_topic(self, room: str, topic: str) -> str:
+        """Say what a room is about; everyone in it gets TopicChanged."""
+        return self._asked(self._session.ask(lambda ref: commands.SetTopic(topic, room, ref)))
+
+    def set_away(self, away: bool, text: str = "") -> str:
+        """Say that we are away, and why, or back; everyone who sees us gets AwayChanged, we too."""
+        return self._asked(self._session.ask(lambda ref: commands.SetAway(away, text, ref)))
+
+    def _asked(self, ref: str) -> str:
+        self._moved()
+        return ref

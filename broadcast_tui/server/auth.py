@@ -1,0 +1,155 @@
+"""The gate of a server with tokens: who may come in, in the handshake or by the hello.
+
+Invariants: a token is in no log and no answer; unknown, expired and revoked ones get the same answer;
+whoever guesses too often waits, even with a right one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import logging
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from broadcast_tui.core.access import NO_TOKEN
+from broadcast_tui.core.endpoint import SUBPROTOCOL
+from broadcast_tui.core.errors import ErrorCode, Refused
+from broadcast_tui.core.identity import Identity
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.text import log_safe
+from broadcast_tui.core.throttle import Throttle
+from broadcast_tui.server.tokens import TokenBook, TokenFileError
+
+POLL_S = 1.0
+"""How often the file of tokens is looked at; expiry is noticed as soon."""
+WRONG = "This token is not valid here; ask whoever runs the server for another one."
+
+log = logging.getLogger("broadcast_tui.server")
+
+
+class TokenGate:
+    """The tokens of a book; `needs_token` says whether one is needed at all.
+
+    In an open server (`needs_token` false) the names that have tokens can still be had only with them.
+    """
+
+    def __init__(self, book: TokenBook, *, needs_token: bool) -> None:
+        self.needs_token = needs_token
+        self.throttle = Throttle()
+        self._book = book
+        self._next_expiry: datetime | None = None
+        self._told = book.version
+
+    # -- core.identity.Gate
+
+    def identify(self, token: str, address: str, when: Instant) -> Identity:
+        wait_s = self.throttle.wait_s(address, when.now)
+        if wait_s > 0:
+            raise Refused(
+                ErrorCode.UNAUTHORISED,
+                f"Too many wrong tokens came from your address; wait {math.ceil(wait_s)} s and try again.",
+                retry_after=math.ceil(wait_s),
+            )
+        identity = self._book.find(token, when.at)
+        if identity is None and self._book.changed():
+            # A token that was made a moment ago must not be called wrong.
+            self._read_again()
+            identity = self._book.find(token, when.at)
+        if identity is None:
+            self.throttle.failed(address, when.now)
+            log.warning("a wrong token came from %s", log_safe(address))
+            raise Refused(ErrorCode.UNAUTHORISED, WRONG)
+        return identity
+
+    def reserves(self, key: str) -> bool:
+        return self._book.reserves(key)
+
+    def knows(self, identity: Identity, when: Instant) -> bool:
+        return self._book.holds(identity, when.at)
+
+    # -- the handshake
+
+    def check_handshake(
+        self, connection: ServerConnection, request: Request, address: str, when: Instant
+    ) -> Identity | Response | None:
+        """The identity of a valid token, a refusal (401, 429), or None for one who may still show a token.
+
+        A v1 client may do so in its hello; a plain one has only the handshake.
+        """
+        tokens = [
+            token.strip()
+            for scheme, _, token in (
+                value.partition(" ") for value in request.headers.get_all("Authorization")
+            )
+            if scheme.casefold() == "bearer"
+        ]
+        if not tokens:
+            offered = ",".join(request.headers.get_all("Sec-WebSocket-Protocol"))
+            v1 = SUBPROTOCOL in [name.strip() for name in offered.split(",")]
+            if self.needs_token and not v1:
+                how = "Send it as 'Authorization: Bearer TOKEN' in the handshake."
+                return _unauthorised(connection, f"{NO_TOKEN} {how}")
+            return None
+        try:
+            return self.identify(" ".join(tokens), address, when)
+        except Refused as refused:
+            if refused.retry_after is None:
+                return _unauthorised(connection, refused.text, error="invalid_token")
+            response = connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, refused.text + "\n")
+            response.headers["Retry-After"] = str(int(refused.retry_after))
+            return response
+
+    # -- changes of the file
+
+    def load(self) -> None:
+        """Read the tokens for the first time. Raises TokenFileError."""
+        self._book.load()
+        self._warn()
+
+    def refresh(self, at: datetime, *, at_once: bool = False) -> bool:
+        """Read the file again if it has changed, or in any case `at_once`.
+
+        Returns whether a token that was valid may not be so any more.
+
+        A file that cannot be read leaves the tokens as they were, and a line in the log.
+        """
+        expired = self._next_expiry is not None and self._next_expiry <= at
+        if at_once or self._book.changed():
+            self._read_again()
+        changed, self._told = self._book.version != self._told, self._book.version
+        self._next_expiry = min(
+            (e.expires for e in self._book.entries if e.expires is not None and e.expires > at), default=None
+        )
+        return changed or expired
+
+    async def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever connections may have lost their right to be here."""
+        while True:
+            await asyncio.sleep(POLL_S)
+            if self.refresh(datetime.now(UTC)):
+                changed()
+
+    def _read_again(self) -> None:
+        try:
+            self._book.load()
+            log.info("the tokens were read again: %d", len(self._book.entries))
+        except TokenFileError as error:
+            log.error("the tokens stay as they were: %s", log_safe(str(error), 400))
+        self._warn()
+
+    def _warn(self) -> None:
+        if warning := self._book.warning():
+            log.warning("%s", log_safe(warning, 400))
+
+
+def _unauthorised(connection: ServerConnection, text: str, *, error: str = "") -> Response:
+    """401 with what RFC 9110 11.6.1 and RFC 6750 3 ask for."""
+    response = connection.respond(http.HTTPStatus.UNAUTHORIZED, text + "\n")
+    challenge = 'Bearer realm="broadcast-tui"'
+    response.headers["WWW-Authenticate"] = f'{challenge}, error="{error}"' if error else challenge
+    return response

@@ -1,0 +1,82 @@
+"""A room that needs a token, from the dialog to the next start, in a real terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.core.identity import Role
+from broadcast_tui.server.tokens import TokenBook
+from tests.e2e.conftest import Open, ServerProcess
+from tests.support.terminal import left_clean
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> TokenBook:
+    return TokenBook(tmp_path / "tokens.json")
+
+
+@pytest.fixture
+def closed(tmp_path: Path, book: TokenBook) -> Iterator[ServerProcess]:
+    process = ServerProcess(tmp_path / "server.log")
+    options = ("--auth", "token", "--tokens", str(book.path), "--history", "off", "--log-level", "debug")
+    process.start(*options)
+    yield process
+    process.stop()
+
+
+def shows_nothing_of(token: str, *places: bytes) -> bool:
+    """Whether no part of the token stands in any of the places."""
+    parts = [token[start : start + 10].encode() for start in range(3, len(token) - 9)]
+    return not any(part in place for part in parts for place in places)
+
+
+def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
+    closed: ServerProcess, book: TokenBook, open_terminal: Open, tmp_path: Path
+) -> None:
+    token, _ = book.create("ana", Role.MEMBER, None)
+    ana = open_terminal("chat", closed.url, "--name", "somebody")
+    ana.wait_for("This server needs a token")
+    ana.paste(token)
+    ana.wait_for("••••")
+    ana.type("\t ")
+    ana.wait_for("[x] Keep")
+    ana.type("\r")
+    ana.wait_for("is kept in")
+    ana.wait_for("online", "as ana")
+    ana.enter("hello")
+    ana.wait_for("hello")
+    ana.type("\x11")
+    assert ana.wait_exit() == 0
+
+    again = open_terminal("chat", closed.url)
+    again.wait_for("as ana")
+    book.revoke("ana")
+    again.wait_for("not valid any more", "Keep it")
+    again.type("\x1b")
+    again.wait_gone("Keep it")
+    again.type("\x11")
+    assert again.wait_exit() == 0
+    for terminal in (ana, again):
+        assert left_clean(bytes(terminal.raw))
+    assert shows_nothing_of(token, bytes(ana.raw), bytes(again.raw), closed.log.read_bytes())
+
+
+def test_the_token_of_an_invite_is_in_no_title_screen_or_log(
+    closed: ServerProcess, book: TokenBook, open_terminal: Open, tmp_path: Path
+) -> None:
+    token, _ = book.create("ana", Role.MEMBER, None)
+    ana = open_terminal("chat", f"{closed.url}/dev#token={token}")
+    ana.wait_for("is kept in")
+    ana.wait_for("online", "#dev", "as ana")
+    ana.type("\x11")
+    assert ana.wait_exit() == 0
+    again = open_terminal("chat", f"{closed.url}/dev")
+    again.wait_for("online", "as ana")
+    again.type("\x11")
+    assert again.wait_exit() == 0
+    assert shows_nothing_of(token, bytes(ana.raw), bytes(again.raw), closed.log.read_bytes())
+    kept = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert [path.name for path in kept if token.encode() in path.read_bytes()] == ["credentials.json"]

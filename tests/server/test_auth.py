@@ -1,0 +1,407 @@
+"""Who is let in with which token: in the handshake, by the hello, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import websocket
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from broadcast_tui.core.errors import Refused
+from broadcast_tui.core.identity import Identity, Role
+from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.throttle import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE
+from broadcast_tui.server import BroadcastServer, auth
+from broadcast_tui.server.auth import POLL_S, TokenGate
+from broadcast_tui.server.tokens import TokenBook, TokenFileError
+from tests.support.plain import plain_client, silent_v1_client, v1_client
+from tests.support.raw_socket import raw_socket
+from tests.support.running import PATIENCE_S, eventually, in_time, running_server
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+V1 = "broadcast-tui.v1"
+WRONG = "bt_" + "wrong" * 8
+
+
+class Closed:
+    """A server with tokens, and the file to change them by."""
+
+    def __init__(self, server: BroadcastServer, gate: TokenGate, path: Path) -> None:
+        self.server = server
+        self.gate = gate
+        self._path = path
+
+    def token(self, name: str, role: Role = Role.MEMBER, expires: datetime | None = None) -> str:
+        """A new token, made as another process would."""
+        return TokenBook(self._path).create(name, role, expires)[0]
+
+    def revoke(self, name: str) -> None:
+        assert TokenBook(self._path).revoke(name)
+
+
+@asynccontextmanager
+async def closed_server(home: Path, *, needs_token: bool = True) -> AsyncIterator[Closed]:
+    path = home / "tokens.json"
+    gate = TokenGate(TokenBook(path), needs_token=needs_token)
+    async with running_server(gate=gate) as server:
+        yield Closed(server, gate, path)
+
+
+def bearer(token: str) -> str:
+    return f"Authorization: Bearer {token}\r\n"
+
+
+async def refusal(server: BroadcastServer, headers: str = "", subprotocol: str = "") -> str:
+    """The whole answer to a handshake that is refused."""
+    async with raw_socket(server.port) as sock:
+        head = await sock.handshake(subprotocol, headers=headers)
+        return head + "\r\n\r\n" + (await sock.read_to_end()).decode()
+
+
+# -- the handshake
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["", "Authorization: Basic YTpi\r\n", "Authorization: \r\n", "Authorization: Bearer\r\n", bearer(WRONG)],
+    ids=["none", "basic", "empty", "no token", "wrong"],
+)
+async def test_a_plain_client_without_a_valid_token_gets_401_and_how_to_send_one(
+    tmp_path: Path, headers: str
+) -> None:
+    async with closed_server(tmp_path) as closed:
+        answer = await refusal(closed.server, headers)
+        assert answer.startswith("HTTP/1.1 401 ")
+        assert 'WWW-Authenticate: Bearer realm="broadcast-tui"' in answer
+        assert "token" in answer.partition("\r\n\r\n")[2]
+        assert WRONG not in answer
+        assert closed.server.connection_count == 0
+
+
+async def test_a_plain_client_with_a_token_chats_under_its_name(tmp_path: Path) -> None:
+    async with (
+        closed_server(tmp_path) as closed,
+        plain_client(closed.server.url, token=closed.token("ana")) as ana,
+    ):
+        await ana.say("hi", sender="Somebody Else")
+        assert (await ana.next_of(type="message"))["sender"] == "ana"
+
+
+async def test_another_library_chats_with_a_token(tmp_path: Path) -> None:
+    def chat(url: str, token: str) -> list[str]:
+        connection = websocket.create_connection(
+            url, timeout=PATIENCE_S, header=[f"Authorization: Bearer {token}"]
+        )
+        try:
+            connection.send('{"type":"message","message":"Hello","sender":"x"}')
+            frames = [json.loads(connection.recv()) for _ in range(2)]
+            return [frames[1]["sender"], frames[1]["message"]]
+        finally:
+            connection.close()
+
+    async with closed_server(tmp_path) as closed:
+        token = closed.token("ana")
+        assert await in_time(asyncio.to_thread(chat, closed.server.url, token)) == ["ana", "Hello"]
+
+
+async def test_a_v1_client_without_a_header_may_send_the_token_in_its_hello(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        token = closed.token("ana")
+        async with silent_v1_client(closed.server.url) as ana:
+            await ana.send("hello", name="ben", token=token)
+            assert (await ana.next_frame())["name"] == "ana"
+
+
+@pytest.mark.parametrize("fields", [{}, {"token": WRONG}], ids=["none", "wrong"])
+async def test_a_hello_without_a_valid_token_is_closed_with_4500_and_the_reason(
+    tmp_path: Path, fields: dict[str, str]
+) -> None:
+    async with closed_server(tmp_path) as closed, silent_v1_client(closed.server.url) as ana:
+        await ana.send("hello", name="ana", **fields)
+        code, reason = await ana.closed()
+        assert code == 4500
+        assert "token" in reason
+        assert [frame["type"] for frame in ana.frames] == ["error"], "nothing else is told"
+
+
+async def test_a_v1_client_with_a_wrong_header_gets_401(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        assert "401" in await refusal(closed.server, bearer(WRONG), V1)
+
+
+async def test_who_has_not_shown_a_token_hears_nothing_of_the_room(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        token = closed.token("ana")
+        async with (
+            silent_v1_client(closed.server.url) as outsider,
+            v1_client(closed.server.url, token=token) as ana,
+        ):
+            await ana.say("secret", nonce="n")
+            await ana.next_of(type="ack")
+            for kind in ("message", "join", "history", "presence", "list", "search", "typing"):
+                await outsider.send(kind, message="x", room="lobby", query="x")
+            await outsider.send("hello")
+            await outsider.closed()
+            assert {frame.get("code") for frame in outsider.frames} <= {"hello_expected", "unauthorised"}
+
+
+async def test_unknown_expired_and_revoked_tokens_get_the_same_answer(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        expired = closed.token("eve", expires=datetime.now(UTC) - timedelta(seconds=1))
+        revoked = closed.token("rob")
+        closed.revoke("rob")
+        answers = set()
+        for token in (WRONG, expired, revoked):
+            head, _, body = (await refusal(closed.server, bearer(token))).partition("\r\n\r\n")
+            answers.add((*(line for line in head.split("\r\n") if not line.startswith("Date")), body))
+        assert len(answers) == 1
+
+
+async def test_a_token_made_while_the_server_runs_works_at_once(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        for name in ("ana", "ben", "cleo"):
+            async with v1_client(closed.server.url, token=closed.token(name)):
+                pass
+
+
+async def test_an_open_server_lets_anyone_in_but_not_under_a_name_with_a_token(tmp_path: Path) -> None:
+    async with closed_server(tmp_path, needs_token=False) as closed:
+        token = closed.token("ana")
+        closed.gate.refresh(AT, at_once=True)
+        async with silent_v1_client(closed.server.url) as thief, plain_client(closed.server.url) as plain:
+            await thief.send("hello", name="Ana")
+            assert (await thief.next_frame())["code"] == "name_reserved"
+            await plain.say("hi", sender="ana")
+            assert (await plain.next_of(event="error"))["code"] == "name_reserved"
+        async with v1_client(closed.server.url, token=token) as ana:
+            assert ana.frames[0]["name"] == "ana"
+        assert "401" in await refusal(closed.server, bearer(WRONG)), "a wrong token is never passed over"
+
+
+async def test_a_reader_may_not_post(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        token = closed.token("rita", Role.READER)
+        async with (
+            v1_client(closed.server.url, token=token) as rita,
+            plain_client(closed.server.url, token=token) as plain,
+        ):
+            await rita.say("hi", nonce="n")
+            error = await rita.next_of(type="error")
+            assert (error["code"], error["nonce"]) == ("forbidden", "n")
+            await plain.say("hi")
+            assert (await plain.next_of(event="error"))["code"] == "forbidden"
+
+
+# -- guessing
+
+
+def attempt(gate: TokenGate, token: str, address: str, now: float) -> float:
+    """Show a token; seconds to wait, 0.0 if it was only wrong, -1.0 if it was right."""
+    try:
+        gate.identify(token, address, Instant(now, AT))
+    except Refused as refused:
+        return refused.retry_after or 0.0
+    return -1.0
+
+
+def test_guessing_is_throttled_by_address_even_with_a_right_one(tmp_path: Path) -> None:
+    book = TokenBook(tmp_path / "tokens.json")
+    token, _ = book.create("ana", Role.MEMBER, None)
+    gate = TokenGate(book, needs_token=True)
+    for number in range(FAILURES_A_MINUTE):
+        assert attempt(gate, f"{WRONG}{number}", "198.51.100.1:1", 50.0) == 0.0
+    assert attempt(gate, token, "198.51.100.1:2", 50.0) == 6.0
+    assert attempt(gate, token, "198.51.100.2:1", 50.0) == -1.0
+    assert attempt(gate, token, "198.51.100.1:1", 56.1) == -1.0
+    for number in range(FAILURES_A_MINUTE):
+        attempt(gate, WRONG, f"2001:db8:1:2::{number}:1", 50.0)
+    assert attempt(gate, token, "2001:db8:1:2:ffff::1:1", 50.0) > 0, "another host of the same /64"
+    assert attempt(gate, token, "2001:db8:1:3::1:1", 50.0) == -1.0
+
+
+async def test_who_guesses_too_often_is_answered_429_or_4500_with_the_wait(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        token = closed.token("ana")
+        async with v1_client(closed.server.url, token=token) as inside:
+            now = asyncio.get_running_loop().time()
+            for _ in range(LOCAL_FAILURES_A_MINUTE + 50):
+                closed.gate.throttle.failed("127.0.0.1:1", now)
+            answer = await refusal(closed.server, bearer(token), V1)
+            assert answer.startswith("HTTP/1.1 429 ")
+            wait_s = int(answer.partition("Retry-After: ")[2].split()[0])
+            assert 1 <= wait_s <= 60
+            assert "wait" in answer.partition("\r\n\r\n")[2]
+            async with silent_v1_client(closed.server.url) as guesser:
+                await guesser.send("hello", token=token)
+                code, reason = await guesser.closed()
+                assert code == 4500
+                assert "wait" in reason
+            await inside.say("still here", nonce="n")
+            await inside.next_of(type="ack")
+
+
+# -- the right ends
+
+
+async def test_revoking_ends_live_connections_with_4500_and_no_others(tmp_path: Path) -> None:
+    assert POLL_S <= 2.0, "so that it takes less than 5 s"
+    async with closed_server(tmp_path) as closed:
+        ana, ben = closed.token("ana"), closed.token("ben")
+        async with (
+            v1_client(closed.server.url, token=ana) as first,
+            plain_client(closed.server.url, token=ana) as second,
+            v1_client(closed.server.url, token=ben) as other,
+        ):
+            closed.revoke("ana")
+            for connection in (first, second):
+                code, reason = await connection.closed()
+                assert code == 4500
+                assert "not valid any more" in reason
+            await other.say("still here", nonce="n")
+            await other.next_of(type="ack")
+        assert "401" in await refusal(closed.server, bearer(ana))
+
+
+async def test_it_ends_when_the_time_of_the_token_is_over(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        token = closed.token("ana", expires=datetime.now(UTC) + timedelta(seconds=1))
+        async with v1_client(closed.server.url, token=token) as ana:
+            assert (await ana.closed())[0] == 4500
+
+
+async def test_reload_looks_at_the_tokens_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "POLL_S", 10_000.0)
+    async with (
+        closed_server(tmp_path) as closed,
+        v1_client(closed.server.url, token=closed.token("ana")) as ana,
+    ):
+        closed.revoke("ana")
+        closed.server.reload()
+        assert (await ana.closed())[0] == 4500
+
+
+async def test_a_file_that_breaks_while_the_server_runs_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with closed_server(tmp_path) as closed:
+        token = closed.token("ana")
+        async with v1_client(closed.server.url, token=token) as ana:
+            (tmp_path / "tokens.json").write_text("broken")
+            await eventually(lambda: "the tokens stay as they were" in caplog.text)
+            await ana.say("still here", nonce="n")
+            await ana.next_of(type="ack")
+        async with v1_client(closed.server.url, token=token):
+            pass
+
+
+async def test_a_server_does_not_start_with_a_broken_file(tmp_path: Path) -> None:
+    (tmp_path / "tokens.json").write_text("broken")
+    with pytest.raises(TokenFileError):
+        async with closed_server(tmp_path):
+            pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+async def test_a_file_that_others_may_read_is_one_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "tokens.json"
+    TokenBook(path).create("ana", Role.MEMBER, None)
+    path.chmod(0o644)
+    async with closed_server(tmp_path) as closed:
+        closed.server.reload()
+    [line] = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert f"chmod 600 {path}" in line
+
+
+async def test_names_move_to_the_holder_of_a_new_token_in_an_open_server(tmp_path: Path) -> None:
+    async with (
+        closed_server(tmp_path, needs_token=False) as closed,
+        v1_client(closed.server.url, "ana") as squatter,
+        v1_client(closed.server.url, "ben") as ben,
+    ):
+        token = closed.token("ana")
+        code, reason = await squatter.closed()
+        assert code == 4509
+        assert "another" in reason
+        async with v1_client(closed.server.url, token=token) as ana:
+            assert ana.frames[0]["name"] == "ana"
+        await ben.settle()
+
+
+# -- what is not told
+
+
+async def test_no_token_is_ever_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """At every level and by every library, right and wrong ones, in the handshake, frames and nonsense."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="broadcast_tui.websockets")
+    async with closed_server(tmp_path) as closed:
+        closed.server._runner._debug = True
+        token = closed.token("ana")
+        async with silent_v1_client(closed.server.url) as ana:
+            await ana.send("hello", token=token)
+            await ana.next_of(type="welcome")
+            await ana.send("hello", token=token)
+            await ana.say(f"my token is {token}", nonce="n")
+            await ana.next_of(type="ack")
+        for text in (f'{{"type":"hello","token":"{token}"', json.dumps({"type": "hello", "token": [token]}),
+                     f'{{"type":"\\u0068ello","\\u0074oken":"\\u0062t{token[2:]}"}}', token):  # fmt: skip
+            async with silent_v1_client(closed.server.url) as broken:
+                await broken.send_raw(text)
+                await broken.next_frame()
+        await refusal(closed.server, bearer(token[:-1]))
+        async with v1_client(closed.server.url, token=token):
+            pass
+        await eventually(lambda: closed.server.connection_count == 0)
+    logged = [record for record in caplog.records if not record.name.startswith("websockets")]
+    assert any(record.levelno == logging.DEBUG and "a hello" in record.getMessage() for record in logged)
+    assert any("my token is bt_…" in record.getMessage() for record in logged)
+    everything = "\n".join(record.getMessage() + str(record.exc_info) for record in logged)
+    assert not any(token[start : start + 12] in everything for start in range(3, len(token) - 12))
+
+
+# -- the gate by itself
+
+
+def request(*headers: tuple[str, str]) -> Request:
+    return Request("/", Headers(headers))
+
+
+class Answering(ServerConnection):
+    """A connection that only answers."""
+
+    def __init__(self) -> None:
+        pass
+
+    def respond(self, status: int, text: str) -> Response:
+        return Response(int(status), "", Headers(), text.encode())
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_is_read_in_any_case(tmp_path: Path, scheme: str) -> None:
+    book = TokenBook(tmp_path / "tokens.json")
+    token, _ = book.create("ana", Role.MEMBER, None)
+    gate = TokenGate(book, needs_token=True)
+    asked = request(("Authorization", f"{scheme}  {token} "))
+    assert isinstance(gate.check_handshake(Answering(), asked, "x", Instant(0.0, AT)), Identity)
+
+
+def test_two_tokens_at_once_are_none(tmp_path: Path) -> None:
+    book = TokenBook(tmp_path / "tokens.json")
+    token, _ = book.create("ana", Role.MEMBER, None)
+    gate = TokenGate(book, needs_token=True)
+    twice = request(("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}"))
+    found = gate.check_handshake(Answering(), twice, "x", Instant(0.0, AT))
+    assert isinstance(found, Response)
+    assert found.status_code == 401
