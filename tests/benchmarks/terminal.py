@@ -59,10 +59,13 @@ PROGRAMS = {
     "textual": Program((PYTHON, *CHAT), b"essage #lobby", (("BROADCAST_TUI_OUTPUT", "textual"),)),
     "richlog": Program((PYTHON, str(HERE / "richlog_chat.py"), "URL"), b"essage #lobby"),
     "weechat": Program(
-        ("weechat", "-d", "HOME/weechat", "-r", "/set irc.server_default.anti_flood_prio_high 0",
-         "-r", "/set weechat.history.max_buffer_lines_number 110000",
-         "-r", "/server add s 127.0.0.1/IRC -notls -nicks=ana -autojoin=#lobby", "-r", "/connect s"),
-        b"WeeChat",
+        (
+            "weechat", "-d", "HOME/weechat", "-r", "/set weechat.history.max_buffer_lines_number 110000",
+            "-r", "/server add s 127.0.0.1/IRC", "-r", "/set irc.server.s.tls off",
+            "-r", "/set irc.server.s.nicks ana", "-r", "/set irc.server.s.autojoin #lobby",
+            "-r", "/connect s",
+        ),
+        b"lobby",
     ),
 }  # fmt: skip
 
@@ -365,9 +368,10 @@ def main() -> None:
     if arguments.write:
         readme = ROOT / "README.md"
         marked = re.compile(r"(<!-- terminal table: [^>]*-->\n).*?(<!-- /terminal table -->)", re.DOTALL)
-        readme.write_text(
-            marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text("utf-8"))
-        )
+        new, count = marked.subn(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text("utf-8"))
+        if not count:
+            sys.exit("README has no place for it: <!-- terminal table: … --> and <!-- /terminal table -->")
+        readme.write_text(new)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Cells have a text, a look and, in its second half, a wide character's `HALF`. Autowrap is off. Erased cells
 take the pen's background if `erases_coloured`. With `narrow` emoji and clusters take one cell only, as
-in terminals with older tables of widths.
+in terminals with older tables of widths; with `apart` each character of a cluster is drawn by itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 import re
 from typing import NamedTuple
 
-from rich.cells import split_graphemes
+from rich.cells import cell_len, split_graphemes
 
 HALF = "half"
 _TOKEN = re.compile(
@@ -39,11 +39,18 @@ class StrictScreen:
     """What stands on a screen after all that was fed. `questions` counts the answers it owes."""
 
     def __init__(
-        self, width: int, height: int, *, erases_coloured: bool = True, narrow: bool = False
+        self,
+        width: int,
+        height: int,
+        *,
+        erases_coloured: bool = True,
+        narrow: bool = False,
+        apart: bool = False,
     ) -> None:
         self.width, self.height = width, height
         self.erases_coloured = erases_coloured
         self.narrow = narrow
+        self.apart = apart
         self.questions = 0
         self.fed = 0
         self.x = self.y = 0
@@ -154,6 +161,9 @@ class StrictScreen:
     def _draw(self, text: str) -> None:
         for start, end, width in split_graphemes(text)[0]:
             assert width > 0, f"nothing to put {text[start:end]!r} on"
+            if self.apart and end - start > 1:
+                self._draw_apart(text[start:end])
+                continue
             if self.narrow and (end - start > 1 or ord(text[start]) >= 0x1F000):
                 width = 1
             assert self.x + width <= self.width, "a character over the edge"
@@ -161,6 +171,12 @@ class StrictScreen:
             if width == 2:
                 self._put(self.x + 1, self.pen._replace(text=HALF), keep=True)
             self.x = min(self.width - 1, self.x + width) if self.x + width == self.width else self.x + width
+
+    def _draw_apart(self, cluster: str) -> None:
+        for character in cluster:
+            for part in [character, HALF][: cell_len(character)]:
+                self._put(self.x, self.pen._replace(text=part), keep=True)
+                self.x = min(self.width - 1, self.x + 1)
 
     def _put(self, x: int, cell: Cell, *, keep: bool = False) -> None:
         row = self.cells[self.y]

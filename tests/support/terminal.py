@@ -45,6 +45,8 @@ class Terminal:
             timeout=LIMIT_S,
         )
         self._child.delaybeforesend = None
+        # It says where its cursor stands when it is asked, as terminals do.
+        vars(self._screen)["write_process_input"] = self.type
 
     # -- looking
 
@@ -55,6 +57,14 @@ class Terminal:
         rows = (screen.buffer[y] for y in range(screen.lines))
         # Its own `display` fails where half of a wide character was written over.
         return ["".join(row[x].data for x in range(screen.columns)).rstrip() for row in rows]
+
+    @property
+    def cells(self) -> list[list[tuple[str, ...]]]:
+        """What is seen in each cell: character and look; of most blanks only the background."""
+        return [
+            [_seen(self._screen.buffer[y][x]) for x in range(self._screen.columns)]
+            for y in range(self._screen.lines)
+        ]
 
     @property
     def text(self) -> str:
@@ -107,6 +117,10 @@ class Terminal:
         self._screen.resize(rows, columns)
         self._child.setwinsize(rows, columns)
 
+    def forget(self) -> None:
+        """Show nothing, as after another program has drawn over everything."""
+        self._screen.erase_in_display(2)
+
     def signal(self, number: signal.Signals) -> None:
         self._child.kill(number)
 
@@ -129,6 +143,14 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _seen(cell: pyte.screens.Char) -> tuple[str, ...]:
+    looks = [name for name in ("underscore", "strikethrough", "reverse") if getattr(cell, name)]
+    if cell.data == " " and not looks:
+        return (" ", cell.bg)
+    looks += [name for name in ("bold", "italics") if getattr(cell, name)]
+    return (cell.data, cell.bg, cell.fg, *looks)
 
 
 def program(*words: str) -> list[str]:

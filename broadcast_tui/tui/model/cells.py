@@ -13,13 +13,14 @@ import re
 from typing import NamedTuple
 from unicodedata import category
 
-from rich.cells import split_graphemes
+from rich.cells import cell_len, split_graphemes
 
 FILL = "\0"
 """The second cell of a wide character."""
 UNKNOWN = "\0"
 """The look of a cell of which nothing is known."""
 _CLUSTERS_FROM, _CLUSTERS_MAX = 0xF0000, 60_000
+_FIRST_CLUSTER = chr(_CLUSTERS_FROM)
 _LOOKS_FROM, _LOOKS_MAX = 1, 50_000
 _TEXTS_KEPT = 2_048
 _PLAIN = re.compile("[ -~]*")
@@ -150,6 +151,21 @@ class Alphabet:
     def cluster(self, cell: str) -> str:
         """What to write for a cell that holds `cell`."""
         return self._clusters[ord(cell) - _CLUSTERS_FROM] if ord(cell) >= _CLUSTERS_FROM else cell
+
+    @staticmethod
+    def has_clusters(text: str) -> bool:
+        return max(text, default="") >= _FIRST_CLUSTER
+
+    def reach(self, text: str) -> int:
+        """How many cells `text` may take where each character of a cluster is drawn by itself."""
+        return max(
+            (
+                at + sum(map(cell_len, self.cluster(cell))) + 1
+                for at, cell in enumerate(text)
+                if ord(cell) >= _CLUSTERS_FROM
+            ),
+            default=0,
+        )
 
     @staticmethod
     def is_agreed(cell: str, wide: bool) -> bool:

@@ -104,8 +104,21 @@ class ScreenDiff:
         recoloured = looks & ~texts
         if recoloured or UNKNOWN in new.looks:
             differs = self._without_unseen(old, new, differs, recoloured.to_bytes(self.width, "little"))
-        spans = (found.span() for found in _DIFFERENT.finditer(differs))
+        spans = [found.span() for found in _DIFFERENT.finditer(differs)]
+        if self._alphabet.has_clusters(new.text):
+            spans = self._with_reach(spans, new)
         return [(start, end + (new.text[end : end + 1] == FILL)) for start, end in spans]
+
+    def _with_reach(self, spans: list[tuple[int, int]], new: Row) -> list[tuple[int, int]]:
+        """`spans` with all that a terminal may draw a cluster over; it is written again after that."""
+        joined: list[tuple[int, int]] = []
+        for start, end in spans:
+            if joined and start < joined[-1][1]:
+                start, end = joined[-1][0], max(end, joined.pop()[1])
+            while (reach := min(self.width, start + self._alphabet.reach(new.text[start:end]))) > end:
+                end = reach
+            joined.append((start, end))
+        return joined
 
     def _without_unseen(self, old: Row, new: Row, differs: bytes, recoloured: bytes) -> bytes:
         """`differs` without blanks that look as before, and with a break where anything may stand."""

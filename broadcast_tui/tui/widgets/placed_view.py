@@ -9,12 +9,13 @@ out the whole screen and draw a second frame for each line that arrives (measure
 
 from __future__ import annotations
 
+from math import ceil
 from time import monotonic
 
 from textual import events
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
-from textual.scrollbar import ScrollDown, ScrollTo, ScrollUp
+from textual.scrollbar import ScrollBar, ScrollDown, ScrollTo, ScrollUp
 from textual.widget import Widget
 
 from broadcast_tui.tui.model.columns import Columns
@@ -136,14 +137,18 @@ class PlacedView(ScrollView, can_focus=True):
         if not (self.show_vertical_scrollbar and self.styles.scrollbar_size_vertical):
             return
         height, total = self.container_size.height, self.index.total
-        eighths = 8 * height / max(1, total)
-        thumb = (height, int(self.scroll_y * eighths), int(min(height, total) * eighths))
+        # Reckoned as Textual reckons, to the last bit.
+        cells = max(1, height / (max(1, total) / height))
+        start = int((height - cells) * (self.scroll_y / max(1, total - height)) * 8)
+        thumb = (height, start, ceil(cells * 8))
+        bar = self.vertical_scrollbar
+        # Always, and in silence: a layout of the screen tells the bar some of it, and draws it then.
+        bar.set_reactive(ScrollBar.window_virtual_size, total)
+        bar.set_reactive(ScrollBar.window_size, height)
+        bar.set_reactive(ScrollBar.position, self.scroll_y)
         if thumb != self._thumb:
             self._thumb = thumb
-            bar = self.vertical_scrollbar
-            bar.window_virtual_size = total
-            bar.window_size = height
-            bar.position = self.scroll_y
+            bar.refresh()
 
     # Size
 

@@ -37,10 +37,12 @@ TEXTS = [
 class Terminal:
     """A diff and the screen that it is written to."""
 
-    def __init__(self, width: int, height: int, *, bce: bool = True, narrow: bool = False) -> None:
+    def __init__(
+        self, width: int, height: int, *, bce: bool = True, narrow: bool = False, apart: bool = False
+    ) -> None:
         self.alphabet = Alphabet()
         self.diff = ScreenDiff(width, height, self.alphabet, erases_coloured=bce)
-        self.screen = StrictScreen(width, height, erases_coloured=bce, narrow=narrow)
+        self.screen = StrictScreen(width, height, erases_coloured=bce, narrow=narrow, apart=apart)
         self.blank = self.row(" " * width)
 
     def row(self, text: str, look: Look = Look()) -> Row:  # noqa: B008
@@ -162,6 +164,21 @@ def test_where_a_terminal_takes_emoji_for_narrow_the_rest_of_the_row_is_right() 
     terminal.write()
     shown = "".join(cell.text for cell in terminal.screen.cells[0])
     assert shown.rstrip() == "before 👩‍👩‍👧‍👦  betweEn 😀  After"
+
+
+@pytest.mark.parametrize(("second", "beside"), [("👩‍👩‍👦 ", " "), ("👩‍👩‍👧‍👦x", "x"), ("x  ", " ")])
+def test_where_a_terminal_draws_each_part_of_a_cluster_the_rest_of_the_row_is_right(
+    second: str, beside: str
+) -> None:
+    terminal = Terminal(60, 1, apart=True)
+    terminal.fill(0, "before 👩‍👩‍👧‍👦  between 👩‍👩‍👦 and after")
+    terminal.write()
+    terminal.fill(0, f"before {second} between 👩‍👩‍👦 and after")
+    terminal.write()
+    shown = "".join(cell.text[0] for cell in terminal.screen.cells[0])
+    assert shown[:7] == "before "
+    assert shown[9:19] == f"{beside} between "
+    assert shown[21:].rstrip() == " and after"
 
 
 def test_controls_never_get_out() -> None:

@@ -1,0 +1,111 @@
+"""What stands on a real terminal after each step is what a redraw of the whole screen gives."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from broadcast_tui.tui.model.pacing import ASK
+from tests.e2e.conftest import Open, ServerProcess
+from tests.e2e.test_terminals import Other
+from tests.support.terminal import Terminal, program
+
+CTRL_L, ESCAPE, F1, F8 = "\x0c", "\x1b", "\x1bOP", "\x1b[19~"
+PAGES = ("\x1b[5~", "\x1b[6~", "\x1b[1;2A", "\x1b[1;2B", ESCAPE)
+WORDS = ("some", "words", "漢字", "https://example.org/a", "é", "`code`", "*bold*", "ana", "word" * 20)
+
+QUIET_S = 0.5
+"""A screen on which nothing comes for so long is done."""
+
+
+def settled(terminal: Terminal) -> list[list[tuple[str, ...]]]:
+    """The screen once nothing more comes."""
+    seen = len(terminal.raw)
+    terminal.read(QUIET_S)
+    while len(terminal.raw) > seen:
+        seen = len(terminal.raw)
+        terminal.read(QUIET_S)
+    return terminal.cells
+
+
+def redrawn(terminal: Terminal) -> list[list[tuple[str, ...]]]:
+    """The screen after Ctrl+L, and after the terminal has lost what it showed."""
+    terminal.forget()
+    terminal.type(CTRL_L)
+    terminal.wait_until(lambda: terminal.text.strip(), "anything at all")
+    return settled(terminal)
+
+
+def differing(row: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> str:
+    """Both rows, as text from the first cell on that differs, and that cell."""
+    x = next(x for x in range(len(row)) if row[x] != right[x])
+    return f"{x}: {row[x]} {right[x]} {[''.join(cell[0] for cell in each[x:]) for each in (row, right)]}"
+
+
+@pytest.fixture
+def bob(server: ServerProcess) -> Iterator[Other]:
+    other = Other(server.url)
+    yield other
+    other.close()
+
+
+def act(terminal: Terminal, bob: Other, dice: random.Random) -> str:
+    """One thing that changes the screen; returns what it was."""
+    match dice.randrange(7):
+        case 0 | 1:
+            count = dice.choice((1, 1, 2, 5, 40))
+            bob.say("\n".join(" ".join(dice.choices(WORDS, k=dice.randint(1, 20))) for _ in range(count)))
+            return f"{count} rows"
+        case 2:
+            terminal.type(dice.choice(PAGES))
+            return "a scroll"
+        case 3:
+            terminal.type(dice.choice(("typing", "漢字", "\x1b\r", "\x15")))
+            return "typing"
+        case 4:
+            terminal.type(F8)
+            return "people"
+        case 5:
+            terminal.type(dice.choice((F1, ESCAPE)))
+            return "help"
+        case _:
+            size = dice.choice(((80, 24), (50, 12), (120, 30)))
+            terminal.resize(*size)
+            return f"a resize to {size}"
+
+
+@pytest.mark.parametrize("output", ["fast", "textual"])
+def test_each_screen_is_as_if_drawn_from_scratch(
+    server: ServerProcess, bob: Other, open_terminal: Open, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROADCAST_TUI_OUTPUT", output)
+    terminal = open_terminal("chat", server.url, "--name", "ana")
+    terminal.wait_for("You are in lobby")
+    dice = random.Random(5)
+    for step in range(20 if output == "fast" else 5):
+        done = act(terminal, bob, dice)
+        before = settled(terminal)
+        after = redrawn(terminal)
+        for y, (row, right) in enumerate(zip(before, after, strict=True)):
+            assert row == right, f"row {y} after step {step}, {done}: {differing(row, right)}"
+    assert (ASK.encode() in terminal.raw) is (output == "fast")
+    assert (b"M\x1b[r" in terminal.raw) is (output == "fast")
+
+
+def test_nothing_that_was_asked_is_answered_to_the_shell(
+    server: ServerProcess, bob: Other, open_terminal: Open
+) -> None:
+    terminal = open_terminal(
+        "sh",
+        "-c",
+        f"{program()[0]} chat {server.url} --name ana; stty -icanon -echo min 0 time 5; "
+        "echo; echo left over: $(cat | od -c | head -1) end",
+    )
+    terminal.wait_for("You are in lobby")
+    bob.say("\n".join(f"row {n}" for n in range(60)))
+    terminal.wait_for("row 59")
+    terminal.enter("/quit")
+    terminal.wait_for("left over:", "end")
+    assert "left over: 0000000 end" in terminal.text
