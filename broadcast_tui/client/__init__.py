@@ -1,11 +1,11 @@
-"""The client without a screen: asyncio and websockets around the session."""
+"""The client without a screen: asyncio and websockets around the session.
+
+Lazy as the root is: an address is read without loading what a connection needs.
+"""
 
 from __future__ import annotations
 
-from broadcast_tui.client.address import AddressError, parse_address
-from broadcast_tui.client.client import BroadcastClient
-from broadcast_tui.client.connection import ConnectError, Unauthorised
-from broadcast_tui.client.trust import Trust, TrustError
+from typing import TYPE_CHECKING
 
 __all__ = [
     "AddressError",
@@ -16,3 +16,28 @@ __all__ = [
     "Unauthorised",
     "parse_address",
 ]
+
+if TYPE_CHECKING:
+    from broadcast_tui.client.address import AddressError, parse_address
+    from broadcast_tui.client.client import BroadcastClient
+    from broadcast_tui.client.ending import ConnectError, Unauthorised
+    from broadcast_tui.client.trust import Trust, TrustError
+
+_LAZY = {
+    "AddressError": "address",
+    "BroadcastClient": "client",
+    "ConnectError": "ending",
+    "Trust": "trust",
+    "TrustError": "trust",
+    "Unauthorised": "ending",
+    "parse_address": "address",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the module that has `name` the first time it is asked for (PEP 562)."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -11,15 +11,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.connection import (
-    CLOSE_TIMEOUT_S,
-    ConnectError,
-    Connection,
-    Ending,
-    Unauthorised,
-)
+from broadcast_tui.client.ending import CLOSE_TIMEOUT_S, ConnectError, Ending, Unauthorised
 from broadcast_tui.client.requests import Requests
 from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.client.trust import Trust, checked_token
@@ -34,6 +29,9 @@ from broadcast_tui.core.updates import (
     PostRefused,
     Update,
 )
+
+if TYPE_CHECKING:
+    from broadcast_tui.client.connection import Connection
 
 BATCH_MAX = 500
 UNREAD_MAX = 10_000
@@ -93,7 +91,7 @@ class BroadcastClient(Requests):
         """Disconnected at the user's wish, until they wish otherwise."""
         self._read = False
         self._task: asyncio.Task[None] | None = None
-        self._connection = Connection(self._address, self._session, self._trust, self._to_write, self._moved)
+        self._connection: Connection | None = None
         self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
         self._first: asyncio.Future[None] | None = None
         self._retry_first = False
@@ -172,7 +170,8 @@ class BroadcastClient(Requests):
         """Close the connection until `reconnect_now`; what is said meanwhile is kept and sent then."""
         self._parked = True
         self._again.set()
-        self._connection.stop()
+        if self._connection is not None:
+            self._connection.stop()
 
     async def close(self) -> None:
         """Leave in order: unsent posts get a moment to go out, the others see us leave at once."""
@@ -283,6 +282,10 @@ class BroadcastClient(Requests):
     # -- the connection
 
     async def _run(self) -> None:
+        # Only now: a screen that waits for a name, or for its first frame, need not wait for this.
+        from broadcast_tui.client.connection import Connection
+
+        self._connection = Connection(self._address, self._session, self._trust, self._to_write, self._moved)
         while not self._closing:
             self._again.clear()
             if self._parked:
@@ -325,6 +328,7 @@ class BroadcastClient(Requests):
         while self._session.unsettled and self._session.welcomed and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         self._session.goodbye()
+        assert self._connection is not None
         await self._connection.close()
 
     # -- updates

@@ -8,7 +8,6 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,15 +16,16 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from broadcast_tui.client.address import Address
+from broadcast_tui.client.ending import CLOSE_TIMEOUT_S, Ending
+from broadcast_tui.client.pinned import connection_factory
 from broadcast_tui.client.trust import INVITE, CertificateChanged, Trust, TrustError, speaks_tls, tls_reason
 from broadcast_tui.core.endpoint import SUBPROTOCOL
-from broadcast_tui.core.errors import BroadcastError, CloseCode, may_come_back
+from broadcast_tui.core.errors import CloseCode, may_come_back
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.session import ClientSession
 from broadcast_tui.core.text import log_safe
 
 OPEN_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 1.0
 TURN_FRAMES = 200
 """Frames taken from the socket before others of this loop get a turn."""
 FRAME_BYTES_MAX = 8_388_608
@@ -39,25 +39,6 @@ log = logging.getLogger("broadcast_tui.client")
 _websockets_log = logging.getLogger("broadcast_tui.websockets.client")
 # At DEBUG, whoever asks for it, the library would log the headers of a handshake, and with them the token.
 _websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
-
-
-class ConnectError(BroadcastError):
-    """The server could not be reached, or would not have us; the text says why."""
-
-
-class Unauthorised(ConnectError):
-    """The server wants a valid token, and we showed none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a connection ended. `final`: trying again by oneself would not help."""
-
-    reason: str
-    retry_after_s: float = 0.0
-    final: bool = False
-    unauthorised: bool = False
-    """For want of a valid token; always final."""
 
 
 class Connection:
@@ -113,7 +94,7 @@ class Connection:
             async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
                 return await connect(
                     address.url,
-                    create_connection=trust.connection_factory(),  # type: ignore[arg-type]  # a factory will do
+                    create_connection=connection_factory(trust.pin),  # type: ignore[arg-type]  # a factory will do
                     additional_headers=trust.headers(),
                     logger=_websockets_log,
                     subprotocols=[Subprotocol(SUBPROTOCOL)],

@@ -10,17 +10,12 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import hmac
 import re
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from websockets.asyncio.client import ClientConnection
-
-from broadcast_tui.core.endpoint import FINGERPRINT, fingerprint
+from broadcast_tui.core.endpoint import FINGERPRINT
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.text import log_safe
 
@@ -71,31 +66,10 @@ class Trust:
             raise TrustError(f"--ca: {self.ca} cannot be read: {error.strerror}.") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.pin:
-            # Instead, `PinnedConnection` compares the certificate itself.
+            # Instead, `pinned.PinnedConnection` compares the certificate itself.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
-
-    def connection_factory(self) -> Callable[..., ClientConnection]:
-        """What makes connections: such that check the fingerprint, if there is one."""
-        if not self.pin:
-            return ClientConnection
-        return lambda *args, **kwargs: PinnedConnection(self.pin, *args, **kwargs)
-
-
-class PinnedConnection(ClientConnection):
-    """A connection that sends nothing to a server whose certificate has another fingerprint than `pin`."""
-
-    def __init__(self, pin: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pin = pin
-
-    async def handshake(self, *args: Any, **kwargs: Any) -> None:
-        tls = self.transport.get_extra_info("ssl_object")
-        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
-        if not certificate or not hmac.compare_digest(fingerprint(certificate), self._pin):
-            raise CertificateChanged
-        await super().handshake(*args, **kwargs)
 
 
 def checked_token(text: str) -> str:

@@ -28,19 +28,17 @@ from broadcast_tui.core.errors import BroadcastError, NameRefused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import ConnectionState
-from broadcast_tui.tui import local_server, themes
+from broadcast_tui.tui import themes
 from broadcast_tui.tui.display import Display
 from broadcast_tui.tui.history_file import HistoryFile
 from broadcast_tui.tui.keymap import bind, shown_key
-from broadcast_tui.tui.local_server import LocalServer, leave_question, start_question
+from broadcast_tui.tui.local_server import Hosting, LocalServer
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.room import RoomView
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.rebinding import clashes
 from broadcast_tui.tui.screens.chat import ChatScreen
-from broadcast_tui.tui.screens.choice import ChoiceScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.signals import TERMINAL_GONE, Signals
@@ -111,8 +109,7 @@ class ChatApp(App[None]):
         self._room = room
         self._server = server
         self._preferences = preferences if preferences is not None else Preferences.load()
-        self._local_server = local_server
-        self._offered = False
+        self._hosting = Hosting(self, local_server, server)
         self._state = AppState(room=room)
         self._tokens = TokenDesk(self, keeper if keeper is not None else Keeper(Credentials(), server))
         self._has_token = has_token
@@ -180,41 +177,15 @@ class ChatApp(App[None]):
             await self.switch_screen(screen)
         else:
             await self.push_screen(screen)
-        client.start()
+        # Loading what a connection needs takes a while: the screen is there before.
+        screen.call_after_refresh(client.start)
         async for batch in client.batches():
             for start in range(0, len(batch), SLICE_UPDATES):
                 screen.receive(batch[start : start + SLICE_UPDATES])
-                self._offer_server()
+                self._hosting.follow(self._state, client)
                 self._tokens.follow(batch[start : start + SLICE_UPDATES], client)
                 # A flood never lets the keyboard wait.
                 await asyncio.sleep(0)
-
-    def _offer_server(self) -> None:
-        """Where nobody has answered yet, ask once whether to start a server here."""
-        local, waiting = self._local_server, self._state.connection.state is ConnectionState.WAITING
-        if local is None or local.is_ours or self._offered:
-            return
-        # Once we were in, a server that goes away is for its own people to start again.
-        self._offered = waiting or self._state.shown.entered
-        if waiting:
-            self.push_screen(start_question(self._server), self._server_answered)
-
-    def _server_answered(self, answer: str | None) -> None:
-        match answer:
-            case local_server.START:
-                self._start_server()
-            case local_server.QUIT:
-                self._leave(0)
-
-    @work(group="server")
-    async def _start_server(self) -> None:
-        assert self._local_server is not None
-        assert self._client is not None
-        try:
-            await asyncio.to_thread(self._local_server.start)
-        except BroadcastError as error:
-            self.notify(visible_line(str(error)), severity="error", timeout=10, markup=False)
-        self._client.reconnect_now()
 
     @on(ChatScreen.NameNeeded)
     def ask_other_name(self, event: ChatScreen.NameNeeded) -> None:
@@ -271,17 +242,7 @@ class ChatApp(App[None]):
     @on(ChatScreen.QuitAsked)
     async def action_quit(self) -> None:
         """Leave in order; asked twice, leave at once. A server of ours with others on it is asked about."""
-        others = max(view.online for view in self._state.rooms.values()) - 1
-        ours = self._local_server is not None and self._local_server.is_ours
-        if ours and others > 0 and not self._leaving and not isinstance(self.screen, ChoiceScreen):
-            self.push_screen(leave_question(others), self._leave_answered)
-        else:
-            self._leave(0)
-
-    def _leave_answered(self, answer: str | None) -> None:
-        if answer == local_server.KEEP and self._local_server is not None:
-            self._leave(0, self._local_server.let_go())
-        elif answer == local_server.CLOSE:
+        if self._leaving or not self._hosting.asks_first(self._state, lambda words: self._leave(0, words)):
             self._leave(0)
 
     def action_show_help(self) -> None:

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
+from textual.app import App
+
+from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.core.updates import ConnectionState
+from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 
 START, WAIT, QUIT = "start", "wait", "quit"
@@ -50,3 +59,54 @@ def leave_question(others: int) -> ChoiceScreen:
             Choice("s", "Stay in the chat", ""),
         ),
     )
+
+
+class Hosting:
+    """Asks an app's user about `server` (None: there cannot be one), whose address is shown as `place`."""
+
+    def __init__(self, app: App[None], server: LocalServer | None, place: str) -> None:
+        self._app = app
+        self._server = server
+        self._place = place
+        self._offered = False
+
+    def follow(self, state: AppState, client: ChatClient) -> None:
+        """Where nobody has answered yet, ask once whether to start a server here."""
+        server, waiting = self._server, state.connection.state is ConnectionState.WAITING
+        if server is None or server.is_ours or self._offered:
+            return
+        # Once we were in, a server that goes away is for its own people to start again.
+        self._offered = waiting or state.shown.entered
+
+        def answered(answer: str | None) -> None:
+            if answer == START:
+                self._app.run_worker(self._start(server, client), group="server")
+            elif answer == QUIT:
+                self._app.run_worker(self._app.action_quit(), group="leaving")
+
+        if waiting:
+            self._app.push_screen(start_question(self._place), answered)
+
+    async def _start(self, server: LocalServer, client: ChatClient) -> None:
+        try:
+            await asyncio.to_thread(server.start)
+        except BroadcastError as error:
+            self._app.notify(visible_line(str(error)), severity="error", timeout=10, markup=False)
+        client.reconnect_now()
+
+    def asks_first(self, state: AppState, leave: Callable[[str], None]) -> bool:
+        """Whether the server is ours and others are on it: then ask; `leave` gets what to say in the end."""
+        server = self._server
+        others = max(view.online for view in state.rooms.values()) - 1
+        if server is None or not server.is_ours or others <= 0:
+            return False
+
+        def answered(answer: str | None) -> None:
+            if answer == KEEP:
+                leave(server.let_go())
+            elif answer == CLOSE:
+                leave("")
+
+        if not isinstance(self._app.screen, ChoiceScreen):
+            self._app.push_screen(leave_question(others), answered)
+        return True
