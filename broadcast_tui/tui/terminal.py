@@ -1,4 +1,4 @@
-"""What the terminal is owed beyond Textual: a title, two keys, whole pastes, one line at a crash."""
+"""What the terminal is owed beyond Textual: title, keys, whole pastes, its mouse, one line at a crash."""
 
 from __future__ import annotations
 
@@ -79,6 +79,17 @@ def outlive(driver: Driver) -> None:
                 time.sleep(0.05)
 
     threading.Thread(target=drain, name="terminal-gone", daemon=True).start()
+
+
+def hold_mouse(driver: Driver, hold: bool) -> None:
+    """Have the mouse reported to us, or leave it to the terminal, also after a suspension."""
+    switch = getattr(driver, "_enable_mouse_support" if hold else "_disable_mouse_support", None)
+    if switch is None:
+        return
+    # Textual's drivers do neither unless this says that there is a mouse.
+    driver._mouse = True
+    switch()
+    driver._mouse = hold
 
 
 class Title:

@@ -14,6 +14,8 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal import Title, report_crash
 from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.find_bar import FindBar
+from broadcast_tui.tui.widgets.pick_bar import PickBar
 from tests.support.chat_app import chatting
 
 
@@ -168,7 +170,7 @@ def test_every_key_has_one_meaning_in_its_place() -> None:
 
 def test_every_binding_is_in_the_key_table() -> None:
     rows = {row.id: row for row in KEYS}
-    bound = [b for cls in (ChatApp, ChatScreen, Composer) for b in cls.__dict__["BINDINGS"]]
+    bound = [b for cls in (ChatApp, ChatScreen, Composer, PickBar, FindBar) for b in cls.__dict__["BINDINGS"]]
     assert {binding.id for binding in bound} == set(rows)
     assert all(binding.key == rows[binding.id].keys for binding in bound)
 

@@ -17,8 +17,10 @@ from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
+from textual.geometry import Offset
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Footer, TextArea
 
 from broadcast_tui.client.contract import ChatClient
@@ -26,13 +28,15 @@ from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, NameDenied, Update
-from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.keymap import bind, first_key, shown_key
 from broadcast_tui.tui.model.completion import People as Completable
+from broadcast_tui.tui.model.selection import Excerpt
 from broadcast_tui.tui.model.slash import Command, Mistake, Run, Say, Verb, help_lines, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
+from broadcast_tui.tui.widgets.reading_pane import ReadingPane
 from broadcast_tui.tui.widgets.status_bar import StatusBar
 
 QUIT_AGAIN_S = 3.0
@@ -68,8 +72,13 @@ class ChatScreen(Screen[None]):
         bind("log.line-down", "scroll_log('scroll_down')"),
         bind("log.go-top", "scroll_log('scroll_home')"),
         bind("log.go-bottom", "scroll_log('scroll_end')"),
+        bind("log.pick-post", "pick_post"),
+        bind("log.find-text", "find_text"),
+        bind("log.show-bare", "toggle_bare"),
+        bind("log.toggle-mouse", "toggle_mouse"),
     ]
 
+    reading = getters.query_one("#reading", ReadingPane)
     log_view = getters.query_one("#log", MessageLog)
     people = getters.query_one("#people", People)
     status = getters.query_one("#status", StatusBar)
@@ -94,6 +103,12 @@ class ChatScreen(Screen[None]):
         room: str
         count: int
 
+    @dataclass
+    class MouseAsked(Message):
+        """The mouse is to be reported to us (`hold`) or left to the terminal."""
+
+        hold: bool
+
     class QuitAsked(Message):
         """The user wants to leave."""
 
@@ -103,10 +118,11 @@ class ChatScreen(Screen[None]):
         self._state = state
         self._told: tuple[str, int, str] = ("", -1, "")
         self._quit_until = 0.0
+        self._holds_mouse = True
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="room"):
-            yield MessageLog(id="log")
+            yield ReadingPane(id="reading")
             yield People(id="people")
         yield StatusBar(self._state, self._client.url, id="status")
         yield Composer(self._completable, id="composer")
@@ -183,15 +199,17 @@ class ChatScreen(Screen[None]):
         """Typing anywhere goes into the input."""
         if event.is_printable and event.character and not self.composer.has_focus:
             event.stop()
+            self._leave_bare()
             self.composer.focus()
             self.composer.insert(event.character)
 
     def action_interrupt(self) -> None:
         """Copy what is selected, else clear the input, else leave when pressed again."""
-        selected = self.composer.selected_text or self.get_selected_text()
+        selected = self.reading.log_view.selected()
+        if text := self.composer.selected_text or ("" if selected else self.get_selected_text()):
+            selected = Excerpt(text, 0, False)
         if selected:
-            self.app.copy_to_clipboard(selected)
-            self.notify("Copied", timeout=2, markup=False)
+            self.reading.copy(selected)
         elif self.composer.text:
             self.composer.stash()
         else:
@@ -210,7 +228,68 @@ class ChatScreen(Screen[None]):
         self._client.reconnect_now()
 
     def action_scroll_log(self, how: str) -> None:
-        getattr(self.log_view, f"action_{how}")()
+        if how == "scroll_end" and self.selections:
+            self.clear_selection()
+        elif how == "scroll_end" and self.has_class("-bare"):
+            self._leave_bare()
+        else:
+            getattr(self.log_view, f"action_{how}")()
+
+    def action_pick_post(self) -> None:
+        if not self.has_class("-bare") and not self.reading.start_picking():
+            self._warn("There is no post to pick yet.")
+
+    def action_find_text(self) -> None:
+        self._leave_bare()
+        self.reading.start_finding()
+
+    def action_toggle_mouse(self) -> None:
+        """Leave the mouse to the terminal, or take it back."""
+        self._holds_mouse = not self._holds_mouse
+        self.post_message(self.MouseAsked(self._holds_mouse))
+        key = shown_key(first_key("log.toggle-mouse"))
+        told = (
+            "The mouse is ours again"
+            if self._holds_mouse
+            else f"The mouse is the terminal's; {key} takes it back"
+        )
+        self.notify(told, timeout=4, markup=False)
+
+    def action_toggle_bare(self) -> None:
+        """Show nothing but the text, and leave the mouse to the terminal, or show all again."""
+        if self.has_class("-bare"):
+            self._leave_bare()
+            return
+        self.add_class("-bare")
+        self.reading.log_view.is_bare = True
+        self.post_message(self.MouseAsked(False))
+        self.set_focus(None)
+
+    def _leave_bare(self) -> None:
+        if self.has_class("-bare"):
+            self.remove_class("-bare")
+            self.reading.log_view.is_bare = False
+            self.post_message(self.MouseAsked(self._holds_mouse))
+            self.call_after_refresh(self.composer.focus)
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        """What the mouse is over; a drag that began in the log never leaves it, nor what it selects."""
+        state = self._select_state
+        if self._selecting and state is not None and state.start.content_widget is self.log_view:
+            x, y = self.reading.log_view.held_in_text(x, y)
+        return super().get_widget_and_offset_at(x, y)
+
+    @on(ReadingPane.Ended)
+    def back_to_input(self) -> None:
+        self.composer.focus()
+
+    @on(ReadingPane.AnswerAsked)
+    def answer(self, event: ReadingPane.AnswerAsked) -> None:
+        start = f"{event.name}: "
+        if not self.composer.text.startswith(start):
+            self.composer.insert(start, (0, 0))
+        self.composer.move_cursor(self.composer.document.end)
+        self.composer.focus()
 
     def action_toggle_people(self) -> None:
         """Show the people where the width hides them, and the other way round."""
@@ -245,6 +324,7 @@ class ChatScreen(Screen[None]):
                 view.who_ref = self._client.list_members(view.name)
             case Verb.CLEAR:
                 self._state.shown.transcript.clear()
+                self.clear_selection()
                 self._refresh_views()
             case Verb.QUIT:
                 self.post_message(self.QuitAsked())

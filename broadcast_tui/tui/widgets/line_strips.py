@@ -9,7 +9,6 @@ What the gutter shows says what a line is, and nothing that people write can get
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -26,10 +25,9 @@ from textual.strip import Strip
 
 from broadcast_tui.tui.model.colour import colour_index
 from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.links import LINK
 from broadcast_tui.tui.model.transcript import Line, LineKind, Mark
 from broadcast_tui.tui.model.wrapping import cells_of, clip, wrap
-
-_URL = re.compile(r"https?://[^\s<>\"]*[^\s<>\".,:;!?'()\[\]{}]")
 
 Run = tuple[int, int, Style]
 """Characters from the first to before the second look so."""
@@ -133,7 +131,7 @@ class LinePainter:
             runs.append((0, len(label), self._label_style(line)))
         if "://" in line.text:
             link = base + self._styles.link
-            runs += [(match.start(), match.end(), link) for match in _URL.finditer(text, len(label))]
+            runs += [(match.start(), match.end(), link) for match in LINK.finditer(text, len(label))]
         gutter = self._first_gutter(line, above)
         rows: list[Strip] = []
         for start, end in wrap(text, self.columns.text):

@@ -1,0 +1,59 @@
+"""Where each character of a line is drawn, and which one is drawn where.
+
+Two kinds of index meet here: one into what was *written* (`Line.text`), which stays the same at every width,
+and one into what is *shown* in the text column, which at some widths has a name before it and is indented.
+"""
+
+from __future__ import annotations
+
+from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.transcript import Line
+from broadcast_tui.tui.model.wrapping import Span, cells_of, clusters, is_single, wrap
+
+
+class RowText:
+    """The text column of one line, which is no day line, in `columns`."""
+
+    def __init__(self, line: Line, columns: Columns) -> None:
+        self._written = line.text
+        self._label = len(columns.label(line.kind, line.sender))
+        body = columns.body(line.text)
+        self._indent = (len(body) - len(line.text)) // max(1, line.text.count("\n"))
+        self.shown = columns.label(line.kind, line.sender) + body
+        self.rows: list[Span] = wrap(self.shown, columns.text)
+
+    def written_at(self, index: int) -> int:
+        """The index, into what was written, of what is shown at `index`; 0 before it begins."""
+        body = self.shown[self._label : max(self._label, index)]
+        lines, last = body.count("\n"), len(body) - body.rfind("\n") - 1
+        return len(body) - lines * self._indent + (max(0, self._indent - last) if lines else 0)
+
+    def shown_at(self, index: int) -> int:
+        """The index, into what is shown, of the character written at `index`."""
+        return self._label + index + self._written.count("\n", 0, index) * self._indent
+
+    def cells(self, row: int, start: int, end: int) -> Span | None:
+        """The cells of the text column in which `row` shows what was written from `start` to before `end`."""
+        first, last = self.rows[row]
+        start, end = max(first, self.shown_at(start)), min(last, self.shown_at(end))
+        if start >= end:
+            return None
+        left, right = cells_of(self.shown[first:start]), cells_of(self.shown[first:end])
+        return (left, right) if left < right else None
+
+    def cell_indices(self, row: int) -> list[int]:
+        """For each cell that `row` fills, the index of what is written there: of a cluster, its first."""
+        first, last = self.rows[row]
+        text = self.shown[first:last]
+        if is_single(text):
+            return [self.written_at(index) for index in range(first, last)]
+        return [self.written_at(first + start) for start, _, cells in clusters(text) for _ in range(cells)]
+
+    def before(self, row: int) -> int:
+        """The index that stands for what is left of `row`: before its first character, if it can be."""
+        first = self.written_at(self.rows[row][0])
+        return first - 1 if first == 0 or self._written[first - 1].isspace() else first
+
+    def end(self, row: int) -> int:
+        """The index, into what was written, of what follows the last character of `row`."""
+        return self.written_at(self.rows[row][1])
