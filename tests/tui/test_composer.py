@@ -111,7 +111,7 @@ async def test_tab_completes_and_cycles(stage: Stage) -> None:
 
 READLINE: list[tuple[list[str], str, int]] = [
     (["ctrl+a"], "one two", 0),
-    (["ctrl+a", "ctrl+f", "ctrl+d"], "oe two", 1),
+    (["ctrl+a", "right", "ctrl+d"], "oe two", 1),
     (["ctrl+b", "ctrl+t"], "one tow", 7),
     (["ctrl+t"], "one tow", 7),
     (["ctrl+w"], "one ", 4),

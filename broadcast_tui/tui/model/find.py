@@ -116,8 +116,10 @@ class Finder:
         if self._newer and self._newer[0] < first_id:
             del self._newer[: bisect_left(self._newer, first_id)]
         # What is put on top later may take ids that were trimmed.
-        self._low, self._high = max(self._low, first_id), max(self._high, first_id)
-        self._origin = max(self._origin, first_id)
+        top = self._top()
+        self._low, self._high, self._origin = (
+            max(line_id, top) for line_id in (self._low, self._high, self._origin)
+        )
         if self.current is not None and self.current < first_id:
             self.current = self._at(self.count - 1) if self.count else None
 
