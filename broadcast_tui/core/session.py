@@ -153,9 +153,9 @@ class ClientSession:
         self._forget(room)
         return ""
 
-    def fetch_history(self, room: str, before: str, limit: int) -> str:
-        command = commands.FetchHistory(room, self._next_ref(), before=before, latest=not before, limit=limit)
-        return self._ask(command)
+    def fetch_history(self, room: str, before: str, limit: int, around: str = "") -> str:
+        latest = not (before or around)
+        return self._ask(commands.FetchHistory(room, self._next_ref(), before, "", around, latest, limit))
 
     def list_members(self, room: str) -> str:
         return self._ask(commands.ListMembers(room, self._next_ref()))

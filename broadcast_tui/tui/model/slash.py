@@ -17,6 +17,7 @@ class Verb(StrEnum):
     ME = "me"
     NICK = "nick"
     WHO = "who"
+    SEARCH = "search"
     CLEAR = "clear"
     QUIT = "quit"
 
@@ -79,6 +80,13 @@ COMMANDS: tuple[Command, ...] = (
         example="/nick ana",
     ),
     Command(Verb.WHO, "List who is here", aliases=("names", "users")),
+    Command(
+        Verb.SEARCH,
+        "Search all of the room's history at the server",
+        hint="words",
+        argument=Argument.REQUIRED,
+        example="/search release notes",
+    ),
     Command(Verb.CLEAR, "Clear the screen; the room keeps its history"),
     Command(Verb.QUIT, "Leave the chat", aliases=("exit", "q")),
 )

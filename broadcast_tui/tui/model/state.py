@@ -37,6 +37,7 @@ from broadcast_tui.core.updates import (
     Welcomed,
 )
 from broadcast_tui.tui.model.room import RoomView
+from broadcast_tui.tui.model.search import ServerSearch
 
 RoomUpdate = (
     RoomEntered
@@ -95,6 +96,8 @@ class AppState:
     """Whether the terminal has the focus, so that what arrives in the shown room counts as read."""
     unseen: int = 0
     """Posts below the screen's end in the shown room, as the message log counts them."""
+    search: ServerSearch | None = None
+    """What is being searched for at the server."""
     _denied: NameDenied | None = None
 
     def __post_init__(self) -> None:
@@ -154,8 +157,13 @@ class AppState:
                 case TopicChanged():
                     about = f"set the topic: {update.topic}" if update.topic else "cleared the topic"
                     self.tell(visible_line(f"{update.name} {about}"), at)
-                case SearchFound() | RoomsListed():
+                case RoomsListed():
                     self._forget_request(update.ref)
+                case SearchFound():
+                    if self.search is not None:
+                        self.search.took(update)
+                case Noticed() if self.search is not None and self.search.took(update):
+                    pass
                 case Noticed():
                     self.tell(visible_line(update.text), at, error=update.error)
                     self._forget_request(update.ref)
@@ -184,6 +192,8 @@ class AppState:
                 changes.refused.append(update)
             case GapFound():
                 view.missed(update, at)
+            case HistoryFetched() if self.search is not None and self.search.took(update):
+                pass
             case HistoryFetched():
                 view.prepended(update, self.name)
             case PresenceChanged():

@@ -28,11 +28,14 @@ from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, NameDenied, Update
-from broadcast_tui.tui.keymap import bind, first_key, shown_key
+from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import People as Completable
 from broadcast_tui.tui.model.selection import Excerpt
 from broadcast_tui.tui.model.slash import Command, Mistake, Run, Say, Verb, help_lines, parse
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.screens.bare_view import BareView
+from broadcast_tui.tui.screens.inspect import InspectScreen
+from broadcast_tui.tui.screens.server_search import Searcher
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
@@ -118,7 +121,6 @@ class ChatScreen(Screen[None]):
         self._state = state
         self._told: tuple[str, int, str] = ("", -1, "")
         self._quit_until = 0.0
-        self._holds_mouse = True
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="room"):
@@ -129,6 +131,9 @@ class ChatScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        log = self.reading.log_view
+        self._bare = BareView(self, log, lambda hold: self.post_message(self.MouseAsked(hold)))
+        self._searcher = Searcher(self.app, self._client, self._state, self.reading.start_picking)
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.composer.set_hint(f"Message #{visible_line(self._state.room)}")
@@ -145,6 +150,7 @@ class ChatScreen(Screen[None]):
             if refused.room == self._state.room:
                 self.composer.give_back(refused.text)
         self._refresh_views(people=changes.people)
+        self._searcher.follow()
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
 
@@ -152,6 +158,10 @@ class ChatScreen(Screen[None]):
         """Put the beginning of a command into the input, if nothing is being written there."""
         self.composer.give_back(text)
         self.composer.focus()
+
+    def open_search(self, query: str) -> None:
+        """Search all of the shown room's history at the server."""
+        self._searcher.open(query)
 
     def submit(self, text: str) -> bool:
         """Do what `text` says, as if it had been typed; false if that was nothing we know."""
@@ -230,13 +240,13 @@ class ChatScreen(Screen[None]):
     def action_scroll_log(self, how: str) -> None:
         if how == "scroll_end" and self.selections:
             self.clear_selection()
-        elif how == "scroll_end" and self.has_class("-bare"):
+        elif how == "scroll_end" and self._bare.is_on:
             self._leave_bare()
         else:
             getattr(self.log_view, f"action_{how}")()
 
     def action_pick_post(self) -> None:
-        if not self.has_class("-bare") and not self.reading.start_picking():
+        if not self._bare.is_on and not self.reading.start_picking():
             self._warn("There is no post to pick yet.")
 
     def action_find_text(self) -> None:
@@ -244,32 +254,17 @@ class ChatScreen(Screen[None]):
         self.reading.start_finding()
 
     def action_toggle_mouse(self) -> None:
-        """Leave the mouse to the terminal, or take it back."""
-        self._holds_mouse = not self._holds_mouse
-        self.post_message(self.MouseAsked(self._holds_mouse))
-        key = shown_key(first_key("log.toggle-mouse"))
-        told = (
-            "The mouse is ours again"
-            if self._holds_mouse
-            else f"The mouse is the terminal's; {key} takes it back"
-        )
-        self.notify(told, timeout=4, markup=False)
+        self.notify(self._bare.toggle_mouse(), timeout=4, markup=False)
 
     def action_toggle_bare(self) -> None:
-        """Show nothing but the text, and leave the mouse to the terminal, or show all again."""
-        if self.has_class("-bare"):
+        if self._bare.is_on:
             self._leave_bare()
-            return
-        self.add_class("-bare")
-        self.reading.log_view.is_bare = True
-        self.post_message(self.MouseAsked(False))
-        self.set_focus(None)
+        else:
+            self._bare.enter()
 
     def _leave_bare(self) -> None:
-        if self.has_class("-bare"):
-            self.remove_class("-bare")
-            self.reading.log_view.is_bare = False
-            self.post_message(self.MouseAsked(self._holds_mouse))
+        if self._bare.is_on:
+            self._bare.leave()
             self.call_after_refresh(self.composer.focus)
 
     def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
@@ -282,6 +277,16 @@ class ChatScreen(Screen[None]):
     @on(ReadingPane.Ended)
     def back_to_input(self) -> None:
         self.composer.focus()
+
+    @on(ReadingPane.InspectAsked)
+    def inspect(self, event: ReadingPane.InspectAsked) -> None:
+        zone = self.log_view.transcript.zone
+        self.app.push_screen(InspectScreen(event.line, event.post_id, zone))
+
+    @on(ReadingPane.ServerAsked)
+    def search_server(self, event: ReadingPane.ServerAsked) -> None:
+        self.composer.focus()
+        self.open_search(event.query)
 
     @on(ReadingPane.AnswerAsked)
     def answer(self, event: ReadingPane.AnswerAsked) -> None:
@@ -322,6 +327,8 @@ class ChatScreen(Screen[None]):
             case Verb.WHO:
                 view = self._state.shown
                 view.who_ref = self._client.list_members(view.name)
+            case Verb.SEARCH:
+                self.open_search(argument)
             case Verb.CLEAR:
                 self._state.shown.transcript.clear()
                 self.clear_selection()

@@ -114,6 +114,7 @@ class SelectableLog(MessageLog):
     def bring_into_view(self, line_id: int) -> None:
         """Scroll, if the line is not wholly in view, so that it is: its first row a third from the top."""
         height = self.container_size.height
+        self.index.update()
         self.index.measure_around(Place(line_id, 0), 2 * height)
         first, last = (self.index.row_of(Place(line_id, row)) for row in (0, _ANY_ROW))
         top = round(self.scroll_y)
