@@ -35,10 +35,12 @@ class RowText:
     def cells(self, row: int, start: int, end: int) -> Span | None:
         """The cells of the text column in which `row` shows what was written from `start` to before `end`."""
         first, last = self.rows[row]
-        start, end = max(first, self.shown_at(start)), min(last, self.shown_at(end))
+        text = self.shown[first:last]
+        start, end = max(0, self.shown_at(start) - first), min(len(text), self.shown_at(end) - first)
         if start >= end:
             return None
-        left, right = cells_of(self.shown[first:start]), cells_of(self.shown[first:end])
+        start, end = whole_clusters(text, start, end)
+        left, right = cells_of(text[:start]), cells_of(text[:end])
         return (left, right) if left < right else None
 
     def cell_indices(self, row: int) -> list[int]:
@@ -57,3 +59,15 @@ class RowText:
     def end(self, row: int) -> int:
         """The index, into what was written, of what follows the last character of `row`."""
         return self.written_at(self.rows[row][1])
+
+
+def whole_clusters(text: str, start: int, end: int) -> Span:
+    """The span, made as wide as to hold all of each cluster it touches."""
+    if start >= end or is_single(text[max(0, start - 1) : end + 1]):
+        return start, max(start, end)
+    for first, last, _ in clusters(text):
+        if first < start < last:
+            start = first
+        if first < end < last:
+            end = last
+    return start, end

@@ -70,8 +70,9 @@ def snippet_of(text: str, pattern: Pattern | None) -> tuple[str, list[tuple[int,
     line = visible_line(text)
     first = pattern.search(line) if pattern else None
     if first is not None and first.start() > 2 * SNIPPET_BEFORE:
-        blank = line.find(" ", first.start() - SNIPPET_BEFORE, first.start())
-        line = "…" + line[blank + 1 if blank >= 0 else first.start() - SNIPPET_BEFORE :]
+        start = first.start() - SNIPPET_BEFORE
+        blank = line.find(" ", start, start + SNIPPET_BEFORE // 2)
+        line = "…" + line[blank + 1 if blank >= 0 else start + 1 :]
     return line, [match.span() for match in pattern.finditer(line)] if pattern else []
 
 

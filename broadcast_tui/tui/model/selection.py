@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from broadcast_tui.tui.model.links import LINK
 from broadcast_tui.tui.model.picking import POSTS
+from broadcast_tui.tui.model.row_text import whole_clusters
 from broadcast_tui.tui.model.transcript import Line, LineKind, Transcript
-from broadcast_tui.tui.model.wrapping import Span, clusters
+from broadcast_tui.tui.model.wrapping import Span
 
 _WORD = re.compile(r"[\w'’-]+")
 
@@ -47,7 +48,7 @@ def excerpt(transcript: Transcript, start: Spot | None, end: Spot | None) -> Exc
     if start and end and end < start:
         start, end = end, start
     lines = list(_lines(transcript, start, end))
-    parts = [(line, *_whole_clusters(line.text, *_span(line, start, end))) for line in lines]
+    parts = [(line, *whole_clusters(line.text, *_span(line, start, end))) for line in lines]
     if len(parts) > 1 and parts[-1][1] == parts[-1][2]:
         # The end is before the first character of its line: that line is not meant.
         del parts[-1]
@@ -89,7 +90,7 @@ def word_at(text: str, index: int) -> Span:
         for match in pattern.finditer(text):
             if match.start() <= index < match.end():
                 return match.span()
-    return _whole_clusters(text, index, min(index + 1, len(text)))
+    return whole_clusters(text, index, min(index + 1, len(text)))
 
 
 def _lines(transcript: Transcript, start: Spot | None, end: Spot | None) -> Iterator[Line]:
@@ -109,15 +110,3 @@ def _span(line: Line, start: Spot | None, end: Spot | None) -> Span:
     first = min(max(0, start.offset), length) if start and start.line_id == line.id else 0
     last = min(max(0, end.offset), length) if end and end.line_id == line.id else length
     return first, last
-
-
-def _whole_clusters(text: str, start: int, end: int) -> Span:
-    """The span, wide enough to hold all of each cluster it touches."""
-    if start >= end or (text[start:end].isascii() and text[end : end + 1].isascii()):
-        return start, max(start, end)
-    for first, last, _ in clusters(text):
-        if first < start < last:
-            start = first
-        if first < end < last:
-            end = last
-    return start, end

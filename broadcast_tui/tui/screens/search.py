@@ -49,6 +49,7 @@ class SearchScreen(ModalScreen[None]):
             padding: 0 0 0 1;
             background: $background;
             scrollbar-size-vertical: 1;
+            &:focus { background-tint: $background 0%; }
         }
         .search--match { background: $warning 35%; text-style: underline; }
     }

@@ -72,8 +72,9 @@ class FindBar(Horizontal):
 
     @dataclass
     class Ended(Message):
-        """The search is over: `stay` where it led to, or go back to where it began."""
+        """The search for `query` is over: `stay` where it led to, or go back to where it began."""
 
+        query: str
         stay: bool
 
     @dataclass
@@ -125,7 +126,7 @@ class FindBar(Horizontal):
         self.post_message(self.Stepped(older))
 
     def action_stay(self) -> None:
-        self.post_message(self.Ended(True))
+        self.post_message(self.Ended(self.text.value, True))
 
     def action_go_back(self) -> None:
-        self.post_message(self.Ended(False))
+        self.post_message(self.Ended(self.text.value, False))

@@ -96,11 +96,14 @@ class PickBar(Widget, can_focus=True):
         super().__init__(id=id)
         self._matches = False
         self._count = ""
+        self._leaving = False
+        """Whether the focus is about to go elsewhere: what is typed from now on is not for us."""
 
     def open(self, *, matches: bool) -> None:
         """Take the focus; `matches`: other matches of a search can be gone to."""
         self._matches = matches
         self._count = ""
+        self._leaving = False
         self.display = True
         self.screen.set_focus(self, scroll_visible=False)
         self.refresh()
@@ -118,12 +121,15 @@ class PickBar(Widget, can_focus=True):
         return self._matches or not str(parameters).startswith("('match-")
 
     def action_ask(self, wish: str) -> None:
+        self._leaving = wish in (Wish.ANSWER, Wish.LEAVE)
         self.post_message(self.Asked(Wish(wish)))
 
     async def on_key(self, event: events.Key) -> None:
         binding = self.screen.active_bindings.get(event.key)
-        if binding is not None and binding.node is self:
+        if binding is not None and binding.node is self and not self._leaving:
             await act_now(self, event)
+        else:
+            self._leaving = self._leaving or event.is_printable
 
     def on_blur(self) -> None:
         # The terminal that loses the focus takes it from everything; it comes back to here.

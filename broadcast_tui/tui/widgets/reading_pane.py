@@ -74,6 +74,8 @@ class ReadingPane(Vertical):
         super().__init__(id=id)
         self._finder: Finder | None = None
         self._query = ""
+        self._staying = False
+        """Whether Enter was pressed, and there is no match yet to stay at."""
         self._stand: Place | None = None
         """Where the log stood before the search."""
         self._start_id = 0
@@ -150,7 +152,7 @@ class ReadingPane(Vertical):
         if to is not None:
             log.pick(to)
         if to in (None, line_id) and wish in (Wish.OLDER, Wish.PAGE_UP, Wish.FIRST):
-            log.post_message(MessageLog.TopReached(log))
+            self.post_message(MessageLog.TopReached(log))
         if to in (None, line_id) and wish in (Wish.NEWER, Wish.PAGE_DOWN, Wish.LAST):
             log.follow()
 
@@ -158,7 +160,7 @@ class ReadingPane(Vertical):
         """Be as before anything was picked or looked for, but for where the log stands."""
         if self._next_slice is not None:
             self._next_slice.stop()
-        self._finder, self._next_slice = None, None
+        self._finder, self._next_slice, self._staying = None, None, False
         self.log_view.mark(None)
         self.log_view.pick(None)
         self.pick_bar.close()
@@ -211,8 +213,13 @@ class ReadingPane(Vertical):
     @on(FindBar.Changed)
     def look_for(self, event: FindBar.Changed) -> None:
         event.stop()
-        self._query = event.query
-        pattern = pattern_of(event.query)
+        # What was typed last may come after the key that ended it.
+        if self.find_bar.display and event.query != self._query:
+            self._find(event.query)
+
+    def _find(self, query: str) -> None:
+        self._query = query
+        pattern = pattern_of(query)
         log = self.log_view
         log.mark(pattern)
         log.pick(None)
@@ -227,19 +234,27 @@ class ReadingPane(Vertical):
     @on(FindBar.Ended)
     def end_search(self, event: FindBar.Ended) -> None:
         event.stop()
-        found = None if self._finder is None else self._finder.current
-        if not event.stay or (found is None and not self._query.strip()):
+        if not event.stay or pattern_of(event.query) is None:
             self._end()
             self.log_view.go_to(self._stand)
             self.post_message(self.Ended())
-        elif found is not None:
+            return
+        if event.query != self._query:
+            self._find(event.query)
+        self._staying = True
+        self._search_on()
+
+    def _stay(self, finder: Finder) -> None:
+        """Be done with typing: go on picking where the search has led to, or else at the server."""
+        self._staying = False
+        if finder.current is not None:
             self.find_bar.close()
-            self.start_picking(found)
-        elif self._finder is not None and self._finder.is_complete:
-            query = self._query
-            self._end()
-            self.log_view.go_to(self._stand)
-            self.post_message(self.ServerAsked(query))
+            self.start_picking(finder.current)
+            return
+        query = self._query
+        self._end()
+        self.log_view.go_to(self._stand)
+        self.post_message(self.ServerAsked(query))
 
     def _step(self, *, older: bool) -> None:
         if self._finder is not None and self._finder.step(older=older) is not None:
@@ -261,7 +276,11 @@ class ReadingPane(Vertical):
         if finder.current is not None and finder.current != shown:
             self.log_view.pick(finder.current)
         self._tell_count(_count_of(finder))
-        self._next_slice = self.set_timer(NEWS_PAUSE_S if complete else SLICE_PAUSE_S, self._search_on)
+        if self._staying and (complete or finder.current is not None):
+            self._stay(finder)
+        if self._finder is not None:
+            pause_s = NEWS_PAUSE_S if complete else SLICE_PAUSE_S
+            self._next_slice = self.set_timer(pause_s, self._search_on)
 
     def _tell_count(self, count: str) -> None:
         self.find_bar.tell(count)

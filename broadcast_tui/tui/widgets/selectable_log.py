@@ -8,6 +8,7 @@ kept without them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -24,6 +25,7 @@ from broadcast_tui.tui.model.row_index import Place
 from broadcast_tui.tui.model.row_text import RowText
 from broadcast_tui.tui.model.selection import Excerpt, Spot, excerpt, word_at
 from broadcast_tui.tui.model.transcript import Line, LineKind, Transcript
+from broadcast_tui.tui.model.wrapping import cells_of, clusters, is_single
 from broadcast_tui.tui.widgets.line_strips import LinePainter, RowStrip
 from broadcast_tui.tui.widgets.message_log import MessageLog
 
@@ -42,7 +44,7 @@ class SelectableLog(MessageLog):
         & > .message-log--picked { background: $primary 30%; }
         & > .message-log--pick-mark { background: $primary 30%; color: $text-primary; text-style: bold; }
         & > .message-log--found { background: $warning 35%; text-style: underline; }
-        & > .message-log--found-here { background: $warning; color: auto; text-style: bold reverse; }
+        & > .message-log--found-here { background: $warning; color: auto; text-style: bold underline; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"message-log--{mark}" for mark in _MARKS}
@@ -165,6 +167,7 @@ class SelectableLog(MessageLog):
         if event.chain not in (2, 3):
             return
         event.prevent_default()
+        event.stop()
         spot = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)[1]
         line = None if spot is None else self.transcript.line(spot.y)
         if spot is None or line is None:
@@ -221,9 +224,7 @@ class SelectableLog(MessageLog):
             return row
         # Where the gutter begins with the time, the mark goes into the blank after it.
         at = 0 if painter.columns.margin or not painter.columns.time else painter.columns.time - 1
-        mark = RowStrip([Segment(PICK_MARK)], 1)
-        row = Strip.join([row.crop(0, at), mark, row.crop(at + 1, painter.columns.width)])
-        return self._restyled(row, at, at + 1, self._mark_style("pick-mark"))
+        return self._restyled(row, at, at + 1, self._mark_style("pick-mark"), PICK_MARK)
 
     def _with_spans(
         self,
@@ -251,12 +252,44 @@ class SelectableLog(MessageLog):
     def _mark_style(self, mark: str) -> Style:
         return self.get_component_rich_style(f"message-log--{mark}")
 
-    def _restyled(self, row: Strip, start: int, end: int, style: Style) -> Strip:
-        """`row` with `style` over its cells from `start` to before `end`."""
-        middle = list(Segment.apply_style(row.crop(start, end), post_style=style))
+    def _restyled(self, row: Strip, start: int, end: int, style: Style, instead: str = "") -> Strip:
+        """`row` with `style` over its cells from `start` to before `end`, maybe with others `instead`."""
+        before, middle, after = _cut(row, start, end)
+        if instead:
+            middle = [Segment(instead)]
+        middle = list(Segment.apply_style(middle, post_style=style))
         for line_filter in self.get_line_filters():
             middle = line_filter.apply(middle, self.background_colors[1])
-        return Strip.join([row.crop(0, start), RowStrip(middle, end - start), row.crop(end, row.cell_length)])
+        return RowStrip([*before, *middle, *after], row.cell_length)
+
+
+def _cut(row: Strip, start: int, end: int) -> tuple[list[Segment], list[Segment], list[Segment]]:
+    """What `row` has before cell `start`, from there to before `end`, and after; no cluster is cut."""
+    parts: tuple[list[Segment], list[Segment], list[Segment]] = ([], [], [])
+    x = 0
+    for text, style, _ in row:
+        for piece, cells in _pieces(text, (start - x, end - x)):
+            part = parts[0] if x < start else parts[1] if x < end else parts[2]
+            part.append(Segment(piece, style))
+            x += cells
+    return parts
+
+
+def _pieces(text: str, cuts: Sequence[int]) -> list[tuple[str, int]]:
+    """`text` in pieces, with their cells, parted at those of `cuts` (cells, rising) that lie in it."""
+    length = cells_of(text)
+    bounds = [0, *(cut for cut in cuts if 0 < cut < length), length]
+    if is_single(text):
+        return [(text[start:end], end - start) for start, end in pairwise(bounds)]
+    pieces: list[tuple[str, int]] = []
+    begun = x = 0
+    cell = 0
+    for _, end, cells in clusters(text):
+        x += cells
+        if x in bounds[1:] and x > cell:
+            pieces.append((text[begun:end], x - cell))
+            begun, cell = end, x
+    return [*pieces, (text[begun:], length - cell)] if begun < len(text) else pieces
 
 
 def _cell_indices(line: Line, row: int | None, columns: Columns) -> tuple[list[int], int]:
@@ -276,14 +309,19 @@ def _cell_indices(line: Line, row: int | None, columns: Columns) -> tuple[list[i
 
 
 def _with_offsets(row: Strip, indices: tuple[list[int], int], line_id: int) -> Strip:
-    """`row` in segments that Textual can look up: one a cell as far as there are indices, then the rest."""
+    """`row` in segments that Textual can look up: one a cell as far as there are indices, then the rest.
+
+    A wide character is two blanks here: nobody sees them, and each half leads to all of it.
+    """
     cells, rest = indices
+    filled, _, beyond = _cut(row, len(cells), len(cells))
     segments: list[Segment] = []
-    for x, index in enumerate(cells):
-        for text, style, _ in row.crop(x, x + 1):
-            offset = Style.from_meta({"offset": (index, line_id)})
-            segments.append(Segment(text, offset if style is None else style + offset))
+    for text, style, _ in filled:
+        for start, end, width in clusters(text):
+            for _ in range(width):
+                offset = Style.from_meta({"offset": (cells[len(segments)], line_id)})
+                piece = text[start:end] if width == 1 else " "
+                segments.append(Segment(piece, offset if style is None else style + offset))
     # What is beyond has no place of its own: Textual takes the end of the segment before it.
     segments.append(Segment("", Style.from_meta({"offset": (rest, line_id)})))
-    segments += row.crop(len(cells), row.cell_length)
-    return RowStrip(segments, row.cell_length)
+    return RowStrip([*segments, *beyond], row.cell_length)
