@@ -1,4 +1,4 @@
-"""What the terminal is owed beyond Textual: title, keys, whole pastes, its mouse, one line at a crash."""
+"""What the terminal is owed beyond Textual: a title, some keys, whole pastes, one line at a crash."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from queue import Empty
+from string import ascii_lowercase, digits
 
 from textual import _ansi_sequences
 from textual.driver import Driver
@@ -33,12 +34,23 @@ class _Key(Enum):
     ALT_BACKSPACE = "alt+backspace"
 
 
+_AltKey = Enum("_AltKey", {key: f"alt+{key}" for key in (*ascii_lowercase, *digits, "slash")})  # type: ignore[misc]
+"""What Textual 8.2 only knows when nothing follows for a while, or (digits) takes for a key of a Mac."""
+
+
 def teach_keys() -> None:
-    """Let Alt+Enter and Alt+Backspace arrive as such: Textual 8.2 takes them for Enter and Ctrl+W."""
+    """Let Alt+Enter and Alt+Backspace arrive as such, which Textual 8.2 takes for Enter and Ctrl+W.
+
+    The same for Alt with a letter, digit or slash, also when more is typed at once.
+    """
     table: object = _ansi_sequences.ANSI_SEQUENCES_KEYS
     if isinstance(table, dict):
         table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
         table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
+        for key in _AltKey:
+            character = "/" if key.name == "slash" else key.name
+            if not isinstance(table.get(f"\x1b{character}"), tuple):
+                table[f"\x1b{character}"] = (key,)
 
 
 def guard_pastes() -> None:

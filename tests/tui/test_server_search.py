@@ -130,10 +130,7 @@ async def test_a_post_far_back_is_shown_among_its_neighbours() -> None:
         await chat.type("down", "enter")
         assert isinstance(chat.app.screen, AroundScreen)
         assert chat.client.called("fetch_around") == [("lobby", "k3f9-30", "60")]
-        around = tuple(post(n, f"post {n}") for n in range(2, 30)) + (
-            post(30, "deploy 30"),
-            post(31, "after"),
-        )
+        around = tuple(post(n, f"deploy {n}" if n == 30 else f"post {n}") for n in range(2, 32))
         await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", around, True))
         await chat.pilot.pause()
         rows = chat.drawn("#around-log")

@@ -24,7 +24,7 @@ from broadcast_tui.core.text import visible
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import Completer, People
 from broadcast_tui.tui.model.input_history import InputHistory
-from broadcast_tui.tui.widgets.typed_order import act_now
+from broadcast_tui.tui.widgets.typed_order import act_now, pass_on
 
 PASTE_MAX = 100_000
 """Characters of one paste that are kept; more than any server takes in one post."""
@@ -152,7 +152,7 @@ class Composer(TextArea, inherit_bindings=False):
         return super().render_line(y) if self.size.width > 0 else Strip([])
 
     async def _on_key(self, event: events.Key) -> None:
-        if not event.is_printable:
+        if not pass_on(self, event) and not event.is_printable:
             await act_now(self, event)
 
     async def _on_paste(self, event: events.Paste) -> None:
