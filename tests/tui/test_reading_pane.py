@@ -270,6 +270,12 @@ async def test_matches_are_counted_and_gone_to_as_you_type() -> None:
         assert chat.composer.text == ""
 
 
+async def test_a_step_right_after_the_last_letter_is_one_of_all_that_was_typed() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"post 4", "up")
+        assert (await found(chat), picked(chat)) == ("2/11", "post 48")
+
+
 async def test_capitals_find_only_themselves() -> None:
     async with reading("Deploy now", "deploy later") as chat:
         await chat.type("ctrl+f", *"Deploy")

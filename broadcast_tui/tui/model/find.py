@@ -16,7 +16,7 @@ from broadcast_tui.tui.model.transcript import Chunk, LineKind, Transcript
 
 Pattern = re.Pattern[str]
 
-_SLICE_LINES = 64
+_SLICE_LINES = 32
 
 
 def pattern_of(query: str) -> Pattern | None:

@@ -66,8 +66,9 @@ class FindBar(Horizontal):
 
     @dataclass
     class Stepped(Message):
-        """The next match is wanted, an `older` one or a newer one."""
+        """The next match of `query` is wanted, an `older` one or a newer one."""
 
+        query: str
         older: bool
 
     @dataclass
@@ -123,7 +124,7 @@ class FindBar(Horizontal):
             self.post_message(self.Changed(event.value))
 
     def action_step(self, older: bool) -> None:
-        self.post_message(self.Stepped(older))
+        self.post_message(self.Stepped(self.text.value, older))
 
     def action_stay(self) -> None:
         self.post_message(self.Ended(self.text.value, True))

@@ -213,9 +213,10 @@ class ReadingPane(Vertical):
     @on(FindBar.Changed)
     def look_for(self, event: FindBar.Changed) -> None:
         event.stop()
-        # What was typed last may come after the key that ended it.
-        if self.find_bar.display and event.query != self._query:
-            self._find(event.query)
+        # A key that steps or ends may have come before what was typed earlier.
+        query = self.find_bar.text.value
+        if self.find_bar.display and query != self._query:
+            self._find(query)
 
     def _find(self, query: str) -> None:
         self._query = query
@@ -229,6 +230,8 @@ class ReadingPane(Vertical):
     @on(FindBar.Stepped)
     def step_found(self, event: FindBar.Stepped) -> None:
         event.stop()
+        if event.query != self._query:
+            self._find(event.query)
         self._step(older=event.older)
 
     @on(FindBar.Ended)

@@ -56,7 +56,8 @@ class SelectableLog(MessageLog):
         self._picked: int | None = None
         self._pattern: Pattern | None = None
         self._row_texts: dict[int, RowText] = {}
-        """Of lines with marks, while rows are handed out."""
+        """Of lines with marks, while rows are handed out; so is the next."""
+        self._found: dict[int, list[tuple[int, int, str]]] = {}
 
     @property
     def is_bare(self) -> bool:
@@ -191,6 +192,7 @@ class SelectableLog(MessageLog):
 
     def render_lines(self, crop: Region) -> list[Strip]:
         self._row_texts.clear()
+        self._found.clear()
         return super().render_lines(crop)
 
     def _row(self, painter: LinePainter, y: int) -> Strip:
@@ -213,8 +215,10 @@ class SelectableLog(MessageLog):
     def _found_in(self, line: Line) -> list[tuple[int, int, str]]:
         if self._pattern is None or line.kind not in (LineKind.POST, LineKind.ACTION):
             return []
-        mark = "found-here" if line.id == self._picked else "found"
-        return [(*match.span(), mark) for match in self._pattern.finditer(line.text)]
+        if line.id not in self._found:
+            mark = "found-here" if line.id == self._picked else "found"
+            self._found[line.id] = [(*match.span(), mark) for match in self._pattern.finditer(line.text)]
+        return self._found[line.id].copy()
 
     def _with_pick(self, painter: LinePainter, row: Strip, row_number: int) -> Strip:
         """`row` of the picked line: on another background, the first one with a mark that needs no colour."""
@@ -242,8 +246,12 @@ class SelectableLog(MessageLog):
         text = self._row_texts.get(line.id)
         if text is None:
             text = self._row_texts[line.id] = RowText(line, columns)
+        if place.row >= len(text.rows):
+            return row
+        # A long post may have thousands of matches, of which a row has a few.
+        begun, ended = text.written_at(text.rows[place.row][0]), text.end(place.row)
         for start, end, mark in spans:
-            cells = text.cells(place.row, start, end) if place.row < len(text.rows) else None
+            cells = text.cells(place.row, start, end) if start < ended and end > begun else None
             if cells is not None:
                 first, last = (columns.gutter + cell for cell in cells)
                 row = self._restyled(row, first, last, self._mark_style(mark))
