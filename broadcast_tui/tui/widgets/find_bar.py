@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.model.columns import WIDE_FROM
 from broadcast_tui.tui.widgets.typed_order import act_now
 
 
@@ -107,7 +108,9 @@ class FindBar(Horizontal):
         self.display = False
 
     def tell(self, count: str) -> None:
-        """Say how the search goes: `3/17`."""
+        """Say how the search goes: `3/17`. What follows a ` · ` is left out where the row is short."""
+        if self.screen.size.width < WIDE_FROM:
+            count = count.partition(" · ")[0]
         label = self.query_one("#find-count", Static)
         if str(label.content) != count:
             label.update(Content(count))

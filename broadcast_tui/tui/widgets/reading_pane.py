@@ -192,9 +192,10 @@ class ReadingPane(Vertical):
             self._tell(f"Opened {url}")
         else:
             copied = await copy(Excerpt(url, 0, True), self.app.copy_to_clipboard)
-            self._tell(f"No browser can be opened from here. {copied}: {url}")
+            self._tell(f"No browser can be opened from here. {copied}")
 
     def _tell(self, text: str) -> None:
+        self.app.clear_notifications()
         self.notify(text, timeout=4, markup=False)
 
     # Finding

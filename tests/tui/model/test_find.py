@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.find import Finder, pattern_of
@@ -156,6 +156,7 @@ CHANGES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(CHANGES)
 def test_whatever_happens_in_between_it_finds_what_a_look_at_every_line_finds(
     changes: list[tuple[str, list[str]]],

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.core.text import visible
@@ -42,6 +42,7 @@ def test_each_kind_is_listed_once_with_its_name() -> None:
     assert oddities_of("nothing odd: привет, 漢字") == []
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80).map(visible))
 def test_what_is_shown_hides_nothing(text: str) -> None:
     revealed = shown(text)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.columns import Columns
@@ -17,6 +17,7 @@ def line_of(text: str, kind: LineKind = LineKind.POST) -> Line:
     return Line(0, kind, "bob", text, 0.0, Mark.NONE, False, False)
 
 
+@settings(deadline=None)
 @given(TEXTS, COLUMNS, st.sampled_from([LineKind.POST, LineKind.ACTION, LineKind.SYSTEM]))
 def test_there_and_back(text: str, columns: Columns, kind: LineKind) -> None:
     rows = RowText(line_of(text, kind), columns)
@@ -28,6 +29,7 @@ def test_there_and_back(text: str, columns: Columns, kind: LineKind) -> None:
     assert indices[-1] == len(text)
 
 
+@settings(deadline=None)
 @given(TEXTS, COLUMNS)
 def test_every_cell_of_a_row_has_an_index(text: str, columns: Columns) -> None:
     rows = RowText(line_of(text), columns)
