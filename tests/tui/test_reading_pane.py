@@ -110,6 +110,16 @@ async def test_escape_goes_back_to_the_input_with_its_draft() -> None:
         assert not chat.screen.query_one(PickBar).display
 
 
+async def test_a_picked_post_that_is_gone_ends_picking() -> None:
+    async with reading() as chat:
+        await chat.type("alt+up")
+        chat.screen.log_view.transcript.clear()
+        await chat.type("k")
+        await chat.pilot.pause()
+        assert chat.composer.has_focus
+        assert not chat.screen.query_one(PickBar).display
+
+
 async def test_typing_anything_else_goes_into_the_input() -> None:
     async with reading() as chat:
         await chat.type("alt+up", "n", "e", "y")

@@ -106,7 +106,9 @@ class ReadingPane(Vertical):
         log, wish = self.log_view, event.wish
         line = log.picked_line
         if line is None:
+            # Another room is shown, or the line was trimmed.
             self._end()
+            self.post_message(self.Ended())
             return
         match wish:
             case Wish.OLDER | Wish.NEWER | Wish.PAGE_UP | Wish.PAGE_DOWN | Wish.FIRST | Wish.LAST:
