@@ -298,13 +298,19 @@ async def test_escape_returns_to_where_you_were() -> None:
     async with reading() as chat:
         await chat.type("pageup")
         before = chat.drawn("#log")
-        await chat.type(*"draft", "ctrl+f", *"post 3", "up", "up", "escape")
+        await chat.type(*"draft", "ctrl+f", *"post 5")
+        await found(chat)
+        assert chat.drawn("#log")[0] != before[0]
+        await chat.type("up", "escape")
         assert chat.drawn("#log") == before
         assert (chat.composer.text, chat.composer.has_focus) == ("draft", True)
         assert not chat.screen.query_one(FindBar).display
         await chat.type("escape")
         assert chat.screen.log_view.is_following
-        await chat.type("ctrl+f", *"post 3", "escape")
+        await chat.type("ctrl+f", *"post 3")
+        await found(chat)
+        assert not chat.screen.log_view.is_following
+        await chat.type("escape")
         assert chat.screen.log_view.is_following
 
 
