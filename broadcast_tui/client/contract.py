@@ -61,8 +61,12 @@ class ChatClient(Protocol):
 
     def leave(self, room: str) -> str: ...
 
-    def fetch_history(self, room: str, *, before: str = "", limit: int = 50) -> str:
-        """Ask for the page of posts before a post id, or the latest (HistoryFetched with the ref)."""
+    def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
+        """Ask for the posts before or around a post id, or the latest (HistoryFetched with the ref)."""
+        ...
+
+    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
+        """Ask for the newest posts that have all words of `query` (SearchFound with the ref)."""
         ...
 
     def list_members(self, room: str) -> str:

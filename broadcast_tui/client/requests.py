@@ -29,9 +29,9 @@ class Requests:
         """Leave a room; posts to it that were not sent yet come back as refused."""
         return self._asked(self._session.leave(room))
 
-    def fetch_history(self, room: str, *, before: str = "", limit: int = 50) -> str:
-        """Ask for the page of posts before a post id, or the latest."""
-        return self._asked(self._session.fetch_history(room, before, limit))
+    def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
+        """Ask for the page of posts before or around a post id, or the latest."""
+        return self._asked(self._session.fetch_history(room, before, limit, around))
 
     def list_members(self, room: str) -> str:
         """Ask who is in a room."""

@@ -146,9 +146,9 @@ class ClientSession:
         self._forget(room)
         return ""
 
-    def fetch_history(self, room: str, before: str, limit: int) -> str:
-        ref = self._next_ref()
-        return self._ask(commands.FetchHistory(room, ref, before=before, latest=not before, limit=limit))
+    def fetch_history(self, room: str, before: str, limit: int, around: str = "") -> str:
+        latest = not (before or around)
+        return self._ask(commands.FetchHistory(room, self._next_ref(), before, "", around, latest, limit))
 
     def ask(self, make: Callable[[str], commands.Request]) -> str:
         """Send the request that `make` makes with a new ref; returns the ref."""

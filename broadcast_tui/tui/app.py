@@ -42,7 +42,15 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.signals import TERMINAL_GONE, Signals
-from broadcast_tui.tui.terminal import PROGRAM, Title, guard_pastes, outlive, report_crash, teach_keys
+from broadcast_tui.tui.terminal import (
+    PROGRAM,
+    Title,
+    guard_pastes,
+    hold_mouse,
+    outlive,
+    report_crash,
+    teach_keys,
+)
 from broadcast_tui.tui.token_desk import TokenDesk
 
 CLOSE_TIMEOUT_S = 2.0
@@ -238,6 +246,11 @@ class ChatApp(App[None]):
     @on(ChatScreen.UnreadChanged)
     def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
         self._terminal_title.set(event.room, event.count)
+
+    @on(ChatScreen.MouseAsked)
+    def hold_mouse(self, event: ChatScreen.MouseAsked) -> None:
+        if self._driver is not None and not self.is_headless:
+            hold_mouse(self._driver, event.hold)
 
     @on(ChatScreen.QuitAsked)
     async def action_quit(self) -> None:

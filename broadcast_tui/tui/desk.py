@@ -46,6 +46,10 @@ class Desk(Protocol):
         """Put a room that we are in on the screen."""
         ...
 
+    def open_search(self, query: str) -> None:
+        """Search all of the shown room's history at the server."""
+        ...
+
     def do_aside(self, work: Callable[[], str]) -> None:
         """Do what takes a while in a thread, then put the line that comes of it into the shown room."""
         ...

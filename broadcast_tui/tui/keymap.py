@@ -35,6 +35,8 @@ AREAS = {
     "search": "Searching what was typed (Ctrl+R)",
     "log": "Reading",
     "room": "Rooms",
+    "pick": "On a picked post",
+    "find": "Finding",
     "people": "People",
 }
 """Areas in the order of the help screen, with their headings."""
@@ -119,6 +121,28 @@ KEYS: tuple[KeyRow, ...] = (
         for n in range(1, 10)
     ),
     KeyRow("room.toggle-list", "f7", "Show or hide your rooms"),
+    KeyRow("log.pick-post", "alt+up", "Pick a post: to copy, answer, inspect, open its link"),
+    KeyRow("log.find-text", "ctrl+f", "Find in this room as you type"),
+    KeyRow("log.show-bare", "alt+l", "The text alone, for the terminal's own selection"),
+    KeyRow("log.toggle-mouse", "alt+m", "Leave the mouse to the terminal, or take it back"),
+    KeyRow("pick.move-older", "k,up,alt+up", "The post above"),
+    KeyRow("pick.move-newer", "j,down,alt+down", "The post below"),
+    KeyRow("pick.page-older", "pageup", "A page up"),
+    KeyRow("pick.page-newer", "pagedown", "A page down"),
+    KeyRow("pick.go-first", "g,home", "The oldest post held"),
+    KeyRow("pick.go-last", "G,end", "The newest post"),
+    KeyRow("pick.match-older", "n", "The next older match, after finding"),
+    KeyRow("pick.match-newer", "N", "The next newer match, after finding"),
+    KeyRow("pick.copy-text", "y", "Copy its text"),
+    KeyRow("pick.copy-stamped", "Y", "Copy it with time and name"),
+    KeyRow("pick.open-link", "o", "Open its link; again for the next one"),
+    KeyRow("pick.answer-sender", "r", "Answer: its sender's name begins the input"),
+    KeyRow("pick.inspect-post", "i", "Inspect: full time, id, hidden characters"),
+    KeyRow("pick.leave-picking", "escape", "Back to the input; so does typing anything else"),
+    KeyRow("find.step-older", "up,ctrl+f", "The next older match"),
+    KeyRow("find.step-newer", "down", "The next newer match"),
+    KeyRow("find.stay-here", "enter", "Stay at this match; n and N go on"),
+    KeyRow("find.go-back", "escape", "Back to where you were"),
     KeyRow("people.toggle-list", "f8", "Show or hide who is here", "Who"),
 )
 
@@ -145,7 +169,7 @@ def first_key(id: str) -> str:
 
 
 def shown_key(key: str) -> str:
-    """A key as people write it: `ctrl+a` is Ctrl+A, `pageup` is PgUp."""
+    """A key as people write it: `ctrl+a` is Ctrl+A, `pageup` is PgUp; a letter alone stays as it is."""
     names = {
         "pageup": "PgUp",
         "pagedown": "PgDn",
@@ -156,6 +180,8 @@ def shown_key(key: str) -> str:
         "full_stop": ".",
         "slash": "/",
     }
+    if len(key) == 1:
+        return key
     parts = [names.get(part, part.capitalize()) for part in key.split("+")]
     return "+".join(parts)
 

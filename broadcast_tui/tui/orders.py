@@ -42,6 +42,8 @@ class Orders(Clerk):
                 return self._me(argument)
             case Verb.SHRUG:
                 return self._shrug(argument)
+            case Verb.SEARCH:
+                return self._search(argument)
             case Verb.CLEAR:
                 return self._clear()
             case Verb.EXPORT:
@@ -61,6 +63,10 @@ class Orders(Clerk):
 
     def _shrug(self, text: str) -> bool:
         self._desk.say(f"{text} {SHRUG}".strip())
+        return True
+
+    def _search(self, words: str) -> bool:
+        self._desk.open_search(words)
         return True
 
     def _clear(self) -> bool:

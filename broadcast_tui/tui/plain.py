@@ -21,6 +21,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, Update
 from broadcast_tui.tui.desk import Looks
 from broadcast_tui.tui.model.plain_text import PlainText
+from broadcast_tui.tui.model.search import ServerSearch, found_lines
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.orders import Orders
@@ -33,6 +34,7 @@ class _NoLooks:
     available_themes: ClassVar[Mapping[str, object]] = {"none": None}
 
 
+FOUND_POSTS = 20
 CLOSE_TIMEOUT_S = 2.0
 SETTLE_TIMEOUT_S = 10.0
 """How long the end of the input waits for answers to what came before it."""
@@ -108,6 +110,23 @@ class PlainChat:
             self._state.show(room)
         self.refresh_views()
 
+    def open_search(self, query: str) -> None:
+        """Ask the server for the newest posts with all words of `query`."""
+        room = self._state.room
+        ref = self._client.search(room, query, limit=FOUND_POSTS)
+        self._state.search = ServerSearch(room, query, ref)
+
+    def _tell_found(self) -> None:
+        """Write what was found, once it is."""
+        search = self._state.search
+        if search is None or search.ref:
+            return
+        self._state.search = None
+        if search.error:
+            self.warn(search.error)
+        else:
+            self._state.tell("\n".join(found_lines(search, datetime.now().astimezone())), datetime.now(UTC))
+
     def do_aside(self, work: Callable[[], str]) -> None:
         """Do what takes a while in a thread, then say what came of it."""
         task = asyncio.create_task(asyncio.to_thread(work))
@@ -139,6 +158,7 @@ class PlainChat:
         self._heard.set()
         for room in changes.unlisted:
             self._client.list_members(room)
+        self._tell_found()
         self.refresh_views()
         if changes.denied is not None:
             self._wants_name = True
@@ -163,8 +183,10 @@ class PlainChat:
 
     def _is_settled(self) -> bool:
         """Whether everything that was sent and asked has its answer."""
-        return not self._aside and not any(
-            view.transcript.pending_count or view.who_ref for view in self._state.rooms.values()
+        return (
+            not self._aside
+            and not self._state.search
+            and not any(view.transcript.pending_count or view.who_ref for view in self._state.rooms.values())
         )
 
     async def _until(self, condition: Callable[[], bool]) -> None:

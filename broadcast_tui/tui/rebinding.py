@@ -27,6 +27,8 @@ def _name(character: str) -> str:
 
 _NAMED = {str(key.value) for key in Keys if "+" not in key.value}
 _NAMED |= {*KEY_DISPLAY_ALIASES, *map(_name, string.punctuation)}
+_LETTERED = ("pick",)
+"""Areas in which nothing is written, so that a letter alone is a key."""
 _TOGETHER = {"app": {"composer", "log", "people", "rooms"}, "composer": {"log", "people", "rooms"}}
 """Areas whose keys are live at the same time."""
 
@@ -71,6 +73,8 @@ def _meet(one: str, other: str) -> bool:
 
 
 def _checked_key(id: str, written: str) -> str:
+    if id.partition(".")[0] in _LETTERED and len(written.strip()) == 1:
+        return _name(written.strip()) if not written.strip().isalnum() else written.strip()
     *modifiers, key = written.strip().casefold().split("+")
     key = _SPELLINGS.get(key, key)
     if not key or any(modifier not in _MODIFIERS for modifier in modifiers):

@@ -94,6 +94,17 @@ def outlive(driver: Driver) -> None:
     threading.Thread(target=drain, name="terminal-gone", daemon=True).start()
 
 
+def hold_mouse(driver: Driver, hold: bool) -> None:
+    """Have the mouse reported to us, or leave it to the terminal, also after a suspension."""
+    switch = getattr(driver, "_enable_mouse_support" if hold else "_disable_mouse_support", None)
+    if switch is None:
+        return
+    # Textual's drivers do neither unless this says that there is a mouse.
+    driver._mouse = True
+    switch()
+    driver._mouse = hold
+
+
 class Title:
     """The terminal's title: ours while we run, then again what it was (xterm's title stack)."""
 

@@ -64,8 +64,13 @@ class FakeClient:
     def leave(self, room: str) -> str:
         return self._called("leave", room)
 
-    def fetch_history(self, room: str, *, before: str = "", limit: int = 50) -> str:
+    def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
+        if around:
+            return self._called("fetch_around", room, around, str(limit))
         return self._called("fetch_history", room, before, str(limit))
+
+    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
+        return self._called("search", room, query, before)
 
     def list_members(self, room: str) -> str:
         return self._called("list_members", room)

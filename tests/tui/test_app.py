@@ -14,9 +14,12 @@ from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.screens.login import LoginScreen
+from broadcast_tui.tui.screens.reading import ReadingScreen
 from broadcast_tui.tui.terminal import Title, report_crash
 from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.line_editor import LineEditor
+from broadcast_tui.tui.widgets.pick_bar import PickBar
 from broadcast_tui.tui.widgets.recalling_editor import RecallingEditor
 from tests.support.chat_app import chatting
 from tests.support.running import eventually
@@ -276,7 +279,16 @@ def test_every_binding_is_in_the_key_table() -> None:
     rows = {row.id: row for row in KEYS}
     bound = [
         b
-        for cls in (ChatApp, ChatScreen, LineEditor, RecallingEditor, Composer)
+        for cls in (
+            ChatApp,
+            ChatScreen,
+            ReadingScreen,
+            LineEditor,
+            RecallingEditor,
+            Composer,
+            PickBar,
+            FindBar,
+        )
         for b in cls.__dict__["BINDINGS"]
     ]
     assert {binding.id for binding in bound} == set(rows)

@@ -196,8 +196,8 @@ async def test_with_the_people_beside_it_a_log_of_80_columns_keeps_its_columns()
 
 
 @pytest.mark.parametrize("others", [0, 1, 12_345])
-async def test_the_welcome_fits_in_one_row_of_90_columns(others: int) -> None:
-    async with chatting(size=(90, 24)) as chat:
+async def test_the_welcome_fits_in_one_row_of_100_columns(others: int) -> None:
+    async with chatting(size=(100, 24)) as chat:
         online = ConnectionChanged(ConnectionState.ONLINE)
         await chat.deliver(online, RoomEntered("lobby", others + 1, 0))
         rows = chat.drawn("#log")
@@ -301,7 +301,7 @@ async def test_the_palette_offers_the_slash_commands() -> None:
 
 
 async def test_f1_shows_every_key_and_command() -> None:
-    async with chatting("ana", size=(100, 180)) as chat:
+    async with chatting("ana", size=(100, 220)) as chat:
         await chat.type("f1")
         assert isinstance(chat.app.screen, HelpScreen)
         drawn = "\n".join(chat.drawn())

@@ -94,6 +94,13 @@ class Columns:
         text = width - margin - time - name - mark - padding
         return cls(width, margin, time, name, mark, text, padding)
 
+    @classmethod
+    @lru_cache(maxsize=64)
+    def bare(cls, width: int) -> Columns:
+        """The text alone, as for a copy by the terminal: what a line is, only its beginning says."""
+        width = max(1, width)
+        return cls(width, 0, 0, 0, 0, width, 0)
+
     @property
     def gutter(self) -> int:
         """Cells left of the text."""

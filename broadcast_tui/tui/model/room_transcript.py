@@ -30,8 +30,6 @@ class RoomTranscript(Transcript):
         self._folds: dict[int, list[OlderPost]] = {}
         """Hidden posts by the id of the line that stands for them."""
         self._cleared: list[Chunk] = []
-        self.laid_count = 0
-        """How often all lines were laid anew."""
 
     # -- hiding people
 

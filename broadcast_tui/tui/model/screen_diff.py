@@ -110,12 +110,17 @@ class ScreenDiff:
         return [(start, end + (new.text[end : end + 1] == FILL)) for start, end in spans]
 
     def _with_reach(self, spans: list[tuple[int, int]], new: Row) -> list[tuple[int, int]]:
-        """`spans` with all that a terminal may draw a cluster over; it is written again after that."""
+        """`spans` with all that a terminal may draw a cluster over; it is written again after that.
+
+        What stands in cells of unknown look cannot be written again.
+        """
         joined: list[tuple[int, int]] = []
         for start, end in spans:
             if joined and start < joined[-1][1]:
                 start, end = joined[-1][0], max(end, joined.pop()[1])
-            while (reach := min(self.width, start + self._alphabet.reach(new.text[start:end]))) > end:
+            unknown = new.looks.find(UNKNOWN, end)
+            edge = self.width if unknown < 0 else unknown
+            while (reach := min(edge, start + self._alphabet.reach(new.text[start:end]))) > end:
                 end = reach
             joined.append((start, end))
         return joined

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from broadcast_tui.tui.model.lines import Line, LineKind
+
 
 class PresenceShown(Enum):
     """About whom lines are shown that say who came and went."""
@@ -36,6 +38,13 @@ class Showing:
                 return brief
             case PresenceShown.NONE:
                 return ""
+
+    def shown_line(self, line: Line) -> Line | None:
+        """The line as it is shown, or None if it is not."""
+        if line.kind is not LineKind.PRESENCE:
+            return line
+        text = self.presence_text(line.text, line.brief)
+        return line._replace(text=text) if text else None
 
     def folds(self, line_id: int) -> bool:
         """Whether the post is folded, if it is long."""

@@ -20,6 +20,7 @@ class Verb(StrEnum):
     BUFFER = "buffer"
     LIST = "list"
     TOPIC = "topic"
+    SEARCH = "search"
     WHO = "who"
     WHOIS = "whois"
     NICK = "nick"
@@ -151,6 +152,14 @@ COMMANDS: tuple[Command, ...] = (
         hint="text",
         argument=Argument.OPTIONAL,
         example="/topic Release on Friday",
+        group=Group.ROOMS,
+    ),
+    Command(
+        Verb.SEARCH,
+        "Search all of the room's history at the server",
+        hint="words",
+        argument=Argument.REQUIRED,
+        example="/search release notes",
         group=Group.ROOMS,
     ),
     Command(Verb.WHO, "List who is here", aliases=("names", "users"), group=Group.PEOPLE),

@@ -44,6 +44,7 @@ from broadcast_tui.tui.model.connection import Connection
 from broadcast_tui.tui.model.ignoring import Ignored
 from broadcast_tui.tui.model.room import Person, RoomView
 from broadcast_tui.tui.model.rooms import most_urgent
+from broadcast_tui.tui.model.search import ServerSearch
 
 RoomUpdate = (
     RoomEntered
@@ -107,6 +108,8 @@ class AppState:
     """Posts below the screen's end in the shown room, as the message log counts them."""
     draft_excess: str = ""
     """By how much what is being written is too long for a post; empty if it fits."""
+    search: ServerSearch | None = None
+    """What is being searched for at the server."""
     _denied: NameDenied | None = None
     _parted: set[str] = field(default_factory=set)
     """Rooms left at our wish, which the server has not confirmed: it is no news then, we may be back."""
@@ -264,6 +267,8 @@ class AppState:
         refused = False
         for update in updates:
             match update:
+                case SearchFound() | HistoryFetched() | Noticed() if self.search and self.search.took(update):
+                    pass
                 case ConnectionChanged():
                     self._connection_changed(update, now, at)
                     refused = update.state is ConnectionState.REFUSED
@@ -385,9 +390,8 @@ class AppState:
         """A name denied at the door needs another one; denied later, the old one stays."""
         if self._denied is None:
             if refused:
-                self.tell(
-                    f"The server refused us: {self.connection.reason or 'no reason given'}", at, error=True
-                )
+                reason = self.connection.reason or "no reason given"
+                self.tell(f"The server refused us: {reason}", at, error=True)
             return
         if self.connection.state is ConnectionState.REFUSED:
             changes.denied, self._denied = self._denied, None

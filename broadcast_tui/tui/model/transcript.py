@@ -76,6 +76,8 @@ class Transcript:
         """Posts of others that `add_post` ever took: what an unread count is the difference of."""
         self.rewritten_count = 0
         """How often a line that was there was changed."""
+        self.laid_count = 0
+        """How often all lines were laid anew, under other ids."""
         self._limit = limit
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []

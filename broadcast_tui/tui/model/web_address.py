@@ -48,6 +48,12 @@ def find_urls(text: str) -> list[tuple[int, int]]:
     return [(match.start(), trimmed_end(match[0]) + match.start()) for match in _URL.finditer(text)]
 
 
+def links_in(text: str) -> list[str]:
+    """What to open of the links in `text`, in order, each once; none that had better not be opened."""
+    targets = (target_of(text[start:end]) for start, end in find_urls(text))
+    return list(dict.fromkeys(target.href for target in targets if target and target.href))
+
+
 def trimmed_end(url: str) -> int:
     """How much of `url` is an address: the rest is punctuation of the sentence around it."""
     return len(url.rstrip(_TRAILING))

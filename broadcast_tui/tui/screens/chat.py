@@ -13,7 +13,7 @@ from functools import partial
 from time import monotonic
 from typing import ClassVar
 
-from textual import events, getters, on
+from textual import getters, on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -33,20 +33,20 @@ from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.orders import Orders
-from broadcast_tui.tui.screens.rooms import RoomsScreen
+from broadcast_tui.tui.screens.reading import ReadingScreen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
+from broadcast_tui.tui.widgets.reading_pane import ReadingPane
 from broadcast_tui.tui.widgets.room_list import RoomList
 from broadcast_tui.tui.widgets.status_bar import StatusBar
 from broadcast_tui.tui.widgets.writing_area import WritingArea
 
-_UPWARDS = ("page_up", "scroll_up", "scroll_home")
 QUIT_AGAIN_S = 3.0
 """How long after the first Ctrl+C a second one leaves."""
 
 
-class ChatScreen(RoomsScreen):
+class ChatScreen(ReadingScreen):
     """One client's conversation. `receive` is the only way in for what comes from the server."""
 
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
@@ -70,14 +70,6 @@ class ChatScreen(RoomsScreen):
         bind("app.interrupt", "interrupt"),
         bind("app.leave-empty", "ask_quit"),
         bind("app.reconnect-now", "reconnect_now"),
-        bind("log.page-up", "scroll_log('page_up')"),
-        bind("log.page-down", "scroll_log('page_down')"),
-        bind("log.line-up", "scroll_log('scroll_up')"),
-        bind("log.line-down", "scroll_log('scroll_down')"),
-        bind("log.go-top", "scroll_log('scroll_home')"),
-        bind("log.go-bottom", "scroll_log('scroll_end')"),
-        bind("log.unfold-post", "unfold_post"),
-        bind("log.show-presence", "show_presence"),
         bind("room.next", "step_room(1)"),
         bind("room.previous", "step_room(-1)"),
         bind("room.go-urgent", "go_to_urgent"),
@@ -131,7 +123,7 @@ class ChatScreen(RoomsScreen):
             yield RoomList(id="rooms")
             with Vertical(id="talk"):
                 yield Static(id="topic", markup=False)
-                yield MessageLog(id="log")
+                yield ReadingPane(id="reading")
             yield People(id="people")
         status = StatusBar(self._state, self._client.url, id="status")
         yield WritingArea(self._state, self._completable, self._past, status)
@@ -154,6 +146,7 @@ class ChatScreen(RoomsScreen):
         self.refresh_views(people=changes.people)
         if changes.rooms_listed:
             self.offer_known_rooms()
+        self.follow_search()
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
 
@@ -184,9 +177,6 @@ class ChatScreen(RoomsScreen):
     @property
     def looks(self) -> Looks:
         return self.app
-
-    def follow_log(self) -> None:
-        self.log_view.follow()
 
     def do_aside(self, work: Callable[[], str]) -> None:
         """Do `work` in a thread; the line it returns is shown when it is done."""
@@ -232,20 +222,11 @@ class ChatScreen(RoomsScreen):
         if oldest and not view.history_ref and not view.history_ended and self._online:
             view.history_ref = self._client.fetch_history(view.name, before=oldest)
 
-    def on_key(self, event: events.Key) -> None:
-        """Typing anywhere goes into the input."""
-        if event.is_printable and event.character and not self.composer.has_focus:
-            event.stop()
-            self.composer.focus()
-            self.composer.insert(event.character)
-
     def action_interrupt(self) -> None:
         """Copy what is selected, else clear the input, else leave when pressed again."""
-        selected = self.composer.selected_text or self.get_selected_text()
-        if selected:
-            self.app.copy_to_clipboard(selected)
-            self.notify("Copied", timeout=2, markup=False)
-        elif self.composer.text:
+        if self.copy_selected():
+            return
+        if self.composer.text:
             self.composer.stash()
         else:
             self.action_ask_quit()
@@ -261,21 +242,6 @@ class ChatScreen(RoomsScreen):
 
     def action_reconnect_now(self) -> None:
         self._client.reconnect_now()
-
-    def action_scroll_log(self, how: str) -> None:
-        transcript = self._state.shown.transcript
-        if transcript.has_cleared and self.log_view.scroll_y <= 0 and how in _UPWARDS:
-            transcript.bring_back()
-            self.log_view.follow()
-        getattr(self.log_view, f"action_{how}")()
-
-    def action_unfold_post(self) -> None:
-        if not self.log_view.unfold_next():
-            self.notify("No long post in view", timeout=2, markup=False)
-
-    def action_show_presence(self) -> None:
-        shown = self.log_view.show_next_presence()
-        self.notify(f"Join and leave lines: {shown.value}", timeout=2, markup=False)
 
     def action_toggle_people(self) -> None:
         """Show the people where the width hides them, and the other way round."""

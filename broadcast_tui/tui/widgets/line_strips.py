@@ -118,10 +118,10 @@ class LinePainter:
         """The rows of `line`, as many as `Columns.count_rows` says; `above` is the line shown before it."""
         if line.kind is LineKind.DAY:
             return [self.strip([Segment(self._day_row(line.text), self._styles.day)])]
-        if line.kind is LineKind.PRESENCE:
-            line = line._replace(text=self._showing.presence_text(line.text, line.brief))
-            if not line.text:
-                return []
+        shown = self._showing.shown_line(line)
+        if shown is None:
+            return []
+        line = shown
         folded = self._showing.folds(line.id)
         laid = self.columns.lay(line.kind, line.sender, line.text, folded=folded)
         base = self._text_style(line)

@@ -350,9 +350,7 @@ class MessageLog(PlacedView):
         """The nearest line above that is shown."""
         showing = self.index.showing
         above = self.transcript.line(line_id - 1)
-        while (
-            above and above.kind is LineKind.PRESENCE and not showing.presence_text(above.text, above.brief)
-        ):
+        while above is not None and showing.shown_line(above) is None:
             above = self.transcript.line(above.id - 1)
         return above
 

@@ -66,6 +66,10 @@ class PlacedView(ScrollView, can_focus=True):
     def columns_changed(self) -> None:
         """The width has changed; rows are those of `index.columns` now."""
 
+    def columns_of(self, width: int) -> Columns:
+        """How rows of `width` cells are split."""
+        return Columns.of_width(width)
+
     # Where the view stands
 
     @property
@@ -165,7 +169,7 @@ class PlacedView(ScrollView, can_focus=True):
             resized = super()._size_updated(size, virtual_size, container_size, layout)
         finally:
             self._resizing = False
-        columns = Columns.of_width(max(0, self.container_size.width - self.scrollbar_size_vertical))
+        columns = self.columns_of(max(0, self.container_size.width - self.scrollbar_size_vertical))
         if columns != self.index.columns:
             self.index.resize(columns)
             self.columns_changed()

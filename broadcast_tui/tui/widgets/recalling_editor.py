@@ -15,7 +15,7 @@ from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.history_search import HistorySearch
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.widgets.line_editor import LineEditor, location
-from broadcast_tui.tui.widgets.typed_order import act_now, hand_over
+from broadcast_tui.tui.widgets.typed_order import act_now, hand_over, pass_on
 
 _UNDO = (50, 2.0, 100)
 """Steps of undo that are kept, and the seconds and characters that make up one; TextArea's own."""
@@ -109,7 +109,7 @@ class RecallingEditor(LineEditor):
         self.put("")
 
     async def _on_key(self, event: events.Key) -> None:
-        if hand_over(self, event):
+        if hand_over(self, event) or pass_on(self, event):
             return
         if self.search is not None:
             if event.is_printable and event.character:

@@ -29,6 +29,16 @@ def hand_over(widget: Widget, event: events.Key) -> bool:
     return True
 
 
+def pass_on(widget: Widget, event: events.Key) -> bool:
+    """Give `event` to what has the focus by now, if a key typed before took it from `widget`."""
+    focused = widget.screen.focused
+    if focused is None or focused is widget:
+        return False
+    event.prevent_default().stop()
+    focused.post_message(events.Key(event.key, event.character))
+    return True
+
+
 async def act_now(widget: Widget, event: events.Key) -> None:
     """Do what `event`, a key that writes nothing, is bound to for the focused `widget` or further up."""
     event.prevent_default().stop()

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from broadcast_tui.tui.model.cells import Alphabet, Look, Row
 from broadcast_tui.tui.model.screen_diff import ScreenDiff
-from tests.support.strict_screen import StrictScreen
+from tests.support.strict_screen import Cell, StrictScreen
 
 RED = Look(("1",), "31", "")
 BLUE = Look((), "38;2;1;2;3", "48;2;9;9;9")
@@ -179,6 +179,15 @@ def test_where_a_terminal_draws_each_part_of_a_cluster_the_rest_of_the_row_is_ri
     assert shown[:7] == "before "
     assert shown[9:19] == f"{beside} between "
     assert shown[21:].rstrip() == " and after"
+
+
+def test_a_cluster_beside_an_unknown_cell_leaves_the_pen_as_it_is() -> None:
+    terminal = Terminal(2, 2)
+    terminal.diff.put(0, 0, terminal.row("é\ufe0f"))
+    terminal.write()
+    terminal.diff.put(1, 0, terminal.row("a", Look(("1",), "31")))
+    terminal.write()
+    assert terminal.redrawn().cells[1][0] == terminal.screen.cells[1][0] == Cell("a", frozenset({"1"}), "31")
 
 
 def test_controls_never_get_out() -> None:

@@ -1,0 +1,191 @@
+"""What the server found, in a list over the room; and a post among its neighbours, where it is not held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from broadcast_tui.core.post import Post
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.colour import colour_index, palette
+from broadcast_tui.tui.model.find import Pattern
+from broadcast_tui.tui.model.picking import line_of
+from broadcast_tui.tui.model.search import ServerSearch, date_of, snippet_of, words_pattern
+from broadcast_tui.tui.model.transcript import Transcript
+from broadcast_tui.tui.widgets.selectable_log import SelectableLog
+
+
+class SearchScreen(ModalScreen[None]):
+    """The results of `search`. `show_more` and `choose` are called for what the user wants."""
+
+    DEFAULT_CSS = """
+    SearchScreen {
+        align: center middle;
+        background: $background 60%;
+        & > #search {
+            width: 100%;
+            max-width: 100;
+            height: 100%;
+            max-height: 40;
+            border: round $primary;
+            border-title-color: $text-primary;
+            border-subtitle-color: $text-muted;
+            background: $background;
+        }
+        #search-state { padding: 0 1; color: $text-muted; }
+        #search-found {
+            height: 1fr;
+            border: none;
+            padding: 0 0 0 1;
+            background: $background;
+            scrollbar-size-vertical: 1;
+            &:focus { background-tint: $background 0%; }
+        }
+        .search--match { background: $warning 35%; text-style: underline; }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"search--match"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,ctrl+c", "dismiss", "Close", show=False),
+        Binding("j", "move('cursor_down')", "Older", show=False),
+        Binding("k", "move('cursor_up')", "Newer", show=False),
+    ]
+
+    def __init__(
+        self, search: ServerSearch, show_more: Callable[[], None], choose: Callable[[Post], None]
+    ) -> None:
+        super().__init__()
+        self._search = search
+        self._show_more = show_more
+        self._choose = choose
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="search"):
+            yield Static("", id="search-state", markup=False)
+            yield OptionList(id="search-found", compact=True, markup=False)
+
+    def on_mount(self) -> None:
+        self.query_one("#search").border_title = Content(
+            f"Search #{visible_line(self._search.room)}: {visible_line(self._search.query)}"
+        )
+        self.query_one(OptionList).focus()
+        self.show_found()
+
+    def show_found(self) -> None:
+        """The search has got further: show what there is."""
+        search, listed = self._search, self.query_one(OptionList)
+        pattern, now = words_pattern(search.query), datetime.now().astimezone()
+        colours = palette(listed.background_colors[1].rgb)
+        for post in search.posts[listed.option_count :]:
+            listed.add_option(Option(self._row(post, pattern, now, colours)))
+        if listed.highlighted is None and listed.option_count:
+            listed.highlighted = 0
+        self.query_one("#search-state", Static).update(Content(self._state()))
+        self.query_one("#search").border_subtitle = Content("Enter shows it, Esc closes")
+
+    def _row(self, post: Post, pattern: Pattern | None, now: datetime, colours: Sequence[str]) -> Content:
+        sender = visible_line(post.sender)
+        text, spans = snippet_of(post.text, pattern)
+        shown = Content(text)
+        mark = self.get_visual_style("search--match")
+        for start, end in spans:
+            shown = shown.stylize(mark, start, end)
+        head = Content.assemble(
+            (sender, colours[colour_index(sender)]),
+            "  ",
+            (date_of(post.at.astimezone(), now), "dim"),
+            "\n",
+        )
+        return Content.assemble(head, shown)
+
+    def _state(self) -> str:
+        search = self._search
+        if search.error:
+            return search.error
+        if search.ref and not search.posts:
+            return "Searching…"
+        if not search.posts:
+            return "Nothing found. Every word must be in the post, or begin one of its words."
+        count = len(search.posts)
+        found = "1 post" if count == 1 else f"{count:,} posts"
+        if search.ref:
+            return f"{found}, asking for older ones…"
+        return f"{found}; go to the last for older ones" if search.more else f"{found}, that is all"
+
+    @on(OptionList.OptionHighlighted)
+    def ask_more(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option_index == len(self._search.posts) - 1:
+            self._show_more()
+
+    @on(OptionList.OptionSelected)
+    def choose(self, event: OptionList.OptionSelected) -> None:
+        self._choose(self._search.posts[event.option_index])
+
+    def action_move(self, how: str) -> None:
+        getattr(self.query_one(OptionList), f"action_{how}")()
+
+
+class AroundScreen(ModalScreen[None]):
+    """A post with those before and after it, apart from the room's own lines."""
+
+    DEFAULT_CSS = """
+    AroundScreen {
+        align: center middle;
+        background: $background 60%;
+        & > #around {
+            width: 100%;
+            max-width: 110;
+            height: 100%;
+            max-height: 44;
+            border: round $primary;
+            border-title-color: $text-primary;
+            border-subtitle-color: $text-muted;
+            background: $background;
+        }
+        #around-state { padding: 0 1; color: $text-muted; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,ctrl+c", "dismiss", "Close", show=False)]
+
+    def __init__(self, search: ServerSearch, post: Post) -> None:
+        super().__init__()
+        self._search = search
+        self._post = post
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="around"):
+            yield Static("", id="around-state", markup=False)
+            yield SelectableLog(id="around-log")
+
+    def on_mount(self) -> None:
+        box = self.query_one("#around")
+        box.border_title = Content(f"#{visible_line(self._search.room)}, further back")
+        box.border_subtitle = Content("Esc goes back to the results")
+        self.query_one(SelectableLog).focus()
+        self.show_around()
+
+    def show_around(self) -> None:
+        """The search has got further: show what there is."""
+        posts = self._search.around
+        state = self.query_one("#around-state", Static)
+        state.display = not posts
+        state.update(Content(self._search.error or "Asking for the posts around it…"))
+        if not posts:
+            return
+        transcript = Transcript()
+        for post in posts:
+            transcript.add_post(post.sender, post.text, post.at, post_id=str(post.position))
+        log = self.query_one(SelectableLog)
+        log.show(transcript)
+        log.mark(words_pattern(self._search.query))
+        log.call_after_refresh(log.pick, line_of(transcript, str(self._post.position)))

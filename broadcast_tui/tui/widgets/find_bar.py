@@ -1,0 +1,138 @@
+"""What to look for in the room: one row with an input, and which of how many matches is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.model.columns import WIDE_FROM
+from broadcast_tui.tui.widgets.typed_order import act_now, hand_over, pass_on
+
+
+class FindInput(Input, inherit_bindings=False):
+    """An input for one line. A paste of several is put in as one, made safe to draw."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding
+        for binding in Input.BINDINGS
+        if isinstance(binding, Binding) and binding.key not in ("enter", "ctrl+f")
+    ]
+
+    async def _on_key(self, event: events.Key) -> None:
+        if hand_over(self, event) or pass_on(self, event):
+            return
+        if not event.is_printable:
+            await act_now(self, event)
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.prevent_default()
+        event.stop()
+        self.insert_text_at_cursor(visible_line(event.text).strip())
+
+
+class FindBar(Horizontal):
+    """Hidden while nothing is looked for. It only asks: whoever handles `Changed` answers with `tell`."""
+
+    DEFAULT_CSS = """
+    FindBar {
+        display: none;
+        height: 1;
+        padding: 0 1;
+        background: $panel;
+        & > #find-label { width: 6; color: $text-muted; }
+        & > #find-text { width: 1fr; border: none; height: 1; padding: 0; background: $boost; }
+        & > #find-count { width: auto; min-width: 2; padding: 0 0 0 1; color: $text-muted; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("find.step-older", "step(True)"),
+        bind("find.step-newer", "step(False)"),
+        bind("find.stay-here", "stay"),
+        bind("find.go-back", "go_back"),
+    ]
+
+    @dataclass
+    class Changed(Message):
+        """Another `query` is to be found; empty for none."""
+
+        query: str
+
+    @dataclass
+    class Stepped(Message):
+        """The next match of `query` is wanted, an `older` one or a newer one."""
+
+        query: str
+        older: bool
+
+    @dataclass
+    class Ended(Message):
+        """The search for `query` is over: `stay` where it led to, or go back to where it began."""
+
+        query: str
+        stay: bool
+
+    @dataclass
+    class Left(Message):
+        """Something else than `bar` has the focus now, and the search did not end."""
+
+        bar: FindBar
+
+    def compose(self) -> ComposeResult:
+        yield Static("Find", id="find-label", markup=False)
+        yield FindInput(id="find-text", compact=True, select_on_focus=False)
+        yield Static("", id="find-count", markup=False)
+
+    def on_mount(self) -> None:
+        self.text.cursor_blink = False
+
+    @property
+    def text(self) -> Input:
+        return self.query_one("#find-text", Input)
+
+    def open(self) -> None:
+        """Take the focus, empty."""
+        self.display = True
+        self.text.value = ""
+        self.tell("")
+        self.screen.set_focus(self.text, scroll_visible=False)
+
+    def close(self) -> None:
+        self.display = False
+
+    def tell(self, count: str) -> None:
+        """Say how the search goes: `3/17`. What follows a ` · ` is left out where the row is short."""
+        if self.screen.size.width < WIDE_FROM:
+            count = count.partition(" · ")[0]
+        label = self.query_one("#find-count", Static)
+        if str(label.content) != count:
+            label.update(Content(count))
+
+    def on_descendant_blur(self) -> None:
+        # The terminal that loses the focus takes it from everything; it comes back to here.
+        if self.display and self.screen.focused not in (None, self.text):
+            self.post_message(self.Left(self))
+
+    @on(Input.Changed)
+    def look_for(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.display:
+            self.post_message(self.Changed(event.value))
+
+    def action_step(self, older: bool) -> None:
+        self.post_message(self.Stepped(self.text.value, older))
+
+    def action_stay(self) -> None:
+        self.post_message(self.Ended(self.text.value, True))
+
+    def action_go_back(self) -> None:
+        self.post_message(self.Ended(self.text.value, False))

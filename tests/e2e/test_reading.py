@@ -1,0 +1,166 @@
+"""Picking, copying, finding and searching as a terminal sees them: keys and mouse in, bytes out."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+from tests.e2e.conftest import Open, ServerProcess
+from tests.e2e.test_terminals import CTRL_C, ESCAPE, PAGE_UP, UP, Other, toast
+from tests.support.terminal import Terminal, program
+
+ALT_UP, ALT_L, ALT_M, CTRL_F = "\x1b[1;3A", "\x1bl", "\x1bm", "\x06"
+NO_DESKTOP = dict.fromkeys(
+    ("TMUX", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "WSL_DISTRO_NAME"), ""
+)
+
+
+def copied(terminal: Terminal) -> list[str]:
+    """The texts that the terminal was asked to put into its clipboard."""
+    return [
+        base64.b64decode(found).decode()
+        for found in re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", bytes(terminal.raw))
+    ]
+
+
+def mouse(kind: int, x: int, y: int, up: bool = False) -> str:
+    """A report of the mouse at cell (x, y), from 0."""
+    return f"\x1b[<{kind};{x + 1};{y + 1}{'m' if up else 'M'}"
+
+
+def place_of(terminal: Terminal, text: str) -> tuple[int, int]:
+    """Where `text` stands on the screen."""
+    for y, line in enumerate(terminal.lines):
+        if text in line:
+            return line.index(text), y
+    raise AssertionError(f"{text!r} is not on the screen:\n{terminal.text}")
+
+
+def chat(
+    server: ServerProcess, open_terminal: Open, columns: int = 80, rows: int = 24, **more: str
+) -> Terminal:
+    """A terminal in which ana chats, with nothing around it, but for `more` in its environment."""
+    environment = (f"{name}={value}" for name, value in (NO_DESKTOP | more).items())
+    words = program("chat", server.url, "--name", "ana")
+    terminal = open_terminal("env", *environment, *words, columns=columns, rows=rows)
+    terminal.wait_for("● online")
+    return terminal
+
+
+def test_a_picked_post_reaches_the_clipboard_of_the_terminal(
+    server: ServerProcess, open_terminal: Open
+) -> None:
+    bob = Other(server.url)
+    ana = chat(server, open_terminal)
+    bob.say("first\nof two rows 漢字")
+    bob.say("second")
+    ana.wait_for("second")
+    ana.type("draft")
+    ana.wait_for("draft")
+    ana.type(f"{ALT_UP}ky")
+    ana.wait_until(lambda: copied(ana), "OSC 52")
+    assert copied(ana) == ["first\nof two rows 漢字"]
+    ana.wait_until(lambda: "Copied 1 post (OSC 52)" in toast(ana), "what was copied")
+    ana.type("jY")
+    ana.wait_until(lambda: len(copied(ana)) == 2, "OSC 52")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d bob: second", copied(ana)[1])
+    ana.type("i")
+    ana.wait_for("No hidden characters", "UTC")
+    ana.type(ESCAPE)
+    ana.wait_gone("No hidden characters")
+    ana.type("r")
+    ana.wait_for("bob: draft")
+    ana.type("\r")
+    assert "bob: draft" in [*bob.read_until("bob: draft"), "bob: draft"]
+    bob.close()
+
+
+def test_a_drag_is_copied_without_gutters(server: ServerProcess, open_terminal: Open) -> None:
+    bob = Other(server.url)
+    ana = chat(server, open_terminal)
+    bob.say("see the wide 漢字 here")
+    bob.say("and the next")
+    ana.wait_for("and the next")
+    x, y = place_of(ana, "wide")
+    ana.type(mouse(0, x, y) + mouse(32, x + 2, y + 1) + mouse(0, x + 2, y + 1, up=True))
+    ana.type(CTRL_C)
+    ana.wait_until(lambda: copied(ana), "OSC 52")
+    assert copied(ana)[0].startswith("bob: wide 漢字 here\nbob: and the n")
+    ana.wait_until(lambda: "Copied 2 posts (OSC 52)" in toast(ana), "what was copied")
+    bob.close()
+
+
+def test_a_clipboard_program_of_the_desktop_is_fed_too(
+    server: ServerProcess, open_terminal: Open, tmp_path: Path
+) -> None:
+    tool = tmp_path / "xclip"
+    tool.write_text(f'#!/bin/sh\ncat > "{tmp_path}/got.part"\nmv "{tmp_path}/got.part" "{tmp_path}/got"\n')
+    tool.chmod(0o755)
+    bob = Other(server.url)
+    ana = chat(server, open_terminal, DISPLAY=":7", PATH=f"{tmp_path}:/usr/bin:/bin")
+    bob.say("to be copied")
+    ana.wait_for("to be copied")
+    ana.type(f"{ALT_UP}y")
+    ana.wait_until(lambda: "Copied 1 post (OSC 52, xclip)" in toast(ana), "both ways")
+    assert (tmp_path / "got").read_text() == "to be copied"
+    bob.close()
+
+
+def test_found_in_a_small_terminal_and_back_again(server: ServerProcess, open_terminal: Open) -> None:
+    bob = Other(server.url)
+    ana = chat(server, open_terminal, columns=40, rows=10)
+    for n in range(25):
+        bob.say(f"tea {n}" if n % 5 else f"Deploy {n}")
+    ana.wait_for("tea 24")
+    ana.type(f"{PAGE_UP}")
+    ana.wait_gone("tea 24")
+    before = ana.lines
+    ana.type(f"{CTRL_F}deploy")
+    ana.wait_for("/5", "▶")
+    ana.type(UP)
+    ana.wait_until(lambda: re.search(r"[2-5]/5", ana.text), "an older match")
+    ana.type(ESCAPE)
+    ana.wait_until(lambda: ana.lines == before, "the screen as it was")
+    ana.type(f"{CTRL_F}deploy\r")
+    ana.wait_for("n next", "▶")
+    bob.close()
+
+
+def test_the_server_is_searched_and_the_post_gone_to(server: ServerProcess, open_terminal: Open) -> None:
+    bob = Other(server.url)
+    bob.say("the needle is here")
+    for n in range(28):
+        bob.say(f"hay {n}")
+    ana = chat(server, open_terminal)
+    ana.wait_for("hay 27")
+    ana.enter("/search needle")
+    ana.wait_for("Search #lobby: needle", "1 post")
+    ana.type("\r")
+    ana.wait_until(lambda: any("▶" in row and "needle" in row for row in ana.lines), "the post, picked")
+    assert "Search #lobby" not in ana.text
+    bob.close()
+
+
+def test_the_bare_view_gives_the_mouse_away_and_takes_it_back(
+    server: ServerProcess, open_terminal: Open
+) -> None:
+    bob = Other(server.url)
+    ana = chat(server, open_terminal)
+    bob.say("nothing but text")
+    ana.wait_for("nothing but text")
+    held = len(ana.raw)
+    ana.type(ALT_L)
+    ana.wait_until(lambda: "bob: nothing but text" in ana.lines, "the text alone")
+    assert b"\x1b[?1000l" in bytes(ana.raw)[held:]
+    assert "online" not in ana.text
+    ana.type(ALT_L)
+    ana.wait_for("● online")
+    assert b"\x1b[?1000h" in bytes(ana.raw)[held:]
+    held = len(ana.raw)
+    ana.type(ALT_M)
+    ana.wait_until(lambda: "terminal's" in toast(ana), "whose mouse it is")
+    assert b"\x1b[?1000l" in bytes(ana.raw)[held:]
+    ana.enter("/quit")
+    assert ana.wait_exit() == 0
+    bob.close()
