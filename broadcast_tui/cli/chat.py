@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
-from broadcast_tui.cli.serve import Port
+from broadcast_tui.cli.serve_options import Port
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, check_room

@@ -7,50 +7,37 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
-from cyclopts import Parameter, Token
-from cyclopts.validators import Number
+from cyclopts import Parameter
 
 from broadcast_tui.cli import ExitCode
 from broadcast_tui.cli.logs import LogLevel, set_up
+from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
 from broadcast_tui.core.errors import CloseCode
-from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.descriptors import raise_open_files
 from broadcast_tui.server.listening import choose_addresses, is_loopback
-
-
-def whole_number(_type: object, tokens: Sequence[Token]) -> int:
-    """An option's number, without a fraction. Raises ValueError."""
-    return int(tokens[0].value)
-
-
-Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
-Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
-Rate = Annotated[float, Parameter(validator=Number(gte=0))]
 
 
 def serve(
     *,
     host: str = "localhost",
     port: Port = 8765,
-    message_rate: Rate = 10.0,
-    message_burst: Count = 30,
-    max_connections: Count = 0,
-    max_connections_per_ip: Count = 0,
-    max_message_bytes: Count = 16_384,
     history: str = "",
     keep_days: Rate = 30.0,
     keep_posts: Count = 100_000,
     log_level: LogLevel = "info",
     stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
+    connection: ConnectionOptions = ConnectionOptions(),  # noqa: B008
+    admission: AdmissionOptions = AdmissionOptions(),  # noqa: B008
 ) -> int:
     """Start a server that passes each message on to everyone in its room. Ctrl+C stops it.
 
@@ -60,16 +47,6 @@ def serve(
         Name or address to listen on; 0.0.0.0 for all networks.
     port
         TCP port; 0 takes a free one.
-    message_rate
-        Posts a second a connection may send for long; 0: unlimited.
-    message_burst
-        Posts a connection may send at once after a pause; 0: unlimited.
-    max_connections
-        Most connections in all; 0: unlimited.
-    max_connections_per_ip
-        Most connections from one address; 0: unlimited.
-    max_message_bytes
-        Longest post, in bytes of UTF-8; 0: unlimited.
     history
         Where posts are kept: the path of a file, memory, or off [default: a file in your data directory].
     keep_days
@@ -82,11 +59,7 @@ def serve(
         Stop when standard input ends, as it does when the program that started this one is gone.
     """
     set_up(log_level)
-    limits = Limits(
-        message_rate=message_rate if message_burst else 0.0,
-        message_burst=message_burst if message_rate else 0,
-        max_message_bytes=max_message_bytes,
-    )
+    raise_open_files()
     kept = History(history, keep_days, keep_posts)
 
     async def run() -> None:
@@ -94,10 +67,9 @@ def serve(
         server = BroadcastServer(
             host,
             chosen,
-            limits=limits,
+            limits=connection.limits(),
             engine=kept.engine(chosen),
-            max_connections=max_connections,
-            max_connections_per_ip=max_connections_per_ip,
+            admission=admission.limits(),
         )
         await _run(server, kept.described(chosen), stop_on_eof=stop_on_eof)
 

@@ -249,10 +249,13 @@ class Hub:
             )
         room = self.rooms.subscription(peer, say.room).room
         text = clean_post(say.message, self.limits.max_message_bytes)
-        wait_s = peer.post_bucket.take(when.now)
+        size = len(text.encode())
+        wait_s = max(peer.post_bucket.wait_s(when.now), peer.byte_bucket.wait_s(when.now, size))
         if wait_s > 0:
             reason = f"You are sending too fast; wait {wait_s:.1f} s and send it again."
             raise Refused(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))
+        peer.post_bucket.take(when.now)
+        peer.byte_bucket.take(when.now, size)
         if not peer.name and say.sender and not peer.v1:
             self._take_name(peer, check_name(say.sender), when)
         draft = Draft(room.name, peer.sender, text, when.at, peer.client_id, say.nonce)
@@ -262,7 +265,7 @@ class Hub:
         if peer.welcomed:
             raise Refused(ErrorCode.BAD_FRAME, "Hello is only for the start of a v1 connection.")
         requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
-        if len(requests) > self.limits.max_rooms_per_peer:
+        if 0 < self.limits.max_rooms_per_peer < len(requests):
             raise self._too_many_rooms()
         for request in requests:
             check_room(request.room)
@@ -289,7 +292,7 @@ class Hub:
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
         self._spend_fetch(peer, when)
-        if name not in peer.subscriptions and len(peer.subscriptions) >= self.limits.max_rooms_per_peer:
+        if name not in peer.subscriptions and 0 < self.limits.max_rooms_per_peer <= len(peer.subscriptions):
             raise self._too_many_rooms()
         waiting, peer.control = peer.control, []
         state = self.rooms.enter(peer, commands.RoomRequest(name, join.since, join.last))

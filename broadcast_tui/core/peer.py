@@ -42,6 +42,7 @@ class Peer:
     __slots__ = (
         "address",
         "blocked",
+        "byte_bucket",
         "client_id",
         "closing",
         "control",
@@ -54,6 +55,7 @@ class Peer:
         "name",
         "owes_presence",
         "post_bucket",
+        "role",
         "subscriptions",
         "typed_at",
         "v1",
@@ -71,6 +73,8 @@ class Peer:
         self.key = f"\0{peer_id}"
         """Presence key: the name's skeleton, or one of its own while there is no name."""
         self.client_id = ""
+        self.role = "member"
+        """What this connection may do: `admin`, `member` or `reader`."""
         self.welcomed = not v1
         self.hello_until = now + limits.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}
@@ -79,7 +83,11 @@ class Peer:
         self.owes_presence = False
         self.closing: tuple[CloseCode, str] | None = None
         self.typed_at = float("-inf")
-        self.post_bucket = TokenBucket(limits.message_rate, limits.message_burst)
+        rate = limits.message_rate if limits.message_burst else 0.0
+        self.post_bucket = TokenBucket(rate, limits.message_burst)
+        self.byte_bucket = TokenBucket(
+            limits.byte_rate if rate and limits.byte_burst else 0, limits.byte_burst
+        )
         self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
         self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,8 +43,16 @@ CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
 class HubRunner:
     """The hub of this node and the tasks around it."""
 
-    def __init__(self, engine: Engine, limits: Limits, node: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        node: str,
+        *,
+        on_tick: Callable[[float], None] = lambda now: None,
+    ) -> None:
         self.hub = Hub(engine, limits, node)
+        self._on_tick = on_tick
         self.connections: dict[Peer, PeerConnection] = {}
         self._engine = engine
         self._limits = limits
@@ -353,6 +361,7 @@ class HubRunner:
             await asyncio.sleep(TICK_S)
             try:
                 self.hub.tick(self.instant())
+                self._on_tick(self._loop.time())
                 self._check_connections()
             except Exception:
                 log.exception("a tick went wrong; the next one tries again")

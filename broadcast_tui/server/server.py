@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 from broadcast_tui.core.endpoint import SUBPROTOCOL, websocket_url
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.events import Drain, Message, System
-from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
+from broadcast_tui.core.limits import DEFAULT_ROOM, AdmissionLimits, Limits
 from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Draft, timestamp
@@ -27,10 +27,9 @@ from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.server.admission import Admission
 from broadcast_tui.server.connection import PeerConnection, address_of
 from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresses
+from broadcast_tui.server.loop_errors import LoopErrors
 from broadcast_tui.server.runner import CLOSE_TIMEOUT_S, HubRunner
 
-FRAME_BYTES = 65_536
-"""Least size of a frame that is answered with an error rather than with close code 1009."""
 SPREAD_MAX_S = 15.0
 STOP_DEADLINE_S = 20.0
 
@@ -47,8 +46,7 @@ class BroadcastServer:
         port: TCP port; 0 takes a free one, which `port` then says.
         limits: Ceilings of the protocol.
         engine: Where posts are kept; the default keeps the last 10,000 of a room in memory.
-        max_connections: Most connections in all; 0: unlimited.
-        max_connections_per_ip: Most connections from one address; 0: unlimited.
+        admission: Who is let in at all.
 
     Example:
         async with BroadcastServer("localhost", 8765) as server:
@@ -62,15 +60,16 @@ class BroadcastServer:
         *,
         limits: Limits | None = None,
         engine: Engine | None = None,
-        max_connections: int = 0,
-        max_connections_per_ip: int = 0,
+        admission: AdmissionLimits | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.limits = limits if limits is not None else Limits()
         self._engine = engine if engine is not None else MemoryEngine()
-        self._admission = Admission(max_connections, max_connections_per_ip)
-        self._runner = HubRunner(self._engine, self.limits, node=secrets.token_hex(3))
+        self._admission = Admission(admission or AdmissionLimits(), url=lambda: self.url)
+        self._runner = HubRunner(
+            self._engine, self.limits, node=secrets.token_hex(3), on_tick=self._admission.sweep
+        )
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
@@ -97,7 +96,7 @@ class BroadcastServer:
         """
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
-        max_bytes = self.limits.max_message_bytes
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
         try:
             self._server = await serve(
                 self.handle_client,
@@ -105,13 +104,13 @@ class BroadcastServer:
                 port,
                 create_connection=self._make_connection,  # type: ignore[arg-type]  # a factory will do
                 select_subprotocol=_select_subprotocol,
-                process_request=self._admission.process_request,
+                process_request=self._admission.process_request,  # type: ignore[arg-type]  # ours are PeerConnections
                 compression=None,
-                max_size=max(FRAME_BYTES, 6 * max_bytes + 4096) if max_bytes else None,
+                max_size=_frame_bytes(self.limits),
                 max_queue=None,
                 write_limit=(65_536, 16_384),
                 ping_interval=None,
-                open_timeout=5,
+                open_timeout=None,
                 close_timeout=CLOSE_TIMEOUT_S,
                 backlog=BACKLOG,
                 logger=_websockets_log,
@@ -123,6 +122,7 @@ class BroadcastServer:
                 f"Cannot listen on {self.host}:{port}: {error.strerror}; change --host or --port."
             ) from error
         self.port = port
+        self._admission.ready = True
         log.info("listening on %s", self.url)
 
     async def serve_forever(self) -> None:
@@ -143,7 +143,6 @@ class BroadcastServer:
             return
         self._admission.draining = True
         self._runner.hub.draining = True
-        self._server.close(close_connections=False)
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
         log.info("stopping, %d client(s) to close", len(connections))
@@ -175,6 +174,8 @@ class BroadcastServer:
             if late:
                 log.warning("%d client(s) did not close in time and were cut off", len(late))
         assert self._server is not None
+        # Open until here, so that a load balancer and those who come meanwhile are told to go elsewhere.
+        self._server.close(close_connections=False)
         for left in list(self._connections):
             left.cut()
         with contextlib.suppress(TimeoutError):
@@ -197,6 +198,7 @@ class BroadcastServer:
 
     def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection:
         connection = PeerConnection(*args, **kwargs)
+        connection.on_made = self._admission.arrived
         self._connections.add(connection)
         return connection
 
@@ -273,6 +275,13 @@ class BroadcastServer:
         told = self._runner.hub.herald.publish(event, but=excepted)
         self._runner.wake()
         return told
+
+
+def _frame_bytes(limits: Limits) -> int | None:
+    """Longest message that is read at all: a post may come with each of its bytes escaped as six."""
+    if not limits.max_frame_bytes or not limits.max_message_bytes:
+        return None
+    return max(limits.max_frame_bytes, 6 * limits.max_message_bytes + 4096)
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

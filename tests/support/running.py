@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import AdmissionLimits, Limits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server import BroadcastServer
 
@@ -23,8 +23,7 @@ async def running_server(
     port: int = 0,
     limits: Limits | None = None,
     engine: Engine | None = None,
-    max_connections: int = 0,
-    max_connections_per_ip: int = 0,
+    admission: AdmissionLimits | None = None,
 ) -> AsyncIterator[BroadcastServer]:
     """A server on 127.0.0.1 and a free port; stopped at the end if the test has not done it."""
     server = BroadcastServer(
@@ -32,8 +31,7 @@ async def running_server(
         port,
         limits=limits,
         engine=engine,
-        max_connections=max_connections,
-        max_connections_per_ip=max_connections_per_ip,
+        admission=admission,
     )
     await server.start_server()
     try:
