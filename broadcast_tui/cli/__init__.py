@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from cyclopts import App, CycloptsError
+from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Env
 
 from broadcast_tui import __version__
@@ -34,17 +35,28 @@ class UsageError(BroadcastError):
     """What was asked for cannot be done as it was asked; the text says what to change."""
 
 
+def _from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """The source of options that `--config` names; imported when a command has that option."""
+    if any(argument.name == "--config" for argument in arguments):
+        from broadcast_tui.cli.config import from_file
+
+        from_file(command, commands, arguments)
+
+
 app = App(
     name="broadcast-tui",
     help="A chat room in one command: a broadcast server and a full-screen terminal client.",
     version=f"broadcast-tui {__version__}",
-    config=Env("BROADCAST_TUI_", command=True),
+    config=(Env("BROADCAST_TUI_", command=True), _from_file),
     help_format="plaintext",
 )
 app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Chat, full-screen.")
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from words or a pipe.")
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
+configuration = App(name="config", help="Look at a file of options for serve.", help_format="plaintext")
+configuration.command("broadcast_tui.cli.config:check", name="check", help="Check a file of options.")
+app.command(configuration)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

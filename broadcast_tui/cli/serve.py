@@ -10,21 +10,26 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import platformdirs
 from cyclopts import Parameter
 
 from broadcast_tui.cli import ExitCode
-from broadcast_tui.cli.logs import LogLevel, set_up
+from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up
+from broadcast_tui.cli.reloading import Load, Options, Reloading, options_again
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.client_address import parse_networks
 from broadcast_tui.server.descriptors import raise_open_files
 from broadcast_tui.server.listening import choose_addresses, is_loopback
+
+if TYPE_CHECKING:
+    from broadcast_tui.server.metrics import MetricsListener
 
 
 def serve(
@@ -35,6 +40,10 @@ def serve(
     keep_days: Rate = 30.0,
     keep_posts: Count = 100_000,
     log_level: LogLevel = "info",
+    log_format: LogFormat = "text",
+    metrics_port: Port | None = None,
+    metrics_host: str = "localhost",
+    config: str = "",
     stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
     connection: ConnectionOptions = ConnectionOptions(),  # noqa: B008
     admission: AdmissionOptions = AdmissionOptions(),  # noqa: B008
@@ -55,11 +64,20 @@ def serve(
         Newest posts of each room that the file keeps; 0: all.
     log_level
         Least important lines to log: debug shows each frame.
+    log_format
+        Lines for people, or json: an object a line.
+    metrics_port
+        TCP port for Prometheus to read /metrics from; none without it.
+    metrics_host
+        Name or address to listen on for that.
+    config
+        A TOML file with these options, without the dashes in front.
     stop_on_eof
         Stop when standard input ends, as it does when the program that started this one is gone.
     """
-    set_up(log_level)
+    set_up(log_level, log_format)
     raise_open_files()
+    parse_networks(admission.trusted_proxy)
     kept = History(history, keep_days, keep_posts)
 
     async def run() -> None:
@@ -70,11 +88,22 @@ def serve(
             limits=connection.limits(),
             engine=kept.engine(chosen),
             admission=admission.limits(),
+            sanctions=data_directory() / f"moderation-{chosen}.json",
         )
-        await _run(server, kept.described(chosen), stop_on_eof=stop_on_eof)
+        metrics = None
+        if metrics_port is not None:
+            from broadcast_tui.server.metrics import MetricsListener
+
+            metrics = MetricsListener(server, metrics_host, metrics_port)
+        await _run(server, kept.described(chosen), metrics, stop_on_eof=stop_on_eof)
 
     _runner()(run())
     return ExitCode.OK
+
+
+def data_directory() -> Path:
+    """Where the server keeps what lasts, unless told."""
+    return platformdirs.user_data_path("broadcast-tui", appauthor=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +118,7 @@ class History:
         """The file; by default one for each port, in the user's data directory."""
         if self.where:
             return Path(self.where).expanduser()
-        return platformdirs.user_data_path("broadcast-tui", appauthor=False) / f"history-{port}.db"
+        return data_directory() / f"history-{port}.db"
 
     def engine(self, port: int) -> Engine:
         if self.where == "memory":
@@ -116,7 +145,28 @@ def _runner() -> Callable[..., object]:
     return uvloop.run
 
 
-async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> None:
+def _limits_of(server: BroadcastServer) -> Load:
+    """Limits and log level, as part of what SIGHUP reloads."""
+
+    def load(options: Options) -> Callable[[], None]:
+        connection, admission = options["connection"], options["admission"]
+        assert isinstance(connection, ConnectionOptions)
+        assert isinstance(admission, AdmissionOptions)
+        limits, admitted = connection.limits(), admission.limits()
+        parse_networks(admitted.trusted_proxies)
+
+        def put_in_force() -> None:
+            server.set_limits(limits, admitted)
+            set_level(cast("LogLevel", options["log_level"]))
+
+        return put_in_force
+
+    return load
+
+
+async def _run(
+    server: BroadcastServer, history: str, metrics: MetricsListener | None, *, stop_on_eof: bool
+) -> None:
     stopping = asyncio.Event()
     code = CloseCode.GOING_AWAY
 
@@ -131,12 +181,20 @@ async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> N
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
+        reloading = Reloading(options_again)
+        reloading.add("limits and log level", _limits_of(server))
+        reloading.add("bans", lambda _: server.reload_sanctions())
+        loop.add_signal_handler(signal.SIGHUP, reloading)
     await server.start_server()
+    if metrics is not None:
+        await metrics.start()
     # Thousands of connections are objects that live on: looking through them often is what pauses a server.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
     print(f"Broadcast server started on {server.url}", flush=True)
     print(history, flush=True)
+    if metrics is not None:
+        print(f"Metrics are at {metrics.url}", flush=True)
     print("Press Ctrl+C to stop it.", flush=True)
     if not is_loopback(server.host):
         print(
@@ -150,6 +208,8 @@ async def _run(server: BroadcastServer, history: str, *, stop_on_eof: bool) -> N
     if watch is not None:
         watch.cancel()
     await server.stop_server(code)
+    if metrics is not None:
+        await metrics.stop()
     print("Broadcast server stopped.", flush=True)
 
 

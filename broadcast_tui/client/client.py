@@ -7,7 +7,6 @@ import contextlib
 import logging
 import random
 import secrets
-import sys
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
@@ -15,7 +14,7 @@ from types import TracebackType
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, Connection, Ending
-from broadcast_tui.client.stream import PostStream
+from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.core import commands
 from broadcast_tui.core.backoff import Backoff
 from broadcast_tui.core.errors import BroadcastError, ErrorCode, Refused
@@ -170,6 +169,24 @@ class BroadcastClient:
         """Say what a room is about; everyone in it gets TopicChanged."""
         return self._asked(self._session.ask(lambda ref: commands.SetTopic(topic, room, ref)))
 
+    def kick(self, name: str, reason: str = "") -> str:
+        """End a person's connections; for admins (Moderated with the ref, or Noticed), as what follows."""
+        return self._asked(self._session.ask(lambda ref: commands.Kick(name, reason, ref)))
+
+    def ban(self, who: str, seconds: float = 0.0, reason: str = "") -> str:
+        """Keep out a name, an address or a network, for a time or (0) for good."""
+        return self._asked(self._session.ask(lambda ref: commands.Ban(who, seconds, reason, ref)))
+
+    def unban(self, who: str) -> str:
+        return self._asked(self._session.ask(lambda ref: commands.Unban(who, ref)))
+
+    def mute(self, name: str, seconds: float = 0.0, reason: str = "") -> str:
+        """Let a person read and no more, for a time or (0) for good."""
+        return self._asked(self._session.ask(lambda ref: commands.Mute(name, seconds, reason, ref)))
+
+    def unmute(self, name: str) -> str:
+        return self._asked(self._session.ask(lambda ref: commands.Unmute(name, ref)))
+
     def send_typing(self, room: str) -> None:
         """Tell the others that we are typing; at most every 3 s."""
         now = time.monotonic()
@@ -271,7 +288,7 @@ class BroadcastClient:
         """
         target = room or self.rooms[0]
         ids = []
-        async for text in _texts(messages):
+        async for text in texts_of(messages):
             if text.strip():
                 ids.append((await self.post(target, text.rstrip("\n"))).post_id)
         return ids
@@ -369,16 +386,3 @@ class BroadcastClient:
             outcome.set_exception(
                 Refused(ErrorCode(update.code) if known else ErrorCode.INTERNAL, update.reason)
             )
-
-
-async def _texts(messages: Iterable[str] | AsyncIterable[str] | None) -> AsyncIterator[str]:
-    if messages is None:
-        loop = asyncio.get_running_loop()
-        while line := await loop.run_in_executor(None, sys.stdin.readline):
-            yield line
-    elif isinstance(messages, AsyncIterable):
-        async for text in messages:
-            yield text
-    else:
-        for text in messages:
-            yield text

@@ -1,8 +1,10 @@
-"""Posts out of a client's updates: to iterate over, or to print."""
+"""Posts out of a client's updates, to iterate over or to print, and texts into it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator
+import asyncio
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
 
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.text import visible, visible_line
@@ -34,3 +36,17 @@ class PostStream:
             print(
                 f"{post.at.astimezone():%H:%M} {visible_line(post.sender)}: {visible(post.text)}", flush=True
             )
+
+
+async def texts_of(messages: Iterable[str] | AsyncIterable[str] | None) -> AsyncIterator[str]:
+    """What is to be posted, one by one: `messages`, or the lines of standard input."""
+    if messages is None:
+        loop = asyncio.get_running_loop()
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            yield line
+    elif isinstance(messages, AsyncIterable):
+        async for text in messages:
+            yield text
+    else:
+        for text in messages:
+            yield text

@@ -33,6 +33,10 @@ class ErrorCode(StrEnum):
     HELLO_EXPECTED = "hello_expected"
     TRY_LATER = "try_later"
     DRAINING = "draining"
+    FORBIDDEN = "forbidden"
+    BANNED = "banned"
+    MUTED = "muted"
+    UNKNOWN_PERSON = "unknown_person"
     INTERNAL = "internal"
 
 

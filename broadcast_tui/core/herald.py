@@ -6,6 +6,7 @@ that it is to hear the count when it reads again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from broadcast_tui.core import events
@@ -23,6 +24,8 @@ class Herald:
 
     def __init__(self, peers: Mapping[int, Peer]) -> None:
         self.dirty_peers: set[Peer] = set()
+        self.refused: Counter[str] = Counter()
+        """How often something was refused or not understood, by error code."""
         self._peers = peers
 
     def publish(
@@ -67,6 +70,14 @@ class Herald:
                 peer.control.append(data)
                 self.touch(peer)
 
+    def tell_typing(self, room: Room, typist: Peer) -> None:
+        """Volatile: for v1 clients that take it now, and for nobody who is the same person."""
+        data = framed(events.Typing(room.name, typist.name))
+        for other in room.subscriptions:
+            if other.v1 and other.key != typist.key and not other.blocked:
+                other.control.append(data)
+                self.touch(other)
+
     def tell_online(self, peer: Peer, when: Instant) -> None:
         peer.owes_presence = False
         for subscription in peer.subscriptions.values():
@@ -79,6 +90,7 @@ class Herald:
         self.touch(peer)
 
     def refuse(self, peer: Peer, error: Refused, when: Instant, *, nonce: str = "", ref: str = "") -> None:
+        self.refused[error.code.value] += 1
         if peer.v1:
             peer.send(events.Error(error.code, error.text, error.temporary, error.retry_after, nonce, ref))
         else:

@@ -24,6 +24,8 @@ from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, NameRefu
 from broadcast_tui.core.herald import Herald
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
+from broadcast_tui.core.listing import all_rooms, members_of
+from broadcast_tui.core.moderation import Moderation
 from broadcast_tui.core.names import check_name, check_room, name_key
 from broadcast_tui.core.peer import GUEST, Link, Peer
 from broadcast_tui.core.post import Appended, Draft, Post, timestamp
@@ -51,11 +53,18 @@ class Hub:
         self.herald = Herald(self.peers)
         self.rooms = Rooms(index, limits, self.herald)
         self.closing: set[Peer] = set()
+        self.moderation = Moderation(self.peers, self.herald, self._end)
         self.draining = False
         self._index = index
         self._node = node
         self._directory = Directory(limits.leave_grace_s)
         self._last_peer_id = 0
+
+    def set_limits(self, limits: Limits) -> None:
+        """Other limits from now on, with full buckets for everyone."""
+        self.limits = limits
+        for peer in self.peers.values():
+            peer.set_limits(limits)
 
     # -- connections
 
@@ -78,9 +87,12 @@ class Hub:
         """A connection is gone; harmless if it already was."""
         if self.peers.pop(peer.id, None) is None:
             return
-        dropped = bool(peer.subscriptions)
+        was_kicked = peer.closing is not None and peer.closing[0] is CloseCode.KICKED
+        dropped = bool(peer.subscriptions) and not was_kicked
         for room_name in list(peer.subscriptions):
-            self.rooms.leave(peer, self.rooms.by_name[room_name], when, grace=bool(peer.name))
+            self.rooms.leave(
+                peer, self.rooms.by_name[room_name], when, grace=bool(peer.name) and not was_kicked
+            )
         if peer.name:
             self._directory.release(peer.key, peer.id, when.now, grace=dropped)
         self.herald.dirty_peers.discard(peer)
@@ -99,7 +111,9 @@ class Hub:
             self._carry_out(peer, command, when)
         except Refused as error:
             self.herald.refuse(peer, error, when, nonce=nonce, ref=ref)
-            if not error.temporary:
+            if error.code is ErrorCode.BANNED and not isinstance(command, commands.Rename):
+                self._end(peer, CloseCode.KICKED, error.text)
+            elif not error.temporary:
                 self._count_error(peer, when)
 
     def reject(self, peer: Peer, error: FrameError, when: Instant) -> None:
@@ -215,7 +229,8 @@ class Hub:
                 page_max = self.limits.history_page_max
                 self.rooms.reads.append(plan_page(peer, command, room.name, self._index, page_max))
             case commands.ListMembers():
-                self._list_members(peer, command, when)
+                room = self._fetch_from(peer, command.room, when)
+                self.herald.answer(peer, members_of(room, command, self.limits.presence_list_max))
             case commands.Rename():
                 self._rename(peer, command, when)
             case commands.Search():
@@ -223,7 +238,9 @@ class Hub:
                 page_max = self.limits.history_page_max
                 self.rooms.reads.append(plan_search(peer, command, room.name, self._index, page_max))
             case commands.ListRooms():
-                self._list_rooms(peer, command, when)
+                self._spend_fetch(peer, when)
+                most = self.limits.presence_list_max
+                self.herald.answer(peer, all_rooms(self.rooms, self._index, command, most))
             case commands.SetTopic():
                 room = self._fetch_from(peer, command.room, when)
                 topic = (
@@ -232,6 +249,8 @@ class Hub:
                 self.topics.append(TopicChange(peer, command.ref, room.name, topic, peer.sender))
             case commands.Typing():
                 self._typing(peer, command, when)
+            case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
+                self.moderation.carry_out(peer, command, when)
             case _:
                 assert_never(command)
 
@@ -248,6 +267,7 @@ class Hub:
                 retry_after=2.0,
             )
         room = self.rooms.subscription(peer, say.room).room
+        self.moderation.check_voice(peer, when)
         text = clean_post(say.message, self.limits.max_message_bytes)
         size = len(text.encode())
         wait_s = max(peer.post_bucket.wait_s(when.now), peer.byte_bucket.wait_s(when.now, size))
@@ -269,6 +289,7 @@ class Hub:
             raise self._too_many_rooms()
         for request in requests:
             check_room(request.room)
+        self.moderation.check_name(name_key(hello.name) if hello.name else "", hello.client_id, when)
         peer.client_id = hello.client_id
         if hello.name:
             self._take_name(peer, check_name(hello.name), when)
@@ -301,24 +322,6 @@ class Hub:
         self.herald.touch(peer)
         self.herald.announce(self.rooms.by_name[name], when)
 
-    def _list_members(self, peer: Peer, query: commands.ListMembers, when: Instant) -> None:
-        room = self._fetch_from(peer, query.room, when)
-        listed = room.presence.members(self.limits.presence_list_max + 1)
-        members = tuple(events.MemberView(*member) for member in listed[: self.limits.presence_list_max])
-        truncated = len(listed) > len(members)
-        self.herald.answer(
-            peer, events.Presence(query.ref, room.name, room.presence.online, members, truncated)
-        )
-
-    def _list_rooms(self, peer: Peer, query: commands.ListRooms, when: Instant) -> None:
-        self._spend_fetch(peer, when)
-        names = sorted({*self._index.room_names(), *self.rooms.by_name})
-        views = []
-        for name in names[: self.limits.presence_list_max]:
-            room = self.rooms.by_name.get(name)
-            views.append(events.RoomView(name, room.presence.online if room else 0, self._index.topic(name)))
-        self.herald.answer(peer, events.RoomList(query.ref, tuple(views), len(views) < len(names)))
-
     def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
         self._spend_fetch(peer, when)
         old, name = peer.name, check_name(rename.name)
@@ -339,11 +342,7 @@ class Hub:
         if soon or not peer.name or room.presence.online > self.limits.typing_members_max:
             return
         peer.typed_at = when.now
-        data = framed(events.Typing(room.name, peer.name))
-        for other in room.subscriptions:
-            if other.v1 and other.key != peer.key and not other.blocked:
-                other.control.append(data)
-                self.herald.touch(other)
+        self.herald.tell_typing(room, peer)
 
     # -- names and rooms
 
@@ -353,6 +352,7 @@ class Hub:
             raise NameRefused(
                 ErrorCode.NAME_RESERVED, "Choose another name: guests without one are called this."
             )
+        self.moderation.check_name(key, peer.client_id, when)
         if key != peer.key:
             self._directory.claim(key, name, peer.client_id, peer.id, when.now)
             if peer.name:

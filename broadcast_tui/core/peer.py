@@ -46,6 +46,7 @@ class Peer:
         "client_id",
         "closing",
         "control",
+        "delivered",
         "error_bucket",
         "fetch_bucket",
         "hello_until",
@@ -79,10 +80,16 @@ class Peer:
         self.hello_until = now + limits.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}
         self.control: list[bytes] = []
+        self.delivered = 0
+        """Posts collected since this was last looked at."""
         self.blocked = False
         self.owes_presence = False
         self.closing: tuple[CloseCode, str] | None = None
         self.typed_at = float("-inf")
+        self.set_limits(limits)
+
+    def set_limits(self, limits: Limits) -> None:
+        """What this connection may do from now on, with full buckets."""
         rate = limits.message_rate if limits.message_burst else 0.0
         self.post_bucket = TokenBucket(rate, limits.message_burst)
         self.byte_bucket = TokenBucket(

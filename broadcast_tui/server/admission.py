@@ -122,6 +122,11 @@ class Admission:
     # -- the request
 
     @property
+    def half_open(self) -> int:
+        """Connections that have not asked yet."""
+        return len(self._half_open)
+
+    @property
     def unready(self) -> str:
         """Why no new connections are taken now; empty if they are."""
         if self.draining:

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -27,8 +29,10 @@ from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.server.admission import Admission
 from broadcast_tui.server.connection import PeerConnection, address_of
 from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresses
+from broadcast_tui.server.liveness import CLOSE_TIMEOUT_S
 from broadcast_tui.server.loop_errors import LoopErrors
-from broadcast_tui.server.runner import CLOSE_TIMEOUT_S, HubRunner
+from broadcast_tui.server.runner import HubRunner
+from broadcast_tui.server.sanction_file import SanctionFile
 
 SPREAD_MAX_S = 15.0
 STOP_DEADLINE_S = 20.0
@@ -47,6 +51,7 @@ class BroadcastServer:
         limits: Ceilings of the protocol.
         engine: Where posts are kept; the default keeps the last 10,000 of a room in memory.
         admission: Who is let in at all.
+        sanctions: File that keeps bans and mutes; without one they end with the server.
 
     Example:
         async with BroadcastServer("localhost", 8765) as server:
@@ -61,14 +66,22 @@ class BroadcastServer:
         limits: Limits | None = None,
         engine: Engine | None = None,
         admission: AdmissionLimits | None = None,
+        sanctions: Path | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.limits = limits if limits is not None else Limits()
         self._engine = engine if engine is not None else MemoryEngine()
-        self._admission = Admission(admission or AdmissionLimits(), url=lambda: self.url)
+        self._admission = Admission(
+            admission or AdmissionLimits(), url=lambda: self.url, is_banned=self._ban_of
+        )
+        self._sanction_file = SanctionFile(sanctions) if sanctions is not None else None
         self._runner = HubRunner(
-            self._engine, self.limits, node=secrets.token_hex(3), on_tick=self._admission.sweep
+            self._engine,
+            self.limits,
+            node=secrets.token_hex(3),
+            on_tick=self._admission.sweep,
+            sanction_file=self._sanction_file,
         )
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
@@ -92,8 +105,10 @@ class BroadcastServer:
 
         Raises:
             ListenError: host or port cannot be had.
+            SanctionFileError: the bans cannot be read.
             EngineError: the log cannot be opened.
         """
+        self.reload_sanctions()()
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
@@ -199,6 +214,7 @@ class BroadcastServer:
     def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection:
         connection = PeerConnection(*args, **kwargs)
         connection.on_made = self._admission.arrived
+        connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
         return connection
 
@@ -228,6 +244,34 @@ class BroadcastServer:
         peer = self._peers.pop(websocket, None)
         if peer is not None:
             self._runner.detach(peer)
+
+    def set_limits(self, limits: Limits, admission: AdmissionLimits) -> None:
+        """Other limits from now on, for those who are here too; frames of theirs keep their size.
+
+        Raises:
+            NetworkError: a trusted proxy is none; nothing has changed.
+        """
+        self._admission.set_limits(admission)
+        self.limits = limits
+        self._runner.set_limits(limits)
+
+    def reload_sanctions(self) -> Callable[[], None]:
+        """Read the file of bans and mutes; what is returned puts them in force. Raises SanctionFileError."""
+        kept = self._sanction_file.load() if self._sanction_file is not None else None
+
+        def put_in_force() -> None:
+            if kept is not None:
+                self._runner.hub.moderation.sanctions.replace(kept)
+                if self._server is not None:
+                    self._runner.hub.moderation.enforce(self._runner.instant())
+                    self._runner.wake()
+
+        return put_in_force
+
+    def _ban_of(self, address: str) -> tuple[str, float | None] | None:
+        at = datetime.now(UTC)
+        ban = self._runner.hub.moderation.sanctions.of_address(address, at)
+        return (ban.sentence(at) + ".", ban.left_s(at)) if ban is not None else None
 
     # -- words of the server's own
 

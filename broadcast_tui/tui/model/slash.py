@@ -17,6 +17,11 @@ class Verb(StrEnum):
     ME = "me"
     NICK = "nick"
     WHO = "who"
+    KICK = "kick"
+    BAN = "ban"
+    UNBAN = "unban"
+    MUTE_USER = "mute-user"
+    UNMUTE_USER = "unmute-user"
     CLEAR = "clear"
     QUIT = "quit"
 
@@ -79,6 +84,41 @@ COMMANDS: tuple[Command, ...] = (
         example="/nick ana",
     ),
     Command(Verb.WHO, "List who is here", aliases=("names", "users")),
+    Command(
+        Verb.KICK,
+        "End someone's connection (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/kick mallory spam",
+    ),
+    Command(
+        Verb.BAN,
+        "Keep a name or an address out, for a time or for good (operators)",
+        hint="name|address",
+        argument=Argument.REQUIRED,
+        example="/ban mallory 1h spam",
+    ),
+    Command(
+        Verb.UNBAN,
+        "Let a name or an address in again (operators)",
+        hint="name|address",
+        argument=Argument.REQUIRED,
+        example="/unban mallory",
+    ),
+    Command(
+        Verb.MUTE_USER,
+        "Let someone read and no more, for a time or for good (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/mute-user mallory 10m",
+    ),
+    Command(
+        Verb.UNMUTE_USER,
+        "Let someone write again (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/unmute-user mallory",
+    ),
     Command(Verb.CLEAR, "Clear the screen; the room keeps its history"),
     Command(Verb.QUIT, "Leave the chat", aliases=("exit", "q")),
 )

@@ -20,6 +20,7 @@ from broadcast_tui.core.updates import (
     GapFound,
     HistoryFetched,
     MembersListed,
+    Moderated,
     NameChanged,
     NameDenied,
     Noticed,
@@ -36,6 +37,7 @@ from broadcast_tui.core.updates import (
     Update,
     Welcomed,
 )
+from broadcast_tui.tui.model.moderating import done_text
 from broadcast_tui.tui.model.room import RoomView
 
 RoomUpdate = (
@@ -155,6 +157,9 @@ class AppState:
                     about = f"set the topic: {update.topic}" if update.topic else "cleared the topic"
                     self.tell(visible_line(f"{update.name} {about}"), at)
                 case SearchFound() | RoomsListed():
+                    self._forget_request(update.ref)
+                case Moderated():
+                    self.tell(done_text(update, at), at)
                     self._forget_request(update.ref)
                 case Noticed():
                     self.tell(visible_line(update.text), at, error=update.error)

@@ -30,6 +30,7 @@ from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import People as Completable
 from broadcast_tui.tui.model.slash import Command, Mistake, Run, Say, Verb, help_lines, parse
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.moderating import moderate
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
@@ -243,6 +244,8 @@ class ChatScreen(Screen[None]):
             case Verb.WHO:
                 view = self._state.shown
                 view.who_ref = self._client.list_members(view.name)
+            case Verb.KICK | Verb.BAN | Verb.UNBAN | Verb.MUTE_USER | Verb.UNMUTE_USER:
+                moderate(self._client, command.verb, argument, self._state.shown.people() or ())
             case Verb.CLEAR:
                 self._state.shown.transcript.clear()
                 self._refresh_views()
