@@ -156,8 +156,8 @@ def _limits_of(server: BroadcastServer) -> Load:
         parse_networks(admitted.trusted_proxies)
 
         def put_in_force() -> None:
-            server.set_limits(limits, admitted)
             set_level(cast("LogLevel", options["log_level"]))
+            server.set_limits(limits, admitted)
 
         return put_in_force
 

@@ -17,7 +17,10 @@ from broadcast_tui.core.limits import AdmissionLimits, Limits
 
 def whole_number(_type: object, tokens: Sequence[Token]) -> int:
     """An option's number, without a fraction. Raises ValueError."""
-    return int(tokens[0].value)
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number.") from None
 
 
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]

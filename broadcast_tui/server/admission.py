@@ -2,7 +2,8 @@
 
 Invariants: connections are counted from the moment the kernel hands them over; whoever has not asked for a
 WebSocket in time, or is the oldest of too many who have not, loses the connection without a word, so that
-those who ask at once always find a place; what counts by address never counts clients on this machine.
+those who ask at once always find a place. Whoever was answered no counts among them until it has gone. What
+counts by address never counts clients on this machine.
 """
 
 from __future__ import annotations
@@ -139,7 +140,6 @@ class Admission:
         """None lets the handshake go on and counts the connection until it is gone."""
         secure = connection.transport.get_extra_info("ssl_object") is not None
         page = pages.answer(request, unready=self.unready, url=self._url(), secure=secure)
-        self._settled(connection)
         if page is not None:
             return page
         forwarded = request.headers.get_all("X-Forwarded-For")
@@ -150,6 +150,7 @@ class Admission:
             reason, status, text, retry_after_s = refusal
             self._note(reason, address, connection.loop.time())
             return pages.refuse(status, text, retry_after_s)
+        self._settled(connection)
         counted = counted_as(address)
         self._held[connection] = counted
         self._by_address[counted] += 1

@@ -25,6 +25,8 @@ class LoopErrors:
         text = str(context.get("message", ""))
         number = error.errno if isinstance(error, OSError) else None
         full = number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+        if "_start_serving" in text and isinstance(error, ValueError):
+            return  # asyncio 3.11 tries a listener again a second after it was full, closed or not
         held = self._throttle.pass_on(f"{type(error).__name__} {number} {text[:80]}", loop.time())
         if held is None:
             return

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 
 from broadcast_tui.core.codec import unframed
+from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.rooms import Rooms
 from broadcast_tui.core.text import log_safe
+
+_ESCAPE = re.compile(r"\\u00([0-9a-fA-F]{2})")
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -32,7 +36,20 @@ def log_broadcast(posts: Sequence[Post], rooms: Rooms) -> None:
         )
 
 
+def log_received(peer: Peer, data: bytes) -> None:
+    """A line for a frame from a connection; nothing of one that may hold a token, however it is written."""
+    text = data.decode(errors="replace")
+    if (peer.v1 and not peer.welcomed) or "token" in _ESCAPE.sub(_unescaped, text).casefold():
+        log.debug("< #%d a frame of %d bytes that may hold a token", peer.id, len(data))
+    else:
+        log.debug("< #%d %s", peer.id, log_safe(text))
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16))
+
+
 def log_frames(to: str, data: bytes) -> None:
-    """A line for each frame in `data`; without tokens, which only clients send."""
+    """A line for each frame in `data`."""
     for payload in unframed(data):
         log.debug("> %s %s", to, log_safe(payload.decode(errors="replace")))

@@ -26,7 +26,7 @@ from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.counts import Counts
 from broadcast_tui.server.liveness import check
 from broadcast_tui.server.moderation_keeper import ModerationKeeper
-from broadcast_tui.server.narration import log_broadcast, log_frames
+from broadcast_tui.server.narration import log_broadcast, log_frames, log_received
 from broadcast_tui.server.sanction_file import SanctionFile
 
 log = logging.getLogger("broadcast_tui.server")
@@ -86,8 +86,9 @@ class HubRunner:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def set_limits(self, limits: Limits) -> None:
-        """Other limits from now on."""
+        """Other limits, and another log level, from now on."""
         self._limits = limits
+        self._debug = log.isEnabledFor(logging.DEBUG)
         self.hub.set_limits(limits)
 
     def instant(self) -> Instant:
@@ -132,7 +133,7 @@ class HubRunner:
         """A whole message from a connection."""
         self.counts.received_bytes += len(data)
         if self._debug:
-            log.debug("< #%d %s", peer.id, log_safe(data.decode(errors="replace")))
+            log_received(peer, data)
         if peer.closing is not None:
             return
         try:
