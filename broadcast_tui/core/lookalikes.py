@@ -134,4 +134,5 @@ TWINS = {ord(twin): plain for plain, twins in _TWINS.items() for twin in twins} 
 }
 """What a character may be taken for, for `str.translate` of case-folded NFKD text: Cyrillic, Greek, Armenian,
 Coptic, Cherokee, Lisu, small-capital and rarer letters to Latin ones and digits, `0` to `o`,
-`1` and `|` to `l`: the single characters of UTS 39 that pass for one of ASCII, as far as upper and lower case may share a key."""
+`1` and `|` to `l`: the single characters of UTS 39 that pass for one of ASCII, as far as upper and lower case
+may share a key."""
