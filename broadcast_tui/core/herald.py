@@ -13,6 +13,7 @@ from broadcast_tui.core import events
 from broadcast_tui.core.codec import framed
 from broadcast_tui.core.errors import Refused
 from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import timestamp
 from broadcast_tui.core.presence import online_text
@@ -70,11 +71,15 @@ class Herald:
                 peer.control.append(data)
                 self.touch(peer)
 
-    def tell_typing(self, room: Room, typist: Peer) -> None:
-        """Volatile: for v1 clients that take it now, and for nobody who is the same person."""
-        data = framed(events.Typing(room.name, typist.name))
+    def pass_on_typing(self, peer: Peer, room: Room, limits: Limits, when: Instant) -> None:
+        """Tell the room's other v1 clients, unless it is too soon or there are too many."""
+        soon = when.now - peer.typed_at < limits.typing_interval_s
+        if soon or not peer.name or room.presence.online > limits.typing_members_max:
+            return
+        peer.typed_at = when.now
+        data = framed(events.Typing(room.name, peer.name))
         for other in room.subscriptions:
-            if other.v1 and other.key != typist.key and not other.blocked:
+            if other.v1 and other.key != peer.key and not other.blocked:
                 other.control.append(data)
                 self.touch(other)
 

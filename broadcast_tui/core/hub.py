@@ -248,7 +248,8 @@ class Hub:
                 )
                 self.topics.append(TopicChange(peer, command.ref, room.name, topic, peer.sender))
             case commands.Typing():
-                self._typing(peer, command, when)
+                room = self.rooms.subscription(peer, command.room).room
+                self.herald.pass_on_typing(peer, room, self.limits, when)
             case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
                 self.moderation.carry_out(peer, command, when)
             case _:
@@ -335,14 +336,6 @@ class Hub:
                     "rename", text, timestamp(when.at), room.name, name, (old, name), room.presence.online
                 )
                 self.herald.tell_room(room, line, but=frozenset((peer,)))
-
-    def _typing(self, peer: Peer, typing: commands.Typing, when: Instant) -> None:
-        room = self.rooms.subscription(peer, typing.room).room
-        soon = when.now - peer.typed_at < self.limits.typing_interval_s
-        if soon or not peer.name or room.presence.online > self.limits.typing_members_max:
-            return
-        peer.typed_at = when.now
-        self.herald.tell_typing(room, peer)
 
     # -- names and rooms
 

@@ -18,8 +18,8 @@ from websockets.http11 import Request, Response
 
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.core.ratelimit import TokenBucket
+from broadcast_tui.core.repeats import Repeats
 from broadcast_tui.core.text import log_safe
-from broadcast_tui.core.throttle import Throttle
 from broadcast_tui.server import http as pages
 from broadcast_tui.server.client_address import (
     client_address,
@@ -70,7 +70,7 @@ class Admission:
         self._held: dict[PeerConnection, str] = {}
         self._by_address: Counter[str] = Counter()
         self._arrivals: OrderedDict[str, TokenBucket] = OrderedDict()
-        self._throttle = Throttle()
+        self._repeats = Repeats()
         self.limits = limits
         self.set_limits(limits)
 
@@ -216,7 +216,7 @@ class Admission:
     def _note(self, reason: str, address: str, now: float) -> None:
         """Count a refusal, and log one now and then."""
         self.refused[reason] += 1
-        held = self._throttle.pass_on(reason, now)
+        held = self._repeats.pass_on(reason, now)
         if held is not None:
             also = f" ({held} more like it before)" if held else ""
             audit.info("connection from %s refused: %s%s", log_safe(address, 60), reason, also)

@@ -7,7 +7,7 @@ import errno
 import logging
 from typing import Any
 
-from broadcast_tui.core.throttle import Throttle
+from broadcast_tui.core.repeats import Repeats
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -18,7 +18,7 @@ class LoopErrors:
     """
 
     def __init__(self) -> None:
-        self._throttle = Throttle()
+        self._repeats = Repeats()
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -27,7 +27,7 @@ class LoopErrors:
         full = number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
         if "_start_serving" in text and isinstance(error, ValueError):
             return  # asyncio 3.11 tries a listener again a second after it was full, closed or not
-        held = self._throttle.pass_on(f"{type(error).__name__} {number} {text[:80]}", loop.time())
+        held = self._repeats.pass_on(f"{type(error).__name__} {number} {text[:80]}", loop.time())
         if held is None:
             return
         also = f" ({held} more like it before)" if held else ""

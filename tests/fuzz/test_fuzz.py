@@ -25,6 +25,7 @@ from broadcast_tui.server.client_address import client_address, counted_as, pars
 from broadcast_tui.server.origin import is_allowed
 from tests.fuzz.mutation import mutated, seeds
 from tests.support.hub_pair import World, read_frames
+from tests.support.roles import give_role
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -48,7 +49,7 @@ def take_in_hub(frames: list[bytes]) -> None:
             assert user.wire is not None
             stranger = user.wire
         assert stranger.peer is not None
-        stranger.peer.role = role
+        give_role(stranger.peer, role)
         for data in frames:
             if stranger.peer.closing is None:
                 world.hub.receive(stranger.peer, data, world.when)

@@ -157,7 +157,7 @@ async def test_the_addresses_remembered_are_bounded() -> None:
         for number in range(10_500):
             server._admission._arrival(f"2001:db8:0:{number:x}::/64", float(number))
         assert len(server._admission._arrivals) == 10_000
-        assert len(server._admission._throttle._seen) <= 1_000
+        assert len(server._admission._repeats._seen) <= 1_000
 
 
 # Half-open

@@ -17,14 +17,10 @@ from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.sanction_file import SanctionFileError
 from tests.support.plain import v1_client
 from tests.support.raw_socket import raw_socket
+from tests.support.roles import promote
 from tests.support.running import eventually, in_time, running_server
 
 BEHIND_PROXY = AdmissionLimits(trusted_proxies=("127.0.0.1",))
-
-
-def promote(server: BroadcastServer, name: str) -> None:
-    [peer] = [peer for peer in server._runner.connections if peer.name == name]
-    peer.role = "admin"
 
 
 async def test_a_kick_is_close_code_4503_with_the_reason() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 KEYS_MAX = 1_000
 
 
-class Throttle:
+class Repeats:
     """Lets one event of a key through every `interval_s`; the others are counted."""
 
     def __init__(self, interval_s: float = 10.0) -> None:
