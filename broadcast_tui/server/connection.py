@@ -131,12 +131,13 @@ class PeerConnection(ServerConnection):
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
         self.pinged_at = None
-        if not self._head_bytes and _OTHER_METHOD.match(data):
+        is_asking = self.protocol.state is State.CONNECTING
+        if is_asking and not self._head_bytes and _OTHER_METHOD.match(data):
             # With a body the library would end the connection without an answer.
             self._answer(method_not_allowed().serialize())
             return
         super().data_received(data)
-        if self.protocol.state is State.CONNECTING:
+        if is_asking:
             self._limit_head(data)
         elif self.protocol.state is not State.OPEN:
             self._tell_flow()
@@ -145,10 +146,9 @@ class PeerConnection(ServerConnection):
 
     def _limit_head(self, data: bytes) -> None:
         """Refuse a request that grows without an end."""
-        if self.request is None:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES_MAX:
-                self._answer(_HEAD_TOO_LONG)
+        self._head_bytes += len(data)
+        if self.request is None and self._head_bytes > HEAD_BYTES_MAX:
+            self._answer(_HEAD_TOO_LONG)
 
     def _answer(self, response: bytes) -> None:
         """End what is no WebSocket with an answer of our own."""

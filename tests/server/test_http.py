@@ -15,8 +15,8 @@ from websockets.http11 import Request
 
 from broadcast_tui.server import BroadcastServer, http
 from tests.support.plain import plain_client
-from tests.support.raw_socket import raw_socket
-from tests.support.running import in_time, running_server
+from tests.support.raw_socket import TEXT, frame, raw_socket
+from tests.support.running import eventually, in_time, running_server
 
 
 async def ask(server: BroadcastServer, path: str, method: str = "GET", *lines: str) -> tuple[str, str, str]:
@@ -135,6 +135,18 @@ async def test_a_request_without_an_end_is_answered_431_before_it_costs_memory()
             await sock.send(b"X-Filler-%d: " % number + b"x" * 5_000 + b"\r\n")
         answer = await sock.read_to_end()
         assert b" 431 " in answer
+
+
+async def test_what_looks_like_a_request_within_a_frame_is_part_of_it() -> None:
+    async with running_server() as server, plain_client(server.url) as ana, raw_socket(server.port) as sock:
+        await sock.handshake()
+        payload = b'{"type":"message","message":"POST / HTTP/1.1"}'
+        whole = frame(TEXT, payload)
+        at = whole.index(b"POST ")
+        await sock.send(whole[:at])
+        await eventually(lambda: any(c.mid_frame for c in server._runner.connections.values()))
+        await sock.send(whole[at:])
+        assert (await ana.next_of(type="message"))["message"] == "POST / HTTP/1.1"
 
 
 async def test_another_upgrade_is_an_ordinary_request() -> None:
