@@ -315,18 +315,27 @@ class LogMachine(RuleBasedStateMachine):
 
     # -- what is asked
 
-    @rule(room=room_names, back=st.integers(0, 15))
-    def resume(self, room: str, back: int) -> None:
-        """Each post after the position comes once and in order, or lies in an announced gap."""
+    @rule(room=room_names, back=st.integers(0, 15), from_oldest=st.booleans())
+    def resume(self, room: str, back: int, from_oldest: bool) -> None:
+        """Each post after the position comes once and in order, or lies in an announced gap.
+
+        The position is so far from the newest post, or one or two away from where what is kept begins.
+        """
         log = self.world.log
-        since = max(0, log.last_seq(room) - back)
+        since = max(0, log.first_seq(room) - 2 + back % 3 if from_oldest else log.last_seq(room) - back)
+        since = min(since, log.last_seq(room))
         at = since
+        recovered = since >= log.first_seq(room) - 1
         for frame in self.world.asked(room, str(Position(log.epoch, since))):
             match frame:
                 case {"type": "gap", "from": first, "to": last, "reason": reason}:
                     assert reason in ("trimmed", "lagged")
                     assert Position.parse(first) == Position(log.epoch, at + 1)
+                    assert reason == "lagged" or not recovered
+                    assert int(last.rpartition("-")[2]) > at
                     at = int(last.rpartition("-")[2])
+                case {"type": "welcome", "rooms": [state]}:
+                    assert state["recovered"] == recovered
                 case {"type": "message", "id": post_id, "message": text, "room": of_room}:
                     assert of_room == room
                     post = log.posts[room][at]
