@@ -190,6 +190,17 @@ async def test_one_half_open_connection_too_many_costs_the_oldest_its_place(limi
             assert (await in_time(sock.read_frame()))[0]
 
 
+@pytest.mark.parametrize(("count", "lost"), [(999, 0), (1_000, 0), (1_001, 1)])
+async def test_half_open_connections_in_all_by_default(count: int, lost: int) -> None:
+    limits = AdmissionLimits(handshake_timeout_s=0)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        for _ in range(count):
+            await stack.enter_async_context(raw_socket(server.port))
+        admission = server._admission
+        await eventually(lambda: admission.half_open + admission.refused["half_open"] == count)
+        assert admission.refused["half_open"] == lost
+
+
 @pytest.mark.parametrize("limits", [AdmissionLimits(exempt_loopback=False)])
 @pytest.mark.parametrize(("count", "lost"), [(19, 0), (20, 0), (21, 1)])
 async def test_half_open_connections_of_one_address_by_default(

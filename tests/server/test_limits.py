@@ -111,6 +111,17 @@ async def test_a_pasted_block_passes_and_one_more_line_waits(posts: int, refused
         assert answers.count("error") == refused
 
 
+@pytest.mark.parametrize(("posts", "refused"), [(63, 0), (64, 0), (65, 1)])
+async def test_the_bytes_of_a_connection_by_default(posts: int, refused: int) -> None:
+    limits = Limits(message_rate=1_000.0, message_burst=1_000, byte_rate=0.001)
+    assert limits.byte_burst == 64 * 16_384
+    async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
+        for number in range(posts):
+            await ana.say("x" * 16_384, nonce=f"n{number}")
+        answers = [await next_answer(ana, "ack", "error") for _ in range(posts)]
+        assert answers.count("error") == refused
+
+
 @pytest.mark.parametrize(("count", "taken"), [(31, True), (32, True), (33, False)])
 async def test_the_rooms_of_a_connection_by_default(count: int, taken: bool) -> None:
     async with running_server() as server, silent_v1_client(server.url) as ana:
