@@ -153,7 +153,9 @@ class PeerConnection(ServerConnection):
     def _answer(self, response: bytes) -> None:
         """End what is no WebSocket with an answer of our own."""
         self._head_bytes = HEAD_BYTES_MAX + 1
-        if not self.transport.is_closing():
+        if self.protocol.eof_sent:  # the library has given up on what it could not read
+            self.transport.abort()
+        elif not self.transport.is_closing():
             self.transport.write(response)
             self.transport.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -147,6 +148,23 @@ async def test_what_looks_like_a_request_within_a_frame_is_part_of_it() -> None:
         await eventually(lambda: any(c.mid_frame for c in server._runner.connections.values()))
         await sock.send(whole[at:])
         assert (await ana.next_of(type="message"))["message"] == "POST / HTTP/1.1"
+
+
+async def test_a_flood_after_a_request_that_is_none_leaves_nothing_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running_server() as server, raw_socket(server.port) as sock:
+        await sock.send(b"nonsense\r\n\r\n")
+
+        async def flood() -> None:
+            while True:
+                await sock.send(b"x" * 20_000)
+                await asyncio.sleep(0)
+
+        with pytest.raises(ConnectionError):
+            await in_time(flood())
+        await eventually(lambda: server._admission.half_open == 0)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_another_upgrade_is_an_ordinary_request() -> None:
