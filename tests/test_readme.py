@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 import re
@@ -55,17 +56,28 @@ def test_readme_shows_commands() -> None:
     assert set(COMMANDS) <= shown
 
 
+def options_of(command: str) -> dict[str, object]:
+    """Every option of a command with its default; those of a group are the fields of a dataclass."""
+    options = {}
+    for parameter in inspect.signature(COMMANDS[command]).parameters.values():
+        if dataclasses.is_dataclass(parameter.default):
+            for field in dataclasses.fields(parameter.default):
+                options[field.name] = field.default
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            options[parameter.name] = parameter.default
+    return {f"--{name.replace('_', '-')}": default for name, default in options.items()}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_is_in_readme_with_its_default(command: str) -> None:
     table = re.search(rf"^\| `broadcast-tui {command}.*?(?=\n\n)", README, re.MULTILINE | re.DOTALL)
     assert table is not None
     rows = dict(re.findall(r"^\| `(--[a-z-]+)`(?:, `-\w`)? \|([^|]*)\|", table.group(), re.MULTILINE))
-    parameters = inspect.signature(COMMANDS[command]).parameters.values()
-    assert parameters
-    options = {f"--{p.name.replace('_', '-')}": p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    options = options_of(command)
+    assert options
     assert set(rows) == set(options)
     for name, default in options.items():
-        if default not in (None, "", False):
+        if default not in (None, "", False, ()):
             assert rows[name].strip() == f"`{default}`", name
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from cyclopts import App, CycloptsError
+from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Env
 
 from broadcast_tui import __version__
@@ -35,18 +36,28 @@ class UsageError(BroadcastError):
     """What was asked for cannot be done as it was asked; the text says what to change."""
 
 
+def _from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """The source of options that `--config` names; imported when a command has that option."""
+    if any(argument.name == "--config" for argument in arguments):
+        from broadcast_tui.cli.options_file import from_file
+
+        from_file(command, commands, arguments)
+
+
 app = App(
     name="broadcast-tui",
     help="A chat room in one command: a broadcast server and a full-screen terminal client.",
     version=f"broadcast-tui {__version__}",
-    config=(Env("BROADCAST_TUI_", command=True), USER_CONFIG),
+    config=(Env("BROADCAST_TUI_", command=True), _from_file, USER_CONFIG),
     help_format="plaintext",
 )
 app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Chat, full-screen.")
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from words or a pipe.")
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
-app.command("broadcast_tui.cli.config:config", name="config", help="Show settings and where they come from.")
+app.command(
+    "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."
+)
 app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
 app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print how others join this server.")
 
@@ -73,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from broadcast_tui.cli.pipes import stdout_gone
 
         stdout_gone()
+        status = ExitCode.OK
     sys.exit(status if isinstance(status, int) else ExitCode.OK)
 
 

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
-from broadcast_tui.cli.serve import Port
+from broadcast_tui.cli.serve_options import Port
 from broadcast_tui.cli.settings import USER_CONFIG, offer
 from broadcast_tui.cli.trust import kept_trust, trust_for
 from broadcast_tui.client import Trust

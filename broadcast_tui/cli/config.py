@@ -1,13 +1,17 @@
-"""`broadcast-tui config`: every setting, its value and where that comes from."""
+"""`broadcast-tui config`: every setting, its value and its source; whether a file for serve is right."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cyclopts import App
+
 from broadcast_tui.cli import ExitCode, app
-from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, offer
+from broadcast_tui.cli.options_file import from_file
+from broadcast_tui.cli.settings import OPTIONS_FILE, SECTIONS, USER_CONFIG, offer
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.text import log_safe
 
@@ -17,7 +21,10 @@ if TYPE_CHECKING:
 Row = tuple[str, str, str]
 """A setting: its dotted name, its value as TOML writes it, where it comes from."""
 
+configuration = App(name="config", help="Show settings and where they come from.", help_format="plaintext")
 
+
+@configuration.default
 def config(section: str = "", /) -> int:
     """Print each setting as NAME = VALUE, and where it comes from: a file, the environment, or the default.
 
@@ -34,6 +41,29 @@ def config(section: str = "", /) -> int:
     width = min(60, max(len(f"{name} = {value}") for name, value, _ in rows))
     lines += [f"{f'{name} = {value}':<{width}}  # {source}" for name, value, source in rows]
     print("\n".join(log_safe(line, 4096) for line in lines))
+    return ExitCode.OK
+
+
+@configuration.command
+def check(file: Path, /) -> int:
+    """Check a file of options for serve --config.
+
+    Parameters
+    ----------
+    file
+        The file to check.
+    """
+    from broadcast_tui.server.client_address import parse_networks
+
+    before, app.config = app.config, (from_file,)
+    try:
+        arguments = ["serve", OPTIONS_FILE, str(file)]
+        _, bound, _ = app.parse_args(arguments, print_error=False, exit_on_error=False)
+    finally:
+        app.config = before
+    if (admission := bound.arguments.get("admission")) is not None:
+        parse_networks(admission.trusted_proxy)
+    print(f"{file} is right.")
     return ExitCode.OK
 
 

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import json
 import logging
 import sys
 import threading
 import time
 from collections import deque
+from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from broadcast_tui.core.text import log_safe
+
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
+LINE_CHARS_MAX = 4_000
 
 INTERVAL_S = 0.1
 WAITING_MAX = 100_000
@@ -61,12 +67,48 @@ class GatheringHandler(logging.Handler):
                 self._stream.flush()
 
 
-def set_up(level: LogLevel) -> None:
+class LineFormatter(logging.Formatter):
+    """A line for people. Whatever a record holds, no control character of it gets out; a traceback is
+    lines of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(log_safe(line, LINE_CHARS_MAX) for line in super().format(record).split("\n"))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = log_safe(record.message, LINE_CHARS_MAX)
+        return super().formatMessage(record)
+
+
+class JsonFormatter(logging.Formatter):
+    """An object a line: time (ISO 8601, UTC), level, logger, message, and the traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": log_safe(record.getMessage(), LINE_CHARS_MAX),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def set_level(level: LogLevel) -> None:
+    """Least important records of the package to log from now on."""
+    logging.getLogger("broadcast_tui").setLevel(level.upper())
+
+
+def set_up(level: LogLevel, log_format: LogFormat = "text") -> None:
     """Send the package's records of `level` and above to standard error."""
     handler = GatheringHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(JsonFormatter() if log_format == "json" else LineFormatter())
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.WARNING)
-    logging.getLogger("broadcast_tui").setLevel(level.upper())
+    set_level(level)
     atexit.register(handler.close)

@@ -11,47 +11,34 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
-from cyclopts import Parameter, Token
-from cyclopts.validators import Number
+from cyclopts import Parameter
 
 from broadcast_tui.cli import ExitCode
 from broadcast_tui.cli.child_server import KEEP
-from broadcast_tui.cli.logs import LogLevel, set_up
+from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up
+from broadcast_tui.cli.reloading import Load, Options, Reloading, options_again
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
+from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
 from broadcast_tui.cli.server_record import ServerRecord
 from broadcast_tui.core.errors import CloseCode
-from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.client_address import parse_networks
+from broadcast_tui.server.descriptors import raise_open_files
 from broadcast_tui.server.listening import choose_addresses
 
-
-def whole_number(_type: object, tokens: Sequence[Token]) -> int:
-    """An option's number, without a fraction. Raises ValueError."""
-    try:
-        return int(tokens[0].value)
-    except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
-
-
-Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
-Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
-Rate = Annotated[float, Parameter(validator=Number(gte=0))]
+if TYPE_CHECKING:
+    from broadcast_tui.server.metrics import MetricsListener
 
 
 def serve(
     *,
     host: str = "localhost",
     port: Port = 8765,
-    message_rate: Rate = 10.0,
-    message_burst: Count = 30,
-    max_connections: Count = 0,
-    max_connections_per_ip: Count = 0,
-    max_message_bytes: Count = 16_384,
     history: str = "",
     keep_days: Rate = 30.0,
     keep_posts: Count = 100_000,
@@ -61,7 +48,13 @@ def serve(
     tls_cert: str = "",
     tls_key: str = "",
     log_level: LogLevel = "info",
+    log_format: LogFormat = "text",
+    metrics_port: Port | None = None,
+    metrics_host: str = "localhost",
+    config: str = "",
     stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
+    connection: ConnectionOptions = ConnectionOptions(),  # noqa: B008
+    admission: AdmissionOptions = AdmissionOptions(),  # noqa: B008
 ) -> int:
     """Start a server that passes each message on to everyone in its room. Ctrl+C stops it.
 
@@ -71,16 +64,6 @@ def serve(
         Name or address to listen on; 0.0.0.0 for all networks.
     port
         TCP port; 0 takes a free one.
-    message_rate
-        Posts a second a connection may send for long; 0: unlimited.
-    message_burst
-        Posts a connection may send at once after a pause; 0: unlimited.
-    max_connections
-        Most connections in all; 0: unlimited.
-    max_connections_per_ip
-        Most connections from one address; 0: unlimited.
-    max_message_bytes
-        Longest post, in bytes of UTF-8; 0: unlimited.
     history
         Where posts are kept: the path of a file, memory, or off [default: a file in your data directory].
     keep_days
@@ -99,16 +82,21 @@ def serve(
         The key of that certificate, if it is not in the same file.
     log_level
         Least important lines to log: debug shows each frame.
+    log_format
+        Lines for people, or json: an object a line.
+    metrics_port
+        TCP port for Prometheus to read /metrics from; none without it.
+    metrics_host
+        Name or address to listen on for that.
+    config
+        A TOML file with these options, without the dashes in front.
     stop_on_eof
         Stop when standard input ends, as it does when the program that started this one is gone;
         unless the last thing it says is a line with the word keep.
     """
-    set_up(log_level)
-    limits = Limits(
-        message_rate=message_rate if message_burst else 0.0,
-        message_burst=message_burst if message_rate else 0,
-        max_message_bytes=max_message_bytes,
-    )
+    set_up(log_level, log_format)
+    raise_open_files()
+    parse_networks(admission.trusted_proxy)
     kept = History(history, keep_days, keep_posts)
     security = Security(auth, tokens, tls, tls_cert, tls_key)
     certificate = security.server_tls(host)
@@ -118,17 +106,22 @@ def serve(
         server = BroadcastServer(
             host,
             chosen,
-            limits=limits,
+            limits=connection.limits(),
             engine=kept.engine(chosen),
-            max_connections=max_connections,
-            max_connections_per_ip=max_connections_per_ip,
+            admission=admission.limits(),
+            sanctions=data_path() / f"moderation-{chosen}.json",
             gate=security.gate(),
             tls=certificate,
         )
+        metrics = None
+        if metrics_port is not None:
+            from broadcast_tui.server.metrics import MetricsListener
+
+            metrics = MetricsListener(server, metrics_host, metrics_port)
         record = security.record(host, chosen, certificate)
         lines = [kept.described(chosen), *security.lines(record)]
         warning = security.warning(host, secure=record.secure)
-        await _run(server, record, lines, warning, stop_on_eof=stop_on_eof)
+        await _run(server, record, lines, warning, metrics, stop_on_eof=stop_on_eof)
 
     _runner()(run())
     return ExitCode.OK
@@ -173,8 +166,33 @@ def _runner() -> Callable[..., object]:
     return uvloop.run
 
 
+def _limits_of(server: BroadcastServer) -> Load:
+    """Limits and log level, as part of what SIGHUP reloads."""
+
+    def load(options: Options) -> Callable[[], None]:
+        connection, admission = options["connection"], options["admission"]
+        assert isinstance(connection, ConnectionOptions)
+        assert isinstance(admission, AdmissionOptions)
+        limits, admitted = connection.limits(), admission.limits()
+        parse_networks(admitted.trusted_proxies)
+
+        def put_in_force() -> None:
+            set_level(cast("LogLevel", options["log_level"]))
+            server.set_limits(limits, admitted)
+
+        return put_in_force
+
+    return load
+
+
 async def _run(
-    server: BroadcastServer, record: ServerRecord, lines: Sequence[str], warning: str, *, stop_on_eof: bool
+    server: BroadcastServer,
+    record: ServerRecord,
+    lines: Sequence[str],
+    warning: str,
+    metrics: MetricsListener | None,
+    *,
+    stop_on_eof: bool,
 ) -> None:
     stopping = asyncio.Event()
     code = CloseCode.GOING_AWAY
@@ -190,8 +208,14 @@ async def _run(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
-        loop.add_signal_handler(signal.SIGHUP, server.reload)
+        reloading = Reloading(options_again)
+        reloading.add("limits and log level", _limits_of(server))
+        reloading.add("bans", lambda _: server.reload_sanctions())
+        reloading.add("tokens and certificate", lambda _: server.reload)
+        loop.add_signal_handler(signal.SIGHUP, reloading)
     await server.start_server()
+    if metrics is not None:
+        await metrics.start()
     # Thousands of connections are objects that live on: looking through them often is what pauses a server.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
@@ -199,6 +223,8 @@ async def _run(
     with contextlib.suppress(OSError):  # then there is no invite, and all the rest
         record.save(data_path())
     print("\n".join(lines), flush=True)
+    if metrics is not None:
+        print(f"Metrics are at {metrics.url}", flush=True)
     print("Press Ctrl+C to stop it.", flush=True)
     if warning:
         print(warning, file=sys.stderr, flush=True)
@@ -207,6 +233,8 @@ async def _run(
     if watch is not None:
         watch.cancel()
     await server.stop_server(code)
+    if metrics is not None:
+        await metrics.stop()
     print("Broadcast server stopped.", flush=True)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FILE_NAME = "config.toml"
 FILE_VARIABLE = "BROADCAST_TUI_CONFIG"
 """Environment variable that names another file; that one must exist."""
+OPTIONS_FILE = "--config"
+"""Option of a command that names another file for it; the table here does not count then."""
 KEYS = "keys"
 SECTIONS = ("chat", "send", "tail", "serve", KEYS)
 
@@ -56,6 +58,10 @@ class UserConfig:
     def file(self) -> Path:
         return self.path or config_path()
 
+    def read_again(self) -> None:
+        """Look at the file anew from here on; it may have changed."""
+        self._tables = None
+
     def keys(self) -> dict[str, str]:
         """Keys by binding id, as written. Raises ConfigError."""
         found: dict[str, str] = {}
@@ -73,7 +79,9 @@ class UserConfig:
 
         section = commands[0] if len(commands) == 1 else ""
         table = self.tables.get(_ALIASES.get(section, section), {})
-        options = {argument.name[2:] for argument in arguments if argument.name.startswith("--")}
+        if options_file(arguments) is not None:
+            return
+        options = option_names(arguments)
         for key in table:
             if key.replace("_", "-") not in options:
                 raise ConfigError(f"{self.file}: [{section}] has no {key!r}.{offer(key, options)}")
@@ -99,18 +107,12 @@ def config_path() -> Path:
 
 def read_tables(path: Path, *, must_exist: bool) -> dict[str, Table]:
     """The tables of a file by section, all of them known ones. Raises ConfigError."""
-    import tomllib
-
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = read_toml(path)
     except FileNotFoundError:
         if must_exist:
             raise ConfigError(f"{path} does not exist; make it, or unset {FILE_VARIABLE}.") from None
         return {}
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
     tables: dict[str, Table] = {}
     for section, table in content.items():
         if section not in SECTIONS:
@@ -119,6 +121,34 @@ def read_tables(path: Path, *, must_exist: bool) -> dict[str, Table]:
             raise ConfigError(f"{path}: {section} must be a table: write [{section}], and its values below.")
         tables[section] = table
     return tables
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """What is in a file. Raises ConfigError, and FileNotFoundError if there is none."""
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+
+
+def options_file(arguments: ArgumentCollection) -> Path | None:
+    """The file that a command was told to take its options from."""
+    for argument in arguments:
+        if argument.name == OPTIONS_FILE and argument.tokens and argument.tokens[0].value:
+            return Path(argument.tokens[0].value).expanduser()
+    return None
+
+
+def option_names(arguments: ArgumentCollection) -> set[str]:
+    """What a file may set of a command: its options without the dashes, but for the one that names a file."""
+    names = {argument.name for argument in arguments if argument.name.startswith("--")}
+    return {name.removeprefix("--") for name in names - {OPTIONS_FILE}}
 
 
 def offer(word: str, known: Iterable[str]) -> str:

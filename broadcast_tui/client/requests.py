@@ -53,6 +53,24 @@ class Requests:
         """Say that we are away, and why, or back; everyone who sees us gets AwayChanged, we too."""
         return self._asked(self._session.ask(lambda ref: commands.SetAway(away, text, ref)))
 
+    def kick(self, name: str, reason: str = "") -> str:
+        """End a person's connections; for admins (Moderated with the ref, or Noticed), as what follows."""
+        return self._asked(self._session.ask(lambda ref: commands.Kick(name, reason, ref)))
+
+    def ban(self, who: str, seconds: float = 0.0, reason: str = "") -> str:
+        """Keep out a name, an address or a network, for a time or (0) for good."""
+        return self._asked(self._session.ask(lambda ref: commands.Ban(who, seconds, reason, ref)))
+
+    def unban(self, who: str) -> str:
+        return self._asked(self._session.ask(lambda ref: commands.Unban(who, ref)))
+
+    def mute(self, name: str, seconds: float = 0.0, reason: str = "") -> str:
+        """Let a person read and no more, for a time or (0) for good."""
+        return self._asked(self._session.ask(lambda ref: commands.Mute(name, seconds, reason, ref)))
+
+    def unmute(self, name: str) -> str:
+        return self._asked(self._session.ask(lambda ref: commands.Unmute(name, ref)))
+
     def _asked(self, ref: str) -> str:
         self._moved()
         return ref

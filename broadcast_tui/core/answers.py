@@ -7,9 +7,17 @@ from typing import assert_never
 from broadcast_tui.core import events
 from broadcast_tui.core import updates as up
 from broadcast_tui.core.instant import Instant
-from broadcast_tui.core.message import post_of
+from broadcast_tui.core.message import parse_time, post_of
 
-Answer = events.Presence | events.Found | events.RoomList | events.Topic | events.Away | events.Typing
+Answer = (
+    events.Presence
+    | events.Found
+    | events.RoomList
+    | events.Topic
+    | events.Away
+    | events.Typing
+    | events.Moderated
+)
 
 
 def answer_of(event: Answer, when: Instant) -> up.Update:
@@ -31,5 +39,8 @@ def answer_of(event: Answer, when: Instant) -> up.Update:
             return up.AwayChanged(event.name, event.away, event.text)
         case events.Typing():
             return up.TypingSeen(event.room, event.name)
+        case events.Moderated():
+            ends = parse_time(event.until, when) if event.until else None
+            return up.Moderated(event.ref, event.action, event.who, event.connections, event.addresses, ends)
         case _:
             assert_never(event)

@@ -35,6 +35,7 @@ _COMMAND_TYPES = frozenset(
     (
         *("hello", "message", "join", "leave", "history", "presence"),
         *("rename", "search", "list", "topic", "away", "typing"),
+        *("kick", "ban", "unban", "mute", "unmute"),
     )
 )  # the tags; test_codec holds them against the structs
 

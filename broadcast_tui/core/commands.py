@@ -110,6 +110,48 @@ class Typing(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     room: RawName = DEFAULT_ROOM
 
 
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+"""How long; 0: for good."""
+Reason = Annotated[str, msgspec.Meta(max_length=512)]
+
+
+class Kick(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="kick"):
+    """End the connections of a person, who may come back. For admins, as all that follow."""
+
+    name: RawName
+    reason: Reason = ""
+    ref: Token = ""
+
+
+class Ban(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="ban"):
+    """Keep out whoever has a name, or comes from an address or network."""
+
+    who: RawName
+    seconds: Seconds = 0.0
+    reason: Reason = ""
+    ref: Token = ""
+
+
+class Unban(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="unban"):
+    who: RawName
+    ref: Token = ""
+
+
+class Mute(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="mute"):
+    """Let a person read and no more."""
+
+    name: RawName
+    seconds: Seconds = 0.0
+    reason: Reason = ""
+    ref: Token = ""
+
+
+class Unmute(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="unmute"):
+    name: RawName
+    ref: Token = ""
+
+
+Moderate = Kick | Ban | Unban | Mute | Unmute
 Command = (
     Hello
     | Say
@@ -123,6 +165,9 @@ Command = (
     | SetTopic
     | SetAway
     | Typing
+    | Moderate
 )
-Request = Join | Leave | FetchHistory | ListMembers | Rename | Search | ListRooms | SetTopic | SetAway
+Request = (
+    Join | Leave | FetchHistory | ListMembers | Rename | Search | ListRooms | SetTopic | SetAway | Moderate
+)
 """Commands that carry a `ref` and are answered."""

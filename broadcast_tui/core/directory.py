@@ -42,8 +42,10 @@ class Directory:
         if holder is not None and by_right and holder.owner != owner:
             holder = None
         if holder is not None and (holder.owner != owner or (holder.peers and not owner)):
+            same = holder.name.casefold() == name.casefold()
+            why = "is taken" if same else f"looks too much like {holder.name}, who is here"
             raise NameRefused(
-                ErrorCode.NAME_TAKEN, f"The name {name} is taken; choose another one.", temporary=True
+                ErrorCode.NAME_TAKEN, f"The name {name} {why}; choose another one.", temporary=True
             )
         if holder is None:
             holder = self._holders[key] = _Holder(name, owner)

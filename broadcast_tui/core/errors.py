@@ -35,6 +35,9 @@ class ErrorCode(StrEnum):
     DRAINING = "draining"
     UNAUTHORISED = "unauthorised"
     FORBIDDEN = "forbidden"
+    BANNED = "banned"
+    MUTED = "muted"
+    UNKNOWN_PERSON = "unknown_person"
     INTERNAL = "internal"
 
 

@@ -202,6 +202,20 @@ class Typing(msgspec.Struct, frozen=True, tag_field="type", tag="typing"):
     name: str
 
 
+class Moderated(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="moderated"):
+    """An admin's `action` (kick, ban, mute, unban, unmute) on `who` is done."""
+
+    ref: str
+    action: str
+    who: str
+    connections: int = 0
+    """How many connections it was about."""
+    addresses: tuple[str, ...] = ()
+    """Where they came from."""
+    until: str = ""
+    """When it is over; empty: never, or at once."""
+
+
 Event = (
     Message
     | System
@@ -221,4 +235,5 @@ Event = (
     | Gap
     | Drain
     | Typing
+    | Moderated
 )

@@ -6,6 +6,7 @@ that it is to hear the count when it reads again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from broadcast_tui.core import events
@@ -24,6 +25,8 @@ class Herald:
 
     def __init__(self, peers: Mapping[int, Peer]) -> None:
         self.dirty_peers: set[Peer] = set()
+        self.refused: Counter[str] = Counter()
+        """How often something was refused or not understood, by error code."""
         self._peers = peers
 
     def publish(
@@ -37,6 +40,35 @@ class Herald:
                 self.touch(peer)
                 told += 1
         return told
+
+    def greet(self, peer: Peer, room_name: str, online: int, when: Instant) -> None:
+        """Welcome a plain client."""
+        welcome = f"Welcome! You are now connected to the broadcast server. {online_text(online)}"
+        peer.send(events.System("welcome", welcome, timestamp(when.at), room_name, online=online))
+        self.touch(peer)
+
+    def welcome(
+        self, peer: Peer, node: str, limits: Limits, states: tuple[events.RoomState, ...], when: Instant
+    ) -> None:
+        """Answer a hello, before anything else that waits."""
+        view = events.LimitsView(
+            message_bytes=limits.max_message_bytes,
+            rate=limits.message_rate,
+            burst=limits.message_burst,
+            page=limits.history_page_max,
+            rooms=limits.max_rooms_per_peer,
+        )
+        event = events.Welcome(peer.name, node, timestamp(when.at), limits.ping_interval_s, view, states)
+        peer.control.insert(0, framed(event))
+        self.touch(peer)
+
+    def tell_renamed(self, room: Room, peer: Peer, old: str, name: str, when: Instant) -> None:
+        """Everyone in a room but the one who has another name now."""
+        text = f"{old} is now known as {name}. {online_text(room.presence.online)}"
+        line = events.System(
+            "rename", text, timestamp(when.at), room.name, name, (old, name), room.presence.online
+        )
+        self.tell_room(room, line, but=frozenset((peer,)))
 
     def tell_named(self, room: Room, peer: Peer, name: str, when: Instant) -> None:
         """v1 clients keep a list of people; plain ones are spared a line that says little."""
@@ -92,6 +124,7 @@ class Herald:
         self.touch(peer)
 
     def refuse(self, peer: Peer, error: Refused, when: Instant, *, nonce: str = "", ref: str = "") -> None:
+        self.refused[error.code.value] += 1
         if peer.v1:
             peer.send(events.Error(error.code, error.text, error.temporary, error.retry_after, nonce, ref))
         else:

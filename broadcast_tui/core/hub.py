@@ -26,10 +26,11 @@ from broadcast_tui.core.herald import Herald
 from broadcast_tui.core.identity import Gate, Identity, OpenGate
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
+from broadcast_tui.core.listing import all_rooms
+from broadcast_tui.core.moderation import Moderation
 from broadcast_tui.core.names import check_name, check_room, name_key
 from broadcast_tui.core.peer import GUEST, Link, Peer
-from broadcast_tui.core.post import Appended, Draft, Post, timestamp
-from broadcast_tui.core.presence import online_text
+from broadcast_tui.core.post import Appended, Draft, Post
 from broadcast_tui.core.reading import LogIndex, Read, WarmRead, answer_to, plan_page, plan_search
 from broadcast_tui.core.room import Room
 from broadcast_tui.core.rooms import Rooms
@@ -55,12 +56,19 @@ class Hub:
         self.access = Access(gate if gate is not None else OpenGate())
         self.rooms = Rooms(index, limits, self.herald)
         self.closing: set[Peer] = set()
+        self.moderation = Moderation(self.peers, self.herald, self._end)
         self.draining = False
         self._index = index
         self._node = node
         self._directory = Directory(limits.leave_grace_s)
         self._whereabouts = Whereabouts(self._directory, self.herald, limits)
         self._last_peer_id = 0
+
+    def set_limits(self, limits: Limits) -> None:
+        """Other limits from now on, with full buckets for everyone."""
+        self.limits = limits
+        for peer in self.peers.values():
+            peer.set_limits(limits)
 
     # -- connections
 
@@ -74,14 +82,14 @@ class Hub:
         if identity is not None:
             peer.identify(identity)
         if not v1:
-            if identity is not None:
-                self._take_name(peer, identity.name, when)
+            try:
+                if identity is not None:
+                    self._take_name(peer, identity.name, when)
+            except Refused as error:
+                self._end(peer, CloseCode.KICKED, error.text)
+                return peer
             state = self.rooms.enter(peer, commands.RoomRequest(DEFAULT_ROOM))
-            welcome = f"Welcome! You are now connected to the broadcast server. {online_text(state.online)}"
-            peer.send(
-                events.System("welcome", welcome, timestamp(when.at), DEFAULT_ROOM, online=state.online)
-            )
-            self.herald.touch(peer)
+            self.herald.greet(peer, DEFAULT_ROOM, state.online, when)
             self.herald.announce(self.rooms.by_name[DEFAULT_ROOM], when)
         return peer
 
@@ -89,9 +97,12 @@ class Hub:
         """A connection is gone; harmless if it already was."""
         if self.peers.pop(peer.id, None) is None:
             return
-        dropped = bool(peer.subscriptions)
+        was_kicked = peer.closing is not None and peer.closing[0] is CloseCode.KICKED
+        dropped = bool(peer.subscriptions) and not was_kicked
         for room_name in list(peer.subscriptions):
-            self.rooms.leave(peer, self.rooms.by_name[room_name], when, grace=bool(peer.name))
+            self.rooms.leave(
+                peer, self.rooms.by_name[room_name], when, grace=bool(peer.name) and not was_kicked
+            )
         if peer.name:
             self._directory.release(peer.key, peer.id, when.now, grace=dropped)
         self.herald.dirty_peers.discard(peer)
@@ -112,6 +123,8 @@ class Hub:
             self.herald.refuse(peer, error, when, nonce=nonce, ref=ref)
             if error.code is ErrorCode.UNAUTHORISED:
                 self._end(peer, CloseCode.UNAUTHORISED, error.text)
+            elif error.code is ErrorCode.BANNED and not isinstance(command, commands.Rename):
+                self._end(peer, CloseCode.KICKED, error.text)
             elif not error.temporary:
                 self._count_error(peer, when)
 
@@ -229,7 +242,8 @@ class Hub:
                 page_max = self.limits.history_page_max
                 self.rooms.reads.append(plan_page(peer, command, room.name, self._index, page_max))
             case commands.ListMembers():
-                self._list_members(peer, command, when)
+                room = self._fetch_from(peer, command.room, when)
+                self.herald.answer(peer, self._whereabouts.members_of(room, command.ref))
             case commands.Rename():
                 self._rename(peer, command, when)
             case commands.Search():
@@ -237,7 +251,9 @@ class Hub:
                 page_max = self.limits.history_page_max
                 self.rooms.reads.append(plan_search(peer, command, room.name, self._index, page_max))
             case commands.ListRooms():
-                self._list_rooms(peer, command, when)
+                self._spend_fetch(peer, when)
+                most = self.limits.presence_list_max
+                self.herald.answer(peer, all_rooms(self.rooms, self._index, command, most))
             case commands.SetTopic():
                 room = self._fetch_from(peer, command.room, when)
                 topic = clean_line(command.topic, TOPIC_BYTES)
@@ -248,6 +264,8 @@ class Hub:
             case commands.Typing():
                 room = self.rooms.subscription(peer, command.room).room
                 self.herald.pass_on_typing(peer, room, self.limits, when)
+            case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
+                self.moderation.carry_out(peer, command, when)
             case _:
                 assert_never(command)
 
@@ -264,11 +282,15 @@ class Hub:
                 retry_after=2.0,
             )
         room = self.rooms.subscription(peer, say.room).room
+        self.moderation.check_voice(peer, when)
         text = clean_post(say.message, self.limits.max_message_bytes)
-        wait_s = peer.post_bucket.take(when.now)
+        size = len(text.encode())
+        wait_s = max(peer.post_bucket.wait_s(when.now), peer.byte_bucket.wait_s(when.now, size))
         if wait_s > 0:
             reason = f"You are sending too fast; wait {wait_s:.1f} s and send it again."
             raise Refused(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))
+        peer.post_bucket.take(when.now)
+        peer.byte_bucket.take(when.now, size)
         if not peer.name and say.sender and not peer.v1:
             self._take_name(peer, check_name(say.sender), when)
         draft = Draft(room.name, peer.sender, text, when.at, peer.client_id, say.nonce)
@@ -278,28 +300,18 @@ class Hub:
         if peer.welcomed:
             raise Refused(ErrorCode.BAD_FRAME, "Hello is only for the start of a v1 connection.")
         requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
-        if len(requests) > self.limits.max_rooms_per_peer:
+        if 0 < self.limits.max_rooms_per_peer < len(requests):
             raise self._too_many_rooms()
         for request in requests:
             check_room(request.room)
         name = self.access.name_at_hello(peer, hello, when)
+        self.moderation.check_name(peer, name_key(name) if name else "", hello.client_id, when)
         peer.client_id = hello.client_id
         if name:
             self._take_name(peer, name, when)
         peer.welcomed = True
         states = tuple(self.rooms.enter(peer, request) for request in requests)
-        limits = events.LimitsView(
-            message_bytes=self.limits.max_message_bytes,
-            rate=self.limits.message_rate,
-            burst=self.limits.message_burst,
-            page=self.limits.history_page_max,
-            rooms=self.limits.max_rooms_per_peer,
-        )
-        welcome = events.Welcome(
-            peer.name, self._node, timestamp(when.at), self.limits.ping_interval_s, limits, states
-        )
-        peer.control.insert(0, framed(welcome))
-        self.herald.touch(peer)
+        self.herald.welcome(peer, self._node, self.limits, states, when)
         for state in states:
             room = self.rooms.by_name[state.room]
             self.herald.announce(room, when)
@@ -308,7 +320,7 @@ class Hub:
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
         self._spend_fetch(peer, when)
-        if name not in peer.subscriptions and len(peer.subscriptions) >= self.limits.max_rooms_per_peer:
+        if name not in peer.subscriptions and 0 < self.limits.max_rooms_per_peer <= len(peer.subscriptions):
             raise self._too_many_rooms()
         waiting, peer.control = peer.control, []
         state = self.rooms.enter(peer, commands.RoomRequest(name, join.since, join.last))
@@ -318,21 +330,6 @@ class Hub:
         self.herald.announce(self.rooms.by_name[name], when)
         self._whereabouts.entered(peer, self.rooms.by_name[name])
 
-    def _list_members(self, peer: Peer, query: commands.ListMembers, when: Instant) -> None:
-        room = self._fetch_from(peer, query.room, when)
-        members, truncated = self._whereabouts.members_of(room)
-        online = room.presence.online
-        self.herald.answer(peer, events.Presence(query.ref, room.name, online, members, truncated))
-
-    def _list_rooms(self, peer: Peer, query: commands.ListRooms, when: Instant) -> None:
-        self._spend_fetch(peer, when)
-        names = sorted({*self._index.room_names(), *self.rooms.by_name})
-        views = []
-        for name in names[: self.limits.presence_list_max]:
-            room = self.rooms.by_name.get(name)
-            views.append(events.RoomView(name, room.presence.online if room else 0, self._index.topic(name)))
-        self.herald.answer(peer, events.RoomList(query.ref, tuple(views), len(views) < len(names)))
-
     def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
         self._spend_fetch(peer, when)
         old, name = peer.name, check_name(rename.name)
@@ -340,12 +337,7 @@ class Hub:
         self.herald.answer(peer, events.Renamed(rename.ref, name))
         if old and old != name:
             for subscription in peer.subscriptions.values():
-                room = subscription.room
-                text = f"{old} is now known as {name}. {online_text(room.presence.online)}"
-                line = events.System(
-                    "rename", text, timestamp(when.at), room.name, name, (old, name), room.presence.online
-                )
-                self.herald.tell_room(room, line, but=frozenset((peer,)))
+                self.herald.tell_renamed(subscription.room, peer, old, name, when)
 
     # -- names and rooms
 
@@ -356,6 +348,7 @@ class Hub:
                 ErrorCode.NAME_RESERVED, "Choose another name: guests without one are called this."
             )
         owner = self.access.owner_of(peer, key, name)
+        self.moderation.check_name(peer, key, peer.client_id, when)
         if key != peer.key:
             self._directory.claim(key, name, owner, peer.id, when.now, by_right=peer.identity is not None)
             if peer.name:

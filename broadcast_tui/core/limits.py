@@ -12,15 +12,23 @@ class Limits:
     """Ceilings that hub, server and welcome share. Rates are per connection."""
 
     message_rate: float = 10.0
-    """Posts a second a connection may send for long; 0: unlimited."""
+    """Posts a second a connection may send for long; 0: unlimited, as bytes are then."""
     message_burst: int = 30
     """Posts a connection may send at once after a pause; 0: unlimited."""
+    byte_rate: float = 131_072.0
+    """Bytes of posts a second a connection may send for long; 0: unlimited."""
+    byte_burst: int = 1_048_576
+    """Bytes of posts a connection may send at once after a pause; 0: unlimited."""
     max_message_bytes: int = 16_384
     """Longest post, in bytes of UTF-8; 0: unlimited."""
+    max_frame_bytes: int = 131_072
+    """Longest frame or message in fragments, beyond which the connection is closed with 1009; raised to what
+    the longest post may need; 0: unlimited, as it is when posts are."""
     max_rooms_per_peer: int = 32
+    """Rooms a connection may be in at once; 0: unlimited."""
     max_room_chars: int = 48
     max_errors: int = 50
-    """Bad frames within `error_window_s` before the connection is closed with 4505."""
+    """Bad frames within `error_window_s` before the connection is closed with 4505; 0: unlimited."""
     error_window_s: float = 60.0
     hello_timeout_s: float = 10.0
     leave_grace_s: float = 5.0
@@ -36,7 +44,8 @@ class Limits:
     replay_bytes: int = 1_048_576
     history_page_max: int = 200
     history_rate: float = 10.0
-    """History and presence requests a second a connection may make for long; burst is twice that."""
+    """History and presence requests a second a connection may make for long, twice as many at once; 0:
+    unlimited."""
     ring_posts: int = 1_000
     ring_bytes: int = 1_048_576
     """Encoded posts a room keeps ready for delivery; a reader further behind gets a `gap`."""
@@ -50,3 +59,26 @@ class Limits:
     ping_timeout_s: float = 10.0
     stall_timeout_s: float = 12.0
     """How long a connection that takes nothing of what is sent to it is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionLimits:
+    """Who is let in at all. Clients on this machine are exempt from what counts by address."""
+
+    max_connections: int | None = None
+    """Most connections in all; None: as many as the process may have open files; 0: unlimited."""
+    max_connections_per_ip: int = 32
+    """Most connections from one address (IPv6: one /64); 0: unlimited."""
+    max_new_per_minute: int = 60
+    """New connections a minute from one address for long, as many at once after a pause; 0: unlimited."""
+    handshake_timeout_s: float = 5.0
+    """How long a client may take to ask for a WebSocket; 0: for ever."""
+    max_half_open: int = 1_000
+    """Connections that have not asked yet; one more costs the oldest of them its place; 0: unlimited."""
+    max_half_open_per_ip: int = 20
+    """The same from one address; 0: unlimited."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose `X-Forwarded-For` is believed, such as `127.0.0.1` or `10.0.0.0/8`."""
+    origins: tuple[str, ...] = ()
+    """Web pages that may connect besides the server's own, such as `https://chat.example.org`."""
+    exempt_loopback: bool = True

@@ -69,35 +69,61 @@ combining marks up to Unicode 17, variation selectors, joiners, direction marks,
 skin tones."""
 
 _TWINS = {
-    "3": "\u0437\u04e1",
-    "a": "\u0430\u03b1\u0251\u1d00\u13aa\ua4ee\u2c81",
+    "2": "\u01a8\u03e9\u14bf\ua645\ua6ef\ua75b",
+    "3": "\u0437\u04e1\u021d\u025c\u0292\u2ccd\ua76b\U000118ca\U00016f3b",
+    "4": "\u13ce\U000118cf",
+    "5": "\u01bd\U000118db",
+    "6": "\u0431\u13ee\u2cd3\U000118d5",
+    "7": "\U000104fa\U000118c6",
+    "8": "\u0223\u09ea\u0a6a\U0001031a",
+    "9": "\u09ed\u0a67\u0b68\u0d6d\u2ccb\ua76f\U000118cc\U000118d6",
+    "a": "\u0430\u03b1\u0251\u1d00\u13aa\ua4ee\u2c81\u15c5\U000102a0\U00016f40",
     "ae": "\u00e6\u04d5",
-    "b": "\u0432\u03b2\u044c\u0299\u13f4\ua4d0\u2c83",
-    "c": "\u0441\u1d04\u13df\ua4da\u2ca5",
-    "d": "\u0501\u0111\u1d05\u13a0\ua4d3",
-    "e": "\u0435\u03b5\u1d07\u13ac\ua4f0\u2c89",
-    "f": "\ua730\ua4dd\u03dd",
-    "g": "\u0261\u0262\u050d\u0581\u13c0\ua4d6",
-    "h": "\u043d\u04bb\u03b7\u0127\u029c\u0570\u13bb\ua4e7\u2c8f",
-    "i": "\u0456\u03b9\u0131\u026a\u0269\u13a5\ua4f2\u2c93",
-    "j": "\u0458\u03f3\u0237\u1d0a\u13ab\ua4d9",
-    "k": "\u043a\u03ba\u1d0b\u13e6\ua4d7\u2c95",
-    "l": "1|\u04cf\u0142\u029f\u01c0\u13de\ua4e1",
-    "m": "\u043c\u03bc\u1d0d\u13b7\ua4df\u2c99",
-    "n": "\u0274\u0578\ua4e0\u2c9b",
-    "o": "0\u043e\u03bf\u03c3\u00f8\u1d0f\u0585\ua4f3\u2c9f",
+    "b": (
+        "\u0432\u03b2\u044c\u0299\u13f4\ua4d0\u2c83\u0185\u13cf\u1472\u15af\u15f7\ua7b5\U00010282"
+        "\U000102a1\U00010301"
+    ),
+    "c": ("\u0441\u1d04\u13df\ua4da\u2ca5\U000102a2\U00010302\U0001043d\U0001051c\U000118e9\U000118f2"),
+    "d": "\u0501\u0111\u1d05\u13a0\ua4d3\u13e7\u146f\u15de\u15ea\ua4d2",
+    "e": "\u0435\u03b5\u1d07\u13ac\ua4f0\u2c89\u04bd\u2d39\uab32\U00010286\U000118ce",
+    "f": "\ua730\ua4dd\u03dd\u0584\u15b4\u1e9d\ua799\uab35\U00010287\U000102a5\U00010525\U000118c2",
+    "g": "\u0261\u0262\u050d\u0581\u13c0\ua4d6\u018d\u13f3\u1d83",
+    "h": "\u043d\u04bb\u03b7\u0127\u029c\u0570\u13bb\ua4e7\u2c8f\u13c2\u157c\U000102cf",
+    "i": "\u0456\u03b9\u0131\u026a\u0269\u13a5\ua4f2\u2c93\ua647\U000118c3",
+    "j": "\u0458\u03f3\u0237\u1d0a\u13ab\ua4d9\u029d\u148d",
+    "k": "\u043a\u03ba\u1d0b\u13e6\ua4d7\u2c95\u16d5\U00010518",
+    "l": (
+        "1|\u04cf\u0142\u029f\u01c0\u13de\ua4e1\u06f1\u14aa\u16c1\u2cd1\u2d4f\U0001028a\U00010309"
+        "\U00010320\U00010443\U00010526\U000118d2\U00016f16\U00016f28"
+    ),
+    "m": "\u043c\u03bc\u1d0d\u13b7\ua4df\u2c99\u03fb\u15f0\u16d6\U000102b0\U00010311",
+    "n": "\u0274\u0578\ua4e0\u2c9b\u057c\U00010513",
+    "o": (
+        "0\u043e\u03bf\u03c3\u00f8\u1d0f\u0585\ua4f3\u2c9f\u06f5\u0966\u09e6\u0a66\u0ae6\u0b20"
+        "\u0b66\u0be6\u0c66\u0ce6\u0d20\u0d66\u0e50\u0ed0\u101d\u1040\u10ff\u12d0\u1d11\u2d54"
+        "\u3007\uab3d\U00010292\U000102ab\U0001042c\U000104ea\U00010516\U000114d0\U000118c8"
+        "\U000118d7\U000118e0"
+    ),
     "oe": "\u0153",
-    "p": "\u0440\u03c1\u1d18\u13e2\ua4d1\u2ca3",
-    "q": "\u051b\u0566\ua7af",
-    "r": "\u0433\u0280\u13a1\ua4e3",
-    "s": "\u0455\ua731\u13da\ua4e2",
-    "t": "\u0442\u03c4\u0167\u1d1b\u13a2\ua4d4\u2ca7",
-    "u": "\u03c5\u1d1c\u057d\ua4f4",
-    "v": "\u0475\u03bd\u1d20\u13d9\ua4e6",
-    "w": "\u051d\u0461\u1d21\u13b3\ua4ea",
-    "x": "\u0445\u03c7\ua4eb\u2cad",
-    "y": "\u0443\u04af\u03b3\u028f\u13bd\ua4ec\u2ca9",
-    "z": "\u03b6\u1d22\u13c3\ua4dc\u2c8d",
+    "p": "\u0440\u03c1\u1d18\u13e2\ua4d1\u2ca3\u146d\U00010295",
+    "q": "\u051b\u0566\ua7af\u0563\u2d55",
+    "r": "\u0433\u0280\u13a1\ua4e3\u13b1\u13d2\u1587\u1d26\u2c85\uab47\uab48\U000104dc\U00016f35",
+    "s": "\u0455\ua731\u13da\ua4e2\u057f\u13d5\U00010296\U00010448\U000118c1\U00016f3a",
+    "t": ("\u0442\u03c4\u0167\u1d1b\u13a2\ua4d4\u2ca7\U00010297\U000102b1\U00010315\U000118dc\U00016f0a"),
+    "u": ("\u03c5\u1d1c\u057d\ua4f4\u028b\u1200\u144c\ua79f\uab4e\uab52\U000104f6\U000118d8\U00016f42"),
+    "v": ("\u0475\u03bd\u1d20\u13d9\ua4e6\u06f7\u142f\u2d38\ua6df\U0001051d\U00011706\U000118c0\U00016f08"),
+    "w": (
+        "\u051d\u0461\u1d21\u13b3\ua4ea\u026f\u0561\u13d4\U0001170a\U0001170e\U0001170f\U000118e6\U000118ef"
+    ),
+    "x": (
+        "\u0445\u03c7\ua4eb\u2cad\u1541\u157d\u16b7\u2d5d\uab53\U00010290\U000102b4\U00010317"
+        "\U00010322\U00010527\U000118ec"
+    ),
+    "y": (
+        "\u0443\u04af\u03b3\u028f\u13bd\ua4ec\u2ca9\u0263\u10e7\u13a9\u1d8c\u1eff\uab5a\U000102b2"
+        "\U000118c4\U00016f43"
+    ),
+    "z": "\u03b6\u1d22\u13c3\ua4dc\u2c8d\U000102f5\U000118c9\U000118e5",
 }
 
 _BOXED_ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)
@@ -107,4 +133,6 @@ TWINS = {ord(twin): plain for plain, twins in _TWINS.items() for twin in twins} 
     first + place: letter for first in _BOXED_ALPHABETS for place, letter in enumerate(ascii_lowercase)
 }
 """What a character may be taken for, for `str.translate` of case-folded NFKD text: Cyrillic, Greek, Armenian,
-Coptic, Cherokee, Lisu and small-capital letters to Latin ones, `0` to `o`, `1` and `|` to `l`."""
+Coptic, Cherokee, Lisu, small-capital and rarer letters to Latin ones and digits, `0` to `o`,
+`1` and `|` to `l`: the single characters of UTS 39 that pass for one of ASCII, as far as upper and lower case
+may share a key."""

@@ -43,9 +43,11 @@ class Peer:
     __slots__ = (
         "address",
         "blocked",
+        "byte_bucket",
         "client_id",
         "closing",
         "control",
+        "delivered",
         "error_bucket",
         "fetch_bucket",
         "hello_until",
@@ -82,11 +84,21 @@ class Peer:
         self.hello_until = now + limits.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}
         self.control: list[bytes] = []
+        self.delivered = 0
+        """Posts collected since this was last looked at."""
         self.blocked = False
         self.owes_presence = False
         self.closing: tuple[CloseCode, str] | None = None
         self.typed_at = float("-inf")
-        self.post_bucket = TokenBucket(limits.message_rate, limits.message_burst)
+        self.set_limits(limits)
+
+    def set_limits(self, limits: Limits) -> None:
+        """What this connection may do from now on, with full buckets."""
+        rate = limits.message_rate if limits.message_burst else 0.0
+        self.post_bucket = TokenBucket(rate, limits.message_burst)
+        self.byte_bucket = TokenBucket(
+            limits.byte_rate if rate and limits.byte_burst else 0, limits.byte_burst
+        )
         self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
         self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
 

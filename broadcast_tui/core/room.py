@@ -56,6 +56,7 @@ class Subscription:
         chunk, count = self.room.chunk(self.cursor)
         parts.append(chunk)
         self.cursor += count
+        self.peer.delivered += count
         if self.synced_at is not None and self.cursor >= self.synced_at:
             self.synced_at = None
             parts.append(framed(Synced(self.room.name, str(Position(self.room.epoch, self.cursor)))))

@@ -10,7 +10,6 @@ acknowledged or refused for good; whatever a server sends, no exception leaves `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import assert_never
 
 from broadcast_tui.core import commands, events
 from broadcast_tui.core import updates as up
@@ -227,9 +226,6 @@ class ClientSession:
             case events.Left():
                 self._refs.pop(event.ref, None)
                 self._forget(event.room)
-            case events.Presence() | events.Found() | events.RoomList() | events.Topic() | events.Typing():
-                self._refs.pop(getattr(event, "ref", ""), None)
-                self._updates.append(answer_of(event, when))
             case events.Away():
                 self._refs.pop(event.ref, None)
                 if event.name == self.name:
@@ -242,7 +238,8 @@ class ClientSession:
             case events.Drain():
                 self.drain_spread_s = max(0.0, min(event.spread, 60.0))
             case _:
-                assert_never(event)
+                self._refs.pop(getattr(event, "ref", ""), None)
+                self._updates.append(answer_of(event, when))
 
     def _on_welcome(self, event: events.Welcome, when: Instant) -> None:
         self.welcomed = True

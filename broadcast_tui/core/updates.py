@@ -211,6 +211,19 @@ class TypingSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class Moderated:
+    """Answer to kick, ban, mute, unban or unmute: it is done; it was about so many connections."""
+
+    ref: str
+    action: str
+    who: str
+    connections: int
+    addresses: tuple[str, ...]
+    until: datetime | None
+    """When it is over; None: never, or at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """A line for the user that is no post: a notice of the server, or an `error` without a post.
 
@@ -243,5 +256,6 @@ Update = (
     | TopicChanged
     | AwayChanged
     | TypingSeen
+    | Moderated
     | Noticed
 )

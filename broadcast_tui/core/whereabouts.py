@@ -49,8 +49,8 @@ class Whereabouts:
         if text is not None:
             self._tell(events.Away(peer.name, True, text), self._listing(room) - {peer})
 
-    def members_of(self, room: Room) -> tuple[tuple[events.MemberView, ...], bool]:
-        """Who is in a room, by name, and whether there are more than a list holds."""
+    def members_of(self, room: Room, ref: str) -> events.Presence:
+        """The answer to who is in a room: as many by name as a list holds."""
         count_max = self._limits.presence_list_max
         listed = room.presence.members(count_max + 1)
         some_away = self._directory.anyone_away
@@ -58,7 +58,7 @@ class Whereabouts:
             events.MemberView(name, connections, self._directory.away(name_key(name)) if some_away else None)
             for name, connections in listed[:count_max]
         )
-        return views, len(listed) > count_max
+        return events.Presence(ref, room.name, room.presence.online, views, len(listed) > count_max)
 
     def _listing(self, room: Room) -> set[Peer]:
         """The connections in a room that keep a list of its people."""

@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from broadcast_tui.core.access import NO_TOKEN
@@ -23,6 +22,7 @@ from broadcast_tui.core.identity import Identity
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.core.throttle import Throttle
+from broadcast_tui.server import http as pages
 from broadcast_tui.server.tokens import TokenBook, TokenFileError
 
 POLL_S = 1.0
@@ -74,9 +74,7 @@ class TokenGate:
 
     # -- the handshake
 
-    def check_handshake(
-        self, connection: ServerConnection, request: Request, address: str, when: Instant
-    ) -> Identity | Response | None:
+    def check_handshake(self, request: Request, address: str, when: Instant) -> Identity | Response | None:
         """The identity of a valid token, a refusal (401, 429), or None for one who may still show a token.
 
         A v1 client may do so in its hello; a plain one has only the handshake.
@@ -93,16 +91,14 @@ class TokenGate:
             v1 = SUBPROTOCOL in [name.strip() for name in offered.split(",")]
             if self.needs_token and not v1:
                 how = "Send it as 'Authorization: Bearer TOKEN' in the handshake."
-                return _unauthorised(connection, f"{NO_TOKEN} {how}")
+                return _unauthorised(f"{NO_TOKEN} {how}")
             return None
         try:
             return self.identify(" ".join(tokens), address, when)
         except Refused as refused:
             if refused.retry_after is None:
-                return _unauthorised(connection, refused.text, error="invalid_token")
-            response = connection.respond(http.HTTPStatus.TOO_MANY_REQUESTS, refused.text + "\n")
-            response.headers["Retry-After"] = str(int(refused.retry_after))
-            return response
+                return _unauthorised(refused.text, error="invalid_token")
+            return pages.refuse(http.HTTPStatus.TOO_MANY_REQUESTS, refused.text, refused.retry_after)
 
     # -- changes of the file
 
@@ -147,9 +143,9 @@ class TokenGate:
             log.warning("%s", log_safe(warning, 400))
 
 
-def _unauthorised(connection: ServerConnection, text: str, *, error: str = "") -> Response:
+def _unauthorised(text: str, *, error: str = "") -> Response:
     """401 with what RFC 9110 11.6.1 and RFC 6750 3 ask for."""
-    response = connection.respond(http.HTTPStatus.UNAUTHORIZED, text + "\n")
+    response = pages.refuse(http.HTTPStatus.UNAUTHORIZED, text)
     challenge = 'Bearer realm="broadcast-tui"'
     response.headers["WWW-Authenticate"] = f'{challenge}, error="{error}"' if error else challenge
     return response

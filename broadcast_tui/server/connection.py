@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -22,6 +23,7 @@ from websockets.http11 import Request
 from websockets.protocol import Event, State
 
 from broadcast_tui.core.identity import Identity
+from broadcast_tui.server.http import method_not_allowed
 
 SEND_BUFFER_BYTES = 131_072
 """SO_SNDBUF: without it the kernel takes some 3 MB for a peer that never reads."""
@@ -33,6 +35,12 @@ NO_TLS_HERE = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
     b"This port has no TLS; use ws://.\n"
 )
+HEAD_BYTES_MAX = 16_384
+"""Longest request for a WebSocket, in bytes; the library alone takes a megabyte from each stranger."""
+_HEAD_TOO_LONG = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
+_OTHER_METHOD = re.compile(rb"(?!GET |HEAD )[A-Z]{3,10} ")
 
 _log = logging.getLogger("broadcast_tui.websockets")
 
@@ -49,6 +57,10 @@ class PeerConnection(ServerConnection):
         self.pinged_at: float | None = None
         self.identity: Identity | None = None
         """What the token of its handshake says, if it had one."""
+        self.client_address = ""
+        """Where the client is, behind proxies too; empty until it has asked for a WebSocket."""
+        self.on_made: Callable[[PeerConnection], None] | None = None
+        """Told when the TCP connection is up."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
         """Receiver of whole messages: data, and whether it was a text frame."""
         self.on_flow: Callable[[bool], None] | None = None
@@ -60,6 +72,7 @@ class PeerConnection(ServerConnection):
         self._fragments: bytearray | None = None
         self._fragments_text = True
         self._is_cut = False
+        self._head_bytes = 0
 
     # -- writing
 
@@ -132,16 +145,38 @@ class PeerConnection(ServerConnection):
     def data_received(self, data: bytes) -> None:
         self.heard_at = self.loop.time()
         self.pinged_at = None
-        if self.on_frame is None and data.startswith(TLS_RECORD) and not self.secure:
-            # Answered in clear, a TLS client knows at once that there is no TLS here; else it waits.
-            self.transport.write(NO_TLS_HERE)
-            self.transport.close()
-            return
+        is_asking = self.protocol.state is State.CONNECTING
+        if is_asking and not self._head_bytes:
+            if data.startswith(TLS_RECORD) and not self.secure:
+                # Answered in clear, a TLS client knows at once that there is no TLS here; else it waits.
+                self._answer(NO_TLS_HERE)
+                return
+            if _OTHER_METHOD.match(data):
+                # With a body the library would end the connection without an answer.
+                self._answer(method_not_allowed().serialize())
+                return
         super().data_received(data)
-        if self.protocol.state is not State.OPEN:
+        if is_asking:
+            self._limit_head(data)
+        elif self.protocol.state is not State.OPEN:
             self._tell_flow()
         if self._inbox and self.on_frame is not None:
             self._hand_over()
+
+    def _limit_head(self, data: bytes) -> None:
+        """Refuse a request that grows without an end."""
+        self._head_bytes += len(data)
+        if self.request is None and self._head_bytes > HEAD_BYTES_MAX:
+            self._answer(_HEAD_TOO_LONG)
+
+    def _answer(self, response: bytes) -> None:
+        """End what is no WebSocket with an answer of our own."""
+        self._head_bytes = HEAD_BYTES_MAX + 1
+        if self.protocol.eof_sent:  # the library has given up on what it could not read
+            self.transport.abort()
+        elif not self.transport.is_closing():
+            self.transport.write(response)
+            self.transport.close()
 
     def eof_received(self) -> None:
         super().eof_received()
@@ -181,6 +216,8 @@ class PeerConnection(ServerConnection):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
                 if hasattr(socket, "TCP_USER_TIMEOUT"):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        if self.on_made is not None:
+            self.on_made(self)
         if self._is_cut:
             self.transport.abort()
 
@@ -214,7 +251,11 @@ class PeerConnection(ServerConnection):
         return now - self.blocked_at
 
 
-def address_of(connection: ServerConnection) -> str:
-    """`host:port` of the peer, for logs and limits; `unknown` when the socket is already gone."""
+def address_of(connection: PeerConnection) -> str:
+    """`host:port` of the peer, for logs; `unknown` when the socket is already gone.
+
+    Behind a proxy that is trusted, the host is the client's and the port the proxy's.
+    """
     peername = cast("tuple[str, int] | None", connection.transport.get_extra_info("peername"))
-    return f"{peername[0]}:{peername[1]}" if peername else "unknown"
+    host = connection.client_address or (str(peername[0]) if peername else "")
+    return f"{host}:{peername[1]}" if peername else host or "unknown"

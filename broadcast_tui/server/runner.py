@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from broadcast_tui.core.codec import unframed
 from broadcast_tui.core.effects import TopicChange
 from broadcast_tui.core.errors import CloseCode, EngineError
 from broadcast_tui.core.hub import Hub
@@ -20,13 +19,17 @@ from broadcast_tui.core.identity import Gate
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
-from broadcast_tui.core.post import Post
 from broadcast_tui.core.reading import HistoryRead, Read, SearchRead, WarmRead
 from broadcast_tui.core.room import Subscription
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.connection import PeerConnection
-from broadcast_tui.server.frame_log import shown_received, shown_sent
+from broadcast_tui.server.counts import Counts
+from broadcast_tui.server.frame_log import shown_received
+from broadcast_tui.server.liveness import check
+from broadcast_tui.server.moderation_keeper import ModerationKeeper
+from broadcast_tui.server.narration import log_broadcast, log_frames
+from broadcast_tui.server.sanction_file import SanctionFile
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -38,15 +41,26 @@ UNDELIVERED_MAX = 5_000
 SLICE_S = 0.004
 """Longest a flush holds the loop before others get a turn."""
 SLICE_PEERS = 64
-CLOSE_TIMEOUT_S = 2.0
 CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
 
 
 class HubRunner:
     """The hub of this node and the tasks around it."""
 
-    def __init__(self, engine: Engine, limits: Limits, node: str, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        node: str,
+        gate: Gate | None = None,
+        *,
+        on_tick: Callable[[float], None] = lambda now: None,
+        sanction_file: SanctionFile | None = None,
+    ) -> None:
         self.hub = Hub(engine, limits, node, gate)
+        self.counts = Counts()
+        self._on_tick = on_tick
+        self._moderation = ModerationKeeper(self.hub.moderation, sanction_file)
         self.connections: dict[Peer, PeerConnection] = {}
         self._engine = engine
         self._limits = limits
@@ -66,12 +80,19 @@ class HubRunner:
             self._spawn(work)
 
     async def stop(self) -> None:
-        """Append what is waiting, close the engine, end the tasks."""
+        """Append what is waiting, keep bans, close the engine, end the tasks."""
         await self._append_waiting()
+        await self._moderation.finish()
         await self._engine.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def set_limits(self, limits: Limits) -> None:
+        """Other limits, and another log level, from now on."""
+        self._limits = limits
+        self._debug = log.isEnabledFor(logging.DEBUG)
+        self.hub.set_limits(limits)
 
     def instant(self) -> Instant:
         return Instant(self._loop.time(), datetime.now(UTC))
@@ -115,6 +136,7 @@ class HubRunner:
 
     def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
         """A whole message from a connection."""
+        self.counts.received_bytes += len(data)
         if self._debug:
             log.debug("< #%d %s", peer.id, shown_received(data, welcomed=peer.welcomed))
         if peer.closing is not None:
@@ -138,6 +160,8 @@ class HubRunner:
         hub = self.hub
         if hub.submissions:
             self._append_wanted.set()
+        if hub.moderation.audit:
+            self._moderation.look()
         if hub.topics:
             changes, hub.topics = hub.topics, []
             for change in changes:
@@ -165,6 +189,7 @@ class HubRunner:
             batch, hub.submissions = hub.submissions, []
             # Counted before the engine has them: the tail may deliver them before `append` returns.
             self._undelivered += len(batch)
+            started = self._loop.time()
             try:
                 results = await self._engine.append([submission.draft for submission in batch])
             except EngineError as error:
@@ -174,6 +199,8 @@ class HubRunner:
             else:
                 self._discount(sum(result.dup for result in results))
                 hub.accepted(batch, results)
+                self.counts.append.observe(self._loop.time() - started)
+                self.counts.posts += sum(not result.dup for result in results)
             self.wake()
 
     def _discount(self, count: int) -> None:
@@ -190,7 +217,7 @@ class HubRunner:
                 except Exception:
                     log.exception("%d post(s) could not be delivered; they are in the log", len(part))
                 if log.isEnabledFor(logging.INFO):
-                    self._log_broadcast(part)
+                    log_broadcast(part, self.hub.rooms)
                 self.wake()
                 await self.flushed()
             self._discount(len(posts))
@@ -199,24 +226,6 @@ class HubRunner:
         """Wait until everyone who takes anything has been written what is due."""
         while self._flush_scheduled:
             await asyncio.sleep(0)
-
-    def _log_broadcast(self, posts: list[Post]) -> None:
-        by_room: dict[str, list[Post]] = {}
-        for post in posts:
-            by_room.setdefault(post.room, []).append(post)
-        for room_name, of_room in by_room.items():
-            room = self.hub.rooms.by_name.get(room_name)
-            first, last = of_room[0], of_room[-1]
-            log.info(
-                "broadcast %s%s from %s in %s to %d client(s)",
-                first.position,
-                f"…{last.position.seq}" if last is not first else "",
-                log_safe(first.sender, 40)
-                if last is first
-                else f"{len({p.sender for p in of_room})} sender(s)",
-                log_safe(room_name, 60),
-                len(room.subscriptions) if room is not None else 0,
-            )
 
     async def _read(self, read: Read) -> None:
         engine, posts = self._engine, []
@@ -281,6 +290,7 @@ class HubRunner:
         room = subscriptions[0].room
         ring, head = room.ring, room.ring.last_seq
         known, target, data = -1, head, b""
+        counts = self.counts
         for subscription in subscriptions:
             if not subscription.live:
                 if not subscription.peer.blocked:
@@ -298,8 +308,10 @@ class HubRunner:
                 if target < head:
                     self.hub.rooms.dirty.add(room)
                 if self._debug:
-                    self._log_frames(log_safe(room.name, 60), data)
+                    log_frames(log_safe(room.name, 60), data)
             subscription.cursor = target
+            counts.deliveries += target - cursor
+            counts.sent_bytes += len(data)
             try:
                 subscription.send(data)
             except RuntimeError:
@@ -320,8 +332,11 @@ class HubRunner:
             data = peer.collect()
             if data:
                 if self._debug:
-                    self._log_frames(f"#{peer.id}", data)
+                    log_frames(f"#{peer.id}", data)
                 peer.link.write(data)
+                self.counts.sent_bytes += len(data)
+                self.counts.deliveries += peer.delivered
+                peer.delivered = 0
             if not peer.blocked:
                 if peer.behind:
                     hub.herald.dirty_peers.add(peer)
@@ -330,11 +345,6 @@ class HubRunner:
             if self._loop.time() > deadline:
                 break
         hub.herald.dirty_peers |= dirty
-
-    @staticmethod
-    def _log_frames(to: str, data: bytes) -> None:
-        for payload in unframed(data):
-            log.debug("> %s %s", to, shown_sent(payload))
 
     def _end_closing(self) -> None:
         for peer in [peer for peer in self.hub.closing if peer not in self.hub.herald.dirty_peers]:
@@ -346,6 +356,7 @@ class HubRunner:
     def _drop(self, peer: Peer, reason: str) -> None:
         connection = self.connections.get(peer)
         if connection is not None:
+            self.counts.cut[reason] = self.counts.cut.get(reason, 0) + 1
             log.warning("%s dropped: it %s", log_safe(peer.label), reason)
             connection.transport.abort()
             self.detach(peer)
@@ -354,34 +365,18 @@ class HubRunner:
 
     async def _tick(self) -> None:
         while True:
+            due = self._loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
+            self.counts.lag_s = max(0.0, self._loop.time() - due)
+            self.counts.lag.observe(self.counts.lag_s)
             try:
                 self.hub.tick(self.instant())
-                self._check_connections()
+                self._on_tick(self._loop.time())
+                for peer, fault in check(self.connections, self._limits, self._loop.time()):
+                    self._drop(peer, fault)
             except Exception:
                 log.exception("a tick went wrong; the next one tries again")
             self.wake()
-
-    def _check_connections(self) -> None:
-        """Ping the silent, drop those that take nothing, finish nothing, or do not close."""
-        now, limits = self._loop.time(), self._limits
-        for peer, connection in list(self.connections.items()):
-            silent_s = now - connection.heard_at
-            if connection.ended_at is None and not connection.writable:
-                connection.ended_at = now
-            if connection.ended_at is not None:
-                if now - connection.ended_at > CLOSE_TIMEOUT_S:
-                    connection.transport.abort()
-            elif connection.blocked_at is not None:
-                if connection.stalled_for(now) > limits.stall_timeout_s:
-                    self._drop(peer, f"took nothing for {limits.stall_timeout_s:.0f} s")
-            elif silent_s > limits.ping_timeout_s and connection.mid_frame:
-                self._drop(peer, "stopped in the middle of a frame")
-            elif connection.pinged_at is not None:
-                if now - connection.pinged_at > limits.ping_timeout_s:
-                    self._drop(peer, "answers no ping")
-            elif silent_s > limits.ping_interval_s:
-                connection.probe()
 
     def end_lapsed(self) -> None:
         """End the connections whose token is not valid any more."""

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -18,8 +20,7 @@ from websockets.typing import Subprotocol
 from broadcast_tui.core.endpoint import SUBPROTOCOL, websocket_url
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.events import Drain, Message, System
-from broadcast_tui.core.identity import Identity
-from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
+from broadcast_tui.core.limits import DEFAULT_ROOM, AdmissionLimits, Limits
 from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Draft, timestamp
@@ -30,11 +31,12 @@ from broadcast_tui.server.admission import Admission
 from broadcast_tui.server.auth import TokenGate
 from broadcast_tui.server.connection import PeerConnection, address_of
 from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresses
-from broadcast_tui.server.runner import CLOSE_TIMEOUT_S, HubRunner
+from broadcast_tui.server.liveness import CLOSE_TIMEOUT_S
+from broadcast_tui.server.loop_errors import LoopErrors
+from broadcast_tui.server.runner import HubRunner
+from broadcast_tui.server.sanction_file import SanctionFile
 from broadcast_tui.server.tls import CertificateError, ServerTls
 
-FRAME_BYTES = 65_536
-"""Least size of a frame that is answered with an error rather than with close code 1009."""
 SPREAD_MAX_S = 15.0
 STOP_DEADLINE_S = 20.0
 
@@ -53,8 +55,8 @@ class BroadcastServer:
         port: TCP port; 0 takes a free one, which `port` then says.
         limits: Ceilings of the protocol.
         engine: Where posts are kept; the default keeps the last 10,000 of a room in memory.
-        max_connections: Most connections in all; 0: unlimited.
-        max_connections_per_ip: Most connections from one address; 0: unlimited.
+        admission: Who is let in at all.
+        sanctions: File that keeps bans and mutes; without one they end with the server.
         gate: Who may come in with which token; by default everyone may, and there are no tokens.
         tls: The certificate to serve `wss://` with; by default `ws://` is served.
 
@@ -70,8 +72,8 @@ class BroadcastServer:
         *,
         limits: Limits | None = None,
         engine: Engine | None = None,
-        max_connections: int = 0,
-        max_connections_per_ip: int = 0,
+        admission: AdmissionLimits | None = None,
+        sanctions: Path | None = None,
         gate: TokenGate | None = None,
         tls: ServerTls | None = None,
     ) -> None:
@@ -79,11 +81,24 @@ class BroadcastServer:
         self.port = port
         self.limits = limits if limits is not None else Limits()
         self._engine = engine if engine is not None else MemoryEngine()
-        self._admission = Admission(max_connections, max_connections_per_ip)
         self._gate = gate
         self._tls = tls
         self._watch: asyncio.Task[None] | None = None
-        self._runner = HubRunner(self._engine, self.limits, secrets.token_hex(3), gate)
+        self._admission = Admission(
+            admission or AdmissionLimits(),
+            url=lambda: self.url,
+            is_banned=self._ban_of,
+            check_token=self._check_token,
+        )
+        self._sanction_file = SanctionFile(sanctions) if sanctions is not None else None
+        self._runner = HubRunner(
+            self._engine,
+            self.limits,
+            secrets.token_hex(3),
+            gate,
+            on_tick=self._admission.sweep,
+            sanction_file=self._sanction_file,
+        )
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
@@ -106,14 +121,16 @@ class BroadcastServer:
 
         Raises:
             ListenError: host or port cannot be had.
+            SanctionFileError: the bans cannot be read.
             EngineError: the log cannot be opened.
             TokenFileError: the tokens cannot be read.
         """
         if self._gate is not None:
             self._gate.load()
+        self.reload_sanctions()()
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
-        max_bytes = self.limits.max_message_bytes
+        asyncio.get_running_loop().set_exception_handler(LoopErrors())
         secured: dict[str, Any] = {} if self._tls is None else self._tls.listener_options()
         try:
             self._server = await serve(
@@ -122,13 +139,13 @@ class BroadcastServer:
                 port,
                 create_connection=self._make_connection,  # type: ignore[arg-type]  # a factory will do
                 select_subprotocol=_select_subprotocol,
-                process_request=self._let_in,
+                process_request=self._admission.process_request,  # type: ignore[arg-type]  # ours are PeerConnections
                 compression=None,
-                max_size=max(FRAME_BYTES, 6 * max_bytes + 4096) if max_bytes else None,
+                max_size=_frame_bytes(self.limits),
                 max_queue=None,
                 write_limit=(65_536, 16_384),
                 ping_interval=None,
-                open_timeout=5,
+                open_timeout=None,
                 close_timeout=CLOSE_TIMEOUT_S,
                 backlog=BACKLOG,
                 logger=_websockets_log,
@@ -143,6 +160,7 @@ class BroadcastServer:
         self.port = port
         if self._gate is not None:
             self._watch = asyncio.create_task(self._gate.watch(self._runner.end_lapsed))
+        self._admission.ready = True
         log.info("listening on %s", self.url)
 
     async def serve_forever(self) -> None:
@@ -174,7 +192,6 @@ class BroadcastServer:
             return
         self._admission.draining = True
         self._runner.hub.draining = True
-        self._server.close(close_connections=False)
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
         log.info("stopping, %d client(s) to close", len(connections))
@@ -208,6 +225,8 @@ class BroadcastServer:
             if late:
                 log.warning("%d client(s) did not close in time and were cut off", len(late))
         assert self._server is not None
+        # Open until here, so that a load balancer and those who come meanwhile are told to go elsewhere.
+        self._server.close(close_connections=False)
         for left in list(self._connections):
             left.cut()
         with contextlib.suppress(TimeoutError):
@@ -230,22 +249,20 @@ class BroadcastServer:
 
     def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection:
         connection = PeerConnection(*args, **kwargs)
+        connection.on_made = self._admission.arrived
+        connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
         return connection
 
-    def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
-        """The handshake's answer if it is a refusal."""
-        refusal = self._admission.process_request(connection, request)
-        if refusal is not None or self._gate is None:
-            return refusal
-        found = self._gate.check_handshake(
-            connection, request, address_of(connection), self._runner.instant()
-        )
-        if isinstance(found, Identity):
-            assert isinstance(connection, PeerConnection)
-            connection.identity = found
+    def _check_token(self, connection: PeerConnection, request: Request) -> Response | None:
+        """The handshake's answer if its token is wrong, or if it needs one and has none."""
+        if self._gate is None:
             return None
-        return found
+        found = self._gate.check_handshake(request, address_of(connection), self._runner.instant())
+        if isinstance(found, Response):
+            return found
+        connection.identity = found
+        return None
 
     async def handle_client(self, websocket: ServerConnection) -> None:
         """Serve one connection until it is gone. The handler that `start_server` gives to websockets."""
@@ -273,6 +290,34 @@ class BroadcastServer:
         peer = self._peers.pop(websocket, None)
         if peer is not None:
             self._runner.detach(peer)
+
+    def set_limits(self, limits: Limits, admission: AdmissionLimits) -> None:
+        """Other limits from now on, for those who are here too; frames of theirs keep their size.
+
+        Raises:
+            NetworkError: a trusted proxy is none; nothing has changed.
+        """
+        self._admission.set_limits(admission)
+        self.limits = limits
+        self._runner.set_limits(limits)
+
+    def reload_sanctions(self) -> Callable[[], None]:
+        """Read the file of bans and mutes; what is returned puts them in force. Raises SanctionFileError."""
+        kept = self._sanction_file.load() if self._sanction_file is not None else None
+
+        def put_in_force() -> None:
+            if kept is not None:
+                self._runner.hub.moderation.sanctions.replace(kept)
+                if self._server is not None:
+                    self._runner.hub.moderation.enforce(self._runner.instant())
+                    self._runner.wake()
+
+        return put_in_force
+
+    def _ban_of(self, address: str) -> tuple[str, float | None] | None:
+        at = datetime.now(UTC)
+        ban = self._runner.hub.moderation.sanctions.of_address(address, at)
+        return (ban.sentence(at) + ".", ban.left_s(at)) if ban is not None else None
 
     # -- words of the server's own
 
@@ -320,6 +365,13 @@ class BroadcastServer:
         told = self._runner.hub.herald.publish(event, but=excepted)
         self._runner.wake()
         return told
+
+
+def _frame_bytes(limits: Limits) -> int | None:
+    """Longest message that is read at all: a post may come with each of its bytes escaped as six."""
+    if not limits.max_frame_bytes or not limits.max_message_bytes:
+        return None
+    return max(limits.max_frame_bytes, 6 * limits.max_message_bytes + 4096)
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

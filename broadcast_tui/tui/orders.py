@@ -13,6 +13,7 @@ from broadcast_tui.tui.desk import Clerk, Desk
 from broadcast_tui.tui.model.export import Snapshot, format_of, lines_of
 from broadcast_tui.tui.model.slash import Command, Verb, help_lines
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.moderating import moderate
 from broadcast_tui.tui.people_orders import PeopleOrders
 from broadcast_tui.tui.room_orders import RoomOrders
 from broadcast_tui.tui.server_orders import ServerOrders
@@ -38,6 +39,9 @@ class Orders(Clerk):
                 return self._people.carry_out(command.verb, argument)
             case Verb.PING | Verb.CONNECT | Verb.RECONNECT | Verb.DISCONNECT:
                 return self._server.carry_out(command.verb, argument)
+            case Verb.KICK | Verb.BAN | Verb.UNBAN | Verb.MUTE_USER | Verb.UNMUTE_USER:
+                moderate(self._client, command.verb, argument, self._state.shown.people() or ())
+                return True
             case Verb.ME:
                 return self._me(argument)
             case Verb.SHRUG:

@@ -93,10 +93,18 @@ class Program:
 
 
 @asynccontextmanager
-async def program(*arguments: str, home: Path) -> AsyncIterator[Program]:
-    """Run `broadcast-tui` with its own empty home; killed at the end if it still runs."""
+async def program(
+    *arguments: str, home: Path, before: tuple[str, ...] = (), code: str = ""
+) -> AsyncIterator[Program]:
+    """Run `broadcast-tui` with its own empty home; killed at the end if it still runs.
+
+    Args:
+        before: Words in front of the interpreter's, such as those of a shell that sets limits.
+        code: Python to run in place of the module, with the same arguments.
+    """
+    how = ("-c", code) if code else ("-m", "broadcast_tui")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "broadcast_tui", *arguments),
+        *(*before, sys.executable, *how, *arguments),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -10,6 +10,8 @@ import pytest
 
 from broadcast_tui.cli import app
 from broadcast_tui.cli.config import config
+from broadcast_tui.cli.reloading import options_again
+from broadcast_tui.cli.serve_options import ConnectionOptions
 from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, ConfigError, UserConfig
 from broadcast_tui.tui.keymap import KEYS
 from tests.cli.program import ROOT, run
@@ -60,9 +62,35 @@ def test_the_environment_beats_the_file_and_the_file_the_default(
 def test_the_command_line_beats_the_file(file: Path) -> None:
     file.write_text("[serve]\nport = 9000\nmessage_burst = 7\nkeep-posts = 5\n")
     _, bound, _ = app.parse_args(["serve", "--port", "1"], print_error=False, exit_on_error=False)
-    assert bound.arguments == {"port": 1, "message_burst": 7, "keep_posts": 5}
+    assert bound.arguments == {
+        "port": 1,
+        "keep_posts": 5,
+        "connection": ConnectionOptions(message_burst=7),
+    }
     _, bound, _ = app.parse_args(["start"], print_error=False, exit_on_error=False)
     assert bound.arguments["port"] == 9000
+
+
+def test_a_file_of_options_takes_the_place_of_the_table(file: Path, tmp_path: Path) -> None:
+    file.write_text("[serve]\nport = 9000\nkeep-posts = 5\n")
+    other = tmp_path / "server.toml"
+    other.write_text("port = 9001\n")
+    assert options_again(["serve", "--config", str(other)])["port"] == 9001
+    assert options_again(["serve", "--config", str(other)])["keep_posts"] == 100_000
+    assert options_again(["serve", "--config", ""])["port"] == 9000
+
+
+def test_the_table_cannot_name_a_file_of_options(file: Path) -> None:
+    file.write_text('[serve]\nconfig = "server.toml"\n')
+    with pytest.raises(ConfigError, match="has no 'config'"):
+        app.parse_args(["serve"], print_error=False, exit_on_error=False)
+
+
+def test_the_file_is_read_again_on_a_reload(file: Path) -> None:
+    file.write_text("[serve]\nport = 9000\n")
+    assert options_again(["serve"])["port"] == 9000
+    file.write_text("[serve]\nport = 9001\n")
+    assert options_again(["serve"])["port"] == 9001
 
 
 def test_an_address_that_is_given_replaces_the_files(file: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from broadcast_tui.client import BroadcastClient, ConnectError, connection
+from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.core.updates import ConnectionState, NameDenied
 from tests.client.watching import odd_server, started
 from tests.support.plain import plain_client, v1_client
@@ -113,7 +114,7 @@ async def test_a_web_server_is_told_from_ours_in_words(status: int, version: str
 
 async def test_what_our_server_says_in_refusing_is_shown() -> None:
     async with (
-        running_server(max_connections=1) as server,
+        running_server(admission=AdmissionLimits(max_connections=1)) as server,
         plain_client(server.url),
         started(server.port, "ana") as (_, watcher),
     ):

@@ -6,6 +6,7 @@ import pytest
 
 from broadcast_tui.core.directory import Directory
 from broadcast_tui.core.errors import ErrorCode, NameRefused
+from broadcast_tui.core.names import name_key
 
 
 def test_a_name_in_use_is_refused_to_others() -> None:
@@ -50,3 +51,11 @@ def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
     directory.expire(5.0)
     directory.claim("ana", "Ana", "client-2", 2, 5.0)
     directory.release("nobody", 9, 5.0, grace=True)
+
+
+def test_whom_a_name_looks_like_is_said() -> None:
+    directory = Directory(5.0)
+    directory.claim(name_key("paul"), "paul", "a", 1, 0.0)
+    for name, why in [("Paul", "is taken"), ("pau1", "looks too much like paul, who is here")]:
+        with pytest.raises(NameRefused, match=f"^The name {name} {why}; choose another one.$"):
+            directory.claim(name_key(name), name, "b", 2, 0.0)

@@ -306,6 +306,56 @@ def test_key_knows_no_case(raw: str) -> None:
     assert name_key(raw.lower()) == name_key(raw.upper()) == name_key(raw)
 
 
+@pytest.mark.parametrize(
+    ("honest", "posing"),
+    [
+        ("paul", "pau1"),
+        ("marco", "marc0"),
+        ("bobo", "bob0"),
+        ("userl", "user1"),
+        ("bill", "bi1l"),
+        ("Ol", "01"),
+    ],
+)
+def test_a_digit_passes_for_a_letter_among_ascii_letters_too(honest: str, posing: str) -> None:
+    """As in UTS 39. It costs whoever is called user1 another name while userl is here, and no other."""
+    assert name_key(honest) == name_key(posing)
+
+
+def test_numbered_names_never_pass_for_each_other() -> None:
+    for form in ("user{}", "bob{}", "{}", "l{}", "o{}", "a{:03}", "guest {}", "x-{}"):
+        keys = {name_key(form.format(number)) for number in range(2_000)}
+        assert len(keys) == 2_000, form
+
+
+@pytest.mark.parametrize(
+    ("char", "passes_for"),
+    [
+        *[
+            ("\u0455", "s"),
+            ("\u04bb", "h"),
+            ("\u0501", "d"),
+            ("\u03bf", "o"),
+            ("\u0585", "o"),
+            ("\u13a0", "d"),
+        ],
+        *[
+            ("\ua4d0", "b"),
+            ("\u2c9f", "o"),
+            ("\u0966", "o"),
+            ("\u09ea", "8"),
+            ("\u0be6", "o"),
+            ("\u3007", "o"),
+        ],
+        *[("\u15c5", "a"), ("\u1d8c", "y"), ("\u2d54", "o"), ("\u0431", "6"), ("\U000118c1", "s")],
+        *[("\u06f1", "1"), ("\u0222", "8"), ("\u01b7", "3"), ("\u10e7", "y"), ("\u0561", "w")],
+    ],
+    ids=ascii,
+)
+def test_characters_that_uts_39_calls_confusable_have_one_key(char: str, passes_for: str) -> None:
+    assert name_key(f"x{char}") == name_key(f"x{passes_for}")
+
+
 # Rooms
 
 

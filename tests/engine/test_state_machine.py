@@ -1,6 +1,7 @@
 """Hub, client sessions and an engine against a model: whatever happens in whatever order, one log.
 
-Users say things, are cut and come back; others append past them; the log is trimmed, the server restarts.
+Users say things, are cut and come back; others append past them; the log is trimmed, the server restarts;
+minutes go by, so that what was seen before is still known, and then no longer.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from broadcast_tui.core.post import Appended, Draft, Position, Post
 from broadcast_tui.core.reading import Read, SearchRead, WarmRead
 from broadcast_tui.core.updates import GapFound, PostArrived, PostDelivered, PostRefused
 from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.nonces import DEDUP_S
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.support.history_check import History, Hole, Publisher, Reader, Seen, faults
 from tests.support.hub_pair import User, Wire, World, read_frames
@@ -35,13 +37,13 @@ from tests.support.model_log import ModelLog
 T = TypeVar("T")
 
 ROOMS = ("lobby", "dev")
-MEMORY_POSTS = 12
+MEMORY_POSTS = 5
 PAGE_MAX = 5
 LIMITS = Limits(
     message_rate=0,
     message_burst=0,
     history_rate=1e9,
-    ring_posts=6,
+    ring_posts=4,
     replay_posts=8,
     history_page_max=PAGE_MAX,
     leave_grace_s=0.0,
@@ -58,8 +60,40 @@ drafts = st.builds(
 people = st.sampled_from((0, 1))
 
 
+class TimedLog(ModelLog):
+    """The model, with what an engine promises of resends: a nonce is known for `DEDUP_S` by its clock."""
+
+    def __init__(self, epoch: str, clock: Callable[[], float]) -> None:
+        super().__init__(epoch)
+        self._clock = clock
+        self._seen_at: dict[tuple[str, str, str], float] = {}
+        self._written: dict[tuple[str, str, str], Appended] = {}
+
+    def append(self, drafts: Sequence[Draft]) -> tuple[list[Appended], list[Post]]:
+        now = self._clock()
+        for key in [key for key, at in self._seen_at.items() if now - at > DEDUP_S]:
+            del self._seen_at[key], self._seen[key]
+        appended = super().append(drafts)
+        for key, result in self._seen.items():
+            if key not in self._seen_at:
+                self._seen_at[key] = now
+                self._written[key] = result
+        return appended
+
+    def read_again(self) -> None:
+        """What is kept of a file is read from it: posts of the last minutes, of which all here are."""
+        self._seen = {
+            key: result
+            for key, result in self._written.items()
+            if result.position.seq >= self.first_seq(key[0])
+        }
+        self._seen_at = dict.fromkeys(self._seen, self._clock())
+
+
 class EngineWorld(World):
     """The world of `hub_pair` with an engine for its log, held against the model at each step."""
+
+    log: TimedLog
 
     def __init__(self, path: Path, *, in_file: bool) -> None:
         super().__init__(LIMITS)
@@ -67,6 +101,9 @@ class EngineWorld(World):
         self._path = path
         self._in_file = in_file
         self.when = Instant(100.0, datetime.now(UTC))
+        self.log = TimedLog("", lambda: self.clock_s)
+        self.clock_s = 1_000.0
+        """The engine's clock. What a post says of its time is the real time: all of them are of today."""
         self._open()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -75,31 +112,26 @@ class EngineWorld(World):
     def _open(self) -> None:
         self.engine: MemoryEngine | SqliteEngine
         if self._in_file:
-            self.engine = SqliteEngine(self._path, keep_days=0, keep_posts=0)
+            self.engine = SqliteEngine(self._path, keep_days=0, keep_posts=0, clock=lambda: self.clock_s)
         else:
-            self.engine = MemoryEngine(max_posts=MEMORY_POSTS)
+            self.engine = MemoryEngine(max_posts=MEMORY_POSTS, clock=lambda: self.clock_s)
         self.run(self.engine.start())
         self._tail = self.engine.tail()
         if self.engine.epoch != self.log.epoch:
-            self.log = ModelLog(self.engine.epoch)
+            self.log = TimedLog(self.engine.epoch, lambda: self.clock_s)
         self.hub = Hub(self.engine, LIMITS, "n1")
 
     def restart(self, *, keep_log: bool = True) -> None:
+        """The engine is opened anew; its users come back to it."""
         for user in self.users:
             user.cut(noticed=False)
         self.close_engine()
-        self._forget_nonces_of_trimmed()
+        self.log.read_again()
         self._open()
 
     def close_engine(self) -> None:
         self.run(self.engine.close())
         assert self.run(_next(self._tail)) == []
-
-    def _forget_nonces_of_trimmed(self) -> None:
-        seen = self.log._seen
-        for (room, client_id, nonce), appended in list(seen.items()):
-            if appended.position.seq < self.log.first_seq(room):
-                del seen[room, client_id, nonce]
 
     def trim(self, keep: int) -> None:
         """Forget all but the newest posts of each room; in memory that happens by itself."""
@@ -240,6 +272,28 @@ class LogMachine(RuleBasedStateMachine):
     def let_time_pass(self) -> None:
         self.world.pass_time(2.0)
 
+    @precondition(lambda self: not self.unsettled)
+    @rule(minutes=st.sampled_from((4.0, 9.5, 10.5)))
+    def let_minutes_pass(self, minutes: float) -> None:
+        """Only when nothing is unsettled: a resend after more than `DEDUP_S` is not recognised."""
+        self.world.clock_s += 60.0 * minutes
+
+    @rule(room=room_names, words=st.lists(words, min_size=6, max_size=14))
+    def flood(self, room: str, words: list[str]) -> None:
+        """More than a ring and a log in memory hold."""
+        self.world.append([Draft(room, "bot", word, datetime.now(UTC)) for word in words])
+
+    @rule(room=room_names, nonce=st.sampled_from(("c1-1", "c2-1")), again=st.sampled_from((0.0, 9.5, 10.5)))
+    def post_again(self, room: str, nonce: str, again: float) -> None:
+        """The same post twice, with minutes between, or a restart."""
+        draft = Draft(room, "bot", "apple", datetime.now(UTC), nonce[:2], nonce)
+        self.world.append([draft])
+        if again and not self.unsettled:
+            self.let_minutes_pass(again)
+        elif self.in_file:
+            self.world.restart()
+        self.world.append([draft])
+
     @rule(room=room_names, topic=st.sampled_from(("", "Tea", "Coffee")))
     def set_topic(self, room: str, topic: str) -> None:
         self.world.asked(room, "", commands.SetTopic(topic, room, "t"))
@@ -261,18 +315,27 @@ class LogMachine(RuleBasedStateMachine):
 
     # -- what is asked
 
-    @rule(room=room_names, back=st.integers(0, 15))
-    def resume(self, room: str, back: int) -> None:
-        """Each post after the position comes once and in order, or lies in an announced gap."""
+    @rule(room=room_names, back=st.integers(0, 15), from_oldest=st.booleans())
+    def resume(self, room: str, back: int, from_oldest: bool) -> None:
+        """Each post after the position comes once and in order, or lies in an announced gap.
+
+        The position is so far from the newest post, or one or two away from where what is kept begins.
+        """
         log = self.world.log
-        since = max(0, log.last_seq(room) - back)
+        since = max(0, log.first_seq(room) - 2 + back % 3 if from_oldest else log.last_seq(room) - back)
+        since = min(since, log.last_seq(room))
         at = since
+        recovered = since >= log.first_seq(room) - 1
         for frame in self.world.asked(room, str(Position(log.epoch, since))):
             match frame:
                 case {"type": "gap", "from": first, "to": last, "reason": reason}:
                     assert reason in ("trimmed", "lagged")
                     assert Position.parse(first) == Position(log.epoch, at + 1)
+                    assert reason == "lagged" or not recovered
+                    assert int(last.rpartition("-")[2]) > at
                     at = int(last.rpartition("-")[2])
+                case {"type": "welcome", "rooms": [state]}:
+                    assert state["recovered"] == recovered
                 case {"type": "message", "id": post_id, "message": text, "room": of_room}:
                     assert of_room == room
                     post = log.posts[room][at]

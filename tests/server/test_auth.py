@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import websocket
-from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from broadcast_tui.core.errors import Refused
 from broadcast_tui.core.identity import Identity, Role
 from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.core.throttle import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE
 from broadcast_tui.server import BroadcastServer, auth
 from broadcast_tui.server.auth import POLL_S, TokenGate
@@ -50,10 +50,12 @@ class Closed:
 
 
 @asynccontextmanager
-async def closed_server(home: Path, *, needs_token: bool = True) -> AsyncIterator[Closed]:
+async def closed_server(
+    home: Path, *, needs_token: bool = True, admission: AdmissionLimits | None = None
+) -> AsyncIterator[Closed]:
     path = home / "tokens.json"
     gate = TokenGate(TokenBook(path), needs_token=needs_token)
-    async with running_server(gate=gate) as server:
+    async with running_server(gate=gate, admission=admission) as server:
         yield Closed(server, gate, path)
 
 
@@ -132,6 +134,29 @@ async def test_a_hello_without_a_valid_token_is_closed_with_4500_and_the_reason(
         assert code == 4500
         assert "token" in reason
         assert [frame["type"] for frame in ana.frames] == ["error"], "nothing else is told"
+
+
+async def test_a_handshake_without_a_valid_token_is_counted_as_refused_and_as_no_connection(
+    tmp_path: Path,
+) -> None:
+    async with closed_server(tmp_path) as closed, raw_socket(closed.server.port) as sock:
+        assert " 401 " in await sock.handshake()
+        admission = closed.server._admission
+        assert admission.refused["token"] == 1
+        assert not admission._held
+
+
+async def test_the_holder_of_an_admin_token_moderates_and_of_another_does_not(tmp_path: Path) -> None:
+    async with closed_server(tmp_path) as closed:
+        boss, ben = closed.token("boss", Role.ADMIN), closed.token("ben")
+        async with silent_v1_client(closed.server.url) as admin, silent_v1_client(closed.server.url) as other:
+            await admin.send("hello", token=boss)
+            await other.send("hello", token=ben)
+            await other.send("kick", name="boss", ref="k")
+            assert (await other.next_of(ref="k"))["code"] == "forbidden"
+            await admin.send("kick", name="ben", reason="spam", ref="k")
+            assert (await admin.next_of(ref="k"))["type"] == "moderated"
+            assert await other.closed() == (4503, "You were kicked: spam")
 
 
 async def test_a_v1_client_with_a_wrong_header_gets_401(tmp_path: Path) -> None:
@@ -251,6 +276,21 @@ async def test_who_guesses_too_often_is_answered_429_or_4500_with_the_wait(tmp_p
 
 
 # -- the right ends
+
+
+async def test_guessing_behind_a_trusted_proxy_throttles_the_one_who_guesses(tmp_path: Path) -> None:
+    behind_proxy = AdmissionLimits(trusted_proxies=("127.0.0.1",))
+
+    async def status(address: str, token: str) -> str:
+        async with raw_socket(closed.server.port) as sock:
+            return (await sock.handshake(headers=bearer(token), X_Forwarded_For=address)).split()[1]
+
+    async with closed_server(tmp_path, admission=behind_proxy) as closed:
+        token = closed.token("ana")
+        for _ in range(FAILURES_A_MINUTE):
+            assert await status("192.0.2.7", WRONG) == "401"
+        assert await status("192.0.2.7", token) == "429"
+        assert await status("198.51.100.7", token) == "101"
 
 
 async def test_revoking_ends_live_connections_with_4500_and_no_others(tmp_path: Path) -> None:
@@ -378,23 +418,13 @@ def request(*headers: tuple[str, str]) -> Request:
     return Request("/", Headers(headers))
 
 
-class Answering(ServerConnection):
-    """A connection that only answers."""
-
-    def __init__(self) -> None:
-        pass
-
-    def respond(self, status: int, text: str) -> Response:
-        return Response(int(status), "", Headers(), text.encode())
-
-
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_read_in_any_case(tmp_path: Path, scheme: str) -> None:
     book = TokenBook(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
     gate = TokenGate(book, needs_token=True)
     asked = request(("Authorization", f"{scheme}  {token} "))
-    assert isinstance(gate.check_handshake(Answering(), asked, "x", Instant(0.0, AT)), Identity)
+    assert isinstance(gate.check_handshake(asked, "x", Instant(0.0, AT)), Identity)
 
 
 def test_two_tokens_at_once_are_none(tmp_path: Path) -> None:
@@ -402,6 +432,6 @@ def test_two_tokens_at_once_are_none(tmp_path: Path) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
     gate = TokenGate(book, needs_token=True)
     twice = request(("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}"))
-    found = gate.check_handshake(Answering(), twice, "x", Instant(0.0, AT))
+    found = gate.check_handshake(twice, "x", Instant(0.0, AT))
     assert isinstance(found, Response)
     assert found.status_code == 401

@@ -97,7 +97,9 @@ def left(server: BroadcastServer) -> dict[str, int]:
         "dirty": len(hub.herald.dirty_peers) + len(hub.rooms.dirty) + len(hub.closing),
         "connections": len(server._runner.connections),
         "sockets": len(server._peers) + len(server._connections),
-        "admitted": len(server._admission._held) + sum(server._admission._counts.values()),
+        "admitted": len(server._admission._held) + sum(server._admission._by_address.values()),
+        "half-open": len(server._admission._half_open)
+        + sum(server._admission._half_open_by_address.values()),
         "undelivered": server._runner._undelivered,
     }
     if sys.platform == "linux":

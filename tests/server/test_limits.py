@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
-
 import pytest
-from websockets.exceptions import InvalidStatus
 
 from broadcast_tui.core.limits import Limits
-from tests.support.plain import plain_client, v1_client
-from tests.support.raw_socket import raw_socket
-from tests.support.running import eventually, running_server
+from tests.support.plain import WireClient, plain_client, silent_v1_client, v1_client
+from tests.support.running import running_server
 
 
 async def test_posts_beyond_the_burst_are_refused_for_a_while_and_the_connection_stays() -> None:
@@ -67,38 +63,109 @@ async def test_a_rate_of_zero_is_no_limit() -> None:
             await ana.next_of(type="ack", nonce=f"n{number}")
 
 
-async def test_a_full_server_answers_503_and_when_to_come_back() -> None:
-    async with running_server(max_connections=2) as server, AsyncExitStack() as stack:
-        await stack.enter_async_context(plain_client(server.url))
-        async with v1_client(server.url, "ana"):
-            with pytest.raises(InvalidStatus) as refused:
-                await stack.enter_async_context(plain_client(server.url))
-            response = refused.value.response
-            assert response.status_code == 503
-            assert int(response.headers["Retry-After"]) > 0
-            assert b"full" in (response.body or b"")
-        await eventually(lambda: server.connection_count == 1)
-        await stack.enter_async_context(plain_client(server.url))
+async def next_answer(client: WireClient, *types: str) -> str:
+    """The type of the next frame of one of `types`; errors overtake what the log has to answer."""
+    while (frame := await client.next_frame())["type"] not in types:
+        pass
+    return str(frame["type"])
 
 
-async def test_an_address_with_too_many_connections_is_answered_429() -> None:
-    async with running_server(max_connections_per_ip=1) as server, AsyncExitStack() as stack:
-        async with plain_client(server.url):
-            with pytest.raises(InvalidStatus) as refused:
-                await stack.enter_async_context(plain_client(server.url))
-            response = refused.value.response
-            assert response.status_code == 429
-            assert int(response.headers["Retry-After"]) > 0
-        await eventually(lambda: server.connection_count == 0)
-        await stack.enter_async_context(plain_client(server.url))
+async def test_bytes_beyond_the_burst_are_refused_for_a_while() -> None:
+    limits = Limits(message_rate=1_000.0, byte_rate=100.0, byte_burst=1_000)
+    async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
+        await ana.say("x" * 1_000, nonce="n0")
+        await ana.next_of(type="ack", nonce="n0")
+        await ana.say("x" * 500, nonce="n1")
+        error = await ana.next_of(type="error")
+        assert (error["code"], error["temporary"], error["nonce"]) == ("rate_limited", True, "n1")
+        assert 0 < error["retry_after"] <= 5.0
 
 
-async def test_handshakes_that_fail_do_not_use_up_the_connections() -> None:
-    async with running_server(max_connections=1) as server:
-        for request in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"nonsense\r\n\r\n"):
-            for _ in range(3):
-                async with raw_socket(server.port) as sock:
-                    await sock.send(request)
-                    await sock.read_to_end()
-        async with plain_client(server.url):
-            pass
+@pytest.mark.parametrize(("size", "taken"), [(16_383, True), (16_384, True), (16_385, False)])
+async def test_the_longest_post_by_default(size: int, taken: bool) -> None:
+    async with running_server() as server, v1_client(server.url, "ana") as ana:
+        await ana.say("x" * size, nonce="n")
+        answer = await ana.next_of(nonce="n")
+        assert (answer["type"], answer.get("code")) == (("ack", None) if taken else ("error", "too_long"))
+
+
+@pytest.mark.parametrize(("size", "taken"), [(131_071, True), (131_072, True), (131_073, False)])
+async def test_the_longest_frame_by_default(size: int, taken: bool) -> None:
+    async with running_server() as server, v1_client(server.url, "ana") as ana:
+        start, end = '{"type":"list","ref":"r","x":"', '"}'
+        await ana.send_raw(start + "x" * (size - len(start) - len(end)) + end)
+        if taken:
+            assert (await ana.next_of(ref="r"))["type"] == "list"
+        else:
+            assert (await ana.closed())[0] == 1009
+
+
+@pytest.mark.parametrize(("posts", "refused"), [(29, 0), (30, 0), (31, 1)])
+async def test_a_pasted_block_passes_and_one_more_line_waits(posts: int, refused: int) -> None:
+    limits = Limits(message_rate=0.001)
+    assert limits.message_burst == 30
+    async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
+        for number in range(posts):
+            await ana.say("line", nonce=f"n{number}")
+        answers = [await next_answer(ana, "ack", "error") for _ in range(posts)]
+        assert answers.count("error") == refused
+
+
+@pytest.mark.parametrize(("posts", "refused"), [(63, 0), (64, 0), (65, 1)])
+async def test_the_bytes_of_a_connection_by_default(posts: int, refused: int) -> None:
+    limits = Limits(message_rate=1_000.0, message_burst=1_000, byte_rate=0.001)
+    assert limits.byte_burst == 64 * 16_384
+    async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
+        for number in range(posts):
+            await ana.say("x" * 16_384, nonce=f"n{number}")
+        answers = [await next_answer(ana, "ack", "error") for _ in range(posts)]
+        assert answers.count("error") == refused
+
+
+@pytest.mark.parametrize(("count", "taken"), [(31, True), (32, True), (33, False)])
+async def test_the_rooms_of_a_connection_by_default(count: int, taken: bool) -> None:
+    async with running_server() as server, silent_v1_client(server.url) as ana:
+        await ana.send("hello", name="ana", rooms=[{"room": f"r{number}"} for number in range(count)])
+        answer = await ana.next_frame()
+        assert answer["type"] == ("welcome" if taken else "error")
+
+
+@pytest.mark.parametrize(("count", "closed"), [(49, False), (50, False), (51, True)])
+async def test_the_bad_frames_of_a_connection_by_default(count: int, closed: bool) -> None:
+    limits = Limits(error_window_s=1e9)
+    async with running_server(limits=limits) as server, plain_client(server.url) as ana:
+        for _ in range(count):
+            await ana.send_raw("nonsense")
+        if closed:
+            assert (await ana.closed())[0] == 4505
+        else:
+            await ana.say("still here")
+            await ana.next_of(type="message")
+
+
+@pytest.mark.parametrize(("count", "refused"), [(19, 0), (20, 0), (21, 1)])
+async def test_the_requests_of_a_connection_by_default(count: int, refused: int) -> None:
+    async with running_server() as server, v1_client(server.url, "ana") as ana:
+        bucket = next(iter(server._runner.connections)).fetch_bucket
+        bucket._rate = 0.001
+        for number in range(count):
+            await ana.send("history", ref=f"h{number}")
+        answers = [await next_answer(ana, "history", "error") for _ in range(count)]
+        assert answers.count("error") == refused
+
+
+async def test_zero_is_no_limit_on_anything_a_connection_does() -> None:
+    limits = Limits(
+        message_rate=0, message_burst=0, byte_rate=0, byte_burst=0, max_message_bytes=0, max_frame_bytes=0,
+        max_rooms_per_peer=0, max_errors=0, history_rate=0,
+    )  # fmt: skip
+    async with running_server(limits=limits) as server, silent_v1_client(server.url) as ana:
+        await ana.send("hello", name="ana", rooms=[{"room": f"r{number}"} for number in range(60)])
+        await ana.next_of(type="welcome")
+        for number in range(100):
+            await ana.send_raw("nonsense")
+            await ana.send("history", room="r0", ref=f"h{number}")
+            await ana.say("x" * 20_000, room="r0", nonce=f"n{number}")
+            await ana.next_of(type="ack", nonce=f"n{number}")
+        errors = [frame for frame in ana.frames if frame["type"] == "error"]
+        assert {frame["code"] for frame in errors} == {"bad_json"}

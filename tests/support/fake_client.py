@@ -84,6 +84,21 @@ class FakeClient:
     def set_away(self, away: bool, text: str = "") -> str:
         return self._called("set_away", "away" if away else "back", text)
 
+    def kick(self, name: str, reason: str = "") -> str:
+        return self._called("kick", name, reason)
+
+    def ban(self, who: str, seconds: float = 0.0, reason: str = "") -> str:
+        return self._called("ban", who, str(seconds), reason)
+
+    def unban(self, who: str) -> str:
+        return self._called("unban", who)
+
+    def mute(self, name: str, seconds: float = 0.0, reason: str = "") -> str:
+        return self._called("mute", name, str(seconds), reason)
+
+    def unmute(self, name: str) -> str:
+        return self._called("unmute", name)
+
     def send_typing(self, room: str) -> None:
         self._called("send_typing", room)
 

@@ -53,11 +53,18 @@ class RawSocket:
             return worst
         raise AssertionError(f"{times * len(data)} bytes were taken, and the connection is still up")
 
-    async def handshake(self, subprotocol: str = "", path: str = "/", headers: str = "") -> str:
-        """Become a WebSocket; returns the head of the answer. `headers` are whole lines with their ends."""
+    async def handshake(self, subprotocol: str = "", path: str = "/", headers: str = "", **named: str) -> str:
+        """Become a WebSocket; returns the head of the answer.
+
+        Args:
+            headers: Whole lines with their ends.
+            named: A header each, such as `X_Forwarded_For`; `Host` in place of the usual one.
+        """
         extra = headers + (f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else "")
+        host = named.pop("Host", "localhost")
+        extra += "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in named.items())
         request = (
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
         )
         await self.send(request.encode())

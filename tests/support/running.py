@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import AdmissionLimits, Limits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.auth import TokenGate
@@ -25,8 +25,7 @@ async def running_server(
     port: int = 0,
     limits: Limits | None = None,
     engine: Engine | None = None,
-    max_connections: int = 0,
-    max_connections_per_ip: int = 0,
+    admission: AdmissionLimits | None = None,
     gate: TokenGate | None = None,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[BroadcastServer]:
@@ -36,8 +35,7 @@ async def running_server(
         port,
         limits=limits,
         engine=engine,
-        max_connections=max_connections,
-        max_connections_per_ip=max_connections_per_ip,
+        admission=admission,
         gate=gate,
         tls=tls,
     )

@@ -28,6 +28,11 @@ class Verb(StrEnum):
     BACK = "back"
     IGNORE = "ignore"
     UNIGNORE = "unignore"
+    KICK = "kick"
+    BAN = "ban"
+    UNBAN = "unban"
+    MUTE_USER = "mute-user"
+    UNMUTE_USER = "unmute-user"
     CLEAR = "clear"
     EXPORT = "export"
     THEME = "theme"
@@ -205,6 +210,51 @@ COMMANDS: tuple[Command, ...] = (
         hint="name",
         argument=Argument.REQUIRED,
         example="/unignore bob",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
+    ),
+    Command(
+        Verb.KICK,
+        "End someone's connection (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/kick mallory spam",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
+    ),
+    Command(
+        Verb.BAN,
+        "Keep a name out (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/ban mallory 1h spam   /ban 192.0.2.7 7d",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
+    ),
+    Command(
+        Verb.UNBAN,
+        "Let a name in again (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/unban mallory",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
+    ),
+    Command(
+        Verb.MUTE_USER,
+        "Stop someone writing (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/mute-user mallory 10m",
+        group=Group.PEOPLE,
+        kind=Kind.PERSON,
+    ),
+    Command(
+        Verb.UNMUTE_USER,
+        "Let someone write again (operators)",
+        hint="name",
+        argument=Argument.REQUIRED,
+        example="/unmute-user mallory",
         group=Group.PEOPLE,
         kind=Kind.PERSON,
     ),

@@ -22,6 +22,7 @@ from broadcast_tui.core.updates import (
     GapFound,
     HistoryFetched,
     MembersListed,
+    Moderated,
     NameChanged,
     NameDenied,
     Noticed,
@@ -42,6 +43,7 @@ from broadcast_tui.tui.model.absence import Absence, own_line
 from broadcast_tui.tui.model.asked import Asked
 from broadcast_tui.tui.model.connection import Connection
 from broadcast_tui.tui.model.ignoring import Ignored
+from broadcast_tui.tui.model.moderating import done_text
 from broadcast_tui.tui.model.room import Person, RoomView
 from broadcast_tui.tui.model.rooms import most_urgent
 from broadcast_tui.tui.model.search import ServerSearch
@@ -291,6 +293,8 @@ class AppState:
                     changes.rooms_listed = True
                 case SearchFound():
                     self._forget_request(update.ref)
+                case Moderated():
+                    self.tell(done_text(update, at), at)
                 case Noticed():
                     self.tell(visible_line(update.text), at, error=update.error)
                     self._forget_request(update.ref)

@@ -1,0 +1,146 @@
+"""`serve --config` and `config check`: the same options from a file, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from broadcast_tui.cli import app, main
+from broadcast_tui.cli.reloading import options_again
+from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("BROADCAST_TUI_"):
+            monkeypatch.delenv(name)
+
+
+def checked(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Status and what was said."""
+    with pytest.raises(SystemExit) as ended:
+        main(["config", "check", str(path)])
+    captured = capsys.readouterr()
+    assert isinstance(ended.value.code, int)
+    return int(ended.value.code), captured.out + captured.err
+
+
+def test_a_file_is_taken_and_the_environment_and_the_command_line_go_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text(
+        'host = "192.0.2.1"\nport = 9000\nmax-rooms = 5\nmax_errors = 6\nmessage-rate = 2\n'
+        'origin = ["https://a.example", "https://b.example"]\ntrusted-proxy = "10.0.0.0/8"\n'
+    )
+    monkeypatch.setenv("BROADCAST_TUI_SERVE_PORT", "9001")
+    monkeypatch.setenv("BROADCAST_TUI_SERVE_HOST", "192.0.2.2")
+    options = options_again(["serve", "--config", str(path), "--host", "192.0.2.3"])
+    assert (options["host"], options["port"]) == ("192.0.2.3", 9001)
+    connection, admission = options["connection"], options["admission"]
+    assert isinstance(connection, ConnectionOptions)
+    assert isinstance(admission, AdmissionOptions)
+    assert (connection.max_rooms, connection.max_errors, connection.message_rate) == (5, 6, 2.0)
+    assert admission.origin == ("https://a.example", "https://b.example")
+    assert admission.trusted_proxy == ("10.0.0.0/8",)
+    assert admission.max_new_per_minute == 60
+
+
+def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text("port = 9000\n")
+    monkeypatch.setenv("BROADCAST_TUI_SERVE_CONFIG", str(path))
+    assert options_again(["serve"])["port"] == 9000
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("max-conections = 3", "there is no option max-conections. Did you mean max-connections?"),
+        ("nothing-like-it-at-all = 3", "there is no option nothing-like-it-at-all."),
+        ('port = "x"', "port"),
+        ("port = 1.5", "port"),
+        ("port = 99999", "port"),
+        ("message-rate = true", "message-rate"),
+        ("message-rate = -1", "message-rate"),
+        ("message-rate = nan", "message-rate"),
+        ('log-level = "loud"', "log-level"),
+        ('host = ["a", "b"]', "host"),
+        ("host = {a = 1}", "host"),
+        ("[serve]\nport = 1", "serve"),
+        ('config = "other.toml"', "config"),
+        ('trusted-proxy = ["0.0.0.0/0"]', "0.0.0.0/0"),
+        ("port = 1\nport = 2", "is not TOML"),
+        ("port =", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_names_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, named: str
+) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text(content)
+    status, said = checked(path, capsys)
+    assert status == 2
+    assert re.fullmatch(r"broadcast-tui: [^\n]+\n", said)
+    assert named in said
+
+
+@pytest.mark.parametrize("path", ["/nowhere/at/all.toml", "/"])
+def test_a_file_that_cannot_be_read_is_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = checked(Path(path), capsys)
+    assert status == 2
+    assert re.fullmatch(rf"broadcast-tui: {re.escape(path)} (does not exist|cannot be read)[^\n]+\n", said)
+
+
+def test_a_right_file_is_said_to_be_right_whatever_the_environment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROADCAST_TUI_SERVE_PORT", "nonsense")
+    path = tmp_path / "server.toml"
+    path.write_text("port = 9000\nstop-on-eof = true\n")
+    assert checked(path, capsys) == (0, f"{path} is right.\n")
+    assert app.config is not None
+
+
+names = st.sampled_from(("port", "host", "max-rooms", "message-rate", "origin", "log-level", "x", "config"))
+values = st.sampled_from(
+    (
+        "0",
+        "-1",
+        "1e400",
+        "nan",
+        '"x"',
+        '"\\u001b]0;x"',
+        "[]",
+        "[[]]",
+        "{}",
+        "true",
+        "1979-05-27",
+        "[1, 'a']",
+        "",
+    )
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=st.text(max_size=60) | st.lists(st.tuples(names, values)).map(
+    lambda pairs: "\n".join(f"{name} = {value}" for name, value in pairs)
+))  # fmt: skip
+@example(content="\x00")
+@example(content="[" * 5_000)
+@example(content="a=" + "[" * 5_000)
+@example(content='"\\u001b" = 1')
+def test_any_file_is_right_or_one_line_says_why_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text(content, "utf-8", errors="surrogatepass")
+    status, said = checked(path, capsys)
+    assert status in (0, 2)
+    assert re.fullmatch(r"[^\n\x00-\x1f\x7f-\x9f]+\n", said)

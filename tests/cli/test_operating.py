@@ -1,0 +1,116 @@
+"""What an operator does to a running server: reload it, measure it, read its log."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import program
+from tests.support.plain import plain_client, v1_client
+from tests.support.raw_socket import raw_socket
+
+ANY_PORT = ("serve", "--port", "0", "--host", "127.0.0.1", "--history", "memory")
+TOKEN = "tkn-1234567890-secret"
+
+
+async def fetch(port: int, path: str) -> str:
+    async with raw_socket(port) as sock:
+        await sock.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return (await sock.read_to_end()).decode()
+
+
+async def test_sighup_puts_new_limits_in_force_and_a_bad_file_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text("max-message-bytes = 100\n")
+    async with program(*ANY_PORT, "--config", str(path), home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        async with v1_client(url, "ana") as ana:
+
+            async def taken(size: int) -> bool:
+                await ana.say("x" * size, nonce=f"n{size}")
+                return bool((await ana.next_of(nonce=f"n{size}"))["type"] != "error")
+
+            assert not await taken(150)
+            path.write_text("max-message-bytes = 200\n")
+            server.process.send_signal(signal.SIGHUP)
+            await server.log_line(r"reloaded: limits and log level, bans")
+            assert await taken(151)
+            assert not await taken(201)
+            path.write_text("max-mesage-bytes = 300\n")
+            server.process.send_signal(signal.SIGHUP)
+            await server.log_line(r"ERROR +nothing was reloaded: .*Did you mean max-message-bytes\?")
+            assert await taken(152)
+            assert not await taken(202)
+            path.write_text('log-level = "error"\ntrusted-proxy = "nonsense"\n')
+            server.process.send_signal(signal.SIGHUP)
+            await server.log_line(r"nothing was reloaded: 'nonsense' is no network")
+            path.write_text('log-level = "debug"\n')
+            server.process.send_signal(signal.SIGHUP)
+            await server.log_line(r"(?s)INFO +reloaded: .*INFO +reloaded: ")
+            await ana.say("x" * 1_000, nonce="last")
+            await server.log_line(r"DEBUG .*xxxx")
+        outcome = await server.stop(signal.SIGTERM)
+        assert outcome.status == 0
+        assert "Traceback" not in outcome.err
+
+
+async def test_metrics_are_on_a_port_of_their_own(tmp_path: Path) -> None:
+    async with program(*ANY_PORT, "--metrics-port", "0", home=tmp_path) as server:
+        port = await server.port()
+        line = await server.line_with("Metrics are at ")
+        assert line.startswith("Metrics are at http://localhost:")
+        metrics_port = int(line.rsplit(":", 1)[1].partition("/")[0])
+        async with plain_client(f"ws://127.0.0.1:{port}"):
+            assert "\nbroadcast_tui_connections 1.0\n" in await fetch(metrics_port, "/metrics")
+        assert " 404 " in await fetch(port, "/metrics")
+        assert (await server.stop(signal.SIGTERM)).status == 0
+
+
+async def test_without_a_port_there_are_no_metrics(tmp_path: Path) -> None:
+    async with program(*ANY_PORT, home=tmp_path) as server:
+        await server.port()
+        outcome = await server.stop(signal.SIGTERM)
+        assert "Metrics" not in outcome.out
+
+
+async def test_a_log_in_json_is_an_object_a_line(tmp_path: Path) -> None:
+    options = ("--log-format", "json", "--log-level", "debug")
+    async with program(*ANY_PORT, *options, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        async with plain_client(url) as ana:
+            await ana.say("evil\x1b]0;x\x07\n2026-01-01 INFO forged", sender="An\x1ba")
+            await ana.send_raw("\x1b\x9b\u202e not json")
+            await ana.next_of(event="error")
+        await server.log_line(r"disconnected .*, 0 client")
+        lines = (await server.stop(signal.SIGTERM)).err.splitlines()
+        for line in lines:
+            entry = json.loads(line)
+            assert set(entry) == {"time", "level", "logger", "message"}
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", entry["time"])
+            assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e]", entry["message"])
+
+
+@pytest.mark.parametrize("level", ["info", "debug"])
+async def test_no_log_has_a_token_and_none_above_debug_has_what_was_said(tmp_path: Path, level: str) -> None:
+    async with program(*ANY_PORT, "--log-level", level, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        async with v1_client(url, "ana") as ana, plain_client(url) as plain:
+            await ana.send("hello", name="ana", token=TOKEN)
+            await ana.send_raw('{"token":"' + TOKEN + '","type":"hello","name":5}')
+            await ana.send_raw('{"type":"hello","\\u0074oken":"' + TOKEN + '"')
+            await ana.send("search", query="needle", ref="s")
+            await ana.send("topic", topic="a secret topic", ref="t")
+            await ana.say("what was said", nonce="n")
+            await ana.next_of(type="ack")
+            await plain.next_of(type="message")
+            async with raw_socket(int(url.rsplit(":", 1)[1])) as sock:
+                await sock.handshake(path=f"/?token={TOKEN}", Authorization=f"Bearer {TOKEN}")
+        await server.log_line(r"disconnected .*, 0 client")
+        err = (await server.stop(signal.SIGTERM)).err
+        assert TOKEN not in err
+        assert ("what was said" in err) == (level == "debug")
+        assert ("a secret topic" in err) == (level == "debug")

@@ -1,0 +1,302 @@
+"""Kicks, bans and mutes: who may, whom they reach, how long they hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broadcast_tui.core import commands
+from broadcast_tui.core.codec import encode
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.identity import Identity, Role
+from broadcast_tui.core.peer import Peer
+from broadcast_tui.core.sanctions import LONGEST_S, Sanction, Sanctions, duration_text, parse_network, until
+from tests.support.hub_pair import Wire, World, read_frames
+from tests.support.roles import give_role
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def come(
+    world: World,
+    name: str,
+    *,
+    address: str = "192.0.2.7:4000",
+    client_id: str = "",
+    v1: bool = True,
+    identity: Identity | None = None,
+) -> Wire:
+    """A connection that has said hello and read what comes of it."""
+    wire = Wire()
+    wire.peer = world.hub.open(wire, v1=v1, address=address, when=world.when, identity=identity)
+    if v1:
+        ask(world, wire, commands.Hello(name, client_id or f"id-{name}"))
+    return wire
+
+
+def peer_of(wire: Wire) -> Peer:
+    assert wire.peer is not None
+    return wire.peer
+
+
+def ask(world: World, wire: Wire, command: commands.Command) -> list[dict[str, object]]:
+    """What a connection is sent after a command of its own."""
+    world.hub.receive(peer_of(wire), encode(command), world.when)
+    world.step()
+    return read_frames(wire)
+
+
+def codes(frames: list[dict[str, object]]) -> list[object]:
+    return [frame["code"] for frame in frames if "code" in frame]
+
+
+def an_admin(world: World) -> Wire:
+    wire = come(world, "root2", address="198.51.100.1:1")
+    give_role(peer_of(wire), "admin")
+    return wire
+
+
+EVERY_ACT = (
+    commands.Kick("bob", ref="r"),
+    commands.Ban("bob", ref="r"),
+    commands.Ban("192.0.2.7", ref="r"),
+    commands.Unban("bob", ref="r"),
+    commands.Mute("bob", ref="r"),
+    commands.Unmute("bob", ref="r"),
+)
+
+
+@pytest.mark.parametrize("role", ["member", "reader"])
+@pytest.mark.parametrize("act", EVERY_ACT, ids=lambda act: type(act).__name__)
+def test_only_admins_moderate(role: str, act: commands.Command) -> None:
+    world = World()
+    bob, mallory = come(world, "bob"), come(world, "mallory")
+    give_role(peer_of(mallory), role)
+    [error] = [frame for frame in ask(world, mallory, act) if frame["type"] == "error"]
+    assert (error["code"], error["ref"]) == ("forbidden", "r")
+    assert "Operators only" in str(error["message"])
+    assert peer_of(bob).closing is None
+    assert world.hub.moderation.audit == []
+
+
+@pytest.mark.parametrize("act", EVERY_ACT[:3] + EVERY_ACT[4:5], ids=lambda act: type(act).__name__)
+def test_admins_do_not_moderate_each_other(act: commands.Command) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    give_role(peer_of(bob), "admin")
+    assert codes(ask(world, admin, act)) == ["forbidden"]
+    assert peer_of(bob).closing is None
+
+
+def test_a_plain_client_cannot_moderate() -> None:
+    world = World()
+    plain = come(world, "", v1=False)
+    give_role(peer_of(plain), "admin")
+    assert [f["code"] for f in ask(world, plain, commands.Kick("x")) if f.get("event") == "error"] == [
+        "bad_frame"
+    ]
+
+
+def test_a_kick_ends_all_connections_of_a_name_and_the_room_is_told_why() -> None:
+    world = World()
+    admin, ben = an_admin(world), come(world, "ben")
+    bobs = [come(world, "bob", client_id="b"), come(world, "bob", client_id="b")]
+    read_frames(ben)
+    [done] = [f for f in ask(world, admin, commands.Kick("B0B", "spam.", "r")) if f["type"] == "moderated"]
+    assert (done["ref"], done["action"], done["who"], done["connections"]) == ("r", "kick", "bob", 2)
+    assert done["addresses"] == ["192.0.2.7"]
+    for bob in bobs:
+        assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: spam")
+    assert "root2 kicked bob: spam." in [frame["message"] for frame in read_frames(ben)]
+    assert world.hub.moderation.audit == ["#1 root2 (198.51.100.1:1) kicked bob (2 connection(s)): spam"]
+    for bob in bobs:
+        world.hub.close(peer_of(bob), world.when)
+    world.step()
+    assert [f["event"] for f in read_frames(ben)] == ["leave"]
+    assert peer_of(come(world, "bob", client_id="other")).name == "bob"
+
+
+def test_a_guest_is_kicked_by_its_number_and_not_banned_by_it() -> None:
+    world = World()
+    admin, guest = an_admin(world), come(world, "", v1=False)
+    label = peer_of(guest).sender
+    assert ask(world, admin, commands.Ban(label))[-1]["code"] == "bad_name"
+    assert peer_of(guest).closing is None
+    ask(world, admin, commands.Kick(label))
+    assert peer_of(guest).closing is not None
+
+
+def test_nobody_of_that_name_is_an_error_and_so_is_nothing_to_lift() -> None:
+    world = World()
+    admin = an_admin(world)
+    acts = (commands.Kick("nix"), commands.Unban("nix"), commands.Unmute("nix"), commands.Ban("\u200b"))
+    for act in acts:
+        assert codes(ask(world, admin, act)) == ["unknown_person"]
+
+
+@pytest.mark.parametrize("back_as", ["bob", "B0B", "\u0432\u043e\u044c"], ids=ascii)
+def test_a_banned_name_is_out_at_once_and_stays_out_in_every_disguise(back_as: str) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Ban("bob", 3600.0, "spam"))
+    assert peer_of(bob).closing == (CloseCode.KICKED, "You are banned for another 60 min: spam")
+    world.hub.close(peer_of(bob), world.when)
+    again = come(world, back_as, client_id="another")
+    assert peer_of(again).closing is not None
+    assert peer_of(again).closing == (CloseCode.KICKED, "You are banned for another 60 min: spam.")
+    world.pass_time(3601)
+    assert peer_of(come(world, "bob")).closing is None
+
+
+def test_a_banned_person_does_not_come_back_under_another_name_from_the_same_client() -> None:
+    world = World()
+    admin, _ = an_admin(world), come(world, "bob", client_id="bobs")
+    ask(world, admin, commands.Ban("bob"))
+    for name in ("carl", ""):
+        assert peer_of(come(world, name, client_id="bobs")).closing is not None
+    assert peer_of(come(world, "dora", client_id="doras")).closing is None
+    ask(world, admin, commands.Unban("BOB"))
+    assert peer_of(come(world, "carl", client_id="bobs")).closing is None
+
+
+def test_a_plain_client_of_a_banned_name_is_out_with_its_first_message() -> None:
+    world = World()
+    admin = an_admin(world)
+    ask(world, admin, commands.Ban("bob"))
+    plain = come(world, "", v1=False)
+    ask(world, plain, commands.Say("hi", "bob"))
+    assert peer_of(plain).closing is not None
+    assert world.log.last_seq("lobby") == 0
+
+
+@pytest.mark.parametrize("v1", [True, False])
+@pytest.mark.parametrize(("role", "is_out"), [(Role.READER, True), (Role.MEMBER, True), (Role.ADMIN, False)])
+def test_a_token_does_not_help_against_a_ban_but_admins_are_spared(
+    v1: bool, role: Role, is_out: bool
+) -> None:
+    world = World()
+    ask(world, an_admin(world), commands.Ban("bob", reason="spam"))
+    bob = peer_of(come(world, "bob", v1=v1, identity=Identity("t1", "bob", role)))
+    if is_out:
+        assert bob.closing == (CloseCode.KICKED, "You are banned: spam.")
+        assert not bob.subscriptions
+    else:
+        assert bob.closing is None
+        assert bob.name == "bob"
+
+
+def test_a_rename_to_a_banned_name_is_refused_and_costs_nothing_else() -> None:
+    world = World()
+    admin, carl = an_admin(world), come(world, "carl")
+    ask(world, admin, commands.Ban("bob"))
+    assert [f["code"] for f in ask(world, carl, commands.Rename("bob")) if f["type"] == "error"] == ["banned"]
+    assert (peer_of(carl).closing, peer_of(carl).name) == (None, "carl")
+
+
+@pytest.mark.parametrize("who", ["192.0.2.7", "192.0.2.0/24", "::ffff:192.0.2.7"])
+def test_a_banned_address_loses_its_connections_and_others_do_not(who: str) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    other = come(world, "ann", address="203.0.113.1:7")
+    ask(world, admin, commands.Ban(who))
+    assert peer_of(bob).closing is not None
+    assert peer_of(other).closing is None
+    assert world.hub.moderation.sanctions.of_address("192.0.2.7", world.when.at) is not None
+    ask(world, admin, commands.Unban(who))
+    assert world.hub.moderation.sanctions.of_address("192.0.2.7", world.when.at) is None
+
+
+@pytest.mark.parametrize("who", ["127.0.0.1", "::1", "0.0.0.0/0", "::/0", "10.0.0.0/7"])
+def test_this_machine_and_half_the_world_are_not_banned(who: str) -> None:
+    world = World()
+    assert codes(ask(world, an_admin(world), commands.Ban(who))) == ["bad_frame"]
+
+
+def test_a_muted_person_reads_and_does_not_write_until_it_is_over() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Mute("bob", 600.0))
+    assert peer_of(bob).closing is None
+    [error] = [f for f in ask(world, bob, commands.Say("hi", nonce="n")) if f["type"] == "error"]
+    assert (error["code"], error["nonce"], error.get("temporary", False)) == ("muted", "n", False)
+    assert error["message"] == "You are muted for another 10 min."
+    ask(world, bob, commands.Rename("carl"))
+    assert [f["code"] for f in ask(world, bob, commands.Say("hi")) if f["type"] == "error"] == ["muted"]
+    ask(world, admin, commands.Say("read this"))
+    assert "read this" in [frame.get("message") for frame in read_frames(bob)]
+    world.pass_time(601)
+    assert [f["type"] for f in ask(world, bob, commands.Say("hi", nonce="m"))][-1] == "message"
+
+
+def test_an_unmuted_person_writes_again() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Mute("bob"))
+    ask(world, admin, commands.Unmute("bob"))
+    assert "message" in [frame["type"] for frame in ask(world, bob, commands.Say("hi"))]
+
+
+def test_a_reason_is_cleaned_wherever_it_goes() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Kick("bob", "a\x1b]0;x\x07\nb\u202ec"))
+    assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: a]0;x bc")
+    assert all(line.isprintable() for line in world.hub.moderation.audit)
+
+
+def sanction(name: str, until: datetime | None = None, at: datetime = AT) -> Sanction:
+    return Sanction("ban", "name", name, name, "ana", at, until)
+
+
+def test_what_has_run_out_is_gone() -> None:
+    kept = Sanctions([sanction("a", AT + timedelta(seconds=5)), sanction("b")])
+    assert [s.key for s in kept.all(AT)] == ["a", "b"]
+    assert [s.key for s in kept.all(AT + timedelta(seconds=5))] == ["b"]
+    assert kept.of_person("ban", "b", "", AT) is not None
+
+
+def test_an_address_in_a_file_that_is_none_is_left_out() -> None:
+    kept = Sanctions([Sanction("ban", "address", "nonsense", "nonsense", "ana", AT)])
+    assert kept.all(AT) == []
+    assert kept.of_address("192.0.2.7", AT) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("[2001:db8::1]", "2001:db8::/64"),
+        ("2001:db8::1/128", "2001:db8::1/128"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("bob", "None"),
+        ("", "None"),
+        ("1", "None"),
+    ],
+)
+def test_what_is_an_address(text: str, network: str) -> None:
+    assert str(parse_network(text)) == network
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.1, "1 s"),
+        (59.5, "60 s"),
+        (120, "120 s"),
+        (121, "3 min"),
+        (3_600, "60 min"),
+        (7_201, "3 h"),
+        (1e6, "12 d"),
+    ],
+)
+def test_how_a_time_is_said(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_a_time_beyond_all_measure_is_for_good() -> None:
+    assert until(0, AT) is None
+    assert until(LONGEST_S * 2, AT) is None
+    assert until(float("inf"), AT) is None
+    assert until(1, AT) == AT + timedelta(seconds=1)

@@ -1,0 +1,364 @@
+"""Who is let in: ceilings in all and by address, rates, half-open connections, origins, proxies.
+
+Clients by address come through a proxy that is trusted, so that one machine can play many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.client_address import (
+    NetworkError,
+    client_address,
+    counted_as,
+    parse_networks,
+)
+from broadcast_tui.server.origin import is_allowed
+from tests.support.plain import plain_client, v1_client
+from tests.support.raw_socket import RawSocket, raw_socket
+from tests.support.running import eventually, in_time, running_server
+
+PROXY = ("127.0.0.1",)
+DEFAULT = AdmissionLimits(trusted_proxies=PROXY)
+
+
+async def come(stack: AsyncExitStack, server: BroadcastServer, address: str = "", **headers: str) -> str:
+    """The head of the answer to one more client, which stays."""
+    sock = await stack.enter_async_context(raw_socket(server.port))
+    if address:
+        headers["X_Forwarded_For"] = address
+    return await sock.handshake(**headers)
+
+
+def status_of(head: str) -> int:
+    return int(head.split()[1])
+
+
+def retry_after(head: str) -> int:
+    [line] = [line for line in head.splitlines() if line.startswith("Retry-After: ")]
+    return int(line.split()[1])
+
+
+# In all
+
+
+async def test_a_full_server_answers_503_and_when_to_come_back() -> None:
+    limits = AdmissionLimits(max_connections=2)
+    async with running_server(admission=limits) as server, plain_client(server.url):
+        async with v1_client(server.url, "ana"), AsyncExitStack() as stack:
+            head = await come(stack, server)
+            assert status_of(head) == 503
+            assert retry_after(head) > 0
+            sock = await stack.enter_async_context(raw_socket(server.port))
+            await sock.send(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b"not ready: the server is full" in await sock.read_to_end()
+        await eventually(lambda: server.connection_count == 1)
+        async with plain_client(server.url):
+            pass
+
+
+async def test_handshakes_that_fail_do_not_use_up_the_connections() -> None:
+    async with running_server(admission=AdmissionLimits(max_connections=1)) as server:
+        for request in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"nonsense\r\n\r\n"):
+            for _ in range(3):
+                async with raw_socket(server.port) as sock:
+                    await sock.send(request)
+                    await sock.read_to_end()
+        async with plain_client(server.url):
+            pass
+
+
+def test_by_default_some_open_files_are_kept_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    from broadcast_tui.server import admission
+
+    for files in (70, 256, 1_024, 20_000):
+        monkeypatch.setattr(admission, "open_files_max", lambda files=files: files)
+        limited = admission.Admission(AdmissionLimits())
+        assert 0 < limited.max_connections + limited.max_half_open <= files - 64
+    assert admission.Admission(AdmissionLimits(max_connections=10)).max_connections == 10
+    monkeypatch.setattr(admission, "open_files_max", lambda: 256)
+    assert admission.Admission(AdmissionLimits(max_connections=10_000)).max_connections < 256
+    assert admission.Admission(AdmissionLimits(max_connections=0)).max_connections == 0
+
+
+# By address
+
+
+@pytest.mark.parametrize(("before", "status"), [(30, 101), (31, 101), (32, 429)])
+async def test_connections_of_one_address_by_default(before: int, status: int) -> None:
+    async with running_server(admission=DEFAULT) as server, AsyncExitStack() as stack:
+        for _ in range(before):
+            assert status_of(await come(stack, server, "192.0.2.7")) == 101
+        head = await come(stack, server, "192.0.2.7")
+        assert status_of(head) == status
+        if status == 429:
+            assert retry_after(head) > 0
+        assert status_of(await come(stack, server, "192.0.2.8")) == 101
+
+
+async def test_an_address_may_come_again_when_one_of_its_own_has_gone() -> None:
+    limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=1)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        async with raw_socket(server.port) as first:
+            await first.handshake(X_Forwarded_For="192.0.2.7")
+            assert status_of(await come(stack, server, "192.0.2.7")) == 429
+        await eventually(lambda: server.connection_count == 0)
+        assert status_of(await come(stack, server, "192.0.2.7")) == 101
+
+
+@pytest.mark.parametrize(("before", "status"), [(58, 101), (59, 101), (60, 429)])
+async def test_new_connections_of_one_address_a_minute_by_default(before: int, status: int) -> None:
+    limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=0)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        server._admission._arrival("192.0.2.7", 0.0)
+        bucket = server._admission._arrivals["192.0.2.7"]
+        bucket._rate, bucket._tokens = 1e-6, bucket._burst
+        for _ in range(before):
+            assert status_of(await come(stack, server, "192.0.2.7")) == 101
+        head = await come(stack, server, "192.0.2.7")
+        assert status_of(head) == status
+        if status == 429:
+            assert retry_after(head) > 0
+
+
+async def test_hosts_of_one_ipv6_network_count_as_one() -> None:
+    limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=2)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        assert status_of(await come(stack, server, "2001:db8::1")) == 101
+        assert status_of(await come(stack, server, "2001:db8::ffff:2")) == 101
+        assert status_of(await come(stack, server, "2001:db8:0:0:1::3")) == 429
+        assert status_of(await come(stack, server, "2001:db8:0:1::1")) == 101
+
+
+async def test_clients_on_this_machine_are_exempt_and_zero_is_no_limit() -> None:
+    few = AdmissionLimits(max_connections_per_ip=1, max_new_per_minute=1, max_half_open_per_ip=1)
+    async with running_server(admission=few) as server, AsyncExitStack() as stack:
+        for _ in range(5):
+            assert status_of(await come(stack, server)) == 101
+    none = AdmissionLimits(
+        trusted_proxies=PROXY, max_connections=0, max_connections_per_ip=0, max_new_per_minute=0,
+        max_half_open=0, max_half_open_per_ip=0, handshake_timeout_s=0,
+    )  # fmt: skip
+    async with running_server(admission=none) as server, AsyncExitStack() as stack:
+        for _ in range(100):
+            assert status_of(await come(stack, server, "192.0.2.7")) == 101
+
+
+async def test_the_addresses_remembered_are_bounded() -> None:
+    async with running_server(admission=DEFAULT) as server:
+        for number in range(10_500):
+            server._admission._arrival(f"2001:db8:0:{number:x}::/64", float(number))
+        assert len(server._admission._arrivals) == 10_000
+        assert len(server._admission._repeats._seen) <= 1_000
+
+
+# Half-open
+
+
+async def half_open(stack: AsyncExitStack, server: BroadcastServer) -> RawSocket:
+    sock = await stack.enter_async_context(raw_socket(server.port))
+    await sock.send(b"GET / HT")
+    return sock
+
+
+@pytest.mark.parametrize("limits", [
+    AdmissionLimits(max_half_open=3),
+    AdmissionLimits(max_half_open_per_ip=3, exempt_loopback=False),
+], ids=["in all", "by address"])  # fmt: skip
+async def test_one_half_open_connection_too_many_costs_the_oldest_its_place(limits: AdmissionLimits) -> None:
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        socks = [await half_open(stack, server) for _ in range(3)]
+        await eventually(lambda: len(server._admission._half_open) == 3)
+        assert server._admission.refused["half_open"] == 0
+        async with plain_client(server.url):
+            pass
+        await socks[0].read_to_end()
+        assert server._admission.refused["half_open"] == 1
+        for sock in socks[1:]:
+            await sock.send(
+                b"TP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            )
+            assert (await in_time(sock.read_frame()))[0]
+
+
+@pytest.mark.parametrize(("count", "lost"), [(999, 0), (1_000, 0), (1_001, 1)])
+async def test_half_open_connections_in_all_by_default(count: int, lost: int) -> None:
+    limits = AdmissionLimits(handshake_timeout_s=0)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        for _ in range(count):
+            await stack.enter_async_context(raw_socket(server.port))
+        admission = server._admission
+        await eventually(lambda: admission.half_open + admission.refused["half_open"] == count)
+        assert admission.refused["half_open"] == lost
+
+
+@pytest.mark.parametrize("limits", [AdmissionLimits(exempt_loopback=False)])
+@pytest.mark.parametrize(("count", "lost"), [(19, 0), (20, 0), (21, 1)])
+async def test_half_open_connections_of_one_address_by_default(
+    limits: AdmissionLimits, count: int, lost: int
+) -> None:
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        for _ in range(count):
+            await half_open(stack, server)
+        await eventually(lambda: len(server._admission._half_open) == count - lost)
+        await eventually(lambda: server._admission.refused["half_open"] == lost)
+
+
+async def test_who_does_not_ask_in_time_is_cut_and_who_does_is_not() -> None:
+    async with running_server() as server, AsyncExitStack() as stack:
+        slow, quick = await half_open(stack, server), await stack.enter_async_context(raw_socket(server.port))
+        await quick.handshake()
+        await eventually(lambda: len(server._admission._half_open) == 1)
+        now = server._runner._loop.time()
+        server._admission.sweep(now + 4.5)
+        assert len(server._admission._half_open) == 1
+        server._admission.sweep(now + 5.1)
+        await slow.read_to_end()
+        assert server._admission.refused == {"timeout": 1}
+        assert (await quick.read_frame())[0]
+
+
+async def test_dribbling_does_not_win_time() -> None:
+    limits = AdmissionLimits(handshake_timeout_s=0.3)
+    async with running_server(admission=limits) as server, raw_socket(server.port) as sock:
+
+        async def dribble() -> None:
+            while True:
+                await sock.send(b"X")
+                await asyncio.sleep(0.05)
+
+        with pytest.raises(ConnectionError):
+            await in_time(dribble())
+        assert server._admission.refused == {"timeout": 1}
+
+
+# Origins
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 101),
+        ({"Origin": "http://localhost", "Host": "localhost"}, 101),
+        ({"Origin": "http://127.0.0.1:8765", "Host": "127.0.0.1:8765"}, 101),
+        ({"Origin": "HTTP://LocalHost:80/", "Host": "localhost"}, 101),
+        ({"Origin": "https://chat.example.org", "Host": "localhost"}, 101),
+        ({"Origin": "http://evil.example", "Host": "localhost"}, 403),
+        ({"Origin": "http://localhost:8000", "Host": "localhost:8765"}, 403),
+        ({"Origin": "null", "Host": "localhost"}, 403),
+        ({"Origin": "", "Host": "localhost"}, 403),
+        ({"Origin": "file://", "Host": "localhost"}, 403),
+        ({"Origin": "http://localhost@evil.example", "Host": "localhost"}, 403),
+        ({"Origin": "http://[::1", "Host": "localhost"}, 403),
+        ({"Origin": "http://rebound.example", "Host": "rebound.example"}, 403),
+        ({"Origin": "http://chat.example", "Host": "chat.example", "X_Forwarded_For": "192.0.2.7"}, 101),
+        ({"Origin": "http://evil.example", "Host": "chat.example", "X_Forwarded_For": "192.0.2.7"}, 403),
+    ],
+    ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else str(value),
+)
+async def test_web_pages_from_elsewhere_are_refused(headers: dict[str, str], status: int) -> None:
+    limits = AdmissionLimits(trusted_proxies=PROXY, origins=("https://chat.example.org",))
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        head = await come(stack, server, **headers)
+        assert status_of(head) == status
+
+
+def test_two_origins_are_none_and_a_star_is_any() -> None:
+    two = ["http://localhost", "http://localhost"]
+    assert not is_allowed(two, ["localhost"], (), local=True)
+    assert is_allowed(["http://evil.example"], ["localhost"], ("*",), local=True)
+
+
+# Proxies
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "trusted", "expected"),
+    [
+        ("192.0.2.7", ["203.0.113.9"], [], "192.0.2.7"),
+        ("192.0.2.7", ["203.0.113.9"], ["10.0.0.0/8"], "192.0.2.7"),
+        ("10.0.0.1", ["203.0.113.9"], ["10.0.0.0/8"], "203.0.113.9"),
+        ("10.0.0.1", ["6.6.6.6, 203.0.113.9"], ["10.0.0.0/8"], "203.0.113.9"),
+        ("10.0.0.1", ["6.6.6.6", "203.0.113.9,10.0.0.2"], ["10.0.0.0/8"], "203.0.113.9"),
+        ("10.0.0.1", ["10.0.0.3, 10.0.0.2"], ["10.0.0.0/8"], "10.0.0.3"),
+        ("10.0.0.1", [], ["10.0.0.0/8"], "10.0.0.1"),
+        ("10.0.0.1", ["unknown"], ["10.0.0.0/8"], "10.0.0.1"),
+        ("10.0.0.1", ["203.0.113.9:4711"], ["10.0.0.0/8"], "203.0.113.9"),
+        ("10.0.0.1", ["[2001:db8::1]:4711"], ["10.0.0.0/8"], "2001:db8::1"),
+        ("::ffff:10.0.0.1", ["203.0.113.9"], ["10.0.0.0/8"], "203.0.113.9"),
+        ("::1", ["::ffff:203.0.113.9"], ["::1"], "203.0.113.9"),
+        ("unknown", ["203.0.113.9"], ["10.0.0.0/8"], "unknown"),
+    ],
+)
+def test_the_client_behind_proxies(
+    peer: str, forwarded: list[str], trusted: list[str], expected: str
+) -> None:
+    assert client_address(peer, forwarded, parse_networks(trusted)) == expected
+
+
+@given(st.lists(st.text(max_size=30) | st.ip_addresses().map(str), max_size=6), st.ip_addresses().map(str))
+def test_what_a_client_writes_itself_never_changes_where_it_is(forged: list[str], real: str) -> None:
+    proxy = "198.51.100.1"
+    assert client_address(real, forged, ()) == client_address(real, (), ())
+    through = client_address(proxy, [*forged, real], parse_networks([proxy]))
+    if client_address(real, (), ()) != proxy:
+        assert through == client_address(real, (), ())
+
+
+@pytest.mark.parametrize("network", ["", "everyone", "10.0.0.0/33", "0.0.0.0/0", "::/0"])
+def test_a_network_that_is_none_or_everyone_is_refused(network: str) -> None:
+    with pytest.raises(NetworkError, match=r"^[^\n]+\.$"):
+        parse_networks([network])
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("rubbish", "unknown"),
+    ],
+)
+def test_what_an_address_is_counted_under(address: str, counted: str) -> None:
+    assert counted_as(address) == counted
+
+
+# Logs and changes
+
+
+async def test_a_flood_of_refusals_is_one_line_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "broadcast_tui.audit")
+    limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=1)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        for _ in range(50):
+            await come(stack, server, "192.0.2.7")
+        assert server._admission.refused["per_address"] == 49
+        lines = [record.getMessage() for record in caplog.records if record.name == "broadcast_tui.audit"]
+        assert lines == ["connection from 192.0.2.7 refused: per_address"]
+
+
+async def test_a_client_behind_a_proxy_is_logged_and_known_by_its_own_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "broadcast_tui.server")
+    async with running_server(admission=DEFAULT) as server, AsyncExitStack() as stack:
+        await come(stack, server, "203.0.113.9")
+        await eventually(lambda: "(203.0.113.9:" in caplog.text)
+
+
+async def test_other_limits_hold_from_the_moment_they_are_set() -> None:
+    async with running_server(admission=DEFAULT) as server, AsyncExitStack() as stack:
+        assert status_of(await come(stack, server, "192.0.2.7")) == 101
+        server._admission.set_limits(AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=1))
+        assert status_of(await come(stack, server, "192.0.2.7")) == 429

@@ -1,0 +1,109 @@
+"""`/metrics`: every number moves when it should, and only the operator sees it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.server import BroadcastServer, ListenError
+from broadcast_tui.server.metrics import MetricsListener
+from tests.support.plain import v1_client
+from tests.support.raw_socket import deaf_client, raw_socket
+from tests.support.running import eventually, running_server
+
+
+@asynccontextmanager
+async def listening(server: BroadcastServer) -> AsyncIterator[MetricsListener]:
+    listener = MetricsListener(server, "127.0.0.1", 0)
+    await listener.start()
+    try:
+        yield listener
+    finally:
+        await listener.stop()
+
+
+async def ask(listener: MetricsListener, request: str = "GET /metrics") -> str:
+    async with raw_socket(listener.port) as sock:
+        await sock.send(f"{request} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        return (await sock.read_to_end()).decode()
+
+
+async def numbers(listener: MetricsListener) -> dict[str, float]:
+    answer = await ask(listener)
+    assert answer.startswith("HTTP/1.1 200 OK\r\n")
+    lines = re.findall(r"^(broadcast_tui_.+?) (\S+)$", answer, re.MULTILINE)
+    return {name.removeprefix("broadcast_tui_"): float(value) for name, value in lines}
+
+
+async def test_each_number_moves_with_what_it_counts() -> None:
+    async with (
+        running_server(admission=AdmissionLimits(max_connections=2)) as server,
+        listening(server) as listener,
+    ):
+        before = await numbers(listener)
+        assert (before["connections"], before["rooms"], before["ready"]) == (0, 0, 1)
+        async with v1_client(server.url, "ana") as ana, v1_client(server.url, "ben") as ben:
+            async with raw_socket(server.port) as third:
+                assert " 503 " in await third.handshake()
+            for number in range(3):
+                await ana.say("hello", nonce=f"n{number}")
+            await ana.next_of(type="ack", nonce="n2")
+            await ben.next_of(nonce="n2")
+            await ana.next_of(type="message", nonce="n2")
+            await ana.say("hello", nonce="n2")
+            assert (await ana.next_of(type="ack"))["dup"]
+            await ana.send_raw("nonsense")
+            await ana.next_of(type="error")
+            now = await numbers(listener)
+            assert (now["connections"], now["rooms"], now["ready"]) == (2, 1, 0)
+            assert (now["posts_total"], now["deliveries_total"]) == (3, 6)
+            assert now['connections_refused_total{reason="full"}'] == 1
+            assert now['errors_total{code="bad_json"}'] == 1
+            assert now["received_bytes_total"] > before["received_bytes_total"]
+            assert now["sent_bytes_total"] > before["sent_bytes_total"] + 6 * len("hello")
+            assert 1 <= now["append_seconds_count"] <= 4
+            assert now['append_seconds_bucket{le="+Inf"}'] == now["append_seconds_count"]
+        await eventually(lambda: server._runner.counts.lag.counts != [0] * 12)
+        assert (await numbers(listener))["loop_lag_seconds_count"] > 0
+
+
+async def test_a_connection_that_is_cut_is_counted_by_what_it_did() -> None:
+    from broadcast_tui.core.limits import Limits
+
+    limits = Limits(message_rate=0, stall_timeout_s=0.2)
+    async with (
+        running_server(limits=limits) as server,
+        listening(server) as listener,
+        deaf_client(server.port),
+        v1_client(server.url, "ana") as ana,
+    ):
+        while server.connection_count == 2:
+            await ana.say("x" * 16_000, nonce="")
+            await ana.next_of(type="message")
+        assert (await numbers(listener))['connections_cut_total{reason="takes nothing"}'] == 1
+
+
+async def test_the_main_port_has_no_metrics() -> None:
+    async with running_server() as server, raw_socket(server.port) as sock:
+        await sock.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 404 " in await sock.read_to_end()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"), [("GET /", 404), ("POST /metrics", 405), ("HEAD /metrics", 200)]
+)
+async def test_nothing_but_metrics_is_there(request_line: str, status: int) -> None:
+    async with running_server() as server, listening(server) as listener:
+        answer = await ask(listener, request_line)
+        assert answer.startswith(f"HTTP/1.1 {status} ")
+        assert "connections" not in answer
+
+
+async def test_a_port_in_use_names_the_option() -> None:
+    async with running_server() as server:
+        with pytest.raises(ListenError, match=r"--metrics-port"):
+            await MetricsListener(server, "127.0.0.1", server.port).start()

@@ -1,0 +1,172 @@
+"""Moderation over the wire: refused handshakes, the file of bans, restarts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.client import BroadcastClient, ConnectError
+from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.core.updates import Moderated, Noticed
+from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.sanction_file import SanctionFileError
+from tests.support.plain import v1_client
+from tests.support.raw_socket import raw_socket
+from tests.support.roles import promote
+from tests.support.running import eventually, in_time, running_server
+
+BEHIND_PROXY = AdmissionLimits(trusted_proxies=("127.0.0.1",))
+
+
+async def test_a_kick_is_close_code_4503_with_the_reason() -> None:
+    async with (
+        running_server() as server,
+        v1_client(server.url, "ana") as ana,
+        v1_client(server.url, "bob") as bob,
+    ):
+        promote(server, "ana")
+        await ana.send("kick", name="bob", reason="spam", ref="k")
+        assert (await ana.next_of(type="moderated"))["addresses"] == ["127.0.0.1"]
+        assert await bob.closed() == (4503, "You were kicked: spam")
+        async with v1_client(server.url, "bob"):
+            pass
+
+
+async def test_a_banned_address_is_answered_403_and_when_it_may_come_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "broadcast_tui.audit")
+    async with (
+        running_server(admission=BEHIND_PROXY) as server,
+        v1_client(server.url, "ana") as ana,
+        raw_socket(server.port) as bad,
+    ):
+        await bad.handshake(X_Forwarded_For="203.0.113.9")
+        promote(server, "ana")
+        await ana.send("ban", who="203.0.113.9", seconds=600, reason="flood", ref="b")
+        assert (await ana.next_of(type="moderated"))["connections"] == 1
+        assert await bad.read_close() == (4503, "You are banned for another 10 min: flood")
+        async with raw_socket(server.port) as again:
+            await again.handshake(X_Forwarded_For="203.0.113.9")
+            answer = (await again.read_to_end()).decode()
+            assert answer == "You are banned for another 10 min: flood.\n"
+        async with raw_socket(server.port) as again:
+            head = await again.handshake(X_Forwarded_For="203.0.113.9")
+            assert " 403 " in head
+            assert 590 <= int(head.split("Retry-After: ")[1].split("\r\n")[0]) <= 600
+        async with raw_socket(server.port) as other:
+            assert " 101 " in await other.handshake(X_Forwarded_For="203.0.113.10")
+    lines = [record.getMessage() for record in caplog.records]
+    assert any("ana" in line and "banned 203.0.113.9/32" in line for line in lines)
+    assert "connection from 203.0.113.9 refused: banned" in lines
+
+
+@pytest.fixture
+async def banned_bob(tmp_path: Path) -> Path:
+    """The file of a server that banned bob, muted carl, and has stopped."""
+    path = tmp_path / "data" / "moderation.json"
+    server = BroadcastServer("127.0.0.1", 0, sanctions=path)
+    async with server, v1_client(server.url, "ana") as ana, v1_client(server.url, "bob") as bob:
+        promote(server, "ana")
+        await ana.send("ban", who="bob", ref="1")
+        await ana.send("mute", name="carl", ref="2")
+        await ana.next_of(type="moderated", ref="2")
+        assert (await bob.closed())[0] == 4503
+    return path
+
+
+async def test_bans_and_mutes_hold_over_a_restart(banned_bob: Path) -> None:
+    async with BroadcastServer("127.0.0.1", 0, sanctions=banned_bob) as server:
+        client = BroadcastClient("127.0.0.1", server.port, name="Bob")
+        with pytest.raises(ConnectError, match="You are banned"):
+            await in_time(client.connect())
+        async with v1_client(server.url, "carl") as carl:
+            await carl.say("hello", nonce="n")
+            assert (await carl.next_of(nonce="n"))["code"] == "muted"
+
+
+async def test_the_file_is_for_its_owner_alone_and_readable(banned_bob: Path) -> None:
+    assert stat.S_IMODE(banned_bob.stat().st_mode) == 0o600
+    kept = json.loads(banned_bob.read_text("utf-8"))
+    assert [(entry["action"], entry["shown"], entry["by"]) for entry in kept] == [
+        ("ban", "bob", "ana"),
+        ("mute", "carl", "ana"),
+    ]
+    assert list(banned_bob.parent.iterdir()) == [banned_bob]
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b"{}", b'[{"action":"hang"}]', b"\xff", b"[" * 100_000])
+async def test_a_file_that_is_none_is_named_at_the_start_and_left_alone(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "moderation.json"
+    path.write_bytes(content)
+    with pytest.raises(SanctionFileError, match=r"moderation\.json is no list of bans"):
+        await BroadcastServer("127.0.0.1", 0, sanctions=path).start_server()
+    assert path.read_bytes() == content
+
+
+async def test_a_ban_that_cannot_be_kept_holds_and_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    server = BroadcastServer("127.0.0.1", 0, sanctions=tmp_path / "later" / "moderation.json")
+    async with server, v1_client(server.url, "ana") as ana, v1_client(server.url, "bob") as bob:
+        assert server._sanction_file is not None
+        server._sanction_file.path = blocked / "moderation.json"
+        promote(server, "ana")
+        await ana.send("ban", who="bob", ref="1")
+        await ana.next_of(type="moderated")
+        assert (await bob.closed())[0] == 4503
+        await eventually(lambda: "cannot be kept" in caplog.text)
+
+
+async def test_a_file_edited_by_hand_holds_once_it_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "moderation.json"
+    server = BroadcastServer("127.0.0.1", 0, sanctions=path)
+    async with server, v1_client(server.url, "bob") as bob:
+        entry = {"action": "ban", "kind": "name", "key": "bob", "shown": "bob", "by": "me"}
+        path.write_text(json.dumps([entry | {"at": "2026-01-01T00:00:00Z"}]))
+        server.reload_sanctions()()
+        assert (await bob.closed())[0] == 4503
+        path.write_text("nonsense")
+        with pytest.raises(SanctionFileError):
+            server.reload_sanctions()
+
+
+async def test_the_client_asks_and_hears_what_came_of_it() -> None:
+    async with (
+        running_server() as server,
+        BroadcastClient("127.0.0.1", server.port, name="ana") as ana,
+        v1_client(server.url, "bob"),
+    ):
+
+        async def answer(ref: str) -> Moderated | Noticed:
+            async for batch in ana.batches():
+                for update in batch:
+                    if isinstance(update, Moderated | Noticed) and update.ref == ref:
+                        return update
+            raise AssertionError
+
+        refused = await in_time(answer(ana.kick("bob")))
+        assert isinstance(refused, Noticed)
+        assert refused.text.startswith("Operators only")
+        promote(server, "ana")
+        acts: list[tuple[Callable[[], str], str]] = [
+            (lambda: ana.mute("bob", 60, "calm down"), "mute"),
+            (lambda: ana.unmute("bob"), "unmute"),
+            (lambda: ana.kick("bob", "out"), "kick"),
+            (lambda: ana.ban("bob", 60, "out"), "ban"),
+            (lambda: ana.unban("bob"), "unban"),
+        ]
+        for act, action in acts:
+            done = await in_time(answer(act()))
+            assert isinstance(done, Moderated)
+            assert (done.action, done.who) == (action, "bob")
+            assert (done.until is not None) == (action in ("mute", "ban"))

@@ -1,0 +1,69 @@
+"""What operators type, and what is said when it is done."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broadcast_tui.core.updates import Moderated
+from broadcast_tui.tui.model.moderating import Target, done_text, parse_target
+from broadcast_tui.tui.model.slash import Run, Verb, parse
+from broadcast_tui.tui.moderating import moderate
+from tests.support.fake_client import FakeClient
+
+PEOPLE = ["mallory", "J. R. R. Tolkien", "mal", "10m"]
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("argument", "target"),
+    [
+        ("mallory", Target("mallory", 0, "")),
+        ("mallory 1h spam and more", Target("mallory", 3600, "spam and more")),
+        ("mal 90s", Target("mal", 90, "")),
+        ("mallory 2W", Target("mallory", 1_209_600, "")),
+        ("mallory hours of spam", Target("mallory", 0, "hours of spam")),
+        ("j. r. r. tolkien 10m off topic", Target("J. R. R. Tolkien", 600, "off topic")),
+        ('"some one" 10m why', Target("some one", 600, "why")),
+        ("@mallory 10min", Target("mallory", 600, "")),
+        ("192.0.2.0/24 7d flood", Target("192.0.2.0/24", 604_800, "flood")),
+        ("10m 10m", Target("10m", 600, "")),
+        ("nobody", Target("nobody", 0, "")),
+    ],
+)
+def test_whom_how_long_and_why(argument: str, target: Target) -> None:
+    assert parse_target(argument, PEOPLE, timed=True) == target
+
+
+def test_a_kick_has_no_time() -> None:
+    assert parse_target("mallory 1h of spam", PEOPLE, timed=False) == Target("mallory", 0, "1h of spam")
+
+
+@pytest.mark.parametrize(
+    ("typed", "call"),
+    [
+        ("/kick mallory spam", ("kick", "mallory", "spam")),
+        ("/ban mallory 1h spam", ("ban", "mallory", "3600.0", "spam")),
+        ("/unban mallory", ("unban", "mallory")),
+        ("/mute-user mallory 10m", ("mute", "mallory", "600.0", "")),
+        ("/unmute-user J. R. R. Tolkien", ("unmute", "J. R. R. Tolkien")),
+    ],
+)
+def test_each_command_asks_the_server(typed: str, call: tuple[str, ...]) -> None:
+    run = parse(typed)
+    assert isinstance(run, Run)
+    client = FakeClient("ana")
+    moderate(client, run.command.verb, run.argument, PEOPLE)
+    assert client.calls[-1] == call
+
+
+def test_other_commands_are_not_for_this() -> None:
+    with pytest.raises(AssertionError):
+        moderate(FakeClient("ana"), Verb.QUIT, "x", ())
+
+
+def test_what_is_said_when_it_is_done() -> None:
+    done = Moderated("r", "ban", "mal\x1bory", 2, ("192.0.2.7",), AT + timedelta(hours=3))
+    assert done_text(done, AT) == "Banned mal\u241bory for 3 h (192.0.2.7)."
+    assert done_text(Moderated("r", "unban", "mallory", 0, (), None), AT) == "Unbanned mallory."
