@@ -22,7 +22,7 @@ COMMANDS_TRIED = frozenset(
     (
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
         *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
-        *("help", "quit"),
+        *("help", "quit", "search"),
     )
 )
 """Those of the stories below and of test_terminals."""
@@ -197,7 +197,7 @@ def test_commands_about_the_screen(tmp_path: Path, bob: Other, ana: Terminal) ->
     ana.enter(f"/export {file}")
     warned(ana, "already")
     ana.enter("/theme")
-    ana.wait_for("You have textual-dark")
+    ana.wait_for("You have broadcast-dark")
     ana.enter("/theme textual-light")
     ana.enter("/theme")
     ana.wait_for("You have textual-light")
