@@ -1,4 +1,4 @@
-"""Picking, finding and selecting where rooms change, people are hidden, posts fold and the screen is cleared."""
+"""Picking, finding and selecting while rooms change, people are hidden, posts fold, the screen is cleared."""
 
 from __future__ import annotations
 
