@@ -29,6 +29,8 @@ _NAMED = {str(key.value) for key in Keys if "+" not in key.value}
 _NAMED |= {*KEY_DISPLAY_ALIASES, *map(_name, string.punctuation)}
 _TOGETHER = {"app": {"composer", "log", "people", "rooms"}, "composer": {"log", "people", "rooms"}}
 """Areas whose keys are live at the same time."""
+_UNWRITTEN = ("pick",)
+"""Areas where nothing is written, so that a letter alone is a key, small and capital ones apart."""
 
 
 class KeyRefused(BroadcastError):
@@ -71,6 +73,8 @@ def _meet(one: str, other: str) -> bool:
 
 
 def _checked_key(id: str, written: str) -> str:
+    if id.partition(".")[0] in _UNWRITTEN and len(letter := written.strip()) == 1 and letter.isalnum():
+        return letter
     *modifiers, key = written.strip().casefold().split("+")
     key = _SPELLINGS.get(key, key)
     if not key or any(modifier not in _MODIFIERS for modifier in modifiers):

@@ -21,6 +21,10 @@ def test_keys_are_taken_as_people_write_them() -> None:
     }
 
 
+def test_on_a_picked_post_a_letter_alone_is_a_key() -> None:
+    assert checked_keys({"pick.copy-text": "c, C"}) == {"pick.copy-text": "c,C"}
+
+
 def test_the_default_keys_are_keys() -> None:
     defaults = {row.id: row.keys for row in KEYS}
     assert checked_keys(defaults) == {
@@ -62,7 +66,7 @@ def test_keys_that_changed_places_do_not_clash() -> None:
 
 
 def test_help_shows_the_keys_in_force() -> None:
-    rows = dict(row for _, rows in key_help({"log.page-up": "f3"}) for row in rows)
+    rows = dict(row for _, rows in key_help({"log.page-up": "f3", "pick.page-older": "f4"}) for row in rows)
     assert rows["F3"] == "A page up"
     assert "PgUp" not in rows
 
