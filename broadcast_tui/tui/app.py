@@ -213,7 +213,8 @@ class ChatApp(App[None]):
     @on(ChatScreen.RoomsChanged)
     def remember_rooms(self, event: ChatScreen.RoomsChanged) -> None:
         """Keep the rooms for next time; which one is shown is written with them, and in the end."""
-        if self._client is None:
+        # Leaving the chat leaves the rooms one by one; that is not what is wished for next time.
+        if self._client is None or self._leaving:
             return
         before = self._preferences.rooms.get(self._client.url)
         self._preferences.remember_rooms(self._client.url, event.rooms, event.shown)

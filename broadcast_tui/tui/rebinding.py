@@ -29,7 +29,7 @@ _NAMED = {str(key.value) for key in Keys if "+" not in key.value}
 _NAMED |= {*KEY_DISPLAY_ALIASES, *map(_name, string.punctuation)}
 _LETTERED = ("pick",)
 """Areas in which nothing is written, so that a letter alone is a key."""
-_TOGETHER = {"app": {"composer", "log", "people", "rooms"}, "composer": {"log", "people", "rooms"}}
+_TOGETHER = {"app": {"composer", "log", "people", "room"}, "composer": {"log", "people", "room"}}
 """Areas whose keys are live at the same time."""
 
 

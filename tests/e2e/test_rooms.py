@@ -22,7 +22,7 @@ COMMANDS_TRIED = frozenset(
     (
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
         *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
-        *("help", "quit"),
+        *("help", "quit", "search", "kick", "ban", "unban", "mute-user", "unmute-user"),
     )
 )
 """Those of the stories below and of test_terminals."""
@@ -125,6 +125,14 @@ def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(
     again.wait_for("▸2 dev", " 1 lobby", "said in dev", "All about dev")
 
 
+@pytest.mark.parametrize(
+    "typed", ["/kick bob", "/ban bob 1h rude", "/unban bob", "/mute-user bob 10m", "/unmute-user bob"]
+)
+def test_what_operators_may_do_is_refused_to_others(ana: Terminal, typed: str) -> None:
+    ana.enter(typed)
+    ana.wait_for("perators only")
+
+
 def test_what_happens_elsewhere_is_counted_and_one_key_away(
     server: ServerProcess, ana: Terminal, open_terminal: Open
 ) -> None:
@@ -197,7 +205,7 @@ def test_commands_about_the_screen(tmp_path: Path, bob: Other, ana: Terminal) ->
     ana.enter(f"/export {file}")
     warned(ana, "already")
     ana.enter("/theme")
-    ana.wait_for("You have textual-dark")
+    ana.wait_for("You have broadcast-dark")
     ana.enter("/theme textual-light")
     ana.enter("/theme")
     ana.wait_for("You have textual-light")

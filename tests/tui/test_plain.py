@@ -13,6 +13,7 @@ from broadcast_tui.core.updates import (
     MembersListed,
     NameDenied,
     PostRefused,
+    SearchFound,
 )
 from broadcast_tui.tui.plain import PlainChat
 from tests.support.fake_client import FakeClient
@@ -157,3 +158,15 @@ async def test_nothing_hostile_is_written() -> None:
         await talk.client.deliver(talk.client.post("bob\x1b[2J", "x\x1b]0;title\x07\u202ey\n\nz"))
         await talk.client.deliver(MembersListed("lobby", "", 1, ("a\x1b[31m",), False))
     assert all(char.isprintable() or char == "\n" for line in talk.written for char in line)
+
+
+async def test_a_search_is_answered_in_lines() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/search needle")
+        await eventually(lambda: bool(talk.client.called("search")))
+        ref = token_of(talk.client, "search", "lobby", "needle", "")
+        post = talk.client.post("bob", "the needle").post
+        await talk.client.deliver(SearchFound("lobby", ref, (post,), False))
+        text = "\n".join(talk.written)
+        assert "1 post found:" in text
+        assert "bob: the needle" in text

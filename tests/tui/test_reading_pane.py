@@ -17,6 +17,7 @@ from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.pick_bar import PickBar
 from tests.support.chat_app import Chat, chatting
+from tests.support.running import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -317,9 +318,8 @@ async def test_escape_returns_to_where_you_were() -> None:
 async def test_enter_stays_at_the_match_and_n_goes_on() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"post 1", "enter")
-        await chat.pilot.pause()
+        await eventually(lambda: chat.drawn("#pick")[0].strip().startswith("1/11  n next"))
         assert picked(chat) == "post 19"
-        assert chat.drawn("#pick")[0].strip().startswith("1/11  n next")
         await chat.type("n", "n")
         assert picked(chat) == "post 17"
         assert chat.drawn("#pick")[0].strip().startswith("3/11")

@@ -21,6 +21,10 @@ def test_keys_are_taken_as_people_write_them() -> None:
     }
 
 
+def test_on_a_picked_post_a_letter_alone_is_a_key() -> None:
+    assert checked_keys({"pick.copy-text": "c, C"}) == {"pick.copy-text": "c,C"}
+
+
 def test_the_default_keys_are_keys() -> None:
     defaults = {row.id: row.keys for row in KEYS}
     assert checked_keys(defaults) == {
