@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import ClassVar, assert_never
+from typing import ClassVar
 
 from textual import events, getters, on
 from textual.actions import SkipAction
@@ -22,14 +22,13 @@ from textual.screen import Screen
 from textual.widgets import Footer, TextArea
 
 from broadcast_tui.client.contract import ChatClient
-from broadcast_tui.core.errors import NameRefused
-from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, NameDenied, Update
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import People as Completable
-from broadcast_tui.tui.model.slash import Command, Mistake, Run, Say, Verb, help_lines, parse
+from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.orders import Orders
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
@@ -101,6 +100,7 @@ class ChatScreen(Screen[None]):
         super().__init__()
         self._client = client
         self._state = state
+        self._orders = Orders(client, state, self)
         self._told: tuple[str, int, str] = ("", -1, "")
         self._quit_until = 0.0
 
@@ -118,7 +118,7 @@ class ChatScreen(Screen[None]):
         self.composer.set_hint(f"Message #{visible_line(self._state.room)}")
         self.composer.focus()
         self.log_view.show(self._state.shown.transcript)
-        self._refresh_views(people=True)
+        self.refresh_views(people=True)
 
     def receive(self, batch: Sequence[Update]) -> None:
         """Take a batch of updates from the client, then show what changed, once."""
@@ -128,7 +128,7 @@ class ChatScreen(Screen[None]):
         for refused in changes.refused:
             if refused.room == self._state.room:
                 self.composer.give_back(refused.text)
-        self._refresh_views(people=changes.people)
+        self.refresh_views(people=changes.people)
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
 
@@ -141,13 +141,16 @@ class ChatScreen(Screen[None]):
         """Do what `text` says, as if it had been typed; false if that was nothing we know."""
         match parse(text):
             case Say(text=post):
-                self._say(post)
+                self.say(post)
             case Run(command=command, argument=argument):
-                return self._run(command, argument)
+                return self._orders.carry_out(command, argument)
             case Mistake(text=why):
-                self._warn(why)
+                self.warn(why)
                 return False
         return True
+
+    def ask_to_leave(self) -> None:
+        self.post_message(self.QuitAsked())
 
     @on(Composer.Submitted)
     def take_submitted(self, event: Composer.Submitted) -> None:
@@ -159,7 +162,7 @@ class ChatScreen(Screen[None]):
 
     @on(Composer.PasteCut)
     def tell_paste_cut(self, event: Composer.PasteCut) -> None:
-        self._warn(f"The paste was too long; its first {event.kept:,} characters are kept.")
+        self.warn(f"The paste was too long; its first {event.kept:,} characters are kept.")
 
     @on(TextArea.Changed, "#composer")
     def tell_typing(self) -> None:
@@ -170,7 +173,7 @@ class ChatScreen(Screen[None]):
     @on(MessageLog.UnseenChanged)
     def follow_unseen(self, event: MessageLog.UnseenChanged) -> None:
         self._state.unseen = event.count
-        self._refresh_views()
+        self.refresh_views()
 
     @on(MessageLog.TopReached)
     def fetch_older(self) -> None:
@@ -201,7 +204,7 @@ class ChatScreen(Screen[None]):
         if self.composer.text:
             raise SkipAction
         if monotonic() < self._quit_until:
-            self.post_message(self.QuitAsked())
+            self.ask_to_leave()
             return
         self._quit_until = monotonic() + QUIT_AGAIN_S
         self.notify("Press again to leave the chat", timeout=QUIT_AGAIN_S, markup=False)
@@ -226,45 +229,15 @@ class ChatScreen(Screen[None]):
         view = self._state.shown
         return Completable(view.transcript.senders, view.people(), self._state.name)
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Send a post to the shown room."""
         nonce = self._client.say(self._state.room, text)
         self._state.said(nonce, text, datetime.now(UTC))
         self.log_view.follow()
-        self._refresh_views()
+        self.refresh_views()
 
-    def _run(self, command: Command, argument: str) -> bool:
-        match command.verb:
-            case Verb.HELP:
-                self._tell("\n".join(help_lines(argument)))
-            case Verb.ME:
-                self._say(f"/me {argument}")
-            case Verb.NICK:
-                return self._rename(argument)
-            case Verb.WHO:
-                view = self._state.shown
-                view.who_ref = self._client.list_members(view.name)
-            case Verb.CLEAR:
-                self._state.shown.transcript.clear()
-                self._refresh_views()
-            case Verb.QUIT:
-                self.post_message(self.QuitAsked())
-            case _:
-                assert_never(command.verb)
-        return True
-
-    def _rename(self, name: str) -> bool:
-        try:
-            self._client.rename(check_name(name))
-        except NameRefused as refused:
-            self._warn(refused.text)
-            return False
-        return True
-
-    def _tell(self, text: str) -> None:
-        self._state.tell(text, datetime.now(UTC))
-        self._refresh_views()
-
-    def _warn(self, text: str) -> None:
+    def warn(self, text: str) -> None:
+        """Say why something cannot be done."""
         self.app.clear_notifications()
         # Textual 8.2 takes away the toasts but not what held them: later ones would be pushed off the screen.
         self.query("ToastHolder").remove()
@@ -272,7 +245,7 @@ class ChatScreen(Screen[None]):
 
     def _focus_changed(self, focused: bool) -> None:
         self._state.look(focused)
-        self._refresh_views()
+        self.refresh_views()
 
     def _tick(self) -> None:
         """A second went by while something counts down."""
@@ -286,7 +259,7 @@ class ChatScreen(Screen[None]):
         else:
             self._ticks.pause()
 
-    def _refresh_views(self, *, people: bool = False) -> None:
+    def refresh_views(self, *, people: bool = False) -> None:
         """Let the widgets show the state as it is now."""
         state, view = self._state, self._state.shown
         self.log_view.refresh_lines()
