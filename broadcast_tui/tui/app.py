@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from broadcast_tui.client.bookmarks import Bookmarks
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
@@ -29,8 +31,10 @@ from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind, shown_key
+from broadcast_tui.tui.model.notices import levels_of
 from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.notifier import Notifier
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
@@ -40,6 +44,8 @@ CLOSE_TIMEOUT_S = 2.0
 """How long leaving in order may take: the last posts go out, the others see us leave."""
 
 TERMINAL_GONE = "the terminal is gone"
+KEEP_READ_S = 3.0
+"""How much of what was read may be forgotten by a crash."""
 SLICE_UPDATES = 500
 """Updates taken in at once: about 5 ms of work, then keys get their turn."""
 
@@ -82,6 +88,10 @@ class ChatApp(App[None]):
         self._handlers_before: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
         self._last_words = ""
         self._terminal_title = Title(self._write_to_terminal)
+        self._notifier = Notifier(self._write_to_terminal, os.environ)
+        self._bookmarks: Bookmarks | None = None
+        self._chat_screen: ChatScreen | None = None
+        self._keeping = False
 
     def on_mount(self) -> None:
         if self._preferences.theme in self.available_themes:
@@ -90,7 +100,7 @@ class ChatApp(App[None]):
         self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.give_back())
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
         self._catch_signals()
-        self._terminal_title.set(self._room)
+        self._terminal_title.set(f"#{self._room}")
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
         self._begin()
@@ -114,8 +124,16 @@ class ChatApp(App[None]):
         """Begin chatting as `name`."""
         if not name:
             return
-        self._client = self._make_client(name)
-        self._chat(self._client, ChatScreen(self._client, AppState(name=name, room=self._room)))
+        self._client = client = self._make_client(name)
+        self._bookmarks = Bookmarks(client.url, self._preferences.path.parent)
+        state = AppState(
+            name=name,
+            room=self._room,
+            levels=levels_of(self._preferences.levels_at(client.url)),
+            bookmarks=self._bookmarks.load(),
+        )
+        self._chat_screen = ChatScreen(client, state)
+        self._chat(client, self._chat_screen)
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
@@ -125,6 +143,7 @@ class ChatApp(App[None]):
         async for batch in client.batches():
             for start in range(0, len(batch), SLICE_UPDATES):
                 screen.receive(batch[start : start + SLICE_UPDATES])
+                self._keep_read_soon()
                 # A flood never lets the keyboard wait.
                 await asyncio.sleep(0)
 
@@ -145,7 +164,24 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.UnreadChanged)
     def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
-        self._terminal_title.set(event.room, event.count)
+        self._terminal_title.set(f"#{event.room}", event.count, event.mentions)
+        self._keep_read_soon()
+
+    @on(ChatScreen.PostsAlerted)
+    def ring(self, event: ChatScreen.PostsAlerted) -> None:
+        self._notifier.ring(event.alerts)
+
+    @on(ChatScreen.NoticeTried)
+    def try_notice(self) -> None:
+        words = self._notifier.test()
+        if self._chat_screen is not None:
+            self._chat_screen.tell(words)
+
+    @on(ChatScreen.LevelChanged)
+    def remember_level(self, event: ChatScreen.LevelChanged) -> None:
+        if self._client is not None:
+            self._preferences.set_level(self._client.url, event.room, event.level.value)
+            self._preferences.save()
 
     @on(ChatScreen.QuitAsked)
     async def action_quit(self) -> None:
@@ -226,6 +262,17 @@ class ChatApp(App[None]):
         self._preferences.theme = theme
         self._preferences.save()
 
+    def _keep_read_soon(self) -> None:
+        """Write down how far rooms are read, every few seconds at most."""
+        if not self._keeping:
+            self._keeping = True
+            self.set_timer(KEEP_READ_S, self._keep_read)
+
+    def _keep_read(self) -> None:
+        self._keeping = False
+        if self._bookmarks is not None and self._chat_screen is not None:
+            self._bookmarks.save(self._chat_screen.read_marks())
+
     def _settle_memory(self) -> None:
         """What the start left behind is never looked at again: full collections stay below 1 ms."""
         if not self.is_headless:
@@ -254,6 +301,8 @@ class ChatApp(App[None]):
 
     async def _shutdown(self) -> None:
         self._terminal_title.give_back()
+        if self._bookmarks is not None and self._chat_screen is not None:
+            self._bookmarks.close(self._chat_screen.read_marks())
         await super()._shutdown()
         self._release_signals()
 

@@ -11,6 +11,7 @@ from typing import Protocol, assert_never
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.slash import Command, Verb, help_lines
 from broadcast_tui.tui.model.state import AppState
 
@@ -28,6 +29,14 @@ class Desk(Protocol):
 
     def refresh_views(self, *, people: bool = False) -> None:
         """Show the state as it is now."""
+        ...
+
+    def keep_level(self, room: str, level: Level) -> None:
+        """Remember for the next run what notices are wanted of a room."""
+        ...
+
+    def try_notice(self) -> None:
+        """Send a notice to see whether the terminal shows it."""
         ...
 
     def ask_to_leave(self) -> None:
@@ -56,6 +65,12 @@ class Orders:
                 return self._who()
             case Verb.CLEAR:
                 return self._clear()
+            case Verb.NOTIFY:
+                return self._notify(argument)
+            case Verb.MUTE:
+                return self._set_level(Level.OFF)
+            case Verb.UNMUTE:
+                return self._set_level(Level.MENTIONS)
             case Verb.QUIT:
                 return self._quit()
             case _:
@@ -82,6 +97,23 @@ class Orders:
         self._desk.refresh_views()
         return True
 
+    def _notify(self, word: str) -> bool:
+        wanted = word.casefold()
+        if not wanted:
+            return self._tell(level_line(self._state.room, self._state.level(self._state.room)))
+        if wanted == "test":
+            self._desk.try_notice()
+            return True
+        if wanted not in set(Level):
+            return self._refuse(f"/notify takes off, mentions, all or test, not {word}.")
+        return self._set_level(Level(wanted))
+
+    def _set_level(self, level: Level) -> bool:
+        room = self._state.room
+        self._state.levels[room] = level
+        self._desk.keep_level(room, level)
+        return self._tell(level_line(room, level))
+
     def _quit(self) -> bool:
         self._desk.ask_to_leave()
         return True
@@ -95,3 +127,18 @@ class Orders:
     def _refuse(self, reason: str) -> bool:
         self._desk.warn(reason)
         return False
+
+
+def level_line(room: str, level: Level) -> str:
+    """What is told of in a room, in words."""
+    match level:
+        case Level.OFF:
+            return f"#{room} is muted: it neither rings nor counts as unread. /unmute undoes that."
+        case Level.MENTIONS:
+            return (
+                f"#{room} rings when you are mentioned and look elsewhere. /notify all or /mute changes it."
+            )
+        case Level.ALL:
+            return f"#{room} rings with every post while you look elsewhere. /notify mentions changes it."
+        case _:
+            assert_never(level)

@@ -36,7 +36,7 @@ _SEQUENCE = re.compile(
 _OURS = re.compile(
     r"\x1b\[(?:\d+;\d+H|[\d;:]*m|\?\d+[hl]|\?\d+\$p|2[23];0t|>\d+u|<u)"  # places, looks, modes, title, keys
     r"|\x1b\]22;[a-z-]+\x07"  # the pointer's shape
-    r"|\x1b\]0;(?:broadcast-tui · lobby(?: \([\d,]+\))?)?\x07"
+    r"|\x1b\]0;(?:(?:\([\d,! ]+\) )?#lobby · broadcast-tui)?\x07"
 )
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _UNSEEN = (

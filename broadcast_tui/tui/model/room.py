@@ -18,6 +18,8 @@ from broadcast_tui.core.updates import (
     PresenceChanged,
 )
 from broadcast_tui.tui.model.mention import mentions
+from broadcast_tui.tui.model.notices import Alert
+from broadcast_tui.tui.model.reading import Arrival, Reading
 from broadcast_tui.tui.model.transcript import Transcript
 
 DETAIL_MAX = 100
@@ -34,7 +36,7 @@ _GAP_REASONS = {
 
 @dataclass(slots=True)
 class RoomView:
-    """One room. `unread` counts live posts that came while nobody was looking."""
+    """One room."""
 
     name: str
     transcript: Transcript = field(default_factory=Transcript)
@@ -44,14 +46,27 @@ class RoomView:
     list_asked: bool = False
     """Whether the list was asked for since the room was entered or became small enough."""
     online: int = 0
-    unread: int = 0
     entered: bool = False
     history_ref: str = ""
     """The page of history that was asked for and has not come yet."""
     history_ended: bool = False
     who_ref: str = ""
     """The list of members that /who asked for."""
+    reading: Reading = field(init=False)
     _typing: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reading = Reading(self.transcript)
+
+    @property
+    def unread(self) -> int:
+        """Posts of others not seen yet."""
+        return self.reading.count
+
+    @property
+    def unread_mentions(self) -> int:
+        """Those of them that mention us."""
+        return self.reading.mentions
 
     def people(self) -> list[str] | None:
         """Names of who is here, in the order shown, or None where only the count is known."""
@@ -79,24 +94,32 @@ class RoomView:
         if name and name != own:
             self._typing[name] = now + TYPING_SHOWN_S
 
-    def arrived(self, update: PostArrived, own_name: str, looking: bool) -> None:
-        """Put a post at the end; one that replays, or is ours, is never unread."""
+    def arrived(
+        self, update: PostArrived, own_name: str, keywords: Sequence[str] = (), *, there: bool, at_end: bool
+    ) -> Alert | None:
+        """Put a post at the end; returns it if it is live and somebody else's.
+
+        `there`: the room is looked at, `at_end`: so is the end of its log.
+        """
         post = update.post
         sender = visible_line(post.sender)
         self._typing.pop(sender, None)
-        self.transcript.add_post(
+        own = update.own or _is_own(sender, own_name)
+        mention = not own and mentions(post.text, own_name, keywords)
+        line_id = self.transcript.add_post(
             post.sender,
             post.text,
             post.at,
-            own=update.own,
-            mention=not update.own and mentions(post.text, own_name),
+            own=own,
+            mention=mention,
             post_id=str(post.position),
             nonce=post.nonce if update.own else "",
         )
-        if update.live and not update.own and not looking:
-            self.unread += 1
+        arrival = Arrival(line_id, post.position, own, mention, update.live)
+        self.reading.arrived(arrival, there=there, at_end=at_end)
+        return Alert(self.name, post.sender, post.text, mention) if update.live and not own else None
 
-    def prepended(self, update: HistoryFetched, own_name: str) -> bool:
+    def prepended(self, update: HistoryFetched, own_name: str, keywords: Sequence[str] = ()) -> bool:
         """Put a page of older posts on top; false if nobody asked for it."""
         if not update.ref or update.ref != self.history_ref:
             return False
@@ -108,13 +131,14 @@ class RoomView:
                     post.sender,
                     post.text,
                     post.at,
-                    bool(own_name) and visible_line(post.sender) == own_name,
-                    False,
+                    own := _is_own(visible_line(post.sender), own_name),
+                    not own and mentions(post.text, own_name, keywords),
                     str(post.position),
                 )
                 for post in update.posts
             ]
         )
+        self.reading.prepended()
         return True
 
     def missed(self, update: GapFound, at: datetime) -> None:
@@ -153,6 +177,11 @@ class RoomView:
         if update.ref and update.ref == self.who_ref:
             self.who_ref = ""
             self.transcript.add_system(who_line(sorted(self.members, key=str.casefold), update, own_name), at)
+
+
+def _is_own(sender: str, own_name: str) -> bool:
+    """Whether a post is ours though another connection wrote it; no two people have the same name."""
+    return bool(own_name) and sender == own_name
 
 
 def joined_names(names: Sequence[str], shown: int = 3) -> str:

@@ -18,6 +18,9 @@ class Verb(StrEnum):
     NICK = "nick"
     WHO = "who"
     CLEAR = "clear"
+    NOTIFY = "notify"
+    MUTE = "mute"
+    UNMUTE = "unmute"
     QUIT = "quit"
 
 
@@ -80,6 +83,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(Verb.WHO, "List who is here", aliases=("names", "users")),
     Command(Verb.CLEAR, "Clear the screen; the room keeps its history"),
+    Command(
+        Verb.NOTIFY,
+        "Choose which posts of this room ring when you look elsewhere, or try it",
+        hint="off|mentions|all|test",
+        argument=Argument.OPTIONAL,
+        example="/notify all",
+    ),
+    Command(Verb.MUTE, "Let this room neither ring nor count as unread"),
+    Command(Verb.UNMUTE, "Let this room ring again when you are mentioned"),
     Command(Verb.QUIT, "Leave the chat", aliases=("exit", "q")),
 )
 

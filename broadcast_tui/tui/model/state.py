@@ -6,11 +6,12 @@ is back, however many attempts that takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
+from broadcast_tui.core.bookmark import Bookmark
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import (
@@ -36,6 +37,8 @@ from broadcast_tui.core.updates import (
     Update,
     Welcomed,
 )
+from broadcast_tui.tui.model.notices import Alert, Level
+from broadcast_tui.tui.model.reading import Absence
 from broadcast_tui.tui.model.room import RoomView
 
 RoomUpdate = (
@@ -65,6 +68,10 @@ class Changes:
     """Without another name there is no connection: ask for one."""
     unlisted: list[str] = field(default_factory=list)
     """Rooms whose members are to be asked for."""
+    alerts: list[Alert] = field(default_factory=list)
+    """Posts that are worth a notice, in the order they came."""
+    opened: bool = False
+    """The shown room has its first posts: show it from the unread line on, unless that is in view."""
 
 
 @dataclass(slots=True)
@@ -95,6 +102,16 @@ class AppState:
     """Whether the terminal has the focus, so that what arrives in the shown room counts as read."""
     unseen: int = 0
     """Posts below the screen's end in the shown room, as the message log counts them."""
+    at_end: bool = True
+    """Whether the log of the shown room stands at its end."""
+    keywords: tuple[str, ...] = ()
+    """Words that count as mentions of us."""
+    levels: dict[str, Level] = field(default_factory=dict)
+    """What notices are wanted of which rooms; see `level`."""
+    bookmarks: Mapping[str, Bookmark] = field(default_factory=dict)
+    """How far rooms were read in an earlier run."""
+    unread_key: str = "Alt+U"
+    """The key that goes to the first unread post, as people write it."""
     _denied: NameDenied | None = None
 
     def __post_init__(self) -> None:
@@ -109,23 +126,60 @@ class AppState:
     @property
     def unread(self) -> int:
         """Posts nobody has seen: those below the screen's end, or that came without focus or elsewhere."""
-        elsewhere = sum(view.unread for view in self.rooms.values() if view is not self.shown)
-        return max(self.unseen, self.shown.unread) + elsewhere
+        return max(self.unseen, self.shown.unread) + sum(view.unread for view in self._told_elsewhere())
+
+    @property
+    def unread_mentions(self) -> int:
+        """Those of them that mention us."""
+        return self.shown.unread_mentions + sum(view.unread_mentions for view in self._told_elsewhere())
 
     def view(self, room: str) -> RoomView:
         """The room called `room`, which is made if it is new."""
         if room not in self.rooms:
-            self.rooms[room] = RoomView(room)
+            self.rooms[room] = view = RoomView(room)
+            if bookmark := self.bookmarks.get(room):
+                view.reading.resume(bookmark)
         return self.rooms[room]
 
-    def look(self, looking: bool) -> None:
+    def look(self, looking: bool, at: datetime) -> None:
         """The terminal got or lost the focus."""
+        if looking == self.looking:
+            return
         self.looking = looking
         if looking:
-            self.shown.unread = 0
+            self._come_back(at)
+            self.stand(self.at_end)
+        else:
+            self.shown.reading.left(at)
+
+    def change_room(self, room: str, at: datetime) -> None:
+        """Show another room; once its log is on the screen, `stand` says where."""
+        if self.looking:
+            self.shown.reading.left(at)
+        self.room = self.view(room).name
+        self.unseen = 0
+        if self.looking:
+            self._come_back(at)
+
+    def stand(self, at_end: bool) -> None:
+        """The log of the shown room went to, or from, its end; at the end everything is seen."""
+        self.at_end = at_end
+        if at_end and self.looking:
+            self.unseen = 0
+            self.shown.reading.seen()
+
+    def level(self, room: str) -> Level:
+        """What notices are wanted of a room: of mentions, unless the user said otherwise."""
+        return self.levels.get(room, Level.MENTIONS)
+
+    def read_marks(self, at: datetime) -> dict[str, Bookmark]:
+        """How far each room is read, for the next run."""
+        marks = {room: view.reading.bookmark(at) for room, view in self.rooms.items()}
+        return {room: mark for room, mark in marks.items() if mark is not None}
 
     def said(self, nonce: str, text: str, at: datetime) -> None:
         """We posted to the shown room; the line waits below all others for its place."""
+        self.shown.reading.drop_rule()
         self.shown.transcript.add_pending(nonce, self.name, text, at)
 
     def tell(self, text: str, at: datetime, *, error: bool = False) -> None:
@@ -174,9 +228,12 @@ class AppState:
             case RoomLeft():
                 view.entered = False
             case CaughtUp():
-                pass
+                self._caught_up(view, changes, at)
             case PostArrived():
-                view.arrived(update, self.name, self.looking and view is self.shown)
+                there = self._is_there(view)
+                alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
+                if alert and not there and self.level(view.name).takes(mention=alert.mention):
+                    changes.alerts.append(alert)
             case PostDelivered():
                 view.transcript.confirm(update.nonce)
             case PostRefused():
@@ -185,7 +242,7 @@ class AppState:
             case GapFound():
                 view.missed(update, at)
             case HistoryFetched():
-                view.prepended(update, self.name)
+                view.prepended(update, self.name, self.keywords)
             case PresenceChanged():
                 view.people_changed(update, self.name)
                 changes.people = True
@@ -207,6 +264,8 @@ class AppState:
                 lost = "Connection lost" if self.shown.entered else "No connection yet"
                 self.tell(f"{lost}{why}. Trying again; what you write is kept and sent then.", at)
                 self.connection.told = True
+                for view in self.rooms.values():
+                    view.reading.cut_off(at)
             case ConnectionState.ONLINE if was.told:
                 self.tell("Back online" if self.shown.entered else "Connected", at)
                 self.connection.told = False
@@ -223,6 +282,7 @@ class AppState:
     def _entered(self, view: RoomView, update: RoomEntered, at: datetime) -> None:
         view.online = update.online
         view.list_asked = False
+        view.reading.entered(at, there=self._is_there(view))
         if not view.entered:
             view.entered = True
             others = max(0, update.online - 1)
@@ -230,6 +290,35 @@ class AppState:
                 others, f"{others:,} others are here"
             )
             view.transcript.add_system(f"You are in {view.name} as {self.name}. {company}. F1 helps.", at)
+
+    def _caught_up(self, view: RoomView, changes: Changes, at: datetime) -> None:
+        """What was missed is here: tell of it, and show where it begins if the room is only just opened."""
+        there = self._is_there(view)
+        is_opened = view.reading.is_resuming
+        self._tell_absence(view, view.reading.caught_up(at, there=there), at)
+        if is_opened and view is self.shown:
+            changes.opened = True
+        elif there:
+            self.stand(self.at_end)
+
+    def _come_back(self, at: datetime) -> None:
+        self._tell_absence(self.shown, self.shown.reading.returned(at), at)
+
+    def _tell_absence(self, view: RoomView, absence: Absence | None, at: datetime) -> None:
+        if absence is not None and absence.is_told:
+            view.transcript.add_system(absence.line(self.unread_key), at)
+
+    def _is_there(self, view: RoomView) -> bool:
+        """Whether the user looks at a room."""
+        return self.looking and view is self.shown
+
+    def _told_elsewhere(self) -> Iterable[RoomView]:
+        """The rooms not shown that are not muted."""
+        return (
+            view
+            for view in self.rooms.values()
+            if view is not self.shown and self.level(view.name) is not Level.OFF
+        )
 
     def _forget_request(self, ref: str) -> None:
         for view in self.rooms.values():

@@ -91,6 +91,7 @@ class _Pending:
 _OWN = 4
 _MENTION = 8
 _MARK_BITS = 3
+_MENTION_MARKS = bytes(flags & _MENTION > 0 for flags in range(256))
 
 
 class Chunk:
@@ -135,6 +136,10 @@ class Chunk:
             bool(flags & _OWN),
             bool(flags & _MENTION),
         )
+
+    def mention_marks(self) -> bytearray:
+        """A byte a line: 1 where it mentions us, else 0."""
+        return self.flags.translate(_MENTION_MARKS)
 
     def first_post_id(self) -> str:
         """Id of the first post that has one, or empty."""
@@ -183,6 +188,8 @@ class Transcript:
         """Rises with each change."""
         self.arrived_count = 0
         """Posts of others that `add_post` ever took: what an unread count is the difference of."""
+        self.rule_id: int | None = None
+        """The line above which the unread line is drawn; it need not be held (any more)."""
         self._limit = limit
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []
@@ -326,6 +333,7 @@ class Transcript:
         """Forget all lines that have their place; posts on their way stay."""
         self._chunks.clear()
         self._count = 0
+        self.rule_id = None
         self._calendar = _Calendar(self.zone)
         self.version += 1
 

@@ -22,10 +22,12 @@ from textual.screen import Screen
 from textual.widgets import Footer, TextArea
 
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.core.bookmark import Bookmark
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, NameDenied, Update
-from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.keymap import bind, first_key, shown_key
 from broadcast_tui.tui.model.completion import People as Completable
+from broadcast_tui.tui.model.notices import Alert, Level
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.orders import Orders
@@ -66,7 +68,10 @@ class ChatScreen(Screen[None]):
         bind("log.line-up", "scroll_log('scroll_up')"),
         bind("log.line-down", "scroll_log('scroll_down')"),
         bind("log.go-top", "scroll_log('scroll_home')"),
-        bind("log.go-bottom", "scroll_log('scroll_end')"),
+        bind("log.go-bottom", "go_bottom"),
+        bind("log.go-unread", "go_unread"),
+        bind("log.previous-mention", "go_mention(True)"),
+        bind("log.next-mention", "go_mention(False)"),
     ]
 
     log_view = getters.query_one("#log", MessageLog)
@@ -88,10 +93,27 @@ class ChatScreen(Screen[None]):
 
     @dataclass
     class UnreadChanged(Message):
-        """`count` posts in `room` wait to be read."""
+        """`count` posts wait to be read, `mentions` of which mention us; `room` is shown."""
 
         room: str
         count: int
+        mentions: int
+
+    @dataclass
+    class PostsAlerted(Message):
+        """`alerts` came where the user does not look."""
+
+        alerts: list[Alert]
+
+    @dataclass
+    class LevelChanged(Message):
+        """The user wants other notices of `room`."""
+
+        room: str
+        level: Level
+
+    class NoticeTried(Message):
+        """The user wants to see a notice."""
 
     class QuitAsked(Message):
         """The user wants to leave."""
@@ -101,7 +123,7 @@ class ChatScreen(Screen[None]):
         self._client = client
         self._state = state
         self._orders = Orders(client, state, self)
-        self._told: tuple[str, int, str] = ("", -1, "")
+        self._told: tuple[str, int, int, str] = ("", -1, -1, "")
         self._quit_until = 0.0
 
     def compose(self) -> ComposeResult:
@@ -113,6 +135,7 @@ class ChatScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        self._state.unread_key = shown_key(first_key("log.go-unread"))
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.composer.set_hint(f"Message #{visible_line(self._state.room)}")
@@ -128,9 +151,18 @@ class ChatScreen(Screen[None]):
         for refused in changes.refused:
             if refused.room == self._state.room:
                 self.composer.give_back(refused.text)
+        if changes.opened:
+            self.log_view.start_at_rule(self._state.shown.unread)
+            self._state.stand(self.log_view.is_following)
         self.refresh_views(people=changes.people)
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
+        if changes.alerts:
+            self.post_message(self.PostsAlerted(changes.alerts))
+
+    def read_marks(self) -> dict[str, Bookmark]:
+        """How far each room is read, for the next run."""
+        return self._state.read_marks(datetime.now(UTC))
 
     def fill(self, text: str) -> None:
         """Put the beginning of a command into the input, if nothing is being written there."""
@@ -151,6 +183,17 @@ class ChatScreen(Screen[None]):
 
     def ask_to_leave(self) -> None:
         self.post_message(self.QuitAsked())
+
+    def keep_level(self, room: str, level: Level) -> None:
+        self.post_message(self.LevelChanged(room, level))
+
+    def try_notice(self) -> None:
+        self.post_message(self.NoticeTried())
+
+    def tell(self, text: str) -> None:
+        """Put a line of our own into the shown room."""
+        self._state.tell(text, datetime.now(UTC))
+        self.refresh_views()
 
     @on(Composer.Submitted)
     def take_submitted(self, event: Composer.Submitted) -> None:
@@ -173,6 +216,11 @@ class ChatScreen(Screen[None]):
     @on(MessageLog.UnseenChanged)
     def follow_unseen(self, event: MessageLog.UnseenChanged) -> None:
         self._state.unseen = event.count
+        self.refresh_views()
+
+    @on(MessageLog.EndChanged)
+    def follow_end(self, event: MessageLog.EndChanged) -> None:
+        self._state.stand(event.at_end)
         self.refresh_views()
 
     @on(MessageLog.TopReached)
@@ -215,6 +263,31 @@ class ChatScreen(Screen[None]):
     def action_scroll_log(self, how: str) -> None:
         getattr(self.log_view, f"action_{how}")()
 
+    def action_go_bottom(self) -> None:
+        """Go to the newest post; there already, the unread line has served."""
+        if self.log_view.is_following:
+            self._state.shown.reading.drop_rule()
+            self.log_view.refresh_lines()
+        self.log_view.follow()
+
+    def action_go_unread(self) -> None:
+        reading = self._state.shown.reading
+        if reading.target_id is None:
+            self.warn("Nothing here is unread.")
+            return
+        if reading.begins_above:
+            self.fetch_older()
+        self.log_view.go_to_line(reading.target_id)
+
+    def action_go_mention(self, back: bool) -> None:
+        wrapped = self.log_view.go_to_mention(back=back)
+        if wrapped is None:
+            self.warn("Nobody has mentioned you in the posts held here.")
+        elif wrapped:
+            self.warn(
+                "No mention before: this is the last." if back else "No mention after: this is the first."
+            )
+
     def action_toggle_people(self) -> None:
         """Show the people where the width hides them, and the other way round."""
         hide = bool(self.people.display)
@@ -244,7 +317,7 @@ class ChatScreen(Screen[None]):
         self.notify(visible_line(text), severity="warning", timeout=6, markup=False)
 
     def _focus_changed(self, focused: bool) -> None:
-        self._state.look(focused)
+        self._state.look(focused, datetime.now(UTC))
         self.refresh_views()
 
     def _tick(self) -> None:
@@ -267,9 +340,9 @@ class ChatScreen(Screen[None]):
         self._arm_ticks()
         if people:
             self.people.show(view.people(), view.online, state.name)
-        now_told = (state.room, state.unread, state.name)
+        now_told = (state.room, state.unread, state.unread_mentions, state.name)
         if now_told != self._told:
-            if state.name != self._told[2]:
+            if state.name != self._told[3]:
                 self.post_message(self.NameTaken(state.name))
             self._told = now_told
-            self.post_message(self.UnreadChanged(state.room, state.unread))
+            self.post_message(self.UnreadChanged(state.room, state.unread, state.unread_mentions))

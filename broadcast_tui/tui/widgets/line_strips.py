@@ -124,7 +124,7 @@ class LinePainter:
     def paint(self, line: Line, above: Line | None) -> list[Strip]:
         """The rows of `line`, as many as `Columns.count_rows` says; `above` is the line before it."""
         if line.kind is LineKind.DAY:
-            return [self._strip([Segment(self._day_row(line.text), self._styles.day)])]
+            return [self.titled_rule(line.text, self._styles.day)]
         label = self.columns.label(line.kind, line.sender)
         text = label + self.columns.body(line.text)
         base = self._text_style(line)
@@ -142,6 +142,10 @@ class LinePainter:
                 gutter = self._next_gutter(line)
         return rows
 
+    def titled_rule(self, title: str, style: Style) -> Strip:
+        """A row that is a rule with `title` in its middle."""
+        return self._strip([Segment(self._rule_row(title), style)])
+
     def with_badge(self, row: Strip, text: str, style: Style) -> Strip:
         """`row` with `text` over its right end."""
         width = self.columns.width
@@ -156,9 +160,9 @@ class LinePainter:
             segments = line_filter.apply(segments, self._background)
         return RowStrip(segments, self.columns.width if cells is None else cells)
 
-    def _day_row(self, day: str) -> str:
+    def _rule_row(self, title: str) -> str:
         width = self.columns.width
-        title = clip(f" {day} ", width)
+        title = clip(f" {title} ", width)
         rule = width - cells_of(title)
         return "─" * (rule // 2) + title + "─" * (rule - rule // 2)
 

@@ -20,6 +20,7 @@ from textual.strip import Strip
 
 from broadcast_tui.tui.model.colour import palette
 from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.landmarks import mention_beside
 from broadcast_tui.tui.model.row_index import Place, RowIndex
 from broadcast_tui.tui.model.transcript import Transcript
 from broadcast_tui.tui.widgets.line_strips import LinePainter, LogStyles
@@ -29,7 +30,11 @@ FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
 LINES_KEPT_DRAWN = 256
 """A few screens: strips are what the garbage collector has most to do with."""
-_PARTS = ("time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge")
+UNREAD_TITLE = "new"
+_PARTS = (
+    *("time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge"),
+    "unread",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class MessageLog(PlacedView):
         & > .message-log--pending { color: $foreground 60%; text-style: italic; }
         & > .message-log--mention { background: $warning 15%; }
         & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
+        & > .message-log--unread { color: $text-accent; text-style: bold; }
         & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
     }
     """
@@ -75,6 +81,18 @@ class MessageLog(PlacedView):
             super().__init__()
             self.log = log
             self.count = count
+
+        @property
+        def control(self) -> MessageLog:
+            return self.log
+
+    class EndChanged(Message):
+        """The log went to its end, which it then follows, or left it."""
+
+        def __init__(self, log: MessageLog, at_end: bool) -> None:
+            super().__init__()
+            self.log = log
+            self.at_end = at_end
 
         @property
         def control(self) -> MessageLog:
@@ -105,7 +123,11 @@ class MessageLog(PlacedView):
         self._unseen = 0
         self._stands: WeakKeyDictionary[Transcript, _Stand] = WeakKeyDictionary()
         self._painter: LinePainter | None = None
-        self._badge_style = Style()
+        self._badge_style = self._unread_style = Style()
+        self._drawn_rule_id = transcript.rule_id
+        self._was_at_end = True
+        self._mention_gone_to: tuple[int, tuple[Place | None, int]] | None = None
+        """The mention that was gone to last, and where the log then stood."""
         self._strips: dict[int, list[Strip]] = {}
         """Drawn lines by their id, those drawn first going first."""
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
@@ -122,20 +144,68 @@ class MessageLog(PlacedView):
         """Posts of others that arrived while the log was scrolled up."""
         return self._unseen
 
-    def show(self, transcript: Transcript) -> None:
-        """Show another transcript, where it was left, or else its end."""
+    def show(self, transcript: Transcript, unseen: int = 0) -> None:
+        """Show another transcript, where it was left, or else its end, but not beyond the unread line.
+
+        `unseen` posts at its end are new, if it was never shown before.
+        """
         if transcript is self.transcript:
             self.refresh_lines()
             return
         self._stands[self.transcript] = _Stand(self.place, self._seen_count)
-        stand = self._stands.pop(transcript, None) or _Stand(None, transcript.arrived_count)
+        stand = self._stands.pop(transcript, None) or _Stand(None, transcript.arrived_count - unseen)
         self.place, self._seen_count = stand.place, stand.seen_count
         self.index = RowIndex(transcript, self.index.columns)
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
+        self._mention_gone_to = None
         self._forget_drawn()
         self.settle()
+        self.start_at_rule(transcript.arrived_count - self._seen_count)
         self._count_unseen()
         self.refresh()
+
+    def start_at_rule(self, unseen: int) -> None:
+        """Go to the unread line, with `unseen` new posts below it, if it is not in view nor passed."""
+        self._sync()
+        rule_id, height = self.transcript.rule_id, self.container_size.height
+        if rule_id is None or rule_id < self.transcript.first_id or height <= 0:
+            return
+        if self.place is not None and self.place.line_id >= rule_id:
+            return
+        top = round(self.scroll_y)
+        if not top <= self.index.row_of(Place(rule_id, 0)) < top + height:
+            self.go_to_line(rule_id)
+            self._seen_count = self.transcript.arrived_count - unseen
+            self._count_unseen()
+
+    def go_to_line(self, line_id: int, rows_above: int = 0) -> None:
+        """Put a line on top, or below `rows_above` rows, as far as the lines below it reach."""
+        self._sync()
+        place = Place(line_id, 0)
+        self.index.measure_around(place, 2 * self.container_size.height)
+        self.settle()
+        self._go_to(max(0, self.index.row_of(place) - rows_above))
+
+    def go_to_mention(self, *, back: bool) -> bool | None:
+        """Go to the mention before or after the one gone to last, else above or below the top row.
+
+        Returns whether there was none that way, so that it is the last or the first one; None: there is none.
+        """
+        self._sync()
+        top = self.index.settle(round(self.scroll_y))
+        line_id = self.transcript.settled_id if top is None else top.line_id
+        if self._mention_gone_to is not None and self._mention_gone_to[1] == self._standing():
+            line_id = self._mention_gone_to[0]
+        mention = mention_beside(self.transcript, line_id, back=back)
+        if mention is None:
+            return None
+        self.go_to_line(mention.line_id, self.container_size.height // 3)
+        self._mention_gone_to = (mention.line_id, self._standing())
+        return mention.wrapped
+
+    def _standing(self) -> tuple[Place | None, int]:
+        """Where the log stands; at the end that changes with each line."""
+        return self.place, self.transcript.settled_id if self.place is None else 0
 
     def refresh_lines(self, y_start: int = 0, line_count: int = 1) -> None:
         """The transcript has changed: look at it again, once a frame however often this is called.
@@ -171,6 +241,12 @@ class MessageLog(PlacedView):
             for line_id in [line_id for line_id in self._strips if line_id >= settled_id]:
                 del self._strips[line_id]
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
+        if self._drawn_rule_id != transcript.rule_id:
+            for ruled_id in (self._drawn_rule_id, transcript.rule_id):
+                if ruled_id is not None:
+                    self._strips.pop(ruled_id, None)
+            self._drawn_rule_id = transcript.rule_id
+            self.refresh()
         was_at_end = self.scroll_y >= self.max_scroll_y
         self.index.update()
         if height > 0 and (self.index.total <= height or (is_in_view and was_at_end)):
@@ -185,6 +261,9 @@ class MessageLog(PlacedView):
         return self._drawn_ids[1] if place is None else place.line_id
 
     def _count_unseen(self) -> None:
+        if self.is_following != self._was_at_end:
+            self._was_at_end = self.is_following
+            self.post_message(self.EndChanged(self, self.is_following))
         if self.place is None:
             self._seen_count = self.transcript.arrived_count
         unseen = self.transcript.arrived_count - self._seen_count
@@ -255,7 +334,10 @@ class MessageLog(PlacedView):
                 return painter.blank
             while len(self._strips) >= LINES_KEPT_DRAWN:
                 del self._strips[next(iter(self._strips))]
-            rows = painter.paint(line, self.transcript.line(place.line_id - 1))
+            if place.line_id == self.index.rule_id:
+                rows = [painter.titled_rule(UNREAD_TITLE, self._unread_style), *painter.paint(line, None)]
+            else:
+                rows = painter.paint(line, self.transcript.line(place.line_id - 1))
             self._strips[place.line_id] = rows
         return rows[place.row] if place.row < len(rows) else painter.blank
 
@@ -278,6 +360,7 @@ class MessageLog(PlacedView):
             link=Style(underline=True),
         )
         self._badge_style = parts["badge"]
+        self._unread_style = parts["unread"]
         self._painter = LinePainter(
             self.index.columns, styles, self.transcript.zone, self.get_line_filters(), background
         )

@@ -106,11 +106,11 @@ def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
 def test_what_arrives_unseen_is_unread_until_the_terminal_is_looked_at() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "seen"))
-    chat.state.look(False)
+    chat.state.look(False, AT)
     chat.take(chat.client.post("bob", "one"), chat.client.post("bob", "two"))
     chat.take(chat.client.post("bob", "replayed", live=False), *chat.client.echo("n1", "ours"))
-    assert chat.state.unread == 2
-    chat.state.look(True)
+    assert chat.state.unread == 3
+    chat.state.look(True, AT)
     assert chat.state.unread == 0
     chat.state.unseen = 5
     assert chat.state.unread == 5
