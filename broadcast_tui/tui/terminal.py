@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from queue import Empty
+from string import ascii_lowercase, digits
+from typing import NamedTuple
 
 from textual import _ansi_sequences
 from textual.driver import Driver
@@ -33,12 +35,21 @@ class _Key(Enum):
     ALT_BACKSPACE = "alt+backspace"
 
 
+class _AltKey(NamedTuple):
+    """Alt and a letter or digit; Textual takes only the value of what it finds for a sequence."""
+
+    value: str
+
+
 def teach_keys() -> None:
     """Let Alt+Enter and Alt+Backspace arrive as such: Textual 8.2 takes them for Enter and Ctrl+W."""
     table: object = _ansi_sequences.ANSI_SEQUENCES_KEYS
     if isinstance(table, dict):
         table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
         table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
+        # Those it does know come with the bare letter as their text, which an input then writes.
+        for sign in ascii_lowercase + digits:
+            table.setdefault(f"\x1b{sign}", (_AltKey(f"alt+{sign}"),))
 
 
 def guard_pastes() -> None:

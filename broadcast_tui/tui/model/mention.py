@@ -32,6 +32,11 @@ def mentions(text: str, name: str, keywords: Sequence[str] = ()) -> bool:
     return False
 
 
+def mentioning_line(text: str, name: str, keywords: Sequence[str] = ()) -> str:
+    """The first line of `text` that mentions as `mentions` says; all of it if none does alone."""
+    return next((line for line in text.split("\n") if mentions(line, name, keywords)), text)
+
+
 def _stands_alone(text: str, needle: str) -> bool:
     """Whether `needle` is a whole word at one of the places where it occurs in `text`."""
     at = text.find(needle)

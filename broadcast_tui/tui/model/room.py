@@ -17,7 +17,7 @@ from broadcast_tui.core.updates import (
     PostArrived,
     PresenceChanged,
 )
-from broadcast_tui.tui.model.mention import mentions
+from broadcast_tui.tui.model.mention import mentioning_line, mentions
 from broadcast_tui.tui.model.notices import Alert
 from broadcast_tui.tui.model.reading import Arrival, Reading
 from broadcast_tui.tui.model.transcript import Transcript
@@ -117,7 +117,10 @@ class RoomView:
         )
         arrival = Arrival(line_id, post.position, own, mention, update.live)
         self.reading.arrived(arrival, there=there, at_end=at_end)
-        return Alert(self.name, post.sender, post.text, mention) if update.live and not own else None
+        if own or not update.live:
+            return None
+        told = mentioning_line(post.text, own_name, keywords) if mention else post.text
+        return Alert(self.name, post.sender, told, mention)
 
     def prepended(self, update: HistoryFetched, own_name: str, keywords: Sequence[str] = ()) -> bool:
         """Put a page of older posts on top; false if nobody asked for it."""

@@ -125,6 +125,8 @@ class ChatScreen(Screen[None]):
         self._orders = Orders(client, state, self)
         self._told: tuple[str, int, int, str] = ("", -1, -1, "")
         self._quit_until = 0.0
+        self._unread_sought = False
+        """Whether the page of history on its way was asked for to get to the first unread post."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="room"):
@@ -151,6 +153,9 @@ class ChatScreen(Screen[None]):
         for refused in changes.refused:
             if refused.room == self._state.room:
                 self.composer.give_back(refused.text)
+        if self._unread_sought and not self._state.shown.history_ref:
+            self._unread_sought = False
+            self.log_view.go_to_line(self._state.shown.reading.target_id or 0)
         if changes.opened:
             self.log_view.start_at_rule(self._state.shown.unread)
             self._state.stand(self.log_view.is_following)
@@ -277,6 +282,7 @@ class ChatScreen(Screen[None]):
             return
         if reading.begins_above:
             self.fetch_older()
+            self._unread_sought = bool(self._state.shown.history_ref)
         self.log_view.go_to_line(reading.target_id)
 
     def action_go_mention(self, back: bool) -> None:

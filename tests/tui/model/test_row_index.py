@@ -25,7 +25,7 @@ def all_rows(transcript: Transcript, columns: Columns) -> list[Place]:
         Place(chunk.first_id + i, row)
         for chunk in transcript.chunks
         for i, count in enumerate(columns.count_rows(chunk))
-        for row in range(count)
+        for row in range(count + (chunk.first_id + i == transcript.rule_id))
     ]
 
 
@@ -55,7 +55,13 @@ def test_every_row_is_found_at_every_width(widths: list[int]) -> None:
     assert_exact(index)
 
 
-@given(st.lists(st.sampled_from(["post", "older", "pending", "arrive", "refuse", "clear", "many", "resize"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["post", "older", "pending", "arrive", "refuse", "clear", "many", "resize", "rule", "no rule"]
+        )
+    )
+)
 def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
     transcript = transcript_of(20, limit=300)
     index = RowIndex(transcript, Columns.of_width(40))
@@ -74,6 +80,10 @@ def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
                 transcript.refuse("n", "no")
             case "clear":
                 transcript.clear()
+            case "rule":
+                transcript.rule_id = transcript.first_id + transcript.settled_id * 7 % 41
+            case "no rule":
+                transcript.rule_id = None
             case "many":
                 for number in range(100):
                     transcript.add_post("ana", "many " * (number % 20), NOON)
