@@ -133,12 +133,10 @@ def level_line(room: str, level: Level) -> str:
     """What is told of in a room, in words."""
     match level:
         case Level.OFF:
-            return f"#{room} is muted: it neither rings nor counts as unread. /unmute undoes that."
+            return f"#{room} is muted: no bell, no count. /unmute ends that."
         case Level.MENTIONS:
-            return (
-                f"#{room} rings when you are mentioned and look elsewhere. /notify all or /mute changes it."
-            )
+            return f"#{room} rings for mentions of you when you look away."
         case Level.ALL:
-            return f"#{room} rings with every post while you look elsewhere. /notify mentions changes it."
+            return f"#{room} rings for every post when you look away."
         case _:
             assert_never(level)
