@@ -100,7 +100,7 @@ class Orders:
     def _notify(self, word: str) -> bool:
         wanted = word.casefold()
         if not wanted:
-            return self._tell(level_line(self._state.room, self._state.level(self._state.room)))
+            return self._tell(level_line(self._state.room, self._state.shown.level))
         if wanted == "test":
             self._desk.try_notice()
             return True
@@ -110,7 +110,7 @@ class Orders:
 
     def _set_level(self, level: Level) -> bool:
         room = self._state.room
-        self._state.levels[room] = level
+        self._state.shown.level = level
         self._desk.keep_level(room, level)
         return self._tell(level_line(room, level))
 
@@ -133,7 +133,7 @@ def level_line(room: str, level: Level) -> str:
     """What is told of in a room, in words."""
     match level:
         case Level.OFF:
-            return f"#{room} is muted: no bell, no count. /unmute ends that."
+            return f"#{room} is muted: it never rings, only mentions count."
         case Level.MENTIONS:
             return f"#{room} rings for mentions of you when you look away."
         case Level.ALL:

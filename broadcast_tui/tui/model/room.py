@@ -18,7 +18,7 @@ from broadcast_tui.core.updates import (
     PresenceChanged,
 )
 from broadcast_tui.tui.model.mention import mentioning_line, mentions
-from broadcast_tui.tui.model.notices import Alert
+from broadcast_tui.tui.model.notices import Alert, Level
 from broadcast_tui.tui.model.reading import Arrival, Reading
 from broadcast_tui.tui.model.transcript import Transcript
 
@@ -53,6 +53,8 @@ class RoomView:
     who_ref: str = ""
     """The list of members that /who asked for."""
     reading: Reading = field(init=False)
+    level: Level = Level.MENTIONS
+    """Which posts ring while nobody looks."""
     _typing: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -64,9 +66,19 @@ class RoomView:
         return self.reading.count
 
     @property
-    def unread_mentions(self) -> int:
+    def mention_count(self) -> int:
         """Those of them that mention us."""
         return self.reading.mentions
+
+    @property
+    def muted(self) -> bool:
+        """Whether what is unread here does not ask for attention; mentions do, but they do not ring."""
+        return self.level is Level.OFF
+
+    @property
+    def urgent_count(self) -> int:
+        """Unread posts that ask for attention while another room is shown."""
+        return self.mention_count if self.muted else self.unread
 
     def people(self) -> list[str] | None:
         """Names of who is here, in the order shown, or None where only the count is known."""

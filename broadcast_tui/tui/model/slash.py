@@ -85,13 +85,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(Verb.CLEAR, "Clear the screen; the room keeps its history"),
     Command(
         Verb.NOTIFY,
-        "Choose which posts of this room ring when you look elsewhere, or try it",
-        hint="off|mentions|all|test",
+        "Say what rings: off, mentions, all, test",
+        hint="which",
         argument=Argument.OPTIONAL,
         example="/notify all",
     ),
-    Command(Verb.MUTE, "Let this room neither ring nor count as unread"),
-    Command(Verb.UNMUTE, "Let this room ring again when you are mentioned"),
+    Command(Verb.MUTE, "Never ring here; count mentions only"),
+    Command(Verb.UNMUTE, "Ring here again for mentions"),
     Command(Verb.QUIT, "Leave the chat", aliases=("exit", "q")),
 )
 

@@ -106,16 +106,18 @@ class AppState:
     """Whether the log of the shown room stands at its end."""
     keywords: tuple[str, ...] = ()
     """Words that count as mentions of us."""
-    levels: dict[str, Level] = field(default_factory=dict)
-    """What notices are wanted of which rooms; see `level`."""
+    levels: Mapping[str, Level] = field(default_factory=dict)
+    """Which posts of which rooms ring, from an earlier run."""
     bookmarks: Mapping[str, Bookmark] = field(default_factory=dict)
-    """How far rooms were read in an earlier run."""
+    """How far rooms were read, from an earlier run."""
     unread_key: str = "Alt+U"
     """The key that goes to the first unread post, as people write it."""
     _denied: NameDenied | None = None
 
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)
+        for view in self.rooms.values():
+            self._recall(view)
         self.view(self.room)
 
     @property
@@ -126,19 +128,19 @@ class AppState:
     @property
     def unread(self) -> int:
         """Posts nobody has seen: those below the screen's end, or that came without focus or elsewhere."""
-        return max(self.unseen, self.shown.unread) + sum(view.unread for view in self._told_elsewhere())
+        elsewhere = sum(view.urgent_count for view in self.rooms.values() if view is not self.shown)
+        return max(self.unseen, self.shown.unread) + elsewhere
 
     @property
-    def unread_mentions(self) -> int:
+    def mention_count(self) -> int:
         """Those of them that mention us."""
-        return self.shown.unread_mentions + sum(view.unread_mentions for view in self._told_elsewhere())
+        return sum(view.mention_count for view in self.rooms.values())
 
     def view(self, room: str) -> RoomView:
         """The room called `room`, which is made if it is new."""
         if room not in self.rooms:
-            self.rooms[room] = view = RoomView(room)
-            if bookmark := self.bookmarks.get(room):
-                view.reading.resume(bookmark)
+            self.rooms[room] = RoomView(room)
+            self._recall(self.rooms[room])
         return self.rooms[room]
 
     def look(self, looking: bool, at: datetime) -> None:
@@ -152,8 +154,10 @@ class AppState:
         else:
             self.shown.reading.left(at)
 
-    def change_room(self, room: str, at: datetime) -> None:
-        """Show another room; once its log is on the screen, `stand` says where."""
+    def show(self, room: str, at: datetime) -> None:
+        """Put `room` on the screen; once its log is there, `stand` says whether at its end."""
+        if room == self.room:
+            return
         if self.looking:
             self.shown.reading.left(at)
         self.room = self.view(room).name
@@ -167,10 +171,6 @@ class AppState:
         if at_end and self.looking:
             self.unseen = 0
             self.shown.reading.seen()
-
-    def level(self, room: str) -> Level:
-        """What notices are wanted of a room: of mentions, unless the user said otherwise."""
-        return self.levels.get(room, Level.MENTIONS)
 
     def read_marks(self, at: datetime) -> dict[str, Bookmark]:
         """How far each room is read, for the next run."""
@@ -194,6 +194,9 @@ class AppState:
             match update:
                 case ConnectionChanged():
                     self._connection_changed(update, now, at)
+                    if update.state is ConnectionState.WAITING:
+                        for view in self.rooms.values():
+                            view.reading.cut_off(at)
                     refused = update.state is ConnectionState.REFUSED
                     changes.people = True
                 case Welcomed():
@@ -232,7 +235,7 @@ class AppState:
             case PostArrived():
                 there = self._is_there(view)
                 alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
-                if alert and not there and self.level(view.name).takes(mention=alert.mention):
+                if alert and not there and view.level.takes(mention=alert.mention):
                     changes.alerts.append(alert)
             case PostDelivered():
                 view.transcript.confirm(update.nonce)
@@ -264,8 +267,6 @@ class AppState:
                 lost = "Connection lost" if self.shown.entered else "No connection yet"
                 self.tell(f"{lost}{why}. Trying again; what you write is kept and sent then.", at)
                 self.connection.told = True
-                for view in self.rooms.values():
-                    view.reading.cut_off(at)
             case ConnectionState.ONLINE if was.told:
                 self.tell("Back online" if self.shown.entered else "Connected", at)
                 self.connection.told = False
@@ -312,13 +313,11 @@ class AppState:
         """Whether the user looks at a room."""
         return self.looking and view is self.shown
 
-    def _told_elsewhere(self) -> Iterable[RoomView]:
-        """The rooms not shown that are not muted."""
-        return (
-            view
-            for view in self.rooms.values()
-            if view is not self.shown and self.level(view.name) is not Level.OFF
-        )
+    def _recall(self, view: RoomView) -> None:
+        """Give a room what an earlier run knew of it."""
+        view.level = self.levels.get(view.name, view.level)
+        if bookmark := self.bookmarks.get(view.name):
+            view.reading.resume(bookmark)
 
     def _forget_request(self, ref: str) -> None:
         for view in self.rooms.values():

@@ -157,8 +157,7 @@ class ChatScreen(Screen[None]):
             self._unread_sought = False
             self.log_view.go_to_line(self._state.shown.reading.target_id or 0)
         if changes.opened:
-            self.log_view.start_at_rule(self._state.shown.unread)
-            self._state.stand(self.log_view.is_following)
+            self.call_after_refresh(self._open_at_unread)
         self.refresh_views(people=changes.people)
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
@@ -300,6 +299,12 @@ class ChatScreen(Screen[None]):
         self.set_class(hide, "-people-off")
         self.set_class(not hide, "-people-on")
 
+    def _open_at_unread(self) -> None:
+        """Show the room from its unread line on; laid out, the log knows whether that is in view."""
+        self.log_view.start_at_rule(self._state.shown.unread)
+        self._state.stand(self.log_view.is_following)
+        self.refresh_views()
+
     @property
     def _online(self) -> bool:
         return self._state.connection.state is ConnectionState.ONLINE
@@ -346,9 +351,9 @@ class ChatScreen(Screen[None]):
         self._arm_ticks()
         if people:
             self.people.show(view.people(), view.online, state.name)
-        now_told = (state.room, state.unread, state.unread_mentions, state.name)
+        now_told = (state.room, state.unread, state.mention_count, state.name)
         if now_told != self._told:
             if state.name != self._told[3]:
                 self.post_message(self.NameTaken(state.name))
             self._told = now_told
-            self.post_message(self.UnreadChanged(state.room, state.unread, state.unread_mentions))
+            self.post_message(self.UnreadChanged(state.room, state.unread, state.mention_count))

@@ -17,6 +17,7 @@ from broadcast_tui.core.updates import (
     Update,
 )
 from broadcast_tui.tui.model.notices import Level
+from broadcast_tui.tui.model.room import RoomView
 from broadcast_tui.tui.model.state import AppState, Changes
 from broadcast_tui.tui.model.transcript import LineKind
 from tests.support.fake_client import FakeClient
@@ -77,7 +78,7 @@ def test_a_long_absence_with_much_said_is_one_line() -> None:
     chat.look(True)
     assert chat.told() == ["carl joined", "away 14 min · 5 posts · 2 mention you · Alt+U"]
     assert chat.ruled() == "one"
-    assert (chat.state.unread, chat.state.unread_mentions) == (0, 0)
+    assert (chat.state.unread, chat.state.mention_count) == (0, 0)
     chat.look(False)
     chat.minutes = 60
     chat.look(True)
@@ -125,13 +126,13 @@ def test_each_room_has_its_own_line_and_absence() -> None:
     chat.take(*chat.posts(*"abcde", room="dev"), *chat.posts("seen"))
     assert (chat.state.view("dev").unread, chat.state.unread) == (5, 5)
     chat.minutes = 2
-    chat.state.change_room("dev", chat.at)
+    chat.state.show("dev", chat.at)
     chat.state.stand(True)
     assert (chat.told("dev"), chat.ruled("dev")) == (["away 2 min · 5 posts · Alt+U"], "a")
     assert chat.state.unread == 0
     chat.take(*chat.posts("elsewhere"))
     assert (chat.ruled(), chat.state.unread) == ("elsewhere", 1)
-    chat.state.change_room("lobby", chat.at)
+    chat.state.show("lobby", chat.at)
     chat.state.stand(True)
     assert (chat.told(), chat.ruled(), chat.ruled("dev")) == ([], "elsewhere", "")
 
@@ -141,7 +142,7 @@ def test_changing_rooms_without_the_focus_reads_nothing() -> None:
     chat.online()
     chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", room="dev"))
     chat.look(False)
-    chat.state.change_room("dev", chat.at)
+    chat.state.show("dev", chat.at)
     chat.state.stand(True)
     assert chat.state.unread == 1
     chat.look(True)
@@ -152,18 +153,18 @@ def test_opened_above_its_end_a_room_stays_unread_until_the_end() -> None:
     chat = Chat()
     chat.online()
     chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", "y", room="dev"))
-    chat.state.change_room("dev", chat.at)
+    chat.state.show("dev", chat.at)
     chat.state.stand(False)
     assert chat.state.unread == 2
     chat.state.stand(True)
     assert chat.state.unread == 0
 
 
-def test_a_muted_room_does_not_count_while_it_is_elsewhere() -> None:
+def test_of_a_muted_room_elsewhere_only_mentions_count() -> None:
     chat = Chat(levels={"dev": Level.OFF})
     chat.online()
-    chat.take(*chat.posts("ana!", room="dev"))
-    assert (chat.state.unread, chat.state.unread_mentions, chat.state.view("dev").unread) == (0, 0, 1)
+    chat.take(*chat.posts("ana!", "or not", room="dev"))
+    assert (chat.state.unread, chat.state.mention_count, chat.state.view("dev").unread) == (1, 1, 2)
 
 
 # Reconnects
@@ -192,7 +193,7 @@ def test_missed_posts_count_while_nobody_looks() -> None:
     chat.look(False)
     cut_off(chat, 3)
     assert chat.online(*chat.posts("one", "ana: two", live=False)).alerts == []
-    assert (chat.state.unread, chat.state.unread_mentions) == (2, 1)
+    assert (chat.state.unread, chat.state.mention_count) == (2, 1)
     chat.look(True)
     assert "offline" not in "".join(chat.told())
 
@@ -218,7 +219,7 @@ def test_neither_backlog_nor_replay_nor_history_nor_oneself_rings() -> None:
     old = chat.client.post("bob", "ana, old")
     chat.state.shown.history_ref = "h1"
     assert chat.take(HistoryFetched("lobby", "h1", (old.post,), False)).alerts == []
-    assert (chat.state.unread, chat.state.unread_mentions) == (0, 0)
+    assert (chat.state.unread, chat.state.mention_count) == (0, 0)
 
 
 def test_levels_decide_what_rings() -> None:
@@ -274,6 +275,15 @@ def test_the_next_run_begins_where_this_one_ended() -> None:
     assert later.state.unread == 5
     later.state.stand(True)
     assert later.state.read_marks(later.at) == {"lobby": Bookmark(Position("k3f9", 8), later.at)}
+
+
+def test_rooms_that_are_given_know_their_earlier_run_too() -> None:
+    mark = Bookmark(Position("k3f9", 3), NOON)
+    given = RoomView("dev")
+    chat = Chat(rooms={"dev": given}, bookmarks={"dev": mark}, levels={"dev": Level.ALL})
+    assert (given.level, given.reading.bookmark(NOON)) == (Level.ALL, mark)
+    chat.take(RoomEntered("dev", 2, 0), *chat.posts(*"abcd", live=False, room="dev"), CaughtUp("dev"))
+    assert chat.state.unread == 1
 
 
 def test_a_first_visit_opens_at_the_end_and_unread_of_nothing() -> None:
