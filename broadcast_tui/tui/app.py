@@ -124,7 +124,12 @@ class ChatApp(App[None]):
         """Begin chatting as `name`."""
         if not name:
             return
-        self._client = client = self._make_client(name)
+        self._client = self._make_client(name)
+        self._chat(self._client, self._make_screen(self._client, name))
+
+    def _make_screen(self, client: ChatClient, name: str) -> ChatScreen:
+        """The screen for `client`, which goes on where an earlier run was; what was before is kept."""
+        self._close_bookmarks()
         self._bookmarks = Bookmarks(client.url, self._preferences.path.parent)
         state = AppState(
             name=name,
@@ -133,7 +138,7 @@ class ChatApp(App[None]):
             bookmarks=self._bookmarks.load(),
         )
         self._chat_screen = ChatScreen(client, state)
-        self._chat(client, self._chat_screen)
+        return self._chat_screen
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
@@ -273,6 +278,10 @@ class ChatApp(App[None]):
         if self._bookmarks is not None and self._chat_screen is not None:
             self._bookmarks.save(self._chat_screen.read_marks())
 
+    def _close_bookmarks(self) -> None:
+        if self._bookmarks is not None and self._chat_screen is not None:
+            self._bookmarks.close(self._chat_screen.read_marks())
+
     def _settle_memory(self) -> None:
         """What the start left behind is never looked at again: full collections stay below 1 ms."""
         if not self.is_headless:
@@ -301,8 +310,7 @@ class ChatApp(App[None]):
 
     async def _shutdown(self) -> None:
         self._terminal_title.give_back()
-        if self._bookmarks is not None and self._chat_screen is not None:
-            self._bookmarks.close(self._chat_screen.read_marks())
+        self._close_bookmarks()
         await super()._shutdown()
         self._release_signals()
 

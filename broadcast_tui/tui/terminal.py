@@ -1,4 +1,4 @@
-"""What the terminal is owed beyond Textual: a title, two keys, whole pastes, one line at a crash."""
+"""What the terminal is owed beyond Textual: a title, keys, whole pastes, one line at a crash."""
 
 from __future__ import annotations
 

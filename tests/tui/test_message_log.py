@@ -501,6 +501,15 @@ async def test_older_posts_leave_what_is_read_in_place() -> None:
         assert on.app.tops_said == 2
 
 
+async def test_the_top_is_that_of_what_has_arrived_though_it_is_not_drawn_yet() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_scroll_home()
+        transcript.prepend_posts(older(50))
+        on.log.action_scroll_home()
+        assert on.rows[1].endswith("old 0")
+
+
 # Several transcripts
 
 

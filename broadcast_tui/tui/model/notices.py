@@ -64,6 +64,11 @@ def signals_of(environment: Mapping[str, str]) -> Signal:
     return Signal.BELL | Signal.OSC9
 
 
+def is_in_tmux(environment: Mapping[str, str]) -> bool:
+    """Whether there is a tmux between us and the terminal; over SSH only TERM tells."""
+    return bool(environment.get("TMUX")) or environment.get("TERM", "").startswith("tmux")
+
+
 def sequence(title: str, text: str, signals: Signal, *, tmux: bool) -> str:
     """The characters that make a terminal show `title` and `text`.
 

@@ -85,6 +85,7 @@ class Reading:
     _unheld: Position | None = None
     """Where unread posts begin that are not held yet; they come as pages of history."""
     _unheld_count: int = 0
+    """Posts missed that are not held: those, and those that the server says are lost."""
 
     @property
     def is_resuming(self) -> bool:
@@ -150,6 +151,7 @@ class Reading:
         if self._left_at is None:
             self._left_at = at
             self._counts_left = (self.count, self.mentions)
+            self._unheld_count = 0
         if self.count == 0:
             self.drop_rule()
 
@@ -171,8 +173,14 @@ class Reading:
     def entered(self, at: datetime, *, there: bool) -> None:
         """The server let us in; a replay follows until `caught_up`."""
         self._missed.clear()
-        if not there and self._left_at is None:
+        if there:
+            self._unheld_count = 0
+        elif self._left_at is None:
             self._left_at = at
+
+    def lost(self, count: int | None) -> None:
+        """So many posts (None: nobody knows) will not come."""
+        self._unheld_count += count or 0
 
     def caught_up(self, at: datetime, *, there: bool) -> Absence | None:
         """The replay is over; what it brought, if we are there to hear of it."""
@@ -182,17 +190,19 @@ class Reading:
         resuming, self._resuming = self._resuming, False
         before = self._not_held(missed) if resuming else 0
         if before:
-            self._unheld, self._unheld_count = self._read, 0 if there else before
+            self._unheld = self._read
         if self._read is None:
             self._read = self._newest or ROOM_BEGIN
+        self._unheld_count += before
         if not there:
             return None
+        posts, self._unheld_count = self._unheld_count + len(missed), 0
         if resuming:
             left_at, self._left_at = self._left_at or at, None
-            return Absence("away", (at - left_at).total_seconds(), before + len(missed), mentions)
+            return Absence("away", (at - left_at).total_seconds(), posts, mentions)
         if cut_at is None:
             return None
-        return Absence("offline", (at - cut_at).total_seconds(), len(missed), mentions)
+        return Absence("offline", (at - cut_at).total_seconds(), posts, mentions)
 
     def _not_held(self, missed: list[Arrival]) -> int:
         """How many posts lie between the last one read and the first one that came."""

@@ -157,6 +157,7 @@ class RoomView:
         return True
 
     def missed(self, update: GapFound, at: datetime) -> None:
+        self.reading.lost(update.count)
         count = "Some" if update.count is None else f"{update.count:,}"
         posts = "post is" if update.count == 1 else "posts are"
         reason = _GAP_REASONS.get(update.reason) or visible_line(update.reason)

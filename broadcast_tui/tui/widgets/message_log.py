@@ -222,6 +222,10 @@ class MessageLog(PlacedView):
         self._sync()
         self.refresh()
 
+    def action_scroll_home(self) -> None:
+        self._sync()
+        super().action_scroll_home()
+
     def action_scroll_end(self) -> None:
         self.follow()
 

@@ -12,6 +12,7 @@ from broadcast_tui.tui.model.notices import (
     Level,
     Signal,
     alert_text,
+    is_in_tmux,
     levels_of,
     sequence,
     signals_of,
@@ -70,6 +71,12 @@ def test_a_notice_says_who_where_and_what() -> None:
 )
 def test_each_terminal_gets_what_it_knows(environment: dict[str, str], signals: Signal) -> None:
     assert signals_of(environment) == signals
+
+
+def test_tmux_is_known_by_its_variable_or_over_ssh_by_the_terminal() -> None:
+    assert is_in_tmux({"TMUX": "/tmp/x,1,0", "TERM": "screen-256color"})
+    assert is_in_tmux({"TERM": "tmux-256color"})
+    assert not is_in_tmux({"TERM": "screen-256color", "TMUX": ""})
 
 
 def test_at_most_one_notice_in_three_seconds_and_the_next_counts_those_left_out() -> None:

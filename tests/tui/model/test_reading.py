@@ -219,6 +219,21 @@ def test_a_replay_while_away_is_told_on_return() -> None:
     assert room.come_back(5) == Absence("away", 300.0, 6, 0)
 
 
+def test_posts_that_are_lost_count_as_missed() -> None:
+    room = visited()
+    for _ in range(2):
+        room.reading.cut_off(NOON)
+        room.reading.entered(NOON, there=True)
+        room.reading.lost(4000)
+        room.reading.lost(None)
+        room.post(live=False)
+        assert room.catch_up(3) == Absence("offline", 180.0, 4001, 0)
+    room.leave(3)
+    room.reading.lost(7)
+    room.post()
+    assert room.come_back(4) == Absence("away", 60.0, 8, 0)
+
+
 def test_a_short_break_without_posts_is_nothing() -> None:
     room = visited()
     room.reading.cut_off(NOON)
