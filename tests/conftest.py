@@ -5,6 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 
+from hypothesis import settings
+
+# How long an example takes depends on the machine.
+settings.register_profile("anywhere", deadline=None)
+settings.load_profile("anywhere")
+
 _home = tempfile.TemporaryDirectory(prefix="broadcast-tui-tests-")
 for _name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
     os.environ[_name] = os.path.join(_home.name, _name.lower())

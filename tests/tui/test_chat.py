@@ -399,9 +399,9 @@ async def test_alt_p_and_alt_n_walk_the_mentions() -> None:
         for key, text, toast in [
             ("alt+p", "ana two", "Nobody"),
             ("alt+p", "ana one", "Nobody"),
-            ("alt+p", "ana two", "No mention before"),
-            ("alt+n", "ana one", "No mention after"),
-            ("alt+n", "ana two", "No mention after"),
+            ("alt+p", "ana two", "No earlier mention"),
+            ("alt+n", "ana one", "No later mention"),
+            ("alt+n", "ana two", "No later mention"),
         ]:
             await chat.type(key)
             assert any(row.endswith(f"┃ {text}") for row in chat.drawn("#log"))

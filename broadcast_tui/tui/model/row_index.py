@@ -141,6 +141,10 @@ class RowIndex:
         i = bisect_right(starts, row - self._starts[at]) - 1
         return Place(block.chunk.first_id + i, row - self._starts[at] - starts[i])
 
+    def text_row(self, place: Place) -> int:
+        """Which of the rows that its line itself takes a place is; -1: it is the unread line."""
+        return place.row - (place.line_id == self.rule_id)
+
     def settle(self, row: int) -> Place | None:
         """The place at or near `row`, which may be an estimate: what it lies in is measured."""
         if not self._blocks:

@@ -290,7 +290,7 @@ class ChatScreen(Screen[None]):
             self.warn("Nobody has mentioned you in the posts held here.")
         elif wrapped:
             self.warn(
-                "No mention before: this is the last." if back else "No mention after: this is the first."
+                f"No {'earlier' if back else 'later'} mention; here is the {'last' if back else 'first'}."
             )
 
     def action_toggle_people(self) -> None:

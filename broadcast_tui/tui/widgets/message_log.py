@@ -331,6 +331,9 @@ class MessageLog(PlacedView):
         place = self.index.line_at(y)
         if place is None:
             return painter.blank
+        text_row = self.index.text_row(place)
+        if text_row < 0:
+            return painter.titled_rule(UNREAD_TITLE, self._unread_style)
         rows = self._strips.get(place.line_id)
         if rows is None:
             line = self.transcript.line(place.line_id)
@@ -338,12 +341,10 @@ class MessageLog(PlacedView):
                 return painter.blank
             while len(self._strips) >= LINES_KEPT_DRAWN:
                 del self._strips[next(iter(self._strips))]
-            if place.line_id == self.index.rule_id:
-                rows = [painter.titled_rule(UNREAD_TITLE, self._unread_style), *painter.paint(line, None)]
-            else:
-                rows = painter.paint(line, self.transcript.line(place.line_id - 1))
+            is_ruled = place.line_id == self.index.rule_id
+            rows = painter.paint(line, None if is_ruled else self.transcript.line(place.line_id - 1))
             self._strips[place.line_id] = rows
-        return rows[place.row] if place.row < len(rows) else painter.blank
+        return rows[text_row] if text_row < len(rows) else painter.blank
 
     def _make_painter(self) -> LinePainter:
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in _PARTS}

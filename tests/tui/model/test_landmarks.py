@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.post import Position
@@ -24,7 +24,6 @@ def mention_ids(transcript: Transcript) -> list[int]:
     return [line.id for line in lines if line.mention]
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=90), st.integers(-5, 99), st.booleans())
 def test_the_nearest_mention_is_found_and_beyond_the_last_it_begins_anew(
     mentions: list[bool], line_id: int, back: bool

@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.notices import (
@@ -39,7 +39,6 @@ def test_tmux_passes_on_what_is_wrapped_and_gets_the_bell_itself() -> None:
     )
 
 
-@settings(deadline=None)
 @given(st.text(), st.text(), st.text(max_size=400))
 def test_no_text_ends_or_extends_the_sequence(room: str, sender: str, text: str) -> None:
     notice = alert_text(Alert(room, sender, text, True))

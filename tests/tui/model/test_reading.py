@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.bookmark import ROOM_BEGIN, Bookmark, is_newer
@@ -341,7 +341,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_unread_is_what_nobody_has_seen(steps: list[Step]) -> None:
     room = visited(1)
