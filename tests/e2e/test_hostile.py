@@ -66,11 +66,14 @@ def assert_plain(data: bytes) -> None:
 
 
 def row_with(terminal: Terminal, *texts: str) -> str:
-    """The row of the screen that shows all `texts`, in this order."""
+    """The row of the screen that shows all `texts`, in this order, once there is one."""
     wanted = re.compile(".*".join(map(re.escape, texts)))
-    rows = [line for line in terminal.lines if wanted.search(line)]
-    assert rows, f"no row with {texts}:\n{terminal.text}"
-    return rows[0]
+
+    def rows() -> list[str]:
+        return [line for line in terminal.lines if wanted.search(line)]
+
+    terminal.wait_until(rows, f"a row with {texts}")
+    return rows()[0]
 
 
 class Story:
