@@ -34,6 +34,8 @@ class Orders(Clerk):
         match command.verb:
             case Verb.JOIN | Verb.PART | Verb.BUFFER | Verb.LIST | Verb.TOPIC:
                 return self._rooms.carry_out(command.verb, argument)
+            case Verb.NOTIFY | Verb.MUTE | Verb.UNMUTE:
+                return self._rooms.carry_out(command.verb, argument)
             case Verb.WHO | Verb.WHOIS | Verb.NICK | Verb.AWAY | Verb.BACK | Verb.IGNORE | Verb.UNIGNORE:
                 return self._people.carry_out(command.verb, argument)
             case Verb.PING | Verb.CONNECT | Verb.RECONNECT | Verb.DISCONNECT:

@@ -20,6 +20,9 @@ class Verb(StrEnum):
     BUFFER = "buffer"
     LIST = "list"
     TOPIC = "topic"
+    NOTIFY = "notify"
+    MUTE = "mute"
+    UNMUTE = "unmute"
     WHO = "who"
     WHOIS = "whois"
     NICK = "nick"
@@ -153,6 +156,16 @@ COMMANDS: tuple[Command, ...] = (
         example="/topic Release on Friday",
         group=Group.ROOMS,
     ),
+    Command(
+        Verb.NOTIFY,
+        "Say what rings in this room: off, mentions, all, test",
+        hint="which",
+        argument=Argument.OPTIONAL,
+        example="/notify all",
+        group=Group.ROOMS,
+    ),
+    Command(Verb.MUTE, "Never ring here; count mentions only", group=Group.ROOMS),
+    Command(Verb.UNMUTE, "Ring here again for mentions", group=Group.ROOMS),
     Command(Verb.WHO, "List who is here", aliases=("names", "users"), group=Group.PEOPLE),
     Command(
         Verb.WHOIS,

@@ -76,6 +76,8 @@ class Transcript:
         """Posts of others that `add_post` ever took: what an unread count is the difference of."""
         self.rewritten_count = 0
         """How often a line that was there was changed."""
+        self.rule_id: int | None = None
+        """The line above which the unread line is drawn; it need not be held (any more)."""
         self._limit = limit
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []
@@ -250,6 +252,7 @@ class Transcript:
         """Forget all lines that have their place; posts on their way stay."""
         self._chunks.clear()
         self._count = 0
+        self.rule_id = None
         self._calendar = _Calendar(self.zone)
         self.version += 1
 
