@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def write_private(path: Path, content: str) -> None:
+def write_private(path: Path, content: str | bytes, *, sync: bool = True) -> None:
     """Replace `path` by `content` in one step; its directory is made (mode 700) if need be.
+
+    With `sync` it is on the disk before this returns, which may take long: not for a screen's loop.
 
     Raises:
         OSError: it cannot be written; what was there before still is.
@@ -24,10 +26,11 @@ def write_private(path: Path, content: str) -> None:
     # mkstemp makes the file with mode 600.
     handle, written = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(written, path)
     except (OSError, UnicodeError):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the client remembers between runs: name, theme, the rooms on each server, an id for this installation.
+"""What the client remembers between runs: name, theme, rooms and notices on each server, an id for itself.
 
 One small JSON file in the user's state directory, for the user alone (mode 600), written whole or not
 at all. One that cannot be read is ignored, with a notice.
@@ -7,20 +7,20 @@ at all. One that cannot be read is ignored, with a notice.
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broadcast_tui.client.state_file import read_object, write_json
 from broadcast_tui.core.errors import Refused
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
-from broadcast_tui.private_file import write_private
 
 FILE_NAME = "state.json"
 ROOMS_MAX = 32
 """Rooms remembered of a server; by default a server takes no more."""
 SERVERS_MAX = 50
+LEVELS_MAX = 500
 
 
 def state_dir() -> Path:
@@ -48,6 +48,8 @@ class Preferences:
     rooms: dict[str, RoomsOf] = field(default_factory=dict)
     """By the server's address, the one used last being last."""
     client_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    levels: dict[str, str] = field(default_factory=dict)
+    """What notices are wanted, by `server #room`, where that is not the default."""
     notice: str = ""
     """One sentence about what could not be read or written; empty if all is well."""
 
@@ -55,32 +57,44 @@ class Preferences:
     def load(cls, directory: Path | None = None) -> Preferences:
         """What was saved last, or fresh values. The id is saved at once when it is new."""
         preferences = cls((directory or state_dir()) / FILE_NAME)
-        try:
-            saved = json.loads(preferences.path.read_text("utf-8"))
-        except FileNotFoundError:
-            saved = {}
-        except (OSError, ValueError, RecursionError) as error:
-            saved = {}
-            preferences.notice = f"Ignoring {preferences.path}, which cannot be read: {error}"
-        if not isinstance(saved, dict):
-            saved = {}
-            preferences.notice = f"Ignoring {preferences.path}, which is not what this program writes"
+        saved, preferences.notice = read_object(preferences.path)
         preferences.name = _text(saved.get("name"), 64)
         preferences.theme = _text(saved.get("theme"), 64)
         preferences.rooms = _rooms(saved.get("rooms"))
+        levels = saved.get("levels")
+        for room, level in list(levels.items())[-LEVELS_MAX:] if isinstance(levels, dict) else ():
+            if _text(room, 300) and _text(level, 16):
+                preferences.levels[room] = level
         if client_id := _text(saved.get("client_id"), 64):
             preferences.client_id = client_id
         else:
             preferences.save()
         return preferences
 
+    def levels_at(self, server: str) -> dict[str, str]:
+        """What notices are wanted of the rooms of a server, by room."""
+        begin = f"{server} #"
+        return {
+            room.removeprefix(begin): level for room, level in self.levels.items() if room.startswith(begin)
+        }
+
+    def set_level(self, server: str, room: str, level: str) -> None:
+        self.levels.pop(f"{server} #{room}", None)
+        self.levels[f"{server} #{room}"] = level
+
     def save(self) -> bool:
         """Write everything; false, with a `notice`, if the directory cannot be written."""
-        rooms = {url: {"joined": known.joined, "shown": known.shown} for url, known in self.rooms.items()}
-        saved = {"name": self.name, "theme": self.theme, "client_id": self.client_id, "rooms": rooms}
-        content = json.dumps(saved, indent=2)
+        content = {
+            "name": self.name,
+            "theme": self.theme,
+            "client_id": self.client_id,
+            "rooms": {
+                url: {"joined": known.joined, "shown": known.shown} for url, known in self.rooms.items()
+            },
+            "levels": self.levels,
+        }
         try:
-            write_private(self.path, content + "\n")
+            write_json(self.path, content)
         except (OSError, UnicodeError) as error:
             self.notice = f"{self.path} cannot be written: {error}"
             return False

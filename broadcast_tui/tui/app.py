@@ -34,9 +34,12 @@ from broadcast_tui.tui.history_file import HistoryFile
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.local_server import Hosting, LocalServer
 from broadcast_tui.tui.model.input_history import InputHistory
+from broadcast_tui.tui.model.notices import levels_of
 from broadcast_tui.tui.model.room import RoomView
-from broadcast_tui.tui.model.slash import COMMANDS, Argument
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.notifier import Notifier
+from broadcast_tui.tui.palette import offered
+from broadcast_tui.tui.read_keeper import ReadKeeper
 from broadcast_tui.tui.rebinding import clashes
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
@@ -127,6 +130,8 @@ class ChatApp(App[None]):
         self._last_words = ""
         self._terminal_title = Title(self._write_to_terminal)
         self._terminal = Display(self)
+        self._notifier = Notifier(self._write_to_terminal, os.environ)
+        self._read_keeper = ReadKeeper(self.set_timer, self._preferences.path.parent)
 
     def on_mount(self) -> None:
         chosen = (self._wanted_theme, self._preferences.theme, themes.fitting(os.environ))
@@ -135,7 +140,7 @@ class ChatApp(App[None]):
         self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.give_back())
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
         self._signals.catch()
-        self._terminal_title.set(self._room)
+        self._terminal_title.set(f"#{self._room}")
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
         for clash in clashes(self._keys):
@@ -170,10 +175,17 @@ class ChatApp(App[None]):
         self._chat(self._client, self._make_screen(self._client, name))
 
     def _make_screen(self, client: ChatClient, name: str) -> ChatScreen:
-        room = self._room if self._room in client.rooms else client.rooms[0]
-        self._state = AppState(name=name, room=room, rooms={each: RoomView(each) for each in client.rooms})
+        """The screen for `client`, which goes on where an earlier run was; what was before is kept."""
+        bookmarks = self._read_keeper.open(client.url, self._state)
+        self._state = AppState(
+            name=name,
+            room=self._room if self._room in client.rooms else client.rooms[0],
+            rooms={room: RoomView(room) for room in client.rooms},
+            levels=levels_of(self._preferences.levels_at(client.url)),
+            bookmarks=bookmarks,
+        )
         kept = HistoryFile(self._preferences.path.parent)
-        past = InputHistory(kept.load(), keep=kept.append, room=room)
+        past = InputHistory(kept.load(), keep=kept.append, room=self._state.room)
         if kept.notice:
             self.notify(kept.notice, severity="warning", markup=False)
         return ChatScreen(client, self._state, past)
@@ -192,6 +204,7 @@ class ChatApp(App[None]):
                 screen.receive(batch[start : start + SLICE_UPDATES])
                 self._hosting.follow(self._state, client)
                 self._tokens.follow(batch[start : start + SLICE_UPDATES], client)
+                self._read_keeper.keep_soon(self._state)
                 # A flood never lets the keyboard wait.
                 await asyncio.sleep(0)
 
@@ -246,7 +259,22 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.UnreadChanged)
     def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
-        self._terminal_title.set(event.room, event.count)
+        self._terminal_title.set(f"#{event.room}", event.count, event.mentions)
+        self._read_keeper.keep_soon(self._state)
+
+    @on(ChatScreen.PostsAlerted)
+    def ring(self, event: ChatScreen.PostsAlerted) -> None:
+        self._notifier.ring(event.alerts)
+
+    @on(ChatScreen.NoticeTried)
+    def try_notice(self, event: ChatScreen.NoticeTried) -> None:
+        event.screen.tell(self._notifier.test())
+
+    @on(ChatScreen.LevelChanged)
+    def remember_level(self, event: ChatScreen.LevelChanged) -> None:
+        if self._client is not None:
+            self._preferences.set_level(self._client.url, event.room, event.level.value)
+            self._preferences.save()
 
     @on(ChatScreen.MouseAsked)
     def hold_mouse(self, event: ChatScreen.MouseAsked) -> None:
@@ -268,21 +296,7 @@ class ChatApp(App[None]):
         self.screen.refresh(layout=True)
 
     def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
-        """What the palette offers: the slash commands, and what has no command."""
-        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
-        yield SystemCommand("Keys and commands", "Show the help page", self.action_show_help)
-        yield SystemCommand("Screenshot", "Save the screen as an SVG picture", self.deliver_screenshot)
-        if not isinstance(screen, ChatScreen):
-            return
-        yield SystemCommand("People", "Show or hide who is here", screen.action_toggle_people)
-        yield SystemCommand("Rooms", "Show or hide your rooms", screen.action_toggle_rooms)
-        yield SystemCommand("Go to room", "By some of its letters", screen.action_switch_room)
-        for command in COMMANDS:
-            typed = f"/{command.name}"
-            if command.argument is Argument.REQUIRED:
-                yield SystemCommand(command.usage, command.help, lambda typed=typed: screen.fill(f"{typed} "))
-            else:
-                yield SystemCommand(command.usage, command.help, lambda typed=typed: screen.submit(typed))
+        return offered(self, screen)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys of the footer, short: `F1`, `^Q`."""
@@ -363,6 +377,7 @@ class ChatApp(App[None]):
 
     async def _shutdown(self) -> None:
         self._terminal_title.give_back()
+        self._read_keeper.close(self._state)
         await super()._shutdown()
         self._signals.release()
 

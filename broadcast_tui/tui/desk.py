@@ -8,6 +8,7 @@ from typing import Protocol
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.state import AppState
 
 
@@ -52,6 +53,14 @@ class Desk(Protocol):
 
     def do_aside(self, work: Callable[[], str]) -> None:
         """Do what takes a while in a thread, then put the line that comes of it into the shown room."""
+        ...
+
+    def keep_level(self, room: str, level: Level) -> None:
+        """Remember for the next run what notices are wanted of a room."""
+        ...
+
+    def try_notice(self) -> None:
+        """Send a notice to see whether the terminal shows it."""
         ...
 
     def ask_to_connect(self, address: Address) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from broadcast_tui.core.text import visible, visible_line
+from broadcast_tui.private_file import write_private
 from broadcast_tui.tui.model.input_history import HISTORY_LIMIT, Entry
 
 FILE_NAME = "input-history.jsonl"
@@ -47,7 +47,7 @@ class HistoryFile:
                 kept = _newest(entries)
                 unfinished = bool(data) and not data.endswith(b"\n")
                 if unfinished or len(data) > 2 * FILE_BYTES or data.count(b"\n") > 2 * HISTORY_LIMIT:
-                    self._rewrite(kept)
+                    write_private(self.path, b"".join(map(_line, kept)), sync=False)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -71,18 +71,6 @@ class HistoryFile:
         except OSError as error:
             self._broken = True
             self.notice = visible_line(f"{self.path} cannot be written: {error}")
-
-    def _rewrite(self, entries: Sequence[Entry]) -> None:
-        # mkstemp makes the file with mode 600.
-        handle, written = tempfile.mkstemp(prefix=".history-", dir=self.path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.writelines(map(_line, entries))
-            os.replace(written, self.path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(written)
-            raise
 
 
 def _line(entry: Entry) -> bytes:

@@ -103,7 +103,10 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("log.line-up", "shift+up", "A line up"),
     KeyRow("log.line-down", "shift+down", "A line down"),
     KeyRow("log.go-top", "ctrl+home,alt+home", "The oldest post held"),
-    KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "The newest post"),
+    KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "The newest post; there, drop the unread line"),
+    KeyRow("log.go-unread", "alt+u", "The first unread post"),
+    KeyRow("log.previous-mention", "alt+p", "The mention of you before"),
+    KeyRow("log.next-mention", "alt+n", "The next mention of you"),
     KeyRow("log.unfold-post", "alt+o", "Show a long post in full; once all are, fold them"),
     KeyRow("log.show-presence", "alt+j", "Join and leave lines: of those who spoke lately, of all, none"),
     KeyRow(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.tui.model.command_table import Verb
 from broadcast_tui.tui.model.moderating import parse_target
-from broadcast_tui.tui.model.slash import Verb
 
 
 def moderate(client: ChatClient, verb: Verb, argument: str, people: Iterable[str]) -> None:

@@ -10,8 +10,9 @@ from typing import assert_never
 
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.tui.desk import Clerk, Desk
+from broadcast_tui.tui.model.command_table import Command, Verb
 from broadcast_tui.tui.model.export import Snapshot, format_of, lines_of
-from broadcast_tui.tui.model.slash import Command, Verb, help_lines
+from broadcast_tui.tui.model.slash import help_lines
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.moderating import moderate
 from broadcast_tui.tui.people_orders import PeopleOrders
@@ -34,6 +35,8 @@ class Orders(Clerk):
         """Do `command`; false if it could not be done, which the user has been told."""
         match command.verb:
             case Verb.JOIN | Verb.PART | Verb.BUFFER | Verb.LIST | Verb.TOPIC:
+                return self._rooms.carry_out(command.verb, argument)
+            case Verb.NOTIFY | Verb.MUTE | Verb.UNMUTE:
                 return self._rooms.carry_out(command.verb, argument)
             case Verb.WHO | Verb.WHOIS | Verb.NICK | Verb.AWAY | Verb.BACK | Verb.IGNORE | Verb.UNIGNORE:
                 return self._people.carry_out(command.verb, argument)

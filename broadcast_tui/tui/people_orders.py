@@ -11,8 +11,8 @@ from broadcast_tui.core.names import check_name, name_key
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.desk import Clerk
 from broadcast_tui.tui.model.comings import joined_names
+from broadcast_tui.tui.model.command_table import Verb
 from broadcast_tui.tui.model.ignoring import parse_duration, shown_duration
-from broadcast_tui.tui.model.slash import Verb
 
 PeopleVerb = Literal[Verb.WHO, Verb.WHOIS, Verb.NICK, Verb.AWAY, Verb.BACK, Verb.IGNORE, Verb.UNIGNORE]
 

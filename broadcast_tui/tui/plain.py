@@ -20,6 +20,7 @@ from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionState, Update
 from broadcast_tui.tui.desk import Looks
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.plain_text import PlainText
 from broadcast_tui.tui.model.search import ServerSearch, found_lines
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
@@ -49,7 +50,7 @@ class PlainChat:
         Without `echo` our own posts are not written: whoever typed them sees them already.
         """
         self._client = client
-        self._state = AppState(name=client.name, room=room, help_hint="/help helps")
+        self._state = AppState(name=client.name, room=room, help_hint="/help helps", unread_key="")
         self._write = write
         self._texts = PlainText(own=echo)
         self._orders = Orders(client, self._state, self)
@@ -107,7 +108,8 @@ class PlainChat:
     def show_room(self, room: str) -> None:
         """Write to `room`, and read it without its name before each line."""
         if room in self._state.rooms:
-            self._state.show(room)
+            self._state.show(room, datetime.now(UTC))
+            self._state.stand(True)
         self.refresh_views()
 
     def open_search(self, query: str) -> None:
@@ -138,6 +140,13 @@ class PlainChat:
         self._state.tell(task.result(), datetime.now(UTC))
         self.refresh_views()
         self._heard.set()
+
+    def keep_level(self, room: str, level: Level) -> None:
+        """Nothing rings here, in this run or the next."""
+
+    def try_notice(self) -> None:
+        """Nothing rings here."""
+        self.warn("There are no notices here: what comes is written at once.")
 
     def ask_to_connect(self, address: Address) -> None:
         """One conversation is with one server."""

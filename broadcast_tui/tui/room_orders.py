@@ -1,17 +1,21 @@
-"""Commands about rooms: entering, leaving, going from one to another, what there are, what they are about."""
+"""Commands about rooms: entering, leaving, going from one to another, what they are about, when they ring."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal, assert_never
 
 from broadcast_tui.core.errors import Refused
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui.desk import Clerk
+from broadcast_tui.tui.model.command_table import Verb
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.rooms import chosen
-from broadcast_tui.tui.model.slash import Verb
 
-RoomVerb = Literal[Verb.JOIN, Verb.PART, Verb.BUFFER, Verb.LIST, Verb.TOPIC]
+RoomVerb = Literal[
+    Verb.JOIN, Verb.PART, Verb.BUFFER, Verb.LIST, Verb.TOPIC, Verb.NOTIFY, Verb.MUTE, Verb.UNMUTE
+]
 
 
 class RoomOrders(Clerk):
@@ -27,6 +31,12 @@ class RoomOrders(Clerk):
                 return self._list()
             case Verb.TOPIC:
                 return self._topic(argument)
+            case Verb.NOTIFY:
+                return self._notify(argument)
+            case Verb.MUTE:
+                return self._set_level(Level.OFF)
+            case Verb.UNMUTE:
+                return self._set_level(Level.MENTIONS)
             case _:
                 assert_never(verb)
 
@@ -56,7 +66,7 @@ class RoomOrders(Clerk):
         if len(state.rooms) == 1:
             return self.refuse("This is your only room: /join another one first, or /quit.")
         self._client.leave(room)
-        state.part(room)
+        state.part(room, datetime.now(UTC))
         return self.tell(f"You left #{room}. /join brings you back.")
 
     def _buffer(self, typed: str) -> bool:
@@ -84,3 +94,33 @@ class RoomOrders(Clerk):
         when = f" on {view.topic_at.astimezone():%d %B at %H:%M}" if view.topic_at else ""
         who = f", set by {view.topic_by}{when}" if view.topic_by else ""
         return self.tell(f"Topic of #{view.name}: {view.topic}{who}")
+
+    def _notify(self, word: str) -> bool:
+        wanted = word.casefold()
+        if not wanted:
+            return self.tell(level_line(self._state.room, self._state.shown.level))
+        if wanted == "test":
+            self._desk.try_notice()
+            return True
+        if wanted not in set(Level):
+            return self.refuse(f"/notify takes off, mentions, all or test, not {word}.")
+        return self._set_level(Level(wanted))
+
+    def _set_level(self, level: Level) -> bool:
+        room = self._state.room
+        self._state.shown.level = level
+        self._desk.keep_level(room, level)
+        return self.tell(level_line(room, level))
+
+
+def level_line(room: str, level: Level) -> str:
+    """What is told of in a room, in words."""
+    match level:
+        case Level.OFF:
+            return f"#{room} is muted: it never rings, only mentions count."
+        case Level.MENTIONS:
+            return f"#{room} rings for mentions of you when you look away."
+        case Level.ALL:
+            return f"#{room} rings for every post when you look away."
+        case _:
+            assert_never(level)

@@ -9,7 +9,7 @@ from broadcast_tui.client.address import parse_address
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui.desk import Clerk
-from broadcast_tui.tui.model.slash import Verb
+from broadcast_tui.tui.model.command_table import Verb
 
 ServerVerb = Literal[Verb.PING, Verb.CONNECT, Verb.RECONNECT, Verb.DISCONNECT]
 

@@ -113,10 +113,16 @@ class Title:
         self._pushed = False
         self._text = ""
 
-    def set(self, place: str, unread: int = 0) -> None:
-        """Show the program, `place` and how many posts wait there."""
-        waiting = f" ({unread:,})" if unread else ""
-        text = f"{PROGRAM} · {visible_line(place)}{waiting}"
+    def set(self, place: str, unread: int = 0, mentions: int = 0) -> None:
+        """Show how many posts wait, `place` and the program: `(2!, 12) #lobby · broadcast-tui`.
+
+        What changes comes first, where narrow tabs show it; `2!` are those that mention us.
+        """
+        counts = [f"{mentions:,}!"] if mentions else []
+        if unread > mentions:
+            counts.append(f"{unread:,}")
+        waiting = f"({', '.join(counts)}) " if counts else ""
+        text = f"{waiting}{visible_line(place)} · {PROGRAM}"
         if text == self._text and self._pushed:
             return
         if not self._pushed:

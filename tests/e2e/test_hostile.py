@@ -38,7 +38,7 @@ _OURS = re.compile(
     r"|\x1b\[(?:\d+[GHMLX]|K|6n|(?:\d+;\d+)?r)"  # places in a row, rows that move, blanks, a question
     r"|\x1b\]22;[a-z-]+\x07"  # the pointer's shape
     r"|\x1b\]8;;\x1b\\|\x1b\]8;id=[\d-]+;https?://[!-:<-~]{1,2000}\x1b\\"  # links
-    r"|\x1b\]0;(?:broadcast-tui · lobby(?: \([\d,]+\))?)?\x07"
+    r"|\x1b\]0;(?:(?:\([\d,! ]+\) )?#lobby · broadcast-tui)?\x07"
 )
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _UNSEEN = (
@@ -68,11 +68,14 @@ def assert_plain(data: bytes) -> None:
 
 
 def row_with(terminal: Terminal, *texts: str) -> str:
-    """The row of the screen that shows all `texts`, in this order."""
+    """The row of the screen that shows all `texts`, in this order, once there is one."""
     wanted = re.compile(".*".join(map(re.escape, texts)))
-    rows = [line for line in terminal.lines if wanted.search(line)]
-    assert rows, f"no row with {texts}:\n{terminal.text}"
-    return rows[0]
+
+    def rows() -> list[str]:
+        return [line for line in terminal.lines if wanted.search(line)]
+
+    terminal.wait_until(rows, f"a row with {texts}")
+    return rows()[0]
 
 
 class Story:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from broadcast_tui.tui.keymap import KEYS
-from broadcast_tui.tui.model.slash import COMMANDS
+from broadcast_tui.tui.model.command_table import COMMANDS
 from tests.e2e.conftest import Open, ServerProcess
 from tests.e2e.test_terminals import CTRL_C, CTRL_U, TAB, Other, toast
 from tests.support.terminal import Terminal

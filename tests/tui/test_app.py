@@ -260,7 +260,7 @@ def test_the_title_is_pushed_once_made_safe_and_given_back() -> None:
     title.set("lob\x1b]0;by\x07", 3)
     title.give_back()
     title.give_back()
-    assert written[:2] == ["\x1b[22;0t", "\x1b]0;broadcast-tui · lob␛]0;by␇ (3)\x07"]
+    assert written[:2] == ["\x1b[22;0t", "\x1b]0;(3) lob␛]0;by␇ · broadcast-tui\x07"]
     assert written[2].endswith("\x1b[23;0t")
     assert len(written) == 3
     title.show_again()

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual import events
 
 from broadcast_tui.core.updates import (
     ConnectionChanged,
     ConnectionState,
+    HistoryFetched,
     NameChanged,
     NameDenied,
     PostRefused,
@@ -13,11 +16,13 @@ from broadcast_tui.core.updates import (
     RoomEntered,
     TypingSeen,
 )
-from broadcast_tui.tui.model.slash import COMMANDS, Argument
+from broadcast_tui.tui.model.command_table import COMMANDS, Argument
+from broadcast_tui.tui.notifier import Notifier
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen, help_sections
 from broadcast_tui.tui.screens.switcher import SwitcherScreen
-from tests.support.chat_app import chatting
+from broadcast_tui.tui.terminal import Title
+from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT
 
 
@@ -367,3 +372,211 @@ async def test_forty_by_ten_has_log_status_input_and_footer() -> None:
         assert chat.composer.region.height == 1
         await chat.type(*"words", "alt+enter", *"more")
         assert chat.composer.region.height == 2
+
+
+# What is unread, and who is told
+
+
+async def focus(chat: Chat, focused: bool) -> None:
+    chat.app.post_message(events.AppFocus() if focused else events.AppBlur())
+    await chat.pilot.pause()
+    await chat.settled()
+
+
+def rung(chat: Chat, **environment: str) -> list[str]:
+    """What the terminal is sent from now on, as one with these variables."""
+    written: list[str] = []
+    chat.app._notifier = Notifier(written.append, {"TERM": "xterm", **environment})
+    return written
+
+
+async def test_the_unread_line_stays_until_escape_at_the_end() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "seen"))
+        await focus(chat, False)
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(3)))
+        await focus(chat, True)
+        await chat.type("alt+j")
+        rows = chat.drawn("#log")
+        at = next(i for i, row in enumerate(rows) if "── new ──" in row)
+        assert rows[at + 1].endswith("new 0")
+        assert rows[at - 1].endswith("eve joined")
+        await chat.deliver(chat.client.post("bob", "and more"))
+        assert any("── new ──" in row for row in chat.drawn("#log"))
+        await chat.type("escape")
+        assert not any("── new ──" in row for row in chat.drawn("#log"))
+
+
+async def test_sending_and_leaving_again_take_the_unread_line_away() -> None:
+    async with chatting("ana", "bob") as chat:
+        for take_away in ("send", "leave"):
+            await focus(chat, False)
+            await chat.deliver(chat.client.post("bob", "new"))
+            await focus(chat, True)
+            assert any("── new ──" in row for row in chat.drawn("#log"))
+            if take_away == "send":
+                await chat.enter("hi")
+            else:
+                await focus(chat, False)
+            assert not any("── new ──" in row for row in chat.drawn("#log"))
+
+
+async def test_alt_u_goes_to_the_first_unread_post() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type("alt+u")
+        assert "Nothing here is unread" in chat.toasts
+        await focus(chat, False)
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(60)))
+        await focus(chat, True)
+        assert not any("── new ──" in row for row in chat.drawn("#log"))
+        await chat.type("alt+u")
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].endswith("new 0")
+        await chat.type("escape")
+        assert chat.screen.log_view.is_following
+        await chat.type("alt+u")
+        assert "── new ──" in chat.drawn("#log")[0]
+
+
+async def test_scrolled_up_alt_u_goes_to_what_came_since() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(*(chat.client.post("bob", f"old {i}") for i in range(60)))
+        await chat.type("ctrl+home")
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(60)))
+        await chat.type("alt+u")
+        assert chat.drawn("#log")[0].endswith("new 0")
+
+
+async def test_alt_p_and_alt_n_walk_the_mentions() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type("alt+p")
+        assert "Nobody has mentioned you" in chat.toasts
+        for text in ("ana one", "ana two"):
+            await chat.deliver(chat.client.post("bob", text))
+            await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(40)))
+        for key, text, toast in [
+            ("alt+p", "ana two", "Nobody"),
+            ("alt+p", "ana one", "Nobody"),
+            ("alt+p", "ana two", "No earlier mention"),
+            ("alt+n", "ana one", "No later mention"),
+            ("alt+n", "ana two", "No later mention"),
+        ]:
+            await chat.type(key)
+            assert any(row.endswith(f"┃ {text}") for row in chat.drawn("#log"))
+            assert toast in chat.toasts
+
+
+async def test_the_next_start_opens_at_the_unread_line(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(5)))
+    async with chatting(home=tmp_path) as chat:
+        written = rung(chat)
+        *before, caught_up = chat.client.online("ana", "bob")
+        backlog = [chat.client.post("bob", f"line {i}", live=False) for i in range(5)]
+        backlog += [chat.client.post("bob", f"ana: night {i}", live=False) for i in range(45)]
+        await chat.deliver(*before, *backlog, caught_up)
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].endswith("ana: night 0")
+        assert "↓ 45 new" in chat.drawn("#status")[0]
+        await chat.type("escape")
+        assert "new" not in chat.drawn("#status")[0]
+        assert written == []
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        await chat.deliver(*before, *(each for each in backlog), caught_up)
+        assert not any("── new ──" in row for row in chat.drawn("#log"))
+
+
+async def test_unread_posts_above_the_backlog_are_fetched_on_the_way_to_them(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        read, *posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(100)]
+        await chat.deliver(*before, *posts[49:], caught_up)
+        assert chat.drawn("#log")[1].endswith("night 50")
+        await chat.type("alt+u")
+        assert len(chat.client.called("fetch_history")) == 1
+        ref = f"n{chat.client._count}"
+        older = tuple(each.post for each in (read, *posts[:49]))
+        await chat.deliver(HistoryFetched("lobby", ref, older, False))
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].endswith("night 1")
+
+
+async def test_a_mention_rings_without_the_focus_and_not_with_it() -> None:
+    async with chatting("ana", "bob") as chat:
+        written = rung(chat)
+        await chat.deliver(chat.client.post("bob", "hi ana"))
+        assert written == []
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "hi all"))
+        await chat.deliver(chat.client.post("bob", "hi ana", live=False), *chat.client.echo("n", "I, ana"))
+        assert written == []
+        await chat.deliver(chat.client.post("bob", "hi ana;\x1b]0;x\x07"))
+        await chat.deliver(chat.client.post("bob", "ana?"))
+        assert written == ["\x1b]9;bob in #lobby: hi ana,␛]0,x␇\x07\x07"]
+
+
+async def test_a_mention_in_another_room_rings_with_the_focus() -> None:
+    async with chatting("ana", "bob") as chat:
+        written = rung(chat, TMUX="/tmp/tmux-0/default,1,0")
+        await chat.deliver(chat.client.post("bob", "hi ana", room="dev"))
+        assert written == ["\x1bPtmux;\x1b\x1b]9;bob in #dev: hi ana\x07\x1b\\\x07"]
+
+
+async def test_notify_chooses_what_rings_and_is_remembered(tmp_path: Path) -> None:
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        for typed, says in [
+            ("/notify", "rings for mentions"),
+            ("/notify all", "rings for every post"),
+            ("/notify", "rings for every post"),
+            ("/mute", "#lobby is muted"),
+            ("/unmute", "rings for mentions"),
+            ("/notify OFF", "#lobby is muted"),
+        ]:
+            await chat.enter(typed)
+            assert says in " ".join(" ".join(filter(None, map(str.strip, chat.drawn("#log")))).split()[-20:])
+        await chat.enter("/notify loudly")
+        assert "off, mentions, all or test" in chat.toasts
+        assert chat.composer.text == "/notify loudly"
+        assert chat.said == []
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        written = rung(chat)
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "hi ana"))
+        assert written == []
+        await chat.enter("/notify all")
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "whatever"))
+        assert len(written) == 1
+
+
+async def test_notify_test_rings_at_once_and_says_how() -> None:
+    async with chatting("ana", "bob") as chat:
+        written = rung(chat, TMUX="x")
+        await chat.enter("/notify test")
+        await chat.enter("/notify test")
+        assert len(written) == 2
+        assert "This is a test" in written[0]
+        assert any("allow-passthrough" in row for row in chat.drawn("#log"))
+        written = rung(chat, TERM="linux")
+        await chat.enter("/notify test")
+        assert written == ["\x07"]
+        assert any("Sent the bell." in row for row in chat.drawn("#log"))
+
+
+async def test_the_title_tells_mentions_apart() -> None:
+    async with chatting("ana", "bob") as chat:
+        titles: list[str] = []
+        chat.app._terminal_title = Title(titles.append)
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "hi ana"))
+        await chat.deliver(chat.client.post("bob", "hi all"))
+        await focus(chat, True)
+        shown = [title[4:-1] for title in titles if title.startswith("\x1b]0;")]
+        assert shown == [f"{counts}#lobby · broadcast-tui" for counts in ("(1!) ", "(1!, 2) ", "")]

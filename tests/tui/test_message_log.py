@@ -49,6 +49,9 @@ class LogApp(App[None]):
     def on_message_log_unseen_changed(self, message: MessageLog.UnseenChanged) -> None:
         self.said.append(message)
 
+    def on_message_log_end_changed(self, message: MessageLog.EndChanged) -> None:
+        self.said.append(message)
+
     def on_message_log_top_reached(self, message: MessageLog.TopReached) -> None:
         self.said.append(message)
 
@@ -550,6 +553,15 @@ async def test_older_posts_leave_what_is_read_in_place() -> None:
         assert on.app.tops_said == 2
 
 
+async def test_the_top_is_that_of_what_has_arrived_though_it_is_not_drawn_yet() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_scroll_home()
+        transcript.prepend_posts(older(50))
+        on.log.action_scroll_home()
+        assert on.rows[1].endswith("old 0")
+
+
 # Several transcripts
 
 
@@ -715,3 +727,149 @@ async def test_hidden_lines_leave_what_is_read_in_place() -> None:
         assert on.rows[1].endswith("post 0")
         on.log.action_scroll_end()
         assert on.rows[-1].endswith("post 399")
+
+
+# The unread line and mentions
+
+
+RULE = " new "
+
+
+async def test_the_unread_line_is_a_row_above_its_post() -> None:
+    transcript = transcript_of(3)
+    add_posts(transcript, range(2, 3), "again {}")
+    async with stage(transcript) as on:
+        transcript.rule_id = transcript.settled_id - 1
+        await on.caught_up()
+        assert on.rows[4].strip("─") == RULE
+        assert on.rows[5] == " 12:02          ana │ again 2"
+        assert on.screen[4].rstrip().strip("─") == RULE
+        transcript.rule_id = None
+        await on.caught_up()
+        assert on.rows[4] == "                    │ again 2"
+        assert on.rows[5] == ""
+
+
+@pytest.mark.parametrize("width", [1, 3, 24, 40, 120])
+async def test_the_unread_line_fits_any_width(width: int) -> None:
+    transcript = transcript_of(100)
+    transcript.rule_id = 90
+    async with stage(transcript, width, 10) as on:
+        on.log.start_at_rule(0)
+        assert on.rows[0].strip("─") in (RULE, " new", "", " ne…", " n…", " …", "…")
+        assert on.log.place in (None, (90, 0))
+
+
+async def test_the_log_starts_at_the_unread_line_unless_that_is_in_view() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        transcript.rule_id = 95
+        on.log.start_at_rule(6)
+        assert on.log.is_following
+        transcript.rule_id = 40
+        on.log.start_at_rule(60)
+        await on.pilot.pause()
+        assert on.rows[0].strip("─") == RULE
+        assert on.rows[1].endswith("post 39")
+        assert on.log.unseen == 60
+        on.log.action_page_down()
+        place = on.log.place
+        on.log.start_at_rule(60)
+        assert on.log.place == place
+
+
+async def test_a_room_shown_again_starts_at_its_unread_line() -> None:
+    one, other = transcript_of(100, "one {}"), transcript_of(100, "other {}")
+    async with stage(one) as on:
+        on.log.show(other, 0)
+        add_posts(one, range(100, 200), "one {}")
+        one.rule_id = one.settled_id - 100
+        on.log.show(one)
+        assert on.rows[0].strip("─") == RULE
+        assert on.rows[1].endswith("one 100")
+        assert on.log.unseen == 100
+        on.log.action_page_down()
+        before = on.rows
+        on.log.show(other)
+        on.log.show(one)
+        assert on.rows == before
+        third = transcript_of(100, "third {}")
+        third.rule_id = 50
+        on.log.show(third, 51)
+        assert (on.rows[1][-8:], on.log.unseen) == ("third 49", 51)
+
+
+async def test_an_unread_line_that_comes_and_goes_moves_nothing_that_is_read() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        before = on.rows
+        for rule_id in (10, 99, None):
+            transcript.rule_id = rule_id
+            await on.caught_up()
+            assert on.rows == before
+        transcript.rule_id = on.log.place.line_id + 3 if on.log.place else 0
+        await on.caught_up()
+        assert on.rows[3].strip("─") == RULE
+        assert on.rows[:3] == before[:3]
+        assert on.rows[4:] == before[3:-1]
+
+
+async def test_at_the_end_an_unread_line_leaves_the_newest_post_in_view() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        add_posts(transcript, range(100, 101))
+        transcript.rule_id = transcript.settled_id - 1
+        await on.caught_up()
+        assert on.rows[-2].strip("─") == RULE
+        assert on.rows[-1].endswith("post 100")
+
+
+async def test_the_end_is_told_when_it_is_reached_or_left() -> None:
+    async with stage(transcript_of(100)) as on:
+        on.log.action_page_up()
+        on.log.action_page_up()
+        on.log.action_scroll_end()
+        await on.pilot.pause()
+        said = [message.at_end for message in on.app.said if isinstance(message, MessageLog.EndChanged)]
+        assert said == [False, True]
+
+
+async def test_mentions_are_gone_to_one_after_another_and_around() -> None:
+    transcript = transcript_of(300)
+    for number in (50, 150, 152, 295):
+        transcript.add_post("bob", f"ana {number}", NOON, mention=True)
+        add_posts(transcript, range(60))
+    async with stage(transcript) as on:
+        on.log.action_scroll_end()
+
+        def shown() -> str:
+            return next((row.partition("┃ ana ")[2] for row in on.rows[6:9] if "┃" in row), "")
+
+        walk = []
+        for back in (True, True, True, True, True, False, False, False):
+            wrapped = on.log.go_to_mention(back=back)
+            walk.append((shown(), wrapped))
+        assert [text for text, _ in walk] == ["295", "152", "150", "50", "295", "50", "150", "152"]
+        assert [wrapped for _, wrapped in walk] == [False, False, False, False, True, True, False, False]
+
+
+async def test_from_where_one_has_scrolled_to_the_mention_above_the_top() -> None:
+    transcript = transcript_of(100)
+    transcript.add_post("bob", "ana one", NOON, mention=True)
+    add_posts(transcript, range(100))
+    transcript.add_post("bob", "ana two", NOON, mention=True)
+    add_posts(transcript, range(100))
+    async with stage(transcript) as on:
+        assert on.log.go_to_mention(back=True) is False
+        on.log.action_scroll_end()
+        assert on.log.go_to_mention(back=True) is False
+        assert any(row.endswith("ana two") for row in on.rows)
+        assert on.log.go_to_mention(back=True) is False
+        assert any(row.endswith("ana one") for row in on.rows)
+
+
+async def test_without_mentions_there_is_nowhere_to_go() -> None:
+    async with stage(transcript_of(100)) as on:
+        assert on.log.go_to_mention(back=True) is None
+        assert on.log.is_following

@@ -19,7 +19,7 @@ from broadcast_tui.core.updates import (
     RoomsListed,
     TopicChanged,
 )
-from broadcast_tui.tui.model.slash import COMMANDS, Argument
+from broadcast_tui.tui.model.command_table import COMMANDS, Argument
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, FakeClient
 

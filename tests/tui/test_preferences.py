@@ -27,6 +27,25 @@ def test_name_and_theme_come_back(tmp_path: Path) -> None:
     assert (again.name, again.theme) == ("ana", "nord")
 
 
+def test_levels_of_notices_come_back_by_server_and_room(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.set_level("ws://a:1", "lobby", "off")
+    preferences.set_level("ws://a:1", "lobby", "all")
+    preferences.set_level("ws://a:12", "dev", "off")
+    assert preferences.save()
+    again = Preferences.load(tmp_path)
+    assert again.levels_at("ws://a:1") == {"lobby": "all"}
+    assert again.levels_at("ws://a:12") == {"dev": "off"}
+    assert again.levels_at("ws://b:1") == {}
+
+
+@pytest.mark.parametrize("levels", [7, ["all"], {"ws://a:1 #lobby": 7, "x\x1b": "all", "y": "a" * 99}])
+def test_levels_of_other_types_are_left_out(tmp_path: Path, levels: object) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps({"levels": levels, "client_id": "c", "name": "ana"}))
+    preferences = Preferences.load(tmp_path)
+    assert (preferences.levels, preferences.name, preferences.notice) == ({}, "ana", "")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
     path = Preferences.load(tmp_path).path

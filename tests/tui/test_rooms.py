@@ -10,6 +10,7 @@ from textual.widgets import OptionList
 
 from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.updates import MembersListed, PostRefused, RoomEntered, RoomLeft, RoomsListed
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.switcher import SwitcherScreen
 from tests.support.chat_app import Chat, chatting
@@ -41,7 +42,7 @@ async def test_the_list_shows_unread_and_mentions_apart_and_what_is_muted() -> N
     async with chatting("ana", "bob", size=WIDE) as chat:
         await entered(chat, "dev", "ops")
         await chat.type("alt+1")
-        chat.screen._state.view("ops").muted = True
+        chat.screen._state.view("ops").level = Level.OFF
         await chat.deliver(
             *(chat.client.post("bob", text, room="dev") for text in ("hi", "ana: look", "hm")),
             *(chat.client.post("bob", "x", room="ops") for _ in range(1200)),

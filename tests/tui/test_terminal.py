@@ -67,7 +67,7 @@ def test_leaving_gives_the_terminal_back(tmp_path: Path) -> None:
     terminal.child.send("\x11")
     assert terminal.status() == 0
     assert is_clean(terminal.seen)
-    assert "\x1b]0;broadcast-tui · lobby\x07" in terminal.seen
+    assert "\x1b]0;#lobby · broadcast-tui\x07" in terminal.seen
 
 
 def test_a_crash_is_one_line_and_status_1(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from broadcast_tui.tui.model.slash import COMMANDS, Command, Kind, find
+from broadcast_tui.tui.model.command_table import COMMANDS, Command, Kind
+from broadcast_tui.tui.model.slash import find
 
 
 def command_before(text: str) -> Command | None:

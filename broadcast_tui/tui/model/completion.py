@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from broadcast_tui.tui.model.argument_words import argument_words, command_before
+from broadcast_tui.tui.model.command_table import COMMANDS, Command, Kind
 from broadcast_tui.tui.model.emoji import emoji_named
 from broadcast_tui.tui.model.offers import Offer, Offers
-from broadcast_tui.tui.model.slash import COMMANDS, Command, Kind, find
+from broadcast_tui.tui.model.slash import find
 
 _IGNORED = "[]_-^`{}|\\"
 """Leading decorations of names that nobody types (`_ana_` completes from `an`)."""

@@ -67,6 +67,7 @@ class Entry(NamedTuple):
 OWN = 4
 MENTION = 8
 _MARK_BITS = 3
+_MENTION_MARKS = bytes(flags & MENTION > 0 for flags in range(256))
 _NO_BRIEFS: dict[int, str] = {}
 """Shared by all chunks without a PRESENCE line, hence never written to."""
 
@@ -119,6 +120,10 @@ class Chunk:
             bool(flags & MENTION),
             self.briefs.get(self.first_id + i, ""),
         )
+
+    def mention_marks(self) -> bytearray:
+        """A byte a line: 1 where it mentions us, else 0."""
+        return self.flags.translate(_MENTION_MARKS)
 
     def first_post_id(self) -> str:
         """Id of the first post that has one, or empty."""

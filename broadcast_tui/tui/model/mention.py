@@ -1,22 +1,83 @@
-"""Whether a text speaks of somebody: their name as a whole word, in any case, at any place.
+"""Whether a text speaks of somebody: their name, or a keyword, as a whole word, in any case, anywhere.
 
-`ana's`, `@ana` and `"ana"` count; `banana` does not, and neither does `don't` for somebody called t.
+`ana's`, `@ana` and `"ana"` count; `banana` does not. Neither does what an apostrophe makes part of a word:
+`don't` names nobody called t, nor anybody called don. Scripts that put no blanks between words (Chinese,
+Japanese, Korean with its endings, Thai and their neighbours) may touch a name on either side.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from unicodedata import category, normalize
+
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u318f\u31a0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
+)
+_APOSTROPHES = "'\u2019"
+_NAMES_KEPT = 64
 
 
-@lru_cache(maxsize=16)
-def _pattern(name: str) -> re.Pattern[str]:
-    # Word characters of scripts that do not put blanks between words (CJK) may touch the name.
-    wide = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-    edge = rf"(?:[^\W{wide}])"
-    return re.compile(rf"(?<!{edge})(?<!{edge}['’]){re.escape(name)}(?!{edge})", re.IGNORECASE)
+def mentions(text: str, name: str, keywords: Sequence[str] = ()) -> bool:
+    """Whether `text` has `name` or one of `keywords`; an empty one never counts."""
+    folded = ""
+    for word in (name, *keywords):
+        needle = _folded_word(word)
+        if needle:
+            folded = folded or _folded(text)
+            if needle in folded and _stands_alone(folded, needle):
+                return True
+    return False
 
 
-def mentions(text: str, name: str) -> bool:
-    """Whether `text` names `name`; never for an empty name."""
-    return bool(name) and _pattern(name).search(text) is not None
+def mentioning_line(text: str, name: str, keywords: Sequence[str] = ()) -> str:
+    """The first line of `text` that mentions as `mentions` says; all of it if none does alone."""
+    return next((line for line in text.split("\n") if mentions(line, name, keywords)), text)
+
+
+def _stands_alone(text: str, needle: str) -> bool:
+    """Whether `needle` is a whole word at one of the places where it occurs in `text`."""
+    at = text.find(needle)
+    while at >= 0:
+        if not _joins_before(text, at) and not _joins_after(text, at + len(needle)):
+            return True
+        at = text.find(needle, at + 1)
+    return False
+
+
+def _joins_before(text: str, at: int) -> bool:
+    """Whether what is before `at` belongs to the same word."""
+    if at == 0:
+        return False
+    if text[at - 1] in _APOSTROPHES:
+        return at > 1 and _is_of_word(text[at - 2])
+    return _is_of_word(text[at - 1])
+
+
+def _joins_after(text: str, end: int) -> bool:
+    """Whether what is at `end` belongs to the same word; the `'t` of `don't` does, other endings do not."""
+    rest = text[end : end + 3]
+    if not rest:
+        return False
+    if rest[0] in _APOSTROPHES:
+        return rest[1:2] == "t" and not (len(rest) > 2 and _is_of_word(rest[2]))
+    return _is_of_word(rest[0]) or category(rest[0])[0] == "M"
+
+
+def _is_of_word(char: str) -> bool:
+    """Whether a name that touches `char` is part of a longer word; marks belong to the letter before them."""
+    if char.isascii():
+        return char.isalnum() or char == "_"
+    return (char.isalnum() or category(char)[0] == "M") and not _UNSPACED.match(char)
+
+
+@lru_cache(maxsize=_NAMES_KEPT)
+def _folded_word(word: str) -> str:
+    return _folded(word.strip())
+
+
+def _folded(text: str) -> str:
+    """`text` so that letters that differ in case alone are the same."""
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFC", text).casefold())

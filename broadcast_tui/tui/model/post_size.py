@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from broadcast_tui.core.text import MAX_POST_LINES
-from broadcast_tui.tui.model.slash import Run, Say, Verb, parse
+from broadcast_tui.tui.model.command_table import Verb
+from broadcast_tui.tui.model.slash import Run, Say, parse
 
 LINES_TO_ASK = 20
 """Lines that are sent without a question; the most that is certainly no accident."""

@@ -5,6 +5,7 @@ Times are arguments: `now` monotonic seconds, `at` UTC. Names are made safe to d
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,7 +19,10 @@ from broadcast_tui.core.updates import (
     TopicChanged,
 )
 from broadcast_tui.tui.model.comings import Comings
-from broadcast_tui.tui.model.mention import mentions
+from broadcast_tui.tui.model.landmarks import first_from, position_of
+from broadcast_tui.tui.model.mention import mentioning_line, mentions
+from broadcast_tui.tui.model.notices import Alert, Level
+from broadcast_tui.tui.model.reading import Arrival, Reading
 from broadcast_tui.tui.model.room_transcript import RoomTranscript
 
 DETAIL_MAX = 100
@@ -44,7 +48,7 @@ class Person:
 
 @dataclass(slots=True)
 class RoomView:
-    """One room. `unread` counts live posts that came while nobody was looking."""
+    """One room."""
 
     name: str
     transcript: RoomTranscript = field(default_factory=RoomTranscript)
@@ -54,17 +58,15 @@ class RoomView:
     list_asked: bool = False
     """Whether the list was asked for since the room was entered or became small enough."""
     online: int = 0
-    unread: int = 0
-    mention_count: int = 0
-    """Those of `unread` that speak of us."""
-    muted: bool = False
-    """Whether what is unread here does not ask for attention; mentions do."""
     draft: str = ""
     """What was being written here when another room was shown."""
     topic: str = ""
     topic_by: str = ""
     """Who set the topic, where we saw it."""
     topic_at: datetime | None = None
+    reading: Reading = field(init=False)
+    level: Level = Level.MENTIONS
+    """Which posts ring while nobody looks."""
     entered: bool = False
     history_ref: str = ""
     """The page of history that was asked for and has not come yet."""
@@ -77,6 +79,29 @@ class RoomView:
     addressed: dict[str, None] = field(default_factory=dict)
     """Who spoke to us, the last one last: they are likeliest to be answered."""
     _typing: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.reading = Reading(self.transcript)
+
+    @property
+    def unread(self) -> int:
+        """Posts of others not seen yet."""
+        return self.reading.count
+
+    @property
+    def mention_count(self) -> int:
+        """Those of them that mention us."""
+        return self.reading.mentions
+
+    @property
+    def muted(self) -> bool:
+        """Whether what is unread here does not ask for attention; mentions do, but they do not ring."""
+        return self.level is Level.OFF
+
+    @property
+    def urgent_count(self) -> int:
+        """Unread posts that ask for attention while another room is shown."""
+        return self.mention_count if self.muted else self.unread
 
     def people(self) -> list[str] | None:
         """Names of who is here, in the order shown, or None where only the count is known."""
@@ -104,31 +129,47 @@ class RoomView:
         if name and name != own:
             self._typing[name] = now + TYPING_SHOWN_S
 
-    def arrived(self, update: PostArrived, own_name: str, looking: bool) -> None:
-        """Put a post at the end; one that replays, or is ours, is never unread."""
+    def arrived(
+        self, update: PostArrived, own_name: str, keywords: Sequence[str] = (), *, there: bool, at_end: bool
+    ) -> Alert | None:
+        """Put a post at the end; returns it if it is live and somebody else's.
+
+        `there`: the room is looked at, `at_end`: so is the end of its log.
+        """
         post = update.post
         sender = visible_line(post.sender)
         self._typing.pop(sender, None)
-        is_mention = not update.own and mentions(post.text, own_name)
-        if is_mention and sender:
+        own = update.own or _is_own(sender, own_name)
+        hidden = not own and self.transcript.is_hidden(sender)
+        mention = not own and mentions(post.text, own_name, keywords)
+        if mention and sender:
             self.addressed.pop(sender, None)
             self.addressed[sender] = None
-        self.transcript.add_post(
+        line_id = self.transcript.add_post(
             post.sender,
             post.text,
             post.at,
-            own=update.own,
-            mention=is_mention,
+            own=own,
+            mention=mention,
             post_id=str(post.position),
             nonce=post.nonce if update.own else "",
         )
-        if update.live and not (update.own or looking or self.transcript.is_hidden(sender)):
-            self.unread += 1
-            self.mention_count += is_mention
+        arrival = Arrival(line_id, post.position, own or hidden, mention, update.live)
+        self.reading.arrived(arrival, there=there, at_end=at_end)
+        if own or hidden or not update.live:
+            return None
+        told = mentioning_line(post.text, own_name, keywords) if mention else post.text
+        return Alert(self.name, post.sender, told, mention)
 
-    def seen(self) -> None:
-        """Somebody looks at the room: nothing of it is unread."""
-        self.unread = self.mention_count = 0
+    def hide(self, hides: Callable[[str], bool] | None) -> None:
+        """Hide the posts of whom `hides` says so (None: nobody); what is unread still begins where it did."""
+        reading, transcript = self.reading, self.transcript
+        laid_count = transcript.laid_count
+        rule, first = position_of(transcript, transcript.rule_id), position_of(transcript, reading.first_id)
+        transcript.hide(hides)
+        if transcript.laid_count != laid_count:
+            transcript.rule_id = first_from(transcript, rule)
+            reading.first_id = first_from(transcript, first)
 
     def topic_changed(self, update: TopicChanged, at: datetime) -> None:
         """Take another topic, with a line that says so."""
@@ -136,7 +177,7 @@ class RoomView:
         about = f"set the topic: {self.topic}" if self.topic else "cleared the topic"
         self.transcript.add_system(f"{self.topic_by} {about}", at)
 
-    def prepended(self, update: HistoryFetched, own_name: str) -> bool:
+    def prepended(self, update: HistoryFetched, own_name: str, keywords: Sequence[str] = ()) -> bool:
         """Put a page of older posts on top; false if nobody asked for it."""
         if not update.ref or update.ref != self.history_ref:
             return False
@@ -148,16 +189,18 @@ class RoomView:
                     post.sender,
                     post.text,
                     post.at,
-                    bool(own_name) and visible_line(post.sender) == own_name,
-                    False,
+                    own := _is_own(visible_line(post.sender), own_name),
+                    not own and mentions(post.text, own_name, keywords),
                     str(post.position),
                 )
                 for post in update.posts
             ]
         )
+        self.reading.prepended()
         return True
 
     def missed(self, update: GapFound, at: datetime) -> None:
+        self.reading.lost(update.count)
         count = "Some" if update.count is None else f"{update.count:,}"
         posts = "post is" if update.count == 1 else "posts are"
         reason = _GAP_REASONS.get(update.reason) or visible_line(update.reason)
@@ -212,6 +255,11 @@ class RoomView:
         if update.ref and update.ref == self.who_ref:
             self.who_ref = ""
             self.transcript.add_system(who_line(update, own_name), at)
+
+
+def _is_own(sender: str, own_name: str) -> bool:
+    """Whether a post is ours though another connection wrote it; no two people have the same name."""
+    return bool(own_name) and sender == own_name
 
 
 def who_line(update: MembersListed, own_name: str) -> str:

@@ -3,7 +3,8 @@
 Rows are counted chunk by chunk. A chunk is exact or stale (measured at another width, or never): the
 rows of a stale one are estimated. Whoever looks at a place makes the chunks around it exact first,
 and the rest in slices; so a resize costs the same with 100,000 lines as with 1,000. What keeps its
-place then is a line, never a row number. Lines that are not shown take no row.
+place then is a line, never a row number. Lines that are not shown take no row. The unread line is the
+first row of the line below it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Place(NamedTuple):
 class _Block:
     """The rows of one chunk."""
 
-    __slots__ = ("_starts", "chunk", "columns", "rows", "showing", "total")
+    __slots__ = ("_starts", "chunk", "columns", "rows", "rule", "showing", "total")
 
     def __init__(self, chunk: Chunk, showing: Showing) -> None:
         self.chunk = chunk
@@ -39,10 +40,14 @@ class _Block:
         """What `rows` were counted for; None: never, then `total` is a guess."""
         self.rows = array("I")
         self.total = len(chunk)
+        self.rule = -1
+        """Which of the lines has the unread line as its first row; -1: none."""
         self._starts: list[int] | None = None
 
     def measure(self, columns: Columns) -> None:
         self.rows = array("I", columns.count_rows(self.chunk, 0, self.showing))
+        if self.rule >= 0:
+            self.rows[self.rule] += 1
         self.columns = columns
         self.total = sum(self.rows)
         self._starts = None
@@ -56,6 +61,18 @@ class _Block:
             self._starts = None
         else:
             self.total = max(self.total, len(self.chunk))
+
+    def put_rule(self, rule_id: int | None) -> None:
+        """Count the unread line, if it is above one of these lines."""
+        at = -1 if rule_id is None else rule_id - self.chunk.first_id
+        at = at if 0 <= at < len(self.chunk) else -1
+        if at != self.rule:
+            for i, more in (self.rule, -1), (at, 1):
+                if 0 <= i < len(self.rows):
+                    self.rows[i] += more
+                    self.total += more
+            self.rule = at
+            self._starts = None
 
     def rescale(self, columns: Columns) -> None:
         """Guess the total at another width: the rows beyond one a line go with the width."""
@@ -82,6 +99,8 @@ class RowIndex:
         self._starts: list[int] = [0]
         """First row of each block, and the total."""
         self._version = -1
+        self.rule_id: int | None = None
+        """The line whose first row is the unread line."""
         self.update()
 
     @property
@@ -95,15 +114,16 @@ class RowIndex:
 
     def update(self) -> None:
         """Follow the transcript."""
-        if self.transcript.version == self._version:
+        if (self.transcript.version, self.transcript.rule_id) == (self._version, self.rule_id):
             return
-        self._version = self.transcript.version
+        self._version, self.rule_id = self.transcript.version, self.transcript.rule_id
         chunks = self.transcript.chunks
         known = {id(block.chunk): block for block in self._blocks}
         self._blocks = [known.get(id(chunk)) or _Block(chunk, self.showing) for chunk in chunks]
         for block in self._blocks:
             if len(block.rows) != len(block.chunk):
                 block.grow(self.columns)
+            block.put_rule(self.rule_id)
         self._sum_up()
 
     def resize(self, columns: Columns) -> None:
@@ -133,6 +153,10 @@ class RowIndex:
         starts = block.starts()
         i = bisect_right(starts, row - self._starts[at]) - 1
         return Place(block.chunk.first_id + i, row - self._starts[at] - starts[i])
+
+    def text_row(self, place: Place) -> int:
+        """Which of the rows that its line itself takes a place is; -1: it is the unread line."""
+        return place.row - (place.line_id == self.rule_id)
 
     def settle(self, row: int) -> Place | None:
         """The place at or near `row`, which may be an estimate: what it lies in is measured."""

@@ -6,13 +6,11 @@ is back, however many attempts that takes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from typing import assert_never
 
-from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import (
     AwayChanged,
@@ -42,10 +40,10 @@ from broadcast_tui.core.updates import (
 from broadcast_tui.tui.model.absence import Absence, own_line
 from broadcast_tui.tui.model.asked import Asked
 from broadcast_tui.tui.model.connection import Connection
-from broadcast_tui.tui.model.ignoring import Ignored
 from broadcast_tui.tui.model.moderating import done_text
+from broadcast_tui.tui.model.notices import Alert
 from broadcast_tui.tui.model.room import Person, RoomView
-from broadcast_tui.tui.model.rooms import most_urgent
+from broadcast_tui.tui.model.rooms_state import RoomsState
 from broadcast_tui.tui.model.search import ServerSearch
 
 RoomUpdate = (
@@ -78,65 +76,35 @@ class Changes:
     """`known_rooms` is new."""
     unlisted: list[str] = field(default_factory=list)
     """Rooms whose members are to be asked for."""
-
-
-LEFT_MAX = 8
-"""Rooms whose lines are kept after leaving, should we come back."""
+    alerts: list[Alert] = field(default_factory=list)
+    """Posts that are worth a notice, in the order they came."""
+    opened: bool = False
+    """The shown room has its first posts: show it from the unread line on, unless that is in view."""
 
 
 @dataclass(slots=True)
-class AppState:
-    """The rooms, the connection and our name. `room` is the one on the screen."""
+class AppState(RoomsState):
+    """The rooms, the connection and our name."""
 
     name: str = ""
-    room: str = DEFAULT_ROOM
-    rooms: dict[str, RoomView] = field(default_factory=dict)
-    """The rooms we are in, or want to be in, in the order joined; never empty."""
-    left: dict[str, RoomView] = field(default_factory=dict)
-    """Rooms we left, the last one last."""
     known_rooms: dict[str, tuple[int, str]] = field(default_factory=dict)
     """All rooms of the server as last listed: people and topic."""
     absence: Absence = field(default_factory=Absence)
-    ignored: Ignored = field(default_factory=Ignored)
     asked: Asked = field(default_factory=Asked)
-    previous: str = ""
-    """The room shown before this one; empty if none was."""
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
-    looking: bool = True
-    """Whether the terminal has the focus, so that what arrives in the shown room counts as read."""
     help_hint: str = "F1 helps"
-    unseen: int = 0
-    """Posts below the screen's end in the shown room, as the message log counts them."""
     draft_excess: str = ""
     """By how much what is being written is too long for a post; empty if it fits."""
     search: ServerSearch | None = None
     """What is being searched for at the server."""
+    keywords: tuple[str, ...] = ()
+    """Words that count as mentions of us."""
     _denied: NameDenied | None = None
-    _parted: set[str] = field(default_factory=set)
-    """Rooms left at our wish, which the server has not confirmed: it is no news then, we may be back."""
-    _jumped_from: str = ""
-    """Where we were before going to what is urgent."""
 
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)
-        self.view(self.room)
-
-    @property
-    def shown(self) -> RoomView:
-        """The room on the screen."""
-        return self.view(self.room)
-
-    @property
-    def unread(self) -> int:
-        """Posts nobody has seen: those below the screen's end, or that came without focus or elsewhere."""
-        elsewhere = sum(view.unread for view in self.rooms.values() if view is not self.shown)
-        return self.unread_here + elsewhere
-
-    @property
-    def unread_here(self) -> int:
-        """Those of `unread` that are in the shown room."""
-        return max(self.unseen, self.shown.unread)
+        self.begin()
 
     @property
     def queued(self) -> int:
@@ -144,67 +112,6 @@ class AppState:
         if self.connection.state is ConnectionState.ONLINE:
             return 0
         return sum(view.transcript.pending_count for view in self.rooms.values())
-
-    def view(self, room: str) -> RoomView:
-        """The room called `room`, which is made if it is new; one we left stays so."""
-        if room in self.left:
-            return self.left[room]
-        if room not in self.rooms:
-            self.rooms[room] = RoomView(room)
-            self.rooms[room].transcript.hide(self._hides())
-        return self.rooms[room]
-
-    def enter(self, room: str) -> RoomView:
-        """The room called `room`, among those we are in from here on, with the lines it had."""
-        if room in self.left:
-            self.rooms[room] = self.left.pop(room)
-        return self.view(room)
-
-    def part(self, room: str) -> None:
-        """Leave `room` at our own wish."""
-        self._parted.add(room)
-        self.leave(room)
-
-    def leave(self, room: str) -> None:
-        """We are no longer in `room`: its lines are kept, another one is shown, unless it is the only one."""
-        view = self.view(room)
-        view.entered = False
-        if room not in self.rooms or len(self.rooms) == 1:
-            return
-        if room == self.room:
-            names = list(self.rooms)
-            neighbour = names[names.index(room) - 1]
-            self.show(self.previous if self.previous in self.rooms else neighbour)
-        self.left[room] = self.rooms.pop(room)
-        if self.previous == room:
-            self.previous = ""
-        while len(self.left) > LEFT_MAX:
-            del self.left[next(iter(self.left))]
-
-    def show(self, room: str) -> None:
-        """Put `room` on the screen; what it has is read."""
-        if room != self.room:
-            self.previous, self.room = self.room, room
-            self._jumped_from = ""
-            self.unseen = 0
-        self.look(self.looking)
-
-    def show_urgent(self) -> bool:
-        """Show a room with a mention, else one with something unread, else the one where this began."""
-        began, here = self._jumped_from, self.room
-        urgent = most_urgent(view for view in self.rooms.values() if view is not self.shown)
-        target = urgent or began
-        if target not in self.rooms or target == here:
-            return False
-        self.show(target)
-        self._jumped_from = (began or here) if urgent else ""
-        return True
-
-    def look(self, looking: bool) -> None:
-        """The terminal got or lost the focus."""
-        self.looking = looking
-        if looking:
-            self.shown.seen()
 
     # -- people
 
@@ -229,13 +136,10 @@ class AppState:
             self.tell(f"{name} is no longer ignored", at)
         return bool(over)
 
-    def _hides(self) -> Callable[[str], bool] | None:
-        return lru_cache(maxsize=512)(self.ignored.has) if self.ignored else None
-
     def _hide_ignored(self) -> None:
         hides = self._hides()
         for view in [*self.rooms.values(), *self.left.values()]:
-            view.transcript.hide(hides)
+            view.hide(hides)
 
     def persons(self) -> list[Person] | None:
         """Who is in the shown room, in the order shown, or None where only the count is known."""
@@ -257,6 +161,7 @@ class AppState:
 
     def said(self, nonce: str, text: str, at: datetime) -> None:
         """We posted to the shown room; the line waits below all others for its place."""
+        self.shown.reading.drop_rule()
         self.shown.transcript.add_pending(nonce, self.name, text, at)
 
     def tell(self, text: str, at: datetime, *, error: bool = False) -> None:
@@ -273,6 +178,9 @@ class AppState:
                     pass
                 case ConnectionChanged():
                     self._connection_changed(update, now, at)
+                    if update.state is ConnectionState.WAITING:
+                        for view in self.rooms.values():
+                            view.reading.cut_off(at)
                     refused = update.state is ConnectionState.REFUSED
                     changes.people = True
                 case Welcomed():
@@ -312,15 +220,18 @@ class AppState:
             case RoomEntered():
                 self._entered(view, update, at)
                 changes.people = True
-            case RoomLeft() if update.room in self._parted:
-                self._parted.discard(update.room)
+            case RoomLeft() if update.room in self.parted:
+                self.parted.discard(update.room)
             case RoomLeft():
-                self.leave(update.room)
+                self.leave(update.room, at)
                 changes.people = True
             case CaughtUp():
-                pass
+                self._caught_up(view, changes, at)
             case PostArrived():
-                view.arrived(update, self.name, self.looking and view is self.shown)
+                there = self.is_there(view)
+                alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
+                if alert and not there and view.level.takes(mention=alert.mention):
+                    changes.alerts.append(alert)
             case PostDelivered():
                 view.transcript.confirm(update.nonce)
             case PostRefused():
@@ -329,7 +240,7 @@ class AppState:
             case GapFound():
                 view.missed(update, at)
             case HistoryFetched():
-                view.prepended(update, self.name)
+                view.prepended(update, self.name, self.keywords)
             case TopicChanged():
                 view.topic_changed(update, at)
             case PresenceChanged():
@@ -364,6 +275,7 @@ class AppState:
         view.list_asked = False
         if visible_line(update.topic) != view.topic:
             view.topic, view.topic_by, view.topic_at = visible_line(update.topic), "", None
+        view.reading.entered(at, there=self.is_there(view))
         if not view.entered:
             view.entered = True
             others = max(0, update.online - 1)
@@ -381,6 +293,16 @@ class AppState:
         self.known_rooms = {visible_line(room): (online, topic) for room, online, topic in update.rooms}
         if lines := self.asked.rooms_listed(update, self.rooms):
             self.tell(lines, at)
+
+    def _caught_up(self, view: RoomView, changes: Changes, at: datetime) -> None:
+        """What was missed is here: tell of it, and show where it begins if the room is only just opened."""
+        there = self.is_there(view)
+        is_opened = view.reading.is_resuming
+        self.tell_meantime(view, view.reading.caught_up(at, there=there), at)
+        if is_opened and view is self.shown:
+            changes.opened = True
+        elif there:
+            self.stand(self.at_end)
 
     def _forget_request(self, ref: str) -> None:
         self.asked.forget(ref)

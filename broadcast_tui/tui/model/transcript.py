@@ -78,6 +78,8 @@ class Transcript:
         """How often a line that was there was changed."""
         self.laid_count = 0
         """How often all lines were laid anew, under other ids."""
+        self.rule_id: int | None = None
+        """The line above which the unread line is drawn; it need not be held (any more)."""
         self._limit = limit
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []
@@ -252,6 +254,7 @@ class Transcript:
         """Forget all lines that have their place; posts on their way stay."""
         self._chunks.clear()
         self._count = 0
+        self.rule_id = None
         self._calendar = _Calendar(self.zone)
         self.version += 1
 

@@ -25,17 +25,17 @@ from textual.widgets import Footer, Static, TextArea
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import ConnectionState, NameDenied, Update
+from broadcast_tui.core.updates import NameDenied, Update
 from broadcast_tui.tui.desk import Looks
-from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.keymap import bind, first_key, shown_key
 from broadcast_tui.tui.model.completion import People as Completable
 from broadcast_tui.tui.model.input_history import InputHistory
+from broadcast_tui.tui.model.notices import Alert, Level
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.orders import Orders
 from broadcast_tui.tui.screens.reading import ReadingScreen
 from broadcast_tui.tui.widgets.composer import Composer
-from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.people import People
 from broadcast_tui.tui.widgets.reading_pane import ReadingPane
 from broadcast_tui.tui.widgets.room_list import RoomList
@@ -95,10 +95,30 @@ class ChatScreen(ReadingScreen):
 
     @dataclass
     class UnreadChanged(Message):
-        """`count` posts in `room` wait to be read."""
+        """`count` posts wait to be read, `mentions` of which mention us; `room` is shown."""
 
         room: str
         count: int
+        mentions: int
+
+    @dataclass
+    class PostsAlerted(Message):
+        """`alerts` came where the user does not look."""
+
+        alerts: list[Alert]
+
+    @dataclass
+    class LevelChanged(Message):
+        """The user wants other notices of `room`."""
+
+        room: str
+        level: Level
+
+    @dataclass
+    class NoticeTried(Message):
+        """The user wants to see a notice, and to be told on `screen` how it went."""
+
+        screen: ChatScreen
 
     @dataclass
     class ConnectAsked(Message):
@@ -113,7 +133,7 @@ class ChatScreen(ReadingScreen):
         super().__init__(client, state)
         self._orders = Orders(client, state, self)
         self._past = InputHistory(room=state.room) if past is None else past
-        self._told: tuple[str, int, str] = ("", -1, "")
+        self._told: tuple[str, int, int, str] = ("", -1, -1, "")
         self._quit_until = 0.0
         self._drawn_topic = ""
         self._away_recalled = False
@@ -130,6 +150,7 @@ class ChatScreen(ReadingScreen):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
+        self._state.unread_key = shown_key(first_key("log.go-unread"))
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.composer.focus()
@@ -143,12 +164,17 @@ class ChatScreen(ReadingScreen):
         for refused in changes.refused:
             if not self.composer.give_back(refused.text, refused.room):
                 self.warn(f"Not sent: {refused.reason} The text is kept, Up brings it back.")
+        self.follow_sought()
+        if changes.opened:
+            self.call_after_refresh(self.open_at_unread)
         self.refresh_views(people=changes.people)
         if changes.rooms_listed:
             self.offer_known_rooms()
         self.follow_search()
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
+        if changes.alerts:
+            self.post_message(self.PostsAlerted(changes.alerts))
 
     def fill(self, text: str) -> None:
         """Put the beginning of a command into the input, if nothing is being written there."""
@@ -184,10 +210,17 @@ class ChatScreen(ReadingScreen):
 
     def _work_aside(self, work: Callable[[], str]) -> None:
         line = work()
-        self.app.call_from_thread(self._tell, line)
+        self.app.call_from_thread(self.tell, line)
 
-    def _tell(self, line: str) -> None:
-        self._state.tell(line, datetime.now(UTC))
+    def keep_level(self, room: str, level: Level) -> None:
+        self.post_message(self.LevelChanged(room, level))
+
+    def try_notice(self) -> None:
+        self.post_message(self.NoticeTried(self))
+
+    def tell(self, text: str) -> None:
+        """Put a line of our own into the shown room."""
+        self._state.tell(text, datetime.now(UTC))
         self.refresh_views()
 
     @on(Composer.Submitted)
@@ -203,24 +236,8 @@ class ChatScreen(ReadingScreen):
     def tell_typing(self) -> None:
         text = self.composer.text
         self.status.refresh_facts()
-        if text.strip() and not text.startswith("/") and self._online and not self.composer.is_restored:
+        if text.strip() and not text.startswith("/") and self.is_online and not self.composer.is_restored:
             self._client.send_typing(self._state.room)
-
-    @on(MessageLog.UnseenChanged)
-    def follow_unseen(self, event: MessageLog.UnseenChanged) -> None:
-        self._state.unseen = event.count
-        self.refresh_views()
-
-    @on(MessageLog.TopReached)
-    def fetch_older(self) -> None:
-        view = self._state.shown
-        if view.transcript.has_cleared:
-            view.transcript.bring_back()
-            self.refresh_views()
-            return
-        oldest = view.transcript.first_post_id
-        if oldest and not view.history_ref and not view.history_ended and self._online:
-            view.history_ref = self._client.fetch_history(view.name, before=oldest)
 
     def action_interrupt(self) -> None:
         """Copy what is selected, else clear the input, else leave when pressed again."""
@@ -248,10 +265,6 @@ class ChatScreen(ReadingScreen):
         hide = bool(self.people.display)
         self.set_class(hide, "-people-off")
         self.set_class(not hide, "-people-on")
-
-    @property
-    def _online(self) -> bool:
-        return self._state.connection.state is ConnectionState.ONLINE
 
     def _completable(self) -> Completable:
         state, view = self._state, self._state.shown
@@ -284,7 +297,7 @@ class ChatScreen(ReadingScreen):
         self.notify(visible_line(text), severity="warning", timeout=6, markup=False)
 
     def _focus_changed(self, focused: bool) -> None:
-        self._state.look(focused)
+        self._state.look(focused, datetime.now(UTC))
         self.refresh_views()
 
     def _tick(self) -> None:
@@ -323,9 +336,9 @@ class ChatScreen(ReadingScreen):
     def _tell_app(self) -> None:
         """Tell the app what it needs to know of the state, if that changed."""
         state = self._state
-        now_told = (state.room, state.unread, state.name)
+        now_told = (state.room, state.unread, state.mention_count, state.name)
         if now_told != self._told:
-            if state.name != self._told[2]:
+            if state.name != self._told[3]:
                 self.post_message(self.NameTaken(state.name))
             self._told = now_told
-            self.post_message(self.UnreadChanged(state.room, state.unread))
+            self.post_message(self.UnreadChanged(state.room, state.unread, state.mention_count))

@@ -18,15 +18,15 @@ from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.selection import Excerpt
 from broadcast_tui.tui.screens.bare_view import BareView
 from broadcast_tui.tui.screens.inspect import InspectScreen
-from broadcast_tui.tui.screens.rooms import RoomsScreen
 from broadcast_tui.tui.screens.server_search import Searcher
+from broadcast_tui.tui.screens.unread import UnreadScreen
 from broadcast_tui.tui.widgets.reading_pane import ReadingPane
 
 _UPWARDS = ("page_up", "scroll_up", "scroll_home")
 
 
-class ReadingScreen(RoomsScreen):
-    """A `RoomsScreen` whose log is that of a `ReadingPane`."""
+class ReadingScreen(UnreadScreen):
+    """A screen of rooms whose log is that of a `ReadingPane`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("log.page-up", "scroll_log('page_up')"),
@@ -34,7 +34,10 @@ class ReadingScreen(RoomsScreen):
         bind("log.line-up", "scroll_log('scroll_up')"),
         bind("log.line-down", "scroll_log('scroll_down')"),
         bind("log.go-top", "scroll_log('scroll_home')"),
-        bind("log.go-bottom", "scroll_log('scroll_end')"),
+        bind("log.go-bottom", "go_bottom"),
+        bind("log.go-unread", "go_unread"),
+        bind("log.previous-mention", "go_mention(True)"),
+        bind("log.next-mention", "go_mention(False)"),
         bind("log.unfold-post", "unfold_post"),
         bind("log.show-presence", "show_presence"),
         bind("log.pick-post", "pick_post"),
@@ -93,17 +96,20 @@ class ReadingScreen(RoomsScreen):
             self.composer.insert(event.character)
 
     def action_scroll_log(self, how: str) -> None:
-        if how == "scroll_end" and self.selections:
-            self.clear_selection()
-            return
-        if how == "scroll_end" and self._bare.is_on:
-            self._leave_bare()
-            return
         transcript = self._state.shown.transcript
         if transcript.has_cleared and self.log_view.scroll_y <= 0 and how in _UPWARDS:
             transcript.bring_back()
             self.log_view.follow()
         getattr(self.log_view, f"action_{how}")()
+
+    def action_go_bottom(self) -> None:
+        """Of what Esc ends, the nearest: a selection, the bare text, the place that is read."""
+        if self.selections:
+            self.clear_selection()
+        elif self._bare.is_on:
+            self._leave_bare()
+        else:
+            super().action_go_bottom()
 
     def action_unfold_post(self) -> None:
         if not self.log_view.unfold_next():

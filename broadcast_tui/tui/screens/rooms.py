@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from textual import getters, on
 from textual.message import Message
@@ -57,20 +58,22 @@ class RoomsScreen(Screen[None]):
     def refresh_rooms(self) -> bool:
         """Let list, log and input be as the state says; whether they are of another room now."""
         state, view = self._state, self._state.shown
+        is_other = state.room != self._drawn_room
+        if is_other:
+            self.composer.enter_room(state.room)
+            self._drawn_room = state.room
+            self.composer.set_hint(f"Message #{visible_line(view.name)}")
+            self.log_view.show(view.transcript, view.unread)
+            state.unseen = self.log_view.unseen
+            state.stand(self.log_view.is_following)
+        # What is seen by going there is no longer counted in the list.
         self.rooms.show([Row.of(other, other is view) for other in state.rooms.values()])
         self.set_class(len(state.rooms) > 1, "-several")
         now_rooms = (tuple(state.rooms), state.room)
         if now_rooms != self._told_rooms:
             self._told_rooms = now_rooms
             self.post_message(self.RoomsChanged(*now_rooms))
-        if state.room == self._drawn_room:
-            return False
-        self.composer.enter_room(state.room)
-        self._drawn_room = state.room
-        self.composer.set_hint(f"Message #{visible_line(view.name)}")
-        self.log_view.show(view.transcript)
-        state.unseen = self.log_view.unseen
-        return True
+        return is_other
 
     def finish_submitted(self) -> None:
         """Do what was submitted and not done yet, in the room where it was written."""
@@ -86,7 +89,7 @@ class RoomsScreen(Screen[None]):
         """Put a room that we are in on the screen."""
         self.finish_submitted()
         if room in self._state.rooms:
-            self._state.show(room)
+            self._state.show(room, datetime.now(UTC))
         self.refresh_views()
 
     @on(RoomList.RoomChosen)
@@ -108,7 +111,7 @@ class RoomsScreen(Screen[None]):
 
     def action_go_to_urgent(self) -> None:
         self.finish_submitted()
-        if not self._state.show_urgent():
+        if not self._state.show_urgent(datetime.now(UTC)):
             self.notify("Nothing is unread in your other rooms", timeout=3, markup=False)
         self.refresh_views()
 

@@ -117,7 +117,7 @@ class LinePainter:
     def paint(self, line: Line, above: Line | None) -> list[Strip]:
         """The rows of `line`, as many as `Columns.count_rows` says; `above` is the line shown before it."""
         if line.kind is LineKind.DAY:
-            return [self.strip([Segment(self._day_row(line.text), self._styles.day)])]
+            return [self.titled_rule(line.text, self._styles.day)]
         shown = self._showing.shown_line(line)
         if shown is None:
             return []
@@ -214,6 +214,10 @@ class LinePainter:
         blanks = " " * (room - cells_of(text) + self.columns.padding)
         return [Segment(text, style + Style(bgcolor=base.bgcolor)), Segment(blanks, base)]
 
+    def titled_rule(self, title: str, style: Style) -> Strip:
+        """A row that is a rule with `title` in its middle."""
+        return self.strip([Segment(self._rule_row(title), style)])
+
     def with_badge(self, row: Strip, text: str, style: Style) -> Strip:
         """`row` with `text` over its right end."""
         width = self.columns.width
@@ -228,9 +232,9 @@ class LinePainter:
             segments = line_filter.apply(segments, self._background)
         return RowStrip(segments, self.columns.width if cells is None else cells)
 
-    def _day_row(self, day: str) -> str:
+    def _rule_row(self, title: str) -> str:
         width = self.columns.width
-        title = clip(f" {day} ", width)
+        title = clip(f" {title} ", width)
         rule = width - cells_of(title)
         return "─" * (rule // 2) + title + "─" * (rule - rule // 2)
 

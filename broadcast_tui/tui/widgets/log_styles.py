@@ -14,8 +14,37 @@ from broadcast_tui.tui.model.colour import palette
 PARTS = (
     "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
     "code", "block", "marks",
-    "comment", "fold",
+    "comment", "fold", "unread",
 )  # fmt: skip
+LOG_CSS = """
+MessageLog {
+    background: $background;
+    color: $foreground;
+    scrollbar-background: $background;
+    scrollbar-background-hover: $background;
+    scrollbar-background-active: $background;
+    scrollbar-color: $foreground 20%;
+    scrollbar-color-hover: $foreground 40%;
+    scrollbar-color-active: $foreground 60%;
+    & > .message-log--time { color: $foreground 60%; }
+    & > .message-log--rule { color: $foreground 25%; }
+    & > .message-log--system { color: $foreground 60%; }
+    & > .message-log--error { color: $text-error; }
+    & > .message-log--day { color: $foreground 45%; }
+    & > .message-log--own { text-style: bold; }
+    & > .message-log--pending { color: $foreground 60%; text-style: italic; }
+    & > .message-log--mention { background: $warning 15%; }
+    & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
+    & > .message-log--code { background: $foreground 10%; }
+    & > .message-log--block { background: $foreground 6%; }
+    & > .message-log--marks { color: $foreground 60%; }
+    & > .message-log--comment { color: $foreground 80%; }
+    & > .message-log--fold { color: $foreground 60%; text-style: italic; }
+    & > .message-log--unread { color: $text-accent; text-style: bold; }
+    & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
+}
+"""
+"""The styles of all `PARTS`, and of the scrollbar."""
 _SYNTAX_HUES = {
     CodeKind.KEYWORD: 10,
     CodeKind.STRING: 5,

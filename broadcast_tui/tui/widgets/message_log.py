@@ -21,12 +21,13 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import first_key, shown_key
 from broadcast_tui.tui.model.columns import Columns
+from broadcast_tui.tui.model.landmarks import mention_beside
 from broadcast_tui.tui.model.row_index import Place, RowIndex
-from broadcast_tui.tui.model.showing import PresenceShown, Showing
-from broadcast_tui.tui.model.transcript import Line, LineKind, Transcript
+from broadcast_tui.tui.model.showing import Showing
+from broadcast_tui.tui.model.transcript import Transcript
+from broadcast_tui.tui.widgets.folding_view import FoldingView
 from broadcast_tui.tui.widgets.line_strips import LinePainter
-from broadcast_tui.tui.widgets.log_styles import PARTS, log_styles
-from broadcast_tui.tui.widgets.placed_view import PlacedView
+from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, log_styles
 
 FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
@@ -36,6 +37,7 @@ UNFOLD_ID = "log.unfold-post"
 """Of the key that shows long posts in full."""
 LINES_KEPT_DRAWN = 256
 """A few screens: strips are what the garbage collector has most to do with."""
+UNREAD_TITLE = "new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +48,10 @@ class _Stand:
     seen_count: int
 
 
-class MessageLog(PlacedView):
+class MessageLog(FoldingView):
     """The lines of a room, following the newest unless scrolled up. Knows nothing but transcripts."""
 
-    DEFAULT_CSS = """
-    MessageLog {
-        background: $background;
-        color: $foreground;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
-        scrollbar-color: $foreground 20%;
-        scrollbar-color-hover: $foreground 40%;
-        scrollbar-color-active: $foreground 60%;
-        & > .message-log--time { color: $foreground 60%; }
-        & > .message-log--rule { color: $foreground 25%; }
-        & > .message-log--system { color: $foreground 60%; }
-        & > .message-log--error { color: $text-error; }
-        & > .message-log--day { color: $foreground 45%; }
-        & > .message-log--own { text-style: bold; }
-        & > .message-log--pending { color: $foreground 60%; text-style: italic; }
-        & > .message-log--mention { background: $warning 15%; }
-        & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
-        & > .message-log--code { background: $foreground 10%; }
-        & > .message-log--block { background: $foreground 6%; }
-        & > .message-log--marks { color: $foreground 60%; }
-        & > .message-log--comment { color: $foreground 80%; }
-        & > .message-log--fold { color: $foreground 60%; text-style: italic; }
-        & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
-    }
-    """
+    DEFAULT_CSS = LOG_CSS
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"message-log--{part}" for part in PARTS}
     ALLOW_SELECT = False
 
@@ -86,6 +62,18 @@ class MessageLog(PlacedView):
             super().__init__()
             self.log = log
             self.count = count
+
+        @property
+        def control(self) -> MessageLog:
+            return self.log
+
+    class EndChanged(Message):
+        """The log went to its end, which it then follows, or left it."""
+
+        def __init__(self, log: MessageLog, at_end: bool) -> None:
+            super().__init__()
+            self.log = log
+            self.at_end = at_end
 
         @property
         def control(self) -> MessageLog:
@@ -119,7 +107,11 @@ class MessageLog(PlacedView):
         self._stands: WeakKeyDictionary[Transcript, _Stand] = WeakKeyDictionary()
         self._unfolded: WeakKeyDictionary[Transcript, set[int]] = WeakKeyDictionary()
         self._painter: LinePainter | None = None
-        self._badge_style = Style()
+        self._badge_style = self._unread_style = Style()
+        self._drawn_rule_id = transcript.rule_id
+        self._was_at_end = True
+        self._mention_gone_to: tuple[int, tuple[Place | None, int]] | None = None
+        """The mention that was gone to last, and where the log then stood."""
         self._strips: dict[int, list[Strip]] = {}
         """Drawn lines by their id, those drawn first going first."""
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
@@ -130,31 +122,76 @@ class MessageLog(PlacedView):
         self._due: asyncio.TimerHandle | None = None
 
     @property
-    def transcript(self) -> Transcript:
-        return self.index.transcript
-
-    @property
     def unseen(self) -> int:
         """Posts of others that arrived while the log was scrolled up."""
         return self._unseen
 
-    def show(self, transcript: Transcript) -> None:
-        """Show another transcript, where it was left, or else its end."""
+    def show(self, transcript: Transcript, unseen: int = 0) -> None:
+        """Show another transcript, where it was left; where that is the end, at the unread line.
+
+        `unseen` posts at its end are new, if it was never shown before.
+        """
         if transcript is self.transcript:
             self.refresh_lines()
             return
         self._stands[self.transcript] = _Stand(self.place, self._seen_count)
-        stand = self._stands.pop(transcript, None) or _Stand(None, transcript.arrived_count)
+        stand = self._stands.pop(transcript, None) or _Stand(None, transcript.arrived_count - unseen)
         self.place, self._seen_count = stand.place, stand.seen_count
         self._unfolded[self.transcript] = self.index.showing.unfolded
         showing = Showing(self.index.showing.presence, self._unfolded.setdefault(transcript, set()))
         self.index = RowIndex(transcript, self.index.columns, showing)
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
         self._rewritten_count = transcript.rewritten_count
+        self._mention_gone_to = None
         self._forget_drawn()
         self.settle()
+        if self.place is None:
+            self.start_at_rule(transcript.arrived_count - self._seen_count)
         self._count_unseen()
         self.refresh()
+
+    def start_at_rule(self, unseen: int) -> None:
+        """Go to the unread line, with `unseen` new posts below it, if it is not in view nor passed."""
+        self._sync()
+        rule_id, height = self.transcript.rule_id, self.container_size.height
+        if rule_id is None or rule_id < self.transcript.first_id or height <= 0:
+            return
+        if self.place is not None and self.place.line_id >= rule_id:
+            return
+        top = round(self.scroll_y)
+        if not top <= self.index.row_of(Place(rule_id, 0)) < top + height:
+            self.go_to_line(rule_id)
+            self._seen_count = self.transcript.arrived_count - unseen
+            self._count_unseen()
+
+    def go_to_line(self, line_id: int, rows_above: int = 0) -> None:
+        """Put a line on top, or below `rows_above` rows, as far as the lines below it reach."""
+        self._sync()
+        place = Place(line_id, 0)
+        self.index.measure_around(place, 2 * self.container_size.height)
+        self.settle()
+        self._go_to(max(0, self.index.row_of(place) - rows_above))
+
+    def go_to_mention(self, *, back: bool) -> bool | None:
+        """Go to the mention before or after the one gone to last, else above or below the top row.
+
+        Returns whether there was none that way, so that it is the last or the first one; None: there is none.
+        """
+        self._sync()
+        top = self.index.settle(round(self.scroll_y))
+        line_id = self.transcript.settled_id if top is None else top.line_id
+        if self._mention_gone_to is not None and self._mention_gone_to[1] == self._standing():
+            line_id = self._mention_gone_to[0]
+        mention = mention_beside(self.transcript, line_id, back=back)
+        if mention is None:
+            return None
+        self.go_to_line(mention.line_id, self.container_size.height // 3)
+        self._mention_gone_to = (mention.line_id, self._standing())
+        return mention.wrapped
+
+    def _standing(self) -> tuple[Place | None, int]:
+        """Where the log stands; at the end that changes with each line."""
+        return self.place, self.transcript.settled_id if self.place is None else 0
 
     def refresh_lines(self, y_start: int = 0, line_count: int = 1) -> None:
         """The transcript has changed: look at it again, once a frame however often this is called.
@@ -171,59 +208,12 @@ class MessageLog(PlacedView):
         self._sync()
         self.refresh()
 
+    def action_scroll_home(self) -> None:
+        self._sync()
+        super().action_scroll_home()
+
     def action_scroll_end(self) -> None:
         self.follow()
-
-    # What is shown
-
-    def unfold_next(self) -> bool:
-        """Show the lowest folded post in view in full, or else fold all in view; false if none is long."""
-        top, height = round(self.scroll_y), self.container_size.height
-        places = filter(None, (self.index.line_at(top + y) for y in range(height)))
-        in_view = dict.fromkeys(place.line_id for place in places)
-        long_ids = [line_id for line_id in in_view if self._is_long(line_id)]
-        unfolded = self.index.showing.unfolded
-        folded = [line_id for line_id in long_ids if line_id not in unfolded]
-        self._toggle_folds(folded[-1:] or long_ids)
-        return bool(long_ids)
-
-    def unfold(self, line_id: int) -> None:
-        """Show a post in full."""
-        if line_id not in self.index.showing.unfolded:
-            self._toggle_folds([line_id])
-
-    def show_next_presence(self) -> PresenceShown:
-        """Show more or fewer of the lines that say who came and went; returns which."""
-        showing = self.index.showing
-        showing.presence = showing.presence.next()
-        self._recount(None)
-        return showing.presence
-
-    def _is_long(self, line_id: int) -> bool:
-        line = self.transcript.line(line_id)
-        if line is None or line.kind > LineKind.ACTION:
-            return False
-        return self.index.columns.lay(line.kind, line.sender, line.text).is_long
-
-    def _toggle_folds(self, line_ids: list[int]) -> None:
-        for line_id in line_ids:
-            self.index.showing.toggle(line_id)
-            self._recount(line_id)
-
-    def _recount(self, line_id: int | None) -> None:
-        """Other rows are shown, of a line or of all (None): what is on top of the view stays there."""
-        place = self.place
-        if place is None and line_id is not None and self.index.total > self.container_size.height:
-            place = self.index.line_at(round(self.scroll_y))
-        self.index.recount(line_id)
-        self._strips.clear()
-        self.place = place
-        self.settle()
-        if self.scroll_y >= self.max_scroll_y:
-            self.place = None
-            self.settle()
-        self.refresh()
-        self.place_changed()
 
     # Keeping up with the transcript
 
@@ -244,6 +234,12 @@ class MessageLog(PlacedView):
             for line_id in [line_id for line_id in self._strips if line_id >= settled_id]:
                 del self._strips[line_id]
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
+        if self._drawn_rule_id != transcript.rule_id:
+            for ruled_id in (self._drawn_rule_id, transcript.rule_id):
+                if ruled_id is not None:
+                    self._strips.pop(ruled_id, None)
+            self._drawn_rule_id = transcript.rule_id
+            self.refresh()
         was_at_end = self.scroll_y >= self.max_scroll_y
         self.index.update()
         if height > 0 and (self.index.total <= height or (is_in_view and was_at_end)):
@@ -258,6 +254,9 @@ class MessageLog(PlacedView):
         return self._drawn_ids[1] if place is None else place.line_id
 
     def _count_unseen(self) -> None:
+        if self.is_following != self._was_at_end:
+            self._was_at_end = self.is_following
+            self.post_message(self.EndChanged(self, self.is_following))
         if self.place is None:
             self._seen_count = self.transcript.arrived_count
         unseen = self.transcript.arrived_count - self._seen_count
@@ -285,7 +284,7 @@ class MessageLog(PlacedView):
         """A click on `↓ 12 new` goes there; one on `… 37 more lines` shows them."""
         last = self.container_size.height - 1
         place = self.index.line_at(round(self.scroll_y) + event.y)
-        if place is not None and place.row == self._fold_row(place.line_id):
+        if place is not None and self.index.text_row(place) == self.fold_row(place.line_id) >= 0:
             event.stop()
             self.unfold(place.line_id)
         elif (
@@ -316,17 +315,12 @@ class MessageLog(PlacedView):
         super().notify_style_update()
         self._forget_drawn()
 
+    def forget_rows(self) -> None:
+        self._strips.clear()
+
     def _forget_drawn(self) -> None:
         self._painter = None
         self._strips.clear()
-
-    def _fold_row(self, line_id: int) -> int:
-        """Which row of a line says how much of it is folded; -1: none."""
-        line = self.transcript.line(line_id)
-        if line is None or line.kind > LineKind.ACTION:
-            return -1
-        folded = self.index.showing.folds(line_id)
-        return self.index.columns.lay(line.kind, line.sender, line.text, folded=folded).fold_row
 
     def _badge(self) -> str:
         return f" ↓ {self._unseen:,} new "
@@ -335,6 +329,9 @@ class MessageLog(PlacedView):
         place = self.index.line_at(y)
         if place is None:
             return painter.blank
+        text_row = self.index.text_row(place)
+        if text_row < 0:
+            return painter.titled_rule(UNREAD_TITLE, self._unread_style)
         rows = self._strips.get(place.line_id)
         if rows is None:
             line = self.transcript.line(place.line_id)
@@ -342,17 +339,10 @@ class MessageLog(PlacedView):
                 return painter.blank
             while len(self._strips) >= LINES_KEPT_DRAWN:
                 del self._strips[next(iter(self._strips))]
-            rows = painter.paint(line, self._line_above(place.line_id))
+            is_ruled = place.line_id == self.index.rule_id
+            rows = painter.paint(line, None if is_ruled else self.line_above(place.line_id))
             self._strips[place.line_id] = rows
-        return rows[place.row] if place.row < len(rows) else painter.blank
-
-    def _line_above(self, line_id: int) -> Line | None:
-        """The nearest line above that is shown."""
-        showing = self.index.showing
-        above = self.transcript.line(line_id - 1)
-        while above is not None and showing.shown_line(above) is None:
-            above = self.transcript.line(above.id - 1)
-        return above
+        return rows[text_row] if text_row < len(rows) else painter.blank
 
     def _unfold_key(self) -> str:
         """The key that shows long posts in full, as people write it; the user may have chosen another."""
@@ -365,6 +355,7 @@ class MessageLog(PlacedView):
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
         styles = log_styles(self.rich_style, parts, background)
         self._badge_style = parts["badge"]
+        self._unread_style = parts["unread"]
         self._painter = LinePainter(
             self.index.columns,
             styles,

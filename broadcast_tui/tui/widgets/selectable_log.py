@@ -174,12 +174,12 @@ class SelectableLog(MessageLog):
         self.refresh()
         self.place_changed()
 
-    def show(self, transcript: Transcript) -> None:
+    def show(self, transcript: Transcript, unseen: int = 0) -> None:
         if transcript is not self.transcript and self.is_attached:
             self._picked = self._pattern = None
             self._laid_count = transcript.laid_count
             self.screen.clear_selection()
-        super().show(transcript)
+        super().show(transcript, unseen)
 
     def _sync(self) -> None:
         self.keep_picked()
@@ -226,7 +226,8 @@ class SelectableLog(MessageLog):
         line = self._shown_line(last_id if place is None else place.line_id)
         if line is None:
             return row
-        return _with_offsets(row, self._cell_indices(line, None if place is None else place.row), line.id)
+        text_row = None if place is None else self.index.text_row(place)
+        return _with_offsets(row, self._cell_indices(line, text_row), line.id)
 
     def _cell_indices(self, line: Line, row: int | None) -> tuple[list[int], int]:
         """For each cell of a row from the left the index it stands for, and that for all cells further right.
@@ -237,6 +238,9 @@ class SelectableLog(MessageLog):
         if row is None:
             return [], length
         columns = self.index.columns
+        if row < 0:
+            # The unread line stands for what is above the post.
+            return [-1] * columns.width, -1
         if line.kind is LineKind.DAY:
             return [-1] * (columns.width // 2), length
         text = self._text_of(line)
@@ -258,15 +262,16 @@ class SelectableLog(MessageLog):
             return row
         place = self.index.line_at(y)
         line = None if place is None else self._shown_line(place.line_id)
-        if place is None or line is None:
+        text_row = -1 if place is None else self.index.text_row(place)
+        if line is None or text_row < 0:
             return row
         if line.id == self._picked:
-            row = self._with_pick(painter, row, place.row)
+            row = self._with_pick(painter, row, text_row)
         spans = self._found_in(line)
         if selection is not None and (span := selection.get_span(line.id)) is not None:
             start, end = span
             spans.append((max(0, start), len(line.text) if end < 0 else end, "selected"))
-        return self._with_spans(painter, row, place, line, spans) if spans else row
+        return self._with_spans(painter, row, text_row, line, spans) if spans else row
 
     def _found_in(self, line: Line) -> list[tuple[int, int, str]]:
         if self._pattern is None or line.kind not in (LineKind.POST, LineKind.ACTION):
@@ -290,7 +295,7 @@ class SelectableLog(MessageLog):
         self,
         painter: LinePainter,
         row: Strip,
-        place: Place,
+        text_row: int,
         line: Line,
         spans: Sequence[tuple[int, int, str]],
     ) -> Strip:
@@ -302,12 +307,12 @@ class SelectableLog(MessageLog):
         text = self._row_texts.get(line.id)
         if text is None:
             text = self._row_texts[line.id] = self._text_of(line)
-        if place.row >= len(text.rows):
+        if text_row >= len(text.rows):
             return row
         # A long post may have thousands of matches, of which a row has a few.
-        begun, ended = text.written_at(text.rows[place.row][0]), text.end(place.row)
+        begun, ended = text.written_at(text.rows[text_row][0]), text.end(text_row)
         for start, end, mark in spans:
-            cells = text.cells(place.row, start, end) if start < ended and end > begun else None
+            cells = text.cells(text_row, start, end) if start < ended and end > begun else None
             if cells is not None:
                 first, last = (columns.gutter + cell for cell in cells)
                 row = self._restyled(row, first, last, self._mark_style(mark))

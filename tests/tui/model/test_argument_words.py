@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from broadcast_tui.tui.model.argument_words import command_before
+from broadcast_tui.tui.model.command_table import Verb
 from broadcast_tui.tui.model.completion import People, candidates
-from broadcast_tui.tui.model.slash import Verb, find
+from broadcast_tui.tui.model.slash import find
 
 KNOWN = People(
     speakers=("bob",),

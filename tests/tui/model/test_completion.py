@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcast_tui.tui.model.command_table import COMMANDS
 from broadcast_tui.tui.model.completion import Completer, People, candidates, hint
 from broadcast_tui.tui.model.offers import Offer
-from broadcast_tui.tui.model.slash import COMMANDS
 
 HERE = People(speakers=("bob", "alan", "gone"), here=("alan", "alice", "Albert", "ana", "bob"), own="ana")
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broadcast_tui.core.updates import Moderated
+from broadcast_tui.tui.model.command_table import Verb
 from broadcast_tui.tui.model.moderating import Target, done_text, parse_target
-from broadcast_tui.tui.model.slash import Run, Verb, parse
+from broadcast_tui.tui.model.slash import Run, parse
 from broadcast_tui.tui.moderating import moderate
 from tests.support.fake_client import FakeClient
 

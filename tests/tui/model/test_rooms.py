@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.updates import RoomsListed
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.room import RoomView
 from broadcast_tui.tui.model.rooms import chosen, most_urgent, neighbour, numbered, ranked, room_lines
 
@@ -12,7 +13,9 @@ ROOMS = ["lobby", "dev", "dev-ops", "random", "ops"]
 
 
 def room(name: str, unread: int = 0, mentions: int = 0, *, muted: bool = False) -> RoomView:
-    return RoomView(name, unread=unread, mention_count=mentions, muted=muted)
+    view = RoomView(name, level=Level.OFF if muted else Level.MENTIONS)
+    view.reading.count, view.reading.mentions = unread, mentions
+    return view
 
 
 def test_neighbours_go_round() -> None:

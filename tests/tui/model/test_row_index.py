@@ -26,7 +26,7 @@ def all_rows(transcript: Transcript, columns: Columns, showing: Showing) -> list
         Place(chunk.first_id + i, row)
         for chunk in transcript.chunks
         for i, count in enumerate(columns.count_rows(chunk, 0, showing))
-        for row in range(count)
+        for row in range(count + (chunk.first_id + i == transcript.rule_id))
     ]
 
 
@@ -58,7 +58,7 @@ def test_every_row_is_found_at_every_width(widths: list[int]) -> None:
 
 EVENTS = [
     "post", "older", "pending", "arrive", "refuse", "clear", "many", "resize",
-    "long", "toggle", "came", "went", "presence",
+    "long", "toggle", "came", "went", "presence", "rule", "no rule",
 ]  # fmt: skip
 
 
@@ -81,6 +81,10 @@ def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
                 transcript.refuse("n", "no")
             case "clear":
                 transcript.clear()
+            case "rule":
+                transcript.rule_id = transcript.first_id + transcript.settled_id * 7 % 41
+            case "no rule":
+                transcript.rule_id = None
             case "many":
                 for number in range(100):
                     transcript.add_post("ana", "many " * (number % 20), NOON)

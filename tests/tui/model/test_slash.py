@@ -2,19 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from broadcast_tui.tui.model.slash import (
-    COMMANDS,
-    Argument,
-    Group,
-    Mistake,
-    Run,
-    Say,
-    Verb,
-    find,
-    help_lines,
-    nearest,
-    parse,
-)
+from broadcast_tui.tui.model.command_table import COMMANDS, Argument, Group, Verb
+from broadcast_tui.tui.model.slash import Mistake, Run, Say, find, help_lines, nearest, parse
 
 
 def test_every_verb_has_exactly_one_row() -> None:

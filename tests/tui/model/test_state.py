@@ -23,6 +23,7 @@ from broadcast_tui.core.updates import (
     TypingSeen,
     Update,
 )
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.state import AppState, Changes
 from broadcast_tui.tui.model.transcript import LineKind, Mark
 from tests.support.fake_client import FakeClient
@@ -109,11 +110,11 @@ def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
 def test_what_arrives_unseen_is_unread_until_the_terminal_is_looked_at() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "seen"))
-    chat.state.look(False)
+    chat.state.look(False, AT)
     chat.take(chat.client.post("bob", "one"), chat.client.post("bob", "two"))
     chat.take(chat.client.post("bob", "replayed", live=False), *chat.client.echo("n1", "ours"))
-    assert chat.state.unread == 2
-    chat.state.look(True)
+    assert chat.state.unread == 3
+    chat.state.look(True, AT)
     assert chat.state.unread == 0
     chat.state.unseen = 5
     assert chat.state.unread == 5
@@ -291,7 +292,7 @@ def test_leaving_keeps_the_lines_and_shows_the_room_before() -> None:
     chat = Chat("ana")
     for room in ("dev", "ops"):
         chat.take(RoomEntered(room, 1, 0))
-        chat.state.show(room)
+        chat.state.show(room, AT)
     chat.take(chat.client.post("bob", "kept", room="ops"), RoomLeft("ops"))
     assert list(chat.state.rooms) == ["lobby", "dev"]
     assert chat.state.room == "dev"
@@ -300,16 +301,16 @@ def test_leaving_keeps_the_lines_and_shows_the_room_before() -> None:
     assert "ops" not in chat.state.rooms
     chat.take(RoomEntered("ops", 1, 0))
     assert list(chat.state.rooms) == ["lobby", "dev", "ops"]
-    chat.state.show("ops")
+    chat.state.show("ops", AT)
     assert "bob: kept" in chat.lines
 
 
 def test_coming_back_before_the_server_confirms_that_we_left_is_coming_back() -> None:
     chat = Chat("ana")
     chat.take(RoomEntered("dev", 1, 0))
-    chat.state.part("dev")
+    chat.state.part("dev", AT)
     chat.state.enter("dev")
-    chat.state.show("dev")
+    chat.state.show("dev", AT)
     chat.take(RoomLeft("dev"), RoomEntered("dev", 1, 0))
     assert list(chat.state.rooms) == ["lobby", "dev"]
     assert chat.state.room == "dev"
@@ -336,7 +337,8 @@ def test_a_room_that_is_shown_is_read() -> None:
     chat.take(chat.client.post("bob", "hi ana", room="dev"), chat.client.post("bob", "hi", room="dev"))
     assert (chat.state.view("dev").unread, chat.state.view("dev").mention_count) == (2, 1)
     assert (chat.state.unread, chat.state.unread_here) == (2, 0)
-    chat.state.show("dev")
+    chat.state.show("dev", AT)
+    chat.state.stand(True)
     assert (chat.state.view("dev").unread, chat.state.view("dev").mention_count) == (0, 0)
     assert chat.state.previous == "lobby"
 
@@ -344,10 +346,10 @@ def test_a_room_that_is_shown_is_read() -> None:
 def test_without_the_focus_a_room_that_is_shown_stays_unread() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "hi", room="dev"))
-    chat.state.look(False)
-    chat.state.show("dev")
+    chat.state.look(False, AT)
+    chat.state.show("dev", AT)
     assert chat.state.view("dev").unread == 1
-    chat.state.look(True)
+    chat.state.look(True, AT)
     assert chat.state.view("dev").unread == 0
 
 
@@ -355,14 +357,15 @@ def test_urgent_rooms_are_visited_mentions_first_and_then_the_way_leads_back() -
     chat = Chat("ana", "bob")
     for room in ("dev", "ops", "quiet"):
         chat.take(RoomEntered(room, 1, 0))
-    chat.state.view("quiet").muted = True
+    chat.state.view("quiet").level = Level.OFF
     chat.take(
         chat.client.post("bob", "hi", room="dev"),
         chat.client.post("bob", "ana?", room="ops"),
         chat.client.post("bob", "hm", room="quiet"),
     )
     visited = []
-    while chat.state.show_urgent():
+    while chat.state.show_urgent(AT):
+        chat.state.stand(True)
         visited.append(chat.state.room)
     assert visited == ["ops", "dev", "lobby"]
 
@@ -370,9 +373,10 @@ def test_urgent_rooms_are_visited_mentions_first_and_then_the_way_leads_back() -
 def test_going_somewhere_else_ends_the_way_back() -> None:
     chat = Chat("ana", "bob")
     chat.take(RoomEntered("ops", 1, 0), chat.client.post("bob", "hi", room="dev"))
-    assert chat.state.show_urgent()
-    chat.state.show("ops")
-    assert not chat.state.show_urgent()
+    assert chat.state.show_urgent(AT)
+    chat.state.stand(True)
+    chat.state.show("ops", AT)
+    assert not chat.state.show_urgent(AT)
     assert chat.state.room == "ops"
 
 
@@ -445,7 +449,7 @@ def test_a_topic_is_a_line_in_its_room_and_known_there() -> None:
     view = chat.state.view("dev")
     assert (view.topic, view.topic_by, view.topic_at) == ("New␛", "bob", AT)
     assert not any("topic" in line for line in chat.lines)
-    chat.state.show("dev")
+    chat.state.show("dev", AT)
     assert chat.lines[-1] == "SYSTEM: bob set the topic: New␛"
 
 

@@ -6,6 +6,7 @@ from rich.cells import cell_len
 
 from broadcast_tui.core.updates import ConnectionState, TypingSeen
 from broadcast_tui.tui.model.connection import Connection
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import GAP, fit, host_of, rooms_activity, status_pieces
 from tests.support.fake_client import AT, FakeClient
@@ -85,9 +86,9 @@ def test_the_server_is_shortened_to_its_host_and_never_shows_a_password() -> Non
 def test_other_rooms_are_named_with_what_waits_in_them_mentions_first() -> None:
     state = AppState(name="ana")
     for name, unread, mentions in [("dev", 5, 0), ("ops", 2, 1), ("docs", 1, 0), ("more", 9, 0)]:
-        view = state.view(name)
-        view.unread, view.mention_count = unread, mentions
-    state.view("docs").muted = True
+        reading = state.view(name).reading
+        reading.count, reading.mentions = unread, mentions
+    state.view("docs").level = Level.OFF
     assert rooms_activity(state) == ("3:ops(1!,2) 2:dev(5) 5:more(9)", "3! 2+ 5+")
-    state.show("ops")
+    state.show("ops", AT)
     assert rooms_activity(state) == ("2:dev(5) 5:more(9)", "2+ 5+")

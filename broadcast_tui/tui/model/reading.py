@@ -1,0 +1,246 @@
+"""How far a room has been read: what is unread, where the unread line stands, what is told on return.
+
+Invariants:
+
+- a post is *seen* when it arrives live while its room is on the screen, the terminal has the focus and the
+  log stands at its end; whatever else arrives from others is unread until those three hold;
+- the unread line stands above the first post that came while we were away from the room or cut off. It goes
+  when we leave again having seen everything, and when the user says so;
+- the backlog of a first visit is not unread; that of a later one is, from the bookmark on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from broadcast_tui.core.bookmark import ROOM_BEGIN, Bookmark, is_newer
+from broadcast_tui.core.post import Position
+from broadcast_tui.tui.model.landmarks import first_newer
+from broadcast_tui.tui.model.transcript import Transcript
+
+TOLD_FROM_S = 60.0
+TOLD_FROM_POSTS = 5
+
+
+class Meantime(NamedTuple):
+    """What came to a room while we were `how`: away, or offline."""
+
+    how: str
+    seconds: float
+    posts: int
+    mentions: int
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it is worth a line: much came; being cut off is told for a single mention, too."""
+        if self.how == "offline":
+            return self.posts >= TOLD_FROM_POSTS or self.mentions > 0
+        return self.seconds >= TOLD_FROM_S and self.posts >= TOLD_FROM_POSTS
+
+    def line(self, key: str) -> str:
+        """`away 14 min · 212 posts · 2 mention you · Alt+U`; `key` goes to the first of them, if any does."""
+        parts = [f"{self.how} {duration(self.seconds)}", f"{self.posts:,} post{'s' * (self.posts != 1)}"]
+        if self.mentions:
+            parts.append(f"{self.mentions:,} mention{'s' * (self.mentions == 1)} you")
+        return " · ".join([*parts, key] if key else parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A post that came to its place: `line_id` in the transcript, `position` in the room's log."""
+
+    line_id: int
+    position: Position
+    own: bool
+    """Ours, or of somebody who is ignored: never unread."""
+    mention: bool
+    live: bool
+
+
+@dataclass(slots=True)
+class Reading:
+    """The reading of the room that `transcript` shows."""
+
+    transcript: Transcript
+    count: int = 0
+    """Posts of others not seen yet."""
+    mentions: int = 0
+    """Those of them that mention us."""
+    first_id: int | None = None
+    """Line id of the first of them."""
+    _read: Position | None = None
+    """The last post seen; None: not known, this is the first visit."""
+    _newest: Position | None = None
+    _left_at: datetime | None = None
+    """Since when we are away from the room; None while we are there."""
+    _cut_at: datetime | None = None
+    """Since when the connection is lost."""
+    _resuming: bool = False
+    """The first replay since the bookmark is still to come."""
+    _counts_left: tuple[int, int] = (0, 0)
+    """`count` and `mentions` when we left."""
+    _missed: list[Arrival] = field(default_factory=list)
+    """What this replay brought and is unread."""
+    _unheld: Position | None = None
+    """Where unread posts begin that are not held yet; they come as pages of history."""
+    _unheld_count: int = 0
+    """Posts missed that are not held: those, and those that the server says are lost."""
+
+    @property
+    def is_resuming(self) -> bool:
+        """Whether the first replay since an earlier run is still to come."""
+        return self._resuming
+
+    @property
+    def begins_above(self) -> bool:
+        """Whether there are unread posts above all that are held."""
+        return self._unheld is not None and self.transcript.rule_id is not None
+
+    def resume(self, bookmark: Bookmark) -> None:
+        """Go on from where an earlier run was; before anything arrives."""
+        self._read, self._left_at = bookmark
+        self._resuming = True
+
+    def bookmark(self, at: datetime) -> Bookmark | None:
+        """What to keep for the next run; None if nothing is known yet."""
+        return None if self._read is None else Bookmark(self._read, self._left_at or at)
+
+    # Posts
+
+    def arrived(self, arrival: Arrival, *, there: bool, at_end: bool) -> None:
+        """A post came; `there`: we look at its room, `at_end`: the log's end is on the screen."""
+        position, live = arrival.position, arrival.live
+        is_news = live or (self._read is not None and is_newer(position, self._read))
+        if position.epoch:
+            self._newest = position
+        if not is_news:
+            return
+        if arrival.own:
+            if self.count == 0 and self._read is not None:
+                self._read = self._newest
+            return
+        if live and there and at_end:
+            self._read = self._newest or self._read
+            return
+        if not live:
+            self._missed.append(arrival)
+        if not (live and there) and (self.count == 0 or self.transcript.rule_id is None):
+            self.transcript.rule_id = arrival.line_id
+        if self.first_id is None:
+            self.first_id = arrival.line_id
+        self.count += 1
+        self.mentions += arrival.mention
+
+    def prepended(self) -> None:
+        """A page of history is on top: the unread line moves up to where the unread posts begin."""
+        if self._unheld is None or self.transcript.rule_id is None:
+            return
+        found = first_newer(self.transcript, self._unheld)
+        if found is None or found >= self.transcript.rule_id:
+            self._unheld = None
+            return
+        if self.first_id == self.transcript.rule_id:
+            self.first_id = found
+        self.transcript.rule_id = found
+
+    # Coming and going
+
+    def left(self, at: datetime) -> None:
+        """The room lost the screen, or the terminal the focus."""
+        if self._left_at is None:
+            self._left_at = at
+            self._counts_left = (self.count, self.mentions)
+            self._unheld_count = 0
+        if self.count == 0:
+            self.drop_rule()
+
+    def returned(self, at: datetime) -> Meantime | None:
+        """The room is looked at again; what came meanwhile."""
+        if self._left_at is None or self._resuming:
+            return None
+        seconds = (at - self._left_at).total_seconds()
+        posts, mentions = self.count - self._counts_left[0], self.mentions - self._counts_left[1]
+        self._left_at = None
+        posts, self._unheld_count = posts + self._unheld_count, 0
+        return Meantime("away", seconds, posts, mentions)
+
+    def cut_off(self, at: datetime) -> None:
+        """The connection is lost."""
+        if self._cut_at is None:
+            self._cut_at = at
+
+    def entered(self, at: datetime, *, there: bool) -> None:
+        """The server let us in; a replay follows until `caught_up`."""
+        self._missed.clear()
+        if there:
+            self._unheld_count = 0
+        elif self._left_at is None:
+            self._left_at = at
+
+    def lost(self, count: int | None) -> None:
+        """So many posts (None: nobody knows) will not come."""
+        self._unheld_count += count or 0
+
+    def caught_up(self, at: datetime, *, there: bool) -> Meantime | None:
+        """The replay is over; what it brought, if we are there to hear of it."""
+        missed, self._missed = self._missed, []
+        mentions = sum(arrival.mention for arrival in missed)
+        cut_at, self._cut_at = self._cut_at, None
+        resuming, self._resuming = self._resuming, False
+        before = self._not_held(missed) if resuming else 0
+        if before:
+            self._unheld = self._read
+        if self._read is None:
+            self._read = self._newest or ROOM_BEGIN
+        self._unheld_count += before
+        if not there:
+            return None
+        posts, self._unheld_count = self._unheld_count + len(missed), 0
+        if resuming:
+            left_at, self._left_at = self._left_at or at, None
+            return Meantime("away", (at - left_at).total_seconds(), posts, mentions)
+        if cut_at is None:
+            return None
+        return Meantime("offline", (at - cut_at).total_seconds(), posts, mentions)
+
+    def _not_held(self, missed: list[Arrival]) -> int:
+        """How many posts lie between the last one read and the first one that came."""
+        first = next((arrival.position for arrival in missed if arrival.position.epoch), None)
+        if first is None or self._read is None:
+            return 0
+        read_seq = self._read.seq if first.epoch == self._read.epoch else 0
+        return max(0, first.seq - read_seq - 1)
+
+    def seen(self) -> None:
+        """Everything held is on the screen, or was."""
+        self.count = self.mentions = 0
+        self.first_id = None
+        self._counts_left = (0, 0)
+        if self._read is not None:
+            self._read = self._newest or self._read
+
+    def drop_rule(self) -> None:
+        """The unread line has served."""
+        self.transcript.rule_id = None
+        self._unheld = None
+
+    @property
+    def target_id(self) -> int | None:
+        """Line id of the first unread post; once all are seen, of the one below the unread line."""
+        return self.transcript.rule_id if self.first_id is None else self.first_id
+
+
+def duration(seconds: float) -> str:
+    """A time in its largest units: `40 s`, `14 min`, `2 h 5 min`, `3 days`."""
+    minutes = max(0, int(seconds)) // 60
+    hours, rest = divmod(minutes, 60)
+    if minutes < 1:
+        return f"{max(0, int(seconds))} s"
+    if hours < 1:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    days = hours // 24
+    return f"{days} day{'s' * (days != 1)}"
