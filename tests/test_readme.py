@@ -24,6 +24,7 @@ from broadcast_tui.cli.settings import UserConfig
 from broadcast_tui.cli.tail import tail
 from broadcast_tui.core.codec import schema
 from broadcast_tui.core.errors import CloseCode, ErrorCode
+from broadcast_tui.tui.model.command_table import COMMANDS as COMMANDS_OF_THE_CHAT
 from broadcast_tui.tui.rebinding import checked_keys
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +45,11 @@ def shown_commands() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize("words", [*shown_commands()], ids=" ".join)
-def test_a_command_that_readme_shows_exists(words: list[str]) -> None:
+def test_a_command_that_readme_shows_exists(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "server.toml").touch()
     try:
         app.parse_args(words, print_error=False, exit_on_error=False)
     except CycloptsError as error:
@@ -138,6 +143,12 @@ def test_the_settings_that_readme_shows_are_settings(tmp_path: Path) -> None:
     arguments = chat_app.assemble_argument_collection()
     user(chat_app, ("chat",), arguments)
     assert {argument.name for argument in arguments if argument.tokens} == {"--host", "--name", "--theme"}
+
+
+def test_every_slash_command_is_in_readme_and_no_other() -> None:
+    table = README.split("<!-- command table")[1].split("<!-- /command table -->")[0]
+    shown = re.findall(r"`/([a-z-]+)`", table)
+    assert sorted(shown) == sorted(command.name for command in COMMANDS_OF_THE_CHAT)
 
 
 def test_readme_has_examples_for_both_classes() -> None:

@@ -1,0 +1,126 @@
+"""The screens as they were looked at and found right; see `tests/support/screen_text.py`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
+
+import pytest
+from rich.color import ColorSystem
+
+from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, NameDenied, RoomEntered
+from tests.support.chat_app import Chat, chatting
+from tests.support.fake_client import AT
+from tests.support.running import eventually
+from tests.support.screen_text import compare, screen_text
+
+PEOPLE = ("ana", "bob", "Chloé", "дима", "李雷")
+
+
+class StandingClock(datetime):
+    """It is always half past ten."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> StandingClock:
+        return cls.fromtimestamp(AT.timestamp(), tz)
+
+
+@pytest.fixture(autouse=True)
+def at_one_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Times on the screen are those of one clock and one zone, whenever and wherever the tests run."""
+    monkeypatch.setenv("TZ", "UTC")
+    for module in [*sys.modules.values()]:
+        if getattr(module, "__name__", "").startswith("broadcast_tui.tui") and "datetime" in vars(module):
+            monkeypatch.setattr(module, "datetime", StandingClock)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+async def talk(chat: Chat) -> None:
+    """A conversation with something of everything."""
+    client = chat.client
+    said = [
+        ("bob", "Deploy of **1.4** starts at `14:00`, see https://example.org/runbook"),
+        ("bob", "/me gets coffee"),
+        ("Chloé", "@ana can you watch the *error rate*? 👍🏽"),
+        ("李雷", "好的，我来看看日志。这是一个很长的句子，用来检查换行是否正确，标点符号不应出现在行首。"),
+        ("дима", "```python\ndef ready(pods):\n    return all(pod.ready for pod in pods)\n```"),
+        (
+            "bob",
+            "a line that is longer than the terminal is wide, so that it has to be wrapped at a blank " * 2,
+        ),
+    ]
+    for minute, (sender, text) in enumerate(said):
+        await chat.deliver(client.post(sender, text, at=AT + timedelta(minutes=minute // 2)))
+    await chat.deliver(client.post("ana", "watching", nonce="own", at=AT + timedelta(minutes=4)))
+
+
+@pytest.mark.parametrize("theme", ["broadcast-dark", "broadcast-light"])
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_a_room(size: tuple[int, int], theme: str) -> None:
+    async with chatting(*PEOPLE, size=size, theme=theme) as chat:
+        await talk(chat)
+        compare(f"room-{size[0]}x{size[1]}-{theme}", screen_text(chat.app))
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+async def test_a_room_in_sixteen_colours(theme: str) -> None:
+    async with chatting(*PEOPLE, theme=theme) as chat:
+        await talk(chat)
+        compare(f"room-16-colours-{theme}", screen_text(chat.app, ColorSystem.STANDARD))
+
+
+async def test_a_room_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with chatting(*PEOPLE) as chat:
+        await talk(chat)
+        compare("room-no-color", screen_text(chat.app))
+
+
+async def test_rooms_beside_it() -> None:
+    async with chatting(*PEOPLE, size=(120, 30)) as chat:
+        await talk(chat)
+        await chat.deliver(
+            RoomEntered("dev", 2, 0, "Everything about 1.4"), chat.client.post("bob", "hi ana", room="dev")
+        )
+        compare("rooms-120x30", screen_text(chat.app))
+
+
+async def test_finding() -> None:
+    async with chatting(*PEOPLE) as chat:
+        await talk(chat)
+        await chat.type("ctrl+f", *"wrapped")
+        await eventually(lambda: "1/" in "\n".join(chat.drawn()))
+        compare("find-80x24", screen_text(chat.app))
+
+
+async def test_a_list_of_completions() -> None:
+    async with chatting(*PEOPLE) as chat:
+        await talk(chat)
+        await chat.type(*"/un")
+        compare("completion-80x24", screen_text(chat.app))
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_the_name_dialog(size: tuple[int, int]) -> None:
+    async with chatting(name="", size=size) as chat:
+        compare(f"dialog-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+async def test_the_name_dialog_with_a_reason() -> None:
+    async with chatting() as chat:
+        await chat.deliver(
+            NameDenied("ana", "name_taken", "That name is taken."), ConnectionChanged(ConnectionState.REFUSED)
+        )
+        compare("dialog-refused", screen_text(chat.app))
+
+
+@pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_help(size: tuple[int, int]) -> None:
+    async with chatting(*PEOPLE, size=size) as chat:
+        await chat.type("f1")
+        compare(f"help-{size[0]}x{size[1]}", screen_text(chat.app))
