@@ -22,7 +22,7 @@ COMMANDS_TRIED = frozenset(
     (
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
         *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
-        *("help", "quit"),
+        *("help", "quit", "notify", "mute", "unmute"),
     )
 )
 """Those of the stories below and of test_terminals."""
