@@ -23,6 +23,7 @@ COMMANDS_TRIED = frozenset(
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
         *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
         *("help", "quit", "search", "kick", "ban", "unban", "mute-user", "unmute-user"),
+        *("notify", "mute", "unmute"),
     )
 )
 """Those of the stories below and of test_terminals."""

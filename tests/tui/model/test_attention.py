@@ -291,3 +291,21 @@ def test_a_first_visit_opens_at_the_end_and_unread_of_nothing() -> None:
     chat = Chat()
     assert not chat.online(*chat.posts("ana!", *"bcdefg", live=False)).opened
     assert (chat.told(), chat.ruled(), chat.state.unread) == ([], "", 0)
+
+
+def test_who_is_ignored_is_neither_unread_nor_rings_and_the_unread_line_stays_at_its_post() -> None:
+    chat = Chat()
+    chat.online()
+    chat.take(*chat.posts("seen"), *chat.posts("seen, too", sender="eve"))
+    chat.look(False)
+    chat.take(*chat.posts("one"), *chat.posts("two", sender="eve"))
+    reading = chat.state.shown.reading
+    chat.state.ignore("eve", None)
+    assert (chat.ruled(), reading.target_id) == ("one", reading.transcript.rule_id)
+    assert chat.take(*chat.posts("ana!", sender="eve")).alerts == []
+    assert (reading.count, reading.mentions) == (2, 0)
+    chat.state.ignore("bob", None)
+    assert reading.transcript.rule_id is None
+    chat.state.unignore("eve")
+    chat.take(*chat.posts("three", sender="cy"))
+    assert chat.ruled() == "three"
