@@ -27,6 +27,10 @@ class LocalServer(Protocol):
         """Whether it was started here and ends with us."""
         ...
 
+    def answers(self) -> bool:
+        """Whether anything listens there, be it that it will not have us; waits 2 s at most."""
+        ...
+
     def start(self) -> None:
         """Start it; returns, after some seconds at most, when it listens. Raises BroadcastError."""
         ...
@@ -84,8 +88,12 @@ class Hosting:
             elif answer == QUIT:
                 self._app.run_worker(self._app.action_quit(), group="leaving")
 
+        async def offer() -> None:
+            if not await asyncio.to_thread(server.answers):
+                self._app.push_screen(start_question(self._place), answered)
+
         if waiting:
-            self._app.push_screen(start_question(self._place), answered)
+            self._app.run_worker(offer(), group="server")
 
     async def _start(self, server: LocalServer, client: ChatClient) -> None:
         try:

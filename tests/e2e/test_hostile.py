@@ -27,7 +27,7 @@ from tests.support.hostile_server import (
 )
 from tests.support.terminal import Terminal, left_clean, program
 
-CTRL_HOME, CTRL_R, CTRL_U = "\x1b[1;5H", "\x12", "\x15"
+CTRL_HOME, F5, CTRL_U = "\x1b[1;5H", "\x1b[15~", "\x15"
 MARKUP = ("[red]x[/]", "[@click=app.quit]x[/]", "[/nope]")
 
 _SEQUENCE = re.compile(
@@ -250,7 +250,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
     victim.wait_for("No connection yet", "full")
     hostile.refusal = None
     hostile.denial = error("name_taken", f"taken{everything}")
-    victim.type(CTRL_R)
+    victim.type(F5)
     victim.wait_for("Enter joins", "taken")
     for columns in range(20, 80, 7):
         victim.resize(columns, 24)

@@ -25,7 +25,7 @@ def place_of(terminal: Terminal, text: str) -> tuple[int, int]:
 def test_links_lead_where_they_say_and_a_click_on_them_is_only_a_click(
     server: ServerProcess, open_terminal: Open
 ) -> None:
-    ana = open_terminal("chat", server.url, "--name", "ana")
+    ana = open_terminal("chat", server.url, "--name", "ana", columns=110)
     ana.wait_for("1 here")
     plain = websocket.create_connection(server.url, timeout=30)
 

@@ -165,7 +165,7 @@ def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     ana.wait_for("letters")
     ana.type(CTRL_C)
     ana.enter("/wohs")
-    ana.wait_until(lambda: "/wohs, nothing was sent. Did you mean /who?" in toast(ana), "an offer")
+    ana.wait_until(lambda: "/wohs, nothing was sent. Did you mean /whois?" in toast(ana), "an offer")
     assert "/wohs" in ana.lines[-3]
     ana.type(CTRL_C)
     ana.enter("//wohs and more")

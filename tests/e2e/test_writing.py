@@ -104,7 +104,9 @@ def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> Non
     ana.type(ENTER)
     ana.wait_for("Send 30 lines as one post?")
     ana.type(RIGHT + ENTER)
-    ana.wait_for("Message #lobby", "row 29.")
+    ana.wait_for("Message #lobby", "27 more lines")
+    ana.type("\x1bo")
+    ana.wait_for("row 29.")
     assert ana.text.count("row 29.") == 1
 
 

@@ -149,6 +149,12 @@ class LocalServerDouble:
     def __init__(self, refusal: str = "") -> None:
         self.refusal = refusal
         self.is_ours = False
+        self.full = False
+        self.asked_count = 0
+
+    def answers(self) -> bool:
+        self.asked_count += 1
+        return self.full
 
     def start(self) -> None:
         if self.refusal:
@@ -165,7 +171,7 @@ async def test_where_nobody_answers_a_server_is_offered_once() -> None:
     async with chatting(local_server=local) as chat:
         waiting = ConnectionChanged(ConnectionState.WAITING, "refused", 1.0)
         await chat.deliver(waiting)
-        assert isinstance(chat.app.screen, ChoiceScreen)
+        await eventually(lambda: isinstance(chat.app.screen, ChoiceScreen))
         await chat.type("s")
         await eventually(lambda: chat.client.called("reconnect_now") == [()])
         assert local.is_ours
@@ -176,9 +182,20 @@ async def test_where_nobody_answers_a_server_is_offered_once() -> None:
 async def test_why_a_server_cannot_start_is_told() -> None:
     async with chatting(local_server=LocalServerDouble("The port is taken.")) as chat:
         await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "refused", 1.0))
+        await eventually(lambda: isinstance(chat.app.screen, ChoiceScreen))
         await chat.type("enter")
         await eventually(lambda: chat.client.called("reconnect_now") == [()])
         assert "The port is taken." in chat.toasts
+
+
+async def test_where_a_server_is_full_none_is_offered() -> None:
+    local = LocalServerDouble()
+    local.full = True
+    async with chatting(local_server=local) as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "the server is full", 1.0))
+        await eventually(lambda: local.asked_count == 1)
+        await chat.pilot.pause()
+        assert isinstance(chat.app.screen, ChatScreen)
 
 
 async def test_no_server_is_offered_after_we_were_in() -> None:

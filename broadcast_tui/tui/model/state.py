@@ -50,7 +50,6 @@ RoomUpdate = (
     RoomEntered
     | RoomLeft
     | CaughtUp
-    | PostArrived
     | PostDelivered
     | PostRefused
     | GapFound
@@ -174,6 +173,9 @@ class AppState(RoomsState):
         refused = False
         for update in updates:
             match update:
+                # First, since in a flood there is hardly anything else.
+                case PostArrived():
+                    self._arrived(update, changes)
                 case SearchFound() | HistoryFetched() | Noticed() if self.search and self.search.took(update):
                     pass
                 case ConnectionChanged():
@@ -212,10 +214,17 @@ class AppState(RoomsState):
         changes.unlisted = [room for room, view in self.rooms.items() if view.wants_list()]
         return changes
 
+    def _arrived(self, update: PostArrived, changes: Changes) -> None:
+        view = self.view(update.post.room)
+        there = self.is_there(view)
+        alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
+        if alert and not there and view.level.takes(mention=alert.mention):
+            changes.alerts.append(alert)
+
     def _room_changed(self, update: RoomUpdate, changes: Changes, now: float, at: datetime) -> None:
         if isinstance(update, RoomEntered):
             self.enter(update.room)
-        view = self.view(update.post.room if isinstance(update, PostArrived) else update.room)
+        view = self.view(update.room)
         match update:
             case RoomEntered():
                 self._entered(view, update, at)
@@ -227,11 +236,6 @@ class AppState(RoomsState):
                 changes.people = True
             case CaughtUp():
                 self._caught_up(view, changes, at)
-            case PostArrived():
-                there = self.is_there(view)
-                alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
-                if alert and not there and view.level.takes(mention=alert.mention):
-                    changes.alerts.append(alert)
             case PostDelivered():
                 view.transcript.confirm(update.nonce)
             case PostRefused():
