@@ -35,7 +35,7 @@ _ANY_ROW = 2**31
 _MARKS = ("selected", "picked", "pick-mark", "found", "found-here")
 
 
-class SelectableLog(MessageLog):
+class SelectableLog(MessageLog, can_focus=False):
     """Tells nobody what is selected or picked: whoever wants to know asks."""
 
     DEFAULT_CSS = """
