@@ -130,7 +130,7 @@ def _run(
 def _run_plain(address: Address, name: str, trust: Trust) -> int:
     import asyncio
 
-    from broadcast_tui.cli.pipes import lines_of_input, stdout_gone, write_all_characters
+    from broadcast_tui.cli.pipes import lines_of_input, write_all_characters
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.plain import PlainChat
@@ -150,11 +150,7 @@ def _run_plain(address: Address, name: str, trust: Trust) -> int:
         await chat.run(lines_of_input())
         return ExitCode.UNREACHABLE if chat.was_refused else ExitCode.OK
 
-    try:
-        return asyncio.run(run())
-    except BrokenPipeError:
-        stdout_gone()
-    return ExitCode.OK
+    return asyncio.run(run())
 
 
 def _address(url: str, host: str | None, port: int | None, room: str | None) -> Address:

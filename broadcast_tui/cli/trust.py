@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from broadcast_tui.cli import UsageError
@@ -23,21 +24,12 @@ def trust_for(address: Address, token_file: str, ca: str, insecure_token: bool) 
     Raises:
         UsageError: a file given cannot be read, or what is given is no token.
     """
-    kept = Credentials()
-    try:
-        token = address.token or _from_file(token_file) or os.environ.get(VARIABLE, "").strip()
-        return Trust(
-            token or kept.token(address.url),
-            address.pin or ("" if ca else kept.pin(address.url)),
-            Path(ca).expanduser() if ca else None,
-            insecure_token,
-        )
-    except TrustError as error:
-        raise UsageError(str(error)) from error
+    given = address.token or _from_file(token_file) or os.environ.get(VARIABLE, "").strip()
+    return kept_trust(replace(address, token=given), ca, insecure_token)
 
 
-def kept_trust(address: Address, ca: str) -> Trust:
-    """As `trust_for`, for another server gone to later: a token given for the first one is not for it.
+def kept_trust(address: Address, ca: str, insecure_token: bool = False) -> Trust:
+    """What the address says, else what is kept for its server: no token that was given for another one.
 
     Raises:
         UsageError: what is kept or given in the address is no token.
@@ -48,6 +40,7 @@ def kept_trust(address: Address, ca: str) -> Trust:
             address.token or kept.token(address.url),
             address.pin or ("" if ca else kept.pin(address.url)),
             Path(ca).expanduser() if ca else None,
+            insecure_token,
         )
     except TrustError as error:
         raise UsageError(str(error)) from error

@@ -7,8 +7,6 @@ addresses and client ids.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import msgspec
 
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.sanctions import Sanction
+from broadcast_tui.private_file import write_private
 
 _decoder = msgspec.json.Decoder(list[Sanction])
 
@@ -51,16 +50,7 @@ class SanctionFile:
 
     def _write(self, sanctions: list[Sanction]) -> None:
         data = msgspec.json.format(msgspec.json.encode(sanctions), indent=2) + b"\n"
-        new = self.path.with_name(self.path.name + ".new")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with contextlib.suppress(FileNotFoundError):
-                new.unlink()
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.path)
+            write_private(self.path, data)
         except OSError as error:
             raise SanctionFileError(f"The bans cannot be kept in {self.path}: {error.strerror}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import websocket
 
 from tests.support.terminal import Terminal, program
 
@@ -108,3 +110,36 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
     yield open_one
     for terminal in opened:
         terminal.close()
+
+
+class Other:
+    """Somebody else in the room: a plain client called bob."""
+
+    def __init__(self, url: str) -> None:
+        self._socket = websocket.create_connection(url, timeout=20)
+        self.say("bob is here")
+
+    def say(self, text: str) -> None:
+        """Post, and wait until everybody has it."""
+        self._socket.send(json.dumps({"type": "message", "message": text, "sender": "bob"}))
+        self.read_until(text)
+
+    def read_until(self, text: str) -> list[str]:
+        """The posts that came, up to the one that says `text`, without it."""
+        before: list[str] = []
+        while True:
+            frame = json.loads(self._socket.recv())
+            if frame["type"] == "message" and frame["message"] == text:
+                return before
+            if frame["type"] == "message":
+                before.append(frame["message"])
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def bob(server: ServerProcess) -> Iterator[Other]:
+    other = Other(server.url)
+    yield other
+    other.close()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
 from broadcast_tui.tui.model.pacing import ASK
-from tests.e2e.conftest import Open, ServerProcess
-from tests.e2e.test_terminals import Other
+from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.support.terminal import Terminal, program
 
 CTRL_L, ESCAPE, F1, F8 = "\x0c", "\x1b", "\x1bOP", "\x1b[19~"
@@ -42,13 +40,6 @@ def differing(row: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> str:
     """Both rows, as text from the first cell on that differs, and that cell."""
     x = next(x for x in range(len(row)) if row[x] != right[x])
     return f"{x}: {row[x]} {right[x]} {[''.join(cell[0] for cell in each[x:]) for each in (row, right)]}"
-
-
-@pytest.fixture
-def bob(server: ServerProcess) -> Iterator[Other]:
-    other = Other(server.url)
-    yield other
-    other.close()
 
 
 def act(terminal: Terminal, bob: Other, dice: random.Random) -> str:

@@ -6,8 +6,8 @@ import base64
 import re
 from pathlib import Path
 
-from tests.e2e.conftest import Open, ServerProcess
-from tests.e2e.test_terminals import CTRL_C, ESCAPE, PAGE_UP, UP, Other, toast
+from tests.e2e.conftest import Open, Other, ServerProcess
+from tests.e2e.test_terminals import CTRL_C, ESCAPE, PAGE_UP, UP, toast
 from tests.support.terminal import Terminal, program
 
 ALT_UP, ALT_L, ALT_M, CTRL_F = "\x1b[1;3A", "\x1bl", "\x1bm", "\x06"

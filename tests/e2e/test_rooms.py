@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from broadcast_tui.tui.keymap import KEYS
 from broadcast_tui.tui.model.command_table import COMMANDS
-from tests.e2e.conftest import Open, ServerProcess
-from tests.e2e.test_terminals import CTRL_C, CTRL_U, TAB, Other, toast
+from tests.e2e.conftest import Open, Other, ServerProcess
+from tests.e2e.test_terminals import CTRL_C, CTRL_U, TAB, toast
 from tests.support.terminal import Terminal
 
 ALT, CTRL_K, CTRL_N, CTRL_P = "\x1b", "\x0b", "\x0e", "\x10"
@@ -30,13 +29,6 @@ COMMANDS_TRIED = frozenset(
 KEYS_TRIED = frozenset(
     ("switch", "next", "previous", "go-urgent", "go-last", "toggle-list", *(f"go-{n}" for n in range(1, 10)))
 )
-
-
-@pytest.fixture
-def bob(server: ServerProcess) -> Iterator[Other]:
-    other = Other(server.url)
-    yield other
-    other.close()
 
 
 @pytest.fixture

@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import websocket
 
-from tests.e2e.conftest import Open, ServerProcess
+from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.support.terminal import Terminal, left_clean
 
 SIZES = [(80, 24), (40, 10), (200, 50)]
 PAGE_UP, ESCAPE, UP, F1, TAB = "\x1b[5~", "\x1b", "\x1b[A", "\x1bOP", "\t"
 ALT_ENTER, CTRL_C, CTRL_Q, CTRL_U = "\x1b\r", "\x03", "\x11", "\x15"
-
-
-class Other:
-    """Somebody else in the room: a plain client called bob."""
-
-    def __init__(self, url: str) -> None:
-        self._socket = websocket.create_connection(url, timeout=20)
-        self.say("bob is here")
-
-    def say(self, text: str) -> None:
-        """Post, and wait until everybody has it."""
-        self._socket.send(json.dumps({"type": "message", "message": text, "sender": "bob"}))
-        self.read_until(text)
-
-    def read_until(self, text: str) -> list[str]:
-        """The posts that came, up to the one that says `text`, without it."""
-        before: list[str] = []
-        while True:
-            frame = json.loads(self._socket.recv())
-            if frame["type"] == "message" and frame["message"] == text:
-                return before
-            if frame["type"] == "message":
-                before.append(frame["message"])
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.fixture
-def bob(server: ServerProcess) -> Iterator[Other]:
-    other = Other(server.url)
-    yield other
-    other.close()
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Open, ServerProcess
-from tests.e2e.test_terminals import Other
+from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.support.terminal import Terminal, left_clean, program
 
 CTRL_C, CTRL_R, CTRL_X, ENTER, RIGHT, UP = "\x03", "\x12", "\x18", "\r", "\x1b[C", "\x1b[A"

@@ -227,6 +227,18 @@ async def test_another_focus_ends_picking_but_not_that_of_another_window() -> No
         assert picked(chat) == ""
 
 
+async def test_a_click_on_the_log_ends_finding_and_leaves_the_keys_with_the_input() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"post")
+        await chat.pilot.click(MessageLog, offset=(30, 3))
+        await chat.pilot.pause()
+        assert not chat.drawn("#reading")[-1].strip().startswith("Find")
+        await chat.pilot.click(MessageLog, offset=(30, 3))
+        for key in ("s", "o", "enter"):
+            chat.app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await eventually(lambda: chat.client.called("say") == [("lobby", "so")])
+
+
 # Copying a selection
 
 

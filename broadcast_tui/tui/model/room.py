@@ -58,8 +58,6 @@ class RoomView:
     list_asked: bool = False
     """Whether the list was asked for since the room was entered or became small enough."""
     online: int = 0
-    draft: str = ""
-    """What was being written here when another room was shown."""
     topic: str = ""
     topic_by: str = ""
     """Who set the topic, where we saw it."""

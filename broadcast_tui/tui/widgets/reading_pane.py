@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from time import monotonic
 
-from textual import getters, on
+from textual import events, getters, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.message import Message
@@ -136,6 +136,11 @@ class ReadingPane(Vertical):
         event.stop()
         if event.bar.display:
             self._end()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A press on the log, which takes no focus of its own, is the end of picking and finding."""
+        if event.widget is self.log_view and self.end():
+            self.post_message(self.Ended())
 
     def _move(self, line_id: int, wish: Wish) -> None:
         log = self.log_view
