@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import websocket
 
+from tests.support.ports import unused_port
 from tests.support.terminal import Terminal, program
 
 if sys.platform == "win32":
@@ -44,9 +44,7 @@ class ServerProcess:
     """`broadcast-tui serve` on a port of its own, to be killed and started again."""
 
     def __init__(self, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = unused_port()
         self.log = log
         self._process: subprocess.Popen[str] | None = None
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -107,19 +106,6 @@ class Person:
         await self._task
 
 
-def unused_port() -> int:
-    """Below those that the system gives to clients: while the server is down, no client must get it."""
-    dice = Random()
-    while True:
-        with socket.socket() as probe:
-            port = dice.randrange(20_000, 32_000)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
 @asynccontextmanager
 async def people(names: Iterable[str], port: int, seed: int) -> AsyncIterator[list[Person]]:
     async with AsyncExitStack() as stack:
@@ -199,7 +185,6 @@ async def test_through_a_bad_network_and_a_dying_server_nothing_is_lost_doubled_
     tmp_path: Path, seed: int, soak_s: float
 ) -> None:
     server = ServerProcess(tmp_path / "server.log")
-    server.port = unused_port()
     try:
         async with asyncio.timeout(soak_s + DRAIN_S):
             history, done = await live_through(server, tmp_path / "history.db", seed, soak_s)

@@ -6,12 +6,12 @@ import json
 import os
 import re
 import signal
-import socket
 from itertools import pairwise
 
 import websocket
 
 from tests.e2e.conftest import Open, ServerProcess
+from tests.support.ports import unused_port
 from tests.support.terminal import left_clean
 
 
@@ -106,9 +106,7 @@ def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, op
 
 
 def test_where_nobody_answers_a_server_can_be_started_and_left_to_the_others(open_terminal: Open) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    address = f"127.0.0.1:{unused_port()}"
     ana = open_terminal("chat", address, "--name", "ana")
     ana.wait_for(f"Nothing answers at ws://{address}", "Start a server here")
     ana.type("s")

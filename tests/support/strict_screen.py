@@ -2,7 +2,8 @@
 
 Cells have a text, a look and, in its second half, a wide character's `HALF`. Autowrap is off. Erased cells
 take the pen's background if `erases_coloured`. With `narrow` emoji and clusters take one cell only, as
-in terminals with older tables of widths; with `apart` each character of a cluster is drawn by itself.
+in terminals with older tables of widths; with `apart` each character of a cluster is drawn by itself,
+and a letter of a flag is wide.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import random
 import re
 from typing import NamedTuple
 
-from rich.cells import cell_len, split_graphemes
+from rich.cells import cell_len
+
+from broadcast_tui.tui.model.wrapping import FLAG_LETTERS, clusters
 
 HALF = "half"
 _TOKEN = re.compile(
@@ -159,9 +162,9 @@ class StrictScreen:
         self.cells[top : bottom + 1] = [*rows[by:], *fresh] if by > 0 else [*fresh, *rows[:by]]
 
     def _draw(self, text: str) -> None:
-        for start, end, width in split_graphemes(text)[0]:
+        for start, end, width in clusters(text):
             assert width > 0, f"nothing to put {text[start:end]!r} on"
-            if self.apart and end - start > 1:
+            if self.apart and (end - start > 1 or FLAG_LETTERS.match(text, start)):
                 self._draw_apart(text[start:end])
                 continue
             if self.narrow and (end - start > 1 or ord(text[start]) >= 0x1F000):
@@ -174,7 +177,8 @@ class StrictScreen:
 
     def _draw_apart(self, cluster: str) -> None:
         for character in cluster:
-            for part in [character, HALF][: cell_len(character)]:
+            width = 2 if FLAG_LETTERS.match(character) else cell_len(character)
+            for part in [character, HALF][:width]:
                 self._put(self.x, self.pen._replace(text=part), keep=True)
                 self.x = min(self.width - 1, self.x + 1)
 

@@ -13,7 +13,9 @@ import re
 from typing import NamedTuple
 from unicodedata import category
 
-from rich.cells import cell_len, split_graphemes
+from rich.cells import cell_len
+
+from broadcast_tui.tui.model.wrapping import FLAG_LETTERS, clusters
 
 FILL = "\0"
 """The second cell of a wide character."""
@@ -157,10 +159,10 @@ class Alphabet:
         return max(text, default="") >= _FIRST_CLUSTER
 
     def reach(self, text: str) -> int:
-        """How many cells `text` may take where each character of a cluster is drawn by itself."""
+        """How many cells `text` may take where each character of a cluster is drawn by itself, and wide."""
         return max(
             (
-                at + sum(map(cell_len, self.cluster(cell))) + 1
+                at + 2 * sum(cell_len(character) > 0 for character in self.cluster(cell))
                 for at, cell in enumerate(text)
                 if ord(cell) >= _CLUSTERS_FROM
             ),
@@ -186,13 +188,14 @@ class Alphabet:
         cells: list[str] = []
         # What drives a terminal has no business in a text; it takes no cell.
         text = "".join(character for character in text if category(character) not in ("Cc", "Cs"))
-        for start, end, width in split_graphemes(text)[0]:
+        for start, end, width in clusters(text):
             if width > 0:
                 cells += [self._cell(text[start:end]), *([FILL] * (width - 1))]
         return cells
 
     def _cell(self, cluster: str) -> str:
-        if len(cluster) == 1 and ord(cluster) < _CLUSTERS_FROM:
+        # Half a flag is named too: terminals disagree on its width.
+        if len(cluster) == 1 and ord(cluster) < _CLUSTERS_FROM and not FLAG_LETTERS.match(cluster):
             return cluster
         name = self._cluster_names.get(cluster)
         if name is None:

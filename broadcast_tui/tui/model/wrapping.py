@@ -49,7 +49,8 @@ _ATOM = re.compile(
 """A blank; a run of letters; or anything else, with the character before it, which it may cling to."""
 _RESIZING = ("\u200d", "\ufe0f")
 """Zero width joiner and variation selector 16: with them, cells are not the sum of characters."""
-_FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]")
+FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]")
+"""Regional indicators: two of them are a flag."""
 _NEVER_FIRST = frozenset("、。，．：；！？）」』】〉》〕｝ー々…,.:;!?)]}%’”")
 _NEVER_LAST = frozenset("（「『【〈《〔｛([{‘“")
 
@@ -77,12 +78,12 @@ def measure(text: str) -> int:
 def clusters(text: str) -> list[Cluster]:
     """The grapheme clusters of `text`, in order, without gaps."""
     spans = split_graphemes(text)[0]
-    if not _FLAG_LETTERS.search(text):
+    if not FLAG_LETTERS.search(text):
         return spans
     joined: list[Cluster] = []
     half_flag = False
     for start, end, cells in spans:
-        is_letter = _FLAG_LETTERS.match(text, start) is not None
+        is_letter = FLAG_LETTERS.match(text, start) is not None
         if is_letter and half_flag:
             joined[-1] = (joined[-1][0], end, joined[-1][2] + cells)
             half_flag = False

@@ -28,6 +28,7 @@ TEXTS = [
     "漢字 is wide",
     "é️ e\u0301",
     "👩‍👩‍👧‍👦 😀!",
+    "🇩🇪🇫🇷 🇨",
     "│ ── …",
     "x" * 9,
     "ab  cd",
@@ -179,6 +180,18 @@ def test_where_a_terminal_draws_each_part_of_a_cluster_the_rest_of_the_row_is_ri
     assert shown[:7] == "before "
     assert shown[9:19] == f"{beside} between "
     assert shown[21:].rstrip() == " and after"
+
+
+def test_where_a_terminal_draws_the_letters_of_a_flag_wide_nothing_is_left_of_them() -> None:
+    terminal = Terminal(40, 1, apart=True)
+    terminal.fill(0, "before 🇩🇪 between 🇩🇪🇫🇷 and 🇨")
+    terminal.write()
+    shown = "".join(cell.text[0] for cell in terminal.screen.cells[0])
+    assert (shown[:7], shown[9:18], shown[22:27]) == ("before ", " between ", " and ")
+    assert shown[29:] == " " * 11
+    terminal.fill(0, "after")
+    terminal.write()
+    assert terminal.screen.lines[0].rstrip() == "after"
 
 
 def test_a_cluster_beside_an_unknown_cell_leaves_the_pen_as_it_is() -> None:
