@@ -94,6 +94,7 @@ def _run(
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
     from broadcast_tui.tui.rebinding import checked_keys
+    from broadcast_tui.tui.terminal import forget_fixed_size
 
     keys = checked_keys(USER_CONFIG.keys())
     preferences = Preferences.load()
@@ -123,6 +124,7 @@ def _run(
     )
     if theme and theme not in app.available_themes:
         raise UsageError(f"There is no theme {theme!r}.{offer(theme, app.available_themes)}")
+    forget_fixed_size()
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 

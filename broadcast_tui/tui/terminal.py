@@ -54,6 +54,12 @@ def teach_keys() -> None:
                 table[sequence] = (key,)
 
 
+def forget_fixed_size() -> None:
+    """Have the terminal asked for its size: COLUMNS and LINES, where set, are of another time or place."""
+    for variable in ("COLUMNS", "LINES"):
+        os.environ.pop(variable, None)
+
+
 def guard_pastes() -> None:
     """Let pastes with control characters arrive whole and as pastes."""
     if sys.platform == "win32":

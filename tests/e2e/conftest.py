@@ -100,7 +100,14 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
             program(*words) if words and words[0] in ("chat", "serve", "connect") else list(words),
             columns=columns,
             rows=rows,
-            environment={"XDG_STATE_HOME": str(state), "HOME": str(state), "TZ": "UTC"},
+            # The size is the terminal's, whatever a shell has left of another one.
+            environment={
+                "XDG_STATE_HOME": str(state),
+                "HOME": str(state),
+                "TZ": "UTC",
+                "COLUMNS": "97",
+                "LINES": "31",
+            },
         )
         opened.append(terminal)
         return terminal
