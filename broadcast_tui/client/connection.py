@@ -11,12 +11,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.ending import CLOSE_TIMEOUT_S, Ending
+from broadcast_tui.client.frames import FrameConnection
 from broadcast_tui.client.pinned import connection_factory
 from broadcast_tui.client.trust import INVITE, CertificateChanged, Trust, TrustError, speaks_tls, tls_reason
 from broadcast_tui.core.endpoint import SUBPROTOCOL
@@ -26,8 +27,6 @@ from broadcast_tui.core.session import ClientSession
 from broadcast_tui.core.text import log_safe
 
 OPEN_TIMEOUT_S = 10.0
-TURN_FRAMES = 200
-"""Frames taken from the socket before others of this loop get a turn."""
 FRAME_BYTES_MAX = 8_388_608
 
 TOKEN_IN_THE_OPEN = (
@@ -63,7 +62,7 @@ class Connection:
         self._to_write = to_write
         self._moved = moved
         self._move_scheduled = False
-        self._socket: ClientConnection | None = None
+        self._socket: FrameConnection | None = None
         self._stopping: asyncio.Task[None] | None = None
 
     async def run(self) -> Ending:
@@ -83,7 +82,7 @@ class Connection:
         finally:
             self._socket = None
 
-    async def _open(self) -> ClientConnection | Ending:
+    async def _open(self) -> FrameConnection | Ending:
         """A connection, or why there is none. The token is sent to the right server only, or not at all."""
         trust, address = self._trust, self._address
         if trust.token and not (address.secure or address.is_local or trust.insecure_token):
@@ -92,7 +91,7 @@ class Connection:
             # The library takes no ssl=None with a wss:// address that it may be sent on to.
             secured: dict[str, Any] = {"ssl": trust.context()} if address.secure else {}
             async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
-                return await connect(
+                connection = await connect(
                     address.url,
                     create_connection=connection_factory(trust.pin),  # type: ignore[arg-type]  # a factory will do
                     additional_headers=trust.headers(),
@@ -104,11 +103,12 @@ class Connection:
                     ping_interval=20,
                     ping_timeout=20,
                     max_size=FRAME_BYTES_MAX,
-                    max_queue=1024,
                     proxy=None if self._address.is_local else True,
                     user_agent_header=None,
                     **secured,
                 )
+            assert isinstance(connection, FrameConnection)
+            return connection
         except TrustError as error:
             return Ending(str(error), final=True)
         except (CertificateChanged, ssl.SSLError) as error:
@@ -126,38 +126,56 @@ class Connection:
         except OSError as error:
             return Ending(_os_reason(error, self._address.url))
 
-    async def _converse(self, socket: ClientConnection) -> Ending:
-        self._session.connected()
+    async def _converse(self, socket: FrameConnection) -> Ending:
+        session, loop = self._session, asyncio.get_running_loop()
+        session.connected()
         self._to_write.set()
-        writer = asyncio.get_running_loop().create_task(self._write(socket))
-        frames = 0
-        try:
-            while self._session.fatal is None:
-                data = await socket.recv(decode=False)
-                self._session.receive(data, Instant(time.monotonic(), datetime.now(UTC)))
+        refused: asyncio.Future[None] = loop.create_future()
+
+        def receive(messages: list[bytes]) -> None:
+            if refused.done():
+                return
+            when = Instant(time.monotonic(), datetime.now(UTC))
+            try:
+                for data in messages:
+                    session.receive(data, when)
+                    if session.fatal is not None:
+                        refused.set_result(None)
+                        return
                 self._move_soon()
-                frames += 1
-                if frames % TURN_FRAMES == 0:
-                    await asyncio.sleep(0)
+            except Exception as error:
+                refused.set_exception(error)  # for the boundary in the client's loop
+
+        writer = loop.create_task(self._write(socket))
+        closed = loop.create_task(socket.wait_closed())
+        try:
+            socket.start_receiving(receive)
+            await asyncio.wait((closed, refused), return_when=asyncio.FIRST_COMPLETED)
             self._moved()
-            return Ending(self._session.fatal, final=True, unauthorised=self._session.unauthorised)
-        except ConnectionClosed as closed:
-            self._moved()
-            if self._stopping is not None:
-                return Ending("closed here")
-            code = closed.rcvd.code if closed.rcvd is not None else 1006
-            reason = log_safe(closed.rcvd.reason) if closed.rcvd is not None else ""
-            return Ending(
-                reason or f"the connection was lost ({code})",
-                final=not may_come_back(code),
-                unauthorised=code == CloseCode.UNAUTHORISED,
-            )
+            if refused.done():
+                refused.result()
+                return Ending(session.fatal or "", final=True, unauthorised=session.unauthorised)
+            return self._ending(socket)
         finally:
+            closed.cancel()
             writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            await asyncio.gather(closed, writer, return_exceptions=True)
             await self._drop(socket)
 
-    async def _write(self, socket: ClientConnection) -> None:
+    def _ending(self, socket: FrameConnection) -> Ending:
+        """What the end of a connection means."""
+        if self._stopping is not None:
+            return Ending("closed here")
+        close = socket.protocol.close_rcvd
+        code = close.code if close is not None else 1006
+        reason = log_safe(close.reason) if close is not None else ""
+        return Ending(
+            reason or f"the connection was lost ({code})",
+            final=not may_come_back(code),
+            unauthorised=code == CloseCode.UNAUTHORISED,
+        )
+
+    async def _write(self, socket: FrameConnection) -> None:
         """Write what the session has to say, and wake it when it waits for time."""
         while True:
             due = self._session.next_due()
@@ -174,7 +192,7 @@ class Connection:
                     return
 
     @staticmethod
-    async def _drop(socket: ClientConnection) -> None:
+    async def _drop(socket: FrameConnection) -> None:
         """Close in order if that is quick, else cut: closing may wait for a peer that reads nothing."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):

@@ -7,6 +7,7 @@ user alone (mode 600), which has the fingerprints in any case.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -104,10 +105,9 @@ class Keeper:
 
 def _keyring() -> ModuleType | None:
     try:
-        import keyring
+        return import_module("keyring")
     except ImportError:
         return None
-    return keyring
 
 
 def _from_keyring(url: str) -> str:

@@ -6,20 +6,19 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection
-
+from broadcast_tui.client.frames import FrameConnection
 from broadcast_tui.client.trust import CertificateChanged
 from broadcast_tui.core.endpoint import fingerprint
 
 
-def connection_factory(pin: str) -> Callable[..., ClientConnection]:
+def connection_factory(pin: str) -> Callable[..., FrameConnection]:
     """What makes connections: such that check the fingerprint, if there is one."""
     if not pin:
-        return ClientConnection
+        return FrameConnection
     return lambda *args, **kwargs: PinnedConnection(pin, *args, **kwargs)
 
 
-class PinnedConnection(ClientConnection):
+class PinnedConnection(FrameConnection):
     """A connection that sends nothing to a server whose certificate has another fingerprint than `pin`."""
 
     def __init__(self, pin: str, *args: Any, **kwargs: Any) -> None:

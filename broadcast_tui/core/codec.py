@@ -30,6 +30,8 @@ class _Envelope(msgspec.Struct):
     ref: msgspec.Raw = msgspec.Raw(b'""')
 
 
+_TEXT = b"\x81"
+"""How a text frame that is no fragment begins."""
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 _COMMAND_TYPES = frozenset(
     (
@@ -121,18 +123,34 @@ def frame(payload: bytes) -> bytes:
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
-def unframed(data: bytes) -> list[bytes]:
-    """The payloads of frames that `frame` made, in order."""
+def text_frames(data: bytes, start: int = 0) -> tuple[list[bytes], int]:
+    """The payloads of the frames, such as `frame` makes, at the beginning of `data[start:]`, and where they end.
+
+    They end before the first one that is not whole, or is something else.
+    """
     payloads = []
-    while data:
-        size, start = data[1], 2
-        if size == 126:
-            size, start = int.from_bytes(data[2:4], "big"), 4
-        elif size == 127:
-            size, start = int.from_bytes(data[2:10], "big"), 10
-        payloads.append(data[start : start + size])
-        data = data[start + size :]
-    return payloads
+    while data[start : start + 1] == _TEXT:
+        head, end = frame_extent(data, start)
+        if not head or end > len(data) or data[start + 1] > 0x7F:
+            break
+        payloads.append(data[head:end])
+        start = end
+    return payloads, start
+
+
+def frame_extent(data: bytes, start: int) -> tuple[int, int]:
+    """Where the payload of the unmasked frame at `start` begins and ends; (0, 0) if its head is not whole."""
+    head = start + 2
+    if head > len(data):
+        return 0, 0
+    size = data[start + 1] & 0x7F
+    if size > 125:
+        width = 2 if size == 126 else 8
+        head += width
+        if head > len(data):
+            return 0, 0
+        size = int.from_bytes(data[head - width : head], "big")
+    return head, head + size
 
 
 def framed(event: events.Event) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from broadcast_tui.core.codec import unframed
+from broadcast_tui.core.codec import text_frames
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.rooms import Rooms
 from broadcast_tui.core.text import log_safe
@@ -35,5 +35,5 @@ def log_broadcast(posts: Sequence[Post], rooms: Rooms) -> None:
 
 def log_frames(to: str, data: bytes) -> None:
     """A line for each frame in `data`."""
-    for payload in unframed(data):
+    for payload in text_frames(data)[0]:
         log.debug("> %s %s", to, shown_sent(payload))

@@ -104,7 +104,25 @@ def test_an_event_without_a_type_is_an_error() -> None:
 @given(st.integers(0, 70_000))
 def test_a_framed_payload_reads_back(size: int) -> None:
     payload = b"x" * size
-    assert codec.unframed(codec.frame(payload) * 2) == [payload, payload]
+    framed = codec.frame(payload)
+    assert codec.text_frames(framed * 2) == ([payload, payload], 2 * len(framed))
+    assert codec.frame_extent(b"." + framed, 1) == (len(framed) - size + 1, len(framed) + 1)
+
+
+@pytest.mark.parametrize(
+    "after", [b"\x89\x00", b"\x01\x01x", b"\x82\x01x", codec.frame(b"x" * 300)[:-1], b"\x81"]
+)
+def test_text_frames_end_where_something_else_begins_or_the_data_ends(after: bytes) -> None:
+    framed = codec.frame(b"hello")
+    assert codec.text_frames(framed + after) == ([b"hello"], len(framed))
+
+
+@pytest.mark.parametrize("size", [5, 300, 70_000])
+def test_of_a_frame_without_a_whole_head_nothing_is_known(size: int) -> None:
+    framed = codec.frame(b"x" * size)
+    head = len(framed) - size
+    assert [codec.frame_extent(framed[:n], 0) for n in range(head)] == [(0, 0)] * head
+    assert codec.frame_extent(framed[:head], 0) == (head, head + size)
 
 
 def test_a_frame_is_what_websockets_would_send() -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from broadcast_tui.core import updates as up
-from broadcast_tui.core.codec import unframed
+from broadcast_tui.core.codec import text_frames
 from broadcast_tui.core.hub import Hub
 from broadcast_tui.core.identity import Gate
 from broadcast_tui.core.instant import Instant
@@ -30,7 +30,7 @@ class Wire:
         self.peer: Peer | None = None
 
     def write_now(self, data: bytes) -> None:
-        self.to_client.extend(unframed(data))
+        self.to_client.extend(text_frames(data)[0])
 
     write = write_now
 
