@@ -124,7 +124,7 @@ def frame(payload: bytes) -> bytes:
 
 
 def text_frames(data: bytes, start: int = 0) -> tuple[list[bytes], int]:
-    """The payloads of the frames, such as `frame` makes, at the beginning of `data[start:]`, and where they end.
+    """The payloads of the frames, such as `frame` makes, that `data[start:]` begins with, and their end.
 
     They end before the first one that is not whole, or is something else.
     """

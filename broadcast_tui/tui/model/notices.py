@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, StrEnum
 
+import msgspec
+
 from broadcast_tui.core.text import visible_line
 
 PAUSE_S = 3.0
@@ -34,8 +36,7 @@ def levels_of(words: Mapping[str, str]) -> dict[str, Level]:
     return {room: Level(word) for room, word in words.items() if word in set(Level)}
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True, gc=False):
     """A live post of somebody else, as it came."""
 
     room: str

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+import msgspec
+
 from broadcast_tui.core.bookmark import ROOM_BEGIN, Bookmark, is_newer
 from broadcast_tui.core.post import Position
 from broadcast_tui.tui.model.landmarks import first_newer
@@ -47,8 +49,7 @@ class Meantime(NamedTuple):
         return " · ".join([*parts, key] if key else parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """A post that came to its place: `line_id` in the transcript, `position` in the room's log."""
 
     line_id: int

@@ -130,7 +130,7 @@ class RoomView:
     def arrived(
         self, update: PostArrived, own_name: str, keywords: Sequence[str] = (), *, there: bool, at_end: bool
     ) -> Alert | None:
-        """Put a post at the end; returns it if it is live and somebody else's.
+        """Put a post at the end; returns it if it is live, somebody else's, and nobody is `there`.
 
         `there`: the room is looked at, `at_end`: so is the end of its log.
         """
@@ -154,7 +154,7 @@ class RoomView:
         )
         arrival = Arrival(line_id, post.position, own or hidden, mention, update.live)
         self.reading.arrived(arrival, there=there, at_end=at_end)
-        if own or hidden or not update.live:
+        if own or hidden or there or not update.live:
             return None
         told = mentioning_line(post.text, own_name, keywords) if mention else post.text
         return Alert(self.name, post.sender, told, mention)

@@ -81,13 +81,12 @@ class RoomsState:
 
     def view(self, room: str) -> RoomView:
         """The room called `room`, which is made if it is new; one we left stays so."""
-        if room in self.left:
-            return self.left[room]
-        if room not in self.rooms:
-            self.rooms[room] = RoomView(room)
-            self.rooms[room].hide(self._hides())
-            self._recall(self.rooms[room])
-        return self.rooms[room]
+        known = self.rooms.get(room) or self.left.get(room)
+        if known is None:
+            known = self.rooms[room] = RoomView(room)
+            known.hide(self._hides())
+            self._recall(known)
+        return known
 
     def enter(self, room: str) -> RoomView:
         """The room called `room`, among those we are in from here on, with the lines it had."""
@@ -174,7 +173,7 @@ class RoomsState:
 
     def is_there(self, view: RoomView) -> bool:
         """Whether the user looks at a room."""
-        return self.looking and view is self.shown
+        return self.looking and view.name == self.room
 
     def _recall(self, view: RoomView) -> None:
         """Give a room what an earlier run knew of it."""

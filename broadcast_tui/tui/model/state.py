@@ -218,7 +218,7 @@ class AppState(RoomsState):
         view = self.view(update.post.room)
         there = self.is_there(view)
         alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
-        if alert and not there and view.level.takes(mention=alert.mention):
+        if alert and view.level.takes(mention=alert.mention):
             changes.alerts.append(alert)
 
     def _room_changed(self, update: RoomUpdate, changes: Changes, now: float, at: datetime) -> None:
