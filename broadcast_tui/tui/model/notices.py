@@ -7,7 +7,6 @@ one printable line of bounded length without `;`, so that it can neither end nor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Flag, StrEnum
 
 import msgspec
