@@ -104,10 +104,9 @@ def _run(
     from broadcast_tui.client.credentials import Credentials, Keeper
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
-    from broadcast_tui.tui.rebinding import checked_keys
     from broadcast_tui.tui.terminal import forget_fixed_size
 
-    keys = checked_keys(USER_CONFIG.keys())
+    keys = USER_CONFIG.checked_keys()
     preferences = Preferences.load()
 
     def make_client(there: Address, chosen: str, wanted: str = "") -> BroadcastClient:

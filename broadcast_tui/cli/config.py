@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from broadcast_tui.cli import ExitCode, app
+from broadcast_tui.cli import ExitCode, UsageError, app
 from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.options_file import from_file
 from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, offer
@@ -44,7 +44,8 @@ def config(section: str = "", /) -> int:
     lines += [f"{f'{name} = {value}':<{width}}  # {source}" for name, value, source in rows]
     print("\n".join(log_safe(line, 4096) for line in lines))
     if section in ("", KEYS):
-        _tell_clashes()
+        # After they are shown: who wrote a wrong id finds the right one above.
+        _tell_clashes(USER_CONFIG.checked_keys())
     return ExitCode.OK
 
 
@@ -59,6 +60,8 @@ def check(file: Path, /) -> int:
     """
     from broadcast_tui.server.client_address import parse_networks
 
+    if not file.exists():
+        raise UsageError(f"{file} does not exist.")
     before, app.config = app.config, (from_file,)
     try:
         arguments = ["serve", OPTIONS_FILE, str(file)]
@@ -102,18 +105,17 @@ def _value(argument: Argument) -> tuple[str, str]:
 
 def _key_rows() -> Iterator[Row]:
     from broadcast_tui.tui.keymap import KEYS as TABLE
-    from broadcast_tui.tui.rebinding import checked_keys
 
-    own = checked_keys(USER_CONFIG.keys())
+    own = USER_CONFIG.keys()
     for row in TABLE:
         source = str(USER_CONFIG.file) if row.id in own else "default"
         yield f'keys."{row.id}"', json.dumps(own.get(row.id, row.keys), ensure_ascii=False), source
 
 
-def _tell_clashes() -> None:
+def _tell_clashes(own: Mapping[str, str]) -> None:
     """Say on standard error which keys do two things; the chat takes them all the same."""
-    from broadcast_tui.tui.rebinding import checked_keys, clashes
+    from broadcast_tui.tui.rebinding import clashes
 
-    for clash in clashes(checked_keys(USER_CONFIG.keys())):
+    for clash in clashes(own):
         text = f"{USER_CONFIG.file}: [keys] {clash}: what is nearer to the focus gets it."
         print(f"broadcast-tui: {log_safe(text, 400)}", file=sys.stderr)

@@ -148,7 +148,7 @@ class Connection:
             code = closed.rcvd.code if closed.rcvd is not None else 1006
             reason = log_safe(closed.rcvd.reason) if closed.rcvd is not None else ""
             return Ending(
-                reason or f"the connection was lost ({code})",
+                reason or f"closed without a reason ({code})",
                 final=not may_come_back(code),
                 unauthorised=code == CloseCode.UNAUTHORISED,
             )

@@ -146,6 +146,18 @@ def test_two_things_on_one_key_are_told_beside_the_settings(
     assert [line.startswith(told) for line in said.err.splitlines()] == [True] * (section != "chat")
 
 
+async def test_an_unknown_id_is_told_with_the_file_below_those_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "broadcast-tui" / "config.toml"
+    file.parent.mkdir()
+    file.write_text('[keys]\nzzzz = "f4"\n')
+    outcome = await run("config", "keys", home=tmp_path)
+    assert outcome.status == 2
+    assert 'keys."log.page-up" = ' in outcome.out
+    assert outcome.err == (
+        f"broadcast-tui: {file}: [keys] There is no 'zzzz'; 'broadcast-tui config keys' lists them all.\n"
+    )
+
+
 def test_a_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROADCAST_TUI_CONFIG", str(tmp_path / "none.toml"))
     with pytest.raises(ConfigError, match="does not exist"):
