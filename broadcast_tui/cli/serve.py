@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from broadcast_tui.cli import ExitCode
+from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import KEEP
 from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up, write_out
 from broadcast_tui.cli.own_terminal import OwnTerminal, point_nowhere
@@ -147,7 +147,12 @@ class History:
             return MemoryEngine()
         if self.where == "off":
             return NoHistoryEngine()
-        return SqliteEngine(self.path(port), keep_days=self.keep_days, keep_posts=self.keep_posts)
+        path = self.path(port).absolute()
+        if self.where and not path.parent.parent.is_dir():
+            raise UsageError(
+                f"--history: there is no directory {path.parent.parent}; make it, or choose another place."
+            )
+        return SqliteEngine(path, keep_days=self.keep_days, keep_posts=self.keep_posts)
 
     def described(self, port: int) -> str:
         """A line for whoever starts the server."""

@@ -101,6 +101,17 @@ async def test_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
     assert "--max-message-bytes" in outcome.err
 
 
+async def test_of_the_way_to_a_history_only_the_last_directory_is_made(tmp_path: Path) -> None:
+    outcome = await run(*ANY_PORT, "--history", str(tmp_path / "a" / "b" / "x.db"), home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    [line] = outcome.err.splitlines()
+    assert f"--history: there is no directory {tmp_path / 'a'};" in line
+    assert not (tmp_path / "a").exists()
+    async with program(*ANY_PORT, "--history", str(tmp_path / "a" / "x.db"), home=tmp_path) as server:
+        await server.port()
+        assert (tmp_path / "a" / "x.db").exists()
+
+
 async def test_listening_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
     async with program("serve", "--host", "0.0.0.0", "--port", "0", home=tmp_path) as server:
         await server.port()
