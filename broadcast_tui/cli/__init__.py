@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from enum import IntEnum
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CoercionError, CycloptsError
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Env
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command = (
             " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
         )
-        _complain(f"{_one_line(str(error))} See '{command} --help'.")
+        _complain(f"{_one_line(_sentence(error))} See '{command} --help'.")
         sys.exit(ExitCode.USAGE)
     except BroadcastError as error:
         _complain(_one_line(str(error)))
@@ -86,6 +86,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stdout_gone()
         status = ExitCode.OK
     sys.exit(status if isinstance(status, int) else ExitCode.OK)
+
+
+_NUMBERS = {int: "whole number", float: "number"}
+
+
+def _sentence(error: CycloptsError) -> str:
+    """What is wrong, in words for people, with its full stop."""
+    if isinstance(error, CoercionError) and error.msg is None and error.token is not None:
+        for kind, word in _NUMBERS.items():
+            if error.target_type is kind:
+                error.msg = f"{error.token.value!r} is no {word}."
+    text = str(error)
+    return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _one_line(text: str) -> str:

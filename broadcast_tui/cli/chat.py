@@ -68,6 +68,7 @@ def chat(
             name = check_name(name)
         except NameRefused as error:
             raise UsageError(f"--name: {error.text}") from error
+    check_theme(theme)
     plain = plain or os.environ.get("TERM") == "dumb"
     if not plain and not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
         raise UsageError(
@@ -86,6 +87,16 @@ def chat(
         child.stop()
 
 
+def check_theme(name: str) -> None:
+    """Raises UsageError if there are no such colours; empty is none chosen."""
+    if not name:
+        return
+    from broadcast_tui.tui.themes import theme_names
+
+    if name not in (known := theme_names()):
+        raise UsageError(f"There is no theme {name!r}.{offer(name, known)}")
+
+
 def _run(
     address: Address, name: str, room: str, theme: str, child: ChildServer, trust: Trust, ca: str
 ) -> int:
@@ -93,10 +104,9 @@ def _run(
     from broadcast_tui.client.credentials import Credentials, Keeper
     from broadcast_tui.client.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
-    from broadcast_tui.tui.rebinding import checked_keys
     from broadcast_tui.tui.terminal import forget_fixed_size
 
-    keys = checked_keys(USER_CONFIG.keys())
+    keys = USER_CONFIG.checked_keys()
     preferences = Preferences.load()
 
     def make_client(there: Address, chosen: str, wanted: str = "") -> BroadcastClient:
@@ -122,8 +132,6 @@ def _run(
         has_token=bool(trust.token),
         local_server=child if address.is_local and not address.secure else None,
     )
-    if theme and theme not in app.available_themes:
-        raise UsageError(f"There is no theme {theme!r}.{offer(theme, app.available_themes)}")
     forget_fixed_size()
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from broadcast_tui.cli import ExitCode, app
+from broadcast_tui.cli import ExitCode, UsageError, app
+from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.options_file import from_file
-from broadcast_tui.cli.settings import OPTIONS_FILE, SECTIONS, USER_CONFIG, offer
+from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, offer
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.text import log_safe
 
@@ -41,6 +43,9 @@ def config(section: str = "", /) -> int:
     width = min(60, max(len(f"{name} = {value}") for name, value, _ in rows))
     lines += [f"{f'{name} = {value}':<{width}}  # {source}" for name, value, source in rows]
     print("\n".join(log_safe(line, 4096) for line in lines))
+    if section in ("", KEYS):
+        # After they are shown: who wrote a wrong id finds the right one above.
+        _tell_clashes(USER_CONFIG.checked_keys())
     return ExitCode.OK
 
 
@@ -55,6 +60,8 @@ def check(file: Path, /) -> int:
     """
     from broadcast_tui.server.client_address import parse_networks
 
+    if not file.exists():
+        raise UsageError(f"{file} does not exist.")
     before, app.config = app.config, (from_file,)
     try:
         arguments = ["serve", OPTIONS_FILE, str(file)]
@@ -68,7 +75,7 @@ def check(file: Path, /) -> int:
 
 
 def _rows(section: str) -> Iterator[Row]:
-    if section == "keys":
+    if section == KEYS:
         yield from _key_rows()
         return
     command = app[section]
@@ -78,6 +85,8 @@ def _rows(section: str) -> Iterator[Row]:
     for argument in arguments:
         if argument.name.startswith("--"):
             value, where = _value(argument)
+            if argument.name == "--theme":
+                check_theme(json.loads(value))
             yield f"{section}.{argument.name.removeprefix('--')}", value, where
 
 
@@ -95,12 +104,18 @@ def _value(argument: Argument) -> tuple[str, str]:
 
 
 def _key_rows() -> Iterator[Row]:
-    from broadcast_tui.tui.keymap import KEYS
-    from broadcast_tui.tui.rebinding import checked_keys, clashes
+    from broadcast_tui.tui.keymap import KEYS as TABLE
 
-    own = checked_keys(USER_CONFIG.keys())
-    for row in KEYS:
+    own = USER_CONFIG.keys()
+    for row in TABLE:
         source = str(USER_CONFIG.file) if row.id in own else "default"
         yield f'keys."{row.id}"', json.dumps(own.get(row.id, row.keys), ensure_ascii=False), source
+
+
+def _tell_clashes(own: Mapping[str, str]) -> None:
+    """Say on standard error which keys do two things; the chat takes them all the same."""
+    from broadcast_tui.tui.rebinding import clashes
+
     for clash in clashes(own):
-        yield "# clash", clash, "the one nearer to what has the focus comes first"
+        text = f"{USER_CONFIG.file}: [keys] {clash}: what is nearer to the focus gets it."
+        print(f"broadcast-tui: {log_safe(text, 400)}", file=sys.stderr)

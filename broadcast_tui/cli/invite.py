@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import sys
 from typing import Annotated
 
@@ -21,7 +23,7 @@ from broadcast_tui.core.names import check_room
 def invite(
     *,
     token: str = "",
-    role: Role = Role.MEMBER,
+    role: Role | None = None,
     expires: str = "",
     host: str = "",
     port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 8765,
@@ -35,7 +37,8 @@ def invite(
     token
         Make a token for this name and put it into the line: whoever has the line has the token.
     role
-        What the new token's holder may do: read (reader), post too (member), or keep order as well (admin).
+        What the new token's holder may do: read (reader), post too (member), or keep order as well (admin)
+        [default: member].
     expires
         How long the new token is valid, such as 12h, 30d or 8w [default: until it is revoked].
     host
@@ -47,6 +50,8 @@ def invite(
     qr
         Show the line as a QR code too.
     """
+    if not _is_host(host):
+        raise UsageError(f"--host: {host!r} is no name or address of a machine.")
     record = ServerRecord.load(data_path(), port)
     if record is None:
         raise UsageError(f"No server was started here on port {port}; start one with 'broadcast-tui serve'.")
@@ -65,3 +70,12 @@ def invite(
             file=sys.stderr,
         )
     return ExitCode.OK
+
+
+def _is_host(text: str) -> bool:
+    """Whether `text` can stand for a machine in an address; empty for the usual one."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return re.fullmatch(r"[\w.-]*", text) is not None
+    return True

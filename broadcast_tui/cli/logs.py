@@ -29,7 +29,7 @@ WAITING_MAX = 100_000
 
 
 class GatheringHandler(logging.Handler):
-    """Writes records to `stream` in batches, from a daemon thread; `close` writes the rest."""
+    """Writes records to `stream` in batches, from a daemon thread; `write_out` and `close` write the rest."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
@@ -44,10 +44,14 @@ class GatheringHandler(logging.Handler):
         if not self._arrived.is_set():
             self._arrived.set()
 
-    def close(self) -> None:
+    def write_out(self) -> None:
+        """Write what there is, unless the stream takes nothing."""
         if self._writing.acquire(timeout=1.0):
             self._writing.release()
             self._write()
+
+    def close(self) -> None:
+        self.write_out()
         super().close()
 
     def _write_on(self) -> None:
@@ -112,3 +116,10 @@ def set_up(level: LogLevel, log_format: LogFormat = "text") -> None:
     root.setLevel(logging.WARNING)
     set_level(level)
     atexit.register(handler.close)
+
+
+def write_out() -> None:
+    """Write all records so far, before something else is written."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, GatheringHandler):
+            handler.write_out()

@@ -13,7 +13,7 @@ from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Dict
 
 from broadcast_tui.cli import UsageError
-from broadcast_tui.cli.settings import OPTIONS_FILE, offer, option_names, options_file, read_toml
+from broadcast_tui.cli.settings import OPTIONS_FILE, SECTIONS, offer, option_names, options_file, read_toml
 
 
 def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -38,6 +38,8 @@ def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollec
 
 def _check_key(path: Path, key: str, value: object, options: set[str]) -> None:
     """Refuse what is no option, and values that no option has."""
+    if key in SECTIONS and isinstance(value, dict):
+        raise UsageError(f"{path}: write the options without the table [{key}].")
     if key not in options:
         raise UsageError(f"{path}: there is no option {key}.{offer(key, options)}")
     values = value if isinstance(value, list) else [value]

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from broadcast_tui.cli import ExitCode
+from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import KEEP
-from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up
+from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up, write_out
+from broadcast_tui.cli.own_terminal import OwnTerminal, point_nowhere
 from broadcast_tui.cli.reloading import Load, Options, Reloading, options_again
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
@@ -146,7 +147,12 @@ class History:
             return MemoryEngine()
         if self.where == "off":
             return NoHistoryEngine()
-        return SqliteEngine(self.path(port), keep_days=self.keep_days, keep_posts=self.keep_posts)
+        path = self.path(port).absolute()
+        if self.where and not path.parent.parent.is_dir():
+            raise UsageError(
+                f"--history: there is no directory {path.parent.parent}; make it, or choose another place."
+            )
+        return SqliteEngine(path, keep_days=self.keep_days, keep_posts=self.keep_posts)
 
     def described(self, port: int) -> str:
         """A line for whoever starts the server."""
@@ -185,6 +191,26 @@ def _limits_of(server: BroadcastServer) -> Load:
     return load
 
 
+def _on_hangup(server: BroadcastServer, stop: Callable[[CloseCode], None]) -> Callable[[], None]:
+    """What SIGHUP does: it stops a server whose terminal is gone, and has any other reload."""
+    reloading = Reloading(options_again)
+    reloading.add("limits and log level", _limits_of(server))
+    reloading.add("bans", lambda _: server.reload_sanctions())
+    reloading.add("tokens and certificate", lambda _: server.reload)
+    terminal, is_stopping = OwnTerminal(), False
+
+    def hung_up() -> None:
+        nonlocal is_stopping
+        if not terminal.is_gone:
+            reloading()
+        elif not is_stopping:  # the kernel and the shell may both tell of it
+            is_stopping = True
+            terminal.forget()
+            stop(CloseCode.GOING_AWAY)
+
+    return hung_up
+
+
 async def _run(
     server: BroadcastServer,
     record: ServerRecord,
@@ -208,11 +234,7 @@ async def _run(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
-        reloading = Reloading(options_again)
-        reloading.add("limits and log level", _limits_of(server))
-        reloading.add("bans", lambda _: server.reload_sanctions())
-        reloading.add("tokens and certificate", lambda _: server.reload)
-        loop.add_signal_handler(signal.SIGHUP, reloading)
+        loop.add_signal_handler(signal.SIGHUP, _on_hangup(server, stop))
     await server.start_server()
     if metrics is not None:
         await metrics.start()
@@ -235,6 +257,7 @@ async def _run(
     await server.stop_server(code)
     if metrics is not None:
         await metrics.stop()
+    write_out()
     print("Broadcast server stopped.", flush=True)
 
 
@@ -249,6 +272,4 @@ async def _at_end_of_input(ended: asyncio.Event) -> None:
     if last != KEEP:
         ended.set()
         return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
+    point_nowhere((sys.stdout.fileno(), sys.stderr.fileno()))

@@ -73,6 +73,15 @@ class UserConfig:
             found[name] = value
         return found
 
+    def checked_keys(self) -> dict[str, str]:
+        """Keys by binding id, in Textual's spelling. Raises ConfigError."""
+        from broadcast_tui.tui.rebinding import KeyRefused, checked_keys
+
+        try:
+            return checked_keys(self.keys())
+        except KeyRefused as refused:
+            raise ConfigError(f"{self.file}: {refused}") from None
+
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Give the options of a command, unless they have a value already, those of its table."""
         from cyclopts.config import Dict

@@ -13,6 +13,7 @@ from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.security import tokens_path
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.identity import Role
+from broadcast_tui.core.names import name_key
 from broadcast_tui.server.tokens import TokenBook, TokenEntry
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
@@ -23,7 +24,7 @@ Tokens = Annotated[str, Parameter(name="--tokens")]
 
 
 @app.command
-def create(name: str, /, *, role: Role = Role.MEMBER, expires: str = "", tokens: Tokens = "") -> int:
+def create(name: str, /, *, role: Role | None = None, expires: str = "", tokens: Tokens = "") -> int:
     """Make a token for a name, which nobody else can have from then on. It is shown this once.
 
     Parameters
@@ -31,7 +32,8 @@ def create(name: str, /, *, role: Role = Role.MEMBER, expires: str = "", tokens:
     name
         The name its holder goes by.
     role
-        What the holder may do: read (reader), post too (member), or keep order as well (admin).
+        What the holder may do: read (reader), post too (member), or keep order as well (admin)
+        [default: member].
     expires
         How long it is valid, such as 12h, 30d or 8w [default: until it is revoked].
     tokens
@@ -54,6 +56,8 @@ def list_tokens(*, tokens: Tokens = "") -> int:
         File the tokens are kept in [default: one in your data directory].
     """
     book = open_book(tokens)
+    if book.entries:
+        _narrate(f"{'ID':<8}  {'ROLE':<6}  {'VALID':<26}  NAME")
     for entry in book.entries:
         print(f"{entry.id}  {entry.role:<6}  {_validity(entry):<26}  {entry.name}")
     if not book.entries:
@@ -89,12 +93,29 @@ def open_book(tokens: str) -> TokenBook:
     return book
 
 
-def make_token(book: TokenBook, name: str, role: Role, expires: str) -> tuple[str, TokenEntry]:
-    """Make a token. Raises UsageError for a name or a time that will not do, and TokenFileError."""
+def make_token(book: TokenBook, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
+    """Make a token, for a member if no role is given, and say so if the name has others.
+
+    Raises:
+        UsageError: a name or a time that will not do, or no role for a name that has another one.
+        TokenFileError: the file cannot be written.
+    """
+    others = [entry for entry in book.entries if name_key(entry.name) == name_key(name)]
+    if role is None:
+        role = Role.MEMBER
+        if others and all(entry.role is not role for entry in others):
+            had = others[-1].role
+            raise UsageError(f"{name} has a token as {had}; say --role {had} or --role {role} for this one.")
     try:
-        return book.create(name, role, expiry(expires, datetime.now(UTC)))
+        made = book.create(name, role, expiry(expires, datetime.now(UTC)))
     except NameRefused as refused:
         raise UsageError(refused.text) from refused
+    if others:
+        _narrate(
+            f"{name} has {len(others) + 1} tokens now; 'broadcast-tui token list' shows their ids, "
+            "'broadcast-tui token revoke ID' takes one back."
+        )
+    return made
 
 
 def expiry(text: str, now: datetime) -> datetime | None:

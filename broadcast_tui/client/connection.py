@@ -170,7 +170,7 @@ class Connection:
         code = close.code if close is not None else 1006
         reason = log_safe(close.reason) if close is not None else ""
         return Ending(
-            reason or f"the connection was lost ({code})",
+            reason or f"closed without a reason ({code})",
             final=not may_come_back(code),
             unauthorised=code == CloseCode.UNAUTHORISED,
         )

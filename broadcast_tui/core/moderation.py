@@ -82,7 +82,7 @@ class Moderation:
     def carry_out(self, admin: Peer, command: commands.Moderate, when: Instant) -> None:
         """Do it and answer, or refuse."""
         if admin.role is not Role.ADMIN:
-            raise Refused(ErrorCode.FORBIDDEN, "Operators only: you may not do this here.")
+            raise Refused(ErrorCode.FORBIDDEN, "Admins only: you may not do this here.")
         match command:
             case commands.Kick():
                 self._kick(admin, command, when)
@@ -162,10 +162,19 @@ class Moderation:
         )
 
     def _lift(self, admin: Peer, action: Action, who: str, ref: str, when: Instant) -> None:
+        muted = self._muted(when)
         if not self.sanctions.lift(action, who):
             did = "banned" if action == "ban" else "muted"
             raise Refused(ErrorCode.UNKNOWN_PERSON, f"{visible_line(who)[:64]} is not {did}.")
-        self._done(admin, ref, f"un{action}", visible_line(who)[:64], [], when)
+        freed = muted - self._muted(when)
+        self._done(admin, ref, f"un{action}", visible_line(who)[:64], list(freed), when)
+
+    def _muted(self, when: Instant) -> set[Peer]:
+        return {
+            peer
+            for peer in self._peers.values()
+            if self.sanctions.of_person("mute", peer.key, peer.client_id, when.at) is not None
+        }
 
     def _targets(self, name: str) -> list[Peer]:
         """The connections of whoever is called so, guests included. Refuses if one of them is an admin."""
@@ -201,10 +210,11 @@ class Moderation:
         )
         did = _DID[action]
         self.audit.append(log_safe(f"{admin.label} {did} {who} ({len(targets)} connection(s)){how}", 400))
+        ended = targets if action in ("kick", "ban") else ()
         rooms = {s.room.name: s.room for target in targets for s in target.subscriptions.values()}
         for room in rooms.values():
             line = events.System("notice", f"{admin.sender} {did} {who}{how}.", timestamp(when.at), room.name)
-            self._herald.tell_room(room, line, but=frozenset(targets) if action != "mute" else frozenset())
+            self._herald.tell_room(room, line, but=frozenset({admin, *ended}))
 
 
 _DID = {"kick": "kicked", "ban": "banned", "mute": "muted", "unban": "unbanned", "unmute": "unmuted"}
@@ -218,7 +228,7 @@ def host_of(peer: Peer) -> str:
 def _spare_admins(targets: list[Peer]) -> None:
     for target in targets:
         if target.role is Role.ADMIN:
-            raise Refused(ErrorCode.FORBIDDEN, f"{target.sender} is an operator too.")
+            raise Refused(ErrorCode.FORBIDDEN, f"{target.sender} is an admin too.")
 
 
 def _nobody(name: str) -> Refused:

@@ -1,4 +1,4 @@
-"""What the log tells of posts and frames: who, where, how many; what they say at DEBUG alone."""
+"""What the log tells of names, posts and frames: who, where, how many; what they say at DEBUG alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from broadcast_tui.core.codec import text_frames
+from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.rooms import Rooms
 from broadcast_tui.core.text import log_safe
@@ -31,6 +32,14 @@ def log_broadcast(posts: Sequence[Post], rooms: Rooms) -> None:
             log_safe(room_name, 60),
             len(room.subscriptions) if room is not None else 0,
         )
+
+
+def log_name(peer: Peer, before: str) -> None:
+    """A line when a connection has a name, or another one than `before`."""
+    if before:
+        log.info("#%d %s is now %s", peer.id, log_safe(before, 40), log_safe(peer.name, 40))
+    else:
+        log.info("#%d is %s", peer.id, log_safe(peer.name, 40))
 
 
 def log_frames(to: str, data: bytes) -> None:

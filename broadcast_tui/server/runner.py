@@ -28,7 +28,7 @@ from broadcast_tui.server.counts import Counts
 from broadcast_tui.server.frame_log import shown_received
 from broadcast_tui.server.liveness import check
 from broadcast_tui.server.moderation_keeper import ModerationKeeper
-from broadcast_tui.server.narration import log_broadcast, log_frames
+from broadcast_tui.server.narration import log_broadcast, log_frames, log_name
 from broadcast_tui.server.sanction_file import SanctionFile
 
 log = logging.getLogger("broadcast_tui.server")
@@ -105,7 +105,7 @@ class HubRunner:
             connection, v1=v1, address=address, when=self.instant(), identity=connection.identity
         )
         self.connections[peer] = connection
-        log.info("%s connected, %d client(s)", peer.label, len(self.connections))
+        log.info("%s connected, %d client(s)", log_safe(peer.label), len(self.connections))
 
         def on_flow(blocked: bool) -> None:
             peer.blocked = blocked
@@ -141,6 +141,7 @@ class HubRunner:
             log.debug("< #%d %s", peer.id, shown_received(data, welcomed=peer.welcomed))
         if peer.closing is not None:
             return
+        name = peer.name
         try:
             if is_text:
                 self.hub.receive(peer, data, self.instant())
@@ -151,6 +152,8 @@ class HubRunner:
                 "%s sent what broke a rule of ours; it is closed, the others go on", log_safe(peer.label)
             )
             self.connections[peer].end(CloseCode.INTERNAL, "internal error")
+        if peer.name != name:
+            log_name(peer, name)
         self.wake()
 
     # -- engine

@@ -1,4 +1,4 @@
-"""Carry out the commands of operators; whether one is an operator, the server decides."""
+"""Carry out the commands of admins; whether one is an admin, the server decides."""
 
 from __future__ import annotations
 
@@ -25,4 +25,4 @@ def moderate(client: ChatClient, verb: Verb, argument: str, people: Iterable[str
         case Verb.UNMUTE_USER:
             client.unmute(target.who)
         case _:
-            raise AssertionError(f"{verb} is no command of operators")
+            raise AssertionError(f"{verb} is no command of admins")

@@ -94,6 +94,8 @@ class Orders(Clerk):
     def _theme(self, name: str) -> bool:
         looks = self._desk.looks
         themes = sorted(looks.available_themes)
+        if not themes:
+            return self.refuse("A plain chat has no colours.")
         if not name:
             return self.tell(f"You have {looks.theme}. There are: {', '.join(themes)}")
         if name not in themes:

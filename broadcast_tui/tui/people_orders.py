@@ -51,9 +51,7 @@ class PeopleOrders(Clerk):
 
     def _whois(self, typed: str) -> bool:
         state = self._state
-        key = name_key(typed)
-        known = {name for view in state.rooms.values() for name in (*view.members, *view.transcript.senders)}
-        name = next((name for name in sorted(known) if name_key(name) == key), None)
+        name = self._known(typed)
         if name is None:
             return self.tell(f"Nobody called {visible_line(typed)} is in your rooms, as far as is known.")
         facts = ["that is you"] if name == state.name else []
@@ -68,6 +66,12 @@ class PeopleOrders(Clerk):
         if state.ignored.has(name):
             facts.append("is ignored")
         return self.tell(f"{name}: {', '.join(facts)}")
+
+    def _known(self, typed: str) -> str | None:
+        """The name, as its holder writes it, of somebody who is or was in our rooms."""
+        views = self._state.rooms.values()
+        known = {name for view in views for name in (*view.members, *view.transcript.senders)}
+        return next((name for name in sorted(known) if name_key(name) == name_key(typed)), None)
 
     def _away(self, reason: str) -> bool:
         if not reason and self._state.own_away is not None:
@@ -90,17 +94,21 @@ class PeopleOrders(Clerk):
                 if lines
                 else self.tell("You ignore nobody")
             )
-        words = argument.split()
-        duration_s = parse_duration(words[-1]) if len(words) > 1 else None
-        name = _name_of(" ".join(words[:-1]) if duration_s is not None else argument)
+        *before, last = argument.split()
+        duration_s = parse_duration(last) if before else None
+        name = _name_of(" ".join(before) if duration_s is not None else argument)
         if not name_key(name):
             return self.refuse("Say whom: /ignore bob, or /ignore bob 10m for ten minutes.")
         if name_key(name) == name_key(state.name):
             return self.refuse("You cannot ignore yourself.")
+        known = self._known(name)
+        if known is None and before and (meant := self._known(_name_of(" ".join(before)))) is not None:
+            return self.refuse(f"{visible_line(last)} is no time: /ignore {meant} 10m, with s, m, h or d.")
         state.ignore(name, None if duration_s is None else now + duration_s)
         self._desk.follow_log()
         how_long = "" if duration_s is None else f" for {shown_duration(duration_s)}"
-        return self.tell(f"You ignore {name}{how_long}. /unignore {name} shows everything again.")
+        nobody = " Nobody called so has been here." if known is None else ""
+        return self.tell(f"You ignore {name}{how_long}.{nobody} /unignore {name} shows everything again.")
 
     def _unignore(self, name: str) -> bool:
         if not self._state.unignore(name):

@@ -31,8 +31,8 @@ from broadcast_tui.tui.orders import Orders
 class _NoLooks:
     """There are no colours to choose."""
 
-    theme = "none"
-    available_themes: ClassVar[Mapping[str, object]] = {"none": None}
+    theme = ""
+    available_themes: ClassVar[Mapping[str, object]] = {}
 
 
 FOUND_POSTS = 20
@@ -107,9 +107,12 @@ class PlainChat:
 
     def show_room(self, room: str) -> None:
         """Write to `room`, and read it without its name before each line."""
-        if room in self._state.rooms:
-            self._state.show(room, datetime.now(UTC))
-            self._state.stand(True)
+        state = self._state
+        if room in state.rooms:
+            state.show(room, datetime.now(UTC))
+            state.stand(True)
+            if state.shown.entered:  # else that is told, once we are
+                state.tell(f"This is #{room} now: what you write goes there.", datetime.now(UTC))
         self.refresh_views()
 
     def open_search(self, query: str) -> None:

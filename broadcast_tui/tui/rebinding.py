@@ -44,7 +44,7 @@ def checked_keys(wanted: Mapping[str, str]) -> dict[str, str]:
     for id, keys in wanted.items():
         if id not in ids:
             close = get_close_matches(id, ids, n=1, cutoff=0.4)
-            hint = f"did you mean {close[0]}?" if close else "F1 in the chat lists what there is."
+            hint = f"did you mean {close[0]}?" if close else "'broadcast-tui config keys' lists them all."
             raise KeyRefused(f"[keys] There is no {id!r}; {hint}")
         checked[id] = ",".join(_checked_key(id, key) for key in keys.split(",") if key.strip())
         if not checked[id]:

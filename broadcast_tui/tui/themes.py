@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DARK = Theme(
     name="broadcast-dark",
@@ -40,6 +40,11 @@ LIGHT = Theme(
 )
 
 OURS = (DARK, LIGHT)
+
+
+def theme_names() -> tuple[str, ...]:
+    """All themes there are to choose from: ours and Textual's."""
+    return (*(theme.name for theme in OURS), *BUILTIN_THEMES)
 
 
 def fitting(environ: Mapping[str, str]) -> str:

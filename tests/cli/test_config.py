@@ -73,7 +73,9 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
         ('log-level = "loud"', "log-level"),
         ('host = ["a", "b"]', "host"),
         ("host = {a = 1}", "host"),
-        ("[serve]\nport = 1", "serve"),
+        ("[serve]\nport = 1", "write the options without the table [serve]."),
+        ('keep-days = "abc"', ": 'abc' is no number. See 'broadcast-tui"),
+        ('keep-posts = "abc"', ": 'abc' is no whole number. See 'broadcast-tui"),
         ('config = "other.toml"', "config"),
         ('trusted-proxy = ["0.0.0.0/0"]', "0.0.0.0/0"),
         ("port = 1\nport = 2", "is not TOML"),
@@ -96,6 +98,13 @@ def test_a_file_that_cannot_be_read_is_one_line(path: str, capsys: pytest.Captur
     status, said = checked(Path(path), capsys)
     assert status == 2
     assert re.fullmatch(rf"broadcast-tui: {re.escape(path)} (does not exist|cannot be read)[^\n]+\n", said)
+
+
+def test_a_file_that_is_not_there_is_told_without_options_of_another_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "none.toml"
+    assert checked(path, capsys) == (2, f"broadcast-tui: {path} does not exist.\n")
 
 
 def test_a_right_file_is_said_to_be_right_whatever_the_environment(

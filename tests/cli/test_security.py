@@ -53,9 +53,24 @@ async def test_a_token_is_shown_once_and_listed_without_itself(tmp_path: Path) -
     listed = await run("token", "list", home=tmp_path)
     found = re.fullmatch(r"([0-9a-f]{8})  reader  until \d{4}-\d\d-\d\d \d\d:\d\d UTC +ana\n", listed.out)
     assert found
+    [heading] = listed.err.splitlines()
+    assert [heading.index(word) for word in ("ID", "ROLE", "VALID", "NAME")] == [
+        listed.out.index(word) for word in (found[1], "reader", "until", "ana")
+    ]
     assert token not in listed.out + outcome.err
     assert (await run("token", "revoke", found[1], home=tmp_path)).out == f"Revoked {found[1]} of ana.\n"
     assert (await run("token", "list", home=tmp_path)).out == ""
+
+
+async def test_a_second_token_of_a_name_is_told_and_does_not_change_the_role_unasked(tmp_path: Path) -> None:
+    await create(tmp_path, "ana", "--role", "admin")
+    line = one_line(await run("token", "create", "ana", home=tmp_path), 2)
+    assert line.endswith("ana has a token as admin; say --role admin or --role member for this one.")
+    outcome = await run("token", "create", "ana", "--role", "admin", home=tmp_path)
+    assert re.fullmatch(TOKEN + "\n", outcome.out)
+    assert "ana has 2 tokens now;" in outcome.err
+    await create(tmp_path, "ana", "--role", "member")
+    await create(tmp_path, "ana")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +226,16 @@ async def test_an_invite_names_another_host_and_is_a_qr_code_too(tmp_path: Path)
         assert len({len(line) for line in lines}) == 1
         assert set("".join(lines)) <= set(" ▀▄█")
         assert len(lines) <= 23
+
+
+@pytest.mark.parametrize("host", ["a b", "a/b", "user@host", "h#x", "a:1"])
+async def test_an_invite_to_what_is_no_host_is_refused_and_makes_no_token(tmp_path: Path, host: str) -> None:
+    async with program(*ANY_PORT, home=tmp_path) as server:
+        port = str(await server.port())
+        await server.line_with("Ctrl+C")
+        outcome = await run("invite", "--port", port, "--host", host, "--token", "ana", home=tmp_path)
+        assert f"--host: {host!r} is no name or address" in one_line(outcome, 2)
+        assert outcome.out == (await run("token", "list", home=tmp_path)).out == ""
 
 
 async def test_an_invite_to_a_server_that_never_was_says_what_to_do(tmp_path: Path) -> None:

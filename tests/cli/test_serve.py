@@ -101,6 +101,17 @@ async def test_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
     assert "--max-message-bytes" in outcome.err
 
 
+async def test_of_the_way_to_a_history_only_the_last_directory_is_made(tmp_path: Path) -> None:
+    outcome = await run(*ANY_PORT, "--history", str(tmp_path / "a" / "b" / "x.db"), home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    [line] = outcome.err.splitlines()
+    assert f"--history: there is no directory {tmp_path / 'a'};" in line
+    assert not (tmp_path / "a").exists()
+    async with program(*ANY_PORT, "--history", str(tmp_path / "a" / "x.db"), home=tmp_path) as server:
+        await server.port()
+        assert (tmp_path / "a" / "x.db").exists()
+
+
 async def test_listening_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
     async with program("serve", "--host", "0.0.0.0", "--port", "0", home=tmp_path) as server:
         await server.port()
@@ -119,14 +130,25 @@ async def test_comings_goings_and_broadcasts_are_logged_with_times_and_counts(tm
         url = f"ws://127.0.0.1:{await server.port()}"
         time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO +"
         async with plain_client(url) as ana:
-            await server.log_line(time + r".*connected.* 1 client\(s\)$")
+            await server.log_line(time + r".*#1 unnamed \(127.*connected.* 1 client\(s\)$")
             await ana.say("the text itself is private", sender="Ana")
             await ana.next_of(type="message")
+            await server.log_line(time + r"#1 is Ana$")
             await server.log_line(time + r"broadcast .*Ana in lobby to 1 client\(s\)$")
         await server.log_line(time + r".*Ana.*disconnected \(1000\), 0 client\(s\)$")
         outcome = await server.stop(signal.SIGTERM)
         assert "private" not in outcome.err
         assert "DEBUG" not in outcome.err
+
+
+async def test_who_somebody_is_and_becomes_is_logged(tmp_path: Path) -> None:
+    async with (
+        program(*ANY_PORT, home=tmp_path) as server,
+        v1_client(f"ws://127.0.0.1:{await server.port()}", "ana") as ana,
+    ):
+        await server.log_line(r"INFO +#1 is ana$")
+        await ana.send("rename", name="bea")
+        await server.log_line(r"INFO +#1 ana is now bea$")
 
 
 async def test_frames_are_logged_at_debug(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def test_keys_are_dotted_or_quoted_text_or_lists(file: Path) -> None:
         ("[chat.name]\nfirst = 'ana'", "[name][first]"),
         ('[keys]\n"app.quit-chat" = 7', '"app.quit-chat" must be text'),
         ('[keys]\n"app.quit" = "f4"', "did you mean app.quit-chat?"),
+        ('[chat]\ntheme = "broadcast-lite"', "no theme 'broadcast-lite'. Did you mean broadcast-light?"),
         ('[keys]\n"app.quit-chat" = "x"', "add ctrl+ or alt+"),
         ("\x00", "is not TOML"),
     ],
@@ -131,6 +132,30 @@ async def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, content: str,
     assert outcome.status == 2
     assert said in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("section", ["", "keys", "chat"])
+def test_two_things_on_one_key_are_told_beside_the_settings(
+    file: Path, capsys: pytest.CaptureFixture[str], section: str
+) -> None:
+    file.write_text('[keys]\n"log.page-up" = "f3"\n"log.page-down" = "f3"\n')
+    assert config(section) == 0
+    said = capsys.readouterr()
+    assert "clash" not in said.out
+    told = f"broadcast-tui: {file}: [keys] F3 is the key of both log.page-"
+    assert [line.startswith(told) for line in said.err.splitlines()] == [True] * (section != "chat")
+
+
+async def test_an_unknown_id_is_told_with_the_file_below_those_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "broadcast-tui" / "config.toml"
+    file.parent.mkdir()
+    file.write_text('[keys]\nzzzz = "f4"\n')
+    outcome = await run("config", "keys", home=tmp_path)
+    assert outcome.status == 2
+    assert 'keys."log.page-up" = ' in outcome.out
+    assert outcome.err == (
+        f"broadcast-tui: {file}: [keys] There is no 'zzzz'; 'broadcast-tui config keys' lists them all.\n"
+    )
 
 
 def test_a_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def test_only_admins_moderate(role: str, act: commands.Command) -> None:
     give_role(peer_of(mallory), role)
     [error] = [frame for frame in ask(world, mallory, act) if frame["type"] == "error"]
     assert (error["code"], error["ref"]) == ("forbidden", "r")
-    assert "Operators only" in str(error["message"])
+    assert "Admins only" in str(error["message"])
     assert peer_of(bob).closing is None
     assert world.hub.moderation.audit == []
 
@@ -233,8 +233,18 @@ def test_an_unmuted_person_writes_again() -> None:
     world = World()
     admin, bob = an_admin(world), come(world, "bob")
     ask(world, admin, commands.Mute("bob"))
+    ask(world, bob, commands.Rename("carl"))
     ask(world, admin, commands.Unmute("bob"))
+    assert "root2 unmuted bob." in [frame.get("message") for frame in read_frames(bob)]
     assert "message" in [frame["type"] for frame in ask(world, bob, commands.Say("hi"))]
+
+
+@pytest.mark.parametrize("act", [commands.Kick("bob"), commands.Ban("bob"), commands.Mute("bob")])
+def test_an_admin_is_told_once_what_was_done(act: commands.Command) -> None:
+    world = World()
+    admin, _ = an_admin(world), come(world, "bob")
+    read_frames(admin)
+    assert [frame["type"] for frame in ask(world, admin, act)] == ["moderated"]
 
 
 def test_a_reason_is_cleaned_wherever_it_goes() -> None:

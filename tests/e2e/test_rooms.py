@@ -123,7 +123,7 @@ def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(
 )
 def test_what_operators_may_do_is_refused_to_others(ana: Terminal, typed: str) -> None:
     ana.enter(typed)
-    ana.wait_for("perators only")
+    ana.wait_for("dmins only")
 
 
 def test_what_happens_elsewhere_is_counted_and_one_key_away(

@@ -156,7 +156,7 @@ async def test_the_client_asks_and_hears_what_came_of_it() -> None:
 
         refused = await in_time(answer(ana.kick("bob")))
         assert isinstance(refused, Noticed)
-        assert refused.text.startswith("Operators only")
+        assert refused.text.startswith("Admins only")
         promote(server, "ana")
         acts: list[tuple[Callable[[], str], str]] = [
             (lambda: ana.mute("bob", 60, "calm down"), "mute"),

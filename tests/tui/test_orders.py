@@ -194,12 +194,26 @@ async def test_ignore_hides_lists_and_brings_back() -> None:
         assert "hidden" not in shown(chat)
 
 
+async def test_ignoring_one_who_was_never_here_is_done_and_said() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.enter("/ignore some one")
+        assert "You ignore some one. Nobody called so has been here." in shown(chat)
+        await chat.enter("/ignore bob")
+        assert "You ignore bob. /unignore" in shown(chat)
+
+
 @pytest.mark.parametrize(
     ("typed", "says"),
-    [("/ignore ANA", "yourself"), ("/unignore eve", "do not ignore"), ("/ignore @", "Say whom")],
+    [
+        ("/ignore ANA", "yourself"),
+        ("/unignore eve", "do not ignore"),
+        ("/ignore @", "Say whom"),
+        ("/ignore Bob xx", "xx is no time: /ignore bob 10m"),
+        ("/ignore bob 400d", "400d is no time"),
+    ],
 )
 async def test_who_cannot_be_ignored(typed: str, says: str) -> None:
-    async with chatting("ana", "eve") as chat:
+    async with chatting("ana", "bob", "eve") as chat:
         await chat.enter(typed)
         assert says in chat.toasts
         assert chat.composer.text == typed

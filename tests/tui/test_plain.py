@@ -128,6 +128,13 @@ async def test_commands_are_those_of_the_chat() -> None:
         await talk.client.deliver(*talk.client.echo(nonce, "/slash"))
 
 
+async def test_the_room_that_is_shown_is_named_and_colours_are_said_to_be_none() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/buffer 1", "/theme nord", "/theme")
+        await eventually(lambda: talk.written.count("!! A plain chat has no colours.") == 2)
+        assert "-- This is #lobby now: what you write goes there." in talk.written
+
+
 async def test_quit_leaves() -> None:
     async with plain("ana") as talk:
         await talk.type("/quit")

@@ -37,7 +37,7 @@ def test_the_default_keys_are_keys() -> None:
     ("id", "keys", "said"),
     [
         ("log.pageup", "f3", "did you mean log.page-up"),
-        ("zzz", "f3", "F1 in the chat"),
+        ("zzz", "f3", "'broadcast-tui config keys' lists them all"),
         ("log.page-up", "", "has no key"),
         ("log.page-up", ", ,", "has no key"),
         ("log.page-up", "a", "add ctrl+"),

@@ -1,4 +1,4 @@
-"""What an operator types about others, and what is said of it when it is done."""
+"""What an admin types about others, and what is said of it when it is done."""
 
 from __future__ import annotations
 
@@ -59,4 +59,6 @@ def done_text(done: Moderated, at: datetime) -> str:
     """The line about what was done."""
     how_long = f" for {duration_text((done.until - at).total_seconds())}" if done.until is not None else ""
     where = f" ({', '.join(done.addresses)})" if done.addresses else ""
-    return visible_line(f"{_DONE.get(done.action, done.action)} {done.who}{how_long}{where}.")
+    nobody = done.action in ("ban", "mute") and not done.connections
+    hint = " Nobody who is here now is meant." if nobody else ""
+    return visible_line(f"{_DONE.get(done.action, done.action)} {done.who}{how_long}{where}.{hint}")

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 
 from broadcast_tui.tui.model.command_table import COMMANDS, Argument, Command, Group, Verb
 
+_PRIVATE = frozenset({"msg", "query", "whisper", "dm", "pm", "tell"})
+"""What other chats call private messages."""
 _BY_WORD = {word: command for command in COMMANDS for word in (command.name, *command.aliases)}
 
 
@@ -66,7 +68,7 @@ def parse(text: str) -> Say | Run | Mistake:
         return Mistake(_unknown(word))
     argument = rest.strip()
     if command.argument is Argument.REQUIRED and not argument:
-        return Mistake(f"Usage: {command.usage}   e.g. {command.example}")
+        return Mistake(f"Usage: {command.usage}, such as {command.examples[0]}")
     if command.argument is Argument.NONE and argument:
         return Mistake(f"{command.usage} takes nothing after it. To send this as text: /{text.split()[0]} …")
     return Run(command, argument)
@@ -80,9 +82,16 @@ def _split(text: str) -> tuple[str, str, str]:
 
 
 def _unknown(word: str) -> str:
+    return f"{_no_such(word, ', nothing was sent')} To send it as text: /{word}"
+
+
+def _no_such(word: str, also: str = "") -> str:
+    """That there is no command `/word`, and `also` what follows from it; with the nearest one there is."""
+    if word.removeprefix("/").casefold() in _PRIVATE:
+        return f"There is no command {word}{also}: private messages are not there yet."
     like = nearest(word)
-    offer = f" Did you mean /{like.name}?" if like else " /help lists the commands."
-    return f"There is no command {word}, nothing was sent.{offer} To send it as text: /{word}"
+    offer = f"Did you mean /{like.name}?" if like else "/help lists the commands."
+    return f"There is no command {word}{also}. {offer}"
 
 
 def grouped() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -107,10 +116,8 @@ def help_lines(word: str = "") -> list[str]:
         ]
     command = find(word)
     if command is None:
-        return [_unknown(f"/{word.removeprefix('/')}")]
+        return [_no_such(f"/{word.removeprefix('/')}")]
     lines = [f"{command.usage}  {command.help}"]
     if command.aliases:
         lines.append("Also: " + ", ".join(f"/{alias}" for alias in command.aliases))
-    if command.example:
-        lines.append(f"Example: {command.example}")
-    return lines
+    return lines + [f"Example: {example}" for example in command.examples]

@@ -1,4 +1,4 @@
-"""What operators type, and what is said when it is done."""
+"""What admins type, and what is said when it is done."""
 
 from __future__ import annotations
 
@@ -68,3 +68,9 @@ def test_what_is_said_when_it_is_done() -> None:
     done = Moderated("r", "ban", "mal\x1bory", 2, ("192.0.2.7",), AT + timedelta(hours=3))
     assert done_text(done, AT) == "Banned mal\u241bory for 3 h (192.0.2.7)."
     assert done_text(Moderated("r", "unban", "mallory", 0, (), None), AT) == "Unbanned mallory."
+
+
+@pytest.mark.parametrize(("action", "did"), [("ban", "Banned"), ("mute", "Muted")])
+def test_what_is_about_nobody_here_says_so(action: str, did: str) -> None:
+    done = Moderated("r", action, "nosuch", 0, (), None)
+    assert done_text(done, AT) == f"{did} nosuch. Nobody who is here now is meant."

@@ -18,7 +18,8 @@ def test_names_and_aliases_do_not_clash() -> None:
 def test_commands_with_an_argument_have_a_hint_and_an_example() -> None:
     for command in COMMANDS:
         assert bool(command.hint) == (command.argument is not Argument.NONE)
-        assert command.example.startswith(f"/{command.name}") or not command.hint
+        assert bool(command.examples) == bool(command.hint)
+        assert all(example.startswith(f"/{command.name}") for example in command.examples)
 
 
 @pytest.mark.parametrize(
@@ -102,4 +103,16 @@ def test_help_of_one_command_has_usage_aliases_and_example() -> None:
         "Also: /name",
         "Example: /nick ana",
     ]
-    assert "Did you mean /nick?" in help_lines("nikc")[0]
+    assert help_lines("nikc") == ["There is no command /nikc. Did you mean /nick?"]
+    assert help_lines("ban")[1:] == ["Example: /ban mallory 1h spam", "Example: /ban 192.0.2.7 7d"]
+
+
+@pytest.mark.parametrize("typed", ["/msg bob hi", "/query bob", "/MSG"])
+def test_private_messages_are_said_not_to_be_there_yet(typed: str) -> None:
+    parsed = parse(typed)
+    assert isinstance(parsed, Mistake)
+    word = typed.split()[0]
+    assert parsed.text == (
+        f"There is no command {word}, nothing was sent: private messages are not there yet. "
+        f"To send it as text: /{word}"
+    )

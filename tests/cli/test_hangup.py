@@ -1,0 +1,111 @@
+"""A server on a terminal ends with it; SIGHUP from anyone else has it reload."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import ROOT, START_S, Program
+from tests.support.running import PATIENCE_S
+
+WITHOUT_CONTROL = "from broadcast_tui.cli import main; main()"
+ON_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); " + WITHOUT_CONTROL
+
+
+class OnTerminal:
+    """`serve` as the leader of a session on a terminal of its own, `terminal` being the other end of that."""
+
+    def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
+        self.process = process
+        self.terminal = terminal
+        self.shown = ""
+
+    def wait_for(self, pattern: str) -> None:
+        deadline = time.monotonic() + START_S
+        while not re.search(pattern, self.shown):
+            ready, _, _ = select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"no {pattern} in {self.shown}"
+            self.shown += os.read(self.terminal, 65_536).decode()
+
+    def close(self) -> None:
+        """Close the terminal, as a terminal emulator does with its window."""
+        if self.terminal >= 0:
+            os.close(self.terminal)
+        self.terminal = -1
+
+
+@contextmanager
+def on_terminal(home: Path, code: str = ON_TERMINAL, log: Path | None = None) -> Iterator[OnTerminal]:
+    terminal, its_side = os.openpty()
+    errors = os.open(log, os.O_WRONLY | os.O_CREAT) if log else os.dup(its_side)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "serve", "--host", "127.0.0.1", "--port", "0"],
+        stdin=its_side,
+        stdout=its_side,
+        stderr=errors,
+        start_new_session=True,
+        cwd=ROOT,
+        env=Program.environment(home),
+    )
+    os.close(its_side)
+    os.close(errors)
+    server = OnTerminal(process, terminal)
+    try:
+        server.wait_for("Press Ctrl\\+C")
+        yield server
+    finally:
+        server.close()
+        with suppress(ProcessLookupError):
+            process.kill()
+        process.wait()
+
+
+def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with on_terminal(tmp_path, log=log) as server:
+        server.close()
+        assert server.process.wait(PATIENCE_S) == 0
+    assert re.search(r"INFO +stopped$", log.read_text(), re.MULTILINE)
+
+
+def test_nothing_of_the_end_is_an_error_when_all_it_says_goes_to_the_terminal(tmp_path: Path) -> None:
+    with on_terminal(tmp_path) as server:
+        server.close()
+        assert server.process.wait(PATIENCE_S) == 0
+
+
+def test_it_reloads_while_its_terminal_is_there(tmp_path: Path) -> None:
+    with on_terminal(tmp_path) as server:
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for("reloaded: limits")
+        assert server.process.poll() is None
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for(r"(?s)stopping, 0 client.*stopped.*Broadcast server stopped\.")
+        assert server.process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " + ON_TERMINAL, WITHOUT_CONTROL],
+    ids=["nohup", "setsid"],
+)
+def test_one_that_was_started_to_outlive_the_terminal_reloads(tmp_path: Path, code: str) -> None:
+    log = tmp_path / "log"
+    with on_terminal(tmp_path, code, log) as server:
+        server.close()
+        server.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE_S
+        while "reloaded: limits" not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.01)
+        assert server.process.poll() is None
