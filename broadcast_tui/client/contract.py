@@ -28,6 +28,11 @@ class ChatClient(Protocol):
     def state(self) -> ConnectionState: ...
 
     @property
+    def unsettled(self) -> int:
+        """Posts of ours neither acknowledged nor refused yet."""
+        ...
+
+    @property
     def rooms(self) -> tuple[str, ...]:
         """Rooms we are in or want to be in, in the order joined; never empty."""
         ...

@@ -25,6 +25,7 @@ from broadcast_tui.tui.model.plain_text import PlainText
 from broadcast_tui.tui.model.search import ServerSearch, found_lines
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.unsent import undelivered_text
 from broadcast_tui.tui.orders import Orders
 
 
@@ -78,6 +79,8 @@ class PlainChat:
                 await asyncio.wait_for(self._client.close(), CLOSE_TIMEOUT_S)
             # What was said last is still to be heard.
             await hearing
+        if lost := self._client.unsettled:
+            self.warn(f"{undelivered_text(lost)}.")
 
     # What commands need: see `desk.Desk`
 

@@ -32,6 +32,7 @@ class FakeClient:
         self.rooms: tuple[str, ...] = (room,)
         self.calls: list[tuple[str, ...]] = []
         self.closed = False
+        self.unsettled = 0
         self._batches: asyncio.Queue[list[Update] | None] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._count = 0

@@ -134,6 +134,13 @@ async def test_quit_leaves() -> None:
         await eventually(lambda: talk.client.closed)
 
 
+async def test_posts_that_were_not_delivered_are_told_in_the_end() -> None:
+    async with plain("ana") as talk:
+        talk.client.unsettled = 1
+        await talk.type("/quit")
+    assert talk.written[-1] == "!! 1 post was not delivered."
+
+
 async def test_a_name_that_is_taken_is_asked_for_again() -> None:
     async with plain() as talk:
         await talk.client.deliver(
