@@ -144,7 +144,8 @@ class BroadcastClient(Requests):
     def rename(self, name: str) -> str:
         """Ask for another name; after a refusal it also connects again."""
         ref = self._session.rename(name)
-        self._again.set()
+        if not self._parked:
+            self._again.set()
         self._moved()
         return ref
 

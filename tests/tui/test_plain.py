@@ -6,17 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import monotonic
+
+import pytest
 
 from broadcast_tui.core.updates import (
     ConnectionChanged,
     ConnectionState,
     MembersListed,
     NameDenied,
+    PostDelivered,
     PostRefused,
+    RoomEntered,
     SearchFound,
 )
 from broadcast_tui.tui.plain import PlainChat
-from tests.support.fake_client import FakeClient
+from tests.support.fake_client import AT, FakeClient
 from tests.support.running import eventually, in_time
 
 
@@ -139,6 +144,48 @@ async def test_posts_that_were_not_delivered_are_told_in_the_end() -> None:
         talk.client.unsettled = 1
         await talk.type("/quit")
     assert talk.written[-1] == "!! 1 post was not delivered."
+
+
+async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.plain.TICK_S", 0.01)
+    async with plain("ana", "bob") as talk:
+        await talk.type("/ignore bob 10m")
+        await eventually(lambda: "You ignore bob" in "".join(talk.written))
+        monkeypatch.setattr("broadcast_tui.tui.plain.monotonic", lambda: monotonic() + 600)
+        await eventually(lambda: "-- bob is no longer ignored" in talk.written)
+        await talk.client.deliver(talk.client.post("bob", "hi"))
+        assert talk.written[-1].endswith("bob: hi")
+
+
+async def test_a_room_is_left_once_what_was_said_there_is_delivered() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/join #dev", "for dev", "/part")
+        await eventually(lambda: talk.client.called("say") == [("dev", "for dev")])
+        nonce = token_of(talk.client, "say", "dev", "for dev")
+        await talk.client.deliver(RoomEntered("dev", 1, 0))
+        assert talk.client.called("leave") == []
+        await talk.client.deliver(PostDelivered("dev", nonce, "k3f9-1", AT))
+        await eventually(lambda: talk.client.called("leave") == [("dev",)])
+
+
+async def test_without_a_connection_a_room_is_left_at_once() -> None:
+    async with plain("ana") as talk:
+        await talk.client.deliver(ConnectionChanged(ConnectionState.CLOSED))
+        await talk.type("/join #dev", "lost", "/part")
+        await eventually(lambda: talk.client.called("leave") == [("dev",)])
+
+
+async def test_the_end_is_no_lost_connection() -> None:
+    async with plain("ana") as talk:
+        close = talk.client.close
+
+        async def close_with_news() -> None:
+            talk.client.feed(ConnectionChanged(ConnectionState.CLOSED))
+            await close()
+
+        talk.client.close = close_with_news  # type: ignore[method-assign]
+        await talk.type("/quit")
+    assert not any("Disconnected" in line for line in talk.written)
 
 
 async def test_a_name_that_is_taken_is_asked_for_again() -> None:
