@@ -29,12 +29,14 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import themes
 from broadcast_tui.tui.display import Display
 from broadcast_tui.tui.history_file import HistoryFile
+from broadcast_tui.tui.ignore_keeper import keep_ignored, recall_ignored
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.leaving import Leaving, close_in_time
 from broadcast_tui.tui.local_server import Hosting, LocalServer
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.notices import levels_of
 from broadcast_tui.tui.model.room import RoomView
+from broadcast_tui.tui.model.showing import presence_of
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.unsent import undelivered_text
 from broadcast_tui.tui.notifier import Notifier
@@ -175,6 +177,8 @@ class ChatApp(App[None]):
             room=self._room if self._room in client.rooms else client.rooms[0],
             rooms={room: RoomView(room) for room in client.rooms},
             levels=levels_of(self._preferences.levels_at(client.url)),
+            ignored=recall_ignored(self._preferences, client.url),
+            presence=presence_of(self._preferences.presence),
             bookmarks=bookmarks,
         )
         kept = HistoryFile(self._preferences.path.parent)
@@ -269,6 +273,16 @@ class ChatApp(App[None]):
         if self._client is not None:
             self._preferences.set_level(self._client.url, event.room, event.level.value)
             self._preferences.save()
+
+    @on(ChatScreen.IgnoredChanged)
+    def remember_ignored(self) -> None:
+        if self._client is not None:
+            keep_ignored(self._preferences, self._client.url, self._state.ignored)
+
+    @on(ChatScreen.PresenceChosen)
+    def remember_presence(self, event: ChatScreen.PresenceChosen) -> None:
+        self._preferences.presence = event.choice.word
+        self._preferences.save()
 
     @on(ChatScreen.MouseAsked)
     def hold_mouse(self, event: ChatScreen.MouseAsked) -> None:

@@ -59,6 +59,10 @@ class Desk(Protocol):
         """Remember for the next run what notices are wanted of a room."""
         ...
 
+    def keep_ignored(self) -> None:
+        """Remember for the next run whom we ignore."""
+        ...
+
     def try_notice(self) -> None:
         """Send a notice to see whether the terminal shows it."""
         ...

@@ -102,12 +102,14 @@ class PeopleOrders(Clerk):
         if name_key(name) == name_key(state.name):
             return self.refuse("You cannot ignore yourself.")
         state.ignore(name, None if duration_s is None else now + duration_s)
+        self._desk.keep_ignored()
         how_long = "" if duration_s is None else f" for {shown_duration(duration_s)}"
         return self.tell(f"You ignore {name}{how_long}. /unignore {name} shows everything again.")
 
     def _unignore(self, name: str) -> bool:
         if not self._state.unignore(name):
             return self.refuse(f"You do not ignore {name}; /ignore lists whom you do.")
+        self._desk.keep_ignored()
         return self.tell(f"You no longer ignore {name}")
 
 

@@ -15,12 +15,15 @@ from typing import ClassVar
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, Update
 from broadcast_tui.tui.desk import Looks
+from broadcast_tui.tui.ignore_keeper import keep_ignored, recall_ignored
 from broadcast_tui.tui.model.command_table import Verb
+from broadcast_tui.tui.model.ignoring import Ignored
 from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.plain_text import PlainText
 from broadcast_tui.tui.model.search import ServerSearch, found_lines
@@ -48,13 +51,26 @@ TICK_S = 1.0
 class PlainChat:
     """One conversation of `client`, whose name is given. `run` ends it in order."""
 
-    def __init__(self, client: ChatClient, room: str, write: Callable[[str], None], *, echo: bool) -> None:
+    def __init__(
+        self,
+        client: ChatClient,
+        room: str,
+        write: Callable[[str], None],
+        *,
+        echo: bool,
+        preferences: Preferences | None = None,
+    ) -> None:
         """`write` takes one line, or several, without the last line end; may raise BrokenPipeError.
 
-        Without `echo` our own posts are not written: whoever typed them sees them already.
+        Without `echo` our own posts are not written: whoever typed them sees them already. Without
+        `preferences` nothing is remembered.
         """
+        self._preferences = preferences
         self._client = client
-        self._state = AppState(name=client.name, room=room, help_hint="/help helps", unread_key="")
+        ignored = Ignored() if preferences is None else recall_ignored(preferences, client.url)
+        self._state = AppState(
+            name=client.name, room=room, help_hint="/help helps", unread_key="", ignored=ignored
+        )
         self._write = write
         self._texts = PlainText(own=echo)
         self._orders = Orders(client, self._state, self)
@@ -154,6 +170,11 @@ class PlainChat:
 
     def keep_level(self, room: str, level: Level) -> None:
         """Nothing rings here, in this run or the next."""
+
+    def keep_ignored(self) -> None:
+        """Remember for the next run whom we ignore."""
+        if self._preferences is not None:
+            keep_ignored(self._preferences, self._client.url, self._state.ignored)
 
     def try_notice(self) -> None:
         """Nothing rings here."""

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
+from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.updates import (
     ConnectionChanged,
     ConnectionState,
@@ -47,10 +49,13 @@ class Conversation:
 
 
 @asynccontextmanager
-async def plain(*people: str, echo: bool = True) -> AsyncIterator[Conversation]:
+async def plain(
+    *people: str, echo: bool = True, preferences: Preferences | None = None
+) -> AsyncIterator[Conversation]:
     client = FakeClient()
     written: list[str] = []
-    talk = Conversation(client, PlainChat(client, "lobby", written.append, echo=echo), written)
+    chat = PlainChat(client, "lobby", written.append, echo=echo, preferences=preferences)
+    talk = Conversation(client, chat, written)
     running = asyncio.create_task(talk.chat.run(talk.lines()))
     if people:
         await client.deliver(*client.online(*people))
@@ -155,6 +160,17 @@ async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> No
         await eventually(lambda: "-- bob is no longer ignored" in talk.written)
         await talk.client.deliver(talk.client.post("bob", "hi"))
         assert talk.written[-1].endswith("bob: hi")
+
+
+async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.remember_ignored(FakeClient().url, {"bob": None, "eve": 1.0})
+    async with plain("ana", "bob", preferences=preferences) as talk:
+        await talk.client.deliver(talk.client.post("bob", "secret"), talk.client.post("eve", "shown"))
+        await talk.type("/ignore zed")
+    assert not any("secret" in line for line in talk.written)
+    assert any("shown" in line for line in talk.written)
+    assert list(Preferences.load(tmp_path).ignored[talk.client.url]) == ["bob", "zed"]
 
 
 async def test_a_room_is_left_once_what_was_said_there_is_delivered() -> None:

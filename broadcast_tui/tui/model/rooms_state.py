@@ -85,7 +85,6 @@ class RoomsState:
             return self.left[room]
         if room not in self.rooms:
             self.rooms[room] = RoomView(room)
-            self.rooms[room].hide(self._hides())
             self._recall(self.rooms[room])
         return self.rooms[room]
 
@@ -177,7 +176,8 @@ class RoomsState:
         return self.looking and view is self.shown
 
     def _recall(self, view: RoomView) -> None:
-        """Give a room what an earlier run knew of it."""
+        """Give a room what an earlier run knew of it, and whom it is to hide."""
+        view.hide(self._hides())
         view.level = self.levels.get(view.name, view.level)
         if bookmark := self.bookmarks.get(view.name):
             view.reading.resume(bookmark)

@@ -114,6 +114,9 @@ class ChatScreen(ReadingScreen):
         room: str
         level: Level
 
+    class IgnoredChanged(Message):
+        """The user ignores other people now."""
+
     @dataclass
     class NoticeTried(Message):
         """The user wants to see a notice, and to be told on `screen` how it went."""
@@ -214,6 +217,9 @@ class ChatScreen(ReadingScreen):
 
     def keep_level(self, room: str, level: Level) -> None:
         self.post_message(self.LevelChanged(room, level))
+
+    def keep_ignored(self) -> None:
+        self.post_message(self.IgnoredChanged())
 
     def try_notice(self) -> None:
         self.post_message(self.NoticeTried(self))
