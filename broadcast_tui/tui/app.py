@@ -290,8 +290,12 @@ class ChatApp(App[None]):
             hold_mouse(self._driver, event.hold)
 
     @on(ChatScreen.QuitAsked)
-    async def action_quit(self) -> None:
+    async def quit_for_reason(self, event: ChatScreen.QuitAsked) -> None:
+        await self.action_quit(event.reason)
+
+    async def action_quit(self, reason: str = "") -> None:
         """Leave in order; what would be lost is asked about first, unless this is the second time."""
+        self._leaving.reason = reason
         await self._leaving.ask(self._state, self._client, lambda words: self._leave(0, words))
 
     def action_show_help(self) -> None:

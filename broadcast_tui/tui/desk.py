@@ -71,8 +71,8 @@ class Desk(Protocol):
         """Go to another server."""
         ...
 
-    def ask_to_leave(self) -> None:
-        """Leave the chat."""
+    def ask_to_leave(self, reason: str = "") -> None:
+        """Leave the chat; the others are told the reason."""
         ...
 
 

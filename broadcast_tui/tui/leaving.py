@@ -46,6 +46,8 @@ class Leaving:
         self.has_begun = False
         self.words = ""
         """Why it ended, for standard error."""
+        self.reason = ""
+        """Why we leave, for the others."""
 
     async def ask(self, state: AppState, client: ChatClient | None, leave: Callable[[str], None]) -> None:
         """Call `leave`, with what to say in the end, once the user agrees to what is lost by it.
@@ -79,7 +81,7 @@ class Leaving:
 
     async def _close_and_exit(self, client: ChatClient, code: int) -> None:
         try:
-            await close_in_time(client)
+            await close_in_time(client, self.reason)
             await self._terminal.settle(ANSWER_TIMEOUT_S)
         finally:
             self._app.exit(return_code=code)
@@ -95,7 +97,7 @@ class Leaving:
                 print("\n".join(lines), file=sys.__stderr__, flush=True)
 
 
-async def close_in_time(client: ChatClient) -> None:
+async def close_in_time(client: ChatClient, reason: str = "") -> None:
     """Close `client` in order, as far as that is possible within `CLOSE_TIMEOUT_S`."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(client.close(), CLOSE_TIMEOUT_S)
+        await asyncio.wait_for(client.close(reason), CLOSE_TIMEOUT_S)

@@ -71,7 +71,7 @@ class Orders(Clerk):
             case Verb.HELP:
                 return self.tell(*help_lines(argument))
             case Verb.QUIT:
-                return self._quit()
+                return self._quit(argument)
             case _:
                 assert_never(command.verb)
 
@@ -114,8 +114,8 @@ class Orders(Clerk):
         looks.theme = name
         return True
 
-    def _quit(self) -> bool:
-        self._desk.ask_to_leave()
+    def _quit(self, reason: str) -> bool:
+        self._desk.ask_to_leave(reason)
         return True
 
 

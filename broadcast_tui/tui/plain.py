@@ -80,6 +80,7 @@ class PlainChat:
         self._aside: set[asyncio.Task[str]] = set()
         self._leaving = asyncio.Event()
         self._has_left = False
+        self._reason = ""
         self._heard = asyncio.Event()
 
     async def run(self, lines: AsyncIterator[str]) -> None:
@@ -100,7 +101,7 @@ class PlainChat:
             # From here on it is no news that the connection ends.
             self._has_left = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._client.close(), CLOSE_TIMEOUT_S)
+                await asyncio.wait_for(self._client.close(self._reason), CLOSE_TIMEOUT_S)
             # What was said last is still to be heard.
             await hearing
         if lost := self._client.unsettled:
@@ -184,8 +185,9 @@ class PlainChat:
         """One conversation is with one server."""
         self.warn(f"Leave, and start again: broadcast-tui chat --plain {address.url}")
 
-    def ask_to_leave(self) -> None:
-        """Leave the chat."""
+    def ask_to_leave(self, reason: str = "") -> None:
+        """Leave the chat; the others are told the reason."""
+        self._reason = reason
         self._leaving.set()
 
     # The two directions

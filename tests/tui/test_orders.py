@@ -117,6 +117,29 @@ async def test_part_leaves_and_join_alone_comes_back_to_the_same_lines() -> None
         assert "something" in shown(chat)
 
 
+async def test_part_and_quit_say_why() -> None:
+    async with chatting("ana") as chat:
+        await entered(chat, "dev", "ops", "art", "tea")
+        for typed in ("/part #tea see you", "/part art for good", "/part for lunch"):
+            await chat.enter(typed)
+        assert chat.client.called("leave") == [
+            ("tea", "see you"),
+            ("art", "for good"),
+            ("ops", "for lunch"),
+        ]
+        await chat.enter("/quit home")
+        assert chat.client.last_words == "home"
+
+
+async def test_why_somebody_left_is_in_the_log() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(
+            chat.client.post("bob", "bye"),
+            PresenceChanged("lobby", "leave", ("bob",), 1, "", AT, "a \x1b[31mb"),
+        )
+        assert "bob left: a ␛[31mb" in shown(chat)
+
+
 async def test_part_takes_a_room_and_keeps_the_last_one() -> None:
     async with chatting("ana") as chat:
         await entered(chat, "dev", "ops")

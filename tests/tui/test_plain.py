@@ -195,9 +195,9 @@ async def test_the_end_is_no_lost_connection() -> None:
     async with plain("ana") as talk:
         close = talk.client.close
 
-        async def close_with_news() -> None:
+        async def close_with_news(reason: str = "") -> None:
             talk.client.feed(ConnectionChanged(ConnectionState.CLOSED))
-            await close()
+            await close(reason)
 
         talk.client.close = close_with_news  # type: ignore[method-assign]
         await talk.type("/quit")

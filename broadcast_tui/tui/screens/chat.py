@@ -129,8 +129,11 @@ class ChatScreen(ReadingScreen):
 
         address: Address
 
+    @dataclass
     class QuitAsked(Message):
-        """The user wants to leave."""
+        """The user wants to leave, and the others to be told the reason."""
+
+        reason: str
 
     def __init__(self, client: ChatClient, state: AppState, past: InputHistory | None = None) -> None:
         super().__init__(client, state)
@@ -197,8 +200,8 @@ class ChatScreen(ReadingScreen):
                 return False
         return True
 
-    def ask_to_leave(self) -> None:
-        self.post_message(self.QuitAsked())
+    def ask_to_leave(self, reason: str = "") -> None:
+        self.post_message(self.QuitAsked(reason))
 
     def ask_to_connect(self, address: Address) -> None:
         self.post_message(self.ConnectAsked(address))
