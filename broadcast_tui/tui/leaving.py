@@ -52,8 +52,9 @@ class Leaving:
     async def ask(self, state: AppState, client: ChatClient | None, leave: Callable[[str], None]) -> None:
         """Call `leave`, with what to say in the end, once the user agrees to what is lost by it.
 
-        Asked again, it does so at once.
+        Asked again, posts are no question any more, and once it has begun nothing is.
         """
+        screen = self._app.screen
 
         async def ask_of_server() -> None:
             if not await self._hosting.asks_first(client, leave):
@@ -63,8 +64,10 @@ class Leaving:
             if answer == LEAVE:
                 self._app.run_worker(ask_of_server(), group="leaving")
 
-        if self.has_begun or isinstance(self._app.screen, UnsentQuestion):
+        if self.has_begun:
             leave("")
+        elif isinstance(screen, UnsentQuestion):
+            screen.dismiss(LEAVE)
         elif state.queued:
             self._app.push_screen(UnsentQuestion(state.queued), answered)
         else:

@@ -261,7 +261,19 @@ async def test_leaving_posts_that_were_not_sent_is_asked_about(keys: list[str], 
         await chat.type("ctrl+q")
         assert "1 post has not been sent. s Stay" in " ".join(" ".join(chat.drawn("#choice")).split())
         await chat.type(*keys)
-        assert (chat.app.return_code == 0) is ends
+        await eventually(lambda: not isinstance(chat.app.screen, ChoiceScreen))
+        await eventually(lambda: (chat.app.return_code == 0) is ends)
+
+
+async def test_leaving_posts_behind_and_others_on_our_server_are_two_questions() -> None:
+    local = LocalServerDouble()
+    local.is_ours = True
+    async with chatting("ana", "bob", local_server=local) as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
+        await chat.enter("not yet")
+        await chat.type("ctrl+q", "ctrl+q")
+        await eventually(lambda: "1 other is still here" in " ".join(chat.drawn("#choice")))
+        assert chat.app.return_code is None
 
 
 async def test_what_is_on_its_way_while_online_is_no_question_but_told_when_it_did_not_arrive(
