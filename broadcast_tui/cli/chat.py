@@ -156,7 +156,13 @@ def _run_plain(address: Address, name: str, trust: Trust) -> int:
             address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, trust=trust
         )
         typed = sys.stdin is not None and sys.stdin.isatty()
-        chat = PlainChat(client, address.room, lambda text: print(text, flush=True), echo=not typed)
+        chat = PlainChat(
+            client,
+            address.room,
+            lambda text: print(text, flush=True),
+            echo=not typed,
+            preferences=preferences,
+        )
         await chat.run(lines_of_input())
         return ExitCode.UNREACHABLE if chat.was_refused else ExitCode.OK
 

@@ -1,21 +1,26 @@
 """A server started beside the chat, as a child process that ends with it, however it ends.
 
-Its standard input is the leash: the server stops when that ends, unless `KEEP` was the last word.
+Its standard input is the leash: the server stops when that ends, unless `KEEP` was the last word. `COUNT` it
+answers with a line that is the number of its connections.
 """
 
 from __future__ import annotations
 
+import queue
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 
 from broadcast_tui.cli import UsageError
 from broadcast_tui.client.address import Address
 
 KEEP = b"keep\n"
+COUNT = b"count\n"
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
+COUNT_TIMEOUT_S = 2.0
 
 
 class ChildServer:
@@ -24,6 +29,7 @@ class ChildServer:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._process: subprocess.Popen[str] | None = None
+        self._counts: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     @property
     def is_ours(self) -> bool:
@@ -64,9 +70,26 @@ class ChildServer:
             raise UsageError(
                 lines[-1].removeprefix("broadcast-tui: ") if lines else "The server did not start."
             )
-        for stream in (process.stdout, process.stderr):
-            threading.Thread(target=_throw_away, args=(stream,), daemon=True).start()
+        for read, stream in ((self._take_counts, process.stdout), (_throw_away, process.stderr)):
+            threading.Thread(target=read, args=(stream,), daemon=True).start()
         self._process = process
+
+    def connected_count(self) -> int:
+        """Connections to the server; 0 if it does not say so within `COUNT_TIMEOUT_S`."""
+        if self._process is None or self._process.stdin is None:
+            return 0
+        try:
+            self._process.stdin.write(COUNT.decode())
+            self._process.stdin.flush()
+            return self._counts.get(timeout=COUNT_TIMEOUT_S)
+        except (OSError, queue.Empty):
+            return 0
+
+    def _take_counts(self, stream: Iterable[str]) -> None:
+        """Read a pipe to its end; the other lines say nothing new."""
+        for line in stream:
+            if line.strip().isdecimal():
+                self._counts.put(int(line))
 
     def let_go(self) -> str:
         """Let the server run on without us; returns a line that says where it is and what stops it."""
@@ -115,7 +138,7 @@ class ChildServer:
         return bool(said and said[0].startswith("Broadcast server started"))
 
 
-def _throw_away(stream: object) -> None:
+def _throw_away(stream: Iterable[str]) -> None:
     """Read a pipe to its end, so that its writer never waits for us."""
-    for _ in stream:  # type: ignore[attr-defined]
+    for _ in stream:
         pass

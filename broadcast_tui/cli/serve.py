@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 from cyclopts import Parameter
 
 from broadcast_tui.cli import ExitCode, UsageError
-from broadcast_tui.cli.child_server import KEEP
+from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up, write_out
 from broadcast_tui.cli.own_terminal import OwnTerminal, point_nowhere
 from broadcast_tui.cli.reloading import Load, Options, Reloading, options_again
@@ -93,7 +93,8 @@ def serve(
         A TOML file with these options, without the dashes in front.
     stop_on_eof
         Stop when standard input ends, as it does when the program that started this one is gone;
-        unless the last thing it says is a line with the word keep.
+        unless the last thing it says is a line with the word keep. A line with the word count is answered
+        with how many are connected.
     """
     set_up(log_level, log_format)
     raise_open_files()
@@ -250,7 +251,7 @@ async def _run(
     print("Press Ctrl+C to stop it.", flush=True)
     if warning:
         print(warning, file=sys.stderr, flush=True)
-    watch = asyncio.create_task(_at_end_of_input(stopping)) if stop_on_eof else None
+    watch = asyncio.create_task(_obey_input(server, stopping)) if stop_on_eof else None
     await stopping.wait()
     if watch is not None:
         watch.cancel()
@@ -261,15 +262,20 @@ async def _run(
     print("Broadcast server stopped.", flush=True)
 
 
-async def _at_end_of_input(ended: asyncio.Event) -> None:
-    """Set `ended` once standard input has ended; if its last word was KEEP, run on, with no output."""
+async def _obey_input(server: BroadcastServer, ended: asyncio.Event) -> None:
+    """Set `ended` once standard input has ended; if its last word was KEEP, run on, with no output.
+
+    COUNT is answered as soon as it is the last word.
+    """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     last = b""
     while data := await reader.read(4096):
-        last = (last + data)[-len(KEEP) :]
-    if last != KEEP:
+        last = (last + data)[-max(len(KEEP), len(COUNT)) :]
+        if last.endswith(COUNT):
+            print(server.connection_count, flush=True)
+    if not last.endswith(KEEP):
         ended.set()
         return
     point_nowhere((sys.stdout.fileno(), sys.stderr.fileno()))

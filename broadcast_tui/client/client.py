@@ -144,7 +144,8 @@ class BroadcastClient(Requests):
     def rename(self, name: str) -> str:
         """Ask for another name; after a refusal it also connects again."""
         ref = self._session.rename(name)
-        self._again.set()
+        if not self._parked:
+            self._again.set()
         self._moved()
         return ref
 
@@ -173,14 +174,14 @@ class BroadcastClient(Requests):
         if self._connection is not None:
             self._connection.stop()
 
-    async def close(self) -> None:
-        """Leave in order: unsent posts get a moment to go out, the others see us leave at once."""
+    async def close(self, reason: str = "") -> None:
+        """Leave in order: unsent posts get a moment to go out, the others see us leave at once, and why."""
         if self._closing:
             return
         self._closing = True
         self._again.set()
         if self._session.welcomed:
-            await self._leave_in_order()
+            await self._leave_in_order(reason)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -322,12 +323,12 @@ class BroadcastClient(Requests):
                 async with asyncio.timeout(delay_s):
                     await self._again.wait()
 
-    async def _leave_in_order(self) -> None:
+    async def _leave_in_order(self, reason: str) -> None:
         """Give what was said a moment to be acknowledged, then say goodbye."""
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
         while self._session.unsettled and self._session.welcomed and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
-        self._session.goodbye()
+        self._session.goodbye(reason)
         assert self._connection is not None
         await self._connection.close()
 

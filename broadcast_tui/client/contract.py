@@ -28,6 +28,11 @@ class ChatClient(Protocol):
     def state(self) -> ConnectionState: ...
 
     @property
+    def unsettled(self) -> int:
+        """Posts of ours neither acknowledged nor refused yet."""
+        ...
+
+    @property
     def rooms(self) -> tuple[str, ...]:
         """Rooms we are in or want to be in, in the order joined; never empty."""
         ...
@@ -59,7 +64,7 @@ class ChatClient(Protocol):
         """Enter a room with its last posts (RoomEntered, or Noticed with the returned ref)."""
         ...
 
-    def leave(self, room: str) -> str: ...
+    def leave(self, room: str, reason: str = "") -> str: ...
 
     def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
         """Ask for the posts before or around a post id, or the latest (HistoryFetched with the ref)."""
@@ -109,6 +114,6 @@ class ChatClient(Protocol):
         """Close the connection until `reconnect_now` (CLOSED); what is said meanwhile is kept."""
         ...
 
-    async def close(self) -> None:
-        """Leave in order: unsent posts get a moment to go out, the others see us leave at once."""
+    async def close(self, reason: str = "") -> None:
+        """Leave in order: unsent posts get a moment to go out, the others see us leave at once, and why."""
         ...

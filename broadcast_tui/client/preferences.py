@@ -1,4 +1,4 @@
-"""What the client remembers between runs: name, theme, rooms and notices on each server, an id for itself.
+"""What the client remembers between runs: name, looks, an id for itself; rooms, notices, people by server.
 
 One small JSON file in the user's state directory, for the user alone (mode 600), written whole or not
 at all. One that cannot be read is ignored, with a notice.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,11 @@ FILE_NAME = "state.json"
 ROOMS_MAX = 32
 """Rooms remembered of a server; by default a server takes no more."""
 SERVERS_MAX = 50
+TIME_MAX = 1e12
+"""No time in seconds since 1970 is later."""
 LEVELS_MAX = 500
+IGNORED_MAX = 500
+"""People remembered as ignored on a server."""
 
 
 def state_dir() -> Path:
@@ -50,6 +55,10 @@ class Preferences:
     client_id: str = field(default_factory=lambda: secrets.token_hex(16))
     levels: dict[str, str] = field(default_factory=dict)
     """What notices are wanted, by `server #room`, where that is not the default."""
+    presence: str = ""
+    """Which lines of comings and goings are shown; empty: not chosen."""
+    ignored: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    """By the server's address, until when each name is ignored: seconds since 1970, None for good."""
     notice: str = ""
     """One sentence about what could not be read or written; empty if all is well."""
 
@@ -61,6 +70,8 @@ class Preferences:
         preferences.name = _text(saved.get("name"), 64)
         preferences.theme = _text(saved.get("theme"), 64)
         preferences.rooms = _rooms(saved.get("rooms"))
+        preferences.presence = _text(saved.get("presence"), 16)
+        preferences.ignored = _ignored(saved.get("ignored"))
         levels = saved.get("levels")
         for room, level in list(levels.items())[-LEVELS_MAX:] if isinstance(levels, dict) else ():
             if _text(room, 300) and _text(level, 16):
@@ -82,6 +93,12 @@ class Preferences:
         self.levels.pop(f"{server} #{room}", None)
         self.levels[f"{server} #{room}"] = level
 
+    def remember_ignored(self, url: str, ends: Mapping[str, float | None]) -> None:
+        """Keep until when who is ignored on a server; `save` writes it."""
+        self.ignored.pop(url, None)
+        if ends:
+            self.ignored[url] = dict(list(ends.items())[-IGNORED_MAX:])
+
     def save(self) -> bool:
         """Write everything; false, with a `notice`, if the directory cannot be written."""
         content = {
@@ -92,6 +109,8 @@ class Preferences:
                 url: {"joined": known.joined, "shown": known.shown} for url, known in self.rooms.items()
             },
             "levels": self.levels,
+            "presence": self.presence,
+            "ignored": self.ignored,
         }
         try:
             write_json(self.path, content)
@@ -133,6 +152,20 @@ def _rooms(saved: object) -> dict[str, RoomsOf]:
             shown = known.get("shown")
             rooms[url] = RoomsOf(tuple(joined), shown if shown in joined else joined[0])
     return dict(list(rooms.items())[-SERVERS_MAX:])
+
+
+def _ignored(saved: object) -> dict[str, dict[str, float | None]]:
+    """What a file says of people who are ignored, as far as it makes sense."""
+    ignored: dict[str, dict[str, float | None]] = {}
+    for url, ends in saved.items() if isinstance(saved, dict) else ():
+        known = {
+            name: end
+            for name, end in (ends.items() if isinstance(ends, dict) else ())
+            if _text(name, 64) and (end is None or (type(end) in (int, float) and 0 <= end < TIME_MAX))
+        }
+        if known and _text(url, 512):
+            ignored[url] = dict(list(known.items())[-IGNORED_MAX:])
+    return dict(list(ignored.items())[-SERVERS_MAX:])
 
 
 def _text(value: object, limit: int) -> str:

@@ -25,9 +25,9 @@ class Requests:
         """Enter a room with its last posts."""
         return self._asked(self._session.join(room, last))
 
-    def leave(self, room: str) -> str:
-        """Leave a room; posts to it that were not sent yet come back as refused."""
-        return self._asked(self._session.leave(room))
+    def leave(self, room: str, reason: str = "") -> str:
+        """Leave a room, and tell the others why; posts to it that were not sent yet come back as refused."""
+        return self._asked(self._session.leave(room, reason))
 
     def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
         """Ask for the page of posts before or around a post id, or the latest."""

@@ -12,6 +12,7 @@ Token = Annotated[str, msgspec.Meta(max_length=64)]
 """A nonce, ref, client id or post id: opaque, short."""
 RawName = Annotated[str, msgspec.Meta(max_length=512)]
 """A name of a person or room before its rules are applied."""
+Reason = Annotated[str, msgspec.Meta(max_length=512)]
 
 
 class RoomRequest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,8 +49,11 @@ class Join(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
 
 
 class Leave(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="leave"):
+    """`reason` is told to the others, if it is short and no other line is merged with it."""
+
     room: RawName
     ref: Token = ""
+    reason: Reason = ""
 
 
 class FetchHistory(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="history"):
@@ -112,7 +116,6 @@ class Typing(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 """How long; 0: for good."""
-Reason = Annotated[str, msgspec.Meta(max_length=512)]
 
 
 class Kick(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="kick"):

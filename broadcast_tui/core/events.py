@@ -33,6 +33,8 @@ class System(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     code: str = ""
     temporary: bool = False
     retry_after: float | None = None
+    reason: str = ""
+    """Why one person left, as they say."""
 
 
 class RoomState(msgspec.Struct, frozen=True, omit_defaults=True):

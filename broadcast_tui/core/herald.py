@@ -83,8 +83,9 @@ class Herald:
             name = line.names[0] if len(line.names) == len(line.keys) == 1 else ""
             names = () if name else line.names
             event = events.System(
-                line.event, line.text, timestamp(when.at), room.name, name, names, line.online
-            )
+                line.event, line.text, timestamp(when.at), room.name, name, names, line.online,
+                reason=line.reason,
+            )  # fmt: skip
             single = line.event == "join" and len(line.keys) == 1
             newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
             self.tell_room(room, event, but=frozenset(newcomers))

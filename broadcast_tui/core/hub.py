@@ -235,7 +235,8 @@ class Hub:
                 self._join(peer, command, when)
             case commands.Leave():
                 subscription = self.rooms.subscription(peer, command.room)
-                self.rooms.leave(peer, subscription.room, when, grace=False)
+                said = self.moderation.last_words(peer, command.reason, when)
+                self.rooms.leave(peer, subscription.room, when, grace=False, reason=said)
                 self.herald.answer(peer, events.Left(command.ref, subscription.room.name))
             case commands.FetchHistory():
                 room = self._fetch_from(peer, command.room, when)

@@ -29,6 +29,8 @@ from broadcast_tui.core.sanctions import (
 from broadcast_tui.core.text import clean_post, log_safe, visible_line
 
 REASON_BYTES = 512
+LAST_WORDS_MAX = 120
+"""Characters of the reason that somebody gives for leaving."""
 
 
 class Moderation:
@@ -64,6 +66,14 @@ class Moderation:
         muted = self.sanctions.of_person("mute", peer.key, peer.client_id, when.at)
         if muted is not None:
             raise Refused(ErrorCode.MUTED, muted.sentence(when.at) + ".", retry_after=muted.left_s(when.at))
+
+    def last_words(self, peer: Peer, reason: str, when: Instant) -> str:
+        """Why someone leaves, as one short clean line; empty if they may not speak or it has no text."""
+        try:
+            self.check_voice(peer, when)
+            return "" if peer.role is Role.READER else _cleaned(reason[:LAST_WORDS_MAX])
+        except Refused:
+            return ""
 
     def enforce(self, when: Instant) -> int:
         """End the connections of all who are banned by now; returns how many."""

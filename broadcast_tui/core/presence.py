@@ -23,6 +23,8 @@ class PresenceLine:
     names: tuple[str, ...]
     online: int
     keys: frozenset[str]
+    reason: str = ""
+    """Why the one it is about left."""
 
 
 class RoomPresence:
@@ -35,6 +37,7 @@ class RoomPresence:
         self._graced: dict[str, float] = {}
         self._joined: dict[str, str] = {}
         self._left: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
         self._bucket = TokenBucket(limits.presence_rate, limits.presence_burst)
         self._counted_at: float | None = None
         self._told_online = 0
@@ -61,11 +64,15 @@ class RoomPresence:
         if key in self._names:
             return
         self._names[key] = name
+        self._reasons.pop(key, None)
         if self._left.pop(key, None) is None:
             self._joined[key] = name
 
-    def remove(self, key: str, now: float, *, grace: bool) -> None:
-        """One connection less; the last one ends the membership, after the grace if `grace`."""
+    def remove(self, key: str, now: float, *, grace: bool, reason: str = "") -> None:
+        """One connection less; the last one ends the membership, after the grace if `grace`.
+
+        A clean `reason` is told with a leave that is told alone.
+        """
         left = self._connections.get(key, 0) - 1
         if left > 0:
             self._connections[key] = left
@@ -74,7 +81,7 @@ class RoomPresence:
         if grace and self._limits.leave_grace_s > 0:
             self._graced[key] = now + self._limits.leave_grace_s
         else:
-            self._drop(key)
+            self._drop(key, reason)
 
     def rekey(self, old_key: str, key: str, name: str) -> bool:
         """Give a member another key and name; False if the old one stays, having more connections."""
@@ -111,7 +118,7 @@ class RoomPresence:
             for event, members in (("leave", self._left), ("join", self._joined))
             if members
         ]
-        self._joined, self._left = {}, {}
+        self._joined, self._left, self._reasons = {}, {}, {}
         self._told_online = self.online
         return lines
 
@@ -119,21 +126,24 @@ class RoomPresence:
         if self._counted_at is not None and now - self._counted_at < self._limits.presence_count_interval_s:
             return []
         self._counted_at = now
-        self._joined, self._left = {}, {}
+        self._joined, self._left, self._reasons = {}, {}, {}
         self._told_online = self.online
         return [PresenceLine("online", online_text(self.online), (), self.online, frozenset())]
 
     def _line(self, event: str, members: dict[str, str]) -> PresenceLine:
         names = tuple(name for name in members.values() if name)
-        text = f"{_who(names, len(members), event)} {_verb(event, len(members))} the chat."
+        reason = self._reasons.get(next(iter(members)), "") if event == "leave" and len(members) == 1 else ""
+        why = f": {reason}" if reason else ""
+        text = f"{_who(names, len(members), event)} {_verb(event, len(members))} the chat{why}."
         return PresenceLine(
-            event, f"{text} {online_text(self.online)}", names, self.online, frozenset(members)
+            event, f"{text} {online_text(self.online)}", names, self.online, frozenset(members), reason
         )
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, key: str, reason: str = "") -> None:
         name = self._names.pop(key, None)
         if name is not None and self._joined.pop(key, None) is None:
             self._left[key] = name
+            self._reasons[key] = reason
 
 
 def online_text(online: int) -> str:

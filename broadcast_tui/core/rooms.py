@@ -59,11 +59,11 @@ class Rooms:
             room.warming = True
             self.reads.append(WarmRead(room.name, room.ring.first_seq, wanted))
 
-    def leave(self, peer: Peer, room: Room, when: Instant, *, grace: bool) -> None:
+    def leave(self, peer: Peer, room: Room, when: Instant, *, grace: bool, reason: str = "") -> None:
         peer.subscriptions.pop(room.name, None)
         if (subscription := room.subscriptions.pop(peer, None)) is not None:
             subscription.held = True
-        room.presence.remove(peer.key, when.now, grace=grace)
+        room.presence.remove(peer.key, when.now, grace=grace, reason=reason)
         self._herald.announce(room, when)
         self.forget(room)
 

@@ -24,6 +24,8 @@ from broadcast_tui.core.track import RoomTrack
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
 FILL_PAGE = 200
+REASON_MAX = 120
+"""Characters of a reason for leaving: a server cuts what is longer."""
 
 
 class ClientSession:
@@ -115,10 +117,10 @@ class ClientSession:
         self._refs.clear()
         self._updates.append(up.ConnectionChanged(state, reason, retry_in_s, self.unauthorised))
 
-    def goodbye(self) -> None:
-        """Leave all rooms, so that the others see it at once rather than after a grace."""
+    def goodbye(self, reason: str = "") -> None:
+        """Leave all rooms, so that the others see it at once rather than after a grace, and perhaps why."""
         for room in self.tracks if self.welcomed else ():
-            self._send(commands.Leave(room))
+            self._send(commands.Leave(room, reason=reason[:REASON_MAX]))
 
     # -- what the user does
 
@@ -139,9 +141,9 @@ class ClientSession:
         since = str(track.position) if track.position else ""
         return self._ask(commands.Join(room, self._next_ref(), since, 0 if since else last))
 
-    def leave(self, room: str) -> str:
+    def leave(self, room: str, reason: str = "") -> str:
         if self.welcomed:
-            return self._ask(commands.Leave(room, self._next_ref()))
+            return self._ask(commands.Leave(room, self._next_ref(), reason[:REASON_MAX]))
         self._forget(room)
         return ""
 
@@ -324,6 +326,7 @@ class ClientSession:
                     event.online,
                     event.message,
                     parse_time(event.timestamp, when),
+                    event.reason,
                 )
             )
         else:

@@ -152,6 +152,8 @@ class PresenceChanged:
     online: int
     text: str
     at: datetime
+    reason: str = ""
+    """Why the one who left did so."""
 
 
 @dataclass(frozen=True, slots=True)

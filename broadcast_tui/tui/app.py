@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -31,12 +29,16 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import themes
 from broadcast_tui.tui.display import Display
 from broadcast_tui.tui.history_file import HistoryFile
+from broadcast_tui.tui.ignore_keeper import keep_ignored, recall_ignored
 from broadcast_tui.tui.keymap import bind, shown_key
+from broadcast_tui.tui.leaving import Leaving, close_in_time
 from broadcast_tui.tui.local_server import Hosting, LocalServer
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.notices import levels_of
 from broadcast_tui.tui.model.room import RoomView
+from broadcast_tui.tui.model.showing import presence_of
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.unsent import undelivered_text
 from broadcast_tui.tui.notifier import Notifier
 from broadcast_tui.tui.palette import offered
 from broadcast_tui.tui.read_keeper import ReadKeeper
@@ -55,12 +57,6 @@ from broadcast_tui.tui.terminal import (
     teach_keys,
 )
 from broadcast_tui.tui.token_desk import TokenDesk
-
-CLOSE_TIMEOUT_S = 2.0
-"""How long leaving in order may take: the last posts go out, the others see us leave."""
-
-ANSWER_TIMEOUT_S = 0.3
-"""How long to wait, when leaving, for what the terminal was asked last."""
 
 SLICE_UPDATES = 500
 """Updates taken in at once: about 5 ms of work, then keys get their turn."""
@@ -125,11 +121,10 @@ class ChatApp(App[None]):
         self._tokens = TokenDesk(self, keeper if keeper is not None else Keeper(Credentials(), server))
         self._has_token = has_token
         self._client: ChatClient | None = None
-        self._leaving = False
         self._signals = Signals(self._signalled, self._outlive_terminal)
-        self._last_words = ""
         self._terminal_title = Title(self._write_to_terminal)
         self._terminal = Display(self)
+        self._leaving = Leaving(self, self._hosting, self._terminal)
         self._notifier = Notifier(self._write_to_terminal, os.environ)
         self._read_keeper = ReadKeeper(self.set_timer, self._preferences.path.parent)
 
@@ -182,6 +177,8 @@ class ChatApp(App[None]):
             room=self._room if self._room in client.rooms else client.rooms[0],
             rooms={room: RoomView(room) for room in client.rooms},
             levels=levels_of(self._preferences.levels_at(client.url)),
+            ignored=recall_ignored(self._preferences, client.url),
+            presence=presence_of(self._preferences.presence),
             bookmarks=bookmarks,
         )
         kept = HistoryFile(self._preferences.path.parent)
@@ -227,7 +224,7 @@ class ChatApp(App[None]):
     def remember_rooms(self, event: ChatScreen.RoomsChanged) -> None:
         """Keep the rooms for next time; which one is shown is written with them, and in the end."""
         # Leaving the chat leaves the rooms one by one; that is not what is wished for next time.
-        if self._client is None or self._leaving:
+        if self._client is None or self._leaving.has_begun:
             return
         before = self._preferences.rooms.get(self._client.url)
         self._preferences.remember_rooms(self._client.url, event.rooms, event.shown)
@@ -253,8 +250,9 @@ class ChatApp(App[None]):
             self.notify(visible_line(str(error)), severity="error", markup=False)
             return
         self._tokens = TokenDesk(self, Keeper(Credentials(), address.url, address.token, address.pin))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(before.close(), CLOSE_TIMEOUT_S)
+        await close_in_time(before)
+        if lost := before.unsettled:
+            self.notify(f"{undelivered_text(lost)}; Up brings back what you wrote.", severity="warning")
         self._chat(self._client, self._make_screen(self._client, before.name))
 
     @on(ChatScreen.UnreadChanged)
@@ -276,16 +274,29 @@ class ChatApp(App[None]):
             self._preferences.set_level(self._client.url, event.room, event.level.value)
             self._preferences.save()
 
+    @on(ChatScreen.IgnoredChanged)
+    def remember_ignored(self) -> None:
+        if self._client is not None:
+            keep_ignored(self._preferences, self._client.url, self._state.ignored)
+
+    @on(ChatScreen.PresenceChosen)
+    def remember_presence(self, event: ChatScreen.PresenceChosen) -> None:
+        self._preferences.presence = event.choice.word
+        self._preferences.save()
+
     @on(ChatScreen.MouseAsked)
     def hold_mouse(self, event: ChatScreen.MouseAsked) -> None:
         if self._driver is not None and not self.is_headless:
             hold_mouse(self._driver, event.hold)
 
     @on(ChatScreen.QuitAsked)
-    async def action_quit(self) -> None:
-        """Leave in order; asked twice, leave at once. A server of ours with others on it is asked about."""
-        if self._leaving or not self._hosting.asks_first(self._state, lambda words: self._leave(0, words)):
-            self._leave(0)
+    async def quit_for_reason(self, event: ChatScreen.QuitAsked) -> None:
+        await self.action_quit(event.reason)
+
+    async def action_quit(self, reason: str = "") -> None:
+        """Leave in order; what would be lost is asked about first, unless this is the second time."""
+        self._leaving.reason = reason
+        await self._leaving.ask(self._state, self._client, lambda words: self._leave(0, words))
 
     def action_show_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
@@ -304,21 +315,9 @@ class ChatApp(App[None]):
 
     def _leave(self, code: int, words: str = "") -> None:
         """Close the client, then end with status `code` and `words` on standard error."""
-        self._last_words = self._last_words or words
-        if self._leaving or self._client is None:
-            self.exit(return_code=code)
-            return
-        self._leaving = True
-        self._preferences.save()
-        self.run_worker(self._close_and_exit(self._client, code), group="leaving")
-
-    async def _close_and_exit(self, client: ChatClient, code: int) -> None:
-        try:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(client.close(), CLOSE_TIMEOUT_S)
-            await self._terminal.settle(ANSWER_TIMEOUT_S)
-        finally:
-            self.exit(return_code=code)
+        if self._client is not None and not self._leaving.has_begun:
+            self._preferences.save()
+        self._leaving.begin(self._client, code, words)
 
     def _signalled(self, number: int, words: str) -> None:
         self._leave(128 + number, f"{PROGRAM}: {words}")
@@ -366,13 +365,13 @@ class ChatApp(App[None]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-            self._last_words = report_crash(error, self._preferences.path.parent)
+            self._leaving.words = report_crash(error, self._preferences.path.parent)
         self._close_messages_no_wait()
 
     def panic(self, *renderables: RenderableType) -> None:
         """The terminal can be read no longer: there is nobody to show pages to."""
         self._return_code = self._return_code or 1
-        self._last_words = self._last_words or f"{PROGRAM}: {TERMINAL_GONE}"
+        self._leaving.words = self._leaving.words or f"{PROGRAM}: {TERMINAL_GONE}"
         self._close_messages_no_wait()
 
     async def _shutdown(self) -> None:
@@ -383,8 +382,4 @@ class ChatApp(App[None]):
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()
-        if self._last_words and sys.__stderr__ is not None:
-            # After SIGHUP there is nobody left to tell.
-            with suppress(OSError, ValueError):
-                print(self._last_words, file=sys.__stderr__, flush=True)
-            self._last_words = ""
+        self._leaving.tell(self._client)

@@ -59,6 +59,10 @@ class Desk(Protocol):
         """Remember for the next run what notices are wanted of a room."""
         ...
 
+    def keep_ignored(self) -> None:
+        """Remember for the next run whom we ignore."""
+        ...
+
     def try_notice(self) -> None:
         """Send a notice to see whether the terminal shows it."""
         ...
@@ -67,8 +71,8 @@ class Desk(Protocol):
         """Go to another server."""
         ...
 
-    def ask_to_leave(self) -> None:
-        """Leave the chat."""
+    def ask_to_leave(self, reason: str = "") -> None:
+        """Leave the chat; the others are told the reason."""
         ...
 
 

@@ -35,6 +35,10 @@ class LocalServer(Protocol):
         """Start it; returns, after some seconds at most, when it listens. Raises BroadcastError."""
         ...
 
+    def connected_count(self) -> int:
+        """Connections to it, ours among them; 0 if it does not say so within 2 s."""
+        ...
+
     def let_go(self) -> str:
         """Let it run on without us; returns a line that says where it is and what stops it."""
         ...
@@ -102,11 +106,18 @@ class Hosting:
             self._app.notify(visible_line(str(error)), severity="error", timeout=10, markup=False)
         client.reconnect_now()
 
-    def asks_first(self, state: AppState, leave: Callable[[str], None]) -> bool:
-        """Whether the server is ours and others are on it: then ask; `leave` gets what to say in the end."""
+    async def asks_first(self, client: ChatClient | None, leave: Callable[[str], None]) -> bool:
+        """Whether the server is ours and others are on it: then ask; `leave` gets what to say in the end.
+
+        `client` may have gone to another server meanwhile.
+        """
         server = self._server
-        others = max(view.online for view in state.rooms.values()) - 1
-        if server is None or not server.is_ours or others <= 0:
+        if server is None or not server.is_ours:
+            return False
+        others = await asyncio.to_thread(server.connected_count)
+        if client is not None and client.url == self._place and client.state is ConnectionState.ONLINE:
+            others -= 1
+        if others <= 0:
             return False
 
         def answered(answer: str | None) -> None:

@@ -20,6 +20,8 @@ from broadcast_tui.tui.room_orders import RoomOrders
 from broadcast_tui.tui.server_orders import ServerOrders
 
 SHRUG = r"¯\_(ツ)_/¯"
+_ELSEWHERE = frozenset((Verb.JOIN, Verb.PART, Verb.BUFFER, Verb.SEARCH, Verb.CONNECT, Verb.QUIT))
+"""What these do is seen in another place than the end of this room's log."""
 
 
 class Orders(Clerk):
@@ -32,7 +34,16 @@ class Orders(Clerk):
         self._server = ServerOrders(client, state, desk)
 
     def carry_out(self, command: Command, argument: str) -> bool:
-        """Do `command`; false if it could not be done, which the user has been told."""
+        """Do `command`; false if it could not be done, which the user has been told.
+
+        What it says comes at the end of the log, be it now or once the server has answered: go there.
+        """
+        done = self._do(command, argument)
+        if done and command.verb not in _ELSEWHERE:
+            self._desk.follow_log()
+        return done
+
+    def _do(self, command: Command, argument: str) -> bool:
         match command.verb:
             case Verb.JOIN | Verb.PART | Verb.BUFFER | Verb.LIST | Verb.TOPIC:
                 return self._rooms.carry_out(command.verb, argument)
@@ -60,7 +71,7 @@ class Orders(Clerk):
             case Verb.HELP:
                 return self.tell(*help_lines(argument))
             case Verb.QUIT:
-                return self._quit()
+                return self._quit(argument)
             case _:
                 assert_never(command.verb)
 
@@ -78,7 +89,6 @@ class Orders(Clerk):
 
     def _clear(self) -> bool:
         self._state.shown.transcript.clear()
-        self._desk.follow_log()
         self._desk.refresh_views()
         return True
 
@@ -88,7 +98,8 @@ class Orders(Clerk):
             return self.refuse(f"{path} is there already; choose another name.")
         if not path.parent.is_dir():
             return self.refuse(f"There is no directory {path.parent}.")
-        self._desk.do_aside(partial(_write, path, self._state.shown.transcript.held(), self._state.room))
+        held = self._state.shown.transcript.held()
+        self._desk.do_aside(partial(write_export, path, held, self._state.room))
         return True
 
     def _theme(self, name: str) -> bool:
@@ -105,12 +116,12 @@ class Orders(Clerk):
         looks.theme = name
         return True
 
-    def _quit(self) -> bool:
-        self._desk.ask_to_leave()
+    def _quit(self, reason: str) -> bool:
+        self._desk.ask_to_leave(reason)
         return True
 
 
-def _write(path: Path, snapshot: Snapshot, room: str) -> str:
+def write_export(path: Path, snapshot: Snapshot, room: str) -> str:
     """Write a room's lines to a new file for the user alone; returns what to say of it."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -121,4 +132,4 @@ def _write(path: Path, snapshot: Snapshot, room: str) -> str:
                 count += 1
     except OSError as error:
         return f"{path} could not be written: {error.strerror or error}"
-    return f"Wrote {count:,} lines to {path}"
+    return f"Wrote {count:,} line{'s' * (count != 1)} to {path}"

@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name, name_key
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui.desk import Clerk
 from broadcast_tui.tui.model.comings import joined_names
 from broadcast_tui.tui.model.command_table import Verb
@@ -44,9 +45,12 @@ class PeopleOrders(Clerk):
 
     def _nick(self, name: str) -> bool:
         try:
-            self._client.rename(check_name(name))
+            name = check_name(name)
         except NameRefused as refused:
             return self.refuse(refused.text)
+        self._client.rename(name)
+        if self._state.connection.state is not ConnectionState.ONLINE:
+            return self.tell(f"You will be {name} when you are back")
         return True
 
     def _whois(self, typed: str) -> bool:
@@ -105,7 +109,7 @@ class PeopleOrders(Clerk):
         if known is None and before and (meant := self._known(_name_of(" ".join(before)))) is not None:
             return self.refuse(f"{visible_line(last)} is no time: /ignore {meant} 10m, with s, m, h or d.")
         state.ignore(name, None if duration_s is None else now + duration_s)
-        self._desk.follow_log()
+        self._desk.keep_ignored()
         how_long = "" if duration_s is None else f" for {shown_duration(duration_s)}"
         nobody = " Nobody called so has been here." if known is None else ""
         return self.tell(f"You ignore {name}{how_long}.{nobody} /unignore {name} shows everything again.")
@@ -113,7 +117,7 @@ class PeopleOrders(Clerk):
     def _unignore(self, name: str) -> bool:
         if not self._state.unignore(name):
             return self.refuse(f"You do not ignore {name}; /ignore lists whom you do.")
-        self._desk.follow_log()
+        self._desk.keep_ignored()
         return self.tell(f"You no longer ignore {name}")
 
 

@@ -15,16 +15,21 @@ from typing import ClassVar
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import ConnectionState, Update
+from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, Update
 from broadcast_tui.tui.desk import Looks
+from broadcast_tui.tui.ignore_keeper import keep_ignored, recall_ignored
+from broadcast_tui.tui.model.command_table import Verb
+from broadcast_tui.tui.model.ignoring import Ignored
 from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.plain_text import PlainText
 from broadcast_tui.tui.model.search import ServerSearch, found_lines
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.unsent import undelivered_text
 from broadcast_tui.tui.orders import Orders
 
 
@@ -38,19 +43,34 @@ class _NoLooks:
 FOUND_POSTS = 20
 CLOSE_TIMEOUT_S = 2.0
 SETTLE_TIMEOUT_S = 10.0
-"""How long the end of the input waits for answers to what came before it."""
+"""How long the end of the input waits for answers to what came before it, and leaving a room for posts."""
+TICK_S = 1.0
+"""How often what time alone brings is looked for."""
 
 
 class PlainChat:
     """One conversation of `client`, whose name is given. `run` ends it in order."""
 
-    def __init__(self, client: ChatClient, room: str, write: Callable[[str], None], *, echo: bool) -> None:
+    def __init__(
+        self,
+        client: ChatClient,
+        room: str,
+        write: Callable[[str], None],
+        *,
+        echo: bool,
+        preferences: Preferences | None = None,
+    ) -> None:
         """`write` takes one line, or several, without the last line end; may raise BrokenPipeError.
 
-        Without `echo` our own posts are not written: whoever typed them sees them already.
+        Without `echo` our own posts are not written: whoever typed them sees them already. Without
+        `preferences` nothing is remembered.
         """
+        self._preferences = preferences
         self._client = client
-        self._state = AppState(name=client.name, room=room, help_hint="/help helps", unread_key="")
+        ignored = Ignored() if preferences is None else recall_ignored(preferences, client.url)
+        self._state = AppState(
+            name=client.name, room=room, help_hint="/help helps", unread_key="", ignored=ignored
+        )
         self._write = write
         self._texts = PlainText(own=echo)
         self._orders = Orders(client, self._state, self)
@@ -59,6 +79,8 @@ class PlainChat:
         self._wants_name = False
         self._aside: set[asyncio.Task[str]] = set()
         self._leaving = asyncio.Event()
+        self._has_left = False
+        self._reason = ""
         self._heard = asyncio.Event()
 
     async def run(self, lines: AsyncIterator[str]) -> None:
@@ -67,17 +89,23 @@ class PlainChat:
         hearing = asyncio.create_task(self._hear())
         typing = asyncio.create_task(self._take(lines))
         leaving = asyncio.create_task(self._leaving.wait())
+        ticking = asyncio.create_task(self._tick())
+        tasks = {hearing, typing, leaving, ticking}
         try:
-            done, _ = await asyncio.wait({hearing, typing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (typing, leaving):
+            for task in tasks - {hearing}:
                 task.cancel()
+            # From here on it is no news that the connection ends.
+            self._has_left = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._client.close(), CLOSE_TIMEOUT_S)
+                await asyncio.wait_for(self._client.close(self._reason), CLOSE_TIMEOUT_S)
             # What was said last is still to be heard.
             await hearing
+        if lost := self._client.unsettled:
+            self.warn(f"{undelivered_text(lost)}.")
 
     # What commands need: see `desk.Desk`
 
@@ -147,6 +175,11 @@ class PlainChat:
     def keep_level(self, room: str, level: Level) -> None:
         """Nothing rings here, in this run or the next."""
 
+    def keep_ignored(self) -> None:
+        """Remember for the next run whom we ignore."""
+        if self._preferences is not None:
+            keep_ignored(self._preferences, self._client.url, self._state.ignored)
+
     def try_notice(self) -> None:
         """Nothing rings here."""
         self.warn("There are no notices here: what comes is written at once.")
@@ -155,8 +188,9 @@ class PlainChat:
         """One conversation is with one server."""
         self.warn(f"Leave, and start again: broadcast-tui chat --plain {address.url}")
 
-    def ask_to_leave(self) -> None:
-        """Leave the chat."""
+    def ask_to_leave(self, reason: str = "") -> None:
+        """Leave the chat; the others are told the reason."""
+        self._reason = reason
         self._leaving.set()
 
     # The two directions
@@ -165,7 +199,15 @@ class PlainChat:
         async for batch in self._client.batches():
             self._receive(batch)
 
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            if self._state.tick(monotonic(), datetime.now(UTC)):
+                self.refresh_views()
+
     def _receive(self, batch: list[Update]) -> None:
+        if self._has_left:
+            batch = [update for update in batch if not isinstance(update, ConnectionChanged)]
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
         self._heard.set()
         for room in changes.unlisted:
@@ -189,9 +231,8 @@ class PlainChat:
             if self._wants_name:
                 self._rename(text)
             else:
-                self._do(text)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._until(self._is_settled), SETTLE_TIMEOUT_S)
+                await self._do(text)
+        await self._wait_until(self._is_settled)
 
     def _is_settled(self) -> bool:
         """Whether everything that was sent and asked has its answer."""
@@ -201,16 +242,30 @@ class PlainChat:
             and not any(view.transcript.pending_count or view.who_ref for view in self._state.rooms.values())
         )
 
+    def _has_delivered(self) -> bool:
+        """Whether no post is on its way; without a connection none is."""
+        views = self._state.rooms.values()
+        is_online = self._state.connection.state is ConnectionState.ONLINE
+        return not is_online or not any(view.transcript.pending_count for view in views)
+
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait for answers, but not for ever."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._until(condition), SETTLE_TIMEOUT_S)
+
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
             self._heard.clear()
             await self._heard.wait()
 
-    def _do(self, text: str) -> None:
+    async def _do(self, text: str) -> None:
         match parse(text):
             case Say(text=post):
                 self.say(post)
             case Run(command=command, argument=argument):
+                if command.verb is Verb.PART:
+                    # Posts to a room that was left are refused, also those said just before.
+                    await self._wait_until(self._has_delivered)
                 self._orders.carry_out(command, argument)
             case Mistake(text=why):
                 self.warn(why)

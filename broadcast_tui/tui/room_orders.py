@@ -56,16 +56,20 @@ class RoomOrders(Clerk):
         return True
 
     def _part(self, typed: str) -> bool:
+        """A single word is a room; of several, the first only if it looks like one, or is one of ours."""
         state = self._state
+        first, _, reason = typed.partition(" ")
+        if reason and not first.startswith("#") and first.casefold() not in state.rooms:
+            first, reason = "", typed
         try:
-            room = check_room(typed) if typed else state.room
+            room = check_room(first) if first else state.room
         except Refused as refused:
             return self.refuse(refused.text)
         if room not in state.rooms:
             return self.refuse(f"You are not in #{room}.")
         if len(state.rooms) == 1:
             return self.refuse("This is your only room: /join another one first, or /quit.")
-        self._client.leave(room)
+        self._client.leave(room, reason.strip())
         state.part(room, datetime.now(UTC))
         return self.tell(f"You left #{room}. /join brings you back.")
 

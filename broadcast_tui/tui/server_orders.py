@@ -10,6 +10,7 @@ from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui.desk import Clerk
 from broadcast_tui.tui.model.command_table import Verb
+from broadcast_tui.tui.model.unsent import unsent_text
 
 ServerVerb = Literal[Verb.PING, Verb.CONNECT, Verb.RECONNECT, Verb.DISCONNECT]
 
@@ -45,8 +46,7 @@ class ServerOrders(Clerk):
             return self.refuse(str(error))
         unsent = sum(view.transcript.pending_count for view in self._state.rooms.values())
         if unsent and not self._online:
-            posts = "post has" if unsent == 1 else "posts have"
-            return self.refuse(f"{unsent} {posts} not been sent; /reconnect first, so that nothing is lost.")
+            return self.refuse(f"{unsent_text(unsent)}; /reconnect first, so that nothing is lost.")
         self._desk.ask_to_connect(address)
         return True
 

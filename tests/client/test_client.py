@@ -16,6 +16,7 @@ from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.updates import (
     AwayChanged,
     CaughtUp,
+    ConnectionChanged,
     ConnectionState,
     HistoryFetched,
     MembersListed,
@@ -274,6 +275,20 @@ async def test_a_client_may_disconnect_and_come_back_with_what_was_said_meanwhil
         ana.reconnect_now()
         await watcher.state(ConnectionState.WAITING)
         await watcher.state(ConnectionState.ONLINE)
+
+
+async def test_another_name_while_disconnected_waits_for_the_way_back() -> None:
+    async with running_server() as server, online(server.port, "ana") as (ana, watcher):
+        ana.disconnect()
+        await watcher.state(ConnectionState.CLOSED)
+        ana.rename("ana2")
+        # A loop that was woken would tell that it is closed again.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        ana.reconnect_now()
+        change = await watcher.next_of(ConnectionChanged)
+        assert change.state is ConnectionState.CONNECTING
+        assert (await watcher.next_of(Welcomed)).name == "ana2"
 
 
 async def test_disconnecting_while_waiting_for_the_next_try_ends_the_tries() -> None:

@@ -57,6 +57,34 @@ def an_admin(world: World) -> Wire:
     return wire
 
 
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("lunch.", "lunch"), (" a\n\x1b[31mb ", "a [31mb"), ("x" * 300, "x" * 120), ("\u200b", ""), ("", "")],
+)
+def test_who_leaves_may_say_why_in_one_short_clean_line(reason: str, told: str) -> None:
+    world = World()
+    bob, ana = come(world, "bob"), come(world, "ana")
+    read_frames(ana)
+    ask(world, bob, commands.Leave("lobby", "r", reason))
+    (left,) = [frame for frame in read_frames(ana) if frame.get("event") == "leave"]
+    why = f": {told}" if told else ""
+    assert left["message"] == f"bob has left the chat{why}. 1 client(s) online."
+    assert left.get("reason", "") == told
+
+
+@pytest.mark.parametrize("silenced", ["mute", "reader"])
+def test_who_may_not_speak_leaves_in_silence(silenced: str) -> None:
+    world = World()
+    bob, ana, admin = come(world, "bob"), come(world, "ana"), an_admin(world)
+    if silenced == "mute":
+        ask(world, admin, commands.Mute("bob"))
+    else:
+        give_role(peer_of(bob), "reader")
+    read_frames(ana)
+    ask(world, bob, commands.Leave("lobby", "r", "unheard"))
+    assert "unheard" not in str(read_frames(ana))
+
+
 EVERY_ACT = (
     commands.Kick("bob", ref="r"),
     commands.Ban("bob", ref="r"),

@@ -50,6 +50,20 @@ def test_a_leave_is_told_after_the_grace() -> None:
     assert texts(presence.announce(15.0)) == ["ana has left the chat. 0 client(s) online."]
 
 
+def test_why_one_person_left_is_told_and_of_several_it_is_not() -> None:
+    presence = room(presence_burst=2, presence_rate=0.001)
+    for name in ("ana", "bob", "eve"):
+        presence.add(name, name)
+    presence.announce(0.0)
+    presence.remove("bob", 1.0, grace=False, reason="lunch")
+    (line,) = presence.announce(1.0)
+    assert (line.text, line.reason) == ("bob has left the chat: lunch. 2 client(s) online.", "lunch")
+    presence.remove("ana", 2.0, grace=False, reason="tea")
+    presence.remove("eve", 2.0, grace=False)
+    (line,) = presence.announce(9_999.0)
+    assert (line.text, line.reason) == ("ana and eve have left the chat. 0 client(s) online.", "")
+
+
 def test_joins_of_one_moment_are_one_line() -> None:
     presence = room(presence_burst=1, presence_rate=1.0)
     presence.add("x", "x")

@@ -284,12 +284,13 @@ def test_what_cannot_be_asked_offline_says_so() -> None:
 def test_goodbye_is_seen_at_once() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
-    ana.session.goodbye()
+    ana.session.goodbye("lunch" * 200)
     ana.collect()
     world.step()
     left = bob.seen(up.PresenceChanged)[-1]
     assert isinstance(left, up.PresenceChanged)
     assert (left.event, left.names, left.online) == ("leave", ("ana",), 1)
+    assert left.reason == "lunch" * 24
 
 
 def test_someone_elses_frame_with_our_nonce_is_not_ours() -> None:

@@ -32,6 +32,8 @@ class FakeClient:
         self.rooms: tuple[str, ...] = (room,)
         self.calls: list[tuple[str, ...]] = []
         self.closed = False
+        self.unsettled = 0
+        self.last_words = ""
         self._batches: asyncio.Queue[list[Update] | None] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._count = 0
@@ -61,8 +63,8 @@ class FakeClient:
     def join(self, room: str, last: int = 50) -> str:
         return self._called("join", room, str(last))
 
-    def leave(self, room: str) -> str:
-        return self._called("leave", room)
+    def leave(self, room: str, reason: str = "") -> str:
+        return self._called("leave", room, *filter(None, [reason]))
 
     def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
         if around:
@@ -108,8 +110,9 @@ class FakeClient:
     def disconnect(self) -> None:
         self._called("disconnect")
 
-    async def close(self) -> None:
+    async def close(self, reason: str = "") -> None:
         self.closed = True
+        self.last_words = reason
         self._batches.put_nowait(None)
 
     def _called(self, *call: str) -> str:

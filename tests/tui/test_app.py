@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,7 @@ class LocalServerDouble:
         self.is_ours = False
         self.full = False
         self.asked_count = 0
+        self.connected = 1
 
     def answers(self) -> bool:
         self.asked_count += 1
@@ -160,6 +162,9 @@ class LocalServerDouble:
         if self.refusal:
             raise BroadcastError(self.refusal)
         self.is_ours = True
+
+    def connected_count(self) -> int:
+        return self.connected
 
     def let_go(self) -> str:
         self.is_ours = False
@@ -214,6 +219,7 @@ async def test_leaving_our_own_server_with_others_on_it_is_asked_about(
 ) -> None:
     local = LocalServerDouble()
     local.is_ours = True
+    local.connected = len(people)
     async with chatting(*people, local_server=local) as chat:
         await chat.type("ctrl+q")
         if key:
@@ -221,6 +227,68 @@ async def test_leaving_our_own_server_with_others_on_it_is_asked_about(
             await chat.type(key)
         assert (chat.app.return_code == 0) is ends
         assert local.is_ours is not kept
+
+
+async def test_others_on_our_own_server_count_where_they_are_not_seen() -> None:
+    """In rooms we are not in, or while we are on another server."""
+    local = LocalServerDouble()
+    local.is_ours = True
+    local.connected = 2
+    async with chatting("ana", local_server=local) as chat:
+        await chat.type("ctrl+q")
+        assert "1 other is still here" in " ".join(chat.drawn("#choice"))
+        await chat.type("s")
+        local.connected = 1
+        await chat.enter("/connect ws://localhost:9000")
+        await eventually(lambda: bool(chat.elsewhere))
+        there = chat.elsewhere[0]
+        await there.deliver(*there.online("ana", "bob", "eve"))
+        await chat.type("ctrl+q")
+        assert "1 other is still here" in " ".join(chat.drawn("#choice"))
+        await chat.type("s")
+        local.connected = 0
+        await chat.type("ctrl+q")
+        assert chat.app.return_code == 0
+
+
+@pytest.mark.parametrize(
+    ("keys", "ends"), [(["s"], False), (["escape"], False), (["l"], True), (["ctrl+q"], True)]
+)
+async def test_leaving_posts_that_were_not_sent_is_asked_about(keys: list[str], ends: bool) -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
+        await chat.enter("not yet")
+        await chat.type("ctrl+q")
+        assert "1 post has not been sent. s Stay" in " ".join(" ".join(chat.drawn("#choice")).split())
+        await chat.type(*keys)
+        await eventually(lambda: not isinstance(chat.app.screen, ChoiceScreen))
+        await eventually(lambda: (chat.app.return_code == 0) is ends)
+
+
+async def test_leaving_posts_behind_and_others_on_our_server_are_two_questions() -> None:
+    local = LocalServerDouble()
+    local.is_ours = True
+    async with chatting("ana", "bob", local_server=local) as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
+        await chat.enter("not yet")
+        await chat.type("ctrl+q", "ctrl+q")
+        await eventually(lambda: "1 other is still here" in " ".join(chat.drawn("#choice")))
+        assert chat.app.return_code is None
+
+
+async def test_what_is_on_its_way_while_online_is_no_question_but_told_when_it_did_not_arrive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told = StringIO()
+    monkeypatch.setattr("sys.__stderr__", told)
+    async with chatting("ana", "bob") as chat:
+        await chat.enter("one")
+        chat.client.unsettled = 2
+        await chat.type("ctrl+q")
+        assert chat.app.return_code == 0
+    assert told.getvalue() == (
+        "broadcast-tui: 2 posts were not delivered; Up brings back what you wrote, next time.\n"
+    )
 
 
 async def test_a_choice_is_made_by_letter_or_by_arrows() -> None:

@@ -236,6 +236,31 @@ async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
         )
 
 
+async def test_whose_comings_and_goings_are_shown_is_remembered(tmp_path: Path) -> None:
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        await chat.type("alt+j")
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        assert "eve joined" in "\n".join(chat.drawn("#log"))
+
+
+async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        await chat.enter("/ignore bob")
+        await chat.enter("/ignore eve 1h")
+        await chat.enter("/ignore zed")
+        await chat.enter("/unignore zed")
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        posts = [chat.client.post(name, f"{name} speaks") for name in ("bob", "eve", "zed")]
+        await chat.deliver(*posts)
+        await chat.enter("/ignore")
+        log = "\n".join(chat.drawn("#log"))
+        assert "zed speaks" in log
+        assert "bob speaks" not in log
+        assert "eve speaks" not in log
+        assert "eve, for" in log
+
+
 async def test_ctrl_c_clears_the_input_which_up_brings_back_then_asks_to_quit() -> None:
     async with chatting("ana") as chat:
         await chat.type(*"draft", "ctrl+c")

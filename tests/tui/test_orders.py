@@ -20,6 +20,8 @@ from broadcast_tui.core.updates import (
     TopicChanged,
 )
 from broadcast_tui.tui.model.command_table import COMMANDS, Argument
+from broadcast_tui.tui.model.room_transcript import RoomTranscript
+from broadcast_tui.tui.orders import write_export
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, FakeClient
 
@@ -50,6 +52,34 @@ async def test_shrug_comes_after_the_text() -> None:
         await chat.enter("/shrug")
         await chat.enter("/shrug no idea")
         assert chat.said == [r"¯\_(ツ)_/¯", r"no idea ¯\_(ツ)_/¯"]
+
+
+@pytest.mark.parametrize("command", ["/help nick", "/nick bob", "/kick bob", "/export {path}", "/who"])
+async def test_a_command_that_answers_goes_to_the_end_of_the_log(tmp_path: Path, command: str) -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(60)))
+        await chat.type("pageup")
+        assert not chat.screen.log_view.is_following
+        await chat.enter(command.format(path=tmp_path / "lobby.txt"))
+        assert chat.screen.log_view.is_following
+
+
+@pytest.mark.parametrize("command", ["/nick <>", "/search post"])
+async def test_one_that_answers_elsewhere_leaves_the_log_where_it_stands(command: str) -> None:
+    async with chatting("ana") as chat:
+        log = chat.screen.log_view
+        await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(60)))
+        await chat.type("pageup")
+        await chat.enter(command)
+        assert not log.is_following
+
+
+def test_what_was_written_is_counted_in_words(tmp_path: Path) -> None:
+    view = RoomTranscript()
+    view.add_post("bob", "hi", AT)
+    assert write_export(tmp_path / "a.jsonl", view.held(), "lobby").startswith("Wrote 1 line to ")
+    view.add_post("bob", "again", AT)
+    assert write_export(tmp_path / "a.txt", view.held(), "lobby").startswith("Wrote 2 lines to ")
 
 
 async def test_join_enters_and_shows_a_room() -> None:
@@ -85,6 +115,29 @@ async def test_part_leaves_and_join_alone_comes_back_to_the_same_lines() -> None
         await chat.deliver(RoomEntered("dev", 2, 0))
         assert chat.client.called("join")[-1] == ("dev", "50")
         assert "something" in shown(chat)
+
+
+async def test_part_and_quit_say_why() -> None:
+    async with chatting("ana") as chat:
+        await entered(chat, "dev", "ops", "art", "tea")
+        for typed in ("/part #tea see you", "/part art for good", "/part for lunch"):
+            await chat.enter(typed)
+        assert chat.client.called("leave") == [
+            ("tea", "see you"),
+            ("art", "for good"),
+            ("ops", "for lunch"),
+        ]
+        await chat.enter("/quit home")
+        assert chat.client.last_words == "home"
+
+
+async def test_why_somebody_left_is_in_the_log() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(
+            chat.client.post("bob", "bye"),
+            PresenceChanged("lobby", "leave", ("bob",), 1, "", AT, "a \x1b[31mb"),
+        )
+        assert "bob left: a ␛[31mb" in shown(chat)
 
 
 async def test_part_takes_a_room_and_keeps_the_last_one() -> None:
@@ -280,6 +333,14 @@ async def test_what_needs_a_connection_says_so_and_keeps_the_input() -> None:
             assert "not connected" in chat.toasts
             assert chat.composer.text == typed
             await chat.type("ctrl+u")
+
+
+async def test_another_name_while_offline_is_for_when_we_are_back() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
+        await chat.enter("/nick nina2")
+        assert chat.client.called("rename") == [("nina2",)]
+        assert "You will be nina2 when you are back" in shown(chat)
 
 
 async def test_disconnect_and_reconnect() -> None:

@@ -6,17 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
 
+import pytest
+
+from broadcast_tui.client.preferences import Preferences
 from broadcast_tui.core.updates import (
     ConnectionChanged,
     ConnectionState,
     MembersListed,
     NameDenied,
+    PostDelivered,
     PostRefused,
+    RoomEntered,
     SearchFound,
 )
 from broadcast_tui.tui.plain import PlainChat
-from tests.support.fake_client import FakeClient
+from tests.support.fake_client import AT, FakeClient
 from tests.support.running import eventually, in_time
 
 
@@ -42,10 +49,13 @@ class Conversation:
 
 
 @asynccontextmanager
-async def plain(*people: str, echo: bool = True) -> AsyncIterator[Conversation]:
+async def plain(
+    *people: str, echo: bool = True, preferences: Preferences | None = None
+) -> AsyncIterator[Conversation]:
     client = FakeClient()
     written: list[str] = []
-    talk = Conversation(client, PlainChat(client, "lobby", written.append, echo=echo), written)
+    chat = PlainChat(client, "lobby", written.append, echo=echo, preferences=preferences)
+    talk = Conversation(client, chat, written)
     running = asyncio.create_task(talk.chat.run(talk.lines()))
     if people:
         await client.deliver(*client.online(*people))
@@ -139,6 +149,66 @@ async def test_quit_leaves() -> None:
     async with plain("ana") as talk:
         await talk.type("/quit")
         await eventually(lambda: talk.client.closed)
+
+
+async def test_posts_that_were_not_delivered_are_told_in_the_end() -> None:
+    async with plain("ana") as talk:
+        talk.client.unsettled = 1
+        await talk.type("/quit")
+    assert talk.written[-1] == "!! 1 post was not delivered."
+
+
+async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.plain.TICK_S", 0.01)
+    async with plain("ana", "bob") as talk:
+        await talk.type("/ignore bob 10m")
+        await eventually(lambda: "You ignore bob" in "".join(talk.written))
+        monkeypatch.setattr("broadcast_tui.tui.plain.monotonic", lambda: monotonic() + 600)
+        await eventually(lambda: "-- bob is no longer ignored" in talk.written)
+        await talk.client.deliver(talk.client.post("bob", "hi"))
+        assert talk.written[-1].endswith("bob: hi")
+
+
+async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.remember_ignored(FakeClient().url, {"bob": None, "eve": 1.0})
+    async with plain("ana", "bob", preferences=preferences) as talk:
+        await talk.client.deliver(talk.client.post("bob", "secret"), talk.client.post("eve", "shown"))
+        await talk.type("/ignore zed")
+    assert not any("secret" in line for line in talk.written)
+    assert any("shown" in line for line in talk.written)
+    assert list(Preferences.load(tmp_path).ignored[talk.client.url]) == ["bob", "zed"]
+
+
+async def test_a_room_is_left_once_what_was_said_there_is_delivered() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/join #dev", "for dev", "/part")
+        await eventually(lambda: talk.client.called("say") == [("dev", "for dev")])
+        nonce = token_of(talk.client, "say", "dev", "for dev")
+        await talk.client.deliver(RoomEntered("dev", 1, 0))
+        assert talk.client.called("leave") == []
+        await talk.client.deliver(PostDelivered("dev", nonce, "k3f9-1", AT))
+        await eventually(lambda: talk.client.called("leave") == [("dev",)])
+
+
+async def test_without_a_connection_a_room_is_left_at_once() -> None:
+    async with plain("ana") as talk:
+        await talk.client.deliver(ConnectionChanged(ConnectionState.CLOSED))
+        await talk.type("/join #dev", "lost", "/part")
+        await eventually(lambda: talk.client.called("leave") == [("dev",)])
+
+
+async def test_the_end_is_no_lost_connection() -> None:
+    async with plain("ana") as talk:
+        close = talk.client.close
+
+        async def close_with_news(reason: str = "") -> None:
+            talk.client.feed(ConnectionChanged(ConnectionState.CLOSED))
+            await close(reason)
+
+        talk.client.close = close_with_news  # type: ignore[method-assign]
+        await talk.type("/quit")
+    assert not any("Disconnected" in line for line in talk.written)
 
 
 async def test_a_name_that_is_taken_is_asked_for_again() -> None:

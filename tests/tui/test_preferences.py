@@ -46,6 +46,25 @@ def test_levels_of_other_types_are_left_out(tmp_path: Path, levels: object) -> N
     assert (preferences.levels, preferences.name, preferences.notice) == ({}, "ana", "")
 
 
+def test_who_is_ignored_comes_back_by_server(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.remember_ignored("ws://a:1", {"bob": None, "eve": 1_900_000_000.5})
+    preferences.remember_ignored("ws://b:1", {"bob": None})
+    preferences.remember_ignored("ws://b:1", {})
+    assert preferences.save()
+    assert Preferences.load(tmp_path).ignored == {"ws://a:1": {"bob": None, "eve": 1_900_000_000.5}}
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [7, ["bob"], {"ws://a:1": ["bob"]}, {"ws://a:1": {"bob": "x", "e\x1b": None, "eve": True, "x": 1e300}}],
+)
+def test_ignored_people_that_make_no_sense_are_left_out(tmp_path: Path, ignored: object) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps({"ignored": ignored, "client_id": "c", "name": "ana"}))
+    preferences = Preferences.load(tmp_path)
+    assert (preferences.ignored, preferences.name, preferences.notice) == ({}, "ana", "")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
 def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
     path = Preferences.load(tmp_path).path

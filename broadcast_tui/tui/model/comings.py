@@ -19,6 +19,8 @@ class _Person:
     """Their name when the line began; None: they were not here."""
     now: str | None
     """Their name now; None: they are not here."""
+    reason: str = ""
+    """Why they left, as they said."""
 
 
 @dataclass(slots=True)
@@ -41,10 +43,11 @@ class Comings:
             else:
                 self._people.remove(back)
 
-    def went(self, names: Iterable[str]) -> None:
+    def went(self, names: Iterable[str], reason: str = "") -> None:
+        """These left; if it is one only, because of `reason`, which is safe to draw."""
         for name in names:
             person = self._here(name)
-            person.now = None
+            person.now, person.reason = None, reason
             self._settle(person)
 
     def renamed(self, before: str, now: str) -> None:
@@ -60,6 +63,7 @@ class Comings:
         """The line; with `about`, only of people for one of whose names it holds. May be empty."""
         joined: list[str] = []
         left: list[str] = []
+        reason = ""
         renamed: list[str] = []
         for person in self._people:
             before, now = person.before, person.now
@@ -69,10 +73,12 @@ class Comings:
                 joined.append(now)
             elif now is None and before is not None:
                 left.append(before)
+                reason = person.reason
             else:
                 renamed.append(f"{before} is now {now}")
         parts = [f"{joined_names(joined)} joined"] if joined else []
-        parts += [f"{joined_names(left)} left"] if left else []
+        why = f": {reason}" if reason and len(left) == 1 else ""
+        parts += [f"{joined_names(left)} left{why}"] if left else []
         more = len(renamed) - _RENAMES_SHOWN
         parts += renamed[:_RENAMES_SHOWN]
         parts += [f"{more} more changed their name" + "s" * (more > 1)] if more > 0 else []

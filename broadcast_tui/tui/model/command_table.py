@@ -126,9 +126,9 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         Verb.PART,
-        "Leave a room, by default this one; it keeps its history",
+        "Leave a room, by default this one, and say why if you like; it keeps its history",
         aliases=("leave", "close"),
-        hint="#room",
+        hint="#room reason",
         argument=Argument.OPTIONAL,
         examples=("/part #dev",),
         group=Group.ROOMS,
@@ -309,5 +309,13 @@ COMMANDS: tuple[Command, ...] = (
         group=Group.SERVER,
         kind=Kind.COMMAND,
     ),
-    Command(Verb.QUIT, "Leave the chat", aliases=("exit", "q"), group=Group.SERVER),
+    Command(
+        Verb.QUIT,
+        "Leave the chat, and tell the others why if you like",
+        aliases=("exit", "q"),
+        hint="reason",
+        argument=Argument.OPTIONAL,
+        example="/quit lunch",
+        group=Group.SERVER,
+    ),
 )

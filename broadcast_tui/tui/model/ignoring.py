@@ -7,9 +7,12 @@ is `bob`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from broadcast_tui.core.names import name_key
 
+EPOCH = datetime.fromtimestamp(0, UTC)
 LONGEST_S = 365 * 86_400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
@@ -17,8 +20,21 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 class Ignored:
     """The people ignored, in the order added."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, ends: Mapping[str, float | None] | None = None, now: float = 0.0, at: datetime = EPOCH
+    ) -> None:
+        """Begin with `ends` of an earlier run, if its clock at `at` stands for `now`; see `ends`."""
         self._until: dict[str, tuple[str, float | None]] = {}
+        for name, end in (ends or {}).items():
+            if end is None or end > at.timestamp():
+                self.add(name, None if end is None else now + end - at.timestamp())
+
+    def ends(self, now: float, at: datetime) -> dict[str, float | None]:
+        """Until when each name is ignored, in seconds since 1970, None: for good. `now` is at `at`."""
+        return {
+            name: None if until is None else at.timestamp() + until - now
+            for name, until in self._until.values()
+        }
 
     def __bool__(self) -> bool:
         return bool(self._until)

@@ -235,7 +235,7 @@ class RoomView:
             case "join", (_, *_):
                 self._comings.came(names)
             case "leave", (_, *_):
-                self._comings.went(names)
+                self._comings.went(names, visible_line(update.reason))
             case "rename", (before, now):
                 self._comings.renamed(before, now)
             case _:

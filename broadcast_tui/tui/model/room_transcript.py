@@ -42,6 +42,11 @@ class RoomTranscript(Transcript):
     def is_hidden(self, sender: str) -> bool:
         return self._hides is not None and self._hides(visible_line(sender))
 
+    @property
+    def hidden_count(self) -> int:
+        """Hidden posts after the last line, which no line counts yet."""
+        return len(self._run)
+
     def add_post(
         self,
         sender: str,

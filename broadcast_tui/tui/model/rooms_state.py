@@ -84,7 +84,6 @@ class RoomsState:
         known = self.rooms.get(room) or self.left.get(room)
         if known is None:
             known = self.rooms[room] = RoomView(room)
-            known.hide(self._hides())
             self._recall(known)
         return known
 
@@ -176,7 +175,8 @@ class RoomsState:
         return self.looking and view.name == self.room
 
     def _recall(self, view: RoomView) -> None:
-        """Give a room what an earlier run knew of it."""
+        """Give a room what an earlier run knew of it, and whom it is to hide."""
+        view.hide(self._hides())
         view.level = self.levels.get(view.name, view.level)
         if bookmark := self.bookmarks.get(view.name):
             view.reading.resume(bookmark)

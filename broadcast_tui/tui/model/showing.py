@@ -20,6 +20,16 @@ class PresenceShown(Enum):
         choices = list(PresenceShown)
         return choices[(choices.index(self) + 1) % len(choices)]
 
+    @property
+    def word(self) -> str:
+        """Its name in a file; see `presence_of`."""
+        return self.name.lower()
+
+
+def presence_of(word: str) -> PresenceShown:
+    """The choice that `word` names; the usual one if it names none."""
+    return next((choice for choice in PresenceShown if choice.word == word), PresenceShown.SPEAKERS)
+
 
 @dataclass(slots=True)
 class Showing:

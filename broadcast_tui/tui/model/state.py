@@ -45,6 +45,7 @@ from broadcast_tui.tui.model.notices import Alert
 from broadcast_tui.tui.model.room import Person, RoomView
 from broadcast_tui.tui.model.rooms_state import RoomsState
 from broadcast_tui.tui.model.search import ServerSearch
+from broadcast_tui.tui.model.showing import PresenceShown
 
 RoomUpdate = (
     RoomEntered
@@ -97,6 +98,8 @@ class AppState(RoomsState):
     """By how much what is being written is too long for a post; empty if it fits."""
     search: ServerSearch | None = None
     """What is being searched for at the server."""
+    presence: PresenceShown = PresenceShown.SPEAKERS
+    """Which lines of comings and goings are shown at first."""
     keywords: tuple[str, ...] = ()
     """Words that count as mentions of us."""
     _denied: NameDenied | None = None

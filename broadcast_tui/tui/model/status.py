@@ -68,6 +68,8 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece]
         right.append(Piece(f"⏳ {queued:,} queued", Role.WAIT, 50, short=f"⏳{queued:,}"))
     if state.unread_here:
         right.append(Piece(f"↓ {state.unread_here:,} new", Role.NEW, 80, short=f"↓{state.unread_here:,}"))
+    if hidden := view.transcript.hidden_count:
+        right.append(Piece(f"{hidden:,} hidden", Role.QUIET, 35))
     activity, short = rooms_activity(state)
     if activity:
         right.append(Piece(activity, Role.NEW, 75, short=short))

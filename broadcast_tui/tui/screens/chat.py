@@ -114,6 +114,9 @@ class ChatScreen(ReadingScreen):
         room: str
         level: Level
 
+    class IgnoredChanged(Message):
+        """The user ignores other people now."""
+
     @dataclass
     class NoticeTried(Message):
         """The user wants to see a notice, and to be told on `screen` how it went."""
@@ -126,8 +129,11 @@ class ChatScreen(ReadingScreen):
 
         address: Address
 
+    @dataclass
     class QuitAsked(Message):
-        """The user wants to leave."""
+        """The user wants to leave, and the others to be told the reason."""
+
+        reason: str
 
     def __init__(self, client: ChatClient, state: AppState, past: InputHistory | None = None) -> None:
         super().__init__(client, state)
@@ -194,8 +200,8 @@ class ChatScreen(ReadingScreen):
                 return False
         return True
 
-    def ask_to_leave(self) -> None:
-        self.post_message(self.QuitAsked())
+    def ask_to_leave(self, reason: str = "") -> None:
+        self.post_message(self.QuitAsked(reason))
 
     def ask_to_connect(self, address: Address) -> None:
         self.post_message(self.ConnectAsked(address))
@@ -214,6 +220,9 @@ class ChatScreen(ReadingScreen):
 
     def keep_level(self, room: str, level: Level) -> None:
         self.post_message(self.LevelChanged(room, level))
+
+    def keep_ignored(self) -> None:
+        self.post_message(self.IgnoredChanged())
 
     def try_notice(self) -> None:
         self.post_message(self.NoticeTried(self))

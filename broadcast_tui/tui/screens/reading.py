@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.selection import Excerpt
+from broadcast_tui.tui.model.showing import PresenceShown
 from broadcast_tui.tui.screens.bare_view import BareView
 from broadcast_tui.tui.screens.inspect import InspectScreen
 from broadcast_tui.tui.screens.server_search import Searcher
@@ -54,8 +55,15 @@ class ReadingScreen(UnreadScreen):
 
         hold: bool
 
+    @dataclass
+    class PresenceChosen(Message):
+        """The user chose which lines of comings and goings are shown."""
+
+        choice: PresenceShown
+
     def on_mount(self) -> None:
         log = self.reading.log_view
+        log.show_presence(self._state.presence)
         self._bare = BareView(self, log, lambda hold: self.post_message(self.MouseAsked(hold)))
         self._searcher = Searcher(self.app, self._client, self._state, self.reading.start_picking)
 
@@ -117,6 +125,7 @@ class ReadingScreen(UnreadScreen):
 
     def action_show_presence(self) -> None:
         shown = self.log_view.show_next_presence()
+        self.post_message(self.PresenceChosen(shown))
         self.notify(f"Join and leave lines: {shown.value}", timeout=2, markup=False)
 
     def action_pick_post(self) -> None:

@@ -40,10 +40,13 @@ class FoldingView(PlacedView):
 
     def show_next_presence(self) -> PresenceShown:
         """Show more or fewer of the lines that say who came and went; returns which."""
-        showing = self.index.showing
-        showing.presence = showing.presence.next()
+        self.show_presence(self.index.showing.presence.next())
+        return self.index.showing.presence
+
+    def show_presence(self, choice: PresenceShown) -> None:
+        """Show these of the lines that say who came and went."""
+        self.index.showing.presence = choice
         self._recount(None)
-        return showing.presence
 
     def _is_long(self, line_id: int) -> bool:
         line = self.transcript.line(line_id)

@@ -37,6 +37,15 @@ def test_who_comes_and_goes_cancels_out() -> None:
     assert comings.told() == ""
 
 
+def test_why_somebody_left_is_told_of_one_alone() -> None:
+    comings = Comings()
+    comings.came(["ana"])
+    comings.went(["bob"], "lunch")
+    assert comings.told() == "ana joined · bob left: lunch"
+    comings.went(["cy"])
+    assert comings.told() == "ana joined · bob and cy left"
+
+
 def test_a_name_taken_after_coming_is_the_one_told() -> None:
     comings = Comings()
     comings.came(["ana"])

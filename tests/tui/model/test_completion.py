@@ -145,7 +145,7 @@ def test_what_a_command_takes_is_shown_while_it_is_typed() -> None:
 def test_an_alias_is_shown_as_it_is_typed() -> None:
     shown = hint("/exi", 4, lambda: HERE)
     assert shown is not None
-    assert shown.rows[0].label == "/exit"
+    assert shown.rows[0].label == "/exit [reason]"
 
 
 def test_marked_words_are_offered_while_typed_and_plain_ones_are_not() -> None:

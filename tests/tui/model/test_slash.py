@@ -80,7 +80,7 @@ def test_a_missing_argument_shows_the_usage() -> None:
 
 
 def test_an_argument_too_many_is_not_swallowed() -> None:
-    assert isinstance(parse("/quit everything"), Mistake)
+    assert isinstance(parse("/clear everything"), Mistake)
 
 
 def test_find_takes_the_slash_or_not() -> None:

@@ -34,6 +34,16 @@ def test_a_wide_line_has_everything() -> None:
     )
 
 
+def test_hidden_posts_that_came_last_are_counted() -> None:
+    state, client = busy(), FakeClient()
+    state.unseen = 0
+    state.ignore("eve", None)
+    state.apply([client.post("eve", "1"), client.post("eve", "2")], 9.0, AT)
+    assert line(state, 90, 9.0).endswith("  2 hidden  ana")
+    state.apply([client.post("bob", "3")], 9.0, AT)
+    assert "hidden" not in line(state, 90, 9.0)
+
+
 def test_forty_columns_keep_what_matters() -> None:
     assert line(busy(), 40) == "● online  #lobby  3 here  bob…  ↓ 12 new"
 
