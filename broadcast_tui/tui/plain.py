@@ -50,7 +50,7 @@ class PlainChat:
         Without `echo` our own posts are not written: whoever typed them sees them already.
         """
         self._client = client
-        self._state = AppState(name=client.name, room=room, help_hint="/help helps", unread_key="")
+        self._state = AppState(name=client.name, room=room, help_key="", unread_key="")
         self._write = write
         self._texts = PlainText(own=echo)
         self._orders = Orders(client, self._state, self)

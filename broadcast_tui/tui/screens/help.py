@@ -19,7 +19,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from broadcast_tui.tui.keymap import key_help
+from broadcast_tui.tui.keymap import bind, key_help
 from broadcast_tui.tui.model.slash import grouped
 
 SECOND_WIDTH_MIN = 24
@@ -59,10 +59,11 @@ class Section:
 
 
 class HelpScreen(ModalScreen[None]):
-    """Closed by Esc, F1 or q."""
+    """Closed by Esc, by q and by the key that opened it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q,ctrl+c", "dismiss", "Close", show=False),
+        bind("app.show-help", "dismiss"),
+        Binding("escape,q,ctrl+c", "dismiss", "Close", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
     ]

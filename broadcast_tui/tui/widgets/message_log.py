@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from broadcast_tui.tui.keymap import first_key, shown_key
+from broadcast_tui.tui.keymap import key_in_force
 from broadcast_tui.tui.model.columns import Columns
 from broadcast_tui.tui.model.landmarks import mention_beside
 from broadcast_tui.tui.model.row_index import Place, RowIndex
@@ -344,12 +344,6 @@ class MessageLog(FoldingView):
             self._strips[place.line_id] = rows
         return rows[text_row] if text_row < len(rows) else painter.blank
 
-    def _unfold_key(self) -> str:
-        """The key that shows long posts in full, as people write it; the user may have chosen another."""
-        bindings = (active.binding for active in self.screen.active_bindings.values())
-        keys = (binding.key for binding in bindings if binding.id == UNFOLD_ID)
-        return shown_key(next(keys, first_key(UNFOLD_ID)))
-
     def _make_painter(self) -> LinePainter:
         background = self.background_colors[1]
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
@@ -363,6 +357,6 @@ class MessageLog(FoldingView):
             self.get_line_filters(),
             background,
             self.index.showing,
-            self._unfold_key(),
+            key_in_force(self.app, UNFOLD_ID),
         )
         return self._painter
