@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.command import CommandPalette
 from textual.widgets import Button
 
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostRefused, Welcomed
@@ -11,6 +12,7 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.long_post import LongPostScreen
 from broadcast_tui.tui.widgets.offer_list import ROWS_MAX, OfferList
 from tests.support.chat_app import Chat, chatting
+from tests.support.running import eventually
 
 LONG = "\n".join(f"row {number}" for number in range(21))
 
@@ -73,6 +75,15 @@ async def test_the_search_has_a_prompt_however_small_the_screen() -> None:
         assert offered(chat) == ["(search) som   something said"]
         await chat.type("escape")
         assert offered(chat) == []
+
+
+async def test_a_search_has_its_keys_only_while_it_goes_on() -> None:
+    async with chatting("ana") as chat:
+        for keys, commands in [((), True), (("ctrl+r",), False), (("ctrl+g",), True)]:
+            await chat.type(*keys)
+            await eventually(lambda shown=commands: ("^G Commands" in chat.drawn("Footer")[0]) is shown)
+        await chat.type("ctrl+g")
+        assert isinstance(chat.app.screen, CommandPalette)
 
 
 async def test_escape_leaves_the_search_first_and_then_goes_to_the_bottom() -> None:

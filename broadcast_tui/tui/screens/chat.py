@@ -63,10 +63,10 @@ class ChatScreen(ReadingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         # Those of the footer first, in the order shown.
         bind("app.show-help", "app.show_help"),
-        bind("app.open-palette", "app.command_palette"),
         bind("room.switch", "switch_room"),
         bind("people.toggle-list", "toggle_people"),
         bind("app.quit-chat", "app.quit"),
+        bind("app.open-palette", "app.command_palette"),
         bind("app.interrupt", "interrupt"),
         bind("app.leave-empty", "ask_quit"),
         bind("app.reconnect-now", "reconnect_now"),
