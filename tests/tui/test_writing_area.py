@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def offered(chat: Chat) -> list[str]:
     return (
         [row.strip() for row in chat.drawn("OfferList")] if chat.screen.query_one(OfferList).display else []
     )
+
+
+def footer_says(chat: Chat, text: str, shown: bool) -> bool:
+    return (text in chat.drawn("Footer")[0]) is shown
 
 
 async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half() -> None:
@@ -81,7 +86,7 @@ async def test_a_search_has_its_keys_only_while_it_goes_on() -> None:
     async with chatting("ana") as chat:
         for keys, commands in [((), True), (("ctrl+r",), False), (("ctrl+g",), True)]:
             await chat.type(*keys)
-            await eventually(lambda shown=commands: ("^G Commands" in chat.drawn("Footer")[0]) is shown)
+            await eventually(partial(footer_says, chat, "^G Commands", commands))
         await chat.type("ctrl+g")
         assert isinstance(chat.app.screen, CommandPalette)
 

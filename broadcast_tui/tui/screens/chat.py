@@ -27,6 +27,7 @@ from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import NameDenied, Update
 from broadcast_tui.tui.desk import Looks
+from broadcast_tui.tui.file_names import paths_like
 from broadcast_tui.tui.keymap import bind, key_in_force
 from broadcast_tui.tui.model.completion import People as Completable
 from broadcast_tui.tui.model.input_history import InputHistory
@@ -276,6 +277,7 @@ class ChatScreen(ReadingScreen):
             addressed=tuple(reversed(view.addressed)),
             rooms=tuple(dict.fromkeys((*state.rooms, *reversed(state.left), *state.known_rooms))),
             themes=tuple(sorted(self.app.available_themes)),
+            files=paths_like,
         )
 
     def say(self, text: str) -> None:
