@@ -67,8 +67,9 @@ async def test_a_room(size: tuple[int, int], theme: str) -> None:
         compare(f"room-{size[0]}x{size[1]}-{theme}", screen_text(chat.app))
 
 
-@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
-async def test_a_room_in_sixteen_colours(theme: str) -> None:
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "broadcast-dark", "broadcast-light"])
+async def test_a_room_in_sixteen_colours(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
     async with chatting(*PEOPLE, theme=theme) as chat:
         await talk(chat)
         compare(f"room-16-colours-{theme}", screen_text(chat.app, ColorSystem.STANDARD))

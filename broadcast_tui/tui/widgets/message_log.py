@@ -28,6 +28,7 @@ from broadcast_tui.tui.model.transcript import Transcript
 from broadcast_tui.tui.widgets.folding_view import FoldingView
 from broadcast_tui.tui.widgets.line_strips import LinePainter
 from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, log_styles
+from broadcast_tui.tui.widgets.name_colours import name_colours
 
 FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
@@ -347,7 +348,7 @@ class MessageLog(FoldingView):
     def _make_painter(self) -> LinePainter:
         background = self.background_colors[1]
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
-        styles = log_styles(self.rich_style, parts, background)
+        styles = log_styles(self.rich_style, parts, background, name_colours(self))
         self._badge_style = parts["badge"]
         self._unread_style = parts["unread"]
         self._painter = LinePainter(
