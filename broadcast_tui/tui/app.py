@@ -39,6 +39,7 @@ from broadcast_tui.tui.model.room import RoomView
 from broadcast_tui.tui.model.showing import presence_of
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.unsent import undelivered_text
+from broadcast_tui.tui.no_colours import drop_colours
 from broadcast_tui.tui.notifier import Notifier
 from broadcast_tui.tui.palette import offered
 from broadcast_tui.tui.read_keeper import ReadKeeper
@@ -105,6 +106,7 @@ class ChatApp(App[None]):
         `local_server` may be started where nobody answers; None: there cannot be one.
         """
         super().__init__()
+        drop_colours(self)
         for ours in themes.OURS:
             self.register_theme(ours)
         self._wanted_theme = theme

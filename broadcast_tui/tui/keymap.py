@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from textual.app import App
 from textual.binding import Binding
 
 
@@ -166,9 +168,10 @@ def bind(id: str, action: str, *, priority: bool = False) -> Binding:
     )
 
 
-def first_key(id: str) -> str:
-    """The first key of row `id`, in Textual's spelling."""
-    return _ROWS[id].keys.partition(",")[0]
+def key_in_force(app: App[Any], id: str) -> str:
+    """The first key of row `id` as people write it: the user's own in `app`, if there is one."""
+    keys = app._keymap.get(id) or _ROWS[id].keys
+    return shown_key(keys.partition(",")[0])
 
 
 def shown_key(key: str) -> str:

@@ -69,7 +69,7 @@ class Orders(Clerk):
             case Verb.THEME:
                 return self._theme(argument)
             case Verb.HELP:
-                return self.tell(*help_lines(argument))
+                return self.tell(*help_lines(argument, self._state.help_key))
             case Verb.QUIT:
                 return self._quit(argument)
             case _:

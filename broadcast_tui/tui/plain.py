@@ -68,9 +68,7 @@ class PlainChat:
         self._preferences = preferences
         self._client = client
         ignored = Ignored() if preferences is None else recall_ignored(preferences, client.url)
-        self._state = AppState(
-            name=client.name, room=room, help_hint="/help helps", unread_key="", ignored=ignored
-        )
+        self._state = AppState(name=client.name, room=room, help_key="", unread_key="", ignored=ignored)
         self._write = write
         self._texts = PlainText(own=echo)
         self._orders = Orders(client, self._state, self)

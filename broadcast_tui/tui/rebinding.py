@@ -9,6 +9,8 @@ import string
 import unicodedata
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import combinations
+from types import MappingProxyType
 
 from textual.keys import KEY_DISPLAY_ALIASES, KEY_NAME_REPLACEMENTS, Keys
 
@@ -29,8 +31,21 @@ _NAMED = {str(key.value) for key in Keys if "+" not in key.value}
 _NAMED |= {*KEY_DISPLAY_ALIASES, *map(_name, string.punctuation)}
 _LETTERED = ("pick",)
 """Areas in which nothing is written, so that a letter alone is a key."""
-_TOGETHER = {"app": {"composer", "log", "people", "room"}, "composer": {"log", "people", "room"}}
-"""Areas whose keys are live at the same time."""
+_ONE_SCREEN = frozenset({"app", "composer", "log", "people", "room"})
+_TOGETHER = (_ONE_SCREEN, *(frozenset({"app", area}) for area in ("search", "pick", "find")))
+"""Areas whose keys are live at the same time, in sets."""
+_BY_TURNS = frozenset(
+    frozenset(pair)
+    for pair in (
+        ("composer.delete-right", "app.leave-empty"),
+        ("composer.cut-line-end", "room.switch"),
+        ("composer.move-line-end", "log.go-bottom"),
+        ("composer.close-list", "log.go-bottom"),
+        ("search.go-back", "app.interrupt"),
+        ("search.go-back", "app.open-palette"),
+    )
+)
+"""Rows that may share a key: the first has it while it has something to do, the second otherwise."""
 
 
 class KeyRefused(BroadcastError):
@@ -52,24 +67,25 @@ def checked_keys(wanted: Mapping[str, str]) -> dict[str, str]:
     return checked
 
 
-def clashes(overrides: Mapping[str, str]) -> list[str]:
-    """A sentence for each key that `overrides` (checked) gives to something while another thing has it."""
+def clashes(overrides: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """A sentence for each key that two rows have at the same time; rows of `overrides` (checked) first."""
     holders: dict[str, list[str]] = {}
-    for row in KEYS:
-        for key in (overrides.get(row.id) or row.keys).split(","):
+    for row in sorted(KEYS, key=lambda row: row.id not in overrides):
+        for key in dict.fromkeys((overrides.get(row.id) or row.keys).split(",")):
             holders.setdefault(key, []).append(row.id)
-    found = []
-    for id, keys in overrides.items():
-        for key in keys.split(","):
-            for other in holders[key]:
-                if other != id and _meet(id, other) and not (other in overrides and other > id):
-                    found.append(f"{shown_key(key)} is the key of both {id} and {other}")
-    return found
+    return [
+        f"{shown_key(key)} is the key of both {one} and {other}"
+        for key, ids in holders.items()
+        for one, other in combinations(ids, 2)
+        if _meet(one, other)
+    ]
 
 
 def _meet(one: str, other: str) -> bool:
-    first, second = one.partition(".")[0], other.partition(".")[0]
-    return first == second or second in _TOGETHER.get(first, ()) or first in _TOGETHER.get(second, ())
+    """Whether a key of both would be one key for two things."""
+    areas = {one.partition(".")[0], other.partition(".")[0]}
+    together = len(areas) == 1 or any(areas <= live for live in _TOGETHER)
+    return together and frozenset((one, other)) not in _BY_TURNS
 
 
 def _checked_key(id: str, written: str) -> str:

@@ -13,11 +13,12 @@ from pathlib import Path
 from string import ascii_letters, digits
 
 from rich.cells import cell_len
-from rich.color import ColorSystem
+from rich.color import ANSI_COLOR_NAMES, ColorSystem
 from rich.style import Style
 from textual.app import App
 
 SNAPSHOTS = Path(__file__).parents[1] / "tui" / "snapshots"
+_NAMES = {number: name for name, number in ANSI_COLOR_NAMES.items()}
 _SIGNS = ascii_letters + digits + "!$%&*+,-/:;<=>?@^_~"
 
 
@@ -50,7 +51,7 @@ def _look(style: Style, system: ColorSystem) -> str:
     for before, color in (("", style.color), ("on ", style.bgcolor)):
         if color is not None and not color.is_default:
             shown = color.downgrade(system)
-            words.append(before + (shown.triplet.hex if shown.triplet else shown.name))
+            words.append(before + (shown.triplet.hex if shown.triplet else _NAMES[shown.number or 0]))
     if style.link:
         words.append(f"link {style.link}")
     return " ".join(words) or "plain"

@@ -14,6 +14,7 @@ from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
+from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.screens.reading import ReadingScreen
 from broadcast_tui.tui.terminal import Title, report_crash
@@ -142,6 +143,32 @@ async def test_a_users_own_keys_take_the_place_of_ours() -> None:
         assert chat.app.screen.query_one(Composer).text == "word"
         await chat.type("f4")
         assert chat.app.screen.query_one(Composer).text == ""
+
+
+async def test_what_is_told_of_keys_names_those_in_force() -> None:
+    keys = {
+        "app.show-help": "f2",
+        "app.quit-chat": "ctrl+f4,ctrl+q",
+        "log.go-unread": "f9",
+        "log.toggle-mouse": "f10",
+        "pick.copy-text": "c",
+    }
+    async with chatting("ana", "bob", keys=keys, size=(120, 30)) as chat:
+        assert any(row.endswith("You are in lobby as ana with 1 other. F2 helps.") for row in chat.drawn())
+        assert chat.screen._state.unread_key == "F9"
+        await chat.enter("/help")
+        assert any("F2 shows everything" in row for row in chat.drawn())
+        await chat.deliver(chat.client.post("bob", "hello"))
+        await chat.type("alt+up")
+        assert "c copy" in " ".join(chat.drawn("PickBar"))
+        await chat.type("escape", "f10")
+        assert "F10 takes it back" in chat.toasts
+        await chat.type("f2")
+        assert isinstance(chat.app.screen, HelpScreen)
+        await chat.type("f2")
+        assert isinstance(chat.app.screen, ChatScreen)
+    async with chatting(name="", keys=keys) as chat:
+        assert "Enter joins, Ctrl+F4 leaves" in "\n".join(chat.drawn())
 
 
 class LocalServerDouble:

@@ -174,6 +174,27 @@ async def test_alt_backspace_cuts_to_the_edge_of_the_word_ctrl_w_to_the_blank(st
         assert stage.composer.text == ""
 
 
+WORDS: list[tuple[str, list[str], str]] = [
+    ("one two, three", ["alt+b", "alt+b", "X"], "one Xtwo, three"),
+    ("a, b", ["ctrl+a", "alt+f", "alt+f", "X"], "a, bX"),
+    ("a, b", ["ctrl+left", "ctrl+left", "ctrl+right", "X"], "aX, b"),
+    ("one two,", ["ctrl+shift+left", "X"], "one X"),
+    ("(one) two", ["ctrl+a", "ctrl+shift+right", "X"], "X) two"),
+    ("one\n  two", ["alt+b", "alt+b", "X"], "Xone\n  two"),
+    ("one\n  two", ["alt+b", "alt+b", "alt+f", "alt+f", "X"], "one\n  twoX"),
+]
+
+
+@pytest.mark.parametrize(("text", "keys", "result"), WORDS)
+async def test_moves_stop_at_the_words_that_cuts_take(
+    stage: Stage, text: str, keys: list[str], result: str
+) -> None:
+    async with stage.run_test() as pilot:
+        stage.composer.put(text)
+        await press(pilot, *keys)
+        assert stage.composer.text == result
+
+
 async def test_cutting_joins_lines(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, "a", "alt+enter", "b", "ctrl+a", "ctrl+u")

@@ -10,6 +10,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
 
+from broadcast_tui.tui.model.colour import ON_DARK
 from broadcast_tui.tui.model.columns import FOLD_KEEPS, Columns
 from broadcast_tui.tui.model.showing import PresenceShown, Showing
 from broadcast_tui.tui.model.transcript import Line, LineKind, Transcript
@@ -32,7 +33,7 @@ WIDTHS = st.integers(1, 30) | st.integers(1, 300)
 def painter(width: int, showing: Showing | None = None) -> LinePainter:
     parts = defaultdict(Style, {part: Style(color="red") for part in PARTS})
     parts["block"] = parts["code"] = Style(bgcolor="blue")
-    styles = log_styles(Style(), parts, BLACK)
+    styles = log_styles(Style(), parts, BLACK, ON_DARK)
     return LinePainter(Columns.of_width(width), styles, UTC, showing=showing, unfold_key="Alt+O")
 
 

@@ -127,12 +127,13 @@ async def test_a_refused_post_is_told_with_the_reason() -> None:
 
 async def test_commands_are_those_of_the_chat() -> None:
     async with plain("ana") as talk:
-        await talk.type("/frob", "/help nick", "//slash", "/nick <>", "/nick eve")
+        await talk.type("/frob", "/help nick", "//slash", "/help", "/nick <>", "/nick eve")
         await eventually(lambda: talk.client.called("rename") == [("eve",)])
         assert talk.client.called("say") == [("lobby", "/slash")]
         text = "\n".join(talk.written)
         assert "!! There is no command /frob, nothing was sent." in text
         assert "Take another name" in text
+        assert "/help join says what /join does." in text
         assert [line for line in talk.written if line.startswith("!!") and "letters" in line]
         nonce = token_of(talk.client, "say", "lobby", "/slash")
         await talk.client.deliver(*talk.client.echo(nonce, "/slash"))

@@ -6,7 +6,7 @@ import pytest
 from textual.theme import Theme
 
 from broadcast_tui.tui import themes
-from broadcast_tui.tui.keymap import KEYS, key_help
+from broadcast_tui.tui.keymap import KEYS, key_help, shown_key
 from broadcast_tui.tui.model.colour import MIN_CONTRAST, contrast, palette
 from broadcast_tui.tui.rebinding import KeyRefused, checked_keys, clashes
 from tests.tui.model.test_colour import rgb
@@ -60,9 +60,41 @@ def test_a_key_of_two_things_is_reported_once() -> None:
     assert clashes({"log.page-up": "f1"}) == ["F1 is the key of both log.page-up and app.show-help"]
 
 
+@pytest.mark.parametrize(
+    ("id", "key", "other"),
+    [
+        ("room.next", "ctrl+f", "log.find-text"),
+        ("log.page-up", "f8", "people.toggle-list"),
+        ("room.switch", "f8", "people.toggle-list"),
+        ("people.toggle-list", "f7", "room.toggle-list"),
+        ("log.go-unread", "alt+k", "room.switch"),
+        ("room.next", "ctrl+w", "composer.cut-blank-word"),
+        ("people.toggle-list", "ctrl+y", "composer.paste-cut"),
+        ("app.reconnect-now", "alt+u", "log.go-unread"),
+        ("pick.copy-text", "ctrl+q", "app.quit-chat"),
+        ("find.step-newer", "ctrl+l", "app.redraw-screen"),
+        ("search.find-newer", "f5", "app.reconnect-now"),
+        ("composer.paste-cut", "ctrl+t", "composer.swap-characters"),
+    ],
+)
+def test_a_key_of_two_things_that_are_there_together_is_reported(id: str, key: str, other: str) -> None:
+    assert clashes({id: key}) == [f"{shown_key(key)} is the key of both {id} and {other}"]
+
+
+@pytest.mark.parametrize(
+    ("id", "key"),
+    [("pick.copy-text", "ctrl+k"), ("find.step-newer", "ctrl+n"), ("search.clear-query", "ctrl+k")],
+)
+def test_a_key_is_free_again_where_the_other_thing_is_not(id: str, key: str) -> None:
+    assert clashes({id: key}) == []
+
+
 def test_keys_that_changed_places_do_not_clash() -> None:
     assert clashes({"log.page-up": "pagedown", "log.page-down": "pageup"}) == []
-    assert clashes({}) == []
+
+
+def test_the_default_keys_do_not_clash() -> None:
+    assert clashes() == []
 
 
 def test_help_shows_the_keys_in_force() -> None:

@@ -10,13 +10,23 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 from rich.color import ColorSystem
 
-from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, NameDenied, RoomEntered
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.updates import (
+    ConnectionChanged,
+    ConnectionState,
+    NameDenied,
+    RoomEntered,
+    RoomsListed,
+    SearchFound,
+)
+from broadcast_tui.tui.local_server import leave_question, start_question
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT
 from tests.support.running import eventually
 from tests.support.screen_text import compare, screen_text
 
 PEOPLE = ("ana", "bob", "Chloé", "дима", "李雷")
+AT_TWO_SIZES = pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
 
 
 class StandingClock(datetime):
@@ -67,8 +77,9 @@ async def test_a_room(size: tuple[int, int], theme: str) -> None:
         compare(f"room-{size[0]}x{size[1]}-{theme}", screen_text(chat.app))
 
 
-@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
-async def test_a_room_in_sixteen_colours(theme: str) -> None:
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "broadcast-dark", "broadcast-light"])
+async def test_a_room_in_sixteen_colours(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
     async with chatting(*PEOPLE, theme=theme) as chat:
         await talk(chat)
         compare(f"room-16-colours-{theme}", screen_text(chat.app, ColorSystem.STANDARD))
@@ -105,7 +116,7 @@ async def test_a_list_of_completions() -> None:
         compare("completion-80x24", screen_text(chat.app))
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+@AT_TWO_SIZES
 async def test_the_name_dialog(size: tuple[int, int]) -> None:
     async with chatting(name="", size=size) as chat:
         compare(f"dialog-{size[0]}x{size[1]}", screen_text(chat.app))
@@ -119,8 +130,96 @@ async def test_the_name_dialog_with_a_reason() -> None:
         compare("dialog-refused", screen_text(chat.app))
 
 
-@pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
+@AT_TWO_SIZES
 async def test_help(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
         await chat.type("f1")
         compare(f"help-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+@AT_TWO_SIZES
+async def test_the_room_switcher(size: tuple[int, int]) -> None:
+    async with chatting(*PEOPLE, size=size) as chat:
+        await talk(chat)
+        await chat.deliver(RoomEntered("dev", 2, 0, ""), chat.client.post("bob", "hi ana", room="dev"))
+        await chat.deliver(RoomsListed("", (("dev", 2, ""), ("lobby", 5, ""), ("ops", 12, "On call")), False))
+        await chat.type("alt+k")
+        compare(f"switcher-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+async def test_the_room_switcher_in_sixteen_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
+    async with chatting(*PEOPLE, theme="ansi-dark") as chat:
+        await chat.type("alt+k")
+        compare("switcher-16-colours", screen_text(chat.app, ColorSystem.STANDARD))
+
+
+@AT_TWO_SIZES
+async def test_what_a_search_at_the_server_found(size: tuple[int, int]) -> None:
+    async with chatting(*PEOPLE, size=size) as chat:
+        await talk(chat)
+        await chat.enter("/search deploy")
+        said = (
+            "The deploy of 1.3 went well",
+            "Who will deploy 1.4? I can, if somebody watches the error rate",
+        )
+        posts = tuple(
+            Post("lobby", Position("k3f9", number), sender, text, AT - timedelta(days=3 - number))
+            for number, (sender, text) in enumerate(zip(("bob", "Chloé"), said, strict=True), 1)
+        )
+        await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", posts, more=True))
+        compare(f"search-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+@AT_TWO_SIZES
+async def test_the_question_before_a_long_post(size: tuple[int, int]) -> None:
+    async with chatting(*PEOPLE, size=size) as chat:
+        await chat.enter("\n".join(f"row {number}" for number in range(21)))
+        compare(f"long-post-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+@AT_TWO_SIZES
+async def test_a_picked_post_and_what_can_be_done_with_it(size: tuple[int, int]) -> None:
+    async with chatting(*PEOPLE, size=size) as chat:
+        await talk(chat)
+        await chat.type("alt+up", "k", "k", "k")
+        compare(f"pick-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+@AT_TWO_SIZES
+async def test_an_inspected_post(size: tuple[int, int]) -> None:
+    async with chatting(*PEOPLE, size=size) as chat:
+        await chat.deliver(chat.client.post("bob", "no\u200bthing to see"))
+        await chat.type("alt+up", "i")
+        compare(f"inspect-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+@AT_TWO_SIZES
+async def test_the_question_whether_to_start_a_server(size: tuple[int, int]) -> None:
+    async with chatting(size=size) as chat:
+        chat.app.push_screen(start_question("ws://localhost:8765"))
+        await chat.pilot.pause()
+        compare(f"start-question-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+async def test_the_question_whether_to_leave_a_server_of_ours() -> None:
+    async with chatting(*PEOPLE) as chat:
+        chat.app.push_screen(leave_question(4))
+        await chat.pilot.pause()
+        compare("leave-question-80x24", screen_text(chat.app))
+
+
+async def test_the_bare_view() -> None:
+    async with chatting(*PEOPLE) as chat:
+        await talk(chat)
+        await chat.type("alt+l")
+        compare("bare-80x24", screen_text(chat.app))
+
+
+@AT_TWO_SIZES
+async def test_the_token_dialog(size: tuple[int, int]) -> None:
+    async with chatting("ana", size=size) as chat:
+        reason = "This server needs a token."
+        await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, reason, unauthorised=True))
+        await chat.type(*"secret")
+        compare(f"token-{size[0]}x{size[1]}", screen_text(chat.app))

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from textual import events
+from textual.command import CommandPalette
 from textual.widgets import Button
 
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostRefused, Welcomed
@@ -11,6 +13,7 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.long_post import LongPostScreen
 from broadcast_tui.tui.widgets.offer_list import ROWS_MAX, OfferList
 from tests.support.chat_app import Chat, chatting
+from tests.support.running import eventually
 
 LONG = "\n".join(f"row {number}" for number in range(21))
 
@@ -25,6 +28,10 @@ def offered(chat: Chat) -> list[str]:
     return (
         [row.strip() for row in chat.drawn("OfferList")] if chat.screen.query_one(OfferList).display else []
     )
+
+
+def footer_says(chat: Chat, text: str, shown: bool) -> bool:
+    return (text in chat.drawn("Footer")[0]) is shown
 
 
 async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half() -> None:
@@ -73,6 +80,15 @@ async def test_the_search_has_a_prompt_however_small_the_screen() -> None:
         assert offered(chat) == ["(search) som   something said"]
         await chat.type("escape")
         assert offered(chat) == []
+
+
+async def test_a_search_has_its_keys_only_while_it_goes_on() -> None:
+    async with chatting("ana") as chat:
+        for keys, commands in [((), True), (("ctrl+r",), False), (("ctrl+g",), True)]:
+            await chat.type(*keys)
+            await eventually(partial(footer_says, chat, "^G Commands", commands))
+        await chat.type("ctrl+g")
+        assert isinstance(chat.app.screen, CommandPalette)
 
 
 async def test_escape_leaves_the_search_first_and_then_goes_to_the_bottom() -> None:

@@ -1,10 +1,11 @@
-"""What may stand after a command: the names of commands, rooms, people or themes, by the command's kind."""
+"""What may stand after a command: names of commands, rooms, people, themes, files, by the command's kind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from broadcast_tui.tui.model.command_table import COMMANDS, Command, Kind
+from broadcast_tui.tui.model.notices import Level
 from broadcast_tui.tui.model.slash import find
 
 
@@ -17,11 +18,18 @@ def command_before(text: str) -> Command | None:
 
 
 def argument_words(
-    kind: Kind, typed: str, *, people: Iterable[str], rooms: Iterable[str], themes: Iterable[str]
+    kind: Kind,
+    typed: str,
+    *,
+    people: Iterable[str],
+    rooms: Iterable[str],
+    themes: Iterable[str],
+    files: Callable[[str], Iterable[str]],
 ) -> tuple[str, ...]:
     """Those that begin as `typed` does, each with a blank after it, in the order given.
 
-    Rooms with their `#`, whether it is typed or not; people with the `@` if that is typed.
+    Rooms with their `#`, whether it is typed or not; people with the `@` if that is typed; directories
+    without a blank. `files` are the paths that begin with its argument.
     """
     mark = ""
     match kind:
@@ -35,6 +43,10 @@ def argument_words(
             typed = typed.removeprefix("@")
         case Kind.THEME:
             words = themes
+        case Kind.LEVEL:
+            words = (*Level, "test")
+        case Kind.FILE:
+            return tuple(path if path.endswith("/") else f"{path} " for path in files(typed))
         case Kind.TEXT:
             words = ()
     prefix = typed.casefold()

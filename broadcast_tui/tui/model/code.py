@@ -15,15 +15,16 @@ LINE_CHARS_MAX = 1_000
 """Code beyond either is plain."""
 
 _NAMES = """
-As after are backticks, bash c c++ clojure cmake cpp cs csharp css dart diff docker dockerfile
-elixir erlang fish fsharp go graphql groovy haskell hcl html http in ini java javascript js json
-json5 jsx julia kotlin kt latex less letters. lua make makefile markdown md mysql nginx nim nix
-objective-c ocaml patch perl php postgres postgresql powershell protobuf ps1 py py3 python python3 r
-rb rs ruby rust sass scala scheme scss sh shell small sql sqlite3 swift terraform tex the they toml
-ts tsx typescript udiff vim written xml yaml yml zig zsh
+bash c c++ clojure cmake cpp cs csharp css dart diff docker dockerfile elixir erlang fish fsharp go
+graphql groovy haskell hcl html http ini java javascript js json json5 jsx julia kotlin kt latex
+less lua make makefile markdown md mysql nginx nim nix objective-c ocaml patch perl php postgres
+postgresql powershell protobuf ps1 py py3 python python3 r rb rs ruby rust sass scala scheme scss sh
+shell sql sqlite3 swift terraform tex toml ts tsx typescript udiff vim xml yaml yml zig zsh
 """
 LANGUAGES = frozenset(_NAMES.split())
 """As they are written after the backticks, in small letters."""
+_UNKNOWN_TO_PYGMENTS = {"kt": "kotlin", "patch": "diff"}
+"""Names of the list, and what Pygments calls them."""
 
 
 class CodeKind(Enum):
@@ -74,7 +75,7 @@ def parts_of_code(source: str, language: str) -> tuple[CodePart, ...]:
         (Generic.Deleted, CodeKind.REMOVED),
     )
     try:
-        lexer = get_lexer_by_name(language)
+        lexer = get_lexer_by_name(_UNKNOWN_TO_PYGMENTS.get(language, language))
     except ClassNotFound:
         return ()
     parts: list[CodePart] = []

@@ -50,14 +50,29 @@ ON_LIGHT = (
 """The same hues, darker (0.45 in OKLCH)."""
 
 
+def _by_hue(red: str, yellow: str, green: str, cyan: str, blue: str, magenta: str) -> tuple[str, ...]:
+    """Six colours at the places of the thirteen hues."""
+    return (*(red,) * 2, *(yellow,) * 2, *(green,) * 2, *(cyan,) * 2, *(blue,) * 2, *(magenta,) * 3)
+
+
+SIXTEEN_ON_DARK = _by_hue("#ff5555", "#ffff55", "#55ff55", "#55ffff", "#5555ff", "#ff55ff")
+SIXTEEN_ON_LIGHT = _by_hue("#aa0000", "#aa5500", "#00aa00", "#00aaaa", "#0000aa", "#aa00aa")
+"""For terminals of sixteen colours: exactly the bright ones of these and the normal ones, as Rich knows them.
+
+How they look is up to the terminal; any others would become whichever is nearest, mostly white or grey.
+"""
+
+
 def colour_index(name: str) -> int:
     """Where in a palette the colour of `name` is."""
     return crc32(name_key(name).encode("utf-8", "replace")) % len(ON_DARK)
 
 
-def palette(background: Rgb) -> tuple[str, ...]:
-    """The palette to use on `background`: red, green and blue of 0 to 255."""
+def palette(background: Rgb, *, sixteen: bool = False) -> tuple[str, ...]:
+    """The palette to use on `background`: red, green and blue of 0 to 255. `sixteen`: there are no more."""
     black, white = contrast(background, (0, 0, 0)), contrast(background, (255, 255, 255))
+    if sixteen:
+        return SIXTEEN_ON_DARK if white > black else SIXTEEN_ON_LIGHT
     return ON_DARK if white > black else ON_LIGHT
 
 

@@ -69,6 +69,8 @@ class Kind(Enum):
     ROOM = "room"
     PERSON = "person"
     THEME = "theme"
+    LEVEL = "level"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,7 @@ COMMANDS: tuple[Command, ...] = (
         argument=Argument.OPTIONAL,
         examples=("/notify all",),
         group=Group.ROOMS,
+        kind=Kind.LEVEL,
     ),
     Command(Verb.MUTE, "Never ring here; count mentions only", group=Group.ROOMS),
     Command(Verb.UNMUTE, "Ring here again for mentions", group=Group.ROOMS),
@@ -279,6 +282,7 @@ COMMANDS: tuple[Command, ...] = (
         argument=Argument.REQUIRED,
         examples=("/export lobby.md",),
         group=Group.SCREEN,
+        kind=Kind.FILE,
     ),
     Command(
         Verb.THEME,

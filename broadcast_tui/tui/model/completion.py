@@ -36,6 +36,8 @@ class People:
     rooms: Sequence[str] = ()
     """Rooms that are known, without `#`, in the order to be offered."""
     themes: Sequence[str] = ()
+    files: Callable[[str], Sequence[str]] = lambda typed: ()
+    """The paths that begin with what is typed, directories with a `/` at their end."""
 
     def ordered(self) -> list[str]:
         """All candidates, likeliest first, each once."""
@@ -84,7 +86,12 @@ def candidates(text: str, cursor: int, people: People) -> Candidates | None:
         found = _commands(word[1:].casefold(), "/")
     elif (command := command_before(text[:start])) is not None and command.kind is not Kind.TEXT:
         words = argument_words(
-            command.kind, word, people=people.ordered(), rooms=people.rooms, themes=people.themes
+            command.kind,
+            word,
+            people=people.ordered(),
+            rooms=people.rooms,
+            themes=people.themes,
+            files=people.files,
         )
         found = (Candidate(text, text.rstrip()) for text in words)
     elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:
@@ -147,6 +154,8 @@ def _names(word: str, first: bool, people: People) -> Iterable[Candidate]:
     prefix = word[len(at) :].casefold()
     suffix = ": " if first and not at else " "
     for name in people.ordered():
+        if name == people.own and not word:
+            continue
         if name.casefold().startswith(prefix) or name.lstrip(_IGNORED).casefold().startswith(prefix):
             note = "you" if name == people.own else "spoke to you" if name in people.addressed else ""
             yield Candidate(f"{at}{name}{suffix}", f"{at}{name}", note)
@@ -164,7 +173,7 @@ class Completer:
 
     def step(self, text: str, cursor: int, people: People, *, back: bool = False) -> tuple[str, int] | None:
         """The text and cursor after one Tab (Shift+Tab with `back`), or None if nothing fits."""
-        if self._found is not None and (text, cursor) == self._shown:
+        if self._found is not None and (text, cursor) == self._shown and not self._is_directory:
             self._index += -1 if back else 1
         else:
             self._found = candidates(text, cursor, people)
@@ -192,6 +201,11 @@ class Completer:
         if self._found is None or (text, cursor) != self._shown or len(self._found.found) < 2:
             return None
         return self._found.offers(self._index % len(self._found.found))
+
+    @property
+    def _is_directory(self) -> bool:
+        """Whether the only candidate was a directory, in which the next Tab looks."""
+        return self._found is not None and len(self._found.texts) == 1 and self._found.texts[0].endswith("/")
 
     def _choose(self) -> tuple[str, int]:
         assert self._found is not None

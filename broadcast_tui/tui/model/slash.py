@@ -104,15 +104,18 @@ def grouped() -> list[tuple[str, list[tuple[str, str]]]]:
     return groups
 
 
-def help_lines(word: str = "") -> list[str]:
-    """What /help prints, a string a line: the commands by group, or usage and example of one."""
+def help_lines(word: str = "", key: str = "") -> list[str]:
+    """What /help prints, a string a line: the commands by group, or usage and example of one.
+
+    `key` shows all there is; empty if no key does.
+    """
     if not word:
         return [
             *(
                 f"{heading}: {', '.join(usage.split()[0] for usage, _ in rows)}"
                 for heading, rows in grouped()
             ),
-            "/help join says what /join does, F1 shows everything.",
+            f"/help join says what /join does{f', {key} shows everything' if key else ''}.",
         ]
     command = find(word)
     if command is None:

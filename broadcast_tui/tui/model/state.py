@@ -93,7 +93,8 @@ class AppState(RoomsState):
     asked: Asked = field(default_factory=Asked)
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
-    help_hint: str = "F1 helps"
+    help_key: str = "F1"
+    """The key that shows the help screen, as people write it; empty where there is none."""
     draft_excess: str = ""
     """By how much what is being written is too long for a post; empty if it fits."""
     search: ServerSearch | None = None
@@ -287,7 +288,7 @@ class AppState(RoomsState):
             view.entered = True
             others = max(0, update.online - 1)
             company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
-            where = f"You are in {view.name} as {self.name}{company}. {self.help_hint}."
+            where = f"You are in {view.name} as {self.name}{company}. {self.help_key or '/help'} helps."
             view.transcript.add_system(where, at)
 
     def _members_listed(self, view: RoomView, update: MembersListed, now: float, at: datetime) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from textual.screen import Screen
 
-from broadcast_tui.tui.keymap import first_key, shown_key
+from broadcast_tui.tui.keymap import key_in_force
 from broadcast_tui.tui.widgets.selectable_log import SelectableLog
 
 BARE = "-bare"
@@ -45,4 +45,5 @@ class BareView:
         self._hold_mouse(self._holds_mouse and not self.is_on)
         if self._holds_mouse:
             return "The mouse is ours again"
-        return f"The mouse is the terminal's; {shown_key(first_key('log.toggle-mouse'))} takes it back"
+        key = key_in_force(self._screen.app, "log.toggle-mouse")
+        return f"The mouse is the terminal's; {key} takes it back"

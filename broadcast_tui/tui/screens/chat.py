@@ -27,7 +27,8 @@ from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import NameDenied, Update
 from broadcast_tui.tui.desk import Looks
-from broadcast_tui.tui.keymap import bind, first_key, shown_key
+from broadcast_tui.tui.file_names import paths_like
+from broadcast_tui.tui.keymap import bind, key_in_force
 from broadcast_tui.tui.model.completion import People as Completable
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.notices import Alert, Level
@@ -63,10 +64,10 @@ class ChatScreen(ReadingScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         # Those of the footer first, in the order shown.
         bind("app.show-help", "app.show_help"),
-        bind("app.open-palette", "app.command_palette"),
         bind("room.switch", "switch_room"),
         bind("people.toggle-list", "toggle_people"),
         bind("app.quit-chat", "app.quit"),
+        bind("app.open-palette", "app.command_palette"),
         bind("app.interrupt", "interrupt"),
         bind("app.leave-empty", "ask_quit"),
         bind("app.reconnect-now", "reconnect_now"),
@@ -156,7 +157,8 @@ class ChatScreen(ReadingScreen):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._state.unread_key = shown_key(first_key("log.go-unread"))
+        self._state.unread_key = key_in_force(self.app, "log.go-unread")
+        self._state.help_key = key_in_force(self.app, "app.show-help")
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.composer.focus()
@@ -284,6 +286,7 @@ class ChatScreen(ReadingScreen):
             addressed=tuple(reversed(view.addressed)),
             rooms=tuple(dict.fromkeys((*state.rooms, *reversed(state.left), *state.known_rooms))),
             themes=tuple(sorted(self.app.available_themes)),
+            files=paths_like,
         )
 
     def say(self, text: str) -> None:

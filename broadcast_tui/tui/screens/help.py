@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
 from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
@@ -16,8 +19,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from broadcast_tui.tui.keymap import key_help
+from broadcast_tui.tui.keymap import bind, key_help
 from broadcast_tui.tui.model.slash import grouped
+
+SECOND_WIDTH_MIN = 24
+"""Cells that explanations need to be read beside what they explain."""
 
 
 def help_sections(
@@ -31,21 +37,33 @@ def help_sections(
     return [*commands, *key_help(keys)]
 
 
-def section_table(rows: list[tuple[str, str]], width: int) -> Table:
-    """Rows in two columns, the first `width` cells wide; what is too long goes on below itself."""
-    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
-    table.add_column(width=width, style="bold")
-    table.add_column(ratio=1)
-    for what, does in rows:
-        table.add_row(Text(what), Text(does))
-    return table
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Rows in two columns, the first `first_width` cells wide; one below another where that is too much."""
+
+    rows: list[tuple[str, str]]
+    first_width: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.max_width < self.first_width + SECOND_WIDTH_MIN:
+            for what, does in self.rows:
+                yield Text(what, style="bold")
+                yield Padding(Text(does), (0, 0, 0, 2))
+            return
+        table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+        table.add_column(width=self.first_width, style="bold")
+        table.add_column(ratio=1)
+        for what, does in self.rows:
+            table.add_row(Text(what), Text(does))
+        yield table
 
 
 class HelpScreen(ModalScreen[None]):
-    """Closed by Esc, F1 or q."""
+    """Closed by Esc, by q and by the key that opened it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q,ctrl+c", "dismiss", "Close", show=False),
+        bind("app.show-help", "dismiss"),
+        Binding("escape,q,ctrl+c", "dismiss", "Close", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
         Binding("down,j", "scroll(1)", "Down", show=False),
     ]
@@ -60,7 +78,7 @@ class HelpScreen(ModalScreen[None]):
             width = max(cell_len(what) for _, rows in sections for what, _ in rows)
             for heading, rows in sections:
                 yield Static(Content(heading), classes="help-heading")
-                yield Static(section_table(rows, width))
+                yield Static(Section(rows, width))
 
     def on_mount(self) -> None:
         page = self.query_one("#help")

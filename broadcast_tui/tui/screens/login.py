@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 from broadcast_tui.core.errors import NameRefused
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.keymap import bind
+from broadcast_tui.tui.keymap import bind, key_in_force
 from broadcast_tui.tui.widgets.typed_order import act_now
 
 HINT = "How the others will see you"
@@ -62,7 +62,8 @@ class LoginScreen(ModalScreen[str]):
             name.cursor_blink = False
             yield name
             yield Static(id="login-reason", markup=False)
-            yield Static(Content("Enter joins, Ctrl+Q leaves"), id="login-keys")
+            leave = key_in_force(self.app, "app.quit-chat")
+            yield Static(Content(f"Enter joins, {leave} leaves"), id="login-keys")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -17,11 +17,12 @@ from textual.widgets.option_list import Option
 
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.colour import colour_index, palette
+from broadcast_tui.tui.model.colour import colour_index
 from broadcast_tui.tui.model.find import Pattern
 from broadcast_tui.tui.model.picking import line_of
 from broadcast_tui.tui.model.search import ServerSearch, date_of, snippet_of, words_pattern
 from broadcast_tui.tui.model.transcript import Transcript
+from broadcast_tui.tui.widgets.name_colours import name_colours
 from broadcast_tui.tui.widgets.selectable_log import SelectableLog
 
 
@@ -85,7 +86,7 @@ class SearchScreen(ModalScreen[None]):
         """The search has got further: show what there is."""
         search, listed = self._search, self.query_one(OptionList)
         pattern, now = words_pattern(search.query), datetime.now().astimezone()
-        colours = palette(listed.background_colors[1].rgb)
+        colours = name_colours(listed)
         for post in search.posts[listed.option_count :]:
             listed.add_option(Option(self._row(post, pattern, now, colours)))
         if listed.highlighted is None and listed.option_count:

@@ -24,7 +24,7 @@ from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.completion import Completer, People, hint
 from broadcast_tui.tui.model.input_history import InputHistory
 from broadcast_tui.tui.model.offers import Offers
-from broadcast_tui.tui.widgets.recalling_editor import Draft, RecallingEditor
+from broadcast_tui.tui.widgets.recalling_editor import SEARCH_KEYS, Draft, RecallingEditor
 
 PASTE_MAX = 100_000
 """Characters of one paste that are kept; more than any server takes in one post."""
@@ -61,8 +61,8 @@ class Composer(RecallingEditor):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # A search has these keys too, and has them first.
-        bind("search.take-found", "take_found"),
-        bind("search.go-back", "leave_search"),
+        bind("search.take-found", SEARCH_KEYS["take-found"]),
+        bind("search.go-back", SEARCH_KEYS["go-back"]),
         bind("composer.send-post", "send_post"),
         bind("composer.complete-word", "complete"),
         bind("composer.complete-back", "complete(True)"),

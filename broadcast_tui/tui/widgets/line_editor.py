@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual.actions import SkipAction
 from textual.binding import BindingType
+from textual.document._document import Location
 from textual.strip import Strip
 from textual.widgets import TextArea
 
@@ -76,6 +77,16 @@ class LineEditor(TextArea, inherit_bindings=False):
     def navigator_row(self) -> int:
         """The row of the cursor as wrapped, from 0."""
         return self.wrapped_document.location_to_offset(self.cursor_location).y
+
+    def get_cursor_word_left_location(self) -> Location:
+        """Where the word to the left begins, as it would be cut: TextArea would stop at punctuation too."""
+        start, _ = cut_span(self.text, self.offset_of_cursor, "word-left")
+        return location(self.text, start)
+
+    def get_cursor_word_right_location(self) -> Location:
+        """Where the word to the right ends, as it would be cut."""
+        _, end = cut_span(self.text, self.offset_of_cursor, "word-right")
+        return location(self.text, end)
 
     def action_insert_newline(self) -> None:
         self._replace_via_keyboard("\n", *self.selection)

@@ -9,7 +9,6 @@ from rich.style import Style
 from textual.color import Color
 
 from broadcast_tui.tui.model.code import CodeKind
-from broadcast_tui.tui.model.colour import palette
 
 PARTS = (
     "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
@@ -83,11 +82,12 @@ class LogStyles:
     fold: Style
 
 
-def log_styles(text: Style, parts: Mapping[str, Style], background: Color) -> LogStyles:
-    """The styles on `background`, from that of the text and those of all `PARTS`."""
+def log_styles(
+    text: Style, parts: Mapping[str, Style], background: Color, colours: tuple[str, ...]
+) -> LogStyles:
+    """The styles on `background`, from that of the text, those of all `PARTS` and a palette for names."""
     # Colours of a terminal cannot be mixed: a tint would be a full colour that nobody may be able to read on.
     mention = parts["mention"] if background.ansi is None else text + Style(bold=True)
-    colours = palette(background.rgb)
     return LogStyles(
         text=text,
         time=parts["time"],

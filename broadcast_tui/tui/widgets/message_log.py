@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from broadcast_tui.tui.keymap import first_key, shown_key
+from broadcast_tui.tui.keymap import key_in_force
 from broadcast_tui.tui.model.columns import Columns
 from broadcast_tui.tui.model.landmarks import mention_beside
 from broadcast_tui.tui.model.row_index import Place, RowIndex
@@ -28,6 +28,7 @@ from broadcast_tui.tui.model.transcript import Transcript
 from broadcast_tui.tui.widgets.folding_view import FoldingView
 from broadcast_tui.tui.widgets.line_strips import LinePainter
 from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, log_styles
+from broadcast_tui.tui.widgets.name_colours import name_colours
 
 FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
@@ -344,16 +345,10 @@ class MessageLog(FoldingView):
             self._strips[place.line_id] = rows
         return rows[text_row] if text_row < len(rows) else painter.blank
 
-    def _unfold_key(self) -> str:
-        """The key that shows long posts in full, as people write it; the user may have chosen another."""
-        bindings = (active.binding for active in self.screen.active_bindings.values())
-        keys = (binding.key for binding in bindings if binding.id == UNFOLD_ID)
-        return shown_key(next(keys, first_key(UNFOLD_ID)))
-
     def _make_painter(self) -> LinePainter:
         background = self.background_colors[1]
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
-        styles = log_styles(self.rich_style, parts, background)
+        styles = log_styles(self.rich_style, parts, background, name_colours(self))
         self._badge_style = parts["badge"]
         self._unread_style = parts["unread"]
         self._painter = LinePainter(
@@ -363,6 +358,6 @@ class MessageLog(FoldingView):
             self.get_line_filters(),
             background,
             self.index.showing,
-            self._unfold_key(),
+            key_in_force(self.app, UNFOLD_ID),
         )
         return self._painter

@@ -10,9 +10,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from broadcast_tui.tui.model.colour import colour_index, palette
+from broadcast_tui.tui.model.colour import colour_index
 from broadcast_tui.tui.model.room import Person
 from broadcast_tui.tui.model.wrapping import clip
+from broadcast_tui.tui.widgets.name_colours import name_colours
 
 
 class People(VerticalScroll, can_focus=False):
@@ -57,7 +58,7 @@ class People(VerticalScroll, can_focus=False):
     def _draw(self) -> None:
         if not self.is_mounted:
             return
-        colours = palette(self.background_colors[1].rgb)
+        colours = name_colours(self)
         people = self._people or ()
         width = self.scrollable_content_region.width
         lines = [_line(person, colours[colour_index(person.name)], width) for person in people]

@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from broadcast_tui.tui.keymap import bind, first_key, shown_key
+from broadcast_tui.tui.keymap import bind, key_in_force
 from broadcast_tui.tui.widgets.typed_order import act_now, hand_over
 
 
@@ -145,7 +145,7 @@ class PickBar(Widget, can_focus=True):
         for id, does in _TOLD:
             if id == "pick.match-older" and not self._matches:
                 continue
-            piece = Content.assemble((shown_key(first_key(id)), "bold"), " ", does)
+            piece = Content.assemble((key_in_force(self.app, id), "bold"), " ", does)
             room -= piece.cell_length + (2 if pieces else 0)
             if room < 0:
                 break

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
-from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.document._history import EditHistory
 
@@ -19,6 +18,16 @@ from broadcast_tui.tui.widgets.typed_order import act_now, hand_over, pass_on
 
 _UNDO = (50, 2.0, 100)
 """Steps of undo that are kept, and the seconds and characters that make up one; TextArea's own."""
+
+SEARCH_KEYS = {
+    "find-older": "find_older",
+    "find-newer": "find_newer",
+    "take-found": "take_found",
+    "rub-out": "rub_out",
+    "clear-query": "clear_query",
+    "go-back": "leave_search",
+}
+"""What the keys of a search do; there are none while nothing is searched."""
 
 
 @dataclass
@@ -39,12 +48,7 @@ class RecallingEditor(LineEditor):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         # A search has its keys first; without one they are those of the rows below.
-        bind("search.find-older", "find_older"),
-        bind("search.find-newer", "find_newer"),
-        bind("search.take-found", "take_found"),
-        bind("search.rub-out", "rub_out"),
-        bind("search.clear-query", "clear_query"),
-        bind("search.go-back", "leave_search"),
+        *(bind(f"search.{key}", action) for key, action in SEARCH_KEYS.items()),
         bind("composer.move-up", "move_up"),
         bind("composer.move-down", "move_down"),
         bind("composer.recall-older", "recall(-1)"),
@@ -122,6 +126,9 @@ class RecallingEditor(LineEditor):
         if not event.is_printable:
             await act_now(self, event)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.search is not None or action not in SEARCH_KEYS.values()
+
     def action_move_up(self) -> None:
         """The line above, or on the first row what was sent before."""
         if self.get_cursor_up_location() != self.cursor_location and self.navigator_row() > 0:
@@ -156,6 +163,7 @@ class RecallingEditor(LineEditor):
     def action_search_history(self) -> None:
         self.search = HistorySearch(self.past.entries)
         self.add_class("-searching")
+        self.refresh_bindings()
         self.show_offers()
 
     def action_find_older(self) -> None:
@@ -183,15 +191,13 @@ class RecallingEditor(LineEditor):
 
     def action_leave_search(self) -> None:
         """End the search; the input is as it was."""
-        self._searching()
         self.search = None
         self.remove_class("-searching")
+        self.refresh_bindings()
         self.show_offers()
 
     def _searching(self) -> HistorySearch:
-        """The search; without one the key is for somebody else."""
-        if self.search is None:
-            raise SkipAction
+        assert self.search is not None, "its keys are bound while there is one"
         return self.search
 
     def _bound_to(self, key: str) -> list[Binding]:

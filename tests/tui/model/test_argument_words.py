@@ -11,6 +11,7 @@ KNOWN = People(
     own="ana",
     rooms=("lobby", "dev", "docs"),
     themes=("nord", "sol"),
+    files=lambda typed: tuple(path for path in ("docs/", "dump.md") if path.startswith(typed)),
 )
 
 
@@ -27,6 +28,10 @@ def test_after_a_command_comes_what_it_takes() -> None:
     assert texts("/whois @z") == ("@zoe ",)
     assert texts("/theme n") == ("nord ",)
     assert texts("/help cl") == ("clear ",)
+    assert texts("/notify ") == ("off ", "mentions ", "all ", "test ")
+    assert texts("/notify M") == ("mentions ",)
+    assert texts("/export d") == ("docs/", "dump.md ")
+    assert texts("/export x") == ()
 
 
 def test_after_other_commands_and_further_words_come_names_as_anywhere() -> None:

@@ -6,6 +6,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pygments.lexers import get_all_lexers
 
 from broadcast_tui.tui.model.code import LANGUAGES, LINES_MAX, CodeKind, parts_of_code
 
@@ -35,7 +36,17 @@ def test_the_language_is_the_first_word_in_any_case() -> None:
     assert kinds("true", "JSON lines=3") == {"true": CodeKind.KEYWORD}
 
 
-@pytest.mark.parametrize("language", ["", "no such", "../../etc/passwd", "python\x00", "text", "brainfuck"])
+def test_every_language_of_the_list_is_one() -> None:
+    aliases = {alias for _, names, _, _ in get_all_lexers() for alias in names}
+    assert sorted(LANGUAGES - aliases) == ["kt", "patch"]
+    assert kinds("-old\n+new", "patch") == kinds("-old\n+new", "diff")
+    assert kinds("fun main()", "kt") == kinds("fun main()", "kotlin") != {}
+
+
+@pytest.mark.parametrize(
+    "language",
+    ["", "no such", "../../etc/passwd", "python\x00", "text", "brainfuck", "as", "in", "the", "after"],
+)
 def test_an_unknown_language_is_plain(language: str) -> None:
     assert parts_of_code("def x(): pass", language) == ()
 

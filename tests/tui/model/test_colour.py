@@ -3,12 +3,15 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from rich.color import Color, ColorSystem
 from textual.theme import BUILTIN_THEMES, Theme
 
 from broadcast_tui.tui.model.colour import (
     MIN_CONTRAST,
     ON_DARK,
     ON_LIGHT,
+    SIXTEEN_ON_DARK,
+    SIXTEEN_ON_LIGHT,
     Rgb,
     colour_index,
     contrast,
@@ -38,6 +41,16 @@ def test_a_name_keeps_its_place_in_either_palette() -> None:
     assert len(ON_DARK) == len(ON_LIGHT) == len(set(ON_DARK)) == len(set(ON_LIGHT))
     assert palette((0, 0, 0)) is ON_DARK
     assert palette((255, 255, 255)) is ON_LIGHT
+    assert len(SIXTEEN_ON_DARK) == len(SIXTEEN_ON_LIGHT) == len(ON_DARK)
+
+
+@pytest.mark.parametrize(
+    ("background", "numbers"), [((0, 0, 0), range(9, 15)), ((255, 255, 255), range(1, 7))]
+)
+def test_sixteen_colours_stay_six_that_differ(background: Rgb, numbers: range) -> None:
+    colours = palette(background, sixteen=True)
+    sent = {Color.parse(colour).downgrade(ColorSystem.STANDARD).number for colour in colours}
+    assert sent == set(numbers)
 
 
 def test_colours_are_the_same_in_every_session() -> None:

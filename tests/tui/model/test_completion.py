@@ -45,6 +45,26 @@ def test_an_empty_input_offers_the_last_speaker() -> None:
     assert texts("hello ") == ()
 
 
+def test_an_empty_input_never_offers_oneself() -> None:
+    assert texts("", People(here=("ana",), own="ana")) == ()
+    assert texts("", HERE) == ("bob: ", "alan: ", "Albert: ", "alice: ")
+    assert texts("@", People(here=("ana",), own="ana")) == ("@ana ",)
+
+
+def test_tab_goes_on_in_a_directory_that_is_the_only_choice() -> None:
+    paths = {"d": ("docs/",), "docs/": ("docs/a.md", "docs/b.md"), "x": ("x1/", "x2/")}
+    people = People(files=lambda typed: paths[typed])
+    completer = Completer()
+    state = completer.step("/export d", 9, people)
+    assert state == ("/export docs/", 13)
+    state = completer.step(*state, people)
+    assert state == ("/export docs/a.md ", 18)
+    assert completer.step(*state, people) == ("/export docs/b.md ", 18)
+    state = completer.step("/export x", 9, people)
+    assert state == ("/export x1/", 11)
+    assert completer.step(*state, people) == ("/export x2/", 11)
+
+
 def test_commands_complete_at_the_start_only() -> None:
     assert texts("/he") == ("/help ",)
     assert texts("/") == tuple(f"/{command.name} " for command in COMMANDS)
