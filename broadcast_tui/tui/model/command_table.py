@@ -319,7 +319,7 @@ COMMANDS: tuple[Command, ...] = (
         aliases=("exit", "q"),
         hint="reason",
         argument=Argument.OPTIONAL,
-        example="/quit lunch",
+        examples=("/quit lunch",),
         group=Group.SERVER,
     ),
 )
