@@ -61,9 +61,13 @@ class Moderation:
 
     def check_voice(self, peer: Peer, when: Instant) -> None:
         """Raises Refused (MUTED) for someone who may only read."""
-        muted = self.sanctions.of_person("mute", peer.key, peer.client_id, when.at)
+        muted = self.mute_of(peer, when)
         if muted is not None:
             raise Refused(ErrorCode.MUTED, muted.sentence(when.at) + ".", retry_after=muted.left_s(when.at))
+
+    def mute_of(self, peer: Peer, when: Instant) -> Sanction | None:
+        """Why someone may only read; None if they may write."""
+        return self.sanctions.of_person("mute", peer.key, peer.client_id, when.at)
 
     def enforce(self, when: Instant) -> int:
         """End the connections of all who are banned by now; returns how many."""
