@@ -88,7 +88,7 @@ class Admission:
     # -- before the request
 
     def arrived(self, connection: PeerConnection) -> None:
-        """A TCP connection is up; nothing was asked yet."""
+        """A TCP connection is up; nothing was asked yet, and no TLS agreed on."""
         peer = _peer_of(connection)
         key = "" if self._is_exempt(peer) or is_within(peer, self._trusted) else counted_as(peer)
         limits, now = self.limits, connection.loop.time()

@@ -36,6 +36,7 @@ from broadcast_tui.server.loop_errors import LoopErrors
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.sanction_file import SanctionFile
 from broadcast_tui.server.tls import CertificateError, ServerTls
+from broadcast_tui.server.tls_door import TlsDoor
 
 SPREAD_MAX_S = 15.0
 STOP_DEADLINE_S = 20.0
@@ -131,7 +132,6 @@ class BroadcastServer:
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
-        secured: dict[str, Any] = {} if self._tls is None else self._tls.listener_options()
         try:
             self._server = await serve(
                 self.handle_client,
@@ -150,7 +150,6 @@ class BroadcastServer:
                 backlog=BACKLOG,
                 logger=_websockets_log,
                 server_header=None,
-                **secured,
             )
         except OSError as error:
             await self._runner.stop()
@@ -247,12 +246,12 @@ class BroadcastServer:
 
     # -- connections
 
-    def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection:
+    def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection | TlsDoor:
         connection = PeerConnection(*args, **kwargs)
         connection.on_made = self._admission.arrived
         connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
-        return connection
+        return connection if self._tls is None else TlsDoor(connection, self._tls.context)
 
     def _check_token(self, connection: PeerConnection, request: Request) -> Response | None:
         """The handshake's answer if its token is wrong, or if it needs one and has none."""

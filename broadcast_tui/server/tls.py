@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Any
 
 from broadcast_tui.core.endpoint import fingerprint
 from broadcast_tui.core.errors import BroadcastError
-
-HANDSHAKE_TIMEOUT_S = 5.0
-SHUTDOWN_TIMEOUT_S = 2.0
 
 
 class CertificateError(BroadcastError):
@@ -34,16 +30,8 @@ class ServerTls:
         self._current = load_context(cert, key)
         self.fingerprint = fingerprint_of(cert)
         self.context = load_context(cert, key)
-        """Give this one to the listener; handshakes continue with what was loaded last."""
+        """Give this one to each connection; handshakes continue with what was loaded last."""
         self.context.sni_callback = self._choose
-
-    def listener_options(self) -> dict[str, Any]:
-        """What `create_server` is to be given: the context, and how long peers may take for their part."""
-        return {
-            "ssl": self.context,
-            "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S,
-            "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT_S,
-        }
 
     def reload(self) -> None:
         """Use the files as they are now for connections to come.

@@ -104,7 +104,7 @@ def test_renegotiation_and_compression_are_off(authority: Authority) -> None:
 
 
 async def test_a_peer_that_stalls_in_the_tls_handshake_costs_little_and_is_cut(authority: Authority) -> None:
-    """Its handshake is cut by the open timeout of 5 s; the others chat meanwhile."""
+    """It is cut when the 5 s that a newcomer has are over; the others chat meanwhile."""
     trusted = trusting(authority)
     async with running_server(tls=serving(authority)) as server, raw_socket(server.port) as stalled:
         hello = client_hello()
