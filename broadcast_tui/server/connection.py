@@ -111,6 +111,14 @@ class PeerConnection(ServerConnection):
         self.send_data()
         self._tell_flow()
 
+    @property
+    def close_code(self) -> int | None:
+        """The code of whoever closed first; None if nobody has."""
+        protocol = self.protocol
+        if protocol.close_sent is not None and not protocol.close_rcvd_then_sent:
+            return int(protocol.close_sent.code)
+        return protocol.close_code
+
     def cut(self) -> None:
         """End the connection without a word, even one that is still being accepted."""
         self._is_cut = True

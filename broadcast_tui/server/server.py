@@ -34,7 +34,7 @@ from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresse
 from broadcast_tui.server.liveness import CLOSE_TIMEOUT_S
 from broadcast_tui.server.loop_errors import LoopErrors
 from broadcast_tui.server.runner import HubRunner
-from broadcast_tui.server.sanction_file import SanctionFile
+from broadcast_tui.server.sanction_file import SanctionFile, SanctionFileError
 from broadcast_tui.server.tls import CertificateError, ServerTls
 from broadcast_tui.server.tls_door import TlsDoor
 
@@ -301,7 +301,13 @@ class BroadcastServer:
         self._runner.set_limits(limits)
 
     def reload_sanctions(self) -> Callable[[], None]:
-        """Read the file of bans and mutes; what is returned puts them in force. Raises SanctionFileError."""
+        """Read the file of bans and mutes; what is returned puts them in force.
+
+        Raises:
+            SanctionFileError: it cannot be read, or what was decided since is not in it yet.
+        """
+        if self._runner.moderation_keeper.unsaved:
+            raise SanctionFileError("The last bans are not in their file yet; see that it can be written.")
         kept = self._sanction_file.load() if self._sanction_file is not None else None
 
         def put_in_force() -> None:
