@@ -94,6 +94,7 @@ def serve(
         Stop when standard input ends, as it does when the program that started this one is gone;
         unless the last thing it says is a line with the word keep.
     """
+    given: Options = dict(locals())
     set_up(log_level, log_format)
     raise_open_files()
     parse_networks(admission.trusted_proxy)
@@ -121,7 +122,7 @@ def serve(
         record = security.record(host, chosen, certificate)
         lines = [kept.described(chosen), *security.lines(record)]
         warning = security.warning(host, secure=record.secure)
-        await _run(server, record, lines, warning, metrics, stop_on_eof=stop_on_eof)
+        await _run(server, record, lines, warning, metrics, given)
 
     _runner()(run())
     return ExitCode.OK
@@ -166,6 +167,10 @@ def _runner() -> Callable[..., object]:
     return uvloop.run
 
 
+RELOADABLE = frozenset({"connection", "admission", "log_level"})
+"""Arguments of `serve` that `_limits_of` puts in force."""
+
+
 def _limits_of(server: BroadcastServer) -> Load:
     """Limits and log level, as part of what SIGHUP reloads."""
 
@@ -191,8 +196,7 @@ async def _run(
     lines: Sequence[str],
     warning: str,
     metrics: MetricsListener | None,
-    *,
-    stop_on_eof: bool,
+    given: Options,
 ) -> None:
     stopping = asyncio.Event()
     code = CloseCode.GOING_AWAY
@@ -208,10 +212,10 @@ async def _run(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
-        reloading = Reloading(options_again)
+        reloading = Reloading(options_again, given, RELOADABLE)
         reloading.add("limits and log level", _limits_of(server))
         reloading.add("bans", lambda _: server.reload_sanctions())
-        reloading.add("tokens and certificate", lambda _: server.reload)
+        reloading.add("tokens and certificate", lambda _: server.reload_security())
         loop.add_signal_handler(signal.SIGHUP, reloading)
     await server.start_server()
     if metrics is not None:
@@ -228,7 +232,7 @@ async def _run(
     print("Press Ctrl+C to stop it.", flush=True)
     if warning:
         print(warning, file=sys.stderr, flush=True)
-    watch = asyncio.create_task(_at_end_of_input(stopping)) if stop_on_eof else None
+    watch = asyncio.create_task(_at_end_of_input(stopping)) if given["stop_on_eof"] else None
     await stopping.wait()
     if watch is not None:
         watch.cancel()

@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from broadcast_tui.core.endpoint import SUBPROTOCOL, websocket_url
-from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.errors import BroadcastError, CloseCode
 from broadcast_tui.core.events import Drain, Message, System
 from broadcast_tui.core.limits import DEFAULT_ROOM, AdmissionLimits, Limits
 from broadcast_tui.core.names import check_name, check_room
@@ -35,7 +35,7 @@ from broadcast_tui.server.liveness import CLOSE_TIMEOUT_S
 from broadcast_tui.server.loop_errors import LoopErrors
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.sanction_file import SanctionFile, SanctionFileError
-from broadcast_tui.server.tls import CertificateError, ServerTls
+from broadcast_tui.server.tls import ServerTls
 from broadcast_tui.server.tls_door import TlsDoor
 
 SPREAD_MAX_S = 15.0
@@ -167,15 +167,33 @@ class BroadcastServer:
         await self._stopped.wait()
 
     def reload(self) -> None:
-        """Read tokens and certificate again; what cannot be used is logged and stays as it was."""
-        if self._tls is not None:
-            try:
-                self._tls.reload()
-                log.info("the certificate was read again: %s", self._tls.fingerprint)
-            except CertificateError as error:
-                log.error("the certificate stays as it was: %s", log_safe(str(error), 400))
-        if self._gate is not None and self._gate.refresh(self._runner.instant().at, at_once=True):
-            self._runner.end_lapsed()
+        """Read tokens and certificate again; if one cannot be used, that is logged and neither changes."""
+        try:
+            self.reload_security()()
+        except BroadcastError as error:
+            log.error("each of certificate and tokens stays as it was: %s", log_safe(str(error), 400))
+
+    def reload_security(self) -> Callable[[], None]:
+        """Read tokens and certificate; what is returned puts them in force.
+
+        Raises:
+            CertificateError: the certificate cannot be used.
+            TokenFileError: the tokens cannot be read.
+        """
+        tls, gate = self._tls, self._gate
+        certificate = tls.read() if tls is not None else None
+        tokens = gate.read() if gate is not None else None
+
+        def put_in_force() -> None:
+            if tls is not None and certificate is not None:
+                certificate()
+                log.info("the certificate was read again: %s", tls.fingerprint)
+            if gate is not None and tokens is not None:
+                tokens()
+                if gate.refresh(self._runner.instant().at):
+                    self._runner.end_lapsed()
+
+        return put_in_force
 
     async def stop_server(
         self, code: CloseCode = CloseCode.GOING_AWAY, deadline_s: float = STOP_DEADLINE_S

@@ -7,6 +7,7 @@ that are open keep what they began with.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 from broadcast_tui.core.endpoint import fingerprint
@@ -39,8 +40,20 @@ class ServerTls:
         Raises:
             CertificateError: they cannot be used; everything stays as it was.
         """
+        self.read()()
+
+    def read(self) -> Callable[[], None]:
+        """Read the files as they are now; what is returned uses them for connections to come.
+
+        Raises:
+            CertificateError: they cannot be used.
+        """
         fresh, fingerprint = load_context(self._cert, self._key), fingerprint_of(self._cert)
-        self._current, self.fingerprint = fresh, fingerprint
+
+        def put_in_force() -> None:
+            self._current, self.fingerprint = fresh, fingerprint
+
+        return put_in_force
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._current
