@@ -180,18 +180,13 @@ class BroadcastServer:
             CertificateError: the certificate cannot be used.
             TokenFileError: the tokens cannot be read.
         """
-        tls, gate = self._tls, self._gate
-        certificate = tls.read() if tls is not None else None
-        tokens = gate.read() if gate is not None else None
+        changes = [part.read() for part in (self._tls, self._gate) if part is not None]
 
         def put_in_force() -> None:
-            if tls is not None and certificate is not None:
-                certificate()
-                log.info("the certificate was read again: %s", tls.fingerprint)
-            if gate is not None and tokens is not None:
-                tokens()
-                if gate.refresh(self._runner.instant().at):
-                    self._runner.end_lapsed()
+            for change in changes:
+                change()
+            if self._gate is not None and self._gate.refresh(self._runner.instant().at):
+                self._runner.end_lapsed()
 
         return put_in_force
 

@@ -6,12 +6,15 @@ that are open keep what they began with.
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 
 from broadcast_tui.core.endpoint import fingerprint
 from broadcast_tui.core.errors import BroadcastError
+
+log = logging.getLogger("broadcast_tui.server")
 
 
 class CertificateError(BroadcastError):
@@ -52,6 +55,7 @@ class ServerTls:
 
         def put_in_force() -> None:
             self._current, self.fingerprint = fresh, fingerprint
+            log.info("the certificate was read again: %s", fingerprint)
 
         return put_in_force
 
