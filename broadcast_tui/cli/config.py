@@ -58,6 +58,7 @@ def check(file: Path, /) -> int:
     file
         The file to check.
     """
+    from broadcast_tui.cli.security import Security
     from broadcast_tui.server.client_address import parse_networks
 
     if not file.exists():
@@ -68,8 +69,10 @@ def check(file: Path, /) -> int:
         _, bound, _ = app.parse_args(arguments, print_error=False, exit_on_error=False)
     finally:
         app.config = before
-    if (admission := bound.arguments.get("admission")) is not None:
-        parse_networks(admission.trusted_proxy)
+    bound.apply_defaults()
+    options = bound.arguments
+    parse_networks(options["admission"].trusted_proxy)
+    Security(*(options[name] for name in Security.__slots__)).given_certificate()
     print(f"{file} is right.")
     return ExitCode.OK
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from cyclopts import CycloptsError
 
@@ -23,10 +23,20 @@ log = logging.getLogger("broadcast_tui.server")
 
 
 class Reloading:
-    """The parts to reload, by what a log calls them; call it to reload."""
+    """The parts to reload, by what a log calls them; call it to reload.
 
-    def __init__(self, read_options: Callable[[], Options]) -> None:
+    Args:
+        read_options: Reads the options as they are given now.
+        at_start: The options that the server runs with.
+        reloadable: Names of those that a part puts in force; a change of another one is warned of.
+    """
+
+    def __init__(
+        self, read_options: Callable[[], Options], at_start: Options, reloadable: Container[str]
+    ) -> None:
         self._read_options = read_options
+        self._at_start = at_start
+        self._reloadable = reloadable
         self._parts: dict[str, Load] = {}
 
     def add(self, name: str, load: Load) -> None:
@@ -44,6 +54,17 @@ class Reloading:
         for put_in_force in changes:
             put_in_force()
         log.info("reloaded: %s", ", ".join(self._parts))
+        self._warn_of_others(options)
+
+    def _warn_of_others(self, options: Options) -> None:
+        """A line for options that are given otherwise than at the start, and hold only from the next one."""
+        changed = [
+            name.replace("_", "-")
+            for name, value in self._at_start.items()
+            if name not in self._reloadable and options.get(name) != value
+        ]
+        if changed:
+            log.warning("%s: a change holds only after a restart", ", ".join(changed))
 
 
 def options_again(arguments: Sequence[str] | None = None) -> Options:

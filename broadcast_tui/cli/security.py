@@ -44,12 +44,12 @@ class Security:
     def gate(self) -> TokenGate:
         return TokenGate(TokenBook(tokens_path(self.tokens)), needs_token=self.auth == "token")
 
-    def server_tls(self, host: str) -> ServerTls | None:
-        """The certificate to serve with, or None without TLS; one of our own is made if it is missing.
+    def given_certificate(self) -> ServerTls | None:
+        """The certificate that the options name, or None if they name none. Makes nothing.
 
         Raises:
             UsageError: the options do not go together.
-            CertificateError: the certificate cannot be had.
+            CertificateError: the certificate cannot be used.
         """
         if self.tls_cert:
             if self.tls == "self-signed":
@@ -58,9 +58,18 @@ class Security:
             return ServerTls(Path(self.tls_cert).expanduser(), key)
         if self.tls_key:
             raise UsageError("--tls-key needs the certificate as well; give it with --tls-cert.")
-        if self.tls == "self-signed":
-            return ServerTls(self_signed(data_path() / "self-signed.pem", host))
         return None
+
+    def server_tls(self, host: str) -> ServerTls | None:
+        """The certificate to serve with, or None without TLS; one of our own is made if it is missing.
+
+        Raises:
+            UsageError, CertificateError: as `given_certificate`, or ours cannot be had.
+        """
+        given = self.given_certificate()
+        if given is None and self.tls == "self-signed":
+            return ServerTls(self_signed(data_path() / "self-signed.pem", host))
+        return given
 
     def record(self, host: str, port: int, tls: ServerTls | None) -> ServerRecord:
         """What `invite` needs to know of the server."""

@@ -96,6 +96,7 @@ def serve(
         unless the last thing it says is a line with the word keep. A line with the word count is answered
         with how many are connected.
     """
+    given: Options = dict(locals())
     set_up(log_level, log_format)
     raise_open_files()
     parse_networks(admission.trusted_proxy)
@@ -123,7 +124,7 @@ def serve(
         record = security.record(host, chosen, certificate)
         lines = [kept.described(chosen), *security.lines(record)]
         warning = security.warning(host, secure=record.secure)
-        await _run(server, record, lines, warning, metrics, stop_on_eof=stop_on_eof)
+        await _run(server, record, lines, warning, metrics, given)
 
     _runner()(run())
     return ExitCode.OK
@@ -173,6 +174,10 @@ def _runner() -> Callable[..., object]:
     return uvloop.run
 
 
+RELOADABLE = frozenset({"connection", "admission", "log_level"})
+"""Arguments of `serve` that `_limits_of` puts in force."""
+
+
 def _limits_of(server: BroadcastServer) -> Load:
     """Limits and log level, as part of what SIGHUP reloads."""
 
@@ -192,12 +197,14 @@ def _limits_of(server: BroadcastServer) -> Load:
     return load
 
 
-def _on_hangup(server: BroadcastServer, stop: Callable[[CloseCode], None]) -> Callable[[], None]:
+def _on_hangup(
+    server: BroadcastServer, stop: Callable[[CloseCode], None], given: Options
+) -> Callable[[], None]:
     """What SIGHUP does: it stops a server whose terminal is gone, and has any other reload."""
-    reloading = Reloading(options_again)
+    reloading = Reloading(options_again, given, RELOADABLE)
     reloading.add("limits and log level", _limits_of(server))
     reloading.add("bans", lambda _: server.reload_sanctions())
-    reloading.add("tokens and certificate", lambda _: server.reload)
+    reloading.add("tokens and certificate", lambda _: server.reload_security())
     terminal, is_stopping = OwnTerminal(), False
 
     def hung_up() -> None:
@@ -218,8 +225,7 @@ async def _run(
     lines: Sequence[str],
     warning: str,
     metrics: MetricsListener | None,
-    *,
-    stop_on_eof: bool,
+    given: Options,
 ) -> None:
     stopping = asyncio.Event()
     code = CloseCode.GOING_AWAY
@@ -235,7 +241,7 @@ async def _run(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
-        loop.add_signal_handler(signal.SIGHUP, _on_hangup(server, stop))
+        loop.add_signal_handler(signal.SIGHUP, _on_hangup(server, stop, given))
     await server.start_server()
     if metrics is not None:
         await metrics.start()
@@ -251,7 +257,7 @@ async def _run(
     print("Press Ctrl+C to stop it.", flush=True)
     if warning:
         print(warning, file=sys.stderr, flush=True)
-    watch = asyncio.create_task(_obey_input(server, stopping)) if stop_on_eof else None
+    watch = asyncio.create_task(_obey_input(server, stopping)) if given["stop_on_eof"] else None
     await stopping.wait()
     if watch is not None:
         watch.cancel()

@@ -5,6 +5,7 @@ Flag, environment variable, key of the file, help and README's table are made fr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -25,7 +26,7 @@ def whole_number(_type: object, tokens: Sequence[Token]) -> int:
 
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
 Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
-Rate = Annotated[float, Parameter(validator=Number(gte=0))]
+Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 Texts = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
 
 

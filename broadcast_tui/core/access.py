@@ -39,10 +39,12 @@ class Access:
 
     def check_command(self, peer: Peer, command: commands.Command) -> None:
         """Raises Refused (FORBIDDEN) if the peer's role does not allow the command."""
-        if peer.role is Role.READER and isinstance(
-            command, commands.Say | commands.SetTopic | commands.Typing
-        ):
+        if commands.writes(command) and not self.may_write(peer):
             raise Refused(ErrorCode.FORBIDDEN, READ_ONLY)
+
+    def may_write(self, peer: Peer) -> bool:
+        """Whether the peer's role is one that may."""
+        return peer.role is not Role.READER
 
     def owner_of(self, peer: Peer, key: str, name: str) -> str:
         """As whom the peer may claim the name with skeleton `key`: its holder by token, or its client id.

@@ -174,3 +174,10 @@ Request = (
     Join | Leave | FetchHistory | ListMembers | Rename | Search | ListRooms | SetTopic | SetAway | Moderate
 )
 """Commands that carry a `ref` and are answered."""
+
+
+def writes(command: Command) -> bool:
+    """Whether others are to read words of whoever sent it."""
+    if isinstance(command, SetAway):
+        return command.away and bool(command.text)
+    return isinstance(command, Say | SetTopic)

@@ -226,6 +226,8 @@ class Hub:
         if not peer.v1 and not isinstance(command, commands.Say):
             raise Refused(ErrorCode.BAD_FRAME, f"Only messages, please; the rest needs {SUBPROTOCOL}.")
         self.access.check_command(peer, command)
+        if commands.writes(command):
+            self.moderation.check_voice(peer, when)
         match command:
             case commands.Say():
                 self._say(peer, command, when)
@@ -264,7 +266,8 @@ class Hub:
                 self._whereabouts.change(peer, command)
             case commands.Typing():
                 room = self.rooms.subscription(peer, command.room).room
-                self.herald.pass_on_typing(peer, room, self.limits, when)
+                if self.access.may_write(peer) and self.moderation.mute_of(peer, when) is None:
+                    self.herald.pass_on_typing(peer, room, self.limits, when)
             case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
                 self.moderation.carry_out(peer, command, when)
             case _:
@@ -283,7 +286,6 @@ class Hub:
                 retry_after=2.0,
             )
         room = self.rooms.subscription(peer, say.room).room
-        self.moderation.check_voice(peer, when)
         text = clean_post(say.message, self.limits.max_message_bytes)
         size = len(text.encode())
         wait_s = max(peer.post_bucket.wait_s(when.now), peer.byte_bucket.wait_s(when.now, size))
@@ -294,6 +296,7 @@ class Hub:
         peer.byte_bucket.take(when.now, size)
         if not peer.name and say.sender and not peer.v1:
             self._take_name(peer, check_name(say.sender), when)
+            self.moderation.check_voice(peer, when)  # the name may be a muted one
         draft = Draft(room.name, peer.sender, text, when.at, peer.client_id, say.nonce)
         self.submissions.append(Submission(peer, draft))
 

@@ -63,17 +63,22 @@ class Moderation:
 
     def check_voice(self, peer: Peer, when: Instant) -> None:
         """Raises Refused (MUTED) for someone who may only read."""
-        muted = self.sanctions.of_person("mute", peer.key, peer.client_id, when.at)
+        muted = self.mute_of(peer, when)
         if muted is not None:
             raise Refused(ErrorCode.MUTED, muted.sentence(when.at) + ".", retry_after=muted.left_s(when.at))
 
     def last_words(self, peer: Peer, reason: str, when: Instant) -> str:
         """Why someone leaves, as one short clean line; empty if they may not speak or it has no text."""
+        if peer.role is Role.READER or self.mute_of(peer, when) is not None:
+            return ""
         try:
-            self.check_voice(peer, when)
-            return "" if peer.role is Role.READER else _cleaned(reason[:LAST_WORDS_MAX])
+            return _cleaned(reason[:LAST_WORDS_MAX])
         except Refused:
             return ""
+
+    def mute_of(self, peer: Peer, when: Instant) -> Sanction | None:
+        """Why someone may only read; None if they may write."""
+        return self.sanctions.of_person("mute", peer.key, peer.client_id, when.at)
 
     def enforce(self, when: Instant) -> int:
         """End the connections of all who are banned by now; returns how many."""

@@ -6,6 +6,7 @@ same key; the key is for comparing, for uniqueness and for colours, never for sh
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from itertools import groupby
 from unicodedata import category, normalize
@@ -118,6 +119,8 @@ def _fault_of_name(cleaned: str) -> str:
     scripts = {_script(char) for char in cleaned if category(char)[0] == "L"} - {"MODIFIER"}
     if len(scripts) > 1 and not scripts <= _EAST_ASIAN:
         return "Choose a name in one alphabet: it mixes several."
+    if _is_address(cleaned):
+        return "Choose a name that is no network address: a ban could mean either."
     return ""
 
 
@@ -142,6 +145,15 @@ def _fits_name(char: str) -> bool:
         return True
     kind = category(char)
     return (kind[0] in "LNM" or kind == "So") and char not in BLANKS and char not in _STAND_INS
+
+
+def _is_address(cleaned: str) -> bool:
+    """Whether a name reads as an address; those of IPv6 have colons, which no name has."""
+    try:
+        ipaddress.IPv4Address(cleaned)
+    except ValueError:
+        return False
+    return True
 
 
 def _marks_fit(text: str) -> bool:

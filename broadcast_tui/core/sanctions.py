@@ -97,8 +97,9 @@ class Sanctions:
             return None
         network = parse_network(host, whole=False)
         for key, banned in list(self._networks.items()):
-            if network is not None and network.version == banned.version and network.subnet_of(banned):  # type: ignore[arg-type]
-                return self._in_force(("ban", "address", key), at)
+            within = network and network.version == banned.version and network.subnet_of(banned)  # type: ignore[arg-type]
+            if within and (found := self._in_force(("ban", "address", key), at)) is not None:
+                return found
         return None
 
     def of_person(self, action: Action, key: str, client_id: str, at: datetime) -> Sanction | None:
@@ -107,8 +108,9 @@ class Sanctions:
             return found
         if client_id:
             for sanction in self._kept.values():
-                if sanction.action == action and client_id in sanction.clients:
-                    return self._in_force((action, sanction.kind, sanction.key), at)
+                key_of = (sanction.action, sanction.kind, sanction.key)
+                if sanction.action == action and client_id in sanction.clients and self._in_force(key_of, at):
+                    return sanction
         return None
 
     def _in_force(self, key: tuple[str, str, str], at: datetime) -> Sanction | None:

@@ -67,6 +67,7 @@ class SqliteEngine:
         self._seen: dict[str, SeenNonces] = {}
         self._tail = Tail()
         self._closed = False
+        self._is_new = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._trimmer: asyncio.Task[None] | None = None
 
@@ -113,6 +114,7 @@ class SqliteEngine:
         self._tail.close()
 
     def _open(self) -> None:
+        self._is_new = not self.path.exists()
         self._connection = open_file(self.path)
         execute = self._connection.execute
         self._epoch = str(execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
@@ -131,11 +133,11 @@ class SqliteEngine:
             self._seen.setdefault(name, SeenNonces()).add(client_id, nonce, appended, now)
 
     def _close(self) -> None:
-        empty = not self._heads and not self._topics
+        left_empty = self._is_new and not self._heads and not self._topics
         with contextlib.suppress(sqlite3.Error):  # a full disk takes no statistics, and needs none
             self._connection.execute("PRAGMA optimize")
         self._connection.close()
-        if empty:
+        if left_empty:
             self.path.unlink(missing_ok=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:

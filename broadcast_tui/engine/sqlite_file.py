@@ -5,6 +5,7 @@ Nothing is written to a file that is not ours.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sqlite3
@@ -18,6 +19,8 @@ APPLICATION_ID = 0x62637431
 """`bct1`: marks the file as a history of ours (SQLite's `application_id`)."""
 VERSION = 1
 LOCK_WAIT_S = 2.0
+HEADER_BYTES = 100
+"""Of every SQLite file; a shorter one it would take for an empty database, and write over."""
 
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -44,11 +47,12 @@ def open_file(path: Path) -> sqlite3.Connection:
     """
     instead = "choose another with --history PATH, or --history memory to keep nothing"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(path if path.exists() else path.parent, os.R_OK | os.W_OK):
             raise sqlite3.OperationalError("readonly")
         if path.is_file() and path.stat().st_size:
             _check_file(path, instead)
+        _make_private(path)
         connection = _connect(path, "rwc")
         try:
             _prepare(connection)
@@ -74,6 +78,12 @@ def open_file(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _make_private(path: Path) -> None:
+    """Make the file, if there is none, for its owner alone; SQLite gives its mode to those beside it."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
@@ -97,6 +107,8 @@ def _check_file(path: Path, instead: str) -> None:
     Where there is none, nobody has the file open as we do, and no lock or index file is needed to read it.
     Only SQLite may open the file: closing it ourselves would drop the locks of this process on it.
     """
+    if path.stat().st_size < HEADER_BYTES:
+        raise sqlite3.DatabaseError("it is too short")
     has_log = path.with_name(f"{path.name}-wal").exists()
     with closing(_connect(path, "ro" if has_log else "ro&immutable=1")) as looking:
         _check(looking, path, instead)

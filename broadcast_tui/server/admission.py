@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from websockets.http11 import Request, Response
 
+from broadcast_tui.core.identity import Role
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.core.ratelimit import TokenBucket
 from broadcast_tui.core.repeats import Repeats
@@ -88,7 +89,7 @@ class Admission:
     # -- before the request
 
     def arrived(self, connection: PeerConnection) -> None:
-        """A TCP connection is up; nothing was asked yet."""
+        """A TCP connection is up; nothing was asked yet, and no TLS agreed on."""
         peer = _peer_of(connection)
         key = "" if self._is_exempt(peer) or is_within(peer, self._trusted) else counted_as(peer)
         limits, now = self.limits, connection.loop.time()
@@ -182,7 +183,7 @@ class Admission:
         if self.draining:
             return "draining", unavailable, "The server is restarting; come back in a moment.", 5
         banned = self._is_banned(address)
-        if banned is not None:
+        if banned is not None and not self._is_admin(connection, request):
             return "banned", http.HTTPStatus.FORBIDDEN, *banned
         origins, hosts = request.headers.get_all("Origin"), request.headers.get_all("Host")
         if not is_allowed(origins, hosts, limits.origins, local=is_loopback(address)):
@@ -202,6 +203,12 @@ class Admission:
             text = f"Too many new connections from your address; wait {max(1, round(wait_s))} s."
             return "rate", too_many, text, wait_s
         return None
+
+    def _is_admin(self, connection: PeerConnection, request: Request) -> bool:
+        """Whether the handshake has the token of an operator, whom no ban keeps out."""
+        if self._check_token(connection, request) is not None or connection.identity is None:
+            return False
+        return connection.identity.role is Role.ADMIN
 
     def _arrival(self, counted: str, now: float) -> float:
         """Seconds that an address has to wait for its next connection; 0.0 if it need not."""

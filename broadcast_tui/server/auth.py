@@ -107,6 +107,17 @@ class TokenGate:
         self._book.load()
         self._warn()
 
+    def read(self) -> Callable[[], None]:
+        """Read the file as it is now; what is returned puts it in force. Raises TokenFileError."""
+        entries = self._book.read()
+
+        def put_in_force() -> None:
+            self._book.take(entries)
+            log.info("the tokens were read again: %d", len(entries))
+            self._warn()
+
+        return put_in_force
+
     def refresh(self, at: datetime, *, at_once: bool = False) -> bool:
         """Read the file again if it has changed, or in any case `at_once`.
 
@@ -132,11 +143,10 @@ class TokenGate:
 
     def _read_again(self) -> None:
         try:
-            self._book.load()
-            log.info("the tokens were read again: %d", len(self._book.entries))
+            self.read()()
         except TokenFileError as error:
             log.error("the tokens stay as they were: %s", log_safe(str(error), 400))
-        self._warn()
+            self._warn()
 
     def _warn(self) -> None:
         if warning := self._book.warning():

@@ -60,7 +60,7 @@ class PeerConnection(ServerConnection):
         self.client_address = ""
         """Where the client is, behind proxies too; empty until it has asked for a WebSocket."""
         self.on_made: Callable[[PeerConnection], None] | None = None
-        """Told when the TCP connection is up."""
+        """Told when the TCP connection is up, before any TLS."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
         """Receiver of whole messages: data, and whether it was a text frame."""
         self.on_flow: Callable[[bool], None] | None = None
@@ -110,6 +110,14 @@ class PeerConnection(ServerConnection):
         self.protocol.send_close(code, reason.encode()[:120].decode(errors="ignore"))
         self.send_data()
         self._tell_flow()
+
+    @property
+    def close_code(self) -> int | None:
+        """The code of whoever closed first; None if nobody has."""
+        protocol = self.protocol
+        if protocol.close_sent is not None and not protocol.close_rcvd_then_sent:
+            return int(protocol.close_sent.code)
+        return protocol.close_code
 
     def cut(self) -> None:
         """End the connection without a word, even one that is still being accepted."""
@@ -207,9 +215,9 @@ class PeerConnection(ServerConnection):
 
     # -- transport
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.write_now = self.transport.write
+    def up(self, transport: asyncio.Transport) -> None:
+        """The TCP connection is up; over TLS, `connection_made` follows later, with another transport."""
+        self.transport = transport
         sock = transport.get_extra_info("socket")
         if sock is not None:
             with contextlib.suppress(OSError):
@@ -218,8 +226,19 @@ class PeerConnection(ServerConnection):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
         if self.on_made is not None:
             self.on_made(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not hasattr(self, "transport"):
+            self.up(cast("asyncio.Transport", transport))
+        super().connection_made(transport)
+        self.write_now = self.transport.write
         if self._is_cut:
             self.transport.abort()
+
+    def never_made(self) -> None:
+        """The TCP connection has ended before its TLS handshake; harmless if that was said before."""
+        if not self.connection_lost_waiter.done():
+            self.connection_lost_waiter.set_result(None)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -1,4 +1,7 @@
-"""What admins did, into the log and into the file that keeps it."""
+"""What admins did, into the log and into the file that keeps it.
+
+Invariant: what could not be written is tried again until it is, at the latest when the server stops.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from broadcast_tui.core.moderation import Moderation
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server.sanction_file import SanctionFile, SanctionFileError
 
+RETRY_S = 5.0
+"""How long to wait after the file could not be written."""
+
 audit = logging.getLogger("broadcast_tui.audit")
 
 
@@ -19,28 +25,48 @@ class ModerationKeeper:
     def __init__(self, moderation: Moderation, file: SanctionFile | None) -> None:
         self._moderation = moderation
         self._file = file
-        self._saving: set[asyncio.Task[None]] = set()
+        self._saving: asyncio.Task[None] | None = None
+        self._has_failed = False
+        self._retry_at = 0.0
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something was decided that is not in the file yet."""
+        return self._file is not None and (self._moderation.sanctions.changed or self._saving is not None)
 
     def look(self) -> None:
         """Log and keep what is new. Returns at once."""
-        moderation = self._moderation
+        moderation, loop = self._moderation, asyncio.get_running_loop()
         lines, moderation.audit = moderation.audit, []
         for line in lines:
-            audit.info("%s", line)
-        if moderation.sanctions.changed:
-            moderation.sanctions.changed = False
-            if self._file is not None:
-                saving = asyncio.get_running_loop().create_task(self._save(self._file))
-                self._saving.add(saving)
-                saving.add_done_callback(self._saving.discard)
+            audit.warning("%s", line)
+        if moderation.sanctions.changed and self._saving is None and loop.time() >= self._retry_at:
+            self._saving = loop.create_task(self._save())
 
     async def finish(self) -> None:
-        """Wait until all is kept."""
-        if self._saving:
-            await asyncio.gather(*self._saving)
+        """Wait until all is kept, or is lost, which is logged."""
+        if self._saving is not None:
+            await self._saving
+        if self._moderation.sanctions.changed:
+            await self._save()
+            if self.unsaved:
+                audit.error("the bans and mutes that could not be kept end with the server")
 
-    async def _save(self, file: SanctionFile) -> None:
+    async def _save(self) -> None:
+        sanctions = self._moderation.sanctions
+        sanctions.changed = False
         try:
-            await file.save(self._moderation.sanctions.all(datetime.now(UTC)))
+            if self._file is not None:
+                await self._file.save(sanctions.all(datetime.now(UTC)))
         except SanctionFileError as error:
-            audit.error("%s They hold until the server stops.", log_safe(str(error), 400))
+            sanctions.changed = True
+            self._retry_at = asyncio.get_running_loop().time() + RETRY_S
+            if not self._has_failed:
+                audit.error("%s They hold all the same; it is tried again.", log_safe(str(error), 400))
+            self._has_failed = True
+        else:
+            if self._has_failed:
+                audit.warning("the bans are kept again")
+            self._has_failed = False
+        finally:
+            self._saving = None

@@ -60,7 +60,7 @@ class HubRunner:
         self.hub = Hub(engine, limits, node, gate)
         self.counts = Counts()
         self._on_tick = on_tick
-        self._moderation = ModerationKeeper(self.hub.moderation, sanction_file)
+        self.moderation_keeper = ModerationKeeper(self.hub.moderation, sanction_file)
         self.connections: dict[Peer, PeerConnection] = {}
         self._engine = engine
         self._limits = limits
@@ -82,7 +82,7 @@ class HubRunner:
     async def stop(self) -> None:
         """Append what is waiting, keep bans, close the engine, end the tasks."""
         await self._append_waiting()
-        await self._moderation.finish()
+        await self.moderation_keeper.finish()
         await self._engine.close()
         for task in self._tasks:
             task.cancel()
@@ -125,7 +125,7 @@ class HubRunner:
         if connection is None:
             return
         self.hub.close(peer, self.instant())
-        code = connection.protocol.close_code
+        code = connection.close_code
         log.info(
             "%s disconnected (%s), %d client(s)",
             log_safe(peer.label),
@@ -164,7 +164,7 @@ class HubRunner:
         if hub.submissions:
             self._append_wanted.set()
         if hub.moderation.audit:
-            self._moderation.look()
+            self.moderation_keeper.look()
         if hub.topics:
             changes, hub.topics = hub.topics, []
             for change in changes:
@@ -377,6 +377,7 @@ class HubRunner:
             try:
                 self.hub.tick(self.instant())
                 self._on_tick(self._loop.time())
+                self.moderation_keeper.look()
                 for peer, fault in check(self.connections, self._limits, self._loop.time()):
                     self._drop(peer, fault)
             except Exception:

@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
 from broadcast_tui.core.endpoint import SUBPROTOCOL, websocket_url
-from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.errors import BroadcastError, CloseCode
 from broadcast_tui.core.events import Drain, Message, System
 from broadcast_tui.core.limits import DEFAULT_ROOM, AdmissionLimits, Limits
 from broadcast_tui.core.names import check_name, check_room
@@ -34,8 +34,9 @@ from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresse
 from broadcast_tui.server.liveness import CLOSE_TIMEOUT_S
 from broadcast_tui.server.loop_errors import LoopErrors
 from broadcast_tui.server.runner import HubRunner
-from broadcast_tui.server.sanction_file import SanctionFile
-from broadcast_tui.server.tls import CertificateError, ServerTls
+from broadcast_tui.server.sanction_file import SanctionFile, SanctionFileError
+from broadcast_tui.server.tls import ServerTls
+from broadcast_tui.server.tls_door import TlsDoor
 
 SPREAD_MAX_S = 15.0
 STOP_DEADLINE_S = 20.0
@@ -131,7 +132,6 @@ class BroadcastServer:
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
-        secured: dict[str, Any] = {} if self._tls is None else self._tls.listener_options()
         try:
             self._server = await serve(
                 self.handle_client,
@@ -150,7 +150,6 @@ class BroadcastServer:
                 backlog=BACKLOG,
                 logger=_websockets_log,
                 server_header=None,
-                **secured,
             )
         except OSError as error:
             await self._runner.stop()
@@ -168,15 +167,28 @@ class BroadcastServer:
         await self._stopped.wait()
 
     def reload(self) -> None:
-        """Read tokens and certificate again; what cannot be used is logged and stays as it was."""
-        if self._tls is not None:
-            try:
-                self._tls.reload()
-                log.info("the certificate was read again: %s", self._tls.fingerprint)
-            except CertificateError as error:
-                log.error("the certificate stays as it was: %s", log_safe(str(error), 400))
-        if self._gate is not None and self._gate.refresh(self._runner.instant().at, at_once=True):
-            self._runner.end_lapsed()
+        """Read tokens and certificate again; if one cannot be used, that is logged and neither changes."""
+        try:
+            self.reload_security()()
+        except BroadcastError as error:
+            log.error("each of certificate and tokens stays as it was: %s", log_safe(str(error), 400))
+
+    def reload_security(self) -> Callable[[], None]:
+        """Read tokens and certificate; what is returned puts them in force.
+
+        Raises:
+            CertificateError: the certificate cannot be used.
+            TokenFileError: the tokens cannot be read.
+        """
+        changes = [part.read() for part in (self._tls, self._gate) if part is not None]
+
+        def put_in_force() -> None:
+            for change in changes:
+                change()
+            if self._gate is not None and self._gate.refresh(self._runner.instant().at):
+                self._runner.end_lapsed()
+
+        return put_in_force
 
     async def stop_server(
         self, code: CloseCode = CloseCode.GOING_AWAY, deadline_s: float = STOP_DEADLINE_S
@@ -247,12 +259,12 @@ class BroadcastServer:
 
     # -- connections
 
-    def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection:
+    def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection | TlsDoor:
         connection = PeerConnection(*args, **kwargs)
         connection.on_made = self._admission.arrived
         connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
-        return connection
+        return connection if self._tls is None else TlsDoor(connection, self._tls.context)
 
     def _check_token(self, connection: PeerConnection, request: Request) -> Response | None:
         """The handshake's answer if its token is wrong, or if it needs one and has none."""
@@ -302,7 +314,13 @@ class BroadcastServer:
         self._runner.set_limits(limits)
 
     def reload_sanctions(self) -> Callable[[], None]:
-        """Read the file of bans and mutes; what is returned puts them in force. Raises SanctionFileError."""
+        """Read the file of bans and mutes; what is returned puts them in force.
+
+        Raises:
+            SanctionFileError: it cannot be read, or what was decided since is not in it yet.
+        """
+        if self._runner.moderation_keeper.unsaved:
+            raise SanctionFileError("The last bans are not in their file yet; see that it can be written.")
         kept = self._sanction_file.load() if self._sanction_file is not None else None
 
         def put_in_force() -> None:

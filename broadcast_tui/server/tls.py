@@ -6,15 +6,15 @@ that are open keep what they began with.
 
 from __future__ import annotations
 
+import logging
 import ssl
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from broadcast_tui.core.endpoint import fingerprint
 from broadcast_tui.core.errors import BroadcastError
 
-HANDSHAKE_TIMEOUT_S = 5.0
-SHUTDOWN_TIMEOUT_S = 2.0
+log = logging.getLogger("broadcast_tui.server")
 
 
 class CertificateError(BroadcastError):
@@ -34,16 +34,8 @@ class ServerTls:
         self._current = load_context(cert, key)
         self.fingerprint = fingerprint_of(cert)
         self.context = load_context(cert, key)
-        """Give this one to the listener; handshakes continue with what was loaded last."""
+        """Give this one to each connection; handshakes continue with what was loaded last."""
         self.context.sni_callback = self._choose
-
-    def listener_options(self) -> dict[str, Any]:
-        """What `create_server` is to be given: the context, and how long peers may take for their part."""
-        return {
-            "ssl": self.context,
-            "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S,
-            "ssl_shutdown_timeout": SHUTDOWN_TIMEOUT_S,
-        }
 
     def reload(self) -> None:
         """Use the files as they are now for connections to come.
@@ -51,8 +43,21 @@ class ServerTls:
         Raises:
             CertificateError: they cannot be used; everything stays as it was.
         """
+        self.read()()
+
+    def read(self) -> Callable[[], None]:
+        """Read the files as they are now; what is returned uses them for connections to come.
+
+        Raises:
+            CertificateError: they cannot be used.
+        """
         fresh, fingerprint = load_context(self._cert, self._key), fingerprint_of(self._cert)
-        self._current, self.fingerprint = fresh, fingerprint
+
+        def put_in_force() -> None:
+            self._current, self.fingerprint = fresh, fingerprint
+            log.info("the certificate was read again: %s", fingerprint)
+
+        return put_in_force
 
     def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._current

@@ -75,6 +75,14 @@ class TokenBook:
         Raises:
             TokenFileError: it cannot be read; the entries stay as they were.
         """
+        self.take(self.read())
+
+    def read(self) -> tuple[TokenEntry, ...]:
+        """What the file holds now; `take` makes it count.
+
+        Raises:
+            TokenFileError: it cannot be read.
+        """
         self._seen = self._look()
         try:
             content = self.path.read_bytes()
@@ -96,7 +104,7 @@ class TokenBook:
             raise TokenFileError(
                 f"{self.path} is no file of tokens ({error}); move it away and create the tokens anew."
             ) from error
-        self._take(entries)
+        return entries
 
     def changed(self) -> bool:
         """Whether the file is another one than at the last `load`."""
@@ -187,9 +195,10 @@ class TokenBook:
         content = msgspec.json.format(msgspec.json.encode(_Contents(entries)), indent=2).decode()
         write_private(self.path, content + "\n")
         self._seen = self._look()
-        self._take(entries)
+        self.take(entries)
 
-    def _take(self, entries: tuple[TokenEntry, ...]) -> None:
+    def take(self, entries: tuple[TokenEntry, ...]) -> None:
+        """Let these count from now on."""
         self.entries = entries
         self.version += 1
         self._by_digest = {entry.sha256: entry for entry in entries}

@@ -24,7 +24,7 @@ def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixtu
 
         return load
 
-    reloading = Reloading(lambda: {"x": 1})
+    reloading = Reloading(lambda: {"x": 1}, {"x": 0}, {"x"})
     reloading.add("limits", part("limits"))
     reloading.add("bans", part("bans", bad=True))
     reloading()
@@ -34,3 +34,18 @@ def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixtu
     reloading()
     assert in_force == ["limits 1", "bans 1"]
     assert caplog.records[-1].getMessage() == "reloaded: limits, bans"
+
+
+def test_what_holds_only_after_a_restart_is_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "broadcast_tui.server")
+    options: dict[str, object] = {"auth": "open", "metrics_port": None, "log_level": "info"}
+    reloading = Reloading(lambda: options, dict(options), {"log_level"})
+    reloading()
+    options |= {"log_level": "debug"}
+    reloading()
+    assert caplog.records == []
+    options |= {"auth": "token", "metrics_port": 9000}
+    reloading()
+    assert [record.getMessage() for record in caplog.records] == [
+        "auth, metrics-port: a change holds only after a restart"
+    ]

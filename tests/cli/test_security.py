@@ -284,7 +284,8 @@ async def test_a_certificate_of_an_authority_is_served_and_read_again_on_sighup(
             assert fingerprint(after) != fingerprint(before)
             pair.cert.write_text("nonsense")
             server.process.send_signal(signal.SIGHUP)
-            await server.log_line(r"ERROR +the certificate stays as it was: .*server\.pem")
+            await server.log_line(r"ERROR +nothing was reloaded: .*server\.pem")
+            assert len(re.findall(r"INFO +reloaded: ", server.err)) == 1
             assert await certificate_at(port) == after
             await ana.say("still here", nonce="n")
             await ana.next_of(type="ack")

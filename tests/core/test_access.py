@@ -10,6 +10,7 @@ import pytest
 from broadcast_tui.core.errors import CloseCode, ErrorCode, Refused
 from broadcast_tui.core.identity import Identity, Role
 from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.names import name_key
 from tests.support.hub_pair import Wire, World, read_frames
 
@@ -129,8 +130,12 @@ def test_one_name_on_two_connections_of_one_token_is_one_person() -> None:
 
 @pytest.mark.parametrize(
     "frame",
-    [{"type": "message", "message": "hi", "nonce": "n"}, {"type": "topic", "topic": "t", "ref": "r"}],
-    ids=["post", "topic"],
+    [
+        {"type": "message", "message": "hi", "nonce": "n"},
+        {"type": "topic", "topic": "t", "ref": "r"},
+        {"type": "away", "text": "t", "ref": "r"},
+    ],
+    ids=["post", "topic", "away"],
 )
 def test_a_reader_may_not_write(frame: dict[str, str]) -> None:
     world = World(gate=StubGate(READER))
@@ -155,6 +160,18 @@ def test_a_reader_reads() -> None:
         assert first(wire, str(frame["type"]))
     assert wire.peer is not None
     assert wire.peer.role is Role.READER
+
+
+def test_a_reader_who_types_is_heard_by_nobody_and_commits_no_error() -> None:
+    world = World(limits=Limits(max_errors=1), gate=StubGate(READER, ANA))
+    wire, ana = hello(world, token="2"), hello(world, token="1")
+    read_frames(wire), read_frames(ana)
+    for _ in range(3):
+        send(world, wire, type="typing")
+    send(world, wire, type="away", ref="r")
+    assert [frame["type"] for frame in read_frames(wire)] == ["away"]
+    assert [frame["type"] for frame in read_frames(ana)] == ["away"]
+    assert closing(wire) is None
 
 
 def test_the_role_is_on_the_peer() -> None:

@@ -257,6 +257,46 @@ def test_a_muted_person_reads_and_does_not_write_until_it_is_over() -> None:
     assert [f["type"] for f in ask(world, bob, commands.Say("hi", nonce="m"))][-1] == "message"
 
 
+def test_a_plain_client_that_comes_back_as_a_muted_person_is_not_heard() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "", v1=False)
+    ask(world, bob, commands.Say("hi", sender="bob"))
+    ask(world, admin, commands.Mute("bob"))
+    world.hub.close(peer_of(bob), world.when)
+    again = come(world, "", v1=False)
+    for _ in range(2):
+        assert codes(ask(world, again, commands.Say("heard?", sender="bob"))) == ["muted"]
+    assert "heard?" not in [frame.get("message") for frame in read_frames(admin)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [commands.SetTopic("buy", ref="r"), commands.SetAway(True, "buy", ref="r")],
+    ids=lambda command: type(command).__name__,
+)
+def test_what_a_muted_person_writes_elsewhere_is_refused_too(command: commands.Command) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Mute("bob"))
+    read_frames(bob)
+    [error] = ask(world, bob, command)
+    assert (error["code"], error["ref"]) == ("muted", "r")
+    assert read_frames(admin) == []
+
+
+def test_a_muted_person_goes_away_without_a_word_and_types_unseen() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, bob, commands.Typing())
+    assert [frame["type"] for frame in read_frames(admin)][-1] == "typing"
+    ask(world, admin, commands.Mute("bob"))
+    read_frames(bob)
+    world.pass_time(60)
+    assert ask(world, bob, commands.Typing()) == []
+    assert [frame["type"] for frame in ask(world, bob, commands.SetAway(ref="r"))] == ["away"]
+    assert [frame["type"] for frame in read_frames(admin)] == ["away"]
+
+
 def test_an_unmuted_person_writes_again() -> None:
     world = World()
     admin, bob = an_admin(world), come(world, "bob")
@@ -292,6 +332,18 @@ def test_what_has_run_out_is_gone() -> None:
     assert [s.key for s in kept.all(AT)] == ["a", "b"]
     assert [s.key for s in kept.all(AT + timedelta(seconds=5))] == ["b"]
     assert kept.of_person("ban", "b", "", AT) is not None
+
+
+def test_what_has_run_out_hides_nothing_that_holds() -> None:
+    soon, later = AT + timedelta(seconds=2), AT + timedelta(seconds=3)
+    one = Sanction("ban", "address", "203.0.113.7/32", "203.0.113.7", "ana", AT, soon)
+    wide = Sanction("ban", "address", "203.0.113.0/24", "203.0.113.0/24", "ana", AT)
+    assert Sanctions([one, wide]).of_address("203.0.113.7", later) == wide
+    names = [
+        Sanction("ban", "name", "a", "a", "ana", AT, soon, clients=("id",)),
+        Sanction("ban", "name", "b", "b", "ana", AT, clients=("id",)),
+    ]
+    assert Sanctions(names).of_person("ban", "c", "id", later) == names[1]
 
 
 def test_an_address_in_a_file_that_is_none_is_left_out() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core.errors import ErrorCode, NameRefused, Refused
 from broadcast_tui.core.names import RESERVED_NAMES, check_name, check_room, name_key
+from broadcast_tui.core.sanctions import parse_network
 
 anything = st.text(st.characters(), max_size=40) | st.text(
     st.sampled_from(
@@ -181,6 +182,21 @@ def test_piled_or_hanging_marks_are_refused(raw: str) -> None:
 )
 def test_mixed_alphabets_are_refused(raw: str) -> None:
     assert refusal(raw) == (ErrorCode.BAD_NAME, "Choose a name in one alphabet: it mixes several.")
+
+
+@pytest.mark.parametrize("raw", ["10.0.0.5", " 203.0.113.7 ", "\uff11\uff10.0.0.5"], ids=ascii)
+def test_an_address_is_no_name(raw: str) -> None:
+    assert refusal(raw) == (
+        ErrorCode.BAD_NAME,
+        "Choose a name that is no network address: a ban could mean either.",
+    )
+    assert parse_network(unicodedata.normalize("NFKC", raw)) is not None
+
+
+@pytest.mark.parametrize("name", ["10.0.0", "10.0.0.256", "v10.0.0.5", "1.2.3.4.5"])
+def test_numbers_that_are_no_address_are_names(name: str) -> None:
+    assert check_name(name) == name
+    assert parse_network(name) is None
 
 
 @pytest.mark.parametrize("reserved", RESERVED_NAMES)

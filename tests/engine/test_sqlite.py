@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,29 @@ def run_alone(work: Coroutine[object, object, None]) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "history.db"
+
+
+# -- the file
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+async def test_a_new_history_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "history.db"
+    async with opened(path) as engine:
+        await engine.append([draft("hi")])
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+        assert set(modes.values()) == {0o600}, modes
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+async def test_only_a_file_made_here_is_gone_when_nothing_was_said(path: Path) -> None:
+    async with opened(path):
+        assert path.exists()
+    assert not path.exists()
+    path.touch(0o644)
+    async with opened(path):
+        pass
+    assert path.exists()
 
 
 # -- closing and opening again
@@ -190,6 +214,10 @@ def few_bytes(path: Path) -> None:
     path.write_bytes(b"hi\n")
 
 
+def one_byte(path: Path) -> None:
+    path.write_bytes(b"x")
+
+
 def cut_short(path: Path) -> None:
     _history(path)
     path.write_bytes(path.read_bytes()[:5000])
@@ -247,6 +275,7 @@ FAULTS: dict[Callable[[Path], None], str] = {
     corrupt_in_the_middle: "damaged",
     text: "no history",
     few_bytes: "no history",
+    one_byte: "no history",
     cut_short: "damaged",
     other_program: "another program",
     other_program_that_was_killed: "another program",

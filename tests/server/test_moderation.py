@@ -6,17 +6,22 @@ import json
 import logging
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from broadcast_tui.client import BroadcastClient, ConnectError
+from broadcast_tui.core.identity import Role
 from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.core.sanctions import Sanction
 from broadcast_tui.core.updates import Moderated, Noticed
-from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server import BroadcastServer, moderation_keeper
+from broadcast_tui.server.auth import TokenGate
 from broadcast_tui.server.sanction_file import SanctionFileError
+from broadcast_tui.server.tokens import TokenBook
 from tests.support.plain import v1_client
-from tests.support.raw_socket import raw_socket
+from tests.support.raw_socket import BINARY, CLOSE, frame, raw_socket
 from tests.support.roles import promote
 from tests.support.running import eventually, in_time, running_server
 
@@ -64,6 +69,45 @@ async def test_a_banned_address_is_answered_403_and_when_it_may_come_back(
     lines = [record.getMessage() for record in caplog.records]
     assert any("ana" in line and "banned 203.0.113.9/32" in line for line in lines)
     assert "connection from 203.0.113.9 refused: banned" in lines
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.ADMIN, "101"), (Role.MEMBER, "403"), (None, "403")])
+async def test_a_ban_of_an_address_keeps_no_operator_out(
+    tmp_path: Path, role: Role | None, status: str
+) -> None:
+    book = TokenBook(tmp_path / "tokens.json")
+    token = book.create("olga", role, None)[0] if role is not None else "bt_wrong"
+    gate = TokenGate(book, needs_token=False)
+    async with (
+        running_server(admission=BEHIND_PROXY, gate=gate) as server,
+        raw_socket(server.port) as sock,
+    ):
+        ban = Sanction("ban", "address", "203.0.113.9/32", "203.0.113.9", "ana", datetime.now(UTC))
+        server._runner.hub.moderation.sanctions.add(ban)
+        named = {"X_Forwarded_For": "203.0.113.9", "Authorization": f"Bearer {token}"}
+        assert (await sock.handshake(**named)).split()[1] == status
+
+
+async def test_what_operators_did_is_in_a_log_of_warnings(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    async with (
+        running_server() as server,
+        v1_client(server.url, "ana") as ana,
+        v1_client(server.url, "bob"),
+    ):
+        promote(server, "ana")
+        await ana.send("kick", name="bob", reason="spam", ref="k")
+        await eventually(lambda: "kicked bob (1 connection(s)): spam" in caplog.text)
+
+
+async def test_the_log_has_the_code_the_server_closed_with(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with running_server() as server, raw_socket(server.port) as sock:
+        await sock.handshake()
+        await sock.send(frame(BINARY, b"x"))
+        assert (await sock.read_close())[0] == 1003
+        await sock.send(frame(CLOSE, (1000).to_bytes(2, "big")))
+        await eventually(lambda: " disconnected (1003)" in caplog.text)
 
 
 @pytest.fixture
@@ -125,6 +169,47 @@ async def test_a_ban_that_cannot_be_kept_holds_and_is_logged(
         await ana.next_of(type="moderated")
         assert (await bob.closed())[0] == 4503
         await eventually(lambda: "cannot be kept" in caplog.text)
+
+
+async def test_bans_made_on_a_full_disk_are_kept_once_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moderation_keeper, "RETRY_S", 0.0)
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    path = blocked / "moderation.json"
+    server = BroadcastServer("127.0.0.1", 0, sanctions=tmp_path / "moderation.json")
+    async with server, v1_client(server.url, "ana") as ana:
+        assert server._sanction_file is not None
+        server._sanction_file.path = path
+        promote(server, "ana")
+        await ana.send("ban", who="bob", ref="1")
+        await eventually(lambda: "cannot be kept" in caplog.text)
+        with pytest.raises(SanctionFileError, match="not in their file yet"):
+            server.reload_sanctions()
+        blocked.unlink()
+        await eventually(path.exists)
+        await eventually(lambda: "kept again" in caplog.text)
+        server.reload_sanctions()()
+        assert [entry["shown"] for entry in json.loads(path.read_text("utf-8"))] == ["bob"]
+        assert caplog.text.count("cannot be kept") == 1
+
+
+async def test_what_could_not_be_kept_is_tried_once_more_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    path = blocked / "moderation.json"
+    server = BroadcastServer("127.0.0.1", 0, sanctions=tmp_path / "moderation.json")
+    async with server, v1_client(server.url, "ana") as ana:
+        assert server._sanction_file is not None
+        server._sanction_file.path = path
+        promote(server, "ana")
+        await ana.send("ban", who="bob", ref="1")
+        await eventually(lambda: "cannot be kept" in caplog.text)
+        blocked.unlink()
+    assert [entry["shown"] for entry in json.loads(path.read_text("utf-8"))] == ["bob"]
 
 
 async def test_a_file_edited_by_hand_holds_once_it_is_read_again(tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from broadcast_tui.core.endpoint import fingerprint
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.server import self_signed as making
+from broadcast_tui.server.auth import TokenGate
 from broadcast_tui.server.self_signed import self_signed
 from broadcast_tui.server.tls import CertificateError, ServerTls, fingerprint_of
+from broadcast_tui.server.tokens import TokenBook, TokenFileError
 from tests.support.certificates import Authority, private_pem
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import raw_socket
@@ -104,7 +106,7 @@ def test_renegotiation_and_compression_are_off(authority: Authority) -> None:
 
 
 async def test_a_peer_that_stalls_in_the_tls_handshake_costs_little_and_is_cut(authority: Authority) -> None:
-    """Its handshake is cut by the open timeout of 5 s; the others chat meanwhile."""
+    """It is cut when the 5 s that a newcomer has are over; the others chat meanwhile."""
     trusted = trusting(authority)
     async with running_server(tls=serving(authority)) as server, raw_socket(server.port) as stalled:
         hello = client_hello()
@@ -199,6 +201,23 @@ async def test_a_changed_certificate_is_used_after_reload_and_open_connections_s
         await ana.next_of(type="ack")
         async with v1_client(server.url, "ben", tls=trusted):
             pass
+
+
+async def test_a_bad_file_of_tokens_keeps_a_good_new_certificate_out(
+    authority: Authority, tmp_path: Path
+) -> None:
+    tokens = tmp_path / "tokens.json"
+    gate = TokenGate(TokenBook(tokens), needs_token=False)
+    async with running_server(tls=serving(authority), gate=gate) as server:
+        before = await certificate_at(server.port)
+        authority.issue("server", "localhost", "127.0.0.1")
+        tokens.write_text("broken")
+        with pytest.raises(TokenFileError):
+            server.reload_security()
+        assert await certificate_at(server.port) == before
+        tokens.write_text("{}")
+        server.reload_security()()
+        assert await certificate_at(server.port) != before
 
 
 @pytest.mark.parametrize("what", ["nonsense", "other key", "missing"])

@@ -1,0 +1,174 @@
+"""From TCP to the end of the TLS handshake: what counts, who is cut, bytes in any pieces; on both loops."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.server.tls import ServerTls
+from tests.support.certificates import Authority
+from tests.support.plain import v1_client
+from tests.support.raw_socket import RawSocket, raw_socket
+from tests.support.running import eventually, in_time, running_server
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # on Windows
+    LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop]
+else:
+    LOOPS = [asyncio.new_event_loop, new_event_loop]
+
+ASKING = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture(params=LOOPS, ids=lambda loop: loop.__module__.partition(".")[0])
+def runner(request: pytest.FixtureRequest) -> Iterator[asyncio.Runner]:
+    with asyncio.Runner(loop_factory=request.param) as running:
+        yield running
+
+
+def serving(authority: Authority) -> ServerTls:
+    pair = authority.issue("server", "localhost", "127.0.0.1")
+    return ServerTls(pair.cert, pair.key)
+
+
+class TlsByHand:
+    """A TLS client whose every byte the test sends."""
+
+    def __init__(self, authority: Authority, sock: RawSocket) -> None:
+        self._sock = sock
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cafile=authority.ca)
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
+
+    def written(self, data: bytes = b"") -> bytes:
+        """Bytes to send: the next ones of the handshake, and `data` behind the last of them."""
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return self._outgoing.read()
+        self._tls.write(data)
+        return self._outgoing.read()
+
+    async def heard(self) -> None:
+        """Take in what the server has sent."""
+        self._incoming.write(await in_time(asyncio.get_running_loop().sock_recv(self._sock.sock, 65_536)))
+
+    async def read(self) -> bytes:
+        while True:
+            try:
+                return self._tls.read(65_536)
+            except ssl.SSLWantReadError:
+                await self.heard()
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_handshake_in_any_pieces_with_the_request_close_behind(
+    authority: Authority, runner: asyncio.Runner, piece: int, version: ssl.TLSVersion
+) -> None:
+    tls = serving(authority)
+    tls._current.maximum_version = tls.context.maximum_version = version
+
+    async def exchange() -> None:
+        async with running_server(tls=tls) as server, raw_socket(server.port) as sock:
+            client = TlsByHand(authority, sock)
+            while sending := client.written(ASKING):
+                for start in range(0, len(sending), piece):
+                    await sock.send(sending[start : start + piece])
+                    await asyncio.sleep(0)
+                if client._tls.version() and not client._tls.pending():
+                    break
+                await client.heard()
+            answer = b""
+            while b"welcome" not in answer:
+                answer += await client.read()
+            assert answer.startswith(b"HTTP/1.1 101 ")
+            assert server.connection_count == 1
+
+    runner.run(exchange())
+
+
+@pytest.mark.parametrize("limits", [
+    AdmissionLimits(max_half_open=3, handshake_timeout_s=0),
+    AdmissionLimits(max_half_open_per_ip=3, handshake_timeout_s=0, exempt_loopback=False),
+], ids=["in all", "by address"])  # fmt: skip
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
+def test_who_has_not_ended_the_handshake_is_half_open(
+    authority: Authority, runner: asyncio.Runner, limits: AdmissionLimits, begun: bytes
+) -> None:
+    trusted, tls = ssl.create_default_context(cafile=authority.ca), serving(authority)
+
+    async def exchange() -> None:
+        async with running_server(tls=tls, admission=limits) as server, AsyncExitStack() as stack:
+            admission = server._admission
+            socks = [await stack.enter_async_context(raw_socket(server.port)) for _ in range(3)]
+            for sock in socks:
+                await sock.send(begun)
+            await eventually(lambda: admission.half_open == 3)
+            async with v1_client(server.url, "ana", tls=trusted):
+                assert admission.refused == {"half_open": 1}
+                await socks[0].read_to_end()
+                assert admission.half_open == 2
+            for sock in socks[1:]:
+                sock.sock.close()
+            await eventually(lambda: admission.half_open == 0)
+
+    runner.run(exchange())
+
+
+@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
+def test_the_handshake_timeout_counts_for_tls_too(
+    authority: Authority, runner: asyncio.Runner, begun: bytes
+) -> None:
+    tls, limits = serving(authority), AdmissionLimits(handshake_timeout_s=2.0)
+
+    async def exchange() -> None:
+        async with running_server(tls=tls, admission=limits) as server, raw_socket(server.port) as sock:
+            await sock.send(begun)
+            await eventually(lambda: server._admission.half_open == 1)
+            server._admission.sweep(asyncio.get_running_loop().time() + 2.1)
+            await sock.read_to_end()
+            assert server._admission.refused == {"timeout": 1}
+
+    runner.run(exchange())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"\x16", b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\n\r\n", bytes(70_000)],
+    ids=["nothing", "a byte", "a head", "no TLS", "zeros"],
+)
+@pytest.mark.parametrize("how", ["reset", "end"])
+def test_who_goes_before_the_end_of_the_handshake_leaves_nothing_behind(
+    authority: Authority, runner: asyncio.Runner, sent: bytes, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls = serving(authority)
+
+    async def exchange() -> None:
+        async with running_server(tls=tls) as server:
+            async with raw_socket(server.port) as sock:
+                await eventually(lambda: server._admission.half_open == 1)
+                with suppress(ConnectionError):
+                    await sock.send(sent)
+                if how == "reset":
+                    sock.reset()
+            await eventually(lambda: server._admission.half_open == 0)
+
+    with caplog.at_level("WARNING"):
+        runner.run(exchange())
+    assert caplog.records == []
