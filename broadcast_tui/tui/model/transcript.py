@@ -80,6 +80,8 @@ class Transcript:
         """How often all lines were laid anew, under other ids."""
         self.rule_id: int | None = None
         """The line above which the unread line is drawn; it need not be held (any more)."""
+        self.unheld_count = 0
+        """Unread posts that lie above all lines and are not held."""
         self._limit = limit
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []

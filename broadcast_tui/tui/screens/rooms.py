@@ -65,7 +65,8 @@ class RoomsScreen(Screen[None]):
             self.composer.set_hint(f"Message #{visible_line(view.name)}")
             self.log_view.show(view.transcript, view.unread)
             state.unseen = self.log_view.unseen
-            state.stand(self.log_view.is_following)
+            if not view.reading.begins_above:
+                state.stand(self.log_view.is_following)
         # What is seen by going there is no longer counted in the list.
         self.rooms.show([Row.of(other, other is view) for other in state.rooms.values()])
         self.set_class(len(state.rooms) > 1, "-several")
