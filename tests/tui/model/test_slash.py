@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from broadcast_tui.tui.model.command_table import COMMANDS, Argument, Group, Verb
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, find, help_lines, nearest, parse
+from broadcast_tui.tui.model.transcript import LineKind, Transcript
 
 
 def test_every_verb_has_exactly_one_row() -> None:
@@ -27,7 +30,9 @@ def test_commands_with_an_argument_have_a_hint_and_an_example() -> None:
         ("hello", "hello"),
         ("//x", "/x"),
         (" /etc/hosts", "/etc/hosts"),
-        ("//me waves", "/me waves"),
+        ("//me waves", " /me waves"),
+        (" /me waves", " /me waves"),
+        ("//me", "/me"),
         ("either/or", "either/or"),
         ("  indented", "  indented"),
         ("two\n/lines", "two\n/lines"),
@@ -103,3 +108,13 @@ def test_help_of_one_command_has_usage_aliases_and_example() -> None:
         "Example: /nick ana",
     ]
     assert "Did you mean /nick?" in help_lines("nikc")[0]
+
+
+def test_what_is_sent_as_text_is_read_as_text() -> None:
+    transcript = Transcript(zone=UTC)
+    for typed in ("//me waves", " /me waves"):
+        said = parse(typed)
+        assert isinstance(said, Say)
+        line = transcript.line(transcript.add_post("ana", said.text, datetime(2025, 8, 30, tzinfo=UTC)))
+        assert line is not None
+        assert (line.kind, line.text) == (LineKind.POST, " /me waves")
