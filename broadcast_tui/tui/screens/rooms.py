@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from textual import getters, on
 from textual.message import Message
@@ -54,6 +55,15 @@ class RoomsScreen(Screen[None]):
     @abstractmethod
     def refresh_views(self, *, people: bool = False) -> None:
         """Show the state as it is now."""
+
+    def notify_now(
+        self, text: str, timeout_s: float, severity: Literal["information", "warning"] = "information"
+    ) -> None:
+        """Tell of what was just asked for, instead of all notices there are."""
+        self.app.clear_notifications()
+        # Textual 8.2 takes away the toasts but not what held them: later ones would be pushed off the screen.
+        self.query("ToastHolder").remove()
+        self.notify(visible_line(text), severity=severity, timeout=timeout_s, markup=False)
 
     def refresh_rooms(self) -> bool:
         """Let list, log and input be as the state says; whether they are of another room now."""
@@ -113,7 +123,7 @@ class RoomsScreen(Screen[None]):
     def action_go_to_urgent(self) -> None:
         self.finish_submitted()
         if not self._state.show_urgent(datetime.now(UTC)):
-            self.notify("Nothing is unread in your other rooms", timeout=3, markup=False)
+            self.notify_now("Nothing is unread in your other rooms", 3)
         self.refresh_views()
 
     def action_switch_room(self) -> None:
