@@ -288,3 +288,13 @@ async def test_the_switcher_has_a_frame_and_says_that_no_room_fits(size: tuple[i
         assert "No room fits" in chat.drawn("#switcher")[-2]
         await chat.type("ctrl+u", *"new")
         assert "Enter goes there" in chat.drawn("#switcher")[-2]
+
+
+async def test_a_notice_does_not_cover_the_switcher_of_a_small_terminal() -> None:
+    async with chatting("ana", size=(40, 10)) as chat:
+        await chat.type("alt+k")
+        before = chat.drawn("#switcher")
+        chat.app.notify("a notice that goes on " * 6)
+        await chat.pilot.pause()
+        assert "a notice" in "".join(chat.drawn())
+        assert chat.drawn("#switcher") == before
