@@ -641,3 +641,31 @@ async def test_the_title_tells_mentions_apart() -> None:
         await focus(chat, True)
         shown = [title[4:-1] for title in titles if title.startswith("\x1b]0;")]
         assert shown == [f"{counts}#lobby · broadcast-tui" for counts in ("(1!) ", "(1!, 2) ", "")]
+
+
+async def test_only_two_presses_in_a_row_leave() -> None:
+    async with chatting("ana", "bob") as chat:
+        for between in (["a", "b", "ctrl+c"], ["pageup"], ["a", "backspace"], ["left"]):
+            await chat.type("ctrl+c", *between, "ctrl+c")
+            assert not chat.client.closed
+            chat.screen._quit_until = 0.0
+        await chat.type("ctrl+c", "ctrl+c")
+        assert chat.client.closed
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_what_was_just_asked_for_is_told_in_one_notice(size: tuple[int, int]) -> None:
+    async with chatting("ana", "bob", size=size) as chat:
+        await chat.type("alt+m", "alt+j", "alt+j")
+        assert len(chat.app._notifications) == 1
+        assert len([toast for toast in chat.screen.query("Toast") if toast.region.height]) == 1
+
+
+async def test_of_many_notices_a_small_terminal_shows_the_last_in_two_rows() -> None:
+    async with chatting("ana", "bob", size=(40, 10)) as chat:
+        for number in range(3):
+            chat.app.notify(f"notice {number} " + "that goes on and on " * 6)
+            await chat.pilot.pause()
+        rows = [row for row in chat.drawn() if "notice" in row or "on and on" in row]
+        assert 1 <= len(rows) <= 2
+        assert "notice 2" in rows[0]
