@@ -11,6 +11,7 @@ from broadcast_tui.core.updates import (
     HistoryFetched,
     NameChanged,
     NameDenied,
+    PostArrived,
     PostRefused,
     PresenceChanged,
     RoomEntered,
@@ -533,6 +534,66 @@ async def test_unread_posts_above_the_backlog_are_fetched_on_the_way_to_them(tmp
         assert rows[1].endswith("night 1")
 
 
+async def fetched(chat: Chat, posts: list[PostArrived], *, more: bool = True) -> None:
+    """Answer the page of history that was asked for last."""
+    older = tuple(each.post for each in posts)
+    await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", older, more))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (80, 100)])
+async def test_all_that_is_unread_is_counted_and_shown_from_its_beginning(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path, size=size) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(131)]
+        await chat.deliver(*before, *posts[81:], caught_up)
+        assert chat.screen._state.unread == 130
+        assert len(chat.client.called("fetch_history")) == 1
+        await fetched(chat, posts[:81])
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].rstrip(" ▁▂▃▄▅▆▇").endswith("night 1")
+        assert chat.screen._state.unread == 130
+        assert len(chat.client.called("fetch_history")) == 1
+
+
+async def test_who_has_scrolled_on_meanwhile_stays_there(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(131)]
+        await chat.deliver(*before, *posts[81:], caught_up)
+        await chat.type("pagedown")
+        rows = [row[:60].rstrip() for row in chat.drawn("#log")[:-1]]
+        await fetched(chat, posts[:81])
+        assert [row[:60].rstrip() for row in chat.drawn("#log")[:-1]] == rows
+        await chat.type("alt+u")
+        assert chat.drawn("#log")[1].endswith("night 1")
+
+
+async def test_of_thousands_unread_the_line_says_how_many_lie_above_it(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(2_451)]
+        await chat.deliver(*before, *posts[2_401:], caught_up)
+        assert "── 2,400 older unread above ──" in chat.drawn("#log")[0]
+        for end in range(2_401, 1_401, -200):
+            await fetched(chat, posts[end - 200 : end])
+        assert len(chat.client.called("fetch_history")) == 5
+        rows = chat.drawn("#log")
+        assert "── 1,400 older unread above ──" in rows[0]
+        assert rows[1].endswith("night 1401")
+        assert chat.screen._state.unread == 2_450
+        await chat.type("alt+u")
+        assert len(chat.client.called("fetch_history")) == 6
+
+
 async def test_a_mention_rings_without_the_focus_and_not_with_it() -> None:
     async with chatting("ana", "bob") as chat:
         written = rung(chat)
@@ -605,3 +666,31 @@ async def test_the_title_tells_mentions_apart() -> None:
         await focus(chat, True)
         shown = [title[4:-1] for title in titles if title.startswith("\x1b]0;")]
         assert shown == [f"{counts}#lobby · broadcast-tui" for counts in ("(1!) ", "(1!, 2) ", "")]
+
+
+async def test_only_two_presses_in_a_row_leave() -> None:
+    async with chatting("ana", "bob") as chat:
+        for between in (["a", "b", "ctrl+c"], ["pageup"], ["a", "backspace"], ["left"]):
+            await chat.type("ctrl+c", *between, "ctrl+c")
+            assert not chat.client.closed
+            chat.screen._quit_until = 0.0
+        await chat.type("ctrl+c", "ctrl+c")
+        assert chat.client.closed
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_what_was_just_asked_for_is_told_in_one_notice(size: tuple[int, int]) -> None:
+    async with chatting("ana", "bob", size=size) as chat:
+        await chat.type("alt+m", "alt+j", "alt+j")
+        assert len(chat.app._notifications) == 1
+        assert len([toast for toast in chat.screen.query("Toast") if toast.region.height]) == 1
+
+
+async def test_of_many_notices_a_small_terminal_shows_the_last_in_two_rows() -> None:
+    async with chatting("ana", "bob", size=(40, 10)) as chat:
+        for number in range(3):
+            chat.app.notify(f"notice {number} " + "that goes on and on " * 6)
+            await chat.pilot.pause()
+        rows = [row for row in chat.drawn() if "notice" in row or "on and on" in row]
+        assert 1 <= len(rows) <= 2
+        assert "notice 2" in rows[0]

@@ -417,3 +417,43 @@ async def test_the_mouse_is_given_away_and_taken_back() -> None:
         assert "The mouse is the terminal's; Alt+M takes it back" in chat.toasts
         await chat.type("alt+m")
         assert "The mouse is ours again" in chat.toasts
+
+
+# Leaving it for the input
+
+
+@pytest.mark.parametrize("keys", [["alt+up", "k"], ["ctrl+f", *"post", "enter"]])
+async def test_a_paste_while_a_post_is_picked_goes_into_the_input(keys: list[str]) -> None:
+    async with reading() as chat:
+        await chat.type(*"so ", *keys)
+        await eventually(lambda: chat.screen.query_one(PickBar).display)
+        chat.app.post_message(events.Paste("pasted"))
+        await eventually(lambda: chat.composer.text == "so pasted")
+        await chat.type("!")
+        assert (chat.composer.text, picked(chat)) == ("so pasted!", "")
+        assert not chat.screen.query_one(PickBar).display
+
+
+async def test_keys_that_edit_leave_picking_for_the_input() -> None:
+    async with reading() as chat:
+        for key, left in (
+            ("ctrl+u", "x"),
+            ("ctrl+e", "draftx"),
+            ("backspace", "drafx"),
+            ("ctrl+a", "xdraft"),
+        ):
+            await chat.type("ctrl+u", *"draft", "alt+up")
+            assert picked(chat)
+            await chat.type(key, "x")
+            assert (chat.composer.text, picked(chat)) == (left, "")
+        await chat.type("alt+up", "enter")
+        assert chat.said == []
+
+
+async def test_the_host_of_each_titled_link_is_shown() -> None:
+    async with reading("[paypal.com](https://evil.example/x) and [docs](https://docs.example)") as chat:
+        assert any("⚠ a link goes to evil.example" in row for row in chat.drawn("#log"))
+        await chat.type("alt+up", "i")
+        drawn = "\n".join(chat.drawn())
+        assert "paypal.com → evil.example" in drawn
+        assert "docs → docs.example" in drawn

@@ -275,3 +275,26 @@ async def test_what_is_typed_right_after_the_key_that_opens_the_switcher_is_for_
             await chat.pilot.pause()
         assert "#dev" in chat.drawn("#status")[0]
         assert chat.composer.text == ""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_the_switcher_has_a_frame_and_says_that_no_room_fits(size: tuple[int, int]) -> None:
+    async with chatting("ana", size=size) as chat:
+        await chat.type("alt+k")
+        rows = chat.drawn("#switcher")
+        assert (rows[0].strip()[0], rows[-1].strip()[0]) == ("╭", "╰")
+        assert "Enter goes there" in rows[-2]
+        await chat.type(*"!!!")
+        assert "No room fits" in chat.drawn("#switcher")[-2]
+        await chat.type("ctrl+u", *"new")
+        assert "Enter goes there" in chat.drawn("#switcher")[-2]
+
+
+async def test_a_notice_does_not_cover_the_switcher_of_a_small_terminal() -> None:
+    async with chatting("ana", size=(40, 10)) as chat:
+        await chat.type("alt+k")
+        before = chat.drawn("#switcher")
+        chat.app.notify("a notice that goes on " * 6)
+        await chat.pilot.pause()
+        assert "a notice" in "".join(chat.drawn())
+        assert chat.drawn("#switcher") == before

@@ -125,6 +125,16 @@ async def test_a_long_paste_is_sent_as_one_post_when_so_chosen() -> None:
         assert chat.composer.text == LONG
 
 
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_the_question_before_a_long_post_has_a_frame(size: tuple[int, int]) -> None:
+    async with chatting("ana", size=size) as chat:
+        await paste(chat, LONG)
+        await chat.type("enter")
+        rows = [row.strip() for row in chat.drawn("#long-post")]
+        assert (rows[0][0], rows[-1][0]) == ("╭", "╰")
+        assert all(row.startswith("│") and row.endswith("│") for row in rows[1:-1])
+
+
 async def test_a_dropped_paste_is_found_by_up() -> None:
     async with chatting("ana") as chat:
         await paste(chat, LONG)

@@ -21,9 +21,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from broadcast_tui.tui.model.markup import Block, blocks_of
+from broadcast_tui.tui.model.posing import true_hosts
 from broadcast_tui.tui.model.showing import Showing
 from broadcast_tui.tui.model.transcript import Chunk, LineKind
-from broadcast_tui.tui.model.web_address import true_hosts
 from broadcast_tui.tui.model.wrapping import Span, cells_of, clip, wrap, wrap_by_cells
 
 FOLD_FROM_LINES = 6

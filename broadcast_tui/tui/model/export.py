@@ -33,7 +33,8 @@ def lines_of(snapshot: Snapshot, wanted: Format, room: str) -> Iterator[str]:
         yield f"# #{_escaped(room)}"
     day = ""
     for line in (chunk.line(i) for chunk, count in snapshot for i in range(count)):
-        if line.kind is LineKind.DAY:
+        # Who left and came back within one line leaves nothing to tell of.
+        if line.kind is LineKind.DAY or (line.kind is LineKind.PRESENCE and not line.text):
             continue
         at = datetime.fromtimestamp(line.at).astimezone()
         match wanted:

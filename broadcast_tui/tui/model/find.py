@@ -1,4 +1,4 @@
-"""Finds text in the posts of a transcript: the newest first, in slices, while posts come and go.
+"""Finds posts of a transcript by text or sender: the newest first, in slices, while posts come and go.
 
 A step of the search never takes longer than its caller lets it, so that 100,000 posts hold nothing up.
 """
@@ -38,6 +38,8 @@ class Finder:
         """Line id of the match that is shown."""
         self.transcript = transcript
         self._laid_count = transcript.laid_count
+        self._named: dict[str, bool] = {}
+        """Whether the pattern finds a sender."""
         self._start_id = start_id
         self._origin = self._low = self._high = transcript.settled_id
         """Lines from `_low` to before `_high` have been searched."""
@@ -107,13 +109,18 @@ class Finder:
         search = self.pattern.search
         found: list[int] = []
         for chunk in _chunks_between(self.transcript, start, stop):
-            first_id, kinds, texts = chunk.first_id, chunk.kinds, chunk.texts
+            first_id, kinds, texts, senders = chunk.first_id, chunk.kinds, chunk.texts, chunk.senders
             found += [
                 first_id + i
                 for i in range(max(0, start - first_id), min(len(chunk), stop - first_id))
-                if kinds[i] in POSTS and search(texts[i])
+                if kinds[i] in POSTS and (search(texts[i]) or self._names(senders[i]))
             ]
         return found
+
+    def _names(self, sender: str) -> bool:
+        if sender not in self._named:
+            self._named[sender] = self.pattern.search(sender) is not None
+        return self._named[sender]
 
     def _forget_trimmed(self) -> None:
         first_id = self.transcript.first_id

@@ -11,7 +11,7 @@ from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
-from broadcast_tui.tui.model.web_address import true_hosts
+from broadcast_tui.tui.model.posing import true_hosts
 from broadcast_tui.tui.model.wrapping import MULTILINE, measure
 
 
@@ -64,6 +64,8 @@ class Entry(NamedTuple):
     number: int = -1
 
 
+ACTION_PREFIX = "/me "
+"""What a post that is an action begins with, on the wire."""
 OWN = 4
 MENTION = 8
 _MARK_BITS = 3

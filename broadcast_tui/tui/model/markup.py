@@ -21,7 +21,8 @@ from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
-from broadcast_tui.tui.model.web_address import URL_SOURCE, target_of, trimmed_end
+from broadcast_tui.tui.model.posing import poses
+from broadcast_tui.tui.model.web_address import TITLED_SOURCE, URL_SOURCE, target_of, trimmed_end
 
 MAX_CHARS = 20_000
 """Longer texts have no markup."""
@@ -67,11 +68,9 @@ _Span = tuple[int, int]
 _SIGNS = re.compile(r"[*_~`]|://")
 _FENCE = re.compile(r" {0,3}(`{3,})([^`]*)")
 _TICKS = re.compile(r"\\.|(`+)")
-_LINK_TEXT_CHARS, _LINK_URL_CHARS = 300, 2_100
 _TOKEN = re.compile(
     r"\\(?P<escaped>[!-/:-@\[-`{-~])"
-    rf"|\[(?P<text>[^\[\]]{{1,{_LINK_TEXT_CHARS}}}+)\]\("
-    rf"(?P<target>[Hh][Tt][Tt][Pp][Ss]?://(?:[^\s<>\"\[\]()]|\([^\s<>\"\[\]()]*+\)){{1,{_LINK_URL_CHARS}}}+)\)"
+    rf"|{TITLED_SOURCE}"
     rf"|(?P<url>(?<![A-Za-z0-9]){URL_SOURCE})"
     r"|(?P<sign>\*+|_+|~+)"
 )
@@ -194,7 +193,8 @@ def _titled_link(token: re.Match[str]) -> Iterator[Run]:
         return
     shift = token.start("target")
     text = token["text"]
-    if "://" not in text and "www." not in text.lower() and text.strip():
+    is_address = "://" in text or "www." in text.lower() or poses(text, target.host)
+    if text.strip() and not is_address:
         yield Run(token.start("text"), token.end("text"), Look.LINK, target.href)
     yield Run(token.start(), token.start("text"), Look.MARK, "")
     yield Run(token.end("text"), shift + target.start, Look.MARK, "")

@@ -12,6 +12,7 @@ from enum import Flag, StrEnum
 import msgspec
 
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.lines import ACTION_PREFIX
 
 PAUSE_S = 3.0
 TEXT_MAX = 160
@@ -115,8 +116,8 @@ def alert_text(alert: Alert) -> str:
     sender = _cut(visible_line(alert.sender), _NAME_MAX)
     where = f"in #{_cut(visible_line(alert.room), _NAME_MAX)}"
     text = visible_line(alert.text)
-    if text.startswith("/me "):
-        return f"* {sender} {where} {_cut(text.removeprefix('/me '), TEXT_MAX)}"
+    if text.startswith(ACTION_PREFIX):
+        return f"* {sender} {where} {_cut(text.removeprefix(ACTION_PREFIX), TEXT_MAX)}"
     return f"{sender} {where}: {_cut(text, TEXT_MAX)}"
 
 

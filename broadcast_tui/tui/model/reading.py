@@ -6,11 +6,14 @@ Invariants:
   log stands at its end; whatever else arrives from others is unread until those three hold;
 - the unread line stands above the first post that came while we were away from the room or cut off. It goes
   when we leave again having seen everything, and when the user says so;
-- the backlog of a first visit is not unread; that of a later one is, from the bookmark on.
+- the backlog of a first visit is not unread; that of a later one is, from the bookmark on;
+- unread posts that are not held yet are counted by their numbers. They lie above all that is held, and come
+  as pages of history; until then the unread line stands above the oldest line held.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -60,6 +63,14 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     live: bool
 
 
+class OlderPost(NamedTuple):
+    """A post of a page of history; `own` as in an `Arrival`."""
+
+    position: Position
+    own: bool
+    mention: bool
+
+
 @dataclass(slots=True)
 class Reading:
     """The reading of the room that `transcript` shows."""
@@ -84,10 +95,14 @@ class Reading:
     """`count` and `mentions` when we left."""
     _missed: list[Arrival] = field(default_factory=list)
     """What this replay brought and is unread."""
+    _first_replayed: Arrival | None = None
+    """The first post of this replay."""
     _unheld: Position | None = None
-    """Where unread posts begin that are not held yet; they come as pages of history."""
-    _unheld_count: int = 0
-    """Posts missed that are not held: those, and those that the server says are lost."""
+    """The last post read, while unread ones after it are not held."""
+    _counts_unheld: bool = False
+    """Whether those are among `count`; no longer once the end was seen."""
+    _lost_count: int = 0
+    """Posts missed that the server says are lost."""
 
     @property
     def is_resuming(self) -> bool:
@@ -97,7 +112,12 @@ class Reading:
     @property
     def begins_above(self) -> bool:
         """Whether there are unread posts above all that are held."""
-        return self._unheld is not None and self.transcript.rule_id is not None
+        return self.above_count > 0 and self.transcript.rule_id is not None
+
+    @property
+    def above_count(self) -> int:
+        """How many posts lie above all that are held and were unread when we came."""
+        return self.transcript.unheld_count
 
     def resume(self, bookmark: Bookmark) -> None:
         """Go on from where an earlier run was; before anything arrives."""
@@ -116,10 +136,13 @@ class Reading:
         is_news = live or (self._read is not None and is_newer(position, self._read))
         if position.epoch:
             self._newest = position
+            if not live and self._first_replayed is None:
+                self._first_replayed = arrival
         if not is_news:
             return
         if arrival.own:
-            if self.count == 0 and self._read is not None:
+            is_next = not self._resuming or not _between(self._read, position)
+            if self.count == 0 and self._read is not None and is_next:
                 self._read = self._newest
             return
         if live and there and at_end:
@@ -134,17 +157,23 @@ class Reading:
         self.count += 1
         self.mentions += arrival.mention
 
-    def prepended(self) -> None:
-        """A page of history is on top: the unread line moves up to where the unread posts begin."""
-        if self._unheld is None or self.transcript.rule_id is None:
+    def prepended(self, page: Sequence[OlderPost], *, ended: bool) -> None:
+        """A page of history is on top, the oldest of all if `ended`: the unread line moves up."""
+        read, rule_id = self._unheld, self.transcript.rule_id
+        if read is None or rule_id is None:
             return
-        found = first_newer(self.transcript, self._unheld)
-        if found is None or found >= self.transcript.rule_id:
-            self._unheld = None
-            return
-        if self.first_id == self.transcript.rule_id:
-            self.first_id = found
-        self.transcript.rule_id = found
+        unread = [post for post in page if is_newer(post.position, read)]
+        above = 0 if ended else _between(read, Position.parse(self.transcript.first_post_id))
+        if self._counts_unheld:
+            gone = self.above_count - above - len(unread)
+            self.count -= sum(post.own for post in unread) + gone
+            self.mentions += sum(post.mention and not post.own for post in unread)
+        self._set_above(above)
+        found = first_newer(self.transcript, read)
+        if found is not None and found < rule_id:
+            if self.first_id == rule_id:
+                self.first_id = found
+            self.transcript.rule_id = found
 
     # Coming and going
 
@@ -153,7 +182,7 @@ class Reading:
         if self._left_at is None:
             self._left_at = at
             self._counts_left = (self.count, self.mentions)
-            self._unheld_count = 0
+            self._lost_count = 0
         if self.count == 0:
             self.drop_rule()
 
@@ -164,7 +193,7 @@ class Reading:
         seconds = (at - self._left_at).total_seconds()
         posts, mentions = self.count - self._counts_left[0], self.mentions - self._counts_left[1]
         self._left_at = None
-        posts, self._unheld_count = posts + self._unheld_count, 0
+        posts, self._lost_count = posts + self._lost_count, 0
         return Meantime("away", seconds, posts, mentions)
 
     def cut_off(self, at: datetime) -> None:
@@ -175,14 +204,15 @@ class Reading:
     def entered(self, at: datetime, *, there: bool) -> None:
         """The server let us in; a replay follows until `caught_up`."""
         self._missed.clear()
+        self._first_replayed = None
         if there:
-            self._unheld_count = 0
+            self._lost_count = 0
         elif self._left_at is None:
             self._left_at = at
 
     def lost(self, count: int | None) -> None:
         """So many posts (None: nobody knows) will not come."""
-        self._unheld_count += count or 0
+        self._lost_count += count or 0
 
     def caught_up(self, at: datetime, *, there: bool) -> Meantime | None:
         """The replay is over; what it brought, if we are there to hear of it."""
@@ -190,15 +220,12 @@ class Reading:
         mentions = sum(arrival.mention for arrival in missed)
         cut_at, self._cut_at = self._cut_at, None
         resuming, self._resuming = self._resuming, False
-        before = self._not_held(missed) if resuming else 0
-        if before:
-            self._unheld = self._read
+        above = self._begin_above() if resuming else 0
         if self._read is None:
             self._read = self._newest or ROOM_BEGIN
-        self._unheld_count += before
         if not there:
             return None
-        posts, self._unheld_count = self._unheld_count + len(missed), 0
+        posts, self._lost_count = self._lost_count + above + len(missed), 0
         if resuming:
             left_at, self._left_at = self._left_at or at, None
             return Meantime("away", (at - left_at).total_seconds(), posts, mentions)
@@ -206,18 +233,31 @@ class Reading:
             return None
         return Meantime("offline", (at - cut_at).total_seconds(), posts, mentions)
 
-    def _not_held(self, missed: list[Arrival]) -> int:
-        """How many posts lie between the last one read and the first one that came."""
-        first = next((arrival.position for arrival in missed if arrival.position.epoch), None)
-        if first is None or self._read is None:
+    def _begin_above(self) -> int:
+        """Count what lies between the last post read and the first one that came; returns how many."""
+        first = self._first_replayed
+        if first is None:
             return 0
-        read_seq = self._read.seq if first.epoch == self._read.epoch else 0
-        return max(0, first.seq - read_seq - 1)
+        self._unheld = self._read
+        above = _between(self._read, first.position)
+        self._set_above(above)
+        if above:
+            self.count += above
+            self._counts_unheld = True
+            # The line may stand further down, below posts of our own.
+            self.transcript.rule_id = self.first_id = first.line_id
+        return above
+
+    def _set_above(self, count: int) -> None:
+        self.transcript.unheld_count = count
+        if not count:
+            self._unheld, self._counts_unheld = None, False
 
     def seen(self) -> None:
         """Everything held is on the screen, or was."""
         self.count = self.mentions = 0
         self.first_id = None
+        self._counts_unheld = False
         self._counts_left = (0, 0)
         if self._read is not None:
             self._read = self._newest or self._read
@@ -225,12 +265,20 @@ class Reading:
     def drop_rule(self) -> None:
         """The unread line has served."""
         self.transcript.rule_id = None
-        self._unheld = None
+        self._set_above(0)
 
     @property
     def target_id(self) -> int | None:
         """Line id of the first unread post; once all are seen, of the one below the unread line."""
         return self.transcript.rule_id if self.first_id is None else self.first_id
+
+
+def _between(read: Position | None, position: Position | None) -> int:
+    """How many posts lie between two; 0 if one is not known."""
+    if read is None or position is None:
+        return 0
+    read_seq = read.seq if position.epoch == read.epoch else 0
+    return max(0, position.seq - read_seq - 1)
 
 
 def duration(seconds: float) -> str:

@@ -22,8 +22,9 @@ from broadcast_tui.tui.model.comings import Comings
 from broadcast_tui.tui.model.landmarks import first_from, position_of
 from broadcast_tui.tui.model.mention import mentioning_line, mentions
 from broadcast_tui.tui.model.notices import Alert, Level
-from broadcast_tui.tui.model.reading import Arrival, Reading
+from broadcast_tui.tui.model.reading import Arrival, OlderPost, Reading
 from broadcast_tui.tui.model.room_transcript import RoomTranscript
+from broadcast_tui.tui.model.transcript import OlderPost as TranscriptPost
 
 DETAIL_MAX = 100
 """People up to which they are listed by name; above it only their count is shown."""
@@ -181,20 +182,16 @@ class RoomView:
             return False
         self.history_ref = ""
         self.history_ended = not update.more
-        self.transcript.prepend_posts(
-            [
-                (
-                    post.sender,
-                    post.text,
-                    post.at,
-                    own := _is_own(visible_line(post.sender), own_name),
-                    not own and mentions(post.text, own_name, keywords),
-                    str(post.position),
-                )
-                for post in update.posts
-            ]
-        )
-        self.reading.prepended()
+        older: list[TranscriptPost] = []
+        page: list[OlderPost] = []
+        for post in update.posts:
+            sender = visible_line(post.sender)
+            own = _is_own(sender, own_name)
+            mention = not own and mentions(post.text, own_name, keywords)
+            older.append((post.sender, post.text, post.at, own, mention, str(post.position)))
+            page.append(OlderPost(post.position, own or self.transcript.is_hidden(sender), mention))
+        is_held = self.transcript.prepend_posts(older) > 0
+        self.reading.prepended(page if is_held else [], ended=self.history_ended)
         return True
 
     def missed(self, update: GapFound, at: datetime) -> None:

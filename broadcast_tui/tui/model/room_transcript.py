@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.lines import Chunk, Entry, Line, LineKind
+from broadcast_tui.tui.model.lines import ACTION_PREFIX, Chunk, Entry, Line, LineKind
 from broadcast_tui.tui.model.transcript import OlderPost, Transcript, _seconds
 
 _POSTS = frozenset((LineKind.POST, LineKind.ACTION))
@@ -187,5 +187,5 @@ def _fold_text(run: list[OlderPost]) -> str:
 
 
 def _older_post(line: Line, post_id: str) -> OlderPost:
-    text = f"/me {line.text}" if line.kind is LineKind.ACTION else line.text
+    text = f"{ACTION_PREFIX}{line.text}" if line.kind is LineKind.ACTION else line.text
     return (line.sender, text, datetime.fromtimestamp(line.at, UTC), line.own, line.mention, post_id)

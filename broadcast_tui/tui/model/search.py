@@ -10,10 +10,13 @@ from broadcast_tui.core.post import Post
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import HistoryFetched, Noticed, SearchFound
 from broadcast_tui.tui.model.find import Pattern
+from broadcast_tui.tui.model.wrapping import clip
 
 _WORD = re.compile(r"[^\W_]+")
 SNIPPET_BEFORE = 24
 """Characters before the first match that are shown with it."""
+SNIPPET_CELLS = 240
+"""Width of what is shown of a post: a few rows."""
 
 
 @dataclass(slots=True)
@@ -66,13 +69,14 @@ def words_pattern(query: str) -> Pattern | None:
 
 
 def snippet_of(text: str, pattern: Pattern | None) -> tuple[str, list[tuple[int, int]]]:
-    """`text` on one line, from a little before the first match on, and the spans of the matches in it."""
+    """What a few rows show of `text`, from a little before the first match on, and the matches in that."""
     line = visible_line(text)
     first = pattern.search(line) if pattern else None
     if first is not None and first.start() > 2 * SNIPPET_BEFORE:
         start = first.start() - SNIPPET_BEFORE
         blank = line.find(" ", start, start + SNIPPET_BEFORE // 2)
         line = "…" + line[blank + 1 if blank >= 0 else start + 1 :]
+    line = clip(line, SNIPPET_CELLS)
     return line, [match.span() for match in pattern.finditer(line)] if pattern else []
 
 

@@ -1,6 +1,7 @@
 """What typing a line means: a post, a command of the table, or a mistake.
 
-An unknown `/word` is never sent; `//word`, or a blank before the slash, sends it as it is.
+An unknown `/word` is never sent; `//word`, or a blank before the slash, sends it as it is. Before `/me `
+a blank is sent too, since on the wire that makes a post an action.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from broadcast_tui.tui.model.command_table import COMMANDS, Argument, Command, Group, Verb
+from broadcast_tui.tui.model.lines import ACTION_PREFIX
 
 _PRIVATE = frozenset({"msg", "query", "whisper", "dm", "pm", "tell"})
 """What other chats call private messages."""
@@ -57,9 +59,9 @@ def parse(text: str) -> Say | Run | Mistake:
     if not bare.startswith("/"):
         return Say(text)
     if bare.startswith("//"):
-        return Say(bare[1:])
+        return Say(_literal(bare[1:]))
     if bare != text:
-        return Say(bare)
+        return Say(_literal(bare))
     word, _, rest = _split(text)
     if word[1:].isdecimal() and word.isascii():
         return Run(_BY_WORD[Verb.BUFFER], word[1:]) if not rest.strip() else Mistake(_unknown(word))
@@ -72,6 +74,10 @@ def parse(text: str) -> Say | Run | Mistake:
     if command.argument is Argument.NONE and argument:
         return Mistake(f"{command.usage} takes nothing after it. To send this as text: /{text.split()[0]} …")
     return Run(command, argument)
+
+
+def _literal(text: str) -> str:
+    return f" {text}" if text.startswith(ACTION_PREFIX) else text
 
 
 def _split(text: str) -> tuple[str, str, str]:

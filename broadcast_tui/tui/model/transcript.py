@@ -20,7 +20,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 from broadcast_tui.core.text import visible, visible_line
-from broadcast_tui.tui.model.lines import MENTION, OWN, Chunk, Entry, Line, LineKind, Mark
+from broadcast_tui.tui.model.lines import ACTION_PREFIX, MENTION, OWN, Chunk, Entry, Line, LineKind, Mark
 
 __all__ = ["LATELY_LINES", "Chunk", "Line", "LineKind", "Mark", "OlderPost", "Transcript"]
 
@@ -28,7 +28,6 @@ CHUNK_LINES = 256
 _SENDERS_KEPT = 256
 LATELY_LINES = 1_000
 """Who posted within so many lines spoke lately."""
-_ACTION_PREFIX = "/me "
 _EARLIEST_S, _LATEST_S = 86_400.0, 250_000_000_000.0
 """Seconds since 1970 that every time zone can show."""
 
@@ -80,6 +79,8 @@ class Transcript:
         """How often all lines were laid anew, under other ids."""
         self.rule_id: int | None = None
         """The line above which the unread line is drawn; it need not be held (any more)."""
+        self.unheld_count = 0
+        """Unread posts that lie above all lines and are not held."""
         self._limit = limit
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []
@@ -291,9 +292,9 @@ class Transcript:
 def _post_entry(sender: str, text: str, at: float, own: bool, mention: bool, post_id: str) -> Entry:
     kind = LineKind.POST
     text = visible(text)
-    if text.startswith(_ACTION_PREFIX):
+    if text.startswith(ACTION_PREFIX):
         kind = LineKind.ACTION
-        text = text.removeprefix(_ACTION_PREFIX)
+        text = text.removeprefix(ACTION_PREFIX)
     epoch, dash, digits = post_id.rpartition("-")
     if dash and digits.isdecimal() and digits.isascii() and len(digits) < 18:
         epoch, number = _shared(epoch), int(digits)

@@ -8,6 +8,7 @@ other scripts, and names before an `@`, look like hosts that they are not: their
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
@@ -20,6 +21,13 @@ _HOST_CHARS, _LABEL_CHARS = 253, 63
 
 URL_SOURCE = r"[Hh][Tt][Tt][Pp][Ss]?://(?:[^\s<>\"`()]|\([^\s<>\"`()]*+\))++"
 """An address with what punctuation comes after it; parentheses only in pairs, as in `/wiki/A_(b)`."""
+_TITLE_CHARS, _TITLED_URL_CHARS = 300, 2_100
+TITLED_SOURCE = (
+    rf"\[(?P<text>[^\[\]]{{1,{_TITLE_CHARS}}}+)\]\("
+    rf"(?P<target>[Hh][Tt][Tt][Pp][Ss]?://(?:[^\s<>\"\[\]()]|\([^\s<>\"\[\]()]*+\)){{1,{_TITLED_URL_CHARS}}}+)\)"
+)
+"""`[text](target)`"""
+_TITLED = re.compile(TITLED_SOURCE)
 _URL = re.compile(rf"(?<![A-Za-z0-9]){URL_SOURCE}")
 _TRAILING = ".,:;!?'[]{}*_~|"
 _AUTHORITY = re.compile(r"[^/?#]*")
@@ -93,12 +101,23 @@ def ascii_host(written: str) -> str:
     return ".".join(labels) if all(labels) else ""
 
 
-def true_hosts(text: str) -> tuple[str, ...]:
-    """The hosts of those links in `text` that look as if they went elsewhere, each once."""
-    if "://" not in text or (text.isascii() and "@" not in text):
-        return ()
-    targets = [target_of(text[start:end]) for start, end in islice(find_urls(text), _LINKS_TOLD)]
-    return tuple(dict.fromkeys(target.host for target in targets if target and target.misleading))
+def misleading_hosts(text: str) -> Iterator[str]:
+    """The hosts of those addresses in `text` that look as if they went elsewhere."""
+    if "://" in text and ("@" in text or not text.isascii()):
+        for start, end in islice(find_urls(text), _LINKS_TOLD):
+            target = target_of(text[start:end])
+            if target is not None and target.misleading:
+                yield target.host
+
+
+def titled_links(text: str) -> Iterator[tuple[str, str]]:
+    """The titles of the links in `text` that have one, in order, each with the host it leads to."""
+    if "](" not in text:
+        return
+    for match in islice(_TITLED.finditer(text), _LINKS_TOLD):
+        target = target_of(match["target"])
+        if target is not None:
+            yield match["text"], target.host
 
 
 def _ascii_label(label: str) -> str:

@@ -24,7 +24,6 @@ from textual.widgets import Footer, Static, TextArea
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.contract import ChatClient
-from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import NameDenied, Update
 from broadcast_tui.tui.desk import Looks
 from broadcast_tui.tui.file_names import paths_like
@@ -142,6 +141,8 @@ class ChatScreen(ReadingScreen):
         self._past = InputHistory(room=state.room) if past is None else past
         self._told: tuple[str, int, int, str] = ("", -1, -1, "")
         self._quit_until = 0.0
+        self._quit_key = 0
+        """Which of the keys that came to the input asked to leave."""
         self._drawn_topic = ""
         self._away_recalled = False
 
@@ -246,6 +247,8 @@ class ChatScreen(ReadingScreen):
     @on(TextArea.Changed, "#composer")
     def tell_typing(self) -> None:
         text = self.composer.text
+        if text:
+            self._quit_until = 0.0
         self.status.refresh_facts()
         if text.strip() and not text.startswith("/") and self.is_online and not self.composer.is_restored:
             self._client.send_typing(self._state.room)
@@ -255,6 +258,7 @@ class ChatScreen(ReadingScreen):
         if self.copy_selected():
             return
         if self.composer.text:
+            self._quit_until = 0.0
             self.composer.stash()
         else:
             self.action_ask_quit()
@@ -262,11 +266,12 @@ class ChatScreen(ReadingScreen):
     def action_ask_quit(self) -> None:
         if self.composer.text:
             raise SkipAction
-        if monotonic() < self._quit_until:
+        # No other key may have come between.
+        if monotonic() < self._quit_until and self.composer.key_count <= self._quit_key + 1:
             self.ask_to_leave()
             return
-        self._quit_until = monotonic() + QUIT_AGAIN_S
-        self.notify("Press again to leave the chat", timeout=QUIT_AGAIN_S, markup=False)
+        self._quit_until, self._quit_key = monotonic() + QUIT_AGAIN_S, self.composer.key_count
+        self.notify_now("Press again to leave the chat", QUIT_AGAIN_S)
 
     def action_reconnect_now(self) -> None:
         self._client.reconnect_now()
@@ -303,10 +308,7 @@ class ChatScreen(ReadingScreen):
 
     def warn(self, text: str) -> None:
         """Say why something cannot be done."""
-        self.app.clear_notifications()
-        # Textual 8.2 takes away the toasts but not what held them: later ones would be pushed off the screen.
-        self.query("ToastHolder").remove()
-        self.notify(visible_line(text), severity="warning", timeout=6, markup=False)
+        self.notify_now(text, 6, "warning")
 
     def _focus_changed(self, focused: bool) -> None:
         self._state.look(focused, datetime.now(UTC))

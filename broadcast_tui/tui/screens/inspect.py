@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from broadcast_tui.tui.model.inspection import Oddity, oddities_of, pieces_of
 from broadcast_tui.tui.model.transcript import Line, LineKind
+from broadcast_tui.tui.model.web_address import titled_links
 
 
 def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str, str]]:
@@ -29,6 +30,7 @@ def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str,
         ("UTC", f"{utc:%Y-%m-%d %H:%M:%S}"),
         ("Id", post_id or "none yet"),
     ]
+    facts += [("Link", f"{title.strip()} → {host}") for title, host in titled_links(line.text)]
     if line.kind is LineKind.ACTION:
         facts.append(("Kind", "an action (/me)"))
     return facts

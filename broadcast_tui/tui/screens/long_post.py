@@ -23,6 +23,7 @@ class LongPostAnswer(Enum):
 class LongPostScreen(ModalScreen[LongPostAnswer]):
     """Dismissed with what is to become of a post of `lines` lines; Esc is EDIT."""
 
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c", "answer('edit')", show=False),
         Binding("left", "app.focus_previous", show=False),

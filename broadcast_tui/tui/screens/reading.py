@@ -95,13 +95,25 @@ class ReadingScreen(UnreadScreen):
             self.reading.copy(selected)
         return bool(selected)
 
-    def on_key(self, event: events.Key) -> None:
-        """Typing anywhere goes into the input."""
-        if event.is_printable and event.character and not self.composer.has_focus:
+    async def on_key(self, event: events.Key) -> None:
+        """Typing anywhere goes into the input, and so do the keys that edit."""
+        if event.is_printable and event.character:
             event.stop()
             self._leave_bare()
             self.composer.focus()
             self.composer.insert(event.character)
+        elif not self.composer.has_focus and await self.composer.do_edit(event.key):
+            event.stop()
+            self._leave_bare()
+            self.composer.focus()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """So does a paste."""
+        if not self.composer.has_focus:
+            event.stop()
+            self._leave_bare()
+            self.composer.focus()
+            self.composer.post_message(events.Paste(event.text))
 
     def action_scroll_log(self, how: str) -> None:
         transcript = self._state.shown.transcript
@@ -121,12 +133,12 @@ class ReadingScreen(UnreadScreen):
 
     def action_unfold_post(self) -> None:
         if not self.log_view.unfold_next():
-            self.notify("No long post in view", timeout=2, markup=False)
+            self.notify_now("No long post in view", 2)
 
     def action_show_presence(self) -> None:
         shown = self.log_view.show_next_presence()
         self.post_message(self.PresenceChosen(shown))
-        self.notify(f"Join and leave lines: {shown.value}", timeout=2, markup=False)
+        self.notify_now(f"Join and leave lines: {shown.value}", 2)
 
     def action_pick_post(self) -> None:
         if not self._bare.is_on and not self.reading.start_picking():
@@ -137,7 +149,7 @@ class ReadingScreen(UnreadScreen):
         self.reading.start_finding()
 
     def action_toggle_mouse(self) -> None:
-        self.notify(self._bare.toggle_mouse(), timeout=4, markup=False)
+        self.notify_now(self._bare.toggle_mouse(), 4)
 
     def action_toggle_bare(self) -> None:
         if self._bare.is_on:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from textual import getters, on
 from textual.message import Message
@@ -55,6 +56,15 @@ class RoomsScreen(Screen[None]):
     def refresh_views(self, *, people: bool = False) -> None:
         """Show the state as it is now."""
 
+    def notify_now(
+        self, text: str, timeout_s: float, severity: Literal["information", "warning"] = "information"
+    ) -> None:
+        """Tell of what was just asked for, instead of all notices there are."""
+        self.app.clear_notifications()
+        # Textual 8.2 takes away the toasts but not what held them: later ones would be pushed off the screen.
+        self.query("ToastHolder").remove()
+        self.notify(visible_line(text), severity=severity, timeout=timeout_s, markup=False)
+
     def refresh_rooms(self) -> bool:
         """Let list, log and input be as the state says; whether they are of another room now."""
         state, view = self._state, self._state.shown
@@ -65,7 +75,8 @@ class RoomsScreen(Screen[None]):
             self.composer.set_hint(f"Message #{visible_line(view.name)}")
             self.log_view.show(view.transcript, view.unread)
             state.unseen = self.log_view.unseen
-            state.stand(self.log_view.is_following)
+            if not view.reading.begins_above:
+                state.stand(self.log_view.is_following)
         # What is seen by going there is no longer counted in the list.
         self.rooms.show([Row.of(other, other is view) for other in state.rooms.values()])
         self.set_class(len(state.rooms) > 1, "-several")
@@ -112,7 +123,7 @@ class RoomsScreen(Screen[None]):
     def action_go_to_urgent(self) -> None:
         self.finish_submitted()
         if not self._state.show_urgent(datetime.now(UTC)):
-            self.notify("Nothing is unread in your other rooms", timeout=3, markup=False)
+            self.notify_now("Nothing is unread in your other rooms", 3)
         self.refresh_views()
 
     def action_switch_room(self) -> None:

@@ -23,6 +23,8 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.login import NameInput
 
 OFFERED_MAX = 100
+KEYS = "Enter goes there, Esc closes"
+NOTHING_FITS = "No room fits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ def choices_of(state: AppState) -> list[Choice]:
 class SwitcherScreen(ModalScreen[str]):
     """Dismissed with the name of a room, which may have to be entered or even be new."""
 
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,ctrl+c,alt+k", "dismiss", "Close", show=False),
         Binding("up,ctrl+p,shift+tab", "move(-1)", "Up", show=False),
@@ -70,7 +73,7 @@ class SwitcherScreen(ModalScreen[str]):
             rooms = OptionList(id="switcher-rooms", markup=False)
             rooms.can_focus = False
             yield rooms
-            yield Static(Content("Enter goes there, Esc closes"), id="switcher-keys")
+            yield Static(Content(KEYS), id="switcher-keys")
 
     def on_mount(self) -> None:
         typed = self.query_one(Input)
@@ -135,3 +138,5 @@ class SwitcherScreen(ModalScreen[str]):
             for choice in self._offered
         )
         rooms.highlighted = 0 if self._offered else None
+        told = KEYS if self._offered else NOTHING_FITS
+        self.query_one("#switcher-keys", Static).update(Content(told))

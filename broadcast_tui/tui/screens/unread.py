@@ -11,9 +11,17 @@ from textual import on
 
 from broadcast_tui.client.contract import ChatClient
 from broadcast_tui.core.updates import ConnectionState
+from broadcast_tui.tui.model.room import RoomView
+from broadcast_tui.tui.model.row_index import Place
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.rooms import RoomsScreen
 from broadcast_tui.tui.widgets.message_log import MessageLog
+
+SOUGHT_MAX = 1_000
+"""Posts fetched, without a further wish, to get to the first unread one."""
+SOUGHT_PAGE = 200
+HISTORY_PAGE = 50
+"""Posts fetched when the user reads above all that are held."""
 
 
 class UnreadScreen(RoomsScreen):
@@ -22,7 +30,13 @@ class UnreadScreen(RoomsScreen):
     def __init__(self, client: ChatClient, state: AppState) -> None:
         super().__init__(client, state)
         self._sought_in = ""
-        """Where a page of history was asked for to get to the first unread post."""
+        """Where pages of history are asked for to get to the first unread post."""
+        self._sought_until = 0
+        """How many unread posts may be left above all that are held."""
+        self._sought_above = 0
+        """How many there were when the last page was asked for."""
+        self._sought_from: Place | None = None
+        """Where the log stood then."""
 
     # -- for who derives from it
 
@@ -33,15 +47,47 @@ class UnreadScreen(RoomsScreen):
     def open_at_unread(self) -> None:
         """Show the room from its unread line on; laid out, the log knows whether that is in view."""
         self.log_view.start_at_rule(self._state.shown.unread)
-        self._state.stand(self.log_view.is_following)
+        self.seek_unread()
+        self._state.stand(self.log_view.is_following and not self._sought_in)
         self.refresh_views()
 
+    def refresh_rooms(self) -> bool:
+        changed = super().refresh_rooms()
+        if changed and self._state.shown.reading.begins_above:
+            self.seek_unread()
+            self._state.stand(self.log_view.is_following and not self._sought_in)
+        return changed
+
+    def seek_unread(self) -> None:
+        """Fetch what is unread above all that is held, up to `SOUGHT_MAX` posts, and go to its beginning."""
+        view = self._state.shown
+        if view.reading.begins_above and self._sought_in != view.name:
+            self._sought_in = view.name
+            self._sought_until = max(0, view.reading.above_count - SOUGHT_MAX)
+            self._fetch_sought(view)
+
     def follow_sought(self) -> None:
-        """Go to the first unread post if the page that was asked for to find it is there."""
-        view = self._state.rooms.get(self._sought_in)
-        if view is None or not view.history_ref:
-            if view is self._state.shown:
-                self.log_view.go_to_line(view.reading.target_id or 0)
+        """A page that was asked for may be there: go to its first unread post, and ask for more."""
+        view = self._state.shown
+        if not self._sought_in or (view.name == self._sought_in and view.history_ref):
+            return
+        if view.name != self._sought_in:
+            self._sought_in = ""
+            return
+        above_count = view.reading.above_count
+        # Who has scrolled meanwhile reads something else.
+        if self.log_view.place == self._sought_from and view.reading.target_id is not None:
+            self.log_view.open_at(view.reading.target_id, view.unread)
+        if self._sought_until < above_count < self._sought_above:
+            self._fetch_sought(view)
+        else:
+            self._sought_in = ""
+            self._state.stand(self.log_view.is_following)
+
+    def _fetch_sought(self, view: RoomView) -> None:
+        self._sought_above, self._sought_from = view.reading.above_count, self.log_view.place
+        self._fetch_before_all(view, SOUGHT_PAGE)
+        if not view.history_ref:
             self._sought_in = ""
 
     @property
@@ -67,9 +113,13 @@ class UnreadScreen(RoomsScreen):
             view.transcript.bring_back()
             self.refresh_views()
             return
+        self._fetch_before_all(view, HISTORY_PAGE)
+
+    def _fetch_before_all(self, view: RoomView, limit: int) -> None:
+        """Ask for the page of posts before all that are held, unless one is on its way."""
         oldest = view.transcript.first_post_id
         if oldest and not view.history_ref and not view.history_ended and self.is_online:
-            view.history_ref = self._client.fetch_history(view.name, before=oldest)
+            view.history_ref = self._client.fetch_history(view.name, before=oldest, limit=limit)
 
     # -- going there
 
@@ -88,10 +138,9 @@ class UnreadScreen(RoomsScreen):
             return
         if target_id < view.transcript.first_id:
             view.transcript.bring_back()
-        if view.reading.begins_above:
-            self.fetch_older()
-            self._sought_in = view.name if view.history_ref else ""
         self.log_view.go_to_line(target_id)
+        self.seek_unread()
+        self._sought_from = self.log_view.place
 
     def action_go_mention(self, back: bool) -> None:
         wrapped = self.log_view.go_to_mention(back=back)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual.actions import SkipAction
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.document._document import Location
 from textual.strip import Strip
 from textual.widgets import TextArea
@@ -57,6 +57,13 @@ class LineEditor(TextArea, inherit_bindings=False):
         """Text and cursor right after a cut was put back, and where that begins."""
         self.cursor_blink = False
         self.match_cursor_bracket = False
+
+    async def do_edit(self, key: str) -> bool:
+        """Do what `key` does to the text or the cursor, whatever has the focus; false if that is nothing."""
+        for binding in self._bindings.key_to_bindings.get(key, ()):
+            if binding.id in _EDITING and await self.app.run_action(binding.action, self):
+                return True
+        return False
 
     @property
     def offset_of_cursor(self) -> int:
@@ -144,6 +151,9 @@ class LineEditor(TextArea, inherit_bindings=False):
             return
         self.replace(line[at] + line[at - 1], (row, at - 1), (row, at + 1), maintain_selection_offset=False)
         self.move_cursor((row, at + 1))
+
+
+_EDITING = frozenset(binding.id for binding in LineEditor.BINDINGS if isinstance(binding, Binding))
 
 
 def location(text: str, offset: int) -> tuple[int, int]:

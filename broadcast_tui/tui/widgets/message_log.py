@@ -161,9 +161,13 @@ class MessageLog(FoldingView):
             return
         top = round(self.scroll_y)
         if not top <= self.index.row_of(Place(rule_id, 0)) < top + height:
-            self.go_to_line(rule_id)
-            self._seen_count = self.transcript.arrived_count - unseen
-            self._count_unseen()
+            self.open_at(rule_id, unseen)
+
+    def open_at(self, line_id: int, unseen: int) -> None:
+        """Go to a line, with `unseen` new posts below it."""
+        self.go_to_line(line_id)
+        self._seen_count = self.transcript.arrived_count - unseen
+        self._count_unseen()
 
     def go_to_line(self, line_id: int, rows_above: int = 0) -> None:
         """Put a line on top, or below `rows_above` rows, as far as the lines below it reach."""
@@ -332,7 +336,7 @@ class MessageLog(FoldingView):
             return painter.blank
         text_row = self.index.text_row(place)
         if text_row < 0:
-            return painter.titled_rule(UNREAD_TITLE, self._unread_style)
+            return painter.titled_rule(self._unread_title(), self._unread_style)
         rows = self._strips.get(place.line_id)
         if rows is None:
             line = self.transcript.line(place.line_id)
@@ -344,6 +348,10 @@ class MessageLog(FoldingView):
             rows = painter.paint(line, None if is_ruled else self.line_above(place.line_id))
             self._strips[place.line_id] = rows
         return rows[text_row] if text_row < len(rows) else painter.blank
+
+    def _unread_title(self) -> str:
+        above = self.transcript.unheld_count
+        return f"{above:,} older unread above" if above else UNREAD_TITLE
 
     def _make_painter(self) -> LinePainter:
         background = self.background_colors[1]

@@ -129,8 +129,13 @@ class PickBar(Widget, can_focus=True):
             return
         binding = self.screen.active_bindings.get(event.key)
         ours = binding is not None and binding.node is self
-        if not self._leaving and (ours or not event.is_printable):
+        if not self._leaving and ours:
             await act_now(self, event)
+        elif not self._leaving and not event.is_printable:
+            event.prevent_default()
+            # What nothing here is bound to may be for the input.
+            if await self.app._check_bindings(event.key):
+                event.stop()
         else:
             self._leaving = self._leaving or event.is_printable
 

@@ -67,6 +67,8 @@ class RecallingEditor(LineEditor):
         self.search: HistorySearch | None = None
         self.drafts: dict[str, Draft] = {}
         """What was being written in rooms that are not shown."""
+        self.key_count = 0
+        """Keys that came here."""
         self._restored = ""
         self._last_word: tuple[str, int, int, int] | None = None
         """Text and cursor after a last word was put in, where it begins, and how far back it was."""
@@ -113,6 +115,7 @@ class RecallingEditor(LineEditor):
         self.put("")
 
     async def _on_key(self, event: events.Key) -> None:
+        self.key_count += 1
         if hand_over(self, event) or pass_on(self, event):
             return
         if self.search is not None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+import pytest
+
 from broadcast_tui.tui.model.export import Format, format_of, lines_of
 from broadcast_tui.tui.model.room_transcript import RoomTranscript
 
@@ -55,3 +57,13 @@ def test_json_lines_hold_everything_one_object_a_line() -> None:
         "text": "one\ntwo *stars* <b>",
     }
     assert [row["kind"] for row in rows] == ["post", "action", "system"]
+
+
+@pytest.mark.parametrize("wanted", Format)
+def test_who_left_and_came_back_leaves_no_empty_line(wanted: Format) -> None:
+    transcript = RoomTranscript(zone=UTC)
+    transcript.add_presence("", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
+    transcript.add_presence("eve left", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
+    lines = list(lines_of(transcript.held(), wanted, "lobby"))
+    assert len([line for line in lines if line.startswith(("20", "- ", "{"))]) == 1
+    assert "eve left" in lines[-1]

@@ -187,3 +187,14 @@ def test_whatever_happens_in_between_it_finds_what_a_look_at_every_line_finds(
         search.step(older=True)
     assert sorted(filter(None, found), reverse=True) == sorted(filter(None, wanted), reverse=True)
     assert search.count == len(wanted)
+
+
+def test_posts_are_found_by_their_sender_too() -> None:
+    transcript = Transcript(zone=UTC)
+    for sender, text in (("bob", "one"), ("ana", "two"), ("Bobby", "/me waves"), ("ana", "bob?")):
+        transcript.add_post(sender, text, NOON)
+    transcript.add_system("bob left", NOON)
+    for query, count in (("bob", 3), ("Bob", 1), ("ana", 2)):
+        search = finder(transcript, query)
+        search_all(search)
+        assert search.count == count

@@ -207,3 +207,9 @@ def test_blocks_never_overlap(text: str) -> None:
     for block in blocks_of(text):
         assert end < block.first < block.end <= text.count("\n") + 1
         end = block.end
+
+
+def test_a_title_that_poses_as_another_host_is_no_link() -> None:
+    for title, opens in (("paypal.com", False), ("evil.example", True), ("README.md", True)):
+        text = f"[{title}](https://evil.example/x)"
+        assert any(Look.LINK in run.look for run in runs_of(text)) == opens

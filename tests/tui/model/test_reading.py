@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core.bookmark import ROOM_BEGIN, Bookmark, is_newer
 from broadcast_tui.core.post import Position
-from broadcast_tui.tui.model.reading import Arrival, Meantime, Reading, duration
+from broadcast_tui.tui.model.reading import Arrival, Meantime, OlderPost, Reading, duration
 from broadcast_tui.tui.model.transcript import Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -313,14 +313,64 @@ def test_the_line_moves_up_as_older_unread_posts_are_fetched() -> None:
                 for number in range(start, start + 50)
             ]
         )
-        room.reading.prepended()
+        room.reading.prepended([], ended=False)
     assert room.transcript.rule_id is not None
     assert room.transcript.rule_id < first_held
     chunk = next(c for c in reversed(room.transcript.chunks) if c.first_id <= (room.transcript.rule_id or 0))
     assert chunk.numbers[room.transcript.rule_id - chunk.first_id] == 32  # 31 is our own
     room.transcript.prepend_posts([("bob", "older", NOON, False, False, "k3f9-0")])
-    room.reading.prepended()
+    room.reading.prepended([], ended=False)
     assert not room.reading.begins_above
+
+
+def test_unread_posts_that_are_not_held_yet_are_counted_and_then_known() -> None:
+    room = Room(Bookmark(Position("k3f9", 30), NOON))
+    room.seq = 110
+    first_held = room.post(live=False)
+    room.post(live=False, mention=True)
+    room.at_end = False
+    room.catch_up()
+    assert (room.reading.count, room.reading.above_count) == (82, 80)
+    assert room.reading.target_id == first_held
+    posts = [(number, number in (100, 101), number in (29, 31)) for number in range(21, 111)]
+    room.transcript.prepend_posts(
+        ("bob", "old", NOON, own, mention, f"k3f9-{number}") for number, own, mention in posts
+    )
+    page = [OlderPost(Position("k3f9", number), own, mention) for number, own, mention in posts]
+    room.reading.prepended(page, ended=False)
+    assert (room.reading.count, room.reading.mentions, room.reading.above_count) == (80, 2, 0)
+    assert not room.reading.begins_above
+
+
+def test_what_the_server_no_longer_has_is_not_unread() -> None:
+    room = Room(Bookmark(Position("k3f9", 30), NOON))
+    room.seq = 110
+    room.post(live=False)
+    room.at_end = False
+    room.catch_up()
+    room.transcript.prepend_posts([("bob", "old", NOON, False, False, "k3f9-110")])
+    room.reading.prepended([OlderPost(Position("k3f9", 110), False, False)], ended=True)
+    assert (room.reading.count, room.reading.above_count) == (2, 0)
+
+
+def test_posts_of_our_own_do_not_hide_what_lies_above_them() -> None:
+    room = Room(Bookmark(Position("k3f9", 1), NOON))
+    room.seq = 10
+    room.at_end = False
+    own = room.post(live=False, own=True)
+    room.post(live=False)
+    room.catch_up()
+    assert (room.reading.count, room.reading.above_count, room.transcript.rule_id) == (10, 9, own)
+
+
+def test_posts_of_our_own_at_the_top_of_what_is_held_are_not_above_it() -> None:
+    room = Room(Bookmark(Position("k3f9", 10), NOON))
+    room.seq = 10
+    room.at_end = False
+    room.post(live=False, own=True)
+    first = room.post(live=False)
+    room.catch_up()
+    assert (room.reading.count, room.reading.above_count, room.transcript.rule_id) == (1, 0, first)
 
 
 # Against a slow obvious model

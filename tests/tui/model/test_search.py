@@ -6,7 +6,7 @@ import pytest
 
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.updates import HistoryFetched, Noticed, SearchFound
-from broadcast_tui.tui.model.search import ServerSearch, date_of, snippet_of, words_pattern
+from broadcast_tui.tui.model.search import SNIPPET_CELLS, ServerSearch, date_of, snippet_of, words_pattern
 from broadcast_tui.tui.model.state import AppState
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -90,3 +90,10 @@ def test_a_date_is_as_short_as_it_stays_clear() -> None:
         "2 Jan 12:00",
         "30 Aug 2024 12:00",
     ]
+
+
+def test_a_snippet_is_a_few_rows_of_a_long_post() -> None:
+    line, spans = snippet_of("deploy " + "word " * 3_000, words_pattern("deploy"))
+    assert len(line) <= SNIPPET_CELLS
+    assert line.endswith("…")
+    assert spans == [(0, 6)]

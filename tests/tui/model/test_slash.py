@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from broadcast_tui.tui.model.command_table import COMMANDS, Argument, Group, Verb
 from broadcast_tui.tui.model.slash import Mistake, Run, Say, find, help_lines, nearest, parse
+from broadcast_tui.tui.model.transcript import LineKind, Transcript
 
 
 def test_every_verb_has_exactly_one_row() -> None:
@@ -28,7 +31,9 @@ def test_commands_with_an_argument_have_a_hint_and_an_example() -> None:
         ("hello", "hello"),
         ("//x", "/x"),
         (" /etc/hosts", "/etc/hosts"),
-        ("//me waves", "/me waves"),
+        ("//me waves", " /me waves"),
+        (" /me waves", " /me waves"),
+        ("//me", "/me"),
         ("either/or", "either/or"),
         ("  indented", "  indented"),
         ("two\n/lines", "two\n/lines"),
@@ -118,3 +123,13 @@ def test_private_messages_are_said_not_to_be_there_yet(typed: str) -> None:
         f"There is no command {word}, nothing was sent: private messages are not there yet. "
         f"To send it as text: /{word}"
     )
+
+
+def test_what_is_sent_as_text_is_read_as_text() -> None:
+    transcript = Transcript(zone=UTC)
+    for typed in ("//me waves", " /me waves"):
+        said = parse(typed)
+        assert isinstance(said, Say)
+        line = transcript.line(transcript.add_post("ana", said.text, datetime(2025, 8, 30, tzinfo=UTC)))
+        assert line is not None
+        assert (line.kind, line.text) == (LineKind.POST, " /me waves")

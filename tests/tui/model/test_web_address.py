@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_tui.tui.model.web_address import HREF_CHARS, ascii_host, find_urls, target_of, true_hosts
+from broadcast_tui.tui.model.posing import poses, true_hosts
+from broadcast_tui.tui.model.web_address import HREF_CHARS, ascii_host, find_urls, target_of
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,45 @@ def test_whatever_is_opened_is_harmless_in_a_terminal(text: str) -> None:
 def test_a_host_is_letters_digits_and_dots_or_nothing(text: str) -> None:
     host = ascii_host(text)
     assert all(char in "abcdefghijklmnopqrstuvwxyz0123456789-_." for char in host)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "paypal.com",
+        "log in at PayPal.com!",
+        "(paypal.com)",
+        "paypal.com:443",
+        "paypal.com/login",
+        "allegro.pl/login",
+        "https://paypal.com",
+        "www.paypal.example",
+        "p\u0430ypal.com",
+        "evil.example.com",
+    ],
+)
+def test_a_title_that_reads_like_another_host_is_told(title: str) -> None:
+    assert poses(title, "evil.example")
+    assert true_hosts(f"see [{title}](https://evil.example/x)") == ("evil.example",)
+
+
+@pytest.mark.parametrize(
+    ("title", "host"),
+    [
+        ("README.md", "github.com"),
+        ("node.js", "nodejs.org"),
+        ("src/main.rs", "github.com"),
+        ("main.py", "github.com"),
+        ("user.id", "docs.example"),
+        ("v1.2.3", "github.com"),
+        ("e.g. this", "github.com"),
+        ("and/or", "github.com"),
+        ("paypal.com", "paypal.com"),
+        ("paypal.com", "www.paypal.com"),
+        ("www.paypal.com", "login.paypal.com"),
+        ("bob@paypal.com", "github.com"),
+    ],
+)
+def test_a_title_that_reads_like_a_file_or_its_own_host_is_not(title: str, host: str) -> None:
+    assert not poses(title, host)
+    assert true_hosts(f"see [{title}](https://{host}/x)") == ()
