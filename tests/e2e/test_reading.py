@@ -145,9 +145,8 @@ def test_posts_are_picked_by_keys(server: ServerProcess, open_terminal: Open) ->
     picked(ana, "https://example.org/a")
     ana.type(ESCAPE)
     ana.wait_gone("▶")
-    ana.type(CTRL_F)
-    ana.wait_for("Find")
-    ana.type("tea")
+    # It stands in the top row, of which the bar that opens leaves nothing.
+    ana.type(f"{CTRL_F}tea")
     picked(ana, "tea 16.")
     ana.type(UP)
     picked(ana, "tea 8.")
