@@ -127,7 +127,7 @@ KEYS: tuple[KeyRow, ...] = (
     ),
     KeyRow("room.toggle-list", "f7", "Show or hide your rooms"),
     KeyRow("log.pick-post", "alt+up", "Pick a post: to copy, answer, inspect, open its link"),
-    KeyRow("log.find-text", "ctrl+f", "Find in this room as you type"),
+    KeyRow("log.find-text", "ctrl+f,ctrl+s", "Find in this room as you type"),
     KeyRow("log.show-bare", "alt+l", "The text alone, for the terminal's own selection"),
     KeyRow("log.toggle-mouse", "alt+m", "Leave the mouse to the terminal, or take it back"),
     KeyRow("pick.move-older", "k,up,alt+up", "The post above"),

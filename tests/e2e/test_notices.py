@@ -13,6 +13,7 @@ from tests.e2e.conftest import Open, ServerProcess
 from tests.support.terminal import Terminal
 
 FOCUS_IN, FOCUS_OUT, CTRL_Q, ALT_P, ALT_U, ESCAPE = "\x1b[I", "\x1b[O", "\x11", "\x1bp", "\x1bu", "\x1b"
+KEYS_TRIED = frozenset(("log.go-unread",))
 RULE = "── new ──"
 
 

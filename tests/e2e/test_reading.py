@@ -10,10 +10,26 @@ from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.e2e.test_terminals import CTRL_C, ESCAPE, PAGE_UP, UP, toast
 from tests.support.terminal import Terminal, program
 
+ALT, DOWN, PAGE_DOWN, LINE_UP, LINE_DOWN = "\x1b", "\x1b[B", "\x1b[6~", "\x1b[1;2A", "\x1b[1;2B"
+CTRL_HOME = "\x1b[1;5H"
 ALT_UP, ALT_L, ALT_M, CTRL_F = "\x1b[1;3A", "\x1bl", "\x1bm", "\x06"
 NO_DESKTOP = dict.fromkeys(
     ("TMUX", "DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "WSL_DISTRO_NAME"), ""
 )
+
+
+KEYS_TRIED = frozenset(
+    (
+        *("log.page-up", "log.page-down", "log.line-up", "log.line-down", "log.go-top", "log.go-bottom"),
+        *("log.previous-mention", "log.next-mention", "log.pick-post", "log.find-text", "log.show-bare"),
+        "log.toggle-mouse",
+        *("pick.move-older", "pick.move-newer", "pick.page-older", "pick.page-newer", "pick.go-first"),
+        *("pick.go-last", "pick.match-older", "pick.match-newer", "pick.copy-text", "pick.copy-stamped"),
+        *("pick.open-link", "pick.answer-sender", "pick.inspect-post", "pick.leave-picking"),
+        *("find.step-older", "find.step-newer", "find.stay-here", "find.go-back"),
+    )
+)
+"""Those of the stories below."""
 
 
 def copied(terminal: Terminal) -> list[str]:
@@ -73,6 +89,75 @@ def test_a_picked_post_reaches_the_clipboard_of_the_terminal(
     ana.wait_for("bob: draft")
     ana.type("\r")
     assert "bob: draft" in [*bob.read_until("bob: draft"), "bob: draft"]
+    bob.close()
+
+
+def test_the_log_is_gone_through_by_keys(server: ServerProcess, open_terminal: Open) -> None:
+    bob = Other(server.url)
+    ana = chat(server, open_terminal)
+    for start in range(0, 60, 5):
+        bob.say("\n".join(f"row {n}." for n in range(start, start + 5)))
+        if start in (15, 35):
+            bob.say({15: "ana: early", 35: "ana: late"}[start])
+    ana.wait_for("row 59.")
+    ana.type(PAGE_UP)
+    ana.wait_gone("row 59.")
+    ana.type(PAGE_DOWN)
+    ana.wait_for("row 59.")
+    ana.type(LINE_UP)
+    ana.wait_gone("row 59.")
+    ana.type(LINE_DOWN)
+    ana.wait_for("row 59.")
+    ana.type(CTRL_HOME)
+    ana.wait_for("bob is here", "row 0.")
+    ana.type(ESCAPE)
+    ana.wait_for("row 59.")
+    ana.type(f"{ALT}p")
+    ana.wait_for("ana: late")
+    ana.type(f"{ALT}p")
+    ana.wait_for("ana: early")
+    ana.type(f"{ALT}n")
+    ana.wait_for("ana: late")
+    bob.close()
+
+
+def picked(terminal: Terminal, text: str) -> None:
+    terminal.wait_until(lambda: any("▶" in row and text in row for row in terminal.lines), f"{text}, picked")
+
+
+def test_posts_are_picked_by_keys(server: ServerProcess, open_terminal: Open) -> None:
+    bob = Other(server.url)
+    ana = chat(server, open_terminal, rows=12)
+    for n in range(25):
+        bob.say("see https://example.org/a" if n == 24 else f"tea {n}." if n in (8, 16) else f"row {n}.")
+    ana.wait_for("https://example.org/a")
+    ana.type(ALT_UP)
+    picked(ana, "https://example.org/a")
+    ana.type("o")
+    ana.wait_until(lambda: "No browser can be opened from here" in toast(ana), "why it is not opened")
+    ana.type("g")
+    picked(ana, "bob is here")
+    ana.type(PAGE_DOWN)
+    ana.wait_gone("bob is here")
+    ana.type(PAGE_UP)
+    ana.wait_for("bob is here")
+    ana.type("G")
+    picked(ana, "https://example.org/a")
+    ana.type(ESCAPE)
+    ana.wait_gone("▶")
+    # It stands in the top row, of which the bar that opens leaves nothing.
+    ana.type(f"{CTRL_F}tea")
+    picked(ana, "tea 16.")
+    ana.type(UP)
+    picked(ana, "tea 8.")
+    ana.type(DOWN)
+    picked(ana, "tea 16.")
+    ana.type("\r")
+    ana.wait_for("n next")
+    ana.type("n")
+    picked(ana, "tea 8.")
+    ana.type("N")
+    picked(ana, "tea 16.")
     bob.close()
 
 

@@ -27,7 +27,11 @@ COMMANDS_TRIED = frozenset(
 )
 """Those of the stories below and of test_terminals."""
 KEYS_TRIED = frozenset(
-    ("switch", "next", "previous", "go-urgent", "go-last", "toggle-list", *(f"go-{n}" for n in range(1, 10)))
+    (
+        *("room.switch", "room.next", "room.previous", "room.go-urgent", "room.go-last", "room.toggle-list"),
+        *(f"room.go-{n}" for n in range(1, 10)),
+        "people.toggle-list",
+    )
 )
 
 
@@ -55,7 +59,18 @@ def warned(terminal: Terminal, text: str) -> None:
 
 def test_every_command_and_room_key_is_tried_here() -> None:
     assert {command.name for command in COMMANDS} == COMMANDS_TRIED
-    assert {row.id for row in KEYS if row.area == "room"} == {f"room.{key}" for key in KEYS_TRIED}
+    assert {row.id for row in KEYS if row.area in ("room", "people")} == KEYS_TRIED
+
+
+def test_nine_rooms_are_a_number_away(ana: Terminal) -> None:
+    for number in range(2, 10):
+        ana.enter(f"/join r{number}")
+        in_room(ana, f"r{number}")
+    for number in (3, 9, 2, 8, 4, 7, 5, 6):
+        ana.type(f"{ALT}{number}")
+        in_room(ana, f"r{number}")
+    ana.type(f"{ALT}1")
+    in_room(ana, "lobby")
 
 
 def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(

@@ -11,11 +11,20 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Open, Other, ServerProcess
-from tests.support.terminal import Terminal, left_clean
+from tests.support.terminal import Terminal, left_clean, program
 
 SIZES = [(80, 24), (40, 10), (200, 50)]
 PAGE_UP, ESCAPE, UP, F1, TAB = "\x1b[5~", "\x1b", "\x1b[A", "\x1bOP", "\t"
-ALT_ENTER, CTRL_C, CTRL_Q, CTRL_U = "\x1b\r", "\x03", "\x11", "\x15"
+ALT_ENTER, CTRL_C, CTRL_D, CTRL_Q, CTRL_U = "\x1b\r", "\x03", "\x04", "\x11", "\x15"
+CTRL_G, CTRL_L, CTRL_Z, F5 = "\x07", "\x0c", "\x1a", "\x1b[15~"
+
+KEYS_TRIED = frozenset(
+    (
+        *("app.show-help", "app.open-palette", "app.quit-chat", "app.interrupt", "app.leave-empty"),
+        *("app.suspend-process", "app.redraw-screen", "app.reconnect-now", "composer.close-list"),
+    )
+)
+"""Those of the stories below, beside many of writing and reading."""
 
 
 @pytest.fixture
@@ -170,13 +179,59 @@ def test_help_opens_over_everything_and_closes_again(bob: Other, ana: Terminal) 
 
 
 @pytest.mark.parametrize(
-    "keys", [CTRL_Q, "/quit\r", CTRL_C + CTRL_C], ids=["Ctrl+Q", "/quit", "Ctrl+C twice"]
+    "keys",
+    [CTRL_Q, "/quit\r", CTRL_C + CTRL_C, CTRL_D + CTRL_D],
+    ids=["Ctrl+Q", "/quit", "Ctrl+C twice", "Ctrl+D twice"],
 )
 def test_leaving_gives_the_terminal_back_and_is_seen_by_others(bob: Other, ana: Terminal, keys: str) -> None:
     ana.type(keys)
     assert ana.wait_exit() == 0
     assert left_clean(bytes(ana.raw))
     assert b"broadcast-tui:" not in ana.raw
+
+
+def test_all_commands_are_offered_and_one_is_chosen(ana: Terminal) -> None:
+    ana.type(CTRL_G)
+    ana.wait_for("Search for commands")
+    ana.type("/who\r")
+    ana.wait_for("2 here: ana (you), bob")
+
+
+def test_a_screen_that_something_wrote_over_is_drawn_anew(ana: Terminal) -> None:
+    ana.type("half written")
+    ana.wait_for("half written")
+    ana.forget()
+    assert "half written" not in ana.text
+    ana.type(CTRL_L)
+    ana.wait_for("half written", "● online", "You are in lobby")
+
+
+def test_the_next_try_to_connect_can_be_made_at_once(server: ServerProcess, ana: Terminal) -> None:
+    server.kill()
+    ana.wait_for("reconnecting in")
+    server.start()
+    ana.type(F5)
+    ana.wait_for("● online", "Back online")
+
+
+def test_the_shell_is_a_key_away_and_fg_returns(server: ServerProcess, open_terminal: Open) -> None:
+    shell = open_terminal("bash", "--norc", "--noprofile", "-i")
+    shell.enter(f"{' '.join(program('chat', server.url, '--name', 'ana'))}; echo status $?")
+    shell.wait_for("● online", "You are in lobby")
+    shell.type("half written")
+    shell.wait_for("half written")
+    shell.type(CTRL_Z)
+    shell.wait_for("Stopped")
+    assert left_clean(bytes(shell.raw).partition(b"Stopped")[0])
+    shell.forget()
+    shell.enter("fg")
+    shell.wait_for("half written", "● online", "You are in lobby")
+    shell.type(f"{CTRL_U}/quit\r")
+    shell.wait_until(lambda: shell.raw.count(b"\x1b[?1049l") == 2, "the shell again")
+    shell.forget()
+    shell.enter("echo left $((40 + 2))")
+    shell.wait_for("left 42")
+    assert left_clean(bytes(shell.raw).partition(b"left 42")[0])
 
 
 @pytest.mark.parametrize(

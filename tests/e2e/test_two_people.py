@@ -14,6 +14,8 @@ from tests.e2e.conftest import Open, ServerProcess
 from tests.support.ports import unused_port
 from tests.support.terminal import left_clean
 
+KEYS_TRIED = frozenset(("log.show-presence",))
+
 
 def test_two_people_chat_lose_the_server_and_go_on(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url)

@@ -79,8 +79,44 @@ KEYS = [
     ("what \x1b.?", "what 19?"),
     ("one\x1b\rtwo\ntwo", "one\ntwo\ntwo"),
     ("so :smile:\tok", "so 😄 ok"),
+    ("\x1b[1;5A!", "end of 22!"),
+    ("draft\x1b[1;5A\x1b[1;5B!", "draft!"),
+    ("draft\x1b[A\x1b[B!", "draft!"),
+    ("so :smil\t\t\x1b[Zok", "so 😄 ok"),
+    ("one two\x1b[D\x1b[D\x1b[C-", "one tw-o"),
+    ("one two\x1b[1;2D\x1b[1;2Dx", "one tx"),
+    ("one two\x01\x1b[1;2Cx", "xne two"),
+    ("one two\x1b[1;6Dx", "one x"),
+    ("one two\x01\x1b[1;6Cx", "x two"),
+    ("one two\x1b[1;2Hx", "x"),
+    ("one two\x01\x1b[C\x1b[1;2Fx", "ox"),
 ]
 """What is typed before Enter, by the bytes of a terminal without the kitty protocol, and what is sent."""
+
+
+KEYS_TRIED = frozenset(
+    (
+        *(
+            "composer.send-post",
+            "composer.insert-newline",
+            "composer.complete-word",
+            "composer.complete-back",
+        ),
+        *("composer.move-up", "composer.move-down", "composer.recall-older", "composer.recall-newer"),
+        *("composer.search-history", "composer.insert-last-word", "composer.open-editor"),
+        *("composer.move-left", "composer.move-right", "composer.move-word-left", "composer.move-word-right"),
+        *("composer.move-line-start", "composer.move-line-end"),
+        *(f"composer.select-{what}" for what in ("left", "right", "word-left", "word-right")),
+        *("composer.select-line-start", "composer.select-line-end"),
+        *("composer.delete-left", "composer.delete-right", "composer.cut-blank-word"),
+        *(f"composer.cut-{what}" for what in ("word-left", "word-right", "line-start", "line-end")),
+        *("composer.paste-cut", "composer.paste-older-cut", "composer.paste-copied"),
+        *("composer.swap-characters", "composer.undo-edit", "composer.redo-edit"),
+        *("search.find-older", "search.find-newer", "search.take-found", "search.rub-out"),
+        *("search.clear-query", "search.go-back", "log.unfold-post"),
+    )
+)
+"""Those of the list above and of the stories below."""
 
 
 def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: ServerProcess) -> None:
@@ -90,6 +126,16 @@ def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: Serv
             ana.type(f"{typed}\r")
             ana.enter(f"end of {number}")
             assert bob.read_until(f"end of {number}") == [sent.rstrip()], typed
+
+
+def test_what_is_copied_from_the_input_is_put_in_again(ana: Terminal) -> None:
+    ana.wait_for("You are in lobby")
+    ana.type("one two\x1b[1;6D")
+    ana.wait_for("one two")
+    ana.type(CTRL_C)
+    ana.wait_for("Copied 3 characters")
+    ana.type("\x05\x16!")
+    ana.wait_for("one twotwo!")
 
 
 def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> None:
@@ -127,6 +173,29 @@ def test_what_was_typed_is_searched_after_a_restart(
     again.type(CTRL_R + "i" + CTRL_R + ENTER + "!")
     again.wait_for("first of all!")
     assert "Message #lobby" not in again.text
+
+
+def test_a_search_goes_both_ways_and_begins_anew(ana: Terminal) -> None:
+    ana.wait_for("You are in lobby")
+    for text in ("first of all", "second to none", "third time lucky"):
+        ana.enter(text)
+    ana.wait_for("third time lucky", "Message #lobby")
+    ana.type(f"draft{CTRL_R}i")
+    ana.wait_for("(search) i", "1 of 2")
+    ana.type(CTRL_R)
+    ana.wait_for("2 of 2")
+    ana.type("\x13")
+    ana.wait_for("1 of 2")
+    ana.type("zz")
+    ana.wait_for("(search) izz")
+    ana.type("\x7f\x7f")
+    ana.wait_for("1 of 2")
+    ana.type("\x15sec")
+    ana.wait_for("(search) sec", "1 of 1")
+    ana.type(ENTER + "!")
+    ana.wait_for("second to none!")
+    ana.type(f"{CTRL_R}i\x07?")
+    ana.wait_for("second to none!?")
 
 
 def test_the_editor_gets_the_text_and_gives_it_back_unsent(ana: Terminal, tmp_path: Path) -> None:

@@ -278,6 +278,14 @@ async def test_part_of_the_input_is_copied_by_the_same_key() -> None:
 # Finding
 
 
+async def test_ctrl_s_finds_too() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+s", *"post 4")
+        assert picked(chat) == "post 49"
+        await chat.type("ctrl+s")
+        assert picked(chat) == "post 48"
+
+
 async def test_matches_are_counted_and_gone_to_as_you_type() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"POST 4".lower())

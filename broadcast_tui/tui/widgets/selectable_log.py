@@ -97,6 +97,15 @@ class SelectableLog(MessageLog, can_focus=False):
             self.bring_into_view(line_id)
         self.refresh()
 
+    def on_resize(self) -> None:
+        """A row less, such as that of a bar that was opened, must not hide what is picked."""
+        if self._picked is not None:
+            self.call_after_refresh(self._show_picked)
+
+    def _show_picked(self) -> None:
+        if self._picked is not None:
+            self.bring_into_view(self._picked)
+
     def keep_picked(self) -> None:
         """Lines may have got other ids: let the same post be picked still, and nothing be selected."""
         if self._laid_count == self.transcript.laid_count:
