@@ -113,7 +113,7 @@ class _Sender:
             await watch
         if self._unreachable:
             return self._complain(self._unreachable, ExitCode.UNREACHABLE)
-        return ExitCode.REFUSED if self._wait and self._refusals else ExitCode.OK
+        return ExitCode.REFUSED if self._refusals else ExitCode.OK
 
     async def _feed(self, posts: AsyncIterator[str]) -> None:
         async for post in posts:

@@ -20,9 +20,11 @@ from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.message import parse_time, post_of
 from broadcast_tui.core.outbox import Outbox, Outgoing
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.text import too_long_reason
 from broadcast_tui.core.track import RoomTrack
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
+NOT_IN_ROOM = (ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
 FILL_PAGE = 200
 
 
@@ -126,7 +128,7 @@ class ClientSession:
         """Queue a post; returns its nonce."""
         outgoing = self._outbox.add(room, text.encode(errors="replace").decode())
         if room not in self.tracks:
-            self._give_back(self._outbox.remove_room(room))
+            self._give_back(self._outbox.remove_room(room), *NOT_IN_ROOM)
         self.flush_outbox(now)
         return outgoing.nonce
 
@@ -179,9 +181,11 @@ class ClientSession:
             self.flush_outbox(now)
 
     def flush_outbox(self, now: float) -> None:
-        """Write what the outbox may send by now."""
+        """Write what the outbox may send by now; what the server would not take comes back."""
         if not self.welcomed:
             return
+        reason = too_long_reason(self._outbox.message_bytes)
+        self._give_back(self._outbox.remove_too_long(), ErrorCode.TOO_LONG, reason)
         ready = {track.room for track in self.tracks.values() if track.synced}
         due, self._send_at = self._outbox.due(ready, now)
         for outgoing in due:
@@ -244,7 +248,7 @@ class ClientSession:
     def _on_welcome(self, event: events.Welcome, when: Instant) -> None:
         self.welcomed = True
         self.name = event.name or self.name
-        self._outbox.connected(event.limits.rate, event.limits.burst)
+        self._outbox.connected(event.limits.rate, event.limits.burst, event.limits.message_bytes)
         self._updates.append(up.ConnectionChanged(up.ConnectionState.ONLINE))
         rooms = tuple(state.room for state in event.rooms)
         self._updates.append(up.Welcomed(self.name, event.node, rooms, event.limits.message_bytes))
@@ -387,10 +391,9 @@ class ClientSession:
         if (track := self.tracks.pop(room, None)) is not None:
             track.disconnected()
             self._left[room] = track
-            self._give_back(self._outbox.remove_room(room))
+            self._give_back(self._outbox.remove_room(room), *NOT_IN_ROOM)
             self._updates.append(up.RoomLeft(room))
 
-    def _give_back(self, posts: Iterable[Outgoing]) -> None:
-        reason, code = "You are not in this room; join it first.", ErrorCode.NOT_IN_ROOM
+    def _give_back(self, posts: Iterable[Outgoing], code: ErrorCode, reason: str) -> None:
         for post in posts:
             self._updates.append(up.PostRefused(post.room, post.nonce, code, reason, post.text))

@@ -162,6 +162,21 @@ async def test_a_post_that_is_refused_does_not_keep_the_others_from_being_sent(t
         assert await posts(server) == ["fine", "fine again"]
 
 
+@pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["quick", "wait"])
+async def test_a_line_that_no_server_would_read_is_refused_and_the_others_are_sent(
+    tmp_path: Path, wait: tuple[str, ...]
+) -> None:
+    async with running_server() as server:
+        given = b"a\n" + b"x" * 300_000 + b"\nb\nc\n"
+        outcome = await run("send", "--url", server.url, *wait, home=tmp_path, given=given)
+        reason = "broadcast-tui: not sent: Shorten the message: at most 16,384 bytes.\n"
+        assert outcome == Outcome(3, "", reason)
+        assert await posts(server) == ["a", "b", "c"]
+        given = b"x" * 3_000_000
+        outcome = await run("send", "--url", server.url, *wait, "--as-one", home=tmp_path, given=given)
+        assert outcome == Outcome(3, "", reason)
+
+
 async def test_a_refusal_is_told_at_once_though_the_input_stays_open(tmp_path: Path) -> None:
     async with (
         running_server(limits=Limits(max_message_bytes=10)) as server,
