@@ -16,6 +16,7 @@ from cyclopts.config import Env
 
 from broadcast_tui import __version__
 from broadcast_tui.cli.settings import USER_CONFIG
+from broadcast_tui.cli.standard_streams import announce, is_of_output, open_closed, stdout_gone
 from broadcast_tui.core.errors import BroadcastError
 
 
@@ -65,10 +66,9 @@ app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print how ot
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    open_closed()
     try:
-        status = app(
-            tokens or ["--help"], print_error=False, exit_on_error=False, result_action="return_value"
-        )
+        status = _run(tokens or ["--help"])
     except CycloptsError as error:
         command = (
             " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
@@ -81,11 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        from broadcast_tui.cli.pipes import stdout_gone
-
         stdout_gone()
         status = ExitCode.OK
     sys.exit(status if isinstance(status, int) else ExitCode.OK)
+
+
+def _run(tokens: list[str]) -> object:
+    """What a command returns. Raises UsageError if what it prints cannot be written."""
+    try:
+        status: object = app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        stdout_gone()
+        raise UsageError(f"Standard output cannot be written: {error.strerror}.") from error
+    return status
 
 
 def _one_line(text: str) -> str:
@@ -96,4 +107,4 @@ def _one_line(text: str) -> str:
 
 
 def _complain(text: str) -> None:
-    print(f"broadcast-tui: {text}", file=sys.stderr)
+    announce(f"broadcast-tui: {text}", sys.stderr)

@@ -111,21 +111,6 @@ def write_all_characters(*, as_json: bool) -> None:
         sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
 
 
-def stdout_gone(*, only_look: bool = False) -> bool:
-    """Whether nobody reads standard output any more; if so (or unless `only_look`) it is put aside.
-
-    Put aside, the interpreter's last flush finds no closed pipe to complain about.
-    """
-    gone = not only_look
-    if only_look and hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
-        gone = any(happened & (select.POLLERR | select.POLLNVAL) for _, happened in poll.poll(0))
-    if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return gone
-
-
 async def reach(client: BroadcastClient, timeout_s: float) -> None:
     """Connect, trying again for `timeout_s` seconds.
 

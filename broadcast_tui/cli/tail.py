@@ -16,10 +16,10 @@ from broadcast_tui.cli.pipes import (
     complain,
     reach,
     server_address,
-    stdout_gone,
     with_token_hint,
     write_all_characters,
 )
+from broadcast_tui.cli.standard_streams import stdout_gone
 from broadcast_tui.cli.trust import trust_for
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.message import message_of
