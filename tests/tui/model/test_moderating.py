@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broadcast_tui.core.updates import Moderated
+from broadcast_tui.core.updates import Ban, BansListed, Moderated
 from broadcast_tui.tui.model.command_table import Verb
-from broadcast_tui.tui.model.moderating import Target, done_text, parse_target
+from broadcast_tui.tui.model.moderating import Target, ban_lines, done_text, parse_target
 from broadcast_tui.tui.model.slash import Run, parse
 from broadcast_tui.tui.moderating import moderate
 from tests.support.fake_client import FakeClient
@@ -68,3 +68,16 @@ def test_what_is_said_when_it_is_done() -> None:
     done = Moderated("r", "ban", "mal\x1bory", 2, ("192.0.2.7",), AT + timedelta(hours=3))
     assert done_text(done, AT) == "Banned mal\u241bory for 3 h (192.0.2.7)."
     assert done_text(Moderated("r", "unban", "mallory", 0, (), None), AT) == "Unbanned mallory."
+
+
+def test_each_ban_is_a_line() -> None:
+    bans = (
+        Ban("mute", "mal\x1bory", "ana", "spam", AT),
+        Ban("ban", "192.0.2.0/24", "bob", "", None),
+    )
+    assert ban_lines(BansListed("r", bans, False)) == [
+        f"mal\u241bory is muted until {AT.astimezone():%Y-%m-%d %H:%M}, by ana: spam",
+        "192.0.2.0/24 is banned for good, by bob",
+    ]
+    assert ban_lines(BansListed("r", bans[1:], True))[0] == "\u2026 and older ones"
+    assert ban_lines(BansListed("r", (), False)) == ["Nobody is banned or muted."]
