@@ -41,7 +41,7 @@ def tail(
     /,
     *,
     room: str | None = None,
-    last: Annotated[int, Parameter(alias="-n", validator=Number(gte=0, lte=1000))] = 10,
+    last: Annotated[int, Parameter(alias="-n", validator=Number(gte=0))] = 10,
     json: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(alias="-f", negative=())] = False,
     token_file: str = "",
@@ -58,7 +58,7 @@ def tail(
     room
         Room to read [default: that of the URL, else lobby].
     last
-        How many of the newest posts to begin with, at most 1000.
+        How many of the newest posts to begin with.
     json
         Print each post as a line of JSON instead of text.
     follow

@@ -215,8 +215,8 @@ class ClientSession:
                 self._on_welcome(event, when)
             case events.Synced():
                 if (track := self.tracks.get(event.room)) is not None:
-                    track.synced = True
-                    self._updates.append(up.CaughtUp(event.room))
+                    track.synced, track.told_caught_up = True, False
+                    self._fill(track)
                     self.flush_outbox(when.now)
             case events.Gap():
                 self._on_gap(event)
@@ -302,7 +302,10 @@ class ClientSession:
         self._fill(track)
 
     def _fill(self, track: RoomTrack) -> None:
-        if self.welcomed and track.filling and track.room not in self._fills.values():
+        """Ask for what is missing, or say that nothing is."""
+        if track.newly_caught_up():
+            self._updates.append(up.CaughtUp(track.room))
+        elif self.welcomed and track.filling and track.room not in self._fills.values():
             ref = self._next_ref()
             self._fills[ref] = track.room
             self._send(commands.FetchHistory(track.room, ref, after=str(track.position), limit=FILL_PAGE))
@@ -368,6 +371,7 @@ class ClientSession:
             self._fill_at[room] = when.now + max(0.1, event.retry_after or 1.0)
         else:
             self._hand_on(track, track.filled(()))
+            self._fill(track)
 
     # -- frames out
 

@@ -83,7 +83,7 @@ class RoomLeft:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """What follows in `room` is live."""
+    """Nothing is missing any more in `room`: what follows is live."""
 
     room: str
 

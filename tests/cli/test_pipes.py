@@ -326,6 +326,36 @@ async def test_tail_prints_the_newest_posts_and_ends(tmp_path: Path) -> None:
         ]
 
 
+@pytest.mark.parametrize(("last", "count"), [(1_500, 1_500), (1_000_000, 2_600)])
+async def test_tail_reads_as_far_back_as_wished_and_the_history_goes(
+    tmp_path: Path, last: int, count: int
+) -> None:
+    async with running_server(limits=UNLIMITED) as server:
+        for number in range(2_600):
+            await server.broadcast_to_all({"type": "message", "message": str(number), "sender": "ana"})
+        options = ("--json", "--last", str(last))
+        outcome = await run("tail", server.url, *options, home=tmp_path)
+        assert (outcome.status, outcome.err) == (0, "")
+        told = [json.loads(line)["message"] for line in outcome.out.splitlines()]
+        assert told == [str(number) for number in range(2_600 - count, 2_600)]
+        async with command("tail", server.url, *options, "--follow", home=tmp_path) as tail:
+            for text in told:
+                assert json.loads(await tail.line())["message"] == text
+            await server.broadcast_to_all({"type": "message", "message": "live", "sender": "ana"})
+            assert json.loads(await tail.line())["message"] == "live"
+
+
+async def test_what_the_history_no_longer_has_is_no_gap_for_tail(tmp_path: Path) -> None:
+    async with running_server(limits=UNLIMITED, engine=MemoryEngine(max_posts=1_200)) as server:
+        for number in range(1_500):
+            await server.broadcast_to_all({"type": "message", "message": str(number), "sender": "ana"})
+        outcome = await run("tail", server.url, "--json", "--last", "1400", home=tmp_path)
+        assert (outcome.status, outcome.err) == (0, "")
+        told = [int(json.loads(line)["message"]) for line in outcome.out.splitlines()]
+        assert told == list(range(told[0], 1_500))
+        assert 100 < told[0] <= 300
+
+
 async def test_tail_of_an_empty_room_prints_nothing(tmp_path: Path) -> None:
     async with running_server() as server:
         assert await run("tail", server.url, "--room", "dev", home=tmp_path) == Outcome(0, "", "")
