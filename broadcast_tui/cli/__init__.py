@@ -19,6 +19,9 @@ from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.cli.standard_streams import announce, is_of_output, open_closed, stdout_gone
 from broadcast_tui.core.errors import BroadcastError
 
+ASK = "(asked for)"
+"""In place of an address: it is to be typed. What is typed is `-`."""
+
 
 class ExitCode(IntEnum):
     """What the exit status says."""
@@ -60,6 +63,7 @@ app.command(
     "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."
 )
 app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
+app.command("broadcast_tui.cli.forget:forget", name="forget", help="Forget what is kept for a server.")
 app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print how others join this server.")
 
 
@@ -68,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     open_closed()
     try:
-        status = _run(tokens or ["--help"])
+        status = _run(_with_address_to_ask_for(tokens) or ["--help"])
     except CycloptsError as error:
         command = (
             " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
@@ -97,6 +101,14 @@ def _run(tokens: list[str]) -> object:
         stdout_gone()
         raise UsageError(f"Standard output cannot be written: {error.strerror}.") from error
     return status
+
+
+def _with_address_to_ask_for(tokens: list[str]) -> list[str]:
+    """`-` in place of an address as the word that commands know it by: cyclopts takes it for an option."""
+    where = [at for at, before in enumerate(tokens[:-1], 1) if before == "--url"]
+    if tokens and tokens[0] in ("chat", "connect", "tail"):
+        where += range(1, len(tokens))
+    return [ASK if at in where and token == "-" else token for at, token in enumerate(tokens)]
 
 
 def _one_line(text: str) -> str:

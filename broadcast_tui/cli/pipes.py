@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from broadcast_tui.cli import UsageError
 from broadcast_tui.cli.trust import WHERE_TO_PUT
+from broadcast_tui.cli.typed_address import typed_address
 from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorised
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.preferences import Preferences
@@ -27,11 +28,12 @@ READ_AHEAD = 4
 
 
 def server_address(url: str, room: str | None) -> Address:
-    """The address in `url`, or the default one, with `room` in place of its room.
+    """The address in `url` (`ASK`: as it is typed), or the default one, with `room` in place of its room.
 
     Raises:
         UsageError: the address cannot be connected to.
     """
+    url = typed_address(url)
     address = parse_address(url) if url else Address(DEFAULT_HOST, DEFAULT_PORT)
     if not address.port:
         raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")

@@ -39,7 +39,7 @@ def send(
     text
         What to send, as one post; without it, standard input is read.
     url
-        Server and room, such as ws://host:8765/lobby [default: localhost:8765].
+        Server and room, such as ws://host:8765/lobby, or an invite; - asks for it [default: localhost:8765].
     room
         Room to send to [default: that of the URL, else lobby].
     name

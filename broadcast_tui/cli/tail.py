@@ -54,7 +54,7 @@ def tail(
     Parameters
     ----------
     url
-        Server and room, such as ws://host:8765/lobby [default: localhost:8765].
+        Server and room, such as ws://host:8765/lobby, or an invite; - asks for it [default: localhost:8765].
     room
         Room to read [default: that of the URL, else lobby].
     last

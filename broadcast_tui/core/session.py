@@ -359,13 +359,10 @@ class ClientSession:
             self._outbox.hold(event.nonce, when.now + max(0.1, event.retry_after or 1.0))
             self.flush_outbox(when.now)
         elif (outgoing := self._outbox.remove(event.nonce)) is not None:
-            self._updates.append(
-                up.PostRefused(outgoing.room, event.nonce, event.code, event.message, outgoing.text)
-            )
+            self._give_back([outgoing], event.code, event.message)
 
     def _on_fill_error(self, room: str, event: events.Error, when: Instant) -> None:
-        track = self.tracks.get(room)
-        if track is None:
+        if (track := self.tracks.get(room)) is None:
             return
         if event.temporary:
             self._fill_at[room] = when.now + max(0.1, event.retry_after or 1.0)
@@ -398,6 +395,6 @@ class ClientSession:
             self._give_back(self._outbox.remove_room(room), *NOT_IN_ROOM)
             self._updates.append(up.RoomLeft(room))
 
-    def _give_back(self, posts: Iterable[Outgoing], code: ErrorCode, reason: str) -> None:
+    def _give_back(self, posts: Iterable[Outgoing], code: str, reason: str) -> None:
         for post in posts:
             self._updates.append(up.PostRefused(post.room, post.nonce, code, reason, post.text))

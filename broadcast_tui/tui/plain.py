@@ -44,13 +44,26 @@ SETTLE_TIMEOUT_S = 10.0
 class PlainChat:
     """One conversation of `client`, whose name is given. `run` ends it in order."""
 
-    def __init__(self, client: ChatClient, room: str, write: Callable[[str], None], *, echo: bool) -> None:
+    def __init__(
+        self,
+        client: ChatClient,
+        room: str,
+        write: Callable[[str], None],
+        *,
+        echo: bool,
+        mentions: tuple[str, ...] = (),
+        token_hint: str = "",
+    ) -> None:
         """`write` takes one line, or several, without the last line end; may raise BrokenPipeError.
 
-        Without `echo` our own posts are not written: whoever typed them sees them already.
+        Without `echo` our own posts are not written: whoever typed them sees them already. `mentions` are
+        words that count as our name does; `token_hint` says how to give a token where one is wanted.
         """
         self._client = client
-        self._state = AppState(name=client.name, room=room, help_hint="/help helps", unread_key="")
+        self._token_hint = token_hint
+        self._state = AppState(
+            name=client.name, room=room, help_hint="/help helps", unread_key="", keywords=mentions
+        )
         self._write = write
         self._texts = PlainText(own=echo)
         self._orders = Orders(client, self._state, self)
@@ -174,6 +187,8 @@ class PlainChat:
             self.warn(f"{changes.denied.reason} Type another name.")
         elif self._state.connection.state is ConnectionState.REFUSED:
             self.was_refused = True
+            if self._token_hint and any(getattr(update, "unauthorised", False) for update in batch):
+                self.warn(self._token_hint)
             self.ask_to_leave()
 
     async def _take(self, lines: AsyncIterator[str]) -> None:
