@@ -16,7 +16,11 @@ from cyclopts.config import Env
 
 from broadcast_tui import __version__
 from broadcast_tui.cli.settings import USER_CONFIG
+from broadcast_tui.cli.standard_streams import announce, is_of_output, open_closed, stdout_gone
 from broadcast_tui.core.errors import BroadcastError
+
+ASK = "(asked for)"
+"""In place of an address: it is to be typed. What is typed is `-`."""
 
 
 class ExitCode(IntEnum):
@@ -59,16 +63,16 @@ app.command(
     "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."
 )
 app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
+app.command("broadcast_tui.cli.forget:forget", name="forget", help="Forget what is kept for a server.")
 app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print how others join this server.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit with its status."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    open_closed()
     try:
-        status = app(
-            tokens or ["--help"], print_error=False, exit_on_error=False, result_action="return_value"
-        )
+        status = _run(_with_address_to_ask_for(tokens) or ["--help"])
     except CycloptsError as error:
         command = (
             " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
@@ -81,8 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
-        from broadcast_tui.cli.pipes import stdout_gone
-
         stdout_gone()
         status = ExitCode.OK
     sys.exit(status if isinstance(status, int) else ExitCode.OK)
@@ -101,6 +103,27 @@ def _sentence(error: CycloptsError) -> str:
     return text if text.endswith((".", "?")) else f"{text}."
 
 
+def _run(tokens: list[str]) -> object:
+    """What a command returns. Raises UsageError if what it prints cannot be written."""
+    try:
+        status: object = app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except OSError as error:
+        if not is_of_output(error):
+            raise
+        stdout_gone()
+        raise UsageError(f"Standard output cannot be written: {error.strerror}.") from error
+    return status
+
+
+def _with_address_to_ask_for(tokens: list[str]) -> list[str]:
+    """`-` in place of an address as the word that commands know it by: cyclopts takes it for an option."""
+    where = [at for at, before in enumerate(tokens[:-1], 1) if before == "--url"]
+    if tokens and tokens[0] in ("chat", "connect", "tail"):
+        where += range(1, len(tokens))
+    return [ASK if at in where and token == "-" else token for at, token in enumerate(tokens)]
+
+
 def _one_line(text: str) -> str:
     from broadcast_tui.core.credential import redacted
     from broadcast_tui.core.text import log_safe
@@ -109,4 +132,4 @@ def _one_line(text: str) -> str:
 
 
 def _complain(text: str) -> None:
-    print(f"broadcast-tui: {text}", file=sys.stderr)
+    announce(f"broadcast-tui: {text}", sys.stderr)

@@ -11,9 +11,10 @@ from cyclopts import Parameter
 
 from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
-from broadcast_tui.cli.serve_options import Port
+from broadcast_tui.cli.serve_options import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, offer
-from broadcast_tui.cli.trust import kept_trust, trust_for
+from broadcast_tui.cli.trust import WHERE_TO_PUT, kept_trust, trust_for
+from broadcast_tui.cli.typed_address import typed_address
 from broadcast_tui.client import Trust
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import NameRefused
@@ -31,6 +32,7 @@ def chat(
     serve: Annotated[bool, Parameter(negative=())] = False,
     theme: str = "",
     plain: Annotated[bool, Parameter(negative=())] = False,
+    mention: Texts = (),
     token_file: str = "",
     ca: str = "",
     insecure_token: Annotated[bool, Parameter(negative=())] = False,
@@ -40,7 +42,8 @@ def chat(
     Parameters
     ----------
     url
-        Server and room, such as ws://chat.example.org:8765/lobby, or host:port, or an invite.
+        Server and room, such as ws://chat.example.org:8765/lobby, or host:port, or an invite; - asks for it,
+        so that a token in it is in no list of commands.
     host
         Host of the server, instead of a URL [default: localhost].
     port
@@ -55,6 +58,8 @@ def chat(
         Colours for this run, such as broadcast-light or nord [default: those chosen last].
     plain
         Print lines instead, and read lines: for screen readers and pipes [default: where TERM is dumb].
+    mention
+        A word that counts as a mention of you, as your name does; may be given several times.
     token_file
         File with the token to show, readable by you alone [default: BROADCAST_TUI_TOKEN, or what is kept].
     ca
@@ -62,7 +67,7 @@ def chat(
     insecure_token
         Send the token over unencrypted connections to other machines too.
     """
-    address = _address(url, host, port, room)
+    address = _address(typed_address(url), host, port, room)
     if name:
         try:
             name = check_name(name)
@@ -81,8 +86,8 @@ def chat(
             child.start_if_needed()
         wanted = address.room if room is not None else address.wanted_room
         if plain:
-            return _run_plain(address, name, trust)
-        return _run(address, name, wanted, theme, child, trust, ca)
+            return _run_plain(address, name, trust, mention)
+        return _run(address, name, wanted, theme, child, trust, ca, mention)
     finally:
         child.stop()
 
@@ -98,7 +103,14 @@ def check_theme(name: str) -> None:
 
 
 def _run(
-    address: Address, name: str, room: str, theme: str, child: ChildServer, trust: Trust, ca: str
+    address: Address,
+    name: str,
+    room: str,
+    theme: str,
+    child: ChildServer,
+    trust: Trust,
+    ca: str,
+    mentions: tuple[str, ...],
 ) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.credentials import Credentials, Keeper
@@ -130,6 +142,7 @@ def _run(
         keys=keys,
         keeper=Keeper(Credentials(), address.url, address.token, address.pin),
         has_token=bool(trust.token),
+        mentions=mentions,
         local_server=child if address.is_local and not address.secure else None,
     )
     forget_fixed_size()
@@ -137,7 +150,7 @@ def _run(
     return app.return_code if app.return_code is not None else ExitCode.OK
 
 
-def _run_plain(address: Address, name: str, trust: Trust) -> int:
+def _run_plain(address: Address, name: str, trust: Trust, mentions: tuple[str, ...]) -> int:
     import asyncio
 
     from broadcast_tui.cli.pipes import lines_of_input, write_all_characters
@@ -162,6 +175,8 @@ def _run_plain(address: Address, name: str, trust: Trust) -> int:
             lambda text: print(text, flush=True),
             echo=not typed,
             preferences=preferences,
+            mentions=mentions,
+            token_hint=f"To come in, {WHERE_TO_PUT}.",
         )
         await chat.run(lines_of_input())
         return ExitCode.UNREACHABLE if chat.was_refused else ExitCode.OK

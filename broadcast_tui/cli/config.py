@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -82,7 +83,7 @@ def _rows(section: str) -> Iterator[Row]:
         yield from _key_rows()
         return
     command = app[section]
-    arguments = command.assemble_argument_collection(parse_docstring=False)
+    arguments = command.assemble_argument_collection(parse_docstring=True)
     for source in app.config:
         source(command, (section,), arguments)
     for argument in arguments:
@@ -96,14 +97,26 @@ def _rows(section: str) -> Iterator[Row]:
 def _value(argument: Argument) -> tuple[str, str]:
     if not argument.tokens:
         default = argument.field_info.default
-        shown = default if isinstance(default, (str, int, float)) else ""
-        return json.dumps(shown, ensure_ascii=False), "default"
+        if isinstance(default, (str, int, float)) and default != "":
+            return json.dumps(default, ensure_ascii=False), "default"
+        return _documented(argument.parameter.help or "")
     token = argument.tokens[0]
     converted = argument.convert()
     if isinstance(converted, tuple):
         converted = list(converted)
     source = token.keyword if token.source == "env" and token.keyword else token.source
     return json.dumps(converted, ensure_ascii=False, default=str), source
+
+
+def _documented(text: str) -> tuple[str, str]:
+    """The default that the help names at its end: a value, or words about it in place of the source."""
+    found = re.search(r"\[default: ([^]]*)\]\.?$", text.strip())
+    if found is None:
+        return '""', "default"
+    words = " ".join(found[1].split())
+    if " " in words:
+        return '""', f"default: {words}"
+    return json.dumps(int(words) if words.isdecimal() else words), "default"
 
 
 def _key_rows() -> Iterator[Row]:

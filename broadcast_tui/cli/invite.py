@@ -66,7 +66,8 @@ def invite(
     elif secret:
         print(
             f"The line has the token of {token} in it: send it in private; "
-            f"'broadcast-tui token revoke' takes it back.",
+            f"'broadcast-tui token revoke' takes it back. Typed where 'broadcast-tui chat -' asks for it, "
+            "it is in no list of commands.",
             file=sys.stderr,
         )
     return ExitCode.OK

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from broadcast_tui.cli import UsageError
 from broadcast_tui.cli.trust import WHERE_TO_PUT
+from broadcast_tui.cli.typed_address import typed_address
 from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorised
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.preferences import Preferences
@@ -27,11 +28,12 @@ READ_AHEAD = 4
 
 
 def server_address(url: str, room: str | None) -> Address:
-    """The address in `url`, or the default one, with `room` in place of its room.
+    """The address in `url` (`ASK`: as it is typed), or the default one, with `room` in place of its room.
 
     Raises:
         UsageError: the address cannot be connected to.
     """
+    url = typed_address(url)
     address = parse_address(url) if url else Address(DEFAULT_HOST, DEFAULT_PORT)
     if not address.port:
         raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
@@ -109,21 +111,6 @@ def write_all_characters(*, as_json: bool) -> None:
     """Let standard output take any text: JSON is UTF-8, other text whatever the terminal can show of it."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
-
-
-def stdout_gone(*, only_look: bool = False) -> bool:
-    """Whether nobody reads standard output any more; if so (or unless `only_look`) it is put aside.
-
-    Put aside, the interpreter's last flush finds no closed pipe to complain about.
-    """
-    gone = not only_look
-    if only_look and hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(sys.stdout.fileno(), 0)
-        gone = any(happened & (select.POLLERR | select.POLLNVAL) for _, happened in poll.poll(0))
-    if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return gone
 
 
 async def reach(client: BroadcastClient, timeout_s: float) -> None:

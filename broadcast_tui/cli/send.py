@@ -39,7 +39,7 @@ def send(
     text
         What to send, as one post; without it, standard input is read.
     url
-        Server and room, such as ws://host:8765/lobby [default: localhost:8765].
+        Server and room, such as ws://host:8765/lobby, or an invite; - asks for it [default: localhost:8765].
     room
         Room to send to [default: that of the URL, else lobby].
     name
@@ -113,7 +113,7 @@ class _Sender:
             await watch
         if self._unreachable:
             return self._complain(self._unreachable, ExitCode.UNREACHABLE)
-        return ExitCode.REFUSED if self._wait and self._refusals else ExitCode.OK
+        return ExitCode.REFUSED if self._refusals else ExitCode.OK
 
     async def _feed(self, posts: AsyncIterator[str]) -> None:
         async for post in posts:

@@ -23,6 +23,7 @@ from broadcast_tui.cli.reloading import Load, Options, Reloading, options_again
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
 from broadcast_tui.cli.server_record import ServerRecord
+from broadcast_tui.cli.standard_streams import announce
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
@@ -248,15 +249,15 @@ async def _run(
     # Thousands of connections are objects that live on: looking through them often is what pauses a server.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-    print(f"Broadcast server started on {server.url}", flush=True)
+    announce(f"Broadcast server started on {server.url}")
     with contextlib.suppress(OSError):  # then there is no invite, and all the rest
         record.save(data_path())
-    print("\n".join(lines), flush=True)
+    announce("\n".join(lines))
     if metrics is not None:
-        print(f"Metrics are at {metrics.url}", flush=True)
-    print("Press Ctrl+C to stop it.", flush=True)
+        announce(f"Metrics are at {metrics.url}")
+    announce("Press Ctrl+C to stop it.")
     if warning:
-        print(warning, file=sys.stderr, flush=True)
+        announce(warning, sys.stderr)
     watch = asyncio.create_task(_obey_input(server, stopping)) if given["stop_on_eof"] else None
     await stopping.wait()
     if watch is not None:
@@ -265,7 +266,7 @@ async def _run(
     if metrics is not None:
         await metrics.stop()
     write_out()
-    print("Broadcast server stopped.", flush=True)
+    announce("Broadcast server stopped.")
 
 
 async def _obey_input(server: BroadcastServer, ended: asyncio.Event) -> None:

@@ -16,10 +16,10 @@ from broadcast_tui.cli.pipes import (
     complain,
     reach,
     server_address,
-    stdout_gone,
     with_token_hint,
     write_all_characters,
 )
+from broadcast_tui.cli.standard_streams import stdout_gone
 from broadcast_tui.cli.trust import trust_for
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.message import message_of
@@ -41,7 +41,7 @@ def tail(
     /,
     *,
     room: str | None = None,
-    last: Annotated[int, Parameter(alias="-n", validator=Number(gte=0, lte=1000))] = 10,
+    last: Annotated[int, Parameter(alias="-n", validator=Number(gte=0))] = 10,
     json: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(alias="-f", negative=())] = False,
     token_file: str = "",
@@ -54,11 +54,11 @@ def tail(
     Parameters
     ----------
     url
-        Server and room, such as ws://host:8765/lobby [default: localhost:8765].
+        Server and room, such as ws://host:8765/lobby, or an invite; - asks for it [default: localhost:8765].
     room
         Room to read [default: that of the URL, else lobby].
     last
-        How many of the newest posts to begin with, at most 1000.
+        How many of the newest posts to begin with.
     json
         Print each post as a line of JSON instead of text.
     follow

@@ -235,8 +235,9 @@ class BroadcastClient(Requests):
         if room not in self.rooms:
             raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
         outcome: asyncio.Future[PostDelivered] = asyncio.get_running_loop().create_future()
-        nonce = self.say(room, text)
+        nonce = self._session.say(room, text, time.monotonic())
         self._outcomes[nonce] = outcome
+        self._moved()  # it may be refused at once
         try:
             return await outcome
         finally:

@@ -28,6 +28,8 @@ from broadcast_tui.core.text import log_safe
 
 OPEN_TIMEOUT_S = 10.0
 FRAME_BYTES_MAX = 8_388_608
+ABORTED_TOO_LATE = AttributeError
+"""What CPython raises where the library aborts a transport that closed with a full buffer: it has no loop."""
 
 TOKEN_IN_THE_OPEN = (
     "the token would travel unencrypted, for all on the way to read; write wss:// for a server with TLS, "
@@ -199,8 +201,11 @@ class Connection:
                 await socket.close()
         except TimeoutError:
             log.debug("the server did not close in time")
+        except ABORTED_TOO_LATE:
+            log.debug("the connection was gone already")
         finally:
-            socket.transport.abort()
+            if not socket.connection_lost_waiter.done():
+                socket.transport.abort()
 
     def stop(self) -> None:
         """End this connection, or the one being made, in order and soon."""
@@ -211,7 +216,7 @@ class Connection:
         socket = self._socket
         if socket is None:
             return
-        with contextlib.suppress(ConnectionClosed, TimeoutError):
+        with contextlib.suppress(ConnectionClosed, TimeoutError, ABORTED_TOO_LATE):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 for data in self._session.take_outgoing():
                     await socket.send(data, text=True)

@@ -102,6 +102,10 @@ class ChatClient(Protocol):
 
     def unmute(self, name: str) -> str: ...
 
+    def bans(self) -> str:
+        """Ask who is banned or muted (BansListed with the ref)."""
+        ...
+
     def send_typing(self, room: str) -> None:
         """Tell the others that we are typing; rate-limited here and at the server."""
         ...

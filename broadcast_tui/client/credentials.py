@@ -62,17 +62,38 @@ class Credentials:
         """Keep a fingerprint; returns one sentence if that could not be done."""
         return self._change(url, pin=pin) if pin != self.pin(url) else ""
 
+    def forget(self, url: str) -> tuple[bool, str]:
+        """Keep nothing for a server any more.
+
+        Returns:
+            Whether something was kept, and one sentence if it could not be removed.
+        """
+        kept = self._read().get(url)
+        if kept is None:
+            return False, ""
+        if kept.keyring and not _out_of_keyring(url):
+            return True, f"The keyring does not let go of the token for {url}; remove it there."
+        try:
+            with sole_writer(self.path):
+                self._write({there: one for there, one in self._read().items() if there != url})
+        except OSError as error:
+            return True, f"{self.path} cannot be written: {error.strerror}."
+        return True, ""
+
     def _change(self, url: str, **changes: str | bool) -> str:
         try:
             with sole_writer(self.path):
                 everything = self._read()
                 everything[url] = msgspec.structs.replace(everything.get(url, _Kept()), **changes)
-                write_private(
-                    self.path, msgspec.json.format(msgspec.json.encode(everything), indent=2).decode() + "\n"
-                )
+                self._write(everything)
         except OSError as error:
             return f"{self.path} cannot be written: {error.strerror}."
         return ""
+
+    def _write(self, everything: dict[str, _Kept]) -> None:
+        write_private(
+            self.path, msgspec.json.format(msgspec.json.encode(everything), indent=2).decode() + "\n"
+        )
 
     def _read(self) -> dict[str, _Kept]:
         try:
@@ -130,3 +151,16 @@ def _into_keyring(url: str, token: str) -> bool:
         return bool(keyring.get_password(SERVICE, url) == token)
     except (keyring.errors.KeyringError, OSError, RuntimeError):
         return False
+
+
+def _out_of_keyring(url: str) -> bool:
+    """Whether the keyring has nothing for the server any more."""
+    keyring = _keyring()
+    if keyring is None:
+        return False
+    try:
+        if keyring.get_password(SERVICE, url) is not None:
+            keyring.delete_password(SERVICE, url)
+    except (keyring.errors.KeyringError, OSError, RuntimeError):
+        return False
+    return True

@@ -71,6 +71,10 @@ class Requests:
     def unmute(self, name: str) -> str:
         return self._asked(self._session.ask(lambda ref: commands.Unmute(name, ref)))
 
+    def bans(self) -> str:
+        """Ask who is banned or muted (BansListed with the ref)."""
+        return self._asked(self._session.ask(commands.ListBans))
+
     def _asked(self, ref: str) -> str:
         self._moved()
         return ref

@@ -106,7 +106,8 @@ def tls_reason(error: ssl.SSLError | CertificateChanged, url: str) -> str:
     if isinstance(error, CertificateChanged):
         return (
             f"the certificate of {url} is not the one of the invite: the server has a new one, or somebody "
-            "listens in. Ask for a new invite, and compare it by other means"
+            "listens in. Ask for a new invite, and compare it by other means; "
+            f"'broadcast-tui forget {url}' forgets the old one"
         )
     if isinstance(error, ssl.SSLCertVerificationError):
         match error.verify_code:

@@ -17,6 +17,7 @@ Answer = (
     | events.Away
     | events.Typing
     | events.Moderated
+    | events.BanList
 )
 
 
@@ -42,5 +43,17 @@ def answer_of(event: Answer, when: Instant) -> up.Update:
         case events.Moderated():
             ends = parse_time(event.until, when) if event.until else None
             return up.Moderated(event.ref, event.action, event.who, event.connections, event.addresses, ends)
+        case events.BanList():
+            bans = tuple(
+                up.Ban(
+                    view.action,
+                    view.who,
+                    view.by,
+                    view.reason,
+                    parse_time(view.until, when) if view.until else None,
+                )
+                for view in event.items
+            )
+            return up.BansListed(event.ref, bans, event.truncated)
         case _:
             assert_never(event)

@@ -37,7 +37,7 @@ _COMMAND_TYPES = frozenset(
     (
         *("hello", "message", "join", "leave", "history", "presence"),
         *("rename", "search", "list", "topic", "away", "typing"),
-        *("kick", "ban", "unban", "mute", "unmute"),
+        *("kick", "ban", "unban", "mute", "unmute", "bans"),
     )
 )  # the tags; test_codec holds them against the structs
 

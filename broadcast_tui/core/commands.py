@@ -154,6 +154,12 @@ class Unmute(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     ref: Token = ""
 
 
+class ListBans(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="bans"):
+    """Who is banned or muted."""
+
+    ref: Token = ""
+
+
 Moderate = Kick | Ban | Unban | Mute | Unmute
 Command = (
     Hello
@@ -169,9 +175,20 @@ Command = (
     | SetAway
     | Typing
     | Moderate
+    | ListBans
 )
 Request = (
-    Join | Leave | FetchHistory | ListMembers | Rename | Search | ListRooms | SetTopic | SetAway | Moderate
+    Join
+    | Leave
+    | FetchHistory
+    | ListMembers
+    | Rename
+    | Search
+    | ListRooms
+    | SetTopic
+    | SetAway
+    | Moderate
+    | ListBans
 )
 """Commands that carry a `ref` and are answered."""
 

@@ -218,6 +218,26 @@ class Moderated(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type
     """When it is over; empty: never, or at once."""
 
 
+class BanView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A ban or mute in force (`action`), of a name or a network (`kind`), by an admin."""
+
+    action: str
+    kind: str
+    who: str
+    by: str
+    reason: str = ""
+    until: str = ""
+    """When it is over; empty: never."""
+
+
+class BanList(msgspec.Struct, frozen=True, tag_field="type", tag="bans"):
+    """Bans and mutes in force, oldest first; only the newest if `truncated`."""
+
+    ref: str
+    items: tuple[BanView, ...]
+    truncated: bool
+
+
 Event = (
     Message
     | System
@@ -238,4 +258,5 @@ Event = (
     | Drain
     | Typing
     | Moderated
+    | BanList
 )

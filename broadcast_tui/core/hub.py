@@ -270,6 +270,9 @@ class Hub:
                     self.herald.pass_on_typing(peer, room, self.limits, when)
             case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
                 self.moderation.carry_out(peer, command, when)
+            case commands.ListBans():
+                self._spend_fetch(peer, when)
+                self.moderation.tell_bans(peer, command, self.limits.presence_list_max, when)
             case _:
                 assert_never(command)
 

@@ -96,8 +96,7 @@ class Moderation:
 
     def carry_out(self, admin: Peer, command: commands.Moderate, when: Instant) -> None:
         """Do it and answer, or refuse."""
-        if admin.role is not Role.ADMIN:
-            raise Refused(ErrorCode.FORBIDDEN, "Admins only: you may not do this here.")
+        _require_admin(admin)
         match command:
             case commands.Kick():
                 self._kick(admin, command, when)
@@ -114,6 +113,23 @@ class Moderation:
                 self._lift(admin, "mute", command.name, command.ref, when)
             case _:
                 assert_never(command)
+
+    def tell_bans(self, admin: Peer, query: commands.ListBans, most: int, when: Instant) -> None:
+        """Answer with the newest bans and mutes, at most `most`, or refuse."""
+        _require_admin(admin)
+        kept = self.sanctions.all(when.at)
+        views = tuple(
+            events.BanView(
+                one.action,
+                one.kind,
+                one.shown,
+                one.by,
+                one.reason,
+                timestamp(one.until) if one.until is not None else "",
+            )
+            for one in kept[-most:]
+        )
+        self._herald.answer(admin, events.BanList(query.ref, views, len(views) < len(kept)))
 
     def _kick(self, admin: Peer, kick: commands.Kick, when: Instant) -> None:
         targets = self._targets(kick.name)
@@ -238,6 +254,11 @@ _DID = {"kick": "kicked", "ban": "banned", "mute": "muted", "unban": "unbanned",
 def host_of(peer: Peer) -> str:
     """Address of a connection, without its port."""
     return peer.address.rpartition(":")[0] or peer.address
+
+
+def _require_admin(peer: Peer) -> None:
+    if peer.role is not Role.ADMIN:
+        raise Refused(ErrorCode.FORBIDDEN, "Admins only: you may not do this here.")
 
 
 def _spare_admins(targets: list[Peer]) -> None:

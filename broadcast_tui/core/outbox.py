@@ -18,6 +18,8 @@ class Outgoing:
     room: str
     nonce: str
     text: str
+    size: int
+    """Bytes of UTF-8."""
     sent: bool = False
 
 
@@ -30,6 +32,8 @@ class Outbox:
         self._waiting: dict[str, Outgoing] = {}
         self._bucket = TokenBucket(0, 1)
         self._hold_until = 0.0
+        self.message_bytes = 0
+        """Longest post that the server takes, in bytes of UTF-8; 0: unlimited, or not known yet."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -46,7 +50,7 @@ class Outbox:
     def add(self, room: str, text: str) -> Outgoing:
         """Put a post at the end; it has a new nonce."""
         self._count += 1
-        outgoing = Outgoing(room, f"{self._prefix}{self._count}", text)
+        outgoing = Outgoing(room, f"{self._prefix}{self._count}", text, len(text.encode()))
         self._waiting[outgoing.nonce] = outgoing
         return outgoing
 
@@ -56,13 +60,22 @@ class Outbox:
 
     def remove_room(self, room: str) -> list[Outgoing]:
         """Settle all posts of a room that we are no longer to be in."""
-        gone = [outgoing for outgoing in self._waiting.values() if outgoing.room == room]
+        return self._remove([outgoing for outgoing in self._waiting.values() if outgoing.room == room])
+
+    def remove_too_long(self) -> list[Outgoing]:
+        """Settle what the server would refuse for its length, or end the connection for."""
+        if not self.message_bytes:
+            return []
+        return self._remove([one for one in self._waiting.values() if one.size > self.message_bytes])
+
+    def _remove(self, gone: list[Outgoing]) -> list[Outgoing]:
         for outgoing in gone:
             del self._waiting[outgoing.nonce]
         return gone
 
-    def connected(self, rate: float, burst: int) -> None:
-        """A new connection: everything is to be sent again, at most at the server's rate."""
+    def connected(self, rate: float, burst: int, message_bytes: int) -> None:
+        """A new connection: everything is to be sent again, within the server's limits."""
+        self.message_bytes = message_bytes
         for outgoing in self._waiting.values():
             outgoing.sent = False
         self._bucket = TokenBucket(0.9 * rate, max(1, burst - 1)) if burst else TokenBucket(0, 1)

@@ -20,9 +20,11 @@ from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.message import parse_time, post_of
 from broadcast_tui.core.outbox import Outbox, Outgoing
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.text import too_long_reason
 from broadcast_tui.core.track import RoomTrack
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
+NOT_IN_ROOM = (ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
 FILL_PAGE = 200
 REASON_MAX = 120
 """Characters of a reason for leaving: a server cuts what is longer."""
@@ -128,7 +130,7 @@ class ClientSession:
         """Queue a post; returns its nonce."""
         outgoing = self._outbox.add(room, text.encode(errors="replace").decode())
         if room not in self.tracks:
-            self._give_back(self._outbox.remove_room(room))
+            self._give_back(self._outbox.remove_room(room), *NOT_IN_ROOM)
         self.flush_outbox(now)
         return outgoing.nonce
 
@@ -181,9 +183,11 @@ class ClientSession:
             self.flush_outbox(now)
 
     def flush_outbox(self, now: float) -> None:
-        """Write what the outbox may send by now."""
+        """Write what the outbox may send by now; what the server would not take comes back."""
         if not self.welcomed:
             return
+        reason = too_long_reason(self._outbox.message_bytes)
+        self._give_back(self._outbox.remove_too_long(), ErrorCode.TOO_LONG, reason)
         ready = {track.room for track in self.tracks.values() if track.synced}
         due, self._send_at = self._outbox.due(ready, now)
         for outgoing in due:
@@ -213,8 +217,8 @@ class ClientSession:
                 self._on_welcome(event, when)
             case events.Synced():
                 if (track := self.tracks.get(event.room)) is not None:
-                    track.synced = True
-                    self._updates.append(up.CaughtUp(event.room))
+                    track.synced, track.told_caught_up = True, False
+                    self._fill(track)
                     self.flush_outbox(when.now)
             case events.Gap():
                 self._on_gap(event)
@@ -246,7 +250,7 @@ class ClientSession:
     def _on_welcome(self, event: events.Welcome, when: Instant) -> None:
         self.welcomed = True
         self.name = event.name or self.name
-        self._outbox.connected(event.limits.rate, event.limits.burst)
+        self._outbox.connected(event.limits.rate, event.limits.burst, event.limits.message_bytes)
         self._updates.append(up.ConnectionChanged(up.ConnectionState.ONLINE))
         rooms = tuple(state.room for state in event.rooms)
         self._updates.append(up.Welcomed(self.name, event.node, rooms, event.limits.message_bytes))
@@ -300,7 +304,10 @@ class ClientSession:
         self._fill(track)
 
     def _fill(self, track: RoomTrack) -> None:
-        if self.welcomed and track.filling and track.room not in self._fills.values():
+        """Ask for what is missing, or say that nothing is."""
+        if track.newly_caught_up():
+            self._updates.append(up.CaughtUp(track.room))
+        elif self.welcomed and track.filling and track.room not in self._fills.values():
             ref = self._next_ref()
             self._fills[ref] = track.room
             self._send(commands.FetchHistory(track.room, ref, after=str(track.position), limit=FILL_PAGE))
@@ -355,18 +362,16 @@ class ClientSession:
             self._outbox.hold(event.nonce, when.now + max(0.1, event.retry_after or 1.0))
             self.flush_outbox(when.now)
         elif (outgoing := self._outbox.remove(event.nonce)) is not None:
-            self._updates.append(
-                up.PostRefused(outgoing.room, event.nonce, event.code, event.message, outgoing.text)
-            )
+            self._give_back([outgoing], event.code, event.message)
 
     def _on_fill_error(self, room: str, event: events.Error, when: Instant) -> None:
-        track = self.tracks.get(room)
-        if track is None:
+        if (track := self.tracks.get(room)) is None:
             return
         if event.temporary:
             self._fill_at[room] = when.now + max(0.1, event.retry_after or 1.0)
         else:
             self._hand_on(track, track.filled(()))
+            self._fill(track)
 
     # -- frames out
 
@@ -390,10 +395,9 @@ class ClientSession:
         if (track := self.tracks.pop(room, None)) is not None:
             track.disconnected()
             self._left[room] = track
-            self._give_back(self._outbox.remove_room(room))
+            self._give_back(self._outbox.remove_room(room), *NOT_IN_ROOM)
             self._updates.append(up.RoomLeft(room))
 
-    def _give_back(self, posts: Iterable[Outgoing]) -> None:
-        reason, code = "You are not in this room; join it first.", ErrorCode.NOT_IN_ROOM
+    def _give_back(self, posts: Iterable[Outgoing], code: str, reason: str) -> None:
         for post in posts:
             self._updates.append(up.PostRefused(post.room, post.nonce, code, reason, post.text))

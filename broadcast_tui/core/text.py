@@ -100,6 +100,11 @@ def clean_post(text: str, max_bytes: int) -> str:
     return text
 
 
+def too_long_reason(max_bytes: int) -> str:
+    """Why a post of more than so many bytes of UTF-8 is refused."""
+    return f"Shorten the message: at most {max_bytes:,} bytes."
+
+
 def visible(text: str) -> str:
     """`text` for a screen, of one or more lines; what an attack would hide is shown instead.
 
@@ -146,7 +151,7 @@ def _refuse_long(text: str, max_bytes: int) -> None:
             raise Refused(ErrorCode.BAD_FRAME, reason) from None
         too_long = 0 < max_bytes < size
     if too_long:
-        raise Refused(ErrorCode.TOO_LONG, f"Shorten the message: at most {max_bytes:,} bytes.")
+        raise Refused(ErrorCode.TOO_LONG, too_long_reason(max_bytes))
 
 
 def _composed(text: str) -> str:

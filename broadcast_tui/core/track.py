@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.updates import GapFound
 
+REPLAY_MAX = 1_000
+"""Posts that a server gives on entering, at most; whoever wants more gets the rest from history."""
 AHEAD_MAX = 5_000
 """Live posts held back while a hole before them is filled; more are fetched again later."""
 
@@ -26,8 +28,12 @@ class RoomTrack:
         """The server has us in the room, on this connection."""
         self.synced = False
         """The replay is over, on this connection; only then is our outbox sent."""
+        self.told_caught_up = False
+        """Whether the user knows that nothing is missing any more, on this connection."""
         self._hole_end: int | None = None
         self._ahead: list[Post] = []
+        self._reaching_back = False
+        """Our place is one that was wished for: posts right after it may be gone, or never have been."""
 
     @property
     def filling(self) -> bool:
@@ -36,15 +42,27 @@ class RoomTrack:
 
     def disconnected(self) -> None:
         """The connection is gone: what came after a hole will be replayed."""
-        self.entered = self.synced = False
+        self.entered = self.synced = self.told_caught_up = False
         self._hole_end = None
         self._ahead.clear()
 
     def entered_at(self, head: Position, missed: int) -> None:
-        """The server let us in; a place we did not have before begins `missed` posts before the head."""
+        """The server let us in; a place we did not have before begins `missed` posts before the head.
+
+        If that is less than `last`, which is more than any server gives, the rest is a hole to be filled.
+        """
         self.entered = True
         if self.position is None:
-            self.position = Position(head.epoch, head.seq - missed)
+            self._reaching_back = self.last > REPLAY_MAX and 0 < missed < self.last
+            back = min(self.last, head.seq) if self._reaching_back else missed
+            self.position = Position(head.epoch, head.seq - back)
+
+    def newly_caught_up(self) -> bool:
+        """Whether nothing is missing any more, and that is still to be told."""
+        if self.told_caught_up or not self.synced or self.filling:
+            return False
+        self.told_caught_up = True
+        return True
 
     def received(self, post: Post) -> list[Post | GapFound]:
         """A post from the room; returns what may be handed on now: it, nothing, or a gap and it."""
@@ -109,10 +127,11 @@ class RoomTrack:
     def _jump_to(self, seq: int) -> list[GapFound]:
         assert self.position is not None
         missing = seq - self.position.seq
+        reaching_back, self._reaching_back = self._reaching_back, False
         if missing <= 0:
             return []
         self.position = Position(self.position.epoch, seq)
-        return [GapFound(self.room, missing, "trimmed")]
+        return [] if reaching_back else [GapFound(self.room, missing, "trimmed")]
 
     def _hold(self, post: Post) -> None:
         self._ahead.append(post)

@@ -83,7 +83,7 @@ class RoomLeft:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """What follows in `room` is live."""
+    """Nothing is missing any more in `room`: what follows is live."""
 
     room: str
 
@@ -226,6 +226,26 @@ class Moderated:
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """A ban or mute (`action`) of `who`, a name or a network, by an admin; `until` None: for good."""
+
+    action: str
+    who: str
+    by: str
+    reason: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BansListed:
+    """Answer to `bans`: those in force, oldest first; `truncated` if there are older ones."""
+
+    ref: str
+    bans: tuple[Ban, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """A line for the user that is no post: a notice of the server, or an `error` without a post.
 
@@ -259,5 +279,6 @@ Update = (
     | AwayChanged
     | TypingSeen
     | Moderated
+    | BansListed
     | Noticed
 )

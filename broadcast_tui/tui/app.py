@@ -100,10 +100,12 @@ class ChatApp(App[None]):
         local_server: LocalServer | None = None,
         keeper: Keeper | None = None,
         has_token: bool = False,
+        mentions: tuple[str, ...] = (),
     ) -> None:
         """`theme` counts for this run, before the one chosen last; `keys` by id, as checked.
 
-        `local_server` may be started where nobody answers; None: there cannot be one.
+        `mentions` are words that count as our name does. `local_server` may be started where nobody
+        answers; None: there cannot be one.
         """
         super().__init__()
         drop_colours(self)
@@ -119,6 +121,7 @@ class ChatApp(App[None]):
         self._server = server
         self._preferences = preferences if preferences is not None else Preferences.load()
         self._hosting = Hosting(self, local_server, server)
+        self._mentions = mentions
         self._state = AppState(room=room)
         self._tokens = TokenDesk(self, keeper if keeper is not None else Keeper(Credentials(), server))
         self._has_token = has_token
@@ -182,6 +185,7 @@ class ChatApp(App[None]):
             ignored=recall_ignored(self._preferences, client.url),
             presence=presence_of(self._preferences.presence),
             bookmarks=bookmarks,
+            keywords=self._mentions,
         )
         kept = HistoryFile(self._preferences.path.parent)
         past = InputHistory(kept.load(), keep=kept.append, room=self._state.room)

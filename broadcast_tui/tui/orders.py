@@ -53,6 +53,9 @@ class Orders(Clerk):
                 return self._people.carry_out(command.verb, argument)
             case Verb.PING | Verb.CONNECT | Verb.RECONNECT | Verb.DISCONNECT:
                 return self._server.carry_out(command.verb, argument)
+            case Verb.BANS:
+                self._client.bans()
+                return True
             case Verb.KICK | Verb.BAN | Verb.UNBAN | Verb.MUTE_USER | Verb.UNMUTE_USER:
                 moderate(self._client, command.verb, argument, self._state.shown.people() or ())
                 return True

@@ -59,16 +59,22 @@ class PlainChat:
         *,
         echo: bool,
         preferences: Preferences | None = None,
+        mentions: tuple[str, ...] = (),
+        token_hint: str = "",
     ) -> None:
         """`write` takes one line, or several, without the last line end; may raise BrokenPipeError.
 
         Without `echo` our own posts are not written: whoever typed them sees them already. Without
-        `preferences` nothing is remembered.
+        `preferences` nothing is remembered. `mentions` are words that count as our name does; `token_hint`
+        says how to give a token where one is wanted.
         """
         self._preferences = preferences
         self._client = client
+        self._token_hint = token_hint
         ignored = Ignored() if preferences is None else recall_ignored(preferences, client.url)
-        self._state = AppState(name=client.name, room=room, help_key="", unread_key="", ignored=ignored)
+        self._state = AppState(
+            name=client.name, room=room, help_key="", unread_key="", ignored=ignored, keywords=mentions
+        )
         self._write = write
         self._texts = PlainText(own=echo)
         self._orders = Orders(client, self._state, self)
@@ -217,6 +223,8 @@ class PlainChat:
             self.warn(f"{changes.denied.reason} Type another name.")
         elif self._state.connection.state is ConnectionState.REFUSED:
             self.was_refused = True
+            if self._token_hint and any(getattr(update, "unauthorised", False) for update in batch):
+                self.warn(self._token_hint)
             self.ask_to_leave()
 
     async def _take(self, lines: AsyncIterator[str]) -> None:

@@ -162,6 +162,21 @@ async def test_a_post_that_is_refused_does_not_keep_the_others_from_being_sent(t
         assert await posts(server) == ["fine", "fine again"]
 
 
+@pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["quick", "wait"])
+async def test_a_line_that_no_server_would_read_is_refused_and_the_others_are_sent(
+    tmp_path: Path, wait: tuple[str, ...]
+) -> None:
+    async with running_server() as server:
+        given = b"a\n" + b"x" * 300_000 + b"\nb\nc\n"
+        outcome = await run("send", "--url", server.url, *wait, home=tmp_path, given=given)
+        reason = "broadcast-tui: not sent: Shorten the message: at most 16,384 bytes.\n"
+        assert outcome == Outcome(3, "", reason)
+        assert await posts(server) == ["a", "b", "c"]
+        given = b"x" * 3_000_000
+        outcome = await run("send", "--url", server.url, *wait, "--as-one", home=tmp_path, given=given)
+        assert outcome == Outcome(3, "", reason)
+
+
 async def test_a_refusal_is_told_at_once_though_the_input_stays_open(tmp_path: Path) -> None:
     async with (
         running_server(limits=Limits(max_message_bytes=10)) as server,
@@ -309,6 +324,36 @@ async def test_tail_prints_the_newest_posts_and_ends(tmp_path: Path) -> None:
             "ana: two",
             "ana: three",
         ]
+
+
+@pytest.mark.parametrize(("last", "count"), [(1_500, 1_500), (1_000_000, 2_600)])
+async def test_tail_reads_as_far_back_as_wished_and_the_history_goes(
+    tmp_path: Path, last: int, count: int
+) -> None:
+    async with running_server(limits=UNLIMITED) as server:
+        for number in range(2_600):
+            await server.broadcast_to_all({"type": "message", "message": str(number), "sender": "ana"})
+        options = ("--json", "--last", str(last))
+        outcome = await run("tail", server.url, *options, home=tmp_path)
+        assert (outcome.status, outcome.err) == (0, "")
+        told = [json.loads(line)["message"] for line in outcome.out.splitlines()]
+        assert told == [str(number) for number in range(2_600 - count, 2_600)]
+        async with command("tail", server.url, *options, "--follow", home=tmp_path) as tail:
+            for text in told:
+                assert json.loads(await tail.line())["message"] == text
+            await server.broadcast_to_all({"type": "message", "message": "live", "sender": "ana"})
+            assert json.loads(await tail.line())["message"] == "live"
+
+
+async def test_what_the_history_no_longer_has_is_no_gap_for_tail(tmp_path: Path) -> None:
+    async with running_server(limits=UNLIMITED, engine=MemoryEngine(max_posts=1_200)) as server:
+        for number in range(1_500):
+            await server.broadcast_to_all({"type": "message", "message": str(number), "sender": "ana"})
+        outcome = await run("tail", server.url, "--json", "--last", "1400", home=tmp_path)
+        assert (outcome.status, outcome.err) == (0, "")
+        told = [int(json.loads(line)["message"]) for line in outcome.out.splitlines()]
+        assert told == list(range(told[0], 1_500))
+        assert 100 < told[0] <= 300
 
 
 async def test_tail_of_an_empty_room_prints_nothing(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from broadcast_tui.server.auth import TokenGate
+from broadcast_tui.server.tokens import TokenBook
 from tests.cli.program import ROOT
 from tests.cli.test_pipes import posts, run
 from tests.support.plain import v1_client
@@ -57,3 +59,34 @@ def test_it_needs_no_screen() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
     )
     assert "textual" not in json.loads(result.stdout)
+
+
+async def test_a_token_that_is_wanted_is_told_with_how_to_give_it(tmp_path: Path) -> None:
+    gate = TokenGate(TokenBook(tmp_path / "tokens.json"), needs_token=True)
+    async with running_server(gate=gate) as server:
+        outcome = await run("chat", "--plain", server.url, "--name", "ana", home=tmp_path)
+        assert outcome.status == 4
+        [hint] = [line for line in outcome.out.splitlines() if "--token-file" in line]
+        assert "BROADCAST_TUI_TOKEN" in hint
+
+
+@pytest.mark.parametrize("words", [("tail", "-"), ("chat", "--plain", "--name", "ana", "-")], ids=" ".join)
+async def test_an_address_may_be_the_first_line_of_the_input(tmp_path: Path, words: tuple[str, ...]) -> None:
+    async with running_server() as server:
+        await server.broadcast_to_all({"type": "message", "message": "hello", "sender": "zoe"})
+        outcome = await run(*words, home=tmp_path, given=f"{server.url}\nhi there\n".encode())
+        assert outcome.status == 0
+        assert "zoe: hello" in outcome.out
+        assert ("ana: hi there" in outcome.out) == (words[0] == "chat")
+    outcome = await run(*words, home=tmp_path)
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+
+
+async def test_send_takes_its_address_from_the_input_too(tmp_path: Path) -> None:
+    async with running_server() as server:
+        outcome = await run(
+            "send", "--url", "-", "--wait", home=tmp_path, given=f"{server.url}\nhi there\n".encode()
+        )
+        assert (outcome.status, outcome.err) == (0, "")
+        assert server._engine.last_seq("lobby") == 1

@@ -16,6 +16,7 @@ import segno
 
 from broadcast_tui.cli.qr import qr_lines
 from broadcast_tui.cli.token import expiry
+from broadcast_tui.client.credentials import Credentials
 from broadcast_tui.core.endpoint import fingerprint
 from tests.cli.program import Outcome, Program, program, run
 from tests.server.test_tls import certificate_at, client_hello
@@ -382,3 +383,15 @@ async def test_the_record_for_invites_has_no_secret(tmp_path: Path) -> None:
         [path] = (tmp_path / "broadcast-tui").glob(f"server-{port}.json")
         assert token not in path.read_text()
         assert json.loads(path.read_text())["needs_token"] is True
+
+
+async def test_what_is_kept_for_a_server_is_forgotten_by_its_address(tmp_path: Path) -> None:
+    kept = Credentials(tmp_path / "broadcast-tui")
+    kept.keep_pin("wss://localhost:1", "sha256:" + "A" * 43)
+    for said in (
+        "Nothing is kept for wss://localhost:1 any more.",
+        "Nothing was kept for wss://localhost:1.",
+    ):
+        outcome = await run("forget", "wss://localhost:1/dev", home=tmp_path)
+        assert (outcome.status, outcome.out, outcome.err) == (0, "", said + "\n")
+    assert kept.pin("wss://localhost:1") == ""

@@ -56,7 +56,23 @@ def test_the_environment_beats_the_file_and_the_file_the_default(
     assert rows["chat.name"] == ('"ana"', str(file))
     assert rows["chat.room"] == ('"ops"', "BROADCAST_TUI_CHAT_ROOM")
     assert rows["chat.port"] == ("9000", str(file))
-    assert rows["chat.host"] == ('""', "default")
+    assert rows["chat.host"] == ('"localhost"', "default")
+
+
+def test_a_default_is_the_one_that_applies(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = shown(capsys)
+    assert rows["chat.port"] == ("8765", "default")
+    assert rows["send.url"] == ('"localhost:8765"', "default")
+    assert rows["chat.room"] == ('""', "default: the rooms of last time, at first the lobby")
+    assert rows["serve.history"] == ('""', "default: a file in your data directory")
+    assert rows["chat.plain"] == ("false", "default")
+
+
+def test_words_that_count_as_mentions_are_a_list(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text('[chat]\nmention = ["deploy", "outage"]\n')
+    assert shown(capsys, "chat")["chat.mention"] == ('["deploy", "outage"]', str(file))
 
 
 def test_the_command_line_beats_the_file(file: Path) -> None:

@@ -36,6 +36,9 @@ class Ring:
         if not self._forgetful:
             self.kept[service, user] = password
 
+    def delete_password(self, service: str, user: str) -> None:
+        del self.kept[service, user]
+
     def get_password(self, service: str, user: str) -> str | None:
         return self.kept.get((service, user))
 
@@ -87,6 +90,21 @@ def test_a_keeper_keeps_what_it_has_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert (kept.token(URL), kept.pin(URL)) == (TOKEN, PIN)
     assert Keeper(kept, OTHER, "", PIN).keep() == "", "a fingerprint is no news"
     assert kept.token(URL) == TOKEN
+
+
+@pytest.mark.parametrize("ring", [None, Ring()], ids=["file", "keyring"])
+def test_what_is_kept_for_a_server_can_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ring: Ring | None
+) -> None:
+    use(monkeypatch, ring)
+    kept = Credentials(tmp_path)
+    for url in (URL, OTHER):
+        Keeper(kept, url, TOKEN, PIN).keep()
+    assert kept.forget(URL) == (True, "")
+    assert (kept.token(URL), kept.pin(URL)) == ("", "")
+    assert (kept.token(OTHER), kept.pin(OTHER)) == (TOKEN, PIN)
+    assert kept.forget(URL) == (False, "")
+    assert ring is None or len(ring.kept) == 1
 
 
 @pytest.mark.parametrize(

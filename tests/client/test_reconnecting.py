@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
+import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.errors import CloseCode
@@ -314,6 +317,24 @@ async def test_a_server_that_talks_nonsense_is_survived() -> None:
         assert client.state is ConnectionState.ONLINE
         states = [update.state for update in watcher.seen if isinstance(update, ConnectionChanged)]
         assert states == [ConnectionState.CONNECTING, ConnectionState.ONLINE]
+
+
+async def test_a_server_that_closes_amid_a_long_frame_is_no_error_of_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def short_sighted(socket: ServerConnection) -> None:
+        await socket.recv()
+        await socket.send(WELCOME.replace("16384", "0"))
+        await socket.send(SYNCED)
+        with contextlib.suppress(ConnectionClosed):
+            await socket.recv()
+
+    async with odd_server(short_sighted) as port, started(port, "ana") as (client, watcher):
+        await watcher.state(ConnectionState.ONLINE)
+        client.say("lobby", "x" * 7_000_000)
+        change = await watcher.state(ConnectionState.WAITING)
+        assert "internal" not in change.reason
+        assert not [record for record in caplog.records if record.name == "broadcast_tui.client"]
 
 
 async def test_updates_nobody_reads_are_kept_within_bounds() -> None:

@@ -10,6 +10,7 @@ from broadcast_tui.core import commands
 from broadcast_tui.core.codec import encode
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.identity import Identity, Role
+from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.sanctions import LONGEST_S, Sanction, Sanctions, duration_text, parse_network, until
 from tests.support.hub_pair import Wire, World, read_frames
@@ -92,6 +93,7 @@ EVERY_ACT = (
     commands.Unban("bob", ref="r"),
     commands.Mute("bob", ref="r"),
     commands.Unmute("bob", ref="r"),
+    commands.ListBans("r"),
 )
 
 
@@ -106,6 +108,39 @@ def test_only_admins_moderate(role: str, act: commands.Command) -> None:
     assert "Admins only" in str(error["message"])
     assert peer_of(bob).closing is None
     assert world.hub.moderation.audit == []
+
+
+def test_admins_are_told_who_is_banned_or_muted() -> None:
+    world = World()
+    admin = an_admin(world)
+    [nobody] = ask(world, admin, commands.ListBans("r"))
+    assert nobody == {"type": "bans", "ref": "r", "items": [], "truncated": False}
+    for act in (
+        commands.Mute("Bob", 60, "calm down"),
+        commands.Ban("192.0.2.0/24"),
+        commands.Ban("mallory", 3),
+    ):
+        ask(world, admin, act)
+        world.pass_time(1)
+    world.pass_time(3)
+    [listed] = ask(world, admin, commands.ListBans("r"))
+    by = peer_of(admin).sender
+    until = (AT + timedelta(seconds=60)).isoformat(timespec="microseconds")
+    assert listed["items"] == [
+        {"action": "mute", "kind": "name", "who": "Bob", "by": by, "reason": "calm down", "until": until},
+        {"action": "ban", "kind": "address", "who": "192.0.2.0/24", "by": by},
+    ]
+
+
+def test_a_list_of_many_bans_has_the_newest() -> None:
+    world = World(Limits(presence_list_max=2))
+    admin = an_admin(world)
+    for number in range(3):
+        ask(world, admin, commands.Ban(f"mallory{number}"))
+        world.pass_time(1)
+    [listed] = ask(world, admin, commands.ListBans("r"))
+    assert [item["who"] for item in listed["items"]] == ["mallory1", "mallory2"]  # type: ignore[attr-defined]
+    assert listed["truncated"] is True
 
 
 @pytest.mark.parametrize("act", EVERY_ACT[:3] + EVERY_ACT[4:5], ids=lambda act: type(act).__name__)

@@ -190,6 +190,22 @@ def test_a_refusal_for_good_gives_the_text_back() -> None:
     assert ana.session.unsettled == 0
 
 
+def test_a_post_that_is_too_long_is_refused_here_and_never_sent() -> None:
+    world = World(Limits(max_message_bytes=10))
+    ana = world.user("ana")
+    ana.cut()
+    ana.say("written while away: too long")
+    ana.connect()
+    world.step()
+    ana.say("\u00e9" * 5 + "!")
+    assert ana.wire is not None
+    assert not ana.wire.to_server
+    assert [refused.code for refused in ana.seen(up.PostRefused)] == ["too_long"] * 2  # type: ignore[union-attr]
+    ana.say("\u00e9" * 5)
+    world.step()
+    assert texts(ana) == ["\u00e9" * 5]
+
+
 def test_a_name_refused_at_hello_is_fatal_until_another_is_given() -> None:
     world = World()
     world.user("ana")

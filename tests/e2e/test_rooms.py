@@ -21,7 +21,7 @@ COMMANDS_TRIED = frozenset(
     (
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
         *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
-        *("help", "quit", "search", "kick", "ban", "unban", "mute-user", "unmute-user"),
+        *("help", "quit", "search", "kick", "ban", "unban", "mute-user", "unmute-user", "bans"),
         *("notify", "mute", "unmute"),
     )
 )
@@ -134,7 +134,8 @@ def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(
 
 
 @pytest.mark.parametrize(
-    "typed", ["/kick bob", "/ban bob 1h rude", "/unban bob", "/mute-user bob 10m", "/unmute-user bob"]
+    "typed",
+    ["/kick bob", "/ban bob 1h rude", "/unban bob", "/mute-user bob 10m", "/unmute-user bob", "/bans"],
 )
 def test_what_operators_may_do_is_refused_to_others(ana: Terminal, typed: str) -> None:
     ana.enter(typed)

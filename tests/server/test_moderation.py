@@ -15,7 +15,7 @@ from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.identity import Role
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.core.sanctions import Sanction
-from broadcast_tui.core.updates import Moderated, Noticed
+from broadcast_tui.core.updates import BansListed, Moderated, Noticed
 from broadcast_tui.server import BroadcastServer, moderation_keeper
 from broadcast_tui.server.auth import TokenGate
 from broadcast_tui.server.sanction_file import SanctionFileError
@@ -232,10 +232,10 @@ async def test_the_client_asks_and_hears_what_came_of_it() -> None:
         v1_client(server.url, "bob"),
     ):
 
-        async def answer(ref: str) -> Moderated | Noticed:
+        async def answer(ref: str) -> Moderated | BansListed | Noticed:
             async for batch in ana.batches():
                 for update in batch:
-                    if isinstance(update, Moderated | Noticed) and update.ref == ref:
+                    if isinstance(update, Moderated | BansListed | Noticed) and update.ref == ref:
                         return update
             raise AssertionError
 
@@ -250,6 +250,8 @@ async def test_the_client_asks_and_hears_what_came_of_it() -> None:
             (lambda: ana.ban("bob", 60, "out"), "ban"),
             (lambda: ana.unban("bob"), "unban"),
         ]
+        listed = ana.bans()
+        assert await in_time(answer(listed)) == BansListed(listed, (), False)
         for act, action in acts:
             done = await in_time(answer(act()))
             assert isinstance(done, Moderated)

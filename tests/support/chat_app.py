@@ -104,6 +104,7 @@ async def chatting(
     keys: Mapping[str, str] | None = None,
     local_server: LocalServer | None = None,
     rooms: tuple[str, ...] = ("lobby",),
+    mentions: tuple[str, ...] = (),
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
@@ -129,6 +130,7 @@ async def chatting(
             theme=theme,
             keys=keys,
             local_server=local_server,
+            mentions=mentions,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = Chat(app, pilot, client, elsewhere)

@@ -101,6 +101,9 @@ class FakeClient:
     def unmute(self, name: str) -> str:
         return self._called("unmute", name)
 
+    def bans(self) -> str:
+        return self._called("bans")
+
     def send_typing(self, room: str) -> None:
         self._called("send_typing", room)
 

@@ -414,3 +414,8 @@ def test_keys_are_written_as_people_write_them() -> None:
         "Alt+Backspace",
         "PgUp",
     ]
+
+
+async def test_words_may_count_as_mentions() -> None:
+    async with chatting("ana", mentions=("deploy",)) as chat:
+        assert chat.app._state.keywords == ("deploy",)

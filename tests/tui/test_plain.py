@@ -248,3 +248,8 @@ async def test_a_search_is_answered_in_lines() -> None:
         text = "\n".join(talk.written)
         assert "1 post found:" in text
         assert "bob: the needle" in text
+
+
+def test_words_may_count_as_mentions() -> None:
+    chat = PlainChat(FakeClient(), "lobby", print, echo=True, mentions=("deploy",))
+    assert chat._state.keywords == ("deploy",)

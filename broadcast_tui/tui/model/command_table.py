@@ -32,6 +32,7 @@ class Verb(StrEnum):
     UNBAN = "unban"
     MUTE_USER = "mute-user"
     UNMUTE_USER = "unmute-user"
+    BANS = "bans"
     CLEAR = "clear"
     EXPORT = "export"
     THEME = "theme"
@@ -270,6 +271,7 @@ COMMANDS: tuple[Command, ...] = (
         group=Group.PEOPLE,
         kind=Kind.PERSON,
     ),
+    Command(Verb.BANS, "List who is banned or muted (operators)", group=Group.PEOPLE),
     Command(
         Verb.CLEAR,
         "Clear the screen; scrolling up brings it back, the room keeps its history",

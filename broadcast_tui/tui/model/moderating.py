@@ -9,7 +9,7 @@ from datetime import datetime
 
 from broadcast_tui.core.sanctions import duration_text
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import Moderated
+from broadcast_tui.core.updates import Ban, BansListed, Moderated
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d{1,6})(s|min|m|h|d|w)")
@@ -62,3 +62,17 @@ def done_text(done: Moderated, at: datetime) -> str:
     nobody = done.action in ("ban", "mute") and not done.connections
     hint = " Nobody who is here now is meant." if nobody else ""
     return visible_line(f"{_DONE.get(done.action, done.action)} {done.who}{how_long}{where}.{hint}")
+
+
+def ban_lines(listed: BansListed) -> list[str]:
+    """A line for each ban and mute, in local time."""
+    if not listed.bans:
+        return ["Nobody is banned or muted."]
+    lines = [visible_line(_ban_text(ban)) for ban in listed.bans]
+    return ["\u2026 and older ones", *lines] if listed.truncated else lines
+
+
+def _ban_text(ban: Ban) -> str:
+    did = "muted" if ban.action == "mute" else "banned"
+    ends = f"until {ban.until.astimezone():%Y-%m-%d %H:%M}" if ban.until is not None else "for good"
+    return f"{ban.who} is {did} {ends}, by {ban.by}{': ' + ban.reason if ban.reason else ''}"

@@ -14,6 +14,7 @@ from typing import assert_never
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import (
     AwayChanged,
+    BansListed,
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
@@ -40,7 +41,7 @@ from broadcast_tui.core.updates import (
 from broadcast_tui.tui.model.absence import Absence, own_line
 from broadcast_tui.tui.model.asked import Asked
 from broadcast_tui.tui.model.connection import Connection
-from broadcast_tui.tui.model.moderating import done_text
+from broadcast_tui.tui.model.moderating import ban_lines, done_text
 from broadcast_tui.tui.model.notices import Alert
 from broadcast_tui.tui.model.room import Person, RoomView
 from broadcast_tui.tui.model.rooms_state import RoomsState
@@ -209,6 +210,8 @@ class AppState(RoomsState):
                     self._forget_request(update.ref)
                 case Moderated():
                     self.tell(done_text(update, at), at)
+                case BansListed():
+                    self.tell("\n".join(ban_lines(update)), at)
                 case Noticed():
                     self.tell(visible_line(update.text), at, error=update.error)
                     self._forget_request(update.ref)

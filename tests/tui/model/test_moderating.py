@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broadcast_tui.core.updates import Moderated
+from broadcast_tui.core.updates import Ban, BansListed, Moderated
 from broadcast_tui.tui.model.command_table import Verb
-from broadcast_tui.tui.model.moderating import Target, done_text, parse_target
+from broadcast_tui.tui.model.moderating import Target, ban_lines, done_text, parse_target
 from broadcast_tui.tui.model.slash import Run, parse
 from broadcast_tui.tui.moderating import moderate
 from tests.support.fake_client import FakeClient
@@ -74,3 +74,16 @@ def test_what_is_said_when_it_is_done() -> None:
 def test_what_is_about_nobody_here_says_so(action: str, did: str) -> None:
     done = Moderated("r", action, "nosuch", 0, (), None)
     assert done_text(done, AT) == f"{did} nosuch. Nobody who is here now is meant."
+
+
+def test_each_ban_is_a_line() -> None:
+    bans = (
+        Ban("mute", "mal\x1bory", "ana", "spam", AT),
+        Ban("ban", "192.0.2.0/24", "bob", "", None),
+    )
+    assert ban_lines(BansListed("r", bans, False)) == [
+        f"mal\u241bory is muted until {AT.astimezone():%Y-%m-%d %H:%M}, by ana: spam",
+        "192.0.2.0/24 is banned for good, by bob",
+    ]
+    assert ban_lines(BansListed("r", bans[1:], True))[0] == "\u2026 and older ones"
+    assert ban_lines(BansListed("r", (), False)) == ["Nobody is banned or muted."]
