@@ -57,3 +57,12 @@ def answer_of(event: Answer, when: Instant) -> up.Update:
             return up.BansListed(event.ref, bans, event.truncated)
         case _:
             assert_never(event)
+
+
+def told_by(event: events.System, when: Instant) -> up.Update:
+    """The update that says what a notice says: who came or went, or its text."""
+    if event.event not in ("join", "leave", "rename", "online") or event.online is None:
+        return up.Noticed(event.message, event.event == "error", event.code)
+    names = event.names or ((event.name,) if event.name else ())
+    at = parse_time(event.timestamp, when)
+    return up.PresenceChanged(event.room, event.event, names, event.online, event.message, at, event.reason)

@@ -254,7 +254,7 @@ class Hub:
                 page_max = self.limits.history_page_max
                 self.rooms.reads.append(plan_search(peer, command, room.name, self._index, page_max))
             case commands.ListRooms():
-                self._spend_fetch(peer, when)
+                peer.spend_fetch(when.now)
                 most = self.limits.presence_list_max
                 self.herald.answer(peer, all_rooms(self.rooms, self._index, command, most))
             case commands.SetTopic():
@@ -262,7 +262,7 @@ class Hub:
                 topic = clean_line(command.topic, TOPIC_BYTES)
                 self.topics.append(TopicChange(peer, command.ref, room.name, topic, peer.sender))
             case commands.SetAway():
-                self._spend_fetch(peer, when)
+                peer.spend_fetch(when.now)
                 self._whereabouts.change(peer, command)
             case commands.Typing():
                 room = self.rooms.subscription(peer, command.room).room
@@ -271,7 +271,7 @@ class Hub:
             case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
                 self.moderation.carry_out(peer, command, when)
             case commands.ListBans():
-                self._spend_fetch(peer, when)
+                peer.spend_fetch(when.now)
                 self.moderation.tell_bans(peer, command, self.limits.presence_list_max, when)
             case _:
                 assert_never(command)
@@ -290,13 +290,7 @@ class Hub:
             )
         room = self.rooms.subscription(peer, say.room).room
         text = clean_post(say.message, self.limits.max_message_bytes)
-        size = len(text.encode())
-        wait_s = max(peer.post_bucket.wait_s(when.now), peer.byte_bucket.wait_s(when.now, size))
-        if wait_s > 0:
-            reason = f"You are sending too fast; wait {wait_s:.1f} s and send it again."
-            raise Refused(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))
-        peer.post_bucket.take(when.now)
-        peer.byte_bucket.take(when.now, size)
+        peer.spend_post(len(text.encode()), when.now)
         if not peer.name and say.sender and not peer.v1:
             self._take_name(peer, check_name(say.sender), when)
             self.moderation.check_voice(peer, when)  # the name may be a muted one
@@ -326,7 +320,7 @@ class Hub:
 
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_room(join.room)
-        self._spend_fetch(peer, when)
+        peer.spend_fetch(when.now)
         if name not in peer.subscriptions and 0 < self.limits.max_rooms_per_peer <= len(peer.subscriptions):
             raise self._too_many_rooms()
         waiting, peer.control = peer.control, []
@@ -338,7 +332,7 @@ class Hub:
         self._whereabouts.entered(peer, self.rooms.by_name[name])
 
     def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
-        self._spend_fetch(peer, when)
+        peer.spend_fetch(when.now)
         old, name = peer.name, check_name(rename.name)
         self._take_name(peer, name, when)
         self.herald.answer(peer, events.Renamed(rename.ref, name))
@@ -388,14 +382,8 @@ class Hub:
     def _fetch_from(self, peer: Peer, room_name: str, when: Instant) -> Room:
         """The room asked about, if the connection is in it and does not ask too often."""
         room = self.rooms.subscription(peer, room_name).room
-        self._spend_fetch(peer, when)
+        peer.spend_fetch(when.now)
         return room
-
-    def _spend_fetch(self, peer: Peer, when: Instant) -> None:
-        wait_s = peer.fetch_bucket.take(when.now)
-        if wait_s > 0:
-            reason = f"You are asking too often; wait {wait_s:.1f} s."
-            raise Refused(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))
 
     def _too_many_rooms(self) -> Refused:
         return Refused(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from broadcast_tui.core.codec import framed
-from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.errors import CloseCode, ErrorCode, Refused
 from broadcast_tui.core.events import Event
 from broadcast_tui.core.identity import Identity, Role
 from broadcast_tui.core.limits import Limits
@@ -116,6 +116,20 @@ class Peer:
         """How logs call this connection."""
         return f"#{self.id} {self.name or 'unnamed'} ({self.address})"
 
+    def spend_post(self, size_bytes: int, now: float) -> None:
+        """Use up what it may post, or nothing of it: raises Refused (RATE_LIMITED) if that is too much."""
+        wait_s = max(self.post_bucket.wait_s(now), self.byte_bucket.wait_s(now, size_bytes))
+        if wait_s > 0:
+            raise _too_fast(f"You are sending too fast; wait {wait_s:.1f} s and send it again.", wait_s)
+        self.post_bucket.take(now)
+        self.byte_bucket.take(now, size_bytes)
+
+    def spend_fetch(self, now: float) -> None:
+        """Use up one of the requests that it may make. Raises Refused (RATE_LIMITED)."""
+        wait_s = self.fetch_bucket.take(now)
+        if wait_s > 0:
+            raise _too_fast(f"You are asking too often; wait {wait_s:.1f} s.", wait_s)
+
     def send(self, event: Event) -> None:
         """Queue an event for this connection alone."""
         self.control.append(framed(event))
@@ -147,3 +161,7 @@ class Peer:
     def behind(self) -> bool:
         """Whether `collect` would return something."""
         return bool(self.control) or any(s.behind for s in self.subscriptions.values())
+
+
+def _too_fast(reason: str, wait_s: float) -> Refused:
+    return Refused(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from broadcast_tui.core import commands, events
 from broadcast_tui.core import updates as up
-from broadcast_tui.core.answers import answer_of
+from broadcast_tui.core.answers import answer_of, told_by
 from broadcast_tui.core.codec import decode_event, encode
 from broadcast_tui.core.errors import ErrorCode, FrameError
 from broadcast_tui.core.instant import Instant
@@ -212,7 +212,7 @@ class ClientSession:
             case events.Ack():
                 self._settle(event.nonce, event.id, event.timestamp, when)
             case events.System():
-                self._on_system(event, when)
+                self._updates.append(told_by(event, when))
             case events.Welcome():
                 self._on_welcome(event, when)
             case events.Synced():
@@ -321,23 +321,6 @@ class ClientSession:
         elif (track := self.tracks.get(room)) is not None and track.filling:
             self._hand_on(track, track.filled(posts))
             self._fill(track)
-
-    def _on_system(self, event: events.System, when: Instant) -> None:
-        if event.event in ("join", "leave", "rename", "online") and event.online is not None:
-            names = event.names or ((event.name,) if event.name else ())
-            self._updates.append(
-                up.PresenceChanged(
-                    event.room,
-                    event.event,
-                    names,
-                    event.online,
-                    event.message,
-                    parse_time(event.timestamp, when),
-                    event.reason,
-                )
-            )
-        else:
-            self._updates.append(up.Noticed(event.message, event.event == "error", event.code))
 
     def _on_error(self, event: events.Error, when: Instant) -> None:
         asked = self._refs.pop(event.ref, None) if event.ref else None
