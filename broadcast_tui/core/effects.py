@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Draft
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """A post to be appended, and the connection that waits for the acknowledgement."""
 
     peer: Peer
     draft: Draft
 
 
-@dataclass(frozen=True, slots=True)
-class TopicChange:
+class TopicChange(msgspec.Struct, frozen=True):
     """A topic to be kept by the engine, then told to the room."""
 
     peer: Peer

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from broadcast_tui.core.errors import ErrorCode, Refused
 from broadcast_tui.core.instant import Instant
@@ -19,8 +20,7 @@ class Role(StrEnum):
     READER = "reader"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """What a token says of whoever sent it."""
 
     token_id: str

@@ -6,7 +6,6 @@ Invariants: `seq` rises by 1 within a room and epoch, with no holes; epoch and s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -37,8 +36,7 @@ class Position(NamedTuple):
         return cls(epoch, seq) if seq <= MAX_SEQ else None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A post on its way into the log: cleaned and checked, not yet ordered."""
 
     room: str
@@ -61,8 +59,7 @@ class Post(msgspec.Struct, frozen=True, gc=False):
     nonce: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """Where a draft landed. `dup`: it was there already; position and time are those of the first."""
 
     position: Position

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from broadcast_tui.core import commands, events
 from broadcast_tui.core.errors import ErrorCode, Refused
@@ -41,8 +42,7 @@ class LogIndex(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class WarmRead:
+class WarmRead(msgspec.Struct, frozen=True):
     """The `limit` posts before seq `before`, for a room's ring."""
 
     room: str
@@ -50,8 +50,7 @@ class WarmRead:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRead:
+class HistoryRead(msgspec.Struct, frozen=True):
     """Posts with `after` < seq < `before` for a client: the `limit` oldest, or newest if `from_end`."""
 
     peer: Peer
@@ -63,8 +62,7 @@ class HistoryRead:
     from_end: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SearchRead:
+class SearchRead(msgspec.Struct, frozen=True):
     """The newest `limit` posts with seq < `before` that have all words of `query`, for a client."""
 
     peer: Peer

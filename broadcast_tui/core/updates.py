@@ -6,7 +6,6 @@ it: cleaned there, to be cleaned again by whoever shows it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -26,8 +25,7 @@ class ConnectionState(StrEnum):
     """Closed by the user of the client."""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionChanged:
+class ConnectionChanged(msgspec.Struct, frozen=True):
     """The connection went to `state`. `retry_in_s` seconds until the next try, with WAITING only.
 
     `unauthorised`, with REFUSED only: for want of a valid token; another one may help.
@@ -39,8 +37,7 @@ class ConnectionChanged:
     unauthorised: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Welcomed:
+class Welcomed(msgspec.Struct, frozen=True):
     """The server took us in as `name`; `rooms` are those we are in."""
 
     name: str
@@ -50,8 +47,7 @@ class Welcomed:
     """Longest post the server takes, in bytes of UTF-8; 0: unlimited."""
 
 
-@dataclass(frozen=True, slots=True)
-class NameDenied:
+class NameDenied(msgspec.Struct, frozen=True):
     """The server refused a name: ours at hello (then the state is REFUSED), or the one of a rename."""
 
     name: str
@@ -59,15 +55,13 @@ class NameDenied:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NameChanged:
+class NameChanged(msgspec.Struct, frozen=True):
     """The server now knows us as `name`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class RoomEntered:
+class RoomEntered(msgspec.Struct, frozen=True):
     """We are in `room`; `missed` posts come next as a replay, until `CaughtUp`."""
 
     room: str
@@ -76,13 +70,11 @@ class RoomEntered:
     topic: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RoomLeft:
+class RoomLeft(msgspec.Struct, frozen=True):
     room: str
 
 
-@dataclass(frozen=True, slots=True)
-class CaughtUp:
+class CaughtUp(msgspec.Struct, frozen=True):
     """Nothing is missing any more in `room`: what follows is live."""
 
     room: str
@@ -99,8 +91,7 @@ class PostArrived(msgspec.Struct, frozen=True, gc=False):
     own: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PostDelivered:
+class PostDelivered(msgspec.Struct, frozen=True):
     """The server has our post `nonce` safe, as number `post_id` of the room."""
 
     room: str
@@ -109,8 +100,7 @@ class PostDelivered:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class PostRefused:
+class PostRefused(msgspec.Struct, frozen=True):
     """Our post `nonce` was refused for good; `text` is given back, to be corrected and sent again."""
 
     room: str
@@ -120,8 +110,7 @@ class PostRefused:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class GapFound:
+class GapFound(msgspec.Struct, frozen=True):
     """`count` posts of `room` (None: unknown) are lost to us: reason is lagged, trimmed or epoch."""
 
     room: str
@@ -129,8 +118,7 @@ class GapFound:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryFetched:
+class HistoryFetched(msgspec.Struct, frozen=True):
     """A page answering `ref`, ascending; `more` if there is more in that direction."""
 
     room: str
@@ -139,8 +127,7 @@ class HistoryFetched:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceChanged:
+class PresenceChanged(msgspec.Struct, frozen=True):
     """People came or went: `event` is join, leave, rename or online (the count alone); `text` says it.
 
     `names` are those it is about; empty for unnamed clients and for counts. For a rename: old, new.
@@ -156,8 +143,7 @@ class PresenceChanged:
     """Why the one who left did so."""
 
 
-@dataclass(frozen=True, slots=True)
-class MembersListed:
+class MembersListed(msgspec.Struct, frozen=True):
     """Answer to `list_members`: names sorted; `truncated` if there are more."""
 
     room: str
@@ -169,8 +155,7 @@ class MembersListed:
     """Those of `names` who are away, each with why (empty: no reason given)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SearchFound:
+class SearchFound(msgspec.Struct, frozen=True):
     """Answer to `search`: posts ascending; `more` if there may be older ones."""
 
     room: str
@@ -179,8 +164,7 @@ class SearchFound:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class RoomsListed:
+class RoomsListed(msgspec.Struct, frozen=True):
     """Answer to `list_rooms`: (room, online, topic), sorted by name; `truncated` if there are more."""
 
     ref: str
@@ -188,8 +172,7 @@ class RoomsListed:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TopicChanged:
+class TopicChanged(msgspec.Struct, frozen=True):
     """`name` said what `room` is about; empty for nothing."""
 
     room: str
@@ -197,8 +180,7 @@ class TopicChanged:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class AwayChanged:
+class AwayChanged(msgspec.Struct, frozen=True):
     """`name`, who may be us, went `away` for the reason `text` (may be empty), or is back."""
 
     name: str
@@ -206,14 +188,12 @@ class AwayChanged:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class TypingSeen:
+class TypingSeen(msgspec.Struct, frozen=True):
     room: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moderated:
+class Moderated(msgspec.Struct, frozen=True):
     """Answer to kick, ban, mute, unban or unmute: it is done; it was about so many connections."""
 
     ref: str
@@ -225,8 +205,7 @@ class Moderated:
     """When it is over; None: never, or at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ban:
+class Ban(msgspec.Struct, frozen=True):
     """A ban or mute (`action`) of `who`, a name or a network, by an admin; `until` None: for good."""
 
     action: str
@@ -236,8 +215,7 @@ class Ban:
     until: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class BansListed:
+class BansListed(msgspec.Struct, frozen=True):
     """Answer to `bans`: those in force, oldest first; `truncated` if there are older ones."""
 
     ref: str
@@ -245,8 +223,7 @@ class BansListed:
     truncated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Noticed:
+class Noticed(msgspec.Struct, frozen=True):
     """A line for the user that is no post: a notice of the server, or an `error` without a post.
 
     `ref` is set when it answers a request of ours.

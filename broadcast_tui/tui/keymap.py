@@ -6,16 +6,15 @@ Bindings, footer and help screen are made from it; an id is what a user's own ke
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from textual.app import App
 from textual.binding import Binding
 
 
-@dataclass(frozen=True, slots=True)
-class KeyRow:
+class KeyRow(msgspec.Struct, frozen=True):
     """One row: `keys` in Textual's spelling, separated by commas, the first one shown to people."""
 
     id: str

@@ -16,9 +16,10 @@ and below 24 cells, there is room for the mark alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+
+import msgspec
 
 from broadcast_tui.tui.model.markup import Block, blocks_of
 from broadcast_tui.tui.model.posing import true_hosts
@@ -65,8 +66,7 @@ class Laid(NamedTuple):
         return FOLD_KEEPS if self.hidden else -1
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """The columns of a row, in cells, from the left. All of them together are `width`, at least 1."""
 
     width: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, StrEnum
+
+import msgspec
 
 
 class Verb(StrEnum):
@@ -74,8 +75,7 @@ class Kind(Enum):
     FILE = "file"
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A row of the table. `hint` names the argument, `help` is one sentence without a full stop."""
 
     verb: Verb

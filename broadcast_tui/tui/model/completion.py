@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from broadcast_tui.tui.model.argument_words import argument_words, command_before
 from broadcast_tui.tui.model.command_table import COMMANDS, Command, Kind
@@ -23,8 +24,7 @@ _EMOJI = re.compile(r"(?:^|(?<=[(\[{\"'*~>])):((?:[a-zA-Z0-9+]|-1)[a-zA-Z0-9_+\-
 """The end of a word that names an emoji; a colon within a word (a time, an address) begins none."""
 
 
-@dataclass(frozen=True, slots=True)
-class People:
+class People(msgspec.Struct, frozen=True):
     """Whom and what may be meant. `here` is None when the room is too large to be listed."""
 
     speakers: Sequence[str] = ()
@@ -52,8 +52,7 @@ class People:
         return [*others, self.own] if self.own else others
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """What a word may become, with its suffix, and how it is shown."""
 
     text: str
@@ -61,8 +60,7 @@ class Candidate:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True):
     """What the text from `start` to `end` may become; never empty."""
 
     start: int

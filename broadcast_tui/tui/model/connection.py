@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.core.updates import ConnectionChanged, ConnectionState
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True):
     """How the connection stands. `retry_at` is when the next try comes (monotonic seconds)."""
 
     state: ConnectionState = ConnectionState.CONNECTING

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from unicodedata import category, name
+
+import msgspec
 
 from broadcast_tui.core.lookalikes import BLANKS, TWINS
 from broadcast_tui.core.text import REPLACEMENT
@@ -19,16 +20,14 @@ _VARIATIONS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _SEEN_BLANKS = " \n"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A part of a text; `odd` if it stands for a character that is hidden or misleads."""
 
     text: str
     odd: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Oddity:
+class Oddity(msgspec.Struct, frozen=True):
     """A character that is hidden or misleads, how often it occurs, and what it is."""
 
     char: str

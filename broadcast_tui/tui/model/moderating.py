@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from broadcast_tui.core.sanctions import duration_text
 from broadcast_tui.core.text import visible_line
@@ -16,8 +17,7 @@ _DURATION = re.compile(r"(\d{1,6})(s|min|m|h|d|w)")
 _DONE = {"kick": "Kicked", "ban": "Banned", "mute": "Muted", "unban": "Unbanned", "unmute": "Unmuted"}
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Whom it is about, for how many seconds (0: for good), and why."""
 
     who: str

@@ -5,19 +5,17 @@ Pure: rows, which of them is chosen, and which part of them fits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """One row: what it stands for, and a dimmer word about it. Both are safe to draw, of one line."""
 
     label: str
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Offers:
+class Offers(msgspec.Struct, frozen=True):
     """Rows from the top; `chosen` is an index into them, -1 for none. The prompt, if any, is the last row."""
 
     rows: tuple[Offer, ...]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import NamedTuple
+
+import msgspec
 
 from broadcast_tui.tui.model.picking import POSTS
 from broadcast_tui.tui.model.row_text import whole_clusters
@@ -28,8 +29,7 @@ class Spot(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Excerpt:
+class Excerpt(msgspec.Struct, frozen=True):
     """A text to be copied, never empty; `posts` it has whole or in part, `whole` if none only in part."""
 
     text: str

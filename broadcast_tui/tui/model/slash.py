@@ -6,8 +6,9 @@ a blank is sent too, since on the wire that makes a post an action.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+import msgspec
 
 from broadcast_tui.tui.model.command_table import COMMANDS, Argument, Command, Group, Verb
 from broadcast_tui.tui.model.lines import ACTION_PREFIX
@@ -17,23 +18,20 @@ _PRIVATE = frozenset({"msg", "query", "whisper", "dm", "pm", "tell"})
 _BY_WORD = {word: command for command in COMMANDS for word in (command.name, *command.aliases)}
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(msgspec.Struct, frozen=True):
     """Send `text` to the room."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(msgspec.Struct, frozen=True):
     """Do `command` with `argument` (blanks around it removed, empty if none)."""
 
     command: Command
     argument: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """Nothing is done, what was typed stays; `text` says why and what would be right."""
 
     text: str

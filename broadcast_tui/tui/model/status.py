@@ -6,10 +6,10 @@ Left: how the connection stands, server, room and people; right: what is new, wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import urlsplit
 
+import msgspec
 from rich.cells import cell_len, set_cell_size
 
 from broadcast_tui.core.text import visible_line
@@ -37,8 +37,7 @@ class Role(Enum):
     NAME = "name"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A text of one line, safe to draw. Of the pieces of a side, the lowest `weight` goes first."""
 
     text: str

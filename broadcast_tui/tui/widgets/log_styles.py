@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from rich.style import Style
 from textual.color import Color
 
@@ -55,8 +55,7 @@ _SYNTAX_HUES = {
 """Where in a palette the colours of code are; comments have that of the text, weaker."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogStyles:
+class LogStyles(msgspec.Struct, frozen=True):
     """How the parts of a row look; each style carries the background it stands on."""
 
     text: Style

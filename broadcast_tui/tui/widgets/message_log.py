@@ -7,11 +7,11 @@ lines are handed to the compositor as they are, so a row that has scrolled is no
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
+import msgspec
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
@@ -41,8 +41,7 @@ LINES_KEPT_DRAWN = 256
 UNREAD_TITLE = "new"
 
 
-@dataclass(frozen=True, slots=True)
-class _Stand:
+class _Stand(msgspec.Struct, frozen=True):
     """Where a transcript that is not shown was left. `place` None: at the end."""
 
     place: Place | None
