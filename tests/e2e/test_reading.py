@@ -65,9 +65,8 @@ def chat(
 
 
 def test_a_picked_post_reaches_the_clipboard_of_the_terminal(
-    server: ServerProcess, open_terminal: Open
+    server: ServerProcess, bob: Other, open_terminal: Open
 ) -> None:
-    bob = Other(server.url)
     ana = chat(server, open_terminal)
     bob.say("first\nof two rows 漢字")
     bob.say("second")
@@ -89,11 +88,9 @@ def test_a_picked_post_reaches_the_clipboard_of_the_terminal(
     ana.wait_for("bob: draft")
     ana.type("\r")
     assert "bob: draft" in [*bob.read_until("bob: draft"), "bob: draft"]
-    bob.close()
 
 
-def test_the_log_is_gone_through_by_keys(server: ServerProcess, open_terminal: Open) -> None:
-    bob = Other(server.url)
+def test_the_log_is_gone_through_by_keys(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     ana = chat(server, open_terminal)
     for start in range(0, 60, 5):
         bob.say("\n".join(f"row {n}." for n in range(start, start + 5)))
@@ -118,15 +115,13 @@ def test_the_log_is_gone_through_by_keys(server: ServerProcess, open_terminal: O
     ana.wait_for("ana: early")
     ana.type(f"{ALT}n")
     ana.wait_for("ana: late")
-    bob.close()
 
 
 def picked(terminal: Terminal, text: str) -> None:
     terminal.wait_until(lambda: any("▶" in row and text in row for row in terminal.lines), f"{text}, picked")
 
 
-def test_posts_are_picked_by_keys(server: ServerProcess, open_terminal: Open) -> None:
-    bob = Other(server.url)
+def test_posts_are_picked_by_keys(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     ana = chat(server, open_terminal, rows=12)
     for n in range(25):
         bob.say("see https://example.org/a" if n == 24 else f"tea {n}." if n in (8, 16) else f"row {n}.")
@@ -158,11 +153,9 @@ def test_posts_are_picked_by_keys(server: ServerProcess, open_terminal: Open) ->
     picked(ana, "tea 8.")
     ana.type("N")
     picked(ana, "tea 16.")
-    bob.close()
 
 
-def test_a_drag_is_copied_without_gutters(server: ServerProcess, open_terminal: Open) -> None:
-    bob = Other(server.url)
+def test_a_drag_is_copied_without_gutters(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     ana = chat(server, open_terminal)
     bob.say("see the wide 漢字 here")
     bob.say("and the next")
@@ -173,27 +166,25 @@ def test_a_drag_is_copied_without_gutters(server: ServerProcess, open_terminal: 
     ana.wait_until(lambda: copied(ana), "OSC 52")
     assert copied(ana)[0].startswith("bob: wide 漢字 here\nbob: and the n")
     ana.wait_until(lambda: "Copied 2 posts (OSC 52)" in toast(ana), "what was copied")
-    bob.close()
 
 
 def test_a_clipboard_program_of_the_desktop_is_fed_too(
-    server: ServerProcess, open_terminal: Open, tmp_path: Path
+    server: ServerProcess, bob: Other, open_terminal: Open, tmp_path: Path
 ) -> None:
     tool = tmp_path / "xclip"
     tool.write_text(f'#!/bin/sh\ncat > "{tmp_path}/got.part"\nmv "{tmp_path}/got.part" "{tmp_path}/got"\n')
     tool.chmod(0o755)
-    bob = Other(server.url)
     ana = chat(server, open_terminal, DISPLAY=":7", PATH=f"{tmp_path}:/usr/bin:/bin")
     bob.say("to be copied")
     ana.wait_for("to be copied")
     ana.type(f"{ALT_UP}y")
     ana.wait_until(lambda: "Copied 1 post (OSC 52, xclip)" in toast(ana), "both ways")
     assert (tmp_path / "got").read_text() == "to be copied"
-    bob.close()
 
 
-def test_found_in_a_small_terminal_and_back_again(server: ServerProcess, open_terminal: Open) -> None:
-    bob = Other(server.url)
+def test_found_in_a_small_terminal_and_back_again(
+    server: ServerProcess, bob: Other, open_terminal: Open
+) -> None:
     ana = chat(server, open_terminal, columns=40, rows=10)
     for n in range(25):
         bob.say(f"tea {n}" if n % 5 else f"Deploy {n}")
@@ -209,11 +200,11 @@ def test_found_in_a_small_terminal_and_back_again(server: ServerProcess, open_te
     ana.wait_until(lambda: ana.lines == before, "the screen as it was")
     ana.type(f"{CTRL_F}deploy\r")
     ana.wait_for("n next", "▶")
-    bob.close()
 
 
-def test_the_server_is_searched_and_the_post_gone_to(server: ServerProcess, open_terminal: Open) -> None:
-    bob = Other(server.url)
+def test_the_server_is_searched_and_the_post_gone_to(
+    server: ServerProcess, bob: Other, open_terminal: Open
+) -> None:
     bob.say("the needle is here")
     for n in range(28):
         bob.say(f"hay {n}")
@@ -224,13 +215,11 @@ def test_the_server_is_searched_and_the_post_gone_to(server: ServerProcess, open
     ana.type("\r")
     ana.wait_until(lambda: any("▶" in row and "needle" in row for row in ana.lines), "the post, picked")
     assert "Search #lobby" not in ana.text
-    bob.close()
 
 
 def test_the_bare_view_gives_the_mouse_away_and_takes_it_back(
-    server: ServerProcess, open_terminal: Open
+    server: ServerProcess, bob: Other, open_terminal: Open
 ) -> None:
-    bob = Other(server.url)
     ana = chat(server, open_terminal)
     bob.say("nothing but text")
     ana.wait_for("nothing but text")
@@ -241,11 +230,10 @@ def test_the_bare_view_gives_the_mouse_away_and_takes_it_back(
     assert "online" not in ana.text
     ana.type(ALT_L)
     ana.wait_for("● online")
-    assert b"\x1b[?1000h" in bytes(ana.raw)[held:]
+    ana.wait_until(lambda: b"\x1b[?1000h" in bytes(ana.raw)[held:], "the mouse, taken back")
     held = len(ana.raw)
     ana.type(ALT_M)
     ana.wait_until(lambda: "terminal's" in toast(ana), "whose mouse it is")
     assert b"\x1b[?1000l" in bytes(ana.raw)[held:]
     ana.enter("/quit")
     assert ana.wait_exit() == 0
-    bob.close()

@@ -216,6 +216,7 @@ def test_the_next_try_to_connect_can_be_made_at_once(server: ServerProcess, ana:
 
 def test_the_shell_is_a_key_away_and_fg_returns(server: ServerProcess, open_terminal: Open) -> None:
     shell = open_terminal("bash", "--norc", "--noprofile", "-i")
+    shell.enter("PS1='shell> '")
     shell.enter(f"{' '.join(program('chat', server.url, '--name', 'ana'))}; echo status $?")
     shell.wait_for("● online", "You are in lobby")
     shell.type("half written")
@@ -227,7 +228,8 @@ def test_the_shell_is_a_key_away_and_fg_returns(server: ServerProcess, open_term
     shell.enter("fg")
     shell.wait_for("half written", "● online", "You are in lobby")
     shell.type(f"{CTRL_U}/quit\r")
-    shell.wait_until(lambda: shell.raw.count(b"\x1b[?1049l") == 2, "the shell again")
+    shell.wait_until(lambda: shell.raw.count(b"\x1b[?1049l") == 2, "the chat's end")
+    shell.wait_until(lambda: b"shell> " in shell.raw.rpartition(b"\x1b[?1049l")[2], "the shell again")
     shell.forget()
     shell.enter("echo left $((40 + 2))")
     shell.wait_for("left 42")

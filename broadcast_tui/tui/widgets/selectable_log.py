@@ -104,7 +104,7 @@ class SelectableLog(MessageLog, can_focus=False):
 
     def _show_picked(self) -> None:
         if self._picked is not None:
-            self.bring_into_view(self._picked)
+            self.bring_into_view(self._picked, least=True)
 
     def keep_picked(self) -> None:
         """Lines may have got other ids: let the same post be picked still, and nothing be selected."""
@@ -139,10 +139,11 @@ class SelectableLog(MessageLog, can_focus=False):
         beyond = post_from(self.transcript, place.line_id, step)
         return post_from(self.transcript, place.line_id, -step) if beyond is None else beyond
 
-    def bring_into_view(self, line_id: int) -> None:
+    def bring_into_view(self, line_id: int, *, least: bool = False) -> None:
         """Scroll, if the line is not wholly in view, so that it is: its first row a third from the top.
 
-        Of a line that is taller than the view, what was found in it comes there.
+        With `least`, scroll no more than it takes. Of a line that is taller than the view, what was found in
+        it comes there.
         """
         height = self.container_size.height
         self.index.update()
@@ -152,7 +153,8 @@ class SelectableLog(MessageLog, can_focus=False):
         if height <= 0 or top <= first <= last < top + height:
             return
         if last - first < height:
-            above = min(height // 3, height - (last - first + 1))
+            room = height - (last - first + 1)
+            above = min(height // 3, room) if not least else 0 if first < top else room
             self.go_to(self.index.settle(first - above))
         else:
             self.go_to(self.index.settle(first + max(0, self._row_found(line_id) - height // 3)))
