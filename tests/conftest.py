@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 
 from hypothesis import settings
@@ -11,9 +10,6 @@ from hypothesis import settings
 # How long an example takes depends on the machine.
 settings.register_profile("anywhere", deadline=None)
 settings.load_profile("anywhere")
-
-# Processes that share the tests ignore Ctrl+C, and what they start would do so too.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _home = tempfile.TemporaryDirectory(prefix="broadcast-tui-tests-")
 for _name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Open, Other, ServerProcess
+from tests.e2e.test_terminals import toast
 from tests.support.terminal import Terminal, left_clean, program
 
 CTRL_C, CTRL_R, CTRL_X, ENTER, RIGHT, UP = "\x03", "\x12", "\x18", "\r", "\x1b[C", "\x1b[A"
@@ -227,7 +228,7 @@ def test_an_editor_that_fails_is_one_line_and_the_text_stays(
     ana.type("some words" + CTRL_X)
     ana.wait_for("EDITOR RUNS")
     ana.type(answer)
-    ana.wait_for(words, "some words")
+    ana.wait_until(lambda: words in toast(ana) and "some words" in ana.text, "why, and the text")
     assert not Path((tmp_path / "name").read_text().strip()).exists()
     ana.type("!" + ENTER)
     ana.wait_for("Message #lobby", "some words!")
