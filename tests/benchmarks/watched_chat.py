@@ -24,6 +24,10 @@ class Heart:
         self._started = False
 
     def tell(self) -> None:
+        """Called by the signal; a loop that sleeps is woken."""
+        asyncio.get_running_loop().call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
         loop = asyncio.get_running_loop()
         if not self._started:
             self._started = True
