@@ -19,13 +19,14 @@ from broadcast_tui.core.identity import Gate
 from broadcast_tui.core.instant import Instant
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.peer import Peer
-from broadcast_tui.core.reading import HistoryRead, Read, SearchRead, WarmRead
+from broadcast_tui.core.reading import Read
 from broadcast_tui.core.room import Subscription
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.counts import Counts
 from broadcast_tui.server.frame_log import shown_received
+from broadcast_tui.server.history_reads import posts_for
 from broadcast_tui.server.liveness import check
 from broadcast_tui.server.moderation_keeper import ModerationKeeper
 from broadcast_tui.server.narration import log_broadcast, log_frames, log_name
@@ -38,9 +39,9 @@ DELIVER_POSTS = 256
 """Posts that enter the rings before what is due is written, so that a burst does not outrun them."""
 UNDELIVERED_MAX = 5_000
 """Posts appended and not yet written to anyone, before no more are appended."""
-SLICE_S = 0.004
-"""Longest a flush holds the loop before others get a turn."""
-SLICE_PEERS = 64
+SLICE_S = 0.0005
+"""Longest a flush holds the loop before others get a turn: what they post joins the writes to come."""
+SLICE_PEERS = 32
 CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
 
 
@@ -212,7 +213,10 @@ class HubRunner:
         self._delivered.set()
 
     async def _follow_tail(self) -> None:
+        entered = 0
         async for posts in self._engine.tail():
+            if not self._flush_scheduled:
+                entered = 0
             for start in range(0, len(posts), DELIVER_POSTS):
                 part = posts[start : start + DELIVER_POSTS]
                 try:
@@ -222,7 +226,10 @@ class HubRunner:
                 if log.isEnabledFor(logging.INFO):
                     log_broadcast(part, self.hub.rooms)
                 self.wake()
-                await self.flushed()
+                entered += len(part)
+                if entered >= DELIVER_POSTS:
+                    await self.flushed()
+                    entered = 0
             self._discount(len(posts))
 
     async def flushed(self) -> None:
@@ -231,24 +238,7 @@ class HubRunner:
             await asyncio.sleep(0)
 
     async def _read(self, read: Read) -> None:
-        engine, posts = self._engine, []
-        try:
-            match read:
-                case WarmRead():
-                    posts = await engine.read(read.room, before=read.before, limit=read.limit, from_end=True)
-                case HistoryRead():
-                    posts = await engine.read(
-                        read.room,
-                        after=read.after,
-                        before=read.before,
-                        limit=read.limit,
-                        from_end=read.from_end,
-                    )
-                case SearchRead():
-                    posts = await engine.search(read.room, read.query, before=read.before, limit=read.limit)
-        except EngineError as error:
-            log.error("history of %s could not be read: %s", log_safe(read.room, 60), log_safe(str(error)))
-        self.hub.read_done(read, posts)
+        self.hub.read_done(read, await posts_for(read, self._engine))
         self.wake()
 
     async def _set_topic(self, change: TopicChange) -> None:
