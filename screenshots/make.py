@@ -6,11 +6,16 @@ python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+# Pictures have all colours, wherever they are made.
+os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
+os.environ.pop("NO_COLOR", None)
 
 from textual.pilot import Pilot
 
