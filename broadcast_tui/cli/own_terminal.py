@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterable
+
+from broadcast_tui.cli.standard_streams import point_nowhere
 
 STREAMS = (0, 1, 2)
 
@@ -38,11 +39,3 @@ def _is_controlled() -> bool:
     except OSError:
         return False
     return True
-
-
-def point_nowhere(streams: Iterable[int]) -> None:
-    """Have these file descriptors read and write nothing from now on."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in streams:
-        os.dup2(nowhere, stream)
-    os.close(nowhere)

@@ -18,12 +18,12 @@ from cyclopts import Parameter
 from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up, write_out
-from broadcast_tui.cli.own_terminal import OwnTerminal, point_nowhere
+from broadcast_tui.cli.own_terminal import OwnTerminal
 from broadcast_tui.cli.reloading import Load, Options, Reloading, options_again
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
 from broadcast_tui.cli.server_record import ServerRecord
-from broadcast_tui.cli.standard_streams import announce
+from broadcast_tui.cli.standard_streams import announce, point_nowhere
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
@@ -281,7 +281,7 @@ async def _obey_input(server: BroadcastServer, ended: asyncio.Event) -> None:
     while data := await reader.read(4096):
         last = (last + data)[-max(len(KEEP), len(COUNT)) :]
         if last.endswith(COUNT):
-            print(server.connection_count, flush=True)
+            announce(str(server.connection_count))
     if not last.endswith(KEEP):
         ended.set()
         return

@@ -9,6 +9,7 @@ import errno
 import os
 import select
 import sys
+from collections.abc import Collection
 from typing import TextIO
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -22,10 +23,7 @@ def open_closed() -> None:
         try:
             os.fstat(number)
         except OSError:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            os.dup2(nowhere, number)
-            if nowhere != number:
-                os.close(nowhere)
+            point_nowhere((number,))
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 
@@ -36,7 +34,7 @@ def announce(text: str, stream: TextIO | None = None) -> None:
     try:
         print(text, file=chosen, flush=True)
     except OSError:
-        _put_aside(chosen)
+        point_nowhere((chosen.fileno(),))
 
 
 def stdout_gone(*, only_look: bool = False) -> bool:
@@ -50,7 +48,7 @@ def stdout_gone(*, only_look: bool = False) -> bool:
         poll.register(sys.stdout.fileno(), 0)
         gone = any(happened & (select.POLLERR | select.POLLNVAL) for _, happened in poll.poll(0))
     if gone:
-        _put_aside(sys.stdout)
+        point_nowhere((sys.stdout.fileno(),))
     return gone
 
 
@@ -59,7 +57,10 @@ def is_of_output(error: OSError) -> bool:
     return error.filename is None and error.errno in _FULL
 
 
-def _put_aside(stream: TextIO) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def point_nowhere(streams: Collection[int]) -> None:
+    """Have these file descriptors, open or not, read and write nothing from now on."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in streams:
+        os.dup2(nowhere, stream)
+    if nowhere not in streams:  # a closed one may have been given to it
+        os.close(nowhere)
