@@ -11,8 +11,8 @@ import platformdirs
 
 from broadcast_tui.cli import UsageError
 from broadcast_tui.cli.server_record import ServerRecord
+from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.server.auth import TokenGate
-from broadcast_tui.server.listening import is_loopback
 from broadcast_tui.server.self_signed import outward_address, self_signed
 from broadcast_tui.server.tls import ServerTls
 from broadcast_tui.server.tokens import TokenBook
@@ -97,7 +97,7 @@ class Security:
 
     def warning(self, host: str, *, secure: bool) -> str:
         """One sentence if what `host` reaches is less closed than it might be, else empty."""
-        if is_loopback(host):
+        if is_loopback_host(host):
             return ""
         if self.auth == "open":
             add = "--auth token" if secure else "--auth token --tls self-signed"

@@ -11,6 +11,7 @@ from broadcast_tui.core.endpoint import websocket_url
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
+from broadcast_tui.core.network import is_loopback_host
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 8765
@@ -45,8 +46,8 @@ class Address:
 
     @property
     def is_local(self) -> bool:
-        """Whether it is this machine by its name."""
-        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+        """Whether the host is this machine."""
+        return is_loopback_host(self.host)
 
 
 def parse_address(text: str) -> Address:

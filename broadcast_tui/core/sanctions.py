@@ -14,6 +14,7 @@ import msgspec
 
 from broadcast_tui.core.errors import ErrorCode, Refused
 from broadcast_tui.core.names import name_key
+from broadcast_tui.core.network import LOOPBACK_NETWORKS, Network, host_network
 
 LONGEST_S = 10 * 365 * 86_400.0
 """A longer time is for good."""
@@ -21,7 +22,6 @@ MANY = 10_000
 """Most sanctions kept at once."""
 
 Action = Literal["ban", "mute"]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Sanction(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,14 +144,13 @@ def parse_network(text: str, *, whole: bool = True) -> Network | None:
         if (mapped := network.network_address.ipv4_mapped) is not None and network.prefixlen == 128:
             return ipaddress.ip_network(mapped)
         if whole and "/" not in bare:
-            return network.supernet(new_prefix=64)
+            return host_network(network.network_address)
     return network
 
 
 def is_here(network: Network) -> bool:
     """Whether addresses of this machine are in `network`."""
-    loopback = ipaddress.ip_network("127.0.0.0/8" if network.version == 4 else "::1/128")
-    return network.overlaps(loopback)
+    return any(network.overlaps(loopback) for loopback in LOOPBACK_NETWORKS)
 
 
 def until(seconds: float, at: datetime) -> datetime | None:

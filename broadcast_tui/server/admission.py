@@ -18,17 +18,12 @@ from websockets.http11 import Request, Response
 
 from broadcast_tui.core.identity import Role
 from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.core.network import is_loopback, rate_limit_key
 from broadcast_tui.core.ratelimit import TokenBucket
 from broadcast_tui.core.repeats import Repeats
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
-from broadcast_tui.server.client_address import (
-    client_address,
-    counted_as,
-    is_loopback,
-    is_within,
-    parse_networks,
-)
+from broadcast_tui.server.client_address import client_address, is_within, parse_networks
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.descriptors import FREE_DESCRIPTORS, open_files_max
 from broadcast_tui.server.origin import is_allowed
@@ -91,7 +86,7 @@ class Admission:
     def arrived(self, connection: PeerConnection) -> None:
         """A TCP connection is up; nothing was asked yet, and no TLS agreed on."""
         peer = _peer_of(connection)
-        key = "" if self._is_exempt(peer) or is_within(peer, self._trusted) else counted_as(peer)
+        key = "" if self._is_exempt(peer) or is_within(peer, self._trusted) else rate_limit_key(peer)
         limits, now = self.limits, connection.loop.time()
         most = limits.max_half_open_per_ip
         if key and most and self._half_open_by_address[key] >= most:
@@ -158,7 +153,7 @@ class Admission:
             self._note("token", address, connection.loop.time())
             return denied
         self._settled(connection)
-        counted = counted_as(address)
+        counted = rate_limit_key(address)
         self._held[connection] = counted
         self._by_address[counted] += 1
         return None
@@ -194,7 +189,7 @@ class Admission:
             return "full", unavailable, text, 30
         if self._is_exempt(address):
             return None
-        counted, too_many = counted_as(address), http.HTTPStatus.TOO_MANY_REQUESTS
+        counted, too_many = rate_limit_key(address), http.HTTPStatus.TOO_MANY_REQUESTS
         if limits.max_connections_per_ip and self._by_address[counted] >= limits.max_connections_per_ip:
             text = f"Too many connections from your address: {limits.max_connections_per_ip} are the most."
             return "per_address", too_many, f"{text} Close one, or wait 60 s.", 60

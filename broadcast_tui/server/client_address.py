@@ -1,4 +1,4 @@
-"""Where a client really is: behind which proxies, and who counts as one address with it.
+"""Where a client really is, behind which proxies.
 
 Invariant: nothing that a client writes itself is believed, unless a trusted proxy stands before it.
 """
@@ -9,9 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from broadcast_tui.core.errors import BroadcastError
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from broadcast_tui.core.network import Address, Network, parse_ip
 
 
 class NetworkError(BroadcastError):
@@ -34,21 +32,6 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     return tuple(networks)
 
 
-def parse_address(text: str) -> Address | None:
-    """An address, with or without a port, brackets or zone; None if it is none."""
-    bare = text.strip().strip('"')
-    if bare.startswith("["):
-        bare = bare[1:].partition("]")[0]
-    elif bare.count(":") == 1:
-        bare = bare.partition(":")[0]
-    try:
-        address = ipaddress.ip_address(bare.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped if mapped is not None else address
-
-
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
     """Address of the client: that of the TCP connection, or the newest one that no trusted proxy has.
 
@@ -58,12 +41,12 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
             that it was called from, so they are read from the right.
         trusted: Networks of proxies that tell the truth.
     """
-    address = parse_address(peer)
+    address = parse_ip(peer)
     if address is None:
         return peer
     hops = [hop for value in forwarded_for for hop in value.split(",")]
     while hops and any(address in network for network in trusted):
-        before = parse_address(hops.pop())
+        before = _parse_hop(hops.pop())
         if before is None:
             break
         address = before
@@ -72,19 +55,15 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
 
 def is_within(address: str, networks: Sequence[Network]) -> bool:
     """Whether `address` is in one of `networks`."""
-    parsed = parse_address(address)
+    parsed = parse_ip(address)
     return parsed is not None and any(parsed in network for network in networks)
 
 
-def counted_as(address: str) -> str:
-    """What one host is counted under: an IPv4 address, or the /64 that one host usually gets."""
-    parsed = parse_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed) if parsed is not None else "unknown"
-
-
-def is_loopback(address: str) -> bool:
-    """Whether the client is on this machine."""
-    parsed = parse_address(address)
-    return parsed is not None and parsed.is_loopback
+def _parse_hop(text: str) -> Address | None:
+    """An address in `X-Forwarded-For`, perhaps quoted or with a port; None if it is not an address."""
+    bare = text.strip().strip('"')
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    return parse_ip(bare)

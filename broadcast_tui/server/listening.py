@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
 import socket
 from collections.abc import Sequence
 
@@ -90,13 +89,3 @@ def _sentence(error: OSError, host: str, port: int) -> str:
             return f"{host} is no address of this machine; choose another with --host."
         case _:
             return f"Cannot listen on {host}:{port}: {error.strerror}; change --host or --port."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from broadcast_tui.server.client_address import is_loopback
+from broadcast_tui.core.network import is_loopback_host
 
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
@@ -35,7 +35,8 @@ def is_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequence[s
     host = _parsed(f"{scheme}://{hosts[0]}")
     if host is None or host[1:] != (name, port):
         return False
-    return not local or name == "localhost" or name.endswith(".localhost") or is_loopback(name)
+    # Browsers resolve names below localhost to this machine themselves, without DNS (RFC 6761 6.3).
+    return not local or is_loopback_host(name) or name.endswith(".localhost")
 
 
 def _parsed(url: str) -> tuple[str, str, int] | None:

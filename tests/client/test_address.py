@@ -61,7 +61,8 @@ def test_a_room_that_breaks_the_rules_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("host", "local"),
     [("localhost", True), ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("example.org", False),
-     ("10.0.0.1", False)],
+     ("::ffff:127.0.0.1", True), ("10.0.0.1", False), ("127.evil.example", False),
+     ("127.0.0.1.evil.example", False), ("evil.localhost", False)],
 )  # fmt: skip
 def test_an_address_knows_whether_it_is_this_machine(host: str, local: bool) -> None:
     assert Address(host, 1).is_local is local

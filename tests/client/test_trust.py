@@ -84,9 +84,10 @@ async def test_another_refusal_is_not_for_want_of_a_token() -> None:
         await client.close()
 
 
-async def test_a_token_goes_to_other_machines_over_tls_only() -> None:
+@pytest.mark.parametrize("host", ["192.0.2.1", "127.evil.example", "evil.localhost"])
+async def test_a_token_goes_to_other_machines_over_tls_only(host: str) -> None:
     trust = Trust(token=WRONG)
-    reason = await reason_of("ws://192.0.2.1:9", trust)
+    reason = await reason_of(f"ws://{host}:9", trust)
     assert "wss://" in reason
     assert "--insecure-token" in reason
     assert WRONG not in reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broadcast_tui.core import throttle
-from broadcast_tui.core.throttle import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE, Throttle, network_of
+from broadcast_tui.core.throttle import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE, Throttle
 
 
 def fail(guesses: Throttle, address: str, times: int, now: float) -> None:
@@ -47,20 +47,20 @@ def test_memory_is_bounded_and_the_latest_are_remembered(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("address", "network"),
+    ("address", "other"),
     [
         ("192.0.2.1:5000", "192.0.2.1"),
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6:5000", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::9:5000", "2001:db8:1:2::/64"),
-        ("[2001:db8:1:2::9]:5000", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0:5000", "fe80::/64"),
-        ("::ffff:192.0.2.1:5000", "192.0.2.1"),
-        ("::1:5000", "loopback"),
-        ("127.9.9.9:5000", "loopback"),
+        ("192.0.2.1:5000", "::ffff:192.0.2.1:5000"),
+        ("2001:db8:1:2:3:4:5:6:5000", "2001:db8:1:2::9:5000"),
+        ("2001:db8:1:2::9:5000", "[2001:db8:1:2::9]:5000"),
+        ("2001:db8:1:2::9:5000", "2001:db8:1:2:ffff::1"),
+        ("fe80::1%eth0:5000", "fe80::2:5001"),
+        ("::1:5000", "127.9.9.9:5000"),
         ("unknown", "unknown"),
     ],
 )
-def test_what_counts_as_one_address(address: str, network: str) -> None:
-    assert network_of(address) == network
+def test_addresses_of_one_host_are_counted_together_with_and_without_a_port(address: str, other: str) -> None:
+    guesses = Throttle()
+    fail(guesses, address, LOCAL_FAILURES_A_MINUTE if address == "::1:5000" else FAILURES_A_MINUTE, 0.0)
+    assert guesses.wait_s(other, 0.0) > 0
+    assert guesses.wait_s("2001:db8:1:3::9:5000", 0.0) == 0.0

@@ -19,9 +19,10 @@ from broadcast_tui.core.codec import decode_command, decode_event
 from broadcast_tui.core.errors import BroadcastError, FrameError, Refused
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.names import check_name, check_room, name_key
+from broadcast_tui.core.network import rate_limit_key
 from broadcast_tui.core.text import clean_post, log_safe, visible, visible_line
 from broadcast_tui.server import http
-from broadcast_tui.server.client_address import client_address, counted_as, parse_networks
+from broadcast_tui.server.client_address import client_address, parse_networks
 from broadcast_tui.server.origin import is_allowed
 from tests.fuzz.mutation import mutated, seeds
 from tests.support.hub_pair import World, read_frames
@@ -99,7 +100,7 @@ def take_request(data: bytes) -> None:
             response.serialize()
         headers = request.headers  # type: ignore[union-attr]
         forwarded = headers.get_all("X-Forwarded-For")
-        counted_as(client_address("10.0.0.1", forwarded, parse_networks(["10.0.0.0/8"])))
+        rate_limit_key(client_address("10.0.0.1", forwarded, parse_networks(["10.0.0.0/8"])))
         is_allowed(headers.get_all("Origin"), headers.get_all("Host"), ("http://x",), local=True)
 
 

@@ -18,7 +18,6 @@ from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.client_address import (
     NetworkError,
     client_address,
-    counted_as,
     parse_networks,
 )
 from broadcast_tui.server.origin import is_allowed
@@ -318,20 +317,6 @@ def test_what_a_client_writes_itself_never_changes_where_it_is(forged: list[str]
 def test_a_network_that_is_none_or_everyone_is_refused(network: str) -> None:
     with pytest.raises(NetworkError, match=r"^[^\n]+\.$"):
         parse_networks([network])
-
-
-@pytest.mark.parametrize(
-    ("address", "counted"),
-    [
-        ("192.0.2.7", "192.0.2.7"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("2001:db8::1", "2001:db8::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("rubbish", "unknown"),
-    ],
-)
-def test_what_an_address_is_counted_under(address: str, counted: str) -> None:
-    assert counted_as(address) == counted
 
 
 # Logs and changes
