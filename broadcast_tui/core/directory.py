@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from broadcast_tui.core.errors import ErrorCode, NameRefused
+from broadcast_tui.core.limits import SharedLimits
 
 
 @dataclass(slots=True)
@@ -20,10 +21,10 @@ class _Holder:
 
 
 class Directory:
-    """Who holds which name. `grace_s` seconds a name stays with its owner after the last connection."""
+    """Who holds which name. A name stays with its owner for `leave_grace_s` after the last connection."""
 
-    def __init__(self, grace_s: float) -> None:
-        self._grace_s = grace_s
+    def __init__(self, limits: SharedLimits) -> None:
+        self._limits = limits
         self._holders: dict[str, _Holder] = {}
         self._away: dict[str, str] = {}
 
@@ -60,7 +61,7 @@ class Directory:
         holder.peers.discard(peer_id)
         if not holder.peers:
             if grace:
-                holder.until = now + self._grace_s
+                holder.until = now + self._limits.current.leave_grace_s
             else:
                 self._free(key)
 

@@ -25,7 +25,7 @@ from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, NameRefu
 from broadcast_tui.core.herald import Herald
 from broadcast_tui.core.identity import Gate, Identity, OpenGate
 from broadcast_tui.core.instant import Instant
-from broadcast_tui.core.limits import DEFAULT_ROOM, Limits
+from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
 from broadcast_tui.core.listing import all_rooms
 from broadcast_tui.core.moderation import Moderation
 from broadcast_tui.core.names import check_name, check_room, name_key
@@ -48,27 +48,34 @@ class Hub:
     """All rooms and connections of one server process (a node)."""
 
     def __init__(self, index: LogIndex, limits: Limits, node: str, gate: Gate | None = None) -> None:
-        self.limits = limits
+        self._limits = SharedLimits(limits)
         self.peers: dict[int, Peer] = {}
         self.submissions: list[Submission] = []
         self.topics: list[TopicChange] = []
         self.herald = Herald(self.peers)
         self.access = Access(gate if gate is not None else OpenGate())
-        self.rooms = Rooms(index, limits, self.herald)
+        self.rooms = Rooms(index, self._limits, self.herald)
         self.closing: set[Peer] = set()
         self.moderation = Moderation(self.peers, self.herald, self._end)
         self.draining = False
         self._index = index
         self._node = node
-        self._directory = Directory(limits.leave_grace_s)
-        self._whereabouts = Whereabouts(self._directory, self.herald, limits)
+        self._directory = Directory(self._limits)
+        self._whereabouts = Whereabouts(self._directory, self.herald, self._limits)
         self._last_peer_id = 0
 
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+        return self._limits.current
+
     def set_limits(self, limits: Limits) -> None:
-        """Other limits from now on, with full buckets for everyone."""
-        self.limits = limits
+        """Put other limits in force, with full buckets for all connections and rooms."""
+        self._limits.current = limits
         for peer in self.peers.values():
             peer.set_limits(limits)
+        for room in self.rooms.by_name.values():
+            room.limits_changed()
 
     # -- connections
 

@@ -61,6 +61,16 @@ class Limits:
     """How long a connection that takes nothing of what is sent to it is kept."""
 
 
+@dataclass(slots=True)
+class SharedLimits:
+    """The limits in force, shared by the parts of a hub, so that a change reaches all of them.
+
+    A part keeps this object and reads `current` each time. It never keeps `current` or a value from it.
+    """
+
+    current: Limits
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionLimits:
     """Who is let in at all. Clients on this machine are exempt from what counts by address."""

@@ -56,12 +56,14 @@ class RoomLog(Generic[T]):
         self._sizes.append(size_bytes)
         self._size_bytes += size_bytes
         self._last_seq += 1
-        while len(self) > 1 and (
-            (self._max_items and len(self) > self._max_items)
-            or (self._max_bytes and self._size_bytes > self._max_bytes)
-        ):
-            self._drop_oldest()
+        self._trim()
         return self._last_seq
+
+    def resize(self, max_items: int, max_bytes: int) -> None:
+        """Change the bounds; drops old items that no longer fit."""
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._trim()
 
     def prepend(self, items: Sequence[tuple[T, int]]) -> None:
         """Put older (item, bytes) pairs, ascending, before the oldest kept, as many as fit."""
@@ -101,6 +103,13 @@ class RoomLog(Generic[T]):
     def sizes_after(self, seq: int) -> array[int]:
         """Bytes of each item that `after(seq)` returns."""
         return self._sizes[self._dropped + max(0, seq - self.first_seq + 1) :]
+
+    def _trim(self) -> None:
+        while len(self) > 1 and (
+            (self._max_items and len(self) > self._max_items)
+            or (self._max_bytes and self._size_bytes > self._max_bytes)
+        ):
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         self._size_bytes -= self._sizes[self._dropped]

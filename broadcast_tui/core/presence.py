@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.ratelimit import TokenBucket
 
 
@@ -30,7 +30,7 @@ class PresenceLine:
 class RoomPresence:
     """The members of one room by key; unnamed ones have a key of their own and the name ""."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: SharedLimits) -> None:
         self._limits = limits
         self._names: dict[str, str] = {}
         self._connections: dict[str, int] = {}
@@ -38,9 +38,14 @@ class RoomPresence:
         self._joined: dict[str, str] = {}
         self._left: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
-        self._bucket = TokenBucket(limits.presence_rate, limits.presence_burst)
         self._counted_at: float | None = None
         self._told_online = 0
+        self.limits_changed()
+
+    def limits_changed(self) -> None:
+        """Apply the limits in force to the rate of lines, with a full bucket."""
+        limits = self._limits.current
+        self._bucket = TokenBucket(limits.presence_rate, limits.presence_burst)
 
     @property
     def online(self) -> int:
@@ -78,8 +83,8 @@ class RoomPresence:
             self._connections[key] = left
             return
         self._connections.pop(key, None)
-        if grace and self._limits.leave_grace_s > 0:
-            self._graced[key] = now + self._limits.leave_grace_s
+        if grace and self._limits.current.leave_grace_s > 0:
+            self._graced[key] = now + self._limits.current.leave_grace_s
         else:
             self._drop(key, reason)
 
@@ -109,7 +114,7 @@ class RoomPresence:
         """The lines due now, leaves before joins; empty if nothing happened or it is too soon to tell."""
         if not (self._joined or self._left):
             return []
-        if max(self.online, self._told_online) > self._limits.presence_detail_max:
+        if max(self.online, self._told_online) > self._limits.current.presence_detail_max:
             return self._announce_count(now)
         if self._bucket.take(now) > 0:
             return []
@@ -123,7 +128,8 @@ class RoomPresence:
         return lines
 
     def _announce_count(self, now: float) -> list[PresenceLine]:
-        if self._counted_at is not None and now - self._counted_at < self._limits.presence_count_interval_s:
+        interval_s = self._limits.current.presence_count_interval_s
+        if self._counted_at is not None and now - self._counted_at < interval_s:
             return []
         self._counted_at = now
         self._joined, self._left, self._reasons = {}, {}, {}

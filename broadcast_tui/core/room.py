@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from broadcast_tui.core.codec import framed
 from broadcast_tui.core.events import Gap, Synced, System
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.log import RoomLog
 from broadcast_tui.core.message import message_of
 from broadcast_tui.core.post import Position, Post
@@ -83,22 +83,29 @@ class Resume:
 class Room:
     """A room with somebody in it, or with posts. `last_seq` is that of the engine's log at opening."""
 
-    def __init__(self, name: str, epoch: str, limits: Limits, last_seq: int) -> None:
+    def __init__(self, name: str, epoch: str, limits: SharedLimits, last_seq: int) -> None:
         self.name = name
         self.epoch = epoch
-        self.ring: RoomLog[bytes] = RoomLog(limits.ring_posts, limits.ring_bytes, last_seq)
+        self._limits = limits
+        self.ring = self._empty_ring(last_seq)
         self.subscriptions: dict[Peer, Subscription] = {}
         self.presence = RoomPresence(limits)
         self.warming = False
         """Older posts are being read from the engine into the ring."""
         self.told_at = ""
         """Time stamp of the newest post delivered."""
-        self._limits = limits
         self._chunks: dict[int, tuple[bytes, int]] = {}
 
     @property
     def head(self) -> Position:
         return Position(self.epoch, self.ring.last_seq)
+
+    def limits_changed(self) -> None:
+        """Apply the limits in force to the ring and to presence."""
+        limits = self._limits.current
+        self.ring.resize(limits.ring_posts, limits.ring_bytes)
+        self._chunks.clear()
+        self.presence.limits_changed()
 
     def append(self, post: Post) -> None:
         """Take the next post of the log; ignores one it has, starts anew after a hole in what it is given."""
@@ -106,7 +113,7 @@ class Room:
         if seq <= self.ring.last_seq:
             return
         if seq > self.ring.last_seq + 1:
-            self.ring = RoomLog(self._limits.ring_posts, self._limits.ring_bytes, seq - 1)
+            self.ring = self._empty_ring(seq - 1)
         message = message_of(post)
         self.told_at = message.timestamp
         encoded = framed(message)
@@ -119,6 +126,10 @@ class Room:
         encoded = [framed(message_of(post)) for post in posts if post.position.seq < self.ring.first_seq]
         self.ring.prepend([(item, len(item)) for item in encoded])
         self._chunks.clear()
+
+    def _empty_ring(self, last_seq: int) -> RoomLog[bytes]:
+        limits = self._limits.current
+        return RoomLog(limits.ring_posts, limits.ring_bytes, last_seq)
 
     def chunk(self, cursor: int) -> tuple[bytes, int]:
         """Frames after `cursor` as one bytes object, and how many; shared by all readers at one place."""
@@ -151,12 +162,12 @@ class Room:
             first_seq: Oldest seq the engine keeps.
         """
         head, floor = self.ring.last_seq, first_seq - 1
+        oldest = max(floor, head - self._limits.current.replay_posts)
         if not since:
-            return Resume(max(floor, head - max(0, last), head - self._limits.replay_posts), True, None)
+            return Resume(max(oldest, head - max(0, last)), True, None)
         position = Position.parse(since)
         if position is None or position.epoch != self.epoch or position.seq > head:
-            start = max(floor, head - self._limits.replay_posts)
-            return Resume(start, False, (since, str(Position(self.epoch, start)), "epoch"))
+            return Resume(oldest, False, (since, str(Position(self.epoch, oldest)), "epoch"))
         if position.seq < floor:
             first = Position(self.epoch, position.seq + 1)
             return Resume(floor, False, (str(first), str(Position(self.epoch, floor)), "trimmed"))

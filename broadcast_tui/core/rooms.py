@@ -6,7 +6,7 @@ from broadcast_tui.core import commands, events
 from broadcast_tui.core.errors import ErrorCode, Refused
 from broadcast_tui.core.herald import Herald
 from broadcast_tui.core.instant import Instant
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.reading import LogIndex, Read, WarmRead
@@ -16,7 +16,7 @@ from broadcast_tui.core.room import Room, Subscription
 class Rooms:
     """The rooms of a hub by name; `dirty` are those with new posts, `reads` what the engine is to read."""
 
-    def __init__(self, index: LogIndex, limits: Limits, herald: Herald) -> None:
+    def __init__(self, index: LogIndex, limits: SharedLimits, herald: Herald) -> None:
         self.by_name: dict[str, Room] = {}
         self.dirty: set[Room] = set()
         self.reads: list[Read] = []
@@ -51,7 +51,7 @@ class Rooms:
         return events.RoomState(name, str(room.head), resume.recovered, missed, online, topic)
 
     def _warm(self, room: Room, subscription: Subscription) -> None:
-        wanted = self._limits.ring_posts - len(room.ring)
+        wanted = self._limits.current.ring_posts - len(room.ring)
         if wanted <= 0:
             return
         subscription.held = True

@@ -10,7 +10,7 @@ from broadcast_tui.core import commands, events
 from broadcast_tui.core.directory import Directory
 from broadcast_tui.core.errors import ErrorCode, Refused
 from broadcast_tui.core.herald import Herald
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import name_key
 from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.room import Room
@@ -23,7 +23,7 @@ AWAY_BYTES = 256
 class Whereabouts:
     """Takes in and tells who is away, as `directory` keeps it."""
 
-    def __init__(self, directory: Directory, herald: Herald, limits: Limits) -> None:
+    def __init__(self, directory: Directory, herald: Herald, limits: SharedLimits) -> None:
         self._directory = directory
         self._herald = herald
         self._limits = limits
@@ -51,7 +51,7 @@ class Whereabouts:
 
     def members_of(self, room: Room, ref: str) -> events.Presence:
         """The answer to who is in a room: as many by name as a list holds."""
-        count_max = self._limits.presence_list_max
+        count_max = self._limits.current.presence_list_max
         listed = room.presence.members(count_max + 1)
         some_away = self._directory.anyone_away
         views = tuple(
@@ -62,7 +62,7 @@ class Whereabouts:
 
     def _listing(self, room: Room) -> set[Peer]:
         """The connections in a room that keep a list of its people."""
-        if room.presence.online > self._limits.presence_detail_max:
+        if room.presence.online > self._limits.current.presence_detail_max:
             return set()
         return {peer for peer in room.subscriptions if peer.v1}
 

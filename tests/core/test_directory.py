@@ -6,11 +6,14 @@ import pytest
 
 from broadcast_tui.core.directory import Directory
 from broadcast_tui.core.errors import ErrorCode, NameRefused
+from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.core.names import name_key
+
+LIMITS = SharedLimits(Limits(leave_grace_s=5.0))
 
 
 def test_a_name_in_use_is_refused_to_others() -> None:
-    directory = Directory(5.0)
+    directory = Directory(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     with pytest.raises(NameRefused) as caught:
         directory.claim("ana", "Ana", "client-2", 2, 0.0)
@@ -20,14 +23,14 @@ def test_a_name_in_use_is_refused_to_others() -> None:
 
 
 def test_two_plain_clients_cannot_share_a_name() -> None:
-    directory = Directory(5.0)
+    directory = Directory(LIMITS)
     directory.claim("ana", "Ana", "", 1, 0.0)
     with pytest.raises(NameRefused):
         directory.claim("ana", "Ana", "", 2, 0.0)
 
 
 def test_a_name_stays_with_its_owner_for_the_grace() -> None:
-    directory = Directory(5.0)
+    directory = Directory(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     directory.release("ana", 1, 10.0, grace=True)
     with pytest.raises(NameRefused):
@@ -38,14 +41,14 @@ def test_a_name_stays_with_its_owner_for_the_grace() -> None:
 
 
 def test_a_name_given_up_is_free_at_once() -> None:
-    directory = Directory(5.0)
+    directory = Directory(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     directory.release("ana", 1, 0.0, grace=False)
     directory.claim("ana", "Ana", "client-2", 2, 0.0)
 
 
 def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
-    directory = Directory(5.0)
+    directory = Directory(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     directory.release("ana", 1, 0.0, grace=True)
     directory.expire(5.0)
@@ -54,7 +57,7 @@ def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
 
 
 def test_whom_a_name_looks_like_is_said() -> None:
-    directory = Directory(5.0)
+    directory = Directory(LIMITS)
     directory.claim(name_key("paul"), "paul", "a", 1, 0.0)
     for name, why in [("Paul", "is taken"), ("pau1", "looks too much like paul, who is here")]:
         with pytest.raises(NameRefused, match=f"^The name {name} {why}; choose another one.$"):

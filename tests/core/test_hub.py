@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import datetime
+from types import FrameType
 
 import msgspec
 import pytest
@@ -505,3 +507,54 @@ def test_posts_are_refused_for_now_while_the_server_drains() -> None:
     say(world, wire, "late", nonce="n1")
     (error,) = only(wire, "error")
     assert (error["code"], error["temporary"]) == ("draining", True)
+
+
+def test_new_limits_reach_every_room_and_person_that_is_there() -> None:
+    world = World(Limits(message_rate=0, message_burst=0))
+    first, ana, bob = world.plain(), v1(world, "ana"), v1(world, "bob")
+    for number in range(5):
+        say(world, first, f"post {number}", "Zoe")
+    changed = Limits(
+        message_rate=0, message_burst=0, leave_grace_s=1.0, presence_list_max=1, presence_detail_max=1,
+        ring_posts=2, replay_posts=1, presence_rate=0.1, presence_burst=1,
+    )  # fmt: skip
+    world.hub.set_limits(changed)
+    assert world.hub.limits is changed
+    room = world.hub.rooms.by_name["lobby"]
+    assert len(room.ring) == 2, "the ring"
+    send(world, ana, type="presence", ref="p1", room="lobby")
+    (presence,) = only(ana, "presence")
+    assert (len(presence["members"]), presence["truncated"]) == (1, True), "lists of people"  # type: ignore[arg-type]
+    send(world, bob, type="away", text="lunch", ref="a1")
+    assert only(ana, "away") == [], "the size of rooms in which people are named"
+    late = v1(world, "late", rooms=[{"room": "lobby", "last": 10}])
+    assert [frame["message"] for frame in only(late, "message")] == ["post 4"], "replays"
+    assert bob.peer is not None
+    world.hub.close(bob.peer, world.when)
+    world.pass_time(1.1)
+    world.step()
+    assert room.presence.online == 3, "the grace in a room"
+    assert only(v1(world, "bob"), "welcome"), "the grace of a name"
+
+
+def test_the_rate_of_presence_lines_follows_the_limits() -> None:
+    world = World()
+    watcher = world.plain()
+    world.hub.set_limits(Limits(presence_rate=0.1, presence_burst=1))
+    read_frames(watcher)
+    for _ in range(5):
+        world.plain()
+    assert len(read_frames(watcher)) == 1
+
+
+def test_nothing_keeps_limits_that_are_no_longer_in_force() -> None:
+    """Guards new parts: a part of the hub keeps `SharedLimits`, never the `Limits` in it."""
+    world = World()
+    world.user("ana", ("lobby", 0), ("dev", 0)).say("hi")
+    world.plain()
+    world.step()
+    old = world.hub.limits
+    world.limits = Limits()
+    world.hub.set_limits(world.limits)
+    keepers = [type(keeper) for keeper in gc.get_referrers(old) if not isinstance(keeper, FrameType)]
+    assert keepers == []

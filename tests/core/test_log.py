@@ -66,3 +66,24 @@ def test_prepending_fills_what_is_free_from_the_new_end(
     if added:
         assert len(log) <= max_items
         assert log.size_bytes <= max_bytes or len(log) == 1
+
+
+@given(
+    sizes=st.lists(st.integers(1, 50), max_size=400),
+    before=st.tuples(st.integers(0, 300), st.integers(0, 2_000)),
+    after=st.tuples(st.integers(0, 300), st.integers(0, 2_000)),
+)
+def test_a_smaller_log_keeps_the_newest_that_fit(
+    sizes: list[int], before: tuple[int, int], after: tuple[int, int]
+) -> None:
+    log: RoomLog[int] = RoomLog(*before)
+    fresh: RoomLog[int] = RoomLog(*after)
+    for number, size in enumerate(sizes):
+        log.append(number, size)
+    kept = log.after(0)
+    log.resize(*after)
+    for number, size in enumerate(sizes):
+        fresh.append(number, size)
+    assert log.last_seq == fresh.last_seq
+    assert log.after(0) == kept[len(kept) - len(log) :]
+    assert len(log) == min(len(kept), len(fresh))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.core.presence import PresenceLine, RoomPresence
 
 
 def room(**limits: float) -> RoomPresence:
-    return RoomPresence(Limits(**limits))  # type: ignore[arg-type]
+    return RoomPresence(SharedLimits(Limits(**limits)))  # type: ignore[arg-type]
 
 
 def texts(lines: list[PresenceLine]) -> list[str]:
