@@ -553,6 +553,22 @@ async def test_older_posts_leave_what_is_read_in_place() -> None:
         assert on.app.tops_said == 2
 
 
+async def test_a_page_of_long_posts_leaves_what_is_read_in_place() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_scroll_home()
+        before = on.rows
+        page = [("bob", "old words " * 30, NOON, False, False, f"k3f9-{n + 1}") for n in range(50)]
+        transcript.prepend_posts(page)
+        await on.caught_up()
+        assert on.rows[2:] == before[2:]
+        assert on.rows[0].endswith("old words")
+        on.log.action_page_up()
+        on.log.action_page_down()
+        await on.pilot.pause()
+        assert on.rows[2:] == before[2:]
+
+
 async def test_the_top_is_that_of_what_has_arrived_though_it_is_not_drawn_yet() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:

@@ -191,8 +191,12 @@ class RowIndex:
         if not self._blocks:
             return
         at = self._block_of(place.line_id)
-        self._measure(self._blocks[at:], rows + self._blocks[at].total)
-        self._measure(reversed_from(self._blocks, at), rows + self._blocks[at].total)
+        # The place may be anywhere in its block, so all rows of that are added. Only a measured block knows
+        # how many it has: an estimate may be so low that the block alone uses up what is to be measured.
+        self._measure(self._blocks[at : at + 1], 1)
+        rows += self._blocks[at].total
+        self._measure(self._blocks[at:], rows)
+        self._measure(reversed_from(self._blocks, at), rows)
 
     def measure_end(self, rows: int) -> None:
         """Make the last `rows` exact."""

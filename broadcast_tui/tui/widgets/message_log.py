@@ -245,7 +245,15 @@ class MessageLog(FoldingView):
             self._drawn_rule_id = transcript.rule_id
             self.refresh()
         was_at_end = self.scroll_y >= self.max_scroll_y
+        below_top = None
+        if self.place is not None and transcript.first_id < first_id:
+            below_top = self.index.line_at(self.index.row_of(self.place) + 1)
         self.index.update()
+        if below_top is not None:
+            # Older posts of the same day replace a day line on top: its id goes to the last of them, which
+            # may have many rows. So the row below the top is the anchor.
+            self.index.measure_around(below_top, 1)
+            self.place = self.index.settle(self.index.row_of(below_top) - 1)
         if height > 0 and (self.index.total <= height or (is_in_view and was_at_end)):
             self.place = None
         self.settle()

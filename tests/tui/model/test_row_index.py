@@ -121,6 +121,21 @@ def test_a_resize_measures_only_what_is_around_the_place() -> None:
     assert ids == sorted(ids)
 
 
+def test_around_a_place_in_a_page_of_long_posts_all_is_measured() -> None:
+    transcript = transcript_of(100)
+    index = RowIndex(transcript, Columns.of_width(40))
+    index.measure_end(20)
+    top = Place(transcript.first_id, 0)
+    transcript.prepend_posts([("bob", "old " * 30, NOON, False, False, "")] * 50)
+    index.update()
+    index.measure_around(top, 20)
+    row = index.row_of(top)
+    assert row > 100, "a page takes many more rows than it has lines"
+    around = [index.line_at(row + y) for y in range(-20, 20)]
+    assert None not in around
+    assert around[20] == top
+
+
 def test_measuring_in_slices_ends_and_moves_no_place() -> None:
     index = RowIndex(transcript_of(5_000), Columns.of_width(80))
     place = Place(2_500, 1)
