@@ -1,7 +1,8 @@
 """Files of an earlier version are read by this one, and those of this one have the same shape.
 
 `files/home` is what `life.live` left in a user's directory; it is not made anew, for it stands for what
-people have on their disks. Ports, and the place of the token file, are set in each copy.
+people have on their disks. Ports, and the place of the token file, are set in each copy. COMPAT_RECORD=1 in
+the environment writes anew what is read of it: `posts.jsonl` and `config.txt`.
 """
 
 from __future__ import annotations
