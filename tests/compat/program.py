@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import unified_diff
 from pathlib import Path
 
 LIMIT_S = 60.0
@@ -106,4 +107,6 @@ def check_golden(name: str, found: str, *, inside: Path = HERE) -> None:
     if os.environ.get("COMPAT_RECORD"):
         path.write_text(found, "utf-8")
     assert path.exists(), f"{path} is missing; record it with COMPAT_RECORD=1"
-    assert found.splitlines() == path.read_text("utf-8").splitlines()
+    recorded = path.read_text("utf-8").splitlines()
+    different = "\n".join(unified_diff(recorded, found.splitlines(), "recorded", "found", lineterm="", n=1))
+    assert not different, f"{name} is not as recorded:\n{different}"

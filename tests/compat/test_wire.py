@@ -24,7 +24,8 @@ OPTIONS = (
 def test_the_session_is_as_recorded(tmp_path: Path) -> None:
     with serving(*OPTIONS, home=tmp_path) as server, transcript(server.url) as script:
         for part in PARTS:
-            script.part((part.__doc__ or "").rstrip("."), listed=["alpha", "beta", "gamma", "delta"])
+            listed = ("alpha", "beta", "gamma", "delta") if part is rooms else ()
+            script.part((part.__doc__ or "").rstrip("."), listed=listed)
             part(script)
         script.part("Plain HTTP on the same port")
         script.lines += http_answers(server)
@@ -212,9 +213,8 @@ def rooms(script: Transcript) -> None:
     script.expect("ana", event="join")
     answer = script.ask("ben", "list", ref="rooms")
     assert "lobby" in [room["room"] for room in answer["rooms"]]
-    script.close("late")
     script.settle("ana", "ben")
-    script.close("ana", "ben")
+    script.close("ana", "ben", "late")
 
 
 def people(script: Transcript) -> None:
@@ -226,7 +226,7 @@ def people(script: Transcript) -> None:
     script.hello("ana2", as_name="ana", client_id="id-of-ana", rooms=[{"room": "people"}])
     script.ask("ben", "presence", room="people")
     script.close("ana2")
-    script.settle("ben")
+    script.wait_until_one("ben", "ana", room="people")
     script.ask("ana", "rename", name="anna")
     script.expect("ben", event="rename")
     script.ask("ana", "rename", name="ben", ref="taken")

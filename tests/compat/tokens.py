@@ -1,10 +1,10 @@
-"""The tokens whose digests are in `files/tokens.json`; they open nothing but servers of these tests."""
+"""The tokens whose digests are in `files/home/tokens.json`; they open nothing but servers of these tests."""
 
 from __future__ import annotations
 
 from tests.compat.program import FILES
 
-TOKENS_FILE = FILES / "tokens.json"
-ZOE_ADMIN = "bt_DflDssRn4Un303KP5siBOKzqyIs6uS34Zny1E7yynvQ"
-MIA_MEMBER = "bt_HQyI0stVMlqdYINHrI8bIEfQ7Gbu_snah0aBNAefJVc"
-RITA_READER = "bt_5nCqdGQzJxjAQFnKkrPa_GZ3wP26U9kImx41CZS0Stg"
+TOKENS_FILE = FILES / "home" / "tokens.json"
+ZOE_ADMIN = "bt_bEflDGY9Qln6WsmxUGs6wC96Rml0K5E-xmbqC-pzCHk"
+MIA_MEMBER = "bt_bxa6PlYipNYS4l5bHUISNZXGW_pvZ6_X9zOR02E82gs"
+RITA_READER = "bt_8TEFQDOjZijzlT_uZFZzfonVRGXME-O8H4cX3uZyhj0"

@@ -195,6 +195,14 @@ class Transcript:
         for name in names:
             self.ask(name, "list", ref="settle")
 
+    def wait_until_one(self, name: str, person: str, *, room: str) -> None:
+        """Wait, without a line, until `person` has one connection left in `room`."""
+        left = 0
+        while left != 1:
+            self._sockets[name].send(json.dumps({"type": "presence", "room": room, "ref": "how many"}))
+            *_, answer = self._each(name, {"ref": "how many"})
+            [left] = [each["connections"] for each in answer["members"] if each["name"] == person]
+
     def part(self, heading: str, *, listed: Sequence[str] = ()) -> None:
         """Begin a part of the transcript; only the rooms in `listed` are noted of lists of rooms."""
         self._listed = (*listed,)
@@ -258,8 +266,8 @@ class Transcript:
         if key == "retry_after" and value is not None:
             assert value > 0
             return "<seconds>"
-        if key == "node":
-            return "<node>"
+        if key in ("node", "token"):
+            return f"<{key}>"
         if key == "message" and frame.get("type") in ("error", "system") and not PROMISED.fullmatch(value):
             assert value, "an error or system line says something"
             return "<text>"

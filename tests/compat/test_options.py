@@ -1,0 +1,73 @@
+"""The names that users and their scripts rely on: options, variables, defaults, settings, keys, commands.
+
+They are read from what the program prints, without its prose and in alphabetical order. COMPAT_RECORD=1 in
+the environment writes the golden files anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.compat.program import check_golden, run, serving
+
+COMMANDS = (
+    *("", "serve", "chat", "send", "tail", "config", "config check"),
+    *("token", "token create", "token list", "token revoke", "invite", "forget"),
+)
+
+
+def test_options_are_as_recorded(tmp_path: Path) -> None:
+    def text(command: str) -> str:
+        told = run(*command.split(), "--help", home=tmp_path)
+        assert (told.status, told.err) == (0, "")
+        return told.out
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        pages = list(pool.map(text, COMMANDS))
+    lines = [
+        line
+        for command, page in zip(COMMANDS, pages, strict=True)
+        for line in (f"# broadcast-tui {command}".rstrip(), *sorted(names_in(page)), "")
+    ]
+    check_golden("options.txt", "\n".join(lines))
+
+
+def names_in(page: str) -> Iterator[str]:
+    """The usage, and a line for each option, argument or command of a help page."""
+    usage, _, boxes = page.partition("\n\n")
+    yield " ".join(usage.split())
+    for box in re.findall(r"^╭.*?^╰", boxes, re.MULTILINE | re.DOTALL):
+        rows: list[str] = []
+        for line in re.findall(r"^│ (.*) │$", box, re.MULTILINE):
+            if line.startswith(" "):
+                rows[-1] += f" {line.strip()}"
+            else:
+                rows.append(line.strip())
+        for row in rows:
+            # Between a name and its text there are two blanks or more.
+            name, _, about = row.removeprefix("*").strip().partition("  ")
+            _, found, tags = about.partition("[env var: ")
+            _, has_choices, choices = about.partition("[choices: ")
+            parts = [name, f"[choices: {choices.partition(']')[0]}]" if has_choices else "", f"{found}{tags}"]
+            yield " ".join(part for part in parts if part)
+
+
+def test_settings_and_keys_are_as_recorded(tmp_path: Path) -> None:
+    told = run("config", home=tmp_path)
+    assert (told.status, told.err) == (0, "")
+    first, *rows = told.out.splitlines()
+    assert first.startswith(f"# {tmp_path / 'broadcast-tui' / 'config.toml'}")
+    settings = [row.rpartition("  # ")[0].rstrip() for row in rows]
+    assert all(row.rpartition("  # ")[2].startswith("default") for row in rows)
+    check_golden("settings.txt", "\n".join(sorted(settings)) + "\n")
+
+
+def test_commands_of_the_chat_are_as_recorded(tmp_path: Path) -> None:
+    with serving("--history", "off", home=tmp_path) as server:
+        told = run("chat", "--plain", server.url, "--name", "ana", home=tmp_path, given="/help\n")
+    assert told.status == 0
+    names = sorted(set(re.findall(r"(?<!\S)/[a-z][a-z-]*", told.out)))
+    check_golden("chat_commands.txt", "\n".join(names) + "\n")
