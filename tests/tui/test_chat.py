@@ -6,6 +6,7 @@ import pytest
 from textual import events
 
 from broadcast_tui.core.updates import (
+    CaughtUp,
     ConnectionChanged,
     ConnectionState,
     HistoryFetched,
@@ -205,7 +206,7 @@ async def test_with_the_people_beside_it_a_log_of_80_columns_keeps_its_columns()
 async def test_the_welcome_fits_in_one_row_of_100_columns(others: int) -> None:
     async with chatting(size=(100, 24)) as chat:
         online = ConnectionChanged(ConnectionState.ONLINE)
-        await chat.deliver(online, RoomEntered("lobby", others + 1, 0))
+        await chat.deliver(online, RoomEntered("lobby", others + 1, 0), CaughtUp("lobby"))
         rows = chat.drawn("#log")
         assert rows[1].partition("── ")[2].startswith("You are in lobby as ana")
         assert rows[1].endswith("F1 helps.")

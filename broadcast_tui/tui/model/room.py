@@ -67,6 +67,8 @@ class RoomView:
     level: Level = Level.MENTIONS
     """Which posts ring while nobody looks."""
     entered: bool = False
+    greeting_due: bool = False
+    """Whether the line that says we are here is still to come: it follows the backlog."""
     history_ref: str = ""
     """The page of history that was asked for and has not come yet."""
     history_ended: bool = False

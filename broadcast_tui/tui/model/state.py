@@ -288,11 +288,7 @@ class AppState(RoomsState):
             view.topic, view.topic_by, view.topic_at = visible_line(update.topic), "", None
         view.reading.entered(at, there=self.is_there(view))
         if not view.entered:
-            view.entered = True
-            others = max(0, update.online - 1)
-            company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
-            where = f"You are in {view.name} as {self.name}{company}. {self.help_key or '/help'} helps."
-            view.transcript.add_system(where, at)
+            view.entered = view.greeting_due = True
 
     def _members_listed(self, view: RoomView, update: MembersListed, now: float, at: datetime) -> None:
         self.absence.listed(update)
@@ -309,11 +305,19 @@ class AppState(RoomsState):
         """What was missed is here: tell of it, and show where it begins if the room is only just opened."""
         there = self.is_there(view)
         is_opened = view.reading.is_resuming
+        if view.greeting_due:
+            view.greeting_due = False
+            view.transcript.add_system(self._greeting(view), at)
         self.tell_meantime(view, view.reading.caught_up(at, there=there), at)
         if is_opened and view is self.shown:
             changes.opened = True
         elif there:
             self.stand(self.at_end)
+
+    def _greeting(self, view: RoomView) -> str:
+        others = max(0, view.online - 1)
+        company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
+        return f"You are in {view.name} as {self.name}{company}. {self.help_key or '/help'} helps."
 
     def _forget_request(self, ref: str) -> None:
         self.asked.forget(ref)

@@ -6,6 +6,7 @@ import pytest
 
 from broadcast_tui.core.updates import (
     AwayChanged,
+    CaughtUp,
     ConnectionChanged,
     ConnectionState,
     GapFound,
@@ -63,9 +64,25 @@ def test_entering_a_room_says_so_once_and_asks_who_is_there() -> None:
     chat = Chat()
     changes = chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 3, 0))
     assert changes.unlisted == ["lobby"]
+    assert chat.lines == []
+    chat.take(CaughtUp("lobby"))
     assert chat.lines == ["SYSTEM: You are in lobby as ana with 2 others. F1 helps."]
     assert chat.take(MembersListed("lobby", "", 3, ("ana", "bob", "eve"), False)).unlisted == []
     assert chat.state.shown.people() == ["ana", "bob", "eve"]
+
+
+def test_the_line_about_entering_a_room_follows_the_backlog() -> None:
+    chat = Chat()
+    chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 2, 2))
+    chat.take(chat.client.post("bob", "first", live=False))
+    chat.take(LOST, ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 2, 1))
+    chat.take(chat.client.post("bob", "second", live=False), CaughtUp("lobby"))
+    chat.take(chat.client.post("bob", "new"))
+    assert [line for line in chat.lines if "onnect" not in line and "online" not in line] == [
+        "bob: first", "bob: second", "SYSTEM: You are in lobby as ana with 1 other. F1 helps.", "bob: new",
+    ]  # fmt: skip
+    chat.take(RoomEntered("lobby", 2, 0), CaughtUp("lobby"))
+    assert chat.lines[-1] == "bob: new"
 
 
 def test_a_lost_connection_is_told_once_however_often_it_is_tried() -> None:
