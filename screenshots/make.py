@@ -13,14 +13,14 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-# Pictures have all colours, wherever they are made.
+# Pictures have all colors, wherever they are made.
 os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
 os.environ.pop("NO_COLOR", None)
 
 from textual.pilot import Pilot
 
 from broadcast_tui import BroadcastClient, BroadcastServer
-from broadcast_tui.client.preferences import Preferences
+from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.tui.app import ChatApp
 

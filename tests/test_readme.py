@@ -22,10 +22,10 @@ from broadcast_tui.cli.send import send
 from broadcast_tui.cli.serve import serve
 from broadcast_tui.cli.settings import UserConfig
 from broadcast_tui.cli.tail import tail
-from broadcast_tui.core.codec import schema
 from broadcast_tui.core.errors import CloseCode, ErrorCode
-from broadcast_tui.tui.model.command_table import COMMANDS as COMMANDS_OF_THE_CHAT
-from broadcast_tui.tui.rebinding import checked_keys
+from broadcast_tui.core.protocol.codec import schema
+from broadcast_tui.tui.commands.registry import COMMANDS as COMMANDS_OF_THE_CHAT
+from broadcast_tui.tui.keymap_config import checked_keys
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

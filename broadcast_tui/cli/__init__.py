@@ -8,42 +8,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import IntEnum
 
 from cyclopts import App, CoercionError, CycloptsError
 from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Env
 
 from broadcast_tui import __version__
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.settings import USER_CONFIG
-from broadcast_tui.cli.standard_streams import announce, is_of_output, open_closed, stdout_gone
+from broadcast_tui.cli.stdio import announce, is_of_output, open_closed, stdout_gone
 from broadcast_tui.core.errors import BroadcastError
 
 ASK = "(asked for)"
 """In place of an address: it is to be typed. What is typed is `-`."""
 
 
-class ExitCode(IntEnum):
-    """What the exit status says."""
-
-    OK = 0
-    FAILED = 1
-    USAGE = 2
-    """Something given was wrong, or a port or host cannot be had."""
-    REFUSED = 3
-    """The server refused a post."""
-    UNREACHABLE = 4
-    """The server could not be reached, or would not have us."""
-
-
-class UsageError(BroadcastError):
-    """What was asked for cannot be done as it was asked; the text says what to change."""
-
-
 def _from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
     """The source of options that `--config` names; imported when a command has that option."""
     if any(argument.name == "--config" for argument in arguments):
-        from broadcast_tui.cli.options_file import from_file
+        from broadcast_tui.cli.settings import from_file
 
         from_file(command, commands, arguments)
 
@@ -55,15 +38,31 @@ app = App(
     config=(Env("BROADCAST_TUI_", command=True), _from_file, USER_CONFIG),
     help_format="plaintext",
 )
+
+
 app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
+
+
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Chat, full-screen.")
+
+
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from words or a pipe.")
+
+
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
+
+
 app.command(
     "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."
 )
+
+
 app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
+
+
 app.command("broadcast_tui.cli.forget:forget", name="forget", help="Forget what is kept for a server.")
+
+
 app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print how others join this server.")
 
 
@@ -125,7 +124,7 @@ def _with_address_to_ask_for(tokens: list[str]) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    from broadcast_tui.core.credential import redacted
+    from broadcast_tui.core.redaction import redacted
     from broadcast_tui.core.text import log_safe
 
     return log_safe(redacted(" ".join(text.split())), 400)

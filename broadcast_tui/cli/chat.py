@@ -9,15 +9,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import ChildServer
+from broadcast_tui.cli.credentials import WHERE_TO_PUT, prompt_address, saved_security, security_for
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.serve_options import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, offer
-from broadcast_tui.cli.trust import WHERE_TO_PUT, kept_trust, trust_for
-from broadcast_tui.cli.typed_address import typed_address
-from broadcast_tui.client import Trust
+from broadcast_tui.client import SecurityOptions
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, check_room
 
 
@@ -55,7 +54,7 @@ def chat(
     serve
         Start a server first if none answers there; it ends with the chat.
     theme
-        Colours for this run, such as broadcast-light or nord [default: those chosen last].
+        Colors for this run, such as broadcast-light or nord [default: those chosen last].
     plain
         Print lines instead, and read lines: for screen readers and pipes [default: where TERM is dumb].
     mention
@@ -67,11 +66,11 @@ def chat(
     insecure_token
         Send the token over unencrypted connections to other machines too.
     """
-    address = _address(typed_address(url), host, port, room)
+    address = _address(prompt_address(url), host, port, room)
     if name:
         try:
             name = check_name(name)
-        except NameRefused as error:
+        except InvalidNameError as error:
             raise UsageError(f"--name: {error.text}") from error
     check_theme(theme)
     plain = plain or os.environ.get("TERM") == "dumb"
@@ -79,7 +78,7 @@ def chat(
         raise UsageError(
             "The chat needs a terminal; run it in one, without redirecting input or errors, or use --plain."
         )
-    trust = trust_for(address, token_file, ca, insecure_token)
+    trust = security_for(address, token_file, ca, insecure_token)
     child = ChildServer(address)
     try:
         if serve:
@@ -93,7 +92,7 @@ def chat(
 
 
 def check_theme(name: str) -> None:
-    """Raises UsageError if there are no such colours; empty is none chosen."""
+    """Raises UsageError if there are no such colors; empty is none chosen."""
     if not name:
         return
     from broadcast_tui.tui.themes import theme_names
@@ -108,15 +107,15 @@ def _run(
     room: str,
     theme: str,
     child: ChildServer,
-    trust: Trust,
+    trust: SecurityOptions,
     ca: str,
     mentions: tuple[str, ...],
 ) -> int:
     from broadcast_tui.client import BroadcastClient
-    from broadcast_tui.client.credentials import Credentials, Keeper
-    from broadcast_tui.client.preferences import Preferences
+    from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
+    from broadcast_tui.client.storage.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
-    from broadcast_tui.tui.terminal import forget_fixed_size
+    from broadcast_tui.tui.terminal.driver import forget_fixed_size
 
     keys = USER_CONFIG.checked_keys()
     preferences = Preferences.load()
@@ -128,7 +127,7 @@ def _run(
             name=chosen,
             rooms=rooms,
             client_id=preferences.client_id,
-            trust=trust if there.url == address.url else kept_trust(there, ca),
+            trust=trust if there.url == address.url else saved_security(there, ca),
         )
 
     app = ChatApp(
@@ -140,7 +139,7 @@ def _run(
         preferences=preferences,
         theme=theme,
         keys=keys,
-        keeper=Keeper(Credentials(), address.url, address.token, address.pin),
+        keeper=PendingCredentials(Credentials(), address.url, address.token, address.pin),
         has_token=bool(trust.token),
         mentions=mentions,
         local_server=child if address.is_local and not address.secure else None,
@@ -150,13 +149,13 @@ def _run(
     return app.return_code if app.return_code is not None else ExitCode.OK
 
 
-def _run_plain(address: Address, name: str, trust: Trust, mentions: tuple[str, ...]) -> int:
+def _run_plain(address: Address, name: str, trust: SecurityOptions, mentions: tuple[str, ...]) -> int:
     import asyncio
 
     from broadcast_tui.cli.pipes import lines_of_input, write_all_characters
     from broadcast_tui.client import BroadcastClient
-    from broadcast_tui.client.preferences import Preferences
-    from broadcast_tui.tui.plain import PlainChat
+    from broadcast_tui.client.storage.preferences import Preferences
+    from broadcast_tui.tui.line_mode import LineChat
 
     preferences = Preferences.load()
     chosen = name or preferences.name
@@ -169,7 +168,7 @@ def _run_plain(address: Address, name: str, trust: Trust, mentions: tuple[str, .
             address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, trust=trust
         )
         typed = sys.stdin is not None and sys.stdin.isatty()
-        chat = PlainChat(
+        chat = LineChat(
             client,
             address.room,
             lambda text: print(text, flush=True),

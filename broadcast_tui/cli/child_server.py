@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterable
 
-from broadcast_tui.cli import UsageError
+from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client.address import Address
 
 KEEP = b"keep\n"
@@ -91,7 +91,7 @@ class ChildServer:
             if line.strip().isdecimal():
                 self._counts.put(int(line))
 
-    def let_go(self) -> str:
+    def detach(self) -> str:
         """Let the server run on without us; returns a line that says where it is and what stops it."""
         if self._process is None:
             return ""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from broadcast_tui.cli import ExitCode, UsageError, app
+from broadcast_tui.cli import app
 from broadcast_tui.cli.chat import check_theme
-from broadcast_tui.cli.options_file import from_file
-from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, offer
+from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, from_file, offer
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.text import log_safe
 
@@ -130,7 +130,7 @@ def _key_rows() -> Iterator[Row]:
 
 def _tell_clashes(own: Mapping[str, str]) -> None:
     """Say on standard error which keys do two things; the chat takes them all the same."""
-    from broadcast_tui.tui.rebinding import clashes
+    from broadcast_tui.tui.keymap_config import clashes
 
     for clash in clashes(own):
         text = f"{USER_CONFIG.file}: [keys] {clash}: what is nearer to the focus gets it."

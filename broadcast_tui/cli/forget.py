@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from broadcast_tui.cli import ExitCode, UsageError
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.client.address import parse_address
-from broadcast_tui.client.credentials import Credentials
+from broadcast_tui.client.storage.credentials import Credentials
 
 
 def forget(url: str, /) -> int:

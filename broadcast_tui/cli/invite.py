@@ -7,15 +7,15 @@ import re
 import sys
 from typing import Annotated
 
+import segno
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from broadcast_tui.cli import ExitCode, UsageError
-from broadcast_tui.cli.qr import qr_lines
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import data_path
-from broadcast_tui.cli.server_record import ServerRecord
+from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.token import make_token, open_book
-from broadcast_tui.core.identity import Role
+from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
 
@@ -52,7 +52,7 @@ def invite(
     """
     if not _is_host(host):
         raise UsageError(f"--host: {host!r} is no name or address of a machine.")
-    record = ServerRecord.load(data_path(), port)
+    record = ServerInfo.load(data_path(), port)
     if record is None:
         raise UsageError(f"No server was started here on port {port}; start one with 'broadcast-tui serve'.")
     room = check_room(room)
@@ -60,7 +60,7 @@ def invite(
     url = record.invite(host=host, room=room, token=secret)
     print(f"broadcast-tui chat '{url}'")
     if qr:
-        print("\n".join(qr_lines(url, colours=sys.stdout.isatty())))
+        print("\n".join(qr_lines(url, colors=sys.stdout.isatty())))
     if record.needs_token and not token:
         print("They need a token too; --token NAME makes one and puts it into the line.", file=sys.stderr)
     elif secret:
@@ -80,3 +80,34 @@ def _is_host(text: str) -> bool:
     except ValueError:
         return re.fullmatch(r"[\w.-]*", text) is not None
     return True
+
+
+QUIET = 2
+"""Light modules around the code; the standard asks for 4, readers do with 2."""
+
+
+BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
+
+
+RESET = "\x1b[0m"
+
+
+def qr_lines(text: str, *, colors: bool) -> list[str]:
+    """Lines of equal width. With `colors` dark is black and light is white, whatever the terminal's are;
+    without, what is printed is light, as it is on a dark terminal.
+    """
+    matrix = [[bool(module) for module in row] for row in segno.make(text, error="l", micro=False).matrix]
+    width = len(matrix[0]) + 2 * QUIET
+    blank = [[False] * width] * QUIET
+    rows = [*blank, *([False] * QUIET + row + [False] * QUIET for row in matrix), *blank]
+    if len(rows) % 2:
+        rows.append([False] * width)
+    blocks = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+    lines = []
+    for upper, lower in zip(rows[::2], rows[1::2], strict=True):
+        if colors:
+            line = "".join(blocks[pair] for pair in zip(upper, lower, strict=True))
+            lines.append(f"{BLACK_ON_WHITE}{line}{RESET}")
+        else:
+            lines.append("".join(blocks[not a, not b] for a, b in zip(upper, lower, strict=True)))
+    return lines

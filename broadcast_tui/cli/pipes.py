@@ -12,13 +12,12 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from broadcast_tui.cli import UsageError
-from broadcast_tui.cli.trust import WHERE_TO_PUT
-from broadcast_tui.cli.typed_address import typed_address
-from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorised
+from broadcast_tui.cli.credentials import WHERE_TO_PUT, prompt_address
+from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorized
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.preferences import Preferences
-from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.client.storage.preferences import Preferences
+from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.text import visible_line
 
@@ -33,7 +32,7 @@ def server_address(url: str, room: str | None) -> Address:
     Raises:
         UsageError: the address cannot be connected to.
     """
-    url = typed_address(url)
+    url = prompt_address(url)
     address = parse_address(url) if url else Address(DEFAULT_HOST, DEFAULT_PORT)
     if not address.port:
         raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
@@ -53,7 +52,7 @@ def identity(name: str | None) -> tuple[str, str]:
         if name is not None:
             return (check_name(name) if name else ""), client_id
         return check_name(getpass.getuser()), client_id
-    except NameRefused as error:
+    except InvalidNameError as error:
         if name is not None:
             raise UsageError(f"--name: {error.text}") from error
     except (KeyError, OSError):
@@ -122,8 +121,8 @@ async def reach(client: BroadcastClient, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             await client.connect(retry=True)
-    except Unauthorised as error:
-        raise Unauthorised(with_token_hint(str(error))) from None
+    except Unauthorized as error:
+        raise Unauthorized(with_token_hint(str(error))) from None
     except TimeoutError:
         raise ConnectError(f"nothing answers at {client.url}") from None
 

@@ -9,13 +9,12 @@ from typing import Literal
 
 import platformdirs
 
-from broadcast_tui.cli import UsageError
-from broadcast_tui.cli.server_record import ServerRecord
+from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.core.network import is_loopback_host
-from broadcast_tui.server.auth import TokenGate
-from broadcast_tui.server.self_signed import outward_address, self_signed
-from broadcast_tui.server.tls import ServerTls
-from broadcast_tui.server.tokens import TokenBook
+from broadcast_tui.server.auth import TokenAuthenticator
+from broadcast_tui.server.tls import ServerTls, outward_address, self_signed
+from broadcast_tui.server.token_store import TokenStore
 
 Auth = Literal["open", "token"]
 Tls = Literal["off", "self-signed"]
@@ -41,8 +40,8 @@ class Security:
     tls_cert: str
     tls_key: str
 
-    def gate(self) -> TokenGate:
-        return TokenGate(TokenBook(tokens_path(self.tokens)), needs_token=self.auth == "token")
+    def gate(self) -> TokenAuthenticator:
+        return TokenAuthenticator(TokenStore(tokens_path(self.tokens)), needs_token=self.auth == "token")
 
     def given_certificate(self) -> ServerTls | None:
         """The certificate that the options name, or None if they name none. Makes nothing.
@@ -71,10 +70,10 @@ class Security:
             return ServerTls(self_signed(data_path() / "self-signed.pem", host))
         return given
 
-    def record(self, host: str, port: int, tls: ServerTls | None) -> ServerRecord:
+    def record(self, host: str, port: int, tls: ServerTls | None) -> ServerInfo:
         """What `invite` needs to know of the server."""
         pin = tls.fingerprint if tls is not None and self.tls == "self-signed" else ""
-        return ServerRecord(
+        return ServerInfo(
             host=public_host(host),
             port=port,
             secure=tls is not None,
@@ -83,7 +82,7 @@ class Security:
             needs_token=self.auth == "token",
         )
 
-    def lines(self, record: ServerRecord) -> list[str]:
+    def lines(self, record: ServerInfo) -> list[str]:
         """What to tell whoever starts the server about letting others in."""
         lines = []
         if record.secure:

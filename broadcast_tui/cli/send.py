@@ -10,11 +10,11 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from broadcast_tui.cli import ExitCode
+from broadcast_tui.cli.credentials import security_for
+from broadcast_tui.cli.errors import ExitCode
 from broadcast_tui.cli.pipes import complain, identity, lines_of_input, reach, server_address, with_token_hint
-from broadcast_tui.cli.trust import trust_for
 from broadcast_tui.client import BroadcastClient, ConnectError
-from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostRefused
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, PostRejected
 
 BACKLOG = 500
 """Posts on their way before more of the input is read."""
@@ -59,7 +59,7 @@ def send(
     """
     address = server_address(url, room)
     chosen, client_id = identity(name)
-    trust = trust_for(address, token_file, ca, insecure_token)
+    trust = security_for(address, token_file, ca, insecure_token)
     client = BroadcastClient(
         address.url, name=chosen, rooms=[address.room], last=0, client_id=client_id, trust=trust
     )
@@ -89,7 +89,7 @@ class _Sender:
         self._room = room
         self._wait = wait
         self._timeout_s = timeout_s
-        self._moved = asyncio.Event()
+        self._dispatch = asyncio.Event()
         self._refusals: set[str] = set()
         self._unreachable = ""
         self._gave_up = asyncio.Event()
@@ -126,18 +126,18 @@ class _Sender:
 
     async def _until(self, count: int) -> None:
         """Wait until at most `count` posts are still to be written, or acknowledged with `wait`."""
-        while (self._client.unsettled if self._wait else self._client.unsent) > count:
-            self._moved.clear()
+        while (self._client.unacknowledged if self._wait else self._client.unsent) > count:
+            self._dispatch.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await self._moved.wait()
+                    await self._dispatch.wait()
 
     async def _watch(self) -> None:
         """Notice refusals, and a server that is gone for too long."""
         lost: asyncio.TimerHandle | None = None
         async for batch in self._client.batches():
             for update in batch:
-                if isinstance(update, PostRefused):
+                if isinstance(update, PostRejected):
                     if update.reason not in self._refusals:
                         self._complain(update.reason, ExitCode.REFUSED)
                     self._refusals.add(update.reason)
@@ -146,12 +146,12 @@ class _Sender:
                         lost.cancel()
                         lost = None
                     elif update.state is ConnectionState.REFUSED:
-                        hint = with_token_hint if update.unauthorised else str
+                        hint = with_token_hint if update.unauthorized else str
                         self._give_up(hint(update.reason))
                     elif update.state is ConnectionState.WAITING and lost is None:
                         loop = asyncio.get_running_loop()
                         lost = loop.call_later(self._timeout_s, self._give_up, update.reason)
-            self._moved.set()
+            self._dispatch.set()
         if lost is not None:
             lost.cancel()
 

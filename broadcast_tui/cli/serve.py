@@ -15,23 +15,21 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
 
-from broadcast_tui.cli import ExitCode, UsageError
 from broadcast_tui.cli.child_server import COUNT, KEEP
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up, write_out
-from broadcast_tui.cli.own_terminal import OwnTerminal
-from broadcast_tui.cli.reloading import Load, Options, Reloading, options_again
+from broadcast_tui.cli.reload import Load, Options, Reloader, options_again
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
-from broadcast_tui.cli.server_record import ServerRecord
-from broadcast_tui.cli.standard_streams import announce, point_nowhere
+from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.cli.stdio import ControllingTerminal, announce, redirect_to_devnull
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.client_address import parse_networks
-from broadcast_tui.server.descriptors import raise_open_files
-from broadcast_tui.server.listening import choose_addresses
+from broadcast_tui.server.listen import choose_addresses, raise_open_files
 
 if TYPE_CHECKING:
     from broadcast_tui.server.metrics import MetricsListener
@@ -189,11 +187,11 @@ def _limits_of(server: BroadcastServer) -> Load:
         limits, admitted = connection.limits(), admission.limits()
         parse_networks(admitted.trusted_proxies)
 
-        def put_in_force() -> None:
+        def apply() -> None:
             set_level(cast("LogLevel", options["log_level"]))
             server.set_limits(limits, admitted)
 
-        return put_in_force
+        return apply
 
     return load
 
@@ -202,11 +200,11 @@ def _on_hangup(
     server: BroadcastServer, stop: Callable[[CloseCode], None], given: Options
 ) -> Callable[[], None]:
     """What SIGHUP does: it stops a server whose terminal is gone, and has any other reload."""
-    reloading = Reloading(options_again, given, RELOADABLE)
+    reloading = Reloader(options_again, given, RELOADABLE)
     reloading.add("limits and log level", _limits_of(server))
     reloading.add("bans", lambda _: server.reload_sanctions())
     reloading.add("tokens and certificate", lambda _: server.reload_security())
-    terminal, is_stopping = OwnTerminal(), False
+    terminal, is_stopping = ControllingTerminal(), False
 
     def hung_up() -> None:
         nonlocal is_stopping
@@ -222,7 +220,7 @@ def _on_hangup(
 
 async def _run(
     server: BroadcastServer,
-    record: ServerRecord,
+    record: ServerInfo,
     lines: Sequence[str],
     warning: str,
     metrics: MetricsListener | None,
@@ -285,4 +283,4 @@ async def _obey_input(server: BroadcastServer, ended: asyncio.Event) -> None:
     if not last.endswith(KEEP):
         ended.set()
         return
-    point_nowhere((sys.stdout.fileno(), sys.stderr.fileno()))
+    redirect_to_devnull((sys.stdout.fileno(), sys.stderr.fileno()))

@@ -18,19 +18,34 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cyclopts import App
+from cyclopts.argument import ArgumentCollection
+from cyclopts.config import Dict
+
+from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.core.errors import BroadcastError
 
 if TYPE_CHECKING:
     from cyclopts import App
     from cyclopts.argument import ArgumentCollection
 
+
 FILE_NAME = "config.toml"
+
+
 FILE_VARIABLE = "BROADCAST_TUI_CONFIG"
 """Environment variable that names another file; that one must exist."""
+
+
 OPTIONS_FILE = "--config"
 """Option of a command that names another file for it; the table here does not count then."""
+
+
 KEYS = "keys"
+
+
 SECTIONS = ("chat", "send", "tail", "serve", KEYS)
+
 
 Table = Mapping[str, object]
 
@@ -75,11 +90,11 @@ class UserConfig:
 
     def checked_keys(self) -> dict[str, str]:
         """Keys by binding id, in Textual's spelling. Raises ConfigError."""
-        from broadcast_tui.tui.rebinding import KeyRefused, checked_keys
+        from broadcast_tui.tui.keymap_config import KeyBindingError, checked_keys
 
         try:
             return checked_keys(self.keys())
-        except KeyRefused as refused:
+        except KeyBindingError as refused:
             raise ConfigError(f"{self.file}: {refused}") from None
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
@@ -102,6 +117,8 @@ class UserConfig:
 
 
 _ADDRESS = ("host", "port", "url")
+
+
 _ALIASES = {"start": "serve", "connect": "chat"}
 
 
@@ -182,3 +199,34 @@ def _flat(table: Table, before: str = "") -> Iterator[tuple[str, object]]:
 
 USER_CONFIG = UserConfig()
 """The file of whoever runs the program."""
+
+
+def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """A source of options for cyclopts: the file that `--config` names, if the command has and was given it.
+
+    Raises:
+        ConfigError: the file cannot be read.
+        UsageError: there is none, or it has a key that is no option.
+    """
+    path = options_file(arguments)
+    if path is None:
+        return
+    options = option_names(arguments)
+    try:
+        known = {key.replace("_", "-"): value for key, value in read_toml(path).items()}
+    except FileNotFoundError:
+        raise UsageError(f"{path} does not exist; give {OPTIONS_FILE} another file.") from None
+    for key, value in known.items():
+        _check_key(path, key, value, options)
+    Dict(known, source=str(path), use_commands_as_keys=False)(command, commands, arguments)
+
+
+def _check_key(path: Path, key: str, value: object, options: set[str]) -> None:
+    """Refuse what is no option, and values that no option has."""
+    if key in SECTIONS and isinstance(value, dict):
+        raise UsageError(f"{path}: write the options without the table [{key}].")
+    if key not in options:
+        raise UsageError(f"{path}: there is no option {key}.{offer(key, options)}")
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str | int | float | bool) for one in values):
+        raise UsageError(f"{path}: {key} must be a text, a number, true or false, or a list of them.")

@@ -11,21 +11,14 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from broadcast_tui.cli import ExitCode
-from broadcast_tui.cli.pipes import (
-    complain,
-    reach,
-    server_address,
-    with_token_hint,
-    write_all_characters,
-)
-from broadcast_tui.cli.standard_streams import stdout_gone
-from broadcast_tui.cli.trust import trust_for
+from broadcast_tui.cli.credentials import security_for
+from broadcast_tui.cli.errors import ExitCode
+from broadcast_tui.cli.pipes import complain, reach, server_address, with_token_hint, write_all_characters
+from broadcast_tui.cli.stdio import stdout_gone
 from broadcast_tui.client import BroadcastClient, ConnectError
-from broadcast_tui.core.message import message_of
 from broadcast_tui.core.post import Post
-from broadcast_tui.core.text import visible, visible_line
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.protocol.codec import message_of
+from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
@@ -34,6 +27,7 @@ from broadcast_tui.core.updates import (
     PostArrived,
     Update,
 )
+from broadcast_tui.core.text import visible, visible_line
 
 
 def tail(
@@ -74,7 +68,7 @@ def tail(
     """
     address = server_address(url, room)
     write_all_characters(as_json=json)
-    trust = trust_for(address, token_file, ca, insecure_token)
+    trust = security_for(address, token_file, ca, insecure_token)
     client = BroadcastClient(address.url, rooms=[address.room], last=last, trust=trust)
     return asyncio.run(_tail(client, as_json=json, follow=follow, timeout_s=timeout))
 
@@ -111,7 +105,7 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
                 print(f"broadcast-tui: {number} post(s) are missing here ({reason}).", file=sys.stderr)
             case Noticed(text=text, error=True):
                 print(f"broadcast-tui: {visible_line(text)}", file=sys.stderr)
-            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, unauthorised=wanted):
+            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, unauthorized=wanted):
                 return complain(with_token_hint(reason) if wanted else reason, ExitCode.UNREACHABLE)
     if lines:
         sys.stdout.write("\n".join(lines) + "\n")

@@ -9,12 +9,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from broadcast_tui.cli import ExitCode, UsageError
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import tokens_path
-from broadcast_tui.core.errors import NameRefused
-from broadcast_tui.core.identity import Role
+from broadcast_tui.core.errors import InvalidNameError
+from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.names import name_key
-from broadcast_tui.server.tokens import TokenBook, TokenEntry
+from broadcast_tui.server.token_store import TokenEntry, TokenStore
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
@@ -84,16 +84,16 @@ def revoke(name: str, /, *, tokens: Tokens = "") -> int:
     return ExitCode.OK
 
 
-def open_book(tokens: str) -> TokenBook:
+def open_book(tokens: str) -> TokenStore:
     """The tokens in a file given by `--tokens`. Raises TokenFileError."""
-    book = TokenBook(tokens_path(tokens))
+    book = TokenStore(tokens_path(tokens))
     book.load()
     if warning := book.warning():
         _narrate(f"Warning: {warning}")
     return book
 
 
-def make_token(book: TokenBook, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
+def make_token(book: TokenStore, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
     """Make a token, for a member if no role is given, and say so if the name has others.
 
     Raises:
@@ -108,7 +108,7 @@ def make_token(book: TokenBook, name: str, role: Role | None, expires: str) -> t
             raise UsageError(f"{name} has a token as {had}; say --role {had} or --role {role} for this one.")
     try:
         made = book.create(name, role, expiry(expires, datetime.now(UTC)))
-    except NameRefused as refused:
+    except InvalidNameError as refused:
         raise UsageError(refused.text) from refused
     if others:
         _narrate(

@@ -11,25 +11,25 @@ __all__ = [
     "AddressError",
     "BroadcastClient",
     "ConnectError",
-    "Trust",
+    "SecurityOptions",
     "TrustError",
-    "Unauthorised",
+    "Unauthorized",
     "parse_address",
 ]
 
 if TYPE_CHECKING:
     from broadcast_tui.client.address import AddressError, parse_address
     from broadcast_tui.client.client import BroadcastClient
-    from broadcast_tui.client.ending import ConnectError, Unauthorised
-    from broadcast_tui.client.trust import Trust, TrustError
+    from broadcast_tui.client.connection import ConnectError, Unauthorized
+    from broadcast_tui.client.security import SecurityOptions, TrustError
 
 _LAZY = {
     "AddressError": "address",
     "BroadcastClient": "client",
-    "ConnectError": "ending",
-    "Trust": "trust",
-    "TrustError": "trust",
-    "Unauthorised": "ending",
+    "ConnectError": "connection",
+    "SecurityOptions": "security",
+    "TrustError": "security",
+    "Unauthorized": "connection",
     "parse_address": "address",
 }
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from broadcast_tui.client.trust import checked_pin, checked_token
-from broadcast_tui.core.credential import holds_token, redacted
-from broadcast_tui.core.endpoint import websocket_url
+from broadcast_tui.client.security import checked_pin, checked_token
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.network import is_loopback_host
+from broadcast_tui.core.protocol.handshake import websocket_url
+from broadcast_tui.core.redaction import holds_token, redacted
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 8765

@@ -14,19 +14,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.ending import CLOSE_TIMEOUT_S, ConnectError, Ending, Unauthorised
-from broadcast_tui.client.requests import Requests
+from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, ConnectError, Disconnect, Unauthorized
+from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.client.security import SecurityOptions, checked_token
 from broadcast_tui.client.stream import PostStream, texts_of
-from broadcast_tui.client.trust import Trust, checked_token
-from broadcast_tui.core.backoff import Backoff
-from broadcast_tui.core.errors import ErrorCode, Refused
+from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import check_room
-from broadcast_tui.core.session import ClientSession
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.backoff import Backoff
+from broadcast_tui.core.session.session import ClientSession
+from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
     PostDelivered,
-    PostRefused,
+    PostRejected,
     Update,
 )
 
@@ -40,7 +40,7 @@ UNREAD_MAX = 10_000
 log = logging.getLogger("broadcast_tui.client")
 
 
-class BroadcastClient(Requests):
+class BroadcastClient(ClientRequests):
     """A client of protocol v1 that reconnects and resumes by itself.
 
     Args:
@@ -68,7 +68,7 @@ class BroadcastClient(Requests):
         last: int = 50,
         client_id: str = "",
         token: str = "",
-        trust: Trust | None = None,
+        trust: SecurityOptions | None = None,
     ) -> None:
         self._address = parse_address(host) if "://" in host else Address(host, port)
         chosen = tuple(check_room(room) for room in rooms) or (self._address.room,)
@@ -79,7 +79,9 @@ class BroadcastClient(Requests):
             rooms=((room, last) for room in chosen),
         )
         super().__init__(session)
-        self._trust = trust if trust is not None else Trust(token or self._address.token, self._address.pin)
+        self._trust = (
+            trust if trust is not None else SecurityOptions(token or self._address.token, self._address.pin)
+        )
         self._state = ConnectionState.CLOSED
         self._backoff = Backoff(random.random)
         self._updates: deque[Update] = deque()
@@ -87,7 +89,7 @@ class BroadcastClient(Requests):
         self._to_write = asyncio.Event()
         self._again = asyncio.Event()
         self._closing = False
-        self._parked = False
+        self._paused = False
         """Disconnected at the user's wish, until they wish otherwise."""
         self._read = False
         self._task: asyncio.Task[None] | None = None
@@ -138,15 +140,15 @@ class BroadcastClient(Requests):
     def say(self, room: str, text: str) -> str:
         """Queue a post and return its nonce; it is sent now, or when there is a connection again."""
         nonce = self._session.say(room, text, time.monotonic())
-        self._moved()
+        self._dispatch()
         return nonce
 
     def rename(self, name: str) -> str:
         """Ask for another name; after a refusal it also connects again."""
         ref = self._session.rename(name)
-        if not self._parked:
+        if not self._paused:
             self._again.set()
-        self._moved()
+        self._dispatch()
         return ref
 
     def authenticate(self, token: str) -> None:
@@ -160,16 +162,16 @@ class BroadcastClient(Requests):
         if now - self._typed_at >= 3.0:
             self._typed_at = now
             self._session.send_typing(room)
-            self._moved()
+            self._dispatch()
 
     def reconnect_now(self) -> None:
         """Do not wait for the rest of the back-off; come back after `disconnect`."""
-        self._parked = False
+        self._paused = False
         self._again.set()
 
     def disconnect(self) -> None:
         """Close the connection until `reconnect_now`; what is said meanwhile is kept and sent then."""
-        self._parked = True
+        self._paused = True
         self._again.set()
         if self._connection is not None:
             self._connection.stop()
@@ -186,7 +188,7 @@ class BroadcastClient(Requests):
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self._session.disconnected(ConnectionState.CLOSED, "")
-        self._moved()
+        self._dispatch()
         for outcome in self._outcomes.values():
             if not outcome.done():
                 outcome.set_exception(ConnectError("The client was closed before the server had this post."))
@@ -194,9 +196,9 @@ class BroadcastClient(Requests):
     # -- the library's plain words for it
 
     @property
-    def unsettled(self) -> int:
+    def unacknowledged(self) -> int:
         """Posts of ours neither acknowledged nor refused yet."""
-        return self._session.unsettled
+        return self._session.unacknowledged
 
     @property
     def unsent(self) -> int:
@@ -233,11 +235,11 @@ class BroadcastClient(Requests):
             ConnectError: the client was closed before.
         """
         if room not in self.rooms:
-            raise Refused(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
+            raise RequestError(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
         outcome: asyncio.Future[PostDelivered] = asyncio.get_running_loop().create_future()
         nonce = self._session.say(room, text, time.monotonic())
         self._outcomes[nonce] = outcome
-        self._moved()  # it may be refused at once
+        self._dispatch()  # it may be refused at once
         try:
             return await outcome
         finally:
@@ -287,31 +289,33 @@ class BroadcastClient(Requests):
         # Only now: a screen that waits for a name, or for its first frame, need not wait for this.
         from broadcast_tui.client.connection import Connection
 
-        self._connection = Connection(self._address, self._session, self._trust, self._to_write, self._moved)
+        self._connection = Connection(
+            self._address, self._session, self._trust, self._to_write, self._dispatch
+        )
         while not self._closing:
             self._again.clear()
-            if self._parked:
+            if self._paused:
                 self._session.disconnected(ConnectionState.CLOSED, "")
-                self._moved()
+                self._dispatch()
                 await self._again.wait()
                 continue
             self._session.connecting()
-            self._moved()
+            self._dispatch()
             started = time.monotonic()
             try:
                 end = await self._connection.run()
             except Exception as error:
                 log.exception("the connection failed in an unexpected way; trying again")
-                end = Ending(f"internal error: {error!r}")
-            self._session.unauthorised = end.unauthorised
+                end = Disconnect(f"internal error: {error!r}")
+            self._session.unauthorized = end.unauthorized
             self._backoff.connected_for(time.monotonic() - started)
             if self._closing:
                 return
-            if self._parked:
+            if self._paused:
                 continue
             if end.final:
                 self._session.disconnected(ConnectionState.REFUSED, end.reason)
-                self._moved()
+                self._dispatch()
                 await self._again.wait()
                 continue
             spread_s = self._session.drain_spread_s
@@ -319,7 +323,7 @@ class BroadcastClient(Requests):
             if spread_s is not None:
                 delay_s += self._backoff.spread_s(spread_s)
             self._session.disconnected(ConnectionState.WAITING, end.reason, delay_s)
-            self._moved()
+            self._dispatch()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
                     await self._again.wait()
@@ -327,7 +331,7 @@ class BroadcastClient(Requests):
     async def _leave_in_order(self, reason: str) -> None:
         """Give what was said a moment to be acknowledged, then say goodbye."""
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
-        while self._session.unsettled and self._session.welcomed and time.monotonic() < deadline:
+        while self._session.unacknowledged and self._session.welcomed and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         self._session.goodbye(reason)
         assert self._connection is not None
@@ -335,13 +339,13 @@ class BroadcastClient(Requests):
 
     # -- updates
 
-    def _moved(self) -> None:
+    def _dispatch(self) -> None:
         """The session may have updates for the user and frames for the server: pass them on."""
         for update in self._session.take_updates():
             if isinstance(update, ConnectionChanged):
                 self._state = update.state
                 self._report_first(update)
-            elif isinstance(update, PostDelivered | PostRefused):
+            elif isinstance(update, PostDelivered | PostRejected):
                 self._report_outcome(update)
             self._updates.append(update)
         if not self._read:
@@ -358,10 +362,10 @@ class BroadcastClient(Requests):
         elif change.state is ConnectionState.REFUSED or (
             change.state is ConnectionState.WAITING and not self._retry_first
         ):
-            failed = Unauthorised if change.unauthorised else ConnectError
+            failed = Unauthorized if change.unauthorized else ConnectError
             self._first.set_exception(failed(change.reason))
 
-    def _report_outcome(self, update: PostDelivered | PostRefused) -> None:
+    def _report_outcome(self, update: PostDelivered | PostRejected) -> None:
         outcome = self._outcomes.get(update.nonce)
         if outcome is None or outcome.done():
             return
@@ -370,5 +374,5 @@ class BroadcastClient(Requests):
         else:
             known = update.code in ErrorCode.__members__.values()
             outcome.set_exception(
-                Refused(ErrorCode(update.code) if known else ErrorCode.INTERNAL, update.reason)
+                RequestError(ErrorCode(update.code) if known else ErrorCode.INTERNAL, update.reason)
             )

@@ -8,6 +8,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,28 +17,66 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.ending import CLOSE_TIMEOUT_S, Ending
-from broadcast_tui.client.frames import FrameConnection
-from broadcast_tui.client.pinned import connection_factory
-from broadcast_tui.client.trust import INVITE, CertificateChanged, Trust, TrustError, speaks_tls, tls_reason
-from broadcast_tui.core.endpoint import SUBPROTOCOL
-from broadcast_tui.core.errors import CloseCode, may_come_back
-from broadcast_tui.core.instant import Instant
-from broadcast_tui.core.session import ClientSession
+from broadcast_tui.client.frame_connection import FrameConnection, connection_factory
+from broadcast_tui.client.security import (
+    INVITE,
+    CertificateMismatchError,
+    SecurityOptions,
+    TrustError,
+    speaks_tls,
+    tls_reason,
+)
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.errors import BroadcastError, CloseCode, may_come_back
+from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
+from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.text import log_safe
 
+CLOSE_TIMEOUT_S = 1.0
+"""How long the other side may take to say goodbye."""
+
+
+class ConnectError(BroadcastError):
+    """The server could not be reached, or would not have us; the text says why."""
+
+
+class Unauthorized(ConnectError):
+    """The server wants a valid token, and we showed none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """How a connection ended. `final`: trying again by oneself would not help."""
+
+    reason: str
+    retry_after_s: float = 0.0
+    final: bool = False
+    unauthorized: bool = False
+    """For want of a valid token; always final."""
+
+
 OPEN_TIMEOUT_S = 10.0
+
+
 FRAME_BYTES_MAX = 8_388_608
+
+
 ABORTED_TOO_LATE = AttributeError
 """What CPython raises where the library aborts a transport that closed with a full buffer: it has no loop."""
+
 
 TOKEN_IN_THE_OPEN = (
     "the token would travel unencrypted, for all on the way to read; write wss:// for a server with TLS, "
     "or allow it with --insecure-token"
 )
 
+
 log = logging.getLogger("broadcast_tui.client")
+
+
 _websockets_log = logging.getLogger("broadcast_tui.websockets.client")
+
+
 # At DEBUG, whoever asks for it, the library would log the headers of a handshake, and with them the token.
 _websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
@@ -54,7 +93,7 @@ class Connection:
         self,
         address: Address,
         session: ClientSession,
-        trust: Trust,
+        trust: SecurityOptions,
         to_write: asyncio.Event,
         moved: Callable[[], None],
     ) -> None:
@@ -62,20 +101,20 @@ class Connection:
         self._trust = trust
         self._session = session
         self._to_write = to_write
-        self._moved = moved
+        self._dispatch = moved
         self._move_scheduled = False
         self._socket: FrameConnection | None = None
         self._stopping: asyncio.Task[None] | None = None
 
-    async def run(self) -> Ending:
+    async def run(self) -> Disconnect:
         """One connection from start to end."""
         self._stopping = None
         socket = await self._open()
-        if isinstance(socket, Ending):
+        if isinstance(socket, Disconnect):
             return socket
         if socket.subprotocol != SUBPROTOCOL:
             await self._drop(socket)
-            return Ending(f"{self._address.url} does not speak {SUBPROTOCOL}", final=True)
+            return Disconnect(f"{self._address.url} does not speak {SUBPROTOCOL}", final=True)
         self._socket = socket
         if self._stopping is not None:
             self.stop()
@@ -84,11 +123,11 @@ class Connection:
         finally:
             self._socket = None
 
-    async def _open(self) -> FrameConnection | Ending:
+    async def _open(self) -> FrameConnection | Disconnect:
         """A connection, or why there is none. The token is sent to the right server only, or not at all."""
         trust, address = self._trust, self._address
         if trust.token and not (address.secure or address.is_local or trust.insecure_token):
-            return Ending(TOKEN_IN_THE_OPEN, final=True)
+            return Disconnect(TOKEN_IN_THE_OPEN, final=True)
         try:
             # The library takes no ssl=None with a wss:// address that it may be sent on to.
             secured: dict[str, Any] = {"ssl": trust.context()} if address.secure else {}
@@ -112,23 +151,23 @@ class Connection:
             assert isinstance(connection, FrameConnection)
             return connection
         except TrustError as error:
-            return Ending(str(error), final=True)
-        except (CertificateChanged, ssl.SSLError) as error:
-            return Ending(tls_reason(error, address.url), final=True)
+            return Disconnect(str(error), final=True)
+        except (CertificateMismatchError, ssl.SSLError) as error:
+            return Disconnect(tls_reason(error, address.url), final=True)
         except InvalidStatus as error:
             return _http_reason(error, self._address.url)
         except InvalidURI:
-            return Ending(f"{self._address.url} is no address of a server", final=True)
+            return Disconnect(f"{self._address.url} is no address of a server", final=True)
         except InvalidHandshake as error:
             if not address.secure and await speaks_tls(address.host, address.port):
-                return Ending(f"{address.url} speaks TLS; write wss://, or {INVITE}", final=True)
-            return Ending(f"{self._address.url} is no broadcast server: {log_safe(str(error))}")
+                return Disconnect(f"{address.url} speaks TLS; write wss://, or {INVITE}", final=True)
+            return Disconnect(f"{self._address.url} is no broadcast server: {log_safe(str(error))}")
         except TimeoutError:
-            return Ending(f"{self._address.url} does not answer")
+            return Disconnect(f"{self._address.url} does not answer")
         except OSError as error:
-            return Ending(_os_reason(error, self._address.url))
+            return Disconnect(_os_reason(error, self._address.url))
 
-    async def _converse(self, socket: FrameConnection) -> Ending:
+    async def _converse(self, socket: FrameConnection) -> Disconnect:
         session, loop = self._session, asyncio.get_running_loop()
         session.connected()
         self._to_write.set()
@@ -153,10 +192,10 @@ class Connection:
         try:
             socket.start_receiving(receive)
             await asyncio.wait((closed, refused), return_when=asyncio.FIRST_COMPLETED)
-            self._moved()
+            self._dispatch()
             if refused.done():
                 refused.result()
-                return Ending(session.fatal or "", final=True, unauthorised=session.unauthorised)
+                return Disconnect(session.fatal or "", final=True, unauthorized=session.unauthorized)
             return self._ending(socket)
         finally:
             closed.cancel()
@@ -164,17 +203,17 @@ class Connection:
             await asyncio.gather(closed, writer, return_exceptions=True)
             await self._drop(socket)
 
-    def _ending(self, socket: FrameConnection) -> Ending:
+    def _ending(self, socket: FrameConnection) -> Disconnect:
         """What the end of a connection means."""
         if self._stopping is not None:
-            return Ending("closed here")
+            return Disconnect("closed here")
         close = socket.protocol.close_rcvd
         code = close.code if close is not None else 1006
         reason = log_safe(close.reason) if close is not None else ""
-        return Ending(
+        return Disconnect(
             reason or f"closed without a reason ({code})",
             final=not may_come_back(code),
-            unauthorised=code == CloseCode.UNAUTHORISED,
+            unauthorized=code == CloseCode.UNAUTHORISED,
         )
 
     async def _write(self, socket: FrameConnection) -> None:
@@ -223,17 +262,17 @@ class Connection:
         await self._drop(socket)
 
     def _move_soon(self) -> None:
-        """`_moved`, once for all the frames that are already here."""
+        """`_dispatch`, once for all the frames that are already here."""
         if not self._move_scheduled:
             self._move_scheduled = True
             asyncio.get_running_loop().call_soon(self._move)
 
     def _move(self) -> None:
         self._move_scheduled = False
-        self._moved()
+        self._dispatch()
 
 
-def _http_reason(error: InvalidStatus, url: str) -> Ending:
+def _http_reason(error: InvalidStatus, url: str) -> Disconnect:
     """What a refused handshake means: sentence, least wait in seconds, final or not."""
     status = error.response.status_code
     try:
@@ -243,11 +282,11 @@ def _http_reason(error: InvalidStatus, url: str) -> Ending:
     said = ""
     if error.response.headers.get("Content-Type", "").startswith("text/plain"):
         said = log_safe((error.response.body or b"").decode(errors="replace").strip())
-    return Ending(
+    return Disconnect(
         said or f"{url} answers with HTTP status {status}; it is no broadcast server",
         wait_s,
         final=status in (400, 401, 403, 404),
-        unauthorised=status == 401,
+        unauthorized=status == 401,
     )
 
 

@@ -7,8 +7,8 @@ import sys
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
 
 from broadcast_tui.core.post import Post
+from broadcast_tui.core.session.updates import PostArrived, Update
 from broadcast_tui.core.text import visible, visible_line
-from broadcast_tui.core.updates import PostArrived, Update
 
 
 class PostStream:

@@ -3,7 +3,7 @@
 BroadcastError
 +-- FrameError      a peer sent something that is no frame of the protocol (the peer's fault)
 +-- Refused         a well-formed request that the rules deny (the peer's fault, or a limit)
-|   +-- NameRefused the name asked for cannot be had
+|   +-- InvalidNameError the name asked for cannot be had
 +-- EngineError     the place where logs are kept failed (the environment's fault)
 """
 
@@ -84,7 +84,7 @@ class FrameError(BroadcastError):
         self.ref = ref
 
 
-class Refused(BroadcastError):
+class RequestError(BroadcastError):
     """A request that the rules deny.
 
     `temporary` says whether the same request may succeed later; `retry_after` how many seconds to
@@ -101,7 +101,7 @@ class Refused(BroadcastError):
         self.retry_after = retry_after
 
 
-class NameRefused(Refused):
+class InvalidNameError(RequestError):
     """The name asked for cannot be had: empty, too long, of wrong characters, reserved or taken."""
 
 

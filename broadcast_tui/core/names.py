@@ -1,7 +1,7 @@
 """Names of people and rooms: which can be had, in what form, and which pass for the same.
 
 Invariants: a checked name or room passes its check again unchanged. Two names that look alike have the
-same key; the key is for comparing, for uniqueness and for colours, never for showing.
+same key; the key is for comparing, for uniqueness and for colors, never for showing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from itertools import groupby
 from unicodedata import category, normalize
 from unicodedata import name as unicode_name
 
-from broadcast_tui.core.errors import ErrorCode, NameRefused, Refused
+from broadcast_tui.core.confusables import HOMOGLYPHS, INVISIBLE
+from broadcast_tui.core.errors import ErrorCode, InvalidNameError, RequestError
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.lookalikes import BLANKS, TWINS
 
 MAX_NAME_CHARS = 32
 MAX_NAME_BYTES = 96
@@ -58,16 +58,16 @@ def check_name(raw: str) -> str:
     symbols (emoji), spaces and `- _ . '`.
 
     Raises:
-        NameRefused: `BAD_NAME`, or `NAME_RESERVED` if it looks like a name nobody may have.
+        InvalidNameError: `BAD_NAME`, or `NAME_RESERVED` if it looks like a name nobody may have.
     """
     cleaned = _SPACES.sub(" ", raw).strip(" ")
     if len(cleaned) <= _MAX_RAW_CHARS:
         cleaned = _SPACES.sub(" ", normalize("NFKC", cleaned)).strip(" ")
     fault = _fault_of_name(cleaned)
     if fault:
-        raise NameRefused(ErrorCode.BAD_NAME, fault)
+        raise InvalidNameError(ErrorCode.BAD_NAME, fault)
     if _is_reserved(cleaned):
-        raise NameRefused(ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved.")
+        raise InvalidNameError(ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved.")
     return cleaned
 
 
@@ -78,7 +78,7 @@ def name_key(shown: str) -> str:
     first 256 characters count; empty when nothing of it is seen. Not for showing.
     """
     key = normalize("NFKD", shown[:_MAX_RAW_CHARS]).casefold()
-    key = normalize("NFKD", key).casefold().translate(TWINS)
+    key = normalize("NFKD", key).casefold().translate(HOMOGLYPHS)
     key = normalize("NFKD", _KEY_IGNORES.sub("", key))
     return key.replace("rn", "m").replace("vv", "w")[:_MAX_RAW_CHARS]
 
@@ -98,7 +98,7 @@ def check_room(raw: str) -> str:
             room = normalize("NFKC", normalize("NFKC", room).casefold())
     fault = _fault_of_room(room)
     if fault:
-        raise Refused(ErrorCode.BAD_ROOM, fault)
+        raise RequestError(ErrorCode.BAD_ROOM, fault)
     return room
 
 
@@ -130,9 +130,11 @@ def _fault_of_room(room: str) -> str:
         return "Choose a room: its name is empty."
     if len(room) > MAX_ROOM_CHARS:
         return f"Choose a shorter room name: at most {MAX_ROOM_CHARS} characters."
-    if category(room[0])[0] not in "LN" or room[0] in BLANKS:
+    if category(room[0])[0] not in "LN" or room[0] in INVISIBLE:
         return "Choose a room name that starts with a letter or digit."
-    if not all(char in _ROOM_SIGNS or (category(char)[0] in "LNM" and char not in BLANKS) for char in room):
+    if not all(
+        char in _ROOM_SIGNS or (category(char)[0] in "LNM" and char not in INVISIBLE) for char in room
+    ):
         return "Choose a room name of letters, digits and - _ . only."
     if not _marks_fit(room):
         return "Choose a room name with fewer accents: at most two on a letter."
@@ -144,7 +146,7 @@ def _fits_name(char: str) -> bool:
     if char in _NAME_SIGNS:
         return True
     kind = category(char)
-    return (kind[0] in "LNM" or kind == "So") and char not in BLANKS and char not in _STAND_INS
+    return (kind[0] in "LNM" or kind == "So") and char not in INVISIBLE and char not in _STAND_INS
 
 
 def _is_address(cleaned: str) -> bool:

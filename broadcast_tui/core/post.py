@@ -13,6 +13,8 @@ import msgspec
 
 MAX_SEQ = 2**53 - 1
 """Largest seq that every JSON reader keeps exact."""
+
+
 _POSITION = re.compile("([0-9A-Za-z]{1,32})-([0-9]{1,16})")
 
 
@@ -36,7 +38,7 @@ class Position(NamedTuple):
         return cls(epoch, seq) if seq <= MAX_SEQ else None
 
 
-class Draft(msgspec.Struct, frozen=True):
+class NewPost(msgspec.Struct, frozen=True):
     """A post on its way into the log: cleaned and checked, not yet ordered."""
 
     room: str
@@ -59,7 +61,7 @@ class Post(msgspec.Struct, frozen=True, gc=False):
     nonce: str = ""
 
 
-class Appended(msgspec.Struct, frozen=True):
+class AppendResult(msgspec.Struct, frozen=True):
     """Where a draft landed. `dup`: it was there already; position and time are those of the first."""
 
     position: Position
@@ -67,6 +69,17 @@ class Appended(msgspec.Struct, frozen=True):
     dup: bool
 
 
-def timestamp(at: datetime) -> str:
-    """`at` (UTC) as ISO 8601 with microseconds and `+00:00`, which `fromisoformat` of Python 3.7+ reads."""
-    return at.isoformat(timespec="microseconds")
+ROOM_BEGIN = Position("", 0)
+"""Before the first post of a room, whatever its epoch: where who has seen it empty has read to."""
+
+
+class Bookmark(NamedTuple):
+    """The last post read, and when the room was left (UTC)."""
+
+    position: Position
+    at: datetime
+
+
+def is_newer(position: Position, read: Position) -> bool:
+    """Whether a post was written after another: in a later epoch, as the server keeps one alone, all were."""
+    return position.epoch != read.epoch or position.seq > read.seq

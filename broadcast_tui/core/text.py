@@ -13,8 +13,8 @@ from __future__ import annotations
 import re
 from unicodedata import category, normalize
 
-from broadcast_tui.core.errors import ErrorCode, Refused
-from broadcast_tui.core.lookalikes import BLANKS, CLINGING, CLINGING_BMP, JOINERS
+from broadcast_tui.core.confusables import COMBINING, COMBINING_BMP, INVISIBLE, JOINERS
+from broadcast_tui.core.errors import ErrorCode, RequestError
 
 MAX_POST_LINES = 1_000
 """Lines of the longest post that is taken; a longer paste is refused, never cut."""
@@ -48,8 +48,8 @@ _SUSPECT = re.compile(f"[\t{_CONTROLS}\u2028\u2029{_BIDI}{_UNSEEN}{_ALIEN}{_SURR
 """Whatever the breaks above, `_UNWANTED` and `_ODD` look for; one search is many times faster than those."""
 _UNWANTED = re.compile(f"({_REGION_FLAG})|([{_ALIEN}])|[{_CONTROLS}{_BIDI}{_UNSEEN}]+")
 _ODD = re.compile(f"({_REGION_FLAG})|[\t{_CONTROLS}{_BIDI}{_UNSEEN}{_ALIEN}{_SURROGATES}]")
-_CLINGING_RUN = re.compile(f"[{CLINGING}]+")
-_CLINGING_RUN_IN_BMP = re.compile(f"[{CLINGING_BMP}]+")
+_CLINGING_RUN = re.compile(f"[{COMBINING}]+")
+_CLINGING_RUN_IN_BMP = re.compile(f"[{COMBINING_BMP}]+")
 _BEYOND_BMP = re.compile("[\U00010000-\U0010ffff]")
 _JOINERS_IN_A_ROW = re.compile(f"([{JOINERS}])[{JOINERS}]+")
 _UNLOGGABLE = re.compile(
@@ -66,7 +66,7 @@ def clean_line(text: str, max_bytes: int) -> str:
     """
     try:
         return " ".join(clean_post(text, max_bytes).split())
-    except Refused as refused:
+    except RequestError as refused:
         if refused.code is ErrorCode.EMPTY:
             return ""
         raise
@@ -94,9 +94,9 @@ def clean_post(text: str, max_bytes: int) -> str:
         _refuse_long(text, max_bytes)
     text = "\n".join(map(str.rstrip, text.split("\n"))).rstrip() if "\n" in text else text.rstrip()
     if text.count("\n") >= MAX_POST_LINES:
-        raise Refused(ErrorCode.TOO_LONG, f"Shorten the message: at most {MAX_POST_LINES:,} lines.")
-    if not any(map(_has_ink, text.lstrip(BLANKS))):
-        raise Refused(ErrorCode.EMPTY, "Write something: the message has no visible text.")
+        raise RequestError(ErrorCode.TOO_LONG, f"Shorten the message: at most {MAX_POST_LINES:,} lines.")
+    if not any(map(_has_ink, text.lstrip(INVISIBLE))):
+        raise RequestError(ErrorCode.EMPTY, "Write something: the message has no visible text.")
     return text
 
 
@@ -148,10 +148,10 @@ def _refuse_long(text: str, max_bytes: int) -> None:
             size = len(text.encode())
         except UnicodeEncodeError:
             reason = "Send whole characters: the message has half of a surrogate pair."
-            raise Refused(ErrorCode.BAD_FRAME, reason) from None
+            raise RequestError(ErrorCode.BAD_FRAME, reason) from None
         too_long = 0 < max_bytes < size
     if too_long:
-        raise Refused(ErrorCode.TOO_LONG, too_long_reason(max_bytes))
+        raise RequestError(ErrorCode.TOO_LONG, too_long_reason(max_bytes))
 
 
 def _composed(text: str) -> str:
@@ -165,7 +165,7 @@ def _composed(text: str) -> str:
 
 def _has_ink(char: str) -> bool:
     """Whether `char` alone leaves something to see."""
-    return char not in BLANKS and category(char) not in {"Cc", "Cf", "Mn", "Me", "Zs"}
+    return char not in INVISIBLE and category(char) not in {"Cc", "Cf", "Mn", "Me", "Zs"}
 
 
 def _without_unwanted(match: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from broadcast_tui.core.post import Appended, Draft, Post
+from broadcast_tui.core.post import AppendResult, NewPost, Post
 
 
 class Engine(Protocol):
@@ -51,7 +51,7 @@ class Engine(Protocol):
         """Put everything appended in safety and end `tail`."""
         ...
 
-    async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+    async def append(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
         """Append a batch; results in the order of `drafts`. Raises EngineError: nothing was appended."""
         ...
 

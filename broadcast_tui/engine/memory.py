@@ -12,11 +12,12 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from broadcast_tui.core.log import RoomLog
-from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
-from broadcast_tui.engine.nonces import SeenNonces
+from broadcast_tui.core.clock import timestamp
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.ring import RingBuffer
+from broadcast_tui.engine.dedup import DedupCache
+from broadcast_tui.engine.fulltext import matches, words_of
 from broadcast_tui.engine.tail import Tail
-from broadcast_tui.engine.words import matches, words_of
 
 POST_OVERHEAD_BYTES = 300
 """What a post takes in memory besides its text, measured on CPython 3.11."""
@@ -28,8 +29,8 @@ class _MemoryRoom:
     """The log of one room, and the nonces it has seen."""
 
     def __init__(self, max_posts: int, max_bytes: int) -> None:
-        self.log: RoomLog[Post] = RoomLog(max_posts, max_bytes)
-        self.seen = SeenNonces()
+        self.log: RingBuffer[Post] = RingBuffer(max_posts, max_bytes)
+        self.seen = DedupCache()
 
 
 class MemoryEngine:
@@ -82,14 +83,14 @@ class MemoryEngine:
     async def close(self) -> None:
         self._tail.close()
 
-    async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+    async def append(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
         now = self._clock()
         new: list[Post] = []
         results = [self._append(draft, now, new) for draft in drafts]
         self._tail.put(new)
         return results
 
-    def _append(self, draft: Draft, now: float, new: list[Post]) -> Appended:
+    def _append(self, draft: NewPost, now: float, new: list[Post]) -> AppendResult:
         room = self._rooms.get(draft.room)
         if room is None:
             room = self._rooms[draft.room] = _MemoryRoom(self._max_posts, self._max_bytes)
@@ -101,7 +102,7 @@ class MemoryEngine:
         position = Position(self._epoch, room.log.last_seq + 1)
         post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
         room.log.append(post, sys.getsizeof(draft.text) + POST_OVERHEAD_BYTES)
-        result = Appended(position, timestamp(draft.at), dup=False)
+        result = AppendResult(position, timestamp(draft.at), dup=False)
         room.seen.add(draft.client_id, draft.nonce, result, now)
         new.append(post)
         return result
@@ -111,7 +112,7 @@ class MemoryEngine:
         while len(self._used) > ROOMS_MAX:
             room, _ = self._used.popitem(last=False)
             self._rooms[room].log.clear()
-            self._rooms[room].seen = SeenNonces()
+            self._rooms[room].seen = DedupCache()
 
     async def read(
         self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False

@@ -20,12 +20,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
-from broadcast_tui.engine.nonces import DEDUP_COUNT, DEDUP_S, SeenNonces
-from broadcast_tui.engine.sqlite_file import open_file
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, DedupCache
+from broadcast_tui.engine.fulltext import words_of
+from broadcast_tui.engine.sqlite_schema import open_file
 from broadcast_tui.engine.tail import Tail
-from broadcast_tui.engine.words import words_of
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ class SqliteEngine:
         self._bounds: dict[str, tuple[int, int]] = {}
         self._heads: dict[str, tuple[int, int]] = {}
         self._topics: dict[str, str] = {}
-        self._seen: dict[str, SeenNonces] = {}
+        self._seen: dict[str, DedupCache] = {}
         self._tail = Tail()
         self._closed = False
         self._is_new = False
@@ -129,8 +130,8 @@ class SqliteEngine:
         ).fetchall()
         now = self._clock()
         for name, seq, at_us, client_id, nonce in reversed(rows):
-            appended = Appended(Position(self._epoch, seq), timestamp(_datetime(at_us)), dup=False)
-            self._seen.setdefault(name, SeenNonces()).add(client_id, nonce, appended, now)
+            appended = AppendResult(Position(self._epoch, seq), timestamp(_datetime(at_us)), dup=False)
+            self._seen.setdefault(name, DedupCache()).add(client_id, nonce, appended, now)
 
     def _close(self) -> None:
         left_empty = self._is_new and not self._heads and not self._topics
@@ -145,7 +146,7 @@ class SqliteEngine:
 
     # -- appending
 
-    async def append(self, drafts: Sequence[Draft]) -> list[Appended]:
+    async def append(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
         try:
             return await self._in_thread(lambda: self._append_batch(drafts))
         except sqlite3.Error as error:
@@ -157,29 +158,29 @@ class SqliteEngine:
         if posts:
             self._tail.put(posts)
 
-    def _append_batch(self, drafts: Sequence[Draft]) -> list[Appended]:
+    def _append_batch(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
         """In the engine's thread: one transaction; on an error nothing of it remains, here or in the file."""
         now = self._clock()
-        results: list[Appended] = []
+        results: list[AppendResult] = []
         rows: list[tuple[object, ...]] = []
         posts: list[Post] = []
         bounds: dict[str, tuple[int, int]] = {}
         room_ids: dict[str, int] = {}
-        fresh: dict[tuple[str, str, str], Appended] = {}
+        fresh: dict[tuple[str, str, str], AppendResult] = {}
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             for draft in drafts:
                 key = draft.room, draft.client_id, draft.nonce
                 first = self._seen_in(draft.room).find(draft, now)
                 if first is None and key in fresh:
-                    first = Appended(fresh[key].position, fresh[key].at_text, dup=True)
+                    first = AppendResult(fresh[key].position, fresh[key].at_text, dup=True)
                 if first is not None:
                     results.append(first)
                     continue
                 oldest, newest = bounds.get(draft.room) or self._heads.get(draft.room, (1, 0))
                 bounds[draft.room] = oldest, newest + 1
                 position = Position(self._epoch, newest + 1)
-                results.append(Appended(position, timestamp(draft.at), dup=False))
+                results.append(AppendResult(position, timestamp(draft.at), dup=False))
                 posts.append(Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce))
                 if draft.room not in room_ids:
                     room_ids[draft.room] = self._room_id(draft.room)
@@ -204,10 +205,10 @@ class SqliteEngine:
         self._loop.call_soon_threadsafe(self._land, bounds, posts)
         return results
 
-    def _seen_in(self, room: str) -> SeenNonces:
+    def _seen_in(self, room: str) -> DedupCache:
         seen = self._seen.get(room)
         if seen is None:
-            seen = self._seen[room] = SeenNonces()
+            seen = self._seen[room] = DedupCache()
         return seen
 
     def _room_id(self, room: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broadcast_tui.server.listening import ListenError
+from broadcast_tui.server.listen import ListenError
 from broadcast_tui.server.server import BroadcastServer
 
 __all__ = ["BroadcastServer", "ListenError"]

@@ -11,25 +11,25 @@ from __future__ import annotations
 import http
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from websockets.http11 import Request, Response
 
-from broadcast_tui.core.identity import Role
+from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.network import is_loopback, rate_limit_key
-from broadcast_tui.core.ratelimit import TokenBucket
-from broadcast_tui.core.repeats import Repeats
+from broadcast_tui.core.network import is_loopback, is_loopback_host, rate_limit_key
+from broadcast_tui.core.rate_limit import LogLimiter, TokenBucket
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
 from broadcast_tui.server.client_address import client_address, is_within, parse_networks
 from broadcast_tui.server.connection import PeerConnection
-from broadcast_tui.server.descriptors import FREE_DESCRIPTORS, open_files_max
-from broadcast_tui.server.origin import is_allowed
+from broadcast_tui.server.listen import FREE_DESCRIPTORS, open_files_max
 
 ARRIVALS_MAX = 10_000
 """Addresses whose rate is remembered; those heard of longest ago are forgotten first."""
+
 
 audit = logging.getLogger("broadcast_tui.audit")
 
@@ -69,7 +69,7 @@ class Admission:
         self._held: dict[PeerConnection, str] = {}
         self._by_address: Counter[str] = Counter()
         self._arrivals: OrderedDict[str, TokenBucket] = OrderedDict()
-        self._repeats = Repeats()
+        self._repeats = LogLimiter()
         self.limits = limits
         self.set_limits(limits)
 
@@ -248,3 +248,43 @@ def _peer_of(connection: PeerConnection) -> str:
     """Address of the other end of the TCP connection, the last one known."""
     peername = connection.transport.get_extra_info("peername")
     return str(peername[0]) if peername else "unknown"
+
+
+_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+
+
+def is_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequence[str], *, local: bool) -> bool:
+    """Whether a handshake with these `Origin` and `Host` headers may go on.
+
+    Args:
+        allowed: Origins of the operator's choice; `*` is any.
+        local: Whether the client is on this machine. A name that points here may then belong to anyone
+            (DNS rebinding), so that only the names of this machine pass for the server's own.
+    """
+    if not origins or "*" in allowed:
+        return True
+    if len(origins) > 1:
+        return False
+    origin = _parsed(origins[0])
+    if origins[0].lower().rstrip("/") in (other.lower().rstrip("/") for other in allowed):
+        return True
+    if origin is None or len(hosts) != 1:
+        return False
+    scheme, name, port = origin
+    host = _parsed(f"{scheme}://{hosts[0]}")
+    if host is None or host[1:] != (name, port):
+        return False
+    # Browsers resolve names below localhost to this machine themselves, without DNS (RFC 6761 6.3).
+    return not local or is_loopback_host(name) or name.endswith(".localhost")
+
+
+def _parsed(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port; None for what has none, such as `null`."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None:
+        return None
+    return parts.scheme, parts.hostname, port if port is not None else _PORTS[parts.scheme]

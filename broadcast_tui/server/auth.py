@@ -15,15 +15,15 @@ from datetime import UTC, datetime
 
 from websockets.http11 import Request, Response
 
-from broadcast_tui.core.access import NO_TOKEN
-from broadcast_tui.core.endpoint import SUBPROTOCOL
-from broadcast_tui.core.errors import ErrorCode, Refused
-from broadcast_tui.core.identity import Identity
-from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.errors import ErrorCode, RequestError
+from broadcast_tui.core.hub.auth import Identity
+from broadcast_tui.core.hub.authorization import NO_TOKEN
+from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
+from broadcast_tui.core.rate_limit import FailureLimiter
 from broadcast_tui.core.text import log_safe
-from broadcast_tui.core.throttle import Throttle
 from broadcast_tui.server import http as pages
-from broadcast_tui.server.tokens import TokenBook, TokenFileError
+from broadcast_tui.server.token_store import TokenFileError, TokenStore
 
 POLL_S = 1.0
 """How often the file of tokens is looked at; expiry is noticed as soon."""
@@ -32,15 +32,15 @@ WRONG = "This token is not valid here; ask whoever runs the server for another o
 log = logging.getLogger("broadcast_tui.server")
 
 
-class TokenGate:
+class TokenAuthenticator:
     """The tokens of a book; `needs_token` says whether one is needed at all.
 
     In an open server (`needs_token` false) the names that have tokens can still be had only with them.
     """
 
-    def __init__(self, book: TokenBook, *, needs_token: bool) -> None:
+    def __init__(self, book: TokenStore, *, needs_token: bool) -> None:
         self.needs_token = needs_token
-        self.throttle = Throttle()
+        self.throttle = FailureLimiter()
         self._book = book
         self._next_expiry: datetime | None = None
         self._told = book.version
@@ -50,7 +50,7 @@ class TokenGate:
     def identify(self, token: str, address: str, when: Instant) -> Identity:
         wait_s = self.throttle.wait_s(address, when.now)
         if wait_s > 0:
-            raise Refused(
+            raise RequestError(
                 ErrorCode.UNAUTHORISED,
                 f"Too many wrong tokens came from your address; wait {math.ceil(wait_s)} s and try again.",
                 retry_after=math.ceil(wait_s),
@@ -63,7 +63,7 @@ class TokenGate:
         if identity is None:
             self.throttle.failed(address, when.now)
             log.warning("a wrong token came from %s", log_safe(address))
-            raise Refused(ErrorCode.UNAUTHORISED, WRONG)
+            raise RequestError(ErrorCode.UNAUTHORISED, WRONG)
         return identity
 
     def reserves(self, key: str) -> bool:
@@ -91,13 +91,13 @@ class TokenGate:
             v1 = SUBPROTOCOL in [name.strip() for name in offered.split(",")]
             if self.needs_token and not v1:
                 how = "Send it as 'Authorization: Bearer TOKEN' in the handshake."
-                return _unauthorised(f"{NO_TOKEN} {how}")
+                return _unauthorized(f"{NO_TOKEN} {how}")
             return None
         try:
             return self.identify(" ".join(tokens), address, when)
-        except Refused as refused:
+        except RequestError as refused:
             if refused.retry_after is None:
-                return _unauthorised(refused.text, error="invalid_token")
+                return _unauthorized(refused.text, error="invalid_token")
             return pages.refuse(http.HTTPStatus.TOO_MANY_REQUESTS, refused.text, refused.retry_after)
 
     # -- changes of the file
@@ -111,12 +111,12 @@ class TokenGate:
         """Read the file as it is now; what is returned puts it in force. Raises TokenFileError."""
         entries = self._book.read()
 
-        def put_in_force() -> None:
+        def apply() -> None:
             self._book.take(entries)
             log.info("the tokens were read again: %d", len(entries))
             self._warn()
 
-        return put_in_force
+        return apply
 
     def refresh(self, at: datetime, *, at_once: bool = False) -> bool:
         """Read the file again if it has changed, or in any case `at_once`.
@@ -153,7 +153,7 @@ class TokenGate:
             log.warning("%s", log_safe(warning, 400))
 
 
-def _unauthorised(text: str, *, error: str = "") -> Response:
+def _unauthorized(text: str, *, error: str = "") -> Response:
     """401 with what RFC 9110 11.6.1 and RFC 6750 3 ask for."""
     response = pages.refuse(http.HTTPStatus.UNAUTHORIZED, text)
     challenge = 'Bearer realm="broadcast-tui"'

@@ -22,7 +22,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import Event, State
 
-from broadcast_tui.core.identity import Identity
+from broadcast_tui.core.hub.auth import Identity
 from broadcast_tui.server.http import method_not_allowed
 
 SEND_BUFFER_BYTES = 131_072
@@ -46,11 +46,11 @@ _log = logging.getLogger("broadcast_tui.websockets")
 
 
 class PeerConnection(ServerConnection):
-    """One connection; `heard_at` and `blocked_at` are loop time in seconds."""
+    """One connection; `last_received_at` and `blocked_at` are loop time in seconds."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.heard_at = self.loop.time()
+        self.last_received_at = self.loop.time()
         self.blocked_at: float | None = None
         self.blocked_bytes = 0
         self.ended_at: float | None = None
@@ -151,7 +151,7 @@ class PeerConnection(ServerConnection):
                 self._fragments, self._fragments_text = bytearray(event.data), is_text
 
     def data_received(self, data: bytes) -> None:
-        self.heard_at = self.loop.time()
+        self.last_received_at = self.loop.time()
         self.pinged_at = None
         is_asking = self.protocol.state is State.CONNECTING
         if is_asking and not self._head_bytes:
@@ -235,7 +235,7 @@ class PeerConnection(ServerConnection):
         if self._is_cut:
             self.transport.abort()
 
-    def never_made(self) -> None:
+    def handshake_failed(self) -> None:
         """The TCP connection has ended before its TLS handshake; harmless if that was said before."""
         if not self.connection_lost_waiter.done():
             self.connection_lost_waiter.set_result(None)

@@ -24,8 +24,8 @@ from websockets.http11 import Request, Response
 
 from broadcast_tui import __version__
 from broadcast_tui.server import http as pages
-from broadcast_tui.server.counts import Durations
-from broadcast_tui.server.listening import ListenError, choose_addresses
+from broadcast_tui.server.listen import ListenError, choose_addresses
+from broadcast_tui.server.stats import Histogram
 
 if TYPE_CHECKING:
     from broadcast_tui.server.server import BroadcastServer
@@ -50,7 +50,7 @@ class _ServerCollector(Collector):
         yield _gauge("connections_max", "Most connections taken; 0: unlimited.", admission.max_connections)
         yield _gauge("rooms", "Rooms with somebody in them.", len(hub.rooms.by_name))
         yield _gauge("ready", "1 if new connections are taken.", 0 if admission.unready else 1)
-        yield _gauge("posts_waiting", "Posts that wait for the engine.", len(hub.submissions))
+        yield _gauge("posts_waiting", "Posts that wait for the engine.", len(hub.pending_posts))
         blocked = sum(peer.blocked for peer in runner.connections)
         yield _gauge("connections_blocked", "Connections that take nothing just now.", blocked)
         yield _gauge("loop_lag_last_seconds", "How late the event loop came round last.", counts.lag_s)
@@ -80,7 +80,7 @@ def _labelled(name: str, text: str, label: str, values: dict[str, int]) -> Metri
     return family
 
 
-def _histogram(name: str, text: str, durations: Durations) -> Metric:
+def _histogram(name: str, text: str, durations: Histogram) -> Metric:
     buckets, sum_so_far = [], 0
     for bound, count in zip((*durations.bounds_s, "+Inf"), durations.counts, strict=True):
         sum_so_far += count

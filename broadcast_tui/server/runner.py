@@ -10,38 +10,47 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
-from broadcast_tui.core.effects import TopicChange
+from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import CloseCode, EngineError
-from broadcast_tui.core.hub import Hub
-from broadcast_tui.core.identity import Gate
-from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.hub.auth import Authenticator
+from broadcast_tui.core.hub.effects import TopicChange
+from broadcast_tui.core.hub.history import BackfillRead, HistoryRead, Read, SearchRead
+from broadcast_tui.core.hub.hub import Hub
+from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.room import Subscription
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.peer import Peer
-from broadcast_tui.core.reading import Read
-from broadcast_tui.core.room import Subscription
+from broadcast_tui.core.post import Post
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
+from broadcast_tui.server.activity_log import log_broadcast, log_frames, log_name, shown_received
 from broadcast_tui.server.connection import PeerConnection
-from broadcast_tui.server.counts import Counts
-from broadcast_tui.server.frame_log import shown_received
-from broadcast_tui.server.history_reads import posts_for
-from broadcast_tui.server.liveness import check
-from broadcast_tui.server.moderation_keeper import ModerationKeeper
-from broadcast_tui.server.narration import log_broadcast, log_frames, log_name
-from broadcast_tui.server.sanction_file import SanctionFile
+from broadcast_tui.server.keepalive import check
+from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
+from broadcast_tui.server.stats import ServerStats
 
 log = logging.getLogger("broadcast_tui.server")
 
+
 TICK_S = 0.2
+
+
 DELIVER_POSTS = 256
 """Posts that enter the rings before what is due is written, so that a burst does not outrun them."""
+
+
 UNDELIVERED_MAX = 5_000
 """Posts appended and not yet written to anyone, before no more are appended."""
+
+
 SLICE_S = 0.0005
 """Longest a flush holds the loop before others get a turn: what they post joins the writes to come."""
+
+
 SLICE_PEERS = 32
+
+
 CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
 
 
@@ -53,15 +62,15 @@ class HubRunner:
         engine: Engine,
         limits: Limits,
         node: str,
-        gate: Gate | None = None,
+        gate: Authenticator | None = None,
         *,
         on_tick: Callable[[float], None] = lambda now: None,
         sanction_file: SanctionFile | None = None,
     ) -> None:
         self.hub = Hub(engine, limits, node, gate)
-        self.counts = Counts()
+        self.counts = ServerStats()
         self._on_tick = on_tick
-        self.moderation_keeper = ModerationKeeper(self.hub.moderation, sanction_file)
+        self.moderation_keeper = SanctionStore(self.hub.moderation, sanction_file)
         self.connections: dict[Peer, PeerConnection] = {}
         self._engine = engine
         self._limits = limits
@@ -110,7 +119,7 @@ class HubRunner:
 
         def on_flow(blocked: bool) -> None:
             peer.blocked = blocked
-            peer.unsettle()
+            peer.leave_fast_path()
             if not blocked and peer in self.connections:
                 self.hub.herald.dirty_peers.add(peer)
                 self.wake()
@@ -162,7 +171,7 @@ class HubRunner:
     def wake(self) -> None:
         """Let what the hub has left to do be done soon."""
         hub = self.hub
-        if hub.submissions:
+        if hub.pending_posts:
             self._append_wanted.set()
         if hub.moderation.audit:
             self.moderation_keeper.look()
@@ -186,16 +195,16 @@ class HubRunner:
 
     async def _append_waiting(self) -> None:
         hub = self.hub
-        while hub.submissions:
+        while hub.pending_posts:
             while self._undelivered > UNDELIVERED_MAX:
                 self._delivered.clear()
                 await self._delivered.wait()
-            batch, hub.submissions = hub.submissions, []
+            batch, hub.pending_posts = hub.pending_posts, []
             # Counted before the engine has them: the tail may deliver them before `append` returns.
             self._undelivered += len(batch)
             started = self._loop.time()
             try:
-                results = await self._engine.append([submission.draft for submission in batch])
+                results = await self._engine.append([pending_post.draft for pending_post in batch])
             except EngineError as error:
                 log.error("%d post(s) could not be kept: %s", len(batch), log_safe(str(error)))
                 self._discount(len(batch))
@@ -374,9 +383,9 @@ class HubRunner:
                 log.exception("a tick went wrong; the next one tries again")
             self.wake()
 
-    def end_lapsed(self) -> None:
+    def close_expired(self) -> None:
         """End the connections whose token is not valid any more."""
-        self.hub.end_lapsed(self.instant())
+        self.hub.close_expired(self.instant())
         self.wake()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -388,3 +397,22 @@ class HubRunner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("a task of the server ended by mistake: %r", error, exc_info=error)
+
+
+async def posts_for(read: Read, engine: Engine) -> list[Post]:
+    """The posts, oldest first; none, and a line in the log, if the engine cannot read."""
+    try:
+        match read:
+            case BackfillRead():
+                return await engine.read(read.room, before=read.before, limit=read.limit, from_end=True)
+            case HistoryRead():
+                return await engine.read(
+                    read.room, after=read.after, before=read.before, limit=read.limit, from_end=read.from_end
+                )
+            case SearchRead():
+                return await engine.search(read.room, read.query, before=read.before, limit=read.limit)
+            case _:
+                assert_never(read)
+    except EngineError as error:
+        log.error("history of %s could not be read: %s", log_safe(read.room, 60), log_safe(str(error)))
+        return []

@@ -17,26 +17,27 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from broadcast_tui.core.endpoint import SUBPROTOCOL, websocket_url
+from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import BroadcastError, CloseCode
-from broadcast_tui.core.events import Drain, Message, System
+from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.limits import DEFAULT_ROOM, AdmissionLimits, Limits
 from broadcast_tui.core.names import check_name, check_room
-from broadcast_tui.core.peer import Peer
-from broadcast_tui.core.post import Draft, timestamp
+from broadcast_tui.core.post import NewPost
+from broadcast_tui.core.protocol.events import Drain, Message, System
+from broadcast_tui.core.protocol.handshake import SUBPROTOCOL, websocket_url
 from broadcast_tui.core.text import clean_post, log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.server.activity_log import LoopErrors
 from broadcast_tui.server.admission import Admission
-from broadcast_tui.server.auth import TokenGate
+from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.connection import PeerConnection, address_of
-from broadcast_tui.server.listening import BACKLOG, ListenError, choose_addresses
-from broadcast_tui.server.liveness import CLOSE_TIMEOUT_S
-from broadcast_tui.server.loop_errors import LoopErrors
+from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S
+from broadcast_tui.server.listen import BACKLOG, ListenError, choose_addresses
 from broadcast_tui.server.runner import HubRunner
-from broadcast_tui.server.sanction_file import SanctionFile, SanctionFileError
+from broadcast_tui.server.sanction_store import SanctionFile, SanctionFileError
 from broadcast_tui.server.tls import ServerTls
-from broadcast_tui.server.tls_door import TlsDoor
+from broadcast_tui.server.tls_handshake import TlsHandshakeProtocol
 
 SPREAD_MAX_S = 15.0
 STOP_DEADLINE_S = 20.0
@@ -75,7 +76,7 @@ class BroadcastServer:
         engine: Engine | None = None,
         admission: AdmissionLimits | None = None,
         sanctions: Path | None = None,
-        gate: TokenGate | None = None,
+        gate: TokenAuthenticator | None = None,
         tls: ServerTls | None = None,
     ) -> None:
         self.host = host
@@ -158,7 +159,7 @@ class BroadcastServer:
             ) from error
         self.port = port
         if self._gate is not None:
-            self._watch = asyncio.create_task(self._gate.watch(self._runner.end_lapsed))
+            self._watch = asyncio.create_task(self._gate.watch(self._runner.close_expired))
         self._admission.ready = True
         log.info("listening on %s", self.url)
 
@@ -182,13 +183,13 @@ class BroadcastServer:
         """
         changes = [part.read() for part in (self._tls, self._gate) if part is not None]
 
-        def put_in_force() -> None:
+        def apply() -> None:
             for change in changes:
                 change()
             if self._gate is not None and self._gate.refresh(self._runner.instant().at):
-                self._runner.end_lapsed()
+                self._runner.close_expired()
 
-        return put_in_force
+        return apply
 
     async def stop_server(
         self, code: CloseCode = CloseCode.GOING_AWAY, deadline_s: float = STOP_DEADLINE_S
@@ -259,12 +260,12 @@ class BroadcastServer:
 
     # -- connections
 
-    def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection | TlsDoor:
+    def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection | TlsHandshakeProtocol:
         connection = PeerConnection(*args, **kwargs)
         connection.on_made = self._admission.arrived
         connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
-        return connection if self._tls is None else TlsDoor(connection, self._tls.context)
+        return connection if self._tls is None else TlsHandshakeProtocol(connection, self._tls.context)
 
     def _check_token(self, connection: PeerConnection, request: Request) -> Response | None:
         """The handshake's answer if its token is wrong, or if it needs one and has none."""
@@ -323,14 +324,14 @@ class BroadcastServer:
             raise SanctionFileError("The last bans are not in their file yet; see that it can be written.")
         kept = self._sanction_file.load() if self._sanction_file is not None else None
 
-        def put_in_force() -> None:
+        def apply() -> None:
             if kept is not None:
                 self._runner.hub.moderation.sanctions.replace(kept)
                 if self._server is not None:
                     self._runner.hub.moderation.enforce(self._runner.instant())
                     self._runner.wake()
 
-        return put_in_force
+        return apply
 
     def _ban_of(self, address: str) -> tuple[str, float | None] | None:
         at = datetime.now(UTC)
@@ -352,7 +353,7 @@ class BroadcastServer:
         """
         if isinstance(message, str):
             return await self.broadcast_to_others(message, None)
-        draft = Draft(
+        draft = NewPost(
             check_room(message.get("room", DEFAULT_ROOM)),
             check_name(message["sender"]),
             clean_post(message["message"], self.limits.max_message_bytes),

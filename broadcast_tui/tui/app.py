@@ -19,36 +19,31 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.contract import ChatClient
-from broadcast_tui.client.credentials import Credentials, Keeper
-from broadcast_tui.client.preferences import Preferences
-from broadcast_tui.core.errors import BroadcastError, NameRefused
+from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
+from broadcast_tui.client.storage.preferences import Preferences
+from broadcast_tui.core.errors import BroadcastError, InvalidNameError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import themes
-from broadcast_tui.tui.display import Display
+from broadcast_tui.tui.bookmark_saver import BookmarkSaver, keep_ignored, recall_ignored
+from broadcast_tui.tui.commands.palette import offered
 from broadcast_tui.tui.history_file import HistoryFile
-from broadcast_tui.tui.ignore_keeper import keep_ignored, recall_ignored
 from broadcast_tui.tui.keymap import bind, shown_key
-from broadcast_tui.tui.leaving import Leaving, close_in_time
-from broadcast_tui.tui.local_server import Hosting, LocalServer
-from broadcast_tui.tui.model.input_history import InputHistory
-from broadcast_tui.tui.model.notices import levels_of
-from broadcast_tui.tui.model.room import RoomView
-from broadcast_tui.tui.model.showing import presence_of
+from broadcast_tui.tui.keymap_config import clashes
+from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
+from broadcast_tui.tui.model.input.history import InputHistory
+from broadcast_tui.tui.model.notifications import levels_of
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.model.unsent import undelivered_text
-from broadcast_tui.tui.no_colours import drop_colours
-from broadcast_tui.tui.notifier import Notifier
-from broadcast_tui.tui.palette import offered
-from broadcast_tui.tui.read_keeper import ReadKeeper
-from broadcast_tui.tui.rebinding import clashes
+from broadcast_tui.tui.model.status import undelivered_text
+from broadcast_tui.tui.model.transcript.layout import presence_of
+from broadcast_tui.tui.quit import QuitFlow, close_in_time
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
-from broadcast_tui.tui.signals import TERMINAL_GONE, Signals
-from broadcast_tui.tui.terminal import (
+from broadcast_tui.tui.terminal.driver import (
     PROGRAM,
     Title,
     guard_pastes,
@@ -57,7 +52,11 @@ from broadcast_tui.tui.terminal import (
     report_crash,
     teach_keys,
 )
-from broadcast_tui.tui.token_desk import TokenDesk
+from broadcast_tui.tui.terminal.no_color import drop_colors
+from broadcast_tui.tui.terminal.notifications import Notifier
+from broadcast_tui.tui.terminal.renderer import TerminalRenderer
+from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals
+from broadcast_tui.tui.token_prompt import TokenPrompter
 
 SLICE_UPDATES = 500
 """Updates taken in at once: about 5 ms of work, then keys get their turn."""
@@ -98,7 +97,7 @@ class ChatApp(App[None]):
         theme: str = "",
         keys: Mapping[str, str] | None = None,
         local_server: LocalServer | None = None,
-        keeper: Keeper | None = None,
+        keeper: PendingCredentials | None = None,
         has_token: bool = False,
         mentions: tuple[str, ...] = (),
     ) -> None:
@@ -108,7 +107,7 @@ class ChatApp(App[None]):
         answers; None: there cannot be one.
         """
         super().__init__()
-        drop_colours(self)
+        drop_colors(self)
         for ours in themes.OURS:
             self.register_theme(ours)
         self._wanted_theme = theme
@@ -120,18 +119,20 @@ class ChatApp(App[None]):
         self._room = room
         self._server = server
         self._preferences = preferences if preferences is not None else Preferences.load()
-        self._hosting = Hosting(self, local_server, server)
+        self._hosting = LocalServerPrompts(self, local_server, server)
         self._mentions = mentions
         self._state = AppState(room=room)
-        self._tokens = TokenDesk(self, keeper if keeper is not None else Keeper(Credentials(), server))
+        self._tokens = TokenPrompter(
+            self, keeper if keeper is not None else PendingCredentials(Credentials(), server)
+        )
         self._has_token = has_token
         self._client: ChatClient | None = None
         self._signals = Signals(self._signalled, self._outlive_terminal)
         self._terminal_title = Title(self._write_to_terminal)
-        self._terminal = Display(self)
-        self._leaving = Leaving(self, self._hosting, self._terminal)
+        self._terminal = TerminalRenderer(self)
+        self._leaving = QuitFlow(self, self._hosting, self._terminal)
         self._notifier = Notifier(self._write_to_terminal, os.environ)
-        self._read_keeper = ReadKeeper(self.set_timer, self._preferences.path.parent)
+        self._read_keeper = BookmarkSaver(self.set_timer, self._preferences.path.parent)
 
     def on_mount(self) -> None:
         chosen = (self._wanted_theme, self._preferences.theme, themes.fitting(os.environ))
@@ -158,7 +159,7 @@ class ChatApp(App[None]):
             return
         try:
             self._enter(check_name(self._wanted_name))
-        except NameRefused as refused:
+        except InvalidNameError as refused:
             self._ask_name(self._wanted_name, refused.text, self._enter)
 
     def _ask_name(self, name: str, reason: str, answer: Callable[[str | None], None]) -> None:
@@ -180,7 +181,7 @@ class ChatApp(App[None]):
         self._state = AppState(
             name=name,
             room=self._room if self._room in client.rooms else client.rooms[0],
-            rooms={room: RoomView(room) for room in client.rooms},
+            rooms={room: RoomModel(room) for room in client.rooms},
             levels=levels_of(self._preferences.levels_at(client.url)),
             ignored=recall_ignored(self._preferences, client.url),
             presence=presence_of(self._preferences.presence),
@@ -255,9 +256,11 @@ class ChatApp(App[None]):
         except BroadcastError as error:
             self.notify(visible_line(str(error)), severity="error", markup=False)
             return
-        self._tokens = TokenDesk(self, Keeper(Credentials(), address.url, address.token, address.pin))
+        self._tokens = TokenPrompter(
+            self, PendingCredentials(Credentials(), address.url, address.token, address.pin)
+        )
         await close_in_time(before)
-        if lost := before.unsettled:
+        if lost := before.unacknowledged:
             self.notify(f"{undelivered_text(lost)}; Up brings back what you wrote.", severity="warning")
         self._chat(self._client, self._make_screen(self._client, before.name))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from broadcast_tui.core.text import visible, visible_line
 from broadcast_tui.private_file import write_private
-from broadcast_tui.tui.model.input_history import HISTORY_LIMIT, Entry
+from broadcast_tui.tui.model.input.history import HISTORY_LIMIT, Entry
 
 FILE_NAME = "input-history.jsonl"
 ENTRY_MAX = 20_000

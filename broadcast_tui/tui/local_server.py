@@ -8,10 +8,10 @@ from typing import Protocol
 
 from textual.app import App
 
-from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.client.requests import ChatClient
 from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 
@@ -39,7 +39,7 @@ class LocalServer(Protocol):
         """Connections to it, ours among them; 0 if it does not say so within 2 s."""
         ...
 
-    def let_go(self) -> str:
+    def detach(self) -> str:
         """Let it run on without us; returns a line that says where it is and what stops it."""
         ...
 
@@ -69,7 +69,7 @@ def leave_question(others: int) -> ChoiceScreen:
     )
 
 
-class Hosting:
+class LocalServerPrompts:
     """Asks an app's user about `server` (None: there cannot be one), whose address is shown as `place`."""
 
     def __init__(self, app: App[None], server: LocalServer | None, place: str) -> None:
@@ -122,7 +122,7 @@ class Hosting:
 
         def answered(answer: str | None) -> None:
             if answer == KEEP:
-                leave(server.let_go())
+                leave(server.detach())
             elif answer == CLOSE:
                 leave("")
 

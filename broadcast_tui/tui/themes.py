@@ -1,6 +1,6 @@
-"""The colours of our own: one theme for dark terminals and one for light ones.
+"""The colors of our own: one theme for dark terminals and one for light ones.
 
-Text and the colours of names stand at 4.5 : 1 or more on every surface they are drawn on.
+Text and the colors of names stand at 4.5 : 1 or more on every surface they are drawn on.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from broadcast_tui.core.codec import frame
+from broadcast_tui.core.protocol.codec import frame
 
 TICK_S = 0.005
 WORDS = """

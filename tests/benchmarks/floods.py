@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from broadcast_tui.client import BroadcastClient
-from broadcast_tui.core.updates import PostArrived
+from broadcast_tui.core.session.updates import PostArrived
 
 HALF = b"GET / HTTP/1.1\r\nHost: x\r\nX-Filler: "
 ASK = (

@@ -8,7 +8,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input, RichLog
 
 from broadcast_tui.client import BroadcastClient
-from broadcast_tui.core.updates import PostArrived
+from broadcast_tui.core.session.updates import PostArrived
 
 
 class Chat(App[None]):

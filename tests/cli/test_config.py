@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.cli import app, main
-from broadcast_tui.cli.reloading import options_again
+from broadcast_tui.cli.reload import options_again
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
 
 

@@ -397,9 +397,9 @@ async def test_hostile_text_is_harmless_in_text_mode(tmp_path: Path) -> None:
     async with running_server(limits=UNLIMITED, engine=engine) as server:
         from datetime import UTC, datetime
 
-        from broadcast_tui.core.post import Draft
+        from broadcast_tui.core.post import NewPost
 
-        await engine.append([Draft("lobby", "eve\x1b[2J\nboss", HOSTILE, datetime.now(UTC))])
+        await engine.append([NewPost("lobby", "eve\x1b[2J\nboss", HOSTILE, datetime.now(UTC))])
         outcome = await run("tail", server.url, home=tmp_path)
         assert outcome.status == 0
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", outcome.out + outcome.err)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import segno
 
-from broadcast_tui.cli.qr import qr_lines
+from broadcast_tui.cli.invite import qr_lines
 from broadcast_tui.cli.token import expiry
-from broadcast_tui.client.credentials import Credentials
-from broadcast_tui.core.endpoint import fingerprint
+from broadcast_tui.client.storage.credentials import Credentials
+from broadcast_tui.core.protocol.handshake import fingerprint
 from tests.cli.program import Outcome, Program, program, run
 from tests.server.test_tls import certificate_at, client_hello
 from tests.support.certificates import Authority
@@ -244,11 +244,11 @@ async def test_an_invite_to_a_server_that_never_was_says_what_to_do(tmp_path: Pa
 
 
 def test_a_qr_code_is_the_same_on_dark_and_light_terminals() -> None:
-    coloured, plain = qr_lines("wss://host", colours=True), qr_lines("wss://host", colours=False)
-    assert all(line.startswith("\x1b[38;5;16;48;5;231m") and line.endswith("\x1b[0m") for line in coloured)
+    colored, plain = qr_lines("wss://host", colors=True), qr_lines("wss://host", colors=False)
+    assert all(line.startswith("\x1b[38;5;16;48;5;231m") and line.endswith("\x1b[0m") for line in colored)
     turned = str.maketrans(" ▀▄█", "█▄▀ ")
     assert [line.removeprefix("\x1b[38;5;16;48;5;231m").removesuffix("\x1b[0m").translate(turned)
-            for line in coloured] == plain  # fmt: skip
+            for line in colored] == plain  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_qr_code_is_the_same_on_dark_and_light_terminals() -> None:
 def test_a_qr_code_has_the_modules_of_its_text(text: str) -> None:
     upper, lower = set("▀█"), set("▄█")
     light = [
-        [char in half for char in line] for line in qr_lines(text, colours=False) for half in (upper, lower)
+        [char in half for char in line] for line in qr_lines(text, colors=False) for half in (upper, lower)
     ]
     matrix = segno.make(text, error="l", micro=False).matrix
     for y, row in enumerate(matrix):

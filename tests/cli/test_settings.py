@@ -10,7 +10,7 @@ import pytest
 
 from broadcast_tui.cli import app
 from broadcast_tui.cli.config import config
-from broadcast_tui.cli.reloading import options_again
+from broadcast_tui.cli.reload import options_again
 from broadcast_tui.cli.serve_options import ConnectionOptions
 from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, ConfigError, UserConfig
 from broadcast_tui.tui.keymap import KEYS

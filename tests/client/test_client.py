@@ -11,9 +11,9 @@ import pytest
 
 import broadcast_tui
 from broadcast_tui.client import BroadcastClient
-from broadcast_tui.core.errors import BroadcastError, Refused
+from broadcast_tui.core.errors import BroadcastError, RequestError
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.updates import (
     AwayChanged,
     CaughtUp,
     ConnectionChanged,
@@ -25,7 +25,7 @@ from broadcast_tui.core.updates import (
     Noticed,
     PostArrived,
     PostDelivered,
-    PostRefused,
+    PostRejected,
     PresenceChanged,
     RoomEntered,
     RoomLeft,
@@ -86,9 +86,9 @@ async def test_a_post_is_delivered_and_comes_back_as_our_own() -> None:
 
 async def test_a_post_that_breaks_the_rules_raises_what_the_server_says() -> None:
     async with running_server() as server, online(server.port, "ana") as (client, watcher):
-        with pytest.raises(Refused, match="bytes"):
+        with pytest.raises(RequestError, match="bytes"):
             await in_time(client.post("lobby", "x" * 20_000))
-        refused = await watcher.next_of(PostRefused)
+        refused = await watcher.next_of(PostRejected)
         assert (refused.code, len(refused.text)) == ("too_long", 20_000)
         await in_time(client.post("lobby", "shorter"))
 
@@ -100,7 +100,7 @@ async def test_more_posts_than_the_rate_allows_are_all_delivered_in_order() -> N
             client.say("lobby", str(number))
         await watcher.post("19")
         assert watcher.posts == [str(number) for number in range(20)]
-        assert not any(isinstance(update, PostRefused | Noticed) for update in watcher.seen)
+        assert not any(isinstance(update, PostRejected | Noticed) for update in watcher.seen)
 
 
 async def test_posting_to_a_room_that_was_not_entered_is_refused() -> None:
@@ -196,7 +196,7 @@ async def test_sending_takes_the_lines_of_standard_input(monkeypatch: pytest.Mon
 async def test_sending_stops_at_the_first_that_is_refused() -> None:
     async with running_server() as server, plain_client(server.url) as ben:
         async with BroadcastClient("127.0.0.1", server.port, name="ana") as client:
-            with pytest.raises(Refused):
+            with pytest.raises(RequestError):
                 await in_time(client.send_messages(["good", "x" * 20_000, "never sent"]))
             await client.post("lobby", "end")
         frames = await ben.until(message="end")
@@ -268,7 +268,7 @@ async def test_a_client_may_disconnect_and_come_back_with_what_was_said_meanwhil
         ana.disconnect()
         await watcher.state(ConnectionState.CLOSED)
         ana.say("lobby", "kept")
-        assert ana.unsettled == 1
+        assert ana.unacknowledged == 1
         ana.reconnect_now()
         assert (await watcher.next_of(PostDelivered)).room == "lobby"
         ana.disconnect()

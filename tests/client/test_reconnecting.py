@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,

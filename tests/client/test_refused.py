@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection
 
 from broadcast_tui.client import BroadcastClient, ConnectError, connection
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.updates import ConnectionState, NameDenied
+from broadcast_tui.core.session.updates import ConnectionState, NameDenied
 from tests.client.watching import odd_server, started
 from tests.support.plain import plain_client, v1_client
 from tests.support.running import in_time, running_server

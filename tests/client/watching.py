@@ -11,7 +11,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
 from broadcast_tui.client import BroadcastClient
-from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, PostArrived, Update
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, PostArrived, Update
 from tests.support.running import PATIENCE_S
 
 V1 = Subprotocol("broadcast-tui.v1")

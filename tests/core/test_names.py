@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from broadcast_tui.core.errors import ErrorCode, NameRefused, Refused
+from broadcast_tui.core.errors import ErrorCode, InvalidNameError, RequestError
+from broadcast_tui.core.hub.sanctions import parse_network
 from broadcast_tui.core.names import RESERVED_NAMES, check_name, check_room, name_key
-from broadcast_tui.core.sanctions import parse_network
 
 anything = st.text(st.characters(), max_size=40) | st.text(
     st.sampled_from(
@@ -27,14 +27,14 @@ anything = st.text(st.characters(), max_size=40) | st.text(
 
 
 def refusal(name: str) -> tuple[ErrorCode, str]:
-    with pytest.raises(NameRefused) as caught:
+    with pytest.raises(InvalidNameError) as caught:
         check_name(name)
     assert re.fullmatch(r"Choose [^\n]+\.", caught.value.text)
     return caught.value.code, caught.value.text
 
 
 def room_refusal(room: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestError) as caught:
         check_room(room)
     assert caught.value.code is ErrorCode.BAD_ROOM
     assert re.fullmatch(r"Choose [^\n]+\.", caught.value.text)
@@ -250,7 +250,7 @@ def test_look_alike_of_a_reserved_name_is_refused(raw: str) -> None:
 def test_any_name_is_checked_or_refused(raw: str) -> None:
     try:
         name = check_name(raw)
-    except NameRefused:
+    except InvalidNameError:
         assert refusal(raw)[0] in {ErrorCode.BAD_NAME, ErrorCode.NAME_RESERVED}
         return
     assert check_name(name) == name
@@ -446,7 +446,7 @@ def test_bad_room_is_refused(raw: str) -> None:
 def test_any_room_is_checked_or_refused(raw: str) -> None:
     try:
         room = check_room(raw)
-    except Refused:
+    except RequestError:
         room_refusal(raw)
         return
     assert check_room(room) == check_room(f"#{room}") == room

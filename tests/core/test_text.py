@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.content import Content
 
-from broadcast_tui.core.errors import ErrorCode, Refused
+from broadcast_tui.core.confusables import COMBINING, COMBINING_BMP
+from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.lookalikes import CLINGING, CLINGING_BMP
 from broadcast_tui.core.text import MAX_CLINGING, MAX_POST_LINES, clean_post, log_safe, visible, visible_line
 
 MAX_BYTES = Limits().max_message_bytes
@@ -77,7 +77,7 @@ FORBIDDEN = re.compile(
 JOINER_OUT_OF_PLACE = re.compile(
     r"(?:^|\s)[\u200c\u200d]|[\u200c\u200d](?:$|\s|[\u200c\u200d])", re.MULTILINE
 )
-PILE = re.compile(f"[{CLINGING}]{{{MAX_CLINGING + 1}}}")
+PILE = re.compile(f"[{COMBINING}]{{{MAX_CLINGING + 1}}}")
 HANGING = re.compile("^[\u0300-\u034e\u0350-\u036f\u20d0-\u20f0\ufe00-\ufe0f]", re.MULTILINE)
 
 PIECES = (
@@ -90,7 +90,7 @@ anything = st.text(st.characters(), max_size=60) | st.lists(st.sampled_from(PIEC
 
 
 def refusal(text: str, max_bytes: int = MAX_BYTES) -> ErrorCode:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestError) as caught:
         clean_post(text, max_bytes)
     assert not caught.value.temporary
     assert re.fullmatch(r"[A-Z][^\n]+\.", caught.value.text)
@@ -246,7 +246,7 @@ def test_post_of_many_lines_is_taken_whole_or_refused() -> None:
 def test_any_post_is_cleaned_or_refused(text: str) -> None:
     try:
         cleaned = clean_post(text, MAX_BYTES)
-    except Refused:
+    except RequestError:
         assert refusal(text) in {ErrorCode.EMPTY, ErrorCode.BAD_FRAME}
         return
     assert clean_post(cleaned, MAX_BYTES) == cleaned
@@ -320,24 +320,24 @@ def test_shown_text_can_be_wrapped(text: str, tail: str, width: int) -> None:
 
 
 def test_every_character_without_a_cell_is_capped() -> None:
-    clings = re.compile(f"[{CLINGING}\n]")
+    clings = re.compile(f"[{COMBINING}\n]")
     planes_in_use = [*range(0x20000), *range(0xE0000, 0xE1000)]
     shown = (visible(f".{chr(code)}.")[1:-1] for code in planes_in_use)
     assert [char for char in shown if char and not clings.match(char) and cell_len(char) == 0] == []
 
 
 def test_every_mark_of_this_unicode_version_is_capped() -> None:
-    clings = re.compile(f"[{CLINGING}\u034f]")
+    clings = re.compile(f"[{COMBINING}\u034f]")
     marks = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char)[0] == "M"]
     assert [char for char in marks if not clings.match(char)] == []
 
 
 def test_table_of_the_basic_plane_is_the_start_of_the_whole() -> None:
-    assert CLINGING.startswith(CLINGING_BMP)
+    assert COMBINING.startswith(COMBINING_BMP)
     assert (
-        max(CLINGING_BMP)
+        max(COMBINING_BMP)
         < "\U00010000"
-        <= min(CLINGING.removeprefix(CLINGING_BMP).replace("-", "\U00010000"))
+        <= min(COMBINING.removeprefix(COMBINING_BMP).replace("-", "\U00010000"))
     )
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.core.identity import Role
-from broadcast_tui.server.tokens import TokenBook
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.server.token_store import TokenStore
 from tests.e2e.conftest import Open, ServerProcess
 from tests.support.terminal import left_clean
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> TokenBook:
-    return TokenBook(tmp_path / "tokens.json")
+def book(tmp_path: Path) -> TokenStore:
+    return TokenStore(tmp_path / "tokens.json")
 
 
 @pytest.fixture
-def closed(tmp_path: Path, book: TokenBook) -> Iterator[ServerProcess]:
+def closed(tmp_path: Path, book: TokenStore) -> Iterator[ServerProcess]:
     process = ServerProcess(tmp_path / "server.log")
     options = ("--auth", "token", "--tokens", str(book.path), "--history", "off", "--log-level", "debug")
     process.start(*options)
@@ -34,7 +34,7 @@ def shows_nothing_of(token: str, *places: bytes) -> bool:
 
 
 def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
-    closed: ServerProcess, book: TokenBook, open_terminal: Open, tmp_path: Path
+    closed: ServerProcess, book: TokenStore, open_terminal: Open, tmp_path: Path
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
     ana = open_terminal("chat", closed.url, "--name", "somebody")
@@ -65,7 +65,7 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
 
 
 def test_the_token_of_an_invite_is_in_no_title_screen_or_log(
-    closed: ServerProcess, book: TokenBook, open_terminal: Open, tmp_path: Path
+    closed: ServerProcess, book: TokenStore, open_terminal: Open, tmp_path: Path
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
     ana = open_terminal("chat", f"{closed.url}/dev#token={token}")

@@ -16,13 +16,13 @@ import pytest
 
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.post import Position
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
     GapFound,
     PostArrived,
     PostDelivered,
-    PostRefused,
+    PostRejected,
     Update,
 )
 from broadcast_tui.engine.sqlite import SqliteEngine
@@ -65,7 +65,7 @@ class Person:
                 self.readers[room].given.append(Hole(count))
             case PostDelivered(nonce=nonce, post_id=post_id):
                 self.publisher.acknowledged.append((nonce, post_id))
-            case PostRefused(nonce=nonce):
+            case PostRejected(nonce=nonce):
                 self.publisher.refused.append(nonce)
             case ConnectionChanged(state=ConnectionState.WAITING):
                 # The back-off of a client that is cut all the time would leave little to look at.
@@ -94,14 +94,14 @@ class Person:
 
     def is_settled(self) -> bool:
         """Whether the server has said of each of our posts that it has it."""
-        return self.client.unsettled == 0
+        return self.client.unacknowledged == 0
 
     def has_last_words(self) -> bool:
         newest = [reader.given[-1] if reader.given else None for reader in self.readers.values()]
         return all(isinstance(seen, Seen) and seen.text == LAST_WORDS for seen in newest)
 
     async def close(self) -> None:
-        self.publisher.unsettled = self.client.unsettled
+        self.publisher.unacknowledged = self.client.unacknowledged
         await self.client.close()
         await self._task
 
@@ -307,7 +307,7 @@ def kept_with_another_text(history: History) -> None:
 
 
 def left_unsettled(history: History) -> None:
-    history.publishers[1].unsettled = 1
+    history.publishers[1].unacknowledged = 1
 
 
 def refused(history: History) -> None:

@@ -63,7 +63,7 @@ def assert_only_ours(raw: bytes) -> None:
 
 
 def assert_plain(data: bytes) -> None:
-    """Hold that output without colours is nothing but text and line feeds."""
+    """Hold that output without colors is nothing but text and line feeds."""
     assert not set(_UNWANTED.findall(data.decode()))
 
 

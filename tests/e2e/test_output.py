@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from broadcast_tui.tui.model.pacing import ASK
+from broadcast_tui.tui.terminal.flow_control import ASK
 from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.support.terminal import Terminal, program
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from broadcast_tui.tui.commands.registry import COMMANDS
 from broadcast_tui.tui.keymap import KEYS
-from broadcast_tui.tui.model.command_table import COMMANDS
 from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.e2e.test_terminals import CTRL_C, CTRL_U, TAB, toast
 from tests.support.terminal import Terminal

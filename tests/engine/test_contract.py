@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.core.post import Draft, Position, Post, timestamp
+from broadcast_tui.core.clock import timestamp
+from broadcast_tui.core.post import NewPost, Position, Post
 from broadcast_tui.engine.base import Engine
+from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
-from broadcast_tui.engine.nonces import DEDUP_S
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.support.running import in_time
 
@@ -31,11 +32,11 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await made.close()
 
 
-def draft(text: str, room: str = "lobby", *, client_id: str = "", nonce: str = "") -> Draft:
-    return Draft(room, "ana", text, AT, client_id, nonce)
+def draft(text: str, room: str = "lobby", *, client_id: str = "", nonce: str = "") -> NewPost:
+    return NewPost(room, "ana", text, AT, client_id, nonce)
 
 
-def drafts(count: int, room: str = "lobby") -> list[Draft]:
+def drafts(count: int, room: str = "lobby") -> list[NewPost]:
     return [draft(f"post {number}", room) for number in range(1, count + 1)]
 
 
@@ -92,7 +93,7 @@ async def test_the_epoch_can_be_written_into_a_post_id_and_read_back(engine: Eng
 
 async def test_every_field_of_a_draft_comes_back_in_its_post(engine: Engine) -> None:
     text = "né\n\t「日本」 👩‍👩‍👧 [red] \\ 'quoted' \"twice\"; DROP TABLE posts"
-    given = Draft("dev", "Zoë O'Neill", text, AT, "client", "nonce-1")
+    given = NewPost("dev", "Zoë O'Neill", text, AT, "client", "nonce-1")
     [result] = await engine.append([given])
     assert await engine.read("dev", limit=1) == [
         Post("dev", Position(engine.epoch, 1), "Zoë O'Neill", text, AT, "nonce-1")
@@ -102,7 +103,7 @@ async def test_every_field_of_a_draft_comes_back_in_its_post(engine: Engine) -> 
 
 async def test_a_resend_names_the_first_position_and_is_not_appended(engine: Engine) -> None:
     [first] = await engine.append([draft("hi", client_id="c", nonce="n")])
-    later = Draft("lobby", "ana", "hi again", AT + timedelta(seconds=9), "c", "n")
+    later = NewPost("lobby", "ana", "hi again", AT + timedelta(seconds=9), "c", "n")
     [second] = await engine.append([later])
     assert (first.dup, second.dup) == (False, True)
     assert (second.position, second.at_text) == (first.position, first.at_text)

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.post import Draft, Position, Post
-from broadcast_tui.core.updates import GapFound
+from broadcast_tui.core.post import NewPost, Position, Post
+from broadcast_tui.core.session.updates import GapFound
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import TRIM_POSTS, SqliteEngine
-from broadcast_tui.engine.sqlite_file import APPLICATION_ID, VERSION
+from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION
 from tests.cli.program import Program, program, run
 from tests.client.watching import online
 from tests.support.plain import v1_client
@@ -38,8 +38,8 @@ AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
 UNLIMITED = Limits(message_rate=0)
 
 
-def draft(text: str, room: str = "lobby", *, nonce: str = "", at: datetime | None = None) -> Draft:
-    return Draft(room, "ana", text, at or datetime.now(UTC), "client" if nonce else "", nonce)
+def draft(text: str, room: str = "lobby", *, nonce: str = "", at: datetime | None = None) -> NewPost:
+    return NewPost(room, "ana", text, at or datetime.now(UTC), "client" if nonce else "", nonce)
 
 
 def texts(posts: list[Post]) -> list[str]:
@@ -131,7 +131,7 @@ async def test_a_post_sent_again_after_a_restart_is_recognised(path: Path) -> No
 async def test_a_resend_is_recognised_after_very_many_posts_of_others_and_a_restart(path: Path) -> None:
     """A client may be cut for seconds while thousands a second are posted."""
     others = [
-        Draft("lobby", "bot", "beep", datetime.now(UTC), "bot", str(number)) for number in range(30_000)
+        NewPost("lobby", "bot", "beep", datetime.now(UTC), "bot", str(number)) for number in range(30_000)
     ]
     async with opened(path) as engine:
         await engine.append([draft("hi", nonce="n"), *others])
@@ -451,11 +451,11 @@ async def test_a_client_keeps_its_posts_until_there_is_room_again(path: Path) ->
         async with v1_client(server.url, "eve") as eve:
             await eve.say("x" * 16_000, nonce="refused")
             await eve.next_of(type="error", nonce="refused")
-        assert ana.unsettled == 20
+        assert ana.unacknowledged == 20
         await limit_pages(engine, full=False)
         await ben.post(said[-1])
         await watcher.post(said[-1])
-        await eventually(lambda: ana.unsettled == 0)
+        await eventually(lambda: ana.unacknowledged == 0)
         assert sorted(ben.posts) == sorted(watcher.posts) == sorted(said)
         assert engine.last_seq("lobby") == 20
 
@@ -713,7 +713,7 @@ async def test_what_many_append_at_once_is_all_there_after_a_restart(path: Path)
             assert [posts[result.position.seq - 1].text for result in of_batch] == texts_of(batch)
 
 
-def texts_of(drafts: list[Draft]) -> list[str]:
+def texts_of(drafts: list[NewPost]) -> list[str]:
     return [item.text for item in drafts]
 
 

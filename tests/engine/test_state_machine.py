@@ -19,16 +19,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from broadcast_tui.core import commands
-from broadcast_tui.core.codec import encode
-from broadcast_tui.core.hub import Hub
-from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.hub.history import BackfillRead, Read, SearchRead
+from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.post import Appended, Draft, Position, Post
-from broadcast_tui.core.reading import Read, SearchRead, WarmRead
-from broadcast_tui.core.updates import GapFound, PostArrived, PostDelivered, PostRefused
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.protocol import commands
+from broadcast_tui.core.protocol.codec import encode
+from broadcast_tui.core.session.updates import GapFound, PostArrived, PostDelivered, PostRejected
+from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
-from broadcast_tui.engine.nonces import DEDUP_S
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.support.history_check import History, Hole, Publisher, Reader, Seen, faults
 from tests.support.hub_pair import User, Wire, World, read_frames
@@ -52,7 +52,7 @@ WORDS = ("apple", "pear", "plum")
 room_names = st.sampled_from(ROOMS)
 words = st.sampled_from(WORDS)
 drafts = st.builds(
-    lambda room, word, nonce: Draft(room, "bot", word, datetime.now(UTC), nonce[:2], nonce),
+    lambda room, word, nonce: NewPost(room, "bot", word, datetime.now(UTC), nonce[:2], nonce),
     room_names,
     words,
     st.sampled_from(("", "c1-1", "c1-2", "c1-3", "c2-1", "c2-2")),
@@ -67,9 +67,9 @@ class TimedLog(ModelLog):
         super().__init__(epoch)
         self._clock = clock
         self._seen_at: dict[tuple[str, str, str], float] = {}
-        self._written: dict[tuple[str, str, str], Appended] = {}
+        self._written: dict[tuple[str, str, str], AppendResult] = {}
 
-    def append(self, drafts: Sequence[Draft]) -> tuple[list[Appended], list[Post]]:
+    def append(self, drafts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
         now = self._clock()
         for key in [key for key, at in self._seen_at.items() if now - at > DEDUP_S]:
             del self._seen_at[key], self._seen[key]
@@ -142,11 +142,11 @@ class EngineWorld(World):
         for room, posts in self.log.posts.items():
             self.log.trim(room, max(self.log.first_seq(room) - 1, len(posts) - keep))
 
-    def append(self, batch: Sequence[Draft]) -> None:
+    def append(self, batch: Sequence[NewPost]) -> None:
         """Into engine and model; they must say the same."""
         self._append(batch, lambda results: None)
 
-    def _append(self, batch: Sequence[Draft], accepted: Callable[[list[Appended]], None]) -> None:
+    def _append(self, batch: Sequence[NewPost], accepted: Callable[[list[AppendResult]], None]) -> None:
         results = self.run(self.engine.append(batch))
         expected, new = self.log.append(batch)
         assert results == expected
@@ -168,8 +168,8 @@ class EngineWorld(World):
             hits = [p for p in kept if p.text.startswith(read.query) and p.position.seq < before]
             assert found == hits[-read.limit :]
             return found
-        from_end = isinstance(read, WarmRead) or read.from_end
-        after = 0 if isinstance(read, WarmRead) else read.after
+        from_end = isinstance(read, BackfillRead) or read.from_end
+        after = 0 if isinstance(read, BackfillRead) else read.after
         found = self.run(
             self.engine.read(read.room, after=after, before=read.before, limit=read.limit, from_end=from_end)
         )
@@ -178,10 +178,10 @@ class EngineWorld(World):
 
     def serve(self) -> None:
         hub = self.hub
-        if hub.submissions:
-            batch, hub.submissions = hub.submissions, []
+        if hub.pending_posts:
+            batch, hub.pending_posts = hub.pending_posts, []
             self._append(
-                [submission.draft for submission in batch], lambda results: hub.accepted(batch, results)
+                [pending_post.draft for pending_post in batch], lambda results: hub.accepted(batch, results)
             )
         topics, hub.topics = hub.topics, []
         for change in topics:
@@ -201,7 +201,7 @@ class EngineWorld(World):
         for command in (hello, *questions):
             self.hub.receive(peer, encode(command), self.when)
         self.serve()
-        while self.hub.rooms.reads or self.hub.submissions or peer.behind:
+        while self.hub.rooms.reads or self.hub.pending_posts or peer.behind:
             self.serve()
         self.hub.close(peer, self.when)
         return read_frames(wire)
@@ -236,13 +236,13 @@ class LogMachine(RuleBasedStateMachine):
         self.said = {"ana": {}, "ben": {}}
 
     @property
-    def unsettled(self) -> int:
-        return sum(user.session.unsettled for user in self.users)
+    def unacknowledged(self) -> int:
+        return sum(user.session.unacknowledged for user in self.users)
 
     # -- what happens
 
     @rule(batch=st.lists(drafts, max_size=8))
-    def append(self, batch: list[Draft]) -> None:
+    def append(self, batch: list[NewPost]) -> None:
         self.world.append(batch)
 
     @rule(who=people, room=room_names, word=words)
@@ -272,7 +272,7 @@ class LogMachine(RuleBasedStateMachine):
     def let_time_pass(self) -> None:
         self.world.pass_time(2.0)
 
-    @precondition(lambda self: not self.unsettled)
+    @precondition(lambda self: not self.unacknowledged)
     @rule(minutes=st.sampled_from((4.0, 9.5, 10.5)))
     def let_minutes_pass(self, minutes: float) -> None:
         """Only when nothing is unsettled: a resend after more than `DEDUP_S` is not recognised."""
@@ -281,14 +281,14 @@ class LogMachine(RuleBasedStateMachine):
     @rule(room=room_names, words=st.lists(words, min_size=6, max_size=14))
     def flood(self, room: str, words: list[str]) -> None:
         """More than a ring and a log in memory hold."""
-        self.world.append([Draft(room, "bot", word, datetime.now(UTC)) for word in words])
+        self.world.append([NewPost(room, "bot", word, datetime.now(UTC)) for word in words])
 
     @rule(room=room_names, nonce=st.sampled_from(("c1-1", "c2-1")), again=st.sampled_from((0.0, 9.5, 10.5)))
     def post_again(self, room: str, nonce: str, again: float) -> None:
         """The same post twice, with minutes between, or a restart."""
-        draft = Draft(room, "bot", "apple", datetime.now(UTC), nonce[:2], nonce)
+        draft = NewPost(room, "bot", "apple", datetime.now(UTC), nonce[:2], nonce)
         self.world.append([draft])
-        if again and not self.unsettled:
+        if again and not self.unacknowledged:
             self.let_minutes_pass(again)
         elif self.in_file:
             self.world.restart()
@@ -298,7 +298,7 @@ class LogMachine(RuleBasedStateMachine):
     def set_topic(self, room: str, topic: str) -> None:
         self.world.asked(room, "", commands.SetTopic(topic, room, "t"))
 
-    @precondition(lambda self: self.in_file and not self.unsettled)
+    @precondition(lambda self: self.in_file and not self.unacknowledged)
     @rule(keep=st.integers(1, 10))
     def trim(self, keep: int) -> None:
         """Only when nothing is unsettled: a resend of a trimmed post is not recognised after a restart."""
@@ -428,8 +428,8 @@ class LogMachine(RuleBasedStateMachine):
             name,
             self.said[name],
             [(u.nonce, u.post_id) for u in user.updates if isinstance(u, PostDelivered)],
-            [u.nonce for u in user.updates if isinstance(u, PostRefused)],
-            user.session.unsettled,
+            [u.nonce for u in user.updates if isinstance(u, PostRejected)],
+            user.session.unacknowledged,
         )
 
     def teardown(self) -> None:

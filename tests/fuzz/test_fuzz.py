@@ -15,15 +15,15 @@ from websockets.server import ServerProtocol
 
 from broadcast_tui.cli import app
 from broadcast_tui.cli.config import check
-from broadcast_tui.core.codec import decode_command, decode_event
-from broadcast_tui.core.errors import BroadcastError, FrameError, Refused
+from broadcast_tui.core.errors import BroadcastError, FrameError, RequestError
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.names import check_name, check_room, name_key
 from broadcast_tui.core.network import rate_limit_key
+from broadcast_tui.core.protocol.codec import decode_command, decode_event
 from broadcast_tui.core.text import clean_post, log_safe, visible, visible_line
 from broadcast_tui.server import http
+from broadcast_tui.server.admission import is_allowed
 from broadcast_tui.server.client_address import client_address, parse_networks
-from broadcast_tui.server.origin import is_allowed
 from tests.fuzz.mutation import mutated, seeds
 from tests.support.hub_pair import World, read_frames
 from tests.support.roles import give_role
@@ -74,7 +74,7 @@ def take_text(data: bytes) -> None:
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202e\ud800-\udfff]", log_safe(text))
     try:
         cleaned = clean_post(text, 10_000)
-    except Refused:
+    except RequestError:
         return
     assert not RAW.search(cleaned)
     assert clean_post(cleaned, 10_000) == cleaned
@@ -84,7 +84,7 @@ def take_name(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     assert name_key(name_key(text)) == name_key(text)
     for check_it in (check_name, check_room):
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(RequestError):
             assert not RAW.search(check_it(text))
 
 

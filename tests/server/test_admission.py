@@ -15,12 +15,8 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.server import BroadcastServer
-from broadcast_tui.server.client_address import (
-    NetworkError,
-    client_address,
-    parse_networks,
-)
-from broadcast_tui.server.origin import is_allowed
+from broadcast_tui.server.admission import is_allowed
+from broadcast_tui.server.client_address import NetworkError, client_address, parse_networks
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import RawSocket, raw_socket
 from tests.support.running import eventually, in_time, running_server

@@ -16,14 +16,14 @@ import websocket
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from broadcast_tui.core.errors import Refused
-from broadcast_tui.core.identity import Identity, Role
-from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.errors import RequestError
+from broadcast_tui.core.hub.auth import Identity, Role
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.throttle import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE
+from broadcast_tui.core.rate_limit import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE
 from broadcast_tui.server import BroadcastServer, auth
-from broadcast_tui.server.auth import POLL_S, TokenGate
-from broadcast_tui.server.tokens import TokenBook, TokenFileError
+from broadcast_tui.server.auth import POLL_S, TokenAuthenticator
+from broadcast_tui.server.token_store import TokenFileError, TokenStore
 from tests.support.plain import plain_client, silent_v1_client, v1_client
 from tests.support.raw_socket import raw_socket
 from tests.support.running import PATIENCE_S, eventually, in_time, running_server
@@ -36,17 +36,17 @@ WRONG = "bt_" + "wrong" * 8
 class Closed:
     """A server with tokens, and the file to change them by."""
 
-    def __init__(self, server: BroadcastServer, gate: TokenGate, path: Path) -> None:
+    def __init__(self, server: BroadcastServer, gate: TokenAuthenticator, path: Path) -> None:
         self.server = server
         self.gate = gate
         self._path = path
 
     def token(self, name: str, role: Role = Role.MEMBER, expires: datetime | None = None) -> str:
         """A new token, made as another process would."""
-        return TokenBook(self._path).create(name, role, expires)[0]
+        return TokenStore(self._path).create(name, role, expires)[0]
 
     def revoke(self, name: str) -> None:
-        assert TokenBook(self._path).revoke(name)
+        assert TokenStore(self._path).revoke(name)
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def closed_server(
     home: Path, *, needs_token: bool = True, admission: AdmissionLimits | None = None
 ) -> AsyncIterator[Closed]:
     path = home / "tokens.json"
-    gate = TokenGate(TokenBook(path), needs_token=needs_token)
+    gate = TokenAuthenticator(TokenStore(path), needs_token=needs_token)
     async with running_server(gate=gate, admission=admission) as server:
         yield Closed(server, gate, path)
 
@@ -230,19 +230,19 @@ async def test_a_reader_may_not_post(tmp_path: Path) -> None:
 # -- guessing
 
 
-def attempt(gate: TokenGate, token: str, address: str, now: float) -> float:
+def attempt(gate: TokenAuthenticator, token: str, address: str, now: float) -> float:
     """Show a token; seconds to wait, 0.0 if it was only wrong, -1.0 if it was right."""
     try:
         gate.identify(token, address, Instant(now, AT))
-    except Refused as refused:
+    except RequestError as refused:
         return refused.retry_after or 0.0
     return -1.0
 
 
 def test_guessing_is_throttled_by_address_even_with_a_right_one(tmp_path: Path) -> None:
-    book = TokenBook(tmp_path / "tokens.json")
+    book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
-    gate = TokenGate(book, needs_token=True)
+    gate = TokenAuthenticator(book, needs_token=True)
     for number in range(FAILURES_A_MINUTE):
         assert attempt(gate, f"{WRONG}{number}", "198.51.100.1:1", 50.0) == 0.0
     assert attempt(gate, token, "198.51.100.1:2", 50.0) == 6.0
@@ -356,7 +356,7 @@ async def test_a_file_that_others_may_read_is_one_line_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "tokens.json"
-    TokenBook(path).create("ana", Role.MEMBER, None)
+    TokenStore(path).create("ana", Role.MEMBER, None)
     path.chmod(0o644)
     async with closed_server(tmp_path) as closed:
         closed.server.reload()
@@ -420,17 +420,17 @@ def request(*headers: tuple[str, str]) -> Request:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_scheme_is_read_in_any_case(tmp_path: Path, scheme: str) -> None:
-    book = TokenBook(tmp_path / "tokens.json")
+    book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
-    gate = TokenGate(book, needs_token=True)
+    gate = TokenAuthenticator(book, needs_token=True)
     asked = request(("Authorization", f"{scheme}  {token} "))
     assert isinstance(gate.check_handshake(asked, "x", Instant(0.0, AT)), Identity)
 
 
 def test_two_tokens_at_once_are_none(tmp_path: Path) -> None:
-    book = TokenBook(tmp_path / "tokens.json")
+    book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
-    gate = TokenGate(book, needs_token=True)
+    gate = TokenAuthenticator(book, needs_token=True)
     twice = request(("Authorization", f"Bearer {token}"), ("Authorization", f"Bearer {token}"))
     found = gate.check_handshake(twice, "x", Instant(0.0, AT))
     assert isinstance(found, Response)

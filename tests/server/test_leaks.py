@@ -92,7 +92,7 @@ def left(server: BroadcastServer) -> dict[str, int]:
         "subscriptions": len(hub.rooms.by_name["lobby"].subscriptions),
         "people": hub.rooms.by_name["lobby"].presence.online,
         "names": len(hub._directory._holders),
-        "submissions": len(hub.submissions),
+        "submissions": len(hub.pending_posts),
         "reads": len(hub.rooms.reads),
         "dirty": len(hub.herald.dirty_peers) + len(hub.rooms.dirty) + len(hub.closing),
         "connections": len(server._runner.connections),

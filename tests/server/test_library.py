@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 import broadcast_tui
-from broadcast_tui.core.errors import Refused
+from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.server import BroadcastServer, ListenError
 from tests.support.plain import plain_client, silent_v1_client, v1_client
@@ -59,7 +59,7 @@ async def test_a_post_of_the_server_goes_to_the_room_as_clients_name_it() -> Non
 )  # fmt: skip
 async def test_what_breaks_the_rules_is_refused_to_the_caller(message: str | dict[str, str]) -> None:
     async with running_server() as server:
-        with pytest.raises(Refused):
+        with pytest.raises(RequestError):
             await server.broadcast_to_all(message)
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from broadcast_tui.client import BroadcastClient, ConnectError
-from broadcast_tui.core.identity import Role
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.sanctions import Sanction
-from broadcast_tui.core.updates import BansListed, Moderated, Noticed
-from broadcast_tui.server import BroadcastServer, moderation_keeper
-from broadcast_tui.server.auth import TokenGate
-from broadcast_tui.server.sanction_file import SanctionFileError
-from broadcast_tui.server.tokens import TokenBook
+from broadcast_tui.core.session.updates import BansListed, Moderated, Noticed
+from broadcast_tui.server import BroadcastServer, sanction_store
+from broadcast_tui.server.auth import TokenAuthenticator
+from broadcast_tui.server.sanction_store import SanctionFileError
+from broadcast_tui.server.token_store import TokenStore
 from tests.support.plain import v1_client
 from tests.support.raw_socket import BINARY, CLOSE, frame, raw_socket
 from tests.support.roles import promote
@@ -75,9 +75,9 @@ async def test_a_banned_address_is_answered_403_and_when_it_may_come_back(
 async def test_a_ban_of_an_address_keeps_no_operator_out(
     tmp_path: Path, role: Role | None, status: str
 ) -> None:
-    book = TokenBook(tmp_path / "tokens.json")
+    book = TokenStore(tmp_path / "tokens.json")
     token = book.create("olga", role, None)[0] if role is not None else "bt_wrong"
-    gate = TokenGate(book, needs_token=False)
+    gate = TokenAuthenticator(book, needs_token=False)
     async with (
         running_server(admission=BEHIND_PROXY, gate=gate) as server,
         raw_socket(server.port) as sock,
@@ -174,7 +174,7 @@ async def test_a_ban_that_cannot_be_kept_holds_and_is_logged(
 async def test_bans_made_on_a_full_disk_are_kept_once_there_is_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moderation_keeper, "RETRY_S", 0.0)
+    monkeypatch.setattr(sanction_store, "RETRY_S", 0.0)
     blocked = tmp_path / "file"
     blocked.write_text("not a directory")
     path = blocked / "moderation.json"

@@ -156,7 +156,7 @@ async def test_errors_come_as_system_frames_that_say_what_to_do(sent: str, code:
 
 async def test_unknown_keys_are_ignored() -> None:
     async with running_server() as server, plain_client(server.url) as ana:
-        await ana.say("hi", sender="Ana", colour="red", timestamp="1999-01-01T00:00:00", id="x-1")
+        await ana.say("hi", sender="Ana", color="red", timestamp="1999-01-01T00:00:00", id="x-1")
         frame = await ana.next_frame()
         assert (frame["message"], frame["sender"]) == ("hi", "Ana")
         assert_recent(frame)

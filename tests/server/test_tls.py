@@ -15,13 +15,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from broadcast_tui.core.endpoint import fingerprint
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.server import self_signed as making
-from broadcast_tui.server.auth import TokenGate
-from broadcast_tui.server.self_signed import self_signed
-from broadcast_tui.server.tls import CertificateError, ServerTls, fingerprint_of
-from broadcast_tui.server.tokens import TokenBook, TokenFileError
+from broadcast_tui.core.protocol.handshake import fingerprint
+from broadcast_tui.server import tls as making
+from broadcast_tui.server.auth import TokenAuthenticator
+from broadcast_tui.server.tls import CertificateError, ServerTls, fingerprint_of, self_signed
+from broadcast_tui.server.token_store import TokenFileError, TokenStore
 from tests.support.certificates import Authority, private_pem
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import raw_socket
@@ -207,7 +206,7 @@ async def test_a_bad_file_of_tokens_keeps_a_good_new_certificate_out(
     authority: Authority, tmp_path: Path
 ) -> None:
     tokens = tmp_path / "tokens.json"
-    gate = TokenGate(TokenBook(tokens), needs_token=False)
+    gate = TokenAuthenticator(TokenStore(tokens), needs_token=False)
     async with running_server(tls=serving(authority), gate=gate) as server:
         before = await certificate_at(server.port)
         authority.issue("server", "localhost", "127.0.0.1")

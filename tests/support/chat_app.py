@@ -13,8 +13,8 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.preferences import Preferences
-from broadcast_tui.core.updates import Update
+from broadcast_tui.client.storage.preferences import Preferences
+from broadcast_tui.core.session.updates import Update
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.local_server import LocalServer
 from broadcast_tui.tui.screens.chat import ChatScreen

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from broadcast_tui.client.preferences import Preferences
-from broadcast_tui.core.updates import TypingSeen
+from broadcast_tui.client.storage.preferences import Preferences
+from broadcast_tui.core.session.updates import TypingSeen
 from broadcast_tui.tui.app import ChatApp
 from tests.support.fake_client import FakeClient
 

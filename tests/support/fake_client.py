@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
@@ -32,8 +32,8 @@ class FakeClient:
         self.rooms: tuple[str, ...] = (room,)
         self.calls: list[tuple[str, ...]] = []
         self.closed = False
-        self.unsettled = 0
-        self.last_words = ""
+        self.unacknowledged = 0
+        self.leave_reason = ""
         self._batches: asyncio.Queue[list[Update] | None] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._count = 0
@@ -115,7 +115,7 @@ class FakeClient:
 
     async def close(self, reason: str = "") -> None:
         self.closed = True
-        self.last_words = reason
+        self.leave_reason = reason
         self._batches.put_nowait(None)
 
     def _called(self, *call: str) -> str:

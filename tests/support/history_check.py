@@ -44,7 +44,7 @@ class Publisher:
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
     """Nonce and post id, as often as it was told."""
     refused: list[str] = field(default_factory=list)
-    unsettled: int = 0
+    unacknowledged: int = 0
 
 
 @dataclass
@@ -84,8 +84,8 @@ def _faults_of_log(room: str, posts: list[Seen]) -> list[str]:
 
 def _faults_of_publisher(publisher: Publisher, log: dict[str, list[Seen]]) -> list[str]:
     found = []
-    if publisher.unsettled:
-        found.append(f"{publisher.unsettled} posts of {publisher.name} are unsettled")
+    if publisher.unacknowledged:
+        found.append(f"{publisher.unacknowledged} posts of {publisher.name} are unsettled")
     found += [f"{nonce} of {publisher.name} was refused" for nonce in publisher.refused]
     kept = {post.nonce: (room, post) for room, posts in log.items() for post in posts}
     for nonce, (room, text) in publisher.said.items():

@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from broadcast_tui.core import updates as up
-from broadcast_tui.core.codec import text_frames
-from broadcast_tui.core.hub import Hub
-from broadcast_tui.core.identity import Gate
-from broadcast_tui.core.instant import Instant
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.hub.auth import Authenticator
+from broadcast_tui.core.hub.hub import Hub
+from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.peer import Peer
 from broadcast_tui.core.post import Post
-from broadcast_tui.core.session import ClientSession
+from broadcast_tui.core.protocol.codec import text_frames
+from broadcast_tui.core.session import updates as up
+from broadcast_tui.core.session.session import ClientSession
 from tests.support.model_log import ModelLog
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -81,7 +81,7 @@ class User:
 class World:
     """One hub, its log, and users. `step` moves everything until nothing moves."""
 
-    def __init__(self, limits: Limits | None = None, gate: Gate | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, gate: Authenticator | None = None) -> None:
         self.gate = gate
         self.log = ModelLog()
         self.limits = limits or Limits(message_rate=0, message_burst=0)
@@ -121,9 +121,9 @@ class World:
     def serve(self) -> None:
         """What the server's shell does in a loop turn: append, read, write."""
         hub = self.hub
-        if hub.submissions:
-            batch, hub.submissions = hub.submissions, []
-            results, posts = self.log.append([submission.draft for submission in batch])
+        if hub.pending_posts:
+            batch, hub.pending_posts = hub.pending_posts, []
+            results, posts = self.log.append([pending_post.draft for pending_post in batch])
             hub.accepted(batch, results)
             hub.arrived(posts)
         topics, hub.topics = hub.topics, []
@@ -149,7 +149,7 @@ class World:
             self.serve()
             for user in self.users:
                 moved |= self.deliver(user)
-            moved |= bool(self.hub.submissions or self.hub.rooms.reads)
+            moved |= bool(self.hub.pending_posts or self.hub.rooms.reads)
 
     def deliver(self, user: User, frames: int = 1_000_000) -> bool:
         """Move up to `frames` frames of one user in each direction; whether any moved."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from broadcast_tui.core.post import Appended, Draft, Position, Post, timestamp
-from broadcast_tui.core.reading import Read, SearchRead, WarmRead
+from broadcast_tui.core.clock import timestamp
+from broadcast_tui.core.hub.history import BackfillRead, Read, SearchRead
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 
 
 class ModelLog:
@@ -16,7 +17,7 @@ class ModelLog:
         self.posts: dict[str, list[Post]] = {}
         self.trimmed: dict[str, int] = {}
         self.topics: dict[str, str] = {}
-        self._seen: dict[tuple[str, str, str], Appended] = {}
+        self._seen: dict[tuple[str, str, str], AppendResult] = {}
 
     def first_seq(self, room: str) -> int:
         return self.trimmed.get(room, 0) + 1
@@ -34,21 +35,21 @@ class ModelLog:
         """Forget the posts up to `seq`."""
         self.trimmed[room] = min(seq, self.last_seq(room))
 
-    def append(self, drafts: Sequence[Draft]) -> tuple[list[Appended], list[Post]]:
+    def append(self, drafts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
         """Results in the order of `drafts`, and the posts that are new."""
         results, new = [], []
         for draft in drafts:
             key = draft.room, draft.client_id, draft.nonce
             first = self._seen.get(key) if draft.client_id and draft.nonce else None
             if first is not None:
-                results.append(Appended(first.position, first.at_text, dup=True))
+                results.append(AppendResult(first.position, first.at_text, dup=True))
                 continue
             room = self.posts.setdefault(draft.room, [])
             position = Position(self.epoch, len(room) + 1)
             post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
             room.append(post)
             new.append(post)
-            results.append(Appended(position, timestamp(draft.at), dup=False))
+            results.append(AppendResult(position, timestamp(draft.at), dup=False))
             self._seen[key] = results[-1]
         return results, new
 
@@ -58,8 +59,8 @@ class ModelLog:
             before = read.before or self.last_seq(read.room) + 1
             hits = [post for post in self.posts.get(read.room, []) if read.query in post.text]
             return [post for post in hits if post.position.seq < before][-read.limit :]
-        after = max(0 if isinstance(read, WarmRead) else read.after, self.trimmed.get(read.room, 0))
+        after = max(0 if isinstance(read, BackfillRead) else read.after, self.trimmed.get(read.room, 0))
         before = read.before if read.before is not None else self.last_seq(read.room) + 1
         posts = self.posts.get(read.room, [])[after : max(after, before - 1)]
-        from_end = isinstance(read, WarmRead) or read.from_end
+        from_end = isinstance(read, BackfillRead) or read.from_end
         return posts[-read.limit :] if from_end else posts[: read.limit]

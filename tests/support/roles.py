@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from broadcast_tui.core.identity import Role
-from broadcast_tui.core.peer import Peer
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.server import BroadcastServer
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from broadcast_tui.core.limits import AdmissionLimits, Limits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server import BroadcastServer
-from broadcast_tui.server.auth import TokenGate
+from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.tls import ServerTls
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ async def running_server(
     limits: Limits | None = None,
     engine: Engine | None = None,
     admission: AdmissionLimits | None = None,
-    gate: TokenGate | None = None,
+    gate: TokenAuthenticator | None = None,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[BroadcastServer]:
     """A server on 127.0.0.1 and a free port; stopped at the end if the test has not done it."""

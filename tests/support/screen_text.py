@@ -25,7 +25,7 @@ _SIGNS = ascii_letters + digits + "!$%&*+,-/:;<=>?@^_~"
 def screen_text(app: App[None], system: ColorSystem = ColorSystem.TRUECOLOR) -> str:
     """Size, rows, the same rows with a sign for each look, and what the signs stand for.
 
-    Colours are those that a terminal of `system` would be sent.
+    Colors are those that a terminal of `system` would be sent.
     """
     width, height = app.screen.size
     rows: list[str] = []

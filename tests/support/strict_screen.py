@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from broadcast_tui.tui.model.wrapping import FLAG_LETTERS, clusters
+from broadcast_tui.tui.model.text.wrapping import FLAG_LETTERS, clusters
 
 HALF = "half"
 _TOKEN = re.compile(
@@ -46,12 +46,12 @@ class StrictScreen:
         width: int,
         height: int,
         *,
-        erases_coloured: bool = True,
+        erases_colored: bool = True,
         narrow: bool = False,
         apart: bool = False,
     ) -> None:
         self.width, self.height = width, height
-        self.erases_coloured = erases_coloured
+        self.erases_colored = erases_colored
         self.narrow = narrow
         self.apart = apart
         self.questions = 0
@@ -135,11 +135,11 @@ class StrictScreen:
                 self.pen = Cell(" ", link=self.pen.link)
             elif token in ("38", "48"):
                 count = 4 if left[0] == "2" else 2
-                colour, left = ";".join([token, *left[:count]]), left[count:]
+                color, left = ";".join([token, *left[:count]]), left[count:]
                 if token == "38":
-                    self.pen = self.pen._replace(foreground=colour)
+                    self.pen = self.pen._replace(foreground=color)
                 else:
-                    self.pen = self.pen._replace(background=colour)
+                    self.pen = self.pen._replace(background=color)
             elif re.fullmatch("[39][0-7]|39", token):
                 self.pen = self.pen._replace(foreground="" if token == "39" else token)
             elif re.fullmatch("(4|10)[0-7]|49", token):
@@ -150,13 +150,13 @@ class StrictScreen:
 
     def _erase(self, count: int) -> None:
         for x in range(self.x, self.x + count):
-            self._put(x, Cell(" ", background=self.pen.background if self.erases_coloured else ""))
+            self._put(x, Cell(" ", background=self.pen.background if self.erases_colored else ""))
 
     def _shift(self, by: int) -> None:
         top, bottom = self._region
         assert self.y == top, "rows inserted or deleted in the middle"
         assert abs(by) <= bottom - top
-        blank = Cell(" ", background=self.pen.background if self.erases_coloured else "")
+        blank = Cell(" ", background=self.pen.background if self.erases_colored else "")
         fresh = [[blank] * self.width for _ in range(abs(by))]
         rows = self.cells[top : bottom + 1]
         self.cells[top : bottom + 1] = [*rows[by:], *fresh] if by > 0 else [*fresh, *rows[:by]]

@@ -7,9 +7,9 @@ import pytest
 from textual import events
 from textual.widgets import Input
 
-from broadcast_tui.client.preferences import FILE_NAME, Preferences
+from broadcast_tui.client.storage.preferences import FILE_NAME, Preferences
 from broadcast_tui.core.errors import BroadcastError
-from broadcast_tui.core.updates import ConnectionChanged, ConnectionState, NameDenied
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, NameDenied
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -17,12 +17,11 @@ from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.screens.reading import ReadingScreen
-from broadcast_tui.tui.terminal import Title, report_crash
-from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.terminal.driver import Title, report_crash
+from broadcast_tui.tui.widgets.composer import Composer, RecallingEditor
 from broadcast_tui.tui.widgets.find_bar import FindBar
-from broadcast_tui.tui.widgets.line_editor import LineEditor
-from broadcast_tui.tui.widgets.pick_bar import PickBar
-from broadcast_tui.tui.widgets.recalling_editor import RecallingEditor
+from broadcast_tui.tui.widgets.post_bar import PostBar
+from broadcast_tui.tui.widgets.readline_area import ReadlineArea
 from tests.support.chat_app import chatting
 from tests.support.running import eventually
 
@@ -160,7 +159,7 @@ async def test_what_is_told_of_keys_names_those_in_force() -> None:
         assert any("F2 shows everything" in row for row in chat.drawn())
         await chat.deliver(chat.client.post("bob", "hello"))
         await chat.type("alt+up")
-        assert "c copy" in " ".join(chat.drawn("PickBar"))
+        assert "c copy" in " ".join(chat.drawn("PostBar"))
         await chat.type("escape", "f10")
         assert "F10 takes it back" in chat.toasts
         await chat.type("f2")
@@ -193,7 +192,7 @@ class LocalServerDouble:
     def connected_count(self) -> int:
         return self.connected
 
-    def let_go(self) -> str:
+    def detach(self) -> str:
         self.is_ours = False
         return "It goes on."
 
@@ -310,7 +309,7 @@ async def test_what_is_on_its_way_while_online_is_no_question_but_told_when_it_d
     monkeypatch.setattr("sys.__stderr__", told)
     async with chatting("ana", "bob") as chat:
         await chat.enter("one")
-        chat.client.unsettled = 2
+        chat.client.unacknowledged = 2
         await chat.type("ctrl+q")
         assert chat.app.return_code == 0
     assert told.getvalue() == (
@@ -395,10 +394,10 @@ def test_every_binding_is_in_the_key_table() -> None:
             ChatApp,
             ChatScreen,
             ReadingScreen,
-            LineEditor,
+            ReadlineArea,
             RecallingEditor,
             Composer,
-            PickBar,
+            PostBar,
             FindBar,
         )
         for b in cls.__dict__["BINDINGS"]

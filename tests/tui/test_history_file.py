@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.history_file import ENTRY_MAX, FILE_BYTES, FILE_NAME, HistoryFile
-from broadcast_tui.tui.model.input_history import HISTORY_LIMIT, Entry
+from broadcast_tui.tui.model.input.history import HISTORY_LIMIT, Entry
 
 
 def entries(count: int, size: int = 1) -> list[Entry]:
@@ -113,7 +113,7 @@ ADD_MANY = """
 import sys
 from pathlib import Path
 from broadcast_tui.tui.history_file import HistoryFile
-from broadcast_tui.tui.model.input_history import Entry
+from broadcast_tui.tui.model.input.history import Entry
 who, count = sys.argv[2], int(sys.argv[3])
 for number in range(count):
     file = HistoryFile(Path(sys.argv[1]))

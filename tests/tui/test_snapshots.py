@@ -11,7 +11,7 @@ import pytest
 from rich.color import ColorSystem
 
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
     NameDenied,
@@ -78,14 +78,14 @@ async def test_a_room(size: tuple[int, int], theme: str) -> None:
 
 
 @pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "broadcast-dark", "broadcast-light"])
-async def test_a_room_in_sixteen_colours(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_room_in_sixteen_colors(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
     async with chatting(*PEOPLE, theme=theme) as chat:
         await talk(chat)
-        compare(f"room-16-colours-{theme}", screen_text(chat.app, ColorSystem.STANDARD))
+        compare(f"room-16-colors-{theme}", screen_text(chat.app, ColorSystem.STANDARD))
 
 
-async def test_a_room_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_room_without_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with chatting(*PEOPLE) as chat:
         await talk(chat)
@@ -147,11 +147,11 @@ async def test_the_room_switcher(size: tuple[int, int]) -> None:
         compare(f"switcher-{size[0]}x{size[1]}", screen_text(chat.app))
 
 
-async def test_the_room_switcher_in_sixteen_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_room_switcher_in_sixteen_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
     async with chatting(*PEOPLE, theme="ansi-dark") as chat:
         await chat.type("alt+k")
-        compare("switcher-16-colours", screen_text(chat.app, ColorSystem.STANDARD))
+        compare("switcher-16-colors", screen_text(chat.app, ColorSystem.STANDARD))
 
 
 @AT_TWO_SIZES
@@ -220,6 +220,6 @@ async def test_the_bare_view() -> None:
 async def test_the_token_dialog(size: tuple[int, int]) -> None:
     async with chatting("ana", size=size) as chat:
         reason = "This server needs a token."
-        await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, reason, unauthorised=True))
+        await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, reason, unauthorized=True))
         await chat.type(*"secret")
         compare(f"token-{size[0]}x{size[1]}", screen_text(chat.app))

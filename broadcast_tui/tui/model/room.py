@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.updates import (
     GapFound,
     HistoryFetched,
     MembersListed,
@@ -18,13 +17,14 @@ from broadcast_tui.core.updates import (
     PresenceChanged,
     TopicChanged,
 )
-from broadcast_tui.tui.model.comings import Comings
-from broadcast_tui.tui.model.landmarks import first_from, position_of
-from broadcast_tui.tui.model.mention import mentioning_line, mentions
-from broadcast_tui.tui.model.notices import Alert, Level
-from broadcast_tui.tui.model.reading import Arrival, OlderPost, Reading
-from broadcast_tui.tui.model.room_transcript import RoomTranscript
-from broadcast_tui.tui.model.transcript import OlderPost as TranscriptPost
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
+from broadcast_tui.tui.model.read_state import Arrival, OlderPost, ReadState
+from broadcast_tui.tui.model.text.mentions import mentioning_line, mentions
+from broadcast_tui.tui.model.transcript.navigation import first_from, position_of
+from broadcast_tui.tui.model.transcript.presence_summary import PresenceSummary
+from broadcast_tui.tui.model.transcript.transcript import OlderPost as TranscriptPost
+from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
 
 DETAIL_MAX = 100
 """People up to which they are listed by name; above it only their count is shown."""
@@ -48,7 +48,7 @@ class Person:
 
 
 @dataclass(slots=True)
-class RoomView:
+class RoomModel:
     """One room."""
 
     name: str
@@ -63,8 +63,8 @@ class RoomView:
     topic_by: str = ""
     """Who set the topic, where we saw it."""
     topic_at: datetime | None = None
-    reading: Reading = field(init=False)
-    level: Level = Level.MENTIONS
+    reading: ReadState = field(init=False)
+    level: NotifyLevel = NotifyLevel.MENTIONS
     """Which posts ring while nobody looks."""
     entered: bool = False
     greeting_due: bool = False
@@ -74,7 +74,7 @@ class RoomView:
     history_ended: bool = False
     who_ref: str = ""
     """The list of members that /who asked for."""
-    _comings: Comings = field(default_factory=Comings)
+    _comings: PresenceSummary = field(default_factory=PresenceSummary)
     """What the last line about people who came and went says, and its id."""
     _comings_id: int = -1
     addressed: dict[str, None] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class RoomView:
     _typing: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.reading = Reading(self.transcript)
+        self.reading = ReadState(self.transcript)
 
     @property
     def unread(self) -> int:
@@ -97,7 +97,7 @@ class RoomView:
     @property
     def muted(self) -> bool:
         """Whether what is unread here does not ask for attention; mentions do, but they do not ring."""
-        return self.level is Level.OFF
+        return self.level is NotifyLevel.OFF
 
     @property
     def urgent_count(self) -> int:
@@ -229,7 +229,7 @@ class RoomView:
         transcript = self.transcript
         line_id = self._comings_id
         if line_id != transcript.settled_id - 1 or self._comings.is_full:
-            self._comings, line_id = Comings(), -1
+            self._comings, line_id = PresenceSummary(), -1
         match update.event, names:
             case "join", (_, *_):
                 self._comings.came(names)

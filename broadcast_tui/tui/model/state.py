@@ -6,13 +6,14 @@ is back, however many attempts that takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
-from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import (
+import msgspec
+
+from broadcast_tui.core.session.updates import (
     AwayChanged,
     BansListed,
     CaughtUp,
@@ -27,7 +28,7 @@ from broadcast_tui.core.updates import (
     Noticed,
     PostArrived,
     PostDelivered,
-    PostRefused,
+    PostRejected,
     PresenceChanged,
     RoomEntered,
     RoomLeft,
@@ -38,22 +39,131 @@ from broadcast_tui.core.updates import (
     Update,
     Welcomed,
 )
-from broadcast_tui.tui.model.absence import Absence, own_line
-from broadcast_tui.tui.model.asked import Asked
-from broadcast_tui.tui.model.connection import Connection
-from broadcast_tui.tui.model.moderating import ban_lines, done_text
-from broadcast_tui.tui.model.notices import Alert
-from broadcast_tui.tui.model.room import Person, RoomView
-from broadcast_tui.tui.model.rooms_state import RoomsState
-from broadcast_tui.tui.model.search import ServerSearch
-from broadcast_tui.tui.model.showing import PresenceShown
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.moderation import ban_lines, done_text
+from broadcast_tui.tui.model.notifications import Alert
+from broadcast_tui.tui.model.room import Person, RoomModel
+from broadcast_tui.tui.model.rooms import RoomsState, room_lines
+from broadcast_tui.tui.model.server_search import ServerSearch
+from broadcast_tui.tui.model.transcript.layout import PresenceShown
+
+
+@dataclass(slots=True)
+class PendingRequests:
+    """Requests by their refs; empty where nothing is awaited. `ping_at` in monotonic seconds."""
+
+    list_ref: str = ""
+    ping_ref: str = ""
+    ping_at: float = 0.0
+
+    def pinged(self, ref: str, now: float) -> None:
+        self.ping_ref, self.ping_at = ref, now
+
+    def members_listed(self, update: MembersListed, now: float) -> str:
+        """The line for /ping, which asks for a list to have something come back; empty if it did not ask."""
+        if not update.ref or update.ref != self.ping_ref:
+            return ""
+        self.ping_ref = ""
+        return f"The server answered within {1000 * max(0.0, now - self.ping_at):,.0f} ms"
+
+    def rooms_listed(self, update: RoomsListed, joined: Iterable[str]) -> str:
+        """The lines for /list; empty if it did not ask."""
+        if not update.ref or update.ref != self.list_ref:
+            return ""
+        self.list_ref = ""
+        return "\n".join(room_lines(update, joined))
+
+    def forget(self, ref: str) -> None:
+        """No answer will come."""
+        if ref and ref == self.ping_ref:
+            self.ping_ref = ""
+        if ref and ref == self.list_ref:
+            self.list_ref = ""
+
+
+class AwayMap:
+    """People who are away, by name, each with the reason (empty: none given)."""
+
+    def __init__(self) -> None:
+        self._why: dict[str, str] = {}
+
+    def why(self, name: str) -> str | None:
+        """Why `name` is away, or None if they are not."""
+        return self._why.get(name)
+
+    def changed(self, update: AwayChanged) -> bool:
+        """Somebody went away or came back; whether that is news."""
+        name = visible_line(update.name)
+        before = self._why.pop(name, None)
+        if update.away:
+            self._why[name] = visible_line(update.text)
+        return before != self._why.get(name)
+
+    def listed(self, update: MembersListed) -> None:
+        """A list of people says of each of them whether they are away."""
+        for name in update.names:
+            self._why.pop(visible_line(name), None)
+        self._why.update((visible_line(name), visible_line(text)) for name, text in update.away)
+
+    def renamed(self, old: str, new: str) -> None:
+        if old in self._why:
+            self._why[new] = self._why.pop(old)
+
+    def follow(self, update: PresenceChanged, is_here: Callable[[str], object]) -> None:
+        """Nobody tells that somebody who left is no longer away, or under which name they still are."""
+        names = [visible_line(name) for name in update.names]
+        if update.event == "rename" and len(names) == 2:
+            self.renamed(names[0], names[1])
+        elif update.event == "leave":
+            for name in names:
+                if not is_here(name):
+                    self._why.pop(name, None)
+
+
+def own_line(update: AwayChanged) -> str:
+    """The dim line about our own going away or coming back."""
+    why = f": {visible_line(update.text)}" if update.text else ""
+    return f"You are away{why}. /back when you are here again." if update.away else "You are back"
+
+
+class Connection(msgspec.Struct, frozen=True):
+    """How the connection stands. `retry_at` is when the next try comes (monotonic seconds)."""
+
+    state: ConnectionState = ConnectionState.CONNECTING
+    reason: str = ""
+    retry_at: float | None = None
+    told: bool = False
+    """Whether a line says that there is no connection; then one more says that it is back."""
+
+    def retry_in(self, now: float) -> int | None:
+        """Whole seconds until the next try, at least 0, or None if none is planned."""
+        return None if self.retry_at is None else max(0, round(self.retry_at - now))
+
+    def after(self, update: ConnectionChanged, now: float, *, entered: bool) -> tuple[Connection, str]:
+        """The connection after `update`, and the line that tells of it (empty: none).
+
+        `entered` says whether there was a connection before, so that we are in a room.
+        """
+        retry_at = None if update.retry_in_s is None else now + update.retry_in_s
+        reason, told, line = visible_line(update.reason), self.told, ""
+        match update.state:
+            case ConnectionState.WAITING if not told:
+                why = f": {reason.rstrip('.')}" if reason else ""
+                lost = "Connection lost" if entered else "No connection yet"
+                told, line = True, f"{lost}{why}. Trying again; what you write is kept and sent then."
+            case ConnectionState.CLOSED:
+                told, line = True, "Disconnected. What you write is kept; /reconnect comes back and sends it."
+            case ConnectionState.ONLINE if told:
+                told, line = False, "Back online" if entered else "Connected"
+        return Connection(update.state, reason, retry_at, told), line
+
 
 RoomUpdate = (
     RoomEntered
     | RoomLeft
     | CaughtUp
     | PostDelivered
-    | PostRefused
+    | PostRejected
     | GapFound
     | HistoryFetched
     | PresenceChanged
@@ -69,7 +179,7 @@ class Changes:
 
     people: bool = False
     """Who is in the shown room changed, or our own name."""
-    refused: list[PostRefused] = field(default_factory=list)
+    refused: list[PostRejected] = field(default_factory=list)
     """Posts whose text is to be given back."""
     denied: NameDenied | None = None
     """Without another name there is no connection: ask for one."""
@@ -90,8 +200,8 @@ class AppState(RoomsState):
     name: str = ""
     known_rooms: dict[str, tuple[int, str]] = field(default_factory=dict)
     """All rooms of the server as last listed: people and topic."""
-    absence: Absence = field(default_factory=Absence)
-    asked: Asked = field(default_factory=Asked)
+    absence: AwayMap = field(default_factory=AwayMap)
+    asked: PendingRequests = field(default_factory=PendingRequests)
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
     help_key: str = "F1"
@@ -152,7 +262,7 @@ class AppState(RoomsState):
             return None
         return [Person(name, name == self.name, self.absence.why(name)) for name in names]
 
-    def here(self, name: str) -> list[RoomView]:
+    def here(self, name: str) -> list[RoomModel]:
         """The rooms of ours in which `name` is, as far as we know."""
         return [view for view in self.rooms.values() if name in view.members]
 
@@ -223,7 +333,7 @@ class AppState(RoomsState):
 
     def _arrived(self, update: PostArrived, changes: Changes) -> None:
         view = self.view(update.post.room)
-        there = self.is_there(view)
+        there = self.is_viewing(view)
         alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
         if alert and view.level.takes(mention=alert.mention):
             changes.alerts.append(alert)
@@ -245,7 +355,7 @@ class AppState(RoomsState):
                 self._caught_up(view, changes, at)
             case PostDelivered():
                 view.transcript.confirm(update.nonce)
-            case PostRefused():
+            case PostRejected():
                 view.transcript.refuse(update.nonce, update.reason)
                 changes.refused.append(update)
             case GapFound():
@@ -281,16 +391,16 @@ class AppState(RoomsState):
         if tell and self.name != before:
             self.tell(f"You are now {self.name}", at)
 
-    def _entered(self, view: RoomView, update: RoomEntered, at: datetime) -> None:
+    def _entered(self, view: RoomModel, update: RoomEntered, at: datetime) -> None:
         view.online = update.online
         view.list_asked = False
         if visible_line(update.topic) != view.topic:
             view.topic, view.topic_by, view.topic_at = visible_line(update.topic), "", None
-        view.reading.entered(at, there=self.is_there(view))
+        view.reading.entered(at, there=self.is_viewing(view))
         if not view.entered:
             view.entered = view.greeting_due = True
 
-    def _members_listed(self, view: RoomView, update: MembersListed, now: float, at: datetime) -> None:
+    def _members_listed(self, view: RoomModel, update: MembersListed, now: float, at: datetime) -> None:
         self.absence.listed(update)
         view.people_listed(update, self.name, at)
         if line := self.asked.members_listed(update, now):
@@ -301,9 +411,9 @@ class AppState(RoomsState):
         if lines := self.asked.rooms_listed(update, self.rooms):
             self.tell(lines, at)
 
-    def _caught_up(self, view: RoomView, changes: Changes, at: datetime) -> None:
+    def _caught_up(self, view: RoomModel, changes: Changes, at: datetime) -> None:
         """What was missed is here: tell of it, and show where it begins if the room is only just opened."""
-        there = self.is_there(view)
+        there = self.is_viewing(view)
         is_opened = view.reading.is_resuming
         if view.greeting_due:
             view.greeting_due = False
@@ -314,7 +424,7 @@ class AppState(RoomsState):
         elif there:
             self.stand(self.at_end)
 
-    def _greeting(self, view: RoomView) -> str:
+    def _greeting(self, view: RoomModel) -> str:
         others = max(0, view.online - 1)
         company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
         return f"You are in {view.name} as {self.name}{company}. {self.help_key or '/help'} helps."

@@ -12,21 +12,25 @@ from urllib.parse import urlsplit
 import msgspec
 from rich.cells import cell_len, set_cell_size
 
+from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import ConnectionState
-from broadcast_tui.tui.model.comings import joined_names
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.model.wrapping import clip
+from broadcast_tui.tui.model.text.wrapping import clip
+from broadcast_tui.tui.model.transcript.presence_summary import joined_names
 
 GAP = "  "
+
+
 ACTIVE_MAX = 3
 """Other rooms named in the line, those that mention us first."""
+
+
 REASON_CELLS = 40
 """As much of why we were refused as leaves room for the rest; a line of the log says all of it."""
 
 
 class Role(Enum):
-    """What a piece is, for its colour."""
+    """What a piece is, for its color."""
 
     GOOD = "good"
     WAIT = "wait"
@@ -37,7 +41,7 @@ class Role(Enum):
     NAME = "name"
 
 
-class Piece(msgspec.Struct, frozen=True):
+class StatusItem(msgspec.Struct, frozen=True):
     """A text of one line, safe to draw. Of the pieces of a side, the lowest `weight` goes first."""
 
     text: str
@@ -47,34 +51,36 @@ class Piece(msgspec.Struct, frozen=True):
     """What stands for it when there is little room; empty if it goes altogether."""
 
 
-def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Piece], list[Piece]]:
+def status_pieces(state: AppState, server: str, now: float) -> tuple[list[StatusItem], list[StatusItem]]:
     """All pieces of the left and of the right side; texts of the server are made safe here."""
     view = state.shown
     left = [_connection_piece(state, now)]
     if view.entered and state.connection.state is ConnectionState.ONLINE:
-        left.append(Piece(f"{view.online:,} here", Role.PLAIN, 60))
-    left.insert(1, Piece(f"#{visible_line(view.name)}", Role.PLAIN, 70))
-    left.append(Piece(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
+        left.append(StatusItem(f"{view.online:,} here", Role.PLAIN, 60))
+    left.insert(1, StatusItem(f"#{visible_line(view.name)}", Role.PLAIN, 70))
+    left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
     right = []
     online = state.connection.state is ConnectionState.ONLINE
     if typing := view.typing(now) if online else []:
         verb = "is" if len(typing) == 1 else "are"
         who = joined_names(typing)
-        right.append(Piece(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))
+        right.append(StatusItem(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))
     if state.draft_excess:
-        right.append(Piece(f"⚠ {state.draft_excess}", Role.BAD, 90))
+        right.append(StatusItem(f"⚠ {state.draft_excess}", Role.BAD, 90))
     if queued := state.queued:
-        right.append(Piece(f"⏳ {queued:,} queued", Role.WAIT, 50, short=f"⏳{queued:,}"))
+        right.append(StatusItem(f"⏳ {queued:,} queued", Role.WAIT, 50, short=f"⏳{queued:,}"))
     if state.unread_here:
-        right.append(Piece(f"↓ {state.unread_here:,} new", Role.NEW, 80, short=f"↓{state.unread_here:,}"))
+        right.append(
+            StatusItem(f"↓ {state.unread_here:,} new", Role.NEW, 80, short=f"↓{state.unread_here:,}")
+        )
     if hidden := view.transcript.hidden_count:
-        right.append(Piece(f"{hidden:,} hidden", Role.QUIET, 35))
+        right.append(StatusItem(f"{hidden:,} hidden", Role.QUIET, 35))
     activity, short = rooms_activity(state)
     if activity:
-        right.append(Piece(activity, Role.NEW, 75, short=short))
+        right.append(StatusItem(activity, Role.NEW, 75, short=short))
     if state.own_away is not None:
-        right.append(Piece("away", Role.WAIT, 65))
-    right.append(Piece(state.name, Role.NAME, 30))
+        right.append(StatusItem("away", Role.WAIT, 65))
+    right.append(StatusItem(state.name, Role.NAME, 30))
     return left, right
 
 
@@ -95,22 +101,22 @@ def rooms_activity(state: AppState) -> tuple[str, str]:
     return " ".join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
 
 
-def _connection_piece(state: AppState, now: float) -> Piece:
+def _connection_piece(state: AppState, now: float) -> StatusItem:
     connection = state.connection
     match connection.state:
         case ConnectionState.ONLINE:
-            return Piece("● online", Role.GOOD, 100, short="●")
+            return StatusItem("● online", Role.GOOD, 100, short="●")
         case ConnectionState.CONNECTING:
-            return Piece("◌ connecting…", Role.WAIT, 100)
+            return StatusItem("◌ connecting…", Role.WAIT, 100)
         case ConnectionState.WAITING:
             left = connection.retry_in(now)
             when = "now" if not left else f"in {left} s"
-            return Piece(f"◌ reconnecting {when}", Role.WAIT, 100)
+            return StatusItem(f"◌ reconnecting {when}", Role.WAIT, 100)
         case ConnectionState.REFUSED:
             why = f": {clip(connection.reason, REASON_CELLS)}" if connection.reason else ""
-            return Piece(f"✕ refused{why}", Role.BAD, 100, short="✕ refused")
+            return StatusItem(f"✕ refused{why}", Role.BAD, 100, short="✕ refused")
         case _:
-            return Piece("○ offline", Role.WAIT, 100)
+            return StatusItem("○ offline", Role.WAIT, 100)
 
 
 def host_of(server: str) -> str:
@@ -122,7 +128,7 @@ def host_of(server: str) -> str:
 
 
 def fit(
-    left: Sequence[Piece], right: Sequence[Piece], width: int
+    left: Sequence[StatusItem], right: Sequence[StatusItem], width: int
 ) -> tuple[list[tuple[str, Role]], list[tuple[str, Role]], int]:
     """The texts of both sides that fit into `width` cells, and the cells between them (0 or more).
 
@@ -155,3 +161,13 @@ def fit(
     cells = sum(cell_len(text) for side in texts for text, _ in side)
     gaps = sum(len(GAP) * max(0, len(side) - 1) for side in texts)
     return texts[0], texts[1], max(0, width - cells - gaps)
+
+
+def unsent_text(count: int) -> str:
+    """`1 post has not been sent`."""
+    return f"{count:,} {'post has' if count == 1 else 'posts have'} not been sent"
+
+
+def undelivered_text(count: int) -> str:
+    """`1 post was not delivered`."""
+    return f"{count:,} {'post was' if count == 1 else 'posts were'} not delivered"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from textual.screen import Screen
 
 from broadcast_tui.tui.keymap import key_in_force
-from broadcast_tui.tui.widgets.selectable_log import SelectableLog
+from broadcast_tui.tui.widgets.log_highlights import LogHighlights
 
 BARE = "-bare"
 
@@ -16,7 +16,7 @@ class BareView:
     """What `screen` shows of itself: all, or `log` alone. `hold_mouse` takes the mouse or leaves it."""
 
     def __init__(
-        self, screen: Screen[None], log: SelectableLog, hold_mouse: Callable[[bool], object]
+        self, screen: Screen[None], log: LogHighlights, hold_mouse: Callable[[bool], object]
     ) -> None:
         self._screen = screen
         self._log = log

@@ -23,24 +23,24 @@ from textual.message import Message
 from textual.widgets import Footer, Static, TextArea
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.contract import ChatClient
-from broadcast_tui.core.updates import NameDenied, Update
-from broadcast_tui.tui.desk import Looks
-from broadcast_tui.tui.file_names import paths_like
+from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.core.session.updates import NameDenied, Update
+from broadcast_tui.tui.commands.context import ThemeHost
+from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
+from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.keymap import bind, key_in_force
-from broadcast_tui.tui.model.completion import People as Completable
-from broadcast_tui.tui.model.input_history import InputHistory
-from broadcast_tui.tui.model.notices import Alert, Level
-from broadcast_tui.tui.model.slash import Mistake, Run, Say, parse
+from broadcast_tui.tui.model.input.completion import CompletionContext as Completable
+from broadcast_tui.tui.model.input.completion import paths_like
+from broadcast_tui.tui.model.input.history import InputHistory
+from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.orders import Orders
 from broadcast_tui.tui.screens.reading import ReadingScreen
 from broadcast_tui.tui.widgets.composer import Composer
-from broadcast_tui.tui.widgets.people import People
-from broadcast_tui.tui.widgets.reading_pane import ReadingPane
+from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
+from broadcast_tui.tui.widgets.conversation import Conversation
+from broadcast_tui.tui.widgets.member_list import MemberList
 from broadcast_tui.tui.widgets.room_list import RoomList
 from broadcast_tui.tui.widgets.status_bar import StatusBar
-from broadcast_tui.tui.widgets.writing_area import WritingArea
 
 QUIT_AGAIN_S = 3.0
 """How long after the first Ctrl+C a second one leaves."""
@@ -78,7 +78,7 @@ class ChatScreen(ReadingScreen):
         bind("room.toggle-list", "toggle_rooms"),
     ]
 
-    people = getters.query_one("#people", People)
+    people = getters.query_one("#people", MemberList)
     status = getters.query_one("#status", StatusBar)
 
     @dataclass
@@ -112,7 +112,7 @@ class ChatScreen(ReadingScreen):
         """The user wants other notices of `room`."""
 
         room: str
-        level: Level
+        level: NotifyLevel
 
     class IgnoredChanged(Message):
         """The user ignores other people now."""
@@ -137,7 +137,7 @@ class ChatScreen(ReadingScreen):
 
     def __init__(self, client: ChatClient, state: AppState, past: InputHistory | None = None) -> None:
         super().__init__(client, state)
-        self._orders = Orders(client, state, self)
+        self._orders = CommandDispatcher(client, state, self)
         self._past = InputHistory(room=state.room) if past is None else past
         self._told: tuple[str, int, int, str] = ("", -1, -1, "")
         self._quit_until = 0.0
@@ -151,10 +151,10 @@ class ChatScreen(ReadingScreen):
             yield RoomList(id="rooms")
             with Vertical(id="talk"):
                 yield Static(id="topic", markup=False)
-                yield ReadingPane(id="reading")
-            yield People(id="people")
+                yield Conversation(id="reading")
+            yield MemberList(id="people")
         status = StatusBar(self._state, self._client.url, id="status")
-        yield WritingArea(self._state, self._completable, self._past, status)
+        yield ComposerPanel(self._state, self._completable, self._past, status)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -194,11 +194,11 @@ class ChatScreen(ReadingScreen):
     def submit(self, text: str) -> bool:
         """Do what `text` says, as if it had been typed; false if that was nothing we know."""
         match parse(text):
-            case Say(text=post):
+            case PostInput(text=post):
                 self.say(post)
-            case Run(command=command, argument=argument):
+            case CommandInput(command=command, argument=argument):
                 return self._orders.carry_out(command, argument)
-            case Mistake(text=why):
+            case InputError(text=why):
                 self.warn(why)
                 return False
         return True
@@ -210,10 +210,10 @@ class ChatScreen(ReadingScreen):
         self.post_message(self.ConnectAsked(address))
 
     @property
-    def looks(self) -> Looks:
+    def looks(self) -> ThemeHost:
         return self.app
 
-    def do_aside(self, work: Callable[[], str]) -> None:
+    def run_in_thread(self, work: Callable[[], str]) -> None:
         """Do `work` in a thread; the line it returns is shown when it is done."""
         self.run_worker(partial(self._work_aside, work), thread=True, group="aside")
 
@@ -221,7 +221,7 @@ class ChatScreen(ReadingScreen):
         line = work()
         self.app.call_from_thread(self.tell, line)
 
-    def keep_level(self, room: str, level: Level) -> None:
+    def keep_level(self, room: str, level: NotifyLevel) -> None:
         self.post_message(self.LevelChanged(room, level))
 
     def keep_ignored(self) -> None:
@@ -240,8 +240,8 @@ class ChatScreen(ReadingScreen):
         event.stop()
         self.finish_submitted()
 
-    @on(WritingArea.Warned)
-    def tell_warned(self, event: WritingArea.Warned) -> None:
+    @on(ComposerPanel.Warned)
+    def tell_warned(self, event: ComposerPanel.Warned) -> None:
         self.warn(event.text)
 
     @on(TextArea.Changed, "#composer")

@@ -19,8 +19,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from broadcast_tui.tui.commands.parser import grouped
 from broadcast_tui.tui.keymap import bind, key_help
-from broadcast_tui.tui.model.slash import grouped
 
 SECOND_WIDTH_MIN = 24
 """Cells that explanations need to be read beside what they explain."""

@@ -14,9 +14,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from broadcast_tui.tui.model.inspection import Oddity, oddities_of, pieces_of
-from broadcast_tui.tui.model.transcript import Line, LineKind
-from broadcast_tui.tui.model.web_address import titled_links
+from broadcast_tui.tui.model.text.hidden_characters import HiddenCharacter, oddities_of, pieces_of
+from broadcast_tui.tui.model.text.links import titled_links
+from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 
 
 def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ def revealed_text(text: str) -> Text:
     return Text.assemble(*((piece.text, "reverse" if piece.odd else "") for piece in pieces_of(text)))
 
 
-def _found(oddities: list[Oddity]) -> Content:
+def _found(oddities: list[HiddenCharacter]) -> Content:
     """One row for each kind of hidden character."""
     if not oddities:
         return Content("No hidden characters, no look-alike letters.")

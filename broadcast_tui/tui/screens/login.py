@@ -12,11 +12,11 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from broadcast_tui.core.errors import NameRefused
+from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind, key_in_force
-from broadcast_tui.tui.widgets.typed_order import act_now
+from broadcast_tui.tui.widgets.key_dispatch import run_binding
 
 HINT = "How the others will see you"
 
@@ -31,7 +31,7 @@ class NameInput(Input):
 
     async def _on_key(self, event: events.Key) -> None:
         if not event.is_printable:
-            await act_now(self, event)
+            await run_binding(self, event)
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
@@ -91,7 +91,7 @@ class LoginScreen(ModalScreen[str]):
             return False
         try:
             check_name(name)
-        except NameRefused as refused:
+        except InvalidNameError as refused:
             self._say(refused.text, "-bad")
             return False
         self._say(HINT, "-hint")

@@ -15,19 +15,19 @@ from textual.message import Message
 from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import bind
-from broadcast_tui.tui.model.selection import Excerpt
-from broadcast_tui.tui.model.showing import PresenceShown
+from broadcast_tui.tui.model.transcript.layout import PresenceShown
+from broadcast_tui.tui.model.transcript.selection import Excerpt
 from broadcast_tui.tui.screens.bare_view import BareView
 from broadcast_tui.tui.screens.inspect import InspectScreen
-from broadcast_tui.tui.screens.server_search import Searcher
+from broadcast_tui.tui.screens.search import SearchController
 from broadcast_tui.tui.screens.unread import UnreadScreen
-from broadcast_tui.tui.widgets.reading_pane import ReadingPane
+from broadcast_tui.tui.widgets.conversation import Conversation
 
 _UPWARDS = ("page_up", "scroll_up", "scroll_home")
 
 
 class ReadingScreen(UnreadScreen):
-    """A screen of rooms whose log is that of a `ReadingPane`."""
+    """A screen of rooms whose log is that of a `Conversation`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("log.page-up", "scroll_log('page_up')"),
@@ -47,7 +47,7 @@ class ReadingScreen(UnreadScreen):
         bind("log.toggle-mouse", "toggle_mouse"),
     ]
 
-    reading = getters.query_one("#reading", ReadingPane)
+    reading = getters.query_one("#reading", Conversation)
 
     @dataclass
     class MouseAsked(Message):
@@ -65,7 +65,7 @@ class ReadingScreen(UnreadScreen):
         log = self.reading.log_view
         log.show_presence(self._state.presence)
         self._bare = BareView(self, log, lambda hold: self.post_message(self.MouseAsked(hold)))
-        self._searcher = Searcher(self.app, self._client, self._state, self.reading.start_picking)
+        self._searcher = SearchController(self.app, self._client, self._state, self.reading.start_picking)
 
     def refresh_rooms(self) -> bool:
         changed = super().refresh_rooms()
@@ -169,22 +169,22 @@ class ReadingScreen(UnreadScreen):
             x, y = self.reading.log_view.held_in_text(x, y)
         return super().get_widget_and_offset_at(x, y)
 
-    @on(ReadingPane.Ended)
+    @on(Conversation.Ended)
     def back_to_input(self) -> None:
         self.composer.focus()
 
-    @on(ReadingPane.InspectAsked)
-    def inspect(self, event: ReadingPane.InspectAsked) -> None:
+    @on(Conversation.InspectAsked)
+    def inspect(self, event: Conversation.InspectAsked) -> None:
         zone = self.log_view.transcript.zone
         self.app.push_screen(InspectScreen(event.line, event.post_id, zone))
 
-    @on(ReadingPane.ServerAsked)
-    def search_server(self, event: ReadingPane.ServerAsked) -> None:
+    @on(Conversation.ServerAsked)
+    def search_server(self, event: Conversation.ServerAsked) -> None:
         self.composer.focus()
         self.open_search(event.query)
 
-    @on(ReadingPane.AnswerAsked)
-    def answer(self, event: ReadingPane.AnswerAsked) -> None:
+    @on(Conversation.AnswerAsked)
+    def answer(self, event: Conversation.AnswerAsked) -> None:
         start = f"{event.name}: "
         if not self.composer.text.startswith(start):
             self.composer.insert(start, (0, 0))

@@ -14,9 +14,9 @@ from textual import getters, on
 from textual.message import Message
 from textual.screen import Screen
 
-from broadcast_tui.client.contract import ChatClient
+from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.core.updates import ConnectionState
 from broadcast_tui.tui.model.rooms import neighbour, numbered
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of

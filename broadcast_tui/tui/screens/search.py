@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
@@ -15,15 +15,17 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from broadcast_tui.core.post import Post
+from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.colour import colour_index
-from broadcast_tui.tui.model.find import Pattern
-from broadcast_tui.tui.model.picking import line_of
-from broadcast_tui.tui.model.search import ServerSearch, date_of, snippet_of, words_pattern
-from broadcast_tui.tui.model.transcript import Transcript
-from broadcast_tui.tui.widgets.name_colours import name_colours
-from broadcast_tui.tui.widgets.selectable_log import SelectableLog
+from broadcast_tui.tui.model.server_search import ServerSearch, date_of, snippet_of, words_pattern
+from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.text.colors import color_index
+from broadcast_tui.tui.model.transcript.find import Pattern
+from broadcast_tui.tui.model.transcript.navigation import line_of
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.widgets.log_highlights import LogHighlights
+from broadcast_tui.tui.widgets.log_styles import name_colors
 
 
 class SearchScreen(ModalScreen[None]):
@@ -86,15 +88,15 @@ class SearchScreen(ModalScreen[None]):
         """The search has got further: show what there is."""
         search, listed = self._search, self.query_one(OptionList)
         pattern, now = words_pattern(search.query), datetime.now().astimezone()
-        colours = name_colours(listed)
+        colors = name_colors(listed)
         for post in search.posts[listed.option_count :]:
-            listed.add_option(Option(self._row(post, pattern, now, colours)))
+            listed.add_option(Option(self._row(post, pattern, now, colors)))
         if listed.highlighted is None and listed.option_count:
             listed.highlighted = 0
         self.query_one("#search-state", Static).update(Content(self._state()))
         self.query_one("#search").border_subtitle = Content("Enter shows it, Esc closes")
 
-    def _row(self, post: Post, pattern: Pattern | None, now: datetime, colours: Sequence[str]) -> Content:
+    def _row(self, post: Post, pattern: Pattern | None, now: datetime, colors: Sequence[str]) -> Content:
         sender = visible_line(post.sender)
         text, spans = snippet_of(post.text, pattern)
         shown = Content(text)
@@ -102,7 +104,7 @@ class SearchScreen(ModalScreen[None]):
         for start, end in spans:
             shown = shown.stylize(mark, start, end)
         head = Content.assemble(
-            (sender, colours[colour_index(sender)]),
+            (sender, colors[color_index(sender)]),
             "  ",
             (date_of(post.at.astimezone(), now), "dim"),
             "\n",
@@ -136,11 +138,11 @@ class SearchScreen(ModalScreen[None]):
         getattr(self.query_one(OptionList), f"action_{how}")()
 
 
-class AroundScreen(ModalScreen[None]):
+class ContextScreen(ModalScreen[None]):
     """A post with those before and after it, apart from the room's own lines."""
 
     DEFAULT_CSS = """
-    AroundScreen {
+    ContextScreen {
         align: center middle;
         background: $background 60%;
         & > #around {
@@ -166,13 +168,13 @@ class AroundScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="around"):
             yield Static("", id="around-state", markup=False)
-            yield SelectableLog(id="around-log")
+            yield LogHighlights(id="around-log")
 
     def on_mount(self) -> None:
         box = self.query_one("#around")
         box.border_title = Content(f"#{visible_line(self._search.room)}, further back")
         box.border_subtitle = Content("Esc goes back to the results")
-        self.query_one(SelectableLog).focus()
+        self.query_one(LogHighlights).focus()
         self.show_around()
 
     def show_around(self) -> None:
@@ -186,7 +188,117 @@ class AroundScreen(ModalScreen[None]):
         transcript = Transcript()
         for post in posts:
             transcript.add_post(post.sender, post.text, post.at, post_id=str(post.position))
-        log = self.query_one(SelectableLog)
+        log = self.query_one(LogHighlights)
         log.show(transcript)
         log.mark(words_pattern(self._search.query))
         log.call_after_refresh(log.pick, line_of(transcript, str(self._post.position)))
+
+
+FOUND_PAGE = 30
+
+
+CONTEXT_PAGE = 200
+
+
+FETCH_MAX = 1_000
+"""Posts above those held that are fetched to get to one."""
+
+
+PAGES_MAX = 20
+"""Pages asked for, at most, to get to it: those of long posts are short."""
+
+
+AROUND_POSTS = 60
+
+
+class SearchController:
+    """Opens the screens of a search and sees to what they ask for; `go_to` picks a line of the log."""
+
+    def __init__(
+        self, app: App[None], client: ChatClient, state: AppState, go_to: Callable[[int], object]
+    ) -> None:
+        self._app = app
+        self._client = client
+        self._state = state
+        self._go_to = go_to
+        self._wanted: Post | None = None
+        """The post that older ones are fetched for."""
+        self._pages_left = 0
+
+    def open(self, query: str) -> None:
+        """Search the shown room for `query`."""
+        room = self._state.room
+        search = ServerSearch(room, query)
+        self._state.search = search
+        search.ref = self._client.search(room, query, limit=FOUND_PAGE)
+        screen = SearchScreen(search, self._show_more, self._choose)
+        self._app.push_screen(screen, lambda _: self._close(search))
+
+    def follow(self) -> None:
+        """The state has changed: go on with what waited for that."""
+        if self._wanted is not None:
+            self._fetch(self._wanted)
+        match self._app.screen:
+            case SearchScreen() as screen if screen.is_mounted:
+                screen.show_found()
+            case ContextScreen() as screen if screen.is_mounted:
+                screen.show_around()
+
+    def _close(self, search: ServerSearch) -> None:
+        if self._state.search is search:
+            self._state.search = None
+
+    def _show_more(self) -> None:
+        search = self._state.search
+        if search is not None and search.more and not search.ref:
+            search.ref = self._client.search(
+                search.room, search.query, before=search.oldest_id, limit=FOUND_PAGE
+            )
+            self.follow()
+
+    def _choose(self, post: Post) -> None:
+        view = self._state.view(post.room)
+        # It may be among what was cleared from the screen, and older posts go above that.
+        view.transcript.bring_back()
+        held = Position.parse(view.transcript.first_post_id)
+        above = held.seq - post.position.seq if held and held.epoch == post.position.epoch else None
+        if line_of(view.transcript, str(post.position)) is not None or (
+            above is not None and 0 < above <= FETCH_MAX and not view.history_ended
+        ):
+            self._dismiss()
+            self._pages_left = PAGES_MAX
+            self._fetch(post)
+        else:
+            self._show_around(post)
+
+    def _fetch(self, post: Post) -> None:
+        """Go to `post` if it is held by now, else ask for the page of posts above those that are."""
+        self._wanted = post
+        view = self._state.view(post.room)
+        line_id = line_of(view.transcript, str(post.position))
+        if line_id is not None or view is not self._state.shown:
+            self._wanted = None
+            if line_id is not None:
+                self._go_to(line_id)
+        elif view.history_ref:
+            return
+        elif view.history_ended or self._pages_left == 0:
+            self._wanted = None
+            self._app.notify("This post cannot be shown among those of the room any longer.", markup=False)
+        else:
+            self._pages_left -= 1
+            before = view.transcript.first_post_id
+            view.history_ref = self._client.fetch_history(view.name, before=before, limit=CONTEXT_PAGE)
+
+    def _show_around(self, post: Post) -> None:
+        search = self._state.search
+        if search is not None:
+            search.around, search.error = (), ""
+            search.around_ref = self._client.fetch_history(
+                search.room, around=str(post.position), limit=AROUND_POSTS
+            )
+            self._app.push_screen(ContextScreen(search, post))
+
+    def _dismiss(self) -> None:
+        if isinstance(screen := self._app.screen, ModalScreen):
+            screen.dismiss()

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from broadcast_tui.core.errors import Refused
+from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.rooms import ranked
@@ -27,24 +27,24 @@ KEYS = "Enter goes there, Esc closes"
 NOTHING_FITS = "No room fits"
 
 
-class Choice(msgspec.Struct, frozen=True):
+class RoomChoice(msgspec.Struct, frozen=True):
     """A room to go to; `note` says what is known of it. Texts are safe to draw."""
 
     name: str
     note: str = ""
 
 
-def choices_of(state: AppState) -> list[Choice]:
+def choices_of(state: AppState) -> list[RoomChoice]:
     """Our other rooms, what is most urgent first, then all others of the server, the shown one last."""
     ours = [view for view in state.rooms.values() if view is not state.shown]
     ours.sort(key=lambda view: (-view.mention_count, -view.unread))
     choices = [
-        Choice(view.name, f"{view.unread:,} unread" if view.unread else "you are in it") for view in ours
+        RoomChoice(view.name, f"{view.unread:,} unread" if view.unread else "you are in it") for view in ours
     ]
     for name, (online, topic) in state.known_rooms.items():
         if name not in state.rooms:
-            choices.append(Choice(name, f"{online:,} here  {visible_line(topic)}".rstrip()))
-    return [*choices, Choice(state.room, "you are looking at it")]
+            choices.append(RoomChoice(name, f"{online:,} here  {visible_line(topic)}".rstrip()))
+    return [*choices, RoomChoice(state.room, "you are looking at it")]
 
 
 class SwitcherScreen(ModalScreen[str]):
@@ -57,10 +57,10 @@ class SwitcherScreen(ModalScreen[str]):
         Binding("down,ctrl+n,tab", "move(1)", "Down", show=False),
     ]
 
-    def __init__(self, choices: Sequence[Choice]) -> None:
+    def __init__(self, choices: Sequence[RoomChoice]) -> None:
         super().__init__()
         self._choices = list(choices)
-        self._offered: list[Choice] = []
+        self._offered: list[RoomChoice] = []
         self._early: list[events.Key] | None = []
         """Keys typed before there was an input; None once there is."""
 
@@ -95,7 +95,7 @@ class SwitcherScreen(ModalScreen[str]):
             event.prevent_default().stop()
             self.take_key(event)
 
-    def set_choices(self, choices: Sequence[Choice]) -> None:
+    def set_choices(self, choices: Sequence[RoomChoice]) -> None:
         """More is known: offer that."""
         self._choices = list(choices)
         self._offer(self.query_one(Input).value)
@@ -126,10 +126,10 @@ class SwitcherScreen(ModalScreen[str]):
         self._offered = [by_name[name] for name in ranked(typed.strip(), by_name)[:OFFERED_MAX]]
         try:
             wanted = check_room(typed.strip())
-        except Refused:
+        except RequestError:
             wanted = ""
         if wanted and wanted not in by_name:
-            self._offered.append(Choice(wanted, "a new room"))
+            self._offered.append(RoomChoice(wanted, "a new room"))
         rooms = self.query_one(OptionList)
         rooms.clear_options()
         rooms.add_options(

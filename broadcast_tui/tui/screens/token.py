@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from broadcast_tui.client.trust import TrustError, checked_token
+from broadcast_tui.client.security import TrustError, checked_token
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.screens.login import NameInput
@@ -29,7 +29,7 @@ class TokenGiven:
 
 
 class Tick(Static, can_focus=True):
-    """A line that is on or off, with or without colours; Enter is left to the dialog, as in a form."""
+    """A line that is on or off, with or without colors; Enter is left to the dialog, as in a form."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "flip", show=False)]
     value: reactive[bool] = reactive(False)

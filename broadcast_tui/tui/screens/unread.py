@@ -9,11 +9,11 @@ from abc import abstractmethod
 
 from textual import on
 
-from broadcast_tui.client.contract import ChatClient
-from broadcast_tui.core.updates import ConnectionState
-from broadcast_tui.tui.model.room import RoomView
-from broadcast_tui.tui.model.row_index import Place
+from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.core.session.updates import ConnectionState
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.transcript.row_index import RowAnchor
 from broadcast_tui.tui.screens.rooms import RoomsScreen
 from broadcast_tui.tui.widgets.message_log import MessageLog
 
@@ -35,7 +35,7 @@ class UnreadScreen(RoomsScreen):
         """How many unread posts may be left above all that are held."""
         self._sought_above = 0
         """How many there were when the last page was asked for."""
-        self._sought_from: Place | None = None
+        self._sought_from: RowAnchor | None = None
         """Where the log stood then."""
 
     # -- for who derives from it
@@ -84,7 +84,7 @@ class UnreadScreen(RoomsScreen):
             self._sought_in = ""
             self._state.stand(self.log_view.is_following)
 
-    def _fetch_sought(self, view: RoomView) -> None:
+    def _fetch_sought(self, view: RoomModel) -> None:
         self._sought_above, self._sought_from = view.reading.above_count, self.log_view.place
         self._fetch_before_all(view, SOUGHT_PAGE)
         if not view.history_ref:
@@ -115,7 +115,7 @@ class UnreadScreen(RoomsScreen):
             return
         self._fetch_before_all(view, HISTORY_PAGE)
 
-    def _fetch_before_all(self, view: RoomView, limit: int) -> None:
+    def _fetch_before_all(self, view: RoomModel, limit: int) -> None:
         """Ask for the page of posts before all that are held, unless one is on its way."""
         oldest = view.transcript.first_post_id
         if oldest and not view.history_ref and not view.history_ended and self.is_online:

@@ -15,8 +15,8 @@ from textual.widgets import Input, Static
 
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind
-from broadcast_tui.tui.model.columns import WIDE_FROM
-from broadcast_tui.tui.widgets.typed_order import act_now, hand_over, pass_on
+from broadcast_tui.tui.model.transcript.layout import WIDE_FROM
+from broadcast_tui.tui.widgets.key_dispatch import forward_to_focus, forward_to_screen, run_binding
 
 
 class FindInput(Input, inherit_bindings=False):
@@ -29,10 +29,10 @@ class FindInput(Input, inherit_bindings=False):
     ]
 
     async def _on_key(self, event: events.Key) -> None:
-        if hand_over(self, event) or pass_on(self, event):
+        if forward_to_screen(self, event) or forward_to_focus(self, event):
             return
         if not event.is_printable:
-            await act_now(self, event)
+            await run_binding(self, event)
 
     def _on_paste(self, event: events.Paste) -> None:
         event.prevent_default()

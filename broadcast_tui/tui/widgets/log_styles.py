@@ -1,4 +1,4 @@
-"""How the parts of a row of the log look, in the colours of the theme."""
+"""How the parts of a row of the log look, in the colors of the theme."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from collections.abc import Mapping
 import msgspec
 from rich.style import Style
 from textual.color import Color
+from textual.widget import Widget
 
-from broadcast_tui.tui.model.code import CodeKind
+from broadcast_tui.tui.model.text.code import CodeKind
+from broadcast_tui.tui.model.text.colors import palette
 
 PARTS = (
     "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
     "code", "block", "marks",
     "comment", "fold", "unread",
 )  # fmt: skip
+
+
 LOG_CSS = """
 MessageLog {
     background: $background;
@@ -44,6 +48,8 @@ MessageLog {
 }
 """
 """The styles of all `PARTS`, and of the scrollbar."""
+
+
 _SYNTAX_HUES = {
     CodeKind.KEYWORD: 10,
     CodeKind.STRING: 5,
@@ -52,7 +58,7 @@ _SYNTAX_HUES = {
     CodeKind.ADDED: 5,
     CodeKind.REMOVED: 0,
 }
-"""Where in a palette the colours of code are; comments have that of the text, weaker."""
+"""Where in a palette the colors of code are; comments have that of the text, weaker."""
 
 
 class LogStyles(msgspec.Struct, frozen=True):
@@ -69,7 +75,7 @@ class LogStyles(msgspec.Struct, frozen=True):
     mention: Style
     mention_mark: Style
     names: tuple[Style, ...]
-    """The palette, by `colour_index`."""
+    """The palette, by `color_index`."""
     code: Style
     """In a line of text."""
     block: Style
@@ -82,10 +88,10 @@ class LogStyles(msgspec.Struct, frozen=True):
 
 
 def log_styles(
-    text: Style, parts: Mapping[str, Style], background: Color, colours: tuple[str, ...]
+    text: Style, parts: Mapping[str, Style], background: Color, colors: tuple[str, ...]
 ) -> LogStyles:
     """The styles on `background`, from that of the text, those of all `PARTS` and a palette for names."""
-    # Colours of a terminal cannot be mixed: a tint would be a full colour that nobody may be able to read on.
+    # Colors of a terminal cannot be mixed: a tint would be a full color that nobody may be able to read on.
     mention = parts["mention"] if background.ansi is None else text + Style(bold=True)
     return LogStyles(
         text=text,
@@ -98,11 +104,23 @@ def log_styles(
         pending=parts["pending"],
         mention=mention,
         mention_mark=parts["mention-mark"],
-        names=tuple(text + Style(color=colour) for colour in colours),
+        names=tuple(text + Style(color=color) for color in colors),
         code=parts["code"],
         block=parts["block"],
-        syntax={kind: Style(color=colours[hue]) for kind, hue in _SYNTAX_HUES.items()}
+        syntax={kind: Style(color=colors[hue]) for kind, hue in _SYNTAX_HUES.items()}
         | {CodeKind.COMMENT: Style(color=parts["comment"].color, italic=True)},
         marks=parts["marks"],
         fold=parts["fold"],
     )
+
+
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+
+
+def name_colors(widget: Widget) -> tuple[str, ...]:
+    """The colors of names on the background of `widget`, by `color_index`."""
+    app, background = widget.app, widget.background_colors[1]
+    # How the terminal's own background looks, only the theme made for it can tell.
+    own = _BLACK if app.current_theme.dark else _WHITE
+    rgb = background.rgb if background.ansi is None else own
+    return palette(rgb, sixteen=app.console.color_system == "standard")

@@ -20,31 +20,120 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import key_in_force
-from broadcast_tui.tui.model.columns import Columns
-from broadcast_tui.tui.model.landmarks import mention_beside
-from broadcast_tui.tui.model.row_index import Place, RowIndex
-from broadcast_tui.tui.model.showing import Showing
-from broadcast_tui.tui.model.transcript import Transcript
-from broadcast_tui.tui.widgets.folding_view import FoldingView
-from broadcast_tui.tui.widgets.line_strips import LinePainter
-from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, log_styles
-from broadcast_tui.tui.widgets.name_colours import name_colours
+from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
+from broadcast_tui.tui.model.transcript.layout import PresenceShown, RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.navigation import mention_beside
+from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.widgets.anchored_scroll_view import AnchoredScrollView
+from broadcast_tui.tui.widgets.line_renderer import LineRenderer
+from broadcast_tui.tui.widgets.log_styles import LOG_CSS, PARTS, log_styles, name_colors
+
+
+class FoldingView(AnchoredScrollView):
+    # For who derives from it
+
+    def forget_rows(self) -> None:
+        """Rows that are drawn and kept are to be drawn anew."""
+
+    # What is shown
+
+    @property
+    def transcript(self) -> Transcript:
+        return self.index.transcript
+
+    def unfold_next(self) -> bool:
+        """Show the lowest folded post in view in full, or else fold all in view; false if none is long."""
+        top, height = round(self.scroll_y), self.container_size.height
+        places = filter(None, (self.index.line_at(top + y) for y in range(height)))
+        in_view = dict.fromkeys(place.line_id for place in places)
+        long_ids = [line_id for line_id in in_view if self._is_long(line_id)]
+        unfolded = self.index.showing.unfolded
+        folded = [line_id for line_id in long_ids if line_id not in unfolded]
+        self._toggle_folds(folded[-1:] or long_ids)
+        return bool(long_ids)
+
+    def unfold(self, line_id: int) -> None:
+        """Show a post in full."""
+        if line_id not in self.index.showing.unfolded:
+            self._toggle_folds([line_id])
+
+    def show_next_presence(self) -> PresenceShown:
+        """Show more or fewer of the lines that say who came and went; returns which."""
+        self.show_presence(self.index.showing.presence.next())
+        return self.index.showing.presence
+
+    def show_presence(self, choice: PresenceShown) -> None:
+        """Show these of the lines that say who came and went."""
+        self.index.showing.presence = choice
+        self._recount(None)
+
+    def _is_long(self, line_id: int) -> bool:
+        line = self.transcript.line(line_id)
+        if line is None or line.kind > LineKind.ACTION:
+            return False
+        return self.index.columns.lay(line.kind, line.sender, line.text).is_long
+
+    def _toggle_folds(self, line_ids: list[int]) -> None:
+        for line_id in line_ids:
+            self.index.showing.toggle(line_id)
+            self._recount(line_id)
+
+    def _recount(self, line_id: int | None) -> None:
+        """Other rows are shown, of a line or of all (None): what is on top of the view stays there."""
+        place = self.place
+        if place is None and line_id is not None and self.index.total > self.container_size.height:
+            place = self.index.line_at(round(self.scroll_y))
+        self.index.recount(line_id)
+        self.forget_rows()
+        self.place = place
+        self.settle()
+        if self.scroll_y >= self.max_scroll_y:
+            self.place = None
+            self.settle()
+        self.refresh()
+        self.place_changed()
+
+    def fold_row(self, line_id: int) -> int:
+        """Which row of a line says how much of it is folded; -1: none."""
+        line = self.transcript.line(line_id)
+        if line is None or line.kind > LineKind.ACTION:
+            return -1
+        folded = self.index.showing.folds(line_id)
+        return self.index.columns.lay(line.kind, line.sender, line.text, folded=folded).fold_row
+
+    def line_above(self, line_id: int) -> Line | None:
+        """The nearest line above that is shown."""
+        showing = self.index.showing
+        above = self.transcript.line(line_id - 1)
+        while above is not None and showing.shown_line(above) is None:
+            above = self.transcript.line(above.id - 1)
+        return above
+
 
 FRAME_S = 0.05
 """Least time between two looks at a transcript that changes all the time."""
+
+
 FLOOD_FRAME_S = 0.1
 """The same while each look finds more new lines than the screen has rows: nobody can read them."""
+
+
 UNFOLD_ID = "log.unfold-post"
 """Of the key that shows long posts in full."""
+
+
 LINES_KEPT_DRAWN = 256
 """A few screens: strips are what the garbage collector has most to do with."""
+
+
 UNREAD_TITLE = "new"
 
 
-class _Stand(msgspec.Struct, frozen=True):
+class _ScrollState(msgspec.Struct, frozen=True):
     """Where a transcript that is not shown was left. `place` None: at the end."""
 
-    place: Place | None
+    place: RowAnchor | None
     seen_count: int
 
 
@@ -99,18 +188,18 @@ class MessageLog(FoldingView):
         classes: str | None = None,
     ) -> None:
         transcript = Transcript() if transcript is None else transcript
-        super().__init__(RowIndex(transcript, Columns.of_width(0)), name=name, id=id, classes=classes)
+        super().__init__(RowIndex(transcript, RowLayout.of_width(0)), name=name, id=id, classes=classes)
         # Links are opened by the terminal; Textual would draw all rows anew under a moving mouse.
         self.set_reactive(Widget.auto_links, False)
         self._seen_count = transcript.arrived_count
         self._unseen = 0
-        self._stands: WeakKeyDictionary[Transcript, _Stand] = WeakKeyDictionary()
+        self._stands: WeakKeyDictionary[Transcript, _ScrollState] = WeakKeyDictionary()
         self._unfolded: WeakKeyDictionary[Transcript, set[int]] = WeakKeyDictionary()
-        self._painter: LinePainter | None = None
+        self._painter: LineRenderer | None = None
         self._badge_style = self._unread_style = Style()
         self._drawn_rule_id = transcript.rule_id
         self._was_at_end = True
-        self._mention_gone_to: tuple[int, tuple[Place | None, int]] | None = None
+        self._mention_gone_to: tuple[int, tuple[RowAnchor | None, int]] | None = None
         """The mention that was gone to last, and where the log then stood."""
         self._strips: dict[int, list[Strip]] = {}
         """Drawn lines by their id, those drawn first going first."""
@@ -134,11 +223,11 @@ class MessageLog(FoldingView):
         if transcript is self.transcript:
             self.refresh_lines()
             return
-        self._stands[self.transcript] = _Stand(self.place, self._seen_count)
-        stand = self._stands.pop(transcript, None) or _Stand(None, transcript.arrived_count - unseen)
+        self._stands[self.transcript] = _ScrollState(self.place, self._seen_count)
+        stand = self._stands.pop(transcript, None) or _ScrollState(None, transcript.arrived_count - unseen)
         self.place, self._seen_count = stand.place, stand.seen_count
         self._unfolded[self.transcript] = self.index.showing.unfolded
-        showing = Showing(self.index.showing.presence, self._unfolded.setdefault(transcript, set()))
+        showing = VisibilityOptions(self.index.showing.presence, self._unfolded.setdefault(transcript, set()))
         self.index = RowIndex(transcript, self.index.columns, showing)
         self._drawn_ids = (transcript.first_id, transcript.settled_id)
         self._rewritten_count = transcript.rewritten_count
@@ -159,7 +248,7 @@ class MessageLog(FoldingView):
         if self.place is not None and self.place.line_id >= rule_id:
             return
         top = round(self.scroll_y)
-        if not top <= self.index.row_of(Place(rule_id, 0)) < top + height:
+        if not top <= self.index.row_of(RowAnchor(rule_id, 0)) < top + height:
             self.open_at(rule_id, unseen)
 
     def open_at(self, line_id: int, unseen: int) -> None:
@@ -171,7 +260,7 @@ class MessageLog(FoldingView):
     def go_to_line(self, line_id: int, rows_above: int = 0) -> None:
         """Put a line on top, or below `rows_above` rows, as far as the lines below it reach."""
         self._sync()
-        place = Place(line_id, 0)
+        place = RowAnchor(line_id, 0)
         self.index.measure_around(place, 2 * self.container_size.height)
         self.settle()
         self._go_to(max(0, self.index.row_of(place) - rows_above))
@@ -193,7 +282,7 @@ class MessageLog(FoldingView):
         self._mention_gone_to = (mention.line_id, self._standing())
         return mention.wrapped
 
-    def _standing(self) -> tuple[Place | None, int]:
+    def _standing(self) -> tuple[RowAnchor | None, int]:
         """Where the log stands; at the end that changes with each line."""
         return self.place, self.transcript.settled_id if self.place is None else 0
 
@@ -337,7 +426,7 @@ class MessageLog(FoldingView):
     def _badge(self) -> str:
         return f" ↓ {self._unseen:,} new "
 
-    def _row(self, painter: LinePainter, y: int) -> Strip:
+    def _row(self, painter: LineRenderer, y: int) -> Strip:
         place = self.index.line_at(y)
         if place is None:
             return painter.blank
@@ -360,13 +449,13 @@ class MessageLog(FoldingView):
         above = self.transcript.unheld_count
         return f"{above:,} older unread above" if above else UNREAD_TITLE
 
-    def _make_painter(self) -> LinePainter:
+    def _make_painter(self) -> LineRenderer:
         background = self.background_colors[1]
         parts = {part: self.get_component_rich_style(f"message-log--{part}") for part in PARTS}
-        styles = log_styles(self.rich_style, parts, background, name_colours(self))
+        styles = log_styles(self.rich_style, parts, background, name_colors(self))
         self._badge_style = parts["badge"]
         self._unread_style = parts["unread"]
-        self._painter = LinePainter(
+        self._painter = LineRenderer(
             self.index.columns,
             styles,
             self.transcript.zone,

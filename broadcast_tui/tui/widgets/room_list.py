@@ -20,8 +20,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.room import RoomView
-from broadcast_tui.tui.model.wrapping import clip
+from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.text.wrapping import clip
 
 COUNT_MAX = 999
 """More are shown as `999+`: nobody reads on, and the name needs the room."""
@@ -38,7 +38,7 @@ class Row:
     shown: bool
 
     @classmethod
-    def of(cls, view: RoomView, shown: bool) -> Row:
+    def of(cls, view: RoomModel, shown: bool) -> Row:
         return cls(visible_line(view.name), view.unread, view.mention_count, view.muted, shown)
 
 

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_tui.core.updates import RoomsListed
-from broadcast_tui.tui.model.notices import Level
-from broadcast_tui.tui.model.room import RoomView
+from broadcast_tui.core.session.updates import RoomsListed
+from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import chosen, most_urgent, neighbour, numbered, ranked, room_lines
 
 ROOMS = ["lobby", "dev", "dev-ops", "random", "ops"]
 
 
-def room(name: str, unread: int = 0, mentions: int = 0, *, muted: bool = False) -> RoomView:
-    view = RoomView(name, level=Level.OFF if muted else Level.MENTIONS)
+def room(name: str, unread: int = 0, mentions: int = 0, *, muted: bool = False) -> RoomModel:
+    view = RoomModel(name, level=NotifyLevel.OFF if muted else NotifyLevel.MENTIONS)
     view.reading.count, view.reading.mentions = unread, mentions
     return view
 

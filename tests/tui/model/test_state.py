@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from broadcast_tui.core.updates import (
+from broadcast_tui.core.session.updates import (
     AwayChanged,
     CaughtUp,
     ConnectionChanged,
@@ -15,7 +15,7 @@ from broadcast_tui.core.updates import (
     NameChanged,
     NameDenied,
     Noticed,
-    PostRefused,
+    PostRejected,
     PresenceChanged,
     RoomEntered,
     RoomLeft,
@@ -24,9 +24,9 @@ from broadcast_tui.core.updates import (
     TypingSeen,
     Update,
 )
-from broadcast_tui.tui.model.notices import Level
+from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.state import AppState, Changes
-from broadcast_tui.tui.model.transcript import LineKind, Mark
+from broadcast_tui.tui.model.transcript.chunks import DeliveryState, LineKind
 from tests.support.fake_client import FakeClient
 
 AT = datetime(2025, 8, 30, 10, 30, tzinfo=UTC)
@@ -55,7 +55,7 @@ class Chat:
             f"{line.sender or line.kind.name}: {line.text}" for line in lines if line.kind is not LineKind.DAY
         ]
 
-    def marks(self) -> list[Mark]:
+    def marks(self) -> list[DeliveryState]:
         chunks = self.state.shown.transcript.chunks
         return [chunk.line(i).mark for chunk in chunks for i in range(len(chunk)) if chunk.line(i).sender]
 
@@ -107,21 +107,21 @@ def test_a_first_connection_that_fails_is_told_as_such() -> None:
 def test_a_post_goes_pending_delivered_arrived() -> None:
     chat = Chat("ana")
     chat.state.said("n1", "hi", AT)
-    assert chat.marks() == [Mark.PENDING]
+    assert chat.marks() == [DeliveryState.PENDING]
     delivered, arrived = chat.client.echo("n1", "hi")
     chat.take(delivered)
-    assert chat.marks() == [Mark.DELIVERED]
+    assert chat.marks() == [DeliveryState.DELIVERED]
     chat.take(arrived)
-    assert chat.marks() == [Mark.NONE]
+    assert chat.marks() == [DeliveryState.NONE]
     assert chat.lines[-1] == "ana: hi"
 
 
 def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
     chat = Chat("ana")
     chat.state.said("n1", "hi", AT)
-    changes = chat.take(PostRefused("lobby", "n1", "rate_limited", "Too fast.", "hi"))
+    changes = chat.take(PostRejected("lobby", "n1", "rate_limited", "Too fast.", "hi"))
     assert [refused.text for refused in changes.refused] == ["hi"]
-    assert chat.marks() == [Mark.REFUSED]
+    assert chat.marks() == [DeliveryState.REFUSED]
 
 
 def test_what_arrives_unseen_is_unread_until_the_terminal_is_looked_at() -> None:
@@ -374,7 +374,7 @@ def test_urgent_rooms_are_visited_mentions_first_and_then_the_way_leads_back() -
     chat = Chat("ana", "bob")
     for room in ("dev", "ops", "quiet"):
         chat.take(RoomEntered(room, 1, 0))
-    chat.state.view("quiet").level = Level.OFF
+    chat.state.view("quiet").level = NotifyLevel.OFF
     chat.take(
         chat.client.post("bob", "hi", room="dev"),
         chat.client.post("bob", "ana?", room="ops"),

@@ -4,10 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from broadcast_tui.core.updates import ConnectionState, TypingSeen
-from broadcast_tui.tui.model.connection import Connection
-from broadcast_tui.tui.model.notices import Level
-from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.core.session.updates import ConnectionState, TypingSeen
+from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.state import AppState, Connection
 from broadcast_tui.tui.model.status import GAP, fit, host_of, rooms_activity, status_pieces
 from tests.support.fake_client import AT, FakeClient
 
@@ -98,7 +97,7 @@ def test_other_rooms_are_named_with_what_waits_in_them_mentions_first() -> None:
     for name, unread, mentions in [("dev", 5, 0), ("ops", 2, 1), ("docs", 1, 0), ("more", 9, 0)]:
         reading = state.view(name).reading
         reading.count, reading.mentions = unread, mentions
-    state.view("docs").level = Level.OFF
+    state.view("docs").level = NotifyLevel.OFF
     assert rooms_activity(state) == ("3:ops(1!,2) 2:dev(5) 5:more(9)", "3! 2+ 5+")
     state.show("ops", AT)
     assert rooms_activity(state) == ("2:dev(5) 5:more(9)", "2+ 5+")

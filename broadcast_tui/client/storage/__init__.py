@@ -1,0 +1,1 @@
+"""Files that the client keeps for its user."""

@@ -1,0 +1,1 @@
+"""The wire protocol: frames, their encoding and the handshake."""

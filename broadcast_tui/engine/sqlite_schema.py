@@ -1,0 +1,145 @@
+"""Opening the history file: ours, undamaged, of a version we know, and of no other server; or an error.
+
+Nothing is written to a file that is not ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from broadcast_tui.core.errors import EngineError
+from broadcast_tui.engine.fulltext import words_of
+
+APPLICATION_ID = 0x62637431
+"""`bct1`: marks the file as a history of ours (SQLite's `application_id`)."""
+VERSION = 1
+LOCK_WAIT_S = 2.0
+HEADER_BYTES = 100
+"""Of every SQLite file; a shorter one it would take for an empty database, and write over."""
+
+SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE rooms (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+    " first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, topic TEXT NOT NULL DEFAULT '')",
+    "CREATE TABLE posts (id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " at_us INTEGER NOT NULL, sender TEXT NOT NULL, text TEXT NOT NULL, client_id TEXT NOT NULL,"
+    " nonce TEXT NOT NULL, UNIQUE (room_id, seq))",
+    "CREATE VIRTUAL TABLE posts_fts USING fts5 (text, content='', tokenize='unicode61', columnsize=0)",
+    "CREATE TRIGGER posts_added AFTER INSERT ON posts BEGIN"
+    " INSERT INTO posts_fts (rowid, text) VALUES (new.id, folded(new.text)); END",
+    "CREATE TRIGGER posts_deleted AFTER DELETE ON posts BEGIN"
+    " INSERT INTO posts_fts (posts_fts, rowid, text) VALUES ('delete', old.id, folded(old.text)); END",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """A connection that holds the file for itself, with the schema in place.
+
+    Raises:
+        EngineError: the sentence says what is wrong with the file and what to do.
+    """
+    instead = "choose another with --history PATH, or --history memory to keep nothing"
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(path if path.exists() else path.parent, os.R_OK | os.W_OK):
+            raise sqlite3.OperationalError("readonly")
+        if path.is_file() and path.stat().st_size:
+            _check_file(path, instead)
+        _make_private(path)
+        connection = _connect(path, "rwc")
+        try:
+            _prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise EngineError(f"The history {path} cannot be opened ({reason}); {instead}.") from error
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "locked" in text:
+            raise EngineError(f"The history {path} is in use by another server; {instead}.") from error
+        if "readonly" in text or "read-only" in text:
+            raise EngineError(
+                f"The history {path} cannot be written; change its rights, or {instead}."
+            ) from error
+        raise EngineError(f"The history {path} cannot be used ({text}); {instead}.") from error
+    except sqlite3.DatabaseError as error:
+        raise EngineError(
+            f"The history {path} is damaged or no history ({error}); move it away, or {instead}."
+        ) from error
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if there is none, for its owner alone; SQLite gives its mode to those beside it."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=LOCK_WAIT_S,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.create_function("folded", 1, _folded, deterministic=True)
+    return connection
+
+
+def _folded(text: str) -> str:
+    """What is indexed of a post: its words as `words_of` sees them; SQLite folds ASCII by itself."""
+    return text if text.isascii() else " ".join(words_of(text))
+
+
+def _check_file(path: Path, instead: str) -> None:
+    """Look before anything is written, which merely closing a connection may do to a write-ahead log.
+
+    Where there is none, nobody has the file open as we do, and no lock or index file is needed to read it.
+    Only SQLite may open the file: closing it ourselves would drop the locks of this process on it.
+    """
+    if path.stat().st_size < HEADER_BYTES:
+        raise sqlite3.DatabaseError("it is too short")
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    with closing(_connect(path, "ro" if has_log else "ro&immutable=1")) as looking:
+        _check(looking, path, instead)
+
+
+def _check(connection: sqlite3.Connection, path: Path, instead: str) -> None:
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if (tables or application_id) and application_id != APPLICATION_ID:
+        raise EngineError(f"{path} is a database of another program; {instead}.")
+    if version > VERSION:
+        raise EngineError(
+            f"The history {path} was made by a newer version of this program; update it, or {instead}."
+        )
+    if tables:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(" ".join(str(found).split()))
+        if connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() is None:
+            raise sqlite3.DatabaseError("it has no epoch")
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("BEGIN IMMEDIATE")
+    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        for statement in SCHEMA:
+            connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+    connection.execute("COMMIT")

@@ -1,0 +1,1 @@
+"""Slash commands: table, parser and handlers."""

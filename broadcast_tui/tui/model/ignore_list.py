@@ -1,0 +1,93 @@
+"""Whom we do not want to read, some only for a while. Nothing of theirs is dropped, see `room_transcript`.
+
+Times are monotonic seconds, given as arguments. A person is who the server would take for the same: `Bob`
+is `bob`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from broadcast_tui.core.names import name_key
+
+EPOCH = datetime.fromtimestamp(0, UTC)
+LONGEST_S = 365 * 86_400.0
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+
+
+class IgnoreList:
+    """The people ignored, in the order added."""
+
+    def __init__(
+        self, ends: Mapping[str, float | None] | None = None, now: float = 0.0, at: datetime = EPOCH
+    ) -> None:
+        """Begin with `ends` of an earlier run, if its clock at `at` stands for `now`; see `ends`."""
+        self._until: dict[str, tuple[str, float | None]] = {}
+        for name, end in (ends or {}).items():
+            if end is None or end > at.timestamp():
+                self.add(name, None if end is None else now + end - at.timestamp())
+
+    def ends(self, now: float, at: datetime) -> dict[str, float | None]:
+        """Until when each name is ignored, in seconds since 1970, None: for good. `now` is at `at`."""
+        return {
+            name: None if until is None else at.timestamp() + until - now
+            for name, until in self._until.values()
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._until)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether somebody is ignored for a while only."""
+        return any(until is not None for _, until in self._until.values())
+
+    def add(self, name: str, until: float | None) -> None:
+        """Ignore `name` until then, or until `remove`."""
+        self._until[name_key(name)] = (name, until)
+
+    def remove(self, name: str) -> bool:
+        """No longer ignore `name`; false if nobody did."""
+        return self._until.pop(name_key(name), None) is not None
+
+    def has(self, name: str) -> bool:
+        return bool(self._until) and name_key(name) in self._until
+
+    def expire(self, now: float) -> list[str]:
+        """Take out, and return, those whose time is over."""
+        over = [
+            (key, name) for key, (name, until) in self._until.items() if until is not None and until <= now
+        ]
+        for key, _ in over:
+            del self._until[key]
+        return [name for _, name in over]
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self._until.values()]
+
+    def lines(self, now: float) -> list[str]:
+        """What /ignore prints: each name, and for how long still."""
+        return [
+            name if until is None else f"{name}, for {shown_duration(max(0.0, until - now))} more"
+            for name, until in self._until.values()
+        ]
+
+
+def parse_duration(text: str) -> float | None:
+    """Seconds of `30s`, `10m`, `2h` or `1d`; None if it is no such thing, or longer than a year."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text.casefold(), re.ASCII)
+    if found is None:
+        return None
+    seconds = int(found[1]) * _UNITS[found[2]]
+    return seconds if 0 < seconds <= LONGEST_S else None
+
+
+def shown_duration(seconds: float) -> str:
+    """`45 s`, `10 min`, `2 h`, `3 d`: the nearest that is short."""
+    for name, size in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
+        if seconds >= size * 0.995:
+            return f"{round(seconds / size):,} {name}"
+    return f"{max(1, round(seconds))} s"

@@ -1,0 +1,290 @@
+"""Tab: the word before the cursor completed to a command, a name, a room or an emoji, then to the next one.
+
+Names come in the order in which they are likely meant: who spoke to us last first, then who spoke last,
+then the others by name, oneself last; nobody who has left. `ana: ` at the start of a message, `ana `
+elsewhere. What begins with a mark of its own (`/`, `@`, `#`, `:`) is offered while it is typed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+
+import msgspec
+
+from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.commands.parser import find
+from broadcast_tui.tui.commands.registry import COMMANDS, Command, Kind
+from broadcast_tui.tui.model.input.suggestions import Suggestion, Suggestions
+from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.text.emoji import emoji_named
+
+
+def command_before(text: str) -> Command | None:
+    """The command that `text`, all that stands before a word, consists of; None if it does not."""
+    typed = text.strip()
+    if not typed.startswith("/") or typed.startswith("//") or len(typed.split()) != 1:
+        return None
+    return find(typed)
+
+
+def argument_words(
+    kind: Kind,
+    typed: str,
+    *,
+    people: Iterable[str],
+    rooms: Iterable[str],
+    themes: Iterable[str],
+    files: Callable[[str], Iterable[str]],
+) -> tuple[str, ...]:
+    """Those that begin as `typed` does, each with a blank after it, in the order given.
+
+    Rooms with their `#`, whether it is typed or not; people with the `@` if that is typed; directories
+    without a blank. `files` are the paths that begin with its argument.
+    """
+    mark = ""
+    match kind:
+        case Kind.COMMAND:
+            words: Iterable[str] = (command.name for command in COMMANDS)
+            typed = typed.removeprefix("/")
+        case Kind.ROOM:
+            words, mark, typed = rooms, "#", typed.removeprefix("#")
+        case Kind.PERSON:
+            words, mark = people, "@" if typed.startswith("@") else ""
+            typed = typed.removeprefix("@")
+        case Kind.THEME:
+            words = themes
+        case Kind.LEVEL:
+            words = (*NotifyLevel, "test")
+        case Kind.FILE:
+            return tuple(path if path.endswith("/") else f"{path} " for path in files(typed))
+        case Kind.TEXT:
+            words = ()
+    prefix = typed.casefold()
+    return tuple(f"{mark}{word} " for word in dict.fromkeys(words) if word.casefold().startswith(prefix))
+
+
+ENTRIES_MAX = 2_000
+"""Entries of a directory that are looked at: Tab is answered at once, however many there are."""
+
+
+def paths_like(typed: str) -> tuple[str, ...]:
+    """The paths that begin with `typed`, by name, as they would be typed; directories end with `/`.
+
+    Hidden files only if their dot is typed; none whose names cannot be drawn as they are. Empty if the
+    directory cannot be read.
+    """
+    directory, begun = os.path.split(typed)
+    head = typed[: len(typed) - len(begun)]
+    try:
+        with os.scandir(os.path.expanduser(directory) or ".") as entries:
+            found = [
+                f"{entry.name}/" if entry.is_dir() else entry.name
+                for entry in islice(entries, ENTRIES_MAX)
+                if entry.name.startswith(begun) and (begun or not entry.name.startswith("."))
+            ]
+    except (OSError, ValueError):
+        return ()
+    return tuple(f"{head}{name}" for name in sorted(found) if visible_line(name) == name)
+
+
+_IGNORED = "[]_-^`{}|\\"
+"""Leading decorations of names that nobody types (`_ana_` completes from `an`)."""
+
+
+_EMOJI = re.compile(r"(?:^|(?<=[(\[{\"'*~>])):((?:[a-zA-Z0-9+]|-1)[a-zA-Z0-9_+\-]*)(:?)\Z")
+"""The end of a word that names an emoji; a colon within a word (a time, an address) begins none."""
+
+
+class CompletionContext(msgspec.Struct, frozen=True):
+    """Whom and what may be meant. `here` is None when the room is too large to be listed."""
+
+    speakers: Sequence[str] = ()
+    """Who spoke, last speaker first."""
+    here: Iterable[str] | None = None
+    own: str = ""
+    addressed: Sequence[str] = ()
+    """Who spoke to us, the last one first."""
+    rooms: Sequence[str] = ()
+    """Rooms that are known, without `#`, in the order to be offered."""
+    themes: Sequence[str] = ()
+    files: Callable[[str], Sequence[str]] = lambda typed: ()
+    """The paths that begin with what is typed, directories with a `/` at their end."""
+
+    def ordered(self) -> list[str]:
+        """All candidates, likeliest first, each once."""
+        recent = [*self.addressed, *self.speakers]
+        if self.here is None:
+            names = recent
+        else:
+            here = set(self.here)
+            spoken = [name for name in recent if name in here]
+            names = spoken + sorted(here.difference(spoken), key=str.casefold)
+        others = [name for name in dict.fromkeys(names) if name != self.own]
+        return [*others, self.own] if self.own else others
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """What a word may become, with its suffix, and how it is shown."""
+
+    text: str
+    label: str
+    note: str = ""
+
+
+class Candidates(msgspec.Struct, frozen=True):
+    """What the text from `start` to `end` may become; never empty."""
+
+    start: int
+    end: int
+    found: tuple[Candidate, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(candidate.text for candidate in self.found)
+
+    def offers(self, chosen: int = -1) -> Suggestions:
+        return Suggestions(
+            tuple(Suggestion(candidate.label, candidate.note) for candidate in self.found), chosen
+        )
+
+
+def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates | None:
+    """Completions of the word that ends at `cursor` (an index into `text`), or None if there are none."""
+    start = max(text.rfind(blank, 0, cursor) for blank in " \n\t") + 1
+    word = text[start:cursor]
+    found: Iterable[Candidate] = ()
+    if start == 0 and word.startswith("/") and not word.startswith("//"):
+        found = _commands(word[1:].casefold(), "/")
+    elif (command := command_before(text[:start])) is not None and command.kind is not Kind.TEXT:
+        words = argument_words(
+            command.kind,
+            word,
+            people=people.ordered(),
+            rooms=people.rooms,
+            themes=people.themes,
+            files=people.files,
+        )
+        found = (Candidate(text, text.rstrip()) for text in words)
+    elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:
+        start += emoji.start()
+        found = _emoji(emoji[1].casefold(), whole=bool(emoji[2]))
+    elif word.startswith("#"):
+        found = _rooms(word[1:].casefold(), people)
+    elif word or not text:
+        found = _names(word, start == 0, people)
+    found = tuple(found)
+    return Candidates(start, cursor, found) if found else None
+
+
+def hint(text: str, cursor: int, people: Callable[[], CompletionContext]) -> Suggestions | None:
+    """What to show while this is typed: a command's usage, or what the marked word may become.
+
+    None for plain words, for which nobody is asked for `people`, and when nothing fits.
+    """
+    if cursor != len(text):
+        return None
+    if text.startswith("/") and text.endswith(" ") and text.count(" ") == 1 and (command := find(text[:-1])):
+        return Suggestions((_row(command),))
+    word = re.split(r"[ \n\t]", text)[-1]
+    marked = word.startswith(("@", "#", ":")) and len(word) > 1
+    if not marked and not (text.startswith("/") and word == text):
+        return None
+    found = candidates(text, cursor, people())
+    return found.offers() if found else None
+
+
+def _row(command: Command) -> Suggestion:
+    return Suggestion(command.usage, command.help)
+
+
+def _commands(prefix: str, slash: str) -> Iterable[Candidate]:
+    named = [(command.name, command) for command in COMMANDS if command.name.startswith(prefix)]
+    if not named:
+        named = [
+            (alias, command) for command in COMMANDS for alias in command.aliases if alias.startswith(prefix)
+        ]
+    for name, command in named:
+        row = _row(command)
+        yield Candidate(f"{slash}{name} ", row.label.replace(f"/{command.name}", f"/{name}", 1), row.note)
+
+
+def _emoji(part: str, *, whole: bool) -> Iterable[Candidate]:
+    for name, emoji in emoji_named(part):
+        if name == part or not whole:
+            yield Candidate(f"{emoji} ", f":{name}:", emoji)
+
+
+def _rooms(prefix: str, people: CompletionContext) -> Iterable[Candidate]:
+    for room in dict.fromkeys(people.rooms):
+        if room.casefold().startswith(prefix):
+            yield Candidate(f"#{room} ", f"#{room}")
+
+
+def _names(word: str, first: bool, people: CompletionContext) -> Iterable[Candidate]:
+    at = "@" if word.startswith("@") else ""
+    prefix = word[len(at) :].casefold()
+    suffix = ": " if first and not at else " "
+    for name in people.ordered():
+        if name == people.own and not word:
+            continue
+        if name.casefold().startswith(prefix) or name.lstrip(_IGNORED).casefold().startswith(prefix):
+            note = "you" if name == people.own else "spoke to you" if name in people.addressed else ""
+            yield Candidate(f"{at}{name}{suffix}", f"{at}{name}", note)
+
+
+class Completer:
+    """One run of Tabs: the first one looks for candidates, the next ones go round them."""
+
+    def __init__(self) -> None:
+        self._found: Candidates | None = None
+        self._before = ""
+        self._after = ""
+        self._index = 0
+        self._shown = ("", -1)
+
+    def step(
+        self, text: str, cursor: int, people: CompletionContext, *, back: bool = False
+    ) -> tuple[str, int] | None:
+        """The text and cursor after one Tab (Shift+Tab with `back`), or None if nothing fits."""
+        if self._found is not None and (text, cursor) == self._shown and not self._is_directory:
+            self._index += -1 if back else 1
+        else:
+            self._found = candidates(text, cursor, people)
+            if self._found is None:
+                return None
+            self._before = text[: self._found.start]
+            self._after = text[self._found.end :].removeprefix(" ")
+            self._index = -1 if back else 0
+        return self._choose()
+
+    def pick(self, text: str, cursor: int, people: CompletionContext, index: int) -> tuple[str, int] | None:
+        """As `step`, to the candidate in row `index` of what is offered."""
+        if self._found is None or (text, cursor) != self._shown:
+            self.step(text, cursor, people)
+        if self._found is None:
+            return None
+        self._index = index
+        return self._choose()
+
+    def offers(self, text: str, cursor: int) -> Suggestions | None:
+        """The candidates of a run that stands at `text` and `cursor`, the one shown chosen; else None.
+
+        One candidate alone is none to choose from.
+        """
+        if self._found is None or (text, cursor) != self._shown or len(self._found.found) < 2:
+            return None
+        return self._found.offers(self._index % len(self._found.found))
+
+    @property
+    def _is_directory(self) -> bool:
+        """Whether the only candidate was a directory, in which the next Tab looks."""
+        return self._found is not None and len(self._found.texts) == 1 and self._found.texts[0].endswith("/")
+
+    def _choose(self) -> tuple[str, int]:
+        assert self._found is not None
+        choice = self._found.texts[self._index % len(self._found.texts)]
+        self._shown = (self._before + choice + self._after, len(self._before) + len(choice))
+        return self._shown

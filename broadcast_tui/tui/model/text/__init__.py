@@ -1,0 +1,1 @@
+"""Text analysis: wrapping, markup, links, mentions and colors."""

@@ -1,0 +1,90 @@
+"""Gives every name a color of its own: the same everywhere, in every session.
+
+A name's color is an index into a palette, by a hash of its key (so `Ana` and `ana` share one). There
+is a palette for dark and one for light backgrounds, hue by hue alike; each color has a contrast of
+at least 4.5 : 1 (WCAG 2.2, 1.4.3) on the backgrounds of every theme that comes with Textual.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+from broadcast_tui.core.names import name_key
+
+MIN_CONTRAST = 4.5
+
+Rgb = tuple[int, int, int]
+
+ON_DARK = (
+    "#fea09f",
+    "#fca67f",
+    "#edb067",
+    "#d5bd62",
+    "#a5cd7c",
+    "#7ed49d",
+    "#5ad6c0",
+    "#50d2e6",
+    "#77c7fe",
+    "#9fbdfe",
+    "#c3affe",
+    "#e3a4e7",
+    "#f69fc8",
+)
+"""One lightness (0.80 in OKLCH), thirteen hues."""
+
+ON_LIGHT = (
+    "#8f2f36",
+    "#8c3701",
+    "#774a03",
+    "#655401",
+    "#3e6102",
+    "#036639",
+    "#066357",
+    "#07606c",
+    "#035b88",
+    "#31509d",
+    "#5c4295",
+    "#78377c",
+    "#87305f",
+)
+"""The same hues, darker (0.45 in OKLCH)."""
+
+
+def _by_hue(red: str, yellow: str, green: str, cyan: str, blue: str, magenta: str) -> tuple[str, ...]:
+    """Six colors at the places of the thirteen hues."""
+    return (*(red,) * 2, *(yellow,) * 2, *(green,) * 2, *(cyan,) * 2, *(blue,) * 2, *(magenta,) * 3)
+
+
+SIXTEEN_ON_DARK = _by_hue("#ff5555", "#ffff55", "#55ff55", "#55ffff", "#5555ff", "#ff55ff")
+SIXTEEN_ON_LIGHT = _by_hue("#aa0000", "#aa5500", "#00aa00", "#00aaaa", "#0000aa", "#aa00aa")
+"""For terminals of sixteen colors: exactly the bright ones of these and the normal ones, as Rich knows them.
+
+How they look is up to the terminal; any others would become whichever is nearest, mostly white or grey.
+"""
+
+
+def color_index(name: str) -> int:
+    """Where in a palette the color of `name` is."""
+    return crc32(name_key(name).encode("utf-8", "replace")) % len(ON_DARK)
+
+
+def palette(background: Rgb, *, sixteen: bool = False) -> tuple[str, ...]:
+    """The palette to use on `background`: red, green and blue of 0 to 255. `sixteen`: there are no more."""
+    black, white = contrast(background, (0, 0, 0)), contrast(background, (255, 255, 255))
+    if sixteen:
+        return SIXTEEN_ON_DARK if white > black else SIXTEEN_ON_LIGHT
+    return ON_DARK if white > black else ON_LIGHT
+
+
+def contrast(one: Rgb, other: Rgb) -> float:
+    """Contrast ratio of two colors, 1 to 21, as WCAG 2.2 defines it; the order does not matter."""
+    darker, lighter = sorted((_luminance(one), _luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(color: Rgb) -> float:
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (value / 255 for value in color)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

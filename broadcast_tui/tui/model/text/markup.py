@@ -1,0 +1,236 @@
+"""Finds the Markdown in a post: bold, italic, struck, code, links, code blocks.
+
+What is drawn is what was written, character by character: markup only says how characters look, and
+nothing is ever hidden. So rows are counted, selected and copied without knowing of markup.
+
+    **bold**  *italic*  _italic_  ~~struck~~  `code`  [text](https://…)  https://…  \\* is no markup
+    ```python                          a block of code, up to a line of as many backticks, or the end
+
+A mark opens after a blank or punctuation and closes before one: `snake_case`, 2*3*4 and *.py stay as
+they are. Nothing but a block reaches over a line feed. The work is linear in the text: each character
+is looked at by one token, and each kind of mark has one place to remember where it was opened.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from enum import IntFlag
+from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
+
+from broadcast_tui.tui.model.text.links import TITLED_SOURCE, URL_SOURCE, is_spoofed, target_of, trimmed_end
+
+MAX_CHARS = 20_000
+"""Longer texts have no markup."""
+_LINK_SHIFT = 8
+
+
+class TextStyle(IntFlag):
+    """How characters look; several may hold."""
+
+    BOLD = 1
+    ITALIC = 2
+    STRUCK = 4
+    CODE = 8
+    LINK = 16
+    MARK = 32
+    """A mark itself, of less weight than what it marks."""
+    HOST = 64
+    """Where a link truly goes."""
+
+
+class StyledSpan(NamedTuple):
+    """Characters from `start` to before `end` look so; they open `href` unless that is empty."""
+
+    start: int
+    end: int
+    look: TextStyle
+    href: str
+
+
+class CodeBlock(NamedTuple):
+    """A block of code, in lines of the text: its first one opens it, code ends before `end`.
+
+    Line `end` closes it, unless the text ends first.
+    """
+
+    first: int
+    end: int
+    language: str
+
+
+_Span = tuple[int, int]
+
+_SIGNS = re.compile(r"[*_~`]|://")
+_FENCE = re.compile(r" {0,3}(`{3,})([^`]*)")
+_TICKS = re.compile(r"\\.|(`+)")
+_TOKEN = re.compile(
+    r"\\(?P<escaped>[!-/:-@\[-`{-~])"
+    rf"|{TITLED_SOURCE}"
+    rf"|(?P<url>(?<![A-Za-z0-9]){URL_SOURCE})"
+    r"|(?P<sign>\*+|_+|~+)"
+)
+_KINDS = {
+    "*": TextStyle.ITALIC,
+    "**": TextStyle.BOLD,
+    "***": TextStyle.BOLD | TextStyle.ITALIC,
+    "_": TextStyle.ITALIC,
+    "~~": TextStyle.STRUCK,
+}
+
+
+def has_markup(text: str) -> bool:
+    """Whether `text` may have any; cheap."""
+    return _SIGNS.search(text) is not None and len(text) <= MAX_CHARS
+
+
+def blocks_of(text: str) -> list[CodeBlock]:
+    """The blocks of code in `text`, from the top; none overlap."""
+    if "```" not in text or len(text) > MAX_CHARS:
+        return []
+    blocks: list[CodeBlock] = []
+    opened: tuple[int, int, str] | None = None
+    lines = text.split("\n")
+    for number, line in enumerate(lines):
+        if opened is None:
+            if opening := _FENCE.fullmatch(line):
+                opened = (number, len(opening[1]), opening[2].strip())
+        elif (fence := line.strip()) and not fence.strip("`") and len(fence) >= opened[1]:
+            blocks.append(CodeBlock(opened[0], number, opened[2]))
+            opened = None
+    if opened is not None:
+        blocks.append(CodeBlock(opened[0], len(lines), opened[2]))
+    return blocks
+
+
+@lru_cache(maxsize=512)
+def runs_of(line: str) -> tuple[StyledSpan, ...]:
+    """How the characters of `line`, without line feeds, look: rising, without overlap."""
+    if not has_markup(line):
+        return ()
+    looks = [0] * len(line)
+    hrefs = [""]
+    for start, end, look, href in _parse(line):
+        if href and href != hrefs[-1]:
+            hrefs.append(href)
+        added = look | ((len(hrefs) - 1) << _LINK_SHIFT if href else 0)
+        for i in range(start, end):
+            looks[i] |= added
+    runs: list[StyledSpan] = []
+    start = 0
+    for value, same in groupby(looks):
+        end = start + len(list(same))
+        if value:
+            look = TextStyle(value & ((1 << _LINK_SHIFT) - 1))
+            runs.append(StyledSpan(start, end, look, hrefs[value >> _LINK_SHIFT]))
+        start = end
+    return tuple(runs)
+
+
+def _parse(line: str) -> Iterator[StyledSpan]:
+    """The looks of `line`, one upon the other; those that mean the same look never overlap."""
+    codes: list[_Span] = []
+    for start, end, ticks in _code_spans(line):
+        codes.append((start, end))
+        yield StyledSpan(start, end, TextStyle.CODE, "")
+        yield StyledSpan(start, start + ticks, TextStyle.MARK, "")
+        yield StyledSpan(end - ticks, end, TextStyle.MARK, "")
+    starts = [start for start, _ in codes]
+    opened: dict[str, _Span] = {}
+    at = 0
+    while token := _TOKEN.search(line, at):
+        start, at = token.span()
+        code = _span_at(codes, starts, start)
+        if code is not None:
+            at = code[1]
+        elif token["sign"]:
+            yield from _take_sign(line, start, at, opened)
+        elif token["url"]:
+            at = start + trimmed_end(token["url"])
+            yield from _address(line, start, at)
+        elif token["target"]:
+            if _cuts(codes, starts, start, token.end("text")):
+                at = start + 1
+            else:
+                yield from _titled_link(token)
+        else:
+            yield StyledSpan(start, start + 1, TextStyle.MARK, "")
+
+
+def _take_sign(line: str, start: int, end: int, opened: dict[str, _Span]) -> Iterator[StyledSpan]:
+    """Close what `line[start:end]` closes, or remember that it opens."""
+    sign = line[start:end]
+    if sign not in _KINDS:
+        return
+    before = line[start - 1] if start else " "
+    after = line[end] if end < len(line) else " "
+    first = opened.get(sign)
+    if first is not None and not before.isspace() and not after.isalnum() and first[1] < start:
+        yield StyledSpan(first[0], first[1], TextStyle.MARK, "")
+        yield StyledSpan(first[1], start, _KINDS[sign], "")
+        yield StyledSpan(start, end, TextStyle.MARK, "")
+        for other in [other for other, span in opened.items() if span[0] >= first[0]]:
+            del opened[other]
+    elif not after.isspace() and not before.isalnum():
+        opened[sign] = (start, end)
+
+
+def _address(line: str, start: int, end: int) -> Iterator[StyledSpan]:
+    target = target_of(line[start:end])
+    if target is not None and target.href:
+        yield StyledSpan(start, end, TextStyle.LINK, target.href)
+
+
+def _titled_link(token: re.Match[str]) -> Iterator[StyledSpan]:
+    """`[text](url)`: the text opens the url, unless it poses as an address itself."""
+    url = token["target"]
+    target = target_of(url)
+    if target is None or not target.href:
+        return
+    shift = token.start("target")
+    text = token["text"]
+    is_address = "://" in text or "www." in text.lower() or is_spoofed(text, target.host)
+    if text.strip() and not is_address:
+        yield StyledSpan(token.start("text"), token.end("text"), TextStyle.LINK, target.href)
+    yield StyledSpan(token.start(), token.start("text"), TextStyle.MARK, "")
+    yield StyledSpan(token.end("text"), shift + target.start, TextStyle.MARK, "")
+    yield StyledSpan(shift + target.start, shift + target.end, TextStyle.HOST, target.href)
+    yield StyledSpan(shift + target.end, token.end(), TextStyle.MARK, "")
+
+
+def _code_spans(line: str) -> list[tuple[int, int, int]]:
+    """First character, one past the last, and backticks at either end, of each piece of code."""
+    ticks = [match.span(1) for match in _TICKS.finditer(line) if match[1]] if "`" in line else []
+    following: dict[int, int] = {}
+    closers: list[int | None] = []
+    for number in range(len(ticks) - 1, -1, -1):
+        length = ticks[number][1] - ticks[number][0]
+        closers.append(following.get(length))
+        following[length] = number
+    closers.reverse()
+    spans: list[tuple[int, int, int]] = []
+    number = 0
+    while number < len(ticks):
+        closer = closers[number]
+        if closer is None:
+            number += 1
+        else:
+            start, opening_end = ticks[number]
+            spans.append((start, ticks[closer][1], opening_end - start))
+            number = closer + 1
+    return spans
+
+
+def _span_at(spans: Sequence[_Span], starts: Sequence[int], at: int) -> _Span | None:
+    """The span that `at` lies in."""
+    number = bisect_right(starts, at) - 1
+    return spans[number] if number >= 0 and at < spans[number][1] else None
+
+
+def _cuts(spans: Sequence[_Span], starts: Sequence[int], start: int, end: int) -> bool:
+    """Whether `end` lies in a span that began after `start`."""
+    span = _span_at(spans, starts, end)
+    return span is not None and span[0] > start

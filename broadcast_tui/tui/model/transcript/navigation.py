@@ -1,0 +1,128 @@
+"""Places of a transcript to go to: mentions of us, and the first post after one that was read.
+
+Each is found by a bounded walk over what is held, a chunk at a time.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from operator import attrgetter
+from typing import NamedTuple
+
+from broadcast_tui.core.post import Position, is_newer
+from broadcast_tui.tui.model.transcript.chunks import LineKind
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+
+
+class Mention(NamedTuple):
+    """A line that mentions us; `wrapped`: it is beyond the end of the walk, which began anew."""
+
+    line_id: int
+    wrapped: bool
+
+
+def mention_beside(transcript: Transcript, line_id: int, *, back: bool) -> Mention | None:
+    """The nearest mention before (`back`) or after a line, else the last or first one; None: there is none.
+
+    The line need not be held. Costs 256 bytes of memory and one search in C a chunk.
+    """
+    chunks = transcript.chunks
+    here = bisect_right(chunks, line_id, key=attrgetter("first_id")) - 1
+    order = list(range(len(chunks)))
+    if back:
+        order = [*reversed(order[: here + 1]), *reversed(order[max(0, here) :])]
+    else:
+        order = [*order[max(0, here) :], *order[: here + 1]]
+    nearest = max(0, here + 1) if back else len(chunks) - max(0, here)
+    for step, at in enumerate(order):
+        chunk, marks = chunks[at], chunks[at].mention_marks()
+        wrapped = step >= nearest
+        if back:
+            end = len(marks) if wrapped else max(0, min(len(marks), line_id - chunk.first_id))
+            i = marks.rfind(1, 0, end)
+        else:
+            i = marks.find(1, 0 if wrapped else max(0, line_id + 1 - chunk.first_id))
+        if i >= 0:
+            return Mention(chunk.first_id + i, wrapped)
+    return None
+
+
+def first_newer(transcript: Transcript, read: Position) -> int | None:
+    """Line id of the topmost post of others that is newer than `read`.
+
+    Walks down from the top over what is not, so it is for transcripts that begin near there.
+    """
+    for chunk in transcript.chunks:
+        for i, (epoch, number) in enumerate(zip(chunk.epochs, chunk.numbers, strict=True)):
+            if epoch and number >= 0 and is_newer(Position(epoch, number), read) and not chunk.line(i).own:
+                return chunk.first_id + i
+    return None
+
+
+def position_of(transcript: Transcript, line_id: int | None) -> Position | None:
+    """Where in the room's log the post of a line is; None if it has no place there, or is not held."""
+    chunks = transcript.chunks
+    if line_id is None or (at := bisect_right(chunks, line_id, key=attrgetter("first_id")) - 1) < 0:
+        return None
+    chunk, i = chunks[at], line_id - chunks[at].first_id
+    if i >= len(chunk) or not chunk.epochs[i] or chunk.numbers[i] < 0:
+        return None
+    return Position(chunk.epochs[i], chunk.numbers[i])
+
+
+def first_from(transcript: Transcript, position: Position | None) -> int | None:
+    """Line id of the post at `position`, else of the next one of its epoch that is shown."""
+    if position is None:
+        return None
+    for chunk in transcript.chunks:
+        for i, (epoch, number) in enumerate(zip(chunk.epochs, chunk.numbers, strict=True)):
+            if epoch == position.epoch and number >= position.seq:
+                return chunk.first_id + i
+    return None
+
+
+POSTS = (LineKind.POST, LineKind.ACTION)
+
+
+def post_from(transcript: Transcript, line_id: int, step: int) -> int | None:
+    """The first line from `line_id` on, going by `step` (1: down, -1: up), that is a post in its place.
+
+    A line that is not held counts as the nearest one that is. None if there is no such post.
+    """
+    line_id = min(max(line_id, transcript.first_id), transcript.settled_id - 1)
+    while transcript.first_id <= line_id < transcript.settled_id:
+        line = transcript.line(line_id)
+        if line is not None and line.kind in POSTS:
+            return line_id
+        line_id += step
+    return None
+
+
+def post_near(transcript: Transcript, line_id: int) -> int | None:
+    """The post at `line_id`, or else the next one above it, or else below it."""
+    above = post_from(transcript, line_id, -1)
+    return post_from(transcript, line_id, 1) if above is None else above
+
+
+def post_id_of(transcript: Transcript, line_id: int) -> str:
+    """The id that the server gave to the post of a line; empty if it has none."""
+    chunks = transcript.chunks
+    at = bisect_right(chunks, line_id, key=attrgetter("first_id")) - 1
+    if at < 0 or not 0 <= (i := line_id - chunks[at].first_id) < len(chunks[at]):
+        return ""
+    epoch, number = chunks[at].epochs[i], chunks[at].numbers[i]
+    return epoch if not epoch or number < 0 else f"{epoch}-{number}"
+
+
+def line_of(transcript: Transcript, post_id: str) -> int | None:
+    """The line of the post with an id, or None if it is not held."""
+    epoch, _, digits = post_id.rpartition("-")
+    if not digits.isdecimal():
+        return None
+    number = int(digits)
+    for chunk in reversed(transcript.chunks):
+        if number in chunk.numbers:
+            for i, found in enumerate(chunk.numbers):
+                if found == number and chunk.epochs[i] == epoch:
+                    return chunk.first_id + i
+    return None

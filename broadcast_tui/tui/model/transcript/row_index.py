@@ -1,0 +1,238 @@
+"""Which rows the lines of a transcript take at one width, without measuring more than is looked at.
+
+Rows are counted chunk by chunk. A chunk is exact or stale (measured at another width, or never): the
+rows of a stale one are estimated. Whoever looks at a place makes the chunks around it exact first,
+and the rest in slices; so a resize costs the same with 100,000 lines as with 1,000. What keeps its
+place then is a line, never a row number. Lines that are not shown take no row. The unread line is the
+first row of the line below it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+from operator import attrgetter
+from typing import NamedTuple
+
+from broadcast_tui.tui.model.transcript.chunks import Chunk
+from broadcast_tui.tui.model.transcript.layout import RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+
+
+class RowAnchor(NamedTuple):
+    """A row that stays itself whatever happens around it: row `row` of a line."""
+
+    line_id: int
+    row: int
+
+
+class _Block:
+    """The rows of one chunk."""
+
+    __slots__ = ("_starts", "chunk", "columns", "rows", "rule", "showing", "total")
+
+    def __init__(self, chunk: Chunk, showing: VisibilityOptions) -> None:
+        self.chunk = chunk
+        self.showing = showing
+        self.columns: RowLayout | None = None
+        """What `rows` were counted for; None: never, then `total` is a guess."""
+        self.rows = array("I")
+        self.total = len(chunk)
+        self.rule = -1
+        """Which of the lines has the unread line as its first row; -1: none."""
+        self._starts: list[int] | None = None
+
+    def measure(self, columns: RowLayout) -> None:
+        self.rows = array("I", columns.count_rows(self.chunk, 0, self.showing))
+        if self.rule >= 0:
+            self.rows[self.rule] += 1
+        self.columns = columns
+        self.total = sum(self.rows)
+        self._starts = None
+
+    def grow(self, columns: RowLayout) -> None:
+        """Take in lines that the chunk has got since."""
+        if self.columns is columns:
+            added = columns.count_rows(self.chunk, len(self.rows), self.showing)
+            self.rows.extend(added)
+            self.total += sum(added)
+            self._starts = None
+        else:
+            self.total = max(self.total, len(self.chunk))
+
+    def put_rule(self, rule_id: int | None) -> None:
+        """Count the unread line, if it is above one of these lines."""
+        at = -1 if rule_id is None else rule_id - self.chunk.first_id
+        at = at if 0 <= at < len(self.chunk) else -1
+        if at != self.rule:
+            for i, more in (self.rule, -1), (at, 1):
+                if 0 <= i < len(self.rows):
+                    self.rows[i] += more
+                    self.total += more
+            self.rule = at
+            self._starts = None
+
+    def rescale(self, columns: RowLayout) -> None:
+        """Guess the total at another width: the rows beyond one a line go with the width."""
+        if self.columns is not None and self.columns is not columns:
+            lines = len(self.chunk)
+            self.total = lines + max(0, self.total - lines) * self.columns.text // columns.text
+            self.columns = None
+
+    def starts(self) -> list[int]:
+        """First row of each line, counted from the block's; the block must be exact."""
+        if self._starts is None:
+            self._starts = list(accumulate(self.rows, initial=0))[:-1]
+        return self._starts
+
+
+class RowIndex:
+    """Rows of one transcript at one width, counted from the top. `update` after each change of it."""
+
+    def __init__(
+        self, transcript: Transcript, columns: RowLayout, showing: VisibilityOptions | None = None
+    ) -> None:
+        self.transcript = transcript
+        self.columns = columns
+        self.showing = VisibilityOptions() if showing is None else showing
+        self._blocks: list[_Block] = []
+        self._starts: list[int] = [0]
+        """First row of each block, and the total."""
+        self._version = -1
+        self.rule_id: int | None = None
+        """The line whose first row is the unread line."""
+        self.update()
+
+    @property
+    def total(self) -> int:
+        """All rows; exact once `measure_some` said so."""
+        return self._starts[-1]
+
+    @property
+    def is_exact(self) -> bool:
+        return all(block.columns is self.columns for block in self._blocks)
+
+    def update(self) -> None:
+        """Follow the transcript."""
+        if (self.transcript.version, self.transcript.rule_id) == (self._version, self.rule_id):
+            return
+        self._version, self.rule_id = self.transcript.version, self.transcript.rule_id
+        chunks = self.transcript.chunks
+        known = {id(block.chunk): block for block in self._blocks}
+        self._blocks = [known.get(id(chunk)) or _Block(chunk, self.showing) for chunk in chunks]
+        for block in self._blocks:
+            if len(block.rows) != len(block.chunk):
+                block.grow(self.columns)
+            block.put_rule(self.rule_id)
+        self._sum_up()
+
+    def resize(self, columns: RowLayout) -> None:
+        """Go to another width: everything is stale until looked at."""
+        self.columns = columns
+        for block in self._blocks:
+            block.rescale(columns)
+        self._sum_up()
+
+    def recount(self, line_id: int | None = None) -> None:
+        """What is shown has changed: of one line, or of all (None)."""
+        if line_id is None:
+            for block in self._blocks:
+                block.columns = None
+        elif self._blocks:
+            self._blocks[self._block_of(line_id)].measure(self.columns)
+        self._sum_up()
+
+    def line_at(self, row: int) -> RowAnchor | None:
+        """The place at `row`, which must have been measured around; None below the last line."""
+        if not 0 <= row < self.total:
+            return None
+        at = bisect_right(self._starts, row) - 1
+        block = self._blocks[at]
+        if block.columns is not self.columns:
+            return None
+        starts = block.starts()
+        i = bisect_right(starts, row - self._starts[at]) - 1
+        return RowAnchor(block.chunk.first_id + i, row - self._starts[at] - starts[i])
+
+    def text_row(self, place: RowAnchor) -> int:
+        """Which of the rows that its line itself takes a place is; -1: it is the unread line."""
+        return place.row - (place.line_id == self.rule_id)
+
+    def settle(self, row: int) -> RowAnchor | None:
+        """The place at or near `row`, which may be an estimate: what it lies in is measured."""
+        while self.total > 0:
+            row = min(max(row, 0), self.total - 1)
+            at = bisect_right(self._starts, row) - 1
+            block = self._blocks[at]
+            if block.columns is self.columns:
+                return self.line_at(row)
+            share = (row - self._starts[at]) / block.total
+            block.measure(self.columns)
+            self._sum_up()
+            row = self._starts[at] + max(0, min(int(share * block.total), block.total - 1))
+        return None
+
+    def row_of(self, place: RowAnchor) -> int:
+        """Where a place is now; of a line no longer held, where it would be."""
+        if not self._blocks or place.line_id < self._blocks[0].chunk.first_id:
+            return 0
+        at = self._block_of(place.line_id)
+        block = self._blocks[at]
+        if block.columns is not self.columns:
+            block.measure(self.columns)
+            self._sum_up()
+        i = place.line_id - block.chunk.first_id
+        if i >= len(block.chunk):
+            return max(0, self.total - 1)
+        return self._starts[at] + block.starts()[i] + max(0, min(place.row, block.rows[i] - 1))
+
+    def measure_around(self, place: RowAnchor, rows: int) -> None:
+        """Make exact what lies up to `rows` above and below a place."""
+        if not self._blocks:
+            return
+        at = self._block_of(place.line_id)
+        # The place may be anywhere in its block, so all rows of that are added. Only a measured block knows
+        # how many it has: an estimate may be so low that the block alone uses up what is to be measured.
+        self._measure(self._blocks[at : at + 1], 1)
+        rows += self._blocks[at].total
+        self._measure(self._blocks[at:], rows)
+        self._measure(reversed_from(self._blocks, at), rows)
+
+    def measure_end(self, rows: int) -> None:
+        """Make the last `rows` exact."""
+        self._measure(reversed_from(self._blocks, len(self._blocks) - 1), rows)
+
+    def measure_some(self, enough: Callable[[], bool]) -> bool:
+        """Make more chunks exact, the last first, until `enough()`; returns whether all are."""
+        for block in reversed(self._blocks):
+            if block.columns is not self.columns:
+                block.measure(self.columns)
+                if enough():
+                    break
+        self._sum_up()
+        return self.is_exact
+
+    def _block_of(self, line_id: int) -> int:
+        return max(0, bisect_right(self._blocks, line_id, key=attrgetter("chunk.first_id")) - 1)
+
+    def _measure(self, blocks: list[_Block], rows: int) -> None:
+        changed = False
+        for block in blocks:
+            if rows <= 0:
+                break
+            if block.columns is not self.columns:
+                block.measure(self.columns)
+                changed = True
+            rows -= block.total
+        if changed:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        self._starts = list(accumulate((block.total for block in self._blocks), initial=0))
+
+
+def reversed_from(blocks: list[_Block], at: int) -> list[_Block]:
+    """`blocks` from index `at` up to the first."""
+    return blocks[at::-1] if at >= 0 else []

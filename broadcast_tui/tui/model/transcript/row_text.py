@@ -1,0 +1,79 @@
+"""Where each character of a line is drawn, and which one is drawn where.
+
+Two kinds of index meet here: one into what was *written* (`Line.text`), which stays the same at every width,
+and one into what is *shown* in the text column, which at some widths has a name before it and is indented.
+"""
+
+from __future__ import annotations
+
+from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clusters, is_single
+from broadcast_tui.tui.model.transcript.chunks import Line
+from broadcast_tui.tui.model.transcript.layout import RowLayout
+
+
+class RowText:
+    """The text column of one line as it is shown, which is no day line, in `columns`."""
+
+    def __init__(self, line: Line, columns: RowLayout, *, folded: bool = False) -> None:
+        laid = columns.lay(line.kind, line.sender, line.text, folded=folded)
+        self._written = line.text
+        self._label = laid.label
+        self._indent = (len(laid.text) - laid.label - len(line.text)) // max(1, line.text.count("\n"))
+        self.shown = laid.text
+        self.rows: list[Span] = laid.rows
+        """Spans of `shown`; empty ones of rows that show nothing of it."""
+
+    def written_at(self, index: int) -> int:
+        """The index, into what was written, of what is shown at `index`; 0 before it begins."""
+        body = self.shown[self._label : max(self._label, index)]
+        lines, last = body.count("\n"), len(body) - body.rfind("\n") - 1
+        return len(body) - lines * self._indent + (max(0, self._indent - last) if lines else 0)
+
+    def shown_at(self, index: int) -> int:
+        """The index, into what is shown, of the character written at `index`."""
+        return self._label + index + self._written.count("\n", 0, index) * self._indent
+
+    def row_of(self, index: int) -> int:
+        """The row that shows the character written at `index`, or the one after which it is missing."""
+        at = self.shown_at(index)
+        return next((row for row, (_, end) in enumerate(self.rows) if end > at), len(self.rows) - 1)
+
+    def cells(self, row: int, start: int, end: int) -> Span | None:
+        """The cells of the text column in which `row` shows what was written from `start` to before `end`."""
+        first, last = self.rows[row]
+        text = self.shown[first:last]
+        start, end = max(0, self.shown_at(start) - first), min(len(text), self.shown_at(end) - first)
+        if start >= end:
+            return None
+        start, end = whole_clusters(text, start, end)
+        left, right = cells_of(text[:start]), cells_of(text[:end])
+        return (left, right) if left < right else None
+
+    def cell_indices(self, row: int) -> list[int]:
+        """For each cell that `row` fills, the index of what is written there: of a cluster, its first."""
+        first, last = self.rows[row]
+        text = self.shown[first:last]
+        if is_single(text):
+            return [self.written_at(index) for index in range(first, last)]
+        return [self.written_at(first + start) for start, _, cells in clusters(text) for _ in range(cells)]
+
+    def before(self, row: int) -> int:
+        """The index that stands for what is left of `row`: before its first character, if it can be."""
+        first = self.written_at(self.rows[row][0])
+        return first - 1 if first == 0 or self._written[first - 1].isspace() else first
+
+    def end(self, row: int) -> int:
+        """The index, into what was written, of what follows the last character of `row`."""
+        return self.written_at(self.rows[row][1])
+
+
+def whole_clusters(text: str, start: int, end: int) -> Span:
+    """The span, made as wide as to hold all of each cluster it touches."""
+    if start >= end or is_single(text[max(0, start - 1) : end + 1]):
+        return start, max(start, end)
+    for first, last, _ in clusters(text):
+        if first < start < last:
+            start = first
+        if first < end < last:
+            end = last
+    return start, end

@@ -1,0 +1,353 @@
+"""Draws one line of a transcript as strips, one a row, ready for the compositor.
+
+What the gutter shows says what a line is, and nothing that people write can get there:
+
+    HH:MM and name   of a post; left blank where the post above has the same
+    │                a post; ┃ one that mentions us; … ours, on its way; ⚠ ours, refused
+    ── and ⚠         a line of the system, an error
+
+Markup says how characters look and where they lead; none is added and none is left out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from itertools import accumulate
+from typing import TypeVar
+
+from rich.cells import set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.cache import FIFOCache
+from textual.color import Color
+from textual.filter import LineFilter
+from textual.strip import Strip
+
+from broadcast_tui.tui.model.text.code import parts_of_code
+from broadcast_tui.tui.model.text.colors import color_index
+from broadcast_tui.tui.model.text.markup import CodeBlock, TextStyle, has_markup, runs_of
+from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, clusters, is_single
+from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
+from broadcast_tui.tui.model.transcript.layout import LineLayout, RowLayout, VisibilityOptions
+from broadcast_tui.tui.widgets.log_styles import LogStyles
+
+_SYSTEM_KINDS = (LineKind.SYSTEM, LineKind.ERROR, LineKind.PRESENCE)
+
+Run = tuple[int, int, Style]
+"""Characters from the first to before the second look so."""
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class _NoCache(FIFOCache[_Key, _Value]):
+    """Remembers nothing."""
+
+    __slots__ = ()
+
+    def set(self, key: _Key, value: _Value) -> None:
+        pass
+
+    __setitem__ = set
+
+
+_NO_DIVIDES: FIFOCache[tuple[int, ...], list[Strip]] = _NoCache(1)
+_NO_STYLES: FIFOCache[Style, Strip] = _NoCache(1)
+_NO_FILTERS: FIFOCache[tuple[LineFilter, Color], Strip] = _NoCache(1)
+_NO_LENGTHS: FIFOCache[tuple[int, Style | None], Strip] = _NoCache(1)
+_NO_CROPS: FIFOCache[tuple[int, int], Strip] = _NoCache(1)
+_NO_EXTENTS: FIFOCache[tuple[int, int, Style | None], Strip] = _NoCache(1)
+
+
+class RowStrip(Strip):
+    """A strip that caches nothing but what it renders to: three times cheaper to make (measured).
+
+    The caches of a Strip are seven dicts, and one of them holds the strip itself, so that only the
+    garbage collector frees it; rows of the log are made by the thousand.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, segments: Iterable[Segment], cell_length: int | None = None) -> None:
+        self._segments = list(segments)
+        self._cell_length = cell_length
+        self._divide_cache = _NO_DIVIDES
+        self._crop_cache = _NO_CROPS
+        self._style_cache = _NO_STYLES
+        self._filter_cache = _NO_FILTERS
+        self._line_length_cache = _NO_LENGTHS
+        self._crop_extend_cache = _NO_EXTENTS
+        self._offsets_cache = _NO_CROPS
+        self._render_cache = None
+        self._link_ids = None
+        self._cell_count = None
+
+
+class LineRenderer:
+    """Draws lines at one width, in one set of styles."""
+
+    def __init__(
+        self,
+        columns: RowLayout,
+        styles: LogStyles,
+        zone: tzinfo | None,
+        filters: Sequence[LineFilter] = (),
+        background: Color | None = None,
+        showing: VisibilityOptions | None = None,
+        unfold_key: str = "",
+    ) -> None:
+        """`filters` (no colors, dimming…) are applied here, once a row, against `background`.
+
+        `unfold_key` is the key that shows long posts in full, as people write it.
+        """
+        self.columns = columns
+        self._showing = VisibilityOptions() if showing is None else showing
+        self._unfold_key = unfold_key
+        self._styles = styles
+        self._zone = zone
+        self._filters = filters
+        self._background = background or Color(0, 0, 0)
+        self.blank = self.strip([Segment(" " * columns.width, styles.text)])
+
+    def paint(self, line: Line, above: Line | None) -> list[Strip]:
+        """The rows of `line`, as many as `RowLayout.count_rows` says; `above` is the line shown before it."""
+        if line.kind is LineKind.DAY:
+            return [self.titled_rule(line.text, self._styles.day)]
+        shown = self._showing.shown_line(line)
+        if shown is None:
+            return []
+        line = shown
+        folded = self._showing.folds(line.id)
+        laid = self.columns.lay(line.kind, line.sender, line.text, folded=folded)
+        base = self._text_style(line)
+        runs = _whole_clusters(laid.text, list(self._runs(line, laid, base)))
+        ends = [run[1] for run in runs]
+        code = _block_spans(laid)
+        gutter = self._first_gutter(line, above)
+        rows: list[Strip] = []
+        for number, (start, end) in enumerate(laid.rows):
+            if number == laid.fold_row:
+                text = self._told(self._fold_text(laid), base, self._styles.fold)
+            elif laid.hosts and number == len(laid.rows) - 1:
+                text = self._told(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self._styles.error)
+            else:
+                in_block = any(first <= start <= last for first, last in code)
+                style = self._styles.block if in_block else base
+                nearby = runs[bisect_right(ends, start) : bisect_right(ends, end) + 1]
+                text = self._text_segments(laid.text, start, end, nearby, style, base)
+            rows.append(self.strip(gutter + text))
+            if number == 0:
+                gutter = self._next_gutter(line)
+        return rows
+
+    def _runs(self, line: Line, laid: LineLayout, base: Style) -> Iterator[Run]:
+        """What in `laid.text` looks unlike the text around it, rising."""
+        if laid.label:
+            yield 0, laid.label, self._label_style(line)
+        if not has_markup(line.text):
+            return
+        indent = (len(laid.text) - laid.label - len(line.text)) // max(1, line.text.count("\n"))
+        starts = {block.first: block for block in laid.blocks}
+        written = line.text.split("\n")
+        number, offset = 0, laid.label
+        while number < len(written):
+            if block := starts.get(number):
+                yield from self._block_runs(block, written, offset, indent)
+                ended = min(block.end + 1, len(written))
+            else:
+                ended = number + 1
+                for run in runs_of(written[number]):
+                    if line.kind not in _SYSTEM_KINDS or run.href:
+                        yield offset + run.start, offset + run.end, self._look(run.look, run.href, base)
+            offset += sum(len(text) + 1 + indent for text in written[number:ended])
+            number = ended
+
+    def _block_runs(self, block: CodeBlock, written: list[str], offset: int, indent: int) -> Iterator[Run]:
+        """The runs of a block of code whose first line begins at `offset`."""
+        style = self._styles.block
+        marks = style + Style(color=self._styles.marks.color)
+        yield offset, offset + len(written[block.first]), marks
+        lines = written[block.first + 1 : block.end]
+        starts = list(accumulate((len(text) + 1 for text in lines), initial=0))
+        offset += len(written[block.first]) + 1 + indent
+        for first, last, kind in parts_of_code("\n".join(lines), block.language):
+            number = bisect_right(starts, first) - 1
+            while number < len(lines) and starts[number] < last:
+                shift = offset + number * indent
+                start, end = max(first, starts[number]), min(last, starts[number + 1] - 1)
+                if start < end:
+                    yield start + shift, end + shift, style + self._styles.syntax[kind]
+                number += 1
+        if block.end < len(written):
+            offset += starts[-1] + len(lines) * indent
+            yield offset, offset + len(written[block.end]), marks
+
+    def _look(self, look: TextStyle, href: str, base: Style) -> Style:
+        styles = self._styles
+        style = base + styles.code if TextStyle.CODE in look else base
+        if TextStyle.MARK in look:
+            style += Style(color=styles.marks.color)
+        added = Style(
+            bold=True if TextStyle.BOLD in look else None,
+            italic=True if TextStyle.ITALIC in look else None,
+            strike=True if TextStyle.STRUCK in look else None,
+            underline=True if TextStyle.LINK in look or TextStyle.HOST in look else None,
+            link=href or None,
+        )
+        return style + added
+
+    def _fold_text(self, laid: LineLayout) -> str:
+        """How much is folded: lines as they were written, or rows of a single long one."""
+        lines = laid.text.count("\n", laid.rows[laid.fold_row][0])
+        amount = f"{laid.hidden:,} more rows" if lines == 0 else f"{lines:,} more line{'s' * (lines > 1)}"
+        return f"… {amount} ({self._unfold_key})" if self._unfold_key else f"… {amount}"
+
+    def _told(self, text: str, base: Style, style: Style) -> list[Segment]:
+        """A row that says something about the post: nobody wrote it."""
+        room = self.columns.text
+        text = clip(text, room)
+        blanks = " " * (room - cells_of(text) + self.columns.padding)
+        return [Segment(text, style + Style(bgcolor=base.bgcolor)), Segment(blanks, base)]
+
+    def titled_rule(self, title: str, style: Style) -> Strip:
+        """A row that is a rule with `title` in its middle."""
+        return self.strip([Segment(self._rule_row(title), style)])
+
+    def with_badge(self, row: Strip, text: str, style: Style) -> Strip:
+        """`row` with `text` over its right end."""
+        width = self.columns.width
+        badge = clip(text, width)
+        start = max(0, width - cells_of(badge) - self.columns.padding)
+        end = start + cells_of(badge)
+        middle = self.strip([Segment(badge, style)], cells_of(badge))
+        return Strip.join([row.crop(0, start), middle, row.crop(end, width)])
+
+    def strip(self, segments: list[Segment], cells: int | None = None) -> Strip:
+        for line_filter in self._filters:
+            segments = line_filter.apply(segments, self._background)
+        return RowStrip(segments, self.columns.width if cells is None else cells)
+
+    def _rule_row(self, title: str) -> str:
+        width = self.columns.width
+        title = clip(f" {title} ", width)
+        rule = width - cells_of(title)
+        return "─" * (rule // 2) + title + "─" * (rule - rule // 2)
+
+    def _text_style(self, line: Line) -> Style:
+        styles = self._styles
+        if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
+            return styles.system
+        if line.kind is LineKind.ERROR:
+            return styles.error
+        if line.mark in (DeliveryState.PENDING, DeliveryState.REFUSED):
+            return styles.pending
+        return styles.mention if line.mention else styles.text
+
+    def _name_style(self, line: Line) -> Style:
+        return self._styles.own if line.own else self._styles.names[_cached_index(line.sender)]
+
+    def _label_style(self, line: Line) -> Style:
+        """A name among the text: on the background of the text."""
+        return self._name_style(line) + Style(bgcolor=self._text_style(line).bgcolor)
+
+    def _first_gutter(self, line: Line, above: Line | None) -> list[Segment]:
+        columns, styles = self.columns, self._styles
+        same_minute = above is not None and above.at // 60 == line.at // 60 and above.kind is not LineKind.DAY
+        time = "" if same_minute else f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
+        sign, sign_style = self._sign(line)
+        if not columns.time:
+            return [Segment(sign.strip()[:1].ljust(columns.mark)[: columns.mark], sign_style)]
+        if not columns.name:
+            if line.mention:
+                return [Segment(f"{time:5}", styles.time), Segment("┃", sign_style)]
+            if sign.strip() != "│":
+                return [Segment(f"{sign.strip():>5} ", sign_style)]
+            return [Segment(f"{time:5} ", styles.time)]
+        segments = [Segment(f"{'':{columns.margin}}{time:{columns.time}}", styles.time)]
+        name = ""
+        if line.kind is LineKind.ACTION:
+            name = "*"
+        elif line.kind is LineKind.POST and not (
+            same_minute and above and above.kind is LineKind.POST and above.sender == line.sender
+        ):
+            name = clip(line.sender, columns.name)
+        blanks = " " * (columns.name - cells_of(name))
+        segments.append(Segment(blanks + name, self._name_style(line) if name else styles.text))
+        segments.append(Segment(sign, sign_style))
+        return segments
+
+    def _next_gutter(self, line: Line) -> list[Segment]:
+        """What is left of the further rows of a line."""
+        columns, styles = self.columns, self._styles
+        if not columns.name or line.kind in _SYSTEM_KINDS:
+            return [Segment(" " * columns.gutter, styles.text)]
+        sign, style = (" ┃ ", styles.mention_mark) if line.mention else (" │ ", styles.rule)
+        return [Segment(" " * (columns.gutter - columns.mark), styles.text), Segment(sign, style)]
+
+    def _sign(self, line: Line) -> tuple[str, Style]:
+        """What the three cells before the text show on the first row."""
+        styles = self._styles
+        if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
+            return "── ", styles.system
+        if line.kind is LineKind.ERROR or line.mark is DeliveryState.REFUSED:
+            return " ⚠ ", styles.error
+        if line.mark is DeliveryState.PENDING:
+            return " … ", styles.pending
+        return (" ┃ ", styles.mention_mark) if line.mention else (" │ ", styles.rule)
+
+    def _text_segments(
+        self, text: str, start: int, end: int, runs: Sequence[Run], base: Style, around: Style
+    ) -> list[Segment]:
+        """One row of the text column in style `base`, with the padding at the row's end `around` it."""
+        row = text[start:end]
+        cells = cells_of(row)
+        room = self.columns.text
+        if cells > room:
+            return [Segment(set_cell_size(row, room), base)]
+        padding = [Segment(" " * self.columns.padding, around)] if base is not around else []
+        blanks = " " * (room - cells + (0 if padding else self.columns.padding))
+        if not runs:
+            return [Segment(row + blanks, base), *padding]
+        segments: list[Segment] = []
+        for run_start, run_end, style in runs:
+            stop = min(run_end, end)
+            if stop <= start:
+                continue
+            if run_start > start:
+                segments.append(Segment(text[start : min(run_start, end)], base))
+            if stop > run_start:
+                segments.append(Segment(text[max(start, run_start) : stop], style))
+            start = max(start, stop)
+        segments.append(Segment(text[start:end] + blanks, base))
+        return segments + padding
+
+
+def _whole_clusters(text: str, runs: list[Run]) -> list[Run]:
+    """`runs`, none of which ends within a cluster: its parts take other cells than the whole."""
+    if not runs or is_single(text):
+        return runs
+    edges = [0, *(end for _, end, _ in clusters(text))]
+    return [
+        (edges[bisect_right(edges, start) - 1], edges[bisect_left(edges, end)], style)
+        for start, end, style in runs
+    ]
+
+
+def _block_spans(laid: LineLayout) -> list[Span]:
+    """Where in `laid.text` the blocks of code begin, and the end of their last lines."""
+    if not laid.blocks:
+        return []
+    ends = [-1]
+    for line in laid.text.split("\n"):
+        ends.append(ends[-1] + len(line) + 1)
+    last = len(ends) - 2
+    return [(ends[block.first] + 1, ends[min(block.end, last) + 1]) for block in laid.blocks]
+
+
+@lru_cache(maxsize=1024)
+def _cached_index(name: str) -> int:
+    return color_index(name)

@@ -1,0 +1,76 @@
+"""Who is here: a list of names beside the log, in the colors that the names have there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from broadcast_tui.tui.model.room import Person
+from broadcast_tui.tui.model.text.colors import color_index
+from broadcast_tui.tui.model.text.wrapping import clip
+from broadcast_tui.tui.widgets.log_styles import name_colors
+
+
+class MemberList(VerticalScroll, can_focus=False):
+    """A view of the names in a room; above the number that is listed it shows the count alone.
+
+    Who is away is dimmed and says so.
+    """
+
+    DEFAULT_CSS = """
+    MemberList {
+        width: 22;
+        padding: 0 1;
+        scrollbar-size-vertical: 1;
+        & > Static { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > #people-heading { color: $text-muted; margin-bottom: 1; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._people: tuple[Person, ...] | None = ()
+        self._online = 0
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="people-heading", markup=False)
+        yield Static(id="people-names", markup=False)
+
+    def on_mount(self) -> None:
+        self.watch(self.app, "theme", self._draw, init=False)
+        self._draw()
+
+    def show(self, people: Sequence[Person] | None, online: int) -> None:
+        """Show `people` (names safe to draw, in order; None: unknown) of `online`."""
+        shown = None if people is None else tuple(people)
+        if (shown, online) != (self._people, self._online):
+            self._people, self._online = shown, online
+            self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        if not self.is_mounted:
+            return
+        colors = name_colors(self)
+        people = self._people or ()
+        width = self.scrollable_content_region.width
+        lines = [_line(person, colors[color_index(person.name)], width) for person in people]
+        away_count = sum(person.away is not None for person in people)
+        heading = f"{self._online:,} here" if self._online else "Nobody here"
+        heading += f", {away_count:,} away" if away_count else ""
+        self.query_one("#people-heading", Static).update(Content(heading), layout=False)
+        listing = self.query_one("#people-names", Static)
+        listing.update(Content("\n").join(lines) if lines else Content(""))
+
+
+def _line(person: Person, color: str, width: int) -> Content:
+    mark = (" (you)" if person.own else "") + (" (away)" if person.away is not None else "")
+    name = clip(person.name, max(1, width - cell_len(mark))) if width > 0 else person.name
+    return Content.assemble((name, "dim" if person.away is not None else color), (mark, "dim"))

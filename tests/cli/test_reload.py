@@ -1,0 +1,51 @@
+"""SIGHUP: all of it or nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.cli.reload import Options, Reloader
+
+
+def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "broadcast_tui.server")
+    in_force: list[str] = []
+    is_bad = True
+
+    def part(name: str, *, bad: bool = False) -> Callable[[Options], Callable[[], None]]:
+        def load(options: Options) -> Callable[[], None]:
+            if bad and is_bad:
+                raise UsageError(f"{name} is\nbad.")
+            return lambda: in_force.append(f"{name} {options['x']}")
+
+        return load
+
+    reloading = Reloader(lambda: {"x": 1}, {"x": 0}, {"x"})
+    reloading.add("limits", part("limits"))
+    reloading.add("bans", part("bans", bad=True))
+    reloading()
+    assert in_force == []
+    assert [record.getMessage() for record in caplog.records] == ["nothing was reloaded: bans is bad."]
+    is_bad = False
+    reloading()
+    assert in_force == ["limits 1", "bans 1"]
+    assert caplog.records[-1].getMessage() == "reloaded: limits, bans"
+
+
+def test_what_holds_only_after_a_restart_is_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "broadcast_tui.server")
+    options: dict[str, object] = {"auth": "open", "metrics_port": None, "log_level": "info"}
+    reloading = Reloader(lambda: options, dict(options), {"log_level"})
+    reloading()
+    options |= {"log_level": "debug"}
+    reloading()
+    assert caplog.records == []
+    options |= {"auth": "token", "metrics_port": 9000}
+    reloading()
+    assert [record.getMessage() for record in caplog.records] == [
+        "auth, metrics-port: a change holds only after a restart"
+    ]

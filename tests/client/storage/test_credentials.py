@@ -1,0 +1,129 @@
+"""What is kept for servers: in the keyring if there is one, else in a file for the user alone."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from broadcast_tui.client.storage import credentials as module
+from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
+
+URL, OTHER = "wss://chat.example.org:8765", "ws://chat.example.org:8765"
+TOKEN = "bt_" + "k" * 43
+PIN = "sha256:" + "A" * 43
+
+
+class KeyringError(Exception):
+    pass
+
+
+class Ring:
+    """A keyring for tests; `broken` raises, `forgetful` keeps nothing."""
+
+    def __init__(self, *, broken: bool = False, forgetful: bool = False) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+        self.errors = SimpleNamespace(KeyringError=KeyringError)
+        self._broken = broken
+        self._forgetful = forgetful
+
+    def set_password(self, service: str, user: str, password: str) -> None:
+        if self._broken:
+            raise KeyringError
+        if not self._forgetful:
+            self.kept[service, user] = password
+
+    def delete_password(self, service: str, user: str) -> None:
+        del self.kept[service, user]
+
+    def get_password(self, service: str, user: str) -> str | None:
+        return self.kept.get((service, user))
+
+
+def use(monkeypatch: pytest.MonkeyPatch, ring: Ring | None) -> None:
+    monkeypatch.setattr(module, "_keyring", lambda: ring)
+
+
+def test_without_a_keyring_it_is_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, None)
+    kept = Credentials(tmp_path / "state")
+    said = kept.keep_token(URL, TOKEN)
+    assert str(kept.path) in said
+    assert TOKEN not in said
+    assert Credentials(tmp_path / "state").token(URL) == TOKEN
+    assert kept.token(OTHER) == "", "a token for TLS is never shown without it"
+    if sys.platform != "win32":
+        assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
+
+
+def test_with_a_keyring_it_is_not_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, Ring())
+    kept = Credentials(tmp_path)
+    assert "keyring" in kept.keep_token(URL, TOKEN)
+    assert TOKEN not in kept.path.read_text()
+    assert Credentials(tmp_path).token(URL) == TOKEN
+    use(monkeypatch, None)
+    assert kept.token(URL) == ""
+
+
+@pytest.mark.parametrize("ring", [Ring(broken=True), Ring(forgetful=True)], ids=["broken", "forgetful"])
+def test_a_keyring_that_keeps_nothing_is_not_relied_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ring: Ring
+) -> None:
+    use(monkeypatch, ring)
+    kept = Credentials(tmp_path)
+    assert str(kept.path) in kept.keep_token(URL, TOKEN)
+    assert kept.token(URL) == TOKEN
+
+
+def test_a_keeper_keeps_what_it_has_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, None)
+    kept = Credentials(tmp_path)
+    keeper = PendingCredentials(kept, URL, TOKEN, PIN)
+    assert TOKEN not in repr(keeper)
+    assert keeper.waiting
+    assert keeper.keep()
+    assert not keeper.waiting
+    assert (kept.token(URL), kept.pin(URL)) == (TOKEN, PIN)
+    assert PendingCredentials(kept, OTHER, "", PIN).keep() == "", "a fingerprint is no news"
+    assert kept.token(URL) == TOKEN
+
+
+@pytest.mark.parametrize("ring", [None, Ring()], ids=["file", "keyring"])
+def test_what_is_kept_for_a_server_can_be_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ring: Ring | None
+) -> None:
+    use(monkeypatch, ring)
+    kept = Credentials(tmp_path)
+    for url in (URL, OTHER):
+        PendingCredentials(kept, url, TOKEN, PIN).keep()
+    assert kept.forget(URL) == (True, "")
+    assert (kept.token(URL), kept.pin(URL)) == ("", "")
+    assert (kept.token(OTHER), kept.pin(OTHER)) == (TOKEN, PIN)
+    assert kept.forget(URL) == (False, "")
+    assert ring is None or len(ring.kept) == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["", "nonsense", "[]", '{"wss://chat.example.org:8765": 1}', '{"a": {"token": 1}}']
+)
+def test_a_file_of_something_else_is_as_none(tmp_path: Path, content: str) -> None:
+    kept = Credentials(tmp_path)
+    kept.path.write_text(content)
+    assert (kept.token(URL), kept.pin(URL)) == ("", "")
+
+
+def test_what_is_no_token_or_pin_in_the_file_is_passed_over(tmp_path: Path) -> None:
+    kept = Credentials(tmp_path)
+    kept.path.write_text(f'{{"{URL}": {{"token": "a b", "pin": "x"}}}}')
+    assert (kept.token(URL), kept.pin(URL)) == ("", "")
+
+
+def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = Credentials(tmp_path / "file" / "state").keep_token(URL, TOKEN)
+    assert "cannot be written" in said
+    assert TOKEN not in said

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.client.storage.preferences import FILE_NAME, Preferences, RoomsOf
+
+
+def test_the_first_run_makes_an_id_that_stays(tmp_path: Path) -> None:
+    first = Preferences.load(tmp_path / "state")
+    again = Preferences.load(tmp_path / "state")
+    assert len(first.client_id) >= 16
+    assert again.client_id == first.client_id
+    assert again.notice == ""
+
+
+def test_name_and_theme_come_back(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.name = "ana"
+    preferences.theme = "nord"
+    assert preferences.save()
+    again = Preferences.load(tmp_path)
+    assert (again.name, again.theme) == ("ana", "nord")
+
+
+def test_levels_of_notices_come_back_by_server_and_room(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.set_level("ws://a:1", "lobby", "off")
+    preferences.set_level("ws://a:1", "lobby", "all")
+    preferences.set_level("ws://a:12", "dev", "off")
+    assert preferences.save()
+    again = Preferences.load(tmp_path)
+    assert again.levels_at("ws://a:1") == {"lobby": "all"}
+    assert again.levels_at("ws://a:12") == {"dev": "off"}
+    assert again.levels_at("ws://b:1") == {}
+
+
+@pytest.mark.parametrize("levels", [7, ["all"], {"ws://a:1 #lobby": 7, "x\x1b": "all", "y": "a" * 99}])
+def test_levels_of_other_types_are_left_out(tmp_path: Path, levels: object) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps({"levels": levels, "client_id": "c", "name": "ana"}))
+    preferences = Preferences.load(tmp_path)
+    assert (preferences.levels, preferences.name, preferences.notice) == ({}, "ana", "")
+
+
+def test_who_is_ignored_comes_back_by_server(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.remember_ignored("ws://a:1", {"bob": None, "eve": 1_900_000_000.5})
+    preferences.remember_ignored("ws://b:1", {"bob": None})
+    preferences.remember_ignored("ws://b:1", {})
+    assert preferences.save()
+    assert Preferences.load(tmp_path).ignored == {"ws://a:1": {"bob": None, "eve": 1_900_000_000.5}}
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [7, ["bob"], {"ws://a:1": ["bob"]}, {"ws://a:1": {"bob": "x", "e\x1b": None, "eve": True, "x": 1e300}}],
+)
+def test_ignored_people_that_make_no_sense_are_left_out(tmp_path: Path, ignored: object) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps({"ignored": ignored, "client_id": "c", "name": "ana"}))
+    preferences = Preferences.load(tmp_path)
+    assert (preferences.ignored, preferences.name, preferences.notice) == ({}, "ana", "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
+    path = Preferences.load(tmp_path).path
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[1]", b"[" * 100_000, b'"x"', b""])
+def test_a_corrupt_file_is_ignored_with_a_notice(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(content)
+    preferences = Preferences.load(tmp_path)
+    assert preferences.name == ""
+    assert "Ignoring" in preferences.notice
+    assert Preferences.load(tmp_path).notice == ""
+
+
+def test_values_of_other_types_or_with_controls_are_left_out(tmp_path: Path) -> None:
+    content = {"name": "a\x1b[31m", "theme": ["nord"], "client_id": 7}
+    (tmp_path / FILE_NAME).write_text(json.dumps(content))
+    preferences = Preferences.load(tmp_path)
+    assert (preferences.name, preferences.theme) == ("", "")
+    assert preferences.client_id.isalnum()
+
+
+def test_a_directory_that_cannot_be_made_is_a_notice(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    preferences = Preferences.load(tmp_path / "file" / "state")
+    assert "cannot" in preferences.notice
+    assert preferences.client_id
+
+
+def test_rooms_are_kept_a_server(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.remember_rooms("ws://a:1", ("lobby", "dev"), "dev")
+    preferences.remember_rooms("ws://b:1", ("ops",), "gone")
+    assert preferences.save()
+    loaded = Preferences.load(tmp_path)
+    assert loaded.rooms == {
+        "ws://a:1": RoomsOf(("lobby", "dev"), "dev"),
+        "ws://b:1": RoomsOf(("ops",), "ops"),
+    }
+
+
+def test_a_room_that_is_wanted_is_shown_and_added_to_those_of_last_time(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    assert preferences.rooms_on("ws://a:1") == RoomsOf(("lobby",), "lobby")
+    assert preferences.rooms_on("ws://a:1", "dev") == RoomsOf(("dev",), "dev")
+    preferences.remember_rooms("ws://a:1", ("lobby", "dev"), "dev")
+    assert preferences.rooms_on("ws://a:1") == RoomsOf(("lobby", "dev"), "dev")
+    assert preferences.rooms_on("ws://a:1", "lobby") == RoomsOf(("lobby", "dev"), "lobby")
+    assert preferences.rooms_on("ws://a:1", "ops") == RoomsOf(("lobby", "dev", "ops"), "ops")
+
+
+@pytest.mark.parametrize(
+    "rooms",
+    [
+        7,
+        [],
+        {"ws://a:1": 7},
+        {"ws://a:1": {"joined": "lobby"}},
+        {"ws://a:1": {"joined": [7, None, "", "a b", "x\u001b", "#"]}},
+        {"x\u001b": {"joined": ["lobby"]}},
+        {"x" * 600: {"joined": ["lobby"]}},
+    ],
+)
+def test_rooms_that_make_no_sense_are_left_out(tmp_path: Path, rooms: object) -> None:
+    (tmp_path / FILE_NAME).write_text(json.dumps({"name": "ana", "client_id": "1", "rooms": rooms}))
+    loaded = Preferences.load(tmp_path)
+    assert (loaded.name, loaded.rooms) == ("ana", {})
+
+
+def test_what_makes_sense_among_them_is_kept(tmp_path: Path) -> None:
+    many = [f"r{n}" for n in range(99)]
+    saved = {"ws://a:1": {"joined": ["Dev", "dev", 7, "#ops"], "shown": 9}, "ws://b:1": {"joined": many}}
+    (tmp_path / FILE_NAME).write_text(json.dumps({"client_id": "1", "rooms": saved}))
+    loaded = Preferences.load(tmp_path)
+    assert loaded.rooms["ws://a:1"] == RoomsOf(("dev", "ops"), "dev")
+    assert len(loaded.rooms["ws://b:1"].joined) == 32

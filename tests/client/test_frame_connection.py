@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from broadcast_tui.client.frame_connection import READ_BYTES, FrameConnection
+
+MAX_BYTES = 70_000
+
+
+class Wire(asyncio.Transport):
+    """Keeps what is written."""
+
+    max_size = 262_144
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def write_eof(self) -> None: ...
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+
+class Client:
+    """A `FrameConnection` that has asked for a WebSocket, and the server's answer to that."""
+
+    def __init__(self) -> None:
+        protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=MAX_BYTES)
+        self.connection = FrameConnection(protocol)
+        self.wire = Wire()
+        self.connection.connection_made(self.wire)
+        protocol.send_request(protocol.connect())
+        server = ServerProtocol()
+        server.receive_data(b"".join(protocol.data_to_send()))
+        [request] = server.events_received()
+        server.send_response(server.accept(request))  # type: ignore[arg-type]
+        self.answer = b"".join(server.data_to_send())
+        self.batches: list[list[bytes]] = []
+
+    @property
+    def messages(self) -> list[bytes]:
+        return [message for batch in self.batches for message in batch]
+
+    def receive(self, data: bytes, cuts: list[int] = []) -> None:  # noqa: B006
+        places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
+        for start, end in itertools.pairwise(places):
+            if start < end:
+                self.connection.data_received(data[start:end])
+
+
+async def made() -> Client:
+    return Client()
+
+
+def framed(opcode: Opcode, data: bytes, fin: bool = True) -> bytes:
+    return Frame(opcode, data, fin).serialize(mask=False)
+
+
+texts = st.sampled_from([b"", b"{}", b"x" * 125, b"y" * 126, b"z" * 300, b"long" * 16_500])
+whole = st.tuples(st.just(Opcode.TEXT), texts)
+control = st.tuples(st.sampled_from([Opcode.PING, Opcode.PONG]), st.sampled_from([b"", b"p" * 125]))
+binary = st.tuples(st.just(Opcode.BINARY), st.sampled_from([b"\0\xff", b"b" * 200]))
+fragments = st.lists(st.sampled_from([b"", b"part", b"q" * 200]), min_size=2, max_size=4)
+
+
+@given(
+    st.lists(whole | whole | control | binary | fragments, max_size=12),
+    st.lists(st.integers(0, 300_000), max_size=12),
+    st.booleans(),
+)
+@settings(max_examples=300)
+def test_messages_are_those_sent_wherever_reads_begin_and_end(
+    sent: list[Any], cuts: list[int], early: bool
+) -> None:
+    client = asyncio.run(made())
+    if early:
+        client.connection.start_receiving(client.batches.append)
+    data, wanted, pings = client.answer, [], 0
+    for item in sent:
+        if isinstance(item, list):
+            for n, part in enumerate(item):
+                opcode = Opcode.CONT if n else Opcode.TEXT
+                data += framed(opcode, part, fin=n == len(item) - 1)
+                data += framed(Opcode.PING, b"between")
+                pings += 1
+            wanted.append(b"".join(item))
+        else:
+            opcode, payload = item
+            data += framed(opcode, payload)
+            pings += opcode is Opcode.PING
+            if opcode in (Opcode.TEXT, Opcode.BINARY):
+                wanted.append(payload)
+    client.receive(data, cuts)
+    client.connection.start_receiving(client.batches.append)
+    assert client.messages == wanted
+    assert client.connection.protocol.state is State.OPEN
+    assert client.wire.written.count(b"\x8a") >= pings
+
+
+async def test_what_comes_in_one_read_is_handed_over_together() -> None:
+    client = Client()
+    client.connection.start_receiving(client.batches.append)
+    client.receive(client.answer + framed(Opcode.TEXT, b"a") * 3)
+    client.receive(framed(Opcode.TEXT, b"b") * 2 + b"\x81")
+    client.receive(b"\x01c")
+    assert client.batches == [[b"a"] * 3, [b"b"] * 2, [b"c"]]
+
+
+async def test_a_read_takes_so_much_that_others_get_their_turn() -> None:
+    assert Client().wire.max_size == READ_BYTES
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        pytest.param(framed(Opcode.TEXT, b"x" * (MAX_BYTES + 1))[:30], 1009, id="too long, by its head"),
+        pytest.param(b"\x81\x81maskx", 1002, id="masked"),
+        pytest.param(framed(Opcode.CONT, b"x"), 1002, id="a fragment of nothing"),
+        pytest.param(
+            framed(Opcode.TEXT, b"x", fin=False) + framed(Opcode.TEXT, b"y"), 1002, id="between fragments"
+        ),
+        pytest.param(b"\xc1\x01x", 1002, id="reserved bit"),
+        pytest.param(b"\x83\x01x", 1002, id="unknown opcode"),
+    ],
+)
+async def test_what_is_wrong_ends_the_connection_as_the_library_would(bad: bytes, code: int) -> None:
+    client = Client()
+    client.connection.start_receiving(client.batches.append)
+    client.receive(client.answer + framed(Opcode.TEXT, b"before") + bad + framed(Opcode.TEXT, b"after"))
+    close = client.connection.protocol.close_sent
+    assert close is not None
+    assert close.code == code
+    assert client.messages == [b"before"]
+
+
+async def test_an_answer_that_is_no_websocket_is_the_librarys_to_read() -> None:
+    client = Client()
+    client.receive(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 7\r\n\r\nno\nway\n", [30, 60])
+    assert client.connection.response is not None
+    assert (client.connection.response.status_code, client.connection.response.body) == (401, b"no\nway\n")
+
+
+async def test_the_end_in_the_middle_of_a_frame_ends_the_connection() -> None:
+    client = Client()
+    client.connection.start_receiving(client.batches.append)
+    client.receive(client.answer + b"\x81\x05he")
+    client.connection.eof_received()
+    assert client.connection.protocol.state is State.CLOSED
+    assert client.messages == []

@@ -1,0 +1,261 @@
+"""What a client sends its token to, and which server it believes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import ssl
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.client import BroadcastClient, ConnectError, SecurityOptions, TrustError, Unauthorized
+from broadcast_tui.client.security import checked_pin, checked_token
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.protocol.handshake import fingerprint
+from broadcast_tui.core.session.updates import ConnectionState
+from broadcast_tui.server.auth import TokenAuthenticator
+from broadcast_tui.server.tls import ServerTls, self_signed
+from broadcast_tui.server.token_store import TokenStore
+from tests.client.watching import Watcher
+from tests.support.certificates import Authority
+from tests.support.plain import plain_client
+from tests.support.running import in_time, running_server
+
+WRONG = "bt_" + "wrong" * 8
+
+
+async def reason_of(url: str, trust: SecurityOptions | None = None) -> str:
+    """Why a client cannot connect; it gives up at once and says so in one line."""
+    client = BroadcastClient(url, name="ana", trust=trust)
+    with pytest.raises(ConnectError) as failed:
+        await in_time(client.connect(retry=True))
+    assert "\n" not in str(failed.value)
+    return str(failed.value)
+
+
+# -- tokens
+
+
+async def test_a_client_with_a_token_is_known_by_its_name(tmp_path: Path) -> None:
+    book = TokenStore(tmp_path / "tokens.json")
+    token, _ = book.create("ana", Role.MEMBER, None)
+    async with (
+        running_server(gate=TokenAuthenticator(book, needs_token=True)) as server,
+        BroadcastClient("127.0.0.1", server.port, name="ben", token=token) as client,
+    ):
+        assert client.name == "ana"
+        await in_time(client.post("lobby", "hi"))
+
+
+@pytest.mark.parametrize("token", ["", WRONG], ids=["none", "wrong"])
+async def test_a_client_without_a_valid_one_is_refused_and_another_one_goes_on(
+    tmp_path: Path, token: str
+) -> None:
+    book = TokenStore(tmp_path / "tokens.json")
+    right, _ = book.create("ana", Role.MEMBER, None)
+    async with running_server(gate=TokenAuthenticator(book, needs_token=True)) as server:
+        with pytest.raises(Unauthorized, match="token"):
+            await in_time(BroadcastClient("127.0.0.1", server.port, token=token).connect())
+        client = BroadcastClient("127.0.0.1", server.port, name="ana", token=token)
+        watcher = Watcher(client)
+        client.start()
+        refused = await watcher.state(ConnectionState.REFUSED)
+        assert refused.unauthorized
+        assert "token" in refused.reason
+        client.authenticate(f" {right}\n")
+        assert not (await watcher.state(ConnectionState.ONLINE)).unauthorized
+        book.revoke("ana")
+        assert (await watcher.state(ConnectionState.REFUSED)).unauthorized
+        await client.close()
+
+
+async def test_another_refusal_is_not_for_want_of_a_token() -> None:
+    async with running_server() as server, plain_client(server.url) as ben:
+        await ben.say("hi", sender="ben")
+        client = BroadcastClient("127.0.0.1", server.port, name="ben")
+        watcher = Watcher(client)
+        client.start()
+        assert not (await watcher.state(ConnectionState.REFUSED)).unauthorized
+        await client.close()
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "127.evil.example", "evil.localhost"])
+async def test_a_token_goes_to_other_machines_over_tls_only(host: str) -> None:
+    trust = SecurityOptions(token=WRONG)
+    reason = await reason_of(f"ws://{host}:9", trust)
+    assert "wss://" in reason
+    assert "--insecure-token" in reason
+    assert WRONG not in reason
+
+
+async def test_it_can_be_sent_in_the_open_if_that_is_wished(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_server(gate=None) as server:
+        monkeypatch.setattr("broadcast_tui.client.address.Address.is_local", False)
+        reason = await reason_of(server.url, SecurityOptions(token=WRONG))
+        assert "--insecure-token" in reason
+        async with BroadcastClient(
+            server.url, trust=SecurityOptions(token=WRONG, insecure_token=True)
+        ) as client:
+            assert client.state is ConnectionState.ONLINE
+
+
+def test_a_token_is_in_no_representation() -> None:
+    trust = SecurityOptions(token=WRONG)
+    assert WRONG not in repr(trust)
+
+
+async def test_a_token_is_not_logged_by_the_client_at_any_level(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="broadcast_tui.websockets.client")
+    book = TokenStore(tmp_path / "tokens.json")
+    token, _ = book.create("ana", Role.MEMBER, None)
+    async with running_server(gate=TokenAuthenticator(book, needs_token=True)) as server:
+        async with BroadcastClient("127.0.0.1", server.port, token=token) as client:
+            await in_time(client.post("lobby", "hi"))
+        await reason_of(server.url, SecurityOptions(token=token[:-1]))
+    assert caplog.records
+    assert token[3:-1] not in caplog.text
+
+
+@pytest.mark.parametrize("text", ["two words", "a\nb: c", "é", "x" * 513, "\x1b[31m"])
+def test_what_could_not_be_sent_is_no_token(text: str) -> None:
+    with pytest.raises(TrustError, match="no token"):
+        checked_token(text)
+
+
+@given(st.text())
+def test_a_checked_token_can_stand_in_a_header(text: str) -> None:
+    try:
+        token = checked_token(text)
+    except TrustError:
+        return
+    assert token.isascii()
+    assert not token or token.isprintable()
+    assert checked_token(token) == token
+
+
+# -- fingerprints
+
+
+@given(st.binary(max_size=100))
+def test_a_fingerprint_is_read_in_every_way_it_is_written(certificate: bytes) -> None:
+    digest = hashlib.sha256(certificate)
+    pin = fingerprint(certificate)
+    written = [
+        pin,
+        pin.removeprefix("sha256:"),
+        "sha256:" + base64.b64encode(digest.digest()).decode(),
+        "sha256:" + digest.hexdigest(),
+        digest.hexdigest().upper(),
+        ":".join(digest.hexdigest()[start : start + 2] for start in range(0, 64, 2)),
+    ]
+    assert {checked_pin(text) for text in written} == {pin}
+
+
+@pytest.mark.parametrize(
+    "text", ["sha256:", "x", "sha256:" + "A" * 42, "sha256:" + "A" * 44, "sha1:" + "A" * 43]
+)
+def test_what_is_no_fingerprint_is_refused(text: str) -> None:
+    with pytest.raises(TrustError, match="copy the whole invite"):
+        checked_pin(text)
+
+
+async def test_a_pinned_server_is_believed_without_any_authority(tmp_path: Path) -> None:
+    tls = ServerTls(self_signed(tmp_path / "self-signed.pem", "elsewhere"))
+    async with (
+        running_server(tls=tls) as server,
+        BroadcastClient(f"{server.url}/lobby#pin={tls.fingerprint}", name="ana") as client,
+    ):
+        await in_time(client.post("lobby", "hi"))
+
+
+async def test_a_changed_certificate_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    tls = ServerTls(self_signed(tmp_path / "old.pem", "localhost"))
+    other = ServerTls(self_signed(tmp_path / "new.pem", "localhost"))
+    asked: list[object] = []
+    async with running_server(tls=other) as server:
+        server._admission.process_request = lambda *request: asked.append(request)  # type: ignore[method-assign]
+        reason = await reason_of(server.url, SecurityOptions(token=WRONG, pin=tls.fingerprint))
+    assert "not the one of the invite" in reason
+    assert "new invite" in reason
+    assert asked == []
+
+
+# -- authorities
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def serving(authority: Authority, *names: str, days: tuple[int, int] = (-1, 1)) -> ServerTls:
+    pair = authority.issue("server", *names, days=days)
+    return ServerTls(pair.cert, pair.key)
+
+
+async def test_an_authority_given_is_believed(authority: Authority) -> None:
+    async with (
+        running_server(tls=serving(authority, "127.0.0.1")) as server,
+        BroadcastClient(server.url, name="ana", trust=SecurityOptions(ca=authority.ca)) as client,
+    ):
+        assert client.state is ConnectionState.ONLINE
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "given_ca", "says"),
+    [
+        (("127.0.0.1",), (-1, 1), False, "no authority vouches"),
+        (("example.org",), (-1, 1), True, "for another name"),
+        (("192.0.2.1",), (-1, 1), True, "for another name"),
+        (("127.0.0.1",), (-3, -1), True, "has expired"),
+        (("127.0.0.1",), (1, 2), True, "not valid yet"),
+    ],
+)
+async def test_a_certificate_that_is_not_good_is_refused_with_what_to_do(
+    authority: Authority, names: tuple[str, ...], days: tuple[int, int], given_ca: bool, says: str
+) -> None:
+    async with running_server(tls=serving(authority, *names, days=days)) as server:
+        reason = await reason_of(
+            server.url, SecurityOptions(token=WRONG, ca=authority.ca if given_ca else None)
+        )
+    assert says in reason
+    assert server.url in reason
+
+
+async def test_a_self_signed_certificate_without_a_pin_asks_for_the_invite(tmp_path: Path) -> None:
+    async with running_server(tls=ServerTls(self_signed(tmp_path / "self.pem", "localhost"))) as server:
+        reason = await reason_of(server.url)
+    assert "invite" in reason
+    assert "--ca" in reason
+
+
+async def test_tls_to_a_server_without_it_and_the_other_way_round_are_told_apart(
+    authority: Authority,
+) -> None:
+    async with running_server() as server:
+        assert "does not speak TLS" in await reason_of(server.url.replace("ws://", "wss://"))
+    async with running_server(tls=serving(authority, "127.0.0.1")) as server:
+        reason = await reason_of(server.url.replace("wss://", "ws://"))
+    assert "speaks TLS" in reason
+    assert "wss://" in reason
+
+
+async def test_authorities_that_cannot_be_read_are_one_sentence(tmp_path: Path, authority: Authority) -> None:
+    (tmp_path / "empty.pem").touch()
+    async with running_server(tls=serving(authority, "127.0.0.1")) as server:
+        for name in ("missing.pem", "empty.pem"):
+            assert name in await reason_of(server.url, SecurityOptions(ca=tmp_path / name))
+
+
+def test_tls_is_1_2_or_newer_and_checked() -> None:
+    context = SecurityOptions().context()
+    assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname

@@ -1,0 +1,200 @@
+"""Away: said once by a person, seen by everyone who lists them, forgotten with their last connection."""
+
+from __future__ import annotations
+
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.protocol.commands import ListMembers, SetAway
+from broadcast_tui.core.session import updates as up
+from tests.core.hub.test_hub import only, send, v1
+from tests.support.hub_pair import User, Wire, World, read_frames
+
+
+def lobby(world: World, *names: str) -> list[Wire]:
+    """Connections of people who are all there, with nothing left to read."""
+    wires = [v1(world, name) for name in names]
+    for wire in wires:
+        read_frames(wire)
+    return wires
+
+
+def listed(world: World, wire: Wire) -> dict[str, object]:
+    """Who is away, as the list of people says."""
+    send(world, wire, type="presence", room="lobby", ref="p")
+    (answer,) = only(wire, "presence")
+    members = answer["members"]
+    assert isinstance(members, list)
+    return {member["name"]: member["away"] for member in members if "away" in member}
+
+
+def say_away(user: User, away: bool, text: str = "") -> None:
+    user.session.ask(lambda ref: SetAway(away, text, ref))
+    user.collect()
+    user.world.step()
+
+
+def test_going_away_is_told_to_the_others_and_answered() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    plain = world.plain()
+    read_frames(plain)
+    send(world, ana, type="away", text="  lunch\n at   one ", ref="a1")
+    told = {"type": "away", "name": "ana", "away": True, "text": "lunch at one"}
+    assert only(ana, "away") == [{**told, "ref": "a1"}]
+    assert only(bob, "away") == [told]
+    assert read_frames(plain) == []
+    assert listed(world, bob) == {"ana": "lunch at one"}
+    send(world, ana, type="away", away=False, ref="a2")
+    assert only(bob, "away") == [{"type": "away", "name": "ana", "away": False}]
+    assert listed(world, bob) == {}
+
+
+def test_no_reason_is_a_reason_too() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    send(world, ana, type="away", ref="a1")
+    assert only(bob, "away") == [{"type": "away", "name": "ana", "away": True}]
+    assert listed(world, bob) == {"ana": ""}
+
+
+def test_the_same_said_again_is_answered_but_not_told() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    for ref in ("a1", "a2"):
+        send(world, ana, type="away", text="lunch", ref=ref)
+    assert [frame["ref"] for frame in only(ana, "away")] == ["a1", "a2"]
+    assert len(only(bob, "away")) == 1
+
+
+def test_who_shares_several_rooms_is_told_once() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    for wire in (ana, bob):
+        send(world, wire, type="join", room="dev", ref="j")
+    send(world, ana, type="away", ref="a1")
+    assert len(only(bob, "away")) == 1
+
+
+def test_away_is_of_a_person_whatever_the_number_of_connections() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    second = v1(world, "ana")
+    read_frames(second)
+    send(world, ana, type="away", text="lunch", ref="a1")
+    assert [frame["text"] for frame in only(second, "away")] == ["lunch"]
+    assert ana.peer is not None
+    world.hub.close(ana.peer, world.when)
+    world.pass_time(30.0)
+    assert listed(world, bob) == {"ana": "lunch"}
+    send(world, second, type="away", away=False, ref="a2")
+    assert listed(world, bob) == {}
+
+
+def test_a_reconnect_within_the_grace_stays_away_and_later_not() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    assert ana.peer is not None
+    world.hub.close(ana.peer, world.when)
+    world.pass_time(1.0)
+    again = v1(world, "ana")
+    assert listed(world, bob) == {"ana": "lunch"}
+    assert again.peer is not None
+    world.hub.close(again.peer, world.when)
+    world.pass_time(30.0)
+    v1(world, "ana")
+    assert listed(world, bob) == {}
+
+
+def test_who_comes_into_a_room_being_away_is_known_there_as_such() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    send(world, bob, type="join", room="dev", ref="j")
+    send(world, bob, type="leave", room="lobby", ref="l")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    assert only(bob, "away") == []
+    send(world, ana, type="join", room="dev", ref="j")
+    assert [frame["text"] for frame in only(bob, "away")] == ["lunch"]
+
+
+def test_another_name_is_as_away_as_the_one_before() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    send(world, ana, type="rename", name="anna", ref="r")
+    assert listed(world, bob) == {"anna": "lunch"}
+    v1(world, "ana")
+    assert listed(world, bob) == {"anna": "lunch"}
+
+
+def test_large_rooms_are_not_told() -> None:
+    world = World(Limits(presence_detail_max=2))
+    ana, bob, _ = lobby(world, "ana", "bob", "cy")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    assert len(only(ana, "away")) == 1
+    assert only(bob, "away") == []
+
+
+def test_a_connection_that_takes_nothing_is_not_queued_for() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    assert bob.peer is not None
+    bob.peer.blocked = True
+    send(world, ana, type="away", ref="a1")
+    assert bob.peer.control == []
+
+
+def test_who_has_no_name_cannot_be_away() -> None:
+    world = World()
+    guest = v1(world)
+    send(world, guest, type="away", ref="a1")
+    assert [(frame["code"], frame["ref"]) for frame in only(guest, "error")] == [("bad_name", "a1")]
+
+
+def test_reasons_are_cleaned_and_bounded() -> None:
+    world = World()
+    ana, bob = lobby(world, "ana", "bob")
+    send(world, ana, type="away", text="a\x1b[31m\u202eb\x07", ref="a1")
+    assert not set("\x1b\u202e\x07") & set(str(only(bob, "away")[0]["text"]))
+    send(world, ana, type="away", text="x" * 257, ref="a2")
+    assert [(frame["code"], frame["ref"]) for frame in only(ana, "error")] == [("too_long", "a2")]
+    send(world, ana, type="away", text="\u200b", ref="a3")
+    assert only(ana, "away")[-1] == {"type": "away", "name": "ana", "away": True, "ref": "a3"}
+
+
+def test_going_away_counts_as_a_request() -> None:
+    world = World(Limits(history_rate=1.0))
+    (ana,) = lobby(world, "ana")
+    for number in range(3):
+        send(world, ana, type="away", text=str(number), ref=f"a{number}")
+    assert [frame["code"] for frame in only(ana, "error")] == ["rate_limited"]
+
+
+def test_a_session_hands_on_who_is_away_and_lists_them() -> None:
+    world = World()
+    ana, bob = world.user("ana"), world.user("bob")
+    say_away(ana, True, "lunch")
+    assert bob.seen(up.AwayChanged) == ana.seen(up.AwayChanged) == [up.AwayChanged("ana", True, "lunch")]
+    ref = bob.session.ask(lambda ref: ListMembers("lobby", ref))
+    bob.collect()
+    world.step()
+    assert bob.seen(up.MembersListed) == [
+        up.MembersListed("lobby", ref, 2, ("ana", "bob"), False, (("ana", "lunch"),))
+    ]
+
+
+def test_a_session_says_again_that_it_is_away_to_a_server_that_forgot() -> None:
+    world = World()
+    ana, bob = world.user("ana"), world.user("bob")
+    say_away(ana, True, "lunch")
+    ana.cut()
+    world.pass_time(30.0)
+    bob.updates.clear()
+    ana.connect()
+    world.step()
+    assert bob.seen(up.AwayChanged) == [up.AwayChanged("ana", True, "lunch")]
+    say_away(ana, False)
+    bob.updates.clear()
+    ana.cut()
+    ana.connect()
+    world.step()
+    assert bob.seen(up.AwayChanged) == []

@@ -1,0 +1,428 @@
+"""Kicks, bans and mutes: who may, whom they reach, how long they hold."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broadcast_tui.core.clock import duration_text
+from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.hub.auth import Identity, Role
+from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.sanctions import LONGEST_S, Sanction, Sanctions, parse_network, until
+from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.protocol import commands
+from broadcast_tui.core.protocol.codec import encode
+from tests.support.hub_pair import Wire, World, read_frames
+from tests.support.roles import give_role
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def come(
+    world: World,
+    name: str,
+    *,
+    address: str = "192.0.2.7:4000",
+    client_id: str = "",
+    v1: bool = True,
+    identity: Identity | None = None,
+) -> Wire:
+    """A connection that has said hello and read what comes of it."""
+    wire = Wire()
+    wire.peer = world.hub.open(wire, v1=v1, address=address, when=world.when, identity=identity)
+    if v1:
+        ask(world, wire, commands.Hello(name, client_id or f"id-{name}"))
+    return wire
+
+
+def peer_of(wire: Wire) -> Peer:
+    assert wire.peer is not None
+    return wire.peer
+
+
+def ask(world: World, wire: Wire, command: commands.Command) -> list[dict[str, object]]:
+    """What a connection is sent after a command of its own."""
+    world.hub.receive(peer_of(wire), encode(command), world.when)
+    world.step()
+    return read_frames(wire)
+
+
+def codes(frames: list[dict[str, object]]) -> list[object]:
+    return [frame["code"] for frame in frames if "code" in frame]
+
+
+def an_admin(world: World) -> Wire:
+    wire = come(world, "root2", address="198.51.100.1:1")
+    give_role(peer_of(wire), "admin")
+    return wire
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [("lunch.", "lunch"), (" a\n\x1b[31mb ", "a [31mb"), ("x" * 300, "x" * 120), ("\u200b", ""), ("", "")],
+)
+def test_who_leaves_may_say_why_in_one_short_clean_line(reason: str, told: str) -> None:
+    world = World()
+    bob, ana = come(world, "bob"), come(world, "ana")
+    read_frames(ana)
+    ask(world, bob, commands.Leave("lobby", "r", reason))
+    (left,) = [frame for frame in read_frames(ana) if frame.get("event") == "leave"]
+    why = f": {told}" if told else ""
+    assert left["message"] == f"bob has left the chat{why}. 1 client(s) online."
+    assert left.get("reason", "") == told
+
+
+@pytest.mark.parametrize("silenced", ["mute", "reader"])
+def test_who_may_not_speak_leaves_in_silence(silenced: str) -> None:
+    world = World()
+    bob, ana, admin = come(world, "bob"), come(world, "ana"), an_admin(world)
+    if silenced == "mute":
+        ask(world, admin, commands.Mute("bob"))
+    else:
+        give_role(peer_of(bob), "reader")
+    read_frames(ana)
+    ask(world, bob, commands.Leave("lobby", "r", "unheard"))
+    assert "unheard" not in str(read_frames(ana))
+
+
+EVERY_ACT = (
+    commands.Kick("bob", ref="r"),
+    commands.Ban("bob", ref="r"),
+    commands.Ban("192.0.2.7", ref="r"),
+    commands.Unban("bob", ref="r"),
+    commands.Mute("bob", ref="r"),
+    commands.Unmute("bob", ref="r"),
+    commands.ListBans("r"),
+)
+
+
+@pytest.mark.parametrize("role", ["member", "reader"])
+@pytest.mark.parametrize("act", EVERY_ACT, ids=lambda act: type(act).__name__)
+def test_only_admins_moderate(role: str, act: commands.Command) -> None:
+    world = World()
+    bob, mallory = come(world, "bob"), come(world, "mallory")
+    give_role(peer_of(mallory), role)
+    [error] = [frame for frame in ask(world, mallory, act) if frame["type"] == "error"]
+    assert (error["code"], error["ref"]) == ("forbidden", "r")
+    assert "Admins only" in str(error["message"])
+    assert peer_of(bob).closing is None
+    assert world.hub.moderation.audit == []
+
+
+def test_admins_are_told_who_is_banned_or_muted() -> None:
+    world = World()
+    admin = an_admin(world)
+    [nobody] = ask(world, admin, commands.ListBans("r"))
+    assert nobody == {"type": "bans", "ref": "r", "items": [], "truncated": False}
+    for act in (
+        commands.Mute("Bob", 60, "calm down"),
+        commands.Ban("192.0.2.0/24"),
+        commands.Ban("mallory", 3),
+    ):
+        ask(world, admin, act)
+        world.pass_time(1)
+    world.pass_time(3)
+    [listed] = ask(world, admin, commands.ListBans("r"))
+    by = peer_of(admin).sender
+    until = (AT + timedelta(seconds=60)).isoformat(timespec="microseconds")
+    assert listed["items"] == [
+        {"action": "mute", "kind": "name", "who": "Bob", "by": by, "reason": "calm down", "until": until},
+        {"action": "ban", "kind": "address", "who": "192.0.2.0/24", "by": by},
+    ]
+
+
+def test_a_list_of_many_bans_has_the_newest() -> None:
+    world = World(Limits(presence_list_max=2))
+    admin = an_admin(world)
+    for number in range(3):
+        ask(world, admin, commands.Ban(f"mallory{number}"))
+        world.pass_time(1)
+    [listed] = ask(world, admin, commands.ListBans("r"))
+    assert [item["who"] for item in listed["items"]] == ["mallory1", "mallory2"]  # type: ignore[attr-defined]
+    assert listed["truncated"] is True
+
+
+@pytest.mark.parametrize("act", EVERY_ACT[:3] + EVERY_ACT[4:5], ids=lambda act: type(act).__name__)
+def test_admins_do_not_moderate_each_other(act: commands.Command) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    give_role(peer_of(bob), "admin")
+    assert codes(ask(world, admin, act)) == ["forbidden"]
+    assert peer_of(bob).closing is None
+
+
+def test_a_plain_client_cannot_moderate() -> None:
+    world = World()
+    plain = come(world, "", v1=False)
+    give_role(peer_of(plain), "admin")
+    assert [f["code"] for f in ask(world, plain, commands.Kick("x")) if f.get("event") == "error"] == [
+        "bad_frame"
+    ]
+
+
+def test_a_kick_ends_all_connections_of_a_name_and_the_room_is_told_why() -> None:
+    world = World()
+    admin, ben = an_admin(world), come(world, "ben")
+    bobs = [come(world, "bob", client_id="b"), come(world, "bob", client_id="b")]
+    read_frames(ben)
+    [done] = [f for f in ask(world, admin, commands.Kick("B0B", "spam.", "r")) if f["type"] == "moderated"]
+    assert (done["ref"], done["action"], done["who"], done["connections"]) == ("r", "kick", "bob", 2)
+    assert done["addresses"] == ["192.0.2.7"]
+    for bob in bobs:
+        assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: spam")
+    assert "root2 kicked bob: spam." in [frame["message"] for frame in read_frames(ben)]
+    assert world.hub.moderation.audit == ["#1 root2 (198.51.100.1:1) kicked bob (2 connection(s)): spam"]
+    for bob in bobs:
+        world.hub.close(peer_of(bob), world.when)
+    world.step()
+    assert [f["event"] for f in read_frames(ben)] == ["leave"]
+    assert peer_of(come(world, "bob", client_id="other")).name == "bob"
+
+
+def test_a_guest_is_kicked_by_its_number_and_not_banned_by_it() -> None:
+    world = World()
+    admin, guest = an_admin(world), come(world, "", v1=False)
+    label = peer_of(guest).sender
+    assert ask(world, admin, commands.Ban(label))[-1]["code"] == "bad_name"
+    assert peer_of(guest).closing is None
+    ask(world, admin, commands.Kick(label))
+    assert peer_of(guest).closing is not None
+
+
+def test_nobody_of_that_name_is_an_error_and_so_is_nothing_to_lift() -> None:
+    world = World()
+    admin = an_admin(world)
+    acts = (commands.Kick("nix"), commands.Unban("nix"), commands.Unmute("nix"), commands.Ban("\u200b"))
+    for act in acts:
+        assert codes(ask(world, admin, act)) == ["unknown_person"]
+
+
+@pytest.mark.parametrize("back_as", ["bob", "B0B", "\u0432\u043e\u044c"], ids=ascii)
+def test_a_banned_name_is_out_at_once_and_stays_out_in_every_disguise(back_as: str) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Ban("bob", 3600.0, "spam"))
+    assert peer_of(bob).closing == (CloseCode.KICKED, "You are banned for another 60 min: spam")
+    world.hub.close(peer_of(bob), world.when)
+    again = come(world, back_as, client_id="another")
+    assert peer_of(again).closing is not None
+    assert peer_of(again).closing == (CloseCode.KICKED, "You are banned for another 60 min: spam.")
+    world.pass_time(3601)
+    assert peer_of(come(world, "bob")).closing is None
+
+
+def test_a_banned_person_does_not_come_back_under_another_name_from_the_same_client() -> None:
+    world = World()
+    admin, _ = an_admin(world), come(world, "bob", client_id="bobs")
+    ask(world, admin, commands.Ban("bob"))
+    for name in ("carl", ""):
+        assert peer_of(come(world, name, client_id="bobs")).closing is not None
+    assert peer_of(come(world, "dora", client_id="doras")).closing is None
+    ask(world, admin, commands.Unban("BOB"))
+    assert peer_of(come(world, "carl", client_id="bobs")).closing is None
+
+
+def test_a_plain_client_of_a_banned_name_is_out_with_its_first_message() -> None:
+    world = World()
+    admin = an_admin(world)
+    ask(world, admin, commands.Ban("bob"))
+    plain = come(world, "", v1=False)
+    ask(world, plain, commands.Say("hi", "bob"))
+    assert peer_of(plain).closing is not None
+    assert world.log.last_seq("lobby") == 0
+
+
+@pytest.mark.parametrize("v1", [True, False])
+@pytest.mark.parametrize(("role", "is_out"), [(Role.READER, True), (Role.MEMBER, True), (Role.ADMIN, False)])
+def test_a_token_does_not_help_against_a_ban_but_admins_are_spared(
+    v1: bool, role: Role, is_out: bool
+) -> None:
+    world = World()
+    ask(world, an_admin(world), commands.Ban("bob", reason="spam"))
+    bob = peer_of(come(world, "bob", v1=v1, identity=Identity("t1", "bob", role)))
+    if is_out:
+        assert bob.closing == (CloseCode.KICKED, "You are banned: spam.")
+        assert not bob.subscriptions
+    else:
+        assert bob.closing is None
+        assert bob.name == "bob"
+
+
+def test_a_rename_to_a_banned_name_is_refused_and_costs_nothing_else() -> None:
+    world = World()
+    admin, carl = an_admin(world), come(world, "carl")
+    ask(world, admin, commands.Ban("bob"))
+    assert [f["code"] for f in ask(world, carl, commands.Rename("bob")) if f["type"] == "error"] == ["banned"]
+    assert (peer_of(carl).closing, peer_of(carl).name) == (None, "carl")
+
+
+@pytest.mark.parametrize("who", ["192.0.2.7", "192.0.2.0/24", "::ffff:192.0.2.7"])
+def test_a_banned_address_loses_its_connections_and_others_do_not(who: str) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    other = come(world, "ann", address="203.0.113.1:7")
+    ask(world, admin, commands.Ban(who))
+    assert peer_of(bob).closing is not None
+    assert peer_of(other).closing is None
+    assert world.hub.moderation.sanctions.of_address("192.0.2.7", world.when.at) is not None
+    ask(world, admin, commands.Unban(who))
+    assert world.hub.moderation.sanctions.of_address("192.0.2.7", world.when.at) is None
+
+
+@pytest.mark.parametrize("who", ["127.0.0.1", "::1", "0.0.0.0/0", "::/0", "10.0.0.0/7"])
+def test_this_machine_and_half_the_world_are_not_banned(who: str) -> None:
+    world = World()
+    assert codes(ask(world, an_admin(world), commands.Ban(who))) == ["bad_frame"]
+
+
+def test_a_muted_person_reads_and_does_not_write_until_it_is_over() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Mute("bob", 600.0))
+    assert peer_of(bob).closing is None
+    [error] = [f for f in ask(world, bob, commands.Say("hi", nonce="n")) if f["type"] == "error"]
+    assert (error["code"], error["nonce"], error.get("temporary", False)) == ("muted", "n", False)
+    assert error["message"] == "You are muted for another 10 min."
+    ask(world, bob, commands.Rename("carl"))
+    assert [f["code"] for f in ask(world, bob, commands.Say("hi")) if f["type"] == "error"] == ["muted"]
+    ask(world, admin, commands.Say("read this"))
+    assert "read this" in [frame.get("message") for frame in read_frames(bob)]
+    world.pass_time(601)
+    assert [f["type"] for f in ask(world, bob, commands.Say("hi", nonce="m"))][-1] == "message"
+
+
+def test_a_plain_client_that_comes_back_as_a_muted_person_is_not_heard() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "", v1=False)
+    ask(world, bob, commands.Say("hi", sender="bob"))
+    ask(world, admin, commands.Mute("bob"))
+    world.hub.close(peer_of(bob), world.when)
+    again = come(world, "", v1=False)
+    for _ in range(2):
+        assert codes(ask(world, again, commands.Say("heard?", sender="bob"))) == ["muted"]
+    assert "heard?" not in [frame.get("message") for frame in read_frames(admin)]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [commands.SetTopic("buy", ref="r"), commands.SetAway(True, "buy", ref="r")],
+    ids=lambda command: type(command).__name__,
+)
+def test_what_a_muted_person_writes_elsewhere_is_refused_too(command: commands.Command) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Mute("bob"))
+    read_frames(bob)
+    [error] = ask(world, bob, command)
+    assert (error["code"], error["ref"]) == ("muted", "r")
+    assert read_frames(admin) == []
+
+
+def test_a_muted_person_goes_away_without_a_word_and_types_unseen() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, bob, commands.Typing())
+    assert [frame["type"] for frame in read_frames(admin)][-1] == "typing"
+    ask(world, admin, commands.Mute("bob"))
+    read_frames(bob)
+    world.pass_time(60)
+    assert ask(world, bob, commands.Typing()) == []
+    assert [frame["type"] for frame in ask(world, bob, commands.SetAway(ref="r"))] == ["away"]
+    assert [frame["type"] for frame in read_frames(admin)] == ["away"]
+
+
+def test_an_unmuted_person_writes_again() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Mute("bob"))
+    ask(world, bob, commands.Rename("carl"))
+    ask(world, admin, commands.Unmute("bob"))
+    assert "root2 unmuted bob." in [frame.get("message") for frame in read_frames(bob)]
+    assert "message" in [frame["type"] for frame in ask(world, bob, commands.Say("hi"))]
+
+
+@pytest.mark.parametrize("act", [commands.Kick("bob"), commands.Ban("bob"), commands.Mute("bob")])
+def test_an_admin_is_told_once_what_was_done(act: commands.Command) -> None:
+    world = World()
+    admin, _ = an_admin(world), come(world, "bob")
+    read_frames(admin)
+    assert [frame["type"] for frame in ask(world, admin, act)] == ["moderated"]
+
+
+def test_a_reason_is_cleaned_wherever_it_goes() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob")
+    ask(world, admin, commands.Kick("bob", "a\x1b]0;x\x07\nb\u202ec"))
+    assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: a]0;x bc")
+    assert all(line.isprintable() for line in world.hub.moderation.audit)
+
+
+def sanction(name: str, until: datetime | None = None, at: datetime = AT) -> Sanction:
+    return Sanction("ban", "name", name, name, "ana", at, until)
+
+
+def test_what_has_run_out_is_gone() -> None:
+    kept = Sanctions([sanction("a", AT + timedelta(seconds=5)), sanction("b")])
+    assert [s.key for s in kept.all(AT)] == ["a", "b"]
+    assert [s.key for s in kept.all(AT + timedelta(seconds=5))] == ["b"]
+    assert kept.of_person("ban", "b", "", AT) is not None
+
+
+def test_what_has_run_out_hides_nothing_that_holds() -> None:
+    soon, later = AT + timedelta(seconds=2), AT + timedelta(seconds=3)
+    one = Sanction("ban", "address", "203.0.113.7/32", "203.0.113.7", "ana", AT, soon)
+    wide = Sanction("ban", "address", "203.0.113.0/24", "203.0.113.0/24", "ana", AT)
+    assert Sanctions([one, wide]).of_address("203.0.113.7", later) == wide
+    names = [
+        Sanction("ban", "name", "a", "a", "ana", AT, soon, clients=("id",)),
+        Sanction("ban", "name", "b", "b", "ana", AT, clients=("id",)),
+    ]
+    assert Sanctions(names).of_person("ban", "c", "id", later) == names[1]
+
+
+def test_an_address_in_a_file_that_is_none_is_left_out() -> None:
+    kept = Sanctions([Sanction("ban", "address", "nonsense", "nonsense", "ana", AT)])
+    assert kept.all(AT) == []
+    assert kept.of_address("192.0.2.7", AT) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7/32"),
+        ("2001:db8::1", "2001:db8::/64"),
+        ("[2001:db8::1]", "2001:db8::/64"),
+        ("2001:db8::1/128", "2001:db8::1/128"),
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("bob", "None"),
+        ("", "None"),
+        ("1", "None"),
+    ],
+)
+def test_what_is_an_address(text: str, network: str) -> None:
+    assert str(parse_network(text)) == network
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.1, "1 s"),
+        (59.5, "60 s"),
+        (120, "120 s"),
+        (121, "3 min"),
+        (3_600, "60 min"),
+        (7_201, "3 h"),
+        (1e6, "12 d"),
+    ],
+)
+def test_how_a_time_is_said(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
+
+
+def test_a_time_beyond_all_measure_is_for_good() -> None:
+    assert until(0, AT) is None
+    assert until(LONGEST_S * 2, AT) is None
+    assert until(float("inf"), AT) is None
+    assert until(1, AT) == AT + timedelta(seconds=1)

@@ -1,0 +1,64 @@
+"""Names: unique, held by an owner, kept for a grace."""
+
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.core.errors import ErrorCode, InvalidNameError
+from broadcast_tui.core.hub.name_registry import NameRegistry
+from broadcast_tui.core.limits import Limits, SharedLimits
+from broadcast_tui.core.names import name_key
+
+LIMITS = SharedLimits(Limits(leave_grace_s=5.0))
+
+
+def test_a_name_in_use_is_refused_to_others() -> None:
+    directory = NameRegistry(LIMITS)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    with pytest.raises(InvalidNameError) as caught:
+        directory.claim("ana", "Ana", "client-2", 2, 0.0)
+    assert caught.value.code is ErrorCode.NAME_TAKEN
+    assert caught.value.temporary
+    directory.claim("ana", "Ana", "client-1", 3, 0.0)
+
+
+def test_two_plain_clients_cannot_share_a_name() -> None:
+    directory = NameRegistry(LIMITS)
+    directory.claim("ana", "Ana", "", 1, 0.0)
+    with pytest.raises(InvalidNameError):
+        directory.claim("ana", "Ana", "", 2, 0.0)
+
+
+def test_a_name_stays_with_its_owner_for_the_grace() -> None:
+    directory = NameRegistry(LIMITS)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    directory.release("ana", 1, 10.0, grace=True)
+    with pytest.raises(InvalidNameError):
+        directory.claim("ana", "Ana", "client-2", 2, 14.0)
+    directory.claim("ana", "Ana", "client-1", 3, 14.0)
+    directory.release("ana", 3, 20.0, grace=True)
+    directory.claim("ana", "Ana", "client-2", 4, 25.0)
+
+
+def test_a_name_given_up_is_free_at_once() -> None:
+    directory = NameRegistry(LIMITS)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    directory.release("ana", 1, 0.0, grace=False)
+    directory.claim("ana", "Ana", "client-2", 2, 0.0)
+
+
+def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
+    directory = NameRegistry(LIMITS)
+    directory.claim("ana", "Ana", "client-1", 1, 0.0)
+    directory.release("ana", 1, 0.0, grace=True)
+    directory.expire(5.0)
+    directory.claim("ana", "Ana", "client-2", 2, 5.0)
+    directory.release("nobody", 9, 5.0, grace=True)
+
+
+def test_whom_a_name_looks_like_is_said() -> None:
+    directory = NameRegistry(LIMITS)
+    directory.claim(name_key("paul"), "paul", "a", 1, 0.0)
+    for name, why in [("Paul", "is taken"), ("pau1", "looks too much like paul, who is here")]:
+        with pytest.raises(InvalidNameError, match=f"^The name {name} {why}; choose another one.$"):
+            directory.claim(name_key(name), name, "b", 2, 0.0)

@@ -1,0 +1,64 @@
+"""Token bucket and back-off, told the time."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.core.rate_limit import TokenBucket
+from broadcast_tui.core.session.backoff import Backoff
+
+
+def test_a_bucket_gives_its_burst_then_its_rate() -> None:
+    bucket = TokenBucket(2.0, 3)
+    assert [bucket.take(10.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+    assert bucket.take(10.0) == 0.5
+    assert bucket.take(10.25) == 0.25
+    assert bucket.take(10.5) == 0.0
+    assert bucket.take(10.5) > 0
+
+
+def test_a_rate_of_zero_never_refuses() -> None:
+    bucket = TokenBucket(0, 0)
+    assert all(bucket.take(0.0) == 0.0 for _ in range(1_000))
+
+
+@given(st.lists(st.floats(0, 5), max_size=200), st.floats(0.1, 20), st.integers(1, 20))
+def test_a_bucket_never_gives_more_than_burst_plus_rate(steps: list[float], rate: float, burst: int) -> None:
+    bucket, now, given_count = TokenBucket(rate, burst), 0.0, 0
+    for step in steps:
+        now += step
+        given_count += bucket.take(now) == 0.0
+    assert given_count <= burst + rate * now + 1e-6
+
+
+def test_a_clock_that_goes_back_gives_nothing_extra() -> None:
+    bucket = TokenBucket(1.0, 1)
+    assert bucket.take(100.0) == 0.0
+    assert bucket.take(50.0) > 0
+
+
+@given(st.floats(0, 0.999), st.integers(1, 40))
+def test_delays_grow_to_the_ceiling_with_jitter_on_each(chance: float, tries: int) -> None:
+    backoff = Backoff(lambda: chance, first_s=0.5, max_s=30.0)
+    delays = [backoff.next_delay_s() for _ in range(tries)]
+    for index, delay in enumerate(delays):
+        ceiling = min(30.0, 0.5 * 2**index)
+        assert ceiling / 2 <= delay <= ceiling
+
+
+def test_only_a_connection_that_held_starts_the_backoff_anew() -> None:
+    backoff = Backoff(lambda: 0.5)
+    for _ in range(5):
+        backoff.next_delay_s()
+    backoff.connected_for(3.0)
+    assert backoff.next_delay_s() > 5
+    backoff.connected_for(31.0)
+    assert backoff.next_delay_s() < 0.5
+
+
+def test_a_servers_wish_is_a_lower_bound() -> None:
+    backoff = Backoff(lambda: 0.0)
+    assert backoff.next_delay_s(at_least_s=12.0) == 12.0
+    assert 0.0 <= backoff.spread_s(15.0) <= 15.0
+    assert Backoff(lambda: 0.5).spread_s(10.0) == 5.0

@@ -1,0 +1,105 @@
+"""A client's place in a room: in order, once, holes filled or announced."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.session.room_cursor import AHEAD_MAX, RoomCursor
+from broadcast_tui.core.session.updates import GapFound
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def post(seq: int, epoch: str = "e") -> Post:
+    return Post("lobby", Position(epoch, seq), "ana", f"text {seq}", AT)
+
+
+def track_at(seq: int) -> RoomCursor:
+    track = RoomCursor("lobby", 0)
+    track.entered_at(Position("e", seq), 0)
+    return track
+
+
+def seqs(released: list[Post | GapFound]) -> list[int | str]:
+    return [
+        item.position.seq if isinstance(item, Post) else f"{item.reason}:{item.count}" for item in released
+    ]
+
+
+def test_a_place_begins_before_what_is_about_to_be_replayed() -> None:
+    track = RoomCursor("lobby", 10)
+    track.entered_at(Position("e", 30), 10)
+    assert track.position == Position("e", 20)
+    assert seqs(track.received(post(21))) == [21]
+
+
+def test_a_post_seen_before_is_dropped() -> None:
+    track = track_at(5)
+    assert seqs(track.received(post(6))) == [6]
+    assert track.received(post(6)) == []
+    assert track.received(post(3)) == []
+    assert track.position == Position("e", 6)
+
+
+def test_a_hole_holds_back_what_comes_after_until_it_is_filled() -> None:
+    track = track_at(5)
+    assert track.received(post(9)) == []
+    assert track.filling
+    assert track.received(post(10)) == []
+    assert track.position == Position("e", 5)
+    assert seqs(track.filled([post(6), post(7)])) == [6, 7]
+    assert track.filling
+    assert seqs(track.filled([post(8), post(9)])) == [8, 9, 10]
+    assert not track.filling
+
+
+def test_a_lagged_gap_is_filled_from_history() -> None:
+    track = track_at(5)
+    assert track.gap(Position("e", 8), "lagged") == []
+    assert track.filling
+    assert track.received(post(9)) == []
+    assert seqs(track.filled([post(6), post(7), post(8)])) == [6, 7, 8, 9]
+
+
+def test_what_history_no_longer_has_is_announced() -> None:
+    track = track_at(5)
+    track.gap(Position("e", 100), "lagged")
+    assert seqs(track.filled([post(90), post(91)])) == ["trimmed:84", 90, 91]
+    assert seqs(track.filled([])) == ["trimmed:9"]
+    assert track.position == Position("e", 100)
+    assert not track.filling
+
+
+def test_a_trimmed_gap_moves_on_and_says_how_many() -> None:
+    track = track_at(5)
+    assert track.gap(Position("e", 20), "trimmed") == [GapFound("lobby", 15, "trimmed")]
+    assert seqs(track.received(post(21))) == [21]
+
+
+def test_a_new_epoch_is_a_gap_of_unknown_size() -> None:
+    track = track_at(5)
+    assert track.gap(Position("f", 0), "epoch") == [GapFound("lobby", None, "epoch")]
+    assert seqs(track.received(post(1, "f"))) == [1]
+
+
+def test_an_unannounced_new_epoch_is_announced() -> None:
+    track = track_at(5)
+    assert seqs(track.received(post(7, "f"))) == ["epoch:None", 7]
+
+
+def test_too_much_behind_a_hole_is_fetched_again_rather_than_kept() -> None:
+    track = track_at(0)
+    last = AHEAD_MAX + 2
+    for seq in range(2, last + 1):
+        assert track.received(post(seq)) == []
+    assert seqs(track.filled([post(seq) for seq in range(1, last + 1)])) == list(range(1, last + 1))
+    assert not track.filling
+
+
+def test_a_cut_forgets_what_was_held_back() -> None:
+    track = track_at(5)
+    track.received(post(9))
+    track.disconnected()
+    assert not track.filling
+    assert track.position == Position("e", 5)

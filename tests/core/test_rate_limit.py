@@ -1,0 +1,66 @@
+"""Guessing is slowed down by address, in bounded memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.core import rate_limit
+from broadcast_tui.core.rate_limit import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE, FailureLimiter
+
+
+def fail(guesses: FailureLimiter, address: str, times: int, now: float) -> None:
+    for _ in range(times):
+        assert guesses.wait_s(address, now) == 0.0
+        guesses.failed(address, now)
+
+
+def test_ten_failures_a_minute_then_a_wait() -> None:
+    guesses = FailureLimiter()
+    fail(guesses, "192.0.2.1:5000", FAILURES_A_MINUTE, 100.0)
+    assert guesses.wait_s("192.0.2.1:5001", 100.0) == pytest.approx(6.0), "the port does not matter"
+    assert guesses.wait_s("192.0.2.2:5000", 100.0) == 0.0
+    fail(guesses, "192.0.2.1:5000", 1, 106.1)
+    assert guesses.wait_s("192.0.2.1:5000", 106.1) > 0
+    fail(guesses, "192.0.2.1:5000", FAILURES_A_MINUTE, 200.0)
+
+
+def test_looking_costs_nothing() -> None:
+    guesses = FailureLimiter()
+    assert not any(guesses.wait_s("192.0.2.1:1", 0.0) for _ in range(100))
+    assert len(guesses) == 0
+
+
+def test_this_machine_is_given_more_patience_and_not_endless() -> None:
+    guesses = FailureLimiter()
+    fail(guesses, "127.0.0.1:1", LOCAL_FAILURES_A_MINUTE, 0.0)
+    assert guesses.wait_s("::1:1", 0.0) > 0
+
+
+def test_memory_is_bounded_and_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "ADDRESSES_MAX", 100)
+    guesses = FailureLimiter()
+    for number in range(1000):
+        fail(guesses, f"198.51.{number // 250}.{number % 250}:1", 1, 0.0)
+    assert len(guesses) == 100
+    fail(guesses, "198.51.3.249:1", FAILURES_A_MINUTE - 1, 0.0)
+    assert guesses.wait_s("198.51.3.249:1", 0.0) > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "other"),
+    [
+        ("192.0.2.1:5000", "192.0.2.1"),
+        ("192.0.2.1:5000", "::ffff:192.0.2.1:5000"),
+        ("2001:db8:1:2:3:4:5:6:5000", "2001:db8:1:2::9:5000"),
+        ("2001:db8:1:2::9:5000", "[2001:db8:1:2::9]:5000"),
+        ("2001:db8:1:2::9:5000", "2001:db8:1:2:ffff::1"),
+        ("fe80::1%eth0:5000", "fe80::2:5001"),
+        ("::1:5000", "127.9.9.9:5000"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_addresses_of_one_host_are_counted_together_with_and_without_a_port(address: str, other: str) -> None:
+    guesses = FailureLimiter()
+    fail(guesses, address, LOCAL_FAILURES_A_MINUTE if address == "::1:5000" else FAILURES_A_MINUTE, 0.0)
+    assert guesses.wait_s(other, 0.0) > 0
+    assert guesses.wait_s("2001:db8:1:3::9:5000", 0.0) == 0.0

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.tui.model.input.completion import paths_like
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs").mkdir()
+    for name in ("dump.md", "docs/b.md", "docs/a.md", ".hidden", "dirty\x1b[31m"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_paths_are_completed_as_they_are_typed(home: Path) -> None:
+    assert paths_like("") == ("docs/", "dump.md")
+    assert paths_like("du") == ("dump.md",)
+    assert paths_like("docs/") == ("docs/a.md", "docs/b.md")
+    assert paths_like("./docs/b") == ("./docs/b.md",)
+    assert paths_like(f"{home}/do") == (f"{home}/docs/",)
+    assert paths_like("~/du") == ("~/dump.md",)
+
+
+def test_hidden_files_need_their_dot_and_names_that_cannot_be_drawn_are_left_out(home: Path) -> None:
+    assert paths_like(".") == (".hidden",)
+    assert paths_like("dirty") == ()
+
+
+def test_where_nothing_can_be_read_there_is_nothing(home: Path) -> None:
+    assert paths_like("nowhere/x") == ()
+    assert paths_like("dump.md/x") == ()
+    assert paths_like("a\0b/") == ()

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.tui.model.input.history import Entry, InputHistory, is_private
+
+
+def filled(*entries: str) -> InputHistory:
+    history = InputHistory()
+    for entry in entries:
+        history.add(entry)
+    return history
+
+
+def test_up_goes_back_and_down_restores_the_draft() -> None:
+    history = filled("one", "two")
+    assert history.older("dra") == "two"
+    assert history.older("two") == "one"
+    assert history.older("one") is None
+    assert history.newer("one") == "two"
+    assert history.newer("two") == "dra"
+    assert history.newer("dra") is None
+
+
+def test_neighbours_are_never_equal_and_blanks_are_not_kept() -> None:
+    assert len(filled("one", "one", " ", "", "two", "one")) == 3
+
+
+def test_edits_of_a_recalled_entry_last_until_something_is_sent() -> None:
+    history = filled("one", "two")
+    assert history.older("") == "two"
+    assert history.older("two!") == "one"
+    assert history.newer("one") == "two!"
+    history.add("sent")
+    assert history.older("") == "sent"
+    assert history.older("sent") == "two"
+
+
+def test_only_the_newest_are_kept() -> None:
+    history = InputHistory(limit=2)
+    for entry in "abc":
+        history.add(entry)
+    assert history.older("") == "c"
+    assert history.older("c") == "b"
+    assert history.older("b") is None
+
+
+def test_each_room_walks_its_own_and_keeps_its_draft() -> None:
+    history = filled("one")
+    history.enter("ops")
+    history.add("two")
+    history.enter("")
+    assert history.older("here") == "one"
+    history.enter("ops")
+    assert history.older("there") == "two"
+    assert history.older("two") is None
+    history.enter("")
+    assert history.newer("one") == "here"
+    history.enter("ops")
+    assert history.newer("two") == "there"
+
+
+def test_a_walk_through_all_rooms_never_shows_the_same_twice_in_a_row() -> None:
+    history = InputHistory([Entry("a", "x"), Entry("a", "y"), Entry("b", "y"), Entry("a", "z")], room="a")
+    walk = []
+    shown: str | None = "draft"
+    while (shown := history.older(shown or "", everywhere=True)) is not None:
+        walk.append(shown)
+    assert walk == ["z", "y", "x"]
+    assert history.newer("x") == "y"
+
+
+def test_a_text_set_aside_is_found_and_disturbs_nobody() -> None:
+    history = filled("one")
+    assert history.older("draft") == "one"
+    history.set_aside("refused")
+    assert history.newer("one!") == "refused"
+    assert history.newer("refused") == "draft"
+    history.set_aside("elsewhere", "ops")
+    history.enter("ops")
+    assert history.older("") == "elsewhere"
+
+
+def test_what_was_sent_is_kept_and_what_was_set_aside_is_not() -> None:
+    kept: list[Entry] = []
+    history = InputHistory(keep=kept.append, room="lobby")
+    history.add("sent")
+    history.add("sent")
+    history.set_aside("cleared")
+    history.add(" private")
+    history.add("/nick ana")
+    assert kept == [Entry("lobby", "sent"), Entry("lobby", "/nick ana")]
+    assert history.older("") == "/nick ana"
+    assert history.older("") == "cleared"
+
+
+PRIVATE = [
+    " anything", "\tanything", "/connect ws://h --token abc", "/connect wss://h/?token=abc", "/connect ws://u:p@h",
+    "/CONNECT ws://h abc", "/connect ws://h#abc", "/login ana pw", "/password x", "/foo token=abc",
+    "/topic key: abc",
+]  # fmt: skip
+PUBLIC = [
+    "anything",
+    "/connect ws://h:8765/lobby",
+    "/connect h",
+    "/nick ana",
+    "//login x",
+    "my token=abc",
+    "/",
+    "/me x",
+]
+
+
+def test_secrets_are_never_remembered() -> None:
+    assert [text for text in PRIVATE if not is_private(text)] == []
+    assert [text for text in PUBLIC if is_private(text)] == []
+    assert len(filled(*PRIVATE)) == 0
+
+
+ROOMS = st.sampled_from(["a", "b"])
+
+
+@given(
+    st.lists(st.tuples(ROOMS, st.text(max_size=2)), max_size=8),
+    st.lists(st.tuples(st.booleans(), st.booleans()), max_size=30),
+    st.lists(st.tuples(ROOMS, st.text(max_size=2)), max_size=2),
+    st.text(max_size=5),
+)
+def test_the_draft_is_never_lost(
+    entries: list[tuple[str, str]],
+    walk: list[tuple[bool, bool]],
+    aside: list[tuple[str, str]],
+    draft: str,
+) -> None:
+    history = InputHistory(limit=5)
+    for room, text in entries:
+        history.enter(room)
+        history.add(text)
+    history.enter("a")
+    shown = draft
+    for up, everywhere in walk:
+        move = history.older if up else history.newer
+        moved = move(shown, everywhere=everywhere)
+        shown = shown if moved is None else moved
+    for room, text in aside:
+        history.set_aside(text, room)
+    while (moved := history.newer(shown)) is not None:
+        shown = moved
+    assert shown == draft

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.session.updates import HistoryFetched, Noticed, SearchFound
+from broadcast_tui.tui.model.server_search import (
+    SNIPPET_CELLS,
+    ServerSearch,
+    date_of,
+    snippet_of,
+    words_pattern,
+)
+from broadcast_tui.tui.model.state import AppState
+
+NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
+
+
+def post(seq: int, text: str = "x") -> Post:
+    return Post("lobby", Position("k3f9", seq), "bob", text, NOON)
+
+
+def test_pages_are_put_together_the_newest_first() -> None:
+    search = ServerSearch("lobby", "x", ref="r1")
+    assert not search.took(SearchFound("lobby", "other", (post(1),), True))
+    assert search.took(SearchFound("lobby", "r1", (post(7), post(9)), True))
+    assert (search.ref, search.more, search.oldest_id) == ("", True, "k3f9-7")
+    search.ref = "r2"
+    assert search.took(SearchFound("lobby", "r2", (post(2),), False))
+    assert [found.position.seq for found in search.posts] == [9, 7, 2]
+    assert not search.more
+    assert not search.took(SearchFound("lobby", "r2", (post(1),), False))
+
+
+def test_a_page_without_posts_is_the_last_whatever_it_says() -> None:
+    search = ServerSearch("lobby", "x", ref="r1")
+    assert search.took(SearchFound("lobby", "r1", (), True))
+    assert (search.posts, search.more, search.oldest_id) == ([], False, "")
+
+
+def test_a_refusal_is_told_in_the_search_and_nowhere_else() -> None:
+    state = AppState(name="ana")
+    state.search = ServerSearch("lobby", "x", ref="r1")
+    before = len(state.shown.transcript)
+    state.apply([Noticed("Too \x1bfast.", True, "rate_limited", "r1")], 0.0, NOON)
+    assert (state.search.error, state.search.ref) == ("Too ␛fast.", "")
+    assert len(state.shown.transcript) == before
+    state.apply([Noticed("Something else.", True, "", "r9")], 0.0, NOON)
+    assert len(state.shown.transcript) > before
+
+
+def test_posts_around_one_stay_out_of_the_room() -> None:
+    state = AppState(name="ana")
+    state.search = ServerSearch("lobby", "x", around_ref="r1")
+    state.apply([HistoryFetched("lobby", "r1", (post(1), post(2)), True)], 0.0, NOON)
+    assert [around.position.seq for around in state.search.around] == [1, 2]
+    assert len(state.shown.transcript) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "found"),
+    [
+        ("deploy", "Deployment deploy redeploy", ["Deploy", "deploy"]),
+        ("a b", "an axe, bob", ["a", "a", "b"]),
+        ("c++", "c plus", ["c"]),
+        ("漢", "漢字", ["漢"]),
+    ],
+)
+def test_words_are_marked_where_they_begin(query: str, text: str, found: list[str]) -> None:
+    pattern = words_pattern(query)
+    assert pattern is not None
+    assert [match[0] for match in pattern.finditer(text)] == found
+
+
+def test_without_words_nothing_is_marked() -> None:
+    assert words_pattern("++ --") is None
+    assert snippet_of("some\ntext", None) == ("some text", [])
+
+
+def test_a_snippet_begins_a_little_before_the_first_match() -> None:
+    text = "word " * 40 + "deploy\nand \x1bmore"
+    line, spans = snippet_of(text, words_pattern("deploy"))
+    assert line.startswith("…word ")
+    assert line.endswith("deploy and ␛more")
+    assert [line[start:end] for start, end in spans] == ["deploy"]
+    assert spans[0][0] <= 30
+    assert snippet_of("x" * 90 + " deploy", words_pattern("deploy"))[0] == "…" + "x" * 22 + " deploy"
+
+
+def test_a_date_is_as_short_as_it_stays_clear() -> None:
+    now = NOON.replace(hour=20)
+    assert [date_of(at, now) for at in (NOON, NOON.replace(month=1, day=2), NOON.replace(year=2024))] == [
+        "12:00",
+        "2 Jan 12:00",
+        "30 Aug 2024 12:00",
+    ]
+
+
+def test_a_snippet_is_a_few_rows_of_a_long_post() -> None:
+    line, spans = snippet_of("deploy " + "word " * 3_000, words_pattern("deploy"))
+    assert len(line) <= SNIPPET_CELLS
+    assert line.endswith("…")
+    assert spans == [(0, 6)]

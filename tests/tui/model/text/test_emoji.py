@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from broadcast_tui.core.text import clean_post
+from broadcast_tui.tui.model.text.emoji import EMOJI_OFFERED, emoji_named, emoji_table
+
+
+def test_the_usual_names_are_there() -> None:
+    table = emoji_table()
+    for name, emoji in {"smile": "😄", "+1": "👍", "tada": "🎉", "joy": "😂", "thumbsup": "👍"}.items():
+        assert table[name] == emoji
+        assert emoji_named(name)[0] == (name, emoji)
+
+
+def test_every_emoji_arrives_as_it_was_sent() -> None:
+    assert len(emoji_table()) > 3_000
+    assert all(clean_post(emoji, 0) == emoji for emoji in emoji_table().values())
+
+
+def test_names_that_begin_so_come_first_and_each_emoji_once() -> None:
+    found = emoji_named("SMIL")
+    starts = [name.startswith("smil") for name, _ in found]
+    assert starts == sorted(starts, reverse=True)
+    assert len({emoji for _, emoji in found}) == len(found) <= EMOJI_OFFERED
+    assert emoji_named("no such thing") == []

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from broadcast_tui.tui.model.transcript.export import Format, format_of, lines_of
+from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
+
+AT = datetime(2025, 8, 30, 10, 30, 40, tzinfo=UTC)
+LOCAL = AT.astimezone()
+
+
+def transcript() -> RoomTranscript:
+    made = RoomTranscript()
+    made.add_post("bob", "one\ntwo *stars* <b>", AT)
+    made.add_post("eve", "/me waves", AT)
+    made.add_system("eve left", AT)
+    return made
+
+
+def exported(wanted: Format) -> list[str]:
+    return list(lines_of(transcript().held(), wanted, "lobby"))
+
+
+def test_the_ending_says_the_format() -> None:
+    assert format_of(".md") is Format.MARKDOWN
+    assert format_of(".JSONL") is Format.JSON_LINES
+    assert format_of(".txt") is format_of("") is Format.TEXT
+
+
+def test_text_has_a_line_a_post_and_further_rows_set_in() -> None:
+    at = f"{LOCAL:%Y-%m-%d %H:%M:%S}"
+    assert exported(Format.TEXT) == [
+        f"{at} bob: one",
+        "    two *stars* <b>",
+        f"{at} * eve waves",
+        f"{at} -- eve left",
+    ]
+
+
+def test_markdown_takes_nothing_of_a_post_for_its_own() -> None:
+    lines = exported(Format.MARKDOWN)
+    assert lines[:4] == ["# #lobby".replace("##", "#"), "", f"## {LOCAL:%Y-%m-%d}", ""]
+    assert lines[4] == f"- {LOCAL:%H:%M} **bob**: one  \n  two \\*stars\\* \\<b\\>"
+    assert lines[5] == f"- {LOCAL:%H:%M} *eve waves*"
+
+
+def test_json_lines_hold_everything_one_object_a_line() -> None:
+    rows = [json.loads(line) for line in exported(Format.JSON_LINES)]
+    assert rows[0] == {
+        "at": "2025-08-30T10:30:40+00:00",
+        "room": "lobby",
+        "kind": "post",
+        "sender": "bob",
+        "text": "one\ntwo *stars* <b>",
+    }
+    assert [row["kind"] for row in rows] == ["post", "action", "system"]
+
+
+@pytest.mark.parametrize("wanted", Format)
+def test_who_left_and_came_back_leaves_no_empty_line(wanted: Format) -> None:
+    transcript = RoomTranscript(zone=UTC)
+    transcript.add_presence("", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
+    transcript.add_presence("eve left", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
+    lines = list(lines_of(transcript.held(), wanted, "lobby"))
+    assert len([line for line in lines if line.startswith(("20", "- ", "{"))]) == 1
+    assert "eve left" in lines[-1]

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.core.post import Position
+from broadcast_tui.tui.model.transcript.navigation import first_newer, mention_beside
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+
+NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
+
+
+def transcript_of(mentions: list[bool], limit: int = 100_000) -> Transcript:
+    transcript = Transcript(limit, zone=UTC)
+    for number, mention in enumerate(mentions):
+        transcript.add_post("bob", str(number), NOON, mention=mention, post_id=f"k3f9-{number + 1}")
+    return transcript
+
+
+def mention_ids(transcript: Transcript) -> list[int]:
+    lines = [chunk.line(i) for chunk in transcript.chunks for i in range(len(chunk))]
+    return [line.id for line in lines if line.mention]
+
+
+@given(st.lists(st.booleans(), max_size=90), st.integers(-5, 99), st.booleans())
+def test_the_nearest_mention_is_found_and_beyond_the_last_it_begins_anew(
+    mentions: list[bool], line_id: int, back: bool
+) -> None:
+    transcript = transcript_of(mentions, limit=64)
+    transcript.add_pending("n", "ana", "mine", NOON)
+    held = mention_ids(transcript)
+    found = mention_beside(transcript, line_id, back=back)
+    if not held:
+        assert found is None
+        return
+    beyond = [held_id for held_id in held if (held_id < line_id if back else held_id > line_id)]
+    choose = max if back else min
+    assert found == (choose(beyond or held), not beyond)
+
+
+def test_a_hundred_thousand_posts_take_a_search_a_chunk() -> None:
+    transcript = transcript_of([number in (7, 98_000) for number in range(99_000)])
+    older, newer = mention_ids(transcript)
+    assert mention_beside(transcript, transcript.settled_id, back=True) == (newer, False)
+    assert mention_beside(transcript, newer, back=True) == (older, False)
+    assert mention_beside(transcript, older, back=True) == (newer, True)
+    assert mention_beside(transcript, newer, back=False) == (older, True)
+
+
+def test_there_may_be_none() -> None:
+    assert mention_beside(Transcript(), 0, back=True) is None
+    assert mention_beside(transcript_of([False]), 0, back=False) is None
+
+
+def test_the_first_newer_post_is_one_of_others() -> None:
+    transcript = transcript_of([False] * 5)
+    transcript.add_post("ana", "ours", NOON, own=True, post_id="k3f9-6")
+    transcript.add_post("bob", "theirs", NOON, post_id="k3f9-7")
+    line_id = first_newer(transcript, Position("k3f9", 5))
+    assert line_id is not None
+    line = transcript.line(line_id)
+    assert line is not None
+    assert line.text == "theirs"
+    assert first_newer(transcript, Position("k3f9", 7)) is None
+    assert first_newer(transcript, Position("other", 99)) == transcript.first_id + 1

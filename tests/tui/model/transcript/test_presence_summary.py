@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.tui.model.transcript.presence_summary import PEOPLE_MAX, PresenceSummary, joined_names
+
+NAMES = "abcdef"
+
+
+def test_names_are_joined_for_reading() -> None:
+    assert joined_names(["a"]) == "a"
+    assert joined_names(["a", "b"]) == "a and b"
+    assert joined_names(["a", "b", "c"]) == "a, b and c"
+    assert joined_names(["a", "b", "c", "d"]) == "a, b and 2 others"
+
+
+def test_who_came_went_and_took_another_name() -> None:
+    comings = PresenceSummary()
+    comings.came(["ana", "bob"])
+    comings.went(["cy"])
+    comings.renamed("dora", "dodo")
+    comings.unnamed("A new client has joined the chat.")
+    comings.unnamed("A new client has joined the chat.")
+    assert comings.told() == (
+        "ana and bob joined · cy left · dora is now dodo · A new client has joined the chat."
+    )
+
+
+def test_who_comes_and_goes_cancels_out() -> None:
+    comings = PresenceSummary()
+    comings.came(["ana"])
+    comings.went(["ana", "cy"])
+    comings.came(["cy"])
+    comings.renamed("bob", "rob")
+    comings.renamed("rob", "bob")
+    assert comings.told() == ""
+
+
+def test_why_somebody_left_is_told_of_one_alone() -> None:
+    comings = PresenceSummary()
+    comings.came(["ana"])
+    comings.went(["bob"], "lunch")
+    assert comings.told() == "ana joined · bob left: lunch"
+    comings.went(["cy"])
+    assert comings.told() == "ana joined · bob and cy left"
+
+
+def test_a_name_taken_after_coming_is_the_one_told() -> None:
+    comings = PresenceSummary()
+    comings.came(["ana"])
+    comings.renamed("ana", "anna")
+    comings.renamed("bob", "rob")
+    comings.went(["rob"])
+    assert comings.told() == "anna joined · bob left"
+
+
+def test_only_of_some_by_any_of_their_names() -> None:
+    comings = PresenceSummary()
+    comings.came(["ana", "eve"])
+    comings.renamed("bob", "rob")
+    comings.unnamed("Someone came.")
+    assert comings.told(lambda name: name in ("eve", "bob")) == "eve joined · bob is now rob"
+    assert comings.told(lambda name: False) == ""
+
+
+def test_many_names_are_counted() -> None:
+    comings = PresenceSummary()
+    for number in range(5):
+        comings.renamed(f"a{number}", f"b{number}")
+    assert comings.told().endswith("a2 is now b2 · 2 more changed their names")
+    assert not comings.is_full
+    comings.came(str(number) for number in range(PEOPLE_MAX))
+    assert comings.is_full
+
+
+@given(st.lists(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES)))
+def test_what_is_told_is_how_the_room_differs(toggled: list[str], before: set[str]) -> None:
+    comings, now = PresenceSummary(), set(before)
+    for name in toggled:
+        if name in now:
+            comings.went([name])
+        else:
+            comings.came([name])
+        now ^= {name}
+    joined = [name for name in NAMES if f"{name} joined" in told_each(comings, name)]
+    left = [name for name in NAMES if f"{name} left" in told_each(comings, name)]
+    assert (set(joined), set(left)) == (now - before, before - now)
+
+
+def told_each(comings: PresenceSummary, name: str) -> str:
+    return comings.told(lambda other: other == name)

@@ -1,0 +1,698 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual import events
+
+from broadcast_tui.core.session.updates import (
+    CaughtUp,
+    ConnectionChanged,
+    ConnectionState,
+    HistoryFetched,
+    NameChanged,
+    NameDenied,
+    PostArrived,
+    PostRejected,
+    PresenceChanged,
+    RoomEntered,
+    TypingSeen,
+)
+from broadcast_tui.tui.commands.registry import COMMANDS, Argument
+from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.help import HelpScreen, help_sections
+from broadcast_tui.tui.screens.switcher import SwitcherScreen
+from broadcast_tui.tui.terminal.driver import Title
+from broadcast_tui.tui.terminal.notifications import Notifier
+from tests.support.chat_app import Chat, chatting
+from tests.support.fake_client import AT
+
+
+async def test_a_post_is_sent_shown_pending_and_then_in_its_place() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type(*"hi", "enter")
+        assert chat.said == ["hi"]
+        assert any("…" in row and row.endswith("hi") for row in chat.drawn("#log"))
+        await chat.deliver(*chat.client.echo(f"n{chat.client._count}", "hi"))
+        rows = [row for row in chat.drawn("#log") if row.endswith("hi")]
+        assert len(rows) == 1
+        assert "…" not in rows[0]
+
+
+async def test_an_unknown_command_is_never_sent_and_stays_in_the_input() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("/hlep")
+        assert chat.said == []
+        assert chat.composer.text == "/hlep"
+        assert "Did you mean /help?" in chat.toasts
+
+
+async def test_two_slashes_send_one() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("//x")
+        assert chat.said == ["/x"]
+
+
+async def test_me_is_a_post() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("/me waves")
+        assert chat.said == ["/me waves"]
+        assert any("ana waves" in row for row in chat.drawn("#log"))
+
+
+async def test_nick_is_checked_here_asked_there_and_ours_when_the_server_agrees() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("/nick system")
+        assert chat.client.called("rename") == []
+        assert chat.composer.text == "/nick system"
+        await chat.type("ctrl+u")
+        await chat.enter("/nick eve")
+        assert chat.client.called("rename") == [("eve",)]
+        assert chat.drawn("#status")[0].endswith("ana")
+        await chat.deliver(NameChanged("eve"))
+        assert chat.drawn("#status")[0].endswith("eve")
+
+
+async def test_who_asks_and_prints() -> None:
+    async with chatting("ana", "bob") as chat:
+        asked = len(chat.client.called("list_members"))
+        await chat.enter("/who")
+        assert len(chat.client.called("list_members")) == asked + 1
+
+
+async def test_help_lists_every_command() -> None:
+    async with chatting("ana", size=(100, 40)) as chat:
+        await chat.enter("/help")
+        drawn = "\n".join(chat.drawn("#log"))
+        assert all(f"/{command.name}" in drawn for command in COMMANDS)
+
+
+async def test_clear_clears_the_screen_only() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(chat.client.post("bob", "something"))
+        await chat.enter("/clear")
+        assert not any("something" in row for row in chat.drawn("#log"))
+        assert chat.said == []
+
+
+async def test_text_typed_while_offline_is_queued() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "no answer", 9.0))
+        await chat.enter("later")
+        assert chat.said == ["later"]
+        assert any("…" in row and "later" in row for row in chat.drawn("#log"))
+
+
+async def test_a_refused_text_comes_back_if_nothing_else_is_being_written() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("hi")
+        nonce = f"n{chat.client._count}"
+        await chat.deliver(PostRejected("lobby", nonce, "rate_limited", "Too fast.", "hi"))
+        assert chat.composer.text == "hi"
+        drawn = "\n".join(chat.drawn("#log"))
+        assert "⚠" in drawn
+        assert "Too fast." in drawn
+        await chat.deliver(PostRejected("lobby", nonce, "rate_limited", "Too fast.", "other"))
+        assert chat.composer.text == "hi"
+
+
+async def test_typing_is_told_but_not_of_commands() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"/he")
+        assert chat.client.called("send_typing") == []
+        await chat.type("ctrl+u", "h")
+        assert chat.client.called("send_typing") == [("lobby",)]
+
+
+async def test_a_draft_that_is_shown_again_is_no_typing() -> None:
+    async with chatting("ana") as chat:
+        chat.composer.give_back("draft", "ops")
+        chat.composer.enter_room("ops")
+        await chat.type()
+        assert chat.composer.text == "draft"
+        assert chat.client.called("send_typing") == []
+        await chat.type("s")
+        assert len(chat.client.called("send_typing")) == 1
+
+
+async def test_who_types_is_shown_until_they_post() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(TypingSeen("lobby", "bob"))
+        assert "bob is typing…" in chat.drawn("#status")[0]
+        await chat.deliver(chat.client.post("bob", "there"))
+        assert "typing" not in chat.drawn("#status")[0]
+
+
+async def test_a_lost_connection_is_in_the_status_with_its_countdown() -> None:
+    async with chatting("ana") as chat:
+        assert chat.drawn("#status")[0].strip().startswith("● online")
+        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "no answer", 30.0))
+        assert "reconnecting in 30 s" in chat.drawn("#status")[0]
+        await chat.type("f5")
+        assert chat.client.called("reconnect_now") == [()]
+
+
+async def test_scrolling_up_stays_put_and_counts_what_is_new() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(60)))
+        await chat.type("pageup")
+        top = chat.drawn("#log")[0]
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(12)))
+        await chat.pilot.pause()
+        assert chat.drawn("#log")[0] == top
+        assert "↓ 12 new" in chat.drawn("#status")[0]
+        await chat.type("escape")
+        assert "new" not in chat.drawn("#status")[0]
+
+
+async def test_reaching_the_top_asks_for_older_posts_once() -> None:
+    async with chatting("ana", "bob") as chat:
+        posts = [chat.client.post("bob", f"line {i}") for i in range(60)]
+        await chat.deliver(*posts)
+        await chat.type("ctrl+home")
+        await chat.type("pageup")
+        assert chat.client.called("fetch_history") == [("lobby", str(posts[0].post.position), "50")]
+
+
+async def test_people_are_listed_where_there_is_room_and_on_demand() -> None:
+    async with chatting("ana", "bob") as chat:
+        for width, shown in [(40, False), (59, False), (60, True), (80, True), (140, True)]:
+            await chat.pilot.resize_terminal(width, 24)
+            assert (width, chat.screen.people.display) == (width, shown)
+        await chat.type("f8")
+        assert not chat.screen.people.display
+        await chat.pilot.resize_terminal(50, 24)
+        await chat.type("f8")
+        assert chat.screen.people.display
+
+
+async def test_people_follow_who_comes_and_goes() -> None:
+    async with chatting("ana", "bob", size=(100, 24)) as chat:
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        rows = [row.strip() for row in chat.drawn("#people") if row.strip()]
+        assert rows == ["3 here", "ana (you)", "bob", "eve"]
+        await chat.deliver(PresenceChanged("lobby", "online", (), 250, "", AT))
+        assert [row.strip() for row in chat.drawn("#people") if row.strip()] == ["250 here"]
+
+
+async def test_with_the_people_beside_it_a_log_of_80_columns_keeps_its_columns() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "hello"))
+        assert chat.screen.people.display
+        assert any(row.endswith("bob │ hello") for row in chat.drawn("#log"))
+
+
+@pytest.mark.parametrize("others", [0, 1, 12_345])
+async def test_the_welcome_fits_in_one_row_of_100_columns(others: int) -> None:
+    async with chatting(size=(100, 24)) as chat:
+        online = ConnectionChanged(ConnectionState.ONLINE)
+        await chat.deliver(online, RoomEntered("lobby", others + 1, 0), CaughtUp("lobby"))
+        rows = chat.drawn("#log")
+        assert rows[1].partition("── ")[2].startswith("You are in lobby as ana")
+        assert rows[1].endswith("F1 helps.")
+
+
+async def test_a_key_shows_a_long_post_in_full_and_the_log_says_which() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type("alt+o")
+        assert chat.toasts == "No long post in view"
+        await chat.deliver(chat.client.post("bob", "\n".join("abcdefgh")))
+        assert "… 5 more lines (Alt+O)" in "\n".join(chat.drawn("#log"))
+        chat.app.set_keymap({"log.unfold-post": "f3"})
+        await chat.pilot.resize_terminal(90, 24)
+        assert "… 5 more lines (F3)" in "\n".join(chat.drawn("#log"))
+        await chat.type("f3")
+        assert any(row.endswith("│ h") for row in chat.drawn("#log"))
+
+
+async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        seen, told = [], []
+        for _ in range(3):
+            seen.append("eve joined" in "\n".join(chat.drawn("#log")))
+            await chat.type("alt+j")
+            told.append(chat.toasts)
+        assert seen == [False, True, False]
+        assert told == [
+            f"Join and leave lines: {whom}" for whom in ("everyone", "hidden", "those who spoke lately")
+        ]
+
+
+async def test_whose_comings_and_goings_are_shown_is_remembered(tmp_path: Path) -> None:
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        await chat.type("alt+j")
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        assert "eve joined" in "\n".join(chat.drawn("#log"))
+
+
+async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        await chat.enter("/ignore bob")
+        await chat.enter("/ignore eve 1h")
+        await chat.enter("/ignore zed")
+        await chat.enter("/unignore zed")
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        posts = [chat.client.post(name, f"{name} speaks") for name in ("bob", "eve", "zed")]
+        await chat.deliver(*posts)
+        await chat.enter("/ignore")
+        log = "\n".join(chat.drawn("#log"))
+        assert "zed speaks" in log
+        assert "bob speaks" not in log
+        assert "eve speaks" not in log
+        assert "eve, for" in log
+
+
+async def test_ctrl_c_clears_the_input_which_up_brings_back_then_asks_to_quit() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"draft", "ctrl+c")
+        assert chat.composer.text == ""
+        await chat.type("up")
+        assert chat.composer.text == "draft"
+        await chat.type("ctrl+c", "ctrl+c")
+        assert "Press again" in chat.toasts
+        assert not chat.client.closed
+        await chat.type("ctrl+c")
+        assert chat.client.closed
+        assert chat.app.return_code == 0
+
+
+async def test_a_warning_is_on_top_of_the_screen_however_many_came_before() -> None:
+    async with chatting("ana") as chat:
+        for count in range(30):
+            await chat.enter(f"/x{count}")
+            chat.composer.text = ""
+        assert "command /x29" in chat.drawn()[0]
+
+
+async def test_what_is_typed_right_after_a_key_of_the_screen_comes_after_it() -> None:
+    async with chatting("ana") as chat:
+        for key in ["ctrl+u", "o", "l", "d", "ctrl+c", "n", "e", "w"]:
+            character = {"ctrl+c": "\x03", "ctrl+u": "\x15"}.get(key, key)
+            chat.app.post_message(events.Key(key, character))
+        await chat.pilot.pause()
+        assert chat.composer.text == "new"
+        await chat.type("up")
+        assert chat.composer.text == "old"
+
+
+async def test_ctrl_c_copies_what_is_selected() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"one", "shift+left", "ctrl+c")
+        assert chat.app.clipboard == "e"
+        assert chat.composer.text == "one"
+
+
+@pytest.mark.parametrize("keys", [["ctrl+q"], ["/", "q", "u", "i", "t", "enter"], ["ctrl+d", "ctrl+d"]])
+async def test_leaving_closes_the_client_first(keys: list[str]) -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*keys)
+        assert chat.client.closed
+        assert chat.app.return_code == 0
+
+
+async def test_ctrl_k_on_an_empty_line_opens_the_switcher_and_cuts_otherwise() -> None:
+    async with chatting("ana") as chat:
+        await chat.type(*"ab", "ctrl+a", "ctrl+k")
+        assert chat.composer.text == ""
+        assert isinstance(chat.app.screen, ChatScreen)
+        await chat.type("ctrl+k")
+        assert isinstance(chat.app.screen, SwitcherScreen)
+
+
+async def test_the_palette_offers_the_slash_commands() -> None:
+    async with chatting("ana") as chat:
+        offered = {command.title: command for command in chat.app.get_system_commands(chat.screen)}
+        assert {command.usage for command in COMMANDS} <= set(offered)
+        offered["/me <action>"].callback()
+        assert chat.composer.text == "/me "
+        chat.screen.fill("/nick ")
+        await chat.type("up")
+        assert chat.composer.text == "/me "
+        assert all(c.argument is Argument.REQUIRED or c.usage in offered for c in COMMANDS)
+
+
+async def test_f1_shows_every_key_and_command() -> None:
+    async with chatting("ana", size=(100, 220)) as chat:
+        await chat.type("f1")
+        assert isinstance(chat.app.screen, HelpScreen)
+        drawn = "\n".join(chat.drawn())
+        assert all(heading in drawn for heading, _ in help_sections())
+        assert all(what in drawn for _, rows in help_sections() for what, _ in rows)
+        await chat.type("escape")
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+async def test_typing_anywhere_goes_into_the_input() -> None:
+    async with chatting("ana") as chat:
+        chat.screen.log_view.focus()
+        await chat.type(*"hi")
+        assert chat.composer.text == "hi"
+        assert chat.composer.has_focus
+
+
+async def test_a_denied_rename_is_a_line_not_a_dialog() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(NameDenied("bob", "name_taken", "That name is taken."))
+        assert any("That name is taken." in row for row in chat.drawn("#log"))
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+HOSTILE = "x\x1b[31m\x1b]0;t\x07\x9b2J\u202e[red][/]\r\nSYSTEM: y"
+
+
+async def test_hostile_text_is_drawn_harmless_everywhere() -> None:
+    async with chatting("ana", "bob", size=(120, 30)) as chat:
+        await chat.deliver(
+            chat.client.post(HOSTILE, HOSTILE),
+            PresenceChanged("lobby", "join", (HOSTILE,), 3, HOSTILE, AT),
+            TypingSeen("lobby", HOSTILE),
+            NameDenied("q", "name_taken", HOSTILE),
+        )
+        await chat.enter("/" + HOSTILE)
+        drawn = "".join(chat.drawn())
+        assert not set("\x1b\x07\x9b\u202e\r\n") & set(drawn)
+        assert "[red][/]" in drawn
+        assert not any(row.strip().startswith("SYSTEM") for row in chat.drawn("#log"))
+        assert not set("\x1b\x07\x9b\u202e\r\n") & set(chat.toasts)
+
+
+async def test_any_size_will_do() -> None:
+    async with chatting("ana", "bob", size=(1, 1)) as chat:
+        await chat.deliver(*(chat.client.post("bob", f"日本語 {i} " * 9) for i in range(9)))
+        for size in [(2, 3), (3, 1), (5, 2), (10, 4), (20, 5), (300, 90), (1, 1), (40, 10)]:
+            await chat.pilot.resize_terminal(*size)
+            await chat.enter("hi")
+            await chat.type("f8")
+        for size in [(3, 3), (40, 10)]:
+            await chat.pilot.resize_terminal(*size)
+            await chat.type("f1", "escape")
+        assert chat.said == ["hi"] * 8
+        assert any(row.endswith("hi") for row in chat.drawn("#log"))
+
+
+async def test_forty_by_ten_has_log_status_input_and_footer() -> None:
+    async with chatting("ana", "bob", size=(40, 10)) as chat:
+        await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(9)))
+        assert chat.screen.log_view.size.height >= 7
+        assert chat.screen.status.region.height == 1
+        assert chat.composer.region.height == 1
+        await chat.type(*"words", "alt+enter", *"more")
+        assert chat.composer.region.height == 2
+
+
+# What is unread, and who is told
+
+
+async def focus(chat: Chat, focused: bool) -> None:
+    chat.app.post_message(events.AppFocus() if focused else events.AppBlur())
+    await chat.pilot.pause()
+    await chat.settled()
+
+
+def rung(chat: Chat, **environment: str) -> list[str]:
+    """What the terminal is sent from now on, as one with these variables."""
+    written: list[str] = []
+    chat.app._notifier = Notifier(written.append, {"TERM": "xterm", **environment})
+    return written
+
+
+async def test_the_unread_line_stays_until_escape_at_the_end() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "seen"))
+        await focus(chat, False)
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(3)))
+        await focus(chat, True)
+        await chat.type("alt+j")
+        rows = chat.drawn("#log")
+        at = next(i for i, row in enumerate(rows) if "── new ──" in row)
+        assert rows[at + 1].endswith("new 0")
+        assert rows[at - 1].endswith("eve joined")
+        await chat.deliver(chat.client.post("bob", "and more"))
+        assert any("── new ──" in row for row in chat.drawn("#log"))
+        await chat.type("escape")
+        assert not any("── new ──" in row for row in chat.drawn("#log"))
+
+
+async def test_sending_and_leaving_again_take_the_unread_line_away() -> None:
+    async with chatting("ana", "bob") as chat:
+        for take_away in ("send", "leave"):
+            await focus(chat, False)
+            await chat.deliver(chat.client.post("bob", "new"))
+            await focus(chat, True)
+            assert any("── new ──" in row for row in chat.drawn("#log"))
+            if take_away == "send":
+                await chat.enter("hi")
+            else:
+                await focus(chat, False)
+            assert not any("── new ──" in row for row in chat.drawn("#log"))
+
+
+async def test_alt_u_goes_to_the_first_unread_post() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type("alt+u")
+        assert "Nothing here is unread" in chat.toasts
+        await focus(chat, False)
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(60)))
+        await focus(chat, True)
+        assert not any("── new ──" in row for row in chat.drawn("#log"))
+        await chat.type("alt+u")
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].endswith("new 0")
+        await chat.type("escape")
+        assert chat.screen.log_view.is_following
+        await chat.type("alt+u")
+        assert "── new ──" in chat.drawn("#log")[0]
+
+
+async def test_scrolled_up_alt_u_goes_to_what_came_since() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(*(chat.client.post("bob", f"old {i}") for i in range(60)))
+        await chat.type("ctrl+home")
+        await chat.deliver(*(chat.client.post("bob", f"new {i}") for i in range(60)))
+        await chat.type("alt+u")
+        assert chat.drawn("#log")[0].endswith("new 0")
+
+
+async def test_alt_p_and_alt_n_walk_the_mentions() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.type("alt+p")
+        assert "Nobody has mentioned you" in chat.toasts
+        for text in ("ana one", "ana two"):
+            await chat.deliver(chat.client.post("bob", text))
+            await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(40)))
+        for key, text, toast in [
+            ("alt+p", "ana two", "Nobody"),
+            ("alt+p", "ana one", "Nobody"),
+            ("alt+p", "ana two", "No earlier mention"),
+            ("alt+n", "ana one", "No later mention"),
+            ("alt+n", "ana two", "No later mention"),
+        ]:
+            await chat.type(key)
+            assert any(row.endswith(f"┃ {text}") for row in chat.drawn("#log"))
+            assert toast in chat.toasts
+
+
+async def test_the_next_start_opens_at_the_unread_line(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(5)))
+    async with chatting(home=tmp_path) as chat:
+        written = rung(chat)
+        *before, caught_up = chat.client.online("ana", "bob")
+        backlog = [chat.client.post("bob", f"line {i}", live=False) for i in range(5)]
+        backlog += [chat.client.post("bob", f"ana: night {i}", live=False) for i in range(45)]
+        await chat.deliver(*before, *backlog, caught_up)
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].endswith("ana: night 0")
+        assert "↓ 45 new" in chat.drawn("#status")[0]
+        await chat.type("escape")
+        assert "new" not in chat.drawn("#status")[0]
+        assert written == []
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        await chat.deliver(*before, *(each for each in backlog), caught_up)
+        assert not any("── new ──" in row for row in chat.drawn("#log"))
+
+
+async def test_unread_posts_above_the_backlog_are_fetched_on_the_way_to_them(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        read, *posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(100)]
+        await chat.deliver(*before, *posts[49:], caught_up)
+        assert chat.drawn("#log")[1].endswith("night 50")
+        await chat.type("alt+u")
+        assert len(chat.client.called("fetch_history")) == 1
+        ref = f"n{chat.client._count}"
+        older = tuple(each.post for each in (read, *posts[:49]))
+        await chat.deliver(HistoryFetched("lobby", ref, older, False))
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].endswith("night 1")
+
+
+async def fetched(chat: Chat, posts: list[PostArrived], *, more: bool = True) -> None:
+    """Answer the page of history that was asked for last."""
+    older = tuple(each.post for each in posts)
+    await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", older, more))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (80, 100)])
+async def test_all_that_is_unread_is_counted_and_shown_from_its_beginning(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path, size=size) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(131)]
+        await chat.deliver(*before, *posts[81:], caught_up)
+        assert chat.screen._state.unread == 130
+        assert len(chat.client.called("fetch_history")) == 1
+        await fetched(chat, posts[:81])
+        rows = chat.drawn("#log")
+        assert "── new ──" in rows[0]
+        assert rows[1].rstrip(" ▁▂▃▄▅▆▇").endswith("night 1")
+        assert chat.screen._state.unread == 130
+        assert len(chat.client.called("fetch_history")) == 1
+
+
+async def test_who_has_scrolled_on_meanwhile_stays_there(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(131)]
+        await chat.deliver(*before, *posts[81:], caught_up)
+        await chat.type("pagedown")
+        rows = [row[:60].rstrip() for row in chat.drawn("#log")[:-1]]
+        await fetched(chat, posts[:81])
+        assert [row[:60].rstrip() for row in chat.drawn("#log")[:-1]] == rows
+        await chat.type("alt+u")
+        assert chat.drawn("#log")[1].endswith("night 1")
+
+
+async def test_of_thousands_unread_the_line_says_how_many_lie_above_it(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(chat.client.post("bob", "read"))
+    async with chatting(home=tmp_path) as chat:
+        *before, caught_up = chat.client.online("ana", "bob")
+        posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(2_451)]
+        await chat.deliver(*before, *posts[2_401:], caught_up)
+        assert "── 2,400 older unread above ──" in chat.drawn("#log")[0]
+        for end in range(2_401, 1_401, -200):
+            await fetched(chat, posts[end - 200 : end])
+        assert len(chat.client.called("fetch_history")) == 5
+        rows = chat.drawn("#log")
+        assert "── 1,400 older unread above ──" in rows[0]
+        assert rows[1].endswith("night 1401")
+        assert chat.screen._state.unread == 2_450
+        await chat.type("alt+u")
+        assert len(chat.client.called("fetch_history")) == 6
+
+
+async def test_a_mention_rings_without_the_focus_and_not_with_it() -> None:
+    async with chatting("ana", "bob") as chat:
+        written = rung(chat)
+        await chat.deliver(chat.client.post("bob", "hi ana"))
+        assert written == []
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "hi all"))
+        await chat.deliver(chat.client.post("bob", "hi ana", live=False), *chat.client.echo("n", "I, ana"))
+        assert written == []
+        await chat.deliver(chat.client.post("bob", "hi ana;\x1b]0;x\x07"))
+        await chat.deliver(chat.client.post("bob", "ana?"))
+        assert written == ["\x1b]9;bob in #lobby: hi ana,␛]0,x␇\x07\x07"]
+
+
+async def test_a_mention_in_another_room_rings_with_the_focus() -> None:
+    async with chatting("ana", "bob") as chat:
+        written = rung(chat, TMUX="/tmp/tmux-0/default,1,0")
+        await chat.deliver(chat.client.post("bob", "hi ana", room="dev"))
+        assert written == ["\x1bPtmux;\x1b\x1b]9;bob in #dev: hi ana\x07\x1b\\\x07"]
+
+
+async def test_notify_chooses_what_rings_and_is_remembered(tmp_path: Path) -> None:
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        for typed, says in [
+            ("/notify", "rings for mentions"),
+            ("/notify all", "rings for every post"),
+            ("/notify", "rings for every post"),
+            ("/mute", "#lobby is muted"),
+            ("/unmute", "rings for mentions"),
+            ("/notify OFF", "#lobby is muted"),
+        ]:
+            await chat.enter(typed)
+            assert says in " ".join(" ".join(filter(None, map(str.strip, chat.drawn("#log")))).split()[-20:])
+        await chat.enter("/notify loudly")
+        assert "off, mentions, all or test" in chat.toasts
+        assert chat.composer.text == "/notify loudly"
+        assert chat.said == []
+    async with chatting("ana", "bob", home=tmp_path) as chat:
+        written = rung(chat)
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "hi ana"))
+        assert written == []
+        await chat.enter("/notify all")
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "whatever"))
+        assert len(written) == 1
+
+
+async def test_notify_test_rings_at_once_and_says_how() -> None:
+    async with chatting("ana", "bob") as chat:
+        written = rung(chat, TMUX="x")
+        await chat.enter("/notify test")
+        await chat.enter("/notify test")
+        assert len(written) == 2
+        assert "This is a test" in written[0]
+        assert any("allow-passthrough" in row for row in chat.drawn("#log"))
+        written = rung(chat, TERM="linux")
+        await chat.enter("/notify test")
+        assert written == ["\x07"]
+        assert any("Sent the bell." in row for row in chat.drawn("#log"))
+
+
+async def test_the_title_tells_mentions_apart() -> None:
+    async with chatting("ana", "bob") as chat:
+        titles: list[str] = []
+        chat.app._terminal_title = Title(titles.append)
+        await focus(chat, False)
+        await chat.deliver(chat.client.post("bob", "hi ana"))
+        await chat.deliver(chat.client.post("bob", "hi all"))
+        await focus(chat, True)
+        shown = [title[4:-1] for title in titles if title.startswith("\x1b]0;")]
+        assert shown == [f"{counts}#lobby · broadcast-tui" for counts in ("(1!) ", "(1!, 2) ", "")]
+
+
+async def test_only_two_presses_in_a_row_leave() -> None:
+    async with chatting("ana", "bob") as chat:
+        for between in (["a", "b", "ctrl+c"], ["pageup"], ["a", "backspace"], ["left"]):
+            await chat.type("ctrl+c", *between, "ctrl+c")
+            assert not chat.client.closed
+            chat.screen._quit_until = 0.0
+        await chat.type("ctrl+c", "ctrl+c")
+        assert chat.client.closed
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_what_was_just_asked_for_is_told_in_one_notice(size: tuple[int, int]) -> None:
+    async with chatting("ana", "bob", size=size) as chat:
+        await chat.type("alt+m", "alt+j", "alt+j")
+        assert len(chat.app._notifications) == 1
+        assert len([toast for toast in chat.screen.query("Toast") if toast.region.height]) == 1
+
+
+async def test_of_many_notices_a_small_terminal_shows_the_last_in_two_rows() -> None:
+    async with chatting("ana", "bob", size=(40, 10)) as chat:
+        for number in range(3):
+            chat.app.notify(f"notice {number} " + "that goes on and on " * 6)
+            await chat.pilot.pause()
+        rows = [row for row in chat.drawn() if "notice" in row or "on and on" in row]
+        assert 1 <= len(rows) <= 2
+        assert "notice 2" in rows[0]

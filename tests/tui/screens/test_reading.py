@@ -1,0 +1,158 @@
+"""Picking, finding and selecting while rooms change, people are hidden, posts fold, the screen is cleared."""
+
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.core.session.updates import PresenceChanged
+from broadcast_tui.tui.widgets.find_bar import FindBar
+from broadcast_tui.tui.widgets.post_bar import PostBar
+from tests.support.chat_app import Chat
+from tests.support.fake_client import AT
+from tests.tui.commands.test_commands import entered
+from tests.tui.widgets.test_conversation import found, no_desktop, picked, reading
+
+__all__ = ["no_desktop"]
+
+LONG = "\n".join(f"row {n}" for n in range(60))
+
+
+def is_idle(chat: Chat) -> bool:
+    """Whether nothing is picked, looked for or selected, and the input has the keys."""
+    bars = chat.screen.query_one(PostBar), chat.screen.query_one(FindBar)
+    log = chat.screen.reading.log_view
+    busy = any(bar.display for bar in bars) or log.picked is not None or log.selected() is not None
+    return not busy and chat.composer.has_focus
+
+
+@pytest.mark.parametrize("keys", [["alt+up", "k"], ["ctrl+f", *"post"], ["ctrl+f", *"post", "enter"]])
+async def test_another_room_ends_what_was_done_with_the_log(keys: list[str]) -> None:
+    async with reading() as chat:
+        await entered(chat, "dev")
+        await chat.type("alt+1", *keys)
+        assert not is_idle(chat)
+        await chat.type("alt+2", *"hi")
+        assert is_idle(chat)
+        assert chat.composer.text == "hi"
+        assert chat.screen._state.room == "dev"
+        await chat.type("alt+1")
+        assert is_idle(chat)
+        assert chat.composer.text == ""
+
+
+async def test_another_room_lets_go_of_what_was_selected() -> None:
+    async with reading() as chat:
+        await entered(chat, "dev")
+        await chat.type("alt+1")
+        await chat.pilot.triple_click("#log", offset=(30, 3))
+        assert chat.screen.reading.log_view.selected() is not None
+        await chat.type("alt+2")
+        assert chat.screen.reading.log_view.selected() is None
+        assert not chat.screen.selections
+
+
+async def test_a_folded_post_is_picked_in_full() -> None:
+    async with reading(LONG, "short") as chat:
+        assert not any("row 50" in row for row in chat.drawn("#log"))
+        await chat.type("alt+up", "k")
+        assert picked(chat) == LONG
+        assert any(row.endswith("row 10") for row in chat.drawn("#log"))
+
+
+async def test_what_is_found_in_a_folded_post_is_seen() -> None:
+    async with reading(LONG, *(f"post {n}" for n in range(60))) as chat:
+        await chat.type("ctrl+f", *"row 55")
+        assert await found(chat) == "1/1"
+        assert any(row.endswith("row 55") for row in chat.drawn("#log"))
+        await chat.type("escape")
+        assert chat.drawn("#log")[-1].endswith("post 59")
+
+
+async def test_hiding_somebody_keeps_what_is_found_and_picked() -> None:
+    async with reading("tea 0", "none", "tea 1", "tea 2") as chat:
+        await chat.deliver(chat.client.post("eve", "tea 3"))
+        await chat.type("ctrl+f", *"tea", "up", "up")
+        assert (await found(chat), picked(chat)) == ("3/4", "tea 1")
+        chat.screen._state.ignore("eve", None)
+        chat.screen.refresh_views()
+        await chat.settled()
+        chat.screen.reading._search_on()
+        assert (await found(chat), picked(chat)) == ("2/3", "tea 1")
+        await chat.type("up")
+        assert (await found(chat), picked(chat)) == ("3/3", "tea 0")
+        chat.screen._state.unignore("eve")
+        chat.screen.reading._search_on()
+        await chat.type("down")
+        assert (await found(chat), picked(chat)) == ("3/4", "tea 1")
+
+
+async def test_a_picked_post_that_is_hidden_is_no_longer_picked() -> None:
+    async with reading("tea") as chat:
+        await chat.type("alt+up")
+        chat.screen._state.ignore("bob", None)
+        chat.screen.refresh_views()
+        await chat.settled()
+        assert picked(chat) == ""
+        await chat.type("k")
+        await chat.pilot.pause()
+        assert is_idle(chat)
+
+
+async def test_what_was_cleared_is_found_once_it_is_back() -> None:
+    async with reading("tea 0", "tea 1") as chat:
+        await chat.enter("/clear")
+        await chat.deliver(chat.client.post("bob", "tea 2"))
+        await chat.type("ctrl+f", *"tea")
+        assert await found(chat) == "1/1"
+        await chat.type("enter", "k")
+        await chat.pilot.pause()
+        assert chat.screen._state.shown.transcript.has_cleared is False
+        await found(chat)
+        await chat.type("n", "n")
+        assert picked(chat) == "tea 0"
+
+
+async def test_clearing_lets_go_of_what_was_selected() -> None:
+    async with reading("tea") as chat:
+        await chat.pilot.triple_click("#log", offset=(30, 2))
+        assert chat.screen.reading.log_view.selected() is not None
+        await chat.enter("/clear")
+        assert not chat.screen.selections
+
+
+async def test_who_came_and_went_is_copied_as_it_is_shown() -> None:
+    async with reading("first") as chat:
+        come = (PresenceChanged("lobby", "join", (name,), 3, "", AT) for name in ("zoe", "bob"))
+        await chat.deliver(*come)
+        log = chat.screen.reading.log_view
+        brief = next(row for row in chat.drawn("#log") if "bob" in row and "first" not in row)
+        assert "zoe" not in brief
+        chat.screen.selections = {}
+        chat.screen.action_toggle_bare()
+        await chat.pilot.pause()
+        chat.screen.action_toggle_bare()
+        log.text_select_all()
+        selected = log.selected()
+        assert selected is not None
+        assert "bob" in selected.text.splitlines()[-1]
+        assert "zoe" not in selected.text
+        await chat.type("alt+j")
+        selected = log.selected()
+        assert selected is not None
+        assert "zoe" in selected.text
+
+
+async def test_bare_there_are_no_rooms_and_no_topic() -> None:
+    async with reading("only this", size=(120, 24)) as chat:
+        await entered(chat, "dev")
+        chat.screen._state.shown.topic = "about"
+        chat.screen.refresh_views()
+        await chat.type("f7", "f7", "f8", "f8", "alt+1", "alt+l")
+        assert any(row == "bob: only this" for row in chat.drawn())
+        assert not any("dev" in row or "online" in row for row in chat.drawn())
+        await chat.type("alt+2")
+        assert not any("bob" in row or "about" in row for row in chat.drawn())
+        await chat.type("alt+l")
+        await chat.pilot.pause()
+        assert chat.composer.has_focus
+        assert chat.screen.rooms.display

@@ -1,0 +1,169 @@
+"""/search: the list of what the server found, and the way from there to a post."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.session.updates import HistoryFetched, Noticed, SearchFound
+from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.search import ContextScreen, SearchScreen
+from tests.support.chat_app import Chat, chatting
+from tests.support.fake_client import AT
+
+
+def post(seq: int, text: str, epoch: str = "k3f9") -> Post:
+    return Post("lobby", Position(epoch, seq), "bob", text, AT + timedelta(seconds=seq - 10_000))
+
+
+async def searched(chat: Chat, *posts: Post, more: bool = False) -> None:
+    """Let `posts` be what /search deploy finds."""
+    await chat.enter("/search deploy")
+    await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", posts, more))
+    await chat.pilot.pause()
+
+
+def picked(chat: Chat) -> str:
+    line = chat.screen.reading.log_view.picked_line
+    return "" if line is None else line.text
+
+
+async def held(chat: Chat, first: int, count: int) -> None:
+    """Let the room hold posts from number `first` on."""
+    chat.client._seq = first - 1
+    await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(first, first + count)))
+
+
+async def test_what_is_found_is_listed_the_newest_first_with_its_matches() -> None:
+    async with chatting("ana", "bob") as chat:
+        await searched(chat, post(1, "first deploy"), post(2, "[red]Deploying[/] \x1b[2J"))
+        assert chat.client.called("search") == [("lobby", "deploy", "")]
+        rows = [row.strip("│ ") for row in chat.drawn("#search")]
+        assert rows[0].startswith("╭─ Search #lobby: deploy")
+        assert rows[1] == "2 posts, that is all"
+        assert rows[2].startswith("bob  30 Aug")
+        assert rows[3] == "[red]Deploying[/] ␛[2J"
+        assert rows[5] == "first deploy"
+
+
+async def test_it_says_when_it_waits_finds_nothing_or_fails() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.enter("/search deploy")
+        assert "Searching…" in "".join(chat.drawn("#search"))
+        await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", (), False))
+        assert "Nothing found" in "".join(chat.drawn("#search"))
+        await chat.type("escape")
+        await chat.enter("/search deploy")
+        await chat.deliver(Noticed("Wait 2 s.", True, "rate_limited", f"n{chat.client._count}"))
+        assert "Wait 2 s." in "".join(chat.drawn("#search"))
+        await chat.type("escape")
+        assert "Wait 2 s." not in "".join(chat.drawn())
+
+
+async def test_older_pages_are_asked_for_at_the_last_one() -> None:
+    async with chatting("ana", "bob") as chat:
+        await searched(chat, *(post(n, f"deploy {n}") for n in range(5, 35)), more=True)
+        await chat.type("down")
+        assert len(chat.client.called("search")) == 1
+        await chat.type("end")
+        assert chat.client.called("search")[1:] == [("lobby", "deploy", "k3f9-5")]
+        await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", (post(2, "deploy 2"),), False))
+        assert "31 posts, that is all" in "".join(chat.drawn("#search"))
+        await chat.type("down")
+        assert "deploy 2" in "".join(chat.drawn("#search"))
+        assert len(chat.client.called("search")) == 2
+
+
+async def test_enter_goes_to_a_post_that_is_held_and_picks_it() -> None:
+    async with chatting("ana", "bob") as chat:
+        await held(chat, 1, 60)
+        await searched(chat, post(5, "post 5"), post(9, "post 9"))
+        await chat.type("down", "enter")
+        assert isinstance(chat.app.screen, ChatScreen)
+        assert picked(chat) == "post 5"
+        assert any(row.startswith("▶") for row in chat.drawn("#log"))
+
+
+async def test_escape_leaves_everything_where_it_was() -> None:
+    async with chatting("ana", "bob") as chat:
+        await held(chat, 1, 60)
+        await chat.type("pageup")
+        before = chat.drawn("#log")
+        await searched(chat, post(5, "post 5"))
+        await chat.type("escape")
+        assert chat.drawn("#log") == before
+        assert chat.composer.has_focus
+
+
+async def test_history_is_fetched_page_by_page_up_to_a_post_not_far_above() -> None:
+    async with chatting("ana", "bob") as chat:
+        await held(chat, 501, 10)
+        await searched(chat, post(150, "post 150"))
+        await chat.type("enter")
+        assert isinstance(chat.app.screen, ChatScreen)
+        assert chat.client.called("fetch_history") == [("lobby", "k3f9-501", "200")]
+        page = tuple(post(n, f"post {n}") for n in range(301, 501))
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", page, True))
+        assert picked(chat) == ""
+        assert chat.client.called("fetch_history")[1:] == [("lobby", "k3f9-301", "200")]
+        page = tuple(post(n, f"post {n}") for n in range(101, 301))
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", page, True))
+        assert picked(chat) == "post 150"
+        assert any(row.startswith("▶") and row.endswith("post 150") for row in chat.drawn("#log"))
+        assert len(chat.client.called("fetch_history")) == 2
+
+
+async def test_a_post_that_is_gone_by_then_is_told_of() -> None:
+    async with chatting("ana", "bob") as chat:
+        await held(chat, 501, 10)
+        await searched(chat, post(450, "post 450"))
+        await chat.type("enter")
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", (post(499, "x"),), False))
+        assert "cannot be shown" in chat.toasts
+        assert len(chat.client.called("fetch_history")) == 1
+
+
+async def test_a_post_far_back_is_shown_among_its_neighbours() -> None:
+    async with chatting("ana", "bob") as chat:
+        await held(chat, 9_001, 60)
+        await searched(chat, post(30, "deploy 30"), post(40, "deploy 40"))
+        await chat.type("down", "enter")
+        assert isinstance(chat.app.screen, ContextScreen)
+        assert chat.client.called("fetch_around") == [("lobby", "k3f9-30", "60")]
+        around = tuple(post(n, f"deploy {n}" if n == 30 else f"post {n}") for n in range(2, 32))
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", around, True))
+        await chat.pilot.pause()
+        rows = chat.drawn("#around-log")
+        assert any(row.lstrip("│").startswith("▶") and "deploy 30" in row for row in rows)
+        assert chat.client.called("fetch_history") == []
+        await chat.type("escape")
+        assert isinstance(chat.app.screen, SearchScreen)
+        await chat.type("escape")
+        assert isinstance(chat.app.screen, ChatScreen)
+        assert not any("deploy 30" in row for row in chat.drawn("#log"))
+
+
+async def test_a_post_of_an_earlier_log_is_shown_apart_too() -> None:
+    async with chatting("ana", "bob") as chat:
+        await held(chat, 501, 10)
+        await searched(chat, post(500, "x", epoch="zzzz"))
+        await chat.type("enter")
+        assert isinstance(chat.app.screen, ContextScreen)
+        await chat.deliver(Noticed("This post id is not from this log.", True, "", f"n{chat.client._count}"))
+        assert "not from this log" in "".join(chat.drawn("#around"))
+
+
+async def test_posts_that_arrive_meanwhile_are_there_afterwards() -> None:
+    async with chatting("ana", "bob") as chat:
+        await searched(chat, post(1, "deploy"))
+        await chat.deliver(chat.client.post("bob", "while you look"))
+        assert isinstance(chat.app.screen, SearchScreen)
+        await chat.type("escape")
+        assert any("while you look" in row for row in chat.drawn("#log"))
+
+
+async def test_the_list_fits_a_small_terminal() -> None:
+    async with chatting("ana", "bob", size=(40, 10)) as chat:
+        await searched(chat, *(post(n, f"deploy {n}") for n in range(1, 9)))
+        assert "8 posts" in chat.drawn("#search")[1]
+        assert "deploy 8" in chat.drawn("#search")[3]

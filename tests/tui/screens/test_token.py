@@ -1,0 +1,146 @@
+"""The token dialog: it comes when the server wants one, hides what is typed, keeps it only if told to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.widgets import Input
+
+from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState
+from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.token import TokenScreen
+from broadcast_tui.tui.token_prompt import TokenPrompter
+from tests.support.chat_app import Chat, chatting
+
+URL = "ws://localhost:8765"
+TOKEN = "bt_" + "a1_-" * 10
+WANTED = ConnectionChanged(ConnectionState.REFUSED, "This server needs a token.", unauthorized=True)
+
+
+@pytest.fixture(autouse=True)
+def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.client.storage.credentials._keyring", lambda: None)
+
+
+def keeping_in(chat: Chat, home: Path, *, token: str = "", pin: str = "") -> Credentials:
+    """Let the app keep what it keeps in `home`."""
+    credentials = Credentials(home)
+    chat.app._tokens = TokenPrompter(chat.app, PendingCredentials(credentials, URL, token, pin))
+    return credentials
+
+
+async def kept(chat: Chat) -> None:
+    """Wait until what is to be kept is."""
+    for worker in [worker for worker in chat.app.workers if worker.group == "keeping"]:
+        await worker.wait()
+    await chat.pilot.pause()
+
+
+async def test_a_server_that_wants_a_token_brings_the_dialog_with_its_reason() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(WANTED)
+        assert isinstance(chat.app.screen, TokenScreen)
+        drawn = "\n".join(chat.drawn())
+        assert "This server needs a token." in drawn
+        assert URL in drawn
+
+
+async def test_any_other_refusal_brings_no_dialog() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, "You were removed."))
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10)])
+async def test_what_is_typed_is_hidden_and_shown_to_the_server_only(size: tuple[int, int]) -> None:
+    async with chatting("ana", size=size) as chat:
+        await chat.deliver(WANTED)
+        await chat.type(*TOKEN)
+        drawn = "\n".join(chat.drawn())
+        assert TOKEN[:8] not in drawn
+        assert "•••" in drawn
+        assert "Enter connects" in drawn
+        await chat.type("enter")
+        assert chat.client.called("authenticate") == [(TOKEN,)]
+        assert isinstance(chat.app.screen, ChatScreen)
+
+
+async def test_it_is_kept_once_it_has_worked_if_that_was_ticked(tmp_path: Path) -> None:
+    async with chatting("ana") as chat:
+        credentials = keeping_in(chat, tmp_path)
+        await chat.deliver(WANTED)
+        await chat.type(*TOKEN, "tab", "space")
+        assert "[x] Keep" in "\n".join(chat.drawn())
+        await chat.type("enter")
+        assert credentials.token(URL) == "", "it has not worked yet"
+        await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
+        await kept(chat)
+        assert credentials.token(URL) == TOKEN
+        assert "kept" in chat.toasts
+        assert TOKEN not in chat.toasts
+
+
+async def test_keys_that_come_at_once_do_what_they_say(tmp_path: Path) -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(WANTED)
+        for key in (*TOKEN, "tab", "space"):
+            chat.app.post_message(events.Key(key, " " if key == "space" else key if len(key) == 1 else None))
+        await chat.pilot.pause()
+        assert "[x] Keep" in "\n".join(chat.drawn())
+        assert chat.app.screen.query_one(Input).value == TOKEN
+
+
+async def test_it_is_not_kept_without_the_tick(tmp_path: Path) -> None:
+    async with chatting("ana") as chat:
+        credentials = keeping_in(chat, tmp_path)
+        await chat.deliver(WANTED)
+        await chat.type(*TOKEN, "enter")
+        await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
+        await kept(chat)
+        assert not credentials.path.exists()
+
+
+async def test_one_that_does_not_work_is_asked_for_again_and_never_kept(tmp_path: Path) -> None:
+    async with chatting("ana") as chat:
+        credentials = keeping_in(chat, tmp_path)
+        await chat.deliver(WANTED)
+        await chat.type(*TOKEN, "tab", "space", "enter")
+        wrong = ConnectionChanged(ConnectionState.REFUSED, "This token is not valid.", unauthorized=True)
+        await chat.deliver(wrong)
+        assert "This token is not valid." in "\n".join(chat.drawn("#token-reason"))
+        assert chat.app.screen.query_one(Input).value == ""
+        await chat.type("escape")
+        await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
+        await kept(chat)
+        assert not credentials.path.exists()
+
+
+async def test_what_an_invite_brought_is_kept_once_it_has_worked(tmp_path: Path) -> None:
+    pin = "sha256:" + "A" * 43
+    async with chatting("ana") as chat:
+        credentials = keeping_in(chat, tmp_path, token=TOKEN, pin=pin)
+        await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
+        await kept(chat)
+        assert (credentials.token(URL), credentials.pin(URL)) == (TOKEN, pin)
+
+
+@pytest.mark.parametrize(("typed", "says"), [("", "Paste the token"), ("two words", "no token")])
+async def test_what_is_no_token_is_refused_in_the_dialog(typed: str, says: str) -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(WANTED)
+        chat.app.screen.query_one(Input).value = typed
+        await chat.type("enter")
+        assert isinstance(chat.app.screen, TokenScreen)
+        assert says in "\n".join(chat.drawn("#token-reason"))
+        assert chat.client.called("authenticate") == []
+
+
+async def test_escape_leaves_the_chat_to_be_read() -> None:
+    async with chatting("ana") as chat:
+        await chat.deliver(chat.client.post("bob", "still here"), WANTED)
+        await chat.type("escape")
+        assert isinstance(chat.app.screen, ChatScreen)
+        assert any("still here" in row for row in chat.drawn())

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.tui.model.transcript.selection import Excerpt
+from broadcast_tui.tui.terminal.clipboard import (
+    OSC52_MAX_BYTES,
+    Tool,
+    browse,
+    browser_tool,
+    clipboard_tools,
+    copy,
+    feed,
+    is_remote,
+)
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="scripts")
+
+
+def having(*programs: str) -> Callable[[str], str | None]:
+    return lambda name: f"/bin/{name}" if name in programs else None
+
+
+EVERYTHING = having("tmux", "wl-copy", "xclip", "xsel", "pbcopy", "clip.exe", "xdg-open", "open", "gio")
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "names"),
+    [
+        ({}, "linux", []),
+        ({"DISPLAY": ":0"}, "linux", ["xclip"]),
+        ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "w"}, "linux", ["wl-copy"]),
+        ({"DISPLAY": ":0", "SSH_CONNECTION": "1"}, "linux", []),
+        ({"SSH_TTY": "1", "TMUX": "1"}, "linux", ["tmux"]),
+        ({"TMUX": "1", "DISPLAY": ":0"}, "linux", ["tmux", "xclip"]),
+        ({}, "darwin", ["pbcopy"]),
+        ({}, "win32", ["clip.exe"]),
+        ({"WSL_DISTRO_NAME": "x"}, "linux", ["clip.exe"]),
+    ],
+)
+def test_the_clipboard_of_this_desktop(environment: dict[str, str], platform: str, names: list[str]) -> None:
+    tools = clipboard_tools(environment, find=EVERYTHING, platform=platform)
+    assert [tool.name for tool in tools] == names
+
+
+def test_what_is_not_installed_is_not_tried() -> None:
+    environment = {"DISPLAY": ":0", "WAYLAND_DISPLAY": "w", "TMUX": "1"}
+    tools = clipboard_tools(environment, find=having("xsel"), platform="linux")
+    assert [tool.name for tool in tools] == ["xsel"]
+    assert clipboard_tools(environment, find=having(), platform="linux") == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "name"),
+    [
+        ({}, "linux", None),
+        ({"DISPLAY": ":0"}, "linux", "xdg-open"),
+        ({"DISPLAY": ":0", "SSH_CLIENT": "1"}, "linux", None),
+        ({}, "darwin", "open"),
+        ({"SSH_CLIENT": "1"}, "darwin", None),
+    ],
+)
+def test_the_browser_of_this_desktop(environment: dict[str, str], platform: str, name: str | None) -> None:
+    tool = browser_tool(environment, find=EVERYTHING, platform=platform)
+    assert (tool and tool.name) == name
+
+
+def test_remote_is_what_ssh_says() -> None:
+    assert is_remote({"SSH_TTY": "/dev/pts/1"})
+    assert not is_remote({"SSH_TTY": ""})
+
+
+def script(path: Path, text: str) -> Tool:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return Tool(path.name, (str(path),))
+
+
+@posix
+async def test_a_tool_gets_the_text_and_only_success_counts(tmp_path: Path) -> None:
+    assert await feed(script(tmp_path / "good", f"cat > {tmp_path}/got"), "two\nrows 漢字")
+    assert (tmp_path / "got").read_text() == "two\nrows 漢字"
+    assert not await feed(script(tmp_path / "bad", "exit 1"), "x")
+    assert not await feed(script(tmp_path / "deaf", "exec <&-; exit 1"), "x" * 1_000_000)
+    assert not await feed(Tool("none", (str(tmp_path / "none"),)), "x")
+
+
+@posix
+async def test_a_tool_that_hangs_is_ended(tmp_path: Path) -> None:
+    assert not await feed(script(tmp_path / "slow", "exec sleep 600"), "x", limit_s=0.05)
+
+
+@posix
+async def test_a_browser_gets_one_whole_http_address(tmp_path: Path) -> None:
+    tool = script(tmp_path / "browser", f'printf "%s\\n" "$#" "$1" > {tmp_path}/got')
+    url = "https://example.org/a b;touch x?$(id)"
+    assert await browse(tool, url)
+    assert (tmp_path / "got").read_text() == f"1\n{url}\n"
+    assert not await browse(script(tmp_path / "bad", "exit 3"), url)
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "javascript:x", "--help", "ftp://x", ""])
+async def test_nothing_but_http_is_opened(url: str) -> None:
+    with pytest.raises(ValueError, match="http"):
+        await browse(Tool("true", ("true",)), url)
+
+
+# Copying
+
+
+async def test_the_terminal_is_asked_and_what_was_used_is_told() -> None:
+    written: list[str] = []
+    told = await copy(Excerpt("a\nb", 2, True), written.append, {})
+    assert (written, told) == (["a\nb"], "Copied 2 posts (OSC 52)")
+
+
+@posix
+async def test_a_tool_of_the_desktop_is_used_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script(tmp_path / "xclip", f"cat > {tmp_path}/got")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    told = await copy(Excerpt("hello", 1, False), lambda text: None, {"DISPLAY": ":0"})
+    assert told == "Copied 5 characters (OSC 52, xclip)"
+    assert (tmp_path / "got").read_text() == "hello"
+
+
+@pytest.mark.parametrize(("size", "fits"), [(OSC52_MAX_BYTES, True), (OSC52_MAX_BYTES + 1, False)])
+async def test_more_than_a_terminal_takes_is_not_written(size: int, fits: bool) -> None:
+    written: list[str] = []
+    told = await copy(Excerpt("é" * (size // 2) + "x" * (size % 2), 1, False), written.append, {})
+    assert bool(written) is fits
+    assert told.startswith("Copied" if fits else "Not copied: 74,995 bytes are more than a terminal takes")

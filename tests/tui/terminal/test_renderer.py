@@ -1,0 +1,201 @@
+"""The fast output beside Textual's own: whatever the app does, both terminals show the same."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from rich.console import RenderableType
+from rich.control import Control
+from textual import events
+from textual._compositor import CompositorUpdate
+from textual.drivers.headless_driver import HeadlessDriver
+from textual.geometry import Size
+from textual.screen import Screen
+
+from broadcast_tui.tui.app import ChatApp
+from broadcast_tui.tui.terminal.renderer import OUTPUT_VARIABLE, is_wanted
+from tests.support.chat_app import Chat, chatting
+from tests.support.hostile_server import HOSTILE
+from tests.support.strict_screen import StrictScreen
+
+WORDS = [
+    "hello",
+    "漢字かな",
+    "https://example.org/a",
+    "😀🎉",
+    "👩‍👩‍👧‍👦",
+    "e\u0301",
+    "word" * 12,
+    "ana",
+    "`code`",
+    "*b*",
+]
+
+
+@dataclass
+class Screens:
+    """What two terminals show: one written to by Textual, one by us."""
+
+    stock: StrictScreen = field(default_factory=lambda: StrictScreen(80, 24))
+    fast: StrictScreen = field(default_factory=lambda: StrictScreen(80, 24))
+    frames: int = 0
+    holding: bool = False
+
+    def resize(self, size: Size) -> None:
+        """Both terminals are as large as `size`, if they were not; what they show is lost."""
+        if (self.stock.width, self.stock.height) != size:
+            self.stock, self.fast = StrictScreen(*size), StrictScreen(*size)
+            for screen in (self.stock, self.fast):
+                screen.scramble(random.Random(self.frames))
+
+    def take(self, data: str) -> None:
+        """What the app writes, but for the shape of the mouse pointer."""
+        if not data.startswith("\x1b]22;"):
+            self.fast.feed(data)
+
+    def compare(self) -> None:
+        self.frames += 1
+        for y, (ours, theirs) in enumerate(zip(self.fast.seen, self.stock.seen, strict=True)):
+            assert ours == theirs, f"row {y} of frame {self.frames}: {self.fast.lines[y]!r}"
+        assert (self.fast.x, self.fast.y) == (self.stock.x, self.stock.y)
+
+
+@pytest.fixture
+def screens(monkeypatch: pytest.MonkeyPatch) -> Screens:
+    """The app's frames go to both terminals, and are compared."""
+    both = Screens()
+
+    def display(app: ChatApp, screen: Screen[object], update: RenderableType | None) -> None:
+        if isinstance(update, CompositorUpdate) and app._running and not app._batch_count:
+            both.resize(app.screen.outer_size)
+            cursor = app.screen.outer_size.clamp_offset(app.cursor_position)
+            both.stock.feed(update.render_segments(app.console) + Control.move_to(*cursor).segment.text)
+            assert app._terminal.show(update)
+            if not both.holding:
+                both.compare()
+        app.post_display_hook()
+
+    monkeypatch.setattr(ChatApp, "_display", display)
+    monkeypatch.setattr(HeadlessDriver, "write", lambda _, data: both.take(data))
+    return both
+
+
+def sentence(dice: random.Random) -> str:
+    return " ".join(dice.choices(WORDS, k=dice.randint(1, 12)))
+
+
+async def act(chat: Chat, dice: random.Random) -> None:
+    """One of the things that change the screen."""
+    match dice.randrange(12):
+        case 0 | 1 | 2:
+            posts = [
+                chat.client.post(dice.choice(("bob", "漢")), sentence(dice))
+                for _ in range(dice.choice((1, 1, 3, 60)))
+            ]
+            await chat.deliver(*posts)
+        case 3:
+            await chat.type(*dice.choices("abc ", k=3))
+        case 4:
+            await chat.type(dice.choice(("pageup", "pagedown", "shift+up", "shift+down", "escape")))
+        case 5:
+            await chat.type("f1")
+        case 6:
+            await chat.type("escape")
+        case 7:
+            await chat.type("f8")
+        case 8:
+            chat.app.theme = dice.choice(("nord", "textual-light", "textual-dark"))
+        case 9:
+            chat.app.notify(dice.choice(("one", "two 漢字")), timeout=60)
+        case 10:
+            await chat.pilot.resize_terminal(dice.choice((20, 61, 80, 120)), dice.choice((6, 12, 24, 40)))
+        case _:
+            await chat.type("ctrl+l")
+    await chat.pilot.pause()
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_both_show_the_same_whatever_is_done(screens: Screens, seed: int) -> None:
+    dice = random.Random(seed)
+    async with chatting("ana", "bob", "漢") as chat:
+        for _ in range(40):
+            await act(chat, dice)
+        assert chat.app._terminal.works
+    assert screens.frames > 40
+
+
+async def test_both_show_the_same_of_hostile_text(screens: Screens) -> None:
+    async with chatting("ana", "bob", size=(120, 40)) as chat:
+        for text in HOSTILE.values():
+            await chat.deliver(chat.client.post("bob", text), chat.client.post(text, "hi"))
+        await chat.type("pageup", "pageup", "pagedown")
+
+
+async def test_a_post_at_the_bottom_of_a_full_screen_costs_few_bytes(screens: Screens) -> None:
+    async with chatting("ana", "bob", size=(120, 40)) as chat:
+        await chat.deliver(*(chat.client.post("bob", f"line {n} of what was said") for n in range(60)))
+        sent, count = screens.fast.fed, 20
+        for n in range(count):
+            await chat.deliver(chat.client.post("bob", f"and now number {n}, which is about as long as most"))
+        assert (screens.fast.fed - sent) / count < 500
+
+
+async def test_frames_that_could_not_go_out_are_made_up_for_by_the_next_one(screens: Screens) -> None:
+    screens.holding = True
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "first"))
+        chat.app._terminal._pacing.answered()
+        chat.app._terminal._pacing._bytes = 10_000
+        await chat.deliver(chat.client.post("bob", "second\n" * 8))
+        assert chat.app._terminal._pacing.is_asking
+        await chat.deliver(*(chat.client.post("bob", f"{n} later") for n in range(40)))
+        assert "39 later" in "\n".join(screens.stock.lines)
+        assert "39 later" not in "\n".join(screens.fast.lines)
+        await chat.type(*"echo")
+        assert any("echo" in line for line in screens.fast.lines)
+        assert "39 later" not in "\n".join(screens.fast.lines)
+        chat.app.post_message(events.CursorPosition(3, 3))
+        await chat.pilot.pause()
+        screens.compare()
+
+
+async def test_a_terminal_that_was_resized_and_back_is_written_anew(screens: Screens) -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "hello"))
+        before = screens.fast.seen
+        screens.fast.scramble(random.Random(1))
+        chat.app.post_message(events.Resize(Size(80, 24), Size(80, 24)))
+        await chat.pilot.pause(0.1)
+        assert screens.fast.seen == before
+
+
+async def test_ctrl_l_repairs_the_screen(screens: Screens) -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.deliver(chat.client.post("bob", "hello"))
+        screens.holding = True
+        before = screens.fast.seen
+        screens.fast.scramble(random.Random(1))
+        await chat.type("ctrl+l")
+        await chat.pilot.pause()
+        assert screens.fast.seen == before
+
+
+async def test_where_textual_is_not_as_known_it_writes_itself(
+    screens: Screens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with chatting("ana", "bob") as chat:
+        monkeypatch.undo()
+        monkeypatch.setattr("textual.strip.Strip.render_ansi", None)
+        chat.app._terminal._looks.clear()
+        chat.app.refresh()
+        await chat.pilot.pause()
+        assert not chat.app._terminal.show(chat.app.screen._compositor.render_full_update())
+        assert not chat.app._terminal.works
+
+
+def test_a_variable_of_the_environment_leaves_the_writing_to_textual() -> None:
+    assert is_wanted({}, "linux")
+    assert not is_wanted({OUTPUT_VARIABLE: " Textual"}, "linux")
+    assert not is_wanted({}, "win32")

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from broadcast_tui.tui.terminal.cells import CellStyle, GlyphTable, Row
+from broadcast_tui.tui.terminal.screen_diff import ScreenDiff
+from tests.support.strict_screen import Cell, StrictScreen
+
+RED = CellStyle(("1",), "31", "")
+BLUE = CellStyle((), "38;2;1;2;3", "48;2;9;9;9")
+LOOKS = [
+    CellStyle(),
+    RED,
+    BLUE,
+    CellStyle(("3",), "", "48;5;17"),
+    CellStyle(("4", "7"), "32", "42"),
+    CellStyle(link="id=1;http://a.b"),
+]
+TEXTS = [
+    "a",
+    "hello, world",
+    " " * 30,
+    "漢字 is wide",
+    "é️ e\u0301",
+    "👩‍👩‍👧‍👦 😀!",
+    "🇩🇪🇫🇷 🇨",
+    "│ ── …",
+    "x" * 9,
+    "ab  cd",
+]
+
+
+class Terminal:
+    """A diff and the screen that it is written to."""
+
+    def __init__(
+        self, width: int, height: int, *, bce: bool = True, narrow: bool = False, apart: bool = False
+    ) -> None:
+        self.alphabet = GlyphTable()
+        self.diff = ScreenDiff(width, height, self.alphabet, erases_colored=bce)
+        self.screen = StrictScreen(width, height, erases_colored=bce, narrow=narrow, apart=apart)
+        self.blank = self.row(" " * width)
+
+    def row(self, text: str, look: CellStyle = CellStyle()) -> Row:  # noqa: B008
+        return self.alphabet.row(text, self.alphabet.name(look))
+
+    def fill(self, y: int, text: str = "", look: CellStyle = CellStyle()) -> None:  # noqa: B008
+        self.diff.put(y, 0, self.blank)
+        self.diff.put(y, 0, self.row(text, look))
+
+    def write(self, only: list[int] | None = None) -> str:
+        written = self.diff.changes((0, 0), only)
+        self.screen.feed(written)
+        return written
+
+    def redrawn(self) -> StrictScreen:
+        """The screen that the same content gives on a terminal of which nothing is known."""
+        fresh = ScreenDiff(self.diff.width, self.diff.height, self.alphabet, erases_colored=False)
+        for y, row in enumerate(self.diff._wanted):
+            fresh.put(y, 0, row)
+        screen = StrictScreen(self.diff.width, self.diff.height, erases_colored=False)
+        screen.feed(fresh.changes((0, 0)))
+        return screen
+
+
+def test_nothing_is_written_for_what_is_shown() -> None:
+    terminal = Terminal(40, 4)
+    for y in range(4):
+        terminal.fill(y, f"row {y}", RED)
+    assert terminal.write() != ""
+    assert [line.rstrip() for line in terminal.screen.lines] == ["row 0", "row 1", "row 2", "row 3"]
+    terminal.fill(2, "row 2", RED)
+    assert terminal.diff.changed_rows == []
+    assert terminal.write() == ""
+
+
+def test_a_letter_costs_a_move_and_its_look() -> None:
+    terminal = Terminal(120, 3)
+    for y in range(3):
+        terminal.fill(y, "some text that stays", BLUE)
+    terminal.write()
+    terminal.fill(1, "some texT that stays", BLUE)
+    assert terminal.write() == "\x1b[2;9H\x1b[38;2;1;2;3;48;2;9;9;9mT\x1b[0m\x1b[1;1H"
+
+
+def test_rows_that_moved_up_are_moved_by_the_terminal() -> None:
+    terminal = Terminal(80, 10)
+    lines = [f"line {n}: {'some words ' * (n % 4)}" for n in range(30)]
+    for n in range(20):
+        for y in range(8):
+            terminal.fill(y, lines[n + y], BLUE)
+        terminal.fill(9, "> input")
+        written = terminal.write()
+        if n:
+            assert written.startswith("\x1b[1;8r\x1b[1M\x1b[r")
+            assert len(written) < 130
+    assert [line.rstrip() for line in terminal.screen.lines[:8]] == [line.rstrip() for line in lines[19:27]]
+
+
+@pytest.mark.parametrize("by", [1, 3, -1, -4])
+def test_what_stands_beside_the_rows_that_moved_stays(by: int) -> None:
+    terminal = Terminal(60, 12)
+    lines = [f"line {n} {chr(97 + n % 26) * (20 + n % 3)}" for n in range(40)]
+    for start in (10, 10 + by):
+        for y in range(10):
+            terminal.diff.put(y, 0, terminal.row(f"{lines[start + y]:45}", BLUE))
+            terminal.diff.put(y, 45, terminal.row(f"{'name ' + str(y) if y < 3 else '':15}"))
+        for y in (10, 11):
+            terminal.fill(y, "status")
+        written = terminal.write()
+    assert f"{abs(by)}{'M' if by > 0 else 'L'}" in written
+    assert terminal.screen.lines[0].startswith(lines[10 + by])
+    assert terminal.screen.lines[2].endswith("name 2         ")
+    assert terminal.screen.seen == terminal.redrawn().seen
+
+
+def test_blanks_are_erased_where_that_leaves_their_color() -> None:
+    for bce, look, erased in [(True, BLUE, True), (False, BLUE, False), (False, RED, True)]:
+        terminal = Terminal(80, 1, bce=bce)
+        terminal.fill(0, "a" + " " * 30 + "b" + " " * 48, look)
+        written = terminal.write()
+        assert ("\x1b[30X" in written) is erased
+        assert ("\x1b[K" in written) is erased
+        assert terminal.screen.seen == terminal.redrawn().seen
+
+
+def test_underlined_blanks_are_written() -> None:
+    terminal = Terminal(30, 1)
+    terminal.fill(0, " " * 30, CellStyle(("4",)))
+    assert " " * 30 in terminal.write()
+
+
+def test_after_a_scramble_everything_is_written_again() -> None:
+    terminal = Terminal(30, 3)
+    for y in range(3):
+        terminal.fill(y, f"row {y}")
+    terminal.write()
+    terminal.screen.scramble(random.Random(1))
+    terminal.diff.forget()
+    assert terminal.diff.changed_rows == [0, 1, 2]
+    terminal.write()
+    assert [line.rstrip() for line in terminal.screen.lines] == ["row 0", "row 1", "row 2"]
+
+
+def test_some_rows_may_go_first() -> None:
+    terminal = Terminal(30, 4)
+    for y in range(4):
+        terminal.fill(y, f"row {y}")
+    terminal.write(only=[3])
+    assert [line.strip() for line in terminal.screen.lines] == ["", "", "", "row 3"]
+    terminal.write()
+    assert [line.strip() for line in terminal.screen.lines] == ["row 0", "row 1", "row 2", "row 3"]
+
+
+def test_where_a_terminal_takes_emoji_for_narrow_the_rest_of_the_row_is_right() -> None:
+    terminal = Terminal(40, 1, narrow=True)
+    terminal.fill(0, "before 👩‍👩‍👧‍👦 between 😀 after")
+    terminal.write()
+    terminal.fill(0, "before 👩‍👩‍👧‍👦 betweEn 😀 After")
+    terminal.write()
+    shown = "".join(cell.text for cell in terminal.screen.cells[0])
+    assert shown.rstrip() == "before 👩‍👩‍👧‍👦  betweEn 😀  After"
+
+
+@pytest.mark.parametrize(("second", "beside"), [("👩‍👩‍👦 ", " "), ("👩‍👩‍👧‍👦x", "x"), ("x  ", " ")])
+def test_where_a_terminal_draws_each_part_of_a_cluster_the_rest_of_the_row_is_right(
+    second: str, beside: str
+) -> None:
+    terminal = Terminal(60, 1, apart=True)
+    terminal.fill(0, "before 👩‍👩‍👧‍👦  between 👩‍👩‍👦 and after")
+    terminal.write()
+    terminal.fill(0, f"before {second} between 👩‍👩‍👦 and after")
+    terminal.write()
+    shown = "".join(cell.text[0] for cell in terminal.screen.cells[0])
+    assert shown[:7] == "before "
+    assert shown[9:19] == f"{beside} between "
+    assert shown[21:].rstrip() == " and after"
+
+
+def test_where_a_terminal_draws_the_letters_of_a_flag_wide_nothing_is_left_of_them() -> None:
+    terminal = Terminal(40, 1, apart=True)
+    terminal.fill(0, "before 🇩🇪 between 🇩🇪🇫🇷 and 🇨")
+    terminal.write()
+    shown = "".join(cell.text[0] for cell in terminal.screen.cells[0])
+    assert (shown[:7], shown[9:18], shown[22:27]) == ("before ", " between ", " and ")
+    assert shown[29:] == " " * 11
+    terminal.fill(0, "after")
+    terminal.write()
+    assert terminal.screen.lines[0].rstrip() == "after"
+
+
+def test_a_cluster_beside_an_unknown_cell_leaves_the_pen_as_it_is() -> None:
+    terminal = Terminal(2, 2)
+    terminal.diff.put(0, 0, terminal.row("é\ufe0f"))
+    terminal.write()
+    terminal.diff.put(1, 0, terminal.row("a", CellStyle(("1",), "31")))
+    terminal.write()
+    assert terminal.redrawn().cells[1][0] == terminal.screen.cells[1][0] == Cell("a", frozenset({"1"}), "31")
+
+
+def test_controls_never_get_out() -> None:
+    terminal = Terminal(40, 1)
+    terminal.fill(0, "a\x1b[2Jb\x07\x9b31mc\u0301\x00")
+    assert "\x1b[2J" not in terminal.write()
+    assert terminal.screen.lines[0].rstrip() == "a[2Jb31mc\u0301"
+
+
+@pytest.mark.parametrize("first", [*LOOKS, CellStyle(("1", "3"), "31", "42"), CellStyle((), "31", "42")])
+@pytest.mark.parametrize("second", [*LOOKS, CellStyle(("1", "3"), "31", "42"), CellStyle((), "31", "42")])
+def test_a_look_follows_any_other(first: CellStyle, second: CellStyle) -> None:
+    screen = StrictScreen(10, 1)
+    screen.feed(f"{first.after(CellStyle())}a{second.after(first)}b")
+    alone = StrictScreen(10, 1)
+    alone.feed(f"x{second.after(CellStyle())}b")
+    assert screen.cells[0][1] == alone.cells[0][1]
+
+
+@pytest.mark.parametrize(("x", "shown"), [(1, "漢x 語"), (2, "漢x 語"), (3, "漢 x語")])
+def test_half_of_a_wide_character_that_is_overwritten_leaves_a_blank(x: int, shown: str) -> None:
+    terminal = Terminal(6, 1)
+    terminal.fill(0, "漢字語")
+    terminal.write()
+    terminal.diff.put(0, x, terminal.row("x"))
+    terminal.write()
+    assert terminal.screen.lines == [shown if x > 1 else " x字語"]
+
+
+@pytest.mark.parametrize(
+    ("sgr", "look"),
+    [
+        ("", CellStyle()),
+        ("1;3", CellStyle(("1", "3"))),
+        ("39;49", CellStyle()),
+        ("9;38;2;1;2;3;48;5;7", CellStyle(("9",), "38;2;1;2;3", "48;5;7")),
+        ("38;5;200;41", CellStyle((), "38;5;200", "41")),
+        ("97;100", CellStyle((), "97", "100")),
+    ],
+)
+def test_a_look_is_read_from_sgr(sgr: str, look: CellStyle) -> None:
+    assert CellStyle.parse(sgr) == look
+
+
+class Screens(RuleBasedStateMachine):
+    """Any puts, scrolls, writes of some rows, and losses of the screen: in the end it is right."""
+
+    @initialize(width=st.integers(1, 70), height=st.integers(1, 12), bce=st.booleans(), filled=st.booleans())
+    def begin(self, width: int, height: int, bce: bool, filled: bool) -> None:
+        self.terminal = Terminal(width, height, bce=bce)
+        for y in range(height if filled else 0):
+            self.terminal.fill(y)
+
+    @rule(
+        y=st.integers(0, 12), x=st.integers(0, 70), text=st.sampled_from(TEXTS), look=st.sampled_from(LOOKS)
+    )
+    def put(self, y: int, x: int, text: str, look: CellStyle) -> None:
+        self.terminal.diff.put(y, x, self.terminal.row(text, look))
+
+    @rule(
+        by=st.integers(-4, 4),
+        share=st.integers(1, 10),
+        text=st.sampled_from(TEXTS),
+        look=st.sampled_from(LOOKS),
+    )
+    def scroll(self, by: int, share: int, text: str, look: CellStyle) -> None:
+        """Move the first columns of all rows."""
+        diff = self.terminal.diff
+        width = max(1, diff.width * share // 10)
+        rows = [row.cut(width) for row in diff._wanted]
+        new = self.terminal.row(f"{text:{width}}", look).cut(width)
+        for y in range(diff.height):
+            row = rows[y + by] if 0 <= y + by < diff.height else new
+            if "\0" not in row.looks:
+                diff.put(y, 0, row)
+
+    @rule()
+    def write(self) -> None:
+        self.terminal.write()
+        assert self.terminal.diff.changed_rows == []
+
+    @rule(rows=st.lists(st.integers(0, 12)))
+    def write_some(self, rows: list[int]) -> None:
+        self.terminal.write(rows)
+
+    @rule(seed=st.integers(0, 99))
+    def lose(self, seed: int) -> None:
+        self.terminal.screen.scramble(random.Random(seed))
+        self.terminal.diff.forget()
+
+    @invariant()
+    def is_right(self) -> None:
+        if not hasattr(self, "terminal") or self.terminal.diff.changed_rows:
+            return
+        shown, drawn = self.terminal.screen.seen, self.terminal.redrawn().seen
+        for y, row in enumerate(self.terminal.diff._wanted):
+            for x, look in enumerate(row.looks):
+                assert look == "\0" or shown[y][x] == drawn[y][x], (y, x)
+
+
+TestScreens = Screens.TestCase
+TestScreens.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)

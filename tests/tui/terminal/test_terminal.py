@@ -1,0 +1,130 @@
+"""The program in a real terminal: what it leaves behind, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual._xterm_parser import XTermParser
+
+from broadcast_tui.tui.terminal.driver import teach_keys
+
+pexpect = pytest.importorskip("pexpect")
+if os.name != "posix":
+    pytest.skip("terminals of POSIX", allow_module_level=True)
+
+ROOT = Path(__file__).parents[2]
+
+
+class Terminal:
+    """A child in a terminal of 80x24; `seen` is all it has written."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+        command = ["-m", "tests.support.chat_program", str(home), *arguments]
+        self.child = pexpect.spawn(
+            sys.executable,
+            command,
+            cwd=ROOT,
+            env=environment,
+            dimensions=(24, 80),
+            encoding="utf-8",
+            timeout=20,
+        )
+        self.seen = ""
+
+    def wait(self, text: str) -> None:
+        self.child.expect_exact(text)
+        self.seen += self.child.before + text
+
+    def status(self) -> int | None:
+        """Read to the end; the exit status, None if a signal ended it."""
+        self.child.expect(pexpect.EOF)
+        self.seen += self.child.before
+        self.child.close()
+        return None if self.child.exitstatus is None else int(self.child.exitstatus)
+
+
+def is_clean(seen: str) -> bool:
+    """Whether the last word on alternate screen, cursor, mouse, pastes, keys and title is as before."""
+    pairs = [
+        ("\x1b[?1049h", "\x1b[?1049l"),
+        ("\x1b[?25l", "\x1b[?25h"),
+        ("\x1b[?1003h", "\x1b[?1003l"),
+        ("\x1b[?2004h", "\x1b[?2004l"),
+        ("\x1b[22;0t", "\x1b[23;0t"),
+    ]
+    return all(seen.rfind(on) < seen.rfind(off) for on, off in pairs) and "\x1b[<u" in seen
+
+
+def test_leaving_gives_the_terminal_back(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait("lobby as ana")
+    terminal.child.send("\x11")
+    assert terminal.status() == 0
+    assert is_clean(terminal.seen)
+    assert "\x1b]0;#lobby · broadcast-tui\x07" in terminal.seen
+
+
+def test_a_crash_is_one_line_and_status_1(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait("lobby as ana")
+    terminal.child.send("crash\r")
+    assert terminal.status() == 1
+    assert is_clean(terminal.seen)
+    after = terminal.seen[terminal.seen.rfind("\x1b[?1049l") :]
+    assert "broadcast-tui: internal error:" in after
+    assert "Traceback" not in after
+    assert after.count("\n") == 1
+    assert "Traceback" in (tmp_path / "crash.log").read_text()
+
+
+def test_sigterm_says_so_and_ends_with_143(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    terminal.wait("How the others")
+    terminal.child.kill(signal.SIGTERM)
+    assert terminal.status() == 143
+    assert is_clean(terminal.seen)
+    assert "broadcast-tui: terminated" in terminal.seen
+
+
+def test_a_terminal_that_goes_away_ends_the_program(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait("lobby as ana")
+    os.close(terminal.child.child_fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(terminal.child.pid, 0)[1]) == 128 + signal.SIGHUP
+
+
+def test_keys_and_pastes_arrive_as_what_they_are(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait("lobby as ana")
+    terminal.child.send("one\x1b\rtwo\r")
+    terminal.wait("one")
+    terminal.wait("two")
+    terminal.child.send("\x1b[200~pasted\x1b[31m\x07\rtext\x1b[201~")
+    terminal.wait("text")
+    assert "\x1b[31m" not in terminal.seen[terminal.seen.rfind("pasted") :]
+    terminal.child.send("\x03\x03\x03")
+    assert terminal.status() == 0
+    assert not (tmp_path / "crash.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("sent", "keys"),
+    [
+        ("\x1b1\x1b9", ["alt+1", "alt+9"]),
+        ("\x1b/\x1ba", ["alt+slash", "alt+a"]),
+        ("\x1bkdev", ["alt+k", "d", "e", "v"]),
+        ("\x1b\r\x1b\x7f", ["alt+enter", "alt+backspace"]),
+        ("\x1bOP\x1b[18~", ["f1", "f7"]),
+        ("\x1bb\x1bf", ["ctrl+left", "ctrl+right"]),
+    ],
+)
+def test_keys_with_alt_arrive_as_such_however_fast(sent: str, keys: list[str]) -> None:
+    teach_keys()
+    received = [event.key for event in XTermParser().feed(sent) if isinstance(event, events.Key)]
+    assert received == keys

@@ -1,0 +1,255 @@
+"""The chat in lines: what is written for what happens, and what is done with what is typed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from broadcast_tui.client.storage.preferences import Preferences
+from broadcast_tui.core.session.updates import (
+    ConnectionChanged,
+    ConnectionState,
+    MembersListed,
+    NameDenied,
+    PostDelivered,
+    PostRejected,
+    RoomEntered,
+    SearchFound,
+)
+from broadcast_tui.tui.line_mode import LineChat
+from tests.support.fake_client import AT, FakeClient
+from tests.support.running import eventually, in_time
+
+
+@dataclass
+class Conversation:
+    """A plain chat that runs; `written` is what came out."""
+
+    client: FakeClient
+    chat: LineChat
+    written: list[str]
+    typed: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
+
+    async def lines(self) -> AsyncIterator[str]:
+        while (line := await self.typed.get()) is not None:
+            yield line
+
+    async def type(self, *lines: str) -> None:
+        """Type lines, and wait until all were looked at."""
+        for line in lines:
+            self.typed.put_nowait(line + "\n")
+        await eventually(self.typed.empty)
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def plain(
+    *people: str, echo: bool = True, preferences: Preferences | None = None
+) -> AsyncIterator[Conversation]:
+    client = FakeClient()
+    written: list[str] = []
+    chat = LineChat(client, "lobby", written.append, echo=echo, preferences=preferences)
+    talk = Conversation(client, chat, written)
+    running = asyncio.create_task(talk.chat.run(talk.lines()))
+    if people:
+        await client.deliver(*client.online(*people))
+    yield talk
+    talk.typed.put_nowait(None)
+    await in_time(running)
+    assert client.closed
+
+
+def token_of(client: FakeClient, *call: str) -> str:
+    """The nonce or ref that a recorded call returned."""
+    return f"n{client.calls.index(call)}"  # `start` is a call too, but returns nothing
+
+
+async def test_posts_come_as_lines_with_time_and_name() -> None:
+    async with plain("ana", "bob") as talk:
+        await talk.client.deliver(talk.client.post("bob", "hello"), talk.client.post("bob", "/me waves"))
+        await talk.client.deliver(talk.client.post("bob", "ana: two\nlines"))
+    posts = [line for line in talk.written if not line.startswith("--")]
+    assert [line[6:] for line in posts] == ["bob: hello", "* bob waves", "! bob: ana: two\n      lines"]
+    assert all(line[2] == ":" for line in posts)
+    assert any(line.startswith("-- You are in lobby as ana") and "/help" in line for line in talk.written)
+
+
+async def test_each_line_is_written_once() -> None:
+    async with plain("ana", "bob") as talk:
+        for number in range(5):
+            await talk.client.deliver(talk.client.post("bob", f"post {number}"))
+    assert [line[6:] for line in talk.written if "post" in line] == [f"bob: post {n}" for n in range(5)]
+
+
+async def test_lines_wait_until_we_are_in_and_the_end_until_all_is_answered() -> None:
+    client = FakeClient()
+    written: list[str] = []
+    talk = Conversation(client, LineChat(client, "lobby", written.append, echo=True), written)
+    talk.typed.put_nowait("hello\n")
+    talk.typed.put_nowait("/who")
+    talk.typed.put_nowait(None)
+    running = asyncio.create_task(talk.chat.run(talk.lines()))
+    await client.deliver(ConnectionChanged(ConnectionState.CONNECTING))
+    assert client.called("say") == []
+    await client.deliver(*client.online("ana"))
+    await eventually(lambda: client.called("say") == [("lobby", "hello")])
+    await eventually(lambda: len(client.called("list_members")) == 2)
+    said = token_of(client, "say", "lobby", "hello")
+    await client.deliver(*client.echo(said, "hello"))
+    assert not client.closed
+    await client.deliver(MembersListed("lobby", f"n{len(client.calls) - 1}", 1, ("ana",), False))
+    await in_time(running)
+    assert any("ana" in line and "1" in line for line in written[-1:]), written
+
+
+async def test_own_posts_that_were_typed_are_not_repeated() -> None:
+    async with plain("ana", echo=False) as talk:
+        await talk.type("hi", " ", "")
+        await eventually(lambda: talk.client.called("say") == [("lobby", "hi")])
+        await talk.client.deliver(*talk.client.echo(token_of(talk.client, "say", "lobby", "hi"), "hi"))
+        assert not [line for line in talk.written if "hi" in line.split()]
+
+
+async def test_a_refused_post_is_told_with_the_reason() -> None:
+    async with plain("ana") as talk:
+        await talk.type("hi")
+        await eventually(lambda: bool(talk.client.called("say")))
+        nonce = token_of(talk.client, "say", "lobby", "hi")
+        await talk.client.deliver(PostRejected("lobby", nonce, "rate_limited", "too fast", "hi"))
+        assert "!! not sent: too fast" in talk.written
+
+
+async def test_commands_are_those_of_the_chat() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/frob", "/help nick", "//slash", "/help", "/nick <>", "/nick eve")
+        await eventually(lambda: talk.client.called("rename") == [("eve",)])
+        assert talk.client.called("say") == [("lobby", "/slash")]
+        text = "\n".join(talk.written)
+        assert "!! There is no command /frob, nothing was sent." in text
+        assert "Take another name" in text
+        assert "/help join says what /join does." in text
+        assert [line for line in talk.written if line.startswith("!!") and "letters" in line]
+        nonce = token_of(talk.client, "say", "lobby", "/slash")
+        await talk.client.deliver(*talk.client.echo(nonce, "/slash"))
+
+
+async def test_the_room_that_is_shown_is_named_and_colors_are_said_to_be_none() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/buffer 1", "/theme nord", "/theme")
+        await eventually(lambda: talk.written.count("!! A plain chat has no colours.") == 2)
+        assert "-- This is #lobby now: what you write goes there." in talk.written
+
+
+async def test_quit_leaves() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/quit")
+        await eventually(lambda: talk.client.closed)
+
+
+async def test_posts_that_were_not_delivered_are_told_in_the_end() -> None:
+    async with plain("ana") as talk:
+        talk.client.unacknowledged = 1
+        await talk.type("/quit")
+    assert talk.written[-1] == "!! 1 post was not delivered."
+
+
+async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.line_mode.TICK_S", 0.01)
+    async with plain("ana", "bob") as talk:
+        await talk.type("/ignore bob 10m")
+        await eventually(lambda: "You ignore bob" in "".join(talk.written))
+        monkeypatch.setattr("broadcast_tui.tui.line_mode.monotonic", lambda: monotonic() + 600)
+        await eventually(lambda: "-- bob is no longer ignored" in talk.written)
+        await talk.client.deliver(talk.client.post("bob", "hi"))
+        assert talk.written[-1].endswith("bob: hi")
+
+
+async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.remember_ignored(FakeClient().url, {"bob": None, "eve": 1.0})
+    async with plain("ana", "bob", preferences=preferences) as talk:
+        await talk.client.deliver(talk.client.post("bob", "secret"), talk.client.post("eve", "shown"))
+        await talk.type("/ignore zed")
+    assert not any("secret" in line for line in talk.written)
+    assert any("shown" in line for line in talk.written)
+    assert list(Preferences.load(tmp_path).ignored[talk.client.url]) == ["bob", "zed"]
+
+
+async def test_a_room_is_left_once_what_was_said_there_is_delivered() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/join #dev", "for dev", "/part")
+        await eventually(lambda: talk.client.called("say") == [("dev", "for dev")])
+        nonce = token_of(talk.client, "say", "dev", "for dev")
+        await talk.client.deliver(RoomEntered("dev", 1, 0))
+        assert talk.client.called("leave") == []
+        await talk.client.deliver(PostDelivered("dev", nonce, "k3f9-1", AT))
+        await eventually(lambda: talk.client.called("leave") == [("dev",)])
+
+
+async def test_without_a_connection_a_room_is_left_at_once() -> None:
+    async with plain("ana") as talk:
+        await talk.client.deliver(ConnectionChanged(ConnectionState.CLOSED))
+        await talk.type("/join #dev", "lost", "/part")
+        await eventually(lambda: talk.client.called("leave") == [("dev",)])
+
+
+async def test_the_end_is_no_lost_connection() -> None:
+    async with plain("ana") as talk:
+        close = talk.client.close
+
+        async def close_with_news(reason: str = "") -> None:
+            talk.client.feed(ConnectionChanged(ConnectionState.CLOSED))
+            await close(reason)
+
+        talk.client.close = close_with_news  # type: ignore[method-assign]
+        await talk.type("/quit")
+    assert not any("Disconnected" in line for line in talk.written)
+
+
+async def test_a_name_that_is_taken_is_asked_for_again() -> None:
+    async with plain() as talk:
+        await talk.client.deliver(
+            NameDenied("ana", "name_taken", "That name is taken."), ConnectionChanged(ConnectionState.REFUSED)
+        )
+        assert "!! That name is taken. Type another name." in talk.written
+        await talk.type("<>", "ana2")
+        await eventually(lambda: talk.client.called("rename") == [("ana2",)])
+        assert not talk.chat.was_refused
+
+
+async def test_a_server_that_will_not_have_us_ends_it() -> None:
+    async with plain() as talk:
+        await talk.client.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
+        await eventually(lambda: talk.client.closed)
+    assert talk.chat.was_refused
+    assert any(line.startswith("!!") and "You are banned." in line for line in talk.written)
+
+
+async def test_nothing_hostile_is_written() -> None:
+    async with plain("ana", "bob") as talk:
+        await talk.client.deliver(talk.client.post("bob\x1b[2J", "x\x1b]0;title\x07\u202ey\n\nz"))
+        await talk.client.deliver(MembersListed("lobby", "", 1, ("a\x1b[31m",), False))
+    assert all(char.isprintable() or char == "\n" for line in talk.written for char in line)
+
+
+async def test_a_search_is_answered_in_lines() -> None:
+    async with plain("ana") as talk:
+        await talk.type("/search needle")
+        await eventually(lambda: bool(talk.client.called("search")))
+        ref = token_of(talk.client, "search", "lobby", "needle", "")
+        post = talk.client.post("bob", "the needle").post
+        await talk.client.deliver(SearchFound("lobby", ref, (post,), False))
+        text = "\n".join(talk.written)
+        assert "1 post found:" in text
+        assert "bob: the needle" in text
+
+
+def test_words_may_count_as_mentions() -> None:
+    chat = LineChat(FakeClient(), "lobby", print, echo=True, mentions=("deploy",))
+    assert chat._state.keywords == ("deploy",)

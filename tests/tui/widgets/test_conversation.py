@@ -1,0 +1,468 @@
+"""Picking, copying and finding in the room, by what keys and messages do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from textual import events
+
+from broadcast_tui.tui.screens.inspect import InspectScreen
+from broadcast_tui.tui.screens.search import SearchScreen
+from broadcast_tui.tui.terminal import clipboard
+from broadcast_tui.tui.terminal.clipboard import Tool
+from broadcast_tui.tui.widgets import conversation
+from broadcast_tui.tui.widgets.find_bar import FindBar
+from broadcast_tui.tui.widgets.message_log import MessageLog
+from broadcast_tui.tui.widgets.post_bar import PostBar
+from tests.support.chat_app import Chat, chatting
+from tests.support.running import eventually
+
+
+@pytest.fixture(autouse=True)
+def no_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests run nobody's browser and leave the clipboard alone."""
+    monkeypatch.setattr(clipboard, "clipboard_tools", lambda environment: [])
+    monkeypatch.setattr(conversation, "browser_tool", lambda environment: None)
+
+
+@asynccontextmanager
+async def reading(*texts: str, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Chat]:
+    """A room in which bob has said `texts`, or else `post 0` to `post 59`."""
+    async with chatting("ana", "bob", size=size) as chat:
+        said = texts or [f"post {n}" for n in range(60)]
+        await chat.deliver(*(chat.client.post("bob", text) for text in said))
+        yield chat
+
+
+def picked(chat: Chat) -> str:
+    line = chat.screen.reading.log_view.picked_line
+    return "" if line is None else line.text
+
+
+async def done(chat: Chat) -> None:
+    """Wait for what was begun aside."""
+    for worker in [worker for worker in chat.app.workers if worker.group in ("copy", "open")]:
+        await worker.wait()
+    await chat.settled()
+    await chat.pilot.pause()
+
+
+async def found(chat: Chat) -> str:
+    """What the bar says once all is searched."""
+    finder = chat.screen.reading._finder
+    while finder is not None and not finder.is_complete:
+        await chat.pilot.pause()
+    chat.screen.reading._search_on()
+    await chat.pilot.pause()
+    return str(chat.screen.query_one("#find-count").render())
+
+
+# Picking
+
+
+async def test_alt_up_picks_the_newest_post_in_view_and_keys_move() -> None:
+    async with reading() as chat:
+        await chat.type("alt+up")
+        seen = [picked(chat)]
+        for key in ("k", "up", "j", "g", "down", "G", "pageup", "pagedown", "alt+up"):
+            await chat.type(key)
+            seen.append(picked(chat))
+        assert seen[:7] == [f"post {n}" for n in (59, 58, 57, 58, 0, 1, 59)]
+        assert seen[7] in [f"post {n}" for n in range(40, 50)]
+        assert seen[8:] == ["post 59", "post 58"]
+        assert any(row.startswith("▶") and row.endswith("post 58") for row in chat.drawn("#log"))
+
+
+async def test_scrolled_up_the_newest_in_view_is_picked() -> None:
+    async with reading() as chat:
+        await chat.type("pageup")
+        before = chat.drawn("#log")
+        await chat.type("alt+up")
+        assert before[-1].rstrip(" ▂▃▄▅▆▇").endswith(picked(chat))
+        # The bar with the keys takes a row, and the log moves by no more than that.
+        after = chat.drawn("#log")
+        assert after[0].rstrip(" ▂▃▄▅▆▇") == before[1].rstrip(" ▂▃▄▅▆▇")
+        assert after[-1].startswith("▶")
+        assert picked(chat) in after[-1]
+
+
+async def test_without_a_post_there_is_nothing_to_pick() -> None:
+    async with chatting("ana") as chat:
+        await chat.type("alt+up")
+        assert "There is no post to pick" in chat.toasts
+        assert chat.composer.has_focus
+
+
+async def test_above_the_oldest_post_more_are_asked_for() -> None:
+    async with reading() as chat:
+        await chat.type("alt+up", "g", "k")
+        await chat.pilot.pause()
+        assert len(chat.client.called("fetch_history")) == 1
+        assert picked(chat) == "post 0"
+
+
+async def test_escape_goes_back_to_the_input_with_its_draft() -> None:
+    async with reading() as chat:
+        await chat.type(*"draft", "alt+up", "k", "escape")
+        assert chat.composer.has_focus
+        assert chat.composer.text == "draft"
+        assert picked(chat) == ""
+        assert not chat.screen.query_one(PostBar).display
+
+
+async def test_a_picked_post_that_is_gone_ends_picking() -> None:
+    async with reading() as chat:
+        await chat.type("alt+up")
+        chat.screen.log_view.transcript.clear()
+        await chat.type("k")
+        await chat.pilot.pause()
+        assert chat.composer.has_focus
+        assert not chat.screen.query_one(PostBar).display
+
+
+async def test_typing_anything_else_goes_into_the_input() -> None:
+    async with reading() as chat:
+        await chat.type("alt+up", "n", "e", "y")
+        assert chat.composer.text == "ney"
+        assert picked(chat) == ""
+        assert chat.said == []
+
+
+async def test_letters_typed_right_after_r_are_those_of_the_answer() -> None:
+    async with reading("hello") as chat:
+        await chat.type("alt+up", *"ryogi")
+        await chat.pilot.pause()
+        assert chat.composer.text == "bob: yogi"
+
+
+async def test_the_row_of_keys_says_what_they_do_as_far_as_there_is_room() -> None:
+    async with reading(size=(40, 10)) as chat:
+        await chat.type("alt+up")
+        row = chat.drawn("#pick")[0].strip()
+        assert row.startswith("y copy  r answer  o open link")
+        assert len(row) <= 38
+
+
+async def test_y_copies_the_text_and_says_how() -> None:
+    async with reading("two\nrows 漢字") as chat:
+        await chat.type("alt+up", "y")
+        await done(chat)
+        assert chat.app.clipboard == "two\nrows 漢字"
+        assert "Copied 1 post (OSC 52)" in chat.toasts
+        assert picked(chat)
+
+
+async def test_capital_y_copies_time_and_name_too() -> None:
+    async with reading("hello") as chat:
+        await chat.type("alt+up", "Y")
+        await done(chat)
+        stamp, _, rest = chat.app.clipboard.partition(" bob: ")
+        assert (stamp[:8], rest) == ("2025-08-", "hello")
+
+
+async def test_r_puts_the_name_before_what_is_being_written() -> None:
+    async with reading("hello") as chat:
+        await chat.type(*"yes", "alt+up", "r", "!")
+        assert chat.composer.text == "bob: yes!"
+        await chat.type("alt+up", "r")
+        assert chat.composer.text == "bob: yes!"
+        assert chat.composer.has_focus
+
+
+async def test_o_without_a_browser_copies_the_link_and_says_so() -> None:
+    async with reading("see https://one.example/a, https://two.example") as chat:
+        await chat.type("alt+up", "o")
+        await done(chat)
+        assert chat.app.clipboard == "https://one.example/a"
+        assert "No browser" in chat.toasts
+        await chat.type("o")
+        await done(chat)
+        assert chat.app.clipboard == "https://two.example"
+
+
+async def test_o_opens_http_links_only_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+
+    async def browse(tool: Tool, url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(conversation, "browser_tool", lambda environment: Tool("xdg-open", ("xdg-open",)))
+    monkeypatch.setattr(conversation, "browse", browse)
+    async with reading("file:///etc/passwd javascript:alert(1)", "https://one.example") as chat:
+        await chat.type("alt+up", "k", "o")
+        await done(chat)
+        assert "No link" in chat.toasts
+        assert opened == []
+        await chat.type("j", "o")
+        await done(chat)
+        assert opened == ["https://one.example"]
+        assert "Opened https://one.example" in chat.toasts
+
+
+async def test_i_shows_all_there_is_to_know_and_comes_back() -> None:
+    async with reading("p\u0430y x\u200dy") as chat:
+        await chat.type("alt+up", "i")
+        assert isinstance(chat.app.screen, InspectScreen)
+        drawn = "\n".join(chat.drawn())
+        for text in ("⟨U+0430⟩", "⟨U+200D⟩", "zero width joiner", "2025-08-30 10:30:40", "k3f9-1", "bob"):
+            assert text in drawn
+        await chat.type("escape", "k", "y")
+        await done(chat)
+        assert "Copied 1 post" in chat.toasts
+
+
+async def test_another_focus_ends_picking_but_not_that_of_another_window() -> None:
+    async with reading() as chat:
+        await chat.type("alt+up", "k")
+        chat.app.post_message(events.AppBlur())
+        await chat.pilot.pause()
+        chat.app.post_message(events.AppFocus())
+        await chat.pilot.pause()
+        await chat.type("k")
+        assert picked(chat) == "post 57"
+        await chat.pilot.click(MessageLog, offset=(30, 3))
+        await chat.pilot.pause()
+        assert picked(chat) == ""
+
+
+async def test_a_click_on_the_log_ends_finding_and_leaves_the_keys_with_the_input() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"post")
+        await chat.pilot.click(MessageLog, offset=(30, 3))
+        await chat.pilot.pause()
+        assert not chat.drawn("#reading")[-1].strip().startswith("Find")
+        await chat.pilot.click(MessageLog, offset=(30, 3))
+        for key in ("s", "o", "enter"):
+            chat.app.post_message(events.Key(key, "\r" if key == "enter" else key))
+        await eventually(lambda: chat.client.called("say") == [("lobby", "so")])
+
+
+# Copying a selection
+
+
+async def test_ctrl_c_copies_what_is_selected_and_escape_lets_go() -> None:
+    async with reading() as chat:
+        await chat.pilot.triple_click("#log", offset=(30, 5))
+        await chat.type("ctrl+c")
+        await done(chat)
+        assert chat.app.clipboard.startswith("post ")
+        assert "Copied 1 post (OSC 52)" in chat.toasts
+        await chat.type("escape")
+        assert not chat.screen.selections
+
+
+async def test_a_drag_out_of_the_log_stays_in_it() -> None:
+    async with reading() as chat:
+        await chat.type("pageup")
+        rows = chat.drawn("#log")
+        await chat.pilot.mouse_down("#log", offset=(0, 2))
+        await chat.pilot.hover("#status", offset=(60, 0))
+        await chat.pilot.mouse_up("#status", offset=(60, 0))
+        await chat.type("ctrl+c")
+        await done(chat)
+        last = rows[-1].rpartition("│ ")[2].rstrip(" ▂▃▄▅▆▇")
+        assert chat.app.clipboard.splitlines()[-1] == f"bob: {last}"
+        assert "online" not in chat.app.clipboard
+
+
+async def test_part_of_the_input_is_copied_by_the_same_key() -> None:
+    async with reading() as chat:
+        await chat.type(*"one two", "ctrl+shift+left", "ctrl+c")
+        await done(chat)
+        assert chat.app.clipboard == "two"
+        assert "Copied 3 characters (OSC 52)" in chat.toasts
+
+
+# Finding
+
+
+async def test_ctrl_s_finds_too() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+s", *"post 4")
+        assert picked(chat) == "post 49"
+        await chat.type("ctrl+s")
+        assert picked(chat) == "post 48"
+
+
+async def test_matches_are_counted_and_gone_to_as_you_type() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"POST 4".lower())
+        assert await found(chat) == "1/11"
+        assert picked(chat) == "post 49"
+        await chat.type("up", "up")
+        assert (picked(chat), await found(chat)) == ("post 47", "3/11")
+        await chat.type("ctrl+f")
+        assert picked(chat) == "post 46"
+        await chat.type("down", "down", "down", "down")
+        assert (picked(chat), await found(chat)) == ("post 4", "11/11")
+        assert "post 4" in "".join(chat.drawn("#log"))
+        assert chat.composer.text == ""
+
+
+async def test_a_step_right_after_the_last_letter_is_one_of_all_that_was_typed() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"post 4", "up")
+        assert (await found(chat), picked(chat)) == ("2/11", "post 48")
+
+
+async def test_capitals_find_only_themselves() -> None:
+    async with reading("Deploy now", "deploy later") as chat:
+        await chat.type("ctrl+f", *"Deploy")
+        assert (await found(chat), picked(chat)) == ("1/1", "Deploy now")
+        await chat.type("ctrl+u", *"deploy")
+        assert (await found(chat), picked(chat)) == ("1/2", "deploy later")
+
+
+async def test_escape_returns_to_where_you_were() -> None:
+    async with reading() as chat:
+        await chat.type("pageup")
+        before = chat.drawn("#log")
+        await chat.type(*"draft", "ctrl+f", *"post 5")
+        await found(chat)
+        assert chat.drawn("#log")[0] != before[0]
+        await chat.type("up", "escape")
+        assert chat.drawn("#log") == before
+        assert (chat.composer.text, chat.composer.has_focus) == ("draft", True)
+        assert not chat.screen.query_one(FindBar).display
+        await chat.type("escape")
+        assert chat.screen.log_view.is_following
+        await chat.type("ctrl+f", *"post 3")
+        await found(chat)
+        assert not chat.screen.log_view.is_following
+        await chat.type("escape")
+        assert chat.screen.log_view.is_following
+
+
+async def test_enter_stays_at_the_match_and_n_goes_on() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"post 1", "enter")
+        await eventually(lambda: chat.drawn("#pick")[0].strip().startswith("1/11  n next"))
+        assert picked(chat) == "post 19"
+        await chat.type("n", "n")
+        assert picked(chat) == "post 17"
+        assert chat.drawn("#pick")[0].strip().startswith("3/11")
+        await chat.type("N")
+        assert picked(chat) == "post 18"
+        await chat.type("escape")
+        assert chat.composer.has_focus
+        assert "post 18" in "".join(chat.drawn("#log"))
+
+
+async def test_it_searches_from_here_upwards_first() -> None:
+    async with reading(*(f"x {n}" if n % 20 == 0 else f"post {n}" for n in range(100))) as chat:
+        await chat.type("pageup", "pageup", "ctrl+f", "x")
+        assert (await found(chat), picked(chat)) == ("2/5", "x 60")
+
+
+async def test_what_arrives_meanwhile_is_counted() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"post")
+        assert await found(chat) == "1/60"
+        await chat.deliver(chat.client.post("bob", "post new"))
+        assert await found(chat) == "2/61"
+        assert picked(chat) == "post 59"
+
+
+async def test_nothing_found_says_so_and_enter_asks_the_server() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", *"nowhere")
+        assert "none" in await found(chat)
+        await chat.type("enter")
+        assert isinstance(chat.app.screen, SearchScreen)
+        assert chat.client.called("search") == [("lobby", "nowhere", "")]
+
+
+async def test_enter_on_nothing_just_closes() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f", "enter")
+        assert chat.composer.has_focus
+        assert not chat.screen.query_one(FindBar).display
+
+
+async def test_a_paste_into_the_search_is_one_harmless_line() -> None:
+    async with reading() as chat:
+        await chat.type("ctrl+f")
+        chat.app.post_message(events.Paste("a\x1b[31m\nb"))
+        await chat.pilot.pause()
+        assert chat.screen.query_one(FindBar).text.value == "a␛[31m b"
+
+
+async def test_finding_works_in_a_small_terminal() -> None:
+    async with reading(size=(40, 10)) as chat:
+        await chat.type("ctrl+f", *"post 3")
+        assert await found(chat) == "1/11"
+        assert chat.drawn("#find")[0].split() == ["Find", "post", "3", "1/11"]
+        assert any("post 39" in row for row in chat.drawn("#log"))
+
+
+# Bare
+
+
+async def test_the_bare_view_is_text_alone_until_the_key_or_a_letter() -> None:
+    async with reading() as chat:
+        before = chat.drawn()
+        await chat.type("alt+l")
+        rows = chat.drawn()
+        assert len(rows) == 24
+        assert rows[-1] == "bob: post 59"
+        assert rows[0] == "bob: post 36"
+        await chat.type("pageup")
+        assert chat.drawn()[-1] != "bob: post 59"
+        await chat.type("pagedown", "alt+l")
+        assert chat.drawn() == before
+        await chat.type("alt+l", "h", "i")
+        await chat.pilot.pause()
+        assert (chat.composer.text, chat.composer.has_focus) == ("hi", True)
+        await chat.type("alt+l", "escape")
+        assert chat.composer.display
+
+
+async def test_the_mouse_is_given_away_and_taken_back() -> None:
+    async with reading() as chat:
+        await chat.type("alt+m")
+        assert "The mouse is the terminal's; Alt+M takes it back" in chat.toasts
+        await chat.type("alt+m")
+        assert "The mouse is ours again" in chat.toasts
+
+
+# Leaving it for the input
+
+
+@pytest.mark.parametrize("keys", [["alt+up", "k"], ["ctrl+f", *"post", "enter"]])
+async def test_a_paste_while_a_post_is_picked_goes_into_the_input(keys: list[str]) -> None:
+    async with reading() as chat:
+        await chat.type(*"so ", *keys)
+        await eventually(lambda: chat.screen.query_one(PostBar).display)
+        chat.app.post_message(events.Paste("pasted"))
+        await eventually(lambda: chat.composer.text == "so pasted")
+        await chat.type("!")
+        assert (chat.composer.text, picked(chat)) == ("so pasted!", "")
+        assert not chat.screen.query_one(PostBar).display
+
+
+async def test_keys_that_edit_leave_picking_for_the_input() -> None:
+    async with reading() as chat:
+        for key, left in (
+            ("ctrl+u", "x"),
+            ("ctrl+e", "draftx"),
+            ("backspace", "drafx"),
+            ("ctrl+a", "xdraft"),
+        ):
+            await chat.type("ctrl+u", *"draft", "alt+up")
+            assert picked(chat)
+            await chat.type(key, "x")
+            assert (chat.composer.text, picked(chat)) == (left, "")
+        await chat.type("alt+up", "enter")
+        assert chat.said == []
+
+
+async def test_the_host_of_each_titled_link_is_shown() -> None:
+    async with reading("[paypal.com](https://evil.example/x) and [docs](https://docs.example)") as chat:
+        assert any("⚠ a link goes to evil.example" in row for row in chat.drawn("#log"))
+        await chat.type("alt+up", "i")
+        drawn = "\n".join(chat.drawn())
+        assert "paypal.com → evil.example" in drawn
+        assert "docs → docs.example" in drawn

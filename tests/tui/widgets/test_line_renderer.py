@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from rich.style import Style
+from textual.color import Color
+from textual.strip import Strip
+
+from broadcast_tui.tui.model.text.colors import ON_DARK
+from broadcast_tui.tui.model.text.wrapping import cells_of
+from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
+from broadcast_tui.tui.model.transcript.layout import FOLD_KEEPS, PresenceShown, RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.widgets.line_renderer import LineRenderer
+from broadcast_tui.tui.widgets.log_styles import PARTS, log_styles
+
+NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
+BLACK = Color(0, 0, 0)
+PIECES = [
+    "a", "word ", " ", "\n", "\n\n", "```\n", "\n```\n", "```python\n", "def f(x): return 'y'\n",
+    "    indented", "**", "*b*", "`c`", "[t](https://e.org/x)", "https://аррӏе.com/x ", "https://u@e.org ",
+    "/me ", "https://e.org/long/path ", "漢字", "e\u0301", "😀", "👍🏽", "👨\u200d👩\u200d👧", "🇩🇪",
+    "❤\ufe0f", "\u200d", "x" * 90, "line\n" * 7,
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
+WIDTHS = st.integers(1, 30) | st.integers(1, 300)
+
+
+def painter(width: int, showing: VisibilityOptions | None = None) -> LineRenderer:
+    parts = defaultdict(Style, {part: Style(color="red") for part in PARTS})
+    parts["block"] = parts["code"] = Style(bgcolor="blue")
+    styles = log_styles(Style(), parts, BLACK, ON_DARK)
+    return LineRenderer(RowLayout.of_width(width), styles, UTC, showing=showing, unfold_key="Alt+O")
+
+
+def post_of(text: str) -> Transcript:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("ana", text, NOON)
+    return transcript
+
+
+def line_of(transcript: Transcript) -> Line:
+    line = transcript.line(transcript.settled_id - 1)
+    assert line is not None
+    return line
+
+
+def painted(text: str, width: int = 80, showing: VisibilityOptions | None = None) -> list[Strip]:
+    return painter(width, showing).paint(line_of(post_of(text)), None)
+
+
+def styled(rows: list[Strip], text: str) -> Style:
+    """The style of the first segment that is `text`, or begins with it."""
+    segments = [segment for row in rows for segment in row if segment.text.startswith(text)]
+    assert segments, f"{text!r} is no segment of {[segment.text for row in rows for segment in row]}"
+    style = segments[0].style
+    assert style is not None
+    return style
+
+
+@given(TEXTS, WIDTHS, st.booleans())
+@example("```\n" + "x" * 100, 5, False)
+@example("https://u@e.org", 300, True)
+@example("a\u200d*b*", 1, False)
+@example("*\u0301b* `漢\u0301`\u0301", 80, False)
+def test_as_many_rows_are_painted_as_are_counted(text: str, width: int, unfolded: bool) -> None:
+    transcript = post_of(text)
+    showing = VisibilityOptions()
+    if unfolded:
+        showing.unfolded.add(transcript.settled_id - 1)
+    columns = RowLayout.of_width(width)
+    line = line_of(transcript)
+    rows = painter(width, showing).paint(line, None)
+    counts = [count for chunk in transcript.chunks for count in columns.count_rows(chunk, 0, showing)]
+    assert counts[-1] == len(rows)
+    laid = columns.lay(line.kind, line.sender, line.text, folded=not unfolded)
+    told = [number for number in (laid.fold_row, len(rows) - 1 if laid.hosts else -1) if number >= 0]
+    for number, (row, (start, end)) in enumerate(zip(rows, laid.rows, strict=True)):
+        assert sum(segment.cell_length for segment in row) == row.cell_length == columns.width
+        shown = laid.text[start:end]
+        if number not in told and cells_of(shown) <= columns.text:
+            assert row.crop(columns.gutter).text.rstrip() == shown.rstrip()
+
+
+@given(TEXTS, WIDTHS)
+def test_nothing_is_left_out_but_blanks_and_what_is_folded(text: str, width: int) -> None:
+    columns = RowLayout.of_width(width)
+    line = line_of(post_of(text))
+    laid = columns.lay(line.kind, line.sender, line.text)
+    end = 0
+    for start, next_end in laid.rows:
+        assert not laid.text[end:start].strip(" \n")
+        end = max(end, next_end)
+    assert not laid.text[end:].strip(" \n")
+    folded = columns.lay(line.kind, line.sender, line.text, folded=True)
+    if folded.hidden:
+        assert folded.rows[:FOLD_KEEPS] == laid.rows[:FOLD_KEEPS]
+        assert len(folded.rows) == len(laid.rows) - folded.hidden + 1
+    else:
+        assert folded.rows == laid.rows
+
+
+def test_marks_and_what_they_mark() -> None:
+    rows = painted("a **bold** *it* ~~no~~ `code`")
+    assert styled(rows, "bold").bold
+    assert styled(rows, "it").italic
+    assert styled(rows, "no").strike
+    assert styled(rows, "code").bgcolor is not None
+    assert styled(rows, "**").color == styled(rows, "`").color != styled(rows, "bold").color
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_block_of_code_keeps_its_indentation_and_background(width: int) -> None:
+    rows = painted("see\n```py\nif x:\n    return 'one\n```\nend", width)
+    rows = painted("```py\nif x:\n    return 'one'\n```\nend", width)
+    gutter = RowLayout.of_width(width).gutter
+    indent = "" if width == 80 else "  "
+    assert [row.crop(gutter).text.rstrip() for row in rows[1:]] == [
+        f"{indent}if x:", f"{indent}    return 'one'", f"{indent}```", f"{indent}end",
+    ]  # fmt: skip
+    assert styled(rows, "return").bgcolor == styled(rows, "if").bgcolor is not None
+    assert styled(rows, "return").color != styled(rows, " x:").color
+    assert styled(rows, f"{indent}end").bgcolor is None
+
+
+def test_long_rows_of_code_are_cut_by_cells() -> None:
+    columns = RowLayout.of_width(40)
+    laid = columns.lay(LineKind.POST, "ana", "```\n" + "a b " * 20 + "\n```")
+    assert [laid.text[start:end] for start, end in laid.rows[1:4]] == [
+        "  " + "a b " * 8, "a b " * 8 + "a ", "b " + "a b " * 3,
+    ]  # fmt: skip
+
+
+def test_colors_of_code_go_over_line_ends() -> None:
+    rows = painted('```py\nx = """one\ntwo\n  three"""\n```')
+    assert styled(rows, "two").color == styled(rows, "  three").color == styled(rows, "one").color
+    assert styled(rows, "two").color != styled(rows, "x").color
+
+
+def test_links_can_be_opened() -> None:
+    rows = painted("https://e.org/a;b and [text](https://e.org/x)")
+    assert styled(rows, "https://e.org/a;b").link == "https://e.org/a%3Bb"
+    assert styled(rows, "text").link == styled(rows, "e.org").link == "https://e.org/x"
+    assert styled(rows, "/x)").link is None
+
+
+def test_a_wrapped_link_is_one_link() -> None:
+    rows = painted("https://e.org/" + "x" * 200)
+    ids = {segment.style.link_id for row in rows for segment in row if segment.style and segment.style.link}
+    assert len(rows) > 2
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize("text", ["https://аррӏе.com/login", "ok https://bank.org@evil.org"])
+def test_a_link_that_may_mislead_is_told(text: str) -> None:
+    rows = painted(text)
+    assert len(rows) == 2
+    assert "⚠ a link goes to " in rows[1].text
+    assert styled(rows, "⚠").link is None
+
+
+def test_system_lines_have_links_but_no_marks() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_system("**not bold** `no code` https://e.org\n```\nno block", NOON)
+    rows = painter(80).paint(line_of(transcript), None)
+    assert len(rows) == 3
+    assert [s.text for row in rows for s in row if s.style and s.style.link] == ["https://e.org"]
+    assert not any(s.style and (s.style.bold or s.style.bgcolor) for row in rows for s in row)
+
+
+def test_a_long_post_is_folded() -> None:
+    text = "\n".join(f"line {number}" for number in range(40))
+    rows = painted(text)
+    assert [row.crop(RowLayout.of_width(80).gutter).text.rstrip() for row in rows] == [
+        "line 0", "line 1", "line 2", "… 37 more lines (Alt+O)",
+    ]  # fmt: skip
+    rows = painted(text, 30)
+    assert rows[3].text.strip() == "… 37 more lines (Alt+O)", "as written, not as wrapped"
+    assert painted("word " * 200)[3].text.partition("│ ")[2].strip() == "… 16 more rows (Alt+O)"
+    assert len(painted("\n".join("abcde"))) == 5
+    assert len(painted("\n".join("abcdef"))) == FOLD_KEEPS + 1
+    assert len(painted("word " * 100)) == 10
+    assert len(painted("word " * 200)) == FOLD_KEEPS + 1
+
+
+def test_the_true_host_is_told_under_a_fold_too() -> None:
+    rows = painted("x\n" * 9 + "https://u@e.org")
+    assert [row.crop(RowLayout.of_width(80).gutter).text[:12] for row in rows[-2:]] == [
+        "… 7 more lin",
+        "⚠ a link goe",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("presence", "expected"),
+    [
+        (PresenceShown.ALL, ["ana and bob joined"]),
+        (PresenceShown.SPEAKERS, ["ana joined"]),
+        (PresenceShown.NONE, []),
+    ],
+)
+def test_who_came_and_went_is_shown_as_wished(presence: PresenceShown, expected: list[str]) -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_presence("ana and bob joined", "ana joined", NOON)
+    showing = VisibilityOptions(presence)
+    rows = painter(80, showing).paint(line_of(transcript), None)
+    assert [row.text.partition("── ")[2].rstrip() for row in rows] == expected
+    assert RowLayout.of_width(80).count_rows(transcript.chunks[0], 1, showing) == [len(expected)]

@@ -1,0 +1,891 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from rich.color import Color as RichColor
+from rich.color import ColorSystem
+from textual.app import App, ComposeResult
+from textual.events import MouseScrollUp
+from textual.geometry import Region
+from textual.message import Message
+from textual.pilot import Pilot
+from textual.theme import BUILTIN_THEMES
+
+from broadcast_tui.tui.model.text.code import CodeKind
+from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, Rgb, contrast
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.themes import OURS
+from broadcast_tui.tui.widgets.message_log import LINES_KEPT_DRAWN, MessageLog
+
+NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
+HOSTILE = [
+    "\x1b[2J\x1b]0;owned\x07\x9b31m",
+    "hi\nSYSTEM: you are banned\n── bob left",
+    "[red]x[/red] [/] [@click=app.quit]quit[/] [link=http://x]",
+    "\u202eevil\u2066 \u200b\ufeff\u00ad",
+    "a" + "\u0301" * 50,
+    "\u200d\u200d👍🏽🇩🇪🇩 👨\u200d👩\u200d👧 漢字\ufe0f",
+    "\ud800\udfff\x00",
+    "\n\n\n",
+    "",
+    "x" * 5000,
+]
+
+
+class LogApp(App[None]):
+    """Hosts the log alone and keeps what it says."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        super().__init__()
+        self.log_view = MessageLog(transcript)
+        self.said: list[Message] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.log_view
+
+    def on_message_log_unseen_changed(self, message: MessageLog.UnseenChanged) -> None:
+        self.said.append(message)
+
+    def on_message_log_end_changed(self, message: MessageLog.EndChanged) -> None:
+        self.said.append(message)
+
+    def on_message_log_top_reached(self, message: MessageLog.TopReached) -> None:
+        self.said.append(message)
+
+    @property
+    def unseen_said(self) -> list[int]:
+        return [message.count for message in self.said if isinstance(message, MessageLog.UnseenChanged)]
+
+    @property
+    def tops_said(self) -> int:
+        return sum(isinstance(message, MessageLog.TopReached) for message in self.said)
+
+
+class Stage:
+    """A log on a screen, and what one sees there."""
+
+    def __init__(self, app: LogApp, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.log = app.log_view
+
+    async def caught_up(self) -> None:
+        """Wait until the log has looked at its transcript."""
+        self.log.refresh_lines()
+        await self.until(lambda: self.log._due is None)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await self.pilot.pause()
+        while not condition():
+            await self.pilot.pause()
+        await self.pilot.pause()
+
+    async def resize(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
+        await self.pilot.pause()
+
+    @property
+    def rows(self) -> list[str]:
+        """The rows of the log as the compositor gets them, without blanks at their ends."""
+        region = Region(0, 0, *self.log.size)
+        return [strip.text.rstrip() for strip in self.log.render_lines(region)]
+
+    @property
+    def screen(self) -> list[str]:
+        """The rows of the whole screen, composed."""
+        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+
+    @property
+    def top_post(self) -> str:
+        """The text of the first row that has some."""
+        return self.rows[0].partition("│ ")[2]
+
+
+@asynccontextmanager
+async def stage(transcript: Transcript, width: int = 80, height: int = 24) -> AsyncIterator[Stage]:
+    app = LogApp(transcript)
+    async with app.run_test(size=(width, height)) as pilot:
+        await pilot.pause()
+        yield Stage(app, pilot)
+
+
+def transcript_of(count: int, text: str = "post {}", limit: int = 100_000) -> Transcript:
+    """Posts `text` with their number, one a minute."""
+    transcript = Transcript(limit, zone=UTC)
+    add_posts(transcript, range(count), text)
+    return transcript
+
+
+def add_posts(transcript: Transcript, numbers: range, text: str = "post {}") -> None:
+    for number in numbers:
+        at = NOON + timedelta(minutes=number % 600)
+        transcript.add_post("ana", text.format(number), at, post_id=f"k3f9-{number + 1000}")
+
+
+# What it looks like
+
+
+async def test_a_room_at_80_columns() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("ana", "hello", NOON)
+    transcript.add_post("ana", "two\nlines", NOON)
+    transcript.add_post("bob", "hi", NOON)
+    transcript.add_system("carl joined", NOON + timedelta(minutes=1))
+    transcript.add_post("bob", "/me waves", NOON + timedelta(minutes=1))
+    transcript.add_post("A very long name indeed", "x", NOON + timedelta(minutes=2))
+    transcript.add_system("no such command", NOON + timedelta(minutes=2), error=True)
+    async with stage(transcript) as on:
+        assert on.rows[0].strip("─") == " Saturday 30 August 2025 "
+        assert on.rows[1:9] == [
+            " 12:00          ana │ hello",
+            "                    │ two",
+            "                    │ lines",
+            "                bob │ hi",
+            " 12:01             ── carl joined",
+            "                  * │ bob waves",
+            " 12:02 A very long… │ x",
+            "                    ⚠ no such command",
+        ]
+        assert on.screen[1:9] == on.rows[1:9]
+
+
+async def test_a_room_at_40_columns() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("ana", "hello to you all, how are you today?", NOON)
+    transcript.add_post("bob", "hi", NOON)
+    transcript.add_system("carl joined", NOON + timedelta(minutes=1))
+    transcript.add_post("bob", "/me waves", NOON + timedelta(minutes=1))
+    async with stage(transcript, 40, 10) as on:
+        assert on.rows[1:6] == [
+            "12:00 ana: hello to you all, how are",
+            "      you today?",
+            "      bob: hi",
+            "   ── carl joined",
+            "      * bob waves",
+        ]
+
+
+async def test_names_and_texts_are_never_markup() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("[red]x[/]", "[/] [bold]", NOON)
+    async with stage(transcript) as on:
+        assert on.rows[1].endswith("[red]x[/] │ [/] [bold]")
+
+
+async def test_links_are_underlined() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("ana", "see https://example.org/a_(b), or not", NOON)
+    async with stage(transcript) as on:
+        strip = on.log.render_line(1)
+        assert [part.text for part in strip if part.style and part.style.underline] == [
+            "https://example.org/a_(b)"
+        ]
+
+
+async def test_another_theme_is_drawn_anew() -> None:
+    async with stage(transcript_of(3)) as on:
+        colors = {str(part.style) for part in on.log.render_line(1)}
+        on.app.theme = "textual-light"
+        await on.pilot.pause()
+        assert colors.isdisjoint(str(part.style) for part in on.log.render_line(1))
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "nord", "solarized-light"])
+async def test_every_kind_of_theme_draws(theme: str) -> None:
+    transcript = transcript_of(3)
+    transcript.add_post("bob", "ana: hi", NOON, mention=True)
+    async with stage(transcript) as on:
+        on.app.theme = theme
+        await on.pilot.pause()
+        assert on.screen[3].endswith("│ post 2")
+        assert on.screen[4].endswith("┃ ana: hi")
+
+
+async def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with stage(transcript_of(3)) as on:
+        colors = {part.style.color for part in on.log.render_line(1) if part.style and part.style.color}
+        triplets = [color.get_truecolor() for color in colors]
+        assert triplets
+        assert all(red == green == blue for red, green, blue in triplets)
+
+
+@pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])
+async def test_in_sixteen_colors_nothing_vanishes_and_marks_need_no_color(theme: str) -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("bob", "**bold** `code` [text](https://e.org/x) https://e.org", NOON)
+    transcript.add_post("bob", "hi **ana** `x`", NOON, mention=True)
+    transcript.add_post("bob", "```py\ndef x(): # c\n    return 'a' + 1\n```", NOON)
+    transcript.add_pending("n", "me", "mine", NOON)
+    transcript.refuse("n", "no")
+    async with stage(transcript) as on:
+        on.app.theme = theme
+        await on.pilot.pause()
+        rows = on.rows[1:9]
+        assert [row.partition(" bob ")[2][:1] or row[19:22].strip() for row in rows] == [
+            "│", "┃", "│", "│", "│", "│", "⚠", "⚠",
+        ]  # fmt: skip
+        for y in range(1, 9):
+            for part in on.log.render_line(y):
+                if not part.text.strip(" │") or part.style is None:
+                    continue
+                colors = [part.style.color, part.style.bgcolor]
+                numbers = [c.downgrade(ColorSystem.STANDARD).number if c else None for c in colors]
+                assert numbers[0] != numbers[1] or numbers[0] is None, part
+                assert theme != "ansi-dark" or numbers[1] is None, part
+
+
+async def test_the_colors_of_code_can_be_read_in_every_theme() -> None:
+    async with stage(transcript_of(1)) as on:
+        for theme in [*BUILTIN_THEMES.values(), *OURS]:
+            if theme.name.startswith("ansi"):
+                continue
+            on.app.register_theme(theme)
+            on.app.theme = theme.name
+            await on.pilot.pause()
+            styles = on.log._make_painter()._styles
+            background = rgb(styles.block.bgcolor)
+            for kind, style in styles.syntax.items():
+                if kind is not CodeKind.COMMENT:
+                    assert contrast(rgb(style.color), background) >= MIN_CONTRAST, (theme.name, kind)
+
+
+def rgb(color: RichColor | None) -> Rgb:
+    assert color is not None
+    red, green, blue = color.get_truecolor()
+    return red, green, blue
+
+
+# Following and standing
+
+
+async def test_follows_the_newest_line() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        assert on.rows[-1].endswith("post 99")
+        add_posts(transcript, range(100, 110))
+        await on.caught_up()
+        assert on.rows[-1].endswith("post 109")
+        assert on.log.is_following
+        assert (on.log.unseen, on.app.unseen_said) == (0, [])
+
+
+async def test_scrolled_up_it_stays_put_and_counts() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        before = on.rows
+        add_posts(transcript, range(100, 112))
+        transcript.add_post("me", "own", NOON, own=True)
+        transcript.add_system("bob joined", NOON)
+        await on.caught_up()
+        assert on.rows[:-1] == before[:-1]
+        assert on.rows[-1].endswith(" ↓ 12 new")
+        assert on.screen[-1].rstrip(" ▁▂▃▄▅▆▇").endswith("↓ 12 new")
+        assert on.app.unseen_said == [12]
+
+
+async def test_back_at_the_end_nothing_is_unseen() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        add_posts(transcript, range(100, 103))
+        await on.caught_up()
+        on.log.action_scroll_end()
+        await on.pilot.pause()
+        assert on.rows[-1].endswith("post 102")
+        assert (on.log.unseen, on.app.unseen_said) == (0, [3, 0])
+
+
+async def test_scrolling_down_to_the_end_follows_again() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        assert not on.log.is_following
+        for _ in range(30):
+            on.log.action_scroll_down()
+        assert on.log.is_following
+        add_posts(transcript, range(100, 101))
+        await on.caught_up()
+        assert on.rows[-1].endswith("post 100")
+
+
+async def test_a_click_on_the_count_goes_to_the_end() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        add_posts(transcript, range(100, 103))
+        await on.caught_up()
+        await on.pilot.click(MessageLog, offset=(74, 23))
+        assert on.log.is_following
+
+
+async def test_keys_scroll_by_lines_and_pages() -> None:
+    async with stage(transcript_of(100)) as on:
+        on.log.focus()
+        tops = [on.top_post]
+        for key in ("up", "up", "down", "pageup", "pagedown", "home", "pagedown", "end"):
+            await on.pilot.press(key)
+            tops.append(on.top_post)
+        assert tops == [
+            f"post {number}" if number >= 0 else "" for number in (76, 75, 74, 75, 52, 75, -1, 22, 76)
+        ]
+
+
+async def test_the_wheel_scrolls() -> None:
+    async with stage(transcript_of(100)) as on:
+        await on.pilot._post_mouse_events([MouseScrollUp], MessageLog)
+        assert not on.log.is_following
+
+
+async def test_lines_that_are_trimmed_leave_what_is_read_in_place() -> None:
+    transcript = transcript_of(300, limit=400)
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        before = on.rows
+        add_posts(transcript, range(300, 500))
+        await on.caught_up()
+        assert on.rows[:-1] == before[:-1]
+
+
+async def test_a_cleared_transcript_is_empty_and_followed() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_scroll_home()
+        transcript.clear()
+        await on.caught_up()
+        assert set(on.rows) == {""}
+        add_posts(transcript, range(50))
+        await on.caught_up()
+        assert on.rows[-1].endswith("post 49")
+
+
+async def test_many_changes_are_one_look() -> None:
+    transcript = transcript_of(10)
+    async with stage(transcript) as on:
+        looks = 0
+        sync = on.log._sync
+
+        def counted() -> None:
+            nonlocal looks
+            looks += 1
+            sync()
+
+        on.log._sync = counted  # type: ignore[method-assign]
+        for number in range(1000):
+            add_posts(transcript, range(number, number + 1))
+            on.log.refresh_lines()
+        await on.until(lambda: on.log._due is None and looks > 0)
+        assert looks == 1
+        assert on.rows[-1].endswith("post 999")
+
+
+# Width and height
+
+
+@pytest.mark.parametrize("size", [(40, 10), (200, 50), (61, 24), (25, 12), (80, 5)])
+async def test_a_resize_keeps_the_top_post(size: tuple[int, int]) -> None:
+    async with stage(transcript_of(400, "post {0} " * 20)) as on:
+        on.log.action_scroll_home()
+        for _ in range(5):
+            on.log.action_page_down()
+        place = on.log.place
+        assert place is not None
+        await on.resize(*size)
+        top = on.log.index.line_at(round(on.log.scroll_y))
+        assert top is not None
+        assert top.line_id == place.line_id
+        await on.resize(80, 24)
+        assert on.log.index.line_at(round(on.log.scroll_y)) == place
+
+
+@pytest.mark.parametrize("size", [(40, 10), (200, 50), (25, 3)])
+async def test_a_resize_at_the_end_stays_at_the_end(size: tuple[int, int]) -> None:
+    async with stage(transcript_of(400, "many words in post {0}, " * 5 + "END {0}")) as on:
+        await on.resize(*size)
+        assert on.rows[-1].endswith("END 399")
+        assert on.log.is_following
+
+
+async def test_a_resize_of_many_lines_is_exact_in_the_end() -> None:
+    transcript = transcript_of(20_000, "post {} with some more words in it, enough for a second row or two")
+    async with stage(transcript) as on:
+        await on.until(lambda: on.log.index.is_exact)
+        on.log.action_page_up()
+        await on.resize(45, 20)
+        before = on.rows
+        await on.until(lambda: on.log.index.is_exact)
+        assert on.rows == before
+        on.log.action_scroll_home()
+        assert on.rows[0].strip("─") == " Saturday 30 August 2025 "
+        assert on.rows[1].startswith("12:00 ana: post 0 with")
+        on.log.action_scroll_end()
+        assert "post 19999" in "".join(on.rows[-3:])
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 23, 24, 59, 60, 99, 100, 300])
+async def test_any_text_can_be_drawn_at_any_width(width: int) -> None:
+    transcript = Transcript(zone=UTC)
+    for text in HOSTILE:
+        transcript.add_post(text, text, NOON)
+        transcript.add_post("me", "/me " + text, NOON, own=True, mention=True)
+        transcript.add_system(text, NOON, error=True)
+        transcript.add_pending(text, text, text, NOON)
+    transcript.refuse(HOSTILE[0], HOSTILE[0])
+    async with stage(transcript, width, 100) as on:
+        row_width = on.log.index.columns.width
+        for _ in range(60):
+            for strip in on.log.render_lines(Region(0, 0, width, 100)):
+                assert sum(part.cell_length for part in strip) == strip.cell_length
+                assert strip.cell_length == row_width
+                assert strip.text.replace("\u200d", "").isprintable()
+            on.log.action_page_up()
+        assert len(on.screen) == 100
+
+
+async def test_one_cell_is_enough_not_to_crash() -> None:
+    transcript = transcript_of(50)
+    async with stage(transcript, 1, 1) as on:
+        for action in (on.log.action_page_up, on.log.action_scroll_home, on.log.action_scroll_end):
+            action()
+            await on.pilot.pause()
+        add_posts(transcript, range(50, 60))
+        await on.caught_up()
+        await on.resize(300, 100)
+        assert "post 59" in "\n".join(on.rows)
+        await on.resize(1, 1)
+
+
+async def test_a_post_cannot_draw_into_the_gutter() -> None:
+    transcript = Transcript(zone=UTC)
+    for text in HOSTILE:
+        transcript.add_post("evil", text, NOON)
+    for width in (40, 80):
+        async with stage(transcript, width, 60) as on:
+            gutter = on.log.index.columns.gutter
+            on.log.action_scroll_home()
+            for row in on.rows[1:30]:
+                assert set(row[:gutter]) <= set(" 12:0evil│")
+
+
+async def test_drawn_lines_are_not_kept_for_ever() -> None:
+    async with stage(transcript_of(2000)) as on:
+        for _ in range(60):
+            on.log.action_page_up()
+            on.log.render_lines(Region(0, 0, 80, 24))
+        assert len(on.log._strips) <= LINES_KEPT_DRAWN
+
+
+# Own posts
+
+
+async def test_own_posts_on_their_way_are_marked_until_they_arrive() -> None:
+    transcript = transcript_of(3)
+    async with stage(transcript) as on:
+        transcript.add_pending("n", "me", "mine", NOON)
+        await on.caught_up()
+        assert on.rows[4] == " 12:00           me … mine"
+        transcript.confirm("n")
+        await on.caught_up()
+        assert on.rows[4] == " 12:00           me │ mine"
+        transcript.add_post("bob", "first", NOON)
+        await on.caught_up()
+        assert [row.partition(" │ ")[2] for row in on.rows[4:6]] == ["first", "mine"]
+        transcript.add_post("me", "mine", NOON, own=True, nonce="n")
+        transcript.add_post("bob", "last", NOON)
+        await on.caught_up()
+        assert [row.partition(" │ ")[2] for row in on.rows[4:7]] == ["first", "mine", "last"]
+
+
+async def test_a_refused_post_stays_with_the_reason() -> None:
+    transcript = transcript_of(1)
+    async with stage(transcript) as on:
+        transcript.add_pending("n", "me", "mine", NOON)
+        await on.caught_up()
+        transcript.refuse("n", "Wait 2 s.")
+        await on.caught_up()
+        assert on.rows[2:4] == ["                 me ⚠ mine", "                    ⚠ not sent: Wait 2 s."]
+
+
+# Older posts
+
+
+def older(count: int) -> list[tuple[str, str, datetime, bool, bool, str]]:
+    return [("bob", f"old {number}", NOON, False, False, f"k3f9-{number + 1}") for number in range(count)]
+
+
+async def test_the_top_is_told_once_for_each_reach() -> None:
+    async with stage(transcript_of(100)) as on:
+        for _ in range(9):
+            on.log.action_page_up()
+            await on.pilot.pause()
+        assert on.app.tops_said == 1
+        on.log.action_page_down()
+        on.log.action_scroll_home()
+        await on.pilot.pause()
+        assert on.app.tops_said == 2
+
+
+async def test_the_top_is_told_where_everything_fits_too() -> None:
+    async with stage(transcript_of(3)) as on:
+        assert on.app.tops_said == 0
+        on.log.action_page_up()
+        on.log.action_page_up()
+        await on.pilot.pause()
+        assert on.app.tops_said == 1
+
+
+async def test_older_posts_leave_what_is_read_in_place() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_scroll_home()
+        before = on.rows
+        transcript.prepend_posts(older(50))
+        await on.caught_up()
+        assert on.rows[2:] == before[2:]
+        assert on.rows[0].endswith("old 49")
+        on.log.action_scroll_home()
+        await on.pilot.pause()
+        assert on.rows[1].endswith("old 0")
+        assert on.app.tops_said == 2
+
+
+async def test_a_page_of_long_posts_leaves_what_is_read_in_place() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_scroll_home()
+        before = on.rows
+        page = [("bob", "old words " * 30, NOON, False, False, f"k3f9-{n + 1}") for n in range(50)]
+        transcript.prepend_posts(page)
+        await on.caught_up()
+        assert on.rows[2:] == before[2:]
+        assert on.rows[0].endswith("old words")
+        on.log.action_page_up()
+        on.log.action_page_down()
+        await on.pilot.pause()
+        assert on.rows[2:] == before[2:]
+
+
+async def test_the_top_is_that_of_what_has_arrived_though_it_is_not_drawn_yet() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_scroll_home()
+        transcript.prepend_posts(older(50))
+        on.log.action_scroll_home()
+        assert on.rows[1].endswith("old 0")
+
+
+# Several transcripts
+
+
+async def test_each_transcript_keeps_its_place() -> None:
+    one, other = transcript_of(100, "one {}"), transcript_of(200, "other {}")
+    async with stage(one) as on:
+        on.log.action_page_up()
+        before = on.rows
+        on.log.show(other)
+        assert on.rows[-1].endswith("other 199")
+        assert on.log.is_following
+        add_posts(one, range(100, 105), "one {}")
+        add_posts(other, range(200, 205), "other {}")
+        on.log.show(one)
+        assert on.rows[:-1] == before[:-1]
+        assert on.log.unseen == 5
+        on.log.show(other)
+        await on.pilot.pause()
+        assert on.rows[-1].endswith("other 204")
+        assert on.app.unseen_said == [5, 0]
+
+
+async def test_a_transcript_filled_before_it_is_shown() -> None:
+    app = LogApp(Transcript())
+    app.log_view.show(transcript_of(30))
+    app.log_view.refresh_lines()
+    async with app.run_test() as pilot:
+        on = Stage(app, pilot)
+        await pilot.pause()
+        assert on.rows[-1].endswith("post 29")
+
+
+async def test_an_empty_transcript_that_fills_up() -> None:
+    transcript = Transcript(zone=UTC)
+    async with stage(transcript) as on:
+        assert set(on.rows) == {""}
+        add_posts(transcript, range(30))
+        await on.caught_up()
+        assert on.rows[-1].endswith("post 29")
+
+
+# Long posts
+
+
+def with_paste(before: int, lines: int, after: int) -> Transcript:
+    transcript = transcript_of(before)
+    transcript.add_post("bob", "\n".join(f"pasted {number}" for number in range(lines)), NOON)
+    add_posts(transcript, range(before, before + after))
+    return transcript
+
+
+def row_with(on: Stage, text: str) -> int:
+    return next(y for y, row in enumerate(on.rows) if text in row)
+
+
+async def test_a_long_post_is_folded_and_shown_in_full_from_where_it_stands() -> None:
+    async with stage(with_paste(30, 40, 3)) as on:
+        y = row_with(on, "pasted 0")
+        assert on.rows[y + 3].endswith("│ … 37 more lines (Alt+O)")
+        assert on.log.unfold_next()
+        assert on.rows[y].endswith("pasted 0")
+        assert on.rows[-1].endswith(f"pasted {23 - y}")
+        assert not on.log.is_following
+        assert on.log.index.is_exact
+        on.log.action_scroll_home()
+        on.log.action_page_down()
+        assert on.log.unfold_next(), "folds it again"
+        assert on.rows[row_with(on, "pasted 2") + 1].endswith("37 more lines (Alt+O)")
+        on.log.action_scroll_end()
+        assert on.rows[-1].endswith("post 32")
+
+
+async def test_the_lowest_folded_post_is_the_first_to_be_shown() -> None:
+    transcript = with_paste(2, 7, 1)
+    transcript.add_post("cy", "\n".join(f"other {number}" for number in range(7)), NOON)
+    async with stage(transcript) as on:
+        folded = []
+        for _ in range(4):
+            on.log.unfold_next()
+            text = "\n".join(on.rows)
+            folded.append(("pasted 6" not in text, "other 6" not in text))
+        assert folded == [(True, False), (False, False), (True, True), (True, False)]
+
+
+async def test_where_nothing_is_long_there_is_nothing_to_show() -> None:
+    async with stage(transcript_of(30)) as on:
+        assert not on.log.unfold_next()
+        assert on.log.is_following
+
+
+async def test_a_click_on_a_fold_shows_the_post() -> None:
+    async with stage(with_paste(2, 10, 1)) as on:
+        y = row_with(on, "more lines")
+        await on.pilot.click(MessageLog, offset=(25, y - 1))
+        assert "pasted 9" not in "\n".join(on.rows)
+        await on.pilot.click(MessageLog, offset=(25, y))
+        assert on.rows[y].endswith("pasted 3")
+        assert on.rows[y + 6].endswith("pasted 9")
+        assert on.log.is_following
+
+
+async def test_each_transcript_keeps_what_was_unfolded() -> None:
+    one, other = with_paste(2, 10, 1), with_paste(2, 10, 1)
+    async with stage(one) as on:
+        on.log.unfold_next()
+        on.log.show(other)
+        assert "pasted 9" not in "\n".join(on.rows)
+        on.log.show(one)
+        assert "pasted 9" in "\n".join(on.rows)
+
+
+# Who came and went
+
+
+async def test_a_line_about_who_came_and_went_grows_in_place() -> None:
+    transcript = transcript_of(30)
+    line_id = transcript.add_presence("bob joined", "bob joined", NOON + timedelta(hours=1))
+    async with stage(transcript) as on:
+        assert on.rows[-1].endswith("── bob joined")
+        transcript.replace_presence(line_id, "bob and cy joined", "bob joined", NOON + timedelta(hours=1))
+        await on.caught_up()
+        assert on.rows[-1].endswith("── bob joined")
+        on.log.show_next_presence()
+        assert on.rows[-1].endswith("── bob and cy joined")
+        transcript.replace_presence(line_id, "bob joined · eve left", "", NOON + timedelta(hours=1))
+        await on.caught_up()
+        assert on.rows[-1].endswith("── bob joined · eve left")
+        transcript.replace_presence(line_id, "", "", NOON + timedelta(hours=1))
+        await on.caught_up()
+        assert on.rows[-1].endswith("post 29")
+
+
+async def test_lines_about_who_came_and_went_are_shown_as_wished() -> None:
+    transcript = transcript_of(3)
+    transcript.add_presence("eve joined", "", NOON + timedelta(minutes=2))
+    transcript.add_post("ana", "hello", NOON + timedelta(minutes=2))
+    async with stage(transcript) as on:
+        assert on.rows[3:5] == [" 12:02          ana │ post 2", "                    │ hello"]
+        shown = []
+        for _ in range(3):
+            shown.append((on.log.show_next_presence().name, on.rows[4].strip(), on.rows[5].strip()))
+        assert shown == [
+            ("ALL", "── eve joined", "ana │ hello"), ("NONE", "│ hello", ""), ("SPEAKERS", "│ hello", ""),
+        ]  # fmt: skip
+
+
+async def test_hidden_lines_leave_what_is_read_in_place() -> None:
+    transcript = Transcript(zone=UTC)
+    for number in range(400):
+        add_posts(transcript, range(number, number + 1))
+        transcript.add_presence(f"bob {number} joined", "", NOON + timedelta(minutes=number))
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        on.log.action_page_up()
+        top = on.top_post
+        assert top == "post 330"
+        on.log.show_next_presence()
+        assert on.top_post == top
+        assert on.rows[1].endswith("── bob 330 joined")
+        on.log.show_next_presence()
+        assert on.top_post == top
+        on.log.action_scroll_home()
+        assert on.rows[1].endswith("post 0")
+        on.log.action_scroll_end()
+        assert on.rows[-1].endswith("post 399")
+
+
+# The unread line and mentions
+
+
+RULE = " new "
+
+
+async def test_the_unread_line_is_a_row_above_its_post() -> None:
+    transcript = transcript_of(3)
+    add_posts(transcript, range(2, 3), "again {}")
+    async with stage(transcript) as on:
+        transcript.rule_id = transcript.settled_id - 1
+        await on.caught_up()
+        assert on.rows[4].strip("─") == RULE
+        assert on.rows[5] == " 12:02          ana │ again 2"
+        assert on.screen[4].rstrip().strip("─") == RULE
+        transcript.rule_id = None
+        await on.caught_up()
+        assert on.rows[4] == "                    │ again 2"
+        assert on.rows[5] == ""
+
+
+@pytest.mark.parametrize("width", [1, 3, 24, 40, 120])
+async def test_the_unread_line_fits_any_width(width: int) -> None:
+    transcript = transcript_of(100)
+    transcript.rule_id = 90
+    async with stage(transcript, width, 10) as on:
+        on.log.start_at_rule(0)
+        assert on.rows[0].strip("─") in (RULE, " new", "", " ne…", " n…", " …", "…")
+        assert on.log.place in (None, (90, 0))
+
+
+async def test_the_log_starts_at_the_unread_line_unless_that_is_in_view() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        transcript.rule_id = 95
+        on.log.start_at_rule(6)
+        assert on.log.is_following
+        transcript.rule_id = 40
+        on.log.start_at_rule(60)
+        await on.pilot.pause()
+        assert on.rows[0].strip("─") == RULE
+        assert on.rows[1].endswith("post 39")
+        assert on.log.unseen == 60
+        on.log.action_page_down()
+        place = on.log.place
+        on.log.start_at_rule(60)
+        assert on.log.place == place
+
+
+async def test_a_room_shown_again_starts_at_its_unread_line() -> None:
+    one, other = transcript_of(100, "one {}"), transcript_of(100, "other {}")
+    async with stage(one) as on:
+        on.log.show(other, 0)
+        add_posts(one, range(100, 200), "one {}")
+        one.rule_id = one.settled_id - 100
+        on.log.show(one)
+        assert on.rows[0].strip("─") == RULE
+        assert on.rows[1].endswith("one 100")
+        assert on.log.unseen == 100
+        on.log.action_page_down()
+        before = on.rows
+        on.log.show(other)
+        on.log.show(one)
+        assert on.rows == before
+        third = transcript_of(100, "third {}")
+        third.rule_id = 50
+        on.log.show(third, 51)
+        assert (on.rows[1][-8:], on.log.unseen) == ("third 49", 51)
+
+
+async def test_an_unread_line_that_comes_and_goes_moves_nothing_that_is_read() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        on.log.action_page_up()
+        before = on.rows
+        for rule_id in (10, 99, None):
+            transcript.rule_id = rule_id
+            await on.caught_up()
+            assert on.rows == before
+        transcript.rule_id = on.log.place.line_id + 3 if on.log.place else 0
+        await on.caught_up()
+        assert on.rows[3].strip("─") == RULE
+        assert on.rows[:3] == before[:3]
+        assert on.rows[4:] == before[3:-1]
+
+
+async def test_at_the_end_an_unread_line_leaves_the_newest_post_in_view() -> None:
+    transcript = transcript_of(100)
+    async with stage(transcript) as on:
+        add_posts(transcript, range(100, 101))
+        transcript.rule_id = transcript.settled_id - 1
+        await on.caught_up()
+        assert on.rows[-2].strip("─") == RULE
+        assert on.rows[-1].endswith("post 100")
+
+
+async def test_the_end_is_told_when_it_is_reached_or_left() -> None:
+    async with stage(transcript_of(100)) as on:
+        on.log.action_page_up()
+        on.log.action_page_up()
+        on.log.action_scroll_end()
+        await on.pilot.pause()
+        said = [message.at_end for message in on.app.said if isinstance(message, MessageLog.EndChanged)]
+        assert said == [False, True]
+
+
+async def test_mentions_are_gone_to_one_after_another_and_around() -> None:
+    transcript = transcript_of(300)
+    for number in (50, 150, 152, 295):
+        transcript.add_post("bob", f"ana {number}", NOON, mention=True)
+        add_posts(transcript, range(60))
+    async with stage(transcript) as on:
+        on.log.action_scroll_end()
+
+        def shown() -> str:
+            return next((row.partition("┃ ana ")[2] for row in on.rows[6:9] if "┃" in row), "")
+
+        walk = []
+        for back in (True, True, True, True, True, False, False, False):
+            wrapped = on.log.go_to_mention(back=back)
+            walk.append((shown(), wrapped))
+        assert [text for text, _ in walk] == ["295", "152", "150", "50", "295", "50", "150", "152"]
+        assert [wrapped for _, wrapped in walk] == [False, False, False, False, True, True, False, False]
+
+
+async def test_from_where_one_has_scrolled_to_the_mention_above_the_top() -> None:
+    transcript = transcript_of(100)
+    transcript.add_post("bob", "ana one", NOON, mention=True)
+    add_posts(transcript, range(100))
+    transcript.add_post("bob", "ana two", NOON, mention=True)
+    add_posts(transcript, range(100))
+    async with stage(transcript) as on:
+        assert on.log.go_to_mention(back=True) is False
+        on.log.action_scroll_end()
+        assert on.log.go_to_mention(back=True) is False
+        assert any(row.endswith("ana two") for row in on.rows)
+        assert on.log.go_to_mention(back=True) is False
+        assert any(row.endswith("ana one") for row in on.rows)
+
+
+async def test_without_mentions_there_is_nowhere_to_go() -> None:
+    async with stage(transcript_of(100)) as on:
+        assert on.log.go_to_mention(back=True) is None
+        assert on.log.is_following
