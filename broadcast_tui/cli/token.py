@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
@@ -11,12 +10,11 @@ from cyclopts import App, Parameter
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import tokens_path
+from broadcast_tui.core.clock import parse_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.names import name_key
 from broadcast_tui.server.token_store import TokenEntry, TokenStore
-
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 app = App(name="token", help="Create, list and revoke the tokens that let people in.")
 
@@ -122,11 +120,11 @@ def expiry(text: str, now: datetime) -> datetime | None:
     """When a token made `now` ends; None for never. Raises UsageError."""
     if not text:
         return None
-    found = re.fullmatch(r"(\d{1,6})\s*([mhdw])", text.strip().casefold())
-    if found is None or not int(found[1]):
+    seconds = parse_duration(text)
+    if not seconds:
         raise UsageError(f"--expires: {text!r} is no time; write it like 90m, 12h, 30d or 8w.")
     try:
-        return (now + int(found[1]) * UNITS[found[2]]).replace(microsecond=0)
+        return (now + timedelta(seconds=seconds)).replace(microsecond=0)
     except OverflowError:
         raise UsageError(f"--expires: {text!r} is too long; leave it out for a token without end.") from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import assert_never
 
-from broadcast_tui.core.clock import Instant, duration_text, timestamp
+from broadcast_tui.core.clock import Instant, format_duration, timestamp
 from broadcast_tui.core.errors import CloseCode, ErrorCode, InvalidNameError, RequestError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.broadcaster import Broadcaster
@@ -229,7 +229,7 @@ class Moderation:
         at = timestamp(ends) if ends is not None else ""
         self._herald.answer(admin, events.Moderated(ref, action, who, len(targets), hosts, at))
         left_s = sanction.left_s(when.at) if sanction is not None else None
-        how = (f" for {duration_text(left_s)}" if left_s is not None else "") + (
+        how = (f" for {format_duration(left_s, round_up=True)}" if left_s is not None else "") + (
             f": {reason}" if reason else ""
         )
         did = _DID[action]

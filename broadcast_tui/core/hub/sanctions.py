@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from broadcast_tui.core.clock import duration_text
+from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import name_key
 from broadcast_tui.core.network import LOOPBACK_NETWORKS, Network, host_network
@@ -49,7 +49,7 @@ class Sanction(msgspec.Struct, frozen=True, omit_defaults=True):
         """What the one it is about is told."""
         did = "banned" if self.action == "ban" else "muted"
         left_s = self.left_s(at)
-        how_long = "" if left_s is None else f" for another {duration_text(left_s)}"
+        how_long = "" if left_s is None else f" for another {format_duration(left_s, round_up=True)}"
         return f"You are {did}{how_long}{': ' + self.reason if self.reason else ''}"
 
 

@@ -6,13 +6,14 @@ from datetime import datetime
 from time import monotonic
 from typing import Literal, assert_never
 
+from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, name_key
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import CommandHandler
 from broadcast_tui.tui.commands.registry import Verb
-from broadcast_tui.tui.model.ignore_list import parse_duration, shown_duration
+from broadcast_tui.tui.model.ignore_list import parse_ignore_duration
 from broadcast_tui.tui.model.transcript.presence_summary import joined_names
 
 PeopleVerb = Literal[Verb.WHO, Verb.WHOIS, Verb.NICK, Verb.AWAY, Verb.BACK, Verb.IGNORE, Verb.UNIGNORE]
@@ -99,7 +100,7 @@ class PeopleCommands(CommandHandler):
                 else self.tell("You ignore nobody")
             )
         *before, last = argument.split()
-        duration_s = parse_duration(last) if before else None
+        duration_s = parse_ignore_duration(last) if before else None
         name = _name_of(" ".join(before) if duration_s is not None else argument)
         if not name_key(name):
             return self.refuse("Say whom: /ignore bob, or /ignore bob 10m for ten minutes.")
@@ -110,7 +111,7 @@ class PeopleCommands(CommandHandler):
             return self.refuse(f"{visible_line(last)} is no time: /ignore {meant} 10m, with s, m, h or d.")
         state.ignore(name, None if duration_s is None else now + duration_s)
         self._desk.keep_ignored()
-        how_long = "" if duration_s is None else f" for {shown_duration(duration_s)}"
+        how_long = "" if duration_s is None else f" for {format_duration(duration_s)}"
         nobody = " Nobody called so has been here." if known is None else ""
         return self.tell(f"You ignore {name}{how_long}.{nobody} /unignore {name} shows everything again.")
 

@@ -6,15 +6,14 @@ is `bob`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from broadcast_tui.core.clock import DAY_S, format_duration, parse_duration
 from broadcast_tui.core.names import name_key
 
 EPOCH = datetime.fromtimestamp(0, UTC)
-LONGEST_S = 365 * 86_400.0
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+LONGEST_S = 365.0 * DAY_S
 
 
 class IgnoreList:
@@ -71,23 +70,12 @@ class IgnoreList:
     def lines(self, now: float) -> list[str]:
         """What /ignore prints: each name, and for how long still."""
         return [
-            name if until is None else f"{name}, for {shown_duration(max(0.0, until - now))} more"
+            name if until is None else f"{name}, for {format_duration(until - now, round_up=True)} more"
             for name, until in self._until.values()
         ]
 
 
-def parse_duration(text: str) -> float | None:
-    """Seconds of `30s`, `10m`, `2h` or `1d`; None if it is no such thing, or longer than a year."""
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text.casefold(), re.ASCII)
-    if found is None:
-        return None
-    seconds = int(found[1]) * _UNITS[found[2]]
-    return seconds if 0 < seconds <= LONGEST_S else None
-
-
-def shown_duration(seconds: float) -> str:
-    """`45 s`, `10 min`, `2 h`, `3 d`: the nearest that is short."""
-    for name, size in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
-        if seconds >= size * 0.995:
-            return f"{round(seconds / size):,} {name}"
-    return f"{max(1, round(seconds))} s"
+def parse_ignore_duration(text: str) -> float | None:
+    """Seconds of a duration such as `10m`; None if `text` is not one, or if it is 0 or over a year."""
+    seconds = parse_duration(text)
+    return seconds if seconds is not None and 0 < seconds <= LONGEST_S else None

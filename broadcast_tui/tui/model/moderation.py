@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
-from broadcast_tui.core.clock import duration_text
+from broadcast_tui.core.clock import format_duration, parse_duration
 from broadcast_tui.core.session.updates import Ban, BansListed, Moderated
 from broadcast_tui.core.text import visible_line
 
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"(\d{1,6})(s|min|m|h|d|w)")
 _DONE = {"kick": "Kicked", "ban": "Banned", "mute": "Muted", "unban": "Unbanned", "unmute": "Unmuted"}
 
 
@@ -37,8 +34,8 @@ def parse_target(argument: str, people: Iterable[str], *, timed: bool) -> Target
     seconds = 0.0
     if timed:
         word, _, after = rest.partition(" ")
-        if found := _DURATION.fullmatch(word.casefold()):
-            seconds, rest = float(found[1]) * _UNITS[found[2]], after
+        if (duration_s := parse_duration(word)) is not None:
+            seconds, rest = duration_s, after
     return Target(who.removeprefix("@"), seconds, rest.strip())
 
 
@@ -57,7 +54,11 @@ def _name_first(text: str, people: Iterable[str]) -> tuple[str, str]:
 
 def done_text(done: Moderated, at: datetime) -> str:
     """The line about what was done."""
-    how_long = f" for {duration_text((done.until - at).total_seconds())}" if done.until is not None else ""
+    how_long = (
+        f" for {format_duration((done.until - at).total_seconds(), round_up=True)}"
+        if done.until is not None
+        else ""
+    )
     where = f" ({', '.join(done.addresses)})" if done.addresses else ""
     nobody = done.action in ("ban", "mute") and not done.connections
     hint = " Nobody who is here now is meant." if nobody else ""

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position, is_newer
 from broadcast_tui.tui.model.transcript.navigation import first_newer
 from broadcast_tui.tui.model.transcript.transcript import Transcript
@@ -45,7 +46,10 @@ class CatchUpSummary(NamedTuple):
 
     def line(self, key: str) -> str:
         """`away 14 min · 212 posts · 2 mention you · Alt+U`; `key` goes to the first of them, if any does."""
-        parts = [f"{self.how} {duration(self.seconds)}", f"{self.posts:,} post{'s' * (self.posts != 1)}"]
+        parts = [
+            f"{self.how} {format_duration(self.seconds)}",
+            f"{self.posts:,} post{'s' * (self.posts != 1)}",
+        ]
         if self.mentions:
             parts.append(f"{self.mentions:,} mention{'s' * (self.mentions == 1)} you")
         return " · ".join([*parts, key] if key else parts)
@@ -278,17 +282,3 @@ def _between(read: Position | None, position: Position | None) -> int:
         return 0
     read_seq = read.seq if position.epoch == read.epoch else 0
     return max(0, position.seq - read_seq - 1)
-
-
-def duration(seconds: float) -> str:
-    """A time in its largest units: `40 s`, `14 min`, `2 h 5 min`, `3 days`."""
-    minutes = max(0, int(seconds)) // 60
-    hours, rest = divmod(minutes, 60)
-    if minutes < 1:
-        return f"{max(0, int(seconds))} s"
-    if hours < 1:
-        return f"{minutes} min"
-    if hours < 24:
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    days = hours // 24
-    return f"{days} day{'s' * (days != 1)}"

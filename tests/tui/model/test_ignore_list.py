@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from broadcast_tui.tui.model.ignore_list import IgnoreList, parse_duration, shown_duration
+from broadcast_tui.tui.model.ignore_list import IgnoreList, parse_ignore_duration
 
 
 def test_people_are_ignored_until_they_are_not() -> None:
@@ -47,12 +47,4 @@ def test_some_only_for_a_while() -> None:
     ],
 )
 def test_durations_are_a_number_and_a_unit(text: str, seconds: float | None) -> None:
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0, "1 s"), (45, "45 s"), (60, "1 min"), (600, "10 min"), (7200, "2 h"), (86_400, "1 d")],
-)
-def test_durations_are_shown_short(seconds: float, shown: str) -> None:
-    assert shown_duration(seconds) == shown
+    assert parse_ignore_duration(text) == seconds

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position, is_newer
-from broadcast_tui.tui.model.read_state import Arrival, CatchUpSummary, OlderPost, ReadState, duration
+from broadcast_tui.tui.model.read_state import Arrival, CatchUpSummary, OlderPost, ReadState
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -172,13 +172,6 @@ def test_the_line_of_an_absence_is_grammatical() -> None:
         CatchUpSummary("offline", 20, 1, 1).line("Alt+U") == "offline 20 s · 1 post · 1 mentions you · Alt+U"
     )
     assert CatchUpSummary("away", 60, 1212, 0).line("F2") == "away 1 min · 1,212 posts · F2"
-
-
-def test_durations_have_their_largest_units() -> None:
-    seconds = [-1, 0, 59.9, 60, 3599, 3600, 7500, 86_399, 86_400, 300_000]
-    assert [duration(each) for each in seconds] == [
-        *("0 s", "0 s", "59 s", "1 min", "59 min", "1 h", "2 h 5 min", "23 h 59 min", "1 day", "3 days"),
-    ]
 
 
 # Being cut off

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.core.clock import format_duration, parse_duration
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("30s", 30),
+        ("10m", 600),
+        ("10min", 600),
+        ("2H", 7_200),
+        (" 1 D ", 86_400),
+        ("8w", 4_838_400),
+        ("0m", 0),
+        ("m", None),
+        ("10", None),
+        ("-5m", None),
+        ("1.5h", None),
+        ("٣m", None),
+        ("9999999d", None),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float | None) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s"),
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3_599, "59 min"),
+        (3_600, "1 h"),
+        (7_500, "2 h 5 min"),
+        (86_399, "23 h 59 min"),
+        (86_400, "1 day"),
+        (300_000, "3 days 11 h"),
+    ],
+)
+def test_a_duration_is_shown_in_its_largest_units(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "1 s"),
+        (0.1, "1 s"),
+        (59.5, "1 min"),
+        (60, "1 min"),
+        (61, "2 min"),
+        (599.9, "10 min"),
+        (3_599, "1 h"),
+        (3_601, "1 h 1 min"),
+        (86_399, "1 day"),
+        (1e6, "11 days 14 h"),
+    ],
+)
+def test_a_remaining_time_is_rounded_up(seconds: float, text: str) -> None:
+    assert format_duration(seconds, round_up=True) == text
