@@ -115,7 +115,6 @@ def _run(
     from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
     from broadcast_tui.client.storage.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
-    from broadcast_tui.tui.terminal.driver import forget_fixed_size
 
     keys = USER_CONFIG.checked_keys()
     preferences = Preferences.load()
@@ -144,7 +143,6 @@ def _run(
         mentions=mentions,
         local_server=child if address.is_local and not address.secure else None,
     )
-    forget_fixed_size()
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 from rich.console import RenderableType
-from textual import events, on, work
+from textual import events, messages, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -26,7 +26,7 @@ from broadcast_tui.core.errors import BroadcastError, InvalidNameError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui import themes
+from broadcast_tui.tui import PROGRAM, themes
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver, keep_ignored, recall_ignored
 from broadcast_tui.tui.commands.palette import offered
 from broadcast_tui.tui.history_file import HistoryFile
@@ -43,26 +43,16 @@ from broadcast_tui.tui.quit import QuitFlow, close_in_time
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
-from broadcast_tui.tui.terminal.driver import (
-    PROGRAM,
-    Title,
-    guard_pastes,
-    hold_mouse,
-    outlive,
-    report_crash,
-    teach_keys,
-)
+from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
-from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals
+from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals, report_crash
+from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.token_prompt import TokenPrompter
 
 SLICE_UPDATES = 500
 """Updates taken in at once: about 5 ms of work, then keys get their turn."""
-
-teach_keys()
-guard_pastes()
 
 
 class ChatApp(App[None]):
@@ -106,7 +96,7 @@ class ChatApp(App[None]):
         `mentions` are words that count as our name does. `local_server` may be started where nobody
         answers; None: there cannot be one.
         """
-        super().__init__()
+        super().__init__(driver_class=chat_driver_class())
         drop_colors(self)
         for ours in themes.OURS:
             self.register_theme(ours)
@@ -128,7 +118,7 @@ class ChatApp(App[None]):
         self._has_token = has_token
         self._client: ChatClient | None = None
         self._signals = Signals(self._signalled, self._outlive_terminal)
-        self._terminal_title = Title(self._write_to_terminal)
+        self._terminal_title = TerminalTitle(self._write_to_terminal)
         self._terminal = TerminalRenderer(self)
         self._leaving = QuitFlow(self, self._hosting, self._terminal)
         self._notifier = Notifier(self._write_to_terminal, os.environ)
@@ -138,9 +128,9 @@ class ChatApp(App[None]):
         chosen = (self._wanted_theme, self._preferences.theme, themes.fitting(os.environ))
         self.theme = next(theme for theme in chosen if theme in self.available_themes)
         self.watch(self, "theme", self._remember_theme, init=False)
-        self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.give_back())
+        self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.restore())
         self.app_resume_signal.subscribe(self, lambda _: self._resumed())
-        self._signals.catch()
+        self._signals.install()
         self._terminal_title.set(f"#{self._room}")
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
@@ -295,8 +285,8 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.MouseAsked)
     def hold_mouse(self, event: ChatScreen.MouseAsked) -> None:
-        if self._driver is not None and not self.is_headless:
-            hold_mouse(self._driver, event.hold)
+        if isinstance(driver := driver_of(self), ChatDriver):
+            driver.set_mouse_reporting(event.hold)
 
     @on(ChatScreen.QuitAsked)
     async def quit_for_reason(self, event: ChatScreen.QuitAsked) -> None:
@@ -332,8 +322,8 @@ class ChatApp(App[None]):
         self._leave(128 + number, f"{PROGRAM}: {words}")
 
     def _outlive_terminal(self) -> None:
-        if self._driver is not None:
-            outlive(self._driver)
+        if isinstance(driver := driver_of(self), ChatDriver):
+            driver.discard_output()
 
     def _resumed(self) -> None:
         self._terminal_title.show_again()
@@ -364,9 +354,13 @@ class ChatApp(App[None]):
     def on_cursor_position(self, event: events.CursorPosition) -> None:
         self._terminal.answered()
 
+    @on(messages.TerminalSupportsSynchronizedOutput)
+    def synchronize_output(self) -> None:
+        self._terminal.synchronizes = True
+
     def _write_to_terminal(self, data: str) -> None:
-        if self._driver is not None and not self.is_headless:
-            self._driver.write(data)
+        if (driver := driver_of(self)) is not None and not self.is_headless:
+            driver.write(data)
 
     def _handle_exception(self, error: Exception) -> None:
         """A crash is told in one line; Textual would print pages, after seconds of blank screen."""
@@ -384,10 +378,10 @@ class ChatApp(App[None]):
         self._close_messages_no_wait()
 
     async def _shutdown(self) -> None:
-        self._terminal_title.give_back()
+        self._terminal_title.restore()
         self._read_keeper.close(self._state)
         await super()._shutdown()
-        self._signals.release()
+        self._signals.restore()
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()

@@ -10,11 +10,11 @@ from contextlib import suppress
 from textual.app import App
 
 from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.tui import PROGRAM
 from broadcast_tui.tui.local_server import LocalServerPrompts
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text, unsent_text
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
-from broadcast_tui.tui.terminal.driver import PROGRAM
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
 
 LEAVE = "leave"

@@ -17,7 +17,8 @@ from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.screens.reading import ReadingScreen
-from broadcast_tui.tui.terminal.driver import Title, report_crash
+from broadcast_tui.tui.terminal.signals import report_crash
+from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.widgets.composer import Composer, RecallingEditor
 from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.post_bar import PostBar
@@ -361,16 +362,16 @@ def test_a_crash_report_is_one_safe_line(tmp_path: Path) -> None:
     assert str(tmp_path / "crash.log") in line
     assert not set("\n\x1b") & set(line)
     (tmp_path / "file").write_text("")
-    assert "no details" in report_crash(ValueError("x"), tmp_path / "file")
+    assert "details could not be written" in report_crash(ValueError("x"), tmp_path / "file")
 
 
 def test_the_title_is_pushed_once_made_safe_and_given_back() -> None:
     written: list[str] = []
-    title = Title(written.append)
+    title = TerminalTitle(written.append)
     title.set("lob\x1b]0;by\x07", 3)
     title.set("lob\x1b]0;by\x07", 3)
-    title.give_back()
-    title.give_back()
+    title.restore()
+    title.restore()
     assert written[:2] == ["\x1b[22;0t", "\x1b]0;(3) lob␛]0;by␇ · broadcast-tui\x07"]
     assert written[2].endswith("\x1b[23;0t")
     assert len(written) == 3

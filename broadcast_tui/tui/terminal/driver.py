@@ -1,30 +1,39 @@
-"""What the terminal is owed beyond Textual: a title, some keys, whole pastes, one line at a crash."""
+"""Textual's terminal driver with safe pastes, Alt keys, a mouse switch and an output that can be paused.
+
+`ChatDriver` is the only place that uses private parts of Textual's drivers. Textual 8.2 has no public API
+for any of this; `tests/tui/test_textual_seams.py` lists the parts and fails when one of them changes.
+"""
 
 from __future__ import annotations
 
 import os
+import selectors
 import sys
 import threading
 import time
-import traceback
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import UTC, datetime
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
-from pathlib import Path
 from queue import Empty
 from string import ascii_lowercase, digits
 
-from textual import _ansi_sequences
+from textual import _ansi_sequences, constants
+from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.driver import Driver
-from textual.drivers._writer_thread import WriterThread
-from textual.message import Message as TextualMessage
+from textual.message import Message
 
-from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.terminal.paste_filter import PasteFilter
 
-PROGRAM = "broadcast-tui"
-CRASH_FILE = "crash.log"
+if sys.platform == "win32":
+    from textual.drivers.windows_driver import WindowsDriver as PlatformDriver
+else:
+    from textual.drivers.linux_driver import LinuxDriver as PlatformDriver
+
+READ_BYTES = 4096
+POLL_S = 0.1
+"""How often the input thread looks for a lone Escape and for the end of the application mode."""
 
 
 class _Key(Enum):
@@ -34,135 +43,134 @@ class _Key(Enum):
     ALT_BACKSPACE = "alt+backspace"
 
 
-_SIGNS = {"slash": "/", "full_stop": ".", "underscore": "_", "minus": "-"}
-_AltKey = Enum("_AltKey", {key: f"alt+{key}" for key in (*ascii_lowercase, *digits, *_SIGNS)})  # type: ignore[misc]
-"""Textual 8.2 gives those it knows a text, which an input writes, and only if nothing follows them."""
+_ALT_SIGNS = {"slash": "/", "full_stop": ".", "underscore": "_", "minus": "-"}
+_AltKey = Enum("_AltKey", {key: f"alt+{key}" for key in (*ascii_lowercase, *digits, *_ALT_SIGNS)})  # type: ignore[misc]
 
 
-def teach_keys() -> None:
-    """Let Alt+Enter and Alt+Backspace arrive as such, which Textual 8.2 takes for Enter and Ctrl+W.
+def register_alt_keys() -> None:
+    """Add Alt with Enter, Backspace, a letter, a digit or a sign to Textual's table of key sequences.
 
-    The same for Alt with a letter, a digit or one of some signs.
+    Textual 8.2 reads Alt+Enter as Enter and Alt+Backspace as Ctrl+W. For the others it has at most a
+    character that an input inserts, and recognizes them only if no other key follows at once. Sequences
+    that Textual maps to a key of its own (Alt+B is Ctrl+Left) are unchanged.
     """
     table: object = _ansi_sequences.ANSI_SEQUENCES_KEYS
     if isinstance(table, dict):
         table.setdefault("\x1b\r", (_Key.ALT_ENTER,))
         table["\x1b\x7f"] = (_Key.ALT_BACKSPACE,)
         for key in _AltKey:
-            sequence = f"\x1b{_SIGNS.get(key.name, key.name)}"
+            sequence = f"\x1b{_ALT_SIGNS.get(key.name, key.name)}"
             if not isinstance(table.get(sequence), tuple):
                 table[sequence] = (key,)
 
 
-def forget_fixed_size() -> None:
-    """Have the terminal asked for its size: COLUMNS and LINES, where set, are of another time or place."""
-    for variable in ("COLUMNS", "LINES"):
-        os.environ.pop(variable, None)
+class PasteSafeParser(XTermParser):
+    """Textual's input parser behind a `PasteFilter`."""
+
+    def __init__(self, debug: bool = False) -> None:
+        super().__init__(debug)
+        self._paste_filter = PasteFilter()
+
+    def feed(self, data: str) -> Iterable[Message]:
+        cleaned = self._paste_filter.clean(data)
+        # An empty string would mean the end of the input to Textual's parser.
+        return super().feed(cleaned) if cleaned or not data else ()
 
 
-def guard_pastes() -> None:
-    """Let pastes with control characters arrive whole and as pastes."""
-    if sys.platform == "win32":
-        return
-    from textual._xterm_parser import XTermParser
-    from textual.drivers import linux_driver
+class ChatDriver(PlatformDriver):
+    """Driver of the chat's terminal.
 
-    class GuardedParser(XTermParser):
-        """Textual's parser of what the terminal sends, behind a `PasteFilter`."""
-
-        _guard: PasteFilter | None = None
-
-        def feed(self, data: str) -> Iterable[TextualMessage]:
-            if self._guard is None:
-                self._guard = PasteFilter()
-            cleaned = self._guard.clean(data)
-            # Nothing at all would mean the end of the input.
-            return super().feed(cleaned) if cleaned or not data else ()
-
-    vars(linux_driver)["XTermParser"] = GuardedParser
-
-
-def outlive(driver: Driver) -> None:
-    """Take what is still written to a terminal that is gone, so that nobody waits for it.
-
-    Textual's writing thread dies of the first error; once its queue is full, whoever writes waits for ever.
+    On Windows it is based on Textual's Windows driver, whose input has no bracketed pastes to filter.
     """
 
-    def drain() -> None:
+    def __init__(
+        self, app: App[None], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
+        # COLUMNS and LINES would fix the size, here and in an editor, whatever the terminal's real size is.
+        for variable in ("COLUMNS", "LINES"):
+            os.environ.pop(variable, None)
+        register_alt_keys()
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self._is_silent = False
+        self.start_count = 0
+        """How often application mode was started; each start shows a blank screen."""
+
+    # Input
+
+    def run_input_thread(self) -> None:
+        """Read the terminal until application mode ends, as `LinuxDriver` does, with `PasteSafeParser`."""
+        parser = PasteSafeParser(self._debug)
+        decode = getincrementaldecoder("utf-8")().decode
+        is_last = False
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not is_last:
+                is_last = self.exit_event.is_set()
+                if selector.select(POLL_S) and (text := decode(os.read(self.fileno, READ_BYTES))):
+                    self._process_messages(parser.feed(text))
+                self._process_messages(parser.tick())
+
+    def _process_messages(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.process_message(message)
+
+    def set_mouse_reporting(self, enabled: bool) -> None:
+        """Report the mouse to the app, or leave it to the terminal; a suspension does not change it."""
+        # Textual's methods do nothing unless this flag says that there is a mouse.
+        self._mouse = True
+        if enabled:
+            self._enable_mouse_support()
+        else:
+            self._disable_mouse_support()
+        self._mouse = enabled
+
+    # Output
+
+    def start_application_mode(self) -> None:
+        self.start_count += 1
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def write(self, data: str) -> None:
+        if not self._is_silent:
+            super().write(data)
+
+    @property
+    def queued_write_count(self) -> int:
+        """Number of writes that the terminal's file has not accepted yet."""
+        return 0 if self._writer_thread is None else self._writer_thread._queue.qsize()
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Discard all writes: Textual 8.2 continues to draw while it is suspended, and then blocks."""
+        self._is_silent = True
+        try:
+            yield
+        finally:
+            self._is_silent = False
+
+    def discard_output(self) -> None:
+        """Discard what is still written after the terminal has gone, so that no writer blocks.
+
+        Textual's writer thread ends at the first error. Without a reader its queue fills up, and the next
+        write blocks forever.
+        """
+        threading.Thread(target=self._drain, name="terminal-gone", daemon=True).start()
+
+    def _drain(self) -> None:
         while True:
-            writer = vars(driver).get("_writer_thread")
-            if isinstance(writer, WriterThread) and not writer.is_alive():
+            writer = self._writer_thread
+            if writer is not None and not writer.is_alive():
                 with suppress(Empty):
                     writer._queue.get(timeout=0.05)
             else:
                 time.sleep(0.05)
 
-    threading.Thread(target=drain, name="terminal-gone", daemon=True).start()
+
+def chat_driver_class() -> type[Driver] | None:
+    """Driver class for `App(driver_class=…)`; None if TEXTUAL_DRIVER selects another one."""
+    return None if constants.DRIVER else ChatDriver
 
 
-def hold_mouse(driver: Driver, hold: bool) -> None:
-    """Have the mouse reported to us, or leave it to the terminal, also after a suspension."""
-    switch = getattr(driver, "_enable_mouse_support" if hold else "_disable_mouse_support", None)
-    if switch is None:
-        return
-    # Textual's drivers do neither unless this says that there is a mouse.
-    driver._mouse = True
-    switch()
-    driver._mouse = hold
-
-
-class Title:
-    """The terminal's title: ours while we run, then again what it was (xterm's title stack)."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-        self._pushed = False
-        self._text = ""
-
-    def set(self, place: str, unread: int = 0, mentions: int = 0) -> None:
-        """Show how many posts wait, `place` and the program: `(2!, 12) #lobby · broadcast-tui`.
-
-        What changes comes first, where narrow tabs show it; `2!` are those that mention us.
-        """
-        counts = [f"{mentions:,}!"] if mentions else []
-        if unread > mentions:
-            counts.append(f"{unread:,}")
-        waiting = f"({', '.join(counts)}) " if counts else ""
-        text = f"{waiting}{visible_line(place)} · {PROGRAM}"
-        if text == self._text and self._pushed:
-            return
-        if not self._pushed:
-            self._write("\x1b[22;0t")
-            self._pushed = True
-        self._text = text
-        self._write(f"\x1b]0;{text}\x07")
-
-    def give_back(self) -> None:
-        """Put back the title from before the first `set`."""
-        if self._pushed:
-            self._pushed = False
-            self._write("\x1b]0;\x07\x1b[23;0t")
-
-    def show_again(self) -> None:
-        """Set the last text anew, after `give_back`."""
-        if self._text and not self._pushed:
-            self._write(f"\x1b[22;0t\x1b]0;{self._text}\x07")
-            self._pushed = True
-
-
-def report_crash(error: BaseException, directory: Path) -> str:
-    """Write what is known of `error` to a file in `directory` and return the one line for people."""
-    cause = getattr(error, "error", None)
-    if isinstance(cause, BaseException):
-        error = cause
-    what = visible_line(f"{type(error).__name__}: {error}")[:200]
-    path = directory / CRASH_FILE
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(f"{datetime.now(UTC).isoformat(timespec='seconds')}\n")
-            file.writelines(traceback.format_exception(error))
-    except OSError as failure:
-        return f"{PROGRAM}: internal error: {what}; no details could be written: {failure}"
-    return f"{PROGRAM}: internal error: {what}; details in {path}"
+def driver_of(app: App[None]) -> Driver | None:
+    """The driver of `app`, None before it runs; a `ChatDriver` unless headless or chosen by the user."""
+    return app._driver

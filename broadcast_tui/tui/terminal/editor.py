@@ -14,12 +14,13 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from textual.app import App, SuspendNotSupported
 
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.terminal.driver import ChatDriver, driver_of
 
 EDITORS = ("nano", "vi", "notepad")
 """Tried in turn when the environment names none."""
@@ -78,7 +79,9 @@ async def edit(app: App[None], text: str) -> str:
 async def _lend_terminal(app: App[None], words: list[str]) -> int:
     """Run `words` with the terminal as it was before the chat; returns the exit status."""
     try:
-        with app.suspend(), _silent(app), _undisturbed():
+        driver = driver_of(app)
+        silenced = driver.silenced() if isinstance(driver, ChatDriver) else nullcontext()
+        with app.suspend(), silenced, _undisturbed():
             process = await asyncio.create_subprocess_exec(*words)
             try:
                 return await process.wait()
@@ -88,20 +91,6 @@ async def _lend_terminal(app: App[None], words: list[str]) -> int:
                 raise
     except SuspendNotSupported as error:
         raise EditorError("This terminal cannot be lent to an editor.") from error
-
-
-@contextmanager
-def _silent(app: App[None]) -> Iterator[None]:
-    """Write nothing to the terminal: Textual 8.2 goes on drawing while it is suspended, and then blocks."""
-    driver = app._driver
-    if driver is None:
-        yield
-        return
-    vars(driver)["write"] = lambda data: None
-    try:
-        yield
-    finally:
-        vars(driver).pop("write", None)
 
 
 @contextmanager

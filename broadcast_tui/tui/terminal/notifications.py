@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 
+from broadcast_tui.tui import PROGRAM
 from broadcast_tui.tui.model.notifications import (
     Alert,
     NotificationLimiter,
@@ -13,7 +14,6 @@ from broadcast_tui.tui.model.notifications import (
     sequence,
     signals_of,
 )
-from broadcast_tui.tui.terminal.driver import PROGRAM
 
 _NAMES = {
     TerminalAlert.BELL: "the bell",

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from time import monotonic
 
 from rich.color import ColorSystem
+from rich.console import COLOR_SYSTEMS
 from rich.style import Style
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
@@ -25,6 +26,7 @@ from textual.driver import Driver
 from textual.strip import Strip
 
 from broadcast_tui.tui.terminal.cells import CellStyle, GlyphTable, Row
+from broadcast_tui.tui.terminal.driver import ChatDriver, driver_of
 from broadcast_tui.tui.terminal.flow_control import ASK, FlowControl
 from broadcast_tui.tui.terminal.screen_diff import ScreenDiff
 
@@ -57,7 +59,9 @@ class TerminalRenderer:
         self._looks: dict[Style | None, str] = {}
         self._screen: ScreenDiff | None = None
         self._pacing = FlowControl()
-        self._writer: object = None
+        self._start_count = 0
+        self.synchronizes = False
+        """Whether the terminal supports synchronized output."""
         self._retry: asyncio.TimerHandle | None = None
 
     @property
@@ -67,7 +71,7 @@ class TerminalRenderer:
 
     def show(self, update: object) -> bool:
         """Take over an update of the compositor; false if Textual is to write it."""
-        driver = self._app._driver
+        driver = driver_of(self._app)
         if not self._works or driver is None or driver.is_inline:
             return False
         if not isinstance(update, ChopsUpdate | LayoutUpdate):
@@ -106,10 +110,9 @@ class TerminalRenderer:
     # What Textual hands over
 
     def _follow_driver(self, driver: Driver) -> None:
-        """A new writing thread is a new start in the terminal, whose screen is blank then."""
-        writer = vars(driver).get("_writer_thread")
-        if writer is not self._writer:
-            self._writer = writer
+        """Write everything again after the driver was restarted, which leaves the screen blank."""
+        if isinstance(driver, ChatDriver) and driver.start_count != self._start_count:
+            self._start_count = driver.start_count
             self.forget()
 
     def _put(self, update: ChopsUpdate | LayoutUpdate) -> None:
@@ -155,7 +158,7 @@ class TerminalRenderer:
     def _look(self, style: Style | None) -> CellStyle:
         if style is None:
             return CellStyle()
-        system = self._app.console._color_system or ColorSystem.TRUECOLOR
+        system = COLOR_SYSTEMS.get(self._app.console.color_system or "", ColorSystem.TRUECOLOR)
         link = f"id={style.link_id};{style.link}" if style.link else ""
         return CellStyle.parse(Strip.render_ansi(style, system), link)
 
@@ -169,15 +172,15 @@ class TerminalRenderer:
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
-        app, screen = self._app, self._screen
-        if screen is None or not app._running or app._closed or app._driver is None:
+        app, screen, driver = self._app, self._screen, driver_of(self._app)
+        if screen is None or driver is None or not app.is_running or app._closed:
             return
-        waiting = self._writer._queue.qsize() if hasattr(self._writer, "_queue") else 0
+        waiting = driver.queued_write_count if isinstance(driver, ChatDriver) else 0
         if self._pacing.may_send(monotonic(), waiting):
-            self._write(screen, None)
+            self._write(driver, screen, None)
             return
         if waiting <= OVERTAKING_WAITING_MAX:
-            self._write(screen, self._overtaking())
+            self._write(driver, screen, self._overtaking())
         self._flush_soon()
 
     def _overtaking(self) -> Iterable[int]:
@@ -187,16 +190,15 @@ class TerminalRenderer:
             return ()
         return range(focused.region.y, focused.region.bottom)
 
-    def _write(self, screen: ScreenDiff, only: Iterable[int] | None) -> None:
-        app = self._app
-        x, y = app.cursor_position
+    def _write(self, driver: Driver, screen: ScreenDiff, only: Iterable[int] | None) -> None:
+        x, y = self._app.cursor_position
         cursor = (max(0, min(x, screen.width - 1)), max(0, min(y, screen.height - 1)))
         text = screen.changes(cursor, only)
-        if not text or app._driver is None:
+        if not text:
             return
-        if app._sync_available and text.count("\x1b[") > 12:
+        if self.synchronizes and text.count("\x1b[") > 12:
             text = f"{SYNC_START}{text}{SYNC_END}"
         if self._pacing.send(len(text), monotonic()):
             text += ASK
-        app._driver.write(text)
-        app._driver.flush()
+        driver.write(text)
+        driver.flush()

@@ -22,8 +22,8 @@ from broadcast_tui.tui.commands.registry import COMMANDS, Argument
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen, help_sections
 from broadcast_tui.tui.screens.switcher import SwitcherScreen
-from broadcast_tui.tui.terminal.driver import Title
 from broadcast_tui.tui.terminal.notifications import Notifier
+from broadcast_tui.tui.terminal.title import TerminalTitle
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT
 
@@ -661,7 +661,7 @@ async def test_notify_test_rings_at_once_and_says_how() -> None:
 async def test_the_title_tells_mentions_apart() -> None:
     async with chatting("ana", "bob") as chat:
         titles: list[str] = []
-        chat.app._terminal_title = Title(titles.append)
+        chat.app._terminal_title = TerminalTitle(titles.append)
         await focus(chat, False)
         await chat.deliver(chat.client.post("bob", "hi ana"))
         await chat.deliver(chat.client.post("bob", "hi all"))

@@ -11,7 +11,7 @@ import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
 
-from broadcast_tui.tui.terminal.driver import teach_keys
+from broadcast_tui.tui.terminal.driver import register_alt_keys
 
 pexpect = pytest.importorskip("pexpect")
 if os.name != "posix":
@@ -125,6 +125,6 @@ def test_keys_and_pastes_arrive_as_what_they_are(tmp_path: Path) -> None:
     ],
 )
 def test_keys_with_alt_arrive_as_such_however_fast(sent: str, keys: list[str]) -> None:
-    teach_keys()
+    register_alt_keys()
     received = [event.key for event in XTermParser().feed(sent) if isinstance(event, events.Key)]
     assert received == keys
