@@ -342,7 +342,7 @@ class ChatApp(App[None]):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Textual's way out, by way of ours; what `post_display_hook` gives is given here too."""
-        running = self._running and not self._closed and not self.is_headless
+        running = self.is_running and not self._closed and not self.is_headless
         if renderable is None or self._batch_count or not running or not self._terminal.show(renderable):
             super()._display(screen, renderable)
         else:

@@ -99,7 +99,7 @@ class ChatDriver(PlatformDriver):
 
     def run_input_thread(self) -> None:
         """Read the terminal until application mode ends, as `LinuxDriver` does, with `PasteSafeParser`."""
-        parser = PasteSafeParser(self._debug)
+        parser = PasteSafeParser(constants.DEBUG)
         decode = getincrementaldecoder("utf-8")().decode
         is_last = False
         with selectors.SelectSelector() as selector:
