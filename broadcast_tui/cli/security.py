@@ -40,7 +40,7 @@ class Security:
     tls_cert: str
     tls_key: str
 
-    def gate(self) -> TokenAuthenticator:
+    def authenticator(self) -> TokenAuthenticator:
         return TokenAuthenticator(TokenStore(tokens_path(self.tokens)), needs_token=self.auth == "token")
 
     def given_certificate(self) -> ServerTls | None:

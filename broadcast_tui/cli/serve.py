@@ -112,7 +112,7 @@ def serve(
             engine=kept.engine(chosen),
             admission=admission.limits(),
             sanctions=data_path() / f"moderation-{chosen}.json",
-            gate=security.gate(),
+            authenticator=security.authenticator(),
             tls=certificate,
         )
         metrics = None

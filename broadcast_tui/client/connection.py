@@ -213,7 +213,7 @@ class Connection:
         return Disconnect(
             reason or f"closed without a reason ({code})",
             final=not may_come_back(code),
-            unauthorized=code == CloseCode.UNAUTHORISED,
+            unauthorized=code == CloseCode.UNAUTHORIZED,
         )
 
     async def _write(self, socket: FrameConnection) -> None:

@@ -33,7 +33,7 @@ class ErrorCode(StrEnum):
     HELLO_EXPECTED = "hello_expected"
     TRY_LATER = "try_later"
     DRAINING = "draining"
-    UNAUTHORISED = "unauthorised"
+    UNAUTHORIZED = "unauthorised"
     FORBIDDEN = "forbidden"
     BANNED = "banned"
     MUTED = "muted"
@@ -57,7 +57,7 @@ class CloseCode(IntEnum):
     CONNECTION_LIMIT = 4404
     SLOW = 4408
     RATE = 4429
-    UNAUTHORISED = 4500
+    UNAUTHORIZED = 4500
     PROTOCOL = 4501
     KICKED = 4503
     TOO_MANY_ERRORS = 4505

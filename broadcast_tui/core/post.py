@@ -62,7 +62,7 @@ class Post(msgspec.Struct, frozen=True, gc=False):
 
 
 class AppendResult(msgspec.Struct, frozen=True):
-    """Where a draft landed. `dup`: it was there already; position and time are those of the first."""
+    """Where a new_post landed. `dup`: it was there already; position and time are those of the first."""
 
     position: Position
     at_text: str

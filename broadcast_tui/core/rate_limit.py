@@ -67,7 +67,7 @@ class FailureLimiter:
         bucket = self._buckets.get(_key(address))
         return 0.0 if bucket is None else bucket.wait_s(now)
 
-    def failed(self, address: str, now: float) -> None:
+    def record_failure(self, address: str, now: float) -> None:
         """The address has guessed wrong."""
         key = _key(address)
         bucket = self._buckets.pop(key, None)
@@ -97,7 +97,7 @@ class LogLimiter:
         self._interval_s = interval_s
         self._seen: dict[str, tuple[float, int]] = {}
 
-    def pass_on(self, key: str, now: float) -> int | None:
+    def allow(self, key: str, now: float) -> int | None:
         """How many events of `key` were held back since the last one let through; None: hold this one."""
         at, held = self._seen.get(key, (float("-inf"), 0))
         if now - at < self._interval_s:

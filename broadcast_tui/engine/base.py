@@ -1,9 +1,9 @@
 """The contract of an engine: a log a room, appended in batches, read by range, followed by its tail.
 
 Every engine passes tests/engine/test_contract.py. What must hold:
-- `append` is one atomic step: all drafts of the batch are in the log when it returns, in the order
+- `append` is one atomic step: all new_posts of the batch are in the log when it returns, in the order
   given, each with the next seq of its room; or none is and `EngineError` is raised.
-- A draft whose (client_id, nonce) its room has seen in the last `nonces.DEDUP_S` seconds is not
+- A new_post whose (client_id, nonce) its room has seen in the last `nonces.DEDUP_S` seconds is not
   appended again: the result names the first position with `dup` set. Drafts without both are always new.
 - `tail` yields each post appended after `start`, once, in order within its room, soon after append.
 - `first_seq`, `last_seq` and `epoch` answer at once and are never behind a finished `append`.
@@ -51,8 +51,8 @@ class Engine(Protocol):
         """Put everything appended in safety and end `tail`."""
         ...
 
-    async def append(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
-        """Append a batch; results in the order of `drafts`. Raises EngineError: nothing was appended."""
+    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
+        """Append a batch; results in the order of `new_posts`. Raises EngineError: nothing was appended."""
         ...
 
     async def read(

@@ -20,16 +20,16 @@ class DedupCache:
     def __init__(self) -> None:
         self._seen: OrderedDict[tuple[str, str], tuple[float, AppendResult]] = OrderedDict()
 
-    def find(self, draft: NewPost, now: float) -> AppendResult | None:
-        """Where the draft landed before, marked as a duplicate; None if it is new or has no nonce."""
-        if not (draft.client_id and draft.nonce):
+    def find(self, new_post: NewPost, now: float) -> AppendResult | None:
+        """Where the new_post landed before, marked as a duplicate; None if it is new or has no nonce."""
+        if not (new_post.client_id and new_post.nonce):
             return None
         while self._seen:
             seen_at, _ = next(iter(self._seen.values()))
             if len(self._seen) <= DEDUP_COUNT and now - seen_at <= DEDUP_S:
                 break
             self._seen.popitem(last=False)
-        entry = self._seen.get((draft.client_id, draft.nonce))
+        entry = self._seen.get((new_post.client_id, new_post.nonce))
         if entry is None:
             return None
         return AppendResult(entry[1].position, entry[1].at_text, dup=True)

@@ -83,27 +83,27 @@ class MemoryEngine:
     async def close(self) -> None:
         self._tail.close()
 
-    async def append(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
+    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
         now = self._clock()
         new: list[Post] = []
-        results = [self._append(draft, now, new) for draft in drafts]
+        results = [self._append(new_post, now, new) for new_post in new_posts]
         self._tail.put(new)
         return results
 
-    def _append(self, draft: NewPost, now: float, new: list[Post]) -> AppendResult:
-        room = self._rooms.get(draft.room)
+    def _append(self, new_post: NewPost, now: float, new: list[Post]) -> AppendResult:
+        room = self._rooms.get(new_post.room)
         if room is None:
-            room = self._rooms[draft.room] = _MemoryRoom(self._max_posts, self._max_bytes)
+            room = self._rooms[new_post.room] = _MemoryRoom(self._max_posts, self._max_bytes)
             self._forget_idle()
-        self._used[draft.room] = None
-        self._used.move_to_end(draft.room)
-        if (first := room.seen.find(draft, now)) is not None:
+        self._used[new_post.room] = None
+        self._used.move_to_end(new_post.room)
+        if (first := room.seen.find(new_post, now)) is not None:
             return first
         position = Position(self._epoch, room.log.last_seq + 1)
-        post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
-        room.log.append(post, sys.getsizeof(draft.text) + POST_OVERHEAD_BYTES)
-        result = AppendResult(position, timestamp(draft.at), dup=False)
-        room.seen.add(draft.client_id, draft.nonce, result, now)
+        post = Post(new_post.room, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
+        room.log.append(post, sys.getsizeof(new_post.text) + POST_OVERHEAD_BYTES)
+        result = AppendResult(position, timestamp(new_post.at), dup=False)
+        room.seen.add(new_post.client_id, new_post.nonce, result, now)
         new.append(post)
         return result
 

@@ -146,9 +146,9 @@ class SqliteEngine:
 
     # -- appending
 
-    async def append(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
+    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
         try:
-            return await self._in_thread(lambda: self._append_batch(drafts))
+            return await self._in_thread(lambda: self._append_batch(new_posts))
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
@@ -158,7 +158,7 @@ class SqliteEngine:
         if posts:
             self._tail.put(posts)
 
-    def _append_batch(self, drafts: Sequence[NewPost]) -> list[AppendResult]:
+    def _append_batch(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
         """In the engine's thread: one transaction; on an error nothing of it remains, here or in the file."""
         now = self._clock()
         results: list[AppendResult] = []
@@ -169,26 +169,28 @@ class SqliteEngine:
         fresh: dict[tuple[str, str, str], AppendResult] = {}
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            for draft in drafts:
-                key = draft.room, draft.client_id, draft.nonce
-                first = self._seen_in(draft.room).find(draft, now)
+            for new_post in new_posts:
+                key = new_post.room, new_post.client_id, new_post.nonce
+                first = self._seen_in(new_post.room).find(new_post, now)
                 if first is None and key in fresh:
                     first = AppendResult(fresh[key].position, fresh[key].at_text, dup=True)
                 if first is not None:
                     results.append(first)
                     continue
-                oldest, newest = bounds.get(draft.room) or self._heads.get(draft.room, (1, 0))
-                bounds[draft.room] = oldest, newest + 1
+                oldest, newest = bounds.get(new_post.room) or self._heads.get(new_post.room, (1, 0))
+                bounds[new_post.room] = oldest, newest + 1
                 position = Position(self._epoch, newest + 1)
-                results.append(AppendResult(position, timestamp(draft.at), dup=False))
-                posts.append(Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce))
-                if draft.room not in room_ids:
-                    room_ids[draft.room] = self._room_id(draft.room)
+                results.append(AppendResult(position, timestamp(new_post.at), dup=False))
+                posts.append(
+                    Post(new_post.room, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
+                )
+                if new_post.room not in room_ids:
+                    room_ids[new_post.room] = self._room_id(new_post.room)
                 rows.append(
-                    (room_ids[draft.room], newest + 1, _microseconds(draft.at), draft.sender,
-                     draft.text, draft.client_id, draft.nonce)
+                    (room_ids[new_post.room], newest + 1, _microseconds(new_post.at), new_post.sender,
+                     new_post.text, new_post.client_id, new_post.nonce)
                 )  # fmt: skip
-                if draft.client_id and draft.nonce:
+                if new_post.client_id and new_post.nonce:
                     fresh[key] = results[-1]
             self._connection.executemany(
                 "INSERT INTO posts (room_id, seq, at_us, sender, text, client_id, nonce)"

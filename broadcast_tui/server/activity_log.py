@@ -100,7 +100,7 @@ class LoopErrors:
         full = number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
         if "_start_serving" in text and isinstance(error, ValueError):
             return  # asyncio 3.11 tries a listener again a second after it was full, closed or not
-        held = self._repeats.pass_on(f"{type(error).__name__} {number} {text[:80]}", loop.time())
+        held = self._repeats.allow(f"{type(error).__name__} {number} {text[:80]}", loop.time())
         if held is None:
             return
         also = f" ({held} more like it before)" if held else ""

@@ -59,7 +59,7 @@ class Admission:
         self.draining = False
         self.ready = False
         """Whether the server has started and not begun to stop."""
-        self.refused: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
         """Connections not let in, by reason."""
         self._url = url
         self._is_banned = is_banned
@@ -83,7 +83,7 @@ class Admission:
 
     # -- before the request
 
-    def arrived(self, connection: PeerConnection) -> None:
+    def register(self, connection: PeerConnection) -> None:
         """A TCP connection is up; nothing was asked yet, and no TLS agreed on."""
         peer = _peer_of(connection)
         key = "" if self._is_exempt(peer) or is_within(peer, self._trusted) else rate_limit_key(peer)
@@ -110,7 +110,7 @@ class Admission:
     def _drop(self, connection: PeerConnection, reason: str) -> None:
         self._settled(connection)
         self._note(reason, _peer_of(connection), connection.loop.time())
-        connection.cut()
+        connection.abort()
 
     def _settled(self, connection: PeerConnection) -> None:
         half = self._half_open.pop(connection, None)
@@ -223,8 +223,8 @@ class Admission:
 
     def _note(self, reason: str, address: str, now: float) -> None:
         """Count a refusal, and log one now and then."""
-        self.refused[reason] += 1
-        held = self._repeats.pass_on(reason, now)
+        self.rejected[reason] += 1
+        held = self._repeats.allow(reason, now)
         if held is not None:
             also = f" ({held} more like it before)" if held else ""
             audit.info("connection from %s refused: %s%s", log_safe(address, 60), reason, also)

@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Identity
-from broadcast_tui.core.hub.authorization import NO_TOKEN
+from broadcast_tui.core.hub.authorization import TOKEN_REQUIRED
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.rate_limit import FailureLimiter
 from broadcast_tui.core.text import log_safe
@@ -38,39 +38,39 @@ class TokenAuthenticator:
     In an open server (`needs_token` false) the names that have tokens can still be had only with them.
     """
 
-    def __init__(self, book: TokenStore, *, needs_token: bool) -> None:
+    def __init__(self, store: TokenStore, *, needs_token: bool) -> None:
         self.needs_token = needs_token
-        self.throttle = FailureLimiter()
-        self._book = book
+        self.failures = FailureLimiter()
+        self._store = store
         self._next_expiry: datetime | None = None
-        self._told = book.version
+        self._told = store.version
 
     # -- core.identity.Gate
 
-    def identify(self, token: str, address: str, when: Instant) -> Identity:
-        wait_s = self.throttle.wait_s(address, when.now)
+    def authenticate(self, token: str, address: str, when: Instant) -> Identity:
+        wait_s = self.failures.wait_s(address, when.now)
         if wait_s > 0:
             raise RequestError(
-                ErrorCode.UNAUTHORISED,
+                ErrorCode.UNAUTHORIZED,
                 f"Too many wrong tokens came from your address; wait {math.ceil(wait_s)} s and try again.",
                 retry_after=math.ceil(wait_s),
             )
-        identity = self._book.find(token, when.at)
-        if identity is None and self._book.changed():
+        identity = self._store.find(token, when.at)
+        if identity is None and self._store.changed():
             # A token that was made a moment ago must not be called wrong.
             self._read_again()
-            identity = self._book.find(token, when.at)
+            identity = self._store.find(token, when.at)
         if identity is None:
-            self.throttle.failed(address, when.now)
+            self.failures.record_failure(address, when.now)
             log.warning("a wrong token came from %s", log_safe(address))
-            raise RequestError(ErrorCode.UNAUTHORISED, WRONG)
+            raise RequestError(ErrorCode.UNAUTHORIZED, WRONG)
         return identity
 
-    def reserves(self, key: str) -> bool:
-        return self._book.reserves(key)
+    def is_reserved(self, key: str) -> bool:
+        return self._store.is_reserved(key)
 
-    def knows(self, identity: Identity, when: Instant) -> bool:
-        return self._book.holds(identity, when.at)
+    def is_valid(self, identity: Identity, when: Instant) -> bool:
+        return self._store.is_valid(identity, when.at)
 
     # -- the handshake
 
@@ -91,10 +91,10 @@ class TokenAuthenticator:
             v1 = SUBPROTOCOL in [name.strip() for name in offered.split(",")]
             if self.needs_token and not v1:
                 how = "Send it as 'Authorization: Bearer TOKEN' in the handshake."
-                return _unauthorized(f"{NO_TOKEN} {how}")
+                return _unauthorized(f"{TOKEN_REQUIRED} {how}")
             return None
         try:
-            return self.identify(" ".join(tokens), address, when)
+            return self.authenticate(" ".join(tokens), address, when)
         except RequestError as refused:
             if refused.retry_after is None:
                 return _unauthorized(refused.text, error="invalid_token")
@@ -104,15 +104,15 @@ class TokenAuthenticator:
 
     def load(self) -> None:
         """Read the tokens for the first time. Raises TokenFileError."""
-        self._book.load()
+        self._store.load()
         self._warn()
 
     def read(self) -> Callable[[], None]:
         """Read the file as it is now; what is returned puts it in force. Raises TokenFileError."""
-        entries = self._book.read()
+        entries = self._store.read()
 
         def apply() -> None:
-            self._book.take(entries)
+            self._store.take(entries)
             log.info("the tokens were read again: %d", len(entries))
             self._warn()
 
@@ -126,11 +126,11 @@ class TokenAuthenticator:
         A file that cannot be read leaves the tokens as they were, and a line in the log.
         """
         expired = self._next_expiry is not None and self._next_expiry <= at
-        if at_once or self._book.changed():
+        if at_once or self._store.changed():
             self._read_again()
-        changed, self._told = self._book.version != self._told, self._book.version
+        changed, self._told = self._store.version != self._told, self._store.version
         self._next_expiry = min(
-            (e.expires for e in self._book.entries if e.expires is not None and e.expires > at), default=None
+            (e.expires for e in self._store.entries if e.expires is not None and e.expires > at), default=None
         )
         return changed or expired
 
@@ -149,7 +149,7 @@ class TokenAuthenticator:
             self._warn()
 
     def _warn(self) -> None:
-        if warning := self._book.warning():
+        if warning := self._store.warning():
             log.warning("%s", log_safe(warning, 400))
 
 

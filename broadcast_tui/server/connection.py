@@ -59,7 +59,7 @@ class PeerConnection(ServerConnection):
         """What the token of its handshake says, if it had one."""
         self.client_address = ""
         """Where the client is, behind proxies too; empty until it has asked for a WebSocket."""
-        self.on_made: Callable[[PeerConnection], None] | None = None
+        self.on_tcp_connected: Callable[[PeerConnection], None] | None = None
         """Told when the TCP connection is up, before any TLS."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
         """Receiver of whole messages: data, and whether it was a text frame."""
@@ -71,7 +71,7 @@ class PeerConnection(ServerConnection):
         self.logger = self.protocol.logger = _log
         self._fragments: bytearray | None = None
         self._fragments_text = True
-        self._is_cut = False
+        self._is_aborted = False
         self._head_bytes = 0
 
     # -- writing
@@ -92,7 +92,7 @@ class PeerConnection(ServerConnection):
         """Whether the peer came over TLS."""
         return self.transport.get_extra_info("ssl_object") is not None
 
-    def probe(self) -> None:
+    def send_ping(self) -> None:
         """Send a ping without waiting for anything."""
         if self.writable and not self.paused:
             self.pinged_at = self.loop.time()
@@ -109,7 +109,7 @@ class PeerConnection(ServerConnection):
             return
         self.protocol.send_close(code, reason.encode()[:120].decode(errors="ignore"))
         self.send_data()
-        self._tell_flow()
+        self._notify_flow()
 
     @property
     def close_code(self) -> int | None:
@@ -119,9 +119,9 @@ class PeerConnection(ServerConnection):
             return int(protocol.close_sent.code)
         return protocol.close_code
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """End the connection without a word, even one that is still being accepted."""
-        self._is_cut = True
+        self._is_aborted = True
         if hasattr(self, "transport"):
             self.transport.abort()
 
@@ -131,7 +131,7 @@ class PeerConnection(ServerConnection):
         """Hand over frames from now on, beginning with those that came early."""
         self.on_frame = on_frame
         self.request = self.response = None
-        self._hand_over()
+        self._deliver_frames()
 
     def process_event(self, event: Event) -> None:
         if isinstance(event, Request):
@@ -167,9 +167,9 @@ class PeerConnection(ServerConnection):
         if is_asking:
             self._limit_head(data)
         elif self.protocol.state is not State.OPEN:
-            self._tell_flow()
+            self._notify_flow()
         if self._inbox and self.on_frame is not None:
-            self._hand_over()
+            self._deliver_frames()
 
     def _limit_head(self, data: bytes) -> None:
         """Refuse a request that grows without an end."""
@@ -188,14 +188,14 @@ class PeerConnection(ServerConnection):
 
     def eof_received(self) -> None:
         super().eof_received()
-        self._tell_flow()
+        self._notify_flow()
 
     @property
     def mid_frame(self) -> bool:
         """Whether the peer has begun a frame and not finished it."""
         return bool(self.protocol.reader.buffer) or self._fragments is not None
 
-    def _hand_over(self) -> None:
+    def _deliver_frames(self) -> None:
         """Hand over a bounded number of frames; reading rests while more are waiting."""
         inbox, on_frame = self._inbox, self.on_frame
         assert on_frame is not None
@@ -205,17 +205,17 @@ class PeerConnection(ServerConnection):
             on_frame(data, is_text)
         if inbox and not self.transport.is_closing():
             self.transport.pause_reading()
-            self.loop.call_soon(self._hand_over)
+            self.loop.call_soon(self._deliver_frames)
         elif not self.paused:
-            self._read_on()
+            self._resume_reading()
 
-    def _read_on(self) -> None:
+    def _resume_reading(self) -> None:
         if not self.transport.is_closing():
             self.transport.resume_reading()
 
     # -- transport
 
-    def up(self, transport: asyncio.Transport) -> None:
+    def tcp_connected(self, transport: asyncio.Transport) -> None:
         """The TCP connection is up; over TLS, `connection_made` follows later, with another transport."""
         self.transport = transport
         sock = transport.get_extra_info("socket")
@@ -224,15 +224,15 @@ class PeerConnection(ServerConnection):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
                 if hasattr(socket, "TCP_USER_TIMEOUT"):
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-        if self.on_made is not None:
-            self.on_made(self)
+        if self.on_tcp_connected is not None:
+            self.on_tcp_connected(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not hasattr(self, "transport"):
-            self.up(cast("asyncio.Transport", transport))
+            self.tcp_connected(cast("asyncio.Transport", transport))
         super().connection_made(transport)
         self.write_now = self.transport.write
-        if self._is_cut:
+        if self._is_aborted:
             self.transport.abort()
 
     def handshake_failed(self) -> None:
@@ -246,16 +246,16 @@ class PeerConnection(ServerConnection):
         self.blocked_bytes = self.transport.get_write_buffer_size()
         if not self.transport.is_closing():
             self.transport.pause_reading()
-        self._tell_flow()
+        self._notify_flow()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         self.blocked_at = None
         if not self._inbox:
-            self._read_on()
-        self._tell_flow()
+            self._resume_reading()
+        self._notify_flow()
 
-    def _tell_flow(self) -> None:
+    def _notify_flow(self) -> None:
         if self.on_flow is not None:
             self.on_flow(self.paused or not self.writable)
 

@@ -1,4 +1,4 @@
-"""Which connections are still there: the silent are pinged, those that do nothing are named."""
+"""Keepalive: pings silent connections and finds stalled ones."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from broadcast_tui.core.limits import Limits
 from broadcast_tui.server.connection import PeerConnection
 
 CLOSE_TIMEOUT_S = 2.0
-"""How long a connection may take to close once it was told to."""
+"""Maximum duration of the closing handshake."""
 
 
-def check(
+def check_connections(
     connections: Mapping[Peer, PeerConnection], limits: Limits, now: float
 ) -> Iterator[tuple[Peer, str]]:
-    """Ping the silent and cut those that do not close; yields those to drop, and what they did.
+    """Ping silent connections, abort those that do not close, and yield those to drop, with the reason.
 
-    The caller may take from `connections` while it goes through these.
+    The caller may remove items from `connections` while it iterates.
     """
     for peer, connection in list(connections.items()):
         silent_s = now - connection.last_received_at
@@ -28,11 +28,11 @@ def check(
                 connection.transport.abort()
         elif connection.blocked_at is not None:
             if connection.stalled_for(now) > limits.stall_timeout_s:
-                yield peer, "takes nothing"
+                yield peer, "stopped reading"
         elif silent_s > limits.ping_timeout_s and connection.mid_frame:
             yield peer, "stopped in the middle of a frame"
         elif connection.pinged_at is not None:
             if now - connection.pinged_at > limits.ping_timeout_s:
-                yield peer, "answers no ping"
+                yield peer, "did not answer a ping"
         elif silent_s > limits.ping_interval_s:
-            connection.probe()
+            connection.send_ping()

@@ -1,6 +1,6 @@
-"""`GET /metrics` for Prometheus, on a port of its own: names of metrics, and the listener.
+"""`GET /metrics` for Prometheus: the metrics and their listener.
 
-What is told here (how many, how fast) is nobody's business but the operator's.
+It has a port of its own, since the numbers are only for the operator.
 """
 
 from __future__ import annotations
@@ -32,64 +32,70 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-_quiet = logging.getLogger("broadcast_tui.websockets")
+_websockets_log = logging.getLogger("broadcast_tui.websockets")
 
 
 class _ServerCollector(Collector):
-    """Reads a server's numbers when they are asked for."""
+    """Reads the statistics of a server on each scrape."""
 
     def __init__(self, server: BroadcastServer) -> None:
         self._server = server
 
     def collect(self) -> Iterable[Metric]:
         runner, admission = self._server._runner, self._server._admission
-        hub, counts = runner.hub, runner.counts
+        hub, stats = runner.hub, runner.stats
         yield InfoMetricFamily("broadcast_tui_build", "Version of the server.", {"version": __version__})
         yield _gauge("connections", "Open connections.", len(runner.connections))
-        yield _gauge("connections_half_open", "Connections that have not asked yet.", admission.half_open)
-        yield _gauge("connections_max", "Most connections taken; 0: unlimited.", admission.max_connections)
-        yield _gauge("rooms", "Rooms with somebody in them.", len(hub.rooms.by_name))
-        yield _gauge("ready", "1 if new connections are taken.", 0 if admission.unready else 1)
-        yield _gauge("posts_waiting", "Posts that wait for the engine.", len(hub.pending_posts))
+        yield _gauge(
+            "connections_half_open", "Connections with an unfinished handshake.", admission.half_open
+        )
+        yield _gauge(
+            "connections_max", "Maximum number of connections; 0: unlimited.", admission.max_connections
+        )
+        yield _gauge("rooms", "Rooms with at least one person.", len(hub.rooms.by_name))
+        yield _gauge("ready", "1 if new connections are accepted.", 0 if admission.unready else 1)
+        yield _gauge("posts_waiting", "Posts waiting for the engine.", len(hub.effects.pending_posts))
         blocked = sum(peer.blocked for peer in runner.connections)
-        yield _gauge("connections_blocked", "Connections that take nothing just now.", blocked)
-        yield _gauge("loop_lag_last_seconds", "How late the event loop came round last.", counts.lag_s)
-        yield _counter("posts", "Posts that the engine has safe.", counts.posts)
-        yield _counter("deliveries", "Posts written, times connections.", counts.deliveries)
-        yield _counter("sent_bytes", "Bytes written to connections.", counts.sent_bytes)
-        yield _counter("received_bytes", "Bytes of frames from connections.", counts.received_bytes)
-        yield _labelled("connections_refused", "Connections not let in.", "reason", admission.refused)
-        yield _labelled("connections_cut", "Slow or dead connections cut.", "reason", counts.cut)
-        yield _labelled("errors", "Requests refused or not understood.", "code", hub.herald.refused)
-        yield _histogram("append_seconds", "Time to get a batch of posts safe.", counts.append)
-        yield _histogram("loop_lag_seconds", "How late the event loop comes round.", counts.lag)
+        yield _gauge("connections_blocked", "Connections with a full write buffer.", blocked)
+        yield _gauge("loop_lag_last_seconds", "Most recent delay of the event loop.", stats.lag_s)
+        yield _counter("posts", "Posts stored by the engine.", stats.posts)
+        yield _counter("deliveries", "Posts written, once per connection.", stats.deliveries)
+        yield _counter("sent_bytes", "Bytes written to connections.", stats.sent_bytes)
+        yield _counter("received_bytes", "Bytes of frames received from connections.", stats.received_bytes)
+        yield _labeled_counter("connections_refused", "Connections rejected.", "reason", admission.rejected)
+        yield _labeled_counter(
+            "connections_cut", "Slow or dead connections dropped.", "reason", stats.dropped
+        )
+        yield _labeled_counter("errors", "Errors sent to clients.", "code", hub.broadcaster.error_counts)
+        yield _histogram("append_seconds", "Time to append a batch of posts.", stats.append)
+        yield _histogram("loop_lag_seconds", "Delay of the event loop.", stats.lag)
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"broadcast_tui_{name}", text, value)
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"broadcast_tui_{name}", help_text, value)
 
 
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(f"broadcast_tui_{name}", text, value)
+def _counter(name: str, help_text: str, value: float) -> Metric:
+    return CounterMetricFamily(f"broadcast_tui_{name}", help_text, value)
 
 
-def _labelled(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
-    family = CounterMetricFamily(f"broadcast_tui_{name}", text, labels=[label])
+def _labeled_counter(name: str, help_text: str, label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(f"broadcast_tui_{name}", help_text, labels=[label])
     for value, count in sorted(values.items()):
         family.add_metric([value], count)
     return family
 
 
-def _histogram(name: str, text: str, durations: Histogram) -> Metric:
-    buckets, sum_so_far = [], 0
+def _histogram(name: str, help_text: str, durations: Histogram) -> Metric:
+    buckets, total = [], 0
     for bound, count in zip((*durations.bounds_s, "+Inf"), durations.counts, strict=True):
-        sum_so_far += count
-        buckets.append((str(bound), sum_so_far))
-    return HistogramMetricFamily(f"broadcast_tui_{name}", text, buckets, durations.total_s)
+        total += count
+        buckets.append((str(bound), total))
+    return HistogramMetricFamily(f"broadcast_tui_{name}", help_text, buckets, durations.total_s)
 
 
 class MetricsListener:
-    """Answers `GET /metrics`, and nothing else."""
+    """HTTP listener that serves `GET /metrics` only."""
 
     def __init__(self, server: BroadcastServer, host: str, port: int) -> None:
         self.host = host
@@ -105,17 +111,17 @@ class MetricsListener:
         return f"http://{host}:{self.port}/metrics"
 
     async def start(self) -> None:
-        """Listen. Raises ListenError."""
+        """Start to listen; with port 0, sets `port` to the chosen one. Raises ListenError."""
         try:
             addresses, self.port = await choose_addresses(self.host, self.port)
             self._server = await serve(
-                _never,
+                _unreachable,
                 addresses,  # type: ignore[arg-type]  # create_server takes several hosts
                 self.port,
                 process_request=self._answer,
                 open_timeout=5,
                 close_timeout=1,
-                logger=_quiet,
+                logger=_websockets_log,
                 server_header=None,
             )
         except (ListenError, OSError) as error:
@@ -123,6 +129,7 @@ class MetricsListener:
             raise ListenError(text) from error
 
     async def stop(self) -> None:
+        """Stop to listen."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
@@ -131,12 +138,12 @@ class MetricsListener:
         if request.method not in pages.METHODS:
             return pages.method_not_allowed()
         if request.path.partition("?")[0] != "/metrics":
-            return pages.refuse(http.HTTPStatus.NOT_FOUND, "Only /metrics is here.")
+            return pages.refuse(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
         response = pages.respond(http.HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE)
         if request.method == "HEAD":
             response.body = b""
         return response
 
 
-async def _never(connection: ServerConnection) -> None:
-    """No handshake gets this far."""
+async def _unreachable(connection: ServerConnection) -> None:
+    """Handler of WebSocket connections; `_answer` replies to every handshake."""

@@ -1,7 +1,7 @@
-"""Runs a hub: feeds it frames and time, appends and reads what it asks for, writes what it has to say.
+"""Runs a hub: passes it frames and the time, and performs its effects (append, read, write, close).
 
-One loop turn's input is one batch to the engine and one write a connection: everything that
-arrives while a batch is appended and flushed makes up the next one.
+The posts that arrive while a batch is appended and flushed form the next batch: one append to the engine, and
+one write to each connection.
 """
 
 from __future__ import annotations
@@ -26,58 +26,58 @@ from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.activity_log import log_broadcast, log_frames, log_name, shown_received
 from broadcast_tui.server.connection import PeerConnection
-from broadcast_tui.server.keepalive import check
+from broadcast_tui.server.keepalive import check_connections
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
 from broadcast_tui.server.stats import ServerStats
+
+TICK_S = 0.2
+DELIVER_POSTS = 256
+"""Posts added to the rings before a flush, so that a burst cannot push posts out of them unsent."""
+UNDELIVERED_MAX = 5_000
+"""Posts that are appended but not yet written; above it, appending pauses."""
+SLICE_S = 0.0005
+"""Maximum time of one flush.
+
+The rest follows in the next loop turn, after frames that have arrived meanwhile.
+"""
+SLICE_PEERS = 32
+"""Connections written to between two looks at the clock."""
+STORAGE_FAILED = "The server cannot store posts right now. Try again in a moment."
 
 log = logging.getLogger("broadcast_tui.server")
 
 
-TICK_S = 0.2
-
-
-DELIVER_POSTS = 256
-"""Posts that enter the rings before what is due is written, so that a burst does not outrun them."""
-
-
-UNDELIVERED_MAX = 5_000
-"""Posts appended and not yet written to anyone, before no more are appended."""
-
-
-SLICE_S = 0.0005
-"""Longest a flush holds the loop before others get a turn: what they post joins the writes to come."""
-
-
-SLICE_PEERS = 32
-
-
-CANNOT_KEEP = "The server cannot keep posts just now; try again in a moment."
-
-
 class HubRunner:
-    """The hub of this node and the tasks around it."""
+    """The hub of this process and the tasks that perform its effects.
+
+    Args:
+        node: Id of this process, sent to clients.
+        on_tick: Called every `TICK_S` with the loop time in seconds.
+        sanction_file: File of bans and mutes; without a file, they are lost on restart.
+    """
 
     def __init__(
         self,
         engine: Engine,
         limits: Limits,
         node: str,
-        gate: Authenticator | None = None,
+        authenticator: Authenticator | None = None,
         *,
         on_tick: Callable[[float], None] = lambda now: None,
         sanction_file: SanctionFile | None = None,
     ) -> None:
-        self.hub = Hub(engine, limits, node, gate)
-        self.counts = ServerStats()
+        self.hub = Hub(engine, limits, node, authenticator)
+        self.stats = ServerStats()
         self._on_tick = on_tick
-        self.moderation_keeper = SanctionStore(self.hub.moderation, sanction_file)
+        self.sanction_store = SanctionStore(self.hub.moderation.sanctions, self.hub.effects, sanction_file)
         self.connections: dict[Peer, PeerConnection] = {}
+        self._effects = self.hub.effects
         self._engine = engine
         self._limits = limits
         self._debug = log.isEnabledFor(logging.DEBUG)
         self._flush_scheduled = False
         self._to_write: list[Subscription] = []
-        self._append_wanted = asyncio.Event()
+        self._append_requested = asyncio.Event()
         self._undelivered = 0
         self._delivered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,27 +90,28 @@ class HubRunner:
             self._spawn(work)
 
     async def stop(self) -> None:
-        """Append what is waiting, keep bans, close the engine, end the tasks."""
-        await self._append_waiting()
-        await self.moderation_keeper.finish()
+        """Append pending posts, save bans and mutes, close the engine, and cancel the tasks."""
+        await self._append_pending()
+        await self.sanction_store.drain()
         await self._engine.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def set_limits(self, limits: Limits) -> None:
-        """Other limits, and another log level, from now on."""
+        """Apply new limits, and a changed log level."""
         self._limits = limits
         self._debug = log.isEnabledFor(logging.DEBUG)
         self.hub.set_limits(limits)
 
     def instant(self) -> Instant:
+        """The current time."""
         return Instant(self._loop.time(), datetime.now(UTC))
 
     # -- connections
 
     def attach(self, connection: PeerConnection, *, v1: bool, address: str) -> Peer:
-        """A connection is up: from here on its frames go to the hub."""
+        """Add an open connection to the hub and start to receive its frames."""
         peer = self.hub.open(
             connection, v1=v1, address=address, when=self.instant(), identity=connection.identity
         )
@@ -121,7 +122,7 @@ class HubRunner:
             peer.blocked = blocked
             peer.leave_fast_path()
             if not blocked and peer in self.connections:
-                self.hub.herald.dirty_peers.add(peer)
+                self._effects.dirty_peers.add(peer)
                 self.wake()
 
         connection.on_flow = on_flow
@@ -130,7 +131,7 @@ class HubRunner:
         return peer
 
     def detach(self, peer: Peer) -> None:
-        """A connection is gone; harmless if it was already detached."""
+        """Remove a closed connection from the hub; does nothing if it has already been detached."""
         connection = self.connections.pop(peer, None)
         if connection is None:
             return
@@ -145,13 +146,13 @@ class HubRunner:
         self.wake()
 
     def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
-        """A whole message from a connection."""
-        self.counts.received_bytes += len(data)
+        """Handle a complete message from a connection."""
+        self.stats.received_bytes += len(data)
         if self._debug:
             log.debug("< #%d %s", peer.id, shown_received(data, welcomed=peer.welcomed))
         if peer.closing is not None:
             return
-        name = peer.name
+        old_name = peer.name
         try:
             if is_text:
                 self.hub.receive(peer, data, self.instant())
@@ -159,200 +160,207 @@ class HubRunner:
                 self.hub.reject_binary(peer, self.instant())
         except Exception:
             log.exception(
-                "%s sent what broke a rule of ours; it is closed, the others go on", log_safe(peer.label)
+                "internal error while handling a frame from %s; closing the connection", log_safe(peer.label)
             )
             self.connections[peer].end(CloseCode.INTERNAL, "internal error")
-        if peer.name != name:
-            log_name(peer, name)
+        if peer.name != old_name:
+            log_name(peer, old_name)
         self.wake()
 
     # -- engine
 
     def wake(self) -> None:
-        """Let what the hub has left to do be done soon."""
-        hub = self.hub
-        if hub.pending_posts:
-            self._append_wanted.set()
-        if hub.moderation.audit:
-            self.moderation_keeper.look()
-        if hub.topics:
-            changes, hub.topics = hub.topics, []
-            for change in changes:
+        """Schedule the effects of the hub. Call it after every call to the hub."""
+        effects = self._effects
+        if effects.pending_posts:
+            self._append_requested.set()
+        if effects.audit_lines:
+            self.sanction_store.poll()
+        if effects.topic_changes:
+            for change in effects.take_topic_changes():
                 self._spawn(self._set_topic(change))
-        if hub.rooms.reads:
-            reads, hub.rooms.reads = hub.rooms.reads, []
-            for read in reads:
+        if effects.reads:
+            for read in effects.take_reads():
                 self._spawn(self._read(read))
-        if not self._flush_scheduled and (hub.rooms.dirty or hub.herald.dirty_peers or hub.closing):
+        if not self._flush_scheduled and effects.needs_flush:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
     async def _append(self) -> None:
         while True:
-            await self._append_wanted.wait()
-            self._append_wanted.clear()
-            await self._append_waiting()
+            await self._append_requested.wait()
+            self._append_requested.clear()
+            await self._append_pending()
 
-    async def _append_waiting(self) -> None:
-        hub = self.hub
-        while hub.pending_posts:
+    async def _append_pending(self) -> None:
+        hub, effects = self.hub, self._effects
+        while effects.pending_posts:
             while self._undelivered > UNDELIVERED_MAX:
                 self._delivered.clear()
                 await self._delivered.wait()
-            batch, hub.pending_posts = hub.pending_posts, []
-            # Counted before the engine has them: the tail may deliver them before `append` returns.
+            batch = effects.take_pending_posts()
+            # Counted before `append`, since the tail may deliver them before it returns.
             self._undelivered += len(batch)
             started = self._loop.time()
             try:
-                results = await self._engine.append([pending_post.draft for pending_post in batch])
+                results = await self._engine.append([pending_post.new_post for pending_post in batch])
             except EngineError as error:
-                log.error("%d post(s) could not be kept: %s", len(batch), log_safe(str(error)))
+                log.error("%d post(s) could not be stored: %s", len(batch), log_safe(str(error)))
                 self._discount(len(batch))
-                hub.failed(batch, CANNOT_KEEP, self.instant())
+                hub.append_failed(batch, STORAGE_FAILED, self.instant())
             else:
                 self._discount(sum(result.dup for result in results))
-                hub.accepted(batch, results)
-                self.counts.append.observe(self._loop.time() - started)
-                self.counts.posts += sum(not result.dup for result in results)
+                hub.posts_appended(batch, results)
+                self.stats.append.observe(self._loop.time() - started)
+                self.stats.posts += sum(not result.dup for result in results)
             self.wake()
 
     def _discount(self, count: int) -> None:
-        """So many posts need not be waited for; the tail also brings some that were never counted."""
+        """Subtract delivered posts.
+
+        The tail also delivers posts that were never counted, hence the lower bound.
+        """
         self._undelivered = max(0, self._undelivered - count)
         self._delivered.set()
 
     async def _follow_tail(self) -> None:
-        entered = 0
+        unflushed = 0
         async for posts in self._engine.tail():
             if not self._flush_scheduled:
-                entered = 0
+                unflushed = 0
             for start in range(0, len(posts), DELIVER_POSTS):
-                part = posts[start : start + DELIVER_POSTS]
+                batch = posts[start : start + DELIVER_POSTS]
                 try:
-                    self.hub.arrived(part)
+                    self.hub.deliver(batch)
                 except Exception:
-                    log.exception("%d post(s) could not be delivered; they are in the log", len(part))
+                    log.exception("%d post(s) could not be delivered; they are in the log", len(batch))
                 if log.isEnabledFor(logging.INFO):
-                    log_broadcast(part, self.hub.rooms)
+                    log_broadcast(batch, self.hub.rooms)
                 self.wake()
-                entered += len(part)
-                if entered >= DELIVER_POSTS:
+                unflushed += len(batch)
+                if unflushed >= DELIVER_POSTS:
                     await self.flushed()
-                    entered = 0
+                    unflushed = 0
             self._discount(len(posts))
 
     async def flushed(self) -> None:
-        """Wait until everyone who takes anything has been written what is due."""
+        """Wait until all pending frames have been written to the connections that are not blocked."""
         while self._flush_scheduled:
             await asyncio.sleep(0)
 
     async def _read(self, read: Read) -> None:
-        self.hub.read_done(read, await posts_for(read, self._engine))
+        self.hub.read_done(read, await read_posts(read, self._engine))
         self.wake()
 
     async def _set_topic(self, change: TopicChange) -> None:
         try:
             await self._engine.set_topic(change.room, change.topic)
         except EngineError as error:
-            log.error("a topic could not be kept: %s", log_safe(str(error)))
-            self.hub.topic_failed(change, CANNOT_KEEP, self.instant())
+            log.error("a topic could not be stored: %s", log_safe(str(error)))
+            self.hub.topic_failed(change, STORAGE_FAILED, self.instant())
         else:
-            self.hub.topic_set(change)
+            self.hub.topic_saved(change)
         self.wake()
 
     # -- writing
 
     def _flush(self) -> None:
-        """Write to every connection that has something due; yields to the loop after `SLICE_S`."""
+        """Write pending frames to all connections.
+
+        Returns to the loop after `SLICE_S` and schedules the rest.
+        """
         self._flush_scheduled = False
-        hub = self.hub
+        effects = self._effects
         deadline = self._loop.time() + SLICE_S
-        while self._to_write or hub.rooms.dirty:
+        while self._to_write or effects.dirty_rooms:
             if not self._to_write:
-                room = hub.rooms.dirty.pop()
+                room = effects.dirty_rooms.pop()
                 self._to_write = list(room.subscriptions.values())
                 continue
-            part = self._to_write[-SLICE_PEERS:]
+            subscriptions = self._to_write[-SLICE_PEERS:]
             del self._to_write[-SLICE_PEERS:]
-            self._write_posts(part)
+            self._write_posts(subscriptions)
             if self._loop.time() > deadline:
                 break
         else:
             self._flush_peers()
-        self._end_closing()
-        if self._to_write or hub.herald.dirty_peers or hub.rooms.dirty:
+        self._close_peers()
+        if self._to_write or effects.dirty_peers or effects.dirty_rooms:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
     def _write_posts(self, subscriptions: list[Subscription]) -> None:
-        """The hot path: connections at their room's end get the same bytes, everyone else goes the long way.
+        """Write posts to subscriptions of one room (hot path).
 
-        All are of one room. What is not written here is found again by its cursor.
+        Connections at the same position get the same bytes object. Those not on the fast path are marked as
+        dirty instead; their cursors tell what to write.
         """
         room = subscriptions[0].room
         ring, head = room.ring, room.ring.last_seq
         known, target, data = -1, head, b""
         deliveries = sent_bytes = post_count = data_bytes = 0
         for subscription in subscriptions:
-            if not subscription.live:
+            if not subscription.fast:
                 if not subscription.peer.blocked:
-                    self.hub.herald.dirty_peers.add(subscription.peer)
+                    self.hub.effects.dirty_peers.add(subscription.peer)
                 continue
             if (cursor := subscription.cursor) != known:
                 if cursor == head:
                     continue
                 if cursor < ring.first_seq - 1:
-                    self.hub.herald.touch(subscription.peer)
+                    self.hub.broadcaster.mark_dirty(subscription.peer)
                     continue
                 data, post_count = room.chunk(cursor)
                 known, target, data_bytes = cursor, cursor + post_count, len(data)
                 if target < head:
-                    self.hub.rooms.dirty.add(room)
+                    self._effects.dirty_rooms.add(room)
                 if self._debug:
                     log_frames(log_safe(room.name, 60), data)
             subscription.cursor = target
             deliveries += post_count
             sent_bytes += data_bytes
-            send = subscription.send  # CPython 3.11 looks a slot up faster than a method
+            send = subscription.send  # in CPython 3.11, a slot lookup is faster than a method call
             try:
                 send(data)
             except RuntimeError:
-                # uvloop, between the end of a transport and the call that tells of it.
-                subscription.live = False
-        self.counts.deliveries += deliveries
-        self.counts.sent_bytes += sent_bytes
+                # uvloop raises it between the end of a transport and `connection_lost`.
+                subscription.fast = False
+        self.stats.deliveries += deliveries
+        self.stats.sent_bytes += sent_bytes
 
     def _flush_peers(self) -> None:
-        """Answers, notices, replays, and connections in several rooms: one write each."""
-        hub = self.hub
-        dirty, hub.herald.dirty_peers = hub.herald.dirty_peers, set()
+        """Write replies, notices, replays, and posts off the fast path: one write to each connection."""
+        effects = self._effects
+        dirty = effects.take_dirty_peers()
         deadline = self._loop.time() + SLICE_S
         while dirty:
             peer = dirty.pop()
             if peer.blocked:
                 if len(peer.control) > self._limits.control_frames:
-                    self._drop(peer, "takes none of its answers")
+                    self._drop(peer, "reads none of its replies")
                 continue
             data = peer.collect()
             if data:
                 if self._debug:
                     log_frames(f"#{peer.id}", data)
                 peer.link.write(data)
-                self.counts.sent_bytes += len(data)
-                self.counts.deliveries += peer.delivered
+                self.stats.sent_bytes += len(data)
+                self.stats.deliveries += peer.delivered
                 peer.delivered = 0
             if not peer.blocked:
-                if peer.behind:
-                    hub.herald.dirty_peers.add(peer)
+                if peer.has_pending:
+                    effects.dirty_peers.add(peer)
                 else:
-                    peer.settle()
+                    peer.enter_fast_path()
             if self._loop.time() > deadline:
                 break
-        hub.herald.dirty_peers |= dirty
+        effects.dirty_peers |= dirty
 
-    def _end_closing(self) -> None:
-        for peer in [peer for peer in self.hub.closing if peer not in self.hub.herald.dirty_peers]:
-            self.hub.closing.discard(peer)
+    def _close_peers(self) -> None:
+        """Close the connections that are due and have no frames left to write."""
+        effects = self._effects
+        for peer in [peer for peer in effects.closing_peers if peer not in effects.dirty_peers]:
+            effects.closing_peers.discard(peer)
             connection = self.connections.get(peer)
             if connection is not None and peer.closing is not None:
                 connection.end(*peer.closing)
@@ -360,7 +368,7 @@ class HubRunner:
     def _drop(self, peer: Peer, reason: str) -> None:
         connection = self.connections.get(peer)
         if connection is not None:
-            self.counts.cut[reason] = self.counts.cut.get(reason, 0) + 1
+            self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
             log.warning("%s dropped: it %s", log_safe(peer.label), reason)
             connection.transport.abort()
             self.detach(peer)
@@ -371,20 +379,20 @@ class HubRunner:
         while True:
             due = self._loop.time() + TICK_S
             await asyncio.sleep(TICK_S)
-            self.counts.lag_s = max(0.0, self._loop.time() - due)
-            self.counts.lag.observe(self.counts.lag_s)
+            self.stats.lag_s = max(0.0, self._loop.time() - due)
+            self.stats.lag.observe(self.stats.lag_s)
             try:
                 self.hub.tick(self.instant())
                 self._on_tick(self._loop.time())
-                self.moderation_keeper.look()
-                for peer, fault in check(self.connections, self._limits, self._loop.time()):
+                self.sanction_store.poll()
+                for peer, fault in check_connections(self.connections, self._limits, self._loop.time()):
                     self._drop(peer, fault)
             except Exception:
-                log.exception("a tick went wrong; the next one tries again")
+                log.exception("the periodic check failed; it will be retried")
             self.wake()
 
     def close_expired(self) -> None:
-        """End the connections whose token is not valid any more."""
+        """Close the connections whose token is no longer valid."""
         self.hub.close_expired(self.instant())
         self.wake()
 
@@ -396,11 +404,11 @@ class HubRunner:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("a task of the server ended by mistake: %r", error, exc_info=error)
+            log.critical("a server task failed: %r", error, exc_info=error)
 
 
-async def posts_for(read: Read, engine: Engine) -> list[Post]:
-    """The posts, oldest first; none, and a line in the log, if the engine cannot read."""
+async def read_posts(read: Read, engine: Engine) -> list[Post]:
+    """Read posts from the engine, in ascending order; on failure, logs it and returns none."""
     try:
         match read:
             case BackfillRead():

@@ -59,7 +59,7 @@ class BroadcastServer:
         engine: Where posts are kept; the default keeps the last 10,000 of a room in memory.
         admission: Who is let in at all.
         sanctions: File that keeps bans and mutes; without one they end with the server.
-        gate: Who may come in with which token; by default everyone may, and there are no tokens.
+        authenticator: Who may come in with which token; by default everyone may, and there are no tokens.
         tls: The certificate to serve `wss://` with; by default `ws://` is served.
 
     Example:
@@ -76,14 +76,14 @@ class BroadcastServer:
         engine: Engine | None = None,
         admission: AdmissionLimits | None = None,
         sanctions: Path | None = None,
-        gate: TokenAuthenticator | None = None,
+        authenticator: TokenAuthenticator | None = None,
         tls: ServerTls | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.limits = limits if limits is not None else Limits()
         self._engine = engine if engine is not None else MemoryEngine()
-        self._gate = gate
+        self._authenticator = authenticator
         self._tls = tls
         self._watch: asyncio.Task[None] | None = None
         self._admission = Admission(
@@ -97,7 +97,7 @@ class BroadcastServer:
             self._engine,
             self.limits,
             secrets.token_hex(3),
-            gate,
+            authenticator,
             on_tick=self._admission.sweep,
             sanction_file=self._sanction_file,
         )
@@ -127,8 +127,8 @@ class BroadcastServer:
             EngineError: the log cannot be opened.
             TokenFileError: the tokens cannot be read.
         """
-        if self._gate is not None:
-            self._gate.load()
+        if self._authenticator is not None:
+            self._authenticator.load()
         self.reload_sanctions()()
         addresses, port = await choose_addresses(self.host, self.port)
         await self._runner.start()
@@ -158,8 +158,8 @@ class BroadcastServer:
                 f"Cannot listen on {self.host}:{port}: {error.strerror}; change --host or --port."
             ) from error
         self.port = port
-        if self._gate is not None:
-            self._watch = asyncio.create_task(self._gate.watch(self._runner.close_expired))
+        if self._authenticator is not None:
+            self._watch = asyncio.create_task(self._authenticator.watch(self._runner.close_expired))
         self._admission.ready = True
         log.info("listening on %s", self.url)
 
@@ -181,12 +181,12 @@ class BroadcastServer:
             CertificateError: the certificate cannot be used.
             TokenFileError: the tokens cannot be read.
         """
-        changes = [part.read() for part in (self._tls, self._gate) if part is not None]
+        changes = [part.read() for part in (self._tls, self._authenticator) if part is not None]
 
         def apply() -> None:
             for change in changes:
                 change()
-            if self._gate is not None and self._gate.refresh(self._runner.instant().at):
+            if self._authenticator is not None and self._authenticator.refresh(self._runner.instant().at):
                 self._runner.close_expired()
 
         return apply
@@ -208,7 +208,7 @@ class BroadcastServer:
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
         log.info("stopping, %d client(s) to close", len(connections))
-        self._runner.hub.herald.publish(
+        self._runner.hub.broadcaster.broadcast_all(
             Drain("restart" if code == CloseCode.RESTART else "stop", round(spread_s, 1))
         )
         self._runner.wake()
@@ -233,15 +233,15 @@ class BroadcastServer:
                 await asyncio.sleep(0.1)
         gone = [connection.connection_lost_waiter for connection in connections]
         if gone:
-            left_s = min(CLOSE_TIMEOUT_S + 1.0, max(0.0, deadline_s - spread_s))
-            _, late = await asyncio.wait(gone, timeout=left_s)
+            remaining_s = min(CLOSE_TIMEOUT_S + 1.0, max(0.0, deadline_s - spread_s))
+            _, late = await asyncio.wait(gone, timeout=remaining_s)
             if late:
                 log.warning("%d client(s) did not close in time and were cut off", len(late))
         assert self._server is not None
         # Open until here, so that a load balancer and those who come meanwhile are told to go elsewhere.
         self._server.close(close_connections=False)
         for left in list(self._connections):
-            left.cut()
+            left.abort()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._server.wait_closed()
@@ -262,16 +262,16 @@ class BroadcastServer:
 
     def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection | TlsHandshakeProtocol:
         connection = PeerConnection(*args, **kwargs)
-        connection.on_made = self._admission.arrived
+        connection.on_tcp_connected = self._admission.register
         connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
         return connection if self._tls is None else TlsHandshakeProtocol(connection, self._tls.context)
 
     def _check_token(self, connection: PeerConnection, request: Request) -> Response | None:
         """The handshake's answer if its token is wrong, or if it needs one and has none."""
-        if self._gate is None:
+        if self._authenticator is None:
             return None
-        found = self._gate.check_handshake(request, address_of(connection), self._runner.instant())
+        found = self._authenticator.check_handshake(request, address_of(connection), self._runner.instant())
         if isinstance(found, Response):
             return found
         connection.identity = found
@@ -320,7 +320,7 @@ class BroadcastServer:
         Raises:
             SanctionFileError: it cannot be read, or what was decided since is not in it yet.
         """
-        if self._runner.moderation_keeper.unsaved:
+        if self._runner.sanction_store.unsaved:
             raise SanctionFileError("The last bans are not in their file yet; see that it can be written.")
         kept = self._sanction_file.load() if self._sanction_file is not None else None
 
@@ -335,8 +335,8 @@ class BroadcastServer:
 
     def _ban_of(self, address: str) -> tuple[str, float | None] | None:
         at = datetime.now(UTC)
-        ban = self._runner.hub.moderation.sanctions.of_address(address, at)
-        return (ban.sentence(at) + ".", ban.left_s(at)) if ban is not None else None
+        ban = self._runner.hub.moderation.sanctions.find_by_address(address, at)
+        return (ban.describe(at) + ".", ban.remaining_s(at)) if ban is not None else None
 
     # -- words of the server's own
 
@@ -353,14 +353,14 @@ class BroadcastServer:
         """
         if isinstance(message, str):
             return await self.broadcast_to_others(message, None)
-        draft = NewPost(
+        new_post = NewPost(
             check_room(message.get("room", DEFAULT_ROOM)),
             check_name(message["sender"]),
             clean_post(message["message"], self.limits.max_message_bytes),
             self._runner.instant().at,
         )
-        await self._engine.append([draft])
-        room = self._runner.hub.rooms.by_name.get(draft.room)
+        await self._engine.append([new_post])
+        room = self._runner.hub.rooms.by_name.get(new_post.room)
         return len(room.subscriptions) if room is not None else 0
 
     async def broadcast_to_others(
@@ -381,7 +381,7 @@ class BroadcastServer:
             text = clean_post(message["message"], self.limits.max_message_bytes)
             room = check_room(message.get("room", DEFAULT_ROOM))
             event = Message(text, check_name(message["sender"]), timestamp(when.at), "", room)
-        told = self._runner.hub.herald.publish(event, but=excepted)
+        told = self._runner.hub.broadcaster.broadcast_all(event, but=excepted)
         self._runner.wake()
         return told
 

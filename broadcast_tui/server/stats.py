@@ -1,4 +1,4 @@
-"""What a server has done since it started, as plain numbers that cost next to nothing to keep."""
+"""Statistics of a server since its start: plain counters and histograms, cheap enough for the hot path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LAG_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.
 
 
 class Histogram:
-    """A histogram of seconds: how many were at most each of `bounds_s`, the last place for all others."""
+    """A histogram of durations; `counts` are per bucket, the last one for durations above all `bounds_s`."""
 
     __slots__ = ("bounds_s", "counts", "total_s")
 
@@ -19,26 +19,27 @@ class Histogram:
         self.total_s = 0.0
 
     def observe(self, seconds: float) -> None:
+        """Add a duration."""
         self.counts[bisect_left(self.bounds_s, seconds)] += 1
         self.total_s += seconds
 
 
 class ServerStats:
-    """Posts appended, writes of posts to connections, bytes, connections cut, and how long things take."""
+    """Counters and histograms of a HubRunner."""
 
-    __slots__ = ("append", "cut", "deliveries", "lag", "lag_s", "posts", "received_bytes", "sent_bytes")
+    __slots__ = ("append", "deliveries", "dropped", "lag", "lag_s", "posts", "received_bytes", "sent_bytes")
 
     def __init__(self) -> None:
         self.posts = 0
         self.deliveries = 0
-        """Posts times the connections they were written to."""
+        """Posts written, once per connection."""
         self.received_bytes = 0
         self.sent_bytes = 0
-        self.cut: dict[str, int] = {}
-        """Slow and dead connections that were cut, by why."""
+        self.dropped: dict[str, int] = {}
+        """Slow and dead connections that were dropped, by reason."""
         self.append = Histogram(APPEND_BOUNDS_S)
-        """From handing a batch to the engine to having it safe."""
+        """Time to append a batch of posts."""
         self.lag = Histogram(LAG_BOUNDS_S)
-        """How much later than asked for the loop comes round."""
+        """Delay of the periodic check, a measure of how busy the event loop is."""
         self.lag_s = 0.0
-        """The same, the last time."""
+        """The most recent delay, in seconds."""

@@ -40,7 +40,7 @@ class TlsHandshakeProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._connection.up(self._transport)
+        self._connection.tcp_connected(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._received.append(data)

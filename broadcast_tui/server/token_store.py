@@ -129,12 +129,12 @@ class TokenStore:
             return None
         return entry.identity
 
-    def holds(self, identity: Identity, at: datetime) -> bool:
+    def is_valid(self, identity: Identity, at: datetime) -> bool:
         """Whether the identity's token is still here, unchanged, and has not expired."""
         entry = self._by_id.get(identity.token_id)
         return entry is not None and entry.identity == identity and not entry.has_expired(at)
 
-    def reserves(self, key: str) -> bool:
+    def is_reserved(self, key: str) -> bool:
         """Whether the name with this skeleton has a token, expired ones included."""
         return key in self._keys
 

@@ -62,8 +62,8 @@ def test_it_needs_no_screen() -> None:
 
 
 async def test_a_token_that_is_wanted_is_told_with_how_to_give_it(tmp_path: Path) -> None:
-    gate = TokenAuthenticator(TokenStore(tmp_path / "tokens.json"), needs_token=True)
-    async with running_server(gate=gate) as server:
+    authenticator = TokenAuthenticator(TokenStore(tmp_path / "tokens.json"), needs_token=True)
+    async with running_server(authenticator=authenticator) as server:
         outcome = await run("chat", "--plain", server.url, "--name", "ana", home=tmp_path)
         assert outcome.status == 4
         [hint] = [line for line in outcome.out.splitlines() if "--token-file" in line]

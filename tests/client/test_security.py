@@ -44,7 +44,7 @@ async def test_a_client_with_a_token_is_known_by_its_name(tmp_path: Path) -> Non
     book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
     async with (
-        running_server(gate=TokenAuthenticator(book, needs_token=True)) as server,
+        running_server(authenticator=TokenAuthenticator(book, needs_token=True)) as server,
         BroadcastClient("127.0.0.1", server.port, name="ben", token=token) as client,
     ):
         assert client.name == "ana"
@@ -57,7 +57,7 @@ async def test_a_client_without_a_valid_one_is_refused_and_another_one_goes_on(
 ) -> None:
     book = TokenStore(tmp_path / "tokens.json")
     right, _ = book.create("ana", Role.MEMBER, None)
-    async with running_server(gate=TokenAuthenticator(book, needs_token=True)) as server:
+    async with running_server(authenticator=TokenAuthenticator(book, needs_token=True)) as server:
         with pytest.raises(Unauthorized, match="token"):
             await in_time(BroadcastClient("127.0.0.1", server.port, token=token).connect())
         client = BroadcastClient("127.0.0.1", server.port, name="ana", token=token)
@@ -93,7 +93,7 @@ async def test_a_token_goes_to_other_machines_over_tls_only(host: str) -> None:
 
 
 async def test_it_can_be_sent_in_the_open_if_that_is_wished(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with running_server(gate=None) as server:
+    async with running_server(authenticator=None) as server:
         monkeypatch.setattr("broadcast_tui.client.address.Address.is_local", False)
         reason = await reason_of(server.url, SecurityOptions(token=WRONG))
         assert "--insecure-token" in reason
@@ -115,7 +115,7 @@ async def test_a_token_is_not_logged_by_the_client_at_any_level(
     caplog.set_level(logging.DEBUG, logger="broadcast_tui.websockets.client")
     book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
-    async with running_server(gate=TokenAuthenticator(book, needs_token=True)) as server:
+    async with running_server(authenticator=TokenAuthenticator(book, needs_token=True)) as server:
         async with BroadcastClient("127.0.0.1", server.port, token=token) as client:
             await in_time(client.post("lobby", "hi"))
         await reason_of(server.url, SecurityOptions(token=token[:-1]))

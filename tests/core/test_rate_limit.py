@@ -11,7 +11,7 @@ from broadcast_tui.core.rate_limit import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MI
 def fail(guesses: FailureLimiter, address: str, times: int, now: float) -> None:
     for _ in range(times):
         assert guesses.wait_s(address, now) == 0.0
-        guesses.failed(address, now)
+        guesses.record_failure(address, now)
 
 
 def test_ten_failures_a_minute_then_a_wait() -> None:

@@ -38,7 +38,7 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
     ana = open_terminal("chat", closed.url, "--name", "somebody")
-    ana.wait_for("This server needs a token")
+    ana.wait_for("This server requires a token")
     ana.paste(token)
     ana.wait_for("••••")
     ana.type("\t ")

@@ -32,12 +32,12 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await made.close()
 
 
-def draft(text: str, room: str = "lobby", *, client_id: str = "", nonce: str = "") -> NewPost:
+def new_post(text: str, room: str = "lobby", *, client_id: str = "", nonce: str = "") -> NewPost:
     return NewPost(room, "ana", text, AT, client_id, nonce)
 
 
-def drafts(count: int, room: str = "lobby") -> list[NewPost]:
-    return [draft(f"post {number}", room) for number in range(1, count + 1)]
+def new_posts(count: int, room: str = "lobby") -> list[NewPost]:
+    return [new_post(f"post {number}", room) for number in range(1, count + 1)]
 
 
 def seqs(posts: Sequence[Post]) -> list[int]:
@@ -51,21 +51,21 @@ async def test_a_room_without_posts_has_its_first_seq_after_its_last(engine: Eng
 
 
 async def test_appended_posts_are_numbered_in_the_order_given(engine: Engine) -> None:
-    results = await engine.append(drafts(3))
+    results = await engine.append(new_posts(3))
     assert [result.position for result in results] == [Position(engine.epoch, seq) for seq in (1, 2, 3)]
     assert [post.text for post in await engine.read("lobby", limit=10)] == ["post 1", "post 2", "post 3"]
 
 
 async def test_numbers_go_on_over_batches_without_holes(engine: Engine) -> None:
-    await engine.append(drafts(2))
-    await engine.append(drafts(3))
+    await engine.append(new_posts(2))
+    await engine.append(new_posts(3))
     assert engine.last_seq("lobby") == 5
     assert engine.first_seq("lobby") == 1
     assert seqs(await engine.read("lobby", limit=10)) == [1, 2, 3, 4, 5]
 
 
 async def test_rooms_are_numbered_on_their_own(engine: Engine) -> None:
-    results = await engine.append([draft("a"), draft("b", "dev"), draft("c"), draft("d", "dev")])
+    results = await engine.append([new_post("a"), new_post("b", "dev"), new_post("c"), new_post("d", "dev")])
     assert [result.position.seq for result in results] == [1, 1, 2, 2]
     assert [post.text for post in await engine.read("dev", limit=10)] == ["b", "d"]
 
@@ -76,7 +76,7 @@ async def test_an_empty_batch_changes_nothing(engine: Engine) -> None:
 
 
 async def test_concurrent_appends_give_each_post_a_number_of_its_own(engine: Engine) -> None:
-    batches = await asyncio.gather(*(engine.append(drafts(5)) for _ in range(20)))
+    batches = await asyncio.gather(*(engine.append(new_posts(5)) for _ in range(20)))
     numbers = [result.position.seq for batch in batches for result in batch]
     assert sorted(numbers) == list(range(1, 101))
     assert all(
@@ -86,7 +86,7 @@ async def test_concurrent_appends_give_each_post_a_number_of_its_own(engine: Eng
 
 
 async def test_the_epoch_can_be_written_into_a_post_id_and_read_back(engine: Engine) -> None:
-    [result] = await engine.append(drafts(1))
+    [result] = await engine.append(new_posts(1))
     assert Position.parse(str(result.position)) == result.position
     assert result.position.epoch == engine.epoch
 
@@ -102,7 +102,7 @@ async def test_every_field_of_a_draft_comes_back_in_its_post(engine: Engine) -> 
 
 
 async def test_a_resend_names_the_first_position_and_is_not_appended(engine: Engine) -> None:
-    [first] = await engine.append([draft("hi", client_id="c", nonce="n")])
+    [first] = await engine.append([new_post("hi", client_id="c", nonce="n")])
     later = NewPost("lobby", "ana", "hi again", AT + timedelta(seconds=9), "c", "n")
     [second] = await engine.append([later])
     assert (first.dup, second.dup) == (False, True)
@@ -111,8 +111,8 @@ async def test_a_resend_names_the_first_position_and_is_not_appended(engine: Eng
 
 
 async def test_a_resend_within_one_batch_is_recognised(engine: Engine) -> None:
-    again = draft("hi", client_id="c", nonce="n")
-    results = await engine.append([again, draft("other"), again])
+    again = new_post("hi", client_id="c", nonce="n")
+    results = await engine.append([again, new_post("other"), again])
     assert [(result.position.seq, result.dup) for result in results] == [(1, False), (2, False), (1, True)]
     assert engine.last_seq("lobby") == 2
 
@@ -120,9 +120,9 @@ async def test_a_resend_within_one_batch_is_recognised(engine: Engine) -> None:
 async def test_the_same_nonce_of_another_client_or_room_is_new(engine: Engine) -> None:
     results = await engine.append(
         [
-            draft("1", client_id="c", nonce="n"),
-            draft("2", client_id="d", nonce="n"),
-            draft("3", "dev", client_id="c", nonce="n"),
+            new_post("1", client_id="c", nonce="n"),
+            new_post("2", client_id="d", nonce="n"),
+            new_post("3", "dev", client_id="c", nonce="n"),
         ]
     )
     assert not any(result.dup for result in results)
@@ -132,7 +132,7 @@ async def test_the_same_nonce_of_another_client_or_room_is_new(engine: Engine) -
 async def test_drafts_without_both_client_and_nonce_are_always_new(
     engine: Engine, client_id: str, nonce: str
 ) -> None:
-    again = draft("hi", client_id=client_id, nonce=nonce)
+    again = new_post("hi", client_id=client_id, nonce=nonce)
     results = await engine.append([again, again])
     assert [(result.position.seq, result.dup) for result in results] == [(1, False), (2, False)]
 
@@ -164,7 +164,7 @@ async def test_drafts_without_both_client_and_nonce_are_always_new(
 async def test_reading_gives_the_range_between_after_and_before_ascending(
     engine: Engine, after: int, before: int | None, limit: int, from_end: bool, expected: list[int]
 ) -> None:
-    await engine.append(drafts(10))
+    await engine.append(new_posts(10))
     found = await engine.read("lobby", after=after, before=before, limit=limit, from_end=from_end)
     assert seqs(found) == expected
 
@@ -185,8 +185,8 @@ async def test_searching_gives_the_newest_posts_with_all_the_words_ascending(
     engine: Engine, query: str, before: int | None, limit: int, expected: list[int]
 ) -> None:
     texts = ["Tea, please", "coffee for me", "green tea", "steam", "more téa?"]
-    await engine.append([draft(text) for text in texts])
-    await engine.append([draft("tea elsewhere", "dev")])
+    await engine.append([new_post(text) for text in texts])
+    await engine.append([new_post("tea elsewhere", "dev")])
     assert seqs(await engine.search("lobby", query, before=before, limit=limit)) == expected
 
 
@@ -194,20 +194,20 @@ async def test_searching_gives_the_newest_posts_with_all_the_words_ascending(
     "query", ["'", '"', "*", "a OR b", "NEAR(a b)", "text:x", "(", "-", "\\", "%", "^a", ""]
 )
 async def test_searching_takes_any_text(engine: Engine, query: str) -> None:
-    await engine.append(drafts(2))
+    await engine.append(new_posts(2))
     await engine.search("lobby", query, limit=5)
 
 
 async def test_the_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
     tail = engine.tail()
-    await engine.append(drafts(3))
-    await engine.append(drafts(2, "dev"))
+    await engine.append(new_posts(3))
+    await engine.append(new_posts(2, "dev"))
     seen: list[Post] = []
     while len(seen) < 5:
         batch = await in_time(anext(tail))
         assert batch, "a batch is never empty"
         seen += batch
-    await engine.append([draft("last")])
+    await engine.append([new_post("last")])
     seen += await in_time(anext(tail))
     assert seqs([post for post in seen if post.room == "lobby"]) == [1, 2, 3, 4]
     assert seqs([post for post in seen if post.room == "dev"]) == [1, 2]
@@ -219,7 +219,7 @@ async def test_the_tail_yields_what_is_appended_while_it_waits(engine: Engine) -
     tail = engine.tail()
     waiting = asyncio.ensure_future(anext(tail))
     await asyncio.sleep(0)
-    await engine.append(drafts(1))
+    await engine.append(new_posts(1))
     assert seqs(await in_time(waiting)) == [1]
     await engine.close()
     assert await in_time(anext(tail, None)) is None
@@ -227,10 +227,10 @@ async def test_the_tail_yields_what_is_appended_while_it_waits(engine: Engine) -
 
 async def test_the_tail_leaves_out_resends(engine: Engine) -> None:
     tail = engine.tail()
-    again = draft("hi", client_id="c", nonce="n")
+    again = new_post("hi", client_id="c", nonce="n")
     await engine.append([again])
     await engine.append([again])
-    await engine.append([draft("after")])
+    await engine.append([new_post("after")])
     seen: list[Post] = []
     while len(seen) < 2:
         seen += await in_time(anext(tail))
@@ -247,7 +247,7 @@ async def test_closing_ends_a_tail_that_waits(engine: Engine) -> None:
 
 
 async def test_closing_ends_the_tail_after_it_has_yielded_what_was_appended(engine: Engine) -> None:
-    await engine.append(drafts(3))
+    await engine.append(new_posts(3))
     await engine.close()
 
     async def all_of_it() -> list[int]:
@@ -268,7 +268,7 @@ async def test_two_logs_in_memory_have_different_epochs() -> None:
 
 async def test_memory_keeps_only_the_newest_posts_and_their_numbers() -> None:
     engine = MemoryEngine(max_posts=4)
-    await engine.append(drafts(10))
+    await engine.append(new_posts(10))
     assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (7, 10)
     assert seqs(await engine.read("lobby", limit=100)) == [7, 8, 9, 10]
     assert seqs(await engine.read("lobby", after=2, limit=2)) == [7, 8]
@@ -277,7 +277,7 @@ async def test_memory_keeps_only_the_newest_posts_and_their_numbers() -> None:
 
 async def test_memory_is_bounded_in_bytes_too() -> None:
     engine = MemoryEngine(max_posts=0, max_bytes=50_000)
-    await engine.append([draft("x" * 10_000) for _ in range(20)])
+    await engine.append([new_post("x" * 10_000) for _ in range(20)])
     kept = await engine.read("lobby", limit=100)
     assert 1 <= len(kept) <= 4
     assert seqs(kept)[-1] == engine.last_seq("lobby") == 20
@@ -286,21 +286,21 @@ async def test_memory_is_bounded_in_bytes_too() -> None:
 async def test_memory_counts_the_bytes_that_wide_characters_take() -> None:
     """CPython keeps a text with one emoji in four bytes a character."""
     engine = MemoryEngine(max_posts=0, max_bytes=50_000)
-    await engine.append([draft("😀" * 4_000) for _ in range(20)])
+    await engine.append([new_post("😀" * 4_000) for _ in range(20)])
     kept = await engine.read("lobby", limit=100)
     assert sum(len(post.text.encode()) for post in kept) <= 50_000
 
 
 async def test_memory_keeps_the_newest_post_even_if_it_alone_is_too_large() -> None:
     engine = MemoryEngine(max_bytes=1_000)
-    await engine.append([draft("small"), draft("x" * 5_000)])
+    await engine.append([new_post("small"), new_post("x" * 5_000)])
     assert seqs(await engine.read("lobby", limit=10)) == [2]
 
 
 async def test_memory_forgets_nonces_when_their_time_is_over() -> None:
     now = 1_000.0
     engine = MemoryEngine(clock=lambda: now)
-    again = draft("hi", client_id="c", nonce="n")
+    again = new_post("hi", client_id="c", nonce="n")
     await engine.append([again])
     now += DEDUP_S
     assert [result.dup for result in await engine.append([again])] == [True]
@@ -310,6 +310,6 @@ async def test_memory_forgets_nonces_when_their_time_is_over() -> None:
 
 async def test_memory_recognises_a_resend_of_a_post_it_no_longer_keeps() -> None:
     engine = MemoryEngine(max_posts=2)
-    again = draft("hi", client_id="c", nonce="n")
-    await engine.append([again, *drafts(5)])
+    again = new_post("hi", client_id="c", nonce="n")
+    await engine.append([again, *new_posts(5)])
     assert [(result.dup, result.position.seq) for result in await engine.append([again])] == [(True, 1)]

@@ -38,7 +38,7 @@ AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
 UNLIMITED = Limits(message_rate=0)
 
 
-def draft(text: str, room: str = "lobby", *, nonce: str = "", at: datetime | None = None) -> NewPost:
+def new_post(text: str, room: str = "lobby", *, nonce: str = "", at: datetime | None = None) -> NewPost:
     return NewPost(room, "ana", text, at or datetime.now(UTC), "client" if nonce else "", nonce)
 
 
@@ -74,7 +74,7 @@ def path(tmp_path: Path) -> Path:
 async def test_a_new_history_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "new" / "history.db"
     async with opened(path) as engine:
-        await engine.append([draft("hi")])
+        await engine.append([new_post("hi")])
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         assert set(modes.values()) == {0o600}, modes
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -95,7 +95,7 @@ async def test_only_a_file_made_here_is_gone_when_nothing_was_said(path: Path) -
 
 async def test_posts_numbers_epoch_and_topics_are_there_after_a_restart(path: Path) -> None:
     async with opened(path) as engine:
-        await engine.append([draft("one"), draft("two"), draft("elsewhere", "dev")])
+        await engine.append([new_post("one"), new_post("two"), new_post("elsewhere", "dev")])
         await engine.set_topic("dev", "Developing")
         await engine.set_topic("quiet", "Nobody spoke")
         epoch, before = engine.epoch, await engine.read("lobby", limit=10)
@@ -113,16 +113,16 @@ async def test_posts_numbers_epoch_and_topics_are_there_after_a_restart(path: Pa
             "",
         )
         assert engine.room_names() == ["dev", "lobby", "quiet"]
-        [result] = await engine.append([draft("three")])
+        [result] = await engine.append([new_post("three")])
         assert result.position == Position(epoch, 3)
         assert texts(await engine.search("lobby", "one", limit=5)) == ["one"]
 
 
 async def test_a_post_sent_again_after_a_restart_is_recognised(path: Path) -> None:
     async with opened(path) as engine:
-        [first] = await engine.append([draft("hi", nonce="n")])
+        [first] = await engine.append([new_post("hi", nonce="n")])
     async with opened(path) as engine:
-        [again, other] = await engine.append([draft("hi", nonce="n"), draft("hi", nonce="m")])
+        [again, other] = await engine.append([new_post("hi", nonce="n"), new_post("hi", nonce="m")])
         assert (again.position, again.at_text, again.dup) == (first.position, first.at_text, True)
         assert not other.dup
         assert engine.last_seq("lobby") == 2
@@ -134,17 +134,17 @@ async def test_a_resend_is_recognised_after_very_many_posts_of_others_and_a_rest
         NewPost("lobby", "bot", "beep", datetime.now(UTC), "bot", str(number)) for number in range(30_000)
     ]
     async with opened(path) as engine:
-        await engine.append([draft("hi", nonce="n"), *others])
-        assert [result.dup for result in await engine.append([draft("hi", nonce="n")])] == [True]
+        await engine.append([new_post("hi", nonce="n"), *others])
+        assert [result.dup for result in await engine.append([new_post("hi", nonce="n")])] == [True]
     async with opened(path) as engine:
-        assert [result.dup for result in await engine.append([draft("hi", nonce="n")])] == [True]
+        assert [result.dup for result in await engine.append([new_post("hi", nonce="n")])] == [True]
 
 
 async def test_the_tail_does_not_repeat_what_an_earlier_life_had(path: Path) -> None:
     async with opened(path) as engine:
-        await engine.append([draft("old")])
+        await engine.append([new_post("old")])
     async with opened(path) as engine:
-        await engine.append([draft("new")])
+        await engine.append([new_post("new")])
         assert texts(await in_time(anext(engine.tail()))) == ["new"]
 
 
@@ -157,7 +157,7 @@ async def test_a_history_in_which_nothing_was_said_leaves_no_file(path: Path) ->
 async def test_directories_to_the_file_are_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b ?#%" / "history.db"
     async with opened(path) as engine:
-        await engine.append([draft("hi")])
+        await engine.append([new_post("hi")])
     assert path.exists()
 
 
@@ -266,7 +266,7 @@ def directory(path: Path) -> None:
 def _history(path: Path) -> None:
     async def make() -> None:
         async with opened(path) as engine:
-            await engine.append([draft(f"post {number} " + "word " * 50) for number in range(200)])
+            await engine.append([new_post(f"post {number} " + "word " * 50) for number in range(200)])
 
     run_alone(make())
 
@@ -327,11 +327,11 @@ async def test_serve_says_in_one_line_what_is_wrong_with_the_history(
 async def test_a_history_in_use_by_another_server_is_refused_and_the_other_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     async with opened(path) as engine:
-        await engine.append([draft("one")])
+        await engine.append([new_post("one")])
         with pytest.raises(EngineError, match="in use by another server"):
             await SqliteEngine(path).start()
         await _serve_refuses(path, "in use by another server")
-        await engine.append([draft("two")])
+        await engine.append([new_post("two")])
         assert texts(await engine.read("lobby", limit=5)) == ["one", "two"]
     async with opened(path) as engine:
         assert engine.last_seq("lobby") == 2
@@ -385,10 +385,10 @@ async def limit_pages(engine: SqliteEngine, *, full: bool) -> None:
 
 async def test_a_full_disk_refuses_a_batch_as_a_whole_and_takes_it_when_there_is_room(path: Path) -> None:
     async with opened(path) as engine:
-        await engine.append([draft("first", nonce="n0")])
+        await engine.append([new_post("first", nonce="n0")])
         await limit_pages(engine, full=True)
         batch = [
-            draft(f"{number} " + "x" * 2_000, room=f"r{number % 3}", nonce=f"n{number}")
+            new_post(f"{number} " + "x" * 2_000, room=f"r{number % 3}", nonce=f"n{number}")
             for number in range(200)
         ]
         with pytest.raises(EngineError, match="full"):
@@ -400,7 +400,7 @@ async def test_a_full_disk_refuses_a_batch_as_a_whole_and_takes_it_when_there_is
         results = await engine.append(batch)
         assert not any(result.dup for result in results)
         assert [engine.last_seq(f"r{room}") for room in range(3)] == [67, 67, 66]
-        assert [result.dup for result in await engine.append([draft("first", nonce="n0")])] == [True]
+        assert [result.dup for result in await engine.append([new_post("first", nonce="n0")])] == [True]
     async with opened(path) as engine:
         kept = [post for room in range(3) for post in await engine.read(f"r{room}", limit=100)]
         assert sorted(texts(kept)) == sorted(item.text for item in batch)
@@ -507,9 +507,9 @@ async def test_posts_older_than_the_days_kept_are_deleted_and_the_numbers_go_on(
     new = datetime.now(UTC)
     old = new - timedelta(days=10)
     async with opened(path) as engine:
-        await engine.append([draft(f"old {number}", at=old) for number in range(5)])
-        await engine.append([draft("elsewhere", "dev", at=old)])
-        await engine.append([draft(f"new {number}", at=new) for number in range(3)])
+        await engine.append([new_post(f"old {number}", at=old) for number in range(5)])
+        await engine.append([new_post("elsewhere", "dev", at=old)])
+        await engine.append([new_post(f"new {number}", at=new) for number in range(3)])
     async with opened(path, keep_days=7) as engine:
         await trim(engine, new)
         assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (6, 8)
@@ -518,7 +518,7 @@ async def test_posts_older_than_the_days_kept_are_deleted_and_the_numbers_go_on(
         assert texts(await engine.read("lobby", after=2, limit=1)) == ["new 0"]
         assert await engine.search("lobby", "old", limit=10) == []
         assert texts(await engine.search("lobby", "new", limit=10)) == ["new 0", "new 1", "new 2"]
-        assert [result.position.seq for result in await engine.append([draft("on", "dev")])] == [2]
+        assert [result.position.seq for result in await engine.append([new_post("on", "dev")])] == [2]
     async with opened(path) as engine:
         assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (6, 8)
         assert (engine.first_seq("dev"), engine.last_seq("dev")) == (2, 2)
@@ -526,8 +526,8 @@ async def test_posts_older_than_the_days_kept_are_deleted_and_the_numbers_go_on(
 
 async def test_each_room_keeps_its_newest_posts_only(path: Path) -> None:
     async with opened(path) as engine:
-        await engine.append([draft(str(number)) for number in range(3 * TRIM_POSTS)])
-        await engine.append([draft(str(number), "dev") for number in range(15)])
+        await engine.append([new_post(str(number)) for number in range(3 * TRIM_POSTS)])
+        await engine.append([new_post(str(number), "dev") for number in range(15)])
     async with opened(path, keep_posts=10) as engine:
         assert await engine.trim(AT), "a step is bounded, so that appends do not wait"
         await trim(engine, AT)
@@ -538,7 +538,7 @@ async def test_each_room_keeps_its_newest_posts_only(path: Path) -> None:
 
 async def test_what_is_too_much_is_deleted_without_being_asked(path: Path) -> None:
     async with opened(path) as engine:
-        await engine.append([draft(str(number)) for number in range(30)])
+        await engine.append([new_post(str(number)) for number in range(30)])
     async with opened(path, keep_posts=10) as engine:
         await eventually(lambda: engine.first_seq("lobby") == 21)
 
@@ -546,7 +546,7 @@ async def test_what_is_too_much_is_deleted_without_being_asked(path: Path) -> No
 @pytest.mark.parametrize("days", [0.0, 1e6, 1e300, float("inf")])
 async def test_any_number_of_days_can_be_kept(path: Path, days: float) -> None:
     async with opened(path, keep_days=days) as engine:
-        await engine.append([draft("from the beginning", at=datetime(1970, 1, 1, tzinfo=UTC))])
+        await engine.append([new_post("from the beginning", at=datetime(1970, 1, 1, tzinfo=UTC))])
         await trim(engine)
         assert engine.first_seq("lobby") == 1
 
@@ -623,7 +623,7 @@ async def test_every_word_of_a_post_finds_it_whatever_its_script(path: Path) -> 
     memory = MemoryEngine()
     async with opened(path) as engine:
         for kept in (engine, memory):
-            await kept.append([draft(text) for text in said])
+            await kept.append([new_post(text) for text in said])
             for text in said:
                 for word in text.split():
                     for query in (word, word.upper(), word.lower(), word[:2]):
@@ -639,7 +639,7 @@ def test_the_file_and_memory_find_the_same(said: list[str], query: str) -> None:
             async with opened(Path(directory) / "history.db") as engine:
                 found = []
                 for kept in (engine, memory):
-                    await kept.append([draft(text) for text in said])
+                    await kept.append([new_post(text) for text in said])
                     found.append(texts(await kept.search("lobby", query, limit=10)))
             assert found[0] == found[1]
 
@@ -652,7 +652,7 @@ def test_searching_takes_any_text_whatsoever(queries: list[str]) -> None:
     async def search() -> None:
         with tempfile.TemporaryDirectory() as directory:
             async with opened(Path(directory) / "history.db") as engine:
-                await engine.append([draft(text) for text in ("one two", "three")])
+                await engine.append([new_post(text) for text in ("one two", "three")])
                 for query in queries:
                     await engine.search("lobby", query, limit=10)
                 assert len(await engine.search("lobby", "one", limit=10)) == 1
@@ -682,14 +682,14 @@ def test_searching_takes_any_text_whatsoever(queries: list[str]) -> None:
 )
 async def test_operators_and_quotes_in_a_query_are_only_words(path: Path, query: str) -> None:
     async with opened(path) as engine:
-        await engine.append([draft("tea"), draft("coffee")])
+        await engine.append([new_post("tea"), new_post("coffee")])
         assert await engine.search("lobby", query, limit=5) == []
         assert texts(await engine.search("lobby", "tea", limit=5)) == ["tea"]
 
 
 async def test_searching_one_room_does_not_find_what_was_said_in_another(path: Path) -> None:
     async with opened(path) as engine:
-        await engine.append([draft("tea"), draft("tea", "dev"), draft("tea", "dev")])
+        await engine.append([new_post("tea"), new_post("tea", "dev"), new_post("tea", "dev")])
         assert len(await engine.search("dev", "tea", limit=5)) == 2
         assert len(await engine.search("lobby", "tea", limit=5)) == 1
         assert await engine.search("nowhere", "tea", limit=5) == []
@@ -701,7 +701,7 @@ async def test_searching_one_room_does_not_find_what_was_said_in_another(path: P
 async def test_what_many_append_at_once_is_all_there_after_a_restart(path: Path) -> None:
     async with opened(path) as engine:
         batches = [
-            [draft(f"{batch}-{number}", nonce=f"{batch}-{number}") for number in range(10)]
+            [new_post(f"{batch}-{number}", nonce=f"{batch}-{number}") for number in range(10)]
             for batch in range(50)
         ]
         results = await in_time(asyncio.gather(*(engine.append(batch) for batch in batches)))
@@ -713,8 +713,8 @@ async def test_what_many_append_at_once_is_all_there_after_a_restart(path: Path)
             assert [posts[result.position.seq - 1].text for result in of_batch] == texts_of(batch)
 
 
-def texts_of(drafts: list[NewPost]) -> list[str]:
-    return [item.text for item in drafts]
+def texts_of(new_posts: list[NewPost]) -> list[str]:
+    return [item.text for item in new_posts]
 
 
 async def test_an_append_that_nobody_waits_for_any_more_reaches_the_tail_or_nothing(path: Path) -> None:
@@ -722,25 +722,25 @@ async def test_an_append_that_nobody_waits_for_any_more_reaches_the_tail_or_noth
         tail = engine.tail()
         for round_number in range(20):
             task = asyncio.create_task(
-                engine.append([draft(f"lost {round_number}", nonce=f"l{round_number}")])
+                engine.append([new_post(f"lost {round_number}", nonce=f"l{round_number}")])
             )
             for _ in range(round_number % 4):
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        await engine.append([draft("the end")])
+        await engine.append([new_post("the end")])
         seen: list[Post] = []
         while not seen or seen[-1].text != "the end":
             seen += await in_time(anext(tail))
         assert seen == await engine.read("lobby", limit=100)
         assert [post.position.seq for post in seen] == list(range(1, len(seen) + 1))
-        again = await engine.append([draft(f"lost {number}", nonce=f"l{number}") for number in range(20)])
+        again = await engine.append([new_post(f"lost {number}", nonce=f"l{number}") for number in range(20)])
         assert sum(result.dup for result in again) == len(seen) - 1
 
 
 async def test_closing_waits_for_the_appends_under_way(path: Path) -> None:
     async with opened(path) as engine:
-        under_way = asyncio.gather(*(engine.append([draft(str(number))]) for number in range(20)))
+        under_way = asyncio.gather(*(engine.append([new_post(str(number))]) for number in range(20)))
         await asyncio.sleep(0)
         await engine.close()
         await in_time(under_way)
@@ -753,7 +753,7 @@ async def test_readers_and_writers_at_once_never_see_half_a_batch(path: Path) ->
 
         async def write() -> None:
             for _ in range(30):
-                await engine.append([draft("a"), draft("b"), draft("c")])
+                await engine.append([new_post("a"), new_post("b"), new_post("c")])
 
         writing = asyncio.create_task(write())
         while not writing.done():

@@ -51,7 +51,7 @@ LIMITS = Limits(
 WORDS = ("apple", "pear", "plum")
 room_names = st.sampled_from(ROOMS)
 words = st.sampled_from(WORDS)
-drafts = st.builds(
+new_posts = st.builds(
     lambda room, word, nonce: NewPost(room, "bot", word, datetime.now(UTC), nonce[:2], nonce),
     room_names,
     words,
@@ -69,11 +69,11 @@ class TimedLog(ModelLog):
         self._seen_at: dict[tuple[str, str, str], float] = {}
         self._written: dict[tuple[str, str, str], AppendResult] = {}
 
-    def append(self, drafts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
+    def append(self, new_posts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
         now = self._clock()
         for key in [key for key, at in self._seen_at.items() if now - at > DEDUP_S]:
             del self._seen_at[key], self._seen[key]
-        appended = super().append(drafts)
+        appended = super().append(new_posts)
         for key, result in self._seen.items():
             if key not in self._seen_at:
                 self._seen_at[key] = now
@@ -155,7 +155,7 @@ class EngineWorld(World):
         while len(told) < len(new):
             told += self.run(_next(self._tail))
         assert told == new
-        self.hub.arrived(told)
+        self.hub.deliver(told)
         if not self._in_file:
             self.trim(MEMORY_POSTS)
 
@@ -178,17 +178,18 @@ class EngineWorld(World):
 
     def serve(self) -> None:
         hub = self.hub
-        if hub.pending_posts:
-            batch, hub.pending_posts = hub.pending_posts, []
+        if hub.effects.pending_posts:
+            batch, hub.effects.pending_posts = hub.effects.pending_posts, []
             self._append(
-                [pending_post.draft for pending_post in batch], lambda results: hub.accepted(batch, results)
+                [pending_post.new_post for pending_post in batch],
+                lambda results: hub.posts_appended(batch, results),
             )
-        topics, hub.topics = hub.topics, []
+        topics, hub.effects.topic_changes = hub.effects.topic_changes, []
         for change in topics:
             self.run(self.engine.set_topic(change.room, change.topic))
             self.log.topics[change.room] = change.topic
-            hub.topic_set(change)
-        reads, hub.rooms.reads = hub.rooms.reads, []
+            hub.topic_saved(change)
+        reads, hub.effects.reads = hub.effects.reads, []
         for read in reads:
             hub.read_done(read, self.read(read))
         super().serve()
@@ -201,7 +202,7 @@ class EngineWorld(World):
         for command in (hello, *questions):
             self.hub.receive(peer, encode(command), self.when)
         self.serve()
-        while self.hub.rooms.reads or self.hub.pending_posts or peer.behind:
+        while self.hub.effects.reads or self.hub.effects.pending_posts or peer.has_pending:
             self.serve()
         self.hub.close(peer, self.when)
         return read_frames(wire)
@@ -241,7 +242,7 @@ class LogMachine(RuleBasedStateMachine):
 
     # -- what happens
 
-    @rule(batch=st.lists(drafts, max_size=8))
+    @rule(batch=st.lists(new_posts, max_size=8))
     def append(self, batch: list[NewPost]) -> None:
         self.world.append(batch)
 
@@ -286,13 +287,13 @@ class LogMachine(RuleBasedStateMachine):
     @rule(room=room_names, nonce=st.sampled_from(("c1-1", "c2-1")), again=st.sampled_from((0.0, 9.5, 10.5)))
     def post_again(self, room: str, nonce: str, again: float) -> None:
         """The same post twice, with minutes between, or a restart."""
-        draft = NewPost(room, "bot", "apple", datetime.now(UTC), nonce[:2], nonce)
-        self.world.append([draft])
+        new_post = NewPost(room, "bot", "apple", datetime.now(UTC), nonce[:2], nonce)
+        self.world.append([new_post])
         if again and not self.unacknowledged:
             self.let_minutes_pass(again)
         elif self.in_file:
             self.world.restart()
-        self.world.append([draft])
+        self.world.append([new_post])
 
     @rule(room=room_names, topic=st.sampled_from(("", "Tea", "Coffee")))
     def set_topic(self, room: str, topic: str) -> None:

@@ -172,11 +172,11 @@ async def test_one_half_open_connection_too_many_costs_the_oldest_its_place(limi
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
         socks = [await half_open(stack, server) for _ in range(3)]
         await eventually(lambda: len(server._admission._half_open) == 3)
-        assert server._admission.refused["half_open"] == 0
+        assert server._admission.rejected["half_open"] == 0
         async with plain_client(server.url):
             pass
         await socks[0].read_to_end()
-        assert server._admission.refused["half_open"] == 1
+        assert server._admission.rejected["half_open"] == 1
         for sock in socks[1:]:
             await sock.send(
                 b"TP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -192,8 +192,8 @@ async def test_half_open_connections_in_all_by_default(count: int, lost: int) ->
         for _ in range(count):
             await stack.enter_async_context(raw_socket(server.port))
         admission = server._admission
-        await eventually(lambda: admission.half_open + admission.refused["half_open"] == count)
-        assert admission.refused["half_open"] == lost
+        await eventually(lambda: admission.half_open + admission.rejected["half_open"] == count)
+        assert admission.rejected["half_open"] == lost
 
 
 @pytest.mark.parametrize("limits", [AdmissionLimits(exempt_loopback=False)])
@@ -205,7 +205,7 @@ async def test_half_open_connections_of_one_address_by_default(
         for _ in range(count):
             await half_open(stack, server)
         await eventually(lambda: len(server._admission._half_open) == count - lost)
-        await eventually(lambda: server._admission.refused["half_open"] == lost)
+        await eventually(lambda: server._admission.rejected["half_open"] == lost)
 
 
 async def test_who_does_not_ask_in_time_is_cut_and_who_does_is_not() -> None:
@@ -218,7 +218,7 @@ async def test_who_does_not_ask_in_time_is_cut_and_who_does_is_not() -> None:
         assert len(server._admission._half_open) == 1
         server._admission.sweep(now + 5.1)
         await slow.read_to_end()
-        assert server._admission.refused == {"timeout": 1}
+        assert server._admission.rejected == {"timeout": 1}
         assert (await quick.read_frame())[0]
 
 
@@ -233,7 +233,7 @@ async def test_dribbling_does_not_win_time() -> None:
 
         with pytest.raises(ConnectionError):
             await in_time(dribble())
-        assert server._admission.refused == {"timeout": 1}
+        assert server._admission.rejected == {"timeout": 1}
 
 
 # Origins
@@ -324,7 +324,7 @@ async def test_a_flood_of_refusals_is_one_line_and_a_count(caplog: pytest.LogCap
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
         for _ in range(50):
             await come(stack, server, "192.0.2.7")
-        assert server._admission.refused["per_address"] == 49
+        assert server._admission.rejected["per_address"] == 49
         lines = [record.getMessage() for record in caplog.records if record.name == "broadcast_tui.audit"]
         assert lines == ["connection from 192.0.2.7 refused: per_address"]
 

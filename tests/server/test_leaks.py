@@ -78,7 +78,7 @@ async def many_come_and_go(server: BroadcastServer, first: int) -> None:
     await eventually(
         lambda: server.connection_count == 1 and set(server._runner.hub.rooms.by_name) == {"lobby"}
     )
-    await eventually(lambda: len(server._runner.hub._directory._holders) == 1)
+    await eventually(lambda: len(server._runner.hub._names._holders) == 1)
 
 
 def left(server: BroadcastServer) -> dict[str, int]:
@@ -91,10 +91,10 @@ def left(server: BroadcastServer) -> dict[str, int]:
         "rooms": len(hub.rooms.by_name),
         "subscriptions": len(hub.rooms.by_name["lobby"].subscriptions),
         "people": hub.rooms.by_name["lobby"].presence.online,
-        "names": len(hub._directory._holders),
-        "submissions": len(hub.pending_posts),
-        "reads": len(hub.rooms.reads),
-        "dirty": len(hub.herald.dirty_peers) + len(hub.rooms.dirty) + len(hub.closing),
+        "names": len(hub._names._holders),
+        "submissions": len(hub.effects.pending_posts),
+        "reads": len(hub.effects.reads),
+        "dirty": len(hub.effects.dirty_peers) + len(hub.effects.dirty_rooms) + len(hub.effects.closing_peers),
         "connections": len(server._runner.connections),
         "sockets": len(server._peers) + len(server._connections),
         "admitted": len(server._admission._held) + sum(server._admission._by_address.values()),
@@ -157,7 +157,7 @@ async def test_a_client_that_loses_its_connection_again_and_again_leaves_nothing
         tasks = len(asyncio.all_tasks())
         for _ in range(50):
             [connection] = server._runner.connections.values()
-            connection.cut()
+            connection.abort()
             await eventually(lambda: server.connection_count == 0)
             client.reconnect_now()
             await eventually(lambda: server.connection_count == 1 and client._session.welcomed)

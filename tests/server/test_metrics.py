@@ -67,7 +67,7 @@ async def test_each_number_moves_with_what_it_counts() -> None:
             assert now["sent_bytes_total"] > before["sent_bytes_total"] + 6 * len("hello")
             assert 1 <= now["append_seconds_count"] <= 4
             assert now['append_seconds_bucket{le="+Inf"}'] == now["append_seconds_count"]
-        await eventually(lambda: server._runner.counts.lag.counts != [0] * 12)
+        await eventually(lambda: server._runner.stats.lag.counts != [0] * 12)
         assert (await numbers(listener))["loop_lag_seconds_count"] > 0
 
 
@@ -84,7 +84,7 @@ async def test_a_connection_that_is_cut_is_counted_by_what_it_did() -> None:
         while server.connection_count == 2:
             await ana.say("x" * 16_000, nonce="")
             await ana.next_of(type="message")
-        assert (await numbers(listener))['connections_cut_total{reason="takes nothing"}'] == 1
+        assert (await numbers(listener))['connections_cut_total{reason="stopped reading"}'] == 1
 
 
 async def test_the_main_port_has_no_metrics() -> None:

@@ -206,8 +206,8 @@ async def test_a_bad_file_of_tokens_keeps_a_good_new_certificate_out(
     authority: Authority, tmp_path: Path
 ) -> None:
     tokens = tmp_path / "tokens.json"
-    gate = TokenAuthenticator(TokenStore(tokens), needs_token=False)
-    async with running_server(tls=serving(authority), gate=gate) as server:
+    authenticator = TokenAuthenticator(TokenStore(tokens), needs_token=False)
+    async with running_server(tls=serving(authority), authenticator=authenticator) as server:
         before = await certificate_at(server.port)
         authority.issue("server", "localhost", "127.0.0.1")
         tokens.write_text("broken")

@@ -121,7 +121,7 @@ def test_who_has_not_ended_the_handshake_is_half_open(
                 await sock.send(begun)
             await eventually(lambda: admission.half_open == 3)
             async with v1_client(server.url, "ana", tls=trusted):
-                assert admission.refused == {"half_open": 1}
+                assert admission.rejected == {"half_open": 1}
                 await socks[0].read_to_end()
                 assert admission.half_open == 2
             for sock in socks[1:]:
@@ -143,7 +143,7 @@ def test_the_handshake_timeout_counts_for_tls_too(
             await eventually(lambda: server._admission.half_open == 1)
             server._admission.sweep(asyncio.get_running_loop().time() + 2.1)
             await sock.read_to_end()
-            assert server._admission.refused == {"timeout": 1}
+            assert server._admission.rejected == {"timeout": 1}
 
     runner.run(exchange())
 

@@ -89,7 +89,7 @@ def test_an_expired_token_is_not_found_but_its_name_stays_reserved(book: TokenSt
     for seconds, valid in ((9.9, True), (10, False), (11, False)):
         at = NOW + timedelta(seconds=seconds)
         assert (book.find(token, at) is not None) is valid
-    assert book.reserves("ana")
+    assert book.is_reserved("ana")
 
 
 def test_several_tokens_of_one_name_are_valid_at_once_and_revoked_together(book: TokenStore) -> None:
@@ -97,7 +97,7 @@ def test_several_tokens_of_one_name_are_valid_at_once_and_revoked_together(book:
     assert book.find(old, NOW)
     assert book.find(new, NOW)
     assert len(book.revoke("ana")) == 2
-    assert not book.reserves("ana")
+    assert not book.is_reserved("ana")
     assert book.revoke("ana") == ()
 
 

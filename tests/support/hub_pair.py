@@ -81,11 +81,11 @@ class User:
 class World:
     """One hub, its log, and users. `step` moves everything until nothing moves."""
 
-    def __init__(self, limits: Limits | None = None, gate: Authenticator | None = None) -> None:
-        self.gate = gate
+    def __init__(self, limits: Limits | None = None, authenticator: Authenticator | None = None) -> None:
+        self.authenticator = authenticator
         self.log = ModelLog()
         self.limits = limits or Limits(message_rate=0, message_burst=0)
-        self.hub = Hub(self.log, self.limits, "n1", gate)
+        self.hub = Hub(self.log, self.limits, "n1", authenticator)
         self.when = Instant(100.0, EPOCH)
         self.users: list[User] = []
 
@@ -116,27 +116,27 @@ class World:
             user.cut(noticed=False)
         if not keep_log:
             self.log = ModelLog(f"{self.log.epoch}x")
-        self.hub = Hub(self.log, self.limits, "n2", self.gate)
+        self.hub = Hub(self.log, self.limits, "n2", self.authenticator)
 
     def serve(self) -> None:
         """What the server's shell does in a loop turn: append, read, write."""
         hub = self.hub
-        if hub.pending_posts:
-            batch, hub.pending_posts = hub.pending_posts, []
-            results, posts = self.log.append([pending_post.draft for pending_post in batch])
-            hub.accepted(batch, results)
-            hub.arrived(posts)
-        topics, hub.topics = hub.topics, []
+        if hub.effects.pending_posts:
+            batch, hub.effects.pending_posts = hub.effects.pending_posts, []
+            results, posts = self.log.append([pending_post.new_post for pending_post in batch])
+            hub.posts_appended(batch, results)
+            hub.deliver(posts)
+        topics, hub.effects.topic_changes = hub.effects.topic_changes, []
         for change in topics:
             self.log.topics[change.room] = change.topic
-            hub.topic_set(change)
-        reads, hub.rooms.reads = hub.rooms.reads, []
+            hub.topic_saved(change)
+        reads, hub.effects.reads = hub.effects.reads, []
         for read in reads:
             hub.read_done(read, self.log.read(read))
-        for room in hub.rooms.dirty:
-            hub.herald.dirty_peers |= set(room.subscriptions)
-        hub.rooms.dirty.clear()
-        dirty, hub.herald.dirty_peers = hub.herald.dirty_peers, set()
+        for room in hub.effects.dirty_rooms:
+            hub.effects.dirty_peers |= set(room.subscriptions)
+        hub.effects.dirty_rooms.clear()
+        dirty, hub.effects.dirty_peers = hub.effects.dirty_peers, set()
         for peer in sorted(dirty, key=lambda peer: peer.id):
             while not peer.blocked and (data := peer.collect()):
                 peer.link.write(data)
@@ -149,7 +149,7 @@ class World:
             self.serve()
             for user in self.users:
                 moved |= self.deliver(user)
-            moved |= bool(self.hub.pending_posts or self.hub.rooms.reads)
+            moved |= bool(self.hub.effects.pending_posts or self.hub.effects.reads)
 
     def deliver(self, user: User, frames: int = 1_000_000) -> bool:
         """Move up to `frames` frames of one user in each direction; whether any moved."""

@@ -35,21 +35,21 @@ class ModelLog:
         """Forget the posts up to `seq`."""
         self.trimmed[room] = min(seq, self.last_seq(room))
 
-    def append(self, drafts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
-        """Results in the order of `drafts`, and the posts that are new."""
+    def append(self, new_posts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
+        """Results in the order of `new_posts`, and the posts that are new."""
         results, new = [], []
-        for draft in drafts:
-            key = draft.room, draft.client_id, draft.nonce
-            first = self._seen.get(key) if draft.client_id and draft.nonce else None
+        for new_post in new_posts:
+            key = new_post.room, new_post.client_id, new_post.nonce
+            first = self._seen.get(key) if new_post.client_id and new_post.nonce else None
             if first is not None:
                 results.append(AppendResult(first.position, first.at_text, dup=True))
                 continue
-            room = self.posts.setdefault(draft.room, [])
+            room = self.posts.setdefault(new_post.room, [])
             position = Position(self.epoch, len(room) + 1)
-            post = Post(draft.room, position, draft.sender, draft.text, draft.at, draft.nonce)
+            post = Post(new_post.room, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
             room.append(post)
             new.append(post)
-            results.append(AppendResult(position, timestamp(draft.at), dup=False))
+            results.append(AppendResult(position, timestamp(new_post.at), dup=False))
             self._seen[key] = results[-1]
         return results, new
 

@@ -26,7 +26,7 @@ async def running_server(
     limits: Limits | None = None,
     engine: Engine | None = None,
     admission: AdmissionLimits | None = None,
-    gate: TokenAuthenticator | None = None,
+    authenticator: TokenAuthenticator | None = None,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[BroadcastServer]:
     """A server on 127.0.0.1 and a free port; stopped at the end if the test has not done it."""
@@ -36,7 +36,7 @@ async def running_server(
         limits=limits,
         engine=engine,
         admission=admission,
-        gate=gate,
+        authenticator=authenticator,
         tls=tls,
     )
     await server.start_server()

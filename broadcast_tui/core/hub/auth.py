@@ -1,4 +1,4 @@
-"""Who a connection is by its token, and what it may do: identities, roles, and the gate that knows them."""
+"""Authentication: the roles and identities that tokens grant, and the interface that checks tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broadcast_tui.core.errors import ErrorCode, RequestError
 
 
 class Role(StrEnum):
-    """What a connection may do: a reader reads, a member posts too, an admin also keeps order."""
+    """The permissions of a connection: a reader reads, a member also posts, an admin also moderates."""
 
     ADMIN = "admin"
     MEMBER = "member"
@@ -21,47 +21,56 @@ class Role(StrEnum):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What a token says of whoever sent it."""
+    """The claims of a valid token."""
 
     token_id: str
-    """Tells tokens of one name apart; no secret."""
+    """Distinguishes tokens with the same name; not secret."""
     name: str
-    """The one name of the holder, which nobody else can have."""
+    """The only name its holder can use. Nobody else can use it."""
     role: Role = Role.MEMBER
     expires_at: datetime | None = None
 
 
 class Authenticator(Protocol):
-    """Who may come in. All methods return at once."""
+    """Checks tokens. No method blocks."""
 
     @property
     def needs_token(self) -> bool:
-        """Whether nobody comes in without a token."""
+        """Whether every connection must present a token."""
         ...
 
-    def identify(self, token: str, address: str, when: Instant) -> Identity:
-        """Whose token this is. Raises Refused (UNAUTHORISED), with `retry_after` after many wrong ones."""
+    def authenticate(self, token: str, address: str, when: Instant) -> Identity:
+        """Return the identity of a token.
+
+        Args:
+            address: `host:port` of the client, by which failed attempts are limited.
+
+        Raises:
+            RequestError: UNAUTHORIZED if the token is invalid, with `retry_after` after too many failures.
+        """
         ...
 
-    def reserves(self, key: str) -> bool:
-        """Whether the name with this skeleton belongs to the holder of a token."""
+    def is_reserved(self, key: str) -> bool:
+        """Whether the name with this skeleton belongs to a token."""
         ...
 
-    def knows(self, identity: Identity, when: Instant) -> bool:
-        """Whether the token is still valid: neither revoked nor expired."""
+    def is_valid(self, identity: Identity, when: Instant) -> bool:
+        """Whether the identity's token has been neither revoked nor changed, and has not expired."""
         ...
 
 
 class OpenAuthenticator:
-    """Everyone may come in, and there are no tokens."""
+    """Authenticator of a server without tokens: everyone may connect."""
 
     needs_token = False
 
-    def identify(self, token: str, address: str, when: Instant) -> Identity:
-        raise RequestError(ErrorCode.UNAUTHORISED, "This server takes no tokens; connect without one.")
+    def authenticate(self, token: str, address: str, when: Instant) -> Identity:
+        raise RequestError(
+            ErrorCode.UNAUTHORIZED, "This server does not use tokens. Connect without a token."
+        )
 
-    def reserves(self, key: str) -> bool:
+    def is_reserved(self, key: str) -> bool:
         return False
 
-    def knows(self, identity: Identity, when: Instant) -> bool:
+    def is_valid(self, identity: Identity, when: Instant) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""What a gate's word means for connections: who gets which name, who may post, who has to go."""
+"""Authorization: which name a connection may use, whether it may post, and when it must be closed."""
 
 from __future__ import annotations
 
@@ -11,66 +11,72 @@ from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.protocol import commands
 
-NO_TOKEN = "This server needs a token; ask whoever runs it for one."
-NO_LONGER_VALID = "Your token is not valid any more; ask for a new one."
-FIXED_NAME = "Your name is fixed by your token."
-READ_ONLY = "Your token is for reading only; ask for one that may post."
+TOKEN_REQUIRED = "This server requires a token. Ask its operator for one."
+TOKEN_EXPIRED = "Your token has expired or was revoked. Ask the server's operator for a new one."
+NAME_FIXED = "Your token determines your name; you cannot change it."
+READ_ONLY = "Your token is read-only. Ask the server's operator for one that can post."
+NAME_CLAIMED = "Your name now belongs to a token holder. Reconnect under another name."
 
 
 class Authorizer:
-    """The gate's decisions about peers."""
+    """Permissions of connections, by the identities that `authenticator` grants."""
 
-    def __init__(self, gate: Authenticator) -> None:
-        self._gate = gate
+    def __init__(self, authenticator: Authenticator) -> None:
+        self._authenticator = authenticator
 
     def name_at_hello(self, peer: Peer, hello: commands.Hello, when: Instant) -> str:
-        """The name to come in under, empty for none; sets the peer's identity by the hello's token.
+        """Return the name for a new connection, empty if it has none.
+
+        Sets the identity from the hello's token.
 
         Raises:
-            Refused: UNAUTHORISED, the connection is to end; InvalidNameError for a bad name.
+            RequestError: UNAUTHORIZED; the connection must be closed.
+            InvalidNameError: The name is invalid.
         """
         if peer.identity is None and hello.token:
-            peer.identify(self._gate.identify(hello.token, peer.address, when))
+            peer.set_identity(self._authenticator.authenticate(hello.token, peer.address, when))
         if peer.identity is not None:
             return peer.identity.name
-        if self._gate.needs_token:
-            raise RequestError(ErrorCode.UNAUTHORISED, NO_TOKEN)
+        if self._authenticator.needs_token:
+            raise RequestError(ErrorCode.UNAUTHORIZED, TOKEN_REQUIRED)
         return check_name(hello.name) if hello.name else ""
 
     def check_command(self, peer: Peer, command: commands.Command) -> None:
-        """Raises Refused (FORBIDDEN) if the peer's role does not allow the command."""
-        if commands.publishes_text(command) and not self.may_write(peer):
+        """Raise RequestError (FORBIDDEN) if the connection's role does not allow the command."""
+        if commands.publishes_text(command) and not self.may_post(peer):
             raise RequestError(ErrorCode.FORBIDDEN, READ_ONLY)
 
-    def may_write(self, peer: Peer) -> bool:
-        """Whether the peer's role is one that may."""
+    def may_post(self, peer: Peer) -> bool:
+        """Whether the connection's role allows posting."""
         return peer.role is not Role.READER
 
-    def owner_of(self, peer: Peer, key: str, name: str) -> str:
-        """As whom the peer may claim the name with skeleton `key`: its holder by token, or its client id.
+    def name_owner(self, peer: Peer, key: str, name: str) -> str:
+        """Return the owner under which a connection claims the name with skeleton `key`.
+
+        That is the name's token, or the connection's client id.
 
         Raises:
-            Refused: the name belongs to another token, or the peer's own token fixes another name.
+            RequestError: The connection's token is for another name.
+            InvalidNameError: The name belongs to another token.
         """
         if peer.identity is not None:
             if name != peer.identity.name:
-                raise RequestError(ErrorCode.FORBIDDEN, FIXED_NAME)
+                raise RequestError(ErrorCode.FORBIDDEN, NAME_FIXED)
             return f"token {key}"
-        if self._gate.reserves(key):
+        if self._authenticator.is_reserved(key):
             raise InvalidNameError(
                 ErrorCode.NAME_RESERVED,
-                f"The name {name} belongs to the holder of a token; choose another one, or use that token.",
+                f"The name {name} requires its token. Choose another name, or connect with that token.",
             )
         return peer.client_id
 
     def expired(self, peers: Iterable[Peer], when: Instant) -> list[tuple[Peer, CloseCode, str]]:
-        """Connections that have to go now: their token is gone, or their name is another's by token."""
-        gone = []
+        """Connections to close, with close code and reason: their token is invalid or their name reserved."""
+        expired = []
         for peer in peers:
             if peer.identity is not None:
-                if not self._gate.knows(peer.identity, when):
-                    gone.append((peer, CloseCode.UNAUTHORISED, NO_LONGER_VALID))
-            elif peer.name and self._gate.reserves(peer.key):
-                reason = "Your name now belongs to the holder of a token; come back under another one."
-                gone.append((peer, CloseCode.REPLACED, reason))
-        return gone
+                if not self._authenticator.is_valid(peer.identity, when):
+                    expired.append((peer, CloseCode.UNAUTHORIZED, TOKEN_EXPIRED))
+            elif peer.name and self._authenticator.is_reserved(peer.key):
+                expired.append((peer, CloseCode.REPLACED, NAME_CLAIMED))
+        return expired

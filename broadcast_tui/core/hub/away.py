@@ -1,7 +1,7 @@
-"""Who is away: a person says it once, whoever is with them in a room of names is told.
+"""Away status of people.
 
-Invariants: away belongs to a person, not to a connection, and ends with the last connection's grace;
-plain clients, and rooms so large that only counts are told, are spared it.
+Invariants: the status belongs to a person, not to a connection, and ends when the grace period of their last
+connection ends. Plain clients, and rooms too large for presence details, get no away events.
 """
 
 from __future__ import annotations
@@ -17,57 +17,57 @@ from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.text import clean_line
 
 AWAY_BYTES = 256
-"""Longest reason for being away."""
+"""Maximum length of an away message."""
 
 
 class AwayStatus:
-    """Takes in and tells who is away, as `directory` keeps it."""
+    """Changes the away status of people in a NameRegistry and notifies the rooms they are in."""
 
-    def __init__(self, directory: NameRegistry, herald: Broadcaster, limits: SharedLimits) -> None:
-        self._directory = directory
-        self._herald = herald
+    def __init__(self, names: NameRegistry, broadcaster: Broadcaster, limits: SharedLimits) -> None:
+        self._names = names
+        self._broadcaster = broadcaster
         self._limits = limits
 
-    def change(self, peer: Peer, command: commands.SetAway) -> None:
-        """A person goes away or comes back; said again, only the answer comes.
+    def update(self, peer: Peer, command: commands.SetAway) -> None:
+        """Set or clear a person's away status and reply. Other people are notified only of a change.
 
         Raises:
-            Refused: BAD_NAME, from who has no name yet; as `clean_line` for the text.
+            RequestError: BAD_NAME if the person has no name; otherwise as `clean_line`.
         """
         if not peer.name:
-            raise RequestError(ErrorCode.BAD_NAME, "Take a name first: nobody would know who is away.")
+            raise RequestError(ErrorCode.BAD_NAME, "Choose a name before you set yourself away.")
         text = clean_line(command.text, AWAY_BYTES) if command.away else ""
-        told = events.Away(peer.name, command.away, text)
-        if self._directory.set_away(peer.key, text if command.away else None):
+        event = events.Away(peer.name, command.away, text)
+        if self._names.set_away(peer.key, text if command.away else None):
             rooms = [subscription.room for subscription in peer.subscriptions.values()]
-            self._tell(told, {other for room in rooms for other in self._listing(room)} - {peer})
-        self._herald.answer(peer, events.Away(peer.name, command.away, text, command.ref))
+            self._send(event, {other for room in rooms for other in self._listening(room)} - {peer})
+        self._broadcaster.reply(peer, events.Away(peer.name, command.away, text, command.ref))
 
     def entered(self, peer: Peer, room: Room) -> None:
-        """Who is away came into a room: those who are there cannot know it yet."""
-        text = self._directory.away(peer.key)
+        """Notify a room that the person who entered it is away."""
+        text = self._names.away(peer.key)
         if text is not None:
-            self._tell(events.Away(peer.name, True, text), self._listing(room) - {peer})
+            self._send(events.Away(peer.name, True, text), self._listening(room) - {peer})
 
     def members_of(self, room: Room, ref: str) -> events.Presence:
-        """The answer to who is in a room: as many by name as a list holds."""
+        """The reply to a member list request, up to the maximum length of a list."""
         count_max = self._limits.current.presence_list_max
-        listed = room.presence.members(count_max + 1)
-        some_away = self._directory.anyone_away
-        views = tuple(
-            events.MemberInfo(name, connections, self._directory.away(name_key(name)) if some_away else None)
-            for name, connections in listed[:count_max]
+        members = room.presence.members(count_max + 1)
+        some_away = self._names.anyone_away
+        infos = tuple(
+            events.MemberInfo(name, connections, self._names.away(name_key(name)) if some_away else None)
+            for name, connections in members[:count_max]
         )
-        return events.Presence(ref, room.name, room.presence.online, views, len(listed) > count_max)
+        return events.Presence(ref, room.name, room.presence.online, infos, len(members) > count_max)
 
-    def _listing(self, room: Room) -> set[Peer]:
-        """The connections in a room that keep a list of its people."""
+    def _listening(self, room: Room) -> set[Peer]:
+        """The connections in a room that maintain a member list."""
         if room.presence.online > self._limits.current.presence_detail_max:
             return set()
         return {peer for peer in room.subscriptions if peer.v1}
 
-    def _tell(self, event: events.Away, peers: set[Peer]) -> None:
+    def _send(self, event: events.Away, peers: set[Peer]) -> None:
         for peer in peers:
-            # Volatile: who takes nothing now asks for the list when it is back.
+            # Away events are volatile. A blocked client requests the member list once it is writable again.
             if not peer.blocked:
-                self._herald.answer(peer, event)
+                self._broadcaster.reply(peer, event)

@@ -1,7 +1,7 @@
-"""Telling: the frames that go to one connection, to a room or to everyone outside any log.
+"""Delivery of events that are not in a log, to one connection, to a room, or to everyone.
 
-Invariant: a connection that takes nothing is told nothing volatile; it owes no queue, only a flag
-that it is to hear the count when it reads again.
+Invariant: volatile events are never queued for a blocked connection; it gets one member count per room when
+it becomes writable.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import RequestError
+from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.presence import online_text
 from broadcast_tui.core.hub.room import Room
@@ -20,49 +21,51 @@ from broadcast_tui.core.protocol.codec import framed
 
 
 class Broadcaster:
-    """Queues events for connections, and remembers in `dirty_peers` whom to write to."""
+    """Queues events for connections and marks those as dirty.
 
-    def __init__(self, peers: Mapping[int, Peer]) -> None:
-        self.dirty_peers: set[Peer] = set()
-        self.refused: Counter[str] = Counter()
-        """How often something was refused or not understood, by error code."""
+    Args:
+        peers: All connections by id; others are never marked as dirty.
+    """
+
+    def __init__(self, peers: Mapping[int, Peer], effects: Effects) -> None:
+        self.error_counts: Counter[str] = Counter()
+        """Errors sent, by error code."""
         self._peers = peers
+        self._effects = effects
 
-    def publish(
+    # -- to everyone
+
+    def broadcast_all(
         self, event: events.System | events.Message | events.Drain, *, but: Peer | None = None
     ) -> int:
-        """Send an event that is in no log to every welcomed connection (but one); returns how many."""
-        data, told = framed(event), 0
+        """Send an event to every connection past its hello, except `but`.
+
+        Returns the number of recipients.
+        """
+        data, count = framed(event), 0
         for peer in self._peers.values():
             if peer is not but and peer.welcomed and (peer.v1 or not isinstance(event, events.Drain)):
                 peer.control.append(data)
-                self.touch(peer)
-                told += 1
-        return told
+                self.mark_dirty(peer)
+                count += 1
+        return count
 
-    def greet(self, peer: Peer, room_name: str, online: int, when: Instant) -> None:
-        """Welcome a plain client."""
-        welcome = f"Welcome! You are now connected to the broadcast server. {online_text(online)}"
-        peer.send(events.System("welcome", welcome, timestamp(when.at), room_name, online=online))
-        self.touch(peer)
+    # -- to a room
 
-    def welcome(
-        self, peer: Peer, node: str, limits: Limits, states: tuple[events.RoomState, ...], when: Instant
-    ) -> None:
-        """Answer a hello, before anything else that waits."""
-        view = events.LimitsInfo(
-            message_bytes=limits.max_message_bytes,
-            rate=limits.message_rate,
-            burst=limits.message_burst,
-            page=limits.history_page_max,
-            rooms=limits.max_rooms_per_peer,
-        )
-        event = events.Welcome(peer.name, node, timestamp(when.at), limits.ping_interval_s, view, states)
-        peer.control.insert(0, framed(event))
-        self.touch(peer)
+    def broadcast(self, room: Room, event: events.System | events.Topic, *, but: frozenset[Peer]) -> None:
+        """Send an event to all connections in a room, except `but`."""
+        data = framed(event)
+        for peer in room.subscriptions:
+            if peer in but:
+                continue
+            if peer.blocked:
+                peer.presence_stale = True
+            else:
+                peer.control.append(data)
+                self.mark_dirty(peer)
 
     def broadcast_rename(self, room: Room, peer: Peer, old: str, name: str, when: Instant) -> None:
-        """Everyone in a room but the one who has another name now."""
+        """Announce a rename to everyone else in the room."""
         text = f"{old} is now known as {name}. {online_text(room.presence.online)}"
         line = events.System(
             "rename", text, timestamp(when.at), room.name, name, (old, name), room.presence.online
@@ -70,15 +73,16 @@ class Broadcaster:
         self.broadcast(room, line, but=frozenset((peer,)))
 
     def broadcast_first_name(self, room: Room, peer: Peer, name: str, when: Instant) -> None:
-        """v1 clients keep a list of people; plain ones are spared a line that says little."""
+        """Announce the first name of a connection to v1 clients, for their member lists."""
         line = events.System(
             "rename", f"A client is now known as {name}.", timestamp(when.at), room.name, name,
             ("", name), room.presence.online,
         )  # fmt: skip
         self.broadcast(room, line, but=frozenset(p for p in room.subscriptions if not p.v1 or p is peer))
 
-    def announce(self, room: Room, when: Instant) -> None:
-        for line in room.presence.announce(when.now):
+    def flush_presence(self, room: Room, when: Instant) -> None:
+        """Broadcast the joins and leaves that are due in a room."""
+        for line in room.presence.flush(when.now):
             name = line.names[0] if len(line.names) == len(line.keys) == 1 else ""
             names = () if name else line.names
             event = events.System(
@@ -89,19 +93,8 @@ class Broadcaster:
             newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
             self.broadcast(room, event, but=frozenset(newcomers))
 
-    def broadcast(self, room: Room, event: events.System | events.Topic, *, but: frozenset[Peer]) -> None:
-        data = framed(event)
-        for peer in room.subscriptions:
-            if peer in but:
-                continue
-            if peer.blocked:
-                peer.presence_stale = True
-            else:
-                peer.control.append(data)
-                self.touch(peer)
-
     def relay_typing(self, peer: Peer, room: Room, limits: Limits, when: Instant) -> None:
-        """Tell the room's other v1 clients, unless it is too soon or there are too many."""
+        """Send a typing notice to the other v1 clients in a room, unless it is too soon or too large."""
         soon = when.now - peer.typed_at < limits.typing_interval_s
         if soon or not peer.name or room.presence.online > limits.typing_members_max:
             return
@@ -110,9 +103,33 @@ class Broadcaster:
         for other in room.subscriptions:
             if other.v1 and other.key != peer.key and not other.blocked:
                 other.control.append(data)
-                self.touch(other)
+                self.mark_dirty(other)
+
+    # -- to one connection
+
+    def send_greeting(self, peer: Peer, room_name: str, online: int, when: Instant) -> None:
+        """Send a plain client its welcome line."""
+        text = f"Welcome! You are now connected to the broadcast server. {online_text(online)}"
+        peer.send(events.System("welcome", text, timestamp(when.at), room_name, online=online))
+        self.mark_dirty(peer)
+
+    def send_welcome(
+        self, peer: Peer, node: str, limits: Limits, states: tuple[events.RoomState, ...], when: Instant
+    ) -> None:
+        """Reply to a hello, ahead of everything else that is queued."""
+        info = events.LimitsInfo(
+            message_bytes=limits.max_message_bytes,
+            rate=limits.message_rate,
+            burst=limits.message_burst,
+            page=limits.history_page_max,
+            rooms=limits.max_rooms_per_peer,
+        )
+        event = events.Welcome(peer.name, node, timestamp(when.at), limits.ping_interval_s, info, states)
+        peer.control.insert(0, framed(event))
+        self.mark_dirty(peer)
 
     def send_member_count(self, peer: Peer, when: Instant) -> None:
+        """Send the member count of each of its rooms to a connection that missed presence lines."""
         peer.presence_stale = False
         for subscription in peer.subscriptions.values():
             online = subscription.room.presence.online
@@ -121,12 +138,13 @@ class Broadcaster:
                     "online", online_text(online), timestamp(when.at), subscription.room.name, online=online
                 )
             )
-        self.touch(peer)
+        self.mark_dirty(peer)
 
-    def refuse(
+    def send_error(
         self, peer: Peer, error: RequestError, when: Instant, *, nonce: str = "", ref: str = ""
     ) -> None:
-        self.refused[error.code.value] += 1
+        """Send an error in the connection's protocol, and count it."""
+        self.error_counts[error.code.value] += 1
         if peer.v1:
             peer.send(events.Error(error.code, error.text, error.temporary, error.retry_after, nonce, ref))
         else:
@@ -136,13 +154,15 @@ class Broadcaster:
                     temporary=error.temporary, retry_after=error.retry_after,
                 )
             )  # fmt: skip
-        self.touch(peer)
+        self.mark_dirty(peer)
 
-    def answer(self, peer: Peer, event: events.Event) -> None:
+    def reply(self, peer: Peer, event: events.Event) -> None:
+        """Send an event to one connection."""
         peer.send(event)
-        self.touch(peer)
+        self.mark_dirty(peer)
 
-    def touch(self, peer: Peer) -> None:
+    def mark_dirty(self, peer: Peer) -> None:
+        """Schedule a write to a connection; does nothing if it has been closed."""
         if peer.id in self._peers:
-            self.dirty_peers.add(peer)
+            self._effects.dirty_peers.add(peer)
             peer.leave_fast_path()

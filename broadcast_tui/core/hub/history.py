@@ -1,4 +1,4 @@
-"""Reading behind the cursors: which range of a log a request means, and the page that answers it."""
+"""History and search requests: the range of the log to read, and the page to reply with."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from broadcast_tui.core.hub.peer import Peer
 
 PAGE_BYTES = 262_144
-"""Most text in one page; what does not fit is asked for again by the client."""
+"""Maximum size of a page, in bytes of text. The client requests the rest in further pages."""
 
 
 class LogIndex(Protocol):
-    """What the hub must know of the engine at once, without waiting."""
+    """The part of an engine that the hub queries without waiting."""
 
     @property
     def epoch(self) -> str: ...
 
     def first_seq(self, room: str) -> int:
-        """Oldest seq kept; `last_seq + 1` when none is."""
+        """Seq of the oldest stored post; `last_seq + 1` if there are none."""
         ...
 
     def last_seq(self, room: str) -> int:
-        """Newest seq; 0 for a room without posts."""
+        """Seq of the newest post; 0 in a room that never had one."""
         ...
 
     def topic(self, room: str) -> str:
-        """What the room is about; empty while nobody said."""
+        """The room's topic, or an empty string."""
         ...
 
     def room_names(self) -> list[str]:
@@ -43,7 +43,7 @@ class LogIndex(Protocol):
 
 
 class BackfillRead(msgspec.Struct, frozen=True):
-    """The `limit` posts before seq `before`, for a room's ring."""
+    """A read of the `limit` posts before seq `before`, for a room's ring."""
 
     room: str
     before: int
@@ -51,7 +51,7 @@ class BackfillRead(msgspec.Struct, frozen=True):
 
 
 class HistoryRead(msgspec.Struct, frozen=True):
-    """Posts with `after` < seq < `before` for a client: the `limit` oldest, or newest if `from_end`."""
+    """A read for a client: posts with `after` < seq < `before`, the `limit` oldest or (`from_end`) newest."""
 
     peer: Peer
     ref: str
@@ -63,7 +63,7 @@ class HistoryRead(msgspec.Struct, frozen=True):
 
 
 class SearchRead(msgspec.Struct, frozen=True):
-    """The newest `limit` posts with seq < `before` that have all words of `query`, for a client."""
+    """A search for a client: the newest `limit` posts with seq < `before` that match all words of `query`."""
 
     peer: Peer
     ref: str
@@ -76,71 +76,81 @@ class SearchRead(msgspec.Struct, frozen=True):
 Read = BackfillRead | HistoryRead | SearchRead
 
 
-def plan_page(
+def plan_history(
     peer: Peer, command: commands.FetchHistory, room: str, index: LogIndex, page_max: int
 ) -> HistoryRead:
-    """The range that a history command means.
+    """Translate a history command into a read of the log.
 
     Raises:
-        Refused: BAD_POSITION, when the id given is none of this log's.
+        RequestError: BAD_POSITION if a post id in it is not from this log.
     """
     limit = max(1, min(command.limit, page_max))
     if command.after:
-        return HistoryRead(peer, command.ref, room, _seq(command.after, index), None, limit, False)
+        return HistoryRead(peer, command.ref, room, _parse_seq(command.after, index), None, limit, False)
     if command.around:
-        middle = _seq(command.around, index)
+        middle = _parse_seq(command.around, index)
         return HistoryRead(peer, command.ref, room, max(0, middle - limit // 2 - 1), None, limit, False)
-    before = _seq(command.before, index) if command.before else None
+    before = _parse_seq(command.before, index) if command.before else None
     return HistoryRead(peer, command.ref, room, 0, before, limit, True)
 
 
 def plan_search(
     peer: Peer, command: commands.Search, room: str, index: LogIndex, page_max: int
 ) -> SearchRead:
-    """What a search command means. Raises Refused: BAD_POSITION, as `plan_page`."""
-    before = _seq(command.before, index) if command.before else None
+    """Translate a search command into a search of the log.
+
+    Raises:
+        RequestError: BAD_POSITION, as `plan_history`.
+    """
+    before = _parse_seq(command.before, index) if command.before else None
     limit = max(1, min(command.limit, page_max))
     return SearchRead(peer, command.ref, room, command.query, before, limit)
 
 
-def _seq(text: str, index: LogIndex) -> int:
-    position = Position.parse(text)
-    if position is None or position.epoch != index.epoch:
-        raise RequestError(ErrorCode.BAD_POSITION, "This post id is not from this log; ask for the latest.")
-    return position.seq
+def response_to(read: HistoryRead | SearchRead, posts: Sequence[Post], index: LogIndex) -> events.Event:
+    """The event that answers a client's read; `posts` are in ascending order."""
+    if isinstance(read, SearchRead):
+        return search_page(read, posts)
+    return history_page(read, posts, index.first_seq(read.room), index.last_seq(read.room))
 
 
-def fitting(posts: Sequence[Post], *, from_end: bool) -> list[Post]:
-    """As many of `posts` (ascending) as fit into a page, from the new end or the old one; at least one."""
-    kept: list[Post] = []
+def search_page(read: SearchRead, posts: Sequence[Post]) -> events.Found:
+    """The reply to a search; `more` is set if older posts may match too."""
+    page = fit_page(posts, from_end=True)
+    more = len(page) < len(posts) or len(posts) >= read.limit
+    return events.Found(read.ref, read.room, tuple(message_of(post) for post in page), more)
+
+
+def history_page(read: HistoryRead, posts: Sequence[Post], first_seq: int, last_seq: int) -> events.History:
+    """The reply to a history request, cut to `PAGE_BYTES` at the end farther from the client's position."""
+    page = fit_page(posts, from_end=read.from_end)
+    if read.from_end:
+        more = bool(page) and page[0].position.seq > first_seq
+    else:
+        more = bool(page) and page[-1].position.seq < last_seq
+    return events.History(read.ref, read.room, tuple(message_of(post) for post in page), more)
+
+
+def fit_page(posts: Sequence[Post], *, from_end: bool) -> list[Post]:
+    """The newest (`from_end`) or oldest of `posts` that fit into a page, at least one.
+
+    All in ascending order.
+    """
+    page: list[Post] = []
     size = 0
     for post in reversed(posts) if from_end else posts:
         size += len(post.text.encode()) + 200
-        if kept and size > PAGE_BYTES:
+        if page and size > PAGE_BYTES:
             break
-        kept.append(post)
-    return kept[::-1] if from_end else kept
+        page.append(post)
+    return page[::-1] if from_end else page
 
 
-def found_of(read: SearchRead, posts: Sequence[Post]) -> events.Found:
-    """The answer to a search; `more` if older posts may match too."""
-    kept = fitting(posts, from_end=True)
-    more = len(kept) < len(posts) or len(posts) >= read.limit
-    return events.Found(read.ref, read.room, tuple(message_of(post) for post in kept), more)
-
-
-def page_of(read: HistoryRead, posts: Sequence[Post], first_seq: int, last_seq: int) -> events.History:
-    """The answer to `read`: `posts` as far as they fit, cut at the end away from where the client stands."""
-    kept = fitting(posts, from_end=read.from_end)
-    if read.from_end:
-        more = bool(kept) and kept[0].position.seq > first_seq
-    else:
-        more = bool(kept) and kept[-1].position.seq < last_seq
-    return events.History(read.ref, read.room, tuple(message_of(post) for post in kept), more)
-
-
-def answer_to(read: HistoryRead | SearchRead, posts: Sequence[Post], index: LogIndex) -> events.Event:
-    """The event that answers `read` with what the engine found."""
-    if isinstance(read, SearchRead):
-        return found_of(read, posts)
-    return page_of(read, posts, index.first_seq(read.room), index.last_seq(read.room))
+def _parse_seq(text: str, index: LogIndex) -> int:
+    position = Position.parse(text)
+    if position is None or position.epoch != index.epoch:
+        raise RequestError(
+            ErrorCode.BAD_POSITION,
+            "Unknown post id: it is not from this log. Request the latest posts instead.",
+        )
+    return position.seq

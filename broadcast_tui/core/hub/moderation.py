@@ -1,7 +1,7 @@
-"""Keeping order: what admins may do to others, and what those others then may not.
+"""Moderation: the actions of admins, and the checks that enforce bans and mutes.
 
-Invariants: only admins moderate, and never each other; whoever is banned is out at once and stays out; each
-act leaves a line in `audit` for the shell to log.
+Invariants: only admins moderate, and never another admin. A ban closes the person's connections at once. Each
+action adds a line to the audit log.
 """
 
 from __future__ import annotations
@@ -13,82 +13,101 @@ from broadcast_tui.core.clock import Instant, format_duration, timestamp
 from broadcast_tui.core.errors import CloseCode, ErrorCode, InvalidNameError, RequestError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.sanctions import Action, Sanction, Sanctions, is_here, parse_network, until
+from broadcast_tui.core.hub.sanctions import (
+    Action,
+    Sanction,
+    Sanctions,
+    contains_loopback,
+    end_time,
+    parse_network,
+)
 from broadcast_tui.core.names import name_key
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.text import clean_post, log_safe, visible_line
 
 REASON_BYTES = 512
-LAST_WORDS_MAX = 120
-"""Characters of the reason that somebody gives for leaving."""
+LEAVE_REASON_CHARS = 120
+"""Maximum length of the reason for leaving a room."""
+_PAST_TENSE = {"kick": "kicked", "ban": "banned", "mute": "muted", "unban": "unbanned", "unmute": "unmuted"}
 
 
 class Moderation:
-    """The sanctions of a server and the acts that make them.
+    """Imposes and enforces sanctions.
 
     Args:
         peers: All connections by id.
-        end: Ends a connection with a code and a reason.
+        close: Closes a connection with a code and a reason.
     """
 
     def __init__(
-        self, peers: Mapping[int, Peer], herald: Broadcaster, end: Callable[[Peer, CloseCode, str], None]
+        self,
+        peers: Mapping[int, Peer],
+        broadcaster: Broadcaster,
+        effects: Effects,
+        close: Callable[[Peer, CloseCode, str], None],
     ) -> None:
         self.sanctions = Sanctions()
-        self.audit: list[str] = []
-        """Lines for the log, safe for it, since the shell last took them."""
         self._peers = peers
-        self._herald = herald
-        self._end = end
+        self._broadcaster = broadcaster
+        self._effects = effects
+        self._close = close
 
-    # -- what the sanctioned may not
+    # -- enforcement
 
     def check_name(self, peer: Peer, key: str, client_id: str, when: Instant) -> None:
-        """Raises InvalidNameError (BANNED) if `peer` wants a name, or is a client, that is banned."""
+        """Raise InvalidNameError (BANNED) if a name or client id is banned; admins are exempt."""
         if peer.role is Role.ADMIN:
             return
-        banned = self.sanctions.of_person("ban", key, client_id, when.at)
-        if banned is not None:
-            raise InvalidNameError(ErrorCode.BANNED, banned.sentence(when.at) + ".")
+        ban = self.sanctions.find_by_person("ban", key, client_id, when.at)
+        if ban is not None:
+            raise InvalidNameError(ErrorCode.BANNED, ban.describe(when.at) + ".")
 
     def check_not_muted(self, peer: Peer, when: Instant) -> None:
-        """Raises Refused (MUTED) for someone who may only read."""
-        muted = self.mute_of(peer, when)
-        if muted is not None:
+        """Raise RequestError (MUTED) if the person is muted."""
+        mute = self.mute_of(peer, when)
+        if mute is not None:
             raise RequestError(
-                ErrorCode.MUTED, muted.sentence(when.at) + ".", retry_after=muted.left_s(when.at)
+                ErrorCode.MUTED, mute.describe(when.at) + ".", retry_after=mute.remaining_s(when.at)
             )
 
     def leave_reason(self, peer: Peer, reason: str, when: Instant) -> str:
-        """Why someone leaves, as one short clean line; empty if they may not speak or it has no text."""
+        """The sanitized reason for leaving a room.
+
+        Empty if the person may not post or it has no visible text.
+        """
         if peer.role is Role.READER or self.mute_of(peer, when) is not None:
             return ""
         try:
-            return _cleaned(reason[:LAST_WORDS_MAX])
+            return _clean_reason(reason[:LEAVE_REASON_CHARS])
         except RequestError:
             return ""
 
     def mute_of(self, peer: Peer, when: Instant) -> Sanction | None:
-        """Why someone may only read; None if they may write."""
-        return self.sanctions.of_person("mute", peer.key, peer.client_id, when.at)
+        """The mute of a person; None if they are not muted."""
+        return self.sanctions.find_by_person("mute", peer.key, peer.client_id, when.at)
 
     def enforce(self, when: Instant) -> int:
-        """End the connections of all who are banned by now; returns how many."""
+        """Close the connections of everyone who is banned; returns their number."""
         count = 0
         for peer in self._peers.values():
-            banned = self.sanctions.of_address(host_of(peer), when.at) or self.sanctions.of_person(
+            ban = self.sanctions.find_by_address(host_of(peer), when.at) or self.sanctions.find_by_person(
                 "ban", peer.key, peer.client_id, when.at
             )
-            if banned is not None and peer.role is not Role.ADMIN:
-                self._end(peer, CloseCode.KICKED, banned.sentence(when.at))
+            if ban is not None and peer.role is not Role.ADMIN:
+                self._close(peer, CloseCode.KICKED, ban.describe(when.at))
                 count += 1
         return count
 
-    # -- what admins may
+    # -- actions of admins
 
-    def carry_out(self, admin: Peer, command: commands.Moderate, when: Instant) -> None:
-        """Do it and answer, or refuse."""
+    def execute(self, admin: Peer, command: commands.Moderate, when: Instant) -> None:
+        """Perform an admin's action and reply.
+
+        Raises:
+            RequestError: FORBIDDEN, or the target is unknown or cannot be moderated.
+        """
         _require_admin(admin)
         match command:
             case commands.Kick():
@@ -97,9 +116,9 @@ class Moderation:
                 self._ban(admin, command, when)
             case commands.Mute():
                 targets = self._targets(command.name)
-                sanction = self._about("mute", admin, command.name, targets, command, when)
-                self.sanctions.add(sanction)
-                self._done(admin, command.ref, "mute", sanction.shown, targets, when, sanction)
+                sanction = self._name_sanction("mute", admin, command.name, targets, command, when)
+                self._add(sanction)
+                self._report(admin, command.ref, "mute", sanction.shown, targets, when, sanction)
             case commands.Unban():
                 self._lift(admin, "ban", command.who, command.ref, when)
             case commands.Unmute():
@@ -107,43 +126,43 @@ class Moderation:
             case _:
                 assert_never(command)
 
-    def send_bans(self, admin: Peer, query: commands.ListBans, most: int, when: Instant) -> None:
-        """Answer with the newest bans and mutes, at most `most`, or refuse."""
+    def send_bans(self, admin: Peer, query: commands.ListBans, count_max: int, when: Instant) -> None:
+        """Reply with the newest bans and mutes. Raises RequestError (FORBIDDEN)."""
         _require_admin(admin)
-        kept = self.sanctions.all(when.at)
-        views = tuple(
+        sanctions = self.sanctions.all(when.at)
+        infos = tuple(
             events.BanInfo(
-                one.action,
-                one.kind,
-                one.shown,
-                one.by,
-                one.reason,
-                timestamp(one.until) if one.until is not None else "",
+                sanction.action,
+                sanction.kind,
+                sanction.shown,
+                sanction.by,
+                sanction.reason,
+                timestamp(sanction.until) if sanction.until is not None else "",
             )
-            for one in kept[-most:]
+            for sanction in sanctions[-count_max:]
         )
-        self._herald.answer(admin, events.BanList(query.ref, views, len(views) < len(kept)))
+        self._broadcaster.reply(admin, events.BanList(query.ref, infos, len(infos) < len(sanctions)))
 
     def _kick(self, admin: Peer, kick: commands.Kick, when: Instant) -> None:
         targets = self._targets(kick.name)
         if not targets:
-            raise _nobody(kick.name)
-        shown, reason = targets[0].sender, _cleaned(kick.reason)
+            raise _unknown_person(kick.name)
+        shown, reason = targets[0].sender, _clean_reason(kick.reason)
         for target in targets:
-            self._end(target, CloseCode.KICKED, f"You were kicked{': ' + reason if reason else ''}")
-        self._done(admin, kick.ref, "kick", shown, targets, when, reason=reason)
+            self._close(target, CloseCode.KICKED, f"You were kicked{': ' + reason if reason else ''}")
+        self._report(admin, kick.ref, "kick", shown, targets, when, reason=reason)
 
     def _ban(self, admin: Peer, ban: commands.Ban, when: Instant) -> None:
         network = parse_network(ban.who)
         if network is None:
             targets = self._targets(ban.who)
-            sanction = self._about("ban", admin, ban.who, targets, ban, when)
-        elif is_here(network) or network.prefixlen < (8 if network.version == 4 else 16):
+            sanction = self._name_sanction("ban", admin, ban.who, targets, ban, when)
+        elif contains_loopback(network) or network.prefixlen < (8 if network.version == 4 else 16):
             raise RequestError(
-                ErrorCode.BAD_FRAME, f"{network} is this machine or half the world; ban a smaller network."
+                ErrorCode.BAD_FRAME, f"Cannot ban {network}: it is too large or includes the server itself."
             )
         else:
-            ends = until(ban.seconds, when.at)
+            end = end_time(ban.seconds, when.at)
             sanction = Sanction(
                 "ban",
                 "address",
@@ -151,18 +170,20 @@ class Moderation:
                 str(network),
                 admin.sender,
                 when.at,
-                ends,
-                _cleaned(ban.reason),
+                end,
+                _clean_reason(ban.reason),
             )
-            within = Sanctions([sanction])
-            targets = [p for p in self._peers.values() if within.of_address(host_of(p), when.at) is not None]
-            _spare_admins(targets)
-        self.sanctions.add(sanction)
+            only_this = Sanctions([sanction])
+            targets = [
+                p for p in self._peers.values() if only_this.find_by_address(host_of(p), when.at) is not None
+            ]
+            _check_no_admins(targets)
+        self._add(sanction)
         for target in targets:
-            self._end(target, CloseCode.KICKED, sanction.sentence(when.at))
-        self._done(admin, ban.ref, "ban", sanction.shown, targets, when, sanction)
+            self._close(target, CloseCode.KICKED, sanction.describe(when.at))
+        self._report(admin, ban.ref, "ban", sanction.shown, targets, when, sanction)
 
-    def _about(
+    def _name_sanction(
         self,
         action: Action,
         admin: Peer,
@@ -171,47 +192,59 @@ class Moderation:
         command: commands.Ban | commands.Mute,
         when: Instant,
     ) -> Sanction:
-        """The sanction about a name, whether somebody has it now or not."""
+        """A sanction of a name, whether it is in use or not.
+
+        Raises RequestError if there is nothing to identify it.
+        """
         key = name_key(name)
         if not key:
-            raise _nobody(name)
+            raise _unknown_person(name)
         shown = targets[0].sender if targets else visible_line(name.strip())[:32]
         clients = tuple(sorted({target.client_id for target in targets} - {""}))
         if targets and not targets[0].name and not clients:
-            text = f"{shown} has no name to {action}; ban the address {host_of(targets[0])}, or kick."
+            host = host_of(targets[0])
+            text = f"Cannot {action} {shown}: guests have no name. Kick them or ban the address {host}."
             raise RequestError(ErrorCode.BAD_NAME, text)
-        ends = until(command.seconds, when.at)
+        end = end_time(command.seconds, when.at)
         return Sanction(
-            action, "name", key, shown, admin.sender, when.at, ends, _cleaned(command.reason), clients
+            action, "name", key, shown, admin.sender, when.at, end, _clean_reason(command.reason), clients
         )
 
     def _lift(self, admin: Peer, action: Action, who: str, ref: str, when: Instant) -> None:
         muted = self._muted(when)
         if not self.sanctions.lift(action, who):
-            did = "banned" if action == "ban" else "muted"
-            raise RequestError(ErrorCode.UNKNOWN_PERSON, f"{visible_line(who)[:64]} is not {did}.")
-        freed = muted - self._muted(when)
-        self._done(admin, ref, f"un{action}", visible_line(who)[:64], list(freed), when)
+            state = "banned" if action == "ban" else "muted"
+            raise RequestError(ErrorCode.UNKNOWN_PERSON, f"{visible_line(who)[:64]} is not {state}.")
+        self._effects.sanctions_changed = True
+        unmuted = muted - self._muted(when)
+        self._report(admin, ref, f"un{action}", visible_line(who)[:64], list(unmuted), when)
+
+    def _add(self, sanction: Sanction) -> None:
+        self.sanctions.add(sanction)
+        self._effects.sanctions_changed = True
 
     def _muted(self, when: Instant) -> set[Peer]:
         return {
             peer
             for peer in self._peers.values()
-            if self.sanctions.of_person("mute", peer.key, peer.client_id, when.at) is not None
+            if self.sanctions.find_by_person("mute", peer.key, peer.client_id, when.at) is not None
         }
 
     def _targets(self, name: str) -> list[Peer]:
-        """The connections of whoever is called so, guests included. Refuses if one of them is an admin."""
+        """The connections of the person with a name, guests included.
+
+        Raises RequestError (FORBIDDEN) for an admin.
+        """
         key, guest = name_key(name), name.strip().casefold()
         found = [
             peer
             for peer in self._peers.values()
             if (peer.key == key if peer.name else peer.sender == guest and peer.welcomed)
         ]
-        _spare_admins(found)
+        _check_no_admins(found)
         return found
 
-    def _done(
+    def _report(
         self,
         admin: Peer,
         ref: str,
@@ -222,48 +255,51 @@ class Moderation:
         sanction: Sanction | None = None,
         reason: str = "",
     ) -> None:
-        """Answer the admin, tell the rooms, leave a line for the log."""
+        """Reply to the admin, notify the rooms of the targets, and add a line to the audit log."""
         hosts = tuple(sorted({host_of(target) for target in targets}))
-        ends = sanction.until if sanction is not None else None
+        until = sanction.until if sanction is not None else None
         reason = sanction.reason if sanction is not None else reason
-        at = timestamp(ends) if ends is not None else ""
-        self._herald.answer(admin, events.Moderated(ref, action, who, len(targets), hosts, at))
-        left_s = sanction.left_s(when.at) if sanction is not None else None
-        how = (f" for {format_duration(left_s, round_up=True)}" if left_s is not None else "") + (
-            f": {reason}" if reason else ""
+        until_text = timestamp(until) if until is not None else ""
+        self._broadcaster.reply(admin, events.Moderated(ref, action, who, len(targets), hosts, until_text))
+        remaining_s = sanction.remaining_s(when.at) if sanction is not None else None
+        details = (
+            f" for {format_duration(remaining_s, round_up=True)}" if remaining_s is not None else ""
+        ) + (f": {reason}" if reason else "")
+        verb = _PAST_TENSE[action]
+        self._effects.audit_lines.append(
+            log_safe(f"{admin.label} {verb} {who} ({len(targets)} connection(s)){details}", 400)
         )
-        did = _DID[action]
-        self.audit.append(log_safe(f"{admin.label} {did} {who} ({len(targets)} connection(s)){how}", 400))
-        ended = targets if action in ("kick", "ban") else ()
+        closed = targets if action in ("kick", "ban") else ()
         rooms = {s.room.name: s.room for target in targets for s in target.subscriptions.values()}
         for room in rooms.values():
-            line = events.System("notice", f"{admin.sender} {did} {who}{how}.", timestamp(when.at), room.name)
-            self._herald.broadcast(room, line, but=frozenset({admin, *ended}))
-
-
-_DID = {"kick": "kicked", "ban": "banned", "mute": "muted", "unban": "unbanned", "unmute": "unmuted"}
+            line = events.System(
+                "notice", f"{admin.sender} {verb} {who}{details}.", timestamp(when.at), room.name
+            )
+            self._broadcaster.broadcast(room, line, but=frozenset({admin, *closed}))
 
 
 def host_of(peer: Peer) -> str:
-    """Address of a connection, without its port."""
+    """The address of a connection, without its port."""
     return peer.address.rpartition(":")[0] or peer.address
 
 
 def _require_admin(peer: Peer) -> None:
     if peer.role is not Role.ADMIN:
-        raise RequestError(ErrorCode.FORBIDDEN, "Admins only: you may not do this here.")
+        raise RequestError(ErrorCode.FORBIDDEN, "Only admins can do that.")
 
 
-def _spare_admins(targets: list[Peer]) -> None:
+def _check_no_admins(targets: list[Peer]) -> None:
     for target in targets:
         if target.role is Role.ADMIN:
-            raise RequestError(ErrorCode.FORBIDDEN, f"{target.sender} is an admin too.")
+            raise RequestError(ErrorCode.FORBIDDEN, f"Cannot moderate {target.sender}: admins are exempt.")
 
 
-def _nobody(name: str) -> RequestError:
-    return RequestError(ErrorCode.UNKNOWN_PERSON, f"Nobody here is called {visible_line(name)[:64] or 'so'}.")
+def _unknown_person(name: str) -> RequestError:
+    return RequestError(
+        ErrorCode.UNKNOWN_PERSON, f"No such user: {visible_line(name)[:64] or '(empty name)'}."
+    )
 
 
-def _cleaned(reason: str) -> str:
-    """A reason as one clean line, without the full stop that the sentences about it bring."""
+def _clean_reason(reason: str) -> str:
+    """A sanitized reason as one line, without a final period, which the sentences around it add."""
     return " ".join(clean_post(reason, REASON_BYTES).split()).rstrip(".") if reason.strip() else ""

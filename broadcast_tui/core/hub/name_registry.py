@@ -1,7 +1,7 @@
-"""Names in use on a server: unique by skeleton, held by an owner, kept a moment after the owner is gone.
+"""Names in use on a server, unique by skeleton, with a grace period after the last connection.
 
-An owner is a v1 client's `client_id`; plain clients have none, so a plain client can never share a
-name that is in use, and gets one back only from its grace.
+The owner of a name is a token or a v1 client's `client_id`. Plain clients have neither: they never share a
+name, and can claim one again only during its grace period.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ class _Holder:
 
 
 class NameRegistry:
-    """Who holds which name. A name stays with its owner for `leave_grace_s` after the last connection."""
+    """Owners of names, and their away status.
+
+    A name stays reserved for `leave_grace_s` after its last connection.
+    """
 
     def __init__(self, limits: SharedLimits) -> None:
         self._limits = limits
@@ -29,24 +32,24 @@ class NameRegistry:
         self._away: dict[str, str] = {}
 
     def claim(
-        self, key: str, name: str, owner: str, peer_id: int, now: float, *, by_right: bool = False
+        self, key: str, name: str, owner: str, peer_id: int, now: float, *, take_over: bool = False
     ) -> None:
-        """Take the name with skeleton `key` for a connection; `by_right` it is taken from other owners.
+        """Claim the name with skeleton `key` for a connection; with `take_over` even if it has another owner.
 
         Raises:
-            InvalidNameError: somebody else has it (NAME_TAKEN); temporary, since they may leave.
+            InvalidNameError: NAME_TAKEN; temporary, since its owner may leave.
         """
         holder = self._holders.get(key)
         if holder is not None and holder.until and holder.until <= now:
             self._free(key)
             holder = None
-        if holder is not None and by_right and holder.owner != owner:
+        if holder is not None and take_over and holder.owner != owner:
             holder = None
         if holder is not None and (holder.owner != owner or (holder.peers and not owner)):
             same = holder.name.casefold() == name.casefold()
-            why = "is taken" if same else f"looks too much like {holder.name}, who is here"
+            reason = "is taken" if same else f"looks too similar to {holder.name}, who is online"
             raise InvalidNameError(
-                ErrorCode.NAME_TAKEN, f"The name {name} {why}; choose another one.", temporary=True
+                ErrorCode.NAME_TAKEN, f"The name {name} {reason}. Choose another name.", temporary=True
             )
         if holder is None:
             holder = self._holders[key] = _Holder(name, owner)
@@ -54,7 +57,7 @@ class NameRegistry:
         holder.peers.add(peer_id)
 
     def release(self, key: str, peer_id: int, now: float, *, grace: bool) -> None:
-        """A connection no longer uses the name; the last one starts the grace, or frees it at once."""
+        """Remove a connection from a name. The last one frees it, with `grace` after the grace period."""
         holder = self._holders.get(key)
         if holder is None:
             return
@@ -66,29 +69,33 @@ class NameRegistry:
                 self._free(key)
 
     def expire(self, now: float) -> None:
-        """Free the names whose grace is over."""
+        """Free the names whose grace period has ended."""
         for key in [key for key, holder in self._holders.items() if holder.until and holder.until <= now]:
             self._free(key)
 
-    # -- who is away
+    # -- away status
 
     @property
     def anyone_away(self) -> bool:
+        """Whether at least one person is away."""
         return bool(self._away)
 
     def away(self, key: str) -> str | None:
-        """Why whoever holds the name is away, empty for no reason; None if they are here."""
+        """Away message of the person with a name, empty without a message; None if they are not away."""
         return self._away.get(key)
 
     def set_away(self, key: str, text: str | None) -> bool:
-        """The person with this name is away because of `text`, or with None is back; whether that is news."""
+        """Set the away message of the person with a name, or clear it with None.
+
+        Returns whether it changed.
+        """
         before = self._away.pop(key, None)
         if text is not None:
             self._away[key] = text
         return before != text
 
-    def keep_away(self, old_key: str, key: str) -> None:
-        """Who is away under one name stays so under another."""
+    def copy_away(self, old_key: str, key: str) -> None:
+        """Copy the away status of one name to another, as for a rename."""
         if (text := self._away.get(old_key)) is not None:
             self._away[key] = text
 

@@ -1,4 +1,4 @@
-"""One connection as the hub sees it: who it is, where it stands, and what waits to be written to it."""
+"""One connection: its identity, rate limits, subscriptions and queued frames."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from broadcast_tui.core.protocol.events import Event
 from broadcast_tui.core.rate_limit import TokenBucket
 
 GUEST = "guest-"
-"""How the posts of a connection without a name begin their sender."""
+"""Prefix of the sender name of connections without a name."""
 
 
 class Link(Protocol):
-    """What carries frames to a peer; the server's connection, or a test's list."""
+    """The transport of a peer."""
 
     @property
     def write_now(self) -> Callable[[bytes], object]:
-        """Takes complete WebSocket frames, unchecked: only while the connection is open and not blocked.
+        """Writes complete WebSocket frames without checks: call only while the connection is open and not
+        blocked.
 
-        Never waits; has `Peer.blocked` set when it is to get no more for now.
+        Never waits. Sets `Peer.blocked` when the write buffer is full.
         """
         ...
 
     def write(self, data: bytes) -> None:
-        """`write_now` if the connection is open, else nothing."""
+        """Write complete WebSocket frames; does nothing if the connection is closed."""
         ...
 
 
 class Peer:
-    """A live connection. `control` are framed answers and notices, written before any posts.
+    """An open connection. `control` contains encoded replies and notices; they are written before any posts.
 
-    `blocked` is set by the server while the connection takes no more; posts then wait as a lagging
-    cursor, volatile frames are dropped.
+    The server sets `blocked` while the write buffer is full. Then the cursors lag behind, and volatile frames
+    are dropped.
     """
 
     __slots__ = (
@@ -74,18 +75,18 @@ class Peer:
         self.address = address
         self.name = ""
         self.key = f"\0{peer_id}"
-        """Presence key: the name's skeleton, or one of its own while there is no name."""
+        """Presence key: the skeleton of the name, or a unique key without a name."""
         self.client_id = ""
         self.identity: Identity | None = None
-        """What its token says of it; None for those who came in without one."""
+        """Identity from its token; None without a token."""
         self.role = Role.MEMBER
-        """What it may do: what its token says, or a member's rights without one."""
+        """Role from its token; a member without a token."""
         self.welcomed = not v1
         self.hello_until = now + limits.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}
         self.control: list[bytes] = []
         self.delivered = 0
-        """Posts collected since this was last looked at."""
+        """Posts collected since the server last reset this counter."""
         self.blocked = False
         self.presence_stale = False
         self.closing: tuple[CloseCode, str] | None = None
@@ -93,7 +94,7 @@ class Peer:
         self.set_limits(limits)
 
     def set_limits(self, limits: Limits) -> None:
-        """What this connection may do from now on, with full buckets."""
+        """Apply new rate limits, with full buckets."""
         rate = limits.message_rate if limits.message_burst else 0.0
         self.post_bucket = TokenBucket(rate, limits.message_burst)
         self.byte_bucket = TokenBucket(
@@ -102,66 +103,70 @@ class Peer:
         self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
         self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
 
-    def identify(self, identity: Identity) -> None:
-        """It has shown a token."""
+    def set_identity(self, identity: Identity) -> None:
+        """Set the identity and role that a token grants."""
         self.identity, self.role = identity, identity.role
 
     @property
     def sender(self) -> str:
-        """Name that stands beside this connection's posts."""
+        """Sender name of its posts."""
         return self.name or f"{GUEST}{self.id}"
 
     @property
     def label(self) -> str:
-        """How logs call this connection."""
+        """Description for logs: id, name and address."""
         return f"#{self.id} {self.name or 'unnamed'} ({self.address})"
 
     def spend_post(self, size_bytes: int, now: float) -> None:
-        """Use up what it may post, or nothing of it: raises Refused (RATE_LIMITED) if that is too much."""
+        """Take one post of `size_bytes` from the rate limits.
+
+        Raises:
+            RequestError: RATE_LIMITED if the post exceeds them; nothing has been taken.
+        """
         wait_s = max(self.post_bucket.wait_s(now), self.byte_bucket.wait_s(now, size_bytes))
         if wait_s > 0:
-            raise _too_fast(f"You are sending too fast; wait {wait_s:.1f} s and send it again.", wait_s)
+            raise _rate_limited(f"You are sending too fast. Wait {wait_s:.1f} s and try again.", wait_s)
         self.post_bucket.take(now)
         self.byte_bucket.take(now, size_bytes)
 
     def spend_fetch(self, now: float) -> None:
-        """Use up one of the requests that it may make. Raises Refused (RATE_LIMITED)."""
+        """Take one request from the rate limit. Raises RequestError (RATE_LIMITED)."""
         wait_s = self.fetch_bucket.take(now)
         if wait_s > 0:
-            raise _too_fast(f"You are asking too often; wait {wait_s:.1f} s.", wait_s)
+            raise _rate_limited(f"Too many requests. Wait {wait_s:.1f} s and try again.", wait_s)
 
     def send(self, event: Event) -> None:
-        """Queue an event for this connection alone."""
+        """Queue an event for this connection."""
         self.control.append(framed(event))
 
     def collect(self) -> bytes:
-        """Everything due to this connection, about `WRITE_BYTES` at most; empty if nothing is."""
+        """Remove and return pending frames, about `WRITE_BYTES` at most; empty if there are none."""
         parts = self.control
         self.control = []
         size = sum(map(len, parts))
         for subscription in self.subscriptions.values():
             if size >= WRITE_BYTES:
                 break
-            if subscription.behind:
+            if subscription.has_pending:
                 parts.append(subscription.collect())
                 size += len(parts[-1])
         return b"".join(parts)
 
-    def settle(self) -> None:
-        """All that was due has been written: in a single room, posts may go the short way again."""
+    def enter_fast_path(self) -> None:
+        """Allow direct writes of posts, if the connection is in one room and has nothing else pending."""
         for subscription in self.subscriptions.values():
-            subscription.live = len(self.subscriptions) == 1 and not (self.blocked or self.behind)
+            subscription.fast = len(self.subscriptions) == 1 and not (self.blocked or self.has_pending)
 
     def leave_fast_path(self) -> None:
-        """Something else is due, or nothing is taken."""
+        """Stop direct writes: control frames are pending or the socket is blocked."""
         for subscription in self.subscriptions.values():
-            subscription.live = False
+            subscription.fast = False
 
     @property
-    def behind(self) -> bool:
-        """Whether `collect` would return something."""
-        return bool(self.control) or any(s.behind for s in self.subscriptions.values())
+    def has_pending(self) -> bool:
+        """Whether `collect` would return frames."""
+        return bool(self.control) or any(s.has_pending for s in self.subscriptions.values())
 
 
-def _too_fast(reason: str, wait_s: float) -> RequestError:
+def _rate_limited(reason: str, wait_s: float) -> RequestError:
     return RequestError(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))

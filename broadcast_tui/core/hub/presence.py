@@ -1,8 +1,8 @@
-"""Who is in a room, as people rather than connections, and the lines that tell of it.
+"""Presence in a room: its members, as people rather than connections, and coalesced join and leave lines.
 
-Invariants: a person on two terminals counts once; a person whose last connection broke stays
-counted until the grace is over; what happened within one moment becomes one line; above a certain
-size only counts are told, so that N people joining cost O(N) frames.
+Invariants: a person with two connections counts once. A person whose last connection broke stays a member for
+the grace period. Simultaneous changes are merged into one line. In large rooms only counts are sent, so that
+N joins cost O(N) frames.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from broadcast_tui.core.rate_limit import TokenBucket
 
 @dataclass(frozen=True, slots=True)
 class PresenceLine:
-    """One line about comings or goings. `keys` are the members it is about; `names` those with a name."""
+    """A line about joins or leaves.
+
+    `keys` are the members concerned, `names` the names of those that have one.
+    """
 
     event: str
     text: str
@@ -24,48 +27,48 @@ class PresenceLine:
     online: int
     keys: frozenset[str]
     reason: str = ""
-    """Why the one it is about left."""
+    """Reason for leaving, if the line is about one person."""
 
 
 class RoomPresence:
-    """The members of one room by key; unnamed ones have a key of their own and the name ""."""
+    """Members of one room, by key. An unnamed member has a unique key and an empty name."""
 
     def __init__(self, limits: SharedLimits) -> None:
         self._limits = limits
         self._names: dict[str, str] = {}
         self._connections: dict[str, int] = {}
-        self._graced: dict[str, float] = {}
+        self._grace_until: dict[str, float] = {}
         self._joined: dict[str, str] = {}
         self._left: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
-        self._counted_at: float | None = None
-        self._told_online = 0
+        self._count_sent_at: float | None = None
+        self._announced_online = 0
         self.limits_changed()
 
     def limits_changed(self) -> None:
-        """Apply the limits in force to the rate of lines, with a full bucket."""
+        """Apply the current limits to the rate of lines, with a full bucket."""
         limits = self._limits.current
         self._bucket = TokenBucket(limits.presence_rate, limits.presence_burst)
 
     @property
     def online(self) -> int:
-        """People in the room, those in their grace included."""
+        """Number of people in the room, including those in their grace period."""
         return len(self._names)
 
     @property
     def pending(self) -> bool:
-        """Whether there is anything to tell or to expire."""
-        return bool(self._joined or self._left or self._graced)
+        """Whether there are changes to announce or grace periods to expire."""
+        return bool(self._joined or self._left or self._grace_until)
 
     def members(self, limit: int) -> list[tuple[str, int]]:
-        """At most `limit` (name, connections) of named people, sorted by name without regard to case."""
+        """(name, number of connections) of at most `limit` named members, sorted case-insensitively."""
         named = ((name, self._connections.get(key, 0)) for key, name in self._names.items() if name)
         return sorted(named, key=lambda member: (member[0].casefold(), member[0]))[:limit]
 
     def add(self, key: str, name: str) -> None:
-        """One more connection of a member; told unless the member was here already."""
+        """Add a connection of a member; a new member is announced."""
         self._connections[key] = self._connections.get(key, 0) + 1
-        self._graced.pop(key, None)
+        self._grace_until.pop(key, None)
         if key in self._names:
             return
         self._names[key] = name
@@ -74,22 +77,28 @@ class RoomPresence:
             self._joined[key] = name
 
     def remove(self, key: str, now: float, *, grace: bool, reason: str = "") -> None:
-        """One connection less; the last one ends the membership, after the grace if `grace`.
+        """Remove a connection of a member.
 
-        A clean `reason` is told with a leave that is told alone.
+        The last one ends the membership, with `grace` after the grace period.
+
+        Args:
+            reason: Sanitized reason, announced if no other leave is merged into the line.
         """
-        left = self._connections.get(key, 0) - 1
-        if left > 0:
-            self._connections[key] = left
+        remaining = self._connections.get(key, 0) - 1
+        if remaining > 0:
+            self._connections[key] = remaining
             return
         self._connections.pop(key, None)
         if grace and self._limits.current.leave_grace_s > 0:
-            self._graced[key] = now + self._limits.current.leave_grace_s
+            self._grace_until[key] = now + self._limits.current.leave_grace_s
         else:
             self._drop(key, reason)
 
     def rekey(self, old_key: str, key: str, name: str) -> bool:
-        """Give a member another key and name; False if the old one stays, having more connections."""
+        """Change a member's key and name.
+
+        Returns False if that made it another member, as with several connections.
+        """
         if key == old_key:
             self._names[key] = name
             return True
@@ -105,17 +114,20 @@ class RoomPresence:
         return True
 
     def expire(self, now: float) -> None:
-        """End the memberships whose grace is over."""
-        for key in [key for key, until in self._graced.items() if until <= now]:
-            del self._graced[key]
+        """Remove the members whose grace period has ended."""
+        for key in [key for key, until in self._grace_until.items() if until <= now]:
+            del self._grace_until[key]
             self._drop(key)
 
-    def announce(self, now: float) -> list[PresenceLine]:
-        """The lines due now, leaves before joins; empty if nothing happened or it is too soon to tell."""
+    def flush(self, now: float) -> list[PresenceLine]:
+        """Remove and return the lines to send now, leaves before joins.
+
+        Empty if nothing changed or it is too soon.
+        """
         if not (self._joined or self._left):
             return []
-        if max(self.online, self._told_online) > self._limits.current.presence_detail_max:
-            return self._announce_count(now)
+        if max(self.online, self._announced_online) > self._limits.current.presence_detail_max:
+            return self._flush_count(now)
         if self._bucket.take(now) > 0:
             return []
         lines = [
@@ -124,23 +136,23 @@ class RoomPresence:
             if members
         ]
         self._joined, self._left, self._reasons = {}, {}, {}
-        self._told_online = self.online
+        self._announced_online = self.online
         return lines
 
-    def _announce_count(self, now: float) -> list[PresenceLine]:
+    def _flush_count(self, now: float) -> list[PresenceLine]:
         interval_s = self._limits.current.presence_count_interval_s
-        if self._counted_at is not None and now - self._counted_at < interval_s:
+        if self._count_sent_at is not None and now - self._count_sent_at < interval_s:
             return []
-        self._counted_at = now
+        self._count_sent_at = now
         self._joined, self._left, self._reasons = {}, {}, {}
-        self._told_online = self.online
+        self._announced_online = self.online
         return [PresenceLine("online", online_text(self.online), (), self.online, frozenset())]
 
     def _line(self, event: str, members: dict[str, str]) -> PresenceLine:
         names = tuple(name for name in members.values() if name)
         reason = self._reasons.get(next(iter(members)), "") if event == "leave" and len(members) == 1 else ""
-        why = f": {reason}" if reason else ""
-        text = f"{_who(names, len(members), event)} {_verb(event, len(members))} the chat{why}."
+        suffix = f": {reason}" if reason else ""
+        text = f"{_subject(names, len(members), event)} {_verb(event, len(members))} the chat{suffix}."
         return PresenceLine(
             event, f"{text} {online_text(self.online)}", names, self.online, frozenset(members), reason
         )
@@ -153,6 +165,7 @@ class RoomPresence:
 
 
 def online_text(online: int) -> str:
+    """The sentence about the number of people online that ends presence lines."""
     return f"{online} client(s) online."
 
 
@@ -160,8 +173,8 @@ def _verb(event: str, count: int) -> str:
     return f"{'has' if count == 1 else 'have'} {'joined' if event == 'join' else 'left'}"
 
 
-def _who(names: Iterable[str], count: int, event: str) -> str:
-    """`ana, bob and 3 others`; unnamed people alone are `A new client` or `2 clients`."""
+def _subject(names: Iterable[str], count: int, event: str) -> str:
+    """`ana, bob and 3 others`, or `A new client` and `2 clients` if nobody has a name."""
     shown = [*names][:2]
     others = count - len(shown)
     new = "new " if event == "join" else ""

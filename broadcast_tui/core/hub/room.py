@@ -1,7 +1,7 @@
-"""A room at run time: the ring of encoded posts, and the cursors of the connections in it.
+"""A room: the ring of its newest posts, encoded, and a cursor into it for each connection.
 
-Invariants: a cursor is the seq of the last post written to its connection; a post is encoded once,
-when it enters the ring; a slow connection costs its cursor, nothing else.
+Invariants: a cursor is the seq of the last post written to its connection. A post is encoded once, when it is
+added to the ring. A slow connection costs one cursor, not a queue.
 """
 
 from __future__ import annotations
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
     from broadcast_tui.core.hub.peer import Peer
 
 WRITE_BYTES = 65_536
-"""Most that is gathered for one write; a reader further behind gets it in several."""
+"""Maximum size of one write, approximately; a connection further behind needs several."""
 
 
 class Subscription:
-    """The cursor of one connection in one room."""
+    """One connection's cursor in one room."""
 
-    __slots__ = ("cursor", "held", "live", "peer", "room", "send", "synced_at")
+    __slots__ = ("cursor", "fast", "paused", "peer", "room", "send", "synced_at")
 
     def __init__(self, peer: Peer, room: Room, cursor: int) -> None:
         self.peer = peer
         self.room = room
         self.cursor = cursor
         self.send = peer.link.write_now
-        self.live = False
-        """Nothing but posts is due to this connection, and it takes them: the hot path may write to it."""
-        self.held = False
-        """Waits for the ring to be filled from the engine; nothing is written meanwhile."""
+        self.fast = False
+        """Whether posts may be written directly: nothing else is pending and the socket is not blocked."""
+        self.paused = False
+        """Whether writing waits until the ring has been backfilled from the engine."""
         self.synced_at: int | None = None
-        """Seq at whose passing `synced` is due; None once it was sent."""
+        """Seq at which to send `synced`; None once it has been sent."""
 
     @property
-    def behind(self) -> bool:
-        """Whether there is something to write to this connection."""
-        return not self.held and (self.cursor < self.room.ring.last_seq or self.synced_at is not None)
+    def has_pending(self) -> bool:
+        """Whether there are frames to write to this connection."""
+        return not self.paused and (self.cursor < self.room.ring.last_seq or self.synced_at is not None)
 
     def collect(self) -> bytes:
-        """The next frames for this connection, about `WRITE_BYTES` at most; moves the cursor."""
+        """Return the next frames, about `WRITE_BYTES` at most, and advance the cursor."""
         ring = self.room.ring
         parts = []
         if self.cursor < ring.first_seq - 1:
-            parts.append(self._gap(ring.first_seq - 1))
+            parts.append(self._lag_notice(ring.first_seq - 1))
             self.cursor = ring.first_seq - 1
         chunk, count = self.room.chunk(self.cursor)
         parts.append(chunk)
@@ -61,26 +61,30 @@ class Subscription:
             parts.append(framed(Synced(self.room.name, str(Position(self.room.epoch, self.cursor)))))
         return b"".join(parts)
 
-    def _gap(self, end: int) -> bytes:
-        """What is said of the posts up to `end` that this connection was too slow for."""
+    def _lag_notice(self, end: int) -> bytes:
+        """A frame that reports the posts after the cursor up to `end` as lost."""
         if self.peer.v1:
             return self.room.gap(self.cursor + 1, end, "lagged")
-        missed = f"{end - self.cursor} message(s) were missed: this connection reads too slowly."
-        return framed(System("notice", missed, self.room.last_timestamp, self.room.name))
+        text = f"{end - self.cursor} message(s) skipped: this connection reads too slowly."
+        return framed(System("notice", text, self.room.last_timestamp, self.room.name))
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Where a connection starts in a room, and what it will never get."""
+    """The position at which a connection starts in a room, and the gap before it."""
 
     cursor: int
     recovered: bool
     gap: tuple[str, str, str] | None
-    """First id, last id, reason."""
+    """First id, last id and reason of the lost posts; None if there are none."""
 
 
 class Room:
-    """A room with somebody in it, or with posts. `last_seq` is that of the engine's log at opening."""
+    """A room and its subscriptions.
+
+    Args:
+        last_seq: Newest seq in the engine's log, after which the ring starts.
+    """
 
     def __init__(self, name: str, epoch: str, limits: SharedLimits, last_seq: int) -> None:
         self.name = name
@@ -89,10 +93,10 @@ class Room:
         self.ring = self._empty_ring(last_seq)
         self.subscriptions: dict[Peer, Subscription] = {}
         self.presence = RoomPresence(limits)
-        self.warming = False
-        """Older posts are being read from the engine into the ring."""
+        self.backfilling = False
+        """Whether a read of older posts for the ring is in progress."""
         self.last_timestamp = ""
-        """Time stamp of the newest post delivered."""
+        """Timestamp of the newest post in the ring."""
         self._chunks: dict[int, tuple[bytes, int]] = {}
 
     @property
@@ -100,14 +104,17 @@ class Room:
         return Position(self.epoch, self.ring.last_seq)
 
     def limits_changed(self) -> None:
-        """Apply the limits in force to the ring and to presence."""
+        """Apply the current limits to the ring and to presence."""
         limits = self._limits.current
         self.ring.resize(limits.ring_posts, limits.ring_bytes)
         self._chunks.clear()
         self.presence.limits_changed()
 
     def append(self, post: Post) -> None:
-        """Take the next post of the log; ignores one it has, starts anew after a hole in what it is given."""
+        """Add the next post of the log.
+
+        Ignores a known post, and restarts the ring if posts are missing before it.
+        """
         seq = post.position.seq
         if seq <= self.ring.last_seq:
             return
@@ -119,9 +126,9 @@ class Room:
         self.ring.append(encoded, len(encoded))
         self._chunks.clear()
 
-    def warm(self, posts: list[Post]) -> None:
-        """Fill the ring with older posts, ascending, that end just before it."""
-        self.warming = False
+    def backfill(self, posts: list[Post]) -> None:
+        """Prepend older posts, in ascending order and contiguous with the ring."""
+        self.backfilling = False
         encoded = [framed(message_of(post)) for post in posts if post.position.seq < self.ring.first_seq]
         self.ring.prepend([(item, len(item)) for item in encoded])
         self._chunks.clear()
@@ -131,34 +138,37 @@ class Room:
         return RingBuffer(limits.ring_posts, limits.ring_bytes, last_seq)
 
     def chunk(self, cursor: int) -> tuple[bytes, int]:
-        """Frames after `cursor` as one bytes object, and how many; shared by all readers at one place."""
-        found = self._chunks.get(cursor)
-        if found is None:
+        """Frames after `cursor` as one bytes object, and their number.
+
+        Cached for all readers at that position.
+        """
+        chunk = self._chunks.get(cursor)
+        if chunk is None:
             count = size = 0
             for item_bytes in self.ring.sizes_after(cursor):
                 size += item_bytes
                 if count and size > WRITE_BYTES:
                     break
                 count += 1
-            found = b"".join(self.ring.after(cursor, count)), count
+            chunk = b"".join(self.ring.after(cursor, count)), count
             if len(self._chunks) > 64:
                 self._chunks.clear()
-            self._chunks[cursor] = found
-        return found
+            self._chunks[cursor] = chunk
+        return chunk
 
     def gap(self, start: int, end: int, reason: str) -> bytes:
-        """A framed `gap` event over seqs `start` to `end`."""
+        """An encoded `gap` event for seqs `start` to `end`."""
         return framed(
             Gap(self.name, str(Position(self.epoch, start)), str(Position(self.epoch, end)), reason)
         )
 
     def resume(self, since: str, last: int, first_seq: int) -> Resume:
-        """Decide by numbers where a connection starts (protocol rule 3).
+        """Choose the cursor of a new connection (protocol rule 3).
 
         Args:
-            since: Post id the client has everything up to; "" to start live.
-            last: With no `since`, how many of the newest posts to replay.
-            first_seq: Oldest seq the engine keeps.
+            since: Id of the newest post that the client has; empty to start live.
+            last: Without `since`, the number of newest posts to replay.
+            first_seq: Oldest seq in the engine.
         """
         head, floor = self.ring.last_seq, first_seq - 1
         oldest = max(floor, head - self._limits.current.replay_posts)

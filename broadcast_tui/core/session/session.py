@@ -333,7 +333,7 @@ class ClientSession:
             if event.code in NAME_CODES:
                 self._updates.append(up.NameDenied(self.name, event.code, event.message))
             self.fatal = event.message
-            self.unauthorized = event.code == ErrorCode.UNAUTHORISED
+            self.unauthorized = event.code == ErrorCode.UNAUTHORIZED
         else:
             if isinstance(asked, commands.Join):
                 self._forget(asked.room)

@@ -19,23 +19,23 @@ READER = Identity("2", "rita", Role.READER)
 ADMIN = Identity("3", "olga", Role.ADMIN)
 
 
-class StubGate:
+class StubAuthenticator:
     """Tokens are ids of identities; what is taken out of `known` is not valid any more."""
 
     def __init__(self, *known: Identity, needs_token: bool = True) -> None:
         self.needs_token = needs_token
         self.known = list(known)
 
-    def identify(self, token: str, address: str, when: Instant) -> Identity:
+    def authenticate(self, token: str, address: str, when: Instant) -> Identity:
         for identity in self.known:
             if identity.token_id == token:
                 return identity
-        raise RequestError(ErrorCode.UNAUTHORISED, "wrong")
+        raise RequestError(ErrorCode.UNAUTHORIZED, "wrong")
 
-    def reserves(self, key: str) -> bool:
+    def is_reserved(self, key: str) -> bool:
         return any(name_key(identity.name) == key for identity in self.known)
 
-    def knows(self, identity: Identity, when: Instant) -> bool:
+    def is_valid(self, identity: Identity, when: Instant) -> bool:
         return identity in self.known and (identity.expires_at is None or identity.expires_at > when.at)
 
 
@@ -69,35 +69,35 @@ def first(wire: Wire, kind: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("fields", [{}, {"name": "ana"}, {"token": "9"}], ids=["nothing", "name", "wrong"])
 def test_who_shows_no_valid_token_is_told_why_and_nothing_else(fields: dict[str, str]) -> None:
-    wire = hello(World(gate=StubGate(ANA)), None, **fields)
+    wire = hello(World(authenticator=StubAuthenticator(ANA)), None, **fields)
     (answer,) = read_frames(wire)
     assert (answer["type"], answer["code"]) == ("error", "unauthorised")
-    assert closing(wire) is CloseCode.UNAUTHORISED
+    assert closing(wire) is CloseCode.UNAUTHORIZED
     assert wire.peer is not None
     assert not wire.peer.subscriptions
 
 
 @pytest.mark.parametrize("name", ["", "ben", "SYSTEM", "\x1b[31m"])
 def test_the_tokens_name_counts_whatever_the_hello_says(name: str) -> None:
-    wire = hello(World(gate=StubGate(ANA)), name=name, token="1")
+    wire = hello(World(authenticator=StubAuthenticator(ANA)), name=name, token="1")
     assert first(wire, "welcome")["name"] == "ana"
     assert closing(wire) is None
 
 
 def test_the_handshakes_token_counts_before_the_hellos() -> None:
-    wire = hello(World(gate=StubGate(ANA, ADMIN)), identity=ADMIN, token="1")
+    wire = hello(World(authenticator=StubAuthenticator(ANA, ADMIN)), identity=ADMIN, token="1")
     assert first(wire, "welcome")["name"] == "olga"
 
 
 def test_a_plain_clients_name_is_its_tokens_from_the_start() -> None:
-    world = World(gate=StubGate(ANA))
+    world = World(authenticator=StubAuthenticator(ANA))
     wire = opened(world, v1=False, identity=ANA)
     send(world, wire, type="message", message="hi", sender="ben")
     assert first(wire, "message")["sender"] == "ana"
 
 
 def test_a_name_by_token_cannot_be_changed() -> None:
-    world = World(gate=StubGate(ANA))
+    world = World(authenticator=StubAuthenticator(ANA))
     wire = hello(world, token="1")
     for name in ("ben", "Ana"):
         send(world, wire, type="rename", name=name)
@@ -108,7 +108,7 @@ def test_a_name_by_token_cannot_be_changed() -> None:
 
 @pytest.mark.parametrize("look", ["ana", "ANA", "аnа"])
 def test_a_name_that_has_a_token_is_nobody_elses_in_an_open_server(look: str) -> None:
-    world = World(gate=StubGate(ANA, needs_token=False))
+    world = World(authenticator=StubAuthenticator(ANA, needs_token=False))
     assert first(hello(world, name=look), "error")["code"] in ("name_reserved", "bad_name")
     plain = opened(world, v1=False)
     read_frames(plain)
@@ -118,7 +118,7 @@ def test_a_name_that_has_a_token_is_nobody_elses_in_an_open_server(look: str) ->
 
 
 def test_one_name_on_two_connections_of_one_token_is_one_person() -> None:
-    world = World(gate=StubGate(ANA))
+    world = World(authenticator=StubAuthenticator(ANA))
     hello(world, token="1", client_id="laptop")
     phone = hello(world, token="1", client_id="phone")
     welcome = first(phone, "welcome")
@@ -138,20 +138,20 @@ def test_one_name_on_two_connections_of_one_token_is_one_person() -> None:
     ids=["post", "topic", "away"],
 )
 def test_a_reader_may_not_write(frame: dict[str, str]) -> None:
-    world = World(gate=StubGate(READER))
+    world = World(authenticator=StubAuthenticator(READER))
     wire = hello(world, token="2")
     read_frames(wire)
     send(world, wire, **frame)
     (answer,) = read_frames(wire)
     assert answer["code"] == "forbidden"
-    assert "reading only" in str(answer["message"])
+    assert "read-only" in str(answer["message"])
     assert (answer.get("nonce"), answer.get("ref")) == (frame.get("nonce"), frame.get("ref"))
     assert world.log.posts.get("lobby", []) == []
     assert world.log.topics == {}
 
 
 def test_a_reader_reads() -> None:
-    world = World(gate=StubGate(READER, ANA))
+    world = World(authenticator=StubAuthenticator(READER, ANA))
     wire, ana = hello(world, token="2", rooms=[{"room": "lobby"}]), hello(world, token="1")
     send(world, ana, type="message", message="hi", nonce="n")
     assert first(wire, "message")["message"] == "hi"
@@ -163,7 +163,7 @@ def test_a_reader_reads() -> None:
 
 
 def test_a_reader_who_types_is_heard_by_nobody_and_commits_no_error() -> None:
-    world = World(limits=Limits(max_errors=1), gate=StubGate(READER, ANA))
+    world = World(limits=Limits(max_errors=1), authenticator=StubAuthenticator(READER, ANA))
     wire, ana = hello(world, token="2"), hello(world, token="1")
     read_frames(wire), read_frames(ana)
     for _ in range(3):
@@ -175,7 +175,7 @@ def test_a_reader_who_types_is_heard_by_nobody_and_commits_no_error() -> None:
 
 
 def test_the_role_is_on_the_peer() -> None:
-    world = World(gate=StubGate(ADMIN, needs_token=False))
+    world = World(authenticator=StubAuthenticator(ADMIN, needs_token=False))
     admin, guest = hello(world, token="3"), hello(world)
     assert admin.peer is not None
     assert guest.peer is not None
@@ -183,32 +183,32 @@ def test_the_role_is_on_the_peer() -> None:
 
 
 def test_who_lost_the_token_has_to_go_and_nobody_else() -> None:
-    gate = StubGate(ANA, ADMIN)
-    world = World(gate=gate)
+    authenticator = StubAuthenticator(ANA, ADMIN)
+    world = World(authenticator=authenticator)
     ana, olga = hello(world, token="1"), hello(world, token="3")
     world.hub.close_expired(world.when)
     assert (closing(ana), closing(olga)) == (None, None)
-    gate.known.remove(ANA)
+    authenticator.known.remove(ANA)
     world.hub.close_expired(world.when)
-    assert (closing(ana), closing(olga)) == (CloseCode.UNAUTHORISED, None)
+    assert (closing(ana), closing(olga)) == (CloseCode.UNAUTHORIZED, None)
 
 
 def test_a_token_ends_when_its_time_is_over() -> None:
     world = World()
     soon = Identity("1", "ana", expires_at=world.when.at + timedelta(seconds=60))
-    world = World(gate=StubGate(soon))
+    world = World(authenticator=StubAuthenticator(soon))
     ana = hello(world, token="1")
-    for seconds, code in ((59, None), (1, CloseCode.UNAUTHORISED)):
+    for seconds, code in ((59, None), (1, CloseCode.UNAUTHORIZED)):
         world.pass_time(seconds)
         world.hub.close_expired(world.when)
         assert closing(ana) is code
 
 
 def test_a_name_is_given_up_to_the_holder_of_a_new_token() -> None:
-    gate = StubGate(needs_token=False)
-    world = World(gate=gate)
+    authenticator = StubAuthenticator(needs_token=False)
+    world = World(authenticator=authenticator)
     squatter = hello(world, name="ana", client_id="other")
-    gate.known.append(ANA)
+    authenticator.known.append(ANA)
     holder = hello(world, token="1")
     assert first(holder, "welcome")["name"] == "ana"
     world.hub.close_expired(world.when)

@@ -126,7 +126,7 @@ def test_v1_gets_nothing_before_its_hello_and_is_closed_without_one() -> None:
     send(world, wire, type="message", message="early")
     assert only(wire, "error")[0]["code"] == "hello_expected"
     world.pass_time(10.1)
-    assert wire.peer.closing == (CloseCode.HELLO_TIMEOUT, "No hello came.")
+    assert wire.peer.closing == (CloseCode.HELLO_TIMEOUT, "No hello received.")
 
 
 def test_welcome_comes_first_and_gives_a_position_before_any_message() -> None:
@@ -218,8 +218,8 @@ def test_a_post_that_could_not_be_kept_is_refused_for_now() -> None:
     wire = v1(world, "ana")
     assert wire.peer is not None
     world.hub.receive(wire.peer, b'{"type":"message","message":"hi","nonce":"n1"}', world.when)
-    batch, world.hub.pending_posts = world.hub.pending_posts, []
-    world.hub.failed(batch, "Disk full.", world.when)
+    batch, world.hub.effects.pending_posts = world.hub.effects.pending_posts, []
+    world.hub.append_failed(batch, "Disk full.", world.when)
     world.step()
     (error,) = only(wire, "error")
     assert (error["code"], error["nonce"], error["temporary"]) == ("try_later", "n1", True)
@@ -372,7 +372,7 @@ def test_a_blocked_connection_costs_nothing_and_learns_the_count_afterwards() ->
     assert slow.peer.control == []
     slow.peer.blocked = False
     world.pass_time(0.2)
-    world.hub.herald.dirty_peers.add(slow.peer)
+    world.hub.effects.dirty_peers.add(slow.peer)
     world.step()
     frames = read_frames(slow)
     assert [frame["message"] for frame in frames if frame["type"] == "message"] == [
@@ -391,7 +391,7 @@ def test_a_reader_further_behind_than_the_ring_gets_a_gap_then_goes_on() -> None
         say(world, fast, f"post {number}", "Ana")
     read_frames(slow)
     slow.peer.blocked = False
-    world.hub.herald.dirty_peers.add(slow.peer)
+    world.hub.effects.dirty_peers.add(slow.peer)
     world.step()
     frames = [f for f in read_frames(slow) if f["type"] != "system"]
     assert frames[0] == {"type": "gap", "room": "lobby", "from": "e1-1", "to": "e1-6", "reason": "lagged"}
@@ -453,7 +453,7 @@ def test_a_topic_that_could_not_be_kept_is_refused_for_now() -> None:
     wire = v1(world, "ana")
     assert wire.peer is not None
     world.hub.receive(wire.peer, b'{"type":"topic","topic":"x","ref":"t1"}', world.when)
-    (change,), world.hub.topics = world.hub.topics, []
+    (change,), world.hub.effects.topic_changes = world.hub.effects.topic_changes, []
     world.hub.topic_failed(change, "Disk full.", world.when)
     world.step()
     (error,) = only(wire, "error")
@@ -481,10 +481,10 @@ def test_a_slow_plain_connection_is_told_in_words_what_it_missed() -> None:
         say(world, fast, f"post {number}", "Ana")
     read_frames(slow)
     slow.peer.blocked = False
-    world.hub.herald.touch(slow.peer)
+    world.hub.broadcaster.mark_dirty(slow.peer)
     world.step()
     frames = read_frames(slow)
-    assert frames[0]["message"] == "6 message(s) were missed: this connection reads too slowly."
+    assert frames[0]["message"] == "6 message(s) skipped: this connection reads too slowly."
     assert [frame["message"] for frame in frames[1:]] == [f"post {number}" for number in range(6, 10)]
 
 

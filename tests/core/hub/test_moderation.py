@@ -9,7 +9,7 @@ import pytest
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.hub.auth import Identity, Role
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.sanctions import LONGEST_S, Sanction, Sanctions, parse_network, until
+from broadcast_tui.core.hub.sanctions import SANCTION_MAX_S, Sanction, Sanctions, end_time, parse_network
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.protocol.codec import encode
@@ -105,9 +105,9 @@ def test_only_admins_moderate(role: str, act: commands.Command) -> None:
     give_role(peer_of(mallory), role)
     [error] = [frame for frame in ask(world, mallory, act) if frame["type"] == "error"]
     assert (error["code"], error["ref"]) == ("forbidden", "r")
-    assert "Admins only" in str(error["message"])
+    assert "Only admins" in str(error["message"])
     assert peer_of(bob).closing is None
-    assert world.hub.moderation.audit == []
+    assert world.hub.effects.audit_lines == []
 
 
 def test_admins_are_told_who_is_banned_or_muted() -> None:
@@ -172,7 +172,7 @@ def test_a_kick_ends_all_connections_of_a_name_and_the_room_is_told_why() -> Non
     for bob in bobs:
         assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: spam")
     assert "root2 kicked bob: spam." in [frame["message"] for frame in read_frames(ben)]
-    assert world.hub.moderation.audit == ["#1 root2 (198.51.100.1:1) kicked bob (2 connection(s)): spam"]
+    assert world.hub.effects.audit_lines == ["#1 root2 (198.51.100.1:1) kicked bob (2 connection(s)): spam"]
     for bob in bobs:
         world.hub.close(peer_of(bob), world.when)
     world.step()
@@ -265,9 +265,9 @@ def test_a_banned_address_loses_its_connections_and_others_do_not(who: str) -> N
     ask(world, admin, commands.Ban(who))
     assert peer_of(bob).closing is not None
     assert peer_of(other).closing is None
-    assert world.hub.moderation.sanctions.of_address("192.0.2.7", world.when.at) is not None
+    assert world.hub.moderation.sanctions.find_by_address("192.0.2.7", world.when.at) is not None
     ask(world, admin, commands.Unban(who))
-    assert world.hub.moderation.sanctions.of_address("192.0.2.7", world.when.at) is None
+    assert world.hub.moderation.sanctions.find_by_address("192.0.2.7", world.when.at) is None
 
 
 @pytest.mark.parametrize("who", ["127.0.0.1", "::1", "0.0.0.0/0", "::/0", "10.0.0.0/7"])
@@ -355,7 +355,7 @@ def test_a_reason_is_cleaned_wherever_it_goes() -> None:
     admin, bob = an_admin(world), come(world, "bob")
     ask(world, admin, commands.Kick("bob", "a\x1b]0;x\x07\nb\u202ec"))
     assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: a]0;x bc")
-    assert all(line.isprintable() for line in world.hub.moderation.audit)
+    assert all(line.isprintable() for line in world.hub.effects.audit_lines)
 
 
 def sanction(name: str, until: datetime | None = None, at: datetime = AT) -> Sanction:
@@ -366,25 +366,25 @@ def test_what_has_run_out_is_gone() -> None:
     kept = Sanctions([sanction("a", AT + timedelta(seconds=5)), sanction("b")])
     assert [s.key for s in kept.all(AT)] == ["a", "b"]
     assert [s.key for s in kept.all(AT + timedelta(seconds=5))] == ["b"]
-    assert kept.of_person("ban", "b", "", AT) is not None
+    assert kept.find_by_person("ban", "b", "", AT) is not None
 
 
 def test_what_has_run_out_hides_nothing_that_holds() -> None:
     soon, later = AT + timedelta(seconds=2), AT + timedelta(seconds=3)
     one = Sanction("ban", "address", "203.0.113.7/32", "203.0.113.7", "ana", AT, soon)
     wide = Sanction("ban", "address", "203.0.113.0/24", "203.0.113.0/24", "ana", AT)
-    assert Sanctions([one, wide]).of_address("203.0.113.7", later) == wide
+    assert Sanctions([one, wide]).find_by_address("203.0.113.7", later) == wide
     names = [
         Sanction("ban", "name", "a", "a", "ana", AT, soon, clients=("id",)),
         Sanction("ban", "name", "b", "b", "ana", AT, clients=("id",)),
     ]
-    assert Sanctions(names).of_person("ban", "c", "id", later) == names[1]
+    assert Sanctions(names).find_by_person("ban", "c", "id", later) == names[1]
 
 
 def test_an_address_in_a_file_that_is_none_is_left_out() -> None:
     kept = Sanctions([Sanction("ban", "address", "nonsense", "nonsense", "ana", AT)])
     assert kept.all(AT) == []
-    assert kept.of_address("192.0.2.7", AT) is None
+    assert kept.find_by_address("192.0.2.7", AT) is None
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_what_is_an_address(text: str, network: str) -> None:
 
 
 def test_a_time_beyond_all_measure_is_for_good() -> None:
-    assert until(0, AT) is None
-    assert until(LONGEST_S * 2, AT) is None
-    assert until(float("inf"), AT) is None
-    assert until(1, AT) == AT + timedelta(seconds=1)
+    assert end_time(0, AT) is None
+    assert end_time(SANCTION_MAX_S * 2, AT) is None
+    assert end_time(float("inf"), AT) is None
+    assert end_time(1, AT) == AT + timedelta(seconds=1)

@@ -59,6 +59,6 @@ def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
 def test_whom_a_name_looks_like_is_said() -> None:
     directory = NameRegistry(LIMITS)
     directory.claim(name_key("paul"), "paul", "a", 1, 0.0)
-    for name, why in [("Paul", "is taken"), ("pau1", "looks too much like paul, who is here")]:
-        with pytest.raises(InvalidNameError, match=f"^The name {name} {why}; choose another one.$"):
+    for name, why in [("Paul", "is taken"), ("pau1", "looks too similar to paul, who is online")]:
+        with pytest.raises(InvalidNameError, match=rf"^The name {name} {why}\. Choose another name\.$"):
             directory.claim(name_key(name), name, "b", 2, 0.0)

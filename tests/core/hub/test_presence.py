@@ -20,58 +20,58 @@ def test_a_person_on_two_terminals_is_one() -> None:
     presence.add("ana", "ana")
     assert presence.online == 1
     assert presence.members(10) == [("ana", 2)]
-    assert texts(presence.announce(0.0)) == ["ana has joined the chat. 1 client(s) online."]
+    assert texts(presence.flush(0.0)) == ["ana has joined the chat. 1 client(s) online."]
     presence.remove("ana", 1.0, grace=False)
     assert presence.online == 1
-    assert presence.announce(1.0) == []
+    assert presence.flush(1.0) == []
 
 
 def test_a_reconnect_within_the_grace_is_silent() -> None:
     presence = room(leave_grace_s=5.0)
     presence.add("ana", "ana")
-    presence.announce(0.0)
+    presence.flush(0.0)
     presence.remove("ana", 10.0, grace=True)
     assert presence.online == 1
     presence.expire(14.9)
     presence.add("ana", "ana")
     presence.expire(99.0)
-    assert presence.announce(99.0) == []
+    assert presence.flush(99.0) == []
     assert presence.online == 1
 
 
 def test_a_leave_is_told_after_the_grace() -> None:
     presence = room(leave_grace_s=5.0)
     presence.add("ana", "ana")
-    presence.announce(0.0)
+    presence.flush(0.0)
     presence.remove("ana", 10.0, grace=True)
     presence.expire(14.9)
-    assert presence.announce(14.9) == []
+    assert presence.flush(14.9) == []
     presence.expire(15.0)
-    assert texts(presence.announce(15.0)) == ["ana has left the chat. 0 client(s) online."]
+    assert texts(presence.flush(15.0)) == ["ana has left the chat. 0 client(s) online."]
 
 
 def test_why_one_person_left_is_told_and_of_several_it_is_not() -> None:
     presence = room(presence_burst=2, presence_rate=0.001)
     for name in ("ana", "bob", "eve"):
         presence.add(name, name)
-    presence.announce(0.0)
+    presence.flush(0.0)
     presence.remove("bob", 1.0, grace=False, reason="lunch")
-    (line,) = presence.announce(1.0)
+    (line,) = presence.flush(1.0)
     assert (line.text, line.reason) == ("bob has left the chat: lunch. 2 client(s) online.", "lunch")
     presence.remove("ana", 2.0, grace=False, reason="tea")
     presence.remove("eve", 2.0, grace=False)
-    (line,) = presence.announce(9_999.0)
+    (line,) = presence.flush(9_999.0)
     assert (line.text, line.reason) == ("ana and eve have left the chat. 0 client(s) online.", "")
 
 
 def test_joins_of_one_moment_are_one_line() -> None:
     presence = room(presence_burst=1, presence_rate=1.0)
     presence.add("x", "x")
-    assert len(presence.announce(0.0)) == 1
+    assert len(presence.flush(0.0)) == 1
     for name in ("ana", "bob", "cy", "di", "eve"):
         presence.add(name, name)
-        assert presence.announce(0.1) == []
-    (line,) = presence.announce(2.0)
+        assert presence.flush(0.1) == []
+    (line,) = presence.flush(2.0)
     assert line.text == "ana, bob and 3 others have joined the chat. 6 client(s) online."
     assert line.names == ("ana", "bob", "cy", "di", "eve")
 
@@ -79,24 +79,24 @@ def test_joins_of_one_moment_are_one_line() -> None:
 def test_who_came_and_went_unseen_is_not_told() -> None:
     presence = room(presence_burst=1, presence_rate=1.0)
     presence.add("x", "x")
-    presence.announce(0.0)
+    presence.flush(0.0)
     presence.add("ana", "ana")
     presence.remove("ana", 0.1, grace=False)
-    assert presence.announce(5.0) == []
+    assert presence.flush(5.0) == []
 
 
 def test_unnamed_clients_are_told_without_names() -> None:
     presence = room()
     presence.add("\0001", "")
-    assert texts(presence.announce(0.0)) == ["A new client has joined the chat. 1 client(s) online."]
+    assert texts(presence.flush(0.0)) == ["A new client has joined the chat. 1 client(s) online."]
     presence.add("\0002", "")
     presence.add("\0003", "")
-    assert texts(presence.announce(0.0)) == ["2 new clients have joined the chat. 3 client(s) online."]
+    assert texts(presence.flush(0.0)) == ["2 new clients have joined the chat. 3 client(s) online."]
     presence.add("ana", "ana")
     presence.add("\0004", "")
-    assert texts(presence.announce(0.0)) == ["ana and 1 other have joined the chat. 5 client(s) online."]
+    assert texts(presence.flush(0.0)) == ["ana and 1 other have joined the chat. 5 client(s) online."]
     presence.remove("\0001", 0.0, grace=False)
-    assert texts(presence.announce(0.0)) == ["A client has left the chat. 4 client(s) online."]
+    assert texts(presence.flush(0.0)) == ["A client has left the chat. 4 client(s) online."]
     assert presence.members(10) == [("ana", 1)]
 
 
@@ -104,11 +104,11 @@ def test_above_a_size_only_counts_are_told_once_a_second() -> None:
     presence = room(presence_detail_max=10)
     for number in range(50):
         presence.add(f"p{number}", f"p{number}")
-    (line,) = presence.announce(0.0)
+    (line,) = presence.flush(0.0)
     assert (line.event, line.names, line.online) == ("online", (), 50)
     presence.add("late", "late")
-    assert presence.announce(0.5) == []
-    assert [line.online for line in presence.announce(1.0)] == [51]
+    assert presence.flush(0.5) == []
+    assert [line.online for line in presence.flush(1.0)] == [51]
 
 
 def test_many_joins_cost_lines_as_time_not_as_people() -> None:
@@ -116,16 +116,16 @@ def test_many_joins_cost_lines_as_time_not_as_people() -> None:
     lines = 0
     for number in range(5_000):
         presence.add(f"p{number}", f"p{number}")
-        lines += len(presence.announce(number / 2_500))
+        lines += len(presence.flush(number / 2_500))
     assert lines <= 10 + 5 * 2 + 3
 
 
 def test_a_rename_keeps_the_member() -> None:
     presence = room()
     presence.add("ana", "ana")
-    presence.announce(0.0)
+    presence.flush(0.0)
     assert presence.rekey("ana", "zoe", "zoe")
-    assert presence.announce(0.0) == []
+    assert presence.flush(0.0) == []
     assert presence.members(5) == [("zoe", 1)]
     assert presence.rekey("zoe", "zoe", "Zoe")
     assert presence.members(5) == [("Zoe", 1)]
@@ -135,7 +135,7 @@ def test_a_rename_of_one_of_two_terminals_makes_two_people() -> None:
     presence = room()
     presence.add("ana", "ana")
     presence.add("ana", "ana")
-    presence.announce(0.0)
+    presence.flush(0.0)
     assert not presence.rekey("ana", "zoe", "zoe")
     assert presence.members(5) == [("ana", 1), ("zoe", 1)]
 
@@ -143,7 +143,7 @@ def test_a_rename_of_one_of_two_terminals_makes_two_people() -> None:
 def test_a_name_told_before_its_join_was_announced_is_in_the_line() -> None:
     presence = room(presence_burst=1, presence_rate=1.0)
     presence.add("x", "x")
-    presence.announce(0.0)
+    presence.flush(0.0)
     presence.add("\0001", "")
     presence.rekey("\0001", "bob", "bob")
-    assert texts(presence.announce(2.0)) == ["bob has joined the chat. 2 client(s) online."]
+    assert texts(presence.flush(2.0)) == ["bob has joined the chat. 2 client(s) online."]
