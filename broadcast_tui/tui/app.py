@@ -28,7 +28,7 @@ from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import PROGRAM, themes
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver, keep_ignored, recall_ignored
-from broadcast_tui.tui.commands.palette import offered
+from broadcast_tui.tui.commands.palette import palette_commands
 from broadcast_tui.tui.history_file import HistoryFile
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.keymap_config import clashes
@@ -306,7 +306,7 @@ class ChatApp(App[None]):
         self.screen.refresh(layout=True)
 
     def get_system_commands(self, screen: Screen[None]) -> Iterable[SystemCommand]:
-        return offered(self, screen)
+        return palette_commands(self, screen)
 
     def get_key_display(self, binding: Binding) -> str:
         """Keys of the footer, short: `F1`, `^Q`."""

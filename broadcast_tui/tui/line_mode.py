@@ -24,7 +24,6 @@ from broadcast_tui.tui.bookmark_saver import keep_ignored, recall_ignored
 from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
-from broadcast_tui.tui.commands.registry import Verb
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.server_search import ServerSearch, found_lines
@@ -84,7 +83,7 @@ class LineChat:
         )
         self._write = write
         self._texts = PlainText(own=echo)
-        self._orders = CommandDispatcher(client, self._state, self)
+        self._commands = CommandDispatcher(client, self._state, self)
         self.was_refused = False
         """Whether the server would not have us, for a reason that was written."""
         self._wants_name = False
@@ -121,7 +120,7 @@ class LineChat:
     # What commands need: see `desk.CommandContext`
 
     @property
-    def looks(self) -> ThemeHost:
+    def theme_host(self) -> ThemeHost:
         return _NoThemes()
 
     def say(self, text: str) -> None:
@@ -151,7 +150,7 @@ class LineChat:
             state.show(room, datetime.now(UTC))
             state.stand(True)
             if state.shown.entered:  # else that is told, once we are
-                state.tell(f"This is #{room} now: what you write goes there.", datetime.now(UTC))
+                state.print(f"This is #{room} now: what you write goes there.", datetime.now(UTC))
         self.refresh_views()
 
     def open_search(self, query: str) -> None:
@@ -169,7 +168,7 @@ class LineChat:
         if search.error:
             self.warn(search.error)
         else:
-            self._state.tell("\n".join(found_lines(search, datetime.now().astimezone())), datetime.now(UTC))
+            self._state.print("\n".join(found_lines(search, datetime.now().astimezone())), datetime.now(UTC))
 
     def run_in_thread(self, work: Callable[[], str]) -> None:
         """Do what takes a while in a thread, then say what came of it."""
@@ -179,27 +178,27 @@ class LineChat:
 
     def _done_aside(self, task: asyncio.Task[str]) -> None:
         self._aside.discard(task)
-        self._state.tell(task.result(), datetime.now(UTC))
+        self._state.print(task.result(), datetime.now(UTC))
         self.refresh_views()
         self._heard.set()
 
-    def keep_level(self, room: str, level: NotifyLevel) -> None:
+    def save_notify_level(self, room: str, level: NotifyLevel) -> None:
         """Nothing rings here, in this run or the next."""
 
-    def keep_ignored(self) -> None:
+    def save_ignore_list(self) -> None:
         """Remember for the next run whom we ignore."""
         if self._preferences is not None:
             keep_ignored(self._preferences, self._client.url, self._state.ignored)
 
-    def try_notice(self) -> None:
+    def test_notification(self) -> None:
         """Nothing rings here."""
-        self.warn("There are no notices here: what comes is written at once.")
+        self.warn("Notifications are not available in plain mode.")
 
-    def ask_to_connect(self, address: Address) -> None:
+    def connect_to(self, address: Address) -> None:
         """One conversation is with one server."""
         self.warn(f"Leave, and start again: broadcast-tui chat --plain {address.url}")
 
-    def ask_to_leave(self, reason: str = "") -> None:
+    def quit_chat(self, reason: str = "") -> None:
         """Leave the chat; the others are told the reason."""
         self._reason = reason
         self._leaving.set()
@@ -232,7 +231,7 @@ class LineChat:
             self.was_refused = True
             if self._token_hint and any(getattr(update, "unauthorized", False) for update in batch):
                 self.warn(self._token_hint)
-            self.ask_to_leave()
+            self.quit_chat()
 
     async def _take(self, lines: AsyncIterator[str]) -> None:
         """Do what each line says, once we are in: who pipes lines in does not know when that is."""
@@ -276,10 +275,10 @@ class LineChat:
             case PostInput(text=post):
                 self.say(post)
             case CommandInput(command=command, argument=argument):
-                if command.verb is Verb.PART:
+                if command.name == "part":
                     # Posts to a room that was left are refused, also those said just before.
                     await self._wait_until(self._has_delivered)
-                self._orders.carry_out(command, argument)
+                self._commands.execute(command, argument)
             case InputError(text=why):
                 self.warn(why)
 

@@ -1,4 +1,4 @@
-"""What commands need of the screen they are given on, and what all who carry them out have in common."""
+"""The interface slash commands use to act on the UI, and the base class of their handlers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broadcast_tui.tui.model.state import AppState
 
 
 class ThemeHost(Protocol):
-    """The colors of the program; what Textual's App has."""
+    """The theme attributes of Textual's `App`."""
 
     theme: str
 
@@ -22,79 +22,79 @@ class ThemeHost(Protocol):
 
 
 class CommandContext(Protocol):
-    """The screen, as commands see it."""
+    """The UI that commands act on: the chat screen or line mode."""
 
     @property
-    def looks(self) -> ThemeHost: ...
+    def theme_host(self) -> ThemeHost: ...
 
     def say(self, text: str) -> None:
-        """Send a post to the shown room."""
+        """Send a post to the current room."""
         ...
 
     def warn(self, text: str) -> None:
-        """Say why something cannot be done."""
+        """Show a warning."""
         ...
 
     def refresh_views(self, *, people: bool = False) -> None:
-        """Show the state as it is now."""
+        """Redraw what changed in the state; with `people`, the member list too."""
         ...
 
     def follow_log(self) -> None:
-        """Go to the newest line."""
+        """Scroll to the newest line."""
         ...
 
     def show_room(self, room: str) -> None:
-        """Put a room that we are in on the screen."""
+        """Switch to `room`, which must be joined."""
         ...
 
     def open_search(self, query: str) -> None:
-        """Search all of the shown room's history at the server."""
+        """Search the current room's whole history on the server."""
         ...
 
     def run_in_thread(self, work: Callable[[], str]) -> None:
-        """Do what takes a while in a thread, then put the line that comes of it into the shown room."""
+        """Run blocking `work` in a thread, then print the line it returns in the current room."""
         ...
 
-    def keep_level(self, room: str, level: NotifyLevel) -> None:
-        """Remember for the next run what notices are wanted of a room."""
+    def save_notify_level(self, room: str, level: NotifyLevel) -> None:
+        """Save the notification level of `room` for the next run."""
         ...
 
-    def keep_ignored(self) -> None:
-        """Remember for the next run whom we ignore."""
+    def save_ignore_list(self) -> None:
+        """Save the ignore list for the next run."""
         ...
 
-    def try_notice(self) -> None:
-        """Send a notice to see whether the terminal shows it."""
+    def test_notification(self) -> None:
+        """Send a test notification and print what was sent."""
         ...
 
-    def ask_to_connect(self, address: Address) -> None:
-        """Go to another server."""
+    def connect_to(self, address: Address) -> None:
+        """Leave this server and connect to another."""
         ...
 
-    def ask_to_leave(self, reason: str = "") -> None:
-        """Leave the chat; the others are told the reason."""
+    def quit_chat(self, reason: str = "") -> None:
+        """Quit, with `reason` in the leave message."""
         ...
 
 
 class CommandHandler:
-    """Does commands with `client` and `state` for a `desk`.
+    """Base class of command handlers. Each command is a method that takes the argument as typed.
 
-    Each command is a method that says whether it did what was asked; if not, it has said why, and what
-    was typed stays.
+    A method returns true if the command succeeded. Otherwise it shows the error and returns false, and the
+    typed line stays in the input.
     """
 
-    def __init__(self, client: ChatClient, state: AppState, desk: CommandContext) -> None:
+    def __init__(self, client: ChatClient, state: AppState, context: CommandContext) -> None:
         self._client = client
         self._state = state
-        self._desk = desk
+        self._context = context
 
-    def tell(self, *lines: str) -> bool:
-        """Put lines of our own into the shown room; true."""
-        self._state.tell("\n".join(lines), datetime.now(UTC))
-        self._desk.refresh_views()
+    def print(self, *lines: str) -> bool:
+        """Print lines in the current room; always returns true."""
+        self._state.print("\n".join(lines), datetime.now(UTC))
+        self._context.refresh_views()
         return True
 
-    def refuse(self, reason: str) -> bool:
-        """Say why a command cannot be done; false."""
-        self._desk.warn(reason)
+    def fail(self, reason: str) -> bool:
+        """Show why a command failed; always returns false."""
+        self._context.warn(reason)
         return False

@@ -1,28 +1,83 @@
-"""Carry out the commands of admins; whether one is an admin, the server decides."""
+"""Commands for admins: kick, ban, mute. The server checks permissions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from broadcast_tui.client.requests import ChatClient
-from broadcast_tui.tui.commands.registry import Verb
-from broadcast_tui.tui.model.moderation import parse_target
+import msgspec
+
+from broadcast_tui.core.clock import parse_duration
+from broadcast_tui.tui.commands.context import CommandHandler
 
 
-def moderate(client: ChatClient, verb: Verb, argument: str, people: Iterable[str]) -> None:
-    """Ask the server for what `/verb argument` means; the answer comes as Moderated or Noticed."""
-    timed = verb in (Verb.BAN, Verb.MUTE_USER)
-    target = parse_target(argument, people, timed=timed)
-    match verb:
-        case Verb.KICK:
-            client.kick(target.who, target.reason)
-        case Verb.BAN:
-            client.ban(target.who, target.seconds, target.reason)
-        case Verb.UNBAN:
-            client.unban(target.who)
-        case Verb.MUTE_USER:
-            client.mute(target.who, target.seconds, target.reason)
-        case Verb.UNMUTE_USER:
-            client.unmute(target.who)
-        case _:
-            raise AssertionError(f"{verb} is no command of admins")
+class Target(msgspec.Struct, frozen=True):
+    """The argument of a moderation command: a name or address, a duration (0: permanent) and a reason."""
+
+    who: str
+    seconds: float
+    reason: str
+
+
+class ModerationCommands(CommandHandler):
+    """Handlers of moderation commands. The server's reply arrives as a protocol event."""
+
+    def kick(self, argument: str) -> bool:
+        target = self._target(argument)
+        self._client.kick(target.who, target.reason)
+        return True
+
+    def ban(self, argument: str) -> bool:
+        target = self._target(argument, timed=True)
+        self._client.ban(target.who, target.seconds, target.reason)
+        return True
+
+    def unban(self, argument: str) -> bool:
+        self._client.unban(self._target(argument).who)
+        return True
+
+    def mute_user(self, argument: str) -> bool:
+        target = self._target(argument, timed=True)
+        self._client.mute(target.who, target.seconds, target.reason)
+        return True
+
+    def unmute_user(self, argument: str) -> bool:
+        self._client.unmute(self._target(argument).who)
+        return True
+
+    def bans(self, _argument: str) -> bool:
+        self._client.bans()
+        return True
+
+    def _target(self, argument: str, *, timed: bool = False) -> Target:
+        return parse_target(argument, self._state.shown.people() or (), timed=timed)
+
+
+def parse_target(argument: str, people: Iterable[str], *, timed: bool) -> Target:
+    """Split `name [1h] [reason]` into its parts.
+
+    Args:
+        argument: The argument as typed, not empty. A name that contains spaces must be one of `people` or be
+            in double quotes.
+        people: The names of the room's members.
+        timed: Whether a duration may follow the name: `30s`, `10m`, `1h`, `7d`, `2w`.
+    """
+    who, rest = _split_name(argument.strip(), people)
+    seconds = 0.0
+    if timed:
+        word, _, after = rest.partition(" ")
+        if (duration_s := parse_duration(word)) is not None:
+            seconds, rest = duration_s, after
+    return Target(who.removeprefix("@"), seconds, rest.strip())
+
+
+def _split_name(text: str, people: Iterable[str]) -> tuple[str, str]:
+    if text.startswith('"') and (end := text.find('"', 1)) > 0:
+        return text[1:end], text[end + 1 :].strip()
+    folded = text.removeprefix("@").casefold()
+    start = len(text) - len(folded)
+    for name in sorted(people, key=len, reverse=True):
+        rest = folded[len(name) :]
+        if folded.startswith(name.casefold()) and (not rest or rest[0] == " "):
+            return name, text[start + len(name) :].strip()
+    first, _, rest = text.partition(" ")
+    return first, rest.strip()

@@ -1,4 +1,4 @@
-"""What the command palette offers: the slash commands, and what has no command."""
+"""Entries of the command palette: the slash commands, and actions that have no command."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from broadcast_tui.tui.app import ChatApp
 
 
-def offered(app: ChatApp, screen: Screen[None]) -> Iterator[SystemCommand]:
-    """The rows of the palette that is opened over `screen`."""
-    yield SystemCommand("Theme", "Choose other colours", app.action_change_theme)
+def palette_commands(app: ChatApp, screen: Screen[None]) -> Iterator[SystemCommand]:
+    """Yield the entries of the palette opened over `screen`."""
+    yield SystemCommand("Theme", "Choose a color theme", app.action_change_theme)
     yield SystemCommand("Keys and commands", "Show the help page", app.action_show_help)
-    yield SystemCommand("Screenshot", "Save the screen as an SVG picture", app.deliver_screenshot)
+    yield SystemCommand("Screenshot", "Save the screen as an SVG image", app.deliver_screenshot)
     if not isinstance(screen, ChatScreen):
         return
-    yield SystemCommand("People", "Show or hide who is here", screen.action_toggle_people)
-    yield SystemCommand("Rooms", "Show or hide your rooms", screen.action_toggle_rooms)
-    yield SystemCommand("Go to room", "By some of its letters", screen.action_switch_room)
+    yield SystemCommand("People", "Show or hide the member list", screen.action_toggle_people)
+    yield SystemCommand("Rooms", "Show or hide the room list", screen.action_toggle_rooms)
+    yield SystemCommand("Go to room", "Find a room by part of its name", screen.action_switch_room)
     for command in COMMANDS:
         typed = f"/{command.name}"
         if command.argument is Argument.REQUIRED:

@@ -1,7 +1,7 @@
-"""What typing a line means: a post, a command of the table, or a mistake.
+"""Parser of typed lines: a post, a command or an error.
 
-An unknown `/word` is never sent; `//word`, or a blank before the slash, sends it as it is. Before `/me `
-a blank is sent too, since on the wire that makes a post an action.
+An unknown `/word` is never sent. `//word`, or a space before the slash, sends the text as a post. Text that
+starts with `/me ` gets a leading space then, because `/me ` marks an action on the wire.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from difflib import get_close_matches
 
 import msgspec
 
-from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command, Group, Verb
+from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command, Group
 from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
 _PRIVATE = frozenset({"msg", "query", "whisper", "dm", "pm", "tell"})
-"""What other chats call private messages."""
+"""Commands for private messages in other chat programs."""
 _BY_WORD = {word: command for command in COMMANDS for word in (command.name, *command.aliases)}
 
 
 class PostInput(msgspec.Struct, frozen=True):
-    """Send `text` to the room."""
+    """A post to send to the current room."""
 
     text: str
 
 
 class CommandInput(msgspec.Struct, frozen=True):
-    """Do `command` with `argument` (blanks around it removed, empty if none)."""
+    """A command and its argument, stripped; empty if there is none."""
 
     command: Command
     argument: str
 
 
 class InputError(msgspec.Struct, frozen=True):
-    """Nothing is done, what was typed stays; `text` says why and what would be right."""
+    """A line that cannot be executed. `text` says why and suggests a fix; the line stays in the input."""
 
     text: str
 
 
 def find(word: str) -> Command | None:
-    """The command called `word`, with or without its slash, in any case, by name or alias."""
+    """Return the command with this name or alias. The slash is optional and case is ignored."""
     return _BY_WORD.get(word.removeprefix("/").casefold())
 
 
 def nearest(word: str) -> Command | None:
-    """The command most like `word`, or None if none is."""
+    """Return the command most similar to `word`, or None."""
     key = word.removeprefix("/").casefold()
     started = [name for name in _BY_WORD if key and name.startswith(key)]
     started.sort(key=lambda name: _BY_WORD[name].name != name)
@@ -52,7 +52,7 @@ def nearest(word: str) -> Command | None:
 
 
 def parse(text: str) -> PostInput | CommandInput | InputError:
-    """What typing `text` and Enter means. `text` is not blank."""
+    """Parse a submitted line, which must not be blank."""
     bare = text.lstrip()
     if not bare.startswith("/"):
         return PostInput(text)
@@ -62,18 +62,18 @@ def parse(text: str) -> PostInput | CommandInput | InputError:
         return PostInput(_literal(bare))
     word, _, rest = _split(text)
     if word[1:].isdecimal() and word.isascii():
-        return (
-            CommandInput(_BY_WORD[Verb.BUFFER], word[1:]) if not rest.strip() else InputError(_unknown(word))
-        )
+        if rest.strip():
+            return InputError(_unknown(word))
+        return CommandInput(_BY_WORD["buffer"], word[1:])
     command = find(word)
     if command is None:
         return InputError(_unknown(word))
     argument = rest.strip()
     if command.argument is Argument.REQUIRED and not argument:
-        return InputError(f"Usage: {command.usage}, such as {command.examples[0]}")
+        return InputError(f"Usage: {command.usage}, for example {command.examples[0]}")
     if command.argument is Argument.NONE and argument:
         return InputError(
-            f"{command.usage} takes nothing after it. To send this as text: /{text.split()[0]} …"
+            f"{command.usage} takes no argument. To send this as text: /{text.split()[0]} …"
         )
     return CommandInput(command, argument)
 
@@ -90,32 +90,32 @@ def _split(text: str) -> tuple[str, str, str]:
 
 
 def _unknown(word: str) -> str:
-    return f"{_no_such(word, ', nothing was sent')} To send it as text: /{word}"
+    return f"{_no_such_command(word)} To send it as text: /{word}"
 
 
-def _no_such(word: str, also: str = "") -> str:
-    """That there is no command `/word`, and `also` what follows from it; with the nearest one there is."""
+def _no_such_command(word: str) -> str:
+    """The error for an unknown command, with the most similar command."""
     if word.removeprefix("/").casefold() in _PRIVATE:
-        return f"There is no command {word}{also}: private messages are not there yet."
-    like = nearest(word)
-    offer = f"Did you mean /{like.name}?" if like else "/help lists the commands."
-    return f"There is no command {word}{also}. {offer}"
+        return f"No such command: {word}. Private messages are not supported."
+    similar = nearest(word)
+    suggestion = f"Did you mean /{similar.name}?" if similar else "/help lists the commands."
+    return f"No such command: {word}. {suggestion}"
 
 
 def grouped() -> list[tuple[str, list[tuple[str, str]]]]:
-    """The headings of the groups, in their order, each with its rows of (usage, help)."""
+    """The commands by group, in table order: pairs of heading and rows of (usage, help)."""
     groups = [
         (group.value, [(command.usage, command.help) for command in COMMANDS if command.group is group])
         for group in Group
     ]
-    groups[0][1].append(("//text", "Send text that begins with a slash"))
+    groups[0][1].append(("//text", "Send text that starts with a slash"))
     return groups
 
 
 def help_lines(word: str = "", key: str = "") -> list[str]:
-    """What /help prints, a string a line: the commands by group, or usage and example of one.
+    """The lines that /help prints: the commands by group, or the usage and examples of one command.
 
-    `key` shows all there is; empty if no key does.
+    `key` opens the help page; empty if there is none.
     """
     if not word:
         return [
@@ -123,12 +123,12 @@ def help_lines(word: str = "", key: str = "") -> list[str]:
                 f"{heading}: {', '.join(usage.split()[0] for usage, _ in rows)}"
                 for heading, rows in grouped()
             ),
-            f"/help join says what /join does{f', {key} shows everything' if key else ''}.",
+            f"/help join describes /join.{f' {key} opens the help page.' if key else ''}",
         ]
     command = find(word)
     if command is None:
-        return [_no_such(f"/{word.removeprefix('/')}")]
+        return [_no_such_command(f"/{word.removeprefix('/')}")]
     lines = [f"{command.usage}  {command.help}"]
     if command.aliases:
-        lines.append("Also: " + ", ".join(f"/{alias}" for alias in command.aliases))
+        lines.append("Aliases: " + ", ".join(f"/{alias}" for alias in command.aliases))
     return lines + [f"Example: {example}" for example in command.examples]

@@ -1,127 +1,105 @@
-"""Commands about people: who is here, what is known of them, being away, and not reading somebody."""
+"""Commands about users: members, names, away status and the ignore list."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from time import monotonic
-from typing import Literal, assert_never
 
 from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, name_key
-from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import CommandHandler
-from broadcast_tui.tui.commands.registry import Verb
 from broadcast_tui.tui.model.ignore_list import parse_ignore_duration
 from broadcast_tui.tui.model.transcript.presence_summary import joined_names
 
-PeopleVerb = Literal[Verb.WHO, Verb.WHOIS, Verb.NICK, Verb.AWAY, Verb.BACK, Verb.IGNORE, Verb.UNIGNORE]
-
 
 class PeopleCommands(CommandHandler):
-    def carry_out(self, verb: PeopleVerb, argument: str) -> bool:
-        match verb:
-            case Verb.WHO:
-                return self._who()
-            case Verb.WHOIS:
-                return self._whois(_name_of(argument))
-            case Verb.NICK:
-                return self._nick(argument)
-            case Verb.AWAY:
-                return self._away(argument)
-            case Verb.BACK:
-                return self._back()
-            case Verb.IGNORE:
-                return self._ignore(argument)
-            case Verb.UNIGNORE:
-                return self._unignore(_name_of(argument))
-            case _:
-                assert_never(verb)
+    """Handlers of commands about users."""
 
-    def _who(self) -> bool:
-        view = self._state.shown
-        view.who_ref = self._client.list_members(view.name)
+    def who(self, _argument: str) -> bool:
+        room = self._state.shown
+        room.who_ref = self._client.list_members(room.name)
         return True
 
-    def _nick(self, name: str) -> bool:
+    def nick(self, name: str) -> bool:
         try:
             name = check_name(name)
-        except InvalidNameError as refused:
-            return self.refuse(refused.text)
+        except InvalidNameError as error:
+            return self.fail(error.text)
         self._client.rename(name)
-        if self._state.connection.state is not ConnectionState.ONLINE:
-            return self.tell(f"You will be {name} when you are back")
+        if not self._state.is_online:
+            return self.print(f"Your name will change to {name} when you are back online.")
         return True
 
-    def _whois(self, typed: str) -> bool:
+    def whois(self, argument: str) -> bool:
         state = self._state
-        name = self._known(typed)
+        typed = _clean_name(argument)
+        name = self._known_name(typed)
         if name is None:
-            return self.tell(f"Nobody called {visible_line(typed)} is in your rooms, as far as is known.")
-        facts = ["that is you"] if name == state.name else []
-        rooms = [f"#{view.name}" for view in state.here(name)]
-        facts.append(f"is in {joined_names(rooms, len(rooms))}" if rooms else "is in none of your rooms now")
-        if (why := state.absence.why(name)) is not None:
-            facts.append(f"is away: {why}" if why else "is away")
-        count, last = state.shown.transcript.spoken(name)
+            return self.print(f"No such user in your rooms: {visible_line(typed)}")
+        facts = ["this is you"] if name == state.name else []
+        rooms = [f"#{room.name}" for room in state.rooms_of(name)]
+        facts.append(f"in {joined_names(rooms, len(rooms))}" if rooms else "not in any of your rooms now")
+        if (reason := state.away.reason(name)) is not None:
+            facts.append(f"away: {reason}" if reason else "away")
+        count, last = state.shown.transcript.posts_by(name)
         if last is not None:
             at = datetime.fromtimestamp(last)
-            facts.append(f"wrote {count:,} of the posts held here, the last on {at:%d %B at %H:%M}")
+            facts.append(f"{count:,} loaded post{'s' * (count != 1)} here, the last on {at:%d %B at %H:%M}")
         if state.ignored.has(name):
-            facts.append("is ignored")
-        return self.tell(f"{name}: {', '.join(facts)}")
+            facts.append("ignored")
+        return self.print(f"{name}: {', '.join(facts)}")
 
-    def _known(self, typed: str) -> str | None:
-        """The name, as its holder writes it, of somebody who is or was in our rooms."""
-        views = self._state.rooms.values()
-        known = {name for view in views for name in (*view.members, *view.transcript.senders)}
-        return next((name for name in sorted(known) if name_key(name) == name_key(typed)), None)
-
-    def _away(self, reason: str) -> bool:
+    def away(self, reason: str) -> bool:
         if not reason and self._state.own_away is not None:
-            return self._back()
+            return self.back("")
         self._client.set_away(True, reason)
         return True
 
-    def _back(self) -> bool:
+    def back(self, _argument: str) -> bool:
         if self._state.own_away is None:
-            return self.tell("You are not away")
+            return self.print("You are not away.")
         self._client.set_away(False)
         return True
 
-    def _ignore(self, argument: str) -> bool:
+    def ignore(self, argument: str) -> bool:
         state, now = self._state, monotonic()
         if not argument:
             lines = state.ignored.lines(now)
-            return (
-                self.tell("You ignore:", *(f"  {line}" for line in lines))
-                if lines
-                else self.tell("You ignore nobody")
-            )
+            if not lines:
+                return self.print("Your ignore list is empty.")
+            return self.print("Ignored users:", *(f"  {line}" for line in lines))
         *before, last = argument.split()
         duration_s = parse_ignore_duration(last) if before else None
-        name = _name_of(" ".join(before) if duration_s is not None else argument)
+        name = _clean_name(" ".join(before) if duration_s is not None else argument)
         if not name_key(name):
-            return self.refuse("Say whom: /ignore bob, or /ignore bob 10m for ten minutes.")
+            return self.fail("Specify a name: /ignore bob, or /ignore bob 10m")
         if name_key(name) == name_key(state.name):
-            return self.refuse("You cannot ignore yourself.")
-        known = self._known(name)
-        if known is None and before and (meant := self._known(_name_of(" ".join(before)))) is not None:
-            return self.refuse(f"{visible_line(last)} is no time: /ignore {meant} 10m, with s, m, h or d.")
+            return self.fail("You cannot ignore yourself.")
+        known = self._known_name(name)
+        if known is None and before and self._known_name(_clean_name(" ".join(before))) is not None:
+            return self.fail(f"Invalid duration: '{visible_line(last)}'. Use 30s, 10m, 2h or 1d.")
         state.ignore(name, None if duration_s is None else now + duration_s)
-        self._desk.keep_ignored()
-        how_long = "" if duration_s is None else f" for {format_duration(duration_s)}"
-        nobody = " Nobody called so has been here." if known is None else ""
-        return self.tell(f"You ignore {name}{how_long}.{nobody} /unignore {name} shows everything again.")
+        self._context.save_ignore_list()
+        duration = "" if duration_s is None else f" for {format_duration(duration_s)}"
+        unknown = " (no such user seen yet)" if known is None else ""
+        return self.print(f"Ignoring {name}{duration}{unknown}. Undo with /unignore {name}")
 
-    def _unignore(self, name: str) -> bool:
+    def unignore(self, argument: str) -> bool:
+        name = _clean_name(argument)
         if not self._state.unignore(name):
-            return self.refuse(f"You do not ignore {name}; /ignore lists whom you do.")
-        self._desk.keep_ignored()
-        return self.tell(f"You no longer ignore {name}")
+            return self.fail(f"{name} is not ignored. /ignore lists ignored users.")
+        self._context.save_ignore_list()
+        return self.print(f"No longer ignoring {name}.")
+
+    def _known_name(self, typed: str) -> str | None:
+        """The name, in its original case, of a user who is or was in one of our rooms."""
+        rooms = self._state.rooms.values()
+        known = {name for room in rooms for name in (*room.members, *room.transcript.senders)}
+        return next((name for name in sorted(known) if name_key(name) == name_key(typed)), None)
 
 
-def _name_of(typed: str) -> str:
-    """A name as it may have been completed: without `@` before it or `:` after it; safe to draw."""
+def _clean_name(typed: str) -> str:
+    """A name without what completion adds (`@` before, `:` after), safe to draw."""
     return visible_line(typed.strip().removeprefix("@").rstrip(":,")).strip()

@@ -1,4 +1,7 @@
-"""The slash commands, in one table: parser, /help, completion and command palette are made from it."""
+"""The table of slash commands, used by the parser, the dispatcher, /help, completion and the command palette.
+
+To add a command, add a row here and the handler method that it names.
+"""
 
 from __future__ import annotations
 
@@ -7,46 +10,8 @@ from enum import Enum, StrEnum
 import msgspec
 
 
-class Verb(StrEnum):
-    """What a command does; one for each row of the table."""
-
-    ME = "me"
-    SHRUG = "shrug"
-    JOIN = "join"
-    PART = "part"
-    BUFFER = "buffer"
-    LIST = "list"
-    TOPIC = "topic"
-    SEARCH = "search"
-    NOTIFY = "notify"
-    MUTE = "mute"
-    UNMUTE = "unmute"
-    WHO = "who"
-    WHOIS = "whois"
-    NICK = "nick"
-    AWAY = "away"
-    BACK = "back"
-    IGNORE = "ignore"
-    UNIGNORE = "unignore"
-    KICK = "kick"
-    BAN = "ban"
-    UNBAN = "unban"
-    MUTE_USER = "mute-user"
-    UNMUTE_USER = "unmute-user"
-    BANS = "bans"
-    CLEAR = "clear"
-    EXPORT = "export"
-    THEME = "theme"
-    PING = "ping"
-    CONNECT = "connect"
-    RECONNECT = "reconnect"
-    DISCONNECT = "disconnect"
-    HELP = "help"
-    QUIT = "quit"
-
-
 class Group(StrEnum):
-    """What a command is about; groups come in this order in the help."""
+    """Subject of a command, in the order of the help page."""
 
     TALK = "Talking"
     ROOMS = "Rooms"
@@ -56,7 +21,7 @@ class Group(StrEnum):
 
 
 class Argument(Enum):
-    """Whether a command takes text after its name."""
+    """Whether a command takes an argument."""
 
     NONE = "none"
     OPTIONAL = "optional"
@@ -64,7 +29,7 @@ class Argument(Enum):
 
 
 class Kind(Enum):
-    """What the first word after a command is, for completion."""
+    """What the first word of the argument is, for completion."""
 
     TEXT = "text"
     COMMAND = "command"
@@ -76,50 +41,56 @@ class Kind(Enum):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A row of the table. `hint` names the argument, `help` is one sentence without a full stop."""
+    """A row of the table. `hint` names the argument; `help` is one sentence without a final period."""
 
-    verb: Verb
+    name: str
+    handler: str
+    """The method that runs it: `rooms.join` is `RoomCommands.join`; see `CommandDispatcher`."""
     help: str
     aliases: tuple[str, ...] = ()
     hint: str = ""
     argument: Argument = Argument.NONE
+    more: str = ""
+    """Optional arguments after the first, as shown in `usage`: `[reason]`."""
     examples: tuple[str, ...] = ()
     group: Group = Group.TALK
     kind: Kind = Kind.TEXT
-
-    @property
-    def name(self) -> str:
-        return self.verb.value
+    follows_log: bool = True
+    """Whether the log scrolls to its end to show the output; false if the result appears elsewhere."""
 
     @property
     def usage(self) -> str:
-        """The command as it is typed: `/nick <name>`, `/help [command]`."""
+        """The syntax: `/nick <name>`, `/help [command]`."""
         marks = {
             Argument.NONE: "",
             Argument.OPTIONAL: f" [{self.hint}]",
             Argument.REQUIRED: f" <{self.hint}>",
         }
-        return f"/{self.name}{marks[self.argument]}"
+        return f"/{self.name}{marks[self.argument]} {self.more}".rstrip()
 
 
 COMMANDS: tuple[Command, ...] = (
     Command(
-        Verb.ME,
-        "Say what you do, in the third person",
+        "me",
+        "general.me",
+        "Post an action in the third person",
         hint="action",
         argument=Argument.REQUIRED,
         examples=("/me waves",),
     ),
     Command(
-        Verb.SHRUG,
-        "Send ¯\\_(ツ)_/¯, after a text if you give one",
+        "shrug",
+        "general.shrug",
+        "Post ¯\\_(ツ)_/¯, after your text if you give one",
         hint="text",
         argument=Argument.OPTIONAL,
         examples=("/shrug no idea",),
     ),
     Command(
-        Verb.JOIN,
-        "Enter a room, or the one you left last, and show it",
+        "join",
+        "rooms.join",
+        "Join a room and switch to it; without a name, rejoin the room you left last",
+        follows_log=False,
         aliases=("j",),
         hint="#room",
         argument=Argument.OPTIONAL,
@@ -128,8 +99,10 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.ROOM,
     ),
     Command(
-        Verb.PART,
-        "Leave a room, by default this one, and say why if you like; it keeps its history",
+        "part",
+        "rooms.part",
+        "Leave a room, by default the current one, with an optional reason; its history stays on the server",
+        follows_log=False,
         aliases=("leave", "close"),
         hint="#room reason",
         argument=Argument.OPTIONAL,
@@ -138,8 +111,10 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.ROOM,
     ),
     Command(
-        Verb.BUFFER,
-        "Show another of your rooms, by number or part of its name; /3 is short for it",
+        "buffer",
+        "rooms.buffer",
+        "Switch to another of your rooms by number or part of its name; /3 is short for /buffer 3",
+        follows_log=False,
         aliases=("b", "switch"),
         hint="number or name",
         argument=Argument.REQUIRED,
@@ -148,42 +123,55 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.ROOM,
     ),
     Command(
-        Verb.LIST,
-        "List all rooms of the server, and who is in this one",
+        "list",
+        "rooms.list",
+        "List all rooms on the server, and the members of this one",
         aliases=("rooms",),
         group=Group.ROOMS,
     ),
     Command(
-        Verb.TOPIC,
-        "Show what this room is about, or set it; /topic - clears it",
+        "topic",
+        "rooms.topic",
+        "Show or set the topic of this room; /topic - clears it",
         hint="text",
         argument=Argument.OPTIONAL,
         examples=("/topic Release on Friday",),
         group=Group.ROOMS,
     ),
     Command(
-        Verb.SEARCH,
-        "Search all of the room's history at the server",
+        "search",
+        "general.search",
+        "Search the room's whole history on the server",
+        follows_log=False,
         hint="words",
         argument=Argument.REQUIRED,
         examples=("/search release notes",),
         group=Group.ROOMS,
     ),
     Command(
-        Verb.NOTIFY,
-        "Say what rings in this room: off, mentions, all, test",
+        "notify",
+        "rooms.notify",
+        "Set the notification level of this room: off, mentions or all; test sends a test notification",
         hint="which",
         argument=Argument.OPTIONAL,
         examples=("/notify all",),
         group=Group.ROOMS,
         kind=Kind.LEVEL,
     ),
-    Command(Verb.MUTE, "Never ring here; count mentions only", group=Group.ROOMS),
-    Command(Verb.UNMUTE, "Ring here again for mentions", group=Group.ROOMS),
-    Command(Verb.WHO, "List who is here", aliases=("names", "users"), group=Group.PEOPLE),
     Command(
-        Verb.WHOIS,
-        "Say what is known of somebody",
+        "mute",
+        "rooms.mute",
+        "Turn off notifications for this room; mentions are still counted",
+        group=Group.ROOMS,
+    ),
+    Command("unmute", "rooms.unmute", "Turn on notifications for mentions in this room", group=Group.ROOMS),
+    Command(
+        "who", "people.who", "List the members of this room", aliases=("names", "users"), group=Group.PEOPLE
+    ),
+    Command(
+        "whois",
+        "people.whois",
+        "Show what is known about a user",
         hint="name",
         argument=Argument.REQUIRED,
         examples=("/whois bob",),
@@ -191,8 +179,9 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.PERSON,
     ),
     Command(
-        Verb.NICK,
-        "Take another name; it is yours once the server agrees",
+        "nick",
+        "people.nick",
+        "Change your name; the server confirms it",
         aliases=("name",),
         hint="name",
         argument=Argument.REQUIRED,
@@ -200,17 +189,19 @@ COMMANDS: tuple[Command, ...] = (
         group=Group.PEOPLE,
     ),
     Command(
-        Verb.AWAY,
-        "Tell the others that you are away; once more: that you are back",
+        "away",
+        "people.away",
+        "Set your status to away; repeat to come back",
         hint="reason",
         argument=Argument.OPTIONAL,
         examples=("/away lunch",),
         group=Group.PEOPLE,
     ),
-    Command(Verb.BACK, "Tell the others that you are back", group=Group.PEOPLE),
+    Command("back", "people.back", "Clear your away status", group=Group.PEOPLE),
     Command(
-        Verb.IGNORE,
-        "Hide what somebody says, for good or for a while; alone: list whom you ignore",
+        "ignore",
+        "people.ignore",
+        "Hide a user's posts, permanently or for a time; without a name, list ignored users",
         hint="name 10m",
         argument=Argument.OPTIONAL,
         examples=("/ignore bob 10m",),
@@ -218,8 +209,9 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.PERSON,
     ),
     Command(
-        Verb.UNIGNORE,
-        "Show what somebody says, and said while ignored",
+        "unignore",
+        "people.unignore",
+        "Stop ignoring a user; their hidden posts are shown again",
         hint="name",
         argument=Argument.REQUIRED,
         examples=("/unignore bob",),
@@ -227,26 +219,31 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.PERSON,
     ),
     Command(
-        Verb.KICK,
-        "End someone's connection (admins)",
+        "kick",
+        "moderation.kick",
+        "Disconnect a user (admins)",
         hint="name",
+        more="[reason]",
         argument=Argument.REQUIRED,
         examples=("/kick mallory spam",),
         group=Group.PEOPLE,
         kind=Kind.PERSON,
     ),
     Command(
-        Verb.BAN,
-        "Keep a name out (admins)",
+        "ban",
+        "moderation.ban",
+        "Ban a user or an address, permanently or for a time (admins)",
         hint="name",
+        more="[1h] [reason]",
         argument=Argument.REQUIRED,
         examples=("/ban mallory 1h spam", "/ban 192.0.2.7 7d"),
         group=Group.PEOPLE,
         kind=Kind.PERSON,
     ),
     Command(
-        Verb.UNBAN,
-        "Let a name in again (admins)",
+        "unban",
+        "moderation.unban",
+        "Lift a ban (admins)",
         hint="name",
         argument=Argument.REQUIRED,
         examples=("/unban mallory",),
@@ -254,32 +251,37 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.PERSON,
     ),
     Command(
-        Verb.MUTE_USER,
-        "Stop someone writing (admins)",
+        "mute-user",
+        "moderation.mute_user",
+        "Prevent a user from posting (admins)",
         hint="name",
+        more="[10m] [reason]",
         argument=Argument.REQUIRED,
         examples=("/mute-user mallory 10m",),
         group=Group.PEOPLE,
         kind=Kind.PERSON,
     ),
     Command(
-        Verb.UNMUTE_USER,
-        "Let someone write again (admins)",
+        "unmute-user",
+        "moderation.unmute_user",
+        "Allow a user to post again (admins)",
         hint="name",
         argument=Argument.REQUIRED,
         examples=("/unmute-user mallory",),
         group=Group.PEOPLE,
         kind=Kind.PERSON,
     ),
-    Command(Verb.BANS, "List who is banned or muted (operators)", group=Group.PEOPLE),
+    Command("bans", "moderation.bans", "List bans and mutes (admins)", group=Group.PEOPLE),
     Command(
-        Verb.CLEAR,
-        "Clear the screen; scrolling up brings it back, the room keeps its history",
+        "clear",
+        "general.clear",
+        "Clear the screen; scroll up to bring the lines back",
         group=Group.SCREEN,
     ),
     Command(
-        Verb.EXPORT,
-        "Write the lines held of this room to a new file, as text or by its ending .md or .jsonl",
+        "export",
+        "general.export",
+        "Save the loaded lines of this room to a new file: .md, .jsonl, otherwise plain text",
         hint="file",
         argument=Argument.REQUIRED,
         examples=("/export lobby.md",),
@@ -287,28 +289,42 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.FILE,
     ),
     Command(
-        Verb.THEME,
-        "List the themes, or choose one",
+        "theme",
+        "general.theme",
+        "List the themes, or switch to one",
         hint="name",
         argument=Argument.OPTIONAL,
         examples=("/theme nord",),
         group=Group.SCREEN,
         kind=Kind.THEME,
     ),
-    Command(Verb.PING, "Measure how long the server takes to answer", group=Group.SERVER),
+    Command("ping", "connection.ping", "Measure the round-trip time to the server", group=Group.SERVER),
     Command(
-        Verb.CONNECT,
-        "Go to another server",
+        "connect",
+        "connection.connect",
+        "Connect to another server",
+        follows_log=False,
         hint="address",
         argument=Argument.REQUIRED,
         examples=("/connect ws://chat.example.org:8765/lobby",),
         group=Group.SERVER,
     ),
-    Command(Verb.RECONNECT, "Connect anew, without waiting for the next try", group=Group.SERVER),
-    Command(Verb.DISCONNECT, "Stay offline until /reconnect; what you write is kept", group=Group.SERVER),
     Command(
-        Verb.HELP,
-        "List the commands, or explain one",
+        "reconnect",
+        "connection.reconnect",
+        "Reconnect now instead of waiting for the next attempt",
+        group=Group.SERVER,
+    ),
+    Command(
+        "disconnect",
+        "connection.disconnect",
+        "Disconnect until /reconnect; messages you write are queued",
+        group=Group.SERVER,
+    ),
+    Command(
+        "help",
+        "general.help",
+        "List the commands, or describe one",
         hint="command",
         argument=Argument.OPTIONAL,
         examples=("/help nick",),
@@ -316,8 +332,10 @@ COMMANDS: tuple[Command, ...] = (
         kind=Kind.COMMAND,
     ),
     Command(
-        Verb.QUIT,
-        "Leave the chat, and tell the others why if you like",
+        "quit",
+        "general.quit",
+        "Quit the chat, with an optional reason for the others",
+        follows_log=False,
         aliases=("exit", "q"),
         hint="reason",
         argument=Argument.OPTIONAL,

@@ -70,7 +70,7 @@ class IgnoreList:
     def lines(self, now: float) -> list[str]:
         """What /ignore prints: each name, and for how long still."""
         return [
-            name if until is None else f"{name}, for {format_duration(until - now, round_up=True)} more"
+            name if until is None else f"{name} ({format_duration(until - now, round_up=True)} left)"
             for name, until in self._until.values()
         ]
 

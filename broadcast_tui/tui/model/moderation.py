@@ -1,79 +1,36 @@
-"""What an admin types about others, and what is said of it when it is done."""
+"""Lines about moderation: completed actions and the ban list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
-import msgspec
-
-from broadcast_tui.core.clock import format_duration, parse_duration
+from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.session.updates import Ban, BansListed, Moderated
 from broadcast_tui.core.text import visible_line
 
-_DONE = {"kick": "Kicked", "ban": "Banned", "mute": "Muted", "unban": "Unbanned", "unmute": "Unmuted"}
+_ACTIONS = {"kick": "Kicked", "ban": "Banned", "mute": "Muted", "unban": "Unbanned", "unmute": "Unmuted"}
 
 
-class Target(msgspec.Struct, frozen=True):
-    """Whom it is about, for how many seconds (0: for good), and why."""
-
-    who: str
-    seconds: float
-    reason: str
-
-
-def parse_target(argument: str, people: Iterable[str], *, timed: bool) -> Target:
-    """`nick [1h] [why]` apart.
-
-    Args:
-        argument: What was typed, not empty. A name with blanks in it is found among `people`, or stands in
-            double quotes.
-        timed: Whether a length of time may follow: `30s`, `10m`, `1h`, `7d`, `2w`.
-    """
-    who, rest = _name_first(argument.strip(), people)
-    seconds = 0.0
-    if timed:
-        word, _, after = rest.partition(" ")
-        if (duration_s := parse_duration(word)) is not None:
-            seconds, rest = duration_s, after
-    return Target(who.removeprefix("@"), seconds, rest.strip())
+def action_line(update: Moderated, at: datetime) -> str:
+    """The line about a completed action, such as `Banned bob for 10 minutes (not connected now).`"""
+    left_s = None if update.until is None else (update.until - at).total_seconds()
+    duration = "" if left_s is None else f" for {format_duration(left_s, round_up=True)}"
+    notes = list(update.addresses)
+    if update.action in ("ban", "mute") and not update.connections:
+        notes.append("not connected now")
+    note = f" ({', '.join(notes)})" if notes else ""
+    return visible_line(f"{_ACTIONS.get(update.action, update.action)} {update.who}{duration}{note}.")
 
 
-def _name_first(text: str, people: Iterable[str]) -> tuple[str, str]:
-    if text.startswith('"') and (end := text.find('"', 1)) > 0:
-        return text[1:end], text[end + 1 :].strip()
-    folded = text.removeprefix("@").casefold()
-    start = len(text) - len(folded)
-    for name in sorted(people, key=len, reverse=True):
-        rest = folded[len(name) :]
-        if folded.startswith(name.casefold()) and (not rest or rest[0] == " "):
-            return name, text[start + len(name) :].strip()
-    first, _, rest = text.partition(" ")
-    return first, rest.strip()
+def ban_lines(update: BansListed) -> list[str]:
+    """One line for each ban and mute, in the server's order; times are local."""
+    if not update.bans:
+        return ["No bans or mutes."]
+    lines = [visible_line(_ban_line(ban)) for ban in update.bans]
+    return ["… and older ones", *lines] if update.truncated else lines
 
 
-def done_text(done: Moderated, at: datetime) -> str:
-    """The line about what was done."""
-    how_long = (
-        f" for {format_duration((done.until - at).total_seconds(), round_up=True)}"
-        if done.until is not None
-        else ""
-    )
-    where = f" ({', '.join(done.addresses)})" if done.addresses else ""
-    nobody = done.action in ("ban", "mute") and not done.connections
-    hint = " Nobody who is here now is meant." if nobody else ""
-    return visible_line(f"{_DONE.get(done.action, done.action)} {done.who}{how_long}{where}.{hint}")
-
-
-def ban_lines(listed: BansListed) -> list[str]:
-    """A line for each ban and mute, in local time."""
-    if not listed.bans:
-        return ["Nobody is banned or muted."]
-    lines = [visible_line(_ban_text(ban)) for ban in listed.bans]
-    return ["\u2026 and older ones", *lines] if listed.truncated else lines
-
-
-def _ban_text(ban: Ban) -> str:
-    did = "muted" if ban.action == "mute" else "banned"
-    ends = f"until {ban.until.astimezone():%Y-%m-%d %H:%M}" if ban.until is not None else "for good"
-    return f"{ban.who} is {did} {ends}, by {ban.by}{': ' + ban.reason if ban.reason else ''}"
+def _ban_line(ban: Ban) -> str:
+    action = "muted" if ban.action == "mute" else "banned"
+    end = f"until {ban.until.astimezone():%Y-%m-%d %H:%M}" if ban.until is not None else "permanently"
+    return f"{ban.who}: {action} {end} by {ban.by}{': ' + ban.reason if ban.reason else ''}"

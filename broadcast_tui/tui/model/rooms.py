@@ -48,7 +48,7 @@ def ranked(typed: str, names: Iterable[str]) -> list[str]:
     return [name for _, name in sorted(scored, key=lambda pair: pair[0])]
 
 
-def chosen(typed: str, names: Sequence[str]) -> str | None:
+def find_room(typed: str, names: Sequence[str]) -> str | None:
     """The room meant by a number or by some of its letters, or None if that fits none."""
     if typed in names:
         return typed
@@ -109,7 +109,7 @@ def room_lines(update: RoomsListed, joined: Iterable[str]) -> list[str]:
     if hidden or update.truncated:
         lines.append(f"… and {hidden:,} more" if not update.truncated else "… and more")
     count = "1 room" if len(rows) == 1 else f"{len(rows):,} rooms"
-    return [f"{count}, with how many are there (* you are in it):", *lines]
+    return [f"{count} with member counts (* joined):", *lines]
 
 
 LEFT_MAX = 8

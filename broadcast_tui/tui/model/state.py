@@ -40,7 +40,7 @@ from broadcast_tui.core.session.updates import (
     Welcomed,
 )
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.moderation import ban_lines, done_text
+from broadcast_tui.tui.model.moderation import action_line, ban_lines
 from broadcast_tui.tui.model.notifications import Alert
 from broadcast_tui.tui.model.room import Person, RoomModel
 from broadcast_tui.tui.model.rooms import RoomsState, room_lines
@@ -56,7 +56,7 @@ class PendingRequests:
     ping_ref: str = ""
     ping_at: float = 0.0
 
-    def pinged(self, ref: str, now: float) -> None:
+    def start_ping(self, ref: str, now: float) -> None:
         self.ping_ref, self.ping_at = ref, now
 
     def members_listed(self, update: MembersListed, now: float) -> str:
@@ -64,7 +64,7 @@ class PendingRequests:
         if not update.ref or update.ref != self.ping_ref:
             return ""
         self.ping_ref = ""
-        return f"The server answered within {1000 * max(0.0, now - self.ping_at):,.0f} ms"
+        return f"Round trip: {1000 * max(0.0, now - self.ping_at):,.0f} ms"
 
     def rooms_listed(self, update: RoomsListed, joined: Iterable[str]) -> str:
         """The lines for /list; empty if it did not ask."""
@@ -87,7 +87,7 @@ class AwayMap:
     def __init__(self) -> None:
         self._why: dict[str, str] = {}
 
-    def why(self, name: str) -> str | None:
+    def reason(self, name: str) -> str | None:
         """Why `name` is away, or None if they are not."""
         return self._why.get(name)
 
@@ -120,7 +120,7 @@ class AwayMap:
                     self._why.pop(name, None)
 
 
-def own_line(update: AwayChanged) -> str:
+def own_away_line(update: AwayChanged) -> str:
     """The dim line about our own going away or coming back."""
     why = f": {visible_line(update.text)}" if update.text else ""
     return f"You are away{why}. /back when you are here again." if update.away else "You are back"
@@ -200,8 +200,8 @@ class AppState(RoomsState):
     name: str = ""
     known_rooms: dict[str, tuple[int, str]] = field(default_factory=dict)
     """All rooms of the server as last listed: people and topic."""
-    absence: AwayMap = field(default_factory=AwayMap)
-    asked: PendingRequests = field(default_factory=PendingRequests)
+    away: AwayMap = field(default_factory=AwayMap)
+    requests: PendingRequests = field(default_factory=PendingRequests)
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
     help_key: str = "F1"
@@ -219,6 +219,10 @@ class AppState(RoomsState):
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)
         self.begin()
+
+    @property
+    def is_online(self) -> bool:
+        return self.connection.state is ConnectionState.ONLINE
 
     @property
     def queued(self) -> int:
@@ -247,7 +251,7 @@ class AppState(RoomsState):
         if over:
             self._hide_ignored()
         for name in over:
-            self.tell(f"{name} is no longer ignored", at)
+            self.print(f"{name} is no longer ignored", at)
         return bool(over)
 
     def _hide_ignored(self) -> None:
@@ -255,21 +259,21 @@ class AppState(RoomsState):
         for view in [*self.rooms.values(), *self.left.values()]:
             view.hide(hides)
 
-    def persons(self) -> list[Person] | None:
+    def member_list(self) -> list[Person] | None:
         """Who is in the shown room, in the order shown, or None where only the count is known."""
         names = self.shown.people()
         if names is None:
             return None
-        return [Person(name, name == self.name, self.absence.why(name)) for name in names]
+        return [Person(name, name == self.name, self.away.reason(name)) for name in names]
 
-    def here(self, name: str) -> list[RoomModel]:
+    def rooms_of(self, name: str) -> list[RoomModel]:
         """The rooms of ours in which `name` is, as far as we know."""
         return [view for view in self.rooms.values() if name in view.members]
 
     @property
     def own_away(self) -> str | None:
         """Why we are away, or None if we are not."""
-        return self.absence.why(self.name)
+        return self.away.reason(self.name)
 
     # -- what we do and what comes
 
@@ -278,7 +282,7 @@ class AppState(RoomsState):
         self.shown.reading.drop_rule()
         self.shown.transcript.add_pending(nonce, self.name, text, at)
 
-    def tell(self, text: str, at: datetime, *, error: bool = False) -> None:
+    def print(self, text: str, at: datetime, *, error: bool = False) -> None:
         """Put a line of our own into the shown room."""
         self.shown.transcript.add_system(text, at, error=error)
 
@@ -310,8 +314,8 @@ class AppState(RoomsState):
                     self._named(update.name, at, tell=True)
                     changes.people = True
                 case AwayChanged():
-                    if self.absence.changed(update) and visible_line(update.name) == self.name:
-                        self.tell(own_line(update), at)
+                    if self.away.changed(update) and visible_line(update.name) == self.name:
+                        self.print(own_away_line(update), at)
                     changes.people = True
                 case RoomsListed():
                     self._rooms_listed(update, at)
@@ -319,11 +323,11 @@ class AppState(RoomsState):
                 case SearchFound():
                     self._forget_request(update.ref)
                 case Moderated():
-                    self.tell(done_text(update, at), at)
+                    self.print(action_line(update, at), at)
                 case BansListed():
-                    self.tell("\n".join(ban_lines(update)), at)
+                    self.print("\n".join(ban_lines(update)), at)
                 case Noticed():
-                    self.tell(visible_line(update.text), at, error=update.error)
+                    self.print(visible_line(update.text), at, error=update.error)
                     self._forget_request(update.ref)
                 case _:
                     self._room_changed(update, changes, now, at)
@@ -366,7 +370,7 @@ class AppState(RoomsState):
                 view.topic_changed(update, at)
             case PresenceChanged():
                 view.people_changed(update, self.name)
-                self.absence.follow(update, self.here)
+                self.away.follow(update, self.rooms_of)
                 changes.people = True
             case MembersListed():
                 self._members_listed(view, update, now, at)
@@ -379,17 +383,17 @@ class AppState(RoomsState):
     def _connection_changed(self, update: ConnectionChanged, now: float, at: datetime) -> None:
         self.connection, line = self.connection.after(update, now, entered=self.shown.entered)
         if line:
-            self.tell(line, at)
+            self.print(line, at)
 
     def _named(self, name: str, at: datetime, *, tell: bool) -> None:
         before, self.name = self.name, visible_line(name)
-        self.absence.renamed(before, self.name)
+        self.away.renamed(before, self.name)
         for view in self.rooms.values():
             if before in view.members:
                 view.members.discard(before)
                 view.members.add(self.name)
         if tell and self.name != before:
-            self.tell(f"You are now {self.name}", at)
+            self.print(f"You are now {self.name}", at)
 
     def _entered(self, view: RoomModel, update: RoomEntered, at: datetime) -> None:
         view.online = update.online
@@ -401,15 +405,15 @@ class AppState(RoomsState):
             view.entered = view.greeting_due = True
 
     def _members_listed(self, view: RoomModel, update: MembersListed, now: float, at: datetime) -> None:
-        self.absence.listed(update)
+        self.away.listed(update)
         view.people_listed(update, self.name, at)
-        if line := self.asked.members_listed(update, now):
-            self.tell(line, at)
+        if line := self.requests.members_listed(update, now):
+            self.print(line, at)
 
     def _rooms_listed(self, update: RoomsListed, at: datetime) -> None:
         self.known_rooms = {visible_line(room): (online, topic) for room, online, topic in update.rooms}
-        if lines := self.asked.rooms_listed(update, self.rooms):
-            self.tell(lines, at)
+        if lines := self.requests.rooms_listed(update, self.rooms):
+            self.print(lines, at)
 
     def _caught_up(self, view: RoomModel, changes: Changes, at: datetime) -> None:
         """What was missed is here: tell of it, and show where it begins if the room is only just opened."""
@@ -430,7 +434,7 @@ class AppState(RoomsState):
         return f"You are in {view.name} as {self.name}{company}. {self.help_key or '/help'} helps."
 
     def _forget_request(self, ref: str) -> None:
-        self.asked.forget(ref)
+        self.requests.forget(ref)
         for view in self.rooms.values():
             if ref and ref == view.history_ref:
                 view.history_ref = ""
@@ -442,10 +446,10 @@ class AppState(RoomsState):
         if self._denied is None:
             if refused:
                 reason = self.connection.reason or "no reason given"
-                self.tell(f"The server refused us: {reason}", at, error=True)
+                self.print(f"The server refused us: {reason}", at, error=True)
             return
         if self.connection.state is ConnectionState.REFUSED:
             changes.denied, self._denied = self._denied, None
         elif self.connection.state is ConnectionState.ONLINE:
-            self.tell(visible_line(self._denied.reason), at, error=True)
+            self.print(visible_line(self._denied.reason), at, error=True)
             self._denied = None

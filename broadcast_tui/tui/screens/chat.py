@@ -137,7 +137,7 @@ class ChatScreen(ReadingScreen):
 
     def __init__(self, client: ChatClient, state: AppState, past: InputHistory | None = None) -> None:
         super().__init__(client, state)
-        self._orders = CommandDispatcher(client, state, self)
+        self._commands = CommandDispatcher(client, state, self)
         self._past = InputHistory(room=state.room) if past is None else past
         self._told: tuple[str, int, int, str] = ("", -1, -1, "")
         self._quit_until = 0.0
@@ -197,20 +197,20 @@ class ChatScreen(ReadingScreen):
             case PostInput(text=post):
                 self.say(post)
             case CommandInput(command=command, argument=argument):
-                return self._orders.carry_out(command, argument)
+                return self._commands.execute(command, argument)
             case InputError(text=why):
                 self.warn(why)
                 return False
         return True
 
-    def ask_to_leave(self, reason: str = "") -> None:
+    def quit_chat(self, reason: str = "") -> None:
         self.post_message(self.QuitAsked(reason))
 
-    def ask_to_connect(self, address: Address) -> None:
+    def connect_to(self, address: Address) -> None:
         self.post_message(self.ConnectAsked(address))
 
     @property
-    def looks(self) -> ThemeHost:
+    def theme_host(self) -> ThemeHost:
         return self.app
 
     def run_in_thread(self, work: Callable[[], str]) -> None:
@@ -221,18 +221,18 @@ class ChatScreen(ReadingScreen):
         line = work()
         self.app.call_from_thread(self.tell, line)
 
-    def keep_level(self, room: str, level: NotifyLevel) -> None:
+    def save_notify_level(self, room: str, level: NotifyLevel) -> None:
         self.post_message(self.LevelChanged(room, level))
 
-    def keep_ignored(self) -> None:
+    def save_ignore_list(self) -> None:
         self.post_message(self.IgnoredChanged())
 
-    def try_notice(self) -> None:
+    def test_notification(self) -> None:
         self.post_message(self.NoticeTried(self))
 
     def tell(self, text: str) -> None:
         """Put a line of our own into the shown room."""
-        self._state.tell(text, datetime.now(UTC))
+        self._state.print(text, datetime.now(UTC))
         self.refresh_views()
 
     @on(Composer.Submitted)
@@ -268,7 +268,7 @@ class ChatScreen(ReadingScreen):
             raise SkipAction
         # No other key may have come between.
         if monotonic() < self._quit_until and self.composer.key_count <= self._quit_key + 1:
-            self.ask_to_leave()
+            self.quit_chat()
             return
         self._quit_until, self._quit_key = monotonic() + QUIT_AGAIN_S, self.composer.key_count
         self.notify_now("Press again to leave the chat", QUIT_AGAIN_S)
@@ -336,7 +336,7 @@ class ChatScreen(ReadingScreen):
         self.status.refresh_facts()
         self._arm_ticks()
         if people:
-            self.people.show(state.persons(), view.online)
+            self.people.show(state.member_list(), view.online)
         self._show_topic(view.topic)
         self._tell_app()
 

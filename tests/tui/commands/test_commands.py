@@ -1,4 +1,4 @@
-"""Each command: what is asked of the client, and what is shown."""
+"""Slash commands: requests to the client, output, and errors. Most run without an app."""
 
 from __future__ import annotations
 
@@ -19,15 +19,21 @@ from broadcast_tui.core.session.updates import (
     RoomsListed,
     TopicChanged,
 )
-from broadcast_tui.tui.commands.dispatcher import write_export
-from broadcast_tui.tui.commands.registry import COMMANDS, Argument
+from broadcast_tui.tui.commands.context import CommandHandler
+from broadcast_tui.tui.commands.dispatcher import HANDLERS
+from broadcast_tui.tui.commands.general import write_export
+from broadcast_tui.tui.commands.parser import InputError, parse
+from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command
 from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, FakeClient
+from tests.support.fake_context import FakeContext
+
+OFFLINE = ConnectionChanged(ConnectionState.WAITING, "gone", 9.0)
 
 
 def shown(chat: Chat) -> str:
-    """What the log shows, as one text."""
+    """The text of the log on the screen, with single spaces."""
     return " ".join(" ".join(chat.drawn("#log")).split())
 
 
@@ -35,27 +41,345 @@ def last_ref(client: FakeClient) -> str:
     return f"n{client._count}"
 
 
-def connecting(chat: Chat) -> list[str]:
-    """What was asked of the client about its connection, in order."""
-    return [call[0] for call in chat.client.calls if "connect" in call[0]]
-
-
-async def entered(chat: Chat, *rooms: str) -> None:
-    """Join rooms, as the server lets us; the last one is shown."""
+def joined(context: FakeContext, *rooms: str) -> None:
+    """Join rooms and let the server confirm it; the last one is shown."""
     for room in rooms:
-        await chat.enter(f"/join {room}")
-        await chat.deliver(RoomEntered(room, 1, 0), MembersListed(room, "", 1, ("ana",), False))
+        assert context.execute(f"/join {room}")
+        context.receive(RoomEntered(room, 1, 0), MembersListed(room, "", 1, ("ana",), False))
 
 
-async def test_shrug_comes_after_the_text() -> None:
-    async with chatting("ana") as chat:
-        await chat.enter("/shrug")
-        await chat.enter("/shrug no idea")
-        assert chat.said == [r"¯\_(ツ)_/¯", r"no idea ¯\_(ツ)_/¯"]
+# -- the table and the dispatcher
 
 
-@pytest.mark.parametrize("command", ["/help nick", "/nick bob", "/kick bob", "/export {path}", "/who"])
-async def test_a_command_that_answers_goes_to_the_end_of_the_log(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_each_row_names_a_public_method_of_a_handler(command: Command) -> None:
+    handler, _, method = command.handler.partition(".")
+    assert not method.startswith("_")
+    assert method not in vars(CommandHandler)
+    assert callable(getattr(HANDLERS[handler], method))
+
+
+def test_no_two_rows_share_a_handler() -> None:
+    assert len({command.handler for command in COMMANDS}) == len(COMMANDS)
+
+
+def test_commands_without_a_required_argument_report_their_usage() -> None:
+    for command in COMMANDS:
+        if command.argument is Argument.REQUIRED:
+            parsed = parse(f"/{command.name}")
+            assert isinstance(parsed, InputError)
+            assert parsed.text.startswith(f"Usage: {command.usage}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "follows"),
+    [("/help nick", True), ("/who", True), ("/search post", False), ("/quit", False), ("/back", True)],
+)
+def test_the_log_follows_commands_that_print(typed: str, follows: bool) -> None:
+    context = FakeContext("ana")
+    assert context.execute(typed)
+    assert bool(context.called("follow_log")) is follows
+
+
+def test_the_log_does_not_follow_a_command_that_fails() -> None:
+    context = FakeContext("ana")
+    assert not context.execute("/nick <>")
+    assert context.called("follow_log") == []
+
+
+# -- general
+
+
+def test_me_and_shrug_post_to_the_room() -> None:
+    context = FakeContext("ana")
+    for typed in ("/me waves", "/shrug", "/shrug no idea"):
+        assert context.execute(typed)
+    assert context.called("say") == [("/me waves",), (r"¯\_(ツ)_/¯",), (r"no idea ¯\_(ツ)_/¯",)]
+
+
+def test_quit_passes_the_reason() -> None:
+    context = FakeContext("ana")
+    assert context.execute("/quit home")
+    assert context.called("quit_chat") == [("home",)]
+
+
+def test_theme_lists_selects_and_suggests() -> None:
+    context = FakeContext("ana")
+    assert context.execute("/theme")
+    assert context.output[-1] == "Current theme: broadcast-dark. Available: broadcast-dark, nord"
+    assert context.execute("/theme nord")
+    assert context.theme_host.theme == "nord"
+    assert not context.execute("/theme nrod")
+    assert context.warnings == ["No such theme: nrod. Did you mean nord?"]
+
+
+def test_export_counts_the_lines(tmp_path: Path) -> None:
+    transcript = RoomTranscript()
+    transcript.add_post("bob", "hi", AT)
+    assert write_export(tmp_path / "a.jsonl", transcript.snapshot(), "lobby").startswith("Exported 1 line to ")
+    transcript.add_post("bob", "again", AT)
+    assert write_export(tmp_path / "a.txt", transcript.snapshot(), "lobby").startswith("Exported 2 lines to ")
+
+
+def test_export_includes_cleared_lines_and_never_overwrites(tmp_path: Path) -> None:
+    context = FakeContext("ana")
+    context.receive(context.client.post("bob", "kept"))
+    assert context.execute("/clear")
+    file = tmp_path / "log.jsonl"
+    assert context.execute(f"/export {file}")
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [row["text"] for row in rows if row["sender"] == "bob"] == ["kept"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not context.execute(f"/export {file}")
+    assert not context.execute(f"/export {tmp_path}/no/log.txt")
+    assert context.warnings == [
+        f"{file} already exists; choose another name.",
+        f"No such directory: {tmp_path}/no",
+    ]
+
+
+# -- rooms
+
+
+def test_join_enters_and_shows_a_room() -> None:
+    context = FakeContext("ana")
+    assert context.execute("/join #Dev")
+    assert context.client.called("join") == [("dev", "50")]
+    assert context.state.room == "dev"
+    assert context.execute("/j lobby")
+    assert len(context.client.called("join")) == 1
+    assert context.state.room == "lobby"
+
+
+def test_join_rejects_invalid_room_names() -> None:
+    context = FakeContext("ana")
+    assert not context.execute("/join #a b")
+    assert not context.execute("/join")
+    assert context.client.called("join") == []
+    assert context.warnings[-1] == "Specify a room: /join #room"
+
+
+def test_part_leaves_and_join_alone_returns_to_the_same_lines() -> None:
+    context = FakeContext("ana")
+    joined(context, "dev")
+    context.receive(context.client.post("bob", "something", room="dev"))
+    assert context.execute("/part")
+    assert context.client.called("leave") == [("dev",)]
+    assert context.output[-1] == "You left #dev. /join to return."
+    context.receive(RoomLeft("dev"))
+    assert context.execute("/join")
+    assert context.client.called("join")[-1] == ("dev", "50")
+    assert context.state.room == "dev"
+    assert context.state.shown.transcript.posts_by("bob")[0] == 1
+
+
+def test_part_passes_the_reason() -> None:
+    context = FakeContext("ana")
+    joined(context, "dev", "ops", "art", "tea")
+    for typed in ("/part #tea see you", "/part art for good", "/part for lunch"):
+        assert context.execute(typed)
+    assert context.client.called("leave") == [("tea", "see you"), ("art", "for good"), ("ops", "for lunch")]
+
+
+def test_part_accepts_a_room_and_keeps_the_last_one() -> None:
+    context = FakeContext("ana")
+    joined(context, "dev", "ops")
+    assert context.execute("/leave #dev")
+    assert context.client.called("leave") == [("dev",)]
+    assert context.state.room == "ops"
+    assert not context.execute("/part nowhere")
+    assert context.execute("/close")
+    assert not context.execute("/part")
+    assert context.warnings == [
+        "You are not in #nowhere.",
+        "This is your only room. /join another one first, or /quit.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "room"),
+    [("/buffer 2", "dev"), ("/b dv", "dev"), ("/3", "ops"), ("/switch #lobby", "lobby")],
+)
+def test_buffer_shows_a_room_by_number_or_name(typed: str, room: str) -> None:
+    context = FakeContext("ana")
+    joined(context, "dev", "ops")
+    assert context.execute(typed)
+    assert context.state.room == room
+
+
+def test_buffer_without_a_match_fails() -> None:
+    context = FakeContext("ana")
+    assert not context.execute("/buffer zzz")
+    assert context.warnings == ["You are not in a room that matches 'zzz'. /join enters a room."]
+
+
+def test_list_prints_rooms_and_members() -> None:
+    context = FakeContext("ana", "bob")
+    assert context.execute("/list")
+    rooms = f"n{context.client._count - 1}"
+    context.receive(
+        RoomsListed(rooms, (("dev", 3, "Work"), ("lobby", 2, "")), False),
+        MembersListed("lobby", last_ref(context.client), 2, ("ana", "bob"), False),
+    )
+    text = "\n".join(context.output)
+    assert "2 rooms with member counts (* joined):" in text
+    assert "#dev       3  Work" in text
+    assert "2 here: ana (you), bob" in text
+
+
+def test_topic_is_shown_set_and_cleared() -> None:
+    context = FakeContext("ana")
+    assert context.execute("/topic")
+    assert context.output[-1] == "#lobby has no topic. Set one with /topic <text>"
+    assert context.execute("/topic Release on Friday")
+    assert context.execute("/topic -")
+    assert context.client.called("set_topic") == [("lobby", "Release on Friday"), ("lobby", "")]
+    context.receive(TopicChanged("lobby", "Release", "bob"))
+    assert context.execute("/topic")
+    assert context.output[-1].startswith("Topic of #lobby: Release, set by bob on ")
+
+
+def test_notify_sets_shows_and_saves_the_level() -> None:
+    context = FakeContext("ana")
+    for typed in ("/notify", "/notify ALL", "/mute", "/unmute", "/notify test"):
+        assert context.execute(typed)
+    assert context.output[-4:] == [
+        "#lobby notifies you of mentions.",
+        "#lobby notifies you of every post.",
+        "#lobby is muted. Mentions are still counted.",
+        "#lobby notifies you of mentions.",
+    ]
+    levels = [("lobby", "all"), ("lobby", "off"), ("lobby", "mentions")]
+    assert context.called("save_notify_level") == levels
+    assert context.called("test_notification") == [()]
+    assert not context.execute("/notify loud")
+    assert context.warnings == ["Invalid notification level: 'loud'. Use off, mentions, all or test."]
+
+
+# -- people
+
+
+def test_whois_prints_what_is_known() -> None:
+    context = FakeContext("ana", "bob")
+    context.receive(context.client.post("bob", "hi"), AwayChanged("bob", True, "lunch"))
+    for typed in ("/whois @BOB:", "/whois ana", "/whois nobody"):
+        assert context.execute(typed)
+    bob, ana, nobody = context.output[-3:]
+    assert bob.startswith("bob: in #lobby, away: lunch, 1 loaded post here, the last on ")
+    assert ana == "ana: this is you, in #lobby"
+    assert nobody == "No such user in your rooms: nobody"
+
+
+def test_nick_while_offline_takes_effect_on_reconnect() -> None:
+    context = FakeContext("ana")
+    context.receive(ConnectionChanged(ConnectionState.CLOSED))
+    assert context.execute("/nick nina2")
+    assert context.client.called("rename") == [("nina2",)]
+    assert context.output[-1] == "Your name will change to nina2 when you are back online."
+
+
+def test_away_and_back() -> None:
+    context = FakeContext("ana")
+    assert context.execute("/back")
+    assert context.output[-1] == "You are not away."
+    assert context.execute("/away lunch")
+    context.receive(AwayChanged("ana", True, "lunch"))
+    assert context.execute("/away")
+    assert context.execute("/back")
+    assert context.client.called("set_away") == [("away", "lunch"), ("back", ""), ("back", "")]
+
+
+def test_ignore_lists_and_unignore_restores() -> None:
+    context = FakeContext("ana", "bob", "eve")
+    context.receive(context.client.post("eve", "noise 1"))
+    assert context.execute("/ignore")
+    assert context.output[-1] == "Your ignore list is empty."
+    assert context.execute("/ignore eve 10m")
+    assert context.output[-1] == "Ignoring eve for 10 min. Undo with /unignore eve"
+    assert context.execute("/ignore")
+    assert context.output[-1] == "Ignored users:\n  eve (10 min left)"
+    assert context.state.shown.transcript.posts_by("eve")[0] == 0
+    assert context.execute("/unignore eve")
+    assert context.state.shown.transcript.posts_by("eve")[0] == 1
+    assert len(context.called("save_ignore_list")) == 2
+
+
+def test_ignoring_an_unknown_name_is_noted() -> None:
+    context = FakeContext("ana", "bob")
+    assert context.execute("/ignore some one")
+    assert context.output[-1] == "Ignoring some one (no such user seen yet). Undo with /unignore some one"
+    assert context.execute("/ignore bob")
+    assert context.output[-1] == "Ignoring bob. Undo with /unignore bob"
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        ("/ignore ANA", "You cannot ignore yourself."),
+        ("/unignore eve", "eve is not ignored. /ignore lists ignored users."),
+        ("/ignore @", "Specify a name: /ignore bob, or /ignore bob 10m"),
+        ("/ignore Bob xx", "Invalid duration: 'xx'. Use 30s, 10m, 2h or 1d."),
+        ("/ignore bob 400d", "Invalid duration: '400d'. Use 30s, 10m, 2h or 1d."),
+    ],
+)
+def test_invalid_ignore_commands_fail(typed: str, error: str) -> None:
+    context = FakeContext("ana", "bob", "eve")
+    assert not context.execute(typed)
+    assert context.warnings == [error]
+
+
+# -- connection
+
+
+def test_ping_prints_the_round_trip_time() -> None:
+    context = FakeContext("ana")
+    assert context.execute("/ping")
+    context.receive(MembersListed("lobby", last_ref(context.client), 1, ("ana",), False))
+    assert context.output[-1].startswith("Round trip: ")
+
+
+def test_commands_that_need_a_connection_fail_offline() -> None:
+    context = FakeContext("ana")
+    context.receive(OFFLINE)
+    for typed in ("/ping", "/list"):
+        assert not context.execute(typed)
+    assert context.warnings == ["You are offline. Try again when you are connected."] * 2
+
+
+def test_disconnect_and_reconnect() -> None:
+    context = FakeContext("ana")
+    assert context.execute("/disconnect")
+    context.receive(ConnectionChanged(ConnectionState.CLOSED))
+    assert context.execute("/disconnect")
+    assert context.output[-1] == "You are already offline. Use /reconnect to connect."
+    assert context.execute("/reconnect")
+    context.receive(ConnectionChanged(ConnectionState.ONLINE))
+    assert context.execute("/reconnect")
+    assert [call[0] for call in context.client.calls] == [
+        "disconnect",
+        "reconnect_now",
+        "disconnect",
+        "reconnect_now",
+    ]
+
+
+def test_connect_checks_the_address_and_unsent_posts() -> None:
+    context = FakeContext("ana")
+    assert not context.execute("/connect ftp://x")
+    assert "ws://" in context.warnings[-1]
+    assert context.execute("/connect ws://elsewhere:9999/dev")
+    context.receive(OFFLINE)
+    context.state.said("n1", "unsent", AT)
+    assert not context.execute("/connect ws://elsewhere:9999")
+    assert context.warnings[-1] == "1 post has not been sent. Use /reconnect first to send them."
+    assert context.called("connect_to") == [("ws://elsewhere:9999",)]
+
+
+# -- in the app
+
+
+@pytest.mark.parametrize("command", ["/help nick", "/export {path}"])
+async def test_a_command_that_prints_scrolls_to_the_end_of_the_log(tmp_path: Path, command: str) -> None:
     async with chatting("ana") as chat:
         await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(60)))
         await chat.type("pageup")
@@ -64,74 +388,7 @@ async def test_a_command_that_answers_goes_to_the_end_of_the_log(tmp_path: Path,
         assert chat.screen.log_view.is_following
 
 
-@pytest.mark.parametrize("command", ["/nick <>", "/search post"])
-async def test_one_that_answers_elsewhere_leaves_the_log_where_it_stands(command: str) -> None:
-    async with chatting("ana") as chat:
-        log = chat.screen.log_view
-        await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(60)))
-        await chat.type("pageup")
-        await chat.enter(command)
-        assert not log.is_following
-
-
-def test_what_was_written_is_counted_in_words(tmp_path: Path) -> None:
-    view = RoomTranscript()
-    view.add_post("bob", "hi", AT)
-    assert write_export(tmp_path / "a.jsonl", view.held(), "lobby").startswith("Wrote 1 line to ")
-    view.add_post("bob", "again", AT)
-    assert write_export(tmp_path / "a.txt", view.held(), "lobby").startswith("Wrote 2 lines to ")
-
-
-async def test_join_enters_and_shows_a_room() -> None:
-    async with chatting("ana") as chat:
-        await chat.enter("/join #Dev")
-        assert chat.client.called("join") == [("dev", "50")]
-        assert "#dev" in chat.drawn("#status")[0]
-        await chat.enter("/j lobby")
-        assert len(chat.client.called("join")) == 1
-        assert "#lobby" in chat.drawn("#status")[0]
-
-
-async def test_join_refuses_names_that_no_room_can_have() -> None:
-    async with chatting("ana") as chat:
-        await chat.enter("/join #a b")
-        assert chat.composer.text == "/join #a b"
-        assert chat.client.called("join") == []
-        assert chat.toasts
-        await chat.type("ctrl+u")
-        await chat.enter("/join")
-        assert "Say which room" in chat.toasts
-
-
-async def test_part_leaves_and_join_alone_comes_back_to_the_same_lines() -> None:
-    async with chatting("ana") as chat:
-        await entered(chat, "dev")
-        await chat.deliver(chat.client.post("bob", "something", room="dev"))
-        await chat.enter("/part")
-        assert chat.client.called("leave") == [("dev",)]
-        assert "You left #dev" in shown(chat)
-        await chat.deliver(RoomLeft("dev"))
-        await chat.enter("/join")
-        await chat.deliver(RoomEntered("dev", 2, 0))
-        assert chat.client.called("join")[-1] == ("dev", "50")
-        assert "something" in shown(chat)
-
-
-async def test_part_and_quit_say_why() -> None:
-    async with chatting("ana") as chat:
-        await entered(chat, "dev", "ops", "art", "tea")
-        for typed in ("/part #tea see you", "/part art for good", "/part for lunch"):
-            await chat.enter(typed)
-        assert chat.client.called("leave") == [
-            ("tea", "see you"),
-            ("art", "for good"),
-            ("ops", "for lunch"),
-        ]
-        await chat.enter("/quit home")
-        assert chat.client.leave_reason == "home"
-
-
-async def test_why_somebody_left_is_in_the_log() -> None:
+async def test_a_leave_reason_is_shown_in_the_log() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(
             chat.client.post("bob", "bye"),
@@ -140,136 +397,27 @@ async def test_why_somebody_left_is_in_the_log() -> None:
         assert "bob left: a ␛[31mb" in shown(chat)
 
 
-async def test_part_takes_a_room_and_keeps_the_last_one() -> None:
+async def test_away_is_shown_in_the_status_bar() -> None:
     async with chatting("ana") as chat:
-        await entered(chat, "dev", "ops")
-        await chat.enter("/leave #dev")
-        assert chat.client.called("leave") == [("dev",)]
-        assert "#ops" in chat.drawn("#status")[0]
-        await chat.enter("/part nowhere")
-        assert "not in #nowhere" in chat.toasts
-        await chat.type("ctrl+u")
-        await chat.enter("/close")
-        await chat.enter("/part")
-        assert "only room" in chat.toasts
-        assert chat.composer.text == "/part"
-
-
-@pytest.mark.parametrize(
-    ("typed", "room"),
-    [("/buffer 2", "dev"), ("/b dv", "dev"), ("/3", "ops"), ("/switch #lobby", "lobby")],
-)
-async def test_buffer_shows_a_room_by_number_or_name(typed: str, room: str) -> None:
-    async with chatting("ana") as chat:
-        await entered(chat, "dev", "ops")
-        await chat.enter(typed)
-        assert f"#{room} " in chat.drawn("#status")[0]
-
-
-async def test_buffer_that_fits_no_room_stays_in_the_input() -> None:
-    async with chatting("ana") as chat:
-        await chat.enter("/buffer zzz")
-        assert chat.composer.text == "/buffer zzz"
-        assert "None of your rooms" in chat.toasts
-
-
-async def test_list_prints_rooms_and_people() -> None:
-    async with chatting("ana", "bob") as chat:
-        await chat.enter("/list")
-        rooms = f"n{chat.client._count - 1}"
-        await chat.deliver(
-            RoomsListed(rooms, (("dev", 3, "Work"), ("lobby", 2, "")), False),
-            MembersListed("lobby", last_ref(chat.client), 2, ("ana", "bob"), False),
-        )
-        assert "2 rooms" in shown(chat)
-        assert "#dev 3 Work" in shown(chat)
-        assert "2 here: ana (you), bob" in shown(chat)
-
-
-async def test_topic_is_shown_set_and_cleared() -> None:
-    async with chatting("ana", size=(100, 24)) as chat:
-        await chat.enter("/topic")
-        assert "#lobby has no topic" in shown(chat)
-        await chat.enter("/topic Release on Friday")
-        await chat.enter("/topic -")
-        assert chat.client.called("set_topic") == [("lobby", "Release on Friday"), ("lobby", "")]
-        await chat.deliver(TopicChanged("lobby", "Release", "bob"))
-        assert chat.drawn("#topic")[0].strip() == "Release"
-        await chat.enter("/topic")
-        assert "Topic of #lobby: Release, set by bob on" in shown(chat)
-
-
-async def test_whois_says_what_is_known() -> None:
-    async with chatting("ana", "bob", size=(120, 24)) as chat:
-        await chat.deliver(chat.client.post("bob", "hi"), AwayChanged("bob", True, "lunch"))
-        await chat.enter("/whois @BOB:")
-        assert "bob: is in #lobby, is away: lunch, wrote 1 of the posts held here" in shown(chat)
-        await chat.enter("/whois ana")
-        assert "ana: that is you" in shown(chat)
-        await chat.enter("/whois nobody")
-        assert "Nobody called nobody" in shown(chat)
-
-
-async def test_away_and_back() -> None:
-    async with chatting("ana") as chat:
-        await chat.enter("/back")
-        assert "You are not away" in shown(chat)
-        await chat.enter("/away lunch")
-        assert chat.client.called("set_away") == [("away", "lunch")]
         await chat.deliver(AwayChanged("ana", True, "lunch"))
         assert "away" in chat.drawn("#status")[0]
         await chat.enter("still here")
         assert "/back" in chat.toasts
-        await chat.enter("/away")
-        assert chat.client.called("set_away")[-1] == ("back", "")
-        await chat.enter("/back")
-        assert chat.client.called("set_away")[-1] == ("back", "")
         await chat.deliver(AwayChanged("ana", False))
-        assert "You are back" in shown(chat)
         assert "away" not in chat.drawn("#status")[0]
 
 
-async def test_ignore_hides_lists_and_brings_back() -> None:
+async def test_ignore_hides_posts_and_unignore_shows_them() -> None:
     async with chatting("ana", "bob", "eve") as chat:
         await chat.deliver(chat.client.post("eve", "noise 1"), chat.client.post("bob", "words"))
-        await chat.enter("/ignore")
-        assert "You ignore nobody" in shown(chat)
         await chat.enter("/ignore eve 10m")
         assert "noise 1" not in shown(chat)
         assert "1 hidden from eve" in shown(chat)
-        assert "for 10 min" in shown(chat)
         await chat.deliver(chat.client.post("eve", "noise 2"))
-        await chat.enter("/ignore")
-        assert "eve, for 10 min more" in shown(chat)
         await chat.enter("/unignore eve")
         assert "noise 1" in shown(chat)
         assert "noise 2" in shown(chat)
         assert "hidden" not in shown(chat)
-
-
-async def test_ignoring_one_who_was_never_here_is_done_and_said() -> None:
-    async with chatting("ana", "bob") as chat:
-        await chat.enter("/ignore some one")
-        assert "You ignore some one. Nobody called so has been here." in shown(chat)
-        await chat.enter("/ignore bob")
-        assert "You ignore bob. /unignore" in shown(chat)
-
-
-@pytest.mark.parametrize(
-    ("typed", "says"),
-    [
-        ("/ignore ANA", "yourself"),
-        ("/unignore eve", "do not ignore"),
-        ("/ignore @", "Say whom"),
-        ("/ignore Bob xx", "xx is no time: /ignore bob 10m"),
-        ("/ignore bob 400d", "400d is no time"),
-    ],
-)
-async def test_who_cannot_be_ignored(typed: str, says: str) -> None:
-    async with chatting("ana", "bob", "eve") as chat:
-        await chat.enter(typed)
-        assert says in chat.toasts
-        assert chat.composer.text == typed
 
 
 async def test_clear_is_undone_by_scrolling_up() -> None:
@@ -287,81 +435,16 @@ async def test_clear_is_undone_by_scrolling_up() -> None:
         assert chat.client.called("fetch_history") == []
 
 
-async def test_export_writes_what_is_held_and_never_overwrites(tmp_path: Path) -> None:
+async def test_export_runs_in_a_thread_and_prints_its_result(tmp_path: Path) -> None:
     async with chatting("ana", size=(120, 30)) as chat:
-        await chat.deliver(chat.client.post("bob", "kept"))
-        await chat.enter("/clear")
         await chat.enter(f"/export {tmp_path}/log.jsonl")
         async with asyncio.timeout(30):
-            while "Wrote" not in shown(chat):
+            while "Exported" not in shown(chat):
                 await chat.pilot.pause()
                 await chat.settled()
-        rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-        assert [row["text"] for row in rows if row["sender"] == "bob"] == ["kept"]
-        assert (tmp_path / "log.jsonl").stat().st_mode & 0o777 == 0o600
         await chat.enter(f"/export {tmp_path}/log.jsonl")
-        assert "already" in chat.toasts
+        assert "already exists" in chat.toasts
         assert chat.composer.text.startswith("/export")
-        await chat.type("ctrl+u")
-        await chat.enter(f"/export {tmp_path}/no/log.txt")
-        assert "no directory" in chat.toasts
-
-
-async def test_theme_lists_chooses_and_offers() -> None:
-    async with chatting("ana", size=(120, 30)) as chat:
-        await chat.enter("/theme")
-        assert "You have broadcast-dark" in shown(chat)
-        await chat.enter("/theme nord")
-        assert chat.app.theme == "nord"
-        await chat.enter("/theme nrod")
-        assert "Did you mean nord?" in chat.toasts
-        assert chat.composer.text == "/theme nrod"
-
-
-async def test_ping_tells_the_round_trip() -> None:
-    async with chatting("ana") as chat:
-        await chat.enter("/ping")
-        await chat.deliver(MembersListed("lobby", last_ref(chat.client), 1, ("ana",), False))
-        assert "The server answered within" in shown(chat)
-
-
-async def test_what_needs_a_connection_says_so_and_keeps_the_input() -> None:
-    async with chatting("ana") as chat:
-        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "gone", 9.0))
-        for typed in ("/ping", "/list"):
-            await chat.enter(typed)
-            assert "not connected" in chat.toasts
-            assert chat.composer.text == typed
-            await chat.type("ctrl+u")
-
-
-async def test_another_name_while_offline_is_for_when_we_are_back() -> None:
-    async with chatting("ana") as chat:
-        await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
-        await chat.enter("/nick nina2")
-        assert chat.client.called("rename") == [("nina2",)]
-        assert "You will be nina2 when you are back" in shown(chat)
-
-
-async def test_disconnect_and_reconnect() -> None:
-    async with chatting("ana") as chat:
-        await chat.enter("/disconnect")
-        assert chat.client.called("disconnect") == [()]
-        await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
-        assert "offline" in chat.drawn("#status")[0]
-        await chat.enter("/disconnect")
-        assert "offline already" in shown(chat)
-        await chat.enter("/reconnect")
-        assert [call[0] for call in chat.client.calls if "connect" in call[0]] == [
-            "disconnect",
-            "reconnect_now",
-        ]
-        await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
-        await chat.enter("/reconnect")
-        assert [call[0] for call in chat.client.calls if "connect" in call[0]][2:] == [
-            "disconnect",
-            "reconnect_now",
-        ]
 
 
 async def test_connect_goes_to_another_server() -> None:
@@ -385,35 +468,15 @@ async def test_connect_goes_to_another_server() -> None:
         assert other.called("say") == [("dev", "hello there")]
 
 
-async def test_going_elsewhere_offline_loses_nothing() -> None:
+async def test_an_unknown_command_stays_in_the_input() -> None:
     async with chatting("ana") as chat:
-        await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "gone", 9.0))
-        await chat.enter("unsent")
-        await chat.enter("/connect ws://elsewhere:9999")
-        assert "1 post has not been sent" in chat.toasts
-        assert chat.elsewhere == []
+        await chat.enter("/msg bob hi")
+        assert "No such command" in chat.toasts
+        assert chat.composer.text == "/msg bob hi"
+        assert chat.said == []
 
 
-async def test_commands_without_what_they_need_print_their_usage_and_stay() -> None:
-    async with chatting("ana") as chat:
-        for command in COMMANDS:
-            if command.argument is Argument.REQUIRED:
-                await chat.enter(f"/{command.name}")
-                assert f"Usage: {command.usage}" in chat.toasts
-                assert chat.composer.text == f"/{command.name}"
-                await chat.type("ctrl+u")
-
-
-async def test_commands_that_come_later_are_unknown() -> None:
-    async with chatting("ana") as chat:
-        for typed in ("/msg bob hi", "/kick bob"):
-            await chat.enter(typed)
-            assert "There is no command" in chat.toasts
-            assert chat.said == []
-            await chat.type("ctrl+u")
-
-
-async def test_hostile_text_from_the_server_is_harmless_in_what_commands_print() -> None:
+async def test_hostile_text_from_the_server_is_harmless_in_command_output() -> None:
     evil = "e\x1b[31m\u202ev\nSYSTEM"
     async with chatting("ana", "bob", size=(120, 30)) as chat:
         await chat.enter("/list")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from broadcast_tui.core.session.updates import RoomsListed
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.room import RoomModel
-from broadcast_tui.tui.model.rooms import chosen, most_urgent, neighbour, numbered, ranked, room_lines
+from broadcast_tui.tui.model.rooms import find_room, most_urgent, neighbour, numbered, ranked, room_lines
 
 ROOMS = ["lobby", "dev", "dev-ops", "random", "ops"]
 
@@ -56,13 +56,13 @@ def test_what_matches_is_what_has_the_letters_in_order(typed: str, names: list[s
 
 
 def test_a_room_is_chosen_by_its_name_number_or_letters() -> None:
-    assert chosen("dev", ROOMS) == "dev"
-    assert chosen("2", ROOMS) == "dev"
-    assert chosen("ran", ROOMS) == "random"
-    assert chosen("9", ROOMS) is None
-    assert chosen("99999999999", ROOMS) is None
-    assert chosen("xyz", ROOMS) is None
-    assert chosen("2", ["lobby", "dev", "2"]) == "2"
+    assert find_room("dev", ROOMS) == "dev"
+    assert find_room("2", ROOMS) == "dev"
+    assert find_room("ran", ROOMS) == "random"
+    assert find_room("9", ROOMS) is None
+    assert find_room("99999999999", ROOMS) is None
+    assert find_room("xyz", ROOMS) is None
+    assert find_room("2", ["lobby", "dev", "2"]) == "2"
 
 
 def test_mentions_are_more_urgent_than_other_posts_and_muted_rooms_are_not() -> None:

@@ -400,22 +400,22 @@ def test_going_somewhere_else_ends_the_way_back() -> None:
 def test_who_is_away_is_known_until_they_are_back_or_gone() -> None:
     chat = Chat("ana", "bob", "eve")
     chat.take(AwayChanged("bob", True, "lunch"), AwayChanged("eve", True))
-    assert [(person.name, person.away) for person in chat.state.persons() or ()] == [
+    assert [(person.name, person.away) for person in chat.state.member_list() or ()] == [
         ("ana", None),
         ("bob", "lunch"),
         ("eve", ""),
     ]
     chat.take(PresenceChanged("lobby", "rename", ("bob", "rob"), 3, "", AT))
-    assert chat.state.absence.why("rob") == "lunch"
+    assert chat.state.away.reason("rob") == "lunch"
     chat.take(AwayChanged("rob", False), PresenceChanged("lobby", "leave", ("eve",), 2, "", AT))
-    assert [chat.state.absence.why(name) for name in ("rob", "eve", "bob")] == [None, None, None]
+    assert [chat.state.away.reason(name) for name in ("rob", "eve", "bob")] == [None, None, None]
 
 
 def test_a_list_of_people_says_who_is_away_and_who_is_not() -> None:
     chat = Chat("ana", "bob", "eve")
     chat.take(AwayChanged("bob", True, "lunch"))
     chat.take(MembersListed("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
-    assert [person.away for person in chat.state.persons() or ()] == [None, None, "out"]
+    assert [person.away for person in chat.state.member_list() or ()] == [None, None, "out"]
     chat.state.shown.who_ref = "w"
     chat.take(MembersListed("lobby", "w", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
     assert chat.lines[-1] == "SYSTEM: 3 here: ana (you), bob, eve (away)"
@@ -472,8 +472,8 @@ def test_a_topic_is_a_line_in_its_room_and_known_there() -> None:
 
 def test_a_ping_and_a_list_are_answered_once() -> None:
     chat = Chat("ana")
-    chat.state.asked.pinged("p", chat.now - 0.012)
-    chat.state.asked.list_ref = "l"
+    chat.state.requests.start_ping("p", chat.now - 0.012)
+    chat.state.requests.list_ref = "l"
     listed = RoomsListed("l", (("lobby", 1, ""), ("dev", 2, "x")), False)
     for _ in range(2):
         chat.take(MembersListed("lobby", "p", 1, ("ana",), False), listed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from broadcast_tui.core.text import MAX_POST_LINES
 from broadcast_tui.tui.commands.parser import CommandInput, PostInput, parse
-from broadcast_tui.tui.commands.registry import Verb
 
 LINES_TO_ASK = 20
 """Lines that are sent without a question; the most that is certainly no accident."""
@@ -17,7 +16,7 @@ def post_of(typed: str) -> str:
     match parse(typed):
         case PostInput(text=text):
             return text
-        case CommandInput(command=command) if command.verb is Verb.ME:
+        case CommandInput(command=command) if command.name == "me":
             return typed
     return ""
 

@@ -468,7 +468,7 @@ class RoomTranscript(Transcript):
 
     # -- looking
 
-    def spoken(self, sender: str) -> tuple[int, float | None]:
+    def posts_by(self, sender: str) -> tuple[int, float | None]:
         """How many posts of `sender` there are, and when the last was, in seconds since 1970."""
         count, last = 0, None
         for chunk in self._chunks:
@@ -477,7 +477,7 @@ class RoomTranscript(Transcript):
                 last = chunk.times[len(chunk) - 1 - chunk.senders[::-1].index(sender)]
         return count, last
 
-    def held(self) -> list[tuple[Chunk, int]]:
+    def snapshot(self) -> list[tuple[Chunk, int]]:
         """All chunks with the number of their lines, those cleared from the screen too."""
         return [(chunk, len(chunk)) for chunk in (*self._cleared, *self.chunks)]
 

@@ -21,7 +21,7 @@ def transcript() -> RoomTranscript:
 
 
 def exported(wanted: Format) -> list[str]:
-    return list(lines_of(transcript().held(), wanted, "lobby"))
+    return list(lines_of(transcript().snapshot(), wanted, "lobby"))
 
 
 def test_the_ending_says_the_format() -> None:
@@ -64,6 +64,6 @@ def test_who_left_and_came_back_leaves_no_empty_line(wanted: Format) -> None:
     transcript = RoomTranscript(zone=UTC)
     transcript.add_presence("", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
     transcript.add_presence("eve left", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
-    lines = list(lines_of(transcript.held(), wanted, "lobby"))
+    lines = list(lines_of(transcript.snapshot(), wanted, "lobby"))
     assert len([line for line in lines if line.startswith(("20", "- ", "{"))]) == 1
     assert "eve left" in lines[-1]

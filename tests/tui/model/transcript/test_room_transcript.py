@@ -177,8 +177,8 @@ def test_how_much_somebody_spoke() -> None:
     transcript = RoomTranscript()
     add(transcript, ("bob", "1"), ("eve", "2"))
     transcript.add_post("bob", "3", AT + timedelta(hours=1))
-    assert transcript.spoken("bob") == (2, (AT + timedelta(hours=1)).timestamp())
-    assert transcript.spoken("zoe") == (0, None)
+    assert transcript.posts_by("bob") == (2, (AT + timedelta(hours=1)).timestamp())
+    assert transcript.posts_by("zoe") == (0, None)
 
 
 def test_what_is_held_includes_what_was_cleared() -> None:
@@ -186,5 +186,5 @@ def test_what_is_held_includes_what_was_cleared() -> None:
     add(transcript, ("bob", "1"))
     transcript.clear()
     add(transcript, ("bob", "2"))
-    held = [chunk.texts[i] for chunk, count in transcript.held() for i in range(count) if chunk.senders[i]]
+    held = [chunk.texts[i] for chunk, count in transcript.snapshot() for i in range(count) if chunk.senders[i]]
     assert held == ["1", "2"]
