@@ -31,7 +31,7 @@ async def test_a_pipe_chats(tmp_path: Path) -> None:
             "zed: hello",
             "* zed waves",
         ]
-        assert any(line.startswith("!! There is no command /frob") for line in lines)
+        assert any(line.startswith("!! No such command: /frob") for line in lines)
         assert any(line.startswith("-- ") and "bob" in line and "zed" in line for line in lines)
         assert "\x1b" not in outcome.out
 

@@ -214,7 +214,7 @@ def test_a_name_or_a_line_of_another_never_poses_as_more_than_it_is(
     row_with(victim, "[red]x[/] │ [red]said[/] [@click=app.quit]said[/] [/nope]")
     row_with(victim, "● online", "ro", "wz is typing…", "victim")
     victim.enter("/[@click=app.quit]x[/]")
-    victim.wait_for("There is no command /[@click=app.quit]x[/]")
+    victim.wait_for("No such command: /[@click=app.quit]x[/]")
     victim.type("\x03")
     victim.enter("/quit")
     assert victim.wait_exit() == 0

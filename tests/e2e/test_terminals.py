@@ -111,7 +111,7 @@ def test_a_storm_of_sizes_leaves_the_screen_as_it_was(bob: Other, ana: Terminal)
 
 def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     ana.enter("/help")
-    ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "shows everything")
+    ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "opens the help page")
     ana.enter("/clear")
     ana.wait_gone("/quit")
     ana.enter("/help nick")
@@ -121,9 +121,9 @@ def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     ana.enter("/mute")
     ana.wait_for("#lobby is muted")
     ana.enter("/unmute")
-    ana.wait_for("#lobby rings for mentions of you")
+    ana.wait_for("#lobby notifies you of mentions")
     ana.enter("/notify all")
-    ana.wait_for("#lobby rings for every post")
+    ana.wait_for("#lobby notifies you of every post")
     ana.enter("/notify test")
     ana.wait_for("Sent the bell")
     assert b"This is a test" in ana.raw
@@ -138,7 +138,7 @@ def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     ana.wait_for("letters")
     ana.type(CTRL_C)
     ana.enter("/wohs")
-    ana.wait_until(lambda: "/wohs, nothing was sent. Did you mean /whois?" in toast(ana), "an offer")
+    ana.wait_until(lambda: "No such command: /wohs. Did you mean /whois?" in toast(ana), "an offer")
     assert "/wohs" in ana.lines[-3]
     ana.type(CTRL_C)
     ana.enter("//wohs and more")

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.storage.preferences import Preferences
-from broadcast_tui.core.session.updates import Update
+from broadcast_tui.core.session.updates import MembersListed, RoomEntered, Update
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.local_server import LocalServer
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -81,6 +81,13 @@ class Chat:
         strips = screen._compositor.render_strips()
         rows = [strip.crop(region.x, region.right).text.rstrip() for strip in strips]
         return rows[region.y : region.bottom]
+
+
+async def enter_rooms(chat: Chat, *rooms: str) -> None:
+    """Join rooms and let the server confirm it; the last one is shown."""
+    for room in rooms:
+        await chat.enter(f"/join {room}")
+        await chat.deliver(RoomEntered(room, 1, 0), MembersListed(room, "", 1, ("ana",), False))
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

@@ -157,7 +157,7 @@ async def test_what_is_told_of_keys_names_those_in_force() -> None:
         assert any(row.endswith("You are in lobby as ana with 1 other. F2 helps.") for row in chat.drawn())
         assert chat.screen._state.unread_key == "F9"
         await chat.enter("/help")
-        assert any("F2 shows everything" in row for row in chat.drawn())
+        assert any("F2 opens the help page" in row for row in chat.drawn())
         await chat.deliver(chat.client.post("bob", "hello"))
         await chat.type("alt+up")
         assert "c copy" in " ".join(chat.drawn("PostBar"))

@@ -131,9 +131,9 @@ async def test_commands_are_those_of_the_chat() -> None:
         await eventually(lambda: talk.client.called("rename") == [("eve",)])
         assert talk.client.called("say") == [("lobby", "/slash")]
         text = "\n".join(talk.written)
-        assert "!! There is no command /frob, nothing was sent." in text
-        assert "Take another name" in text
-        assert "/help join says what /join does." in text
+        assert "!! No such command: /frob." in text
+        assert "Change your name" in text
+        assert "/help join describes /join." in text
         assert [line for line in talk.written if line.startswith("!!") and "letters" in line]
         nonce = token_of(talk.client, "say", "lobby", "/slash")
         await talk.client.deliver(*talk.client.echo(nonce, "/slash"))
@@ -142,7 +142,7 @@ async def test_commands_are_those_of_the_chat() -> None:
 async def test_the_room_that_is_shown_is_named_and_colors_are_said_to_be_none() -> None:
     async with plain("ana") as talk:
         await talk.type("/buffer 1", "/theme nord", "/theme")
-        await eventually(lambda: talk.written.count("!! A plain chat has no colours.") == 2)
+        await eventually(lambda: talk.written.count("!! Themes are not available in plain mode.") == 2)
         assert "-- This is #lobby now: what you write goes there." in talk.written
 
 
@@ -163,7 +163,7 @@ async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("broadcast_tui.tui.line_mode.TICK_S", 0.01)
     async with plain("ana", "bob") as talk:
         await talk.type("/ignore bob 10m")
-        await eventually(lambda: "You ignore bob" in "".join(talk.written))
+        await eventually(lambda: "Ignoring bob" in "".join(talk.written))
         monkeypatch.setattr("broadcast_tui.tui.line_mode.monotonic", lambda: monotonic() + 600)
         await eventually(lambda: "-- bob is no longer ignored" in talk.written)
         await talk.client.deliver(talk.client.post("bob", "hi"))

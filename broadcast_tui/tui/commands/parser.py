@@ -72,9 +72,7 @@ def parse(text: str) -> PostInput | CommandInput | InputError:
     if command.argument is Argument.REQUIRED and not argument:
         return InputError(f"Usage: {command.usage}, for example {command.examples[0]}")
     if command.argument is Argument.NONE and argument:
-        return InputError(
-            f"{command.usage} takes no argument. To send this as text: /{text.split()[0]} …"
-        )
+        return InputError(f"{command.usage} takes no argument. To send this as text: /{text.split()[0]} …")
     return CommandInput(command, argument)
 
 

@@ -114,11 +114,11 @@ def test_theme_lists_selects_and_suggests() -> None:
 
 
 def test_export_counts_the_lines(tmp_path: Path) -> None:
-    transcript = RoomTranscript()
+    transcript, json_file, text_file = RoomTranscript(), tmp_path / "a.jsonl", tmp_path / "a.txt"
     transcript.add_post("bob", "hi", AT)
-    assert write_export(tmp_path / "a.jsonl", transcript.snapshot(), "lobby").startswith("Exported 1 line to ")
+    assert write_export(json_file, transcript.snapshot(), "lobby").startswith("Exported 1 line to ")
     transcript.add_post("bob", "again", AT)
-    assert write_export(tmp_path / "a.txt", transcript.snapshot(), "lobby").startswith("Exported 2 lines to ")
+    assert write_export(text_file, transcript.snapshot(), "lobby").startswith("Exported 2 lines to ")
 
 
 def test_export_includes_cleared_lines_and_never_overwrites(tmp_path: Path) -> None:

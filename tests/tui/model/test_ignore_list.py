@@ -21,7 +21,7 @@ def test_some_only_for_a_while() -> None:
     assert not ignored.is_timed
     ignored.add("eve", 160.0)
     assert ignored.is_timed
-    assert ignored.lines(100.0) == ["bob", "eve, for 1 min more"]
+    assert ignored.lines(100.0) == ["bob", "eve (1 min left)"]
     assert ignored.expire(159.0) == []
     assert ignored.expire(160.0) == ["eve"]
     assert not ignored.has("eve")

@@ -478,8 +478,8 @@ def test_a_ping_and_a_list_are_answered_once() -> None:
     for _ in range(2):
         chat.take(MembersListed("lobby", "p", 1, ("ana",), False), listed)
     assert chat.lines[-2:] == [
-        "SYSTEM: The server answered within 12 ms",
-        "SYSTEM: 2 rooms, with how many are there (* you are in it):\n  #dev       2  x\n* #lobby     1",
+        "SYSTEM: Round trip: 12 ms",
+        "SYSTEM: 2 rooms with member counts (* joined):\n  #dev       2  x\n* #lobby     1",
     ]
     assert list(chat.state.known_rooms) == ["lobby", "dev"]
 

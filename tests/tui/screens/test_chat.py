@@ -620,11 +620,11 @@ async def test_a_mention_in_another_room_rings_with_the_focus() -> None:
 async def test_notify_chooses_what_rings_and_is_remembered(tmp_path: Path) -> None:
     async with chatting("ana", "bob", home=tmp_path) as chat:
         for typed, says in [
-            ("/notify", "rings for mentions"),
-            ("/notify all", "rings for every post"),
-            ("/notify", "rings for every post"),
+            ("/notify", "notifies you of mentions"),
+            ("/notify all", "notifies you of every post"),
+            ("/notify", "notifies you of every post"),
             ("/mute", "#lobby is muted"),
-            ("/unmute", "rings for mentions"),
+            ("/unmute", "notifies you of mentions"),
             ("/notify OFF", "#lobby is muted"),
         ]:
             await chat.enter(typed)

@@ -7,9 +7,8 @@ import pytest
 from broadcast_tui.core.session.updates import PresenceChanged
 from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.post_bar import PostBar
-from tests.support.chat_app import Chat
+from tests.support.chat_app import Chat, enter_rooms
 from tests.support.fake_client import AT
-from tests.tui.commands.test_commands import entered
 from tests.tui.widgets.test_conversation import found, no_desktop, picked, reading
 
 __all__ = ["no_desktop"]
@@ -28,7 +27,7 @@ def is_idle(chat: Chat) -> bool:
 @pytest.mark.parametrize("keys", [["alt+up", "k"], ["ctrl+f", *"post"], ["ctrl+f", *"post", "enter"]])
 async def test_another_room_ends_what_was_done_with_the_log(keys: list[str]) -> None:
     async with reading() as chat:
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         await chat.type("alt+1", *keys)
         assert not is_idle(chat)
         await chat.type("alt+2", *"hi")
@@ -42,7 +41,7 @@ async def test_another_room_ends_what_was_done_with_the_log(keys: list[str]) -> 
 
 async def test_another_room_lets_go_of_what_was_selected() -> None:
     async with reading() as chat:
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         await chat.type("alt+1")
         await chat.pilot.triple_click("#log", offset=(30, 3))
         assert chat.screen.reading.log_view.selected() is not None
@@ -144,7 +143,7 @@ async def test_who_came_and_went_is_copied_as_it_is_shown() -> None:
 
 async def test_bare_there_are_no_rooms_and_no_topic() -> None:
     async with reading("only this", size=(120, 24)) as chat:
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         chat.screen._state.shown.topic = "about"
         chat.screen.refresh_views()
         await chat.type("f7", "f7", "f8", "f8", "alt+1", "alt+l")

@@ -13,8 +13,7 @@ from broadcast_tui.core.session.updates import MembersListed, PostRejected, Room
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.switcher import SwitcherScreen
-from tests.support.chat_app import Chat, chatting
-from tests.tui.commands.test_commands import entered
+from tests.support.chat_app import Chat, chatting, enter_rooms
 
 WIDE = (120, 24)
 
@@ -26,7 +25,7 @@ def room_rows(chat: Chat) -> list[str]:
 async def test_one_room_needs_no_list_and_two_have_one_where_there_is_space() -> None:
     async with chatting("ana", size=WIDE) as chat:
         assert not chat.screen.rooms.display
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         assert room_rows(chat) == [" 1 lobby", "▸2 dev"]
         await chat.pilot.resize_terminal(99, 24)
         assert not chat.screen.rooms.display
@@ -40,7 +39,7 @@ async def test_one_room_needs_no_list_and_two_have_one_where_there_is_space() ->
 
 async def test_the_list_shows_unread_and_mentions_apart_and_what_is_muted() -> None:
     async with chatting("ana", "bob", size=WIDE) as chat:
-        await entered(chat, "dev", "ops")
+        await enter_rooms(chat, "dev", "ops")
         await chat.type("alt+1")
         chat.screen._state.view("ops").level = NotifyLevel.OFF
         await chat.deliver(
@@ -58,7 +57,7 @@ async def test_the_list_shows_unread_and_mentions_apart_and_what_is_muted() -> N
 
 async def test_long_names_leave_room_for_the_counts() -> None:
     async with chatting("ana", "bob", size=WIDE) as chat:
-        await entered(chat, "a-very-long-name-of-a-room-for-a-list", "漢字漢字漢字漢字漢字漢字")
+        await enter_rooms(chat, "a-very-long-name-of-a-room-for-a-list", "漢字漢字漢字漢字漢字漢字")
         await chat.type("alt+1")
         for room in list(chat.screen._state.rooms)[1:]:
             await chat.deliver(*(chat.client.post("bob", "ana", room=room) for _ in range(12)))
@@ -67,7 +66,7 @@ async def test_long_names_leave_room_for_the_counts() -> None:
 
 async def test_a_click_shows_a_room() -> None:
     async with chatting("ana", size=WIDE) as chat:
-        await entered(chat, "dev", "ops")
+        await enter_rooms(chat, "dev", "ops")
         await chat.pilot.click("#rooms", offset=(3, 1))
         assert "#dev" in chat.drawn("#status")[0]
         await chat.pilot.click("#rooms", offset=(3, 9))
@@ -91,7 +90,7 @@ async def test_a_click_shows_a_room() -> None:
 )
 async def test_keys_go_from_room_to_room(keys: list[str], room: str) -> None:
     async with chatting("ana") as chat:
-        await entered(chat, "dev", "ops")
+        await enter_rooms(chat, "dev", "ops")
         await chat.type(*keys)
         assert f"#{room} " in chat.drawn("#status")[0]
         assert chat.composer.placeholder.plain == f"Message #{room}"  # type: ignore[union-attr]
@@ -99,7 +98,7 @@ async def test_keys_go_from_room_to_room(keys: list[str], room: str) -> None:
 
 async def test_alt_a_goes_to_mentions_then_to_the_unread_then_back() -> None:
     async with chatting("ana", "bob") as chat:
-        await entered(chat, "dev", "ops")
+        await enter_rooms(chat, "dev", "ops")
         await chat.type("alt+1")
         await chat.deliver(
             chat.client.post("bob", "hm", room="dev"), chat.client.post("bob", "ana?", room="ops")
@@ -141,14 +140,14 @@ async def test_each_room_has_its_log_its_people_its_topic_and_its_draft() -> Non
 
 async def test_undo_does_not_bring_the_draft_of_another_room() -> None:
     async with chatting("ana") as chat:
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         await chat.type(*"dev words", "alt+1", "ctrl+underscore")
         assert "words" not in chat.composer.text
 
 
 async def test_what_is_sent_goes_to_the_room_it_was_written_in_however_fast_one_leaves() -> None:
     async with chatting("ana") as chat:
-        await entered(chat, "dev", "ops")
+        await enter_rooms(chat, "dev", "ops")
         for key in ["t", "o", "enter", "alt+1", "h", "i", "enter", "alt+2"]:
             chat.app.post_message(events.Key(key, "\r" if key == "enter" else key if len(key) == 1 else None))
         await chat.pilot.pause()
@@ -159,7 +158,7 @@ async def test_what_is_sent_goes_to_the_room_it_was_written_in_however_fast_one_
 
 async def test_a_mistake_made_before_leaving_stays_where_it_was_made() -> None:
     async with chatting("ana") as chat:
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         for key in [*"/zz", "enter", "alt+1"]:
             chat.app.post_message(events.Key(key, "\r" if key == "enter" else key if len(key) == 1 else None))
         await chat.pilot.pause()
@@ -171,7 +170,7 @@ async def test_a_mistake_made_before_leaving_stays_where_it_was_made() -> None:
 
 async def test_a_post_refused_in_another_room_is_given_back_there() -> None:
     async with chatting("ana") as chat:
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         await chat.enter("hi")
         nonce = f"n{chat.client._count}"
         await chat.type("alt+1")
@@ -192,7 +191,7 @@ async def test_a_room_that_refuses_us_is_gone_again() -> None:
 async def test_the_log_of_a_room_stays_where_it_was_left() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(*(chat.client.post("bob", f"line {n}") for n in range(60)))
-        await entered(chat, "dev")
+        await enter_rooms(chat, "dev")
         await chat.type("alt+1", "pageup")
         top = chat.drawn("#log")[0]
         await chat.type("alt+2")
@@ -203,7 +202,7 @@ async def test_the_log_of_a_room_stays_where_it_was_left() -> None:
 
 async def test_the_switcher_goes_to_a_room_by_some_letters() -> None:
     async with chatting("ana", "bob") as chat:
-        await entered(chat, "dev-ops", "random")
+        await enter_rooms(chat, "dev-ops", "random")
         await chat.type("alt+k")
         assert chat.client.called("list_rooms") == [()]
         await chat.client.deliver(RoomsListed("", (("docs", 7, "Writing"), ("lobby", 1, "")), False))
@@ -244,7 +243,7 @@ async def test_the_switcher_closes_without_a_trace_and_takes_no_nonsense() -> No
 
 async def test_rooms_and_the_shown_one_are_remembered_for_their_server(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
-        await entered(chat, "dev", "ops")
+        await enter_rooms(chat, "dev", "ops")
         await chat.type("alt+2", "ctrl+q")
     saved = Preferences.load(tmp_path).rooms_on("ws://localhost:8765")
     assert (saved.joined, saved.shown) == (("lobby", "dev", "ops"), "dev")
@@ -258,7 +257,7 @@ async def test_the_rooms_of_the_client_are_there_from_the_start() -> None:
 
 async def test_lists_fit_any_size() -> None:
     async with chatting("ana", "bob", size=(1, 1)) as chat:
-        await entered(chat, *(f"room-{n}" for n in range(20)))
+        await enter_rooms(chat, *(f"room-{n}" for n in range(20)))
         await chat.type("f7", "f8")
         for size in [(2, 3), (5, 2), (14, 4), (40, 10), (300, 3), (1, 1), (40, 10)]:
             await chat.pilot.resize_terminal(*size)
@@ -268,7 +267,7 @@ async def test_lists_fit_any_size() -> None:
 
 async def test_what_is_typed_right_after_the_key_that_opens_the_switcher_is_for_it() -> None:
     async with chatting("ana") as chat:
-        await entered(chat, "dev", "ops")
+        await enter_rooms(chat, "dev", "ops")
         for key in ["alt+k", "d", "e", "enter"]:
             chat.app.post_message(events.Key(key, "\r" if key == "enter" else key if len(key) == 1 else None))
         for _ in range(3):

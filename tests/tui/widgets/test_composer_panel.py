@@ -41,7 +41,7 @@ async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half()
         log = chat.screen.log_view.region
         await chat.type("/")
         assert len(offered(chat)) == ROWS_MAX
-        assert any("/me <action> " in row and "in the third person" in row for row in offered(chat))
+        assert any("/me <action> " in row and "action in the third person" in row for row in offered(chat))
         assert chat.screen.query_one(SuggestionList).region.bottom == chat.screen.status.region.y
         assert chat.screen.log_view.region == log
         for height, rows in [(10, 3), (6, 2), (4, 1), (3, 1), (2, 0), (1, 0)]:

@@ -154,9 +154,7 @@ def test_times_and_addresses_name_no_emoji() -> None:
 def test_what_a_command_takes_is_shown_while_it_is_typed() -> None:
     shown = hint("/ni", 3, lambda: HERE)
     assert shown is not None
-    assert shown.rows == (
-        Suggestion("/nick <name>", "Take another name; it is yours once the server agrees"),
-    )
+    assert shown.rows == (Suggestion("/nick <name>", "Change your name; the server confirms it"),)
     assert shown.chosen == -1
     assert hint("/nick ", 6, lambda: HERE) == shown
     assert hint("/nick an", 8, lambda: HERE) is None

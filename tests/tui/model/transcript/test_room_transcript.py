@@ -186,5 +186,7 @@ def test_what_is_held_includes_what_was_cleared() -> None:
     add(transcript, ("bob", "1"))
     transcript.clear()
     add(transcript, ("bob", "2"))
-    held = [chunk.texts[i] for chunk, count in transcript.snapshot() for i in range(count) if chunk.senders[i]]
+    held = [
+        chunk.texts[i] for chunk, count in transcript.snapshot() for i in range(count) if chunk.senders[i]
+    ]
     assert held == ["1", "2"]
