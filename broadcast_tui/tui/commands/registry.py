@@ -81,7 +81,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "shrug",
         "general.shrug",
-        "Post ¯\\_(ツ)_/¯, after your text if you give one",
+        "Post ¯\\_(ツ)_/¯, optionally after a text",
         hint="text",
         argument=Argument.OPTIONAL,
         examples=("/shrug no idea",),
