@@ -1,10 +1,10 @@
-"""Fan-out of `broadcast-tui serve` beside its peers, in one run, as a table for README.
+"""Fan-out of `broadcast-tui serve` beside its peers, in one run, as a table for docs/performance.md.
 
 Needs the load generator and the peers of ../shared/bench (beside this repository; run its `setup`
 once) and two processor cores: the server is pinned to one, the generator to the other.
 
     python tests/benchmarks/fanout.py                 # print the table
-    python tests/benchmarks/fanout.py --write         # and put it into README
+    python tests/benchmarks/fanout.py --write         # and write it into docs/performance.md
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=800)
     parser.add_argument("--windows", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
-    parser.add_argument("--write", action="store_true", help="put the table into README")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     arguments = parser.parse_args()
     results = {
         window: run(arguments.clients, arguments.messages, window, arguments.repeat)
@@ -79,10 +79,10 @@ def main() -> None:
     text = table(results)
     print(text)
     if arguments.write:
-        readme = ROOT / "README.md"
+        page = ROOT / "docs" / "performance.md"
         marked = re.compile(r"(<!-- fanout table: [^>]*-->\n).*?(<!-- /fanout table -->)", re.DOTALL)
-        readme.write_text(
-            marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text("utf-8"))
+        page.write_text(
+            marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8"))
         )
 
 

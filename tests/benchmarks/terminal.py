@@ -1,11 +1,11 @@
-"""What a user feels: the chat and its peers in a real terminal of 120x40, as a table for README.
+"""What a user feels: the chat and its peers in a real terminal of 120x40, as a table for docs/performance.md.
 
 Needs Linux. WeeChat is measured too if it is installed. Each measure is the median of some runs, the
 programs in turn, so that a noisy machine is noisy for all of them.
 
     python tests/benchmarks/terminal.py                     # all measures of all programs
     python tests/benchmarks/terminal.py --only echo-idle bytes --programs chat --repeat 1
-    python tests/benchmarks/terminal.py --write             # and put the table into README
+    python tests/benchmarks/terminal.py --write             # and write the table into docs/performance.md
 """
 
 from __future__ import annotations
@@ -360,18 +360,18 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=installed)
     parser.add_argument("--repeat", type=int, default=3, help="runs a median is taken of")
-    parser.add_argument("--write", action="store_true", help="put the table into README")
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
     arguments = parser.parse_args()
     cells = {name: measure(name, arguments.programs, arguments.repeat) for name in arguments.only}
     text = table(cells, arguments.programs)
     print(text)
     if arguments.write:
-        readme = ROOT / "README.md"
+        page = ROOT / "docs" / "performance.md"
         marked = re.compile(r"(<!-- terminal table: [^>]*-->\n).*?(<!-- /terminal table -->)", re.DOTALL)
-        new, count = marked.subn(lambda found: f"{found[1]}{text}\n{found[2]}", readme.read_text("utf-8"))
+        new, count = marked.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8"))
         if not count:
-            sys.exit("README has no place for it: <!-- terminal table: … --> and <!-- /terminal table -->")
-        readme.write_text(new)
+            sys.exit("docs/performance.md has no place for it: <!-- terminal table: … --> and <!-- /terminal table -->")
+        page.write_text(new)
 
 
 if __name__ == "__main__":
