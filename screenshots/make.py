@@ -1,4 +1,4 @@
-"""Draw README's pictures: the real app, talking to a real server, as SVG.
+"""Draws the pictures of README.md as SVG: the real app, connected to a real server.
 
 python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, light; all by default
 """

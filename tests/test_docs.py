@@ -1,10 +1,9 @@
-"""Checks README.md and docs/ against the program: commands, options, links, examples and names in the code."""
+"""Checks README.md and docs/ against the program: commands, options, links, examples and names."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import json
 import re
 import shlex
 import subprocess
@@ -19,16 +18,14 @@ import broadcast_tui
 from broadcast_tui.cli import app
 from broadcast_tui.cli.settings import UserConfig
 from broadcast_tui.core.errors import CloseCode, ErrorCode
-from broadcast_tui.core.protocol.codec import schema
 from broadcast_tui.tui.commands.registry import COMMANDS
 from broadcast_tui.tui.keymap_config import checked_keys
-from tests.support.make_options import PATH as OPTIONS_PATH
-from tests.support.make_options import render
+from tests.support import make_options, make_schema
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = {path.relative_to(ROOT).as_posix(): path for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]}
-HANDWRITTEN = {name: path for name, path in PAGES.items() if path != OPTIONS_PATH}
+HANDWRITTEN = {name: path for name, path in PAGES.items() if path != make_options.PATH}
 README_LINES_MAX = 150
 PYTHON = re.compile(r"(<!--.*?-->\n)?```python\n(.*?)```", re.DOTALL)
 EXAMPLES = [
@@ -81,7 +78,9 @@ def test_every_command_is_shown() -> None:
 
 
 def test_options_page_is_current() -> None:
-    assert OPTIONS_PATH.read_text("utf-8") == render(), "run: python -m tests.support.make_options"
+    assert make_options.PATH.read_text("utf-8") == make_options.render(), (
+        "run: python -m tests.support.make_options"
+    )
 
 
 def test_readme_is_short() -> None:
@@ -183,8 +182,9 @@ def test_chat_page_lists_every_slash_command() -> None:
 
 
 def test_schema_file_is_current() -> None:
-    written = json.loads((ROOT / "broadcast_tui" / "protocol.schema.json").read_text("utf-8"))
-    assert written == json.loads(json.dumps(schema(), default=list))
+    assert make_schema.PATH.read_text("utf-8") == make_schema.render(), (
+        "run: python -m tests.support.make_schema"
+    )
 
 
 def test_protocol_page_lists_every_close_code() -> None:
@@ -195,7 +195,9 @@ def test_protocol_page_lists_every_close_code() -> None:
 
 def test_protocol_page_lists_every_error_code() -> None:
     section = read("docs/protocol.md").split("## Error codes")[1].split("\n## ")[0]
-    listed = {code for cell in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for code in cell.split(", ")}
+    listed = {
+        code for cell in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for code in cell.split(", ")
+    }
     assert listed == {f"`{code.value}`" for code in ErrorCode}
 
 

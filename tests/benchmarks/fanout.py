@@ -81,9 +81,7 @@ def main() -> None:
     if arguments.write:
         page = ROOT / "docs" / "performance.md"
         marked = re.compile(r"(<!-- fanout table: [^>]*-->\n).*?(<!-- /fanout table -->)", re.DOTALL)
-        page.write_text(
-            marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8"))
-        )
+        page.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8")))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`BroadcastServer` as a library: the methods that README promises."""
+"""`BroadcastServer` as a library: the methods that docs/library.md promises."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ You can set an option in four places. The first one that has a value wins:
 `broadcast-tui config` prints the current value of every setting and where it comes from. The
 [chat](chat.md#settings) and [server](server.md#configuration) pages describe the configuration files.
 
-Two more environment variables have no option: `BROADCAST_TUI_CONFIG` is the path of your configuration file, and
-`BROADCAST_TUI_TOKEN` is the [token](server.md#tokens) that `chat`, `send` and `tail` use.
+Two more environment variables have no option: `BROADCAST_TUI_CONFIG` is the path of your configuration file,
+and `BROADCAST_TUI_TOKEN` is the [token](server.md#tokens) that `chat`, `send` and `tail` use.
 """
 
 

@@ -175,7 +175,7 @@ def schema() -> dict[str, object]:
     roots: Iterable[type] = (commands.Command, events.Event)  # type: ignore[assignment]
     (command, event), components = msgspec.json.schema_components(roots, ref_template="#/$defs/{name}")
     return {
-        "$schema": "https://json-schema.org/new_post/2020-12/schema",
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SUBPROTOCOL,
         "description": "One JSON object a WebSocket text frame.",
         "properties": {"client_to_server": command, "server_to_client": event},
