@@ -370,9 +370,7 @@ def main() -> None:
         marked = re.compile(r"(<!-- terminal table: [^>]*-->\n).*?(<!-- /terminal table -->)", re.DOTALL)
         new, count = marked.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8"))
         if not count:
-            sys.exit(
-                "docs/performance.md lacks the markers <!-- terminal table: … --> and <!-- /terminal table -->"
-            )
+            sys.exit("docs/performance.md lacks <!-- terminal table: … --> and <!-- /terminal table -->")
         page.write_text(new)
 
 
