@@ -56,7 +56,7 @@ class Chat:
     async def settled(self) -> None:
         """Wait until the log, which draws some frames a second at most, shows everything."""
         for log in self.app.screen.query(MessageLog):
-            while log._due is not None:
+            while log._sync_timer is not None:
                 await self.pilot.pause()
 
     async def enter(self, text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from textual.screen import Screen
 
 from broadcast_tui.tui.keymap import key_in_force
-from broadcast_tui.tui.widgets.log_highlights import LogHighlights
+from broadcast_tui.tui.widgets.message_log import MessageLog
 
 BARE = "-bare"
 
@@ -15,9 +15,7 @@ BARE = "-bare"
 class BareView:
     """What `screen` shows of itself: all, or `log` alone. `hold_mouse` takes the mouse or leaves it."""
 
-    def __init__(
-        self, screen: Screen[None], log: LogHighlights, hold_mouse: Callable[[bool], object]
-    ) -> None:
+    def __init__(self, screen: Screen[None], log: MessageLog, hold_mouse: Callable[[bool], object]) -> None:
         self._screen = screen
         self._log = log
         self._hold_mouse = hold_mouse
@@ -30,13 +28,13 @@ class BareView:
 
     def enter(self) -> None:
         self._screen.add_class(BARE)
-        self._log.is_bare = True
+        self._log.set_bare(True)
         self._hold_mouse(False)
         self._screen.set_focus(None)
 
     def leave(self) -> None:
         self._screen.remove_class(BARE)
-        self._log.is_bare = False
+        self._log.set_bare(False)
         self._hold_mouse(self._holds_mouse)
 
     def toggle_mouse(self) -> str:

@@ -63,7 +63,7 @@ class ReadingScreen(UnreadScreen):
 
     def on_mount(self) -> None:
         log = self.reading.log_view
-        log.show_presence(self._state.presence)
+        log.folding.show_presence(self._state.presence)
         self._bare = BareView(self, log, lambda hold: self.post_message(self.MouseAsked(hold)))
         self._searcher = SearchController(self.app, self._client, self._state, self.reading.start_picking)
 
@@ -88,7 +88,7 @@ class ReadingScreen(UnreadScreen):
 
     def copy_selected(self) -> bool:
         """Copy what is selected, wherever; false if nothing is."""
-        selected = self.reading.log_view.selected()
+        selected = self.reading.log_view.highlights.selected()
         if text := self.composer.selected_text or ("" if selected else self.get_selected_text()):
             selected = Excerpt(text, 0, False)
         if selected:
@@ -132,11 +132,11 @@ class ReadingScreen(UnreadScreen):
             super().action_go_bottom()
 
     def action_unfold_post(self) -> None:
-        if not self.log_view.unfold_next():
+        if not self.log_view.folding.unfold_next():
             self.notify_now("No long post in view", 2)
 
     def action_show_presence(self) -> None:
-        shown = self.log_view.show_next_presence()
+        shown = self.log_view.folding.show_next_presence()
         self.post_message(self.PresenceChosen(shown))
         self.notify_now(f"Join and leave lines: {shown.value}", 2)
 
@@ -166,7 +166,7 @@ class ReadingScreen(UnreadScreen):
         """What the mouse is over; a drag that began in the log never leaves it, nor what it selects."""
         state = self._select_state
         if self._selecting and state is not None and state.start.content_widget is self.log_view:
-            x, y = self.reading.log_view.held_in_text(x, y)
+            x, y = self.reading.log_view.highlights.nearest_cell(x, y)
         return super().get_widget_and_offset_at(x, y)
 
     @on(Conversation.Ended)

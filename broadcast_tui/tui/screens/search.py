@@ -24,8 +24,8 @@ from broadcast_tui.tui.model.text.colors import color_index
 from broadcast_tui.tui.model.transcript.find import Pattern
 from broadcast_tui.tui.model.transcript.navigation import line_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
-from broadcast_tui.tui.widgets.log_highlights import LogHighlights
 from broadcast_tui.tui.widgets.log_styles import name_colors
+from broadcast_tui.tui.widgets.message_log import MessageLog
 
 
 class SearchScreen(ModalScreen[None]):
@@ -168,13 +168,13 @@ class ContextScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with Vertical(id="around"):
             yield Static("", id="around-state", markup=False)
-            yield LogHighlights(id="around-log")
+            yield MessageLog(id="around-log")
 
     def on_mount(self) -> None:
         box = self.query_one("#around")
         box.border_title = Content(f"#{visible_line(self._search.room)}, further back")
         box.border_subtitle = Content("Esc goes back to the results")
-        self.query_one(LogHighlights).focus()
+        self.query_one(MessageLog).focus()
         self.show_around()
 
     def show_around(self) -> None:
@@ -188,9 +188,9 @@ class ContextScreen(ModalScreen[None]):
         transcript = Transcript()
         for post in posts:
             transcript.add_post(post.sender, post.text, post.at, post_id=str(post.position))
-        log = self.query_one(LogHighlights)
+        log = self.query_one(MessageLog)
         log.show(transcript)
-        log.mark(words_pattern(self._search.query))
+        log.highlights.pattern = words_pattern(self._search.query)
         log.call_after_refresh(log.pick, line_of(transcript, str(self._post.position)))
 
 

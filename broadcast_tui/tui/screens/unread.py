@@ -46,7 +46,7 @@ class UnreadScreen(RoomsScreen):
 
     def open_at_unread(self) -> None:
         """Show the room from its unread line on; laid out, the log knows whether that is in view."""
-        self.log_view.start_at_rule(self._state.shown.unread)
+        self.log_view.start_at_unread_line(self._state.shown.unread)
         self.seek_unread()
         self._state.stand(self.log_view.is_following and not self._sought_in)
         self.refresh_views()
@@ -76,8 +76,8 @@ class UnreadScreen(RoomsScreen):
             return
         above_count = view.reading.above_count
         # Who has scrolled meanwhile reads something else.
-        if self.log_view.place == self._sought_from and view.reading.target_id is not None:
-            self.log_view.open_at(view.reading.target_id, view.unread)
+        if self.log_view.top_anchor == self._sought_from and view.reading.target_id is not None:
+            self.log_view.start_at(view.reading.target_id, view.unread)
         if self._sought_until < above_count < self._sought_above:
             self._fetch_sought(view)
         else:
@@ -85,7 +85,7 @@ class UnreadScreen(RoomsScreen):
             self._state.stand(self.log_view.is_following)
 
     def _fetch_sought(self, view: RoomModel) -> None:
-        self._sought_above, self._sought_from = view.reading.above_count, self.log_view.place
+        self._sought_above, self._sought_from = view.reading.above_count, self.log_view.top_anchor
         self._fetch_before_all(view, SOUGHT_PAGE)
         if not view.history_ref:
             self._sought_in = ""
@@ -138,12 +138,12 @@ class UnreadScreen(RoomsScreen):
             return
         if target_id < view.transcript.first_id:
             view.transcript.bring_back()
-        self.log_view.go_to_line(target_id)
+        self.log_view.navigator.go_to_line(target_id)
         self.seek_unread()
-        self._sought_from = self.log_view.place
+        self._sought_from = self.log_view.top_anchor
 
     def action_go_mention(self, back: bool) -> None:
-        wrapped = self.log_view.go_to_mention(back=back)
+        wrapped = self.log_view.navigator.go_to_mention(back=back)
         if wrapped is None:
             self.warn("Nobody has mentioned you in the posts held here.")
         elif wrapped:

@@ -1,14 +1,24 @@
-"""A scroll view that stands at a place, a row of a line, or at the end, which it then follows.
+"""A scroll view positioned by an anchor: a row of a line, or the end.
 
-Row numbers are made from the place, never the other way round, unless the user scrolls. So lines that
-arrive, are put above or are trimmed, and a change of width, leave what is read where it is.
+Textual scrolls by row number. A row number is a poor position for a chat log: it changes when older
+lines are prepended or trimmed, when a post above is folded, and when a new width wraps the lines
+differently. So the view stores the anchor, which names a line, and derives the row number from it each
+time the rows change. The reverse, a row number that becomes an anchor, happens only when the user scrolls.
+Without an anchor the view follows the end.
 
-Textual's virtual size and scroll position are set behind the back of their watchers, which would lay
-out the whole screen and draw a second frame for each line that arrives (measured: 12 ms, not 3).
+Deriving the row number requires the heights of the lines above. The index measures the lines near the
+view at once and estimates the others. A timer then measures those in slices of `SLICE_S`, so a long log
+never delays a key press. Estimates that turn out wrong change row numbers, but not the anchor, so nothing
+on the screen moves.
+
+Virtual size and scroll position are set with `set_reactive`, which skips Textual's watchers. The watchers
+lay out the whole screen and draw a second frame for each new line (measured: 12 ms instead of 3 ms). The
+view therefore updates its scrollbar itself, in `_update_scrollbar`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 from time import monotonic
 
@@ -22,12 +32,13 @@ from broadcast_tui.tui.model.transcript.layout import RowLayout
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
 
 SLICE_S = 0.004
-"""How long measuring may hold up everything else."""
+"""Longest time to measure lines without a pause."""
 SLICE_PAUSE_S = 0.008
+"""Pause between two slices, for everything else."""
 
 
 class AnchoredScrollView(ScrollView, can_focus=True):
-    """Scrolls over a `RowIndex`. Has no border and no padding; drawing is left to who derives from it."""
+    """Scrolls over the rows of a `RowIndex`. It has no border and no padding; subclasses render the rows."""
 
     DEFAULT_CSS = """
     AnchoredScrollView {
@@ -47,47 +58,45 @@ class AnchoredScrollView(ScrollView, can_focus=True):
     ) -> None:
         super().__init__(name=name, id=id, classes=classes)
         self.index = index
-        self.place: RowAnchor | None = None
-        """What is on top; None: the end is at the bottom, and stays there."""
+        self.top_anchor: RowAnchor | None = None
+        """The row at the top of the view. None: the view is at the end and follows it."""
+        self.make_layout: Callable[[int], RowLayout] = RowLayout.of_width
+        """The layout of rows for a width in cells."""
         self._at_top = False
         self._measuring = False
         self._resizing = False
         self._known_size: tuple[Size, Size, Size] | None = None
         self._thumb: tuple[int, ...] = ()
 
-    # For who derives from it
+    # Hooks for subclasses
 
-    def place_changed(self) -> None:
-        """The user has scrolled; `place` is where to."""
+    def anchor_changed(self) -> None:
+        """Called when the view was scrolled; `top_anchor` is the new position."""
 
     def top_reached(self) -> None:
-        """The user has come to the first row, or wants to go above it. Once until it is left."""
+        """Called when the user scrolls to the first row or tries to go above it, once per visit."""
 
     def columns_changed(self) -> None:
-        """The width has changed; rows are those of `index.columns` now."""
+        """Called when a new width has replaced `index.columns`."""
 
-    def columns_of(self, width: int) -> RowLayout:
-        """How rows of `width` cells are split."""
-        return RowLayout.of_width(width)
-
-    # Where the view stands
+    # Position
 
     @property
     def is_following(self) -> bool:
-        """Whether the newest line is, and stays, in view."""
-        return self.place is None
+        """Whether the newest line is in view and stays there."""
+        return self.top_anchor is None
 
-    def settle(self) -> None:
-        """Scroll to where the place is now, all around it measured."""
+    def scroll_to_anchor(self) -> None:
+        """Measure the lines around the anchor and scroll to its current row."""
         index, height = self.index, self.container_size.height
         if height <= 0:
             return
-        if self.place is None:
+        if self.top_anchor is None:
             index.measure_end(2 * height)
             row = index.total
         else:
-            index.measure_around(self.place, 2 * height)
-            row = index.row_of(self.place)
+            index.measure_around(self.top_anchor, 2 * height)
+            row = index.row_of(self.top_anchor)
         row = max(0, min(row, index.total - height))
         self.set_reactive(Widget.virtual_size, Size(index.columns.width, index.total))
         if row != round(self.scroll_y):
@@ -95,28 +104,29 @@ class AnchoredScrollView(ScrollView, can_focus=True):
             self.set_reactive(Widget.scroll_target_y, row)
         if row > 0:
             self._at_top = False
-        self._move_thumb()
-        if not index.is_exact:
-            self._measure_later()
+        self._update_scrollbar()
+        if not index.is_exact and not self._measuring:
+            self._measuring = True
+            self.set_timer(SLICE_PAUSE_S, self._measure_slice)
+
+    def scroll_to_row(self, row: float) -> None:
+        """Scroll so that `row` is at the top, as a user does; a negative row counts as a try to go above."""
+        target = min(max(row, 0.0), self.max_scroll_y)
+        if target != self.scroll_y:
+            self.scroll_target_y = self.scroll_y = target
+        elif row < 0:
+            self._reach_top()
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         if self._resizing:
             return
         row = round(new_value)
-        self.place = None if row >= self.max_scroll_y else self.index.settle(row)
-        self.settle()
+        self.top_anchor = None if row >= self.max_scroll_y else self.index.settle(row)
+        self.scroll_to_anchor()
         if round(old_value) != row:
             self.refresh()
-        self.place_changed()
+        self.anchor_changed()
         if row <= 0:
-            self._reach_top()
-
-    def _go_to(self, row: float) -> None:
-        """Scroll, at the user's wish, so that `row` is on top."""
-        target = min(max(row, 0.0), self.max_scroll_y)
-        if target != self.scroll_y:
-            self.scroll_target_y = self.scroll_y = target
-        elif row < 0:
             self._reach_top()
 
     def _reach_top(self) -> None:
@@ -124,29 +134,24 @@ class AnchoredScrollView(ScrollView, can_focus=True):
             self._at_top = True
             self.top_reached()
 
-    def _measure_later(self) -> None:
-        if not self._measuring:
-            self._measuring = True
-            self.set_timer(SLICE_PAUSE_S, self._measure_slice)
-
     def _measure_slice(self) -> None:
-        """Measure for a while what is not in view; nothing in view moves by it."""
+        """Measure lines outside the view for `SLICE_S`; nothing in view moves."""
         self._measuring = False
         until = monotonic() + SLICE_S
         self.index.measure_some(lambda: monotonic() >= until)
-        self.settle()
+        self.scroll_to_anchor()
 
-    def _move_thumb(self) -> None:
-        """Redraw the scrollbar, nearly half the cost of a frame, only if its thumb looks different."""
+    def _update_scrollbar(self) -> None:
+        """Redraw the scrollbar only if its thumb has changed: this is nearly half the cost of a frame."""
         if not (self.show_vertical_scrollbar and self.styles.scrollbar_size_vertical):
             return
         height, total = self.container_size.height, self.index.total
-        # Reckoned as Textual reckons, to the last bit.
+        # The same arithmetic as in Textual, down to rounding.
         cells = max(1, height / (max(1, total) / height))
         start = int((height - cells) * (self.scroll_y / max(1, total - height)) * 8)
         thumb = (height, start, ceil(cells * 8))
         bar = self.vertical_scrollbar
-        # Always, and in silence: a layout of the screen tells the bar some of it, and draws it then.
+        # Always set these, without watchers: a layout of the screen sets some of them and draws the bar.
         bar.set_reactive(ScrollBar.window_virtual_size, total)
         bar.set_reactive(ScrollBar.window_size, height)
         bar.set_reactive(ScrollBar.position, self.scroll_y)
@@ -159,7 +164,7 @@ class AnchoredScrollView(ScrollView, can_focus=True):
     def _size_updated(
         self, size: Size, virtual_size: Size, container_size: Size, layout: bool = True
     ) -> bool:
-        # Every layout of the screen, which a key in an input can cause, asks this of each widget.
+        # Each layout of the screen calls this on every widget, even after a key press in the composer.
         known = (size, container_size, self.size)
         if known == self._known_size:
             return False
@@ -169,36 +174,36 @@ class AnchoredScrollView(ScrollView, can_focus=True):
             resized = super()._size_updated(size, virtual_size, container_size, layout)
         finally:
             self._resizing = False
-        columns = self.columns_of(max(0, self.container_size.width - self.scrollbar_size_vertical))
+        columns = self.make_layout(max(0, self.container_size.width - self.scrollbar_size_vertical))
         if columns != self.index.columns:
             self.index.resize(columns)
             self.columns_changed()
         self._thumb = ()
-        self.settle()
+        self.scroll_to_anchor()
         return resized
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return container.height
 
-    # Keys and mouse; nothing is animated: a frame for each row between costs most where it hurts most
+    # Keys and mouse. Nothing is animated: each intermediate frame is expensive over a slow connection.
 
     def action_scroll_up(self) -> None:
-        self._go_to(round(self.scroll_y) - 1)
+        self.scroll_to_row(round(self.scroll_y) - 1)
 
     def action_scroll_down(self) -> None:
-        self._go_to(round(self.scroll_y) + 1)
+        self.scroll_to_row(round(self.scroll_y) + 1)
 
     def action_page_up(self) -> None:
-        self._go_to(round(self.scroll_y) - max(1, self.container_size.height - 1))
+        self.scroll_to_row(round(self.scroll_y) - max(1, self.container_size.height - 1))
 
     def action_page_down(self) -> None:
-        self._go_to(round(self.scroll_y) + max(1, self.container_size.height - 1))
+        self.scroll_to_row(round(self.scroll_y) + max(1, self.container_size.height - 1))
 
     def action_scroll_home(self) -> None:
-        self._go_to(-1)
+        self.scroll_to_row(-1)
 
     def action_scroll_end(self) -> None:
-        self._go_to(self.max_scroll_y)
+        self.scroll_to_row(self.max_scroll_y)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         if self.scroll_y <= 0:
@@ -215,4 +220,4 @@ class AnchoredScrollView(ScrollView, can_focus=True):
     def on_scroll_to(self, event: ScrollTo) -> None:
         event.prevent_default().stop()
         if event.y is not None:
-            self._go_to(event.y)
+            self.scroll_to_row(event.y)

@@ -24,7 +24,6 @@ from broadcast_tui.tui.model.transcript.row_index import RowAnchor
 from broadcast_tui.tui.model.transcript.selection import Excerpt, stamped_post, whole_post
 from broadcast_tui.tui.terminal.clipboard import browse, browser_tool, copy
 from broadcast_tui.tui.widgets.find_bar import FindBar
-from broadcast_tui.tui.widgets.log_highlights import LogHighlights
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.post_bar import PostAction, PostBar
 
@@ -36,14 +35,14 @@ NEWS_PAUSE_S = 0.25
 
 
 class Conversation(Vertical):
-    """A `LogHighlights`, called `#log`, and below it the bar of what is being done."""
+    """A `MessageLog`, called `#log`, and below it the bar of what is being done."""
 
     DEFAULT_CSS = """
     Conversation { width: 1fr; height: 1fr; }
-    Conversation > LogHighlights { height: 1fr; }
+    Conversation > MessageLog { height: 1fr; }
     """
 
-    log_view = getters.query_one("#log", LogHighlights)
+    log_view = getters.query_one("#log", MessageLog)
     pick_bar = getters.query_one(PostBar)
     find_bar = getters.query_one(FindBar)
 
@@ -83,7 +82,7 @@ class Conversation(Vertical):
         """The links that were opened last: of which text, and how many."""
 
     def compose(self) -> ComposeResult:
-        yield LogHighlights(id="log")
+        yield MessageLog(id="log")
         yield PostBar(id="pick")
         yield FindBar(id="find")
 
@@ -92,7 +91,7 @@ class Conversation(Vertical):
     def start_picking(self, line_id: int | None = None) -> bool:
         """Pick the post of a line, or the newest in view; false if there is none."""
         log = self.log_view
-        line_id = log.newest_in_view() if line_id is None else line_id
+        line_id = log.navigator.newest_post_in_view() if line_id is None else line_id
         if line_id is None:
             return False
         log.pick(line_id)
@@ -103,7 +102,7 @@ class Conversation(Vertical):
     def do_asked(self, event: PostBar.Asked) -> None:
         event.stop()
         log, wish = self.log_view, event.wish
-        line = log.picked_line
+        line = log.highlights.picked_line
         if line is None:
             # Another room is shown, or the line was trimmed.
             self._end()
@@ -157,7 +156,7 @@ class Conversation(Vertical):
             case PostAction.NEWER:
                 to = post_from(transcript, line_id + 1, 1) if line_id + 1 < transcript.settled_id else None
             case PostAction.PAGE_UP | PostAction.PAGE_DOWN:
-                to = log.post_a_page_from(line_id, -1 if wish is PostAction.PAGE_UP else 1)
+                to = log.navigator.post_one_page_from(line_id, -1 if wish is PostAction.PAGE_UP else 1)
             case PostAction.FIRST:
                 to = post_from(transcript, transcript.first_id, 1)
             case _:
@@ -180,7 +179,7 @@ class Conversation(Vertical):
         if self._next_slice is not None:
             self._next_slice.stop()
         self._finder, self._next_slice, self._staying = None, None, False
-        self.log_view.mark(None)
+        self.log_view.highlights.pattern = None
         self.log_view.pick(None)
         self.pick_bar.close()
         self.find_bar.close()
@@ -226,7 +225,7 @@ class Conversation(Vertical):
             return
         self._end()
         log = self.log_view
-        self._stand, self._start_id = log.place, log.last_line_in_view()
+        self._stand, self._start_id = log.top_anchor, log.navigator.last_line_in_view()
         self._query = ""
         self.find_bar.open()
 
@@ -242,7 +241,7 @@ class Conversation(Vertical):
         self._query = query
         pattern = pattern_of(query)
         log = self.log_view
-        log.mark(pattern)
+        log.highlights.pattern = pattern
         log.pick(None)
         self._finder = pattern and FindState(log.transcript, pattern, self._start_id)
         self._search_on()
@@ -259,7 +258,7 @@ class Conversation(Vertical):
         event.stop()
         if not event.stay or pattern_of(event.query) is None:
             self._end()
-            self.log_view.go_to(self._stand)
+            self.log_view.navigator.go_to(self._stand)
             self.post_message(self.Ended())
             return
         if event.query != self._query:
@@ -276,7 +275,7 @@ class Conversation(Vertical):
             return
         query = self._query
         self._end()
-        self.log_view.go_to(self._stand)
+        self.log_view.navigator.go_to(self._stand)
         self.post_message(self.ServerAsked(query))
 
     def _step(self, *, older: bool) -> None:
@@ -312,9 +311,9 @@ class Conversation(Vertical):
     def _anew(self, before: FindState) -> FindState:
         """A search like the one before, from where that has led to: all lines have other ids."""
         log = self.log_view
-        log.keep_picked()
+        log.highlights.follow_renumbering()
         self._stand = None
-        self._start_id = log.transcript.settled_id if log.picked is None else log.picked
+        self._start_id = log.transcript.settled_id if log.highlights.picked is None else log.highlights.picked
         return FindState(log.transcript, before.pattern, self._start_id)
 
     def _tell_count(self, count: str) -> None:

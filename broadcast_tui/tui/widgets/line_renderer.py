@@ -107,16 +107,16 @@ class LineRenderer:
         self.columns = columns
         self._showing = VisibilityOptions() if showing is None else showing
         self._unfold_key = unfold_key
-        self._styles = styles
+        self.styles = styles
         self._zone = zone
         self._filters = filters
         self._background = background or Color(0, 0, 0)
         self.blank = self.strip([Segment(" " * columns.width, styles.text)])
 
-    def paint(self, line: Line, above: Line | None) -> list[Strip]:
+    def render(self, line: Line, above: Line | None) -> list[Strip]:
         """The rows of `line`, as many as `RowLayout.count_rows` says; `above` is the line shown before it."""
         if line.kind is LineKind.DAY:
-            return [self.titled_rule(line.text, self._styles.day)]
+            return [self.titled_rule(line.text, self.styles.day)]
         shown = self._showing.shown_line(line)
         if shown is None:
             return []
@@ -131,12 +131,12 @@ class LineRenderer:
         rows: list[Strip] = []
         for number, (start, end) in enumerate(laid.rows):
             if number == laid.fold_row:
-                text = self._told(self._fold_text(laid), base, self._styles.fold)
+                text = self._told(self._fold_text(laid), base, self.styles.fold)
             elif laid.hosts and number == len(laid.rows) - 1:
-                text = self._told(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self._styles.error)
+                text = self._told(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self.styles.error)
             else:
                 in_block = any(first <= start <= last for first, last in code)
-                style = self._styles.block if in_block else base
+                style = self.styles.block if in_block else base
                 nearby = runs[bisect_right(ends, start) : bisect_right(ends, end) + 1]
                 text = self._text_segments(laid.text, start, end, nearby, style, base)
             rows.append(self.strip(gutter + text))
@@ -168,8 +168,8 @@ class LineRenderer:
 
     def _block_runs(self, block: CodeBlock, written: list[str], offset: int, indent: int) -> Iterator[Run]:
         """The runs of a block of code whose first line begins at `offset`."""
-        style = self._styles.block
-        marks = style + Style(color=self._styles.marks.color)
+        style = self.styles.block
+        marks = style + Style(color=self.styles.marks.color)
         yield offset, offset + len(written[block.first]), marks
         lines = written[block.first + 1 : block.end]
         starts = list(accumulate((len(text) + 1 for text in lines), initial=0))
@@ -180,14 +180,14 @@ class LineRenderer:
                 shift = offset + number * indent
                 start, end = max(first, starts[number]), min(last, starts[number + 1] - 1)
                 if start < end:
-                    yield start + shift, end + shift, style + self._styles.syntax[kind]
+                    yield start + shift, end + shift, style + self.styles.syntax[kind]
                 number += 1
         if block.end < len(written):
             offset += starts[-1] + len(lines) * indent
             yield offset, offset + len(written[block.end]), marks
 
     def _look(self, look: TextStyle, href: str, base: Style) -> Style:
-        styles = self._styles
+        styles = self.styles
         style = base + styles.code if TextStyle.CODE in look else base
         if TextStyle.MARK in look:
             style += Style(color=styles.marks.color)
@@ -238,7 +238,7 @@ class LineRenderer:
         return "─" * (rule // 2) + title + "─" * (rule - rule // 2)
 
     def _text_style(self, line: Line) -> Style:
-        styles = self._styles
+        styles = self.styles
         if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
             return styles.system
         if line.kind is LineKind.ERROR:
@@ -248,14 +248,14 @@ class LineRenderer:
         return styles.mention if line.mention else styles.text
 
     def _name_style(self, line: Line) -> Style:
-        return self._styles.own if line.own else self._styles.names[_cached_index(line.sender)]
+        return self.styles.own if line.own else self.styles.names[_cached_index(line.sender)]
 
     def _label_style(self, line: Line) -> Style:
         """A name among the text: on the background of the text."""
         return self._name_style(line) + Style(bgcolor=self._text_style(line).bgcolor)
 
     def _first_gutter(self, line: Line, above: Line | None) -> list[Segment]:
-        columns, styles = self.columns, self._styles
+        columns, styles = self.columns, self.styles
         same_minute = above is not None and above.at // 60 == line.at // 60 and above.kind is not LineKind.DAY
         time = "" if same_minute else f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
         sign, sign_style = self._sign(line)
@@ -282,7 +282,7 @@ class LineRenderer:
 
     def _next_gutter(self, line: Line) -> list[Segment]:
         """What is left of the further rows of a line."""
-        columns, styles = self.columns, self._styles
+        columns, styles = self.columns, self.styles
         if not columns.name or line.kind in _SYSTEM_KINDS:
             return [Segment(" " * columns.gutter, styles.text)]
         sign, style = (" ┃ ", styles.mention_mark) if line.mention else (" │ ", styles.rule)
@@ -290,7 +290,7 @@ class LineRenderer:
 
     def _sign(self, line: Line) -> tuple[str, Style]:
         """What the three cells before the text show on the first row."""
-        styles = self._styles
+        styles = self.styles
         if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
             return "── ", styles.system
         if line.kind is LineKind.ERROR or line.mark is DeliveryState.REFUSED:

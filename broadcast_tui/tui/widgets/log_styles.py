@@ -15,7 +15,7 @@ from broadcast_tui.tui.model.text.colors import palette
 PARTS = (
     "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
     "code", "block", "marks",
-    "comment", "fold", "unread",
+    "comment", "fold", "unread", "selected", "picked", "pick-mark", "found", "found-here",
 )  # fmt: skip
 
 
@@ -45,6 +45,11 @@ MessageLog {
     & > .message-log--fold { color: $foreground 60%; text-style: italic; }
     & > .message-log--unread { color: $text-accent; text-style: bold; }
     & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
+    & > .message-log--selected { background: $screen-selection-background; color: $foreground; }
+    & > .message-log--picked { background: $primary 30%; }
+    & > .message-log--pick-mark { background: $primary 30%; color: $text-primary; text-style: bold; }
+    & > .message-log--found { background: $warning 35%; text-style: underline; }
+    & > .message-log--found-here { background: $warning; color: auto; text-style: bold underline; }
 }
 """
 """The styles of all `PARTS`, and of the scrollbar."""
@@ -85,6 +90,8 @@ class LogStyles(msgspec.Struct, frozen=True):
     marks: Style
     """What marks text as something else."""
     fold: Style
+    unread: Style
+    badge: Style
 
 
 def log_styles(
@@ -111,6 +118,8 @@ def log_styles(
         | {CodeKind.COMMENT: Style(color=parts["comment"].color, italic=True)},
         marks=parts["marks"],
         fold=parts["fold"],
+        unread=parts["unread"],
+        badge=parts["badge"],
     )
 
 

@@ -20,7 +20,11 @@ def is_idle(chat: Chat) -> bool:
     """Whether nothing is picked, looked for or selected, and the input has the keys."""
     bars = chat.screen.query_one(PostBar), chat.screen.query_one(FindBar)
     log = chat.screen.reading.log_view
-    busy = any(bar.display for bar in bars) or log.picked is not None or log.selected() is not None
+    busy = (
+        any(bar.display for bar in bars)
+        or log.highlights.picked is not None
+        or log.highlights.selected() is not None
+    )
     return not busy and chat.composer.has_focus
 
 
@@ -44,9 +48,9 @@ async def test_another_room_lets_go_of_what_was_selected() -> None:
         await enter_rooms(chat, "dev")
         await chat.type("alt+1")
         await chat.pilot.triple_click("#log", offset=(30, 3))
-        assert chat.screen.reading.log_view.selected() is not None
+        assert chat.screen.reading.log_view.highlights.selected() is not None
         await chat.type("alt+2")
-        assert chat.screen.reading.log_view.selected() is None
+        assert chat.screen.reading.log_view.highlights.selected() is None
         assert not chat.screen.selections
 
 
@@ -114,7 +118,7 @@ async def test_what_was_cleared_is_found_once_it_is_back() -> None:
 async def test_clearing_lets_go_of_what_was_selected() -> None:
     async with reading("tea") as chat:
         await chat.pilot.triple_click("#log", offset=(30, 2))
-        assert chat.screen.reading.log_view.selected() is not None
+        assert chat.screen.reading.log_view.highlights.selected() is not None
         await chat.enter("/clear")
         assert not chat.screen.selections
 
@@ -131,12 +135,12 @@ async def test_who_came_and_went_is_copied_as_it_is_shown() -> None:
         await chat.pilot.pause()
         chat.screen.action_toggle_bare()
         log.text_select_all()
-        selected = log.selected()
+        selected = log.highlights.selected()
         assert selected is not None
         assert "bob" in selected.text.splitlines()[-1]
         assert "zoe" not in selected.text
         await chat.type("alt+j")
-        selected = log.selected()
+        selected = log.highlights.selected()
         assert selected is not None
         assert "zoe" in selected.text
 

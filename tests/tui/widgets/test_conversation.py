@@ -37,7 +37,7 @@ async def reading(*texts: str, size: tuple[int, int] = (80, 24)) -> AsyncIterato
 
 
 def picked(chat: Chat) -> str:
-    line = chat.screen.reading.log_view.picked_line
+    line = chat.screen.reading.log_view.highlights.picked_line
     return "" if line is None else line.text
 
 

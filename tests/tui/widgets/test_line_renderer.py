@@ -50,7 +50,7 @@ def line_of(transcript: Transcript) -> Line:
 
 
 def painted(text: str, width: int = 80, showing: VisibilityOptions | None = None) -> list[Strip]:
-    return painter(width, showing).paint(line_of(post_of(text)), None)
+    return painter(width, showing).render(line_of(post_of(text)), None)
 
 
 def styled(rows: list[Strip], text: str) -> Style:
@@ -74,7 +74,7 @@ def test_as_many_rows_are_painted_as_are_counted(text: str, width: int, unfolded
         showing.unfolded.add(transcript.settled_id - 1)
     columns = RowLayout.of_width(width)
     line = line_of(transcript)
-    rows = painter(width, showing).paint(line, None)
+    rows = painter(width, showing).render(line, None)
     counts = [count for chunk in transcript.chunks for count in columns.count_rows(chunk, 0, showing)]
     assert counts[-1] == len(rows)
     laid = columns.lay(line.kind, line.sender, line.text, folded=not unfolded)
@@ -166,7 +166,7 @@ def test_a_link_that_may_mislead_is_told(text: str) -> None:
 def test_system_lines_have_links_but_no_marks() -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_system("**not bold** `no code` https://e.org\n```\nno block", NOON)
-    rows = painter(80).paint(line_of(transcript), None)
+    rows = painter(80).render(line_of(transcript), None)
     assert len(rows) == 3
     assert [s.text for row in rows for s in row if s.style and s.style.link] == ["https://e.org"]
     assert not any(s.style and (s.style.bold or s.style.bgcolor) for row in rows for s in row)
@@ -207,6 +207,6 @@ def test_who_came_and_went_is_shown_as_wished(presence: PresenceShown, expected:
     transcript = Transcript(zone=UTC)
     transcript.add_presence("ana and bob joined", "ana joined", NOON)
     showing = VisibilityOptions(presence)
-    rows = painter(80, showing).paint(line_of(transcript), None)
+    rows = painter(80, showing).render(line_of(transcript), None)
     assert [row.text.partition("── ")[2].rstrip() for row in rows] == expected
     assert RowLayout.of_width(80).count_rows(transcript.chunks[0], 1, showing) == [len(expected)]

@@ -13,7 +13,8 @@ from textual.widgets import Static
 
 from broadcast_tui.tui.model.transcript.find import pattern_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
-from broadcast_tui.tui.widgets.log_highlights import PICK_MARK, LogHighlights
+from broadcast_tui.tui.widgets.log_highlights import PICK_MARK
+from broadcast_tui.tui.widgets.message_log import MessageLog
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
@@ -21,11 +22,11 @@ NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 class LogApp(App[None]):
     """The log above something else that can be selected."""
 
-    CSS = "SelectableLog { height: 1fr; }"
+    CSS = "MessageLog { height: 1fr; }"
 
     def __init__(self, transcript: Transcript) -> None:
         super().__init__()
-        self.log_view = LogHighlights(transcript)
+        self.log_view = MessageLog(transcript)
 
     def compose(self) -> ComposeResult:
         yield self.log_view
@@ -153,7 +154,7 @@ async def test_the_selection_stays_on_its_text_whatever_happens() -> None:
         await on.pilot.resize_terminal(40, 12)
         await on.pilot.pause()
         assert on.copied == before
-        on.log.bring_into_view(on.app.screen.selections[on.log].start.y)  # type: ignore[union-attr]
+        on.log.navigator.bring_into_view(on.app.screen.selections[on.log].start.y)  # type: ignore[union-attr]
         await on.pilot.pause()
         rows = [on.styled(y, on.part("selected")) for y in range(on.log.size.height)]
         assert " ".join(filter(None, rows)) == before.replace("ana: ", "").replace("\n", " ")
@@ -209,20 +210,20 @@ async def test_a_post_out_of_view_is_brought_into_it_and_one_in_view_moves_nothi
 
 async def test_what_is_found_is_marked_and_in_the_picked_post_otherwise() -> None:
     async with stage(conversation()) as on:
-        on.log.mark(pattern_of("o"))
+        on.log.highlights.pattern = pattern_of("o")
         assert on.styled(1, on.part("found")) == "oo"
         assert on.styled(2, on.part("found")) == "oo"
         assert on.styled(4, on.part("found")) == ""
         on.log.pick(1)
         assert on.styled(1, on.part("found-here")) == "oo"
-        on.log.mark(None)
+        on.log.highlights.pattern = None
         assert on.styled(1, on.part("found-here")) == ""
 
 
 async def test_no_color_leaves_marks_without_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with stage(conversation()) as on:
-        on.log.mark(pattern_of("hello"))
+        on.log.highlights.pattern = pattern_of("hello")
         on.log.pick(1)
         row = on.log.render_lines(Region(0, 1, 80, 1))[0]
         colors = [part.style.bgcolor for part in row if part.style and part.style.bgcolor]
@@ -237,7 +238,7 @@ async def test_any_width_draws_with_everything_marked(width: int) -> None:
     transcript.add_post("eve", "\u200d👍🏽 e\u0301" * 9 + "\n\n x", NOON, mention=True)
     transcript.add_pending("n", "me", "on its way", NOON)
     async with stage(transcript, width, 30) as on:
-        on.log.mark(pattern_of("e"))
+        on.log.highlights.pattern = pattern_of("e")
         on.log.text_select_all()
         for line_id in range(1, 6):
             on.log.pick(line_id)
@@ -254,7 +255,7 @@ async def test_any_width_draws_with_everything_marked(width: int) -> None:
 
 async def test_bare_there_is_no_gutter_and_each_post_says_whose_it_is() -> None:
     async with stage(conversation()) as on:
-        on.log.is_bare = True
+        on.log.set_bare(True)
         await on.pilot.pause()
         rows = [strip.text.rstrip() for strip in on.log.render_lines(Region(0, 0, *on.log.size))]
         assert rows[1:6] == [
@@ -264,6 +265,6 @@ async def test_bare_there_is_no_gutter_and_each_post_says_whose_it_is() -> None:
             "dan joined",
             "carl: see https://example.org/a, ok",
         ]
-        on.log.is_bare = False
+        on.log.set_bare(False)
         await on.pilot.pause()
         assert on.log.render_lines(Region(0, 1, *on.log.size))[0].text.startswith(" 12:00 ")

@@ -12,13 +12,15 @@ from textual.events import MouseScrollUp
 from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.theme import BUILTIN_THEMES
 
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, Rgb, contrast
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.themes import OURS
-from broadcast_tui.tui.widgets.message_log import LINES_KEPT_DRAWN, MessageLog
+from broadcast_tui.tui.widgets.log_rows import CACHED_LINES
+from broadcast_tui.tui.widgets.message_log import MessageLog
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 HOSTILE = [
@@ -41,6 +43,7 @@ class LogApp(App[None]):
     def __init__(self, transcript: Transcript) -> None:
         super().__init__()
         self.log_view = MessageLog(transcript)
+        self.log_view.can_focus = True
         self.said: list[Message] = []
 
     def compose(self) -> ComposeResult:
@@ -75,7 +78,7 @@ class Stage:
     async def caught_up(self) -> None:
         """Wait until the log has looked at its transcript."""
         self.log.refresh_lines()
-        await self.until(lambda: self.log._due is None)
+        await self.until(lambda: self.log._sync_timer is None)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await self.pilot.pause()
@@ -92,6 +95,10 @@ class Stage:
         """The rows of the log as the compositor gets them, without blanks at their ends."""
         region = Region(0, 0, *self.log.size)
         return [strip.text.rstrip() for strip in self.log.render_lines(region)]
+
+    def strip(self, y: int) -> Strip:
+        """A row of the log as the compositor gets it."""
+        return self.log.render_lines(Region(0, y, self.log.size.width, 1))[0]
 
     @property
     def screen(self) -> list[str]:
@@ -179,7 +186,7 @@ async def test_links_are_underlined() -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_post("ana", "see https://example.org/a_(b), or not", NOON)
     async with stage(transcript) as on:
-        strip = on.log.render_line(1)
+        strip = on.strip(1)
         assert [part.text for part in strip if part.style and part.style.underline] == [
             "https://example.org/a_(b)"
         ]
@@ -187,10 +194,10 @@ async def test_links_are_underlined() -> None:
 
 async def test_another_theme_is_drawn_anew() -> None:
     async with stage(transcript_of(3)) as on:
-        colors = {str(part.style) for part in on.log.render_line(1)}
+        colors = {str(part.style) for part in on.strip(1)}
         on.app.theme = "textual-light"
         await on.pilot.pause()
-        assert colors.isdisjoint(str(part.style) for part in on.log.render_line(1))
+        assert colors.isdisjoint(str(part.style) for part in on.strip(1))
 
 
 @pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "nord", "solarized-light"])
@@ -207,7 +214,7 @@ async def test_every_kind_of_theme_draws(theme: str) -> None:
 async def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with stage(transcript_of(3)) as on:
-        colors = {part.style.color for part in on.log.render_line(1) if part.style and part.style.color}
+        colors = {part.style.color for part in on.strip(1) if part.style and part.style.color}
         triplets = [color.get_truecolor() for color in colors]
         assert triplets
         assert all(red == green == blue for red, green, blue in triplets)
@@ -229,7 +236,7 @@ async def test_in_sixteen_colors_nothing_vanishes_and_marks_need_no_color(theme:
             "│", "┃", "│", "│", "│", "│", "⚠", "⚠",
         ]  # fmt: skip
         for y in range(1, 9):
-            for part in on.log.render_line(y):
+            for part in on.strip(y):
                 if not part.text.strip(" │") or part.style is None:
                     continue
                 colors = [part.style.color, part.style.bgcolor]
@@ -246,7 +253,7 @@ async def test_the_colors_of_code_can_be_read_in_every_theme() -> None:
             on.app.register_theme(theme)
             on.app.theme = theme.name
             await on.pilot.pause()
-            styles = on.log._make_painter()._styles
+            styles = on.log.rows.renderer.styles
             background = rgb(styles.block.bgcolor)
             for kind, style in styles.syntax.items():
                 if kind is not CodeKind.COMMENT:
@@ -367,18 +374,18 @@ async def test_many_changes_are_one_look() -> None:
     transcript = transcript_of(10)
     async with stage(transcript) as on:
         looks = 0
-        sync = on.log._sync
+        sync = on.log.sync
 
         def counted() -> None:
             nonlocal looks
             looks += 1
             sync()
 
-        on.log._sync = counted  # type: ignore[method-assign]
+        on.log.sync = counted  # type: ignore[method-assign]
         for number in range(1000):
             add_posts(transcript, range(number, number + 1))
             on.log.refresh_lines()
-        await on.until(lambda: on.log._due is None and looks > 0)
+        await on.until(lambda: on.log._sync_timer is None and looks > 0)
         assert looks == 1
         assert on.rows[-1].endswith("post 999")
 
@@ -392,7 +399,7 @@ async def test_a_resize_keeps_the_top_post(size: tuple[int, int]) -> None:
         on.log.action_scroll_home()
         for _ in range(5):
             on.log.action_page_down()
-        place = on.log.place
+        place = on.log.top_anchor
         assert place is not None
         await on.resize(*size)
         top = on.log.index.line_at(round(on.log.scroll_y))
@@ -476,7 +483,7 @@ async def test_drawn_lines_are_not_kept_for_ever() -> None:
         for _ in range(60):
             on.log.action_page_up()
             on.log.render_lines(Region(0, 0, 80, 24))
-        assert len(on.log._strips) <= LINES_KEPT_DRAWN
+        assert len(on.log.rows) <= CACHED_LINES
 
 
 # Own posts
@@ -637,14 +644,14 @@ async def test_a_long_post_is_folded_and_shown_in_full_from_where_it_stands() ->
     async with stage(with_paste(30, 40, 3)) as on:
         y = row_with(on, "pasted 0")
         assert on.rows[y + 3].endswith("│ … 37 more lines (Alt+O)")
-        assert on.log.unfold_next()
+        assert on.log.folding.unfold_next()
         assert on.rows[y].endswith("pasted 0")
         assert on.rows[-1].endswith(f"pasted {23 - y}")
         assert not on.log.is_following
         assert on.log.index.is_exact
         on.log.action_scroll_home()
         on.log.action_page_down()
-        assert on.log.unfold_next(), "folds it again"
+        assert on.log.folding.unfold_next(), "folds it again"
         assert on.rows[row_with(on, "pasted 2") + 1].endswith("37 more lines (Alt+O)")
         on.log.action_scroll_end()
         assert on.rows[-1].endswith("post 32")
@@ -656,7 +663,7 @@ async def test_the_lowest_folded_post_is_the_first_to_be_shown() -> None:
     async with stage(transcript) as on:
         folded = []
         for _ in range(4):
-            on.log.unfold_next()
+            on.log.folding.unfold_next()
             text = "\n".join(on.rows)
             folded.append(("pasted 6" not in text, "other 6" not in text))
         assert folded == [(True, False), (False, False), (True, True), (True, False)]
@@ -664,7 +671,7 @@ async def test_the_lowest_folded_post_is_the_first_to_be_shown() -> None:
 
 async def test_where_nothing_is_long_there_is_nothing_to_show() -> None:
     async with stage(transcript_of(30)) as on:
-        assert not on.log.unfold_next()
+        assert not on.log.folding.unfold_next()
         assert on.log.is_following
 
 
@@ -682,7 +689,7 @@ async def test_a_click_on_a_fold_shows_the_post() -> None:
 async def test_each_transcript_keeps_what_was_unfolded() -> None:
     one, other = with_paste(2, 10, 1), with_paste(2, 10, 1)
     async with stage(one) as on:
-        on.log.unfold_next()
+        on.log.folding.unfold_next()
         on.log.show(other)
         assert "pasted 9" not in "\n".join(on.rows)
         on.log.show(one)
@@ -700,7 +707,7 @@ async def test_a_line_about_who_came_and_went_grows_in_place() -> None:
         transcript.replace_presence(line_id, "bob and cy joined", "bob joined", NOON + timedelta(hours=1))
         await on.caught_up()
         assert on.rows[-1].endswith("── bob joined")
-        on.log.show_next_presence()
+        on.log.folding.show_next_presence()
         assert on.rows[-1].endswith("── bob and cy joined")
         transcript.replace_presence(line_id, "bob joined · eve left", "", NOON + timedelta(hours=1))
         await on.caught_up()
@@ -718,7 +725,7 @@ async def test_lines_about_who_came_and_went_are_shown_as_wished() -> None:
         assert on.rows[3:5] == [" 12:02          ana │ post 2", "                    │ hello"]
         shown = []
         for _ in range(3):
-            shown.append((on.log.show_next_presence().name, on.rows[4].strip(), on.rows[5].strip()))
+            shown.append((on.log.folding.show_next_presence().name, on.rows[4].strip(), on.rows[5].strip()))
         assert shown == [
             ("ALL", "── eve joined", "ana │ hello"), ("NONE", "│ hello", ""), ("SPEAKERS", "│ hello", ""),
         ]  # fmt: skip
@@ -734,10 +741,10 @@ async def test_hidden_lines_leave_what_is_read_in_place() -> None:
         on.log.action_page_up()
         top = on.top_post
         assert top == "post 330"
-        on.log.show_next_presence()
+        on.log.folding.show_next_presence()
         assert on.top_post == top
         assert on.rows[1].endswith("── bob 330 joined")
-        on.log.show_next_presence()
+        on.log.folding.show_next_presence()
         assert on.top_post == top
         on.log.action_scroll_home()
         assert on.rows[1].endswith("post 0")
@@ -771,27 +778,27 @@ async def test_the_unread_line_fits_any_width(width: int) -> None:
     transcript = transcript_of(100)
     transcript.rule_id = 90
     async with stage(transcript, width, 10) as on:
-        on.log.start_at_rule(0)
+        on.log.start_at_unread_line(0)
         assert on.rows[0].strip("─") in (RULE, " new", "", " ne…", " n…", " …", "…")
-        assert on.log.place in (None, (90, 0))
+        assert on.log.top_anchor in (None, (90, 0))
 
 
 async def test_the_log_starts_at_the_unread_line_unless_that_is_in_view() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         transcript.rule_id = 95
-        on.log.start_at_rule(6)
+        on.log.start_at_unread_line(6)
         assert on.log.is_following
         transcript.rule_id = 40
-        on.log.start_at_rule(60)
+        on.log.start_at_unread_line(60)
         await on.pilot.pause()
         assert on.rows[0].strip("─") == RULE
         assert on.rows[1].endswith("post 39")
         assert on.log.unseen == 60
         on.log.action_page_down()
-        place = on.log.place
-        on.log.start_at_rule(60)
-        assert on.log.place == place
+        place = on.log.top_anchor
+        on.log.start_at_unread_line(60)
+        assert on.log.top_anchor == place
 
 
 async def test_a_room_shown_again_starts_at_its_unread_line() -> None:
@@ -824,7 +831,7 @@ async def test_an_unread_line_that_comes_and_goes_moves_nothing_that_is_read() -
             transcript.rule_id = rule_id
             await on.caught_up()
             assert on.rows == before
-        transcript.rule_id = on.log.place.line_id + 3 if on.log.place else 0
+        transcript.rule_id = on.log.top_anchor.line_id + 3 if on.log.top_anchor else 0
         await on.caught_up()
         assert on.rows[3].strip("─") == RULE
         assert on.rows[:3] == before[:3]
@@ -864,7 +871,7 @@ async def test_mentions_are_gone_to_one_after_another_and_around() -> None:
 
         walk = []
         for back in (True, True, True, True, True, False, False, False):
-            wrapped = on.log.go_to_mention(back=back)
+            wrapped = on.log.navigator.go_to_mention(back=back)
             walk.append((shown(), wrapped))
         assert [text for text, _ in walk] == ["295", "152", "150", "50", "295", "50", "150", "152"]
         assert [wrapped for _, wrapped in walk] == [False, False, False, False, True, True, False, False]
@@ -877,15 +884,15 @@ async def test_from_where_one_has_scrolled_to_the_mention_above_the_top() -> Non
     transcript.add_post("bob", "ana two", NOON, mention=True)
     add_posts(transcript, range(100))
     async with stage(transcript) as on:
-        assert on.log.go_to_mention(back=True) is False
+        assert on.log.navigator.go_to_mention(back=True) is False
         on.log.action_scroll_end()
-        assert on.log.go_to_mention(back=True) is False
+        assert on.log.navigator.go_to_mention(back=True) is False
         assert any(row.endswith("ana two") for row in on.rows)
-        assert on.log.go_to_mention(back=True) is False
+        assert on.log.navigator.go_to_mention(back=True) is False
         assert any(row.endswith("ana one") for row in on.rows)
 
 
 async def test_without_mentions_there_is_nowhere_to_go() -> None:
     async with stage(transcript_of(100)) as on:
-        assert on.log.go_to_mention(back=True) is None
+        assert on.log.navigator.go_to_mention(back=True) is None
         assert on.log.is_following

@@ -16,7 +16,7 @@ from itertools import accumulate
 from operator import attrgetter
 from typing import NamedTuple
 
-from broadcast_tui.tui.model.transcript.chunks import Chunk
+from broadcast_tui.tui.model.transcript.chunks import Chunk, Line, LineKind
 from broadcast_tui.tui.model.transcript.layout import RowLayout, VisibilityOptions
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -213,6 +213,35 @@ class RowIndex:
                     break
         self._sum_up()
         return self.is_exact
+
+    # Single lines
+
+    def shown_line(self, line_id: int) -> Line | None:
+        """A line as it is displayed; None if it is hidden or not held."""
+        line = self.transcript.line(line_id)
+        return None if line is None else self.showing.shown_line(line)
+
+    def line_above(self, line_id: int) -> Line | None:
+        """The nearest visible line above a line."""
+        above = self.transcript.line(line_id - 1)
+        while above is not None and self.showing.shown_line(above) is None:
+            above = self.transcript.line(above.id - 1)
+        return above
+
+    def is_long(self, line_id: int) -> bool:
+        """Whether a line is a post that can be folded."""
+        line = self.transcript.line(line_id)
+        if line is None or line.kind > LineKind.ACTION:
+            return False
+        return self.columns.lay(line.kind, line.sender, line.text).is_long
+
+    def fold_row(self, line_id: int) -> int:
+        """The row of a line that says how many rows are folded; -1 if it is not folded."""
+        line = self.transcript.line(line_id)
+        if line is None or line.kind > LineKind.ACTION:
+            return -1
+        folded = self.showing.folds(line_id)
+        return self.columns.lay(line.kind, line.sender, line.text, folded=folded).fold_row
 
     def _block_of(self, line_id: int) -> int:
         return max(0, bisect_right(self._blocks, line_id, key=attrgetter("chunk.first_id")) - 1)
