@@ -9,7 +9,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from broadcast_tui.client.security import SecurityOptions, checked_token
 from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import check_room
+from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.session.backoff import Backoff
 from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.session.updates import (
@@ -78,7 +79,7 @@ class BroadcastClient(ClientRequests):
             name=name,
             rooms=((room, last) for room in chosen),
         )
-        super().__init__(session)
+        self._session = session
         self._trust = (
             trust if trust is not None else SecurityOptions(token or self._address.token, self._address.pin)
         )
@@ -87,7 +88,7 @@ class BroadcastClient(ClientRequests):
         self._updates: deque[Update] = deque()
         self._updated = asyncio.Event()
         self._to_write = asyncio.Event()
-        self._again = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._closing = False
         self._paused = False
         """Disconnected at the user's wish, until they wish otherwise."""
@@ -99,16 +100,14 @@ class BroadcastClient(ClientRequests):
         self._retry_first = False
         self._typed_at = float("-inf")
 
-    # -- what a front end needs (client.contract.ChatClient)
+    # -- interface of ClientRequests
 
     @property
     def url(self) -> str:
-        """Address of the server, as shown to people."""
         return self._address.url
 
     @property
     def name(self) -> str:
-        """Our name as last asked for or confirmed; empty while there is none."""
         return self._session.name
 
     @property
@@ -117,16 +116,18 @@ class BroadcastClient(ClientRequests):
 
     @property
     def rooms(self) -> tuple[str, ...]:
-        """Rooms we are in or want to be in, in the order joined."""
-        return tuple(self._session.tracks)
+        return tuple(self._session.cursors)
+
+    @property
+    def unacknowledged(self) -> int:
+        return self._session.unacknowledged
 
     def start(self) -> None:
-        """Begin connecting, and keep connected until `close`. Needs a running loop; idempotent."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def batches(self) -> AsyncIterator[list[Update]]:
-        """Batches of updates, in order, none empty, at most 500 each; ends after `close`."""
+        """Iterate over updates in order, in batches of 1 to 500; ends after `close`. One reader."""
         self._read = True
         while True:
             while not self._updates:
@@ -138,26 +139,22 @@ class BroadcastClient(ClientRequests):
             yield [self._updates.popleft() for _ in range(count)]
 
     def say(self, room: str, text: str) -> str:
-        """Queue a post and return its nonce; it is sent now, or when there is a connection again."""
         nonce = self._session.say(room, text, time.monotonic())
         self._dispatch()
         return nonce
 
     def rename(self, name: str) -> str:
-        """Ask for another name; after a refusal it also connects again."""
-        ref = self._session.rename(name)
+        ref = super().rename(name)
         if not self._paused:
-            self._again.set()
-        self._dispatch()
+            self._wakeup.set()
         return ref
 
     def authenticate(self, token: str) -> None:
-        """Show another token from now on, and connect again if we were refused. Raises TrustError."""
         self._trust.token = checked_token(token)
-        self._again.set()
+        self._wakeup.set()
 
     def send_typing(self, room: str) -> None:
-        """Tell the others that we are typing; at most every 3 s."""
+        """Notify the others in a room that the user is typing; at most every 3 s."""
         now = time.monotonic()
         if now - self._typed_at >= 3.0:
             self._typed_at = now
@@ -165,23 +162,20 @@ class BroadcastClient(ClientRequests):
             self._dispatch()
 
     def reconnect_now(self) -> None:
-        """Do not wait for the rest of the back-off; come back after `disconnect`."""
         self._paused = False
-        self._again.set()
+        self._wakeup.set()
 
     def disconnect(self) -> None:
-        """Close the connection until `reconnect_now`; what is said meanwhile is kept and sent then."""
         self._paused = True
-        self._again.set()
+        self._wakeup.set()
         if self._connection is not None:
             self._connection.stop()
 
     async def close(self, reason: str = "") -> None:
-        """Leave in order: unsent posts get a moment to go out, the others see us leave at once, and why."""
         if self._closing:
             return
         self._closing = True
-        self._again.set()
+        self._wakeup.set()
         if self._session.welcomed:
             await self._leave_in_order(reason)
         if self._task is not None:
@@ -193,16 +187,16 @@ class BroadcastClient(ClientRequests):
             if not outcome.done():
                 outcome.set_exception(ConnectError("The client was closed before the server had this post."))
 
-    # -- the library's plain words for it
+    def _request(self, build: Callable[[str], commands.Request]) -> str:
+        ref = self._session.request(build)
+        self._dispatch()
+        return ref
 
-    @property
-    def unacknowledged(self) -> int:
-        """Posts of ours neither acknowledged nor refused yet."""
-        return self._session.unacknowledged
+    # -- library API
 
     @property
     def unsent(self) -> int:
-        """Posts of ours not yet written on this connection."""
+        """Number of own posts not yet sent on this connection."""
         return self._session.unsent
 
     async def connect(self, *, retry: bool = False) -> None:
@@ -293,11 +287,11 @@ class BroadcastClient(ClientRequests):
             self._address, self._session, self._trust, self._to_write, self._dispatch
         )
         while not self._closing:
-            self._again.clear()
+            self._wakeup.clear()
             if self._paused:
                 self._session.disconnected(ConnectionState.CLOSED, "")
                 self._dispatch()
-                await self._again.wait()
+                await self._wakeup.wait()
                 continue
             self._session.connecting()
             self._dispatch()
@@ -316,7 +310,7 @@ class BroadcastClient(ClientRequests):
             if end.final:
                 self._session.disconnected(ConnectionState.REFUSED, end.reason)
                 self._dispatch()
-                await self._again.wait()
+                await self._wakeup.wait()
                 continue
             spread_s = self._session.drain_spread_s
             delay_s = self._backoff.next_delay_s(end.retry_after_s)
@@ -326,7 +320,7 @@ class BroadcastClient(ClientRequests):
             self._dispatch()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay_s):
-                    await self._again.wait()
+                    await self._wakeup.wait()
 
     async def _leave_in_order(self, reason: str) -> None:
         """Give what was said a moment to be acknowledged, then say goodbye."""
@@ -341,7 +335,7 @@ class BroadcastClient(ClientRequests):
 
     def _dispatch(self) -> None:
         """The session may have updates for the user and frames for the server: pass them on."""
-        for update in self._session.take_updates():
+        for update in self._session.pop_updates():
             if isinstance(update, ConnectionChanged):
                 self._state = update.state
                 self._report_first(update)

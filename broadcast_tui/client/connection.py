@@ -226,7 +226,7 @@ class Connection:
             except TimeoutError:
                 self._session.tick(time.monotonic())
             self._to_write.clear()
-            for data in self._session.take_outgoing():
+            for data in self._session.pop_outgoing():
                 try:
                     await socket.send(data, text=True)
                 except ConnectionClosed:
@@ -257,7 +257,7 @@ class Connection:
             return
         with contextlib.suppress(ConnectionClosed, TimeoutError, ABORTED_TOO_LATE):
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                for data in self._session.take_outgoing():
+                for data in self._session.pop_outgoing():
                     await socket.send(data, text=True)
         await self._drop(socket)
 

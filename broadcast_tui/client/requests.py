@@ -1,195 +1,145 @@
-"""What may be asked of a server: each request goes out at once, its answer comes as an update with its ref.
-
-None waits, none fails: without a connection the answer is Noticed.
-"""
+"""`ClientRequests`: the interface of a chat client, used by the TUI and implemented once more by tests."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import AsyncIterator
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable
 
 from broadcast_tui.core.protocol import commands
-from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.session.updates import ConnectionState, Update
 
 
-class ClientRequests:
-    """The requests of a client around `session`. All return the ref of their answer."""
+class ClientRequests(ABC):
+    """A connection to a broadcast server that reconnects by itself, and the requests it can send.
 
-    def __init__(self, session: ClientSession) -> None:
-        self._session = session
+    A request returns at once with a ref. Its answer arrives in `batches` as an update with that ref, or
+    as `Noticed` with it if the request failed or there is no connection. No request raises or blocks.
+    """
 
+    @property
     @abstractmethod
-    def _dispatch(self) -> None:
-        """The session has something to write, or to tell."""
-
-    def join(self, room: str, last: int = 50) -> str:
-        """Enter a room with its last posts."""
-        return self._asked(self._session.join(room, last))
-
-    def leave(self, room: str, reason: str = "") -> str:
-        """Leave a room, and tell the others why; posts to it that were not sent yet come back as refused."""
-        return self._asked(self._session.leave(room, reason))
-
-    def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
-        """Ask for the page of posts before or around a post id, or the latest."""
-        return self._asked(self._session.fetch_history(room, before, limit, around))
-
-    def list_members(self, room: str) -> str:
-        """Ask who is in a room."""
-        return self._asked(self._session.ask(lambda ref: commands.ListMembers(room, ref)))
-
-    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
-        """Ask for the newest posts that have all words of `query` (SearchFound with the ref)."""
-        return self._asked(self._session.ask(lambda ref: commands.Search(query, room, ref, before, limit)))
-
-    def list_rooms(self) -> str:
-        """Ask for all rooms (RoomsListed with the ref)."""
-        return self._asked(self._session.ask(commands.ListRooms))
-
-    def set_topic(self, room: str, topic: str) -> str:
-        """Say what a room is about; everyone in it gets TopicChanged."""
-        return self._asked(self._session.ask(lambda ref: commands.SetTopic(topic, room, ref)))
-
-    def set_away(self, away: bool, text: str = "") -> str:
-        """Say that we are away, and why, or back; everyone who sees us gets AwayChanged, we too."""
-        return self._asked(self._session.ask(lambda ref: commands.SetAway(away, text, ref)))
-
-    def kick(self, name: str, reason: str = "") -> str:
-        """End a person's connections; for admins (Moderated with the ref, or Noticed), as what follows."""
-        return self._asked(self._session.ask(lambda ref: commands.Kick(name, reason, ref)))
-
-    def ban(self, who: str, seconds: float = 0.0, reason: str = "") -> str:
-        """Keep out a name, an address or a network, for a time or (0) for good."""
-        return self._asked(self._session.ask(lambda ref: commands.Ban(who, seconds, reason, ref)))
-
-    def unban(self, who: str) -> str:
-        return self._asked(self._session.ask(lambda ref: commands.Unban(who, ref)))
-
-    def mute(self, name: str, seconds: float = 0.0, reason: str = "") -> str:
-        """Let a person read and no more, for a time or (0) for good."""
-        return self._asked(self._session.ask(lambda ref: commands.Mute(name, seconds, reason, ref)))
-
-    def unmute(self, name: str) -> str:
-        return self._asked(self._session.ask(lambda ref: commands.Unmute(name, ref)))
-
-    def bans(self) -> str:
-        """Ask who is banned or muted (BansListed with the ref)."""
-        return self._asked(self._session.ask(commands.ListBans))
-
-    def _asked(self, ref: str) -> str:
-        self._dispatch()
-        return ref
-
-
-class ChatClient(Protocol):
-    """A connection to a broadcast server that keeps itself up."""
-
-    @property
     def url(self) -> str:
-        """Address of the server, without secrets, as shown to people."""
-        ...
+        """Address of the server without secrets, for display."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
-        """Our name as last asked for or confirmed; empty while there is none."""
-        ...
+        """The requested or confirmed name of the user; empty if there is none."""
 
     @property
+    @abstractmethod
     def state(self) -> ConnectionState: ...
 
     @property
-    def unacknowledged(self) -> int:
-        """Posts of ours neither acknowledged nor refused yet."""
-        ...
+    @abstractmethod
+    def rooms(self) -> tuple[str, ...]:
+        """Rooms the client is in, or will enter once connected, in the order joined; never empty."""
 
     @property
-    def rooms(self) -> tuple[str, ...]:
-        """Rooms we are in or want to be in, in the order joined; never empty."""
-        ...
+    @abstractmethod
+    def unacknowledged(self) -> int:
+        """Number of own posts that were neither acknowledged nor rejected."""
 
+    @abstractmethod
     def start(self) -> None:
-        """Begin connecting, and keep connected until `close`. Needs a running loop; idempotent."""
-        ...
+        """Connect, and stay connected until `close`. Needs a running event loop; idempotent."""
 
+    @abstractmethod
     def batches(self) -> AsyncIterator[list[Update]]:
-        """Batches of updates, in order, none empty; ends after `close`. For one reader."""
-        ...
+        """Iterate over updates in order, in batches that are never empty; ends after `close`. One reader."""
 
+    @abstractmethod
+    def reconnect_now(self) -> None:
+        """Skip the rest of the reconnect delay, or resume after `disconnect`."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Close the connection until `reconnect_now`; posts written meanwhile are sent then."""
+
+    @abstractmethod
+    async def close(self, reason: str = "") -> None:
+        """Close for good: wait briefly for unsent posts, then leave all rooms with `reason`."""
+
+    @abstractmethod
     def say(self, room: str, text: str) -> str:
-        """Queue a post and return its nonce; it is sent now, or when there is a connection again.
+        """Queue a post and return its nonce. It is sent now, or after the next reconnect.
 
-        Comes back as PostDelivered and PostArrived with that nonce, or as PostRejected.
+        The outcome is `PostDelivered` and `PostArrived`, or `PostRejected`, each with the nonce.
         """
-        ...
+
+    @abstractmethod
+    def send_typing(self, room: str) -> None:
+        """Notify the others in a room that the user is typing. Rate-limited."""
+
+    @abstractmethod
+    def authenticate(self, token: str) -> None:
+        """Use another token from now on; reconnect if the server had refused the old one.
+
+        Raises:
+            TrustError: The token is malformed.
+        """
+
+    @abstractmethod
+    def _request(self, build: Callable[[str], commands.Request]) -> str:
+        """Send the request that `build` makes from a new ref, and return the ref."""
 
     def rename(self, name: str) -> str:
-        """Ask for another name (NameChanged or NameDenied); from REFUSED it also connects again."""
-        ...
-
-    def authenticate(self, token: str) -> None:
-        """Show another token; from REFUSED it also connects again. Raises TrustError if it is none."""
-        ...
+        """Request another name: `NameChanged` or `NameDenied`. From REFUSED it also reconnects."""
+        return self._request(lambda ref: commands.Rename(name, ref))
 
     def join(self, room: str, last: int = 50) -> str:
-        """Enter a room with its last posts (RoomEntered, or Noticed with the returned ref)."""
-        ...
+        """Enter a room with its `last` posts: `RoomEntered`."""
+        return self._request(lambda ref: commands.Join(room, ref, last=last))
 
-    def leave(self, room: str, reason: str = "") -> str: ...
+    def leave(self, room: str, reason: str = "") -> str:
+        """Leave a room, with a reason shown to the others: `RoomLeft`. Its unsent posts are rejected."""
+        return self._request(lambda ref: commands.Leave(room, ref, reason))
 
     def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
-        """Ask for the posts before or around a post id, or the latest (HistoryFetched with the ref)."""
-        ...
+        """Request the posts before or around a post id, or the latest: `HistoryFetched`."""
+        latest = not (before or around)
+        return self._request(
+            lambda ref: commands.FetchHistory(room, ref, before, around=around, latest=latest, limit=limit)
+        )
 
     def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
-        """Ask for the newest posts that have all words of `query` (SearchFound with the ref)."""
-        ...
+        """Request the newest posts that contain all words of `query`: `SearchFound`."""
+        return self._request(lambda ref: commands.Search(query, room, ref, before, limit))
 
     def list_members(self, room: str) -> str:
-        """Ask who is in a room (MembersListed with the returned ref)."""
-        ...
+        """Request the members of a room: `events.Presence`."""
+        return self._request(lambda ref: commands.ListMembers(room, ref))
 
     def list_rooms(self) -> str:
-        """Ask for all rooms (RoomsListed with the returned ref)."""
-        ...
+        """Request all rooms: `events.RoomList`."""
+        return self._request(commands.ListRooms)
 
     def set_topic(self, room: str, topic: str) -> str:
-        """Say what a room is about, empty for nothing; everyone in it gets TopicChanged."""
-        ...
+        """Set the topic of a room, or clear it with an empty one; its members get `events.Topic`."""
+        return self._request(lambda ref: commands.SetTopic(topic, room, ref))
 
     def set_away(self, away: bool, text: str = "") -> str:
-        """Say that we are away, and why, or back; everyone who sees us gets AwayChanged, we too."""
-        ...
+        """Set or clear the away status, with a reason; people who share a room get `events.Away`."""
+        return self._request(lambda ref: commands.SetAway(away, text, ref))
 
     def kick(self, name: str, reason: str = "") -> str:
-        """End a person's connections, for admins (Moderated with the ref, or Noticed); as what follows."""
-        ...
+        """Close all connections of a person: `Moderated`. For admins, as are the following requests."""
+        return self._request(lambda ref: commands.Kick(name, reason, ref))
 
-    def ban(self, who: str, seconds: float = 0.0, reason: str = "") -> str: ...
+    def ban(self, who: str, seconds: float = 0.0, reason: str = "") -> str:
+        """Ban a name, an address or a network for a time, or permanently (0)."""
+        return self._request(lambda ref: commands.Ban(who, seconds, reason, ref))
 
-    def unban(self, who: str) -> str: ...
+    def unban(self, who: str) -> str:
+        return self._request(lambda ref: commands.Unban(who, ref))
 
-    def mute(self, name: str, seconds: float = 0.0, reason: str = "") -> str: ...
+    def mute(self, name: str, seconds: float = 0.0, reason: str = "") -> str:
+        """Prevent a person from posting for a time, or permanently (0)."""
+        return self._request(lambda ref: commands.Mute(name, seconds, reason, ref))
 
-    def unmute(self, name: str) -> str: ...
+    def unmute(self, name: str) -> str:
+        return self._request(lambda ref: commands.Unmute(name, ref))
 
     def bans(self) -> str:
-        """Ask who is banned or muted (BansListed with the ref)."""
-        ...
-
-    def send_typing(self, room: str) -> None:
-        """Tell the others that we are typing; rate-limited here and at the server."""
-        ...
-
-    def reconnect_now(self) -> None:
-        """Do not wait for the rest of the back-off; come back after `disconnect`."""
-        ...
-
-    def disconnect(self) -> None:
-        """Close the connection until `reconnect_now` (CLOSED); what is said meanwhile is kept."""
-        ...
-
-    async def close(self, reason: str = "") -> None:
-        """Leave in order: unsent posts get a moment to go out, the others see us leave at once, and why."""
-        ...
+        """Request the bans and mutes in force: `BansListed`."""
+        return self._request(commands.ListBans)

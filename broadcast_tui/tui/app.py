@@ -19,7 +19,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import BroadcastError, InvalidNameError
@@ -77,12 +77,12 @@ class ChatApp(App[None]):
 
     def __init__(
         self,
-        client_factory: Callable[[str], ChatClient],
+        client_factory: Callable[[str], ClientRequests],
         *,
         name: str = "",
         room: str = DEFAULT_ROOM,
         server: str = "",
-        elsewhere: Callable[[Address, str], ChatClient] | None = None,
+        elsewhere: Callable[[Address, str], ClientRequests] | None = None,
         preferences: Preferences | None = None,
         theme: str = "",
         keys: Mapping[str, str] | None = None,
@@ -116,7 +116,7 @@ class ChatApp(App[None]):
             self, keeper if keeper is not None else PendingCredentials(Credentials(), server)
         )
         self._has_token = has_token
-        self._client: ChatClient | None = None
+        self._client: ClientRequests | None = None
         self._signals = Signals(self._signalled, self._outlive_terminal)
         self._terminal_title = TerminalTitle(self._write_to_terminal)
         self._terminal = TerminalRenderer(self)
@@ -165,7 +165,7 @@ class ChatApp(App[None]):
         self._client = self._make_client(name)
         self._chat(self._client, self._make_screen(self._client, name))
 
-    def _make_screen(self, client: ChatClient, name: str) -> ChatScreen:
+    def _make_screen(self, client: ClientRequests, name: str) -> ChatScreen:
         """The screen for `client`, which goes on where an earlier run was; what was before is kept."""
         bookmarks = self._read_keeper.open(client.url, self._state)
         self._state = AppState(
@@ -185,7 +185,7 @@ class ChatApp(App[None]):
         return ChatScreen(client, self._state, past)
 
     @work(exclusive=True, group="network")
-    async def _chat(self, client: ChatClient, screen: ChatScreen) -> None:
+    async def _chat(self, client: ClientRequests, screen: ChatScreen) -> None:
         """Carry batches from the client to the screen, each as one change."""
         if isinstance(self.screen, ChatScreen):
             await self.switch_screen(screen)
@@ -239,7 +239,7 @@ class ChatApp(App[None]):
             self._room = self._preferences.rooms_on(event.address.url, event.address.wanted_room).shown
             self.run_worker(self._change_server(self._client, event.address), group="leaving")
 
-    async def _change_server(self, before: ChatClient, address: Address) -> None:
+    async def _change_server(self, before: ClientRequests, address: Address) -> None:
         assert self._make_elsewhere is not None
         try:
             self._client = self._make_elsewhere(address, before.name)

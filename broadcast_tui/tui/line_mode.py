@@ -14,7 +14,7 @@ from time import monotonic
 from typing import ClassVar
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
@@ -59,7 +59,7 @@ class LineChat:
 
     def __init__(
         self,
-        client: ChatClient,
+        client: ClientRequests,
         room: str,
         write: Callable[[str], None],
         *,

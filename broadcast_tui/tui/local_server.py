@@ -8,7 +8,7 @@ from typing import Protocol
 
 from textual.app import App
 
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
@@ -78,7 +78,7 @@ class LocalServerPrompts:
         self._place = place
         self._offered = False
 
-    def follow(self, state: AppState, client: ChatClient) -> None:
+    def follow(self, state: AppState, client: ClientRequests) -> None:
         """Where nobody has answered yet, ask once whether to start a server here."""
         server, waiting = self._server, state.connection.state is ConnectionState.WAITING
         if server is None or server.is_ours or self._offered:
@@ -99,14 +99,14 @@ class LocalServerPrompts:
         if waiting:
             self._app.run_worker(offer(), group="server")
 
-    async def _start(self, server: LocalServer, client: ChatClient) -> None:
+    async def _start(self, server: LocalServer, client: ClientRequests) -> None:
         try:
             await asyncio.to_thread(server.start)
         except BroadcastError as error:
             self._app.notify(visible_line(str(error)), severity="error", timeout=10, markup=False)
         client.reconnect_now()
 
-    async def asks_first(self, client: ChatClient | None, leave: Callable[[str], None]) -> bool:
+    async def asks_first(self, client: ClientRequests | None, leave: Callable[[str], None]) -> bool:
         """Whether the server is ours and others are on it: then ask; `leave` gets what to say in the end.
 
         `client` may have gone to another server meanwhile.

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from textual.app import App
 
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.tui import PROGRAM
 from broadcast_tui.tui.local_server import LocalServerPrompts
 from broadcast_tui.tui.model.state import AppState
@@ -49,7 +49,7 @@ class QuitFlow:
         self.reason = ""
         """Why we leave, for the others."""
 
-    async def ask(self, state: AppState, client: ChatClient | None, leave: Callable[[str], None]) -> None:
+    async def ask(self, state: AppState, client: ClientRequests | None, leave: Callable[[str], None]) -> None:
         """Call `leave`, with what to say in the end, once the user agrees to what is lost by it.
 
         Asked again, posts are no question any more, and once it has begun nothing is.
@@ -73,7 +73,7 @@ class QuitFlow:
         else:
             await ask_of_server()
 
-    def begin(self, client: ChatClient | None, code: int, words: str) -> None:
+    def begin(self, client: ClientRequests | None, code: int, words: str) -> None:
         """Close `client`, then end with status `code`; begun again, end at once."""
         self.words = self.words or words
         if self.has_begun or client is None:
@@ -82,14 +82,14 @@ class QuitFlow:
         self.has_begun = True
         self._app.run_worker(self._close_and_exit(client, code), group="leaving")
 
-    async def _close_and_exit(self, client: ChatClient, code: int) -> None:
+    async def _close_and_exit(self, client: ClientRequests, code: int) -> None:
         try:
             await close_in_time(client, self.reason)
             await self._terminal.settle(ANSWER_TIMEOUT_S)
         finally:
             self._app.exit(return_code=code)
 
-    def tell(self, client: ChatClient | None) -> None:
+    def tell(self, client: ClientRequests | None) -> None:
         """Say on standard error, once, why it ended and what was lost."""
         lines, self.words = [self.words] if self.words else [], ""
         if client is not None and (lost := client.unacknowledged):
@@ -100,7 +100,7 @@ class QuitFlow:
                 print("\n".join(lines), file=sys.__stderr__, flush=True)
 
 
-async def close_in_time(client: ChatClient, reason: str = "") -> None:
+async def close_in_time(client: ClientRequests, reason: str = "") -> None:
     """Close `client` in order, as far as that is possible within `CLOSE_TIMEOUT_S`."""
     with suppress(TimeoutError):
         await asyncio.wait_for(client.close(reason), CLOSE_TIMEOUT_S)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from textual.app import App
 
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.credentials import PendingCredentials
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, Update
 from broadcast_tui.core.text import visible_line
@@ -21,7 +21,7 @@ class TokenPrompter:
         self._app = app
         self._keeper = keeper
 
-    def follow(self, updates: Iterable[Update], client: ChatClient) -> None:
+    def follow(self, updates: Iterable[Update], client: ClientRequests) -> None:
         """Take in a batch of updates that the screen has taken in too."""
         for update in updates:
             if not isinstance(update, ConnectionChanged):
@@ -33,7 +33,7 @@ class TokenPrompter:
                 if update.unauthorized:
                     self._ask(update.reason, client)
 
-    def _ask(self, reason: str, client: ChatClient) -> None:
+    def _ask(self, reason: str, client: ClientRequests) -> None:
         def answer(given: TokenGiven | None) -> None:
             if given is not None:
                 self._keeper.token = given.token if given.keep else ""

@@ -13,13 +13,12 @@ import broadcast_tui
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.errors import BroadcastError, RequestError
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
-    AwayChanged,
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
     HistoryFetched,
-    MembersListed,
     NameChanged,
     NameDenied,
     Noticed,
@@ -29,7 +28,6 @@ from broadcast_tui.core.session.updates import (
     PresenceChanged,
     RoomEntered,
     RoomLeft,
-    TypingSeen,
     Welcomed,
 )
 from tests.client.watching import online, started
@@ -255,12 +253,12 @@ async def test_who_goes_away_is_seen_and_listed_as_such() -> None:
     ):
         await watcher.next_of(PresenceChanged)
         ana.set_away(True, "lunch")
-        assert await bobs.next_of(AwayChanged) == AwayChanged("ana", True, "lunch")
-        assert await watcher.next_of(AwayChanged) == AwayChanged("ana", True, "lunch")
+        assert await bobs.next_of(events.Away) == events.Away("ana", True, "lunch")
+        assert await watcher.next_of(events.Away) == events.Away("ana", True, "lunch", "r1")
         bob.list_members("lobby")
-        assert (await bobs.next_of(MembersListed)).away == (("ana", "lunch"),)
+        assert [member.away for member in (await bobs.next_of(events.Presence)).members] == ["lunch", None]
         ana.set_away(False)
-        assert await bobs.next_of(AwayChanged) == AwayChanged("ana", False)
+        assert await bobs.next_of(events.Away) == events.Away("ana", False)
 
 
 async def test_a_client_may_disconnect_and_come_back_with_what_was_said_meanwhile() -> None:
@@ -331,15 +329,11 @@ async def test_people_are_listed_and_their_coming_and_going_is_told() -> None:
         came = await watcher.next_of(PresenceChanged)
         assert (came.event, came.names, came.online, came.room) == ("join", ("ben",), 2, "lobby")
         ref = client.list_members("lobby")
-        listed = await watcher.next_of(MembersListed)
-        assert (listed.ref, listed.online, listed.names, listed.truncated) == (
-            ref,
-            2,
-            ("ana", "ben"),
-            False,
-        )
+        listed = await watcher.next_of(events.Presence)
+        assert (listed.ref, listed.online, listed.truncated) == (ref, 2, False)
+        assert [member.name for member in listed.members] == ["ana", "ben"]
         await ben.send("typing", room="lobby")
-        assert (await watcher.next_of(TypingSeen)).name == "ben"
+        assert (await watcher.next_of(events.Typing)).name == "ben"
         await ben.send("rename", name="benno")
         assert (await watcher.next_of(PresenceChanged)).names == ("ben", "benno")
         client.send_typing("lobby")

@@ -580,13 +580,13 @@ async def test_a_client_behind_what_is_kept_hears_of_the_gap_from_its_library(pa
         async with online(server.port, "ana") as (ana, watcher):
             ana.say("lobby", "seen")
             await watcher.post("seen")
-            position = ana._session.tracks["lobby"].position
+            position = ana._session.cursors["lobby"].position
         async with BroadcastClient("127.0.0.1", server.port, name="ben") as ben:
             for number in range(30):
                 await ben.post("lobby", str(number))
         await trim(engine)
         late = BroadcastClient("127.0.0.1", server.port, last=0)
-        late._session.tracks["lobby"].position = position
+        late._session.cursors["lobby"].position = position
         late.start()
         gaps = []
         posts: list[str] = []

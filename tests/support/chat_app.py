@@ -14,13 +14,13 @@ from textual.pilot import Pilot
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.storage.preferences import Preferences
-from broadcast_tui.core.session.updates import MembersListed, RoomEntered, Update
+from broadcast_tui.core.session.updates import RoomEntered, Update
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.local_server import LocalServer
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
-from tests.support.fake_client import FakeClient
+from tests.support.fake_client import FakeClient, member_list
 
 
 @dataclass
@@ -87,7 +87,7 @@ async def enter_rooms(chat: Chat, *rooms: str) -> None:
     """Join rooms and let the server confirm it; the last one is shown."""
     for room in rooms:
         await chat.enter(f"/join {room}")
-        await chat.deliver(RoomEntered(room, 1, 0), MembersListed(room, "", 1, ("ana",), False))
+        await chat.deliver(RoomEntered(room, 1, 0), member_list(room, "", 1, ("ana",), False))
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:

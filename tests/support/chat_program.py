@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from broadcast_tui.client.storage.preferences import Preferences
-from broadcast_tui.core.session.updates import TypingSeen
+from broadcast_tui.core.protocol import events
 from broadcast_tui.tui.app import ChatApp
 from tests.support.fake_client import FakeClient
 
@@ -23,7 +23,7 @@ class EchoClient(FakeClient):
     def say(self, room: str, text: str) -> str:
         nonce = super().say(room, text)
         if text == "crash":
-            self.feed(TypingSeen("lobby", name=7))  # type: ignore[arg-type]
+            self.feed(events.Typing("lobby", name=7))  # type: ignore[arg-type]
         else:
             self.feed(*self.echo(nonce, text))
         return nonce

@@ -1,17 +1,21 @@
-"""A `ChatClient` without a network: tests give it updates and read off what was asked of it."""
+"""A `ClientRequests` without a network: tests give it updates and read off what was asked of it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 
+import msgspec
+
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
-    MembersListed,
     PostArrived,
     PostDelivered,
     RoomEntered,
@@ -22,17 +26,63 @@ from broadcast_tui.core.session.updates import (
 AT = datetime(2025, 8, 30, 10, 30, 40, tzinfo=UTC)
 
 
-class FakeClient:
+def member_list(
+    room: str,
+    ref: str,
+    online: int,
+    names: tuple[str, ...],
+    truncated: bool = False,
+    away: tuple[tuple[str, str], ...] = (),
+) -> events.Presence:
+    """Members of a room, each with one connection; `away` lists those who are away, with the reason."""
+    reasons = dict(away)
+    members = tuple(events.MemberInfo(name, 1, reasons.get(name)) for name in names)
+    return events.Presence(ref, room, online, members, truncated)
+
+
+def room_list(ref: str, rooms: tuple[tuple[str, int, str], ...], truncated: bool = False) -> events.RoomList:
+    """Rooms, each as name, people online and topic."""
+    return events.RoomList(ref, tuple(events.RoomInfo(*room) for room in rooms), truncated)
+
+
+def _call(command: commands.Request) -> tuple[str, ...]:
+    """A request as its method and arguments."""
+    match command:
+        case commands.FetchHistory(room=room, around=around, limit=limit) if around:
+            return "fetch_around", room, around, str(limit)
+        case commands.FetchHistory(room=room, before=before, limit=limit):
+            return "fetch_history", room, before, str(limit)
+        case commands.Search(query=query, room=room, before=before):
+            return "search", room, query, before
+        case commands.SetTopic(topic=topic, room=room):
+            return "set_topic", room, topic
+        case commands.SetAway(away=away, text=text):
+            return "set_away", "away" if away else "back", text
+        case commands.Join(room=room, last=last):
+            return "join", room, str(last)
+        case commands.Leave(room=room, reason=reason):
+            return "leave", room, *filter(None, [reason])
+        case commands.ListBans():
+            return ("bans",)
+    method = "_".join(word.lower() for word in re.findall("[A-Z][a-z]+", type(command).__name__))
+    return method, *(str(value) for key, value in msgspec.structs.asdict(command).items() if key != "ref")
+
+
+class FakeClient(ClientRequests):
     """Records calls in `calls`; `deliver` hands a batch to the reader and waits until it is taken in."""
+
+    url = ""
+    name = ""
+    state = ConnectionState.CONNECTING
+    rooms: tuple[str, ...] = ()
+    unacknowledged = 0
 
     def __init__(self, name: str = "ana", url: str = "ws://localhost:8765", room: str = "lobby") -> None:
         self.url = url
         self.name = name
-        self.state = ConnectionState.CONNECTING
-        self.rooms: tuple[str, ...] = (room,)
+        self.rooms = (room,)
         self.calls: list[tuple[str, ...]] = []
         self.closed = False
-        self.unacknowledged = 0
         self.leave_reason = ""
         self._batches: asyncio.Queue[list[Update] | None] = asyncio.Queue()
         self._idle = asyncio.Event()
@@ -54,55 +104,8 @@ class FakeClient:
     def say(self, room: str, text: str) -> str:
         return self._called("say", room, text)
 
-    def rename(self, name: str) -> str:
-        return self._called("rename", name)
-
     def authenticate(self, token: str) -> None:
         self._called("authenticate", token)
-
-    def join(self, room: str, last: int = 50) -> str:
-        return self._called("join", room, str(last))
-
-    def leave(self, room: str, reason: str = "") -> str:
-        return self._called("leave", room, *filter(None, [reason]))
-
-    def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
-        if around:
-            return self._called("fetch_around", room, around, str(limit))
-        return self._called("fetch_history", room, before, str(limit))
-
-    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
-        return self._called("search", room, query, before)
-
-    def list_members(self, room: str) -> str:
-        return self._called("list_members", room)
-
-    def list_rooms(self) -> str:
-        return self._called("list_rooms")
-
-    def set_topic(self, room: str, topic: str) -> str:
-        return self._called("set_topic", room, topic)
-
-    def set_away(self, away: bool, text: str = "") -> str:
-        return self._called("set_away", "away" if away else "back", text)
-
-    def kick(self, name: str, reason: str = "") -> str:
-        return self._called("kick", name, reason)
-
-    def ban(self, who: str, seconds: float = 0.0, reason: str = "") -> str:
-        return self._called("ban", who, str(seconds), reason)
-
-    def unban(self, who: str) -> str:
-        return self._called("unban", who)
-
-    def mute(self, name: str, seconds: float = 0.0, reason: str = "") -> str:
-        return self._called("mute", name, str(seconds), reason)
-
-    def unmute(self, name: str) -> str:
-        return self._called("unmute", name)
-
-    def bans(self) -> str:
-        return self._called("bans")
 
     def send_typing(self, room: str) -> None:
         self._called("send_typing", room)
@@ -122,6 +125,10 @@ class FakeClient:
         self._count += 1
         self.calls.append(call)
         return f"n{self._count}"
+
+    def _request(self, build: Callable[[str], commands.Request]) -> str:
+        command = build(f"n{self._count + 1}")
+        return self._called(*_call(command))
 
     def called(self, method: str) -> list[tuple[str, ...]]:
         """The arguments of all calls of `method`, in order."""
@@ -147,7 +154,7 @@ class FakeClient:
             ConnectionChanged(ConnectionState.ONLINE),
             Welcomed(self.name, "n1", (room,), 16_384),
             RoomEntered(room, len(people), 0),
-            MembersListed(room, "", len(people), tuple(sorted(people)), False),
+            member_list(room, "", len(people), tuple(sorted(people)), False),
             CaughtUp(room),
         ]
 

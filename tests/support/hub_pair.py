@@ -66,10 +66,10 @@ class User:
         return nonce
 
     def collect(self) -> None:
-        outgoing = self.session.take_outgoing()
+        outgoing = self.session.pop_outgoing()
         if self.wire is not None:
             self.wire.to_server.extend(outgoing)
-        self.updates += self.session.take_updates()
+        self.updates += self.session.pop_updates()
 
     def posts(self, room: str = "lobby") -> list[Post]:
         return [u.post for u in self.updates if isinstance(u, up.PostArrived) and u.post.room == room]

@@ -15,7 +15,6 @@ from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
-    MembersListed,
     NameDenied,
     PostDelivered,
     PostRejected,
@@ -23,7 +22,7 @@ from broadcast_tui.core.session.updates import (
     SearchFound,
 )
 from broadcast_tui.tui.line_mode import LineChat
-from tests.support.fake_client import AT, FakeClient
+from tests.support.fake_client import AT, FakeClient, member_list
 from tests.support.running import eventually, in_time
 
 
@@ -103,7 +102,7 @@ async def test_lines_wait_until_we_are_in_and_the_end_until_all_is_answered() ->
     said = token_of(client, "say", "lobby", "hello")
     await client.deliver(*client.echo(said, "hello"))
     assert not client.closed
-    await client.deliver(MembersListed("lobby", f"n{len(client.calls) - 1}", 1, ("ana",), False))
+    await client.deliver(member_list("lobby", f"n{len(client.calls) - 1}", 1, ("ana",), False))
     await in_time(running)
     assert any("ana" in line and "1" in line for line in written[-1:]), written
 
@@ -234,7 +233,7 @@ async def test_a_server_that_will_not_have_us_ends_it() -> None:
 async def test_nothing_hostile_is_written() -> None:
     async with plain("ana", "bob") as talk:
         await talk.client.deliver(talk.client.post("bob\x1b[2J", "x\x1b]0;title\x07\u202ey\n\nz"))
-        await talk.client.deliver(MembersListed("lobby", "", 1, ("a\x1b[31m",), False))
+        await talk.client.deliver(member_list("lobby", "", 1, ("a\x1b[31m",), False))
     assert all(char.isprintable() or char == "\n" for line in talk.written for char in line)
 
 

@@ -16,12 +16,11 @@ from broadcast_tui.core.session.updates import (
     ConnectionState,
     NameDenied,
     RoomEntered,
-    RoomsListed,
     SearchFound,
 )
 from broadcast_tui.tui.local_server import leave_question, start_question
 from tests.support.chat_app import Chat, chatting
-from tests.support.fake_client import AT
+from tests.support.fake_client import AT, room_list
 from tests.support.running import eventually
 from tests.support.screen_text import compare, screen_text
 
@@ -142,7 +141,7 @@ async def test_the_room_switcher(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
         await talk(chat)
         await chat.deliver(RoomEntered("dev", 2, 0, ""), chat.client.post("bob", "hi ana", room="dev"))
-        await chat.deliver(RoomsListed("", (("dev", 2, ""), ("lobby", 5, ""), ("ops", 12, "On call")), False))
+        await chat.deliver(room_list("", (("dev", 2, ""), ("lobby", 5, ""), ("ops", 12, "On call")), False))
         await chat.type("alt+k")
         compare(f"switcher-{size[0]}x{size[1]}", screen_text(chat.app))
 

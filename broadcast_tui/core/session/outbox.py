@@ -1,7 +1,7 @@
-"""Posts of ours that the server has not acknowledged: kept in order, sent again after a cut.
+"""Unacknowledged posts of this client, kept in order and resent after a reconnect.
 
-Invariants: a post leaves the outbox only when the server has it or has refused it for good; each
-has a nonce of its own, so a resend is recognised.
+Invariants: a post leaves the outbox only when the server has acknowledged or permanently rejected it;
+each post has its own nonce, so that the server recognizes a resend.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from broadcast_tui.core.rate_limit import TokenBucket
 
 @dataclass(slots=True)
 class Outgoing:
-    """One post; `sent`: written on this connection."""
+    """A post to send. `sent` is true once it was written to the current connection."""
 
     room: str
     nonce: str
     text: str
     size: int
-    """Bytes of UTF-8."""
+    """Length in bytes of UTF-8."""
     sent: bool = False
 
 
@@ -29,70 +29,74 @@ class Outbox:
     def __init__(self, nonce_prefix: str) -> None:
         self._prefix = nonce_prefix
         self._count = 0
-        self._waiting: dict[str, Outgoing] = {}
+        self._posts: dict[str, Outgoing] = {}
         self._bucket = TokenBucket(0, 1)
-        self._hold_until = 0.0
+        self._not_before = 0.0
         self.message_bytes = 0
-        """Longest post that the server takes, in bytes of UTF-8; 0: unlimited, or not known yet."""
+        """Maximum post length of the server, in bytes of UTF-8; 0 if unlimited or not known yet."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._posts)
 
     @property
     def unsent(self) -> int:
-        """Posts not written on this connection."""
-        return sum(not outgoing.sent for outgoing in self._waiting.values())
+        """Number of posts not yet sent on this connection."""
+        return sum(not outgoing.sent for outgoing in self._posts.values())
 
-    def is_ours(self, nonce: str) -> bool:
-        """Whether a nonce was made here, in this session."""
+    def is_own_nonce(self, nonce: str) -> bool:
+        """Whether this session made the nonce."""
         return nonce.startswith(self._prefix)
 
     def add(self, room: str, text: str) -> Outgoing:
-        """Put a post at the end; it has a new nonce."""
+        """Append a post and give it a new nonce."""
         self._count += 1
         outgoing = Outgoing(room, f"{self._prefix}{self._count}", text, len(text.encode()))
-        self._waiting[outgoing.nonce] = outgoing
+        self._posts[outgoing.nonce] = outgoing
         return outgoing
 
     def remove(self, nonce: str) -> Outgoing | None:
-        """The post is settled; None if it was already."""
-        return self._waiting.pop(nonce, None)
+        """Remove and return a post; None if it is not in the outbox."""
+        return self._posts.pop(nonce, None)
 
     def remove_room(self, room: str) -> list[Outgoing]:
-        """Settle all posts of a room that we are no longer to be in."""
-        return self._remove([outgoing for outgoing in self._waiting.values() if outgoing.room == room])
+        """Remove and return all posts to a room."""
+        return self._remove([outgoing for outgoing in self._posts.values() if outgoing.room == room])
 
     def remove_too_long(self) -> list[Outgoing]:
-        """Settle what the server would refuse for its length, or end the connection for."""
+        """Remove and return posts longer than the server accepts; it may close the connection over them."""
         if not self.message_bytes:
             return []
-        return self._remove([one for one in self._waiting.values() if one.size > self.message_bytes])
+        return self._remove([post for post in self._posts.values() if post.size > self.message_bytes])
 
-    def _remove(self, gone: list[Outgoing]) -> list[Outgoing]:
-        for outgoing in gone:
-            del self._waiting[outgoing.nonce]
-        return gone
+    def _remove(self, removed: list[Outgoing]) -> list[Outgoing]:
+        for outgoing in removed:
+            del self._posts[outgoing.nonce]
+        return removed
 
     def connected(self, rate: float, burst: int, message_bytes: int) -> None:
-        """A new connection: everything is to be sent again, within the server's limits."""
+        """Start a new connection: mark all posts as unsent and apply the server's limits."""
         self.message_bytes = message_bytes
-        for outgoing in self._waiting.values():
+        for outgoing in self._posts.values():
             outgoing.sent = False
         self._bucket = TokenBucket(0.9 * rate, max(1, burst - 1)) if burst else TokenBucket(0, 1)
-        self._hold_until = 0.0
+        self._not_before = 0.0
 
-    def hold(self, nonce: str, until: float) -> None:
-        """The server refused a post for now: send it again, and nothing before `until`."""
-        if (outgoing := self._waiting.get(nonce)) is not None:
+    def retry(self, nonce: str, at: float) -> None:
+        """Resend a post that the server rejected temporarily; send nothing before `at`."""
+        if (outgoing := self._posts.get(nonce)) is not None:
             outgoing.sent = False
-        self._hold_until = max(self._hold_until, until)
+        self._not_before = max(self._not_before, at)
 
     def due(self, ready_rooms: set[str], now: float) -> tuple[list[Outgoing], float | None]:
-        """Posts to be written now, marked as sent, and when to ask again (None: when something changes)."""
-        if now < self._hold_until:
-            return [], self._hold_until
+        """Mark the posts to send now as sent.
+
+        Returns:
+            Those posts in order, and when to call again; None if only a change can make more posts due.
+        """
+        if now < self._not_before:
+            return [], self._not_before
         due: list[Outgoing] = []
-        for outgoing in self._waiting.values():
+        for outgoing in self._posts.values():
             if outgoing.sent or outgoing.room not in ready_rooms:
                 continue
             wait_s = self._bucket.take(now)

@@ -1,7 +1,7 @@
-"""A client's place in one room: what it has, what it misses, and in which order it may hand posts on.
+"""A client's position in one room: detects gaps, orders posts and drops duplicates.
 
-Invariants: `position` is the last post up to which we have everything; posts are released in order,
-each once; a hole is filled from history or announced, never skipped in silence.
+Invariants: everything up to and including `position` was released; posts are released in order, each
+once; a gap is filled from history or reported, never skipped silently.
 """
 
 from __future__ import annotations
@@ -12,60 +12,60 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.updates import GapFound
 
 REPLAY_MAX = 1_000
-"""Posts that a server gives on entering, at most; whoever wants more gets the rest from history."""
+"""Maximum number of posts a server replays when a room is entered; the rest comes from history."""
 AHEAD_MAX = 5_000
-"""Live posts held back while a hole before them is filled; more are fetched again later."""
+"""Maximum number of live posts buffered while a gap before them is filled; later ones are fetched again."""
 
 
 class RoomCursor:
-    """The cursor of a client session in `room`. `last`: posts to ask for when there is no position yet."""
+    """Cursor of a client session in `room`. `last`: number of posts to request while it has no position."""
 
     def __init__(self, room: str, last: int) -> None:
         self.room = room
         self.last = last
         self.position: Position | None = None
         self.entered = False
-        """The server has us in the room, on this connection."""
+        """Whether the server confirmed on this connection that the client is in the room."""
         self.synced = False
-        """The replay is over, on this connection; only then is our outbox sent."""
-        self.told_caught_up = False
-        """Whether the user knows that nothing is missing any more, on this connection."""
-        self._hole_end: int | None = None
-        self._ahead: list[Post] = []
-        self._reaching_back = False
-        """Our place is one that was wished for: posts right after it may be gone, or never have been."""
+        """Whether the replay is complete on this connection. Own posts are sent only then."""
+        self.reported_caught_up = False
+        """Whether `CaughtUp` was reported on this connection."""
+        self._gap_end: int | None = None
+        self._buffered: list[Post] = []
+        self._backfilling = False
+        """The position was requested, not confirmed: a gap right after it is not an error."""
 
     @property
     def filling(self) -> bool:
-        """Whether a hole is being filled; then history after `position` is wanted."""
-        return self._hole_end is not None
+        """Whether a gap is being filled; the caller then requests history after `position`."""
+        return self._gap_end is not None
 
     def disconnected(self) -> None:
-        """The connection is gone: what came after a hole will be replayed."""
-        self.entered = self.synced = self.told_caught_up = False
-        self._hole_end = None
-        self._ahead.clear()
+        """Reset the state of the connection; buffered posts will be replayed."""
+        self.entered = self.synced = self.reported_caught_up = False
+        self._gap_end = None
+        self._buffered.clear()
 
     def entered_at(self, head: Position, missed: int) -> None:
-        """The server let us in; a place we did not have before begins `missed` posts before the head.
+        """The server confirmed entry. A new cursor starts `missed` posts before `head`.
 
-        If that is less than `last`, which is more than any server gives, the rest is a hole to be filled.
+        If more posts than `REPLAY_MAX` were requested, the cursor starts further back and the gap is filled.
         """
         self.entered = True
         if self.position is None:
-            self._reaching_back = self.last > REPLAY_MAX and 0 < missed < self.last
-            back = min(self.last, head.seq) if self._reaching_back else missed
+            self._backfilling = self.last > REPLAY_MAX and 0 < missed < self.last
+            back = min(self.last, head.seq) if self._backfilling else missed
             self.position = Position(head.epoch, head.seq - back)
 
     def newly_caught_up(self) -> bool:
-        """Whether nothing is missing any more, and that is still to be told."""
-        if self.told_caught_up or not self.synced or self.filling:
+        """Whether nothing is missing and `CaughtUp` was not reported yet. Marks it as reported."""
+        if self.reported_caught_up or not self.synced or self.filling:
             return False
-        self.told_caught_up = True
+        self.reported_caught_up = True
         return True
 
     def received(self, post: Post) -> list[Post | GapFound]:
-        """A post from the room; returns what may be handed on now: it, nothing, or a gap and it."""
+        """Add a live or replayed post; returns what can be released now, in order."""
         released: list[Post | GapFound] = []
         position = self.position
         if position is None or position.epoch != post.position.epoch:
@@ -75,34 +75,35 @@ class RoomCursor:
             return [*released, post]
         if post.position.seq <= position.seq:
             return []
-        if self._hole_end is not None:
-            self._hold(post)
+        if self._gap_end is not None:
+            self._buffer(post)
         elif post.position.seq > position.seq + 1:
-            self._hole_end = post.position.seq - 1
-            self._hold(post)
+            self._gap_end = post.position.seq - 1
+            self._buffer(post)
         else:
             self.position = post.position
             return [post]
         return []
 
     def gap(self, end: Position, reason: str) -> list[GapFound]:
-        """The server will not send what lies before `end` (included)."""
+        """The server skips the posts up to and including `end`; returns the gap to report, if any."""
         position = self.position
         if reason == "lagged" and position is not None and position.epoch == end.epoch:
             if end.seq > position.seq:
-                self._hole_end = max(end.seq, self._hole_end or 0)
+                self._gap_end = max(end.seq, self._gap_end or 0)
             return []
         known = position is not None and position.epoch == end.epoch
         count = end.seq - position.seq if known and position is not None else None
         self.position = end
-        self._hole_end = None
-        self._ahead.clear()
+        self._gap_end = None
+        self._buffered.clear()
         return [GapFound(self.room, count, reason)] if count is None or count > 0 else []
 
     def filled(self, posts: Iterable[Post]) -> list[Post | GapFound]:
-        """A page of history after `position`, ascending; empty means that no more can be had.
+        """Add a page of history after `position`, ascending; an empty page means that no more is available.
 
-        Returns what may be handed on now. Afterwards `filling` says whether to ask for more.
+        Returns:
+            What can be released now, in order. `filling` is then true if more history is needed.
         """
         assert self.position is not None
         released: list[Post | GapFound] = []
@@ -115,32 +116,32 @@ class RoomCursor:
             released += self._jump_to(post.position.seq - 1)
             released.append(post)
             self.position = post.position
-        if self._hole_end is None:
+        if self._gap_end is None:
             return released
         if not fresh:
-            released += self._jump_to(self._hole_end)
-        if self.position.seq >= self._hole_end:
-            self._hole_end = None
-            released += self._release_ahead()
+            released += self._jump_to(self._gap_end)
+        if self.position.seq >= self._gap_end:
+            self._gap_end = None
+            released += self._release_buffered()
         return released
 
     def _jump_to(self, seq: int) -> list[GapFound]:
         assert self.position is not None
         missing = seq - self.position.seq
-        reaching_back, self._reaching_back = self._reaching_back, False
+        backfilling, self._backfilling = self._backfilling, False
         if missing <= 0:
             return []
         self.position = Position(self.position.epoch, seq)
-        return [] if reaching_back else [GapFound(self.room, missing, "trimmed")]
+        return [] if backfilling else [GapFound(self.room, missing, "trimmed")]
 
-    def _hold(self, post: Post) -> None:
-        self._ahead.append(post)
-        if len(self._ahead) > AHEAD_MAX:
-            self._hole_end = post.position.seq
-            self._ahead.clear()
+    def _buffer(self, post: Post) -> None:
+        self._buffered.append(post)
+        if len(self._buffered) > AHEAD_MAX:
+            self._gap_end = post.position.seq
+            self._buffered.clear()
 
-    def _release_ahead(self) -> list[Post | GapFound]:
-        ahead, self._ahead = self._ahead, []
+    def _release_buffered(self) -> list[Post | GapFound]:
+        ahead, self._buffered = self._buffered, []
         released: list[Post | GapFound] = []
         for post in ahead:
             released += self.received(post)

@@ -16,7 +16,6 @@ from broadcast_tui.core.clock import Instant, parse_time
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.protocol.codec import post_of
-from broadcast_tui.core.session import updates as up
 
 
 class ConnectionState(StrEnum):
@@ -148,18 +147,6 @@ class PresenceChanged(msgspec.Struct, frozen=True):
     """Why the one who left did so."""
 
 
-class MembersListed(msgspec.Struct, frozen=True):
-    """Answer to `list_members`: names sorted; `truncated` if there are more."""
-
-    room: str
-    ref: str
-    online: int
-    names: tuple[str, ...]
-    truncated: bool
-    away: tuple[tuple[str, str], ...] = ()
-    """Those of `names` who are away, each with why (empty: no reason given)."""
-
-
 class SearchFound(msgspec.Struct, frozen=True):
     """Answer to `search`: posts ascending; `more` if there may be older ones."""
 
@@ -167,35 +154,6 @@ class SearchFound(msgspec.Struct, frozen=True):
     ref: str
     posts: tuple[Post, ...]
     more: bool
-
-
-class RoomsListed(msgspec.Struct, frozen=True):
-    """Answer to `list_rooms`: (room, online, topic), sorted by name; `truncated` if there are more."""
-
-    ref: str
-    rooms: tuple[tuple[str, int, str], ...]
-    truncated: bool
-
-
-class TopicChanged(msgspec.Struct, frozen=True):
-    """`name` said what `room` is about; empty for nothing."""
-
-    room: str
-    topic: str
-    name: str
-
-
-class AwayChanged(msgspec.Struct, frozen=True):
-    """`name`, who may be us, went `away` for the reason `text` (may be empty), or is back."""
-
-    name: str
-    away: bool
-    text: str = ""
-
-
-class TypingSeen(msgspec.Struct, frozen=True):
-    room: str
-    name: str
 
 
 class Moderated(msgspec.Struct, frozen=True):
@@ -254,72 +212,46 @@ Update = (
     | GapFound
     | HistoryFetched
     | PresenceChanged
-    | MembersListed
     | SearchFound
-    | RoomsListed
-    | TopicChanged
-    | AwayChanged
-    | TypingSeen
     | Moderated
     | BansListed
     | Noticed
-)
-
-
-Answer = (
-    events.Presence
-    | events.Found
+    | events.Presence
     | events.RoomList
     | events.Topic
     | events.Away
     | events.Typing
-    | events.Moderated
-    | events.BanList
 )
+"""Events that a session only passes on are updates as they are."""
 
 
-def update_from_event(event: Answer, when: Instant) -> up.Update:
-    """The update that says what `event` says."""
+def update_from_event(event: events.Found | events.Moderated | events.BanList, when: Instant) -> Update:
+    """Convert an answer: parse its times and posts."""
     match event:
-        case events.Presence():
-            names = tuple(member.name for member in event.members)
-            away = tuple((member.name, member.away) for member in event.members if member.away is not None)
-            return up.MembersListed(event.room, event.ref, event.online, names, event.truncated, away)
         case events.Found():
             posts = tuple(post_of(item, when) for item in event.items)
-            return up.SearchFound(event.room, event.ref, posts, event.more)
-        case events.RoomList():
-            rooms = tuple((view.room, view.online, view.topic) for view in event.rooms)
-            return up.RoomsListed(event.ref, rooms, event.truncated)
-        case events.Topic():
-            return up.TopicChanged(event.room, event.topic, event.name)
-        case events.Away():
-            return up.AwayChanged(event.name, event.away, event.text)
-        case events.Typing():
-            return up.TypingSeen(event.room, event.name)
+            return SearchFound(event.room, event.ref, posts, event.more)
         case events.Moderated():
-            ends = parse_time(event.until, when) if event.until else None
-            return up.Moderated(event.ref, event.action, event.who, event.connections, event.addresses, ends)
+            until = _parse_until(event.until, when)
+            return Moderated(event.ref, event.action, event.who, event.connections, event.addresses, until)
         case events.BanList():
             bans = tuple(
-                up.Ban(
-                    view.action,
-                    view.who,
-                    view.by,
-                    view.reason,
-                    parse_time(view.until, when) if view.until else None,
-                )
-                for view in event.items
+                Ban(ban.action, ban.who, ban.by, ban.reason, _parse_until(ban.until, when))
+                for ban in event.items
             )
-            return up.BansListed(event.ref, bans, event.truncated)
+            return BansListed(event.ref, bans, event.truncated)
         case _:
             assert_never(event)
 
 
-def update_from_notice(event: events.System, when: Instant) -> up.Update:
-    """The update that says what a notice says: who came or went, or its text."""
+def _parse_until(until: str, when: Instant) -> datetime | None:
+    return parse_time(until, when) if until else None
+
+
+def update_from_notice(event: events.System, when: Instant) -> PresenceChanged | Noticed:
+    """Convert a system line: a change of presence, or a notice."""
     if event.event not in ("join", "leave", "rename", "online") or event.online is None:
-        return up.Noticed(event.message, event.event == "error", event.code)
+        return Noticed(event.message, event.event == "error", event.code)
     names = event.names or ((event.name,) if event.name else ())
     at = parse_time(event.timestamp, when)
-    return up.PresenceChanged(event.room, event.event, names, event.online, event.message, at, event.reason)
+    return PresenceChanged(event.room, event.event, names, event.online, event.message, at, event.reason)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.state import AppState
 
@@ -83,7 +83,7 @@ class CommandHandler:
     typed line stays in the input.
     """
 
-    def __init__(self, client: ChatClient, state: AppState, context: CommandContext) -> None:
+    def __init__(self, client: ClientRequests, state: AppState, context: CommandContext) -> None:
         self._client = client
         self._state = state
         self._context = context

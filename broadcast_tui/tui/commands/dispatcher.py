@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.tui.commands.connection import ConnectionCommands
 from broadcast_tui.tui.commands.context import CommandContext, CommandHandler
 from broadcast_tui.tui.commands.general import GeneralCommands
@@ -27,7 +27,7 @@ HANDLERS: Mapping[str, type[CommandHandler]] = {
 class CommandDispatcher:
     """Runs commands for one `context`. All handler names are resolved at construction."""
 
-    def __init__(self, client: ChatClient, state: AppState, context: CommandContext) -> None:
+    def __init__(self, client: ClientRequests, state: AppState, context: CommandContext) -> None:
         handlers = {name: handler(client, state, context) for name, handler in HANDLERS.items()}
         self._context = context
         self._methods: dict[str, Callable[[str], bool]] = {}

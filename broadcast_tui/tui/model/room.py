@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
     GapFound,
     HistoryFetched,
-    MembersListed,
     PostArrived,
     PresenceChanged,
-    TopicChanged,
 )
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
@@ -172,7 +171,7 @@ class RoomModel:
             transcript.rule_id = first_from(transcript, rule)
             reading.first_id = first_from(transcript, first)
 
-    def topic_changed(self, update: TopicChanged, at: datetime) -> None:
+    def topic_changed(self, update: events.Topic, at: datetime) -> None:
         """Take another topic, with a line that says so."""
         self.topic, self.topic_by, self.topic_at = visible_line(update.topic), visible_line(update.name), at
         about = f"set the topic: {self.topic}" if self.topic else "cleared the topic"
@@ -244,10 +243,10 @@ class RoomModel:
         if line_id < 0 or not transcript.replace_presence(line_id, told, brief, update.at):
             self._comings_id = transcript.add_presence(told, brief, update.at)
 
-    def people_listed(self, update: MembersListed, own_name: str, at: datetime) -> None:
+    def people_listed(self, update: events.Presence, own_name: str, at: datetime) -> None:
         """Take the list as it stands; print it too if /who asked for it."""
         self.online = update.online
-        self.members = set(filter(None, map(visible_line, update.names)))
+        self.members = set(filter(None, (visible_line(member.name) for member in update.members)))
         self.listed = not update.truncated
         if update.ref and update.ref == self.who_ref:
             self.who_ref = ""
@@ -259,10 +258,10 @@ def _is_own(sender: str, own_name: str) -> bool:
     return bool(own_name) and sender == own_name
 
 
-def who_line(update: MembersListed, own_name: str) -> str:
+def who_line(update: events.Presence, own_name: str) -> str:
     """What /who prints: the count, then the names, sorted."""
-    away = {visible_line(name) for name, _ in update.away}
-    names = sorted(set(filter(None, map(visible_line, update.names))), key=str.casefold)
+    away = {visible_line(member.name) for member in update.members if member.away is not None}
+    names = sorted({visible_line(member.name) for member in update.members} - {""}, key=str.casefold)
     listed = ", ".join(
         f"{name}{' (you)' if name == own_name else ''}{' (away)' if name in away else ''}" for name in names
     )

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.post import Bookmark
-from broadcast_tui.core.session.updates import RoomsListed
+from broadcast_tui.core.protocol import events
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.notifications import NotifyLevel
@@ -92,12 +92,12 @@ def most_urgent(views: Iterable[RoomModel]) -> str | None:
     return next((view.name for view in views if view.unread and not view.muted), None)
 
 
-def room_lines(update: RoomsListed, joined: Iterable[str]) -> list[str]:
+def room_lines(update: events.RoomList, joined: Iterable[str]) -> list[str]:
     """What /list prints: a heading, then a line a room with people and topic; those we are in are marked."""
     mine = frozenset(joined)
     rows = [
-        (f"#{visible_line(name)}", online, visible_line(topic), name in mine)
-        for name, online, topic in update.rooms
+        (f"#{visible_line(info.room)}", info.online, visible_line(info.topic), info.room in mine)
+        for info in update.rooms
     ]
     rows.sort(key=lambda row: (-row[1], row[0]))
     width = max((cell_len(name) for name, *_ in rows[:LISTED_MAX]), default=0)

@@ -13,15 +13,14 @@ from typing import assert_never
 
 import msgspec
 
+from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
-    AwayChanged,
     BansListed,
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
     GapFound,
     HistoryFetched,
-    MembersListed,
     Moderated,
     NameChanged,
     NameDenied,
@@ -32,10 +31,7 @@ from broadcast_tui.core.session.updates import (
     PresenceChanged,
     RoomEntered,
     RoomLeft,
-    RoomsListed,
     SearchFound,
-    TopicChanged,
-    TypingSeen,
     Update,
     Welcomed,
 )
@@ -59,14 +55,14 @@ class PendingRequests:
     def start_ping(self, ref: str, now: float) -> None:
         self.ping_ref, self.ping_at = ref, now
 
-    def members_listed(self, update: MembersListed, now: float) -> str:
+    def members_listed(self, update: events.Presence, now: float) -> str:
         """The line for /ping, which asks for a list to have something come back; empty if it did not ask."""
         if not update.ref or update.ref != self.ping_ref:
             return ""
         self.ping_ref = ""
         return f"Round trip: {1000 * max(0.0, now - self.ping_at):,.0f} ms"
 
-    def rooms_listed(self, update: RoomsListed, joined: Iterable[str]) -> str:
+    def rooms_listed(self, update: events.RoomList, joined: Iterable[str]) -> str:
         """The lines for /list; empty if it did not ask."""
         if not update.ref or update.ref != self.list_ref:
             return ""
@@ -91,7 +87,7 @@ class AwayMap:
         """Why `name` is away, or None if they are not."""
         return self._why.get(name)
 
-    def changed(self, update: AwayChanged) -> bool:
+    def changed(self, update: events.Away) -> bool:
         """Somebody went away or came back; whether that is news."""
         name = visible_line(update.name)
         before = self._why.pop(name, None)
@@ -99,11 +95,14 @@ class AwayMap:
             self._why[name] = visible_line(update.text)
         return before != self._why.get(name)
 
-    def listed(self, update: MembersListed) -> None:
+    def listed(self, update: events.Presence) -> None:
         """A list of people says of each of them whether they are away."""
-        for name in update.names:
-            self._why.pop(visible_line(name), None)
-        self._why.update((visible_line(name), visible_line(text)) for name, text in update.away)
+        for member in update.members:
+            name = visible_line(member.name)
+            if member.away is None:
+                self._why.pop(name, None)
+            else:
+                self._why[name] = visible_line(member.away)
 
     def renamed(self, old: str, new: str) -> None:
         if old in self._why:
@@ -120,7 +119,7 @@ class AwayMap:
                     self._why.pop(name, None)
 
 
-def own_away_line(update: AwayChanged) -> str:
+def own_away_line(update: events.Away) -> str:
     """The dim line about our own going away or coming back."""
     why = f": {visible_line(update.text)}" if update.text else ""
     return f"You are away{why}. /back when you are here again." if update.away else "You are back"
@@ -167,9 +166,9 @@ RoomUpdate = (
     | GapFound
     | HistoryFetched
     | PresenceChanged
-    | MembersListed
-    | TopicChanged
-    | TypingSeen
+    | events.Presence
+    | events.Topic
+    | events.Typing
 )
 
 
@@ -313,11 +312,11 @@ class AppState(RoomsState):
                 case NameChanged():
                     self._named(update.name, at, tell=True)
                     changes.people = True
-                case AwayChanged():
+                case events.Away():
                     if self.away.changed(update) and visible_line(update.name) == self.name:
                         self.print(own_away_line(update), at)
                     changes.people = True
-                case RoomsListed():
+                case events.RoomList():
                     self._rooms_listed(update, at)
                     changes.rooms_listed = True
                 case SearchFound():
@@ -366,16 +365,16 @@ class AppState(RoomsState):
                 view.missed(update, at)
             case HistoryFetched():
                 view.prepended(update, self.name, self.keywords)
-            case TopicChanged():
+            case events.Topic():
                 view.topic_changed(update, at)
             case PresenceChanged():
                 view.people_changed(update, self.name)
                 self.away.follow(update, self.rooms_of)
                 changes.people = True
-            case MembersListed():
+            case events.Presence():
                 self._members_listed(view, update, now, at)
                 changes.people = True
-            case TypingSeen():
+            case events.Typing():
                 view.saw_typing(update.name, self.name, now)
             case _:
                 assert_never(update)
@@ -404,14 +403,14 @@ class AppState(RoomsState):
         if not view.entered:
             view.entered = view.greeting_due = True
 
-    def _members_listed(self, view: RoomModel, update: MembersListed, now: float, at: datetime) -> None:
+    def _members_listed(self, view: RoomModel, update: events.Presence, now: float, at: datetime) -> None:
         self.away.listed(update)
         view.people_listed(update, self.name, at)
         if line := self.requests.members_listed(update, now):
             self.print(line, at)
 
-    def _rooms_listed(self, update: RoomsListed, at: datetime) -> None:
-        self.known_rooms = {visible_line(room): (online, topic) for room, online, topic in update.rooms}
+    def _rooms_listed(self, update: events.RoomList, at: datetime) -> None:
+        self.known_rooms = {visible_line(info.room): (info.online, info.topic) for info in update.rooms}
         if lines := self.requests.rooms_listed(update, self.rooms):
             self.print(lines, at)
 

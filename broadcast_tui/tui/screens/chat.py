@@ -23,7 +23,7 @@ from textual.message import Message
 from textual.widgets import Footer, Static, TextArea
 
 from broadcast_tui.client.address import Address
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.session.updates import NameDenied, Update
 from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
@@ -135,7 +135,7 @@ class ChatScreen(ReadingScreen):
 
         reason: str
 
-    def __init__(self, client: ChatClient, state: AppState, past: InputHistory | None = None) -> None:
+    def __init__(self, client: ClientRequests, state: AppState, past: InputHistory | None = None) -> None:
         super().__init__(client, state)
         self._commands = CommandDispatcher(client, state, self)
         self._past = InputHistory(room=state.room) if past is None else past

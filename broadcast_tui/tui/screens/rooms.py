@@ -14,7 +14,7 @@ from textual import getters, on
 from textual.message import Message
 from textual.screen import Screen
 
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.rooms import neighbour, numbered
@@ -39,7 +39,7 @@ class RoomsScreen(Screen[None]):
         rooms: tuple[str, ...]
         shown: str
 
-    def __init__(self, client: ChatClient, state: AppState) -> None:
+    def __init__(self, client: ClientRequests, state: AppState) -> None:
         super().__init__()
         self._client = client
         self._state = state

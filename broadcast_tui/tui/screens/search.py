@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.server_search import ServerSearch, date_of, snippet_of, words_pattern
@@ -215,7 +215,7 @@ class SearchController:
     """Opens the screens of a search and sees to what they ask for; `go_to` picks a line of the log."""
 
     def __init__(
-        self, app: App[None], client: ChatClient, state: AppState, go_to: Callable[[int], object]
+        self, app: App[None], client: ClientRequests, state: AppState, go_to: Callable[[int], object]
     ) -> None:
         self._app = app
         self._client = client

@@ -9,7 +9,7 @@ from abc import abstractmethod
 
 from textual import on
 
-from broadcast_tui.client.requests import ChatClient
+from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
@@ -27,7 +27,7 @@ HISTORY_PAGE = 50
 class UnreadScreen(RoomsScreen):
     """A `RoomsScreen` that knows what of its rooms is unread, and goes there."""
 
-    def __init__(self, client: ChatClient, state: AppState) -> None:
+    def __init__(self, client: ClientRequests, state: AppState) -> None:
         super().__init__(client, state)
         self._sought_in = ""
         """Where pages of history are asked for to get to the first unread post."""

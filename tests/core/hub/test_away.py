@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.protocol import events
 from broadcast_tui.core.protocol.commands import ListMembers, SetAway
-from broadcast_tui.core.session import updates as up
 from tests.core.hub.test_hub import only, send, v1
 from tests.support.hub_pair import User, Wire, World, read_frames
 
@@ -27,7 +27,7 @@ def listed(world: World, wire: Wire) -> dict[str, object]:
 
 
 def say_away(user: User, away: bool, text: str = "") -> None:
-    user.session.ask(lambda ref: SetAway(away, text, ref))
+    user.session.request(lambda ref: SetAway(away, text, ref))
     user.collect()
     user.world.step()
 
@@ -173,12 +173,15 @@ def test_a_session_hands_on_who_is_away_and_lists_them() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     say_away(ana, True, "lunch")
-    assert bob.seen(up.AwayChanged) == ana.seen(up.AwayChanged) == [up.AwayChanged("ana", True, "lunch")]
-    ref = bob.session.ask(lambda ref: ListMembers("lobby", ref))
+    assert bob.seen(events.Away) == [events.Away("ana", True, "lunch")]
+    assert ana.seen(events.Away) == [events.Away("ana", True, "lunch", "r1")]
+    ref = bob.session.request(lambda ref: ListMembers("lobby", ref))
     bob.collect()
     world.step()
-    assert bob.seen(up.MembersListed) == [
-        up.MembersListed("lobby", ref, 2, ("ana", "bob"), False, (("ana", "lunch"),))
+    assert bob.seen(events.Presence) == [
+        events.Presence(
+            ref, "lobby", 2, (events.MemberInfo("ana", 1, "lunch"), events.MemberInfo("bob", 1)), False
+        )
     ]
 
 
@@ -191,10 +194,10 @@ def test_a_session_says_again_that_it_is_away_to_a_server_that_forgot() -> None:
     bob.updates.clear()
     ana.connect()
     world.step()
-    assert bob.seen(up.AwayChanged) == [up.AwayChanged("ana", True, "lunch")]
+    assert bob.seen(events.Away) == [events.Away("ana", True, "lunch")]
     say_away(ana, False)
     bob.updates.clear()
     ana.cut()
     ana.connect()
     world.step()
-    assert bob.seen(up.AwayChanged) == []
+    assert bob.seen(events.Away) == []

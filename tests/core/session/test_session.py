@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.protocol import commands
+from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import encode
 from broadcast_tui.core.protocol.events import Event, Message, System
 from broadcast_tui.core.session import updates as up
@@ -217,7 +217,7 @@ def test_a_name_refused_at_hello_is_fatal_until_another_is_given() -> None:
     assert thief.session.fatal is not None
     assert isinstance(thief.seen(up.NameDenied)[0], up.NameDenied)
     thief.cut()
-    thief.session.rename("zoe")
+    thief.session.request(lambda ref: commands.Rename("zoe", ref))
     thief.connect()
     world.step()
     assert thief.session.welcomed
@@ -227,12 +227,12 @@ def test_a_name_refused_at_hello_is_fatal_until_another_is_given() -> None:
 def test_a_rename_changes_our_name_only_when_the_server_agrees() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
-    ana.session.rename("bob")
+    ana.session.request(lambda ref: commands.Rename("bob", ref))
     ana.collect()
     world.step()
     assert ana.session.name == "ana"
     assert [type(u) for u in ana.seen(up.NameDenied)] == [up.NameDenied]
-    ana.session.rename("zoe")
+    ana.session.request(lambda ref: commands.Rename("zoe", ref))
     ana.collect()
     world.step()
     assert ana.session.name == "zoe"
@@ -248,26 +248,26 @@ def test_rooms_are_joined_and_left() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     for user in (ana, bob):
-        user.session.join("dev", 10)
+        user.session.request(lambda ref: commands.Join("dev", ref, last=10))
         user.collect()
         world.step()
     ana.say("in dev", "dev")
     world.step()
     assert texts(bob, "dev") == ["in dev"]
-    bob.session.leave("dev")
+    bob.session.request(lambda ref: commands.Leave("dev", ref))
     bob.collect()
     world.step()
     ana.say("alone", "dev")
     world.step()
     assert texts(bob, "dev") == ["in dev"]
     assert bob.seen(up.RoomLeft) == [up.RoomLeft("dev")]
-    ana.session.join("not a room!", 0)
+    ana.session.request(lambda ref: commands.Join("not a room!", ref))
     ana.collect()
     world.step()
     noticed = ana.seen(up.Noticed)[-1]
     assert isinstance(noticed, up.Noticed)
     assert noticed.code == "bad_room"
-    assert "not a room!" not in ana.session.tracks
+    assert "not a room!" not in ana.session.cursors
 
 
 def test_history_and_members_come_with_their_refs() -> None:
@@ -276,25 +276,29 @@ def test_history_and_members_come_with_their_refs() -> None:
     for number in range(5):
         ana.say(f"post {number}")
     world.step()
-    ref = ana.session.fetch_history("lobby", "e1-4", 2)
-    members_ref = ana.session.ask(lambda ref: commands.ListMembers("lobby", ref))
+    ref = ana.session.request(lambda ref: commands.FetchHistory("lobby", ref, "e1-4", limit=2))
+    members_ref = ana.session.request(lambda ref: commands.ListMembers("lobby", ref))
     ana.session.send_typing("lobby")
     ana.collect()
     world.step()
     (page,) = ana.seen(up.HistoryFetched)
     assert isinstance(page, up.HistoryFetched)
     assert (page.ref, [post.text for post in page.posts], page.more) == (ref, ["post 1", "post 2"], True)
-    (members,) = ana.seen(up.MembersListed)
-    assert isinstance(members, up.MembersListed)
-    assert (members.ref, members.names, members.online) == (members_ref, ("ana",), 1)
+    (members,) = ana.seen(events.Presence)
+    assert isinstance(members, events.Presence)
+    assert (members.ref, [member.name for member in members.members], members.online) == (
+        members_ref,
+        ["ana"],
+        1,
+    )
 
 
 def test_what_cannot_be_asked_offline_says_so() -> None:
     world = World()
     ana = world.user("ana", connect=False)
-    ref = ana.session.ask(lambda ref: commands.ListMembers("lobby", ref))
+    ref = ana.session.request(lambda ref: commands.ListMembers("lobby", ref))
     ana.collect()
-    assert ana.updates == [up.Noticed("Not connected; ask again when online.", True, "", ref)]
+    assert ana.updates == [up.Noticed("You are not connected; try again once you are online.", True, "", ref)]
 
 
 def test_goodbye_is_seen_at_once() -> None:
@@ -448,18 +452,18 @@ def test_search_rooms_and_topics_are_answered() -> None:
     ana, bob = world.user("ana"), world.user("bob")
     ana.say("a needle")
     world.step()
-    search = ana.session.ask(lambda ref: commands.Search("needle", "lobby", ref))
-    listing = ana.session.ask(commands.ListRooms)
-    ana.session.ask(lambda ref: commands.SetTopic("hay", "lobby", ref))
+    search = ana.session.request(lambda ref: commands.Search("needle", "lobby", ref))
+    listing = ana.session.request(commands.ListRooms)
+    ana.session.request(lambda ref: commands.SetTopic("hay", "lobby", ref))
     ana.collect()
     world.step()
     (found,) = ana.seen(up.SearchFound)
     assert isinstance(found, up.SearchFound)
     assert (found.ref, [post.text for post in found.posts]) == (search, ["a needle"])
-    (rooms,) = ana.seen(up.RoomsListed)
-    assert isinstance(rooms, up.RoomsListed)
-    assert (rooms.ref, [room for room, _, _ in rooms.rooms]) == (listing, ["lobby"])
-    assert bob.seen(up.TopicChanged) == [up.TopicChanged("lobby", "hay", "ana")]
+    (rooms,) = ana.seen(events.RoomList)
+    assert isinstance(rooms, events.RoomList)
+    assert (rooms.ref, [info.room for info in rooms.rooms]) == (listing, ["lobby"])
+    assert bob.seen(events.Topic) == [events.Topic("lobby", "hay", "ana")]
 
 
 def test_a_post_to_a_room_we_are_not_in_comes_back() -> None:
@@ -476,19 +480,19 @@ def test_a_room_left_offline_is_simply_forgotten() -> None:
     world = World()
     ana = world.user("ana", ("lobby", 0), ("dev", 0))
     ana.cut()
-    ana.session.leave("dev")
-    assert ana.session.join("ops", 5) == ""
-    assert ana.session.join("lobby", 5) == ""
+    ana.session.request(lambda ref: commands.Leave("dev", ref))
+    assert ana.session.request(lambda ref: commands.Join("ops", ref, last=5)) == ""
+    assert ana.session.request(lambda ref: commands.Join("lobby", ref, last=5)) == ""
     ana.connect()
     world.step()
-    assert set(ana.session.tracks) == {"lobby", "ops"}
-    assert ana.session.tracks["ops"].synced
+    assert set(ana.session.cursors) == {"lobby", "ops"}
+    assert ana.session.cursors["ops"].synced
 
 
 def test_requests_under_way_at_a_cut_are_told_to_be_lost() -> None:
     world = World()
     ana = world.user("ana")
-    ref = ana.session.ask(lambda ref: commands.ListMembers("lobby", ref))
+    ref = ana.session.request(lambda ref: commands.ListMembers("lobby", ref))
     ana.collect()
     ana.cut()
     noticed = ana.seen(up.Noticed)[-1]
@@ -503,11 +507,11 @@ def test_a_room_left_while_its_history_is_to_be_asked_for_again_is_forgotten() -
     ana.session.receive(
         b'{"type":"gap","room":"dev","from":"e1-1","to":"e1-9","reason":"lagged"}', world.when
     )
-    (fill,) = (msgspec.json.decode(data) for data in ana.session.take_outgoing())
+    (fill,) = (msgspec.json.decode(data) for data in ana.session.pop_outgoing())
     busy = {"type": "error", "code": "try_later", "message": "Busy.", "temporary": True, "ref": fill["ref"]}
     ana.session.receive(msgspec.json.encode(busy), world.when)
     assert ana.session.next_due() is not None
     ana.session.receive(b'{"type":"left","ref":"x","room":"dev"}', world.when)
     assert ana.session.next_due() is None
     world.pass_time(60.0)
-    assert set(ana.session.tracks) == {"lobby"}
+    assert set(ana.session.cursors) == {"lobby"}

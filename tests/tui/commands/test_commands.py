@@ -8,16 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
-    AwayChanged,
     ConnectionChanged,
     ConnectionState,
-    MembersListed,
     PresenceChanged,
     RoomEntered,
     RoomLeft,
-    RoomsListed,
-    TopicChanged,
 )
 from broadcast_tui.tui.commands.context import CommandHandler
 from broadcast_tui.tui.commands.dispatcher import HANDLERS
@@ -26,7 +23,7 @@ from broadcast_tui.tui.commands.parser import InputError, parse
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command
 from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
 from tests.support.chat_app import Chat, chatting
-from tests.support.fake_client import AT, FakeClient
+from tests.support.fake_client import AT, FakeClient, member_list, room_list
 from tests.support.fake_context import FakeContext
 
 OFFLINE = ConnectionChanged(ConnectionState.WAITING, "gone", 9.0)
@@ -45,7 +42,7 @@ def joined(context: FakeContext, *rooms: str) -> None:
     """Join rooms and let the server confirm it; the last one is shown."""
     for room in rooms:
         assert context.execute(f"/join {room}")
-        context.receive(RoomEntered(room, 1, 0), MembersListed(room, "", 1, ("ana",), False))
+        context.receive(RoomEntered(room, 1, 0), member_list(room, "", 1, ("ana",), False))
 
 
 # -- the table and the dispatcher
@@ -218,8 +215,8 @@ def test_list_prints_rooms_and_members() -> None:
     assert context.execute("/list")
     rooms = f"n{context.client._count - 1}"
     context.receive(
-        RoomsListed(rooms, (("dev", 3, "Work"), ("lobby", 2, "")), False),
-        MembersListed("lobby", last_ref(context.client), 2, ("ana", "bob"), False),
+        room_list(rooms, (("dev", 3, "Work"), ("lobby", 2, "")), False),
+        member_list("lobby", last_ref(context.client), 2, ("ana", "bob"), False),
     )
     text = "\n".join(context.output)
     assert "2 rooms with member counts (* joined):" in text
@@ -234,7 +231,7 @@ def test_topic_is_shown_set_and_cleared() -> None:
     assert context.execute("/topic Release on Friday")
     assert context.execute("/topic -")
     assert context.client.called("set_topic") == [("lobby", "Release on Friday"), ("lobby", "")]
-    context.receive(TopicChanged("lobby", "Release", "bob"))
+    context.receive(events.Topic("lobby", "Release", "bob"))
     assert context.execute("/topic")
     assert context.output[-1].startswith("Topic of #lobby: Release, set by bob on ")
 
@@ -261,7 +258,7 @@ def test_notify_sets_shows_and_saves_the_level() -> None:
 
 def test_whois_prints_what_is_known() -> None:
     context = FakeContext("ana", "bob")
-    context.receive(context.client.post("bob", "hi"), AwayChanged("bob", True, "lunch"))
+    context.receive(context.client.post("bob", "hi"), events.Away("bob", True, "lunch"))
     for typed in ("/whois @BOB:", "/whois ana", "/whois nobody"):
         assert context.execute(typed)
     bob, ana, nobody = context.output[-3:]
@@ -283,7 +280,7 @@ def test_away_and_back() -> None:
     assert context.execute("/back")
     assert context.output[-1] == "You are not away."
     assert context.execute("/away lunch")
-    context.receive(AwayChanged("ana", True, "lunch"))
+    context.receive(events.Away("ana", True, "lunch"))
     assert context.execute("/away")
     assert context.execute("/back")
     assert context.client.called("set_away") == [("away", "lunch"), ("back", ""), ("back", "")]
@@ -334,7 +331,7 @@ def test_invalid_ignore_commands_fail(typed: str, error: str) -> None:
 def test_ping_prints_the_round_trip_time() -> None:
     context = FakeContext("ana")
     assert context.execute("/ping")
-    context.receive(MembersListed("lobby", last_ref(context.client), 1, ("ana",), False))
+    context.receive(member_list("lobby", last_ref(context.client), 1, ("ana",), False))
     assert context.output[-1].startswith("Round trip: ")
 
 
@@ -399,11 +396,11 @@ async def test_a_leave_reason_is_shown_in_the_log() -> None:
 
 async def test_away_is_shown_in_the_status_bar() -> None:
     async with chatting("ana") as chat:
-        await chat.deliver(AwayChanged("ana", True, "lunch"))
+        await chat.deliver(events.Away("ana", True, "lunch"))
         assert "away" in chat.drawn("#status")[0]
         await chat.enter("still here")
         assert "/back" in chat.toasts
-        await chat.deliver(AwayChanged("ana", False))
+        await chat.deliver(events.Away("ana", False))
         assert "away" not in chat.drawn("#status")[0]
 
 
@@ -482,11 +479,11 @@ async def test_hostile_text_from_the_server_is_harmless_in_command_output() -> N
         await chat.enter("/list")
         rooms = f"n{chat.client._count - 1}"
         await chat.deliver(
-            RoomsListed(rooms, ((evil, 3, evil),), False),
-            TopicChanged("lobby", evil, evil),
-            AwayChanged("ana", True, evil),
+            room_list(rooms, ((evil, 3, evil),), False),
+            events.Topic("lobby", evil, evil),
+            events.Away("ana", True, evil),
             PresenceChanged("lobby", "join", (evil,), 3, "", AT),
-            AwayChanged(evil, True, evil),
+            events.Away(evil, True, evil),
         )
         for typed in ("/topic", f"/whois {evil.splitlines()[0]}", "/ignore a\u202eb", "/ignore"):
             await chat.enter(typed)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from broadcast_tui.core.session.updates import MembersListed
 from broadcast_tui.tui.commands.moderation import Target, parse_target
+from tests.support.fake_client import member_list
 from tests.support.fake_context import FakeContext
 
 PEOPLE = ["mallory", "J. R. R. Tolkien", "mal", "10m"]
@@ -48,6 +48,6 @@ def test_kick_does_not_take_a_duration() -> None:
 )
 def test_each_command_sends_its_request(typed: str, call: tuple[str, ...]) -> None:
     context = FakeContext("ana")
-    context.receive(MembersListed("lobby", "", 5, ("ana", *PEOPLE), False))
+    context.receive(member_list("lobby", "", 5, ("ana", *PEOPLE), False))
     assert context.execute(typed)
     assert context.client.calls[-1] == call

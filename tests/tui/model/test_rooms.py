@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_tui.core.session.updates import RoomsListed
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import find_room, most_urgent, neighbour, numbered, ranked, room_lines
+from tests.support.fake_client import room_list
 
 ROOMS = ["lobby", "dev", "dev-ops", "random", "ops"]
 
@@ -73,7 +73,7 @@ def test_mentions_are_more_urgent_than_other_posts_and_muted_rooms_are_not() -> 
 
 
 def test_listed_rooms_come_with_people_and_topic_the_fullest_first() -> None:
-    lines = room_lines(RoomsListed("r", (("dev", 2, "x\x1b[31m"), ("lobby", 12, "")), False), ["lobby"])
+    lines = room_lines(room_list("r", (("dev", 2, "x\x1b[31m"), ("lobby", 12, "")), False), ["lobby"])
     assert lines[0].startswith("2 rooms")
     assert lines[1] == "* #lobby    12"
     assert lines[2].startswith("  #dev       2  x")
@@ -82,5 +82,5 @@ def test_listed_rooms_come_with_people_and_topic_the_fullest_first() -> None:
 
 def test_a_long_list_says_that_there_is_more() -> None:
     rooms = tuple((f"r{n:03}", 1, "") for n in range(100))
-    assert room_lines(RoomsListed("r", rooms, False), [])[-1] == "… and 40 more"
-    assert room_lines(RoomsListed("r", rooms[:3], True), [])[-1] == "… and more"
+    assert room_lines(room_list("r", rooms, False), [])[-1] == "… and 40 more"
+    assert room_lines(room_list("r", rooms[:3], True), [])[-1] == "… and more"

@@ -4,14 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
-    AwayChanged,
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
     GapFound,
     HistoryFetched,
-    MembersListed,
     NameChanged,
     NameDenied,
     Noticed,
@@ -19,15 +18,12 @@ from broadcast_tui.core.session.updates import (
     PresenceChanged,
     RoomEntered,
     RoomLeft,
-    RoomsListed,
-    TopicChanged,
-    TypingSeen,
     Update,
 )
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.state import AppState, Changes
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, LineKind
-from tests.support.fake_client import FakeClient
+from tests.support.fake_client import FakeClient, member_list, room_list
 
 AT = datetime(2025, 8, 30, 10, 30, tzinfo=UTC)
 LOST = ConnectionChanged(ConnectionState.WAITING, "no answer", 4.0)
@@ -67,7 +63,7 @@ def test_entering_a_room_says_so_once_and_asks_who_is_there() -> None:
     assert chat.lines == []
     chat.take(CaughtUp("lobby"))
     assert chat.lines == ["SYSTEM: You are in lobby as ana with 2 others. F1 helps."]
-    assert chat.take(MembersListed("lobby", "", 3, ("ana", "bob", "eve"), False)).unlisted == []
+    assert chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False)).unlisted == []
     assert chat.state.shown.people() == ["ana", "bob", "eve"]
 
 
@@ -278,13 +274,13 @@ def test_a_gap_is_never_silent() -> None:
 def test_who_prints_the_list_it_asked_for() -> None:
     chat = Chat("ana", "bob")
     chat.state.shown.who_ref = "p1"
-    chat.take(MembersListed("lobby", "p1", 5, ("ana", "bob"), True))
+    chat.take(member_list("lobby", "p1", 5, ("ana", "bob"), True))
     assert chat.lines[-1] == "SYSTEM: 5 here: ana (you), bob and 3 more"
 
 
 def test_typing_ends_by_time_by_a_post_or_by_leaving() -> None:
     chat = Chat("ana", "bob", "eve")
-    chat.take(TypingSeen("lobby", "bob"), TypingSeen("lobby", "eve"), TypingSeen("lobby", "ana"))
+    chat.take(events.Typing("lobby", "bob"), events.Typing("lobby", "eve"), events.Typing("lobby", "ana"))
     assert chat.state.shown.typing(chat.now) == ["bob", "eve"]
     chat.take(chat.client.post("bob", "done"))
     assert chat.state.shown.typing(chat.now) == ["eve"]
@@ -296,7 +292,7 @@ def test_names_are_safe_to_draw_wherever_they_are_kept(hostile: str) -> None:
     chat = Chat("ana")
     chat.take(
         PresenceChanged("lobby", "join", (hostile,), 2, "", AT),
-        TypingSeen("lobby", hostile),
+        events.Typing("lobby", hostile),
         ConnectionChanged(ConnectionState.WAITING, hostile, 1.0),
         NameChanged(hostile),
     )
@@ -399,7 +395,7 @@ def test_going_somewhere_else_ends_the_way_back() -> None:
 
 def test_who_is_away_is_known_until_they_are_back_or_gone() -> None:
     chat = Chat("ana", "bob", "eve")
-    chat.take(AwayChanged("bob", True, "lunch"), AwayChanged("eve", True))
+    chat.take(events.Away("bob", True, "lunch"), events.Away("eve", True))
     assert [(person.name, person.away) for person in chat.state.member_list() or ()] == [
         ("ana", None),
         ("bob", "lunch"),
@@ -407,28 +403,28 @@ def test_who_is_away_is_known_until_they_are_back_or_gone() -> None:
     ]
     chat.take(PresenceChanged("lobby", "rename", ("bob", "rob"), 3, "", AT))
     assert chat.state.away.reason("rob") == "lunch"
-    chat.take(AwayChanged("rob", False), PresenceChanged("lobby", "leave", ("eve",), 2, "", AT))
+    chat.take(events.Away("rob", False), PresenceChanged("lobby", "leave", ("eve",), 2, "", AT))
     assert [chat.state.away.reason(name) for name in ("rob", "eve", "bob")] == [None, None, None]
 
 
 def test_a_list_of_people_says_who_is_away_and_who_is_not() -> None:
     chat = Chat("ana", "bob", "eve")
-    chat.take(AwayChanged("bob", True, "lunch"))
-    chat.take(MembersListed("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
+    chat.take(events.Away("bob", True, "lunch"))
+    chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
     assert [person.away for person in chat.state.member_list() or ()] == [None, None, "out"]
     chat.state.shown.who_ref = "w"
-    chat.take(MembersListed("lobby", "w", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
+    chat.take(member_list("lobby", "w", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
     assert chat.lines[-1] == "SYSTEM: 3 here: ana (you), bob, eve (away)"
 
 
 def test_our_own_being_away_is_told_once() -> None:
     chat = Chat("ana")
     before = len(chat.lines)
-    chat.take(AwayChanged("ana", True, "lunch"), AwayChanged("ana", True, "lunch"))
+    chat.take(events.Away("ana", True, "lunch"), events.Away("ana", True, "lunch"))
     assert chat.state.own_away == "lunch"
     chat.take(NameChanged("anna"))
     assert chat.state.own_away == "lunch"
-    chat.take(AwayChanged("anna", False))
+    chat.take(events.Away("anna", False))
     assert chat.lines[before:] == [
         "SYSTEM: You are away: lunch. /back when you are here again.",
         "SYSTEM: You are now anna",
@@ -462,7 +458,7 @@ def test_ignoring_for_a_while_ends_by_time() -> None:
 
 def test_a_topic_is_a_line_in_its_room_and_known_there() -> None:
     chat = Chat("ana")
-    chat.take(RoomEntered("dev", 1, 0, "Old"), TopicChanged("dev", "New\x1b", "bob"))
+    chat.take(RoomEntered("dev", 1, 0, "Old"), events.Topic("dev", "New\x1b", "bob"))
     view = chat.state.view("dev")
     assert (view.topic, view.topic_by, view.topic_at) == ("New␛", "bob", AT)
     assert not any("topic" in line for line in chat.lines)
@@ -474,9 +470,9 @@ def test_a_ping_and_a_list_are_answered_once() -> None:
     chat = Chat("ana")
     chat.state.requests.start_ping("p", chat.now - 0.012)
     chat.state.requests.list_ref = "l"
-    listed = RoomsListed("l", (("lobby", 1, ""), ("dev", 2, "x")), False)
+    listed = room_list("l", (("lobby", 1, ""), ("dev", 2, "x")), False)
     for _ in range(2):
-        chat.take(MembersListed("lobby", "p", 1, ("ana",), False), listed)
+        chat.take(member_list("lobby", "p", 1, ("ana",), False), listed)
     assert chat.lines[-2:] == [
         "SYSTEM: Round trip: 12 ms",
         "SYSTEM: 2 rooms with member counts (* joined):\n  #dev       2  x\n* #lobby     1",

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from broadcast_tui.core.session.updates import ConnectionState, TypingSeen
+from broadcast_tui.core.protocol import events
+from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.state import AppState, Connection
 from broadcast_tui.tui.model.status import GAP, fit, host_of, rooms_activity, status_pieces
@@ -22,7 +23,7 @@ def line(state: AppState, width: int, now: float = 0.0) -> str:
 def busy() -> AppState:
     state = AppState(name="ana")
     client = FakeClient()
-    state.apply([*client.online("ana", "bob", "eve"), TypingSeen("lobby", "bob")], 0.0, AT)
+    state.apply([*client.online("ana", "bob", "eve"), events.Typing("lobby", "bob")], 0.0, AT)
     state.unseen = 12
     return state
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
+from broadcast_tui.core.protocol.events import Typing
 from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
@@ -16,7 +17,6 @@ from broadcast_tui.core.session.updates import (
     PostRejected,
     PresenceChanged,
     RoomEntered,
-    TypingSeen,
 )
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -137,7 +137,7 @@ async def test_a_draft_that_is_shown_again_is_no_typing() -> None:
 
 async def test_who_types_is_shown_until_they_post() -> None:
     async with chatting("ana", "bob") as chat:
-        await chat.deliver(TypingSeen("lobby", "bob"))
+        await chat.deliver(Typing("lobby", "bob"))
         assert "bob is typing…" in chat.drawn("#status")[0]
         await chat.deliver(chat.client.post("bob", "there"))
         assert "typing" not in chat.drawn("#status")[0]
@@ -367,7 +367,7 @@ async def test_hostile_text_is_drawn_harmless_everywhere() -> None:
         await chat.deliver(
             chat.client.post(HOSTILE, HOSTILE),
             PresenceChanged("lobby", "join", (HOSTILE,), 3, HOSTILE, AT),
-            TypingSeen("lobby", HOSTILE),
+            Typing("lobby", HOSTILE),
             NameDenied("q", "name_taken", HOSTILE),
         )
         await chat.enter("/" + HOSTILE)

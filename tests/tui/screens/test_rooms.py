@@ -9,11 +9,12 @@ from textual import events
 from textual.widgets import OptionList
 
 from broadcast_tui.client.storage.preferences import Preferences
-from broadcast_tui.core.session.updates import MembersListed, PostRejected, RoomEntered, RoomLeft, RoomsListed
+from broadcast_tui.core.session.updates import PostRejected, RoomEntered, RoomLeft
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.switcher import SwitcherScreen
 from tests.support.chat_app import Chat, chatting, enter_rooms
+from tests.support.fake_client import member_list, room_list
 
 WIDE = (120, 24)
 
@@ -119,7 +120,7 @@ async def test_each_room_has_its_log_its_people_its_topic_and_its_draft() -> Non
         chat.screen.submit("/join dev")
         await chat.deliver(
             RoomEntered("dev", 2, 0, "All about dev"),
-            MembersListed("dev", "", 2, ("ana", "zoe"), False),
+            member_list("dev", "", 2, ("ana", "zoe"), False),
             chat.client.post("zoe", "in dev", room="dev"),
         )
         assert chat.composer.text == ""
@@ -205,7 +206,7 @@ async def test_the_switcher_goes_to_a_room_by_some_letters() -> None:
         await enter_rooms(chat, "dev-ops", "random")
         await chat.type("alt+k")
         assert chat.client.called("list_rooms") == [()]
-        await chat.client.deliver(RoomsListed("", (("docs", 7, "Writing"), ("lobby", 1, "")), False))
+        await chat.client.deliver(room_list("", (("docs", 7, "Writing"), ("lobby", 1, "")), False))
         await chat.pilot.pause()
         offered = [row.strip() for row in chat.drawn("#switcher-rooms")]
         assert offered[0].startswith("#lobby")
