@@ -138,7 +138,7 @@ def _run(
         preferences=preferences,
         theme=theme,
         keys=keys,
-        keeper=PendingCredentials(Credentials(), address.url, address.token, address.pin),
+        credentials=PendingCredentials(Credentials(), address.url, address.token, address.pin),
         has_token=bool(trust.token),
         mentions=mentions,
         local_server=child if address.is_local and not address.secure else None,

@@ -32,7 +32,7 @@ class ChildServer:
         self._counts: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     @property
-    def is_ours(self) -> bool:
+    def is_managed(self) -> bool:
         """Whether the server was started here and ends with us."""
         return self._process is not None
 

@@ -1,4 +1,4 @@
-"""Writes down how far rooms are read: every few seconds at most, and in the end."""
+"""Saves read positions every few seconds and at the end, and ignore lists when they change."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from broadcast_tui.core.post import Bookmark
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.state import AppState
 
-KEEP_READ_S = 3.0
-"""How much of what was read may be forgotten by a crash."""
+SAVE_INTERVAL_S = 3.0
+"""Longest time between reading and saving: what a crash can lose."""
 
 
 class BookmarkSaver:
-    """Keeps the bookmarks of one server after another in a file in `directory`."""
+    """Saves the bookmarks of the current server to a file in `directory`."""
 
     def __init__(self, set_timer: Callable[[float, Callable[[], None]], object], directory: Path) -> None:
-        """`set_timer` calls something after so many seconds."""
+        """`set_timer` calls a function once, after a number of seconds."""
         self._set_timer = set_timer
         self._directory = directory
         self._bookmarks: Bookmarks | None = None
-        self._state: AppState | None = None
-        """What is to be kept once the timer is over; None: it does not run."""
+        self._unsaved_state: AppState | None = None
+        """State to save when the timer fires; None if the timer is not running."""
 
-    def open(self, url: str, before: AppState) -> Mapping[str, Bookmark]:
-        """The bookmarks of the server at `url`; those of the one `before` are kept first."""
-        self.close(before)
-        self._bookmarks, self._state = Bookmarks(url, self._directory), None
+    def open(self, url: str, previous: AppState) -> Mapping[str, Bookmark]:
+        """Load the bookmarks of the server at `url`, after saving those of the `previous` one."""
+        self.close(previous)
+        self._bookmarks, self._unsaved_state = Bookmarks(url, self._directory), None
         return self._bookmarks.load()
 
-    def keep_soon(self, state: AppState) -> None:
-        """Keep what is read in `state`, within `KEEP_READ_S`."""
-        if self._state is None:
-            self._set_timer(KEEP_READ_S, self._keep)
-        self._state = state
+    def save_soon(self, state: AppState) -> None:
+        """Save the read positions in `state` within `SAVE_INTERVAL_S`."""
+        if self._unsaved_state is None:
+            self._set_timer(SAVE_INTERVAL_S, self._save)
+        self._unsaved_state = state
 
     def close(self, state: AppState) -> None:
-        """Keep what is read in `state`, and that it was left now."""
+        """Save the read positions in `state` and the time the server was left."""
         if self._bookmarks is not None:
             self._bookmarks.close(state.read_marks(datetime.now(UTC)))
 
-    def _keep(self) -> None:
-        state, self._state = self._state, None
+    def _save(self) -> None:
+        state, self._unsaved_state = self._unsaved_state, None
         if state is not None and self._bookmarks is not None:
             self._bookmarks.save(state.read_marks(datetime.now(UTC)))
 
 
-def recall_ignored(preferences: Preferences, url: str) -> IgnoreList:
-    """Whom we ignored on the server at `url`; those whose time is over are left out."""
+def load_ignored(preferences: Preferences, url: str) -> IgnoreList:
+    """The saved ignore list of the server at `url`, without expired entries."""
     return IgnoreList(preferences.ignored.get(url, {}), monotonic(), datetime.now(UTC))
 
 
-def keep_ignored(preferences: Preferences, url: str, ignored: IgnoreList) -> None:
-    """Write down whom we ignore on the server at `url` from now on."""
+def save_ignored(preferences: Preferences, url: str, ignored: IgnoreList) -> None:
+    """Save the ignore list of the server at `url`."""
     preferences.remember_ignored(url, ignored.ends(monotonic(), datetime.now(UTC)))
     preferences.save()

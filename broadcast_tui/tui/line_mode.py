@@ -20,7 +20,7 @@ from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, Update
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.bookmark_saver import keep_ignored, recall_ignored
+from broadcast_tui.tui.bookmark_saver import load_ignored, save_ignored
 from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
@@ -77,7 +77,7 @@ class LineChat:
         self._preferences = preferences
         self._client = client
         self._token_hint = token_hint
-        ignored = IgnoreList() if preferences is None else recall_ignored(preferences, client.url)
+        ignored = IgnoreList() if preferences is None else load_ignored(preferences, client.url)
         self._state = AppState(
             name=client.name, room=room, help_key="", unread_key="", ignored=ignored, keywords=mentions
         )
@@ -188,7 +188,7 @@ class LineChat:
     def save_ignore_list(self) -> None:
         """Remember for the next run whom we ignore."""
         if self._preferences is not None:
-            keep_ignored(self._preferences, self._client.url, self._state.ignored)
+            save_ignored(self._preferences, self._client.url, self._state.ignored)
 
     def test_notification(self) -> None:
         """Nothing rings here."""

@@ -1,4 +1,4 @@
-"""A server that the chat may start on this machine: what the app needs of it, and what it asks about it."""
+"""Server that the chat can start on this machine: its interface and the prompts about it."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ CLOSE, KEEP = "close", "keep"
 
 
 class LocalServer(Protocol):
-    """Started here, it ends with this program unless it is let go."""
+    """A server process. Once started here it ends with this program, unless it is detached."""
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it was started here and ends with us."""
+    def is_managed(self) -> bool:
+        """Whether it was started here and ends with this program."""
         ...
 
     def answers(self) -> bool:
-        """Whether anything listens there, be it that it will not have us; waits 2 s at most."""
+        """Whether anything listens at the address, even if it rejects us; takes 2 s at most."""
         ...
 
     def start(self) -> None:
-        """Start it; returns, after some seconds at most, when it listens. Raises BroadcastError."""
+        """Start it and return when it listens, after some seconds at most. Raises BroadcastError."""
         ...
 
     def connected_count(self) -> int:
-        """Connections to it, ours among them; 0 if it does not say so within 2 s."""
+        """Number of connections to it, including our own; 0 if it does not report it within 2 s."""
         ...
 
     def detach(self) -> str:
-        """Let it run on without us; returns a line that says where it is and what stops it."""
+        """Let it continue without this program; returns a line with its address and how to stop it."""
         ...
 
 
-def start_question(place: str) -> ChoiceScreen:
-    """Asked where nobody answers. Dismissed with START, WAIT, QUIT or ""."""
+def start_question(address: str) -> ChoiceScreen:
+    """Question shown if no server listens at `address`. Dismissed with START, WAIT, QUIT or ""."""
     return ChoiceScreen(
-        f"Nothing answers at {place}.",
+        f"No server at {address}.",
         (
             Choice("s", "Start a server here", START),
-            Choice("w", "Wait for one", WAIT),
-            Choice("q", "Leave", QUIT),
+            Choice("k", "Keep trying", WAIT),
+            Choice("q", "Quit", QUIT),
         ),
     )
 
 
 def leave_question(others: int) -> ChoiceScreen:
-    """Asked when we leave `others`, at least one, behind. Dismissed with CLOSE, KEEP or "" to stay."""
+    """Question shown if `others` (at least 1) use the server. Dismissed with CLOSE, KEEP or "" to stay."""
     who = "1 other is" if others == 1 else f"{others:,} others are"
     return ChoiceScreen(
         f"{who} still here, and this chat started the server.",
@@ -70,23 +70,29 @@ def leave_question(others: int) -> ChoiceScreen:
 
 
 class LocalServerPrompts:
-    """Asks an app's user about `server` (None: there cannot be one), whose address is shown as `place`."""
+    """Offers to start `server` and asks what happens to it on quit.
 
-    def __init__(self, app: App[None], server: LocalServer | None, place: str) -> None:
+    Args:
+        app: The app that shows the questions.
+        server: None if no server can be started here.
+        address: Address of the server, for comparison with a client's and for display.
+    """
+
+    def __init__(self, app: App[None], server: LocalServer | None, address: str) -> None:
         self._app = app
         self._server = server
-        self._place = place
+        self._address = address
         self._offered = False
 
-    def follow(self, state: AppState, client: ClientRequests) -> None:
-        """Where nobody has answered yet, ask once whether to start a server here."""
+    def offer_start(self, state: AppState, client: ClientRequests) -> None:
+        """Offer once to start a server if the first connection fails because no server listens."""
         server, waiting = self._server, state.connection.state is ConnectionState.WAITING
-        if server is None or server.is_ours or self._offered:
+        if server is None or server.is_managed or self._offered:
             return
-        # Once we were in, a server that goes away is for its own people to start again.
+        # A server that goes away after we joined is not ours to start again.
         self._offered = waiting or state.shown.entered
 
-        def answered(answer: str | None) -> None:
+        def on_answer(answer: str | None) -> None:
             if answer == START:
                 self._app.run_worker(self._start(server, client), group="server")
             elif answer == QUIT:
@@ -94,7 +100,7 @@ class LocalServerPrompts:
 
         async def offer() -> None:
             if not await asyncio.to_thread(server.answers):
-                self._app.push_screen(start_question(self._place), answered)
+                self._app.push_screen(start_question(self._address), on_answer)
 
         if waiting:
             self._app.run_worker(offer(), group="server")
@@ -106,26 +112,28 @@ class LocalServerPrompts:
             self._app.notify(visible_line(str(error)), severity="error", timeout=10, markup=False)
         client.reconnect_now()
 
-    async def asks_first(self, client: ClientRequests | None, leave: Callable[[str], None]) -> bool:
-        """Whether the server is ours and others are on it: then ask; `leave` gets what to say in the end.
+    async def confirm_quit(self, client: ClientRequests | None, leave: Callable[[str], None]) -> bool:
+        """Ask what happens to a managed server that others use; returns whether it asked.
 
-        `client` may have gone to another server meanwhile.
+        Args:
+            client: The current client, which may be connected to another server.
+            leave: Called if the user quits, with a line to print at the end or "".
         """
         server = self._server
-        if server is None or not server.is_ours:
+        if server is None or not server.is_managed:
             return False
         others = await asyncio.to_thread(server.connected_count)
-        if client is not None and client.url == self._place and client.state is ConnectionState.ONLINE:
+        if client is not None and client.url == self._address and client.state is ConnectionState.ONLINE:
             others -= 1
         if others <= 0:
             return False
 
-        def answered(answer: str | None) -> None:
+        def on_answer(answer: str | None) -> None:
             if answer == KEEP:
                 leave(server.detach())
             elif answer == CLOSE:
                 leave("")
 
         if not isinstance(self._app.screen, ChoiceScreen):
-            self._app.push_screen(leave_question(others), answered)
+            self._app.push_screen(leave_question(others), on_answer)
         return True

@@ -1,4 +1,4 @@
-"""Leaving the chat: what would be lost is asked about, the others see us go, what was lost is told."""
+"""Quitting the chat: confirm what would be lost, close the connection in order, report what was lost."""
 
 from __future__ import annotations
 
@@ -19,63 +19,67 @@ from broadcast_tui.tui.terminal.renderer import TerminalRenderer
 
 LEAVE = "leave"
 CLOSE_TIMEOUT_S = 2.0
-"""How long leaving in order may take: the last posts go out, the others see us leave."""
+"""Limit for closing in order, which sends the last posts and tells the others that we leave."""
 
 ANSWER_TIMEOUT_S = 0.3
-"""How long to wait, when leaving, for what the terminal was asked last."""
+"""Limit for the terminal's answer to the last question it was sent."""
 
 
 class UnsentQuestion(ChoiceScreen):
-    """Asked while `count` posts, at least one, wait for a connection. Dismissed with LEAVE, or "" to stay."""
+    """Question shown while `count` posts (at least 1) are queued. Dismissed with LEAVE, or "" to stay."""
 
     def __init__(self, count: int) -> None:
         them = "it" if count == 1 else "them"
         super().__init__(
             f"{unsent_text(count)}.",
-            (Choice("s", "Stay in the chat", ""), Choice("l", f"Leave without {them}", LEAVE)),
+            (Choice("s", "Stay in the chat", ""), Choice("q", f"Quit without sending {them}", LEAVE)),
         )
 
 
 class QuitFlow:
-    """The end of `app`, which may have a server of its own (`hosting`) and draws on `terminal`."""
+    """The steps from the wish to quit to the end of `app`."""
 
-    def __init__(self, app: App[None], hosting: LocalServerPrompts, terminal: TerminalRenderer) -> None:
+    def __init__(
+        self, app: App[None], server_prompts: LocalServerPrompts, renderer: TerminalRenderer
+    ) -> None:
         self._app = app
-        self._hosting = hosting
-        self._terminal = terminal
+        self._server_prompts = server_prompts
+        self._renderer = renderer
         self.has_begun = False
-        self.words = ""
-        """Why it ended, for standard error."""
+        self.message = ""
+        """Why the chat ended, printed on standard error at the end."""
         self.reason = ""
-        """Why we leave, for the others."""
+        """Why the user leaves, for the other members."""
 
-    async def ask(self, state: AppState, client: ClientRequests | None, leave: Callable[[str], None]) -> None:
-        """Call `leave`, with what to say in the end, once the user agrees to what is lost by it.
+    async def confirm(
+        self, state: AppState, client: ClientRequests | None, leave: Callable[[str], None]
+    ) -> None:
+        """Call `leave`, with a line to print at the end or "", once the user accepts what would be lost.
 
-        Asked again, posts are no question any more, and once it has begun nothing is.
+        A second request skips the question about posts; once closing has begun, there are no questions.
         """
         screen = self._app.screen
 
-        async def ask_of_server() -> None:
-            if not await self._hosting.asks_first(client, leave):
+        async def confirm_server() -> None:
+            if not await self._server_prompts.confirm_quit(client, leave):
                 leave("")
 
-        def answered(answer: str | None) -> None:
+        def on_answer(answer: str | None) -> None:
             if answer == LEAVE:
-                self._app.run_worker(ask_of_server(), group="leaving")
+                self._app.run_worker(confirm_server(), group="leaving")
 
         if self.has_begun:
             leave("")
         elif isinstance(screen, UnsentQuestion):
             screen.dismiss(LEAVE)
         elif state.queued:
-            self._app.push_screen(UnsentQuestion(state.queued), answered)
+            self._app.push_screen(UnsentQuestion(state.queued), on_answer)
         else:
-            await ask_of_server()
+            await confirm_server()
 
-    def begin(self, client: ClientRequests | None, code: int, words: str) -> None:
-        """Close `client`, then end with status `code`; begun again, end at once."""
-        self.words = self.words or words
+    def begin(self, client: ClientRequests | None, code: int, message: str) -> None:
+        """Close `client`, then exit with status `code`; a second call exits at once."""
+        self.message = self.message or message
         if self.has_begun or client is None:
             self._app.exit(return_code=code)
             return
@@ -85,22 +89,22 @@ class QuitFlow:
     async def _close_and_exit(self, client: ClientRequests, code: int) -> None:
         try:
             await close_in_time(client, self.reason)
-            await self._terminal.settle(ANSWER_TIMEOUT_S)
+            await self._renderer.finish(ANSWER_TIMEOUT_S)
         finally:
             self._app.exit(return_code=code)
 
-    def tell(self, client: ClientRequests | None) -> None:
-        """Say on standard error, once, why it ended and what was lost."""
-        lines, self.words = [self.words] if self.words else [], ""
+    def report(self, client: ClientRequests | None) -> None:
+        """Print on standard error, once, why the chat ended and what was lost."""
+        lines, self.message = [self.message] if self.message else [], ""
         if client is not None and (lost := client.unacknowledged):
-            lines.append(f"{PROGRAM}: {undelivered_text(lost)}; Up brings back what you wrote, next time.")
+            lines.append(f"{PROGRAM}: {undelivered_text(lost)}. Press Up in the next chat to get them back.")
         if lines and sys.__stderr__ is not None:
-            # After SIGHUP there is nobody left to tell.
+            # After SIGHUP there is no terminal to write to.
             with suppress(OSError, ValueError):
                 print("\n".join(lines), file=sys.__stderr__, flush=True)
 
 
 async def close_in_time(client: ClientRequests, reason: str = "") -> None:
-    """Close `client` in order, as far as that is possible within `CLOSE_TIMEOUT_S`."""
+    """Close `client` in order, but take `CLOSE_TIMEOUT_S` at most."""
     with suppress(TimeoutError):
         await asyncio.wait_for(client.close(reason), CLOSE_TIMEOUT_S)

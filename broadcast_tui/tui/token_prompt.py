@@ -1,4 +1,4 @@
-"""Asks for a token when the server wants one, and has it kept once it has worked."""
+"""Prompt for a token when the server requires one; a token that worked can be saved."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from broadcast_tui.tui.screens.token import TokenGiven, TokenScreen
 
 
 class TokenPrompter:
-    """Follows the updates of an app's client; `keeper` has what is to be kept for its server."""
+    """Watches connection updates, asks for a token after a rejection and saves `pending` once online."""
 
-    def __init__(self, app: App[None], keeper: PendingCredentials) -> None:
+    def __init__(self, app: App[None], pending: PendingCredentials) -> None:
         self._app = app
-        self._keeper = keeper
+        self._pending = pending
 
-    def follow(self, updates: Iterable[Update], client: ClientRequests) -> None:
-        """Take in a batch of updates that the screen has taken in too."""
+    def handle(self, updates: Iterable[Update], client: ClientRequests) -> None:
+        """Handle a batch of updates of `client`, after the screen did."""
         for update in updates:
             if not isinstance(update, ConnectionChanged):
                 continue
-            if update.state is ConnectionState.ONLINE and self._keeper.waiting:
-                self._app.run_worker(self._keep(), group="keeping")
+            if update.state is ConnectionState.ONLINE and self._pending.waiting:
+                self._app.run_worker(self._save(), group="keeping")
             elif update.state is ConnectionState.REFUSED:
-                self._keeper.token = ""
+                self._pending.token = ""
                 if update.unauthorized:
                     self._ask(update.reason, client)
 
     def _ask(self, reason: str, client: ClientRequests) -> None:
-        def answer(given: TokenGiven | None) -> None:
+        def on_answer(given: TokenGiven | None) -> None:
             if given is not None:
-                self._keeper.token = given.token if given.keep else ""
+                self._pending.token = given.token if given.keep else ""
                 client.authenticate(given.token)
 
         if not isinstance(self._app.screen, TokenScreen):
-            self._app.push_screen(TokenScreen(client.url, reason), answer)
+            self._app.push_screen(TokenScreen(client.url, reason), on_answer)
 
-    async def _keep(self) -> None:
-        # The keyring may ask the user something: the chat goes on meanwhile.
-        said = await asyncio.to_thread(self._keeper.keep)
-        if said:
-            self._app.notify(visible_line(said), markup=False)
+    async def _save(self) -> None:
+        # The keyring may prompt the user, and the chat must not wait for that.
+        message = await asyncio.to_thread(self._pending.keep)
+        if message:
+            self._app.notify(visible_line(message), markup=False)

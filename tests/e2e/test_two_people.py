@@ -113,7 +113,7 @@ def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, op
 def test_where_nobody_answers_a_server_can_be_started_and_left_to_the_others(open_terminal: Open) -> None:
     address = f"127.0.0.1:{unused_port()}"
     ana = open_terminal("chat", address, "--name", "ana")
-    ana.wait_for(f"Nothing answers at ws://{address}", "Start a server here")
+    ana.wait_for(f"No server at ws://{address}", "Start a server here")
     ana.type("s")
     ana.wait_for("1 here")
     bob = open_terminal("chat", address, "--name", "bob", home="bob")
@@ -137,10 +137,10 @@ def test_where_nobody_answers_a_server_can_be_started_and_left_to_the_others(ope
 
 def test_waiting_for_a_server_is_an_answer_too(open_terminal: Open) -> None:
     ana = open_terminal("chat", "127.0.0.1:1", "--name", "ana")
-    ana.wait_for("Wait for one")
-    ana.type("w")
+    ana.wait_for("Keep trying")
+    ana.type("k")
     ana.wait_for("econnecting")
-    ana.wait_gone("Wait for one")
+    ana.wait_gone("Keep trying")
     ana.type("\x11")
     assert ana.wait_exit() == 0
 

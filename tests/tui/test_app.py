@@ -176,7 +176,7 @@ class LocalServerDouble:
 
     def __init__(self, refusal: str = "") -> None:
         self.refusal = refusal
-        self.is_ours = False
+        self.is_managed = False
         self.full = False
         self.asked_count = 0
         self.connected = 1
@@ -188,13 +188,13 @@ class LocalServerDouble:
     def start(self) -> None:
         if self.refusal:
             raise BroadcastError(self.refusal)
-        self.is_ours = True
+        self.is_managed = True
 
     def connected_count(self) -> int:
         return self.connected
 
     def detach(self) -> str:
-        self.is_ours = False
+        self.is_managed = False
         return "It goes on."
 
 
@@ -206,7 +206,7 @@ async def test_where_nobody_answers_a_server_is_offered_once() -> None:
         await eventually(lambda: isinstance(chat.app.screen, ChoiceScreen))
         await chat.type("s")
         await eventually(lambda: chat.client.called("reconnect_now") == [()])
-        assert local.is_ours
+        assert local.is_managed
         await chat.deliver(waiting)
         assert isinstance(chat.app.screen, ChatScreen)
 
@@ -245,7 +245,7 @@ async def test_leaving_our_own_server_with_others_on_it_is_asked_about(
     people: tuple[str, ...], key: str, ends: bool, kept: bool
 ) -> None:
     local = LocalServerDouble()
-    local.is_ours = True
+    local.is_managed = True
     local.connected = len(people)
     async with chatting(*people, local_server=local) as chat:
         await chat.type("ctrl+q")
@@ -253,13 +253,13 @@ async def test_leaving_our_own_server_with_others_on_it_is_asked_about(
             assert "1 other is still here" in " ".join(chat.drawn("#choice"))
             await chat.type(key)
         assert (chat.app.return_code == 0) is ends
-        assert local.is_ours is not kept
+        assert local.is_managed is not kept
 
 
 async def test_others_on_our_own_server_count_where_they_are_not_seen() -> None:
     """In rooms we are not in, or while we are on another server."""
     local = LocalServerDouble()
-    local.is_ours = True
+    local.is_managed = True
     local.connected = 2
     async with chatting("ana", local_server=local) as chat:
         await chat.type("ctrl+q")
@@ -279,7 +279,7 @@ async def test_others_on_our_own_server_count_where_they_are_not_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "ends"), [(["s"], False), (["escape"], False), (["l"], True), (["ctrl+q"], True)]
+    ("keys", "ends"), [(["s"], False), (["escape"], False), (["q"], True), (["ctrl+q"], True)]
 )
 async def test_leaving_posts_that_were_not_sent_is_asked_about(keys: list[str], ends: bool) -> None:
     async with chatting("ana", "bob") as chat:
@@ -294,7 +294,7 @@ async def test_leaving_posts_that_were_not_sent_is_asked_about(keys: list[str], 
 
 async def test_leaving_posts_behind_and_others_on_our_server_are_two_questions() -> None:
     local = LocalServerDouble()
-    local.is_ours = True
+    local.is_managed = True
     async with chatting("ana", "bob", local_server=local) as chat:
         await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
         await chat.enter("not yet")
@@ -314,7 +314,7 @@ async def test_what_is_on_its_way_while_online_is_no_question_but_told_when_it_d
         await chat.type("ctrl+q")
         assert chat.app.return_code == 0
     assert told.getvalue() == (
-        "broadcast-tui: 2 posts were not delivered; Up brings back what you wrote, next time.\n"
+        "broadcast-tui: 2 posts were not delivered. Press Up in the next chat to get them back.\n"
     )
 
 

@@ -65,7 +65,7 @@ class FlowControl:
         self._asked_at = now
         return True
 
-    def answered(self) -> None:
+    def handle_answer(self) -> None:
         """The terminal has taken in all that came before the question."""
         self._answers = True
         self._misses = 0

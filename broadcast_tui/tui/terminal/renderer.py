@@ -55,10 +55,10 @@ class TerminalRenderer:
         # GNU screen and those that call themselves so erase with the terminal's own background.
         self._erases_colored = not environment.get("TERM", "").startswith("screen")
         self._works = is_wanted(environment)
-        self._alphabet = GlyphTable()
+        self._glyphs = GlyphTable()
         self._looks: dict[Style | None, str] = {}
         self._screen: ScreenDiff | None = None
-        self._pacing = FlowControl()
+        self._flow_control = FlowControl()
         self._start_count = 0
         self.synchronizes = False
         """Whether the terminal supports synchronized output."""
@@ -75,7 +75,7 @@ class TerminalRenderer:
         if not self._works or driver is None or driver.is_inline:
             return False
         if not isinstance(update, ChopsUpdate | LayoutUpdate):
-            self.forget()
+            self.invalidate()
             return False
         try:
             self._follow_driver(driver)
@@ -87,24 +87,24 @@ class TerminalRenderer:
             return False
         return True
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """The terminal may show anything: write everything at the next chance."""
-        self._pacing.restart()
+        self._flow_control.restart()
         if self._screen is not None:
-            self._screen.forget()
+            self._screen.invalidate()
             self._flush_soon()
 
-    def answered(self) -> None:
+    def handle_answer(self) -> None:
         """The terminal has said where its cursor stands."""
-        self._pacing.answered()
+        self._flow_control.handle_answer()
         if self._retry is not None:
             self._flush()
 
-    async def settle(self, limit_s: float) -> None:
+    async def finish(self, limit_s: float) -> None:
         """Ask nothing more, and wait for an answer that is under way: it would be typed into the shell."""
-        self._pacing.stop_asking()
+        self._flow_control.stop_asking()
         until = monotonic() + limit_s
-        while self._pacing.is_asking and monotonic() < until:
+        while self._flow_control.is_asking and monotonic() < until:
             await asyncio.sleep(0.01)
 
     # What Textual hands over
@@ -113,16 +113,16 @@ class TerminalRenderer:
         """Write everything again after the driver was restarted, which leaves the screen blank."""
         if isinstance(driver, ChatDriver) and driver.start_count != self._start_count:
             self._start_count = driver.start_count
-            self.forget()
+            self.invalidate()
 
     def _put(self, update: ChopsUpdate | LayoutUpdate) -> None:
         width, height = self._app.screen.outer_size
-        if self._alphabet.is_full or len(self._looks) >= STYLES_MAX:
-            self._alphabet, self._screen = GlyphTable(), None
+        if self._glyphs.is_full or len(self._looks) >= STYLES_MAX:
+            self._glyphs, self._screen = GlyphTable(), None
             self._looks.clear()
             self._app.screen.refresh()
         if self._screen is None or (self._screen.width, self._screen.height) != (width, height):
-            self._screen = ScreenDiff(width, height, self._alphabet, erases_colored=self._erases_colored)
+            self._screen = ScreenDiff(width, height, self._glyphs, erases_colored=self._erases_colored)
         if isinstance(update, LayoutUpdate):
             self._put_all(self._screen, update)
         else:
@@ -143,14 +143,14 @@ class TerminalRenderer:
                     screen.put(y, x, self._row(strip).cut(min(end, stop) - x))
 
     def _row(self, strip: Strip) -> Row:
-        looks, alphabet = self._looks, self._alphabet
+        looks, glyphs = self._looks, self._glyphs
         texts: list[str] = []
         names: list[str] = []
         for text, style, _ in strip:
             name = looks.get(style)
             if name is None:
-                name = looks[style] = alphabet.name(self._look(style))
-            row = alphabet.row(text, name)
+                name = looks[style] = glyphs.name(self._look(style))
+            row = glyphs.row(text, name)
             texts.append(row.text)
             names.append(row.looks)
         return Row("".join(texts), "".join(names))
@@ -176,7 +176,7 @@ class TerminalRenderer:
         if screen is None or driver is None or not app.is_running or app._closed:
             return
         waiting = driver.queued_write_count if isinstance(driver, ChatDriver) else 0
-        if self._pacing.may_send(monotonic(), waiting):
+        if self._flow_control.may_send(monotonic(), waiting):
             self._write(driver, screen, None)
             return
         if waiting <= OVERTAKING_WAITING_MAX:
@@ -198,7 +198,7 @@ class TerminalRenderer:
             return
         if self.synchronizes and text.count("\x1b[") > 12:
             text = f"{SYNC_START}{text}{SYNC_END}"
-        if self._pacing.send(len(text), monotonic()):
+        if self._flow_control.send(len(text), monotonic()):
             text += ASK
         driver.write(text)
         driver.flush()

@@ -34,13 +34,13 @@ class ScreenDiff:
     """The screen of a terminal, as it should be and as it is.
 
     Args:
-        erases_coloured: Whether the terminal erases with the background of the pen (bce).
+        erases_colored: Whether the terminal erases with the background of the pen (bce).
     """
 
-    def __init__(self, width: int, height: int, alphabet: GlyphTable, *, erases_colored: bool = True) -> None:
+    def __init__(self, width: int, height: int, glyphs: GlyphTable, *, erases_colored: bool = True) -> None:
         self.width = width
         self.height = height
-        self._alphabet = alphabet
+        self._glyphs = glyphs
         self._erases_colored = erases_colored
         self._wanted = [Row.unknown(width)] * height
         self._shown = [Row.unknown(width)] * height
@@ -63,7 +63,7 @@ class ScreenDiff:
             after = " " + after[1:]
         self._wanted[y] = Row(before + text + after, row.looks[:x] + looks + row.looks[end:])
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Nothing is known any more of what the terminal shows."""
         self._shown = [Row.unknown(self.width)] * self.height
 
@@ -79,7 +79,7 @@ class ScreenDiff:
             cursor: Column and row where the cursor is to stand.
             only: Rows to be brought up to date; the others are left as they are.
         """
-        writer = _Writer(self._alphabet, self.width, self._erases_colored)
+        writer = _Writer(self._glyphs, self.width, self._erases_colored)
         rows = self.changed_rows
         if only is None:
             if len(rows) >= SCROLL_ROWS_MIN and self._scroll(rows, writer):
@@ -105,7 +105,7 @@ class ScreenDiff:
         if recolored or UNKNOWN in new.looks:
             differs = self._without_unseen(old, new, differs, recolored.to_bytes(self.width, "little"))
         spans = [found.span() for found in _DIFFERENT.finditer(differs)]
-        if self._alphabet.has_clusters(new.text):
+        if self._glyphs.has_clusters(new.text):
             spans = self._with_reach(spans, new)
         return [(start, end + (new.text[end : end + 1] == FILL)) for start, end in spans]
 
@@ -120,14 +120,14 @@ class ScreenDiff:
                 start, end = joined[-1][0], max(end, joined.pop()[1])
             unknown = new.looks.find(UNKNOWN, end)
             edge = self.width if unknown < 0 else unknown
-            while (reach := min(edge, start + self._alphabet.reach(new.text[start:end]))) > end:
+            while (reach := min(edge, start + self._glyphs.reach(new.text[start:end]))) > end:
                 end = reach
             joined.append((start, end))
         return joined
 
     def _without_unseen(self, old: Row, new: Row, differs: bytes, recolored: bytes) -> bytes:
         """`differs` without blanks that look as before, and with a break where anything may stand."""
-        blank = self._alphabet.blank
+        blank = self._glyphs.blank
         seen = bytearray(differs)
         x = recolored.find(1)
         while x >= 0:
@@ -186,12 +186,12 @@ class ScreenDiff:
 class _Writer:
     """Collects what is to be written, knowing the pen and, mostly, where the cursor stands."""
 
-    def __init__(self, alphabet: GlyphTable, width: int, erases_colored: bool) -> None:
-        self._alphabet = alphabet
+    def __init__(self, glyphs: GlyphTable, width: int, erases_colored: bool) -> None:
+        self._glyphs = glyphs
         self._width = width
         self._erases_colored = erases_colored
         self._parts: list[str] = []
-        self._pen = alphabet.plain
+        self._pen = glyphs.plain
         self._at = (-1, -1)
 
     @property
@@ -232,9 +232,9 @@ class _Writer:
 
     def _write_run(self, x: int, text: str, look: str) -> None:
         """Write neighbouring cells of one look, the first of them in column `x`."""
-        alphabet = self._alphabet
+        glyphs = self._glyphs
         is_blank = not text.strip(" ")
-        if not (is_blank and alphabet.blank(look) == alphabet.blank(self._pen)):
+        if not (is_blank and glyphs.blank(look) == glyphs.blank(self._pen)):
             self._parts.append(self._change(look))
         if len(text) < ERASED_MIN or not self._may_erase(look):
             self._write_cells(x, text)
@@ -256,30 +256,30 @@ class _Writer:
             if cell == FILL:
                 continue
             wide = text[at + 1 : at + 2] == FILL
-            if self._alphabet.is_agreed(cell, wide):
+            if self._glyphs.is_agreed(cell, wide):
                 self._parts.append(cell)
                 continue
             # Where the terminal takes it to be narrower, a blank is left; wider, it is written over.
             width = 2 if wide else 1
             column = x + at + 1
-            cluster = self._alphabet.cluster(cell)
+            cluster = self._glyphs.cluster(cell)
             self._parts.append(f"{' ' * width}\x1b[{column}G{cluster}")
             if column + width <= self._width:
                 self._parts.append(f"\x1b[{column + width}G")
 
     def _may_erase(self, look: str) -> bool:
         """Whether an erased cell looks like a blank of `look`."""
-        blank = self._alphabet.look(self._alphabet.blank(look))
+        blank = self._glyphs.look(self._glyphs.blank(look))
         return not (blank.attributes or blank.link) and (self._erases_colored or not blank.background)
 
     def _change(self, look: str) -> str:
         pen, self._pen = self._pen, look
-        return "" if pen == look else self._alphabet.change(pen, look)
+        return "" if pen == look else self._glyphs.change(pen, look)
 
     def _put_down(self) -> str:
-        if self._pen == self._alphabet.plain:
+        if self._pen == self._glyphs.plain:
             return ""
-        link = "\x1b]8;;\x1b\\" if self._alphabet.look(self._pen).link else ""
+        link = "\x1b]8;;\x1b\\" if self._glyphs.look(self._pen).link else ""
         return f"{link}\x1b[0m"
 
 

@@ -28,7 +28,7 @@ def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
 def keeping_in(chat: Chat, home: Path, *, token: str = "", pin: str = "") -> Credentials:
     """Let the app keep what it keeps in `home`."""
     credentials = Credentials(home)
-    chat.app._tokens = TokenPrompter(chat.app, PendingCredentials(credentials, URL, token, pin))
+    chat.app._token_prompter = TokenPrompter(chat.app, PendingCredentials(credentials, URL, token, pin))
     return credentials
 
 

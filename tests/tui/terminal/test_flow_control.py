@@ -4,57 +4,57 @@ from broadcast_tui.tui.terminal.flow_control import ANSWER_S, ASK_BYTES, MISSES_
 
 
 def answering() -> FlowControl:
-    """The pacing of a terminal that has answered once, at time 0."""
-    pacing = FlowControl()
-    assert pacing.send(ASK_BYTES, 0.0)
-    pacing.answered()
-    return pacing
+    """The flow of a terminal that has answered once, at time 0."""
+    flow = FlowControl()
+    assert flow.send(ASK_BYTES, 0.0)
+    flow.handle_answer()
+    return flow
 
 
 def test_small_frames_go_out_unasked_until_they_add_up() -> None:
-    pacing = answering()
-    assert not pacing.send(ASK_BYTES - 10, 0.0)
-    assert pacing.may_send(0.0, 0)
-    assert pacing.send(10, 0.0)
-    assert not pacing.may_send(0.1, 0)
+    flow = answering()
+    assert not flow.send(ASK_BYTES - 10, 0.0)
+    assert flow.may_send(0.0, 0)
+    assert flow.send(10, 0.0)
+    assert not flow.may_send(0.1, 0)
 
 
 def test_the_next_frame_waits_for_the_answer() -> None:
-    pacing = answering()
-    pacing.send(10_000, 1.0)
-    assert not pacing.may_send(1.5, 0)
-    pacing.answered()
-    assert pacing.may_send(1.5, 0)
+    flow = answering()
+    flow.send(10_000, 1.0)
+    assert not flow.may_send(1.5, 0)
+    flow.handle_answer()
+    assert flow.may_send(1.5, 0)
 
 
 def test_nothing_is_asked_while_a_question_is_open() -> None:
-    pacing = answering()
-    assert pacing.send(10_000, 1.0)
-    assert not pacing.send(10_000, 1.1)
+    flow = answering()
+    assert flow.send(10_000, 1.0)
+    assert not flow.send(10_000, 1.1)
 
 
 def test_a_frame_waits_for_those_that_were_not_taken_yet() -> None:
-    pacing = FlowControl()
-    assert pacing.may_send(0.0, WAITING_MAX)
-    assert not pacing.may_send(0.0, WAITING_MAX + 1)
+    flow = FlowControl()
+    assert flow.may_send(0.0, WAITING_MAX)
+    assert not flow.may_send(0.0, WAITING_MAX + 1)
 
 
 def test_nobody_waits_for_a_terminal_that_never_answered() -> None:
-    pacing = FlowControl()
+    flow = FlowControl()
     now, asked = 0.0, 0
     for _ in range(100):
-        assert pacing.may_send(now, 0)
-        asked += pacing.send(5_000, now)
+        assert flow.may_send(now, 0)
+        asked += flow.send(5_000, now)
         now += 1.0
     assert asked == MISSES_MAX
 
 
 def test_a_terminal_that_falls_silent_is_waited_for_but_not_for_ever() -> None:
-    pacing = answering()
+    flow = answering()
     waited, now = 0.0, 0.0
     for _ in range(1_000):
-        if pacing.may_send(now, 0):
-            pacing.send(5_000, now)
+        if flow.may_send(now, 0):
+            flow.send(5_000, now)
         else:
             waited += 0.1
         now += 0.1
@@ -62,26 +62,26 @@ def test_a_terminal_that_falls_silent_is_waited_for_but_not_for_ever() -> None:
 
 
 def test_a_late_answer_makes_it_ask_again() -> None:
-    pacing = answering()
+    flow = answering()
     now = 0.0
     for _ in range(MISSES_MAX):
-        pacing.send(5_000, now)
+        flow.send(5_000, now)
         now += ANSWER_S + 1
-        assert pacing.may_send(now, 0)
-    assert not pacing.send(5_000, now)
-    pacing.answered()
-    assert pacing.send(5_000, now)
+        assert flow.may_send(now, 0)
+    assert not flow.send(5_000, now)
+    flow.handle_answer()
+    assert flow.send(5_000, now)
 
 
 def test_after_a_restart_no_answer_is_expected() -> None:
-    pacing = answering()
-    pacing.send(10_000, 1.0)
-    pacing.restart()
-    assert pacing.may_send(1.0, 0)
-    assert not pacing.is_asking
+    flow = answering()
+    flow.send(10_000, 1.0)
+    flow.restart()
+    assert flow.may_send(1.0, 0)
+    assert not flow.is_asking
 
 
 def test_nothing_is_asked_when_leaving() -> None:
-    pacing = answering()
-    pacing.stop_asking()
-    assert not pacing.send(10_000, 1.0)
+    flow = answering()
+    flow.stop_asking()
+    assert not flow.send(10_000, 1.0)

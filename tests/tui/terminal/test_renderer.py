@@ -72,7 +72,7 @@ def screens(monkeypatch: pytest.MonkeyPatch) -> Screens:
             both.resize(app.screen.outer_size)
             cursor = app.screen.outer_size.clamp_offset(app.cursor_position)
             both.stock.feed(update.render_segments(app.console) + Control.move_to(*cursor).segment.text)
-            assert app._terminal.show(update)
+            assert app._renderer.show(update)
             if not both.holding:
                 both.compare()
         app.post_display_hook()
@@ -122,7 +122,7 @@ async def test_both_show_the_same_whatever_is_done(screens: Screens, seed: int) 
     async with chatting("ana", "bob", "漢") as chat:
         for _ in range(40):
             await act(chat, dice)
-        assert chat.app._terminal.works
+        assert chat.app._renderer.works
     assert screens.frames > 40
 
 
@@ -146,10 +146,10 @@ async def test_frames_that_could_not_go_out_are_made_up_for_by_the_next_one(scre
     screens.holding = True
     async with chatting("ana", "bob") as chat:
         await chat.deliver(chat.client.post("bob", "first"))
-        chat.app._terminal._pacing.answered()
-        chat.app._terminal._pacing._bytes = 10_000
+        chat.app._renderer._flow_control.handle_answer()
+        chat.app._renderer._flow_control._bytes = 10_000
         await chat.deliver(chat.client.post("bob", "second\n" * 8))
-        assert chat.app._terminal._pacing.is_asking
+        assert chat.app._renderer._flow_control.is_asking
         await chat.deliver(*(chat.client.post("bob", f"{n} later") for n in range(40)))
         assert "39 later" in "\n".join(screens.stock.lines)
         assert "39 later" not in "\n".join(screens.fast.lines)
@@ -188,11 +188,11 @@ async def test_where_textual_is_not_as_known_it_writes_itself(
     async with chatting("ana", "bob") as chat:
         monkeypatch.undo()
         monkeypatch.setattr("textual.strip.Strip.render_ansi", None)
-        chat.app._terminal._looks.clear()
+        chat.app._renderer._looks.clear()
         chat.app.refresh()
         await chat.pilot.pause()
-        assert not chat.app._terminal.show(chat.app.screen._compositor.render_full_update())
-        assert not chat.app._terminal.works
+        assert not chat.app._renderer.show(chat.app.screen._compositor.render_full_update())
+        assert not chat.app._renderer.works
 
 
 def test_a_variable_of_the_environment_leaves_the_writing_to_textual() -> None:

@@ -41,13 +41,13 @@ class Terminal:
     def __init__(
         self, width: int, height: int, *, bce: bool = True, narrow: bool = False, apart: bool = False
     ) -> None:
-        self.alphabet = GlyphTable()
-        self.diff = ScreenDiff(width, height, self.alphabet, erases_colored=bce)
+        self.glyphs = GlyphTable()
+        self.diff = ScreenDiff(width, height, self.glyphs, erases_colored=bce)
         self.screen = StrictScreen(width, height, erases_colored=bce, narrow=narrow, apart=apart)
         self.blank = self.row(" " * width)
 
     def row(self, text: str, look: CellStyle = CellStyle()) -> Row:  # noqa: B008
-        return self.alphabet.row(text, self.alphabet.name(look))
+        return self.glyphs.row(text, self.glyphs.name(look))
 
     def fill(self, y: int, text: str = "", look: CellStyle = CellStyle()) -> None:  # noqa: B008
         self.diff.put(y, 0, self.blank)
@@ -60,7 +60,7 @@ class Terminal:
 
     def redrawn(self) -> StrictScreen:
         """The screen that the same content gives on a terminal of which nothing is known."""
-        fresh = ScreenDiff(self.diff.width, self.diff.height, self.alphabet, erases_colored=False)
+        fresh = ScreenDiff(self.diff.width, self.diff.height, self.glyphs, erases_colored=False)
         for y, row in enumerate(self.diff._wanted):
             fresh.put(y, 0, row)
         screen = StrictScreen(self.diff.width, self.diff.height, erases_colored=False)
@@ -141,7 +141,7 @@ def test_after_a_scramble_everything_is_written_again() -> None:
         terminal.fill(y, f"row {y}")
     terminal.write()
     terminal.screen.scramble(random.Random(1))
-    terminal.diff.forget()
+    terminal.diff.invalidate()
     assert terminal.diff.changed_rows == [0, 1, 2]
     terminal.write()
     assert [line.rstrip() for line in terminal.screen.lines] == ["row 0", "row 1", "row 2"]
@@ -289,7 +289,7 @@ class Screens(RuleBasedStateMachine):
     @rule(seed=st.integers(0, 99))
     def lose(self, seed: int) -> None:
         self.terminal.screen.scramble(random.Random(seed))
-        self.terminal.diff.forget()
+        self.terminal.diff.invalidate()
 
     @invariant()
     def is_right(self) -> None:

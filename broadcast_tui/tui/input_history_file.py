@@ -1,7 +1,8 @@
-"""What was typed, on disk: one JSON object a line, oldest first, in a file for the user alone (mode 600).
+"""Input history on disk: one JSON object a line, oldest first, readable by the user only (mode 600).
 
-Invariants: two chats may add at the same time and neither loses a line; a line that cannot be read costs
-that line only; the file is rewritten, whole or not at all, only when a chat starts and finds it too long.
+Invariants: two chats can append at the same time and neither loses a line. A line that cannot be read is
+skipped, the others are loaded. The file is rewritten atomically, and only when a chat starts and finds it too
+long.
 """
 
 from __future__ import annotations
@@ -19,67 +20,67 @@ from broadcast_tui.tui.model.input.history import HISTORY_LIMIT, Entry
 
 FILE_NAME = "input-history.jsonl"
 ENTRY_MAX = 20_000
-"""Characters of the longest entry that is kept on disk."""
+"""Longest entry that is saved, in characters."""
 FILE_BYTES = 1_000_000
-"""Size to which the file is brought down, and twice which it may reach in between."""
+"""Size after a rewrite. The file is rewritten when it is more than twice as large."""
 
 
-class HistoryFile:
-    """The file in `directory`, which is made when the first entry is kept.
+class InputHistoryFile:
+    """History file in `directory`, created with the first entry.
 
-    `notice` is one sentence about what could not be read or written; empty if all is well. What cannot be
-    written is not tried again.
+    `notice` is one sentence about a file that cannot be read or written, or "". After a failed write,
+    no more entries are written.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / FILE_NAME
         self.notice = ""
-        self._broken = False
+        self._has_failed = False
 
     def load(self) -> list[Entry]:
-        """The entries, oldest first, at most `HISTORY_LIMIT`; a file that grew too long is shortened."""
+        """Load the newest entries, oldest first, at most `HISTORY_LIMIT`; shorten a file that is too long."""
         try:
-            with _locked(self.path.parent, alone=True):
+            with _locked(self.path.parent, exclusive=True):
                 data = _tail(self.path)
                 with suppress(OSError):
                     self.path.chmod(0o600)
                 entries = [entry for line in data.split(b"\n") if (entry := _entry(line)) is not None]
-                kept = _newest(entries)
-                unfinished = bool(data) and not data.endswith(b"\n")
-                if unfinished or len(data) > 2 * FILE_BYTES or data.count(b"\n") > 2 * HISTORY_LIMIT:
-                    write_private(self.path, b"".join(map(_line, kept)), sync=False)
+                newest = _newest(entries)
+                truncated = bool(data) and not data.endswith(b"\n")
+                if truncated or len(data) > 2 * FILE_BYTES or data.count(b"\n") > 2 * HISTORY_LIMIT:
+                    write_private(self.path, b"".join(map(_line, newest)), sync=False)
         except FileNotFoundError:
             return []
         except OSError as error:
-            self.notice = visible_line(f"{self.path} cannot be read: {error}")
+            self.notice = visible_line(f"Cannot read {self.path}: {error}")
             return []
-        return kept
+        return newest
 
     def append(self, entry: Entry) -> None:
-        """Keep `entry`, unless it is too long for the file."""
-        if self._broken or len(entry.text) > ENTRY_MAX:
+        """Append `entry` to the file unless it is longer than `ENTRY_MAX`."""
+        if self._has_failed or len(entry.text) > ENTRY_MAX:
             return
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(self.path.parent, alone=False):
+            with _locked(self.path.parent, exclusive=False):
                 handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 try:
-                    # One write a line: those of two chats never mix.
+                    # A single write, so that lines of two chats never mix.
                     os.write(handle, _line(entry))
                 finally:
                     os.close(handle)
         except OSError as error:
-            self._broken = True
-            self.notice = visible_line(f"{self.path} cannot be written: {error}")
+            self._has_failed = True
+            self.notice = visible_line(f"Cannot write {self.path}: {error}")
 
 
 def _line(entry: Entry) -> bytes:
-    # Escapes keep a lone surrogate, which UTF-8 cannot carry, from ending the program.
+    # ASCII with escapes, because UTF-8 cannot encode a lone surrogate.
     return json.dumps({"room": entry.room, "text": entry.text}).encode("ascii") + b"\n"
 
 
 def _entry(line: bytes) -> Entry | None:
-    """The entry of a line, safe to draw, or None if it is not one."""
+    """Parse a line into an entry that is safe to display; None if it is malformed."""
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
@@ -93,19 +94,19 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _newest(entries: list[Entry]) -> list[Entry]:
-    """The newest entries that fit into the limits, oldest first."""
-    left = FILE_BYTES
-    kept: list[Entry] = []
+    """The newest entries within both limits, oldest first."""
+    free_bytes = FILE_BYTES
+    newest: list[Entry] = []
     for entry in reversed(entries[-HISTORY_LIMIT:]):
-        left -= len(_line(entry))
-        if left < 0:
+        free_bytes -= len(_line(entry))
+        if free_bytes < 0:
             break
-        kept.append(entry)
-    return kept[::-1]
+        newest.append(entry)
+    return newest[::-1]
 
 
 def _tail(path: Path) -> bytes:
-    """The file's content; of one that is far too long its end, from the start of a line."""
+    """The content of the file; of a very long one only the end, from the start of a line."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         start = max(0, size - 4 * FILE_BYTES)
@@ -115,10 +116,10 @@ def _tail(path: Path) -> bytes:
 
 
 @contextmanager
-def _locked(directory: Path, *, alone: bool) -> Iterator[None]:
-    """Keep those who add (together) and those who rewrite (alone) out of each other's way."""
+def _locked(directory: Path, *, exclusive: bool) -> Iterator[None]:
+    """Lock `directory`: shared to append, exclusive to rewrite."""
     if sys.platform == "win32":
-        # Two chats that start in the same instant there may lose a line.
+        # Without locks, two chats that start at the same moment can lose a line.
         yield
         return
     import fcntl
@@ -126,8 +127,8 @@ def _locked(directory: Path, *, alone: bool) -> Iterator[None]:
     handle = os.open(directory, os.O_RDONLY)
     try:
         with suppress(OSError):
-            # Some network file systems have no locks.
-            fcntl.flock(handle, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            # Some network file systems do not support locks.
+            fcntl.flock(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
         yield
     finally:
         os.close(handle)

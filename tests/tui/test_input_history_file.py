@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_tui.tui.history_file import ENTRY_MAX, FILE_BYTES, FILE_NAME, HistoryFile
+from broadcast_tui.tui.input_history_file import ENTRY_MAX, FILE_BYTES, FILE_NAME, InputHistoryFile
 from broadcast_tui.tui.model.input.history import HISTORY_LIMIT, Entry
 
 
@@ -18,8 +18,8 @@ def entries(count: int, size: int = 1) -> list[Entry]:
     return [Entry("lobby", f"{number} " + "x" * size) for number in range(count)]
 
 
-def written(directory: Path, items: list[Entry]) -> HistoryFile:
-    file = HistoryFile(directory)
+def written(directory: Path, items: list[Entry]) -> InputHistoryFile:
+    file = InputHistoryFile(directory)
     for item in items:
         file.append(item)
     return file
@@ -28,11 +28,11 @@ def written(directory: Path, items: list[Entry]) -> HistoryFile:
 def test_what_was_kept_is_loaded_in_order(tmp_path: Path) -> None:
     items = [Entry("lobby", "one"), Entry("ops", "two\nlines"), Entry("lobby", "é😄")]
     written(tmp_path / "new" / "state", items)
-    assert HistoryFile(tmp_path / "new" / "state").load() == items
+    assert InputHistoryFile(tmp_path / "new" / "state").load() == items
 
 
 def test_nothing_kept_is_no_entries_and_no_complaint(tmp_path: Path) -> None:
-    file = HistoryFile(tmp_path / "none")
+    file = InputHistoryFile(tmp_path / "none")
     assert file.load() == []
     assert file.notice == ""
     assert not (tmp_path / "none").exists()
@@ -95,28 +95,28 @@ def test_what_others_put_there_is_safe_to_draw(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_one_notice(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     file = written(tmp_path / "state", entries(2))
-    assert "cannot be written" in file.notice
+    assert "Cannot write" in file.notice
     assert "\n" not in file.notice
 
 
 def test_a_directory_in_its_place_is_one_notice(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
-    file = HistoryFile(tmp_path)
+    file = InputHistoryFile(tmp_path)
     assert file.load() == []
-    assert "cannot be read" in file.notice
+    assert "Cannot read" in file.notice
     file.append(Entry("lobby", "x"))
-    assert "cannot be written" in file.notice
+    assert "Cannot write" in file.notice
     assert "\n" not in file.notice
 
 
 ADD_MANY = """
 import sys
 from pathlib import Path
-from broadcast_tui.tui.history_file import HistoryFile
+from broadcast_tui.tui.input_history_file import InputHistoryFile
 from broadcast_tui.tui.model.input.history import Entry
 who, count = sys.argv[2], int(sys.argv[3])
 for number in range(count):
-    file = HistoryFile(Path(sys.argv[1]))
+    file = InputHistoryFile(Path(sys.argv[1]))
     file.append(Entry(who, f"{number} " + "x" * 900))
     if number % 20 == 0:
         file.load()
@@ -132,7 +132,7 @@ def test_two_chats_at_once_lose_nothing(tmp_path: Path) -> None:
         for who in ("a", "b")
     ]
     assert [process.wait(60) for process in both] == [0, 0]
-    loaded = HistoryFile(tmp_path).load()
+    loaded = InputHistoryFile(tmp_path).load()
     for who in ("a", "b"):
         texts = [int(entry.text.split()[0]) for entry in loaded if entry.room == who]
         assert texts == list(range(count))
