@@ -176,7 +176,7 @@ def _run_plain(address: Address, name: str, trust: SecurityOptions, mentions: tu
             token_hint=f"To come in, {WHERE_TO_PUT}.",
         )
         await chat.run(lines_of_input())
-        return ExitCode.UNREACHABLE if chat.was_refused else ExitCode.OK
+        return ExitCode.UNREACHABLE if chat.was_rejected else ExitCode.OK
 
     return asyncio.run(run())
 

@@ -1,7 +1,7 @@
-"""The chat without a screen: lines come in, lines go out, nothing is ever drawn over.
+"""The chat without a screen, for screen readers, dumb terminals and pipes (`chat --plain`).
 
-For screen readers, dumb terminals and pipes. Commands, names and what is said about them are those of
-the full-screen chat: the same state, the same table.
+Reads lines and writes lines. Commands, names and messages are the same as in the full-screen chat, because
+both use the same state and the same command table.
 """
 
 from __future__ import annotations
@@ -34,28 +34,33 @@ from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
 
 
 class _NoThemes:
-    """There are no colors to choose."""
+    """Theme host of a chat without colors."""
 
     theme = ""
     available_themes: ClassVar[Mapping[str, object]] = {}
 
 
-FOUND_POSTS = 20
-
-
+SEARCH_RESULTS_MAX = 20
 CLOSE_TIMEOUT_S = 2.0
-
-
-SETTLE_TIMEOUT_S = 10.0
-"""How long the end of the input waits for answers to what came before it, and leaving a room for posts."""
-
-
+ANSWER_TIMEOUT_S = 10.0
+"""Limit for answers that the end of the input waits for, and for posts that leaving a room waits for."""
 TICK_S = 1.0
-"""How often what time alone brings is looked for."""
+"""Interval of changes that depend on time only, such as the end of an ignore."""
+_INDENT = "\n      "
 
 
 class LineChat:
-    """One conversation of `client`, whose name is given. `run` ends it in order."""
+    """A chat with one server, from `run` to the end of the input or /quit.
+
+    Args:
+        client: A client that has a name and is not started.
+        room: Room to write to first.
+        write: Writes one or more lines, given without the last line end; can raise BrokenPipeError.
+        echo: Whether to write our own posts, which are already visible to a user who types them.
+        preferences: Saved choices; None to load and save nothing.
+        mentions: Words that count as mentions, in addition to the name.
+        token_hint: Advice to write if the server requires a token.
+    """
 
     def __init__(
         self,
@@ -68,12 +73,6 @@ class LineChat:
         mentions: tuple[str, ...] = (),
         token_hint: str = "",
     ) -> None:
-        """`write` takes one line, or several, without the last line end; may raise BrokenPipeError.
-
-        Without `echo` our own posts are not written: whoever typed them sees them already. Without
-        `preferences` nothing is remembered. `mentions` are words that count as our name does; `token_hint`
-        says how to give a token where one is wanted.
-        """
         self._preferences = preferences
         self._client = client
         self._token_hint = token_hint
@@ -82,85 +81,85 @@ class LineChat:
             name=client.name, room=room, help_key="", unread_key="", ignored=ignored, keywords=mentions
         )
         self._write = write
-        self._texts = PlainText(own=echo)
+        self._formatter = LineFormatter(own=echo)
         self._commands = CommandDispatcher(client, self._state, self)
-        self.was_refused = False
-        """Whether the server would not have us, for a reason that was written."""
-        self._wants_name = False
-        self._aside: set[asyncio.Task[str]] = set()
-        self._leaving = asyncio.Event()
-        self._has_left = False
-        self._reason = ""
-        self._heard = asyncio.Event()
+        self.was_rejected = False
+        """Whether the server rejected the connection, for a reason that was written."""
+        self._needs_name = False
+        self._threads: set[asyncio.Task[str]] = set()
+        self._quitting = asyncio.Event()
+        self._is_closing = False
+        self._quit_reason = ""
+        self._updated = asyncio.Event()
 
     async def run(self, lines: AsyncIterator[str]) -> None:
-        """Chat until `lines` (of what is typed, with their ends) end, or the user leaves."""
+        """Chat until `lines`, the input with line ends, is exhausted or the user quits."""
         self._client.start()
-        hearing = asyncio.create_task(self._hear())
-        typing = asyncio.create_task(self._take(lines))
-        leaving = asyncio.create_task(self._leaving.wait())
+        receiving = asyncio.create_task(self._receive_batches())
+        typing = asyncio.create_task(self._handle_lines(lines))
+        quitting = asyncio.create_task(self._quitting.wait())
         ticking = asyncio.create_task(self._tick())
-        tasks = {hearing, typing, leaving, ticking}
+        tasks = {receiving, typing, quitting, ticking}
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in tasks - {hearing}:
+            for task in tasks - {receiving}:
                 task.cancel()
-            # From here on it is no news that the connection ends.
-            self._has_left = True
+            # From here on, do not report that the connection ends.
+            self._is_closing = True
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._client.close(self._reason), CLOSE_TIMEOUT_S)
-            # What was said last is still to be heard.
-            await hearing
+                await asyncio.wait_for(self._client.close(self._quit_reason), CLOSE_TIMEOUT_S)
+            # Write the posts that arrive until the connection is closed.
+            await receiving
         if lost := self._client.unacknowledged:
             self.warn(f"{undelivered_text(lost)}.")
 
-    # What commands need: see `desk.CommandContext`
+    # CommandContext
 
     @property
     def theme_host(self) -> ThemeHost:
         return _NoThemes()
 
     def say(self, text: str) -> None:
-        """Send a post to the room."""
+        """Send a post to the current room."""
         nonce = self._client.say(self._state.room, text)
         self._state.said(nonce, text, datetime.now(UTC))
 
     def warn(self, text: str) -> None:
-        """Say why something cannot be done."""
+        """Write a warning."""
         self._write(f"!! {visible_line(text)}")
 
     def refresh_views(self, *, people: bool = False) -> None:
-        """Write what is new."""
+        """Write the new lines of all rooms."""
         state = self._state
         for view in state.rooms.values():
-            place = "" if view is state.shown else visible_line(view.name)
-            for text in self._texts.news(view.name, view.transcript, place=place):
+            label = "" if view is state.shown else visible_line(view.name)
+            for text in self._formatter.new_lines(view.name, view.transcript, label=label):
                 self._write(text)
 
     def follow_log(self) -> None:
-        """The newest line is the last one, always."""
+        """Do nothing: the newest line is always the last one."""
 
     def show_room(self, room: str) -> None:
-        """Write to `room`, and read it without its name before each line."""
+        """Send posts to `room`, and write its lines without its name."""
         state = self._state
         if room in state.rooms:
             state.show(room, datetime.now(UTC))
             state.stand(True)
-            if state.shown.entered:  # else that is told, once we are
-                state.print(f"This is #{room} now: what you write goes there.", datetime.now(UTC))
+            if state.shown.entered:  # otherwise joining it is reported later
+                state.print(f"Now in #{room}. Your messages go there.", datetime.now(UTC))
         self.refresh_views()
 
     def open_search(self, query: str) -> None:
-        """Ask the server for the newest posts with all words of `query`."""
+        """Search the current room on the server for posts with all words of `query`."""
         room = self._state.room
-        ref = self._client.search(room, query, limit=FOUND_POSTS)
+        ref = self._client.search(room, query, limit=SEARCH_RESULTS_MAX)
         self._state.search = ServerSearch(room, query, ref)
 
-    def _tell_found(self) -> None:
-        """Write what was found, once it is."""
+    def _print_search_results(self) -> None:
+        """Print the results of a search once they have arrived."""
         search = self._state.search
         if search is None or search.ref:
             return
@@ -171,41 +170,41 @@ class LineChat:
             self._state.print("\n".join(found_lines(search, datetime.now().astimezone())), datetime.now(UTC))
 
     def run_in_thread(self, work: Callable[[], str]) -> None:
-        """Do what takes a while in a thread, then say what came of it."""
+        """Run blocking `work` in a thread, then print the line it returns."""
         task = asyncio.create_task(asyncio.to_thread(work))
-        self._aside.add(task)
-        task.add_done_callback(self._done_aside)
+        self._threads.add(task)
+        task.add_done_callback(self._print_thread_result)
 
-    def _done_aside(self, task: asyncio.Task[str]) -> None:
-        self._aside.discard(task)
+    def _print_thread_result(self, task: asyncio.Task[str]) -> None:
+        self._threads.discard(task)
         self._state.print(task.result(), datetime.now(UTC))
         self.refresh_views()
-        self._heard.set()
+        self._updated.set()
 
     def save_notify_level(self, room: str, level: NotifyLevel) -> None:
-        """Nothing rings here, in this run or the next."""
+        """Do nothing: there are no notifications in plain mode."""
 
     def save_ignore_list(self) -> None:
-        """Remember for the next run whom we ignore."""
+        """Save the ignore list for the next run."""
         if self._preferences is not None:
             save_ignored(self._preferences, self._client.url, self._state.ignored)
 
     def test_notification(self) -> None:
-        """Nothing rings here."""
+        """Write that there are no notifications."""
         self.warn("Notifications are not available in plain mode.")
 
     def connect_to(self, address: Address) -> None:
-        """One conversation is with one server."""
-        self.warn(f"Leave, and start again: broadcast-tui chat --plain {address.url}")
+        """Write how to connect to another server, which plain mode cannot do in the same run."""
+        self.warn(f"To switch servers, quit and run: broadcast-tui chat --plain {address.url}")
 
     def quit_chat(self, reason: str = "") -> None:
-        """Leave the chat; the others are told the reason."""
-        self._reason = reason
-        self._leaving.set()
+        """Quit, with `reason` in the leave message."""
+        self._quit_reason = reason
+        self._quitting.set()
 
-    # The two directions
+    # Updates from the client
 
-    async def _hear(self) -> None:
+    async def _receive_batches(self) -> None:
         async for batch in self._client.batches():
             self._receive(batch)
 
@@ -216,119 +215,124 @@ class LineChat:
                 self.refresh_views()
 
     def _receive(self, batch: list[Update]) -> None:
-        if self._has_left:
+        if self._is_closing:
             batch = [update for update in batch if not isinstance(update, ConnectionChanged)]
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
-        self._heard.set()
+        self._updated.set()
         for room in changes.unlisted:
             self._client.list_members(room)
-        self._tell_found()
+        self._print_search_results()
         self.refresh_views()
         if changes.denied is not None:
-            self._wants_name = True
-            self.warn(f"{changes.denied.reason} Type another name.")
+            self._needs_name = True
+            self.warn(f"{changes.denied.reason} Enter another name.")
         elif self._state.connection.state is ConnectionState.REFUSED:
-            self.was_refused = True
+            self.was_rejected = True
             if self._token_hint and any(getattr(update, "unauthorized", False) for update in batch):
                 self.warn(self._token_hint)
             self.quit_chat()
 
-    async def _take(self, lines: AsyncIterator[str]) -> None:
-        """Do what each line says, once we are in: who pipes lines in does not know when that is."""
-        await self._until(lambda: self._state.shown.entered or self._wants_name)
+    # Lines from the user
+
+    async def _handle_lines(self, lines: AsyncIterator[str]) -> None:
+        """Handle each line, but none before we have joined: a pipe does not wait for that."""
+        await self._until(lambda: self._state.shown.entered or self._needs_name)
         async for line in lines:
             text = line.rstrip("\r\n")
             if not text.strip():
                 continue
-            if self._wants_name:
+            if self._needs_name:
                 self._rename(text)
             else:
-                await self._do(text)
-        await self._wait_until(self._is_settled)
+                await self._handle_line(text)
+        await self._wait_until(self._has_all_answers)
 
-    def _is_settled(self) -> bool:
-        """Whether everything that was sent and asked has its answer."""
+    def _has_all_answers(self) -> bool:
+        """Whether no post, search, member list or thread is pending."""
         return (
-            not self._aside
+            not self._threads
             and not self._state.search
             and not any(view.transcript.pending_count or view.who_ref for view in self._state.rooms.values())
         )
 
     def _has_delivered(self) -> bool:
-        """Whether no post is on its way; without a connection none is."""
+        """Whether no post is in transit; without a connection none is."""
         views = self._state.rooms.values()
         is_online = self._state.connection.state is ConnectionState.ONLINE
         return not is_online or not any(view.transcript.pending_count for view in views)
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait for answers, but not for ever."""
+        """Wait for `condition`, but `ANSWER_TIMEOUT_S` at most."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._until(condition), SETTLE_TIMEOUT_S)
+            await asyncio.wait_for(self._until(condition), ANSWER_TIMEOUT_S)
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            self._heard.clear()
-            await self._heard.wait()
+            self._updated.clear()
+            await self._updated.wait()
 
-    async def _do(self, text: str) -> None:
+    async def _handle_line(self, text: str) -> None:
         match parse(text):
             case PostInput(text=post):
                 self.say(post)
             case CommandInput(command=command, argument=argument):
                 if command.name == "part":
-                    # Posts to a room that was left are refused, also those said just before.
+                    # The server rejects posts that reach it after we left, even if written before.
                     await self._wait_until(self._has_delivered)
                 self._commands.execute(command, argument)
-            case InputError(text=why):
-                self.warn(why)
+            case InputError(text=reason):
+                self.warn(reason)
 
     def _rename(self, name: str) -> None:
         try:
             self._client.rename(check_name(name))
-        except InvalidNameError as refused:
-            self.warn(refused.text)
+        except InvalidNameError as error:
+            self.warn(error.text)
         else:
-            self._wants_name = False
+            self._needs_name = False
 
 
-_INDENT = "\n      "
+class LineFormatter:
+    """Formats transcript lines as plain text and returns each of them once.
 
-
-class PlainText:
-    """Says of each transcript what has come since it was asked last."""
+    Args:
+        zone: Time zone of the times; None is the local one.
+        own: Whether to include our own posts.
+    """
 
     def __init__(self, zone: tzinfo | None = None, *, own: bool = True) -> None:
-        """Times are of `zone` (None: here). Without `own`, our own posts are left out."""
         self._zone = zone
         self._own = own
-        self._said: dict[str, tuple[int, int]] = {}
-        """Of each room, how often it was laid anew, and up to before which line it was told."""
+        self._progress: dict[str, tuple[int, int]] = {}
+        """By room: the transcript's layout count, and the ID after the last line returned."""
 
-    def news(self, room: str, transcript: RoomTranscript, *, place: str = "") -> Iterator[str]:
-        """The new lines of `room`, each with `place` before it if that is not empty.
+    def new_lines(self, room: str, transcript: RoomTranscript, *, label: str = "") -> Iterator[str]:
+        """Yield the new lines of `room`, each with `#label` in front if `label` is not empty.
 
-        When all are laid anew, to hide or show somebody, only the last one, which says so, is new.
+        When the transcript was laid out again, because somebody is hidden or shown, only its last line is
+        new: the one that says so. A summary of joins and leaves is yielded once another line follows it,
+        because it can still change.
         """
         end = transcript.settled_id
-        laid_count, start = self._said.get(room, (transcript.laid_count, 0))
+        laid_count, start = self._progress.get(room, (transcript.laid_count, 0))
         start = end - 1 if laid_count != transcript.laid_count else max(start, transcript.first_id)
         last = transcript.line(end - 1)
         if last is not None and last.kind is LineKind.PRESENCE:
             end = max(start, end - 1)
-        self._said[room] = transcript.laid_count, end
+        self._progress[room] = transcript.laid_count, end
         for line_id in range(start, end):
             line = transcript.line(line_id)
             if line is not None and line.text and (self._own or not line.own):
-                yield self._text(line, f"#{place} " if place else "")
+                yield self._format(line, f"#{label} " if label else "")
 
-    def _text(self, line: Line, place: str) -> str:
+    def _format(self, line: Line, prefix: str) -> str:
         text = line.text.replace("\n", _INDENT)
         match line.kind:
             case LineKind.SYSTEM | LineKind.PRESENCE | LineKind.DAY:
-                return f"-- {place}{text}"
+                return f"-- {prefix}{text}"
             case LineKind.ERROR:
-                return f"!! {place}{text}"
+                return f"!! {prefix}{text}"
         time = f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
         mark = "! " if line.mention else ""
         who = f"* {line.sender} " if line.kind is LineKind.ACTION else f"{line.sender}: "
-        return f"{time} {place}{mark}{who}{text}"
+        return f"{time} {prefix}{mark}{who}{text}"

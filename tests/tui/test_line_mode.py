@@ -142,7 +142,7 @@ async def test_the_room_that_is_shown_is_named_and_colors_are_said_to_be_none() 
     async with plain("ana") as talk:
         await talk.type("/buffer 1", "/theme nord", "/theme")
         await eventually(lambda: talk.written.count("!! Themes are not available in plain mode.") == 2)
-        assert "-- This is #lobby now: what you write goes there." in talk.written
+        assert "-- Now in #lobby. Your messages go there." in talk.written
 
 
 async def test_quit_leaves() -> None:
@@ -216,17 +216,17 @@ async def test_a_name_that_is_taken_is_asked_for_again() -> None:
         await talk.client.deliver(
             NameDenied("ana", "name_taken", "That name is taken."), ConnectionChanged(ConnectionState.REFUSED)
         )
-        assert "!! That name is taken. Type another name." in talk.written
+        assert "!! That name is taken. Enter another name." in talk.written
         await talk.type("<>", "ana2")
         await eventually(lambda: talk.client.called("rename") == [("ana2",)])
-        assert not talk.chat.was_refused
+        assert not talk.chat.was_rejected
 
 
 async def test_a_server_that_will_not_have_us_ends_it() -> None:
     async with plain() as talk:
         await talk.client.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
         await eventually(lambda: talk.client.closed)
-    assert talk.chat.was_refused
+    assert talk.chat.was_rejected
     assert any(line.startswith("!!") and "You are banned." in line for line in talk.written)
 
 

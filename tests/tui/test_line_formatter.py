@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from broadcast_tui.tui.line_mode import PlainText
+from broadcast_tui.tui.line_mode import LineFormatter
 from broadcast_tui.tui.model.transcript.transcript import RoomTranscript as Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -10,20 +10,20 @@ NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
 def test_who_came_and_went_is_said_once_something_else_is() -> None:
     transcript = Transcript(zone=UTC)
-    plain = PlainText(UTC)
+    formatter = LineFormatter(UTC)
     transcript.add_post("ana", "hi", NOON)
     line_id = transcript.add_presence("bob joined", "", NOON)
-    assert list(plain.news("lobby", transcript)) == ["-- Saturday 30 August 2025", "12:00 ana: hi"]
+    assert list(formatter.new_lines("lobby", transcript)) == ["-- Saturday 30 August 2025", "12:00 ana: hi"]
     transcript.replace_presence(line_id, "bob and eve joined", "", NOON)
-    assert list(plain.news("lobby", transcript)) == []
+    assert list(formatter.new_lines("lobby", transcript)) == []
     transcript.add_post("bob", "hello", NOON)
-    assert list(plain.news("lobby", transcript)) == ["-- bob and eve joined", "12:00 bob: hello"]
+    assert list(formatter.new_lines("lobby", transcript)) == ["-- bob and eve joined", "12:00 bob: hello"]
 
 
 def test_who_came_and_went_again_is_not_said() -> None:
     transcript = Transcript(zone=UTC)
-    plain = PlainText(UTC)
+    formatter = LineFormatter(UTC)
     line_id = transcript.add_presence("bob joined", "", NOON)
     transcript.replace_presence(line_id, "", "", NOON)
     transcript.add_post("ana", "hi", NOON)
-    assert list(plain.news("lobby", transcript)) == ["-- Saturday 30 August 2025", "12:00 ana: hi"]
+    assert list(formatter.new_lines("lobby", transcript)) == ["-- Saturday 30 August 2025", "12:00 ana: hi"]
