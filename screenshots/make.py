@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-# Pictures have all colors, wherever they are made.
+# Draw all colors, whatever this terminal supports.
 os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
 os.environ.pop("NO_COLOR", None)
 
@@ -44,7 +44,7 @@ TALK = [
 
 
 def svg_of(app: ChatApp) -> str:
-    """The screen as SVG that needs nothing from the network."""
+    """The screen as SVG, without fonts from the network."""
     svg = app.export_screenshot(title="broadcast-tui")
     svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
     return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
@@ -61,18 +61,18 @@ def make_app(server: BroadcastServer, name: str, state: Path, theme: str = "") -
     return ChatApp(client, name=name, server=server.url, preferences=preferences)
 
 
-async def shown(pilot: Pilot[None], app: ChatApp, *texts: str) -> None:
-    """Wait until all `texts` stand on the screen."""
+async def wait_for(pilot: Pilot[None], app: ChatApp, *texts: str) -> None:
+    """Wait until the screen shows all `texts`."""
     for _ in range(400):
         await pilot.pause(0.05)
         drawn = re.sub("&#160;|&nbsp;", " ", app.export_screenshot())
         if all(text in drawn for text in texts):
             return
-    raise SystemExit(f"{texts} never came up")
+    raise SystemExit(f"the screen never showed {texts}")
 
 
-async def say_all(server: BroadcastServer, talk: list[tuple[str, str]]) -> list[BroadcastClient]:
-    """Everyone of `talk` comes in and says their lines; they stay."""
+async def post_all(server: BroadcastServer, talk: list[tuple[str, str]]) -> list[BroadcastClient]:
+    """Connect a client for each name in `talk` and post the lines in order; returns the clients."""
     clients: dict[str, BroadcastClient] = {}
     for name, text in talk:
         if name not in clients:
@@ -82,15 +82,15 @@ async def say_all(server: BroadcastServer, talk: list[tuple[str, str]]) -> list[
     return list(clients.values())
 
 
-async def busy(size: tuple[int, int], theme: str, state: Path) -> str:
+async def draw_conversation(size: tuple[int, int], theme: str, state: Path) -> str:
     async with BroadcastServer("localhost", 0) as server:
         app = make_app(server, "ana", state, theme)
         async with app.run_test(size=size) as pilot:
-            await shown(pilot, app, "here")
-            others = await say_all(server, TALK)
-            await shown(pilot, app, "whenever")
+            await wait_for(pilot, app, "here")
+            others = await post_all(server, TALK)
+            await wait_for(pilot, app, "whenever")
             await pilot.press(*"On it, thanks everyone", "enter")
-            await shown(pilot, app, "thanks")
+            await wait_for(pilot, app, "thanks")
             await pilot.press(*"/n")
             await pilot.pause(0.5)
             svg = svg_of(app)
@@ -100,22 +100,22 @@ async def busy(size: tuple[int, int], theme: str, state: Path) -> str:
 
 
 async def room(state: Path) -> str:
-    return await busy((100, 30), "", state)
+    return await draw_conversation((100, 30), "", state)
 
 
 async def light(state: Path) -> str:
-    return await busy((100, 30), "textual-light", state)
+    return await draw_conversation((100, 30), "textual-light", state)
 
 
 async def narrow(state: Path) -> str:
-    return await busy((40, 20), "", state)
+    return await draw_conversation((40, 20), "", state)
 
 
 async def dialog(state: Path) -> str:
     async with BroadcastServer("localhost", 0) as server:
         app = make_app(server, "", state)
         async with app.run_test(size=(80, 24)) as pilot:
-            await shown(pilot, app, "Enter joins")
+            await wait_for(pilot, app, "Enter joins")
             await pilot.press("ctrl+u", *"server")
             await pilot.pause(0.5)
             return svg_of(app)
@@ -126,15 +126,15 @@ async def reconnecting(state: Path) -> str:
     await server.start_server()
     app = make_app(server, "ana", state)
     async with app.run_test(size=(80, 24)) as pilot:
-        await shown(pilot, app, "here")
-        others = await say_all(server, TALK[:6])
-        await shown(pilot, app, "error rate flat")
+        await wait_for(pilot, app, "here")
+        others = await post_all(server, TALK[:6])
+        await wait_for(pilot, app, "error rate flat")
         for other in others:
             await other.close()
         await server.stop_server()
-        await shown(pilot, app, "econnecting")
+        await wait_for(pilot, app, "econnecting")
         await pilot.press(*"Written while the server was away", "enter")
-        await shown(pilot, app, "away")
+        await wait_for(pilot, app, "away")
         return svg_of(app)
 
 
