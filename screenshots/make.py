@@ -1,6 +1,6 @@
 """Draws the pictures of README.md as SVG: the real app, connected to a real server.
 
-    python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, light; all by default
+python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, light; all by default
 """
 
 from __future__ import annotations
