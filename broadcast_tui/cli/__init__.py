@@ -124,10 +124,10 @@ def _with_address_to_ask_for(tokens: list[str]) -> list[str]:
 
 
 def _one_line(text: str) -> str:
-    from broadcast_tui.core.redaction import redacted
+    from broadcast_tui.core.redaction import redact
     from broadcast_tui.core.text import log_safe
 
-    return log_safe(redacted(" ".join(text.split())), 400)
+    return log_safe(redact(" ".join(text.split())), 400)
 
 
 def _complain(text: str) -> None:

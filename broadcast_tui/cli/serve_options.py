@@ -15,6 +15,10 @@ from cyclopts.validators import Number
 
 from broadcast_tui.core.limits import AdmissionLimits, Limits
 
+_CONNECTION = Limits()
+_ADMISSION = AdmissionLimits()
+"""Defaults of the options are those of the limits."""
+
 
 def whole_number(_type: object, tokens: Sequence[Token]) -> int:
     """An option's number, without a fraction. Raises ValueError."""
@@ -35,23 +39,23 @@ Texts = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
 class ConnectionOptions:
     """What one connection may do; 0: unlimited."""
 
-    message_rate: Rate = 10.0
+    message_rate: Rate = _CONNECTION.message_rate
     """Posts a second a connection may send for long; 0: unlimited, in bytes too."""
-    message_burst: Count = 30
+    message_burst: Count = _CONNECTION.message_burst
     """Posts a connection may send at once after a pause; 0: unlimited."""
-    byte_rate: Rate = 131_072.0
+    byte_rate: Rate = _CONNECTION.byte_rate
     """Bytes of posts a second a connection may send for long; 0: unlimited."""
-    byte_burst: Count = 1_048_576
+    byte_burst: Count = _CONNECTION.byte_burst
     """Bytes of posts a connection may send at once after a pause; 0: unlimited."""
-    max_message_bytes: Count = 16_384
+    max_message_bytes: Count = _CONNECTION.max_message_bytes
     """Longest post, in bytes of UTF-8; 0: unlimited."""
-    max_frame_bytes: Count = 131_072
+    max_frame_bytes: Count = _CONNECTION.max_frame_bytes
     """Longest frame; raised to what the longest post may need; 0: unlimited."""
-    max_rooms: Count = 32
+    max_rooms: Count = _CONNECTION.max_rooms_per_peer
     """Rooms a connection may be in at once; 0: unlimited."""
-    max_errors: Count = 50
+    max_errors: Count = _CONNECTION.max_errors
     """Bad frames a minute before a connection is closed; 0: unlimited."""
-    history_rate: Rate = 10.0
+    history_rate: Rate = _CONNECTION.history_rate
     """Requests a second for history, searches and lists, twice as many at once; 0: unlimited."""
 
     def limits(self) -> Limits:
@@ -73,21 +77,21 @@ class ConnectionOptions:
 class AdmissionOptions:
     """Who is let in at all; those on this machine are exempt from what counts by address."""
 
-    max_connections: Count | None = None
+    max_connections: Count | None = _ADMISSION.max_connections
     """Most connections in all [default: as many as open files allow]; 0: unlimited."""
-    max_connections_per_ip: Count = 32
+    max_connections_per_ip: Count = _ADMISSION.max_connections_per_ip
     """Most connections from one address (IPv6: one /64); 0: unlimited."""
-    max_new_per_minute: Count = 60
+    max_new_per_minute: Count = _ADMISSION.max_new_per_minute
     """New connections a minute from one address; 0: unlimited."""
-    handshake_timeout: Rate = 5.0
+    handshake_timeout: Rate = _ADMISSION.handshake_timeout_s
     """Seconds a client may take to ask for a WebSocket; 0: for ever."""
-    max_half_open: Count = 1_000
+    max_half_open: Count = _ADMISSION.max_half_open
     """Connections that have not asked yet; one more costs the oldest its place; 0: unlimited."""
-    max_half_open_per_ip: Count = 20
+    max_half_open_per_ip: Count = _ADMISSION.max_half_open_per_ip
     """The same from one address; 0: unlimited."""
-    origin: Texts = ()
+    origin: Texts = _ADMISSION.origins
     """A web page that may connect besides the server's own, such as https://chat.example.org; * for any."""
-    trusted_proxy: Texts = ()
+    trusted_proxy: Texts = _ADMISSION.trusted_proxies
     """A proxy whose X-Forwarded-For is believed: an address or network such as 10.0.0.0/8."""
 
     def limits(self) -> AdmissionLimits:

@@ -11,7 +11,7 @@ from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.core.protocol.handshake import websocket_url
-from broadcast_tui.core.redaction import holds_token, redacted
+from broadcast_tui.core.redaction import contains_token, redact
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 8765
@@ -62,7 +62,7 @@ def parse_address(text: str) -> Address:
     """
     hint = "write it like ws://localhost:8765 or chat.example.org:8765/lobby"
     full = text.strip() if "://" in text.partition("#")[0] else f"ws://{text.strip()}"
-    text = redacted(text)
+    text = redact(text)
     try:
         parts = urlsplit(full)
         port = parts.port
@@ -91,7 +91,7 @@ def _refuse_secrets(parts: SplitResult) -> None:
     """Raises AddressError if there is a secret in what is sent of an address: it ends up in logs."""
     names = {name.casefold() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     sent = unquote(f"{parts.netloc} {parts.path} {parts.query}")
-    if "@" in parts.netloc or any("token" in name for name in names) or holds_token(sent):
+    if "@" in parts.netloc or any("token" in name for name in names) or contains_token(sent):
         raise AddressError(
             "A token or password must not stand in an address, which is logged on its way; write it like "
             "ws://localhost:8765, and give the token with --token-file or in BROADCAST_TUI_TOKEN."

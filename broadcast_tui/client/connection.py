@@ -27,7 +27,7 @@ from broadcast_tui.client.security import (
     tls_reason,
 )
 from broadcast_tui.core.clock import Instant
-from broadcast_tui.core.errors import BroadcastError, CloseCode, may_come_back
+from broadcast_tui.core.errors import BroadcastError, CloseCode, may_reconnect
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.text import log_safe
@@ -212,7 +212,7 @@ class Connection:
         reason = log_safe(close.reason) if close is not None else ""
         return Disconnect(
             reason or f"closed without a reason ({code})",
-            final=not may_come_back(code),
+            final=not may_reconnect(code),
             unauthorized=code == CloseCode.UNAUTHORIZED,
         )
 

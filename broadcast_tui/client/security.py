@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from broadcast_tui.core.errors import BroadcastError
-from broadcast_tui.core.protocol.handshake import FINGERPRINT
+from broadcast_tui.core.protocol.handshake import FINGERPRINT_PREFIX
 from broadcast_tui.core.text import log_safe
 
 PROBE_S = 3.0
@@ -86,7 +86,7 @@ def checked_pin(text: str) -> str:
     Raises:
         TrustError: it is no SHA-256 fingerprint.
     """
-    digits = text.strip().removeprefix(FINGERPRINT)
+    digits = text.strip().removeprefix(FINGERPRINT_PREFIX)
     plain = digits.replace(":", "")
     try:
         if re.fullmatch("[0-9A-Fa-f]{64}", plain):
@@ -98,7 +98,7 @@ def checked_pin(text: str) -> str:
         digest = b""
     if len(digest) != 32:
         raise TrustError("The pin is no SHA-256 fingerprint; copy the whole invite again.")
-    return FINGERPRINT + base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    return FINGERPRINT_PREFIX + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def tls_reason(error: ssl.SSLError | CertificateMismatchError, url: str) -> str:

@@ -1,1 +1,1 @@
-"""The pure heart: frames, names, room logs, hub and client session, without I/O, clock or randomness."""
+"""The pure core: protocol, names, room logs, hub and client session, without I/O, clock or randomness."""

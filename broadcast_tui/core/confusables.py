@@ -1,6 +1,6 @@
-"""Characters that mislead: those that look like others, like nothing, or that cling to what stands before.
+"""Unicode tables of confusable characters: homoglyphs, invisible and combining characters.
 
-The tables do not depend on the interpreter's Unicode version, so that every process decides alike.
+The tables are independent of the interpreter's Unicode version, so that all processes decide alike.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ INVISIBLE = (
     " \t\n\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
     "\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\U0001d159"
 )
-"""Characters drawn as empty space: the spaces proper, and letters and symbols that have no ink."""
+"""Characters that render as empty space: spaces, and letters and symbols without ink."""
 
 JOINERS = "\u200c\u200d"
 """ZERO WIDTH NON-JOINER and ZERO WIDTH JOINER."""
@@ -39,7 +39,7 @@ COMBINING_BMP = (
     "\uaaeb-\uaaef\uaaf5\uaaf6\uabe3-\uabea\uabec\uabed\ud7b0-\ud7ff\ufb1e\ufe00-\ufe0f\ufe20-\ufe2f"
     "\uffa0"
 )
-"""The part of `COMBINING` below U+10000: a class a search is many times faster with."""
+"""The part of `COMBINING` below U+10000, with which a search is many times faster."""
 
 COMBINING = COMBINING_BMP + (
     "\U000101fd\U000102e0\U00010376-\U0001037a\U00010a01-\U00010a0f\U00010a38-\U00010a3f\U00010ae5"
@@ -64,7 +64,7 @@ COMBINING = COMBINING_BMP + (
     "\U0001e2ec-\U0001e2ef\U0001e4ec-\U0001e4ef\U0001e5ee\U0001e5ef\U0001e6e3-\U0001e6f5"
     "\U0001e8d0-\U0001e8d6\U0001e944-\U0001e94a\U0001f3fb-\U0001f3ff\U000e0100-\U000e01ef"
 )
-"""What may follow a base character without a cell of its own, as a regular expression's character class:
+"""Zero-width characters that may follow a base character, as a regular expression's character class:
 combining marks up to Unicode 17, variation selectors, joiners, direction marks, Hangul vowels and finals,
 skin tones."""
 
@@ -129,10 +129,12 @@ _HOMOGLYPHS = {
 _BOXED_ALPHABETS = (0x1F150, 0x1F170, 0x1F1E6)
 """First letters of the white-on-black circled, white-on-black squared and flag alphabets."""
 
-HOMOGLYPHS = {ord(twin): plain for plain, twins in _HOMOGLYPHS.items() for twin in twins} | {
-    first + place: letter for first in _BOXED_ALPHABETS for place, letter in enumerate(ascii_lowercase)
+HOMOGLYPHS = {ord(glyph): letter for letter, glyphs in _HOMOGLYPHS.items() for glyph in glyphs} | {
+    first + index: letter for first in _BOXED_ALPHABETS for index, letter in enumerate(ascii_lowercase)
 }
-"""What a character may be taken for, for `str.translate` of case-folded NFKD text: Cyrillic, Greek, Armenian,
-Coptic, Cherokee, Lisu, small-capital and rarer letters to Latin ones and digits, `0` to `o`,
-`1` and `|` to `l`: the single characters of UTS 39 that pass for one of ASCII, as far as upper and lower case
-may share a key."""
+"""Look-alikes of Latin letters and digits, for `str.translate` of case-folded NFKD text.
+
+Maps Cyrillic, Greek, Armenian, Coptic, Cherokee, Lisu, small-capital and rarer letters to Latin letters and
+digits, `0` to `o`, and `1` and `|` to `l`: the single characters of UTS 39 that look like an ASCII character,
+as far as upper and lower case may share a key.
+"""

@@ -1,10 +1,10 @@
-"""What can go wrong, by code: error codes, WebSocket close codes, and the exceptions that carry them.
+"""Error codes, WebSocket close codes, and the exceptions that contain them.
 
 BroadcastError
-+-- FrameError      a peer sent something that is no frame of the protocol (the peer's fault)
-+-- Refused         a well-formed request that the rules deny (the peer's fault, or a limit)
-|   +-- InvalidNameError the name asked for cannot be had
-+-- EngineError     the place where logs are kept failed (the environment's fault)
++-- FrameError             invalid bytes or an invalid frame (the peer's fault)
++-- RequestError           a valid request that was denied (the peer's fault, or a limit)
+|   +-- InvalidNameError   the name is invalid, reserved or taken
++-- EngineError            the engine failed (the environment's fault)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import IntEnum, StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Why a request was not done; the `code` of an `error` event."""
+    """The `code` of an `error` event."""
 
     BAD_JSON = "bad_json"
     BAD_FRAME = "bad_frame"
@@ -42,39 +42,37 @@ class ErrorCode(StrEnum):
 
 
 class CloseCode(IntEnum):
-    """WebSocket close codes in use. 44xx: come back and resume. 45xx: do not come back by yourself."""
+    """WebSocket close codes in use. 44xx: reconnect and resume. 45xx: do not reconnect automatically."""
 
-    NORMAL = 1000
     GOING_AWAY = 1001
     BINARY = 1003
     ABNORMAL = 1006
     BAD_UTF8 = 1007
     TOO_BIG = 1009
+    """Sent by websockets."""
     INTERNAL = 1011
     RESTART = 1012
-    OVERLOAD = 1013
     HELLO_TIMEOUT = 4403
-    CONNECTION_LIMIT = 4404
-    SLOW = 4408
-    RATE = 4429
     UNAUTHORIZED = 4500
-    PROTOCOL = 4501
     KICKED = 4503
     TOO_MANY_ERRORS = 4505
     REPLACED = 4509
 
 
-def may_come_back(code: int) -> bool:
-    """Whether a client closed with `code` may reconnect by itself (protocol: 45xx says no)."""
+def may_reconnect(code: int) -> bool:
+    """Whether a client closed with `code` may reconnect automatically: all except 45xx."""
     return not 4500 <= code <= 4599
 
 
 class BroadcastError(Exception):
-    """Base of every error of this package; its text is one sentence that a person can act on."""
+    """Base class of all errors of this package. Its text is a sentence for users."""
 
 
 class FrameError(BroadcastError):
-    """Bytes that are no frame of the protocol. The peer's fault; the connection goes on."""
+    """Invalid bytes or an invalid frame: the peer's fault. The connection stays open.
+
+    `nonce` and `ref` are those of the frame, if they could be read.
+    """
 
     def __init__(self, code: ErrorCode, text: str, *, nonce: str = "", ref: str = "") -> None:
         super().__init__(text)
@@ -85,10 +83,10 @@ class FrameError(BroadcastError):
 
 
 class RequestError(BroadcastError):
-    """A request that the rules deny.
+    """A valid request that was denied.
 
-    `temporary` says whether the same request may succeed later; `retry_after` how many seconds to
-    wait first, when that is known.
+    `temporary` tells whether the same request may succeed later, and `retry_after` is the time to wait in
+    seconds, if known.
     """
 
     def __init__(
@@ -102,8 +100,8 @@ class RequestError(BroadcastError):
 
 
 class InvalidNameError(RequestError):
-    """The name asked for cannot be had: empty, too long, of wrong characters, reserved or taken."""
+    """The requested name is empty, too long, reserved or taken, or contains invalid characters."""
 
 
 class EngineError(BroadcastError):
-    """The engine could not append or read; the environment's fault. Nothing was acknowledged."""
+    """The engine failed to append or read: the environment's fault. Nothing was acknowledged."""

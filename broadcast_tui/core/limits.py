@@ -1,4 +1,4 @@
-"""Every ceiling of the protocol in one frozen value; 0 means unlimited where an operator may set it."""
+"""Limits of the protocol and of admission: each is declared once, with its default and unit."""
 
 from __future__ import annotations
 
@@ -9,63 +9,76 @@ DEFAULT_ROOM = "lobby"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Ceilings that hub, server and welcome share. Rates are per connection."""
+    """Limits of one connection, and sizes and intervals of the hub. Rates are per connection."""
 
     message_rate: float = 10.0
-    """Posts a second a connection may send for long; 0: unlimited, as bytes are then."""
+    """Sustained rate of posts, per second; 0: unlimited, and bytes too."""
     message_burst: int = 30
-    """Posts a connection may send at once after a pause; 0: unlimited."""
+    """Posts that may be sent at once after a pause; 0: unlimited."""
     byte_rate: float = 131_072.0
-    """Bytes of posts a second a connection may send for long; 0: unlimited."""
+    """Sustained rate of posts, in bytes per second; 0: unlimited."""
     byte_burst: int = 1_048_576
-    """Bytes of posts a connection may send at once after a pause; 0: unlimited."""
+    """Bytes of posts that may be sent at once after a pause; 0: unlimited."""
     max_message_bytes: int = 16_384
-    """Longest post, in bytes of UTF-8; 0: unlimited."""
+    """Maximum length of a post, in bytes of UTF-8; 0: unlimited."""
     max_frame_bytes: int = 131_072
-    """Longest frame or message in fragments, beyond which the connection is closed with 1009; raised to what
-    the longest post may need; 0: unlimited, as it is when posts are."""
+    """Maximum length of a frame or fragmented message.
+
+    A longer one closes the connection with 1009. Raised to what the longest post may need; 0: unlimited, as
+    with unlimited posts.
+    """
     max_rooms_per_peer: int = 32
-    """Rooms a connection may be in at once; 0: unlimited."""
-    max_room_chars: int = 48
+    """Maximum number of rooms at once; 0: unlimited."""
     max_errors: int = 50
-    """Bad frames within `error_window_s` before the connection is closed with 4505; 0: unlimited."""
+    """Invalid frames within `error_window_s` before the connection is closed with 4505; 0: unlimited."""
     error_window_s: float = 60.0
     hello_timeout_s: float = 10.0
+    """Maximum time from the handshake to the hello of a v1 client."""
     leave_grace_s: float = 5.0
-    """How long a person whose last connection broke stays listed, so that a reconnect is silent."""
+    """Time for which a person stays listed after losing the connection, so that a reconnect is silent."""
     presence_detail_max: int = 100
-    """People in a room up to which joins and leaves are told by name; above it only counts are sent."""
+    """Maximum number of people in a room for which joins and leaves are sent by name.
+
+    Above it, only counts.
+    """
     presence_burst: int = 10
     presence_rate: float = 5.0
-    """Presence lines a second a room sends after a burst of `presence_burst`."""
+    """Sustained rate of presence lines of a room, per second, after `presence_burst` lines."""
     presence_count_interval_s: float = 1.0
+    """Minimum time between two counts of a large room."""
     presence_list_max: int = 500
+    """Maximum length of the lists of members, rooms and bans."""
     replay_posts: int = 1_000
-    replay_bytes: int = 1_048_576
+    """Maximum number of posts replayed on entering a room without a position."""
     history_page_max: int = 200
+    """Maximum number of posts in a page of history or search results."""
     history_rate: float = 10.0
-    """History and presence requests a second a connection may make for long, twice as many at once; 0:
+    """Sustained rate of requests (history, search, lists, joins), per second, with twice as many at once; 0:
     unlimited."""
     ring_posts: int = 1_000
+    """Encoded posts that a room keeps in memory; a connection further behind gets a `gap`."""
     ring_bytes: int = 1_048_576
-    """Encoded posts a room keeps ready for delivery; a reader further behind gets a `gap`."""
+    """The same in bytes."""
     typing_interval_s: float = 3.0
-    """Least time between two typing notices of one connection; further ones are dropped."""
+    """Minimum time between two typing notices of a connection; further ones are dropped."""
     typing_members_max: int = 50
-    """People in a room above which typing notices are not passed on."""
+    """Maximum number of people in a room for which typing notices are relayed."""
     control_frames: int = 256
-    """Answers and notices waiting for one connection before it counts as slow (4408)."""
+    """Maximum number of replies and notices queued for a blocked connection before it is dropped."""
     ping_interval_s: float = 25.0
+    """Silence of a connection after which it is pinged."""
     ping_timeout_s: float = 10.0
+    """Time to answer a ping, or to complete a frame, before the connection is dropped."""
     stall_timeout_s: float = 12.0
-    """How long a connection that takes nothing of what is sent to it is kept."""
+    """Time for which a connection may read nothing before it is dropped."""
 
 
 @dataclass(slots=True)
 class SharedLimits:
-    """The limits in force, shared by the parts of a hub, so that a change reaches all of them.
+    """The current limits, shared by the parts of a hub, so that a change reaches all of them.
 
-    A part keeps this object and reads `current` each time. It never keeps `current` or a value from it.
+    Each part stores this object and reads `current` on each use; it never stores `current` or a value from
+    it.
     """
 
     current: Limits
@@ -73,22 +86,23 @@ class SharedLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionLimits:
-    """Who is let in at all. Clients on this machine are exempt from what counts by address."""
+    """Limits of connections before they are accepted. Loopback clients are exempt from limits per address."""
 
     max_connections: int | None = None
-    """Most connections in all; None: as many as the process may have open files; 0: unlimited."""
+    """Maximum number of connections; None: as many as the open file limit allows; 0: unlimited."""
     max_connections_per_ip: int = 32
-    """Most connections from one address (IPv6: one /64); 0: unlimited."""
+    """Maximum number of connections per address (IPv6: per /64); 0: unlimited."""
     max_new_per_minute: int = 60
-    """New connections a minute from one address for long, as many at once after a pause; 0: unlimited."""
+    """Sustained rate of new connections per address, per minute, with as many at once; 0: unlimited."""
     handshake_timeout_s: float = 5.0
-    """How long a client may take to ask for a WebSocket; 0: for ever."""
+    """Maximum duration of a handshake; 0: unlimited."""
     max_half_open: int = 1_000
-    """Connections that have not asked yet; one more costs the oldest of them its place; 0: unlimited."""
+    """Maximum number of unfinished handshakes; when exceeded, the oldest is dropped; 0: unlimited."""
     max_half_open_per_ip: int = 20
-    """The same from one address; 0: unlimited."""
+    """Maximum number of unfinished handshakes per address; 0: unlimited."""
     trusted_proxies: tuple[str, ...] = ()
-    """Networks whose `X-Forwarded-For` is believed, such as `127.0.0.1` or `10.0.0.0/8`."""
+    """Networks of proxies whose `X-Forwarded-For` is trusted, such as `127.0.0.1` or `10.0.0.0/8`."""
     origins: tuple[str, ...] = ()
-    """Web pages that may connect besides the server's own, such as `https://chat.example.org`."""
+    """Origins of web pages that may connect, besides the server's own, such as `https://chat.example.org`."""
     exempt_loopback: bool = True
+    """Whether loopback clients are exempt from limits per address."""

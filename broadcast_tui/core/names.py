@@ -1,7 +1,7 @@
-"""Names of people and rooms: which can be had, in what form, and which pass for the same.
+"""Rules for names of people and rooms: validation, normalization, and comparison by appearance.
 
-Invariants: a checked name or room passes its check again unchanged. Two names that look alike have the
-same key; the key is for comparing, for uniqueness and for colors, never for showing.
+Invariants: a checked name or room passes its check again unchanged. Two names that look alike have the same
+key. The key is used for uniqueness, comparison and colors, and never displayed.
 """
 
 from __future__ import annotations
@@ -14,56 +14,55 @@ from unicodedata import name as unicode_name
 
 from broadcast_tui.core.confusables import HOMOGLYPHS, INVISIBLE
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError, RequestError
-from broadcast_tui.core.limits import Limits
 
 MAX_NAME_CHARS = 32
 MAX_NAME_BYTES = 96
-MAX_ROOM_CHARS = Limits().max_room_chars
+MAX_ROOM_CHARS = 48
 
 RESERVED_NAMES = (
     *("admin", "administrator", "mod", "moderator", "operator", "root", "server", "system"),
     *("all", "everyone", "here", "me", "nobody", "unknown", "you"),
 )
-"""Names that speak for the server or for everyone; nobody may have one, nor a look-alike of it."""
+"""Names that could be mistaken for the server or for everyone. Neither they nor look-alikes are allowed."""
 
 _MAX_RAW_CHARS = 256
-"""Longer input is refused or cut unread: normalizing takes quadratic time for long runs of marks."""
+"""Longer input is rejected or cut before normalization, which is quadratic for long runs of marks."""
 
 _SPACES = re.compile("[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 _NAME_SIGNS = frozenset("-_.' ")
 _ROOM_SIGNS = frozenset("-_.")
-_STAND_INS = frozenset("\ufffc\ufffd")
-"""Symbols shown in place of something else; a name of them would pass for a broken one."""
+_REPLACEMENTS = frozenset("\ufffc\ufffd")
+"""Symbols that stand for missing content; a name made of them would look broken."""
 
-_KEY_IGNORES = re.compile(
+_IGNORED_IN_KEYS = re.compile(
     "[\u00ad\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u061c\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u20d0-\u20f0\ufe00-\ufe0f\ufe20-\ufe2f\ufeff\U000e0000-\U000e0fff]+"
 )
-"""Accents, points and what is not seen. The marks of the scripts from Devanagari on are vowels and stay."""
+"""Accents, points and invisible characters. The marks of Devanagari and later scripts are vowels and stay."""
 
 _EAST_ASIAN = frozenset(
     {"BOPOMOFO", "CJK", "HANGUL", "HIRAGANA", "IDEOGRAPHIC", "KATAKANA", "KATAKANA-HIRAGANA", "LATIN"}
 )
-"""Scripts that one name may mix, by the first word of their characters' names."""
+"""Scripts that one name may mix, by the first word of the Unicode names of their characters."""
 
 _STACKING = frozenset({"HEBREW", "MYANMAR", "TIBETAN"})
-"""Scripts that put more than two marks above and below one letter."""
+"""Scripts with more than two marks on one letter."""
 
 
 def check_name(raw: str) -> str:
-    """`raw` as a person's name in its one form: NFKC, single spaces, none at the ends.
+    """Validate and normalize the name of a person: NFKC, single spaces, stripped.
 
-    Such a name has 1 to 32 characters and at most 96 bytes: letters of one script, their marks, digits,
-    symbols (emoji), spaces and `- _ . '`.
+    A name has 1 to 32 characters and at most 96 bytes: letters of one script, their marks, digits, symbols
+    (emoji), spaces and `- _ . '`.
 
     Raises:
-        InvalidNameError: `BAD_NAME`, or `NAME_RESERVED` if it looks like a name nobody may have.
+        InvalidNameError: `BAD_NAME`, or `NAME_RESERVED` if it looks like a reserved name.
     """
     cleaned = _SPACES.sub(" ", raw).strip(" ")
     if len(cleaned) <= _MAX_RAW_CHARS:
         cleaned = _SPACES.sub(" ", normalize("NFKC", cleaned)).strip(" ")
-    fault = _fault_of_name(cleaned)
+    fault = _name_fault(cleaned)
     if fault:
         raise InvalidNameError(ErrorCode.BAD_NAME, fault)
     if _is_reserved(cleaned):
@@ -72,85 +71,85 @@ def check_name(raw: str) -> str:
 
 
 def name_key(shown: str) -> str:
-    """What `shown` looks like, whatever its case, accents and script.
+    """The skeleton of a name: its appearance, regardless of case, accents and script.
 
-    Equal for names that pass for each other (`Bob`, `B0B`), and its own key. Takes any `str`, of which the
-    first 256 characters count; empty when nothing of it is seen. Not for showing.
+    Names that look alike (`Bob`, `B0B`) have the same key, and a key is its own key. Accepts any `str` and
+    uses its first 256 characters; empty if no character is visible. Not for display.
     """
     key = normalize("NFKD", shown[:_MAX_RAW_CHARS]).casefold()
     key = normalize("NFKD", key).casefold().translate(HOMOGLYPHS)
-    key = normalize("NFKD", _KEY_IGNORES.sub("", key))
+    key = normalize("NFKD", _IGNORED_IN_KEYS.sub("", key))
     return key.replace("rn", "m").replace("vv", "w")[:_MAX_RAW_CHARS]
 
 
 def check_room(raw: str) -> str:
-    """`raw` as a room's name in its one form: without a leading `#`, casefolded, NFKC.
+    """Validate and normalize the name of a room: without a leading `#`, casefolded, NFKC.
 
-    Such a name has 1 to 48 characters: letters of any script with their marks, digits and `- _ .`, a letter
-    or digit first.
+    A room name has 1 to 48 characters: letters of any script with their marks, digits and `- _ .`, starting
+    with a letter or digit.
 
     Raises:
-        Refused: `BAD_ROOM`.
+        RequestError: `BAD_ROOM`.
     """
     room = raw.removeprefix("#")
     if len(room) <= _MAX_RAW_CHARS:
         for _ in range(2):
             room = normalize("NFKC", normalize("NFKC", room).casefold())
-    fault = _fault_of_room(room)
+    fault = _room_fault(room)
     if fault:
         raise RequestError(ErrorCode.BAD_ROOM, fault)
     return room
 
 
-def _fault_of_name(cleaned: str) -> str:
-    """What must be changed about a name; empty if nothing."""
+def _name_fault(cleaned: str) -> str:
+    """An error message for an invalid name; empty if it is valid."""
     if not cleaned:
-        return "Choose a name: it is empty."
+        return "Enter a name."
     if len(cleaned) > MAX_NAME_CHARS:
         return f"Choose a shorter name: at most {MAX_NAME_CHARS} characters."
-    if not all(_fits_name(char) for char in cleaned):
-        return "Choose a name of letters, digits, emoji, spaces and - _ . ' only."
+    if not all(_is_allowed_in_name(char) for char in cleaned):
+        return "A name can only contain letters, digits, emoji, spaces and - _ . '"
     if len(cleaned.encode()) > MAX_NAME_BYTES:
         return f"Choose a shorter name: at most {MAX_NAME_BYTES} bytes."
     if cleaned[0] in "-.'" or category(cleaned[0])[0] == "M":
-        return "Choose a name that starts with a letter, a digit, an emoji or _."
+        return "A name must start with a letter, a digit, an emoji or _."
     if not _marks_fit(cleaned):
-        return "Choose a name with fewer accents: at most two on a letter."
+        return "A name can have at most two accents on a letter."
     scripts = {_script(char) for char in cleaned if category(char)[0] == "L"} - {"MODIFIER"}
     if len(scripts) > 1 and not scripts <= _EAST_ASIAN:
-        return "Choose a name in one alphabet: it mixes several."
+        return "A name cannot mix alphabets."
     if _is_address(cleaned):
-        return "Choose a name that is no network address: a ban could mean either."
+        return "A name cannot be an IP address: a ban would be ambiguous."
     return ""
 
 
-def _fault_of_room(room: str) -> str:
-    """What must be changed about a room's name; empty if nothing."""
+def _room_fault(room: str) -> str:
+    """An error message for an invalid room name; empty if it is valid."""
     if not room:
-        return "Choose a room: its name is empty."
+        return "Enter a room name."
     if len(room) > MAX_ROOM_CHARS:
         return f"Choose a shorter room name: at most {MAX_ROOM_CHARS} characters."
     if category(room[0])[0] not in "LN" or room[0] in INVISIBLE:
-        return "Choose a room name that starts with a letter or digit."
+        return "A room name must start with a letter or digit."
     if not all(
         char in _ROOM_SIGNS or (category(char)[0] in "LNM" and char not in INVISIBLE) for char in room
     ):
-        return "Choose a room name of letters, digits and - _ . only."
+        return "A room name can only contain letters, digits and - _ ."
     if not _marks_fit(room):
-        return "Choose a room name with fewer accents: at most two on a letter."
+        return "A room name can have at most two accents on a letter."
     return ""
 
 
-def _fits_name(char: str) -> bool:
-    """Whether `char` may stand in a name."""
+def _is_allowed_in_name(char: str) -> bool:
+    """Whether a character is allowed in a name."""
     if char in _NAME_SIGNS:
         return True
     kind = category(char)
-    return (kind[0] in "LNM" or kind == "So") and char not in INVISIBLE and char not in _STAND_INS
+    return (kind[0] in "LNM" or kind == "So") and char not in INVISIBLE and char not in _REPLACEMENTS
 
 
 def _is_address(cleaned: str) -> bool:
-    """Whether a name reads as an address; those of IPv6 have colons, which no name has."""
+    """Whether a name is an IPv4 address. IPv6 addresses have colons, which names cannot contain."""
     try:
         ipaddress.IPv4Address(cleaned)
     except ValueError:
@@ -159,28 +158,29 @@ def _is_address(cleaned: str) -> bool:
 
 
 def _marks_fit(text: str) -> bool:
-    """Whether every mark stands on a letter, digit or symbol, in piles no higher than its script needs."""
+    """Whether every mark follows a letter, digit or symbol, and no more marks are stacked than the script
+    uses."""
     base = ""
     for are_marks, group in groupby(text, lambda char: category(char)[0] == "M"):
         chars = list(group)
         if are_marks:
-            piled = [char for char in chars if category(char) != "Mc"]
-            stacks = bool(piled) and _script(piled[0]) in _STACKING
-            if not base or base in _NAME_SIGNS or len(piled) > (4 if stacks else 2) or len(chars) > 6:
+            stacked = [char for char in chars if category(char) != "Mc"]
+            is_stacking = bool(stacked) and _script(stacked[0]) in _STACKING
+            if not base or base in _NAME_SIGNS or len(stacked) > (4 if is_stacking else 2) or len(chars) > 6:
                 return False
         base = chars[-1]
     return True
 
 
 def _script(char: str) -> str:
-    """First word of the character's Unicode name, which tells a letter's script; empty if it has none."""
+    """First word of the Unicode name of a character, the script of a letter; empty if it has no name."""
     return unicode_name(char, "").partition(" ")[0]
 
 
 def _is_reserved(cleaned: str) -> bool:
-    """Whether a name, its separators aside, passes for one of `RESERVED_NAMES`."""
+    """Whether a name without its separators looks like one of `RESERVED_NAMES`."""
     key = _bare_key(cleaned)
-    return key in _RESERVED_KEYS or key.replace("i", "l") in _RESERVED_STROKES
+    return key in _RESERVED_KEYS or key.replace("i", "l") in _RESERVED_KEYS_L
 
 
 def _bare_key(shown: str) -> str:
@@ -188,5 +188,5 @@ def _bare_key(shown: str) -> str:
 
 
 _RESERVED_KEYS = frozenset(map(_bare_key, RESERVED_NAMES))
-_RESERVED_STROKES = frozenset(key.replace("i", "l") for key in _RESERVED_KEYS if key != "all")
-"""The same with `i` and `l` as one (ADM1N); without "all", for which Ali would be taken."""
+_RESERVED_KEYS_L = frozenset(key.replace("i", "l") for key in _RESERVED_KEYS if key != "all")
+"""The same with `i` folded to `l` (ADM1N); without "all", which Ali would match."""

@@ -1,4 +1,4 @@
-"""IP addresses: parsing, loopback, and the key under which one host is counted."""
+"""IP addresses: parsing, loopback, and keys for limits per host."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ HOST_PREFIX_IPV6 = 64
 def parse_ip(text: str) -> Address | None:
     """An IP address, in brackets or not; None if the text is not one.
 
-    An IPv4-mapped IPv6 address is returned as IPv4, and the zone of an IPv6 address (`%eth0`) is dropped.
-    A port is not accepted: without brackets it cannot be told from the last group of an IPv6 address.
+    An IPv4-mapped IPv6 address is returned as IPv4, and the zone of an IPv6 address (`%eth0`) is dropped. A
+    port is not accepted: without brackets, it cannot be distinguished from the last group of an IPv6 address.
     """
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:

@@ -1,6 +1,6 @@
-"""Posts and positions: what a room's log is made of.
+"""Posts, and positions in the log of a room.
 
-Invariants: `seq` rises by 1 within a room and epoch, with no holes; epoch and seq never part.
+Invariant: within a room and epoch, `seq` increases by 1 from post to post, without holes.
 """
 
 from __future__ import annotations
@@ -12,46 +12,50 @@ from typing import NamedTuple
 import msgspec
 
 MAX_SEQ = 2**53 - 1
-"""Largest seq that every JSON reader keeps exact."""
-
+"""Largest integer that every JSON parser reads exactly."""
 
 _POSITION = re.compile("([0-9A-Za-z]{1,32})-([0-9]{1,16})")
 
 
 class Position(NamedTuple):
-    """A place in a room's log: the post with this number, or before the first one when `seq` is 0."""
+    """A position in a room's log: the post with this `seq`, or with 0 the start of the log."""
 
     epoch: str
     seq: int
 
     def __str__(self) -> str:
+        """The post id, `<epoch>-<seq>`."""
         return f"{self.epoch}-{self.seq}"
 
     @classmethod
     def parse(cls, text: str) -> Position | None:
-        """The position written as `<epoch>-<seq>`, or None if `text` is no position."""
-        found = _POSITION.fullmatch(text)
-        if found is None:
+        """Parse a post id, `<epoch>-<seq>`; None if `text` is not one."""
+        match = _POSITION.fullmatch(text)
+        if match is None:
             return None
-        epoch, digits = found.groups()
+        epoch, digits = match.groups()
         seq = int(digits)
         return cls(epoch, seq) if seq <= MAX_SEQ else None
 
 
+ROOM_BEGIN = Position("", 0)
+"""The start of any room's log, whatever its epoch: the read position in a room that was empty."""
+
+
 class NewPost(msgspec.Struct, frozen=True):
-    """A post on its way into the log: cleaned and checked, not yet ordered."""
+    """A post to append: sanitized and validated, without a position."""
 
     room: str
     sender: str
     text: str
     at: datetime
     client_id: str = ""
-    """With `nonce`, what makes a resend recognisable; both empty for plain clients."""
+    """Identifies a resent post, together with `nonce`; both are empty for plain clients."""
     nonce: str = ""
 
 
 class Post(msgspec.Struct, frozen=True, gc=False):
-    """A chat line at its place in a room's log. `at` is UTC and only for people: never a cursor."""
+    """A post in a room's log. `at` is UTC and for display only: order is defined by `position`."""
 
     room: str
     position: Position
@@ -62,24 +66,23 @@ class Post(msgspec.Struct, frozen=True, gc=False):
 
 
 class AppendResult(msgspec.Struct, frozen=True):
-    """Where a new_post landed. `dup`: it was there already; position and time are those of the first."""
+    """The position and timestamp of an appended post; with `dup`, those of an earlier copy of it."""
 
     position: Position
     at_text: str
     dup: bool
 
 
-ROOM_BEGIN = Position("", 0)
-"""Before the first post of a room, whatever its epoch: where who has seen it empty has read to."""
-
-
 class Bookmark(NamedTuple):
-    """The last post read, and when the room was left (UTC)."""
+    """The position of the last post read in a room, and the UTC time of leaving it."""
 
     position: Position
     at: datetime
 
 
 def is_newer(position: Position, read: Position) -> bool:
-    """Whether a post was written after another: in a later epoch, as the server keeps one alone, all were."""
+    """Whether a post is newer than `read`.
+
+    A server has only one epoch, so any other epoch counts as newer.
+    """
     return position.epoch != read.epoch or position.seq > read.seq

@@ -1,4 +1,4 @@
-"""A token bucket that is told the time."""
+"""Rate limits: token buckets, failed attempts per address, and repeated log lines. Time is an argument."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from collections import OrderedDict
 
 from broadcast_tui.core.network import parse_ip, rate_limit_key
 
+FAILURES_PER_MINUTE = 10
+LOOPBACK_FAILURES_PER_MINUTE = 100
+"""Higher, since all users of this machine, and all clients behind a proxy on it, share one address."""
+ADDRESSES_MAX = 10_000
+LOG_KEYS_MAX = 1_000
+
 
 class TokenBucket:
-    """`rate` tokens a second, up to `burst`; full at the start. A rate of 0 never refuses."""
+    """A bucket of `burst` tokens, refilled with `rate` tokens per second.
 
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
+    Full at first. Rate 0 is unlimited.
+    """
+
+    __slots__ = ("_burst", "_rate", "_refilled_at", "_tokens")
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = max(1.0, burst)
         self._tokens = self._burst
-        self._at: float | None = None
+        self._refilled_at: float | None = None
 
     def take(self, now: float, cost: float = 1.0) -> float:
-        """Take `cost` tokens. Returns 0.0 if there were as many, else the seconds until there will be.
+        """Take `cost` tokens and return 0.0; with too few tokens, take none and return the seconds to wait.
 
-        What costs more than the burst is had for a full bucket, so that nothing is refused for ever.
+        A cost above the burst takes a full bucket, so that no request is rejected forever.
         """
         wait_s = self.wait_s(now, cost)
         if self._rate > 0 and wait_s == 0.0:
@@ -29,32 +38,22 @@ class TokenBucket:
         return wait_s
 
     def wait_s(self, now: float, cost: float = 1.0) -> float:
-        """What `take` would return, with nothing taken."""
+        """The seconds to wait before `take` succeeds, 0.0 if it would now; takes nothing."""
         if self._rate <= 0:
             return 0.0
-        if self._at is not None:
-            self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
-        self._at = now
+        if self._refilled_at is not None:
+            self._tokens = min(self._burst, self._tokens + max(0.0, now - self._refilled_at) * self._rate)
+        self._refilled_at = now
         return max(0.0, (min(cost, self._burst) - self._tokens) / self._rate)
 
     @property
     def is_full(self) -> bool:
-        """Whether nothing is missing since the last call; such a bucket may be forgotten."""
+        """Whether the bucket was full at the last call; a full bucket need not be stored."""
         return self._rate <= 0 or self._tokens >= self._burst
 
 
-FAILURES_A_MINUTE = 10
-
-
-LOCAL_FAILURES_A_MINUTE = 100
-"""Everyone on this machine shares an address, as does everyone behind a proxy on it."""
-
-
-ADDRESSES_MAX = 10_000
-
-
 class FailureLimiter:
-    """Failures of the last minute or so, for the `ADDRESSES_MAX` addresses that failed last."""
+    """Limits failed attempts per address, for the `ADDRESSES_MAX` addresses with the most recent failures."""
 
     def __init__(self) -> None:
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
@@ -63,17 +62,17 @@ class FailureLimiter:
         return len(self._buckets)
 
     def wait_s(self, address: str, now: float) -> float:
-        """Seconds until this address may try again; 0.0 if it may now."""
+        """Seconds until an address may try again; 0.0 if it may now."""
         bucket = self._buckets.get(_key(address))
         return 0.0 if bucket is None else bucket.wait_s(now)
 
     def record_failure(self, address: str, now: float) -> None:
-        """The address has guessed wrong."""
+        """Count a failed attempt of an address."""
         key = _key(address)
         bucket = self._buckets.pop(key, None)
         if bucket is None:
-            most = LOCAL_FAILURES_A_MINUTE if key == "loopback" else FAILURES_A_MINUTE
-            bucket = TokenBucket(most / 60, most)
+            burst = LOOPBACK_FAILURES_PER_MINUTE if key == "loopback" else FAILURES_PER_MINUTE
+            bucket = TokenBucket(burst / 60, burst)
         bucket.take(now)
         self._buckets[key] = bucket
         while len(self._buckets) > ADDRESSES_MAX:
@@ -82,28 +81,28 @@ class FailureLimiter:
 
 def _key(address: str) -> str:
     """The rate-limit key of `host`, `host:port` or `[host]:port`."""
-    # The address of a connection has a port after an IPv6 address without brackets.
+    # The port also follows IPv6 addresses without brackets.
     host = address.rpartition(":")[0]
     return rate_limit_key(address if parse_ip(host) is None else host)
 
 
-KEYS_MAX = 1_000
-
-
 class LogLimiter:
-    """Lets one event of a key through every `interval_s`; the others are counted."""
+    """Allows one log line per key every `interval_s`, and counts the others."""
 
     def __init__(self, interval_s: float = 10.0) -> None:
         self._interval_s = interval_s
         self._seen: dict[str, tuple[float, int]] = {}
 
     def allow(self, key: str, now: float) -> int | None:
-        """How many events of `key` were held back since the last one let through; None: hold this one."""
-        at, held = self._seen.get(key, (float("-inf"), 0))
-        if now - at < self._interval_s:
-            self._seen[key] = at, held + 1
+        """Return the number of lines suppressed since the last allowed one.
+
+        None if this one must be suppressed.
+        """
+        allowed_at, suppressed = self._seen.get(key, (float("-inf"), 0))
+        if now - allowed_at < self._interval_s:
+            self._seen[key] = allowed_at, suppressed + 1
             return None
-        if len(self._seen) >= KEYS_MAX:
+        if len(self._seen) >= LOG_KEYS_MAX:
             self._seen.clear()
         self._seen[key] = now, 0
-        return held
+        return suppressed

@@ -1,7 +1,7 @@
-"""A bounded run of consecutive posts: the end of a room's log that is kept at hand.
+"""A bounded buffer of consecutive items, such as the newest posts of a room.
 
-Invariants: seqs are consecutive; what is dropped is dropped from the old end; the newest item is
-always kept, even if it alone is over the byte bound.
+Invariants: seqs are consecutive. Items are dropped from the old end only. The newest item is never dropped,
+even if it alone exceeds the size limit.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 _COMPACT_AT = 256
-"""Dropped items that may wait at the front of the list before they are cut off at once."""
+"""Number of dropped items at the front of the list at which they are deleted together."""
 
 
 class RingBuffer(Generic[T]):
-    """Items by seq, at most `max_items` and `max_bytes` of them (0: unlimited).
+    """Items by seq, at most `max_items` and `max_bytes` (0: unlimited).
 
     Args:
-        last_seq: The seq before the first item to be appended.
+        last_seq: Seq before that of the first appended item.
     """
 
     __slots__ = ("_dropped", "_items", "_last_seq", "_max_bytes", "_max_items", "_size_bytes", "_sizes")
@@ -43,7 +43,7 @@ class RingBuffer(Generic[T]):
 
     @property
     def first_seq(self) -> int:
-        """Seq of the oldest item kept; `last_seq + 1` when none is."""
+        """Seq of the oldest item; `last_seq + 1` if the buffer is empty."""
         return self._last_seq - len(self) + 1
 
     @property
@@ -51,7 +51,7 @@ class RingBuffer(Generic[T]):
         return self._size_bytes
 
     def append(self, item: T, size_bytes: int) -> int:
-        """Add the next item and return its seq; drops old ones that no longer fit. O(1) amortised."""
+        """Append an item and return its seq; drops the oldest items above the limits. Amortized O(1)."""
         self._items.append(item)
         self._sizes.append(size_bytes)
         self._size_bytes += size_bytes
@@ -60,13 +60,13 @@ class RingBuffer(Generic[T]):
         return self._last_seq
 
     def resize(self, max_items: int, max_bytes: int) -> None:
-        """Change the bounds; drops old items that no longer fit."""
+        """Change the limits; drops the oldest items above them."""
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._trim()
 
     def prepend(self, items: Sequence[tuple[T, int]]) -> None:
-        """Put older (item, bytes) pairs, ascending, before the oldest kept, as many as fit."""
+        """Prepend older (item, size in bytes) pairs in ascending order, as many of the newest as fit."""
         fitting: list[tuple[T, int]] = []
         size_bytes, count = self._size_bytes, len(self)
         for item, item_bytes in reversed(items):
@@ -84,24 +84,24 @@ class RingBuffer(Generic[T]):
         self._size_bytes = sum(self._sizes)
 
     def clear(self) -> None:
-        """Forget all items; seqs go on from where they are."""
+        """Drop all items; the seqs continue."""
         self._items.clear()
         del self._sizes[:]
         self._dropped = self._size_bytes = 0
 
     def after(self, seq: int, limit: int | None = None) -> list[T]:
-        """Items with a seq above `seq`, ascending, at most `limit`; starts at the oldest kept."""
+        """The first `limit` items with a seq above `seq`, in ascending order."""
         start = self._dropped + max(0, seq - self.first_seq + 1)
         stop = None if limit is None else start + limit
         return self._items[start:stop]  # type: ignore[return-value]
 
     def before(self, seq: int, limit: int) -> list[T]:
-        """The last `limit` items with a seq below `seq`, ascending."""
+        """The last `limit` items with a seq below `seq`, in ascending order."""
         stop = self._dropped + max(0, min(seq, self._last_seq + 1) - self.first_seq)
         return self._items[max(self._dropped, stop - limit) : stop]  # type: ignore[return-value]
 
     def sizes_after(self, seq: int) -> array[int]:
-        """Bytes of each item that `after(seq)` returns."""
+        """Sizes in bytes of the items that `after(seq)` returns."""
         return self._sizes[self._dropped + max(0, seq - self.first_seq + 1) :]
 
     def _trim(self) -> None:

@@ -1,1 +1,1 @@
-"""Where rooms' logs are kept and ordered. Every engine keeps the contract of `engine.base`."""
+"""Storage engines: they store the logs of rooms and assign the order of posts. See `engine.base`."""

@@ -16,7 +16,7 @@ from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.protocol.codec import text_frames
 from broadcast_tui.core.rate_limit import LogLimiter
-from broadcast_tui.core.redaction import redacted
+from broadcast_tui.core.redaction import redact
 from broadcast_tui.core.text import log_safe
 
 log = logging.getLogger("broadcast_tui.server")
@@ -78,7 +78,7 @@ def shown_received(data: bytes, *, welcomed: bool) -> str:
 
 def shown_sent(payload: bytes) -> str:
     """A frame to a peer."""
-    return log_safe(redacted(_ESCAPED_ASCII.sub(_plain, payload.decode(errors="replace"))))
+    return log_safe(redact(_ESCAPED_ASCII.sub(_plain, payload.decode(errors="replace"))))
 
 
 def _plain(escape: re.Match[str]) -> str:

@@ -169,7 +169,7 @@ async def test_a_line_that_no_server_would_read_is_refused_and_the_others_are_se
     async with running_server() as server:
         given = b"a\n" + b"x" * 300_000 + b"\nb\nc\n"
         outcome = await run("send", "--url", server.url, *wait, home=tmp_path, given=given)
-        reason = "broadcast-tui: not sent: Shorten the message: at most 16,384 bytes.\n"
+        reason = "broadcast-tui: not sent: Message too long: at most 16,384 bytes.\n"
         assert outcome == Outcome(3, "", reason)
         assert await posts(server) == ["a", "b", "c"]
         given = b"x" * 3_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broadcast_tui.core import rate_limit
-from broadcast_tui.core.rate_limit import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE, FailureLimiter
+from broadcast_tui.core.rate_limit import FAILURES_PER_MINUTE, LOOPBACK_FAILURES_PER_MINUTE, FailureLimiter
 
 
 def fail(guesses: FailureLimiter, address: str, times: int, now: float) -> None:
@@ -16,12 +16,12 @@ def fail(guesses: FailureLimiter, address: str, times: int, now: float) -> None:
 
 def test_ten_failures_a_minute_then_a_wait() -> None:
     guesses = FailureLimiter()
-    fail(guesses, "192.0.2.1:5000", FAILURES_A_MINUTE, 100.0)
+    fail(guesses, "192.0.2.1:5000", FAILURES_PER_MINUTE, 100.0)
     assert guesses.wait_s("192.0.2.1:5001", 100.0) == pytest.approx(6.0), "the port does not matter"
     assert guesses.wait_s("192.0.2.2:5000", 100.0) == 0.0
     fail(guesses, "192.0.2.1:5000", 1, 106.1)
     assert guesses.wait_s("192.0.2.1:5000", 106.1) > 0
-    fail(guesses, "192.0.2.1:5000", FAILURES_A_MINUTE, 200.0)
+    fail(guesses, "192.0.2.1:5000", FAILURES_PER_MINUTE, 200.0)
 
 
 def test_looking_costs_nothing() -> None:
@@ -32,7 +32,7 @@ def test_looking_costs_nothing() -> None:
 
 def test_this_machine_is_given_more_patience_and_not_endless() -> None:
     guesses = FailureLimiter()
-    fail(guesses, "127.0.0.1:1", LOCAL_FAILURES_A_MINUTE, 0.0)
+    fail(guesses, "127.0.0.1:1", LOOPBACK_FAILURES_PER_MINUTE, 0.0)
     assert guesses.wait_s("::1:1", 0.0) > 0
 
 
@@ -42,7 +42,7 @@ def test_memory_is_bounded_and_the_latest_are_remembered(monkeypatch: pytest.Mon
     for number in range(1000):
         fail(guesses, f"198.51.{number // 250}.{number % 250}:1", 1, 0.0)
     assert len(guesses) == 100
-    fail(guesses, "198.51.3.249:1", FAILURES_A_MINUTE - 1, 0.0)
+    fail(guesses, "198.51.3.249:1", FAILURES_PER_MINUTE - 1, 0.0)
     assert guesses.wait_s("198.51.3.249:1", 0.0) > 0
 
 
@@ -61,6 +61,8 @@ def test_memory_is_bounded_and_the_latest_are_remembered(monkeypatch: pytest.Mon
 )
 def test_addresses_of_one_host_are_counted_together_with_and_without_a_port(address: str, other: str) -> None:
     guesses = FailureLimiter()
-    fail(guesses, address, LOCAL_FAILURES_A_MINUTE if address == "::1:5000" else FAILURES_A_MINUTE, 0.0)
+    fail(
+        guesses, address, LOOPBACK_FAILURES_PER_MINUTE if address == "::1:5000" else FAILURES_PER_MINUTE, 0.0
+    )
     assert guesses.wait_s(other, 0.0) > 0
     assert guesses.wait_s("2001:db8:1:3::9:5000", 0.0) == 0.0

@@ -16,7 +16,7 @@ from textual.content import Content
 from broadcast_tui.core.confusables import COMBINING, COMBINING_BMP
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.text import MAX_CLINGING, MAX_POST_LINES, clean_post, log_safe, visible, visible_line
+from broadcast_tui.core.text import MAX_COMBINING, MAX_POST_LINES, clean_post, log_safe, visible, visible_line
 
 MAX_BYTES = Limits().max_message_bytes
 
@@ -77,7 +77,7 @@ FORBIDDEN = re.compile(
 JOINER_OUT_OF_PLACE = re.compile(
     r"(?:^|\s)[\u200c\u200d]|[\u200c\u200d](?:$|\s|[\u200c\u200d])", re.MULTILINE
 )
-PILE = re.compile(f"[{COMBINING}]{{{MAX_CLINGING + 1}}}")
+PILE = re.compile(f"[{COMBINING}]{{{MAX_COMBINING + 1}}}")
 HANGING = re.compile("^[\u0300-\u034e\u0350-\u036f\u20d0-\u20f0\ufe00-\ufe0f]", re.MULTILINE)
 
 PIECES = (
@@ -170,8 +170,8 @@ def test_tag_characters_are_kept_only_in_a_regions_flag(text: str, cleaned: str)
     "mark", [*MARKS, "\u200e", "\u200f", "\u061c", "\u1161", "\u093e", "\U0001f3fd", "\u3164"]
 )
 def test_what_clings_to_a_character_is_capped(mark: str) -> None:
-    assert clean_post("q" + mark * 500 + "b", MAX_BYTES) == "q" + mark * MAX_CLINGING + "b"
-    assert visible("q" + mark * 500 + "b") == "q" + mark * MAX_CLINGING + "b"
+    assert clean_post("q" + mark * 500 + "b", MAX_BYTES) == "q" + mark * MAX_COMBINING + "b"
+    assert visible("q" + mark * 500 + "b") == "q" + mark * MAX_COMBINING + "b"
 
 
 def test_cap_on_marks_cannot_be_passed_with_joiners_between() -> None:

@@ -427,7 +427,7 @@ async def test_with_a_full_disk_posts_are_refused_for_now_and_nobody_is_disconne
         error = await ana.next_of(type="error")
         assert (error["nonce"], error["code"], error["temporary"]) == ("n1", "try_later", True)
         assert error["retry_after"] > 0
-        assert "cannot keep" in error["message"]
+        assert "cannot store" in error["message"]
         await ben.send("history", room="lobby", ref="h", latest=True)
         assert (await ben.next_of(ref="h"))["items"] == []
         await limit_pages(engine, full=False)

@@ -20,7 +20,7 @@ from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.hub.auth import Identity, Role
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.rate_limit import FAILURES_A_MINUTE, LOCAL_FAILURES_A_MINUTE
+from broadcast_tui.core.rate_limit import FAILURES_PER_MINUTE, LOOPBACK_FAILURES_PER_MINUTE
 from broadcast_tui.server import BroadcastServer, auth
 from broadcast_tui.server.auth import POLL_S, TokenAuthenticator
 from broadcast_tui.server.token_store import TokenFileError, TokenStore
@@ -243,12 +243,12 @@ def test_guessing_is_throttled_by_address_even_with_a_right_one(tmp_path: Path) 
     book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
     authenticator = TokenAuthenticator(book, needs_token=True)
-    for number in range(FAILURES_A_MINUTE):
+    for number in range(FAILURES_PER_MINUTE):
         assert attempt(authenticator, f"{WRONG}{number}", "198.51.100.1:1", 50.0) == 0.0
     assert attempt(authenticator, token, "198.51.100.1:2", 50.0) == 6.0
     assert attempt(authenticator, token, "198.51.100.2:1", 50.0) == -1.0
     assert attempt(authenticator, token, "198.51.100.1:1", 56.1) == -1.0
-    for number in range(FAILURES_A_MINUTE):
+    for number in range(FAILURES_PER_MINUTE):
         attempt(authenticator, WRONG, f"2001:db8:1:2::{number}:1", 50.0)
     assert attempt(authenticator, token, "2001:db8:1:2:ffff::1:1", 50.0) > 0, "another host of the same /64"
     assert attempt(authenticator, token, "2001:db8:1:3::1:1", 50.0) == -1.0
@@ -259,7 +259,7 @@ async def test_who_guesses_too_often_is_answered_429_or_4500_with_the_wait(tmp_p
         token = closed.token("ana")
         async with v1_client(closed.server.url, token=token) as inside:
             now = asyncio.get_running_loop().time()
-            for _ in range(LOCAL_FAILURES_A_MINUTE + 50):
+            for _ in range(LOOPBACK_FAILURES_PER_MINUTE + 50):
                 closed.authenticator.failures.record_failure("127.0.0.1:1", now)
             answer = await refusal(closed.server, bearer(token), V1)
             assert answer.startswith("HTTP/1.1 429 ")
@@ -287,7 +287,7 @@ async def test_guessing_behind_a_trusted_proxy_throttles_the_one_who_guesses(tmp
 
     async with closed_server(tmp_path, admission=behind_proxy) as closed:
         token = closed.token("ana")
-        for _ in range(FAILURES_A_MINUTE):
+        for _ in range(FAILURES_PER_MINUTE):
             assert await status("192.0.2.7", WRONG) == "401"
         assert await status("192.0.2.7", token) == "429"
         assert await status("198.51.100.7", token) == "101"

@@ -1,1 +1,1 @@
-"""The wire protocol: frames, their encoding and the handshake."""
+"""The wire protocol: frames, their encoding, and the handshake."""

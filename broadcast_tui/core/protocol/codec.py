@@ -1,7 +1,8 @@
-"""Bytes to frames and back. Any bytes in: a frame or a `FrameError` out, never another exception.
+"""Encoding and decoding of frames, WebSocket framing, and the JSON schema.
 
-The structs of `commands` and `events` are the declaration; msgspec checks types against them and
-makes the JSON schema from them.
+The structs of `commands` and `events` declare the protocol: msgspec validates frames against them and
+generates the schema from them. Decoding any bytes results in a frame or a `FrameError`, never in another
+exception.
 """
 
 from __future__ import annotations
@@ -17,53 +18,45 @@ from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.events import Message
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 
-_encoder = msgspec.json.Encoder()
-
-
-_command_decoder: msgspec.json.Decoder[commands.Command] = msgspec.json.Decoder(commands.Command)
-
-
-_event_decoder: msgspec.json.Decoder[events.Event] = msgspec.json.Decoder(events.Event)
-
-
-encode = _encoder.encode
-"""A command or event as JSON in UTF-8, without white space."""
-
-
-class _Envelope(msgspec.Struct):
-    """What can be said of a frame whose body is wrong: enough to answer it."""
-
-    type: msgspec.Raw = msgspec.Raw(b"null")
-    nonce: msgspec.Raw = msgspec.Raw(b'""')
-    ref: msgspec.Raw = msgspec.Raw(b'""')
-
-
-_TEXT = b"\x81"
-"""How a text frame that is no fragment begins."""
-
-
-_envelope_decoder = msgspec.json.Decoder(_Envelope)
-
-
+_TEXT_FRAME = b"\x81"
+"""First byte of an unfragmented text frame."""
 _COMMAND_TYPES = frozenset(
     (
         *("hello", "message", "join", "leave", "history", "presence"),
         *("rename", "search", "list", "topic", "away", "typing"),
         *("kick", "ban", "unban", "mute", "unmute", "bans"),
     )
-)  # the tags; test_codec holds them against the structs
+)
+"""The tags of the commands; a test compares them with the structs."""
+
+
+class _Envelope(msgspec.Struct):
+    """The parts of an invalid frame that are needed to reply to it."""
+
+    type: msgspec.Raw = msgspec.Raw(b"null")
+    nonce: msgspec.Raw = msgspec.Raw(b'""')
+    ref: msgspec.Raw = msgspec.Raw(b'""')
+
+
+_encoder = msgspec.json.Encoder()
+_command_decoder: msgspec.json.Decoder[commands.Command] = msgspec.json.Decoder(commands.Command)
+_event_decoder: msgspec.json.Decoder[events.Event] = msgspec.json.Decoder(events.Event)
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
+
+encode = _encoder.encode
+"""Encode a command or event as JSON in UTF-8, without white space."""
 
 
 def decode_command(data: bytes) -> commands.Command:
-    """The command in one text frame.
+    """Decode the command in a text frame.
 
     Raises:
-        FrameError: the peer's fault: not UTF-8, not JSON, not an object, no known type, a field of
-            the wrong type. Carries `nonce` and `ref` of the frame where they could be read.
+        FrameError: It is not UTF-8, not a JSON object, or has an unknown type or an invalid field. Contains
+            the `nonce` and `ref` of the frame, if they could be read.
     """
     try:
         if not data.isascii():
-            data.decode()  # msgspec does not look into the strings it skips; RFC 6455 8.1 asks for all
+            data.decode()  # msgspec does not validate skipped strings, but RFC 6455 8.1 requires it
         return _command_decoder.decode(data)
     except UnicodeDecodeError:
         raise FrameError(ErrorCode.BAD_UTF8, "The frame is not valid UTF-8.") from None
@@ -72,19 +65,17 @@ def decode_command(data: bytes) -> commands.Command:
 
 
 def decode_event(data: bytes) -> events.Event | None:
-    """The event in one text frame, or None if its type is unknown (clients ignore those).
+    """Decode the event in a text frame; None if its type is unknown, which clients ignore.
 
     Raises:
-        FrameError: the server sent something that is no event; the server's fault.
+        FrameError: The frame is invalid: the server's fault.
     """
     try:
         return _event_decoder.decode(data)
     except msgspec.ValidationError as error:
         if str(error).startswith("Invalid value") and str(error).endswith("`$.type`"):
             return None
-        raise FrameError(
-            ErrorCode.BAD_FRAME, f"The server sent a frame that is not right: {error}."
-        ) from None
+        raise FrameError(ErrorCode.BAD_FRAME, f"The server sent an invalid frame: {error}.") from None
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise FrameError(ErrorCode.BAD_JSON, "The server sent a frame that is not JSON.") from None
 
@@ -93,25 +84,25 @@ def _explain(data: bytes, error: Exception) -> FrameError:
     if not isinstance(error, msgspec.ValidationError):
         return FrameError(
             ErrorCode.BAD_JSON,
-            "The frame is not valid JSON; send one object, "
+            "The frame is not valid JSON. Send an object "
             'like {"type":"message","message":"Hi","sender":"Ana"}.',
         )
     try:
         envelope = _envelope_decoder.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return FrameError(ErrorCode.BAD_FRAME, "The frame is not a JSON object; send one object a frame.")
+        return FrameError(ErrorCode.BAD_FRAME, "The frame is not a JSON object.")
     nonce, ref = _short_string(envelope.nonce), _short_string(envelope.ref)
     kind = _short_string(envelope.type)
     if not kind:
         return FrameError(
-            ErrorCode.BAD_FRAME, 'The frame has no "type"; it must be a string.', nonce=nonce, ref=ref
+            ErrorCode.BAD_FRAME, 'The frame has no "type", or it is not a string.', nonce=nonce, ref=ref
         )
     if kind not in _COMMAND_TYPES:
         known = ", ".join(sorted(_COMMAND_TYPES))
         return FrameError(
-            ErrorCode.UNKNOWN_TYPE, f"This type of frame is unknown; known are {known}.", nonce=nonce, ref=ref
+            ErrorCode.UNKNOWN_TYPE, f"Unknown frame type. Known types: {known}.", nonce=nonce, ref=ref
         )
-    return FrameError(ErrorCode.BAD_FRAME, f"The {kind} frame is not right: {error}.", nonce=nonce, ref=ref)
+    return FrameError(ErrorCode.BAD_FRAME, f"Invalid {kind} frame: {error}.", nonce=nonce, ref=ref)
 
 
 def _short_string(raw: msgspec.Raw) -> str:
@@ -123,9 +114,9 @@ def _short_string(raw: msgspec.Raw) -> str:
 
 
 def frame(payload: bytes) -> bytes:
-    """`payload` as one unmasked WebSocket text frame (RFC 6455 5.2), ready to be written to any peer.
+    """Wrap `payload` in an unmasked WebSocket text frame (RFC 6455 5.2).
 
-    Valid only on connections without extensions: the same bytes go to everyone.
+    The same bytes are valid for all connections, since no extensions are negotiated.
     """
     size = len(payload)
     if size < 126:
@@ -136,12 +127,12 @@ def frame(payload: bytes) -> bytes:
 
 
 def text_frames(data: bytes, start: int = 0) -> tuple[list[bytes], int]:
-    """The payloads of the frames, such as `frame` makes, that `data[start:]` begins with, and their end.
+    """The payloads of the frames, as made by `frame`, at the start of `data[start:]`, and their end offset.
 
-    They end before the first one that is not whole, or is something else.
+    Parsing stops before the first frame that is incomplete or of another kind.
     """
     payloads = []
-    while data[start : start + 1] == _TEXT:
+    while data[start : start + 1] == _TEXT_FRAME:
         head, end = frame_extent(data, start)
         if not head or end > len(data) or data[start + 1] > 0x7F:
             break
@@ -151,7 +142,10 @@ def text_frames(data: bytes, start: int = 0) -> tuple[list[bytes], int]:
 
 
 def frame_extent(data: bytes, start: int) -> tuple[int, int]:
-    """Where the payload of the unmasked frame at `start` begins and ends; (0, 0) if its head is not whole."""
+    """Start and end offset of the payload of the unmasked frame at `start`.
+
+    (0, 0) if its header is incomplete.
+    """
     head = start + 2
     if head > len(data):
         return 0, 0
@@ -166,18 +160,18 @@ def frame_extent(data: bytes, start: int) -> tuple[int, int]:
 
 
 def framed(event: events.Event) -> bytes:
-    """`event` encoded and framed: encode once, write to everyone."""
+    """Encode an event as a WebSocket frame. Encode once, then write to all recipients."""
     return frame(_encoder.encode(event))
 
 
 def schema() -> dict[str, object]:
-    """The protocol's JSON schema, made from the structs."""
+    """The JSON schema of the protocol, generated from the structs."""
     roots: Iterable[type] = (commands.Command, events.Event)  # type: ignore[assignment]
     (command, event), components = msgspec.json.schema_components(roots, ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SUBPROTOCOL,
-        "description": "One JSON object a WebSocket text frame.",
+        "description": "One JSON object per WebSocket text frame.",
         "properties": {"client_to_server": command, "server_to_client": event},
         "$defs": components,
     }
@@ -189,7 +183,7 @@ def message_of(post: Post) -> Message:
 
 
 def post_of(event: Message, when: Instant) -> Post:
-    """The post in a `message` event; without a usable id its position is `("", 0)`."""
+    """The post in a `message` event; without a valid id, its position is `("", 0)`."""
     position = Position.parse(event.id) or Position("", 0)
     return Post(
         event.room, position, event.sender, event.message, parse_time(event.timestamp, when), event.nonce

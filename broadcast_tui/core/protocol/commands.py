@@ -1,4 +1,4 @@
-"""Frames from client to server. One struct a type; `type` is the tag, unknown keys are ignored."""
+"""Frames from client to server: one struct per type. `type` is the tag; unknown keys are ignored."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import msgspec
 from broadcast_tui.core.limits import DEFAULT_ROOM
 
 Token = Annotated[str, msgspec.Meta(max_length=64)]
-"""A nonce, ref, client id or post id: opaque, short."""
+"""A nonce, ref, client id or post id: a short opaque string."""
 RawName = Annotated[str, msgspec.Meta(max_length=512)]
-"""A name of a person or room before its rules are applied."""
+"""The name of a person or room, not validated yet."""
 Reason = Annotated[str, msgspec.Meta(max_length=512)]
 
 
 class RoomRequest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A room to enter, and from where: after `since`, or with the `last` N posts, or live only."""
+    """A room to enter and where to start: after post id `since`, with the `last` N posts, or live."""
 
     room: RawName
     since: Token = ""
@@ -24,7 +24,7 @@ class RoomRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Hello(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="hello"):
-    """First frame of a v1 client. An empty `name` reads without taking part."""
+    """First frame of a v1 client. Without a `name`, it reads as a guest."""
 
     name: RawName = ""
     client_id: Token = ""
@@ -33,7 +33,7 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 
 class Say(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="message"):
-    """A post. `sender` names a plain client; a v1 client's name comes from its hello."""
+    """A post. `sender` sets the name of a plain client; a v1 client sets it in its hello."""
 
     message: str
     sender: RawName | None = None
@@ -49,7 +49,7 @@ class Join(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
 
 
 class Leave(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="leave"):
-    """`reason` is told to the others, if it is short and no other line is merged with it."""
+    """Leave a room. The `reason` is announced if it is short and no other leave is merged into the line."""
 
     room: RawName
     ref: Token = ""
@@ -57,7 +57,7 @@ class Leave(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 
 class FetchHistory(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="history"):
-    """A page of the log: `before`, `after` or `around` a post id, else the `latest`."""
+    """Request a page of history `before`, `after` or `around` a post id; by default the `latest`."""
 
     room: RawName = DEFAULT_ROOM
     ref: Token = ""
@@ -74,7 +74,7 @@ class ListMembers(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="ty
 
 
 class Search(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="search"):
-    """Posts that have all words of `query`, the newest first found; older ones with `before`."""
+    """Search for the newest posts with all words of `query`; `before` continues with older posts."""
 
     query: Annotated[str, msgspec.Meta(max_length=512)]
     room: RawName = DEFAULT_ROOM
@@ -88,7 +88,7 @@ class ListRooms(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type
 
 
 class SetTopic(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="topic"):
-    """What a room is about; empty for nothing in particular."""
+    """Set the topic of a room; an empty `topic` removes it."""
 
     topic: Annotated[str, msgspec.Meta(max_length=4096)]
     room: RawName = DEFAULT_ROOM
@@ -101,7 +101,7 @@ class Rename(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
 
 
 class SetAway(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="away"):
-    """We are away (or, with `away` false, back); `text` says why, empty for no reason."""
+    """Set or (`away` false) clear the away status, with an optional message."""
 
     away: bool = True
     text: Annotated[str, msgspec.Meta(max_length=4096)] = ""
@@ -109,17 +109,17 @@ class SetAway(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
 
 
 class Typing(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="typing"):
-    """Volatile: has no id, is never stored, is dropped first."""
+    """Notice that the person is typing. Volatile: never stored, dropped first."""
 
     room: RawName = DEFAULT_ROOM
 
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
-"""How long; 0: for good."""
+"""Duration in seconds; 0: permanent."""
 
 
 class Kick(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="kick"):
-    """End the connections of a person, who may come back. For admins, as all that follow."""
+    """Close the connections of a person, who may reconnect. For admins only, as all commands below."""
 
     name: RawName
     reason: Reason = ""
@@ -127,7 +127,7 @@ class Kick(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
 
 
 class Ban(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="ban"):
-    """Keep out whoever has a name, or comes from an address or network."""
+    """Ban a name, an address or a network."""
 
     who: RawName
     seconds: Seconds = 0.0
@@ -141,7 +141,7 @@ class Unban(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 
 class Mute(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="mute"):
-    """Let a person read and no more."""
+    """Stop a person from posting."""
 
     name: RawName
     seconds: Seconds = 0.0
@@ -155,7 +155,7 @@ class Unmute(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
 
 
 class ListBans(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="bans"):
-    """Who is banned or muted."""
+    """Request the bans and mutes in force."""
 
     ref: Token = ""
 
@@ -190,11 +190,11 @@ Request = (
     | Moderate
     | ListBans
 )
-"""Commands that carry a `ref` and are answered."""
+"""Commands with a `ref` and a reply."""
 
 
 def publishes_text(command: Command) -> bool:
-    """Whether others are to read words of whoever sent it."""
+    """Whether the command publishes text from its sender."""
     if isinstance(command, SetAway):
         return command.away and bool(command.text)
     return isinstance(command, Say | SetTopic)

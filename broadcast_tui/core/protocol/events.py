@@ -1,6 +1,6 @@
-"""Frames from server to client. One struct a type; keys may be added to a type, never taken away.
+"""Frames from server to client: one struct per type. Keys may be added to a type, never removed.
 
-Plain clients are sent `Message` and `System` only; a v1 client gets the same bytes for those two.
+Plain clients receive only `Message` and `System`; v1 clients receive the same bytes for both.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="message"):
-    """A post at its place in the log; `nonce` is its author's, so that its author knows it again."""
+    """A post with its position in the log. By the `nonce`, its author recognizes it."""
 
     message: str
     sender: str
@@ -20,7 +20,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
 
 
 class System(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="system"):
-    """A line of the server's own. `event` is join, leave, rename, welcome, notice, online or error."""
+    """A line from the server. `event` is join, leave, rename, welcome, notice, online or error."""
 
     event: str
     message: str
@@ -28,17 +28,17 @@ class System(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     room: str = ""
     name: str = ""
     names: tuple[str, ...] = ()
-    """All the names of a merged line; empty when `name` says it."""
+    """All names of a merged line; empty if `name` is set."""
     online: int | None = None
     code: str = ""
     temporary: bool = False
     retry_after: float | None = None
     reason: str = ""
-    """Why one person left, as they say."""
+    """The reason that a person gave for leaving."""
 
 
 class RoomState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How a room stands for a client that enters it; `missed` counts the posts about to be replayed."""
+    """The state of a room for a client that enters it; `missed` is the number of posts to be replayed."""
 
     room: str
     head: str
@@ -49,7 +49,7 @@ class RoomState(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class LimitsInfo(msgspec.Struct, frozen=True):
-    """What a client should know of the server's ceilings; 0 means unlimited."""
+    """The server's limits for clients; 0: unlimited."""
 
     message_bytes: int
     rate: float
@@ -68,14 +68,14 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
 
 
 class Synced(msgspec.Struct, frozen=True, tag_field="type", tag="synced"):
-    """The replay of `room` is over; what follows is live."""
+    """The replay of `room` is complete; further posts are live."""
 
     room: str
     id: str
 
 
 class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
-    """The post with `nonce` is in the log; `dup` if it already was before this resend."""
+    """The post with `nonce` is stored; `dup` if it was stored before this resend."""
 
     nonce: str
     id: str
@@ -85,7 +85,7 @@ class Ack(msgspec.Struct, frozen=True, tag_field="type", tag="ack"):
 
 
 class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="error"):
-    """What could not be done. `nonce` or `ref` name the frame it answers."""
+    """A request failed. `nonce` or `ref` identify the frame."""
 
     code: str
     message: str
@@ -96,7 +96,7 @@ class Error(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 
 class History(msgspec.Struct, frozen=True, tag_field="type", tag="history"):
-    """A page, ascending; `more` if the log goes on in the direction asked for."""
+    """A page of history in ascending order; `more` if the log continues in the requested direction."""
 
     ref: str
     room: str
@@ -120,7 +120,7 @@ class Left(msgspec.Struct, frozen=True, tag_field="type", tag="left"):
 
 
 class MemberInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`away` says why somebody is away, empty for no reason; None (left out): they are here."""
+    """A person in a room. `away` is their away message, perhaps empty; omitted if they are not away."""
 
     name: str
     connections: int
@@ -128,7 +128,7 @@ class MemberInfo(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Presence(msgspec.Struct, frozen=True, tag_field="type", tag="presence"):
-    """Who is in `room`: `online` people, of them `members` by name, sorted; fewer if `truncated`."""
+    """The `online` people in `room`; `members` are those with a name, sorted, incomplete if `truncated`."""
 
     ref: str
     room: str
@@ -138,7 +138,7 @@ class Presence(msgspec.Struct, frozen=True, tag_field="type", tag="presence"):
 
 
 class Found(msgspec.Struct, frozen=True, tag_field="type", tag="search"):
-    """Posts a search found, ascending; `more` if there may be older ones."""
+    """Search results in ascending order; `more` if older posts may match."""
 
     ref: str
     room: str
@@ -153,7 +153,7 @@ class RoomInfo(msgspec.Struct, frozen=True):
 
 
 class RoomList(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
-    """Rooms that have people, posts or a topic, sorted by name; fewer if `truncated`."""
+    """Rooms with people, posts or a topic, sorted by name; incomplete if `truncated`."""
 
     ref: str
     rooms: tuple[RoomInfo, ...]
@@ -161,7 +161,7 @@ class RoomList(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
 
 
 class Topic(msgspec.Struct, frozen=True, tag_field="type", tag="topic"):
-    """A room's topic was set, by `name`; `ref` in the answer to who set it."""
+    """The topic of a room was set by `name`; with `ref`, the reply to its author."""
 
     room: str
     topic: str
@@ -170,7 +170,7 @@ class Topic(msgspec.Struct, frozen=True, tag_field="type", tag="topic"):
 
 
 class Away(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="away"):
-    """Somebody went `away`, or is back; `text` says why. `ref` in the answer to who said so."""
+    """A person is `away` or back, with an optional message; with `ref`, the reply to that person."""
 
     name: str
     away: bool
@@ -184,7 +184,7 @@ class Renamed(msgspec.Struct, frozen=True, tag_field="type", tag="renamed"):
 
 
 class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
-    """Posts `start` to `end` (both included) will not be sent; `reason` is lagged, trimmed or epoch."""
+    """Posts `from` to `to` (inclusive) will not be sent. `reason` is lagged, trimmed or epoch."""
 
     room: str
     start: str = msgspec.field(name="from")
@@ -193,7 +193,7 @@ class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
 
 
 class Drain(msgspec.Struct, frozen=True, tag_field="type", tag="drain"):
-    """The server is about to close all connections over `spread` seconds; come back after."""
+    """The server will close all connections over the next `spread` seconds; reconnect afterwards."""
 
     reason: str
     spread: float
@@ -205,21 +205,21 @@ class Typing(msgspec.Struct, frozen=True, tag_field="type", tag="typing"):
 
 
 class Moderated(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="moderated"):
-    """An admin's `action` (kick, ban, mute, unban, unmute) on `who` is done."""
+    """An admin's `action` (kick, ban, mute, unban, unmute) on `who` succeeded."""
 
     ref: str
     action: str
     who: str
     connections: int = 0
-    """How many connections it was about."""
+    """Number of affected connections."""
     addresses: tuple[str, ...] = ()
-    """Where they came from."""
+    """Their addresses."""
     until: str = ""
-    """When it is over; empty: never, or at once."""
+    """Timestamp of its end; empty if it is permanent or has no duration."""
 
 
 class BanInfo(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A ban or mute in force (`action`), of a name or a network (`kind`), by an admin."""
+    """A ban or mute (`action`) of a name or an address (`kind`)."""
 
     action: str
     kind: str
@@ -227,7 +227,7 @@ class BanInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     by: str
     reason: str = ""
     until: str = ""
-    """When it is over; empty: never."""
+    """Timestamp of its end; empty if it is permanent."""
 
 
 class BanList(msgspec.Struct, frozen=True, tag_field="type", tag="bans"):

@@ -1,4 +1,4 @@
-"""What both ends of a connection must agree on before a frame is sent: subprotocol, address, fingerprint."""
+"""The handshake: subprotocol, URL, and certificate fingerprint."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ import base64
 import hashlib
 
 SUBPROTOCOL = "broadcast-tui.v1"
-"""Offered in the handshake by clients of protocol v1; everyone else is plain."""
+"""Subprotocol of v1 clients. Clients that do not offer it are plain."""
+FINGERPRINT_PREFIX = "sha256:"
 
 
 def websocket_url(host: str, port: int, *, secure: bool = False) -> str:
-    """`ws://host:port` or `wss://host:port`, with brackets around an IPv6 address (RFC 3986 3.2.2)."""
+    """`ws://host:port` or `wss://host:port`, with an IPv6 address in brackets (RFC 3986 3.2.2)."""
     bracketed = f"[{host}]" if ":" in host else host
     return f"{'wss' if secure else 'ws'}://{bracketed}:{port}"
 
 
-FINGERPRINT = "sha256:"
-"""How a fingerprint begins."""
-
-
 def fingerprint(certificate: bytes) -> str:
-    """`sha256:` and the SHA-256 of a certificate in DER form, in base64url without padding (RFC 4648 5)."""
+    """`sha256:` and the SHA-256 of a DER certificate, in base64url without padding (RFC 4648 5)."""
     digest = base64.urlsafe_b64encode(hashlib.sha256(certificate).digest())
-    return FINGERPRINT + digest.decode().rstrip("=")
+    return FINGERPRINT_PREFIX + digest.decode().rstrip("=")
