@@ -36,6 +36,7 @@ from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import levels_of
 from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.rooms import RoomSet
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.layout import presence_of
@@ -114,7 +115,7 @@ class ChatApp(App[None]):
         self._preferences = preferences if preferences is not None else Preferences.load()
         self._server_prompts = LocalServerPrompts(self, local_server, server)
         self._mentions = mentions
-        self._state = AppState(room=room)
+        self._state = AppState(RoomSet(room))
         self._token_prompter = TokenPrompter(
             self, credentials if credentials is not None else PendingCredentials(Credentials(), server)
         )
@@ -171,18 +172,21 @@ class ChatApp(App[None]):
     def _make_screen(self, client: ClientRequests, name: str) -> ChatScreen:
         """Create the screen for `client` with the state saved by earlier runs."""
         bookmarks = self._bookmark_saver.open(client.url, self._state)
-        self._state = AppState(
-            name=name,
-            room=self._room if self._room in client.rooms else client.rooms[0],
-            rooms={room: RoomModel(room) for room in client.rooms},
-            levels=levels_of(self._preferences.levels_at(client.url)),
+        rooms = RoomSet(
+            self._room if self._room in client.rooms else client.rooms[0],
+            {room: RoomModel(room) for room in client.rooms},
             ignored=load_ignored(self._preferences, client.url),
-            presence=presence_of(self._preferences.presence),
+            levels=levels_of(self._preferences.levels_at(client.url)),
             bookmarks=bookmarks,
+        )
+        self._state = AppState(
+            rooms,
+            name,
+            presence=presence_of(self._preferences.presence),
             keywords=self._mentions,
         )
         file = InputHistoryFile(self._preferences.path.parent)
-        history = InputHistory(file.load(), keep=file.append, room=self._state.room)
+        history = InputHistory(file.load(), keep=file.append, room=self._state.rooms.shown_name)
         if file.notice:
             self.notify(file.notice, severity="warning", markup=False)
         return ChatScreen(client, self._state, history)
@@ -280,7 +284,7 @@ class ChatApp(App[None]):
     @on(ChatScreen.IgnoredChanged)
     def save_ignored_people(self) -> None:
         if self._client is not None:
-            save_ignored(self._preferences, self._client.url, self._state.ignored)
+            save_ignored(self._preferences, self._client.url, self._state.rooms.ignored)
 
     @on(ChatScreen.PresenceChosen)
     def save_presence(self, event: ChatScreen.PresenceChosen) -> None:

@@ -43,12 +43,12 @@ class BookmarkSaver:
     def close(self, state: AppState) -> None:
         """Save the read positions in `state` and the time the server was left."""
         if self._bookmarks is not None:
-            self._bookmarks.close(state.read_marks(datetime.now(UTC)))
+            self._bookmarks.close(state.rooms.current_bookmarks(datetime.now(UTC)))
 
     def _save(self) -> None:
         state, self._unsaved_state = self._unsaved_state, None
         if state is not None and self._bookmarks is not None:
-            self._bookmarks.save(state.read_marks(datetime.now(UTC)))
+            self._bookmarks.save(state.rooms.current_bookmarks(datetime.now(UTC)))
 
 
 def load_ignored(preferences: Preferences, url: str) -> IgnoreList:

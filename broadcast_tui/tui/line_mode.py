@@ -26,6 +26,7 @@ from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.rooms import RoomSet
 from broadcast_tui.tui.model.server_search import ServerSearch, found_lines
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
@@ -78,7 +79,7 @@ class LineChat:
         self._token_hint = token_hint
         ignored = IgnoreList() if preferences is None else load_ignored(preferences, client.url)
         self._state = AppState(
-            name=client.name, room=room, help_key="", unread_key="", ignored=ignored, keywords=mentions
+            RoomSet(room, ignored=ignored, unread_key=""), client.name, help_key="", keywords=mentions
         )
         self._write = write
         self._formatter = LineFormatter(own=echo)
@@ -124,7 +125,7 @@ class LineChat:
 
     def say(self, text: str) -> None:
         """Send a post to the current room."""
-        nonce = self._client.say(self._state.room, text)
+        nonce = self._client.say(self._state.rooms.shown_name, text)
         self._state.said(nonce, text, datetime.now(UTC))
 
     def warn(self, text: str) -> None:
@@ -134,8 +135,8 @@ class LineChat:
     def refresh_views(self, *, people: bool = False) -> None:
         """Write the new lines of all rooms."""
         state = self._state
-        for view in state.rooms.values():
-            label = "" if view is state.shown else visible_line(view.name)
+        for view in state.rooms.joined.values():
+            label = "" if view is state.rooms.shown else visible_line(view.name)
             for text in self._formatter.new_lines(view.name, view.transcript, label=label):
                 self._write(text)
 
@@ -145,16 +146,16 @@ class LineChat:
     def show_room(self, room: str) -> None:
         """Send posts to `room`, and write its lines without its name."""
         state = self._state
-        if room in state.rooms:
-            state.show(room, datetime.now(UTC))
-            state.stand(True)
-            if state.shown.entered:  # otherwise joining it is reported later
+        if room in state.rooms.joined:
+            state.rooms.show(room, datetime.now(UTC))
+            state.rooms.set_at_end(True)
+            if state.rooms.shown.entered:  # otherwise joining it is reported later
                 state.print(f"Now in #{room}. Your messages go there.", datetime.now(UTC))
         self.refresh_views()
 
     def open_search(self, query: str) -> None:
         """Search the current room on the server for posts with all words of `query`."""
-        room = self._state.room
+        room = self._state.rooms.shown_name
         ref = self._client.search(room, query, limit=SEARCH_RESULTS_MAX)
         self._state.search = ServerSearch(room, query, ref)
 
@@ -187,7 +188,7 @@ class LineChat:
     def save_ignore_list(self) -> None:
         """Save the ignore list for the next run."""
         if self._preferences is not None:
-            save_ignored(self._preferences, self._client.url, self._state.ignored)
+            save_ignored(self._preferences, self._client.url, self._state.rooms.ignored)
 
     def test_notification(self) -> None:
         """Write that there are no notifications."""
@@ -236,7 +237,7 @@ class LineChat:
 
     async def _handle_lines(self, lines: AsyncIterator[str]) -> None:
         """Handle each line, but none before we have joined: a pipe does not wait for that."""
-        await self._until(lambda: self._state.shown.entered or self._needs_name)
+        await self._until(lambda: self._state.rooms.shown.entered or self._needs_name)
         async for line in lines:
             text = line.rstrip("\r\n")
             if not text.strip():
@@ -252,12 +253,14 @@ class LineChat:
         return (
             not self._threads
             and not self._state.search
-            and not any(view.transcript.pending_count or view.who_ref for view in self._state.rooms.values())
+            and not any(
+                view.transcript.pending_count or view.who_ref for view in self._state.rooms.joined.values()
+            )
         )
 
     def _has_delivered(self) -> bool:
         """Whether no post is in transit; without a connection none is."""
-        views = self._state.rooms.values()
+        views = self._state.rooms.joined.values()
         is_online = self._state.connection.state is ConnectionState.ONLINE
         return not is_online or not any(view.transcript.pending_count for view in views)
 

@@ -90,7 +90,7 @@ class LocalServerPrompts:
         if server is None or server.is_managed or self._offered:
             return
         # A server that goes away after we joined is not ours to start again.
-        self._offered = waiting or state.shown.entered
+        self._offered = waiting or state.rooms.shown.entered
 
         def on_answer(answer: str | None) -> None:
             if answer == START:

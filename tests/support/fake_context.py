@@ -45,7 +45,7 @@ class FakeContext:
     @property
     def output(self) -> list[str]:
         """The system lines of the current room, in order."""
-        chunks = self.state.shown.transcript.chunks
+        chunks = self.state.rooms.shown.transcript.chunks
         lines = [chunk.line(i) for chunk in chunks for i in range(len(chunk))]
         return [line.text for line in lines if line.kind is LineKind.SYSTEM]
 
@@ -66,7 +66,7 @@ class FakeContext:
         self.calls.append(("follow_log",))
 
     def show_room(self, room: str) -> None:
-        self.state.show(room, AT)
+        self.state.rooms.show(room, AT)
 
     def open_search(self, query: str) -> None:
         self.calls.append(("open_search", query))

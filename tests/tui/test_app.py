@@ -155,7 +155,7 @@ async def test_what_is_told_of_keys_names_those_in_force() -> None:
     }
     async with chatting("ana", "bob", keys=keys, size=(120, 30)) as chat:
         assert any(row.endswith("You are in lobby as ana with 1 other. F2 helps.") for row in chat.drawn())
-        assert chat.screen._state.unread_key == "F9"
+        assert chat.screen._state.rooms.unread_key == "F9"
         await chat.enter("/help")
         assert any("F2 opens the help page" in row for row in chat.drawn())
         await chat.deliver(chat.client.post("bob", "hello"))

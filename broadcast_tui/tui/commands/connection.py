@@ -17,7 +17,7 @@ class ConnectionCommands(CommandHandler):
     def ping(self, _argument: str) -> bool:
         if not self._state.is_online:
             return self.fail("You are offline. Try again when you are connected.")
-        self._state.requests.start_ping(self._client.list_members(self._state.room), monotonic())
+        self._state.requests.start_ping(self._client.list_members(self._state.rooms.shown_name), monotonic())
         return True
 
     def connect(self, typed: str) -> bool:
@@ -25,7 +25,7 @@ class ConnectionCommands(CommandHandler):
             address = parse_address(typed)
         except BroadcastError as error:
             return self.fail(str(error))
-        unsent = sum(room.transcript.pending_count for room in self._state.rooms.values())
+        unsent = sum(room.transcript.pending_count for room in self._state.rooms.joined.values())
         if unsent and not self._state.is_online:
             return self.fail(f"{unsent_text(unsent)}. Use /reconnect first to send them.")
         self._context.connect_to(address)

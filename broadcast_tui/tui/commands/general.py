@@ -30,7 +30,7 @@ class GeneralCommands(CommandHandler):
         return True
 
     def clear(self, _argument: str) -> bool:
-        self._state.shown.transcript.clear()
+        self._state.rooms.shown.transcript.clear()
         self._context.refresh_views()
         return True
 
@@ -40,8 +40,8 @@ class GeneralCommands(CommandHandler):
             return self.fail(f"{path} already exists; choose another name.")
         if not path.parent.is_dir():
             return self.fail(f"No such directory: {path.parent}")
-        snapshot = self._state.shown.transcript.snapshot()
-        self._context.run_in_thread(partial(write_export, path, snapshot, self._state.room))
+        snapshot = self._state.rooms.shown.transcript.snapshot()
+        self._context.run_in_thread(partial(write_export, path, snapshot, self._state.rooms.shown_name))
         return True
 
     def theme(self, name: str) -> bool:

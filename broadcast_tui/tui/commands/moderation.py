@@ -49,7 +49,7 @@ class ModerationCommands(CommandHandler):
         return True
 
     def _target(self, argument: str, *, timed: bool = False) -> Target:
-        return parse_target(argument, self._state.shown.people() or (), timed=timed)
+        return parse_target(argument, self._state.rooms.shown.people() or (), timed=timed)
 
 
 def parse_target(argument: str, people: Iterable[str], *, timed: bool) -> Target:

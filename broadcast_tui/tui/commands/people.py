@@ -18,7 +18,7 @@ class PeopleCommands(CommandHandler):
     """Handlers of commands about users."""
 
     def who(self, _argument: str) -> bool:
-        room = self._state.shown
+        room = self._state.rooms.shown
         room.who_ref = self._client.list_members(room.name)
         return True
 
@@ -39,15 +39,15 @@ class PeopleCommands(CommandHandler):
         if name is None:
             return self.print(f"No such user in your rooms: {visible_line(typed)}")
         facts = ["this is you"] if name == state.name else []
-        rooms = [f"#{room.name}" for room in state.rooms_of(name)]
+        rooms = [f"#{room.name}" for room in state.rooms.with_member(name)]
         facts.append(f"in {joined_names(rooms, len(rooms))}" if rooms else "not in any of your rooms now")
         if (reason := state.away.reason(name)) is not None:
             facts.append(f"away: {reason}" if reason else "away")
-        count, last = state.shown.transcript.posts_by(name)
+        count, last = state.rooms.shown.transcript.posts_by(name)
         if last is not None:
             at = datetime.fromtimestamp(last)
             facts.append(f"{count:,} loaded post{'s' * (count != 1)} here, the last on {at:%d %B at %H:%M}")
-        if state.ignored.has(name):
+        if state.rooms.ignored.has(name):
             facts.append("ignored")
         return self.print(f"{name}: {', '.join(facts)}")
 
@@ -66,7 +66,7 @@ class PeopleCommands(CommandHandler):
     def ignore(self, argument: str) -> bool:
         state, now = self._state, monotonic()
         if not argument:
-            lines = state.ignored.lines(now)
+            lines = state.rooms.ignored.lines(now)
             if not lines:
                 return self.print("Your ignore list is empty.")
             return self.print("Ignored users:", *(f"  {line}" for line in lines))
@@ -80,7 +80,7 @@ class PeopleCommands(CommandHandler):
         known = self._known_name(name)
         if known is None and before and self._known_name(_clean_name(" ".join(before))) is not None:
             return self.fail(f"Invalid duration: '{visible_line(last)}'. Use 30s, 10m, 2h or 1d.")
-        state.ignore(name, None if duration_s is None else now + duration_s)
+        state.rooms.ignore(name, None if duration_s is None else now + duration_s)
         self._context.save_ignore_list()
         duration = "" if duration_s is None else f" for {format_duration(duration_s)}"
         unknown = " (no such user seen yet)" if known is None else ""
@@ -88,14 +88,14 @@ class PeopleCommands(CommandHandler):
 
     def unignore(self, argument: str) -> bool:
         name = _clean_name(argument)
-        if not self._state.unignore(name):
+        if not self._state.rooms.unignore(name):
             return self.fail(f"{name} is not ignored. /ignore lists ignored users.")
         self._context.save_ignore_list()
         return self.print(f"No longer ignoring {name}.")
 
     def _known_name(self, typed: str) -> str | None:
         """The name, in its original case, of a user who is or was in one of our rooms."""
-        rooms = self._state.rooms.values()
+        rooms = self._state.rooms.joined.values()
         known = {name for room in rooms for name in (*room.members, *room.transcript.senders)}
         return next((name for name in sorted(known) if name_key(name) == name_key(typed)), None)
 

@@ -18,14 +18,14 @@ class RoomCommands(CommandHandler):
     def join(self, typed: str) -> bool:
         """Join a room, or rejoin the one left last, and switch to it."""
         state = self._state
-        if not typed and not state.left:
+        if not typed and not state.rooms.left:
             return self.fail("Specify a room: /join #room")
         try:
-            room = check_room(typed or next(reversed(state.left)))
+            room = check_room(typed or next(reversed(state.rooms.left)))
         except RequestError as error:
             return self.fail(error.text)
-        if room not in state.rooms:
-            state.enter(room)
+        if room not in state.rooms.joined:
+            state.rooms.enter(room)
             self._client.join(room)
         self._context.show_room(room)
         return True
@@ -38,29 +38,29 @@ class RoomCommands(CommandHandler):
         """
         state = self._state
         first, _, reason = typed.partition(" ")
-        if reason and not first.startswith("#") and first.casefold() not in state.rooms:
+        if reason and not first.startswith("#") and first.casefold() not in state.rooms.joined:
             first, reason = "", typed
         try:
-            room = check_room(first) if first else state.room
+            room = check_room(first) if first else state.rooms.shown_name
         except RequestError as error:
             return self.fail(error.text)
-        if room not in state.rooms:
+        if room not in state.rooms.joined:
             return self.fail(f"You are not in #{room}.")
-        if len(state.rooms) == 1:
+        if len(state.rooms.joined) == 1:
             return self.fail("This is your only room. /join another one first, or /quit.")
         self._client.leave(room, reason.strip())
-        state.part(room, datetime.now(UTC))
+        state.rooms.part(room, datetime.now(UTC))
         return self.print(f"You left #{room}. /join to return.")
 
     def buffer(self, typed: str) -> bool:
-        room = find_room(typed.removeprefix("#").casefold(), list(self._state.rooms))
+        room = find_room(typed.removeprefix("#").casefold(), list(self._state.rooms.joined))
         if room is None:
             return self.fail(f"You are not in a room that matches '{typed}'. /join enters a room.")
         self._context.show_room(room)
         return True
 
     def list(self, _argument: str) -> bool:
-        room = self._state.shown
+        room = self._state.rooms.shown
         if not self._state.is_online:
             return self.fail("You are offline. Try again when you are connected.")
         self._state.requests.list_ref = self._client.list_rooms()
@@ -68,7 +68,7 @@ class RoomCommands(CommandHandler):
         return True
 
     def topic(self, text: str) -> bool:
-        room = self._state.shown
+        room = self._state.rooms.shown
         if text:
             self._client.set_topic(room.name, "" if text == "-" else text)
             return True
@@ -81,7 +81,7 @@ class RoomCommands(CommandHandler):
     def notify(self, typed: str) -> bool:
         word = typed.casefold()
         if not word:
-            return self.print(level_line(self._state.room, self._state.shown.level))
+            return self.print(level_line(self._state.rooms.shown_name, self._state.rooms.shown.level))
         if word == "test":
             self._context.test_notification()
             return True
@@ -96,8 +96,8 @@ class RoomCommands(CommandHandler):
         return self._set_level(NotifyLevel.MENTIONS)
 
     def _set_level(self, level: NotifyLevel) -> bool:
-        room = self._state.room
-        self._state.shown.level = level
+        room = self._state.rooms.shown_name
+        self._state.rooms.shown.level = level
         self._context.save_notify_level(room, level)
         return self.print(level_line(room, level))
 

@@ -38,7 +38,7 @@ class CatchUpSummary(NamedTuple):
     mentions: int
 
     @property
-    def is_told(self) -> bool:
+    def is_notable(self) -> bool:
         """Whether it is worth a line: much came; being cut off is told for a single mention, too."""
         if self.how == "offline":
             return self.posts >= TOLD_FROM_POSTS or self.mentions > 0

@@ -113,163 +113,200 @@ def room_lines(update: events.RoomList, joined: Iterable[str]) -> list[str]:
 
 
 LEFT_MAX = 8
-"""Rooms whose lines are kept after leaving, should we come back."""
+"""Left rooms whose lines are kept in case the user rejoins."""
 
 
 @dataclass(slots=True)
-class RoomsState:
-    """`room` is the one on the screen. `begin` comes before all else."""
+class RoomSet:
+    """The rooms the user is in or has left, and which one is on the screen."""
 
-    room: str = DEFAULT_ROOM
-    rooms: dict[str, RoomModel] = field(default_factory=dict)
-    """The rooms we are in, or want to be in, in the order joined; never empty."""
+    shown_name: str = DEFAULT_ROOM
+    joined: dict[str, RoomModel] = field(default_factory=dict)
+    """Rooms the user is in or is joining, in join order; never empty."""
     left: dict[str, RoomModel] = field(default_factory=dict)
-    """Rooms we left, the last one last."""
+    """Rooms the user has left, the most recent last; at most `LEFT_MAX`."""
     previous: str = ""
-    """The room shown before this one; empty if none was."""
+    """The room shown before this one; empty if there was none."""
     ignored: IgnoreList = field(default_factory=IgnoreList)
-    looking: bool = True
-    """Whether the terminal has the focus, so that what arrives in the shown room counts as read."""
+    has_focus: bool = True
+    """Whether the terminal has the focus. Posts that arrive in the shown room then count as read."""
     at_end: bool = True
-    """Whether the log of the shown room stands at its end."""
+    """Whether the log of the shown room is scrolled to its end."""
     unseen: int = 0
-    """Posts below the screen's end in the shown room, as the message log counts them."""
+    """Posts below the visible part of the shown room's log, as counted by the message log."""
     levels: Mapping[str, NotifyLevel] = field(default_factory=dict)
-    """Which posts of which rooms ring, from an earlier run."""
+    """Saved notification levels by room."""
     bookmarks: Mapping[str, Bookmark] = field(default_factory=dict)
-    """How far rooms were read, from an earlier run."""
+    """Saved read positions by room."""
     unread_key: str = "Alt+U"
-    """The key that goes to the first unread post, as people write it."""
+    """Display name of the key that scrolls to the first unread post."""
     parted: set[str] = field(default_factory=set)
-    """Rooms left at our wish, which the server has not confirmed: it is no news then, we may be back."""
+    """Rooms left by the user's command whose `RoomLeft` is pending. The user may have rejoined by then."""
     _jumped_from: str = ""
-    """Where we were before going to what is urgent."""
+    """The room shown before the first jump to an urgent room."""
 
-    def begin(self) -> None:
-        """Give the rooms what an earlier run knew of them."""
-        for view in self.rooms.values():
-            self._recall(view)
-        self.view(self.room)
+    def __post_init__(self) -> None:
+        for room in self.joined.values():
+            self._restore(room)
+        self.get(self.shown_name)
 
     @property
     def shown(self) -> RoomModel:
         """The room on the screen."""
-        return self.view(self.room)
+        return self.get(self.shown_name)
 
     @property
     def unread(self) -> int:
-        """Posts nobody has seen: those below the screen's end, or that came without focus or elsewhere."""
-        elsewhere = sum(view.urgent_count for view in self.rooms.values() if view is not self.shown)
+        """Unseen posts: those in the shown room, and those that need attention in other rooms."""
+        elsewhere = sum(room.urgent_count for room in self.joined.values() if room is not self.shown)
         return self.unread_here + elsewhere
 
     @property
     def unread_here(self) -> int:
-        """Those of `unread` that are in the shown room."""
+        """Unseen posts in the shown room."""
         return max(self.unseen, self.shown.unread)
 
     @property
     def mention_count(self) -> int:
-        """Those of them that mention us."""
-        return sum(view.mention_count for view in self.rooms.values())
+        """Unread posts in all rooms that mention the user."""
+        return sum(room.mention_count for room in self.joined.values())
 
-    def view(self, room: str) -> RoomModel:
-        """The room called `room`, which is made if it is new; one we left stays so."""
-        known = self.rooms.get(room) or self.left.get(room)
-        if known is None:
-            known = self.rooms[room] = RoomModel(room)
-            self._recall(known)
-        return known
+    @property
+    def pending_count(self) -> int:
+        """The user's own posts in all rooms that the server has not acknowledged."""
+        return sum(room.transcript.pending_count for room in self.joined.values())
 
-    def enter(self, room: str) -> RoomModel:
-        """The room called `room`, among those we are in from here on, with the lines it had."""
-        if room in self.left:
-            self.rooms[room] = self.left.pop(room)
-        return self.view(room)
+    def get(self, name: str) -> RoomModel:
+        """Return the room called `name`, joined or left; add it to the joined rooms if it is unknown."""
+        room = self.joined.get(name) or self.left.get(name)
+        if room is None:
+            room = self.joined[name] = RoomModel(name)
+            self._restore(room)
+        return room
 
-    def part(self, room: str, at: datetime) -> None:
-        """Leave `room` at our own wish."""
-        self.parted.add(room)
-        self.leave(room, at)
+    def enter(self, name: str) -> RoomModel:
+        """Move a room that was left, with its lines, back to the joined rooms; or add a new one."""
+        if name in self.left:
+            self.joined[name] = self.left.pop(name)
+        return self.get(name)
 
-    def leave(self, room: str, at: datetime) -> None:
-        """We are no longer in `room`: its lines are kept, another one is shown, unless it is the only one."""
-        view = self.view(room)
-        view.entered = False
-        if room not in self.rooms or len(self.rooms) == 1:
+    def part(self, name: str, at: datetime) -> None:
+        """Leave a room by the user's command."""
+        self.parted.add(name)
+        self.leave(name, at)
+
+    def leave(self, name: str, at: datetime) -> None:
+        """Move a room to the left rooms and show another one. The last joined room stays."""
+        room = self.get(name)
+        room.entered = False
+        if name not in self.joined or len(self.joined) == 1:
             return
-        if room == self.room:
-            names = list(self.rooms)
-            neighbour = names[names.index(room) - 1]
-            self.show(self.previous if self.previous in self.rooms else neighbour, at)
-        self.left[room] = self.rooms.pop(room)
-        if self.previous == room:
+        if name == self.shown_name:
+            names = list(self.joined)
+            adjacent = names[names.index(name) - 1]
+            self.show(self.previous if self.previous in self.joined else adjacent, at)
+        self.left[name] = self.joined.pop(name)
+        if self.previous == name:
             self.previous = ""
         while len(self.left) > LEFT_MAX:
             del self.left[next(iter(self.left))]
 
-    def show(self, room: str, at: datetime) -> None:
-        """Put `room` on the screen; once its log is there, `stand` says whether at its end."""
-        if room == self.room:
+    def show(self, name: str, at: datetime) -> None:
+        """Put a room on the screen. The caller then reports its scroll position with `set_at_end`."""
+        if name == self.shown_name:
             return
-        if self.looking:
+        if self.has_focus:
             self.shown.reading.left(at)
-        self.previous, self.room = self.room, self.view(room).name
+        self.previous, self.shown_name = self.shown_name, self.get(name).name
         self._jumped_from = ""
         self.unseen = 0
-        if self.looking:
-            self._come_back(at)
+        if self.has_focus:
+            self._return(at)
 
     def show_urgent(self, at: datetime) -> bool:
-        """Show a room with a mention, else one with something unread, else the one where this began."""
-        began, here = self._jumped_from, self.room
-        urgent = most_urgent(view for view in self.rooms.values() if view is not self.shown)
-        target = urgent or began
-        if target not in self.rooms or target == here:
+        """Show a room with a mention, else one with unread posts, else the room where the jumps started.
+
+        Returns:
+            False if there is no such room.
+        """
+        origin, here = self._jumped_from, self.shown_name
+        urgent = most_urgent(room for room in self.joined.values() if room is not self.shown)
+        target = urgent or origin
+        if target not in self.joined or target == here:
             return False
         self.show(target, at)
-        self._jumped_from = (began or here) if urgent else ""
+        self._jumped_from = (origin or here) if urgent else ""
         return True
 
-    def look(self, looking: bool, at: datetime) -> None:
-        """The terminal got or lost the focus."""
-        if looking == self.looking:
+    def set_focused(self, focused: bool, at: datetime) -> None:
+        """Record that the terminal gained or lost the focus."""
+        if focused == self.has_focus:
             return
-        self.looking = looking
-        if looking:
-            self._come_back(at)
-            self.stand(self.at_end)
+        self.has_focus = focused
+        if focused:
+            self._return(at)
+            self.set_at_end(self.at_end)
         else:
             self.shown.reading.left(at)
 
-    def stand(self, at_end: bool) -> None:
-        """The log of the shown room went to, or from, its end; at the end everything is seen."""
+    def set_at_end(self, at_end: bool) -> None:
+        """Record whether the shown log is scrolled to its end; at the end, all posts count as seen."""
         self.at_end = at_end
-        if at_end and self.looking:
+        if at_end and self.has_focus:
             self.unseen = 0
             self.shown.reading.seen()
 
-    def read_marks(self, at: datetime) -> dict[str, Bookmark]:
-        """How far each room is read, for the next run."""
-        marks = {room: view.reading.bookmark(at) for room, view in {**self.left, **self.rooms}.items()}
-        return {room: mark for room, mark in marks.items() if mark is not None}
+    def is_viewing(self, room: RoomModel) -> bool:
+        """Whether `room` is shown and the terminal has the focus."""
+        return self.has_focus and room.name == self.shown_name
 
-    def _hides(self) -> Callable[[str], bool] | None:
+    def with_member(self, name: str) -> list[RoomModel]:
+        """The joined rooms that have `name` as a known member."""
+        return [room for room in self.joined.values() if name in room.members]
+
+    def current_bookmarks(self, at: datetime) -> dict[str, Bookmark]:
+        """The read position of each room, to save for the next run."""
+        marks = {name: room.reading.bookmark(at) for name, room in {**self.left, **self.joined}.items()}
+        return {name: mark for name, mark in marks.items() if mark is not None}
+
+    def ignore(self, name: str, until: float | None) -> None:
+        """Hide the posts of `name` until the given monotonic time; None: until `unignore`."""
+        self.ignored.add(name, until)
+        self._apply_ignored()
+
+    def unignore(self, name: str) -> bool:
+        """Show the posts of `name` again; returns false if they were not hidden."""
+        if not self.ignored.remove(name):
+            return False
+        self._apply_ignored()
+        return True
+
+    def expire_ignored(self, now: float) -> list[str]:
+        """Stop ignoring users whose time is over; returns their names."""
+        expired = self.ignored.expire(now)
+        if expired:
+            self._apply_ignored()
+        return expired
+
+    def print_catch_up(self, room: RoomModel, summary: CatchUpSummary | None, at: datetime) -> None:
+        """Print `summary` in `room` if it is worth a line."""
+        if summary is not None and summary.is_notable:
+            room.transcript.add_system(summary.line(self.unread_key), at)
+
+    def _return(self, at: datetime) -> None:
+        self.print_catch_up(self.shown, self.shown.reading.returned(at), at)
+
+    def _restore(self, room: RoomModel) -> None:
+        """Apply the saved level, read position and ignore list to a new room."""
+        room.hide(self._hide_rule())
+        room.level = self.levels.get(room.name, room.level)
+        if bookmark := self.bookmarks.get(room.name):
+            room.reading.resume(bookmark)
+
+    def _apply_ignored(self) -> None:
+        rule = self._hide_rule()
+        for room in [*self.joined.values(), *self.left.values()]:
+            room.hide(rule)
+
+    def _hide_rule(self) -> Callable[[str], bool] | None:
         return lru_cache(maxsize=512)(self.ignored.has) if self.ignored else None
-
-    def _come_back(self, at: datetime) -> None:
-        self.tell_meantime(self.shown, self.shown.reading.returned(at), at)
-
-    def tell_meantime(self, view: RoomModel, meantime: CatchUpSummary | None, at: datetime) -> None:
-        if meantime is not None and meantime.is_told:
-            view.transcript.add_system(meantime.line(self.unread_key), at)
-
-    def is_viewing(self, view: RoomModel) -> bool:
-        """Whether the user looks at a room."""
-        return self.looking and view.name == self.room
-
-    def _recall(self, view: RoomModel) -> None:
-        """Give a room what an earlier run knew of it, and whom it is to hide."""
-        view.hide(self._hides())
-        view.level = self.levels.get(view.name, view.level)
-        if bookmark := self.bookmarks.get(view.name):
-            view.reading.resume(bookmark)

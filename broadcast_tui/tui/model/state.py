@@ -39,7 +39,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.moderation import action_line, ban_lines
 from broadcast_tui.tui.model.notifications import Alert
 from broadcast_tui.tui.model.room import Person, RoomModel
-from broadcast_tui.tui.model.rooms import RoomsState, room_lines
+from broadcast_tui.tui.model.rooms import RoomSet, room_lines
 from broadcast_tui.tui.model.server_search import ServerSearch
 from broadcast_tui.tui.model.transcript.layout import PresenceShown
 
@@ -193,9 +193,10 @@ class Changes:
 
 
 @dataclass(slots=True)
-class AppState(RoomsState):
+class AppState:
     """The rooms, the connection and our name."""
 
+    rooms: RoomSet = field(default_factory=RoomSet)
     name: str = ""
     known_rooms: dict[str, tuple[int, str]] = field(default_factory=dict)
     """All rooms of the server as last listed: people and topic."""
@@ -217,7 +218,6 @@ class AppState(RoomsState):
 
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)
-        self.begin()
 
     @property
     def is_online(self) -> bool:
@@ -228,46 +228,23 @@ class AppState(RoomsState):
         """Posts of ours, in all rooms, that wait for a connection; 0 while there is one."""
         if self.connection.state is ConnectionState.ONLINE:
             return 0
-        return sum(view.transcript.pending_count for view in self.rooms.values())
+        return self.rooms.pending_count
 
     # -- people
 
-    def ignore(self, name: str, until: float | None) -> None:
-        """Hide what `name` says, until then or until `unignore`."""
-        self.ignored.add(name, until)
-        self._hide_ignored()
-
-    def unignore(self, name: str) -> bool:
-        """Show what `name` says and said; false if it was not hidden."""
-        if not self.ignored.remove(name):
-            return False
-        self._hide_ignored()
-        return True
-
     def tick(self, now: float, at: datetime) -> bool:
-        """What time alone brings; whether anything."""
-        over = self.ignored.expire(now)
-        if over:
-            self._hide_ignored()
-        for name in over:
+        """Apply what depends on time alone; returns whether anything changed."""
+        expired = self.rooms.expire_ignored(now)
+        for name in expired:
             self.print(f"{name} is no longer ignored", at)
-        return bool(over)
-
-    def _hide_ignored(self) -> None:
-        hides = self._hides()
-        for view in [*self.rooms.values(), *self.left.values()]:
-            view.hide(hides)
+        return bool(expired)
 
     def member_list(self) -> list[Person] | None:
         """Who is in the shown room, in the order shown, or None where only the count is known."""
-        names = self.shown.people()
+        names = self.rooms.shown.people()
         if names is None:
             return None
         return [Person(name, name == self.name, self.away.reason(name)) for name in names]
-
-    def rooms_of(self, name: str) -> list[RoomModel]:
-        """The rooms of ours in which `name` is, as far as we know."""
-        return [view for view in self.rooms.values() if name in view.members]
 
     @property
     def own_away(self) -> str | None:
@@ -278,12 +255,12 @@ class AppState(RoomsState):
 
     def said(self, nonce: str, text: str, at: datetime) -> None:
         """We posted to the shown room; the line waits below all others for its place."""
-        self.shown.reading.drop_rule()
-        self.shown.transcript.add_pending(nonce, self.name, text, at)
+        self.rooms.shown.reading.drop_rule()
+        self.rooms.shown.transcript.add_pending(nonce, self.name, text, at)
 
     def print(self, text: str, at: datetime, *, error: bool = False) -> None:
         """Put a line of our own into the shown room."""
-        self.shown.transcript.add_system(text, at, error=error)
+        self.rooms.shown.transcript.add_system(text, at, error=error)
 
     def apply(self, updates: Iterable[Update], now: float, at: datetime) -> Changes:
         """Follow a batch of updates; `now` in monotonic seconds, `at` UTC, for lines without a time."""
@@ -299,7 +276,7 @@ class AppState(RoomsState):
                 case ConnectionChanged():
                     self._connection_changed(update, now, at)
                     if update.state is ConnectionState.WAITING:
-                        for view in self.rooms.values():
+                        for view in self.rooms.joined.values():
                             view.reading.cut_off(at)
                     refused = update.state is ConnectionState.REFUSED
                     changes.people = True
@@ -331,28 +308,28 @@ class AppState(RoomsState):
                 case _:
                     self._room_changed(update, changes, now, at)
         self._settle_denied(changes, refused, at)
-        changes.unlisted = [room for room, view in self.rooms.items() if view.wants_list()]
+        changes.unlisted = [room for room, view in self.rooms.joined.items() if view.wants_list()]
         return changes
 
     def _arrived(self, update: PostArrived, changes: Changes) -> None:
-        view = self.view(update.post.room)
-        there = self.is_viewing(view)
-        alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.at_end)
+        view = self.rooms.get(update.post.room)
+        there = self.rooms.is_viewing(view)
+        alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.rooms.at_end)
         if alert and view.level.takes(mention=alert.mention):
             changes.alerts.append(alert)
 
     def _room_changed(self, update: RoomUpdate, changes: Changes, now: float, at: datetime) -> None:
         if isinstance(update, RoomEntered):
-            self.enter(update.room)
-        view = self.view(update.room)
+            self.rooms.enter(update.room)
+        view = self.rooms.get(update.room)
         match update:
             case RoomEntered():
                 self._entered(view, update, at)
                 changes.people = True
-            case RoomLeft() if update.room in self.parted:
-                self.parted.discard(update.room)
+            case RoomLeft() if update.room in self.rooms.parted:
+                self.rooms.parted.discard(update.room)
             case RoomLeft():
-                self.leave(update.room, at)
+                self.rooms.leave(update.room, at)
                 changes.people = True
             case CaughtUp():
                 self._caught_up(view, changes, at)
@@ -369,7 +346,7 @@ class AppState(RoomsState):
                 view.topic_changed(update, at)
             case PresenceChanged():
                 view.people_changed(update, self.name)
-                self.away.follow(update, self.rooms_of)
+                self.away.follow(update, self.rooms.with_member)
                 changes.people = True
             case events.Presence():
                 self._members_listed(view, update, now, at)
@@ -380,14 +357,14 @@ class AppState(RoomsState):
                 assert_never(update)
 
     def _connection_changed(self, update: ConnectionChanged, now: float, at: datetime) -> None:
-        self.connection, line = self.connection.after(update, now, entered=self.shown.entered)
+        self.connection, line = self.connection.after(update, now, entered=self.rooms.shown.entered)
         if line:
             self.print(line, at)
 
     def _named(self, name: str, at: datetime, *, tell: bool) -> None:
         before, self.name = self.name, visible_line(name)
         self.away.renamed(before, self.name)
-        for view in self.rooms.values():
+        for view in self.rooms.joined.values():
             if before in view.members:
                 view.members.discard(before)
                 view.members.add(self.name)
@@ -399,7 +376,7 @@ class AppState(RoomsState):
         view.list_asked = False
         if visible_line(update.topic) != view.topic:
             view.topic, view.topic_by, view.topic_at = visible_line(update.topic), "", None
-        view.reading.entered(at, there=self.is_viewing(view))
+        view.reading.entered(at, there=self.rooms.is_viewing(view))
         if not view.entered:
             view.entered = view.greeting_due = True
 
@@ -411,21 +388,21 @@ class AppState(RoomsState):
 
     def _rooms_listed(self, update: events.RoomList, at: datetime) -> None:
         self.known_rooms = {visible_line(info.room): (info.online, info.topic) for info in update.rooms}
-        if lines := self.requests.rooms_listed(update, self.rooms):
+        if lines := self.requests.rooms_listed(update, self.rooms.joined):
             self.print(lines, at)
 
     def _caught_up(self, view: RoomModel, changes: Changes, at: datetime) -> None:
         """What was missed is here: tell of it, and show where it begins if the room is only just opened."""
-        there = self.is_viewing(view)
+        there = self.rooms.is_viewing(view)
         is_opened = view.reading.is_resuming
         if view.greeting_due:
             view.greeting_due = False
             view.transcript.add_system(self._greeting(view), at)
-        self.tell_meantime(view, view.reading.caught_up(at, there=there), at)
-        if is_opened and view is self.shown:
+        self.rooms.print_catch_up(view, view.reading.caught_up(at, there=there), at)
+        if is_opened and view is self.rooms.shown:
             changes.opened = True
         elif there:
-            self.stand(self.at_end)
+            self.rooms.set_at_end(self.rooms.at_end)
 
     def _greeting(self, view: RoomModel) -> str:
         others = max(0, view.online - 1)
@@ -434,7 +411,7 @@ class AppState(RoomsState):
 
     def _forget_request(self, ref: str) -> None:
         self.requests.forget(ref)
-        for view in self.rooms.values():
+        for view in self.rooms.joined.values():
             if ref and ref == view.history_ref:
                 view.history_ref = ""
             if ref and ref == view.who_ref:

@@ -53,7 +53,7 @@ class StatusItem(msgspec.Struct, frozen=True):
 
 def status_pieces(state: AppState, server: str, now: float) -> tuple[list[StatusItem], list[StatusItem]]:
     """All pieces of the left and of the right side; texts of the server are made safe here."""
-    view = state.shown
+    view = state.rooms.shown
     left = [_connection_piece(state, now)]
     if view.entered and state.connection.state is ConnectionState.ONLINE:
         left.append(StatusItem(f"{view.online:,} here", Role.PLAIN, 60))
@@ -69,9 +69,11 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Status
         right.append(StatusItem(f"⚠ {state.draft_excess}", Role.BAD, 90))
     if queued := state.queued:
         right.append(StatusItem(f"⏳ {queued:,} queued", Role.WAIT, 50, short=f"⏳{queued:,}"))
-    if state.unread_here:
+    if state.rooms.unread_here:
         right.append(
-            StatusItem(f"↓ {state.unread_here:,} new", Role.NEW, 80, short=f"↓{state.unread_here:,}")
+            StatusItem(
+                f"↓ {state.rooms.unread_here:,} new", Role.NEW, 80, short=f"↓{state.rooms.unread_here:,}"
+            )
         )
     if hidden := view.transcript.hidden_count:
         right.append(StatusItem(f"{hidden:,} hidden", Role.QUIET, 35))
@@ -90,8 +92,8 @@ def rooms_activity(state: AppState) -> tuple[str, str]:
     `2:dev(1!,5)` is five unread in room 2, one of which speaks of us; short `2!`, or `2+` if none does.
     """
     busy = []
-    for number, view in enumerate(state.rooms.values(), 1):
-        if view is not state.shown and view.unread and (view.mention_count or not view.muted):
+    for number, view in enumerate(state.rooms.joined.values(), 1):
+        if view is not state.rooms.shown and view.unread and (view.mention_count or not view.muted):
             mentions = f"{view.mention_count}!," if view.mention_count else ""
             text = f"{number}:{visible_line(view.name)}({mentions}{view.unread:,})"
             busy.append((not mentions, text, f"{number}{'!' if mentions else '+'}"))

@@ -138,7 +138,7 @@ class ChatScreen(ReadingScreen):
     def __init__(self, client: ClientRequests, state: AppState, past: InputHistory | None = None) -> None:
         super().__init__(client, state)
         self._commands = CommandDispatcher(client, state, self)
-        self._past = InputHistory(room=state.room) if past is None else past
+        self._past = InputHistory(room=state.rooms.shown_name) if past is None else past
         self._told: tuple[str, int, int, str] = ("", -1, -1, "")
         self._quit_until = 0.0
         self._quit_key = 0
@@ -158,7 +158,7 @@ class ChatScreen(ReadingScreen):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._state.unread_key = key_in_force(self.app, "log.go-unread")
+        self._state.rooms.unread_key = key_in_force(self.app, "log.go-unread")
         self._state.help_key = key_in_force(self.app, "app.show-help")
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
@@ -251,7 +251,7 @@ class ChatScreen(ReadingScreen):
             self._quit_until = 0.0
         self.status.refresh_facts()
         if text.strip() and not text.startswith("/") and self.is_online and not self.composer.is_restored:
-            self._client.send_typing(self._state.room)
+            self._client.send_typing(self._state.rooms.shown_name)
 
     def action_interrupt(self) -> None:
         """Copy what is selected, else clear the input, else leave when pressed again."""
@@ -283,20 +283,22 @@ class ChatScreen(ReadingScreen):
         self.set_class(not hide, "-people-on")
 
     def _completable(self) -> Completable:
-        state, view = self._state, self._state.shown
+        state, view = self._state, self._state.rooms.shown
         return Completable(
             view.transcript.senders,
             view.people(),
             state.name,
             addressed=tuple(reversed(view.addressed)),
-            rooms=tuple(dict.fromkeys((*state.rooms, *reversed(state.left), *state.known_rooms))),
+            rooms=tuple(
+                dict.fromkeys((*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms))
+            ),
             themes=tuple(sorted(self.app.available_themes)),
             files=paths_like,
         )
 
     def say(self, text: str) -> None:
         """Send a post to the shown room."""
-        nonce = self._client.say(self._state.room, text)
+        nonce = self._client.say(self._state.rooms.shown_name, text)
         self._state.said(nonce, text, datetime.now(UTC))
         self.log_view.follow()
         self.refresh_views()
@@ -311,7 +313,7 @@ class ChatScreen(ReadingScreen):
         self.notify_now(text, 6, "warning")
 
     def _focus_changed(self, focused: bool) -> None:
-        self._state.look(focused, datetime.now(UTC))
+        self._state.rooms.set_focused(focused, datetime.now(UTC))
         self.refresh_views()
 
     def _tick(self) -> None:
@@ -322,15 +324,15 @@ class ChatScreen(ReadingScreen):
         self._arm_ticks()
 
     def _arm_ticks(self) -> None:
-        waiting = self._state.connection.retry_at is not None or self._state.ignored.is_timed
-        if waiting or self._state.shown.typing(monotonic()):
+        waiting = self._state.connection.retry_at is not None or self._state.rooms.ignored.is_timed
+        if waiting or self._state.rooms.shown.typing(monotonic()):
             self._ticks.resume()
         else:
             self._ticks.pause()
 
     def refresh_views(self, *, people: bool = False) -> None:
         """Let the widgets show the state as it is now."""
-        state, view = self._state, self._state.shown
+        state, view = self._state, self._state.rooms.shown
         people |= self.refresh_rooms()
         self.log_view.refresh_lines()
         self.status.refresh_facts()
@@ -350,9 +352,11 @@ class ChatScreen(ReadingScreen):
     def _tell_app(self) -> None:
         """Tell the app what it needs to know of the state, if that changed."""
         state = self._state
-        now_told = (state.room, state.unread, state.mention_count, state.name)
+        now_told = (state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count, state.name)
         if now_told != self._told:
             if state.name != self._told[3]:
                 self.post_message(self.NameTaken(state.name))
             self._told = now_told
-            self.post_message(self.UnreadChanged(state.room, state.unread, state.mention_count))
+            self.post_message(
+                self.UnreadChanged(state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count)
+            )

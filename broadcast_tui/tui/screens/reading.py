@@ -116,7 +116,7 @@ class ReadingScreen(UnreadScreen):
             self.composer.post_message(events.Paste(event.text))
 
     def action_scroll_log(self, how: str) -> None:
-        transcript = self._state.shown.transcript
+        transcript = self._state.rooms.shown.transcript
         if transcript.has_cleared and self.log_view.scroll_y <= 0 and how in _UPWARDS:
             transcript.bring_back()
             self.log_view.follow()

@@ -67,20 +67,20 @@ class RoomsScreen(Screen[None]):
 
     def refresh_rooms(self) -> bool:
         """Let list, log and input be as the state says; whether they are of another room now."""
-        state, view = self._state, self._state.shown
-        is_other = state.room != self._drawn_room
+        state, view = self._state, self._state.rooms.shown
+        is_other = state.rooms.shown_name != self._drawn_room
         if is_other:
-            self.composer.enter_room(state.room)
-            self._drawn_room = state.room
+            self.composer.enter_room(state.rooms.shown_name)
+            self._drawn_room = state.rooms.shown_name
             self.composer.set_hint(f"Message #{visible_line(view.name)}")
             self.log_view.show(view.transcript, view.unread)
-            state.unseen = self.log_view.unseen
+            state.rooms.unseen = self.log_view.unseen
             if not view.reading.begins_above:
-                state.stand(self.log_view.is_following)
+                state.rooms.set_at_end(self.log_view.is_following)
         # What is seen by going there is no longer counted in the list.
-        self.rooms.show([Row.of(other, other is view) for other in state.rooms.values()])
-        self.set_class(len(state.rooms) > 1, "-several")
-        now_rooms = (tuple(state.rooms), state.room)
+        self.rooms.show([Row.of(other, other is view) for other in state.rooms.joined.values()])
+        self.set_class(len(state.rooms.joined) > 1, "-several")
+        now_rooms = (tuple(state.rooms.joined), state.rooms.shown_name)
         if now_rooms != self._told_rooms:
             self._told_rooms = now_rooms
             self.post_message(self.RoomsChanged(*now_rooms))
@@ -99,8 +99,8 @@ class RoomsScreen(Screen[None]):
     def show_room(self, room: str) -> None:
         """Put a room that we are in on the screen."""
         self.finish_submitted()
-        if room in self._state.rooms:
-            self._state.show(room, datetime.now(UTC))
+        if room in self._state.rooms.joined:
+            self._state.rooms.show(room, datetime.now(UTC))
         self.refresh_views()
 
     @on(RoomList.RoomChosen)
@@ -109,20 +109,20 @@ class RoomsScreen(Screen[None]):
 
     def action_step_room(self, step: int) -> None:
         self.finish_submitted()
-        self.show_room(neighbour(list(self._state.rooms), self._state.room, step))
+        self.show_room(neighbour(list(self._state.rooms.joined), self._state.rooms.shown_name, step))
 
     def action_go_to_room(self, number: int) -> None:
         self.finish_submitted()
-        if (room := numbered(list(self._state.rooms), number)) is not None:
+        if (room := numbered(list(self._state.rooms.joined), number)) is not None:
             self.show_room(room)
 
     def action_go_to_last(self) -> None:
         self.finish_submitted()
-        self.show_room(self._state.previous)
+        self.show_room(self._state.rooms.previous)
 
     def action_go_to_urgent(self) -> None:
         self.finish_submitted()
-        if not self._state.show_urgent(datetime.now(UTC)):
+        if not self._state.rooms.show_urgent(datetime.now(UTC)):
             self.notify_now("Nothing is unread in your other rooms", 3)
         self.refresh_views()
 

@@ -227,7 +227,7 @@ class SearchController:
 
     def open(self, query: str) -> None:
         """Search the shown room for `query`."""
-        room = self._state.room
+        room = self._state.rooms.shown_name
         search = ServerSearch(room, query)
         self._state.search = search
         search.ref = self._client.search(room, query, limit=FOUND_PAGE)
@@ -257,7 +257,7 @@ class SearchController:
             self.follow()
 
     def _choose(self, post: Post) -> None:
-        view = self._state.view(post.room)
+        view = self._state.rooms.get(post.room)
         # It may be among what was cleared from the screen, and older posts go above that.
         view.transcript.bring_back()
         held = Position.parse(view.transcript.first_post_id)
@@ -274,9 +274,9 @@ class SearchController:
     def _fetch(self, post: Post) -> None:
         """Go to `post` if it is held by now, else ask for the page of posts above those that are."""
         self._wanted = post
-        view = self._state.view(post.room)
+        view = self._state.rooms.get(post.room)
         line_id = line_of(view.transcript, str(post.position))
-        if line_id is not None or view is not self._state.shown:
+        if line_id is not None or view is not self._state.rooms.shown:
             self._wanted = None
             if line_id is not None:
                 self._go_to(line_id)

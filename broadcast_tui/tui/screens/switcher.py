@@ -36,15 +36,15 @@ class RoomChoice(msgspec.Struct, frozen=True):
 
 def choices_of(state: AppState) -> list[RoomChoice]:
     """Our other rooms, what is most urgent first, then all others of the server, the shown one last."""
-    ours = [view for view in state.rooms.values() if view is not state.shown]
+    ours = [view for view in state.rooms.joined.values() if view is not state.rooms.shown]
     ours.sort(key=lambda view: (-view.mention_count, -view.unread))
     choices = [
         RoomChoice(view.name, f"{view.unread:,} unread" if view.unread else "you are in it") for view in ours
     ]
     for name, (online, topic) in state.known_rooms.items():
-        if name not in state.rooms:
+        if name not in state.rooms.joined:
             choices.append(RoomChoice(name, f"{online:,} here  {visible_line(topic)}".rstrip()))
-    return [*choices, RoomChoice(state.room, "you are looking at it")]
+    return [*choices, RoomChoice(state.rooms.shown_name, "you are looking at it")]
 
 
 class SwitcherScreen(ModalScreen[str]):

@@ -46,21 +46,21 @@ class UnreadScreen(RoomsScreen):
 
     def open_at_unread(self) -> None:
         """Show the room from its unread line on; laid out, the log knows whether that is in view."""
-        self.log_view.start_at_unread_line(self._state.shown.unread)
+        self.log_view.start_at_unread_line(self._state.rooms.shown.unread)
         self.seek_unread()
-        self._state.stand(self.log_view.is_following and not self._sought_in)
+        self._state.rooms.set_at_end(self.log_view.is_following and not self._sought_in)
         self.refresh_views()
 
     def refresh_rooms(self) -> bool:
         changed = super().refresh_rooms()
-        if changed and self._state.shown.reading.begins_above:
+        if changed and self._state.rooms.shown.reading.begins_above:
             self.seek_unread()
-            self._state.stand(self.log_view.is_following and not self._sought_in)
+            self._state.rooms.set_at_end(self.log_view.is_following and not self._sought_in)
         return changed
 
     def seek_unread(self) -> None:
         """Fetch what is unread above all that is held, up to `SOUGHT_MAX` posts, and go to its beginning."""
-        view = self._state.shown
+        view = self._state.rooms.shown
         if view.reading.begins_above and self._sought_in != view.name:
             self._sought_in = view.name
             self._sought_until = max(0, view.reading.above_count - SOUGHT_MAX)
@@ -68,7 +68,7 @@ class UnreadScreen(RoomsScreen):
 
     def follow_sought(self) -> None:
         """A page that was asked for may be there: go to its first unread post, and ask for more."""
-        view = self._state.shown
+        view = self._state.rooms.shown
         if not self._sought_in or (view.name == self._sought_in and view.history_ref):
             return
         if view.name != self._sought_in:
@@ -82,7 +82,7 @@ class UnreadScreen(RoomsScreen):
             self._fetch_sought(view)
         else:
             self._sought_in = ""
-            self._state.stand(self.log_view.is_following)
+            self._state.rooms.set_at_end(self.log_view.is_following)
 
     def _fetch_sought(self, view: RoomModel) -> None:
         self._sought_above, self._sought_from = view.reading.above_count, self.log_view.top_anchor
@@ -98,17 +98,17 @@ class UnreadScreen(RoomsScreen):
 
     @on(MessageLog.UnseenChanged)
     def follow_unseen(self) -> None:
-        self._state.unseen = self.log_view.unseen
+        self._state.rooms.unseen = self.log_view.unseen
         self.refresh_views()
 
     @on(MessageLog.EndChanged)
     def follow_end(self) -> None:
-        self._state.stand(self.log_view.is_following)
+        self._state.rooms.set_at_end(self.log_view.is_following)
         self.refresh_views()
 
     @on(MessageLog.TopReached)
     def fetch_older(self) -> None:
-        view = self._state.shown
+        view = self._state.rooms.shown
         if view.transcript.has_cleared:
             view.transcript.bring_back()
             self.refresh_views()
@@ -126,12 +126,12 @@ class UnreadScreen(RoomsScreen):
     def action_go_bottom(self) -> None:
         """Go to the newest post; there already, the unread line has served."""
         if self.log_view.is_following:
-            self._state.shown.reading.drop_rule()
+            self._state.rooms.shown.reading.drop_rule()
             self.log_view.refresh_lines()
         self.log_view.follow()
 
     def action_go_unread(self) -> None:
-        view = self._state.shown
+        view = self._state.rooms.shown
         target_id = view.reading.target_id
         if target_id is None:
             self.warn("Nothing here is unread.")

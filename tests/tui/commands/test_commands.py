@@ -142,10 +142,10 @@ def test_join_enters_and_shows_a_room() -> None:
     context = FakeContext("ana")
     assert context.execute("/join #Dev")
     assert context.client.called("join") == [("dev", "50")]
-    assert context.state.room == "dev"
+    assert context.state.rooms.shown_name == "dev"
     assert context.execute("/j lobby")
     assert len(context.client.called("join")) == 1
-    assert context.state.room == "lobby"
+    assert context.state.rooms.shown_name == "lobby"
 
 
 def test_join_rejects_invalid_room_names() -> None:
@@ -166,8 +166,8 @@ def test_part_leaves_and_join_alone_returns_to_the_same_lines() -> None:
     context.receive(RoomLeft("dev"))
     assert context.execute("/join")
     assert context.client.called("join")[-1] == ("dev", "50")
-    assert context.state.room == "dev"
-    assert context.state.shown.transcript.posts_by("bob")[0] == 1
+    assert context.state.rooms.shown_name == "dev"
+    assert context.state.rooms.shown.transcript.posts_by("bob")[0] == 1
 
 
 def test_part_passes_the_reason() -> None:
@@ -183,7 +183,7 @@ def test_part_accepts_a_room_and_keeps_the_last_one() -> None:
     joined(context, "dev", "ops")
     assert context.execute("/leave #dev")
     assert context.client.called("leave") == [("dev",)]
-    assert context.state.room == "ops"
+    assert context.state.rooms.shown_name == "ops"
     assert not context.execute("/part nowhere")
     assert context.execute("/close")
     assert not context.execute("/part")
@@ -201,7 +201,7 @@ def test_buffer_shows_a_room_by_number_or_name(typed: str, room: str) -> None:
     context = FakeContext("ana")
     joined(context, "dev", "ops")
     assert context.execute(typed)
-    assert context.state.room == room
+    assert context.state.rooms.shown_name == room
 
 
 def test_buffer_without_a_match_fails() -> None:
@@ -295,9 +295,9 @@ def test_ignore_lists_and_unignore_restores() -> None:
     assert context.output[-1] == "Ignoring eve for 10 min. Undo with /unignore eve"
     assert context.execute("/ignore")
     assert context.output[-1] == "Ignored users:\n  eve (10 min left)"
-    assert context.state.shown.transcript.posts_by("eve")[0] == 0
+    assert context.state.rooms.shown.transcript.posts_by("eve")[0] == 0
     assert context.execute("/unignore eve")
-    assert context.state.shown.transcript.posts_by("eve")[0] == 1
+    assert context.state.rooms.shown.transcript.posts_by("eve")[0] == 1
     assert len(context.called("save_ignore_list")) == 2
 
 

@@ -17,6 +17,7 @@ from broadcast_tui.core.session.updates import (
 )
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.rooms import RoomSet
 from broadcast_tui.tui.model.state import AppState, Changes
 from broadcast_tui.tui.model.transcript.chunks import LineKind
 from tests.support.fake_client import FakeClient
@@ -27,9 +28,9 @@ NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 class Chat:
     """A state in its lobby, with the fake client that makes its updates; `minutes` pass by hand."""
 
-    def __init__(self, **given: object) -> None:
+    def __init__(self, rooms: RoomSet | None = None, keywords: tuple[str, ...] = ()) -> None:
         self.client = FakeClient()
-        self.state = AppState(name="ana", **given)  # type: ignore[arg-type]
+        self.state = AppState(rooms or RoomSet(), "ana", keywords=keywords)
         self.minutes = 0.0
 
     @property
@@ -49,18 +50,18 @@ class Chat:
         return self.take(*before, *backlog, caught_up)
 
     def look(self, looking: bool) -> None:
-        self.state.look(looking, self.at)
+        self.state.rooms.set_focused(looking, self.at)
 
     def told(self, room: str = "lobby") -> list[str]:
         """The lines of our own in a room, but the one on entering."""
-        chunks = self.state.view(room).transcript.chunks
+        chunks = self.state.rooms.get(room).transcript.chunks
         lines = [chunk.line(i) for chunk in chunks for i in range(len(chunk))]
         ours = (LineKind.SYSTEM, LineKind.PRESENCE)
         return [line.text for line in lines if line.kind in ours and "You are in" not in line.text]
 
     def ruled(self, room: str = "lobby") -> str:
         """The text of the post below the unread line; empty if there is no such line."""
-        transcript = self.state.view(room).transcript
+        transcript = self.state.rooms.get(room).transcript
         line = None if transcript.rule_id is None else transcript.line(transcript.rule_id)
         return "" if line is None else line.text
 
@@ -78,7 +79,7 @@ def test_a_long_absence_with_much_said_is_one_line() -> None:
     chat.look(True)
     assert chat.told() == ["carl joined", "away 14 min · 5 posts · 2 mention you · Alt+U"]
     assert chat.ruled() == "one"
-    assert (chat.state.unread, chat.state.mention_count) == (0, 0)
+    assert (chat.state.rooms.unread, chat.state.rooms.mention_count) == (0, 0)
     chat.look(False)
     chat.minutes = 60
     chat.look(True)
@@ -124,16 +125,16 @@ def test_each_room_has_its_own_line_and_absence() -> None:
     chat.online()
     chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"))
     chat.take(*chat.posts(*"abcde", room="dev"), *chat.posts("seen"))
-    assert (chat.state.view("dev").unread, chat.state.unread) == (5, 5)
+    assert (chat.state.rooms.get("dev").unread, chat.state.rooms.unread) == (5, 5)
     chat.minutes = 2
-    chat.state.show("dev", chat.at)
-    chat.state.stand(True)
+    chat.state.rooms.show("dev", chat.at)
+    chat.state.rooms.set_at_end(True)
     assert (chat.told("dev"), chat.ruled("dev")) == (["away 2 min · 5 posts · Alt+U"], "a")
-    assert chat.state.unread == 0
+    assert chat.state.rooms.unread == 0
     chat.take(*chat.posts("elsewhere"))
-    assert (chat.ruled(), chat.state.unread) == ("elsewhere", 1)
-    chat.state.show("lobby", chat.at)
-    chat.state.stand(True)
+    assert (chat.ruled(), chat.state.rooms.unread) == ("elsewhere", 1)
+    chat.state.rooms.show("lobby", chat.at)
+    chat.state.rooms.set_at_end(True)
     assert (chat.told(), chat.ruled(), chat.ruled("dev")) == ([], "elsewhere", "")
 
 
@@ -142,29 +143,33 @@ def test_changing_rooms_without_the_focus_reads_nothing() -> None:
     chat.online()
     chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", room="dev"))
     chat.look(False)
-    chat.state.show("dev", chat.at)
-    chat.state.stand(True)
-    assert chat.state.unread == 1
+    chat.state.rooms.show("dev", chat.at)
+    chat.state.rooms.set_at_end(True)
+    assert chat.state.rooms.unread == 1
     chat.look(True)
-    assert chat.state.unread == 0
+    assert chat.state.rooms.unread == 0
 
 
 def test_opened_above_its_end_a_room_stays_unread_until_the_end() -> None:
     chat = Chat()
     chat.online()
     chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", "y", room="dev"))
-    chat.state.show("dev", chat.at)
-    chat.state.stand(False)
-    assert chat.state.unread == 2
-    chat.state.stand(True)
-    assert chat.state.unread == 0
+    chat.state.rooms.show("dev", chat.at)
+    chat.state.rooms.set_at_end(False)
+    assert chat.state.rooms.unread == 2
+    chat.state.rooms.set_at_end(True)
+    assert chat.state.rooms.unread == 0
 
 
 def test_of_a_muted_room_elsewhere_only_mentions_count() -> None:
-    chat = Chat(levels={"dev": NotifyLevel.OFF})
+    chat = Chat(RoomSet(levels={"dev": NotifyLevel.OFF}))
     chat.online()
     chat.take(*chat.posts("ana!", "or not", room="dev"))
-    assert (chat.state.unread, chat.state.mention_count, chat.state.view("dev").unread) == (1, 1, 2)
+    assert (chat.state.rooms.unread, chat.state.rooms.mention_count, chat.state.rooms.get("dev").unread) == (
+        1,
+        1,
+        2,
+    )
 
 
 # Reconnects
@@ -184,7 +189,7 @@ def test_what_was_missed_while_offline_is_told_and_silent() -> None:
     assert changes.alerts == []
     assert chat.told()[-1] == "offline 3 min · 2 posts · 1 mentions you · Alt+U"
     assert chat.ruled() == "one"
-    assert chat.state.unread == 0
+    assert chat.state.rooms.unread == 0
 
 
 def test_missed_posts_count_while_nobody_looks() -> None:
@@ -193,7 +198,7 @@ def test_missed_posts_count_while_nobody_looks() -> None:
     chat.look(False)
     cut_off(chat, 3)
     assert chat.online(*chat.posts("one", "ana: two", live=False)).alerts == []
-    assert (chat.state.unread, chat.state.mention_count) == (2, 1)
+    assert (chat.state.rooms.unread, chat.state.rooms.mention_count) == (2, 1)
     chat.look(True)
     assert "offline" not in "".join(chat.told())
 
@@ -212,14 +217,14 @@ def test_mentions_ring_only_where_nobody_looks() -> None:
 
 
 def test_neither_backlog_nor_replay_nor_history_nor_oneself_rings() -> None:
-    chat = Chat(levels={"lobby": NotifyLevel.ALL}, looking=False)
+    chat = Chat(RoomSet(levels={"lobby": NotifyLevel.ALL}, has_focus=False))
     assert chat.online(*chat.posts("ana!", live=False)).alerts == []
     assert chat.take(*chat.client.echo("n1", "I am ana")).alerts == []
     assert chat.take(*chat.posts("ana from my other terminal", sender="ana")).alerts == []
     old = chat.client.post("bob", "ana, old")
-    chat.state.shown.history_ref = "h1"
+    chat.state.rooms.shown.history_ref = "h1"
     assert chat.take(HistoryFetched("lobby", "h1", (old.post,), False)).alerts == []
-    assert (chat.state.unread, chat.state.mention_count) == (0, 0)
+    assert (chat.state.rooms.unread, chat.state.rooms.mention_count) == (0, 0)
 
 
 def test_levels_decide_what_rings() -> None:
@@ -228,7 +233,7 @@ def test_levels_decide_what_rings() -> None:
         (NotifyLevel.MENTIONS, ["ana"]),
         (NotifyLevel.ALL, ["ana", "bob"]),
     ]:
-        chat = Chat(levels={"dev": level})
+        chat = Chat(RoomSet(levels={"dev": level}))
         chat.online()
         assert [alert.text for alert in chat.take(*chat.posts("ana", "bob", room="dev")).alerts] == texts
 
@@ -253,9 +258,9 @@ def test_mentions_in_pages_of_history_are_marked() -> None:
     chat = Chat()
     chat.online()
     posts = [each.post for each in (*chat.posts("ana: old"), *chat.posts("I am ana", sender="ana"))]
-    chat.state.shown.history_ref = "h1"
+    chat.state.rooms.shown.history_ref = "h1"
     chat.take(HistoryFetched("lobby", "h1", tuple(posts), False))
-    chunk = chat.state.shown.transcript.chunks[0]
+    chunk = chat.state.rooms.shown.transcript.chunks[0]
     assert [chunk.line(i).mention for i in range(len(chunk)) if chunk.line(i).sender] == [True, False]
 
 
@@ -267,33 +272,33 @@ def test_the_next_run_begins_where_this_one_ended() -> None:
     first.online(*first.posts(*"abc", live=False))
     first.look(False)
     first.take(*first.posts("unread"))
-    marks = first.state.read_marks(first.at)
+    marks = first.state.rooms.current_bookmarks(first.at)
     assert marks == {"lobby": Bookmark(Position("k3f9", 3), NOON)}
-    later = Chat(bookmarks=marks)
+    later = Chat(RoomSet(bookmarks=marks))
     later.minutes = 90
     changes = later.online(*later.posts(*"abc", "unread", "ana: more", "x", "y", "z", live=False))
     assert changes.opened
     assert changes.alerts == []
     assert later.told() == ["away 1 h 30 min · 5 posts · 1 mentions you · Alt+U"]
     assert later.ruled() == "unread"
-    assert later.state.unread == 5
-    later.state.stand(True)
-    assert later.state.read_marks(later.at) == {"lobby": Bookmark(Position("k3f9", 8), later.at)}
+    assert later.state.rooms.unread == 5
+    later.state.rooms.set_at_end(True)
+    assert later.state.rooms.current_bookmarks(later.at) == {"lobby": Bookmark(Position("k3f9", 8), later.at)}
 
 
 def test_rooms_that_are_given_know_their_earlier_run_too() -> None:
     mark = Bookmark(Position("k3f9", 3), NOON)
     given = RoomModel("dev")
-    chat = Chat(rooms={"dev": given}, bookmarks={"dev": mark}, levels={"dev": NotifyLevel.ALL})
+    chat = Chat(RoomSet(joined={"dev": given}, bookmarks={"dev": mark}, levels={"dev": NotifyLevel.ALL}))
     assert (given.level, given.reading.bookmark(NOON)) == (NotifyLevel.ALL, mark)
     chat.take(RoomEntered("dev", 2, 0), *chat.posts(*"abcd", live=False, room="dev"), CaughtUp("dev"))
-    assert chat.state.unread == 1
+    assert chat.state.rooms.unread == 1
 
 
 def test_a_first_visit_opens_at_the_end_and_unread_of_nothing() -> None:
     chat = Chat()
     assert not chat.online(*chat.posts("ana!", *"bcdefg", live=False)).opened
-    assert (chat.told(), chat.ruled(), chat.state.unread) == ([], "", 0)
+    assert (chat.told(), chat.ruled(), chat.state.rooms.unread) == ([], "", 0)
 
 
 def test_who_is_ignored_is_neither_unread_nor_rings_and_the_unread_line_stays_at_its_post() -> None:
@@ -302,13 +307,13 @@ def test_who_is_ignored_is_neither_unread_nor_rings_and_the_unread_line_stays_at
     chat.take(*chat.posts("seen"), *chat.posts("seen, too", sender="eve"))
     chat.look(False)
     chat.take(*chat.posts("one"), *chat.posts("two", sender="eve"))
-    reading = chat.state.shown.reading
-    chat.state.ignore("eve", None)
+    reading = chat.state.rooms.shown.reading
+    chat.state.rooms.ignore("eve", None)
     assert (chat.ruled(), reading.target_id) == ("one", reading.transcript.rule_id)
     assert chat.take(*chat.posts("ana!", sender="eve")).alerts == []
     assert (reading.count, reading.mentions) == (2, 0)
-    chat.state.ignore("bob", None)
+    chat.state.rooms.ignore("bob", None)
     assert reading.transcript.rule_id is None
-    chat.state.unignore("eve")
+    chat.state.rooms.unignore("eve")
     chat.take(*chat.posts("three", sender="cy"))
     assert chat.ruled() == "three"

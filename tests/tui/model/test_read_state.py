@@ -146,7 +146,7 @@ def test_an_absence_counts_what_came_in_it() -> None:
         room.post(mention=number % 3 == 0)
     absence = room.come_back(14)
     assert absence == CatchUpSummary("away", 840.0, 6, 2)
-    assert absence.is_told
+    assert absence.is_notable
     assert absence.line("Alt+U") == "away 14 min · 6 posts · 2 mention you · Alt+U"
     assert room.come_back(15) is None
 
@@ -163,8 +163,8 @@ def test_an_absence_counts_what_came_in_it() -> None:
         (CatchUpSummary("away", -5000, 50, 0), False),
     ],
 )
-def test_only_what_matters_is_told(absence: CatchUpSummary, told: bool) -> None:
-    assert absence.is_told is told
+def test_only_what_matters_is_notable(absence: CatchUpSummary, told: bool) -> None:
+    assert absence.is_notable is told
 
 
 def test_the_line_of_an_absence_is_grammatical() -> None:
@@ -201,7 +201,7 @@ def test_a_replay_takes_the_line_from_where_all_was_seen() -> None:
     assert room.transcript.rule_id == new != old
 
 
-def test_a_replay_while_away_is_told_on_return() -> None:
+def test_a_replay_while_away_is_notable_on_return() -> None:
     room = visited()
     room.leave(0)
     room.post()
@@ -234,7 +234,7 @@ def test_a_short_break_without_posts_is_nothing() -> None:
     room.reading.entered(NOON, there=True)
     absence = room.catch_up()
     assert absence is not None
-    assert not absence.is_told
+    assert not absence.is_notable
     assert room.transcript.rule_id is None
 
 

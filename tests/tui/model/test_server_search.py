@@ -43,12 +43,12 @@ def test_a_page_without_posts_is_the_last_whatever_it_says() -> None:
 def test_a_refusal_is_told_in_the_search_and_nowhere_else() -> None:
     state = AppState(name="ana")
     state.search = ServerSearch("lobby", "x", ref="r1")
-    before = len(state.shown.transcript)
+    before = len(state.rooms.shown.transcript)
     state.apply([Noticed("Too \x1bfast.", True, "rate_limited", "r1")], 0.0, NOON)
     assert (state.search.error, state.search.ref) == ("Too ␛fast.", "")
-    assert len(state.shown.transcript) == before
+    assert len(state.rooms.shown.transcript) == before
     state.apply([Noticed("Something else.", True, "", "r9")], 0.0, NOON)
-    assert len(state.shown.transcript) > before
+    assert len(state.rooms.shown.transcript) > before
 
 
 def test_posts_around_one_stay_out_of_the_room() -> None:
@@ -56,7 +56,7 @@ def test_posts_around_one_stay_out_of_the_room() -> None:
     state.search = ServerSearch("lobby", "x", around_ref="r1")
     state.apply([HistoryFetched("lobby", "r1", (post(1), post(2)), True)], 0.0, NOON)
     assert [around.position.seq for around in state.search.around] == [1, 2]
-    assert len(state.shown.transcript) == 0
+    assert len(state.rooms.shown.transcript) == 0
 
 
 @pytest.mark.parametrize(

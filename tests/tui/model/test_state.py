@@ -45,14 +45,14 @@ class Chat:
     @property
     def lines(self) -> list[str]:
         """All lines but those of days, as `kind: text` or `sender: text`."""
-        chunks = self.state.shown.transcript.chunks
+        chunks = self.state.rooms.shown.transcript.chunks
         lines = [chunk.line(i) for chunk in chunks for i in range(len(chunk))]
         return [
             f"{line.sender or line.kind.name}: {line.text}" for line in lines if line.kind is not LineKind.DAY
         ]
 
     def marks(self) -> list[DeliveryState]:
-        chunks = self.state.shown.transcript.chunks
+        chunks = self.state.rooms.shown.transcript.chunks
         return [chunk.line(i).mark for chunk in chunks for i in range(len(chunk)) if chunk.line(i).sender]
 
 
@@ -64,7 +64,7 @@ def test_entering_a_room_says_so_once_and_asks_who_is_there() -> None:
     chat.take(CaughtUp("lobby"))
     assert chat.lines == ["SYSTEM: You are in lobby as ana with 2 others. F1 helps."]
     assert chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False)).unlisted == []
-    assert chat.state.shown.people() == ["ana", "bob", "eve"]
+    assert chat.state.rooms.shown.people() == ["ana", "bob", "eve"]
 
 
 def test_the_line_about_entering_a_room_follows_the_backlog() -> None:
@@ -123,27 +123,27 @@ def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
 def test_what_arrives_unseen_is_unread_until_the_terminal_is_looked_at() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "seen"))
-    chat.state.look(False, AT)
+    chat.state.rooms.set_focused(False, AT)
     chat.take(chat.client.post("bob", "one"), chat.client.post("bob", "two"))
     chat.take(chat.client.post("bob", "replayed", live=False), *chat.client.echo("n1", "ours"))
-    assert chat.state.unread == 3
-    chat.state.look(True, AT)
-    assert chat.state.unread == 0
-    chat.state.unseen = 5
-    assert chat.state.unread == 5
+    assert chat.state.rooms.unread == 3
+    chat.state.rooms.set_focused(True, AT)
+    assert chat.state.rooms.unread == 0
+    chat.state.rooms.unseen = 5
+    assert chat.state.rooms.unread == 5
 
 
 def test_other_rooms_count_towards_unread() -> None:
     chat = Chat("ana")
     chat.take(chat.client.post("bob", "elsewhere", room="dev"))
-    assert chat.state.unread == 1
-    assert chat.state.view("dev").unread == 1
+    assert chat.state.rooms.unread == 1
+    assert chat.state.rooms.get("dev").unread == 1
 
 
 def test_mentions_are_marked_but_not_ones_own() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "ana: look"), *chat.client.echo("n1", "I am ana"))
-    chunk = chat.state.shown.transcript.chunks[-1]
+    chunk = chat.state.rooms.shown.transcript.chunks[-1]
     posts = [chunk.line(i) for i in range(len(chunk)) if chunk.line(i).sender]
     assert [line.mention for line in posts] == [True, False]
 
@@ -161,8 +161,8 @@ def test_people_come_go_and_change_their_names() -> None:
     assert chat.lines[before:] == [
         "PRESENCE: eva, zoe and 2 others joined · bob left · A new client has joined the chat."
     ]
-    assert chat.state.shown.people() == ["ana", "eva", "max", "tim", "zoe"]
-    assert chat.state.shown.online == 7
+    assert chat.state.rooms.shown.people() == ["ana", "eva", "max", "tim", "zoe"]
+    assert chat.state.rooms.shown.online == 7
 
 
 def test_comings_and_goings_make_one_line_until_something_else_does() -> None:
@@ -183,7 +183,7 @@ def test_comings_and_goings_make_one_line_until_something_else_does() -> None:
     take("join", "bob")
     take("leave", "cy")
     assert chat.lines[before:] == ["PRESENCE: bob left", "cy: hello", "PRESENCE: bob joined · cy left"]
-    line = chat.state.shown.transcript.line(chat.state.shown.transcript.settled_id - 1)
+    line = chat.state.rooms.shown.transcript.line(chat.state.rooms.shown.transcript.settled_id - 1)
     assert line is not None
     assert line.brief == "cy left"
 
@@ -202,13 +202,13 @@ def test_our_new_name_is_told_once() -> None:
     chat.take(NameChanged("ana2"), PresenceChanged("lobby", "rename", ("ana", "ana2"), 2, "", AT))
     assert chat.lines[before:] == ["SYSTEM: You are now ana2"]
     assert chat.state.name == "ana2"
-    assert chat.state.shown.people() == ["ana2", "bob"]
+    assert chat.state.rooms.shown.people() == ["ana2", "bob"]
 
 
 def test_large_rooms_are_counted_and_listed_again_when_they_are_small() -> None:
     chat = Chat("ana")
     assert chat.take(PresenceChanged("lobby", "online", (), 101, "", AT)).unlisted == []
-    assert chat.state.shown.people() is None
+    assert chat.state.rooms.shown.people() is None
     assert chat.take(PresenceChanged("lobby", "online", (), 99, "", AT)).unlisted == ["lobby"]
     assert chat.take(PresenceChanged("lobby", "online", (), 98, "", AT)).unlisted == []
 
@@ -244,7 +244,7 @@ def test_a_refusal_for_another_reason_says_why() -> None:
 def test_older_posts_go_on_top_only_if_asked_for() -> None:
     chat = Chat("ana")
     arrived = chat.client.post("bob", "old")
-    view = chat.state.shown
+    view = chat.state.rooms.shown
     chat.take(HistoryFetched("lobby", "h9", (arrived.post,), True))
     assert not any("old" in line for line in chat.lines)
     view.history_ref = "h1"
@@ -256,9 +256,9 @@ def test_older_posts_go_on_top_only_if_asked_for() -> None:
 
 def test_a_failed_request_may_be_made_again() -> None:
     chat = Chat("ana")
-    chat.state.shown.history_ref = "h1"
+    chat.state.rooms.shown.history_ref = "h1"
     chat.take(Noticed("No such room.", error=True, ref="h1"))
-    assert chat.state.shown.history_ref == ""
+    assert chat.state.rooms.shown.history_ref == ""
     assert chat.lines[-1] == "ERROR: No such room."
 
 
@@ -273,7 +273,7 @@ def test_a_gap_is_never_silent() -> None:
 
 def test_who_prints_the_list_it_asked_for() -> None:
     chat = Chat("ana", "bob")
-    chat.state.shown.who_ref = "p1"
+    chat.state.rooms.shown.who_ref = "p1"
     chat.take(member_list("lobby", "p1", 5, ("ana", "bob"), True))
     assert chat.lines[-1] == "SYSTEM: 5 here: ana (you), bob and 3 more"
 
@@ -281,10 +281,10 @@ def test_who_prints_the_list_it_asked_for() -> None:
 def test_typing_ends_by_time_by_a_post_or_by_leaving() -> None:
     chat = Chat("ana", "bob", "eve")
     chat.take(events.Typing("lobby", "bob"), events.Typing("lobby", "eve"), events.Typing("lobby", "ana"))
-    assert chat.state.shown.typing(chat.now) == ["bob", "eve"]
+    assert chat.state.rooms.shown.typing(chat.now) == ["bob", "eve"]
     chat.take(chat.client.post("bob", "done"))
-    assert chat.state.shown.typing(chat.now) == ["eve"]
-    assert chat.state.shown.typing(chat.now + 60) == []
+    assert chat.state.rooms.shown.typing(chat.now) == ["eve"]
+    assert chat.state.rooms.shown.typing(chat.now + 60) == []
 
 
 @pytest.mark.parametrize("hostile", ["e\x1b[31mve", "e\u202eve", "e\nve", "e\x9bve"])
@@ -296,7 +296,7 @@ def test_names_are_safe_to_draw_wherever_they_are_kept(hostile: str) -> None:
         ConnectionChanged(ConnectionState.WAITING, hostile, 1.0),
         NameChanged(hostile),
     )
-    kept = [*(chat.state.shown.people() or ()), *chat.state.shown.typing(chat.now)]
+    kept = [*(chat.state.rooms.shown.people() or ()), *chat.state.rooms.shown.typing(chat.now)]
     kept += [chat.state.name, chat.state.connection.reason, *chat.lines]
     assert not any(set("\x1b\u202e\n\x9b") & set(text) for text in kept)
 
@@ -305,92 +305,92 @@ def test_leaving_keeps_the_lines_and_shows_the_room_before() -> None:
     chat = Chat("ana")
     for room in ("dev", "ops"):
         chat.take(RoomEntered(room, 1, 0))
-        chat.state.show(room, AT)
+        chat.state.rooms.show(room, AT)
     chat.take(chat.client.post("bob", "kept", room="ops"), RoomLeft("ops"))
-    assert list(chat.state.rooms) == ["lobby", "dev"]
-    assert chat.state.room == "dev"
-    assert not chat.state.left["ops"].entered
+    assert list(chat.state.rooms.joined) == ["lobby", "dev"]
+    assert chat.state.rooms.shown_name == "dev"
+    assert not chat.state.rooms.left["ops"].entered
     chat.take(chat.client.post("bob", "late", room="ops"))
-    assert "ops" not in chat.state.rooms
+    assert "ops" not in chat.state.rooms.joined
     chat.take(RoomEntered("ops", 1, 0))
-    assert list(chat.state.rooms) == ["lobby", "dev", "ops"]
-    chat.state.show("ops", AT)
+    assert list(chat.state.rooms.joined) == ["lobby", "dev", "ops"]
+    chat.state.rooms.show("ops", AT)
     assert "bob: kept" in chat.lines
 
 
 def test_coming_back_before_the_server_confirms_that_we_left_is_coming_back() -> None:
     chat = Chat("ana")
     chat.take(RoomEntered("dev", 1, 0))
-    chat.state.part("dev", AT)
-    chat.state.enter("dev")
-    chat.state.show("dev", AT)
+    chat.state.rooms.part("dev", AT)
+    chat.state.rooms.enter("dev")
+    chat.state.rooms.show("dev", AT)
     chat.take(RoomLeft("dev"), RoomEntered("dev", 1, 0))
-    assert list(chat.state.rooms) == ["lobby", "dev"]
-    assert chat.state.room == "dev"
+    assert list(chat.state.rooms.joined) == ["lobby", "dev"]
+    assert chat.state.rooms.shown_name == "dev"
     chat.take(RoomLeft("dev"))
-    assert chat.state.room == "lobby"
+    assert chat.state.rooms.shown_name == "lobby"
 
 
 def test_the_only_room_stays_on_the_screen() -> None:
     chat = Chat("ana")
     chat.take(RoomLeft("lobby"))
-    assert chat.state.room == "lobby"
-    assert list(chat.state.rooms) == ["lobby"]
+    assert chat.state.rooms.shown_name == "lobby"
+    assert list(chat.state.rooms.joined) == ["lobby"]
 
 
 def test_only_so_many_left_rooms_are_kept() -> None:
     chat = Chat("ana")
     for number in range(12):
         chat.take(RoomEntered(f"r{number}", 1, 0), RoomLeft(f"r{number}"))
-    assert list(chat.state.left) == [f"r{number}" for number in range(4, 12)]
+    assert list(chat.state.rooms.left) == [f"r{number}" for number in range(4, 12)]
 
 
 def test_a_room_that_is_shown_is_read() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "hi ana", room="dev"), chat.client.post("bob", "hi", room="dev"))
-    assert (chat.state.view("dev").unread, chat.state.view("dev").mention_count) == (2, 1)
-    assert (chat.state.unread, chat.state.unread_here) == (2, 0)
-    chat.state.show("dev", AT)
-    chat.state.stand(True)
-    assert (chat.state.view("dev").unread, chat.state.view("dev").mention_count) == (0, 0)
-    assert chat.state.previous == "lobby"
+    assert (chat.state.rooms.get("dev").unread, chat.state.rooms.get("dev").mention_count) == (2, 1)
+    assert (chat.state.rooms.unread, chat.state.rooms.unread_here) == (2, 0)
+    chat.state.rooms.show("dev", AT)
+    chat.state.rooms.set_at_end(True)
+    assert (chat.state.rooms.get("dev").unread, chat.state.rooms.get("dev").mention_count) == (0, 0)
+    assert chat.state.rooms.previous == "lobby"
 
 
 def test_without_the_focus_a_room_that_is_shown_stays_unread() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "hi", room="dev"))
-    chat.state.look(False, AT)
-    chat.state.show("dev", AT)
-    assert chat.state.view("dev").unread == 1
-    chat.state.look(True, AT)
-    assert chat.state.view("dev").unread == 0
+    chat.state.rooms.set_focused(False, AT)
+    chat.state.rooms.show("dev", AT)
+    assert chat.state.rooms.get("dev").unread == 1
+    chat.state.rooms.set_focused(True, AT)
+    assert chat.state.rooms.get("dev").unread == 0
 
 
 def test_urgent_rooms_are_visited_mentions_first_and_then_the_way_leads_back() -> None:
     chat = Chat("ana", "bob")
     for room in ("dev", "ops", "quiet"):
         chat.take(RoomEntered(room, 1, 0))
-    chat.state.view("quiet").level = NotifyLevel.OFF
+    chat.state.rooms.get("quiet").level = NotifyLevel.OFF
     chat.take(
         chat.client.post("bob", "hi", room="dev"),
         chat.client.post("bob", "ana?", room="ops"),
         chat.client.post("bob", "hm", room="quiet"),
     )
     visited = []
-    while chat.state.show_urgent(AT):
-        chat.state.stand(True)
-        visited.append(chat.state.room)
+    while chat.state.rooms.show_urgent(AT):
+        chat.state.rooms.set_at_end(True)
+        visited.append(chat.state.rooms.shown_name)
     assert visited == ["ops", "dev", "lobby"]
 
 
 def test_going_somewhere_else_ends_the_way_back() -> None:
     chat = Chat("ana", "bob")
     chat.take(RoomEntered("ops", 1, 0), chat.client.post("bob", "hi", room="dev"))
-    assert chat.state.show_urgent(AT)
-    chat.state.stand(True)
-    chat.state.show("ops", AT)
-    assert not chat.state.show_urgent(AT)
-    assert chat.state.room == "ops"
+    assert chat.state.rooms.show_urgent(AT)
+    chat.state.rooms.set_at_end(True)
+    chat.state.rooms.show("ops", AT)
+    assert not chat.state.rooms.show_urgent(AT)
+    assert chat.state.rooms.shown_name == "ops"
 
 
 def test_who_is_away_is_known_until_they_are_back_or_gone() -> None:
@@ -412,7 +412,7 @@ def test_a_list_of_people_says_who_is_away_and_who_is_not() -> None:
     chat.take(events.Away("bob", True, "lunch"))
     chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
     assert [person.away for person in chat.state.member_list() or ()] == [None, None, "out"]
-    chat.state.shown.who_ref = "w"
+    chat.state.rooms.shown.who_ref = "w"
     chat.take(member_list("lobby", "w", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
     assert chat.lines[-1] == "SYSTEM: 3 here: ana (you), bob, eve (away)"
 
@@ -435,21 +435,21 @@ def test_our_own_being_away_is_told_once() -> None:
 def test_who_is_ignored_is_hidden_everywhere_and_not_counted() -> None:
     chat = Chat("ana", "bob", "eve")
     chat.take(chat.client.post("eve", "before"), chat.client.post("eve", "ana!", room="dev"))
-    chat.state.ignore("eve", None)
+    chat.state.rooms.ignore("eve", None)
     assert not any("before" in line for line in chat.lines)
-    unread = chat.state.unread
+    unread = chat.state.rooms.unread
     chat.take(chat.client.post("eve", "ana again", room="dev"), chat.client.post("bob", "hm"))
     chat.take(RoomEntered("new", 2, 0), chat.client.post("eve", "hey", room="new"))
-    assert chat.state.unread == unread
+    assert chat.state.rooms.unread == unread
     assert "SYSTEM: 1 hidden from eve" in chat.lines
-    assert chat.state.unignore("eve")
+    assert chat.state.rooms.unignore("eve")
     assert "eve: before" in chat.lines
-    assert not chat.state.unignore("eve")
+    assert not chat.state.rooms.unignore("eve")
 
 
 def test_ignoring_for_a_while_ends_by_time() -> None:
     chat = Chat("ana", "eve")
-    chat.state.ignore("eve", chat.now + 60)
+    chat.state.rooms.ignore("eve", chat.now + 60)
     chat.take(chat.client.post("eve", "hm"))
     assert not chat.state.tick(chat.now + 59, AT)
     assert chat.state.tick(chat.now + 60, AT)
@@ -459,10 +459,10 @@ def test_ignoring_for_a_while_ends_by_time() -> None:
 def test_a_topic_is_a_line_in_its_room_and_known_there() -> None:
     chat = Chat("ana")
     chat.take(RoomEntered("dev", 1, 0, "Old"), events.Topic("dev", "New\x1b", "bob"))
-    view = chat.state.view("dev")
+    view = chat.state.rooms.get("dev")
     assert (view.topic, view.topic_by, view.topic_at) == ("New␛", "bob", AT)
     assert not any("topic" in line for line in chat.lines)
-    chat.state.show("dev", AT)
+    chat.state.rooms.show("dev", AT)
     assert chat.lines[-1] == "SYSTEM: bob set the topic: New␛"
 
 

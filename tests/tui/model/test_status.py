@@ -24,7 +24,7 @@ def busy() -> AppState:
     state = AppState(name="ana")
     client = FakeClient()
     state.apply([*client.online("ana", "bob", "eve"), events.Typing("lobby", "bob")], 0.0, AT)
-    state.unseen = 12
+    state.rooms.unseen = 12
     return state
 
 
@@ -36,8 +36,8 @@ def test_a_wide_line_has_everything() -> None:
 
 def test_hidden_posts_that_came_last_are_counted() -> None:
     state, client = busy(), FakeClient()
-    state.unseen = 0
-    state.ignore("eve", None)
+    state.rooms.unseen = 0
+    state.rooms.ignore("eve", None)
     state.apply([client.post("eve", "1"), client.post("eve", "2")], 9.0, AT)
     assert line(state, 90, 9.0).endswith("  2 hidden  ana")
     state.apply([client.post("bob", "3")], 9.0, AT)
@@ -56,7 +56,7 @@ def test_twenty_columns_keep_the_state_and_what_is_new() -> None:
 def test_it_always_fits(width: int, unseen: int, name: str) -> None:
     state = busy()
     state.name = name.replace("\n", " ")
-    state.unseen = unseen
+    state.rooms.unseen = unseen
     assert cell_len(line(state, width)) <= width
 
 
@@ -96,9 +96,9 @@ def test_the_server_is_shortened_to_its_host_and_never_shows_a_password() -> Non
 def test_other_rooms_are_named_with_what_waits_in_them_mentions_first() -> None:
     state = AppState(name="ana")
     for name, unread, mentions in [("dev", 5, 0), ("ops", 2, 1), ("docs", 1, 0), ("more", 9, 0)]:
-        reading = state.view(name).reading
+        reading = state.rooms.get(name).reading
         reading.count, reading.mentions = unread, mentions
-    state.view("docs").level = NotifyLevel.OFF
+    state.rooms.get("docs").level = NotifyLevel.OFF
     assert rooms_activity(state) == ("3:ops(1!,2) 2:dev(5) 5:more(9)", "3! 2+ 5+")
-    state.show("ops", AT)
+    state.rooms.show("ops", AT)
     assert rooms_activity(state) == ("2:dev(5) 5:more(9)", "2+ 5+")

@@ -552,13 +552,13 @@ async def test_all_that_is_unread_is_counted_and_shown_from_its_beginning(
         *before, caught_up = chat.client.online("ana", "bob")
         posts = [chat.client.post("bob", f"night {i}", live=False) for i in range(131)]
         await chat.deliver(*before, *posts[81:], caught_up)
-        assert chat.screen._state.unread == 130
+        assert chat.screen._state.rooms.unread == 130
         assert len(chat.client.called("fetch_history")) == 1
         await fetched(chat, posts[:81])
         rows = chat.drawn("#log")
         assert "── new ──" in rows[0]
         assert rows[1].rstrip(" ▁▂▃▄▅▆▇").endswith("night 1")
-        assert chat.screen._state.unread == 130
+        assert chat.screen._state.rooms.unread == 130
         assert len(chat.client.called("fetch_history")) == 1
 
 
@@ -591,7 +591,7 @@ async def test_of_thousands_unread_the_line_says_how_many_lie_above_it(tmp_path:
         rows = chat.drawn("#log")
         assert "── 1,400 older unread above ──" in rows[0]
         assert rows[1].endswith("night 1401")
-        assert chat.screen._state.unread == 2_450
+        assert chat.screen._state.rooms.unread == 2_450
         await chat.type("alt+u")
         assert len(chat.client.called("fetch_history")) == 6
 

@@ -37,7 +37,7 @@ async def test_another_room_ends_what_was_done_with_the_log(keys: list[str]) -> 
         await chat.type("alt+2", *"hi")
         assert is_idle(chat)
         assert chat.composer.text == "hi"
-        assert chat.screen._state.room == "dev"
+        assert chat.screen._state.rooms.shown_name == "dev"
         await chat.type("alt+1")
         assert is_idle(chat)
         assert chat.composer.text == ""
@@ -76,14 +76,14 @@ async def test_hiding_somebody_keeps_what_is_found_and_picked() -> None:
         await chat.deliver(chat.client.post("eve", "tea 3"))
         await chat.type("ctrl+f", *"tea", "up", "up")
         assert (await found(chat), picked(chat)) == ("3/4", "tea 1")
-        chat.screen._state.ignore("eve", None)
+        chat.screen._state.rooms.ignore("eve", None)
         chat.screen.refresh_views()
         await chat.settled()
         chat.screen.reading._search_on()
         assert (await found(chat), picked(chat)) == ("2/3", "tea 1")
         await chat.type("up")
         assert (await found(chat), picked(chat)) == ("3/3", "tea 0")
-        chat.screen._state.unignore("eve")
+        chat.screen._state.rooms.unignore("eve")
         chat.screen.reading._search_on()
         await chat.type("down")
         assert (await found(chat), picked(chat)) == ("3/4", "tea 1")
@@ -92,7 +92,7 @@ async def test_hiding_somebody_keeps_what_is_found_and_picked() -> None:
 async def test_a_picked_post_that_is_hidden_is_no_longer_picked() -> None:
     async with reading("tea") as chat:
         await chat.type("alt+up")
-        chat.screen._state.ignore("bob", None)
+        chat.screen._state.rooms.ignore("bob", None)
         chat.screen.refresh_views()
         await chat.settled()
         assert picked(chat) == ""
@@ -109,7 +109,7 @@ async def test_what_was_cleared_is_found_once_it_is_back() -> None:
         assert await found(chat) == "1/1"
         await chat.type("enter", "k")
         await chat.pilot.pause()
-        assert chat.screen._state.shown.transcript.has_cleared is False
+        assert chat.screen._state.rooms.shown.transcript.has_cleared is False
         await found(chat)
         await chat.type("n", "n")
         assert picked(chat) == "tea 0"
@@ -148,7 +148,7 @@ async def test_who_came_and_went_is_copied_as_it_is_shown() -> None:
 async def test_bare_there_are_no_rooms_and_no_topic() -> None:
     async with reading("only this", size=(120, 24)) as chat:
         await enter_rooms(chat, "dev")
-        chat.screen._state.shown.topic = "about"
+        chat.screen._state.rooms.shown.topic = "about"
         chat.screen.refresh_views()
         await chat.type("f7", "f7", "f8", "f8", "alt+1", "alt+l")
         assert any(row == "bob: only this" for row in chat.drawn())

@@ -42,7 +42,7 @@ async def test_the_list_shows_unread_and_mentions_apart_and_what_is_muted() -> N
     async with chatting("ana", "bob", size=WIDE) as chat:
         await enter_rooms(chat, "dev", "ops")
         await chat.type("alt+1")
-        chat.screen._state.view("ops").level = NotifyLevel.OFF
+        chat.screen._state.rooms.get("ops").level = NotifyLevel.OFF
         await chat.deliver(
             *(chat.client.post("bob", text, room="dev") for text in ("hi", "ana: look", "hm")),
             *(chat.client.post("bob", "x", room="ops") for _ in range(1200)),
@@ -60,7 +60,7 @@ async def test_long_names_leave_room_for_the_counts() -> None:
     async with chatting("ana", "bob", size=WIDE) as chat:
         await enter_rooms(chat, "a-very-long-name-of-a-room-for-a-list", "漢字漢字漢字漢字漢字漢字")
         await chat.type("alt+1")
-        for room in list(chat.screen._state.rooms)[1:]:
+        for room in list(chat.screen._state.rooms.joined)[1:]:
             await chat.deliver(*(chat.client.post("bob", "ana", room=room) for _ in range(12)))
         assert all(row.endswith("12! 12") for row in room_rows(chat)[1:])
 
@@ -107,7 +107,7 @@ async def test_alt_a_goes_to_mentions_then_to_the_unread_then_back() -> None:
         rooms = []
         for _ in range(3):
             await chat.type("alt+a")
-            rooms.append(chat.screen._state.room)
+            rooms.append(chat.screen._state.rooms.shown_name)
         assert rooms == ["ops", "dev", "lobby"]
         await chat.type("alt+a")
         assert "Nothing is unread" in chat.toasts
@@ -186,7 +186,7 @@ async def test_a_room_that_refuses_us_is_gone_again() -> None:
         await chat.enter("/join dev")
         await chat.deliver(RoomLeft("dev"))
         assert "#lobby" in chat.drawn("#status")[0]
-        assert list(chat.screen._state.rooms) == ["lobby"]
+        assert list(chat.screen._state.rooms.joined) == ["lobby"]
 
 
 async def test_the_log_of_a_room_stays_where_it_was_left() -> None:
