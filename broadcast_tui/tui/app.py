@@ -269,7 +269,7 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.PostsAlerted)
     def ring(self, event: ChatScreen.PostsAlerted) -> None:
-        self._notifier.ring(event.alerts)
+        self._notifier.notify(event.alerts)
 
     @on(ChatScreen.NoticeTried)
     def try_notice(self, event: ChatScreen.NoticeTried) -> None:

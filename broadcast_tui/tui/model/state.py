@@ -315,7 +315,7 @@ class AppState:
         view = self.rooms.get(update.post.room)
         there = self.rooms.is_viewing(view)
         alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.rooms.at_end)
-        if alert and view.level.takes(mention=alert.mention):
+        if alert and view.level.includes(mention=alert.mention):
             changes.alerts.append(alert)
 
     def _room_changed(self, update: RoomUpdate, changes: Changes, now: float, at: datetime) -> None:

@@ -30,10 +30,10 @@ from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.keymap import bind, key_in_force
 from broadcast_tui.tui.model.input.completion import CompletionContext as Completable
-from broadcast_tui.tui.model.input.completion import paths_like
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.path_completion import complete_path
 from broadcast_tui.tui.screens.reading import ReadingScreen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
@@ -293,7 +293,7 @@ class ChatScreen(ReadingScreen):
                 dict.fromkeys((*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms))
             ),
             themes=tuple(sorted(self.app.available_themes)),
-            files=paths_like,
+            files=complete_path,
         )
 
     def say(self, text: str) -> None:

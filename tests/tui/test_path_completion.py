@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.tui.model.input.completion import paths_like
+from broadcast_tui.tui.path_completion import complete_path
 
 
 @pytest.fixture
@@ -18,20 +18,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_paths_are_completed_as_they_are_typed(home: Path) -> None:
-    assert paths_like("") == ("docs/", "dump.md")
-    assert paths_like("du") == ("dump.md",)
-    assert paths_like("docs/") == ("docs/a.md", "docs/b.md")
-    assert paths_like("./docs/b") == ("./docs/b.md",)
-    assert paths_like(f"{home}/do") == (f"{home}/docs/",)
-    assert paths_like("~/du") == ("~/dump.md",)
+    assert complete_path("") == ("docs/", "dump.md")
+    assert complete_path("du") == ("dump.md",)
+    assert complete_path("docs/") == ("docs/a.md", "docs/b.md")
+    assert complete_path("./docs/b") == ("./docs/b.md",)
+    assert complete_path(f"{home}/do") == (f"{home}/docs/",)
+    assert complete_path("~/du") == ("~/dump.md",)
 
 
 def test_hidden_files_need_their_dot_and_names_that_cannot_be_drawn_are_left_out(home: Path) -> None:
-    assert paths_like(".") == (".hidden",)
-    assert paths_like("dirty") == ()
+    assert complete_path(".") == (".hidden",)
+    assert complete_path("dirty") == ()
 
 
 def test_where_nothing_can_be_read_there_is_nothing(home: Path) -> None:
-    assert paths_like("nowhere/x") == ()
-    assert paths_like("dump.md/x") == ()
-    assert paths_like("a\0b/") == ()
+    assert complete_path("nowhere/x") == ()
+    assert complete_path("dump.md/x") == ()
+    assert complete_path("a\0b/") == ()
