@@ -1,10 +1,10 @@
-"""Rows of a screen as two strings of equal length: what stands in each cell, and how it looks.
+"""Rows of the screen as two strings of equal length: the glyph and the style of each cell.
 
-Each distinct look, and each cluster that is more than one character, is named by one character of an
-`GlyphTable`, so rows are compared, cut and joined at the speed of strings.
+A `GlyphTable` interns each distinct style, and each grapheme cluster of more than one character, as a single
+character. So rows are compared, cut and joined at the speed of Python strings.
 
-Invariants: a row has as many characters as cells; the second cell of a wide character is `FILL`, and
-looks as the first; a control character never gets into a row.
+Invariants: a row has one character per cell. The second cell of a wide character is `FILL` and has the style
+of the first. A row never contains a control character.
 """
 
 from __future__ import annotations
@@ -20,46 +20,48 @@ from broadcast_tui.tui.model.text.wrapping import FLAG_LETTERS, clusters
 FILL = "\0"
 """The second cell of a wide character."""
 UNKNOWN = "\0"
-"""The look of a cell of which nothing is known."""
+"""Style of a cell whose content on the terminal is unknown."""
 _CLUSTERS_FROM, _CLUSTERS_MAX = 0xF0000, 60_000
 _FIRST_CLUSTER = chr(_CLUSTERS_FROM)
-_LOOKS_FROM, _LOOKS_MAX = 1, 50_000
-_TEXTS_KEPT = 2_048
+_STYLES_FROM, _STYLES_MAX = 1, 50_000
+_CACHED_TEXTS_MAX = 2_048
 _PLAIN = re.compile("[ -~]*")
-_AGREED_WIDE = re.compile(
+_ALWAYS_WIDE = re.compile(
     "[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]"
 )
 
 
 class Row(NamedTuple):
-    """One row of a screen, or a piece of one."""
+    """One row of the screen, or a part of one."""
 
     text: str
-    looks: str
+    """The glyph of each cell."""
+    styles: str
+    """The interned style of each cell."""
 
     @classmethod
     def unknown(cls, width: int) -> Row:
-        """A row that may look like anything."""
+        """A row whose cells are all unknown."""
         return cls(" " * width, UNKNOWN * width)
 
     def cut(self, length: int) -> Row:
-        """The first `length` cells; half a wide character at their end becomes a blank."""
-        text, looks = self.text[:length], self.looks[:length]
-        return Row(text[:-1] + " " if text and self.text[length : length + 1] == FILL else text, looks)
+        """The first `length` cells; if that cuts a wide character in two, its half becomes a blank."""
+        text, styles = self.text[:length], self.styles[:length]
+        return Row(text[:-1] + " " if text and self.text[length : length + 1] == FILL else text, styles)
 
 
 class CellStyle(NamedTuple):
-    """How a cell is drawn, in parameters of SGR; `""` is the terminal's own color."""
+    """Style of a cell as SGR parameters; `""` is the terminal's default color."""
 
     attributes: tuple[str, ...] = ()
     foreground: str = ""
     background: str = ""
     link: str = ""
-    """What an OSC 8 says of the link that the cell is part of: `params;address`."""
+    """OSC 8 parameters and address of the link that contains the cell: `params;address`; "" without one."""
 
     @classmethod
     def parse(cls, sgr: str, link: str = "") -> CellStyle:
-        """The look that the parameters of one SGR make of the default one."""
+        """Apply the parameters of one SGR sequence to the default style."""
         attributes: list[str] = []
         foreground = background = ""
         tokens = iter(sgr.split(";") if sgr else ())
@@ -81,13 +83,13 @@ class CellStyle(NamedTuple):
 
     @property
     def blank(self) -> CellStyle:
-        """What is left of the look in a cell without a character."""
+        """The part of the style that is visible in a cell without a character."""
         if self.link or not set(self.attributes) <= {"1", "2", "3"}:
             return self
         return CellStyle(background=self.background)
 
-    def after(self, pen: CellStyle) -> str:
-        """What to write for this look when the last thing written looked as `pen`."""
+    def change_from(self, pen: CellStyle) -> str:
+        """The sequence that switches from the style `pen` to this one; empty if they are equal."""
         parts: list[str] = []
         if not set(pen.attributes) <= set(self.attributes):
             parts.append("0")
@@ -102,64 +104,64 @@ class CellStyle(NamedTuple):
 
 
 class GlyphTable:
-    """The one character that stands for each look and each cluster. Once full, begin a new one."""
+    """Interns each style and each grapheme cluster as one character. When it is full, start a new one."""
 
     def __init__(self) -> None:
-        self._looks: list[CellStyle] = []
-        self._look_names: dict[CellStyle, str] = {}
+        self._styles: list[CellStyle] = []
+        self._style_keys: dict[CellStyle, str] = {}
         self._blanks: dict[str, str] = {}
         self._clusters: list[str] = []
-        self._cluster_names: dict[str, str] = {}
+        self._cluster_keys: dict[str, str] = {}
         self._changes: dict[str, str] = {}
         self._texts: dict[str, str] = {}
-        self.plain = self.name(CellStyle())
+        self.plain = self.intern(CellStyle())
 
     @property
     def is_full(self) -> bool:
-        return len(self._looks) >= _LOOKS_MAX or len(self._clusters) >= _CLUSTERS_MAX
+        return len(self._styles) >= _STYLES_MAX or len(self._clusters) >= _CLUSTERS_MAX
 
-    def name(self, look: CellStyle) -> str:
-        """The character for `look`."""
-        name = self._look_names.get(look)
-        if name is None:
-            name = self._look_names[look] = chr(_LOOKS_FROM + len(self._looks))
-            self._looks.append(look)
-        return name
+    def intern(self, style: CellStyle) -> str:
+        """The character for `style`."""
+        key = self._style_keys.get(style)
+        if key is None:
+            key = self._style_keys[style] = chr(_STYLES_FROM + len(self._styles))
+            self._styles.append(style)
+        return key
 
-    def look(self, name: str) -> CellStyle:
-        """The look called `name`."""
-        return self._looks[ord(name) - _LOOKS_FROM]
+    def style(self, key: str) -> CellStyle:
+        """The style interned as `key`."""
+        return self._styles[ord(key) - _STYLES_FROM]
 
-    def blank(self, name: str) -> str:
-        """The name of the look that a blank has in effect, if it is drawn as `name`."""
-        blank = self._blanks.get(name)
+    def blank(self, key: str) -> str:
+        """The interned style that is visible in a blank of style `key`."""
+        blank = self._blanks.get(key)
         if blank is None:
-            blank = self._blanks[name] = UNKNOWN if name == UNKNOWN else self.name(self.look(name).blank)
+            blank = self._blanks[key] = UNKNOWN if key == UNKNOWN else self.intern(self.style(key).blank)
         return blank
 
-    def change(self, pen: str, name: str) -> str:
-        """What to write to go from the look called `pen` to the one called `name`."""
-        change = self._changes.get(pen + name)
+    def change(self, pen: str, key: str) -> str:
+        """The sequence that switches from the interned style `pen` to `key`."""
+        change = self._changes.get(pen + key)
         if change is None:
-            change = self._changes[pen + name] = self.look(name).after(self.look(pen))
+            change = self._changes[pen + key] = self.style(key).change_from(self.style(pen))
         return change
 
-    def row(self, text: str, look: str) -> Row:
-        """`text` in the look called `look`, one character a cell."""
+    def row(self, text: str, style: str) -> Row:
+        """`text` in the interned style `style`, as a row with one character per cell."""
         if not _PLAIN.fullmatch(text):
             text = self._cells(text)
-        return Row(text, look * len(text))
+        return Row(text, style * len(text))
 
     def cluster(self, cell: str) -> str:
-        """What to write for a cell that holds `cell`."""
+        """The characters to write for the glyph `cell`."""
         return self._clusters[ord(cell) - _CLUSTERS_FROM] if ord(cell) >= _CLUSTERS_FROM else cell
 
     @staticmethod
     def has_clusters(text: str) -> bool:
         return max(text, default="") >= _FIRST_CLUSTER
 
-    def reach(self, text: str) -> int:
-        """How many cells `text` may take where each character of a cluster is drawn by itself, and wide."""
+    def max_width(self, text: str) -> int:
+        """Most cells that `text` covers on a terminal that draws each character of a cluster, and wide."""
         return max(
             (
                 at + 2 * sum(cell_len(character) > 0 for character in self.cluster(cell))
@@ -170,23 +172,23 @@ class GlyphTable:
         )
 
     @staticmethod
-    def is_agreed(cell: str, wide: bool) -> bool:
-        """Whether all terminals give `cell` the width that it has here."""
+    def has_certain_width(cell: str, wide: bool) -> bool:
+        """Whether all terminals draw `cell` with the same width, 2 cells if `wide`."""
         if ord(cell) >= _CLUSTERS_FROM:
             return False
-        return not wide or _AGREED_WIDE.match(cell) is not None
+        return not wide or _ALWAYS_WIDE.match(cell) is not None
 
     def _cells(self, text: str) -> str:
         cells = self._texts.get(text)
         if cells is None:
-            if len(self._texts) >= _TEXTS_KEPT:
+            if len(self._texts) >= _CACHED_TEXTS_MAX:
                 self._texts.clear()
             cells = self._texts[text] = "".join(self._split(text))
         return cells
 
     def _split(self, text: str) -> list[str]:
         cells: list[str] = []
-        # What drives a terminal has no business in a text; it takes no cell.
+        # Control characters would be executed by the terminal, and they have no cell.
         text = "".join(character for character in text if category(character) not in ("Cc", "Cs"))
         for start, end, width in clusters(text):
             if width > 0:
@@ -194,11 +196,11 @@ class GlyphTable:
         return cells
 
     def _cell(self, cluster: str) -> str:
-        # Half a flag is named too: terminals disagree on its width.
+        # A single flag letter is interned too, because terminals disagree on its width.
         if len(cluster) == 1 and ord(cluster) < _CLUSTERS_FROM and not FLAG_LETTERS.match(cluster):
             return cluster
-        name = self._cluster_names.get(cluster)
-        if name is None:
-            name = self._cluster_names[cluster] = chr(_CLUSTERS_FROM + len(self._clusters))
+        key = self._cluster_keys.get(cluster)
+        if key is None:
+            key = self._cluster_keys[cluster] = chr(_CLUSTERS_FROM + len(self._clusters))
             self._clusters.append(cluster)
-        return name
+        return key

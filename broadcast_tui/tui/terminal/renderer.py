@@ -56,7 +56,7 @@ class TerminalRenderer:
         self._erases_colored = not environment.get("TERM", "").startswith("screen")
         self._works = is_wanted(environment)
         self._glyphs = GlyphTable()
-        self._looks: dict[Style | None, str] = {}
+        self._style_keys: dict[Style | None, str] = {}
         self._screen: ScreenDiff | None = None
         self._flow_control = FlowControl()
         self._start_count = 0
@@ -117,9 +117,9 @@ class TerminalRenderer:
 
     def _put(self, update: ChopsUpdate | LayoutUpdate) -> None:
         width, height = self._app.screen.outer_size
-        if self._glyphs.is_full or len(self._looks) >= STYLES_MAX:
+        if self._glyphs.is_full or len(self._style_keys) >= STYLES_MAX:
             self._glyphs, self._screen = GlyphTable(), None
-            self._looks.clear()
+            self._style_keys.clear()
             self._app.screen.refresh()
         if self._screen is None or (self._screen.width, self._screen.height) != (width, height):
             self._screen = ScreenDiff(width, height, self._glyphs, erases_colored=self._erases_colored)
@@ -143,19 +143,19 @@ class TerminalRenderer:
                     screen.put(y, x, self._row(strip).cut(min(end, stop) - x))
 
     def _row(self, strip: Strip) -> Row:
-        looks, glyphs = self._looks, self._glyphs
+        style_keys, glyphs = self._style_keys, self._glyphs
         texts: list[str] = []
-        names: list[str] = []
+        keys: list[str] = []
         for text, style, _ in strip:
-            name = looks.get(style)
-            if name is None:
-                name = looks[style] = glyphs.name(self._look(style))
-            row = glyphs.row(text, name)
+            key = style_keys.get(style)
+            if key is None:
+                key = style_keys[style] = glyphs.intern(self._cell_style(style))
+            row = glyphs.row(text, key)
             texts.append(row.text)
-            names.append(row.looks)
-        return Row("".join(texts), "".join(names))
+            keys.append(row.styles)
+        return Row("".join(texts), "".join(keys))
 
-    def _look(self, style: Style | None) -> CellStyle:
+    def _cell_style(self, style: Style | None) -> CellStyle:
         if style is None:
             return CellStyle()
         system = COLOR_SYSTEMS.get(self._app.console.color_system or "", ColorSystem.TRUECOLOR)

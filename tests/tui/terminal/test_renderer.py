@@ -188,7 +188,7 @@ async def test_where_textual_is_not_as_known_it_writes_itself(
     async with chatting("ana", "bob") as chat:
         monkeypatch.undo()
         monkeypatch.setattr("textual.strip.Strip.render_ansi", None)
-        chat.app._renderer._looks.clear()
+        chat.app._renderer._style_keys.clear()
         chat.app.refresh()
         await chat.pilot.pause()
         assert not chat.app._renderer.show(chat.app.screen._compositor.render_full_update())

@@ -47,7 +47,7 @@ class Terminal:
         self.blank = self.row(" " * width)
 
     def row(self, text: str, look: CellStyle = CellStyle()) -> Row:  # noqa: B008
-        return self.glyphs.row(text, self.glyphs.name(look))
+        return self.glyphs.row(text, self.glyphs.intern(look))
 
     def fill(self, y: int, text: str = "", look: CellStyle = CellStyle()) -> None:  # noqa: B008
         self.diff.put(y, 0, self.blank)
@@ -61,7 +61,7 @@ class Terminal:
     def redrawn(self) -> StrictScreen:
         """The screen that the same content gives on a terminal of which nothing is known."""
         fresh = ScreenDiff(self.diff.width, self.diff.height, self.glyphs, erases_colored=False)
-        for y, row in enumerate(self.diff._wanted):
+        for y, row in enumerate(self.diff._target):
             fresh.put(y, 0, row)
         screen = StrictScreen(self.diff.width, self.diff.height, erases_colored=False)
         screen.feed(fresh.changes((0, 0)))
@@ -214,9 +214,9 @@ def test_controls_never_get_out() -> None:
 @pytest.mark.parametrize("second", [*LOOKS, CellStyle(("1", "3"), "31", "42"), CellStyle((), "31", "42")])
 def test_a_look_follows_any_other(first: CellStyle, second: CellStyle) -> None:
     screen = StrictScreen(10, 1)
-    screen.feed(f"{first.after(CellStyle())}a{second.after(first)}b")
+    screen.feed(f"{first.change_from(CellStyle())}a{second.change_from(first)}b")
     alone = StrictScreen(10, 1)
-    alone.feed(f"x{second.after(CellStyle())}b")
+    alone.feed(f"x{second.change_from(CellStyle())}b")
     assert screen.cells[0][1] == alone.cells[0][1]
 
 
@@ -270,11 +270,11 @@ class Screens(RuleBasedStateMachine):
         """Move the first columns of all rows."""
         diff = self.terminal.diff
         width = max(1, diff.width * share // 10)
-        rows = [row.cut(width) for row in diff._wanted]
+        rows = [row.cut(width) for row in diff._target]
         new = self.terminal.row(f"{text:{width}}", look).cut(width)
         for y in range(diff.height):
             row = rows[y + by] if 0 <= y + by < diff.height else new
-            if "\0" not in row.looks:
+            if "\0" not in row.styles:
                 diff.put(y, 0, row)
 
     @rule()
@@ -296,8 +296,8 @@ class Screens(RuleBasedStateMachine):
         if not hasattr(self, "terminal") or self.terminal.diff.changed_rows:
             return
         shown, drawn = self.terminal.screen.seen, self.terminal.redrawn().seen
-        for y, row in enumerate(self.terminal.diff._wanted):
-            for x, look in enumerate(row.looks):
+        for y, row in enumerate(self.terminal.diff._target):
+            for x, look in enumerate(row.styles):
                 assert look == "\0" or shown[y][x] == drawn[y][x], (y, x)
 
 
