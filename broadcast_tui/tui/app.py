@@ -51,6 +51,7 @@ from broadcast_tui.tui.terminal.renderer import TerminalRenderer
 from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals, report_crash
 from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.token_prompt import TokenPrompter
+from broadcast_tui.tui.widgets.conversation import Conversation
 
 UPDATES_PER_SLICE = 500
 """Updates handled before keys get their turn: about 5 ms of work."""
@@ -286,15 +287,15 @@ class ChatApp(App[None]):
         if self._client is not None:
             save_ignored(self._preferences, self._client.url, self._state.rooms.ignored)
 
-    @on(ChatScreen.PresenceChosen)
-    def save_presence(self, event: ChatScreen.PresenceChosen) -> None:
+    @on(Conversation.PresenceChosen)
+    def save_presence(self, event: Conversation.PresenceChosen) -> None:
         self._preferences.presence = event.choice.word
         self._preferences.save()
 
-    @on(ChatScreen.MouseAsked)
-    def set_mouse_reporting(self, event: ChatScreen.MouseAsked) -> None:
+    @on(Conversation.MouseRequested)
+    def set_mouse_reporting(self, event: Conversation.MouseRequested) -> None:
         if isinstance(driver := driver_of(self), ChatDriver):
-            driver.set_mouse_reporting(event.hold)
+            driver.set_mouse_reporting(event.report)
 
     @on(ChatScreen.QuitAsked)
     async def quit_for_reason(self, event: ChatScreen.QuitAsked) -> None:

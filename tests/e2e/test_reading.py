@@ -129,7 +129,7 @@ def test_posts_are_picked_by_keys(server: ServerProcess, bob: Other, open_termin
     ana.type(ALT_UP)
     picked(ana, "https://example.org/a")
     ana.type("o")
-    ana.wait_until(lambda: "No browser can be opened from here" in toast(ana), "why it is not opened")
+    ana.wait_until(lambda: "No browser available" in toast(ana), "why it is not opened")
     ana.type("g")
     picked(ana, "bob is here")
     ana.type(2 * PAGE_DOWN)

@@ -16,10 +16,10 @@ from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
-from broadcast_tui.tui.screens.reading import ReadingScreen
 from broadcast_tui.tui.terminal.signals import report_crash
 from broadcast_tui.tui.terminal.title import TerminalTitle
-from broadcast_tui.tui.widgets.composer import Composer, RecallingEditor
+from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.conversation import Conversation
 from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.post_bar import PostBar
 from broadcast_tui.tui.widgets.readline_area import ReadlineArea
@@ -162,7 +162,7 @@ async def test_what_is_told_of_keys_names_those_in_force() -> None:
         await chat.type("alt+up")
         assert "c copy" in " ".join(chat.drawn("PostBar"))
         await chat.type("escape", "f10")
-        assert "F10 takes it back" in chat.toasts
+        assert "F10 turns it on" in chat.toasts
         await chat.type("f2")
         assert isinstance(chat.app.screen, HelpScreen)
         await chat.type("f2")
@@ -394,9 +394,8 @@ def test_every_binding_is_in_the_key_table() -> None:
         for cls in (
             ChatApp,
             ChatScreen,
-            ReadingScreen,
+            Conversation,
             ReadlineArea,
-            RecallingEditor,
             Composer,
             PostBar,
             FindBar,

@@ -75,8 +75,6 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual.widgets._text_area:TextArea", "_on_key", "self, event"),
     ("textual.widgets._text_area:TextArea", "_on_paste", "self, event"),
     ("textual.widgets._toast", "ToastHolder", CLASS),
-    ("textual.document._document", "Location", ATTRIBUTE),
-    ("textual.document._history", "EditHistory", CLASS),
     # Rows of the log without the caches of a Strip
     ("textual.strip:Strip", "_cell_count", ATTRIBUTE),
     ("textual.strip:Strip", "_cell_length", ATTRIBUTE),

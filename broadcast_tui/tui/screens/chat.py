@@ -1,7 +1,7 @@
-"""The chat: rooms, log, people, status and input around one `AppState`; what one does goes to the client.
+"""The chat screen: rooms, log, people, status and composer around one `AppState`.
 
-The screen is handed batches of updates by the app and asks the app (by messages) for what is not its own:
-another name, the terminal's title, remembering rooms, another server, leaving.
+The app hands batches of updates to `receive`. What the user does goes to the client; what only the app can
+do (another name, the terminal's title, saved rooms, another server, quitting) is requested by messages.
 """
 
 from __future__ import annotations
@@ -13,41 +13,49 @@ from functools import partial
 from time import monotonic
 from typing import ClassVar
 
-from textual import getters, on
+from textual import events, getters, on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
-from textual.content import Content
+from textual.geometry import Offset
 from textual.message import Message
-from textual.widgets import Footer, Static, TextArea
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, TextArea
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
-from broadcast_tui.core.session.updates import NameDenied, Update
+from broadcast_tui.core.session.updates import ConnectionState, NameDenied, Update
+from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.keymap import bind, key_in_force
-from broadcast_tui.tui.model.input.completion import CompletionContext as Completable
+from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
+from broadcast_tui.tui.model.rooms import neighbour, numbered
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.path_completion import complete_path
-from broadcast_tui.tui.screens.reading import ReadingScreen
+from broadcast_tui.tui.screens.history_loader import HistoryLoader
+from broadcast_tui.tui.screens.search import SearchController
+from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.conversation import Conversation
+from broadcast_tui.tui.widgets.key_dispatch import run_binding
 from broadcast_tui.tui.widgets.member_list import MemberList
-from broadcast_tui.tui.widgets.room_list import RoomList
+from broadcast_tui.tui.widgets.message_log import MessageLog
+from broadcast_tui.tui.widgets.room_list import RoomList, Row
 from broadcast_tui.tui.widgets.status_bar import StatusBar
+from broadcast_tui.tui.widgets.toast import show_toast, show_warning
 
 QUIT_AGAIN_S = 3.0
-"""How long after the first Ctrl+C a second one leaves."""
+"""How long after the first Ctrl+C a second one quits."""
 
 
-class ChatScreen(ReadingScreen):
-    """One client's conversation. `receive` is the only way in for what comes from the server."""
+class ChatScreen(Screen[None]):
+    """The rooms of one client. Updates from the server come in through `receive` only."""
 
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
         (0, "-narrow"),
@@ -61,14 +69,14 @@ class ChatScreen(ReadingScreen):
     ]
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # Those of the footer first, in the order shown.
+        # The bindings of the footer first, in the order shown.
         bind("app.show-help", "app.show_help"),
         bind("room.switch", "switch_room"),
         bind("people.toggle-list", "toggle_people"),
         bind("app.quit-chat", "app.quit"),
         bind("app.open-palette", "app.command_palette"),
         bind("app.interrupt", "interrupt"),
-        bind("app.leave-empty", "ask_quit"),
+        bind("app.leave-empty", "quit_when_repeated"),
         bind("app.reconnect-now", "reconnect_now"),
         bind("room.next", "step_room(1)"),
         bind("room.previous", "step_room(-1)"),
@@ -78,24 +86,33 @@ class ChatScreen(ReadingScreen):
         bind("room.toggle-list", "toggle_rooms"),
     ]
 
+    conversation = getters.query_one(Conversation)
+    rooms = getters.query_one("#rooms", RoomList)
     people = getters.query_one("#people", MemberList)
-    status = getters.query_one("#status", StatusBar)
+    composer = getters.query_one("#composer", Composer)
 
     @dataclass
     class NameNeeded(Message):
-        """The server will not have us under `denied.name`."""
+        """The server has rejected the name `denied.name`."""
 
         denied: NameDenied
 
     @dataclass
     class NameTaken(Message):
-        """The server knows us as `name`."""
+        """The client's name on the server is `name` now."""
 
         name: str
 
     @dataclass
+    class RoomsChanged(Message):
+        """The client is in `rooms`, in the order joined, and `shown` is displayed."""
+
+        rooms: tuple[str, ...]
+        shown: str
+
+    @dataclass
     class UnreadChanged(Message):
-        """`count` posts wait to be read, `mentions` of which mention us; `room` is shown."""
+        """`count` posts are unread, `mentions` of them mention the user; `room` is displayed."""
 
         room: str
         count: int
@@ -103,96 +120,110 @@ class ChatScreen(ReadingScreen):
 
     @dataclass
     class PostsAlerted(Message):
-        """`alerts` came where the user does not look."""
+        """`alerts` arrived in places the user is not looking at."""
 
         alerts: list[Alert]
 
     @dataclass
     class LevelChanged(Message):
-        """The user wants other notices of `room`."""
+        """The user has changed the notification level of `room`."""
 
         room: str
         level: NotifyLevel
 
     class IgnoredChanged(Message):
-        """The user ignores other people now."""
+        """The user has changed the ignore list."""
 
     @dataclass
     class NoticeTried(Message):
-        """The user wants to see a notice, and to be told on `screen` how it went."""
+        """The user requests a test notification; the result is reported on `screen`."""
 
         screen: ChatScreen
 
     @dataclass
     class ConnectAsked(Message):
-        """The user wants to go to another server."""
+        """The user wants to connect to another server."""
 
         address: Address
 
     @dataclass
     class QuitAsked(Message):
-        """The user wants to leave, and the others to be told the reason."""
+        """The user wants to quit; `reason` is for the other people in the rooms."""
 
         reason: str
 
     def __init__(self, client: ClientRequests, state: AppState, past: InputHistory | None = None) -> None:
-        super().__init__(client, state)
+        super().__init__()
+        self._client = client
+        self._state = state
         self._commands = CommandDispatcher(client, state, self)
         self._past = InputHistory(room=state.rooms.shown_name) if past is None else past
-        self._told: tuple[str, int, int, str] = ("", -1, -1, "")
+        self.log_view = MessageLog(id="log")
+        self.status = StatusBar(state, client.url, id="status")
+        self._history = HistoryLoader(client, state, self.log_view)
+        self._drawn_room = ""
+        self._posted_rooms: tuple[tuple[str, ...], str] = ((), "")
+        """Arguments of the last `RoomsChanged`."""
+        self._posted_unread: tuple[str, int, int, str] = ("", -1, -1, "")
+        """Arguments of the last `UnreadChanged` and `NameTaken`."""
         self._quit_until = 0.0
         self._quit_key = 0
-        """Which of the keys that came to the input asked to leave."""
-        self._drawn_topic = ""
-        self._away_recalled = False
+        """The composer's key count at the first request to quit."""
+        self._reminded_away = False
 
     def compose(self) -> ComposeResult:
-        with Horizontal(id="room"):
-            yield RoomList(id="rooms")
-            with Vertical(id="talk"):
-                yield Static(id="topic", markup=False)
-                yield Conversation(id="reading")
-            yield MemberList(id="people")
-        status = StatusBar(self._state, self._client.url, id="status")
-        yield ComposerPanel(self._state, self._completable, self._past, status)
+        complete = partial(completion_context, self._state, self.app)
+        panel = ComposerPanel(self._state, complete, self._past, self.status)
+        left, right = RoomList(id="rooms"), MemberList(id="people")
+        yield Conversation(self._state, self.log_view, self._history, panel, left=left, right=right)
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
         self._state.rooms.unread_key = key_in_force(self.app, "log.go-unread")
         self._state.help_key = key_in_force(self.app, "app.show-help")
+        self._search = SearchController(self.app, self._client, self._state, self.conversation.start_picking)
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.composer.focus()
         self.refresh_views(people=True)
 
+    # Updates from the client
+
     def receive(self, batch: Sequence[Update]) -> None:
-        """Take a batch of updates from the client, then show what changed, once."""
+        """Apply a batch of updates from the client, then show all changes at once."""
+
+        def open_at_unread() -> None:
+            self._history.open_at_unread()
+            self.refresh_views()
+
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
         for room in changes.unlisted:
             self._client.list_members(room)
         for refused in changes.refused:
             if not self.composer.give_back(refused.text, refused.room):
-                self.warn(f"Not sent: {refused.reason} The text is kept, Up brings it back.")
-        self.follow_sought()
+                self.warn(f"Not sent: {refused.reason} Press Up to edit the text.")
+        self._history.follow()
         if changes.opened:
-            self.call_after_refresh(self.open_at_unread)
+            self.call_after_refresh(open_at_unread)
         self.refresh_views(people=changes.people)
-        if changes.rooms_listed:
-            self.offer_known_rooms()
-        self.follow_search()
+        if changes.rooms_listed and isinstance(self.app.screen, SwitcherScreen):
+            self.app.screen.set_choices(choices_of(self._state))
+        self._search.follow()
         if changes.denied is not None:
             self.post_message(self.NameNeeded(changes.denied))
         if changes.alerts:
             self.post_message(self.PostsAlerted(changes.alerts))
 
+    # What the user writes
+
     def fill(self, text: str) -> None:
-        """Put the beginning of a command into the input, if nothing is being written there."""
+        """Put the beginning of a command into the composer, unless it has other text."""
         if not self.composer.text.strip():
             self.composer.put(text)
         self.composer.focus()
 
     def submit(self, text: str) -> bool:
-        """Do what `text` says, as if it had been typed; false if that was nothing we know."""
+        """Send a post or execute a command, as if it had been typed; false if it was rejected."""
         match parse(text):
             case PostInput(text=post):
                 self.say(post)
@@ -203,23 +234,81 @@ class ChatScreen(ReadingScreen):
                 return False
         return True
 
-    def quit_chat(self, reason: str = "") -> None:
-        self.post_message(self.QuitAsked(reason))
+    @on(Composer.Submitted)
+    def submit_pending(self) -> None:
+        """Submit what was entered, in the room where it was written, before another room is displayed."""
+        for text in self.composer.take_submitted():
+            if self.submit(text):
+                self.composer.remember(text)
+            else:
+                self.composer.reject(text)
 
-    def connect_to(self, address: Address) -> None:
-        self.post_message(self.ConnectAsked(address))
+    @on(TextArea.Changed, "#composer")
+    def send_typing(self) -> None:
+        text = self.composer.text
+        if text:
+            self._quit_until = 0.0
+        is_online = self._state.connection.state is ConnectionState.ONLINE
+        if text and not text.startswith("/") and is_online and not self.composer.is_restored:
+            self._client.send_typing(self._state.rooms.shown_name)
+
+    async def on_key(self, event: events.Key) -> None:
+        """Keys typed anywhere go to the composer; without a focus, the bindings of the conversation apply."""
+        has_focus = self.focused is not None
+        await self.conversation.type_key(event)
+        if not has_focus and self.focused is None:
+            self.conversation.focus_default()
+            await run_binding(self, event)
+
+    def on_paste(self, event: events.Paste) -> None:
+        self.conversation.paste(event)
+
+    # For commands, see CommandContext
 
     @property
     def theme_host(self) -> ThemeHost:
         return self.app
 
-    def run_in_thread(self, work: Callable[[], str]) -> None:
-        """Do `work` in a thread; the line it returns is shown when it is done."""
-        self.run_worker(partial(self._work_aside, work), thread=True, group="aside")
+    def say(self, text: str) -> None:
+        """Send a post to the displayed room."""
+        nonce = self._client.say(self._state.rooms.shown_name, text)
+        self._state.said(nonce, text, datetime.now(UTC))
+        self.log_view.follow()
+        self.refresh_views()
+        if self._state.own_away is None:
+            self._reminded_away = False
+        elif not self._reminded_away:
+            self._reminded_away = True
+            self.notify("You are still marked as away; /back changes that", markup=False)
 
-    def _work_aside(self, work: Callable[[], str]) -> None:
-        line = work()
-        self.app.call_from_thread(self.tell, line)
+    def warn(self, text: str) -> None:
+        """Show a warning."""
+        show_warning(self, text)
+
+    def tell(self, text: str) -> None:
+        """Show a line of the client in the displayed room."""
+        self._state.print(text, datetime.now(UTC))
+        self.refresh_views()
+
+    def follow_log(self) -> None:
+        """Go to the newest line and drop the selection."""
+        self.conversation.follow_log()
+
+    def open_search(self, query: str) -> None:
+        """Search the history of the displayed room on the server."""
+        self._search.open(query)
+
+    @on(Conversation.SearchRequested)
+    def search_server(self, event: Conversation.SearchRequested) -> None:
+        self.open_search(event.query)
+
+    def run_in_thread(self, work: Callable[[], str]) -> None:
+        """Run `work` in a thread, then show the line that it returns."""
+
+        def run() -> None:
+            self.app.call_from_thread(self.tell, work())
+
+        self.run_worker(run, thread=True, group="aside")
 
     def save_notify_level(self, room: str, level: NotifyLevel) -> None:
         self.post_message(self.LevelChanged(room, level))
@@ -230,94 +319,177 @@ class ChatScreen(ReadingScreen):
     def test_notification(self) -> None:
         self.post_message(self.NoticeTried(self))
 
-    def tell(self, text: str) -> None:
-        """Put a line of our own into the shown room."""
-        self._state.print(text, datetime.now(UTC))
+    def connect_to(self, address: Address) -> None:
+        self.post_message(self.ConnectAsked(address))
+
+    def quit_chat(self, reason: str = "") -> None:
+        self.post_message(self.QuitAsked(reason))
+
+    # Rooms
+
+    def show_room(self, room: str) -> None:
+        """Display a joined room."""
+        self.submit_pending()
+        if room in self._state.rooms.joined:
+            self._state.rooms.show(room, datetime.now(UTC))
         self.refresh_views()
 
-    @on(Composer.Submitted)
-    def take_submitted(self, event: Composer.Submitted) -> None:
-        event.stop()
-        self.finish_submitted()
+    @on(RoomList.RoomChosen)
+    def show_chosen_room(self, event: RoomList.RoomChosen) -> None:
+        self.action_go_to_room(event.number)
 
-    @on(ComposerPanel.Warned)
-    def tell_warned(self, event: ComposerPanel.Warned) -> None:
-        self.warn(event.text)
+    def action_step_room(self, step: int) -> None:
+        self.submit_pending()
+        self.show_room(neighbour(list(self._state.rooms.joined), self._state.rooms.shown_name, step))
 
-    @on(TextArea.Changed, "#composer")
-    def tell_typing(self) -> None:
-        text = self.composer.text
-        if text:
-            self._quit_until = 0.0
-        self.status.refresh_facts()
-        if text.strip() and not text.startswith("/") and self.is_online and not self.composer.is_restored:
-            self._client.send_typing(self._state.rooms.shown_name)
+    def action_go_to_room(self, number: int) -> None:
+        self.submit_pending()
+        if (room := numbered(list(self._state.rooms.joined), number)) is not None:
+            self.show_room(room)
+
+    def action_go_to_last(self) -> None:
+        self.submit_pending()
+        self.show_room(self._state.rooms.previous)
+
+    def action_go_to_urgent(self) -> None:
+        self.submit_pending()
+        if not self._state.rooms.show_urgent(datetime.now(UTC)):
+            show_toast(self, "No unread posts in other rooms", 3)
+        self.refresh_views()
+
+    def action_switch_room(self) -> None:
+        """Open the switcher with the known rooms, and request the list of the server's rooms."""
+
+        def join(room: str | None) -> None:
+            if room:
+                self.submit(f"/join {room}")
+
+        if self._state.connection.state is ConnectionState.ONLINE:
+            self._client.list_rooms()
+        self.app.push_screen(SwitcherScreen(choices_of(self._state)), join)
+
+    # Other actions
 
     def action_interrupt(self) -> None:
-        """Copy what is selected, else clear the input, else leave when pressed again."""
-        if self.copy_selected():
+        """Ctrl+C: copy the selection, or clear the composer, or quit when pressed again."""
+        if self.conversation.copy_selected():
             return
         if self.composer.text:
             self._quit_until = 0.0
             self.composer.stash()
         else:
-            self.action_ask_quit()
+            self.action_quit_when_repeated()
 
-    def action_ask_quit(self) -> None:
+    def action_quit_when_repeated(self) -> None:
         if self.composer.text:
             raise SkipAction
-        # No other key may have come between.
+        # No other key may be pressed in between.
         if monotonic() < self._quit_until and self.composer.key_count <= self._quit_key + 1:
             self.quit_chat()
             return
         self._quit_until, self._quit_key = monotonic() + QUIT_AGAIN_S, self.composer.key_count
-        self.notify_now("Press again to leave the chat", QUIT_AGAIN_S)
+        show_toast(self, "Press again to leave the chat", QUIT_AGAIN_S)
 
     def action_reconnect_now(self) -> None:
         self._client.reconnect_now()
 
     def action_toggle_people(self) -> None:
-        """Show the people where the width hides them, and the other way round."""
+        """Show the members if they are hidden, and hide them otherwise."""
         hide = bool(self.people.display)
         self.set_class(hide, "-people-off")
         self.set_class(not hide, "-people-on")
 
-    def _completable(self) -> Completable:
-        state, view = self._state, self._state.rooms.shown
-        return Completable(
-            view.transcript.senders,
-            view.people(),
-            state.name,
-            addressed=tuple(reversed(view.addressed)),
-            rooms=tuple(
-                dict.fromkeys((*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms))
-            ),
-            themes=tuple(sorted(self.app.available_themes)),
-            files=complete_path,
-        )
+    def action_toggle_rooms(self) -> None:
+        """Show the rooms if they are hidden, and hide them otherwise."""
+        hide = bool(self.rooms.display)
+        self.set_class(hide, "-rooms-off")
+        self.set_class(not hide, "-rooms-on")
 
-    def say(self, text: str) -> None:
-        """Send a post to the shown room."""
-        nonce = self._client.say(self._state.rooms.shown_name, text)
-        self._state.said(nonce, text, datetime.now(UTC))
-        self.log_view.follow()
+    # What the log reports. By the time a message arrives, another room may be displayed: ask the log.
+
+    @on(MessageLog.UnseenChanged)
+    def count_unseen(self) -> None:
+        self._state.rooms.unseen = self.log_view.unseen
         self.refresh_views()
-        if self._state.own_away is None:
-            self._away_recalled = False
-        elif not self._away_recalled:
-            self._away_recalled = True
-            self.notify("The others see you as away; /back tells them you are here", markup=False)
 
-    def warn(self, text: str) -> None:
-        """Say why something cannot be done."""
-        self.notify_now(text, 6, "warning")
+    @on(MessageLog.EndChanged)
+    def follow_end(self) -> None:
+        self._state.rooms.set_at_end(self.log_view.is_following)
+        self.refresh_views()
+
+    @on(MessageLog.TopReached)
+    def load_older(self) -> None:
+        """Show cleared lines again, or else fetch older posts."""
+        transcript = self._state.rooms.shown.transcript
+        if transcript.has_cleared:
+            transcript.bring_back()
+            self.refresh_views()
+        else:
+            self._history.fetch_older()
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        """The widget under the mouse; a drag that began in the log never leaves it."""
+        state = self._select_state
+        if self._selecting and state is not None and state.start.content_widget is self.log_view:
+            x, y = self.log_view.highlights.nearest_cell(x, y)
+        return super().get_widget_and_offset_at(x, y)
+
+    # Showing the state
+
+    def refresh_views(self, *, people: bool = False) -> None:
+        """Show the state; with `people`, update the member list too."""
+        state, view = self._state, self._state.rooms.shown
+        people |= self._refresh_room()
+        self.log_view.refresh_lines()
+        self.status.refresh_facts()
+        self._arm_ticks()
+        if people:
+            self.people.show(state.member_list(), view.online)
+        self.conversation.show_topic(view.topic)
+        self._report_changes()
+
+    def _refresh_room(self) -> bool:
+        """Update log, composer and room list; returns whether another room is displayed now."""
+        state, view = self._state, self._state.rooms.shown
+        has_changed = state.rooms.shown_name != self._drawn_room
+        if has_changed:
+            self._drawn_room = state.rooms.shown_name
+            self.composer.enter_room(state.rooms.shown_name)
+            self.composer.set_hint(f"Message #{visible_line(view.name)}")
+            self.log_view.show(view.transcript, view.unread)
+            state.rooms.unseen = self.log_view.unseen
+            if not view.reading.begins_above:
+                state.rooms.set_at_end(self.log_view.is_following)
+        # After the log: the posts that it displays are no longer unread.
+        self.rooms.show([Row.of(other, other is view) for other in state.rooms.joined.values()])
+        self.set_class(len(state.rooms.joined) > 1, "-several")
+        rooms = (tuple(state.rooms.joined), state.rooms.shown_name)
+        if rooms != self._posted_rooms:
+            self._posted_rooms = rooms
+            self.post_message(self.RoomsChanged(*rooms))
+        if has_changed:
+            self._history.room_changed()
+            self.conversation.end()
+        return has_changed
+
+    def _report_changes(self) -> None:
+        """Tell the app about a new name and new numbers of unread posts."""
+        state = self._state
+        current = (state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count, state.name)
+        if current != self._posted_unread:
+            if state.name != self._posted_unread[3]:
+                self.post_message(self.NameTaken(state.name))
+            self._posted_unread = current
+            self.post_message(
+                self.UnreadChanged(state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count)
+            )
 
     def _focus_changed(self, focused: bool) -> None:
         self._state.rooms.set_focused(focused, datetime.now(UTC))
         self.refresh_views()
 
     def _tick(self) -> None:
-        """A second went by while something counts down."""
+        """Called once a second while something counts down."""
         if self._state.tick(monotonic(), datetime.now(UTC)):
             self.log_view.follow()
         self.status.refresh_facts()
@@ -330,33 +502,16 @@ class ChatScreen(ReadingScreen):
         else:
             self._ticks.pause()
 
-    def refresh_views(self, *, people: bool = False) -> None:
-        """Let the widgets show the state as it is now."""
-        state, view = self._state, self._state.rooms.shown
-        people |= self.refresh_rooms()
-        self.log_view.refresh_lines()
-        self.status.refresh_facts()
-        self._arm_ticks()
-        if people:
-            self.people.show(state.member_list(), view.online)
-        self._show_topic(view.topic)
-        self._tell_app()
 
-    def _show_topic(self, topic: str) -> None:
-        if topic != self._drawn_topic:
-            self._drawn_topic = topic
-            header = self.query_one("#topic", Static)
-            header.update(Content(topic), layout=False)
-            header.set_class(bool(topic), "-set")
-
-    def _tell_app(self) -> None:
-        """Tell the app what it needs to know of the state, if that changed."""
-        state = self._state
-        now_told = (state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count, state.name)
-        if now_told != self._told:
-            if state.name != self._told[3]:
-                self.post_message(self.NameTaken(state.name))
-            self._told = now_told
-            self.post_message(
-                self.UnreadChanged(state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count)
-            )
+def completion_context(state: AppState, themes: ThemeHost) -> CompletionContext:
+    """What the composer can complete in the displayed room."""
+    view = state.rooms.shown
+    return CompletionContext(
+        view.transcript.senders,
+        view.people(),
+        state.name,
+        addressed=tuple(reversed(view.addressed)),
+        rooms=tuple(dict.fromkeys((*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms))),
+        themes=tuple(sorted(themes.available_themes)),
+        files=complete_path,
+    )

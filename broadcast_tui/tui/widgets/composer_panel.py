@@ -6,12 +6,10 @@ A post goes up as `Composer.Submitted` only when it fits, and was meant; until t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import TextArea
 
@@ -23,6 +21,7 @@ from broadcast_tui.tui.screens.choice import LongPostAnswer, LongPostScreen
 from broadcast_tui.tui.terminal.editor import EditorError, edit
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.suggestion_list import SuggestionList
+from broadcast_tui.tui.widgets.toast import show_warning
 
 
 class ComposerPanel(Vertical):
@@ -33,12 +32,6 @@ class ComposerPanel(Vertical):
 
     DEFAULT_CSS = "ComposerPanel { height: auto; }"
 
-    @dataclass
-    class Warned(Message):
-        """Something could not be done; `text` is one sentence about it."""
-
-        text: str
-
     def __init__(
         self, state: AppState, people: Callable[[], CompletionContext], past: InputHistory, head: Widget
     ) -> None:
@@ -46,12 +39,12 @@ class ComposerPanel(Vertical):
         self._state = state
         self._offers = SuggestionList()
         self._head = head
-        self._composer = Composer(people, past, hold=self._hold, id="composer")
+        self.composer = Composer(people, past, hold=self._hold, id="composer")
 
     def compose(self) -> ComposeResult:
         yield self._offers
         yield self._head
-        yield self._composer
+        yield self.composer
 
     def on_mount(self) -> None:
         self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit_offers())
@@ -59,7 +52,7 @@ class ComposerPanel(Vertical):
     def _hold(self, text: str) -> bool:
         """Whether `text` stays: it does not fit, or is so long that it may be an accident."""
         if too_long := excess(text, self._state.message_bytes):
-            self.post_message(self.Warned(f"Nothing was sent: this is {too_long} for one post."))
+            show_warning(self, f"Not sent: this is {too_long} for one post.")
         elif lines := asks_first(text):
             self._ask(text, lines)
         else:
@@ -70,22 +63,20 @@ class ComposerPanel(Vertical):
     async def _ask(self, text: str, lines: int) -> None:
         match await self.app.push_screen_wait(LongPostScreen(lines)):
             case LongPostAnswer.SEND:
-                self._composer.submit(text)
+                self.composer.submit(text)
             case LongPostAnswer.DROP:
-                self._composer.stash()
+                self.composer.stash()
 
     @on(Composer.Pasted)
     def tell_pasted(self, event: Composer.Pasted) -> None:
         if event.kept:
-            self.post_message(
-                self.Warned(f"The paste was too long; its first {event.kept:,} characters are kept.")
-            )
+            show_warning(self, f"Paste shortened to {event.kept:,} characters")
         elif event.lines > LINES_TO_ASK:
-            self.post_message(self.Warned(f"{event.lines:,} lines pasted, not sent; Enter asks first."))
+            show_warning(self, f"Pasted {event.lines:,} lines. Press Enter to review and send.")
 
     @on(TextArea.Changed)
     def measure(self) -> None:
-        self._state.draft_excess = excess(self._composer.text, self._state.message_bytes)
+        self._state.draft_excess = excess(self.composer.text, self._state.message_bytes)
 
     @on(Composer.OffersChanged)
     def show_offers(self, event: Composer.OffersChanged) -> None:
@@ -98,16 +89,16 @@ class ComposerPanel(Vertical):
 
     @on(SuggestionList.Chosen)
     def pick_offer(self, event: SuggestionList.Chosen) -> None:
-        self._composer.pick(event.index)
+        self.composer.pick(event.index)
 
     @on(Composer.EditorAsked)
     @work(exclusive=True)
     async def open_editor(self) -> None:
-        before = self._composer.text
+        before = self.composer.text
         try:
             text = await edit(self.app, before)
         except EditorError as failed:
-            self.post_message(self.Warned(str(failed)))
+            show_warning(self, str(failed))
             return
         if text != before:
-            self._composer.take_edited(text)
+            self.composer.take_edited(text)

@@ -1,114 +1,295 @@
-"""The log with what is done while reading it: posts are picked and copied, text is found.
+"""The conversation: log, bars and composer, with everything the user does while reading.
 
-It does what concerns the log and the clipboard alone, and tells by messages what the rest of the screen
-has to do with.
+Reading, picking, finding and copying need only the log, the bars and the composer. Their key bindings are
+here, so they work wherever the focus is inside the conversation.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from time import monotonic
+from typing import ClassVar
 
-from textual import events, getters, on
+from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.message import Message
-from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Static
 
+from broadcast_tui.tui.keymap import bind, key_in_force
+from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.links import links_in
-from broadcast_tui.tui.model.transcript.chunks import Line
-from broadcast_tui.tui.model.transcript.find import FindState, pattern_of
+from broadcast_tui.tui.model.transcript.find import pattern_of
+from broadcast_tui.tui.model.transcript.layout import PresenceShown
 from broadcast_tui.tui.model.transcript.navigation import post_from, post_id_of
-from broadcast_tui.tui.model.transcript.row_index import RowAnchor
 from broadcast_tui.tui.model.transcript.selection import Excerpt, stamped_post, whole_post
+from broadcast_tui.tui.screens.history_loader import HistoryLoader
+from broadcast_tui.tui.screens.inspect import InspectScreen
 from broadcast_tui.tui.terminal.clipboard import browse, browser_tool, copy
+from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.find_bar import FindBar
+from broadcast_tui.tui.widgets.find_controller import FindController
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.post_bar import PostAction, PostBar
+from broadcast_tui.tui.widgets.toast import show_toast, show_warning
 
-SLICE_S = 0.006
-"""How long a slice of a search may hold up everything else."""
-SLICE_PAUSE_S = 0.006
-NEWS_PAUSE_S = 0.25
-"""How often what has arrived is searched, once all else is."""
+BARE = "-bare"
+"""Class of the screen while only the text of the log is displayed."""
+
+_UPWARDS = ("page_up", "scroll_up", "scroll_home")
 
 
 class Conversation(Vertical):
-    """A `MessageLog`, called `#log`, and below it the bar of what is being done."""
+    """The log `#log` between two side panels, a bar below it, and the composer.
 
-    DEFAULT_CSS = """
-    Conversation { width: 1fr; height: 1fr; }
-    Conversation > MessageLog { height: 1fr; }
+    Args:
+        state: The state to display.
+        log: The log.
+        history: Fetches older posts for the log.
+        panel: The composer.
+        left: The panel to the left of the log.
+        right: The panel to the right of the log.
     """
 
-    log_view = getters.query_one("#log", MessageLog)
-    pick_bar = getters.query_one(PostBar)
-    find_bar = getters.query_one(FindBar)
-
-    class Ended(Message):
-        """Nothing is picked or looked for any longer: the keys belong to others again."""
+    DEFAULT_CSS = """
+    Conversation {
+        height: 1fr;
+        & > #room { height: 1fr; }
+        #talk { width: 1fr; height: 1fr; }
+        #log { width: 1fr; height: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        bind("log.page-up", "scroll_log('page_up')"),
+        bind("log.page-down", "scroll_log('page_down')"),
+        bind("log.line-up", "scroll_log('scroll_up')"),
+        bind("log.line-down", "scroll_log('scroll_down')"),
+        bind("log.go-top", "scroll_log('scroll_home')"),
+        bind("log.go-bottom", "go_bottom"),
+        bind("log.go-unread", "go_unread"),
+        bind("log.previous-mention", "go_mention(True)"),
+        bind("log.next-mention", "go_mention(False)"),
+        bind("log.unfold-post", "unfold_post"),
+        bind("log.show-presence", "show_presence"),
+        bind("log.pick-post", "pick_post"),
+        bind("log.find-text", "find_text"),
+        bind("log.show-bare", "toggle_bare"),
+        bind("log.toggle-mouse", "toggle_mouse"),
+    ]
 
     @dataclass
-    class AnswerAsked(Message):
-        """The user wants to answer `name`."""
-
-        name: str
-
-    @dataclass
-    class InspectAsked(Message):
-        """The user wants to know all about the post of `line`, which has the id `post_id` if any."""
-
-        line: Line
-        post_id: str
-
-    @dataclass
-    class ServerAsked(Message):
-        """`query` is not here: the server may have it."""
+    class SearchRequested(Message):
+        """`query` has no match in the log; the server may have one."""
 
         query: str
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._finder: FindState | None = None
-        self._query = ""
-        self._staying = False
-        """Whether Enter was pressed, and there is no match yet to stay at."""
-        self._stand: RowAnchor | None = None
-        """Where the log stood before the search."""
-        self._start_id = 0
-        self._next_slice: Timer | None = None
-        self._opened = ("", 0)
-        """The links that were opened last: of which text, and how many."""
+    @dataclass
+    class MouseRequested(Message):
+        """The terminal should report the mouse to the app (`report`) or keep it for its own selection."""
+
+        report: bool
+
+    @dataclass
+    class PresenceChosen(Message):
+        """The user has chosen which join and leave lines are visible."""
+
+        choice: PresenceShown
+
+    def __init__(
+        self,
+        state: AppState,
+        log: MessageLog,
+        history: HistoryLoader,
+        panel: ComposerPanel,
+        *,
+        left: Widget,
+        right: Widget,
+    ) -> None:
+        super().__init__()
+        self.log_view = log
+        self.post_bar = PostBar(id="pick")
+        self.find_bar = FindBar(id="find")
+        self.finder = FindController(log, self._show_count, self._find_finished)
+        self._state = state
+        self._history = history
+        self._panel = panel
+        self._sides = left, right
+        self._topic = ""
+        self._wants_mouse = True
+        """Whether the app gets the mouse while the whole screen is displayed."""
+        self._last_opened = ("", 0)
+        """The text of the post whose link was opened last, and the number of links opened from it."""
 
     def compose(self) -> ComposeResult:
-        yield MessageLog(id="log")
-        yield PostBar(id="pick")
-        yield FindBar(id="find")
+        left, right = self._sides
+        with Horizontal(id="room"):
+            yield left
+            with Vertical(id="talk"):
+                yield Static(id="topic", markup=False)
+                yield self.log_view
+                yield self.post_bar
+                yield self.find_bar
+            yield right
+        yield self._panel
+
+    def on_mount(self) -> None:
+        self.log_view.folding.show_presence(self._state.presence)
+
+    @property
+    def composer(self) -> Composer:
+        return self._panel.composer
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether only the text of the log is displayed, for the terminal's own selection."""
+        return self.screen.has_class(BARE)
+
+    def show_topic(self, topic: str) -> None:
+        """Show the topic of the room above the log; nothing if it is empty."""
+        if topic != self._topic:
+            self._topic = topic
+            header = self.query_one("#topic", Static)
+            header.update(Content(topic), layout=False)
+            header.set_class(bool(topic), "-set")
+
+    def follow_log(self) -> None:
+        """Go to the newest line and drop the selection."""
+        self.screen.clear_selection()
+        self.log_view.follow()
+
+    def focus_default(self) -> None:
+        """Focus what gets the keys: the composer or, in the bare view, the conversation itself."""
+        if self.is_bare:
+            self.focus()
+        else:
+            self.composer.focus()
+
+    # Keys that nothing else handles
+
+    async def type_key(self, event: events.Key) -> None:
+        """Type or edit in the composer, wherever the focus is."""
+        if event.is_printable and event.character:
+            event.stop()
+            self.leave_bare()
+            self.composer.focus()
+            self.composer.insert(event.character)
+        elif not self.composer.has_focus and await self.composer.do_edit(event.key):
+            event.stop()
+            self.leave_bare()
+            self.composer.focus()
+
+    def paste(self, event: events.Paste) -> None:
+        """Paste into the composer, wherever the focus is."""
+        if not self.composer.has_focus:
+            event.stop()
+            self.leave_bare()
+            self.composer.focus()
+            self.composer.post_message(events.Paste(event.text))
+
+    # Reading
+
+    def action_scroll_log(self, how: str) -> None:
+        transcript = self._state.rooms.shown.transcript
+        if transcript.has_cleared and self.log_view.scroll_y <= 0 and how in _UPWARDS:
+            transcript.bring_back()
+            self.log_view.follow()
+        getattr(self.log_view, f"action_{how}")()
+
+    def action_go_bottom(self) -> None:
+        """Esc: drop the selection, leave the bare view, go to the newest post, or drop the unread line."""
+        if self.screen.selections:
+            self.screen.clear_selection()
+        elif self.is_bare:
+            self.leave_bare()
+        else:
+            if self.log_view.is_following:
+                self._state.rooms.shown.reading.drop_rule()
+                self.log_view.refresh_lines()
+            self.log_view.follow()
+
+    def action_go_unread(self) -> None:
+        if not self._history.go_to_unread():
+            show_warning(self, "No unread posts in this room")
+
+    def action_go_mention(self, back: bool) -> None:
+        wrapped = self.log_view.navigator.go_to_mention(back=back)
+        if wrapped is None:
+            show_warning(self, "No mentions of you in the loaded posts")
+        elif wrapped:
+            way, end = ("earlier", "last") if back else ("later", "first")
+            show_warning(self, f"No {way} mention; jumped to the {end} one")
+
+    def action_unfold_post(self) -> None:
+        if not self.log_view.folding.unfold_next():
+            show_toast(self, "No long post in view", 2)
+
+    def action_show_presence(self) -> None:
+        choice = self.log_view.folding.show_next_presence()
+        self.post_message(self.PresenceChosen(choice))
+        show_toast(self, f"Join and leave lines: {choice.value}", 2)
+
+    # Bare view
+
+    def action_toggle_bare(self) -> None:
+        if self.is_bare:
+            self.leave_bare()
+        else:
+            self.screen.add_class(BARE)
+            self.log_view.set_bare(True)
+            self.post_message(self.MouseRequested(False))
+            # The composer is hidden, but the keys of the log still need a focus inside the conversation.
+            self.can_focus = True
+            self.focus()
+
+    def leave_bare(self) -> None:
+        """Show the whole screen again."""
+        if self.is_bare:
+            self.screen.remove_class(BARE)
+            self.can_focus = False
+            self.log_view.set_bare(False)
+            self.post_message(self.MouseRequested(self._wants_mouse))
+            self.call_after_refresh(self.composer.focus)
+
+    def action_toggle_mouse(self) -> None:
+        """Let the terminal handle the mouse, or the app again."""
+        self._wants_mouse = not self._wants_mouse
+        self.post_message(self.MouseRequested(self._wants_mouse and not self.is_bare))
+        if self._wants_mouse:
+            show_toast(self, "Mouse on")
+        else:
+            key = key_in_force(self.app, "log.toggle-mouse")
+            show_toast(self, f"Mouse off: the terminal selects text; {key} turns it on")
 
     # Picking
 
+    def action_pick_post(self) -> None:
+        if not self.is_bare and not self.start_picking():
+            self.notify("There is no post to pick yet", severity="warning", timeout=4, markup=False)
+
     def start_picking(self, line_id: int | None = None) -> bool:
-        """Pick the post of a line, or the newest in view; false if there is none."""
+        """Pick the post of a line, or the newest one in view; false if there is none."""
         log = self.log_view
         line_id = log.navigator.newest_post_in_view() if line_id is None else line_id
         if line_id is None:
             return False
         log.pick(line_id)
-        self.pick_bar.open(matches=self._finder is not None)
+        self.post_bar.open(matches=self.finder.state is not None)
         return True
 
-    @on(PostBar.Asked)
-    def do_asked(self, event: PostBar.Asked) -> None:
+    @on(PostBar.ActionRequested)
+    def do_post_action(self, event: PostBar.ActionRequested) -> None:
         event.stop()
-        log, wish = self.log_view, event.wish
+        log, action = self.log_view, event.action
         line = log.highlights.picked_line
         if line is None:
-            # Another room is shown, or the line was trimmed.
-            self._end()
-            self.post_message(self.Ended())
+            # Another room is displayed, or the line was trimmed.
+            self.end()
             return
-        match wish:
+        match action:
             case (
                 PostAction.OLDER
                 | PostAction.NEWER
@@ -117,9 +298,9 @@ class Conversation(Vertical):
                 | PostAction.FIRST
                 | PostAction.LAST
             ):
-                self._move(line.id, wish)
+                self._pick_other(line.id, action)
             case PostAction.MATCH_OLDER | PostAction.MATCH_NEWER:
-                self._step(older=wish is PostAction.MATCH_OLDER)
+                self.finder.step(older=action is PostAction.MATCH_OLDER)
             case PostAction.COPY:
                 self.copy(whole_post(line))
             case PostAction.COPY_STAMPED:
@@ -127,202 +308,157 @@ class Conversation(Vertical):
             case PostAction.OPEN:
                 self._open_link(line.text)
             case PostAction.ANSWER:
-                self._end()
-                self.post_message(self.AnswerAsked(line.sender))
+                self.end()
+                self._answer(line.sender)
             case PostAction.INSPECT:
-                self.post_message(self.InspectAsked(line, post_id_of(log.transcript, line.id)))
+                post_id = post_id_of(log.transcript, line.id)
+                self.app.push_screen(InspectScreen(line, post_id, log.transcript.zone))
             case PostAction.LEAVE:
-                self._end()
-                self.post_message(self.Ended())
+                self.end()
 
-    @on(PostBar.Left)
-    @on(FindBar.Left)
-    def stop(self, event: PostBar.Left | FindBar.Left) -> None:
+    @on(PostBar.Blurred)
+    @on(FindBar.Blurred)
+    def close_blurred(self, event: PostBar.Blurred | FindBar.Blurred) -> None:
         event.stop()
         if event.bar.display:
-            self._end()
+            self._close_bars()
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """A press on the log, which takes no focus of its own, is the end of picking and finding."""
-        if event.widget is self.log_view and self.end():
-            self.post_message(self.Ended())
+        """Stop picking and finding when the log, which takes no focus, is clicked."""
+        if event.widget is self.log_view:
+            self.end()
 
-    def _move(self, line_id: int, wish: PostAction) -> None:
+    def end(self) -> None:
+        """Stop picking and finding, if either was going on; the keys go to the composer again."""
+        was_busy = bool(self.post_bar.display or self.find_bar.display)
+        self._close_bars()
+        if was_busy:
+            self.composer.focus()
+
+    def _close_bars(self) -> None:
+        """Remove the bars and the highlights; the position of the log stays."""
+        self.finder.end()
+        self.log_view.pick(None)
+        self.post_bar.close()
+        self.find_bar.close()
+
+    def _pick_other(self, line_id: int, action: PostAction) -> None:
+        """Pick another post; past the oldest request more posts, past the newest follow the end."""
         log = self.log_view
         transcript = log.transcript
-        match wish:
+        match action:
             case PostAction.OLDER:
                 to = post_from(transcript, line_id - 1, -1) if line_id > transcript.first_id else None
             case PostAction.NEWER:
                 to = post_from(transcript, line_id + 1, 1) if line_id + 1 < transcript.settled_id else None
             case PostAction.PAGE_UP | PostAction.PAGE_DOWN:
-                to = log.navigator.post_one_page_from(line_id, -1 if wish is PostAction.PAGE_UP else 1)
+                to = log.navigator.post_one_page_from(line_id, -1 if action is PostAction.PAGE_UP else 1)
             case PostAction.FIRST:
                 to = post_from(transcript, transcript.first_id, 1)
             case _:
                 to = post_from(transcript, transcript.settled_id - 1, -1)
         if to is not None:
             log.pick(to)
-        if to in (None, line_id) and wish in (PostAction.OLDER, PostAction.PAGE_UP, PostAction.FIRST):
+        if to in (None, line_id) and action in (PostAction.OLDER, PostAction.PAGE_UP, PostAction.FIRST):
             self.post_message(MessageLog.TopReached(log))
-        if to in (None, line_id) and wish in (PostAction.NEWER, PostAction.PAGE_DOWN, PostAction.LAST):
+        if to in (None, line_id) and action in (PostAction.NEWER, PostAction.PAGE_DOWN, PostAction.LAST):
             log.follow()
 
-    def end(self) -> bool:
-        """Be done with picking and finding, wherever the log stands now; whether there was any of it."""
-        was_busy = bool(self.pick_bar.display or self.find_bar.display)
-        self._end()
-        return was_busy
+    def _answer(self, name: str) -> None:
+        """Begin the composer's text with a name."""
+        start = f"{name}: "
+        if not self.composer.text.startswith(start):
+            self.composer.insert(start, (0, 0))
+        self.composer.move_cursor(self.composer.document.end)
+        self.composer.focus()
 
-    def _end(self) -> None:
-        """Be as before anything was picked or looked for, but for where the log stands."""
-        if self._next_slice is not None:
-            self._next_slice.stop()
-        self._finder, self._next_slice, self._staying = None, None, False
-        self.log_view.highlights.pattern = None
-        self.log_view.pick(None)
-        self.pick_bar.close()
-        self.find_bar.close()
+    # Copying and opening links
 
-    # Copying and opening
+    def copy_selected(self) -> bool:
+        """Copy the selected text, wherever it is; false without a selection."""
+        selected = self.log_view.highlights.selected()
+        if text := self.composer.selected_text or ("" if selected else self.screen.get_selected_text()):
+            selected = Excerpt(text, 0, False)
+        if selected:
+            self.copy(selected)
+        return bool(selected)
 
     def copy(self, excerpt: Excerpt) -> None:
-        """Copy, and tell how much and how."""
+        """Copy, then show how much was copied and by which program."""
 
-        async def copied() -> None:
-            self._tell(await copy(excerpt, self.app.copy_to_clipboard))
+        async def copy_and_report() -> None:
+            show_toast(self, await copy(excerpt, self.app.copy_to_clipboard))
 
-        self.run_worker(copied(), group="copy")
+        self.run_worker(copy_and_report(), group="copy")
 
     def _open_link(self, text: str) -> None:
+        """Open the first link of a post; called again for the same post, the next one."""
         links = links_in(text)
         if not links:
-            self._tell("No link in this post that can be opened")
+            show_toast(self, "This post has no link that can be opened")
             return
-        last, count = self._opened
+        last, count = self._last_opened
         number = count % len(links) if last == text else 0
-        self._opened = (text, number + 1)
+        self._last_opened = (text, number + 1)
         self.run_worker(self._browse(links[number]), group="open")
 
     async def _browse(self, url: str) -> None:
         tool = browser_tool(os.environ)
         if tool is not None and await browse(tool, url):
-            self._tell(f"Opened {url}")
+            show_toast(self, f"Opened {url}")
         else:
             copied = await copy(Excerpt(url, 0, True), self.app.copy_to_clipboard)
-            self._tell(f"No browser can be opened from here. {copied}")
-
-    def _tell(self, text: str) -> None:
-        self.app.clear_notifications()
-        self.notify(text, timeout=4, markup=False)
+            show_toast(self, f"No browser available. {copied}")
 
     # Finding
 
-    def start_finding(self) -> None:
-        """Ask what to find; already asked, look further up."""
+    def action_find_text(self) -> None:
+        """Open the find bar; if it is open, go to the next older match."""
+        self.leave_bare()
         if self.find_bar.display:
-            self._step(older=True)
+            self.finder.step(older=True)
             return
-        self._end()
-        log = self.log_view
-        self._stand, self._start_id = log.top_anchor, log.navigator.last_line_in_view()
-        self._query = ""
+        self._close_bars()
+        self.finder.begin()
         self.find_bar.open()
 
     @on(FindBar.Changed)
-    def look_for(self, event: FindBar.Changed) -> None:
+    def find(self, event: FindBar.Changed) -> None:
         event.stop()
-        # A key that steps or ends may have come before what was typed earlier.
-        query = self.find_bar.text.value
-        if self.find_bar.display and query != self._query:
-            self._find(query)
-
-    def _find(self, query: str) -> None:
-        self._query = query
-        pattern = pattern_of(query)
-        log = self.log_view
-        log.highlights.pattern = pattern
-        log.pick(None)
-        self._finder = pattern and FindState(log.transcript, pattern, self._start_id)
-        self._search_on()
+        # A key that steps or ends may have been handled before this message: use the current text.
+        if self.find_bar.display:
+            self.finder.set_query(self.find_bar.text.value)
 
     @on(FindBar.Stepped)
-    def step_found(self, event: FindBar.Stepped) -> None:
+    def find_next(self, event: FindBar.Stepped) -> None:
         event.stop()
-        if event.query != self._query:
-            self._find(event.query)
-        self._step(older=event.older)
+        self.finder.set_query(event.query)
+        self.finder.step(older=event.older)
 
     @on(FindBar.Ended)
-    def end_search(self, event: FindBar.Ended) -> None:
+    def end_find(self, event: FindBar.Ended) -> None:
         event.stop()
-        if not event.stay or pattern_of(event.query) is None:
-            self._end()
-            self.log_view.navigator.go_to(self._stand)
-            self.post_message(self.Ended())
+        if event.stay and pattern_of(event.query) is not None:
+            self.finder.set_query(event.query)
+            self.finder.finish()
             return
-        if event.query != self._query:
-            self._find(event.query)
-        self._staying = True
-        self._search_on()
+        origin = self.finder.origin
+        self._close_bars()
+        self.log_view.navigator.go_to(origin)
+        self.composer.focus()
 
-    def _stay(self, finder: FindState) -> None:
-        """Be done with typing: go on picking where the search has led to, or else at the server."""
-        self._staying = False
-        if finder.current is not None:
+    def _find_finished(self, line_id: int | None) -> None:
+        """Continue with picking at a match, or else with a search on the server."""
+        if line_id is not None:
             self.find_bar.close()
-            self.start_picking(finder.current)
+            self.start_picking(line_id)
             return
-        query = self._query
-        self._end()
-        self.log_view.navigator.go_to(self._stand)
-        self.post_message(self.ServerAsked(query))
+        query, origin = self.finder.query, self.finder.origin
+        self._close_bars()
+        self.log_view.navigator.go_to(origin)
+        self.composer.focus()
+        self.post_message(self.SearchRequested(query))
 
-    def _step(self, *, older: bool) -> None:
-        if self._finder is not None and self._finder.is_outdated:
-            self._search_on()
-        if self._finder is not None and self._finder.step(older=older) is not None:
-            self.log_view.pick(self._finder.current)
-            self._tell_count(_count_of(self._finder))
-
-    def _search_on(self) -> None:
-        """Search for a slice of time, show what came of it, and see to the next slice."""
-        if self._next_slice is not None:
-            self._next_slice.stop()
-            self._next_slice = None
-        finder = self._finder
-        if finder is None or finder.transcript is not self.log_view.transcript:
-            self._finder = None
-            self._tell_count("")
-            return
-        if finder.is_outdated:
-            finder = self._finder = self._anew(finder)
-        shown, until = finder.current, monotonic() + SLICE_S
-        complete = finder.search_some(lambda: monotonic() >= until)
-        if finder.current is not None and finder.current != shown:
-            self.log_view.pick(finder.current)
-        self._tell_count(_count_of(finder))
-        if self._staying and (complete or finder.current is not None):
-            self._stay(finder)
-        if self._finder is not None:
-            pause_s = NEWS_PAUSE_S if complete else SLICE_PAUSE_S
-            self._next_slice = self.set_timer(pause_s, self._search_on)
-
-    def _anew(self, before: FindState) -> FindState:
-        """A search like the one before, from where that has led to: all lines have other ids."""
-        log = self.log_view
-        log.highlights.follow_renumbering()
-        self._stand = None
-        self._start_id = log.transcript.settled_id if log.highlights.picked is None else log.highlights.picked
-        return FindState(log.transcript, before.pattern, self._start_id)
-
-    def _tell_count(self, count: str) -> None:
-        self.find_bar.tell(count)
-        self.pick_bar.tell(count)
-
-
-def _count_of(finder: FindState) -> str:
-    """How a search goes, in short."""
-    if finder.count:
-        return f"{finder.number:,}/{finder.count:,}{'' if finder.is_complete else '…'}"
-    return "none · Enter asks the server" if finder.is_complete else "…"
+    def _show_count(self, count: str) -> None:
+        self.find_bar.show_count(count)
+        self.post_bar.show_count(count)

@@ -41,7 +41,7 @@ class FindInput(Input, inherit_bindings=False):
 
 
 class FindBar(Horizontal):
-    """Hidden while nothing is looked for. It only asks: whoever handles `Changed` answers with `tell`."""
+    """The input of a search in the log. The handler of its messages answers with `show_count`."""
 
     DEFAULT_CSS = """
     FindBar {
@@ -82,7 +82,7 @@ class FindBar(Horizontal):
         stay: bool
 
     @dataclass
-    class Left(Message):
+    class Blurred(Message):
         """Something else than `bar` has the focus now, and the search did not end."""
 
         bar: FindBar
@@ -103,13 +103,13 @@ class FindBar(Horizontal):
         """Take the focus, empty."""
         self.display = True
         self.text.value = ""
-        self.tell("")
+        self.show_count("")
         self.screen.set_focus(self.text, scroll_visible=False)
 
     def close(self) -> None:
         self.display = False
 
-    def tell(self, count: str) -> None:
+    def show_count(self, count: str) -> None:
         """Say how the search goes: `3/17`. What follows a ` · ` is left out where the row is short."""
         if self.screen.size.width < WIDE_FROM:
             count = count.partition(" · ")[0]
@@ -120,7 +120,7 @@ class FindBar(Horizontal):
     def on_descendant_blur(self) -> None:
         # The terminal that loses the focus takes it from everything; it comes back to here.
         if self.display and self.screen.focused not in (None, self.text):
-            self.post_message(self.Left(self))
+            self.post_message(self.Blurred(self))
 
     @on(Input.Changed)
     def look_for(self, event: Input.Changed) -> None:

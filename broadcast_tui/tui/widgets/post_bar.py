@@ -64,31 +64,31 @@ class PostBar(Widget, can_focus=True):
     """
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        bind("pick.move-older", "ask('older')"),
-        bind("pick.move-newer", "ask('newer')"),
-        bind("pick.page-older", "ask('page-up')"),
-        bind("pick.page-newer", "ask('page-down')"),
-        bind("pick.go-first", "ask('first')"),
-        bind("pick.go-last", "ask('last')"),
-        bind("pick.match-older", "ask('match-older')"),
-        bind("pick.match-newer", "ask('match-newer')"),
-        bind("pick.copy-text", "ask('copy')"),
-        bind("pick.copy-stamped", "ask('copy-stamped')"),
-        bind("pick.open-link", "ask('open')"),
-        bind("pick.answer-sender", "ask('answer')"),
-        bind("pick.inspect-post", "ask('inspect')"),
-        bind("pick.leave-picking", "ask('leave')"),
+        bind("pick.move-older", "post_action('older')"),
+        bind("pick.move-newer", "post_action('newer')"),
+        bind("pick.page-older", "post_action('page-up')"),
+        bind("pick.page-newer", "post_action('page-down')"),
+        bind("pick.go-first", "post_action('first')"),
+        bind("pick.go-last", "post_action('last')"),
+        bind("pick.match-older", "post_action('match-older')"),
+        bind("pick.match-newer", "post_action('match-newer')"),
+        bind("pick.copy-text", "post_action('copy')"),
+        bind("pick.copy-stamped", "post_action('copy-stamped')"),
+        bind("pick.open-link", "post_action('open')"),
+        bind("pick.answer-sender", "post_action('answer')"),
+        bind("pick.inspect-post", "post_action('inspect')"),
+        bind("pick.leave-picking", "post_action('leave')"),
     ]
 
     @dataclass
-    class Asked(Message):
-        """A key asks for `wish`."""
+    class ActionRequested(Message):
+        """The user has pressed the key of `action`."""
 
-        wish: PostAction
+        action: PostAction
 
     @dataclass
-    class Left(Message):
-        """Something else than `bar` has the focus now."""
+    class Blurred(Message):
+        """`bar` has lost the focus to another widget."""
 
         bar: PostBar
 
@@ -108,7 +108,7 @@ class PostBar(Widget, can_focus=True):
         self.screen.set_focus(self, scroll_visible=False)
         self.refresh()
 
-    def tell(self, count: str) -> None:
+    def show_count(self, count: str) -> None:
         """Say which of how many matches is picked."""
         if count != self._count:
             self._count = count
@@ -120,9 +120,9 @@ class PostBar(Widget, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self._matches or not str(parameters).startswith("('match-")
 
-    def action_ask(self, wish: str) -> None:
-        self._leaving = wish in (PostAction.ANSWER, PostAction.LEAVE)
-        self.post_message(self.Asked(PostAction(wish)))
+    def action_post_action(self, action: str) -> None:
+        self._leaving = action in (PostAction.ANSWER, PostAction.LEAVE)
+        self.post_message(self.ActionRequested(PostAction(action)))
 
     async def on_key(self, event: events.Key) -> None:
         if forward_to_screen(self, event):
@@ -142,7 +142,7 @@ class PostBar(Widget, can_focus=True):
     def on_blur(self) -> None:
         # The terminal that loses the focus takes it from everything; it comes back to here.
         if self.screen.focused is not None and self.screen.focused is not self:
-            self.post_message(self.Left(self))
+            self.post_message(self.Blurred(self))
 
     def render(self) -> Content:
         pieces = [Content(self._count)] if self._count else []

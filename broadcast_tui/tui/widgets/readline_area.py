@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
-from textual.document._document import Location
 from textual.strip import Strip
 from textual.widgets import TextArea
+from textual.widgets.text_area import Location
 
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.input.kill_ring import KillRing, Where, cut_span

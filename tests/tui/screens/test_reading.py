@@ -19,7 +19,7 @@ LONG = "\n".join(f"row {n}" for n in range(60))
 def is_idle(chat: Chat) -> bool:
     """Whether nothing is picked, looked for or selected, and the input has the keys."""
     bars = chat.screen.query_one(PostBar), chat.screen.query_one(FindBar)
-    log = chat.screen.reading.log_view
+    log = chat.screen.conversation.log_view
     busy = (
         any(bar.display for bar in bars)
         or log.highlights.picked is not None
@@ -48,9 +48,9 @@ async def test_another_room_lets_go_of_what_was_selected() -> None:
         await enter_rooms(chat, "dev")
         await chat.type("alt+1")
         await chat.pilot.triple_click("#log", offset=(30, 3))
-        assert chat.screen.reading.log_view.highlights.selected() is not None
+        assert chat.screen.conversation.log_view.highlights.selected() is not None
         await chat.type("alt+2")
-        assert chat.screen.reading.log_view.highlights.selected() is None
+        assert chat.screen.conversation.log_view.highlights.selected() is None
         assert not chat.screen.selections
 
 
@@ -79,12 +79,12 @@ async def test_hiding_somebody_keeps_what_is_found_and_picked() -> None:
         chat.screen._state.rooms.ignore("eve", None)
         chat.screen.refresh_views()
         await chat.settled()
-        chat.screen.reading._search_on()
+        chat.screen.conversation.finder.search_some()
         assert (await found(chat), picked(chat)) == ("2/3", "tea 1")
         await chat.type("up")
         assert (await found(chat), picked(chat)) == ("3/3", "tea 0")
         chat.screen._state.rooms.unignore("eve")
-        chat.screen.reading._search_on()
+        chat.screen.conversation.finder.search_some()
         await chat.type("down")
         assert (await found(chat), picked(chat)) == ("3/4", "tea 1")
 
@@ -118,7 +118,7 @@ async def test_what_was_cleared_is_found_once_it_is_back() -> None:
 async def test_clearing_lets_go_of_what_was_selected() -> None:
     async with reading("tea") as chat:
         await chat.pilot.triple_click("#log", offset=(30, 2))
-        assert chat.screen.reading.log_view.highlights.selected() is not None
+        assert chat.screen.conversation.log_view.highlights.selected() is not None
         await chat.enter("/clear")
         assert not chat.screen.selections
 
@@ -127,13 +127,13 @@ async def test_who_came_and_went_is_copied_as_it_is_shown() -> None:
     async with reading("first") as chat:
         come = (PresenceChanged("lobby", "join", (name,), 3, "", AT) for name in ("zoe", "bob"))
         await chat.deliver(*come)
-        log = chat.screen.reading.log_view
+        log = chat.screen.conversation.log_view
         brief = next(row for row in chat.drawn("#log") if "bob" in row and "first" not in row)
         assert "zoe" not in brief
         chat.screen.selections = {}
-        chat.screen.action_toggle_bare()
+        chat.screen.conversation.action_toggle_bare()
         await chat.pilot.pause()
-        chat.screen.action_toggle_bare()
+        chat.screen.conversation.action_toggle_bare()
         log.text_select_all()
         selected = log.highlights.selected()
         assert selected is not None

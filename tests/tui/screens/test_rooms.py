@@ -110,7 +110,7 @@ async def test_alt_a_goes_to_mentions_then_to_the_unread_then_back() -> None:
             rooms.append(chat.screen._state.rooms.shown_name)
         assert rooms == ["ops", "dev", "lobby"]
         await chat.type("alt+a")
-        assert "Nothing is unread" in chat.toasts
+        assert "No unread posts in other rooms" in chat.toasts
 
 
 async def test_each_room_has_its_log_its_people_its_topic_and_its_draft() -> None:

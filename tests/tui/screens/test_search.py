@@ -24,7 +24,7 @@ async def searched(chat: Chat, *posts: Post, more: bool = False) -> None:
 
 
 def picked(chat: Chat) -> str:
-    line = chat.screen.reading.log_view.highlights.picked_line
+    line = chat.screen.conversation.log_view.highlights.picked_line
     return "" if line is None else line.text
 
 

@@ -37,7 +37,7 @@ async def reading(*texts: str, size: tuple[int, int] = (80, 24)) -> AsyncIterato
 
 
 def picked(chat: Chat) -> str:
-    line = chat.screen.reading.log_view.highlights.picked_line
+    line = chat.screen.conversation.log_view.highlights.picked_line
     return "" if line is None else line.text
 
 
@@ -51,10 +51,10 @@ async def done(chat: Chat) -> None:
 
 async def found(chat: Chat) -> str:
     """What the bar says once all is searched."""
-    finder = chat.screen.reading._finder
+    finder = chat.screen.conversation.finder.state
     while finder is not None and not finder.is_complete:
         await chat.pilot.pause()
-    chat.screen.reading._search_on()
+    chat.screen.conversation.finder.search_some()
     await chat.pilot.pause()
     return str(chat.screen.query_one("#find-count").render())
 
@@ -194,7 +194,7 @@ async def test_o_opens_http_links_only_and_only_then(monkeypatch: pytest.MonkeyP
     async with reading("file:///etc/passwd javascript:alert(1)", "https://one.example") as chat:
         await chat.type("alt+up", "k", "o")
         await done(chat)
-        assert "No link" in chat.toasts
+        assert "no link" in chat.toasts
         assert opened == []
         await chat.type("j", "o")
         await done(chat)
@@ -233,7 +233,7 @@ async def test_a_click_on_the_log_ends_finding_and_leaves_the_keys_with_the_inpu
         await chat.type("ctrl+f", *"post")
         await chat.pilot.click(MessageLog, offset=(30, 3))
         await chat.pilot.pause()
-        assert not chat.drawn("#reading")[-1].strip().startswith("Find")
+        assert not chat.drawn("#talk")[-1].strip().startswith("Find")
         await chat.pilot.click(MessageLog, offset=(30, 3))
         for key in ("s", "o", "enter"):
             chat.app.post_message(events.Key(key, "\r" if key == "enter" else key))
@@ -423,9 +423,9 @@ async def test_the_bare_view_is_text_alone_until_the_key_or_a_letter() -> None:
 async def test_the_mouse_is_given_away_and_taken_back() -> None:
     async with reading() as chat:
         await chat.type("alt+m")
-        assert "The mouse is the terminal's; Alt+M takes it back" in chat.toasts
+        assert "Mouse off: the terminal selects text; Alt+M turns it on" in chat.toasts
         await chat.type("alt+m")
-        assert "The mouse is ours again" in chat.toasts
+        assert "Mouse on" in chat.toasts
 
 
 # Leaving it for the input
