@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complain(f"{_one_line(_sentence(error))} See '{command} --help'.")
         sys.exit(ExitCode.USAGE)
     except BroadcastError as error:
-        _complain(_one_line(str(error)))
+        _complain(_one_line(f"{error}{_advice(error)}"))
         sys.exit(ExitCode.USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -100,6 +100,14 @@ def _sentence(error: CycloptsError) -> str:
                 error.msg = f"{error.token.value!r} is no {word}."
     text = str(error)
     return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _advice(error: BroadcastError) -> str:
+    """The options that solve a problem which the client reports without knowing of options."""
+    from broadcast_tui.cli.credentials import WHERE_TO_PUT
+    from broadcast_tui.client.address import SecretInAddressError
+
+    return f" To authenticate, {WHERE_TO_PUT}." if isinstance(error, SecretInAddressError) else ""
 
 
 def _run(tokens: list[str]) -> object:

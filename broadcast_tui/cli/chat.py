@@ -78,15 +78,15 @@ def chat(
         raise UsageError(
             "The chat needs a terminal; run it in one, without redirecting input or errors, or use --plain."
         )
-    trust = security_for(address, token_file, ca, insecure_token)
+    security = security_for(address, token_file, ca, insecure_token)
     child = ChildServer(address)
     try:
         if serve:
             child.start_if_needed()
-        wanted = address.room if room is not None else address.wanted_room
+        wanted = address.room if room is not None else address.explicit_room
         if plain:
-            return _run_plain(address, name, trust, mention)
-        return _run(address, name, wanted, theme, child, trust, ca, mention)
+            return _run_plain(address, name, security, mention)
+        return _run(address, name, wanted, theme, child, security, ca, mention)
     finally:
         child.stop()
 
@@ -107,7 +107,7 @@ def _run(
     room: str,
     theme: str,
     child: ChildServer,
-    trust: SecurityOptions,
+    security: SecurityOptions,
     ca: str,
     mentions: tuple[str, ...],
 ) -> int:
@@ -120,13 +120,13 @@ def _run(
     preferences = Preferences.load()
 
     def make_client(there: Address, chosen: str, wanted: str = "") -> BroadcastClient:
-        rooms = preferences.rooms_on(there.url, wanted or there.wanted_room).joined
+        rooms = preferences.rooms_on(there.url, wanted or there.explicit_room).joined
         return BroadcastClient(
             there.url,
             name=chosen,
             rooms=rooms,
             client_id=preferences.client_id,
-            trust=trust if there.url == address.url else saved_security(there, ca),
+            security=security if there.url == address.url else saved_security(there, ca),
         )
 
     app = ChatApp(
@@ -139,7 +139,7 @@ def _run(
         theme=theme,
         keys=keys,
         credentials=PendingCredentials(Credentials(), address.url, address.token, address.pin),
-        has_token=bool(trust.token),
+        has_token=bool(security.token),
         mentions=mentions,
         local_server=child if address.is_local and not address.secure else None,
     )
@@ -147,7 +147,7 @@ def _run(
     return app.return_code if app.return_code is not None else ExitCode.OK
 
 
-def _run_plain(address: Address, name: str, trust: SecurityOptions, mentions: tuple[str, ...]) -> int:
+def _run_plain(address: Address, name: str, security: SecurityOptions, mentions: tuple[str, ...]) -> int:
     import asyncio
 
     from broadcast_tui.cli.pipes import lines_of_input, write_all_characters
@@ -163,7 +163,7 @@ def _run_plain(address: Address, name: str, trust: SecurityOptions, mentions: tu
 
     async def run() -> int:
         client = BroadcastClient(
-            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, trust=trust
+            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, security=security
         )
         typed = sys.stdin is not None and sys.stdin.isatty()
         chat = LineChat(

@@ -124,7 +124,7 @@ async def reach(client: BroadcastClient, timeout_s: float) -> None:
     except Unauthorized as error:
         raise Unauthorized(with_token_hint(str(error))) from None
     except TimeoutError:
-        raise ConnectError(f"nothing answers at {client.url}") from None
+        raise ConnectError(f"no server at {client.url}") from None
 
 
 def with_token_hint(reason: str) -> str:

@@ -59,9 +59,9 @@ def send(
     """
     address = server_address(url, room)
     chosen, client_id = identity(name)
-    trust = security_for(address, token_file, ca, insecure_token)
+    security = security_for(address, token_file, ca, insecure_token)
     client = BroadcastClient(
-        address.url, name=chosen, rooms=[address.room], last=0, client_id=client_id, trust=trust
+        address.url, name=chosen, rooms=[address.room], last=0, client_id=client_id, security=security
     )
     sender = _Sender(client, address.room, wait=wait, timeout_s=timeout)
     return asyncio.run(sender.run(_posts(text, as_one)))

@@ -68,8 +68,8 @@ def tail(
     """
     address = server_address(url, room)
     write_all_characters(as_json=json)
-    trust = security_for(address, token_file, ca, insecure_token)
-    client = BroadcastClient(address.url, rooms=[address.room], last=last, trust=trust)
+    security = security_for(address, token_file, ca, insecure_token)
+    client = BroadcastClient(address.url, rooms=[address.room], last=last, security=security)
     return asyncio.run(_tail(client, as_json=json, follow=follow, timeout_s=timeout))
 
 

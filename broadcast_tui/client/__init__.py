@@ -1,6 +1,6 @@
-"""The client without a screen: asyncio and websockets around the session.
+"""The client library: connections over asyncio and websockets, without a user interface.
 
-Lazy as the root is: an address is read without loading what a connection needs.
+Names are imported lazily, so that parsing an address does not load websockets.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    """Import the module that has `name` the first time it is asked for (PEP 562)."""
+    """Import the module that defines `name` on first access (PEP 562)."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

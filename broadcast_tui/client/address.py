@@ -1,11 +1,11 @@
-"""What people write for a server, made into one WebSocket address and a room."""
+"""Parsing of server addresses and invites."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from broadcast_tui.client.security import checked_pin, checked_token
+from broadcast_tui.client.security import normalize_pin, normalize_token
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
@@ -18,30 +18,34 @@ DEFAULT_PORT = 8765
 
 
 class AddressError(BroadcastError):
-    """What was given is no address of a server; the caller's fault."""
+    """The text is not a valid server address."""
+
+
+class SecretInAddressError(AddressError):
+    """The address contains a password or token where it would be sent and logged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is, and the room to enter there."""
+    """Address of a server, and the room to enter."""
 
     host: str
     port: int
     room: str = DEFAULT_ROOM
     secure: bool = False
     pin: str = ""
-    """Fingerprint of the server's certificate, if the address was an invite."""
+    """Fingerprint of the server's certificate; empty unless the address was an invite."""
     token: str = field(default="", repr=False)
-    """Our token, if the invite had one."""
+    """Token of the invite; may be empty."""
 
     @property
     def url(self) -> str:
-        """The WebSocket address, without the room: `ws://host:port`."""
+        """WebSocket URL without the room: `ws://host:port`."""
         return websocket_url(self.host, self.port, secure=self.secure)
 
     @property
-    def wanted_room(self) -> str:
-        """The room, if it is another than the one that is meant when none is given; else empty."""
+    def explicit_room(self) -> str:
+        """The room; empty if it is the default room."""
         return "" if self.room == DEFAULT_ROOM else self.room
 
     @property
@@ -51,48 +55,49 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """`ws://host:port/room`, `host:port`, `host/room`, `:port` or `host`; what is left out has defaults.
+    """Parse `ws://host:port/room`, `host:port`, `host/room`, `:port` or `host`; missing parts get defaults.
 
-    An invite adds `#pin=…` or `#pin=…&token=…`, which stays here: no part of it is sent in a URL.
+    An invite adds `#pin=…` or `#pin=…&token=…`. This fragment is never sent.
 
     Raises:
-        AddressError: other scheme than ws or wss, port out of range, user or password or token in it.
-        TrustError: the pin or token of an invite is not right.
-        Refused: the room breaks the rules for rooms.
+        AddressError: The scheme is not ws or wss, the port is out of range, or the text is malformed.
+        SecretInAddressError: It contains a user, password or token outside the fragment.
+        TrustError: The pin or token of an invite is malformed.
+        RequestError: The room name is invalid.
     """
-    hint = "write it like ws://localhost:8765 or chat.example.org:8765/lobby"
+    hint = "Use a form such as ws://localhost:8765 or chat.example.org:8765/lobby."
     full = text.strip() if "://" in text.partition("#")[0] else f"ws://{text.strip()}"
     text = redact(text)
     try:
         parts = urlsplit(full)
         port = parts.port
     except ValueError:
-        raise AddressError(f"The address {text!r} is not right; {hint}.") from None
+        raise AddressError(f"Invalid address: {text!r}. {hint}") from None
     if parts.scheme not in ("ws", "wss"):
-        raise AddressError(f"The address {text!r} must begin with ws:// or wss://; {hint}.")
-    _refuse_secrets(parts)
+        raise AddressError(f"Address {text!r} must start with ws:// or wss://. {hint}")
+    _reject_secrets(parts)
     if any(c.isspace() for c in full):
-        raise AddressError(f"The address {text!r} is not right; {hint}.")
+        raise AddressError(f"Invalid address: {text!r}. {hint}")
     room = unquote(parts.path.strip("/")) or DEFAULT_ROOM
     invite = dict(pair.partition("=")[::2] for pair in parts.fragment.split("&"))
     if invite.get("pin") and parts.scheme != "wss":
-        raise AddressError("A pin is the fingerprint of a certificate; the address must begin with wss://.")
+        raise AddressError("An address with a pin, a certificate fingerprint, must start with wss://.")
     return Address(
         parts.hostname or DEFAULT_HOST,
         DEFAULT_PORT if port is None else port,
         check_room(room),
         parts.scheme == "wss",
-        checked_pin(unquote(invite["pin"])) if invite.get("pin") else "",
-        checked_token(unquote(invite.get("token", ""))),
+        normalize_pin(unquote(invite["pin"])) if invite.get("pin") else "",
+        normalize_token(unquote(invite.get("token", ""))),
     )
 
 
-def _refuse_secrets(parts: SplitResult) -> None:
-    """Raises AddressError if there is a secret in what is sent of an address: it ends up in logs."""
+def _reject_secrets(parts: SplitResult) -> None:
+    """Reject secrets in the part of an address that is sent: servers and proxies log it."""
     names = {name.casefold() for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
     sent = unquote(f"{parts.netloc} {parts.path} {parts.query}")
     if "@" in parts.netloc or any("token" in name for name in names) or contains_token(sent):
-        raise AddressError(
-            "A token or password must not stand in an address, which is logged on its way; write it like "
-            "ws://localhost:8765, and give the token with --token-file or in BROADCAST_TUI_TOKEN."
+        raise SecretInAddressError(
+            "An address must not contain a token or password, because addresses are logged. "
+            "Use a form such as ws://localhost:8765."
         )

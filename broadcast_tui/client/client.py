@@ -1,4 +1,4 @@
-"""`BroadcastClient`: a connection that keeps itself up, around the pure session."""
+"""`BroadcastClient`: a client that reconnects by itself, and the library API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, ConnectError, Disconnect, Unauthorized
 from broadcast_tui.client.requests import ClientRequests
-from broadcast_tui.client.security import SecurityOptions, checked_token
+from broadcast_tui.client.security import SecurityOptions, normalize_token
 from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import check_room
@@ -36,23 +36,23 @@ if TYPE_CHECKING:
 
 BATCH_MAX = 500
 UNREAD_MAX = 10_000
-"""Updates kept while nobody reads them."""
+"""Maximum number of updates stored while nothing reads `batches`; older ones are dropped."""
 
 log = logging.getLogger("broadcast_tui.client")
 
 
 class BroadcastClient(ClientRequests):
-    """A client of protocol v1 that reconnects and resumes by itself.
+    """A client of protocol v1 that reconnects and resumes automatically.
 
     Args:
-        host: Host of the server, or a whole address such as `ws://host:8765/room`.
-        port: Port of the server; ignored when `host` is a whole address.
-        name: Our name; empty to read without taking part.
-        rooms: Rooms to be in; by default the room of the address, else the lobby.
-        last: How many of the newest posts to ask for on entering a room for the first time.
-        client_id: Random and kept per install; the default is new for each client.
-        token: Shows the server who we are; sent over `wss://` and to this machine only.
-        trust: The token and which servers to believe, instead of `token` and what an invite says.
+        host: Host of the server, or a full address such as `ws://host:8765/room`.
+        port: Port of the server; ignored if `host` is a full address.
+        name: Name to post under; empty to read only.
+        rooms: Rooms to join; by default the room of the address, or the lobby.
+        last: Number of latest posts to request when a room is first joined.
+        client_id: Random, one per installation; by default new for each client.
+        token: Access token; sent over `wss://` and to this machine only.
+        security: Token and trusted certificates, in place of `token` and those in the address.
 
     Example:
         async with BroadcastClient("localhost", 8765, name="ana") as client:
@@ -69,7 +69,7 @@ class BroadcastClient(ClientRequests):
         last: int = 50,
         client_id: str = "",
         token: str = "",
-        trust: SecurityOptions | None = None,
+        security: SecurityOptions | None = None,
     ) -> None:
         self._address = parse_address(host) if "://" in host else Address(host, port)
         chosen = tuple(check_room(room) for room in rooms) or (self._address.room,)
@@ -80,25 +80,23 @@ class BroadcastClient(ClientRequests):
             rooms=((room, last) for room in chosen),
         )
         self._session = session
-        self._trust = (
-            trust if trust is not None else SecurityOptions(token or self._address.token, self._address.pin)
-        )
+        self._security = security or SecurityOptions(token or self._address.token, self._address.pin)
         self._state = ConnectionState.CLOSED
         self._backoff = Backoff(random.random)
         self._updates: deque[Update] = deque()
         self._updated = asyncio.Event()
-        self._to_write = asyncio.Event()
+        self._outgoing = asyncio.Event()
         self._wakeup = asyncio.Event()
         self._closing = False
         self._paused = False
-        """Disconnected at the user's wish, until they wish otherwise."""
-        self._read = False
+        """Whether the user disconnected; then there are no reconnects until `reconnect_now`."""
+        self._has_reader = False
         self._task: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
         self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
-        self._first: asyncio.Future[None] | None = None
-        self._retry_first = False
-        self._typed_at = float("-inf")
+        self._connected: asyncio.Future[None] | None = None
+        self._retry_connect = False
+        self._typing_sent_at = float("-inf")
 
     # -- interface of ClientRequests
 
@@ -128,7 +126,7 @@ class BroadcastClient(ClientRequests):
 
     async def batches(self) -> AsyncIterator[list[Update]]:
         """Iterate over updates in order, in batches of 1 to 500; ends after `close`. One reader."""
-        self._read = True
+        self._has_reader = True
         while True:
             while not self._updates:
                 if self._closing and (self._task is None or self._task.done()):
@@ -150,14 +148,14 @@ class BroadcastClient(ClientRequests):
         return ref
 
     def authenticate(self, token: str) -> None:
-        self._trust.token = checked_token(token)
+        self._security.token = normalize_token(token)
         self._wakeup.set()
 
     def send_typing(self, room: str) -> None:
         """Notify the others in a room that the user is typing; at most every 3 s."""
         now = time.monotonic()
-        if now - self._typed_at >= 3.0:
-            self._typed_at = now
+        if now - self._typing_sent_at >= 3.0:
+            self._typing_sent_at = now
             self._session.send_typing(room)
             self._dispatch()
 
@@ -177,7 +175,7 @@ class BroadcastClient(ClientRequests):
         self._closing = True
         self._wakeup.set()
         if self._session.welcomed:
-            await self._leave_in_order(reason)
+            await self._leave_rooms(reason)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -185,7 +183,7 @@ class BroadcastClient(ClientRequests):
         self._dispatch()
         for outcome in self._outcomes.values():
             if not outcome.done():
-                outcome.set_exception(ConnectError("The client was closed before the server had this post."))
+                outcome.set_exception(ConnectError("The client was closed before the post was acknowledged."))
 
     def _request(self, build: Callable[[str], commands.Request]) -> str:
         ref = self._session.request(build)
@@ -200,63 +198,66 @@ class BroadcastClient(ClientRequests):
         return self._session.unsent
 
     async def connect(self, *, retry: bool = False) -> None:
-        """Connect, and return once the server has welcomed us.
+        """Connect, and return once the server has accepted the connection.
 
         Args:
-            retry: Go on trying while the server cannot be reached, rather than raise.
+            retry: Keep trying while the server cannot be reached.
 
         Raises:
-            ConnectError: the server cannot be reached or refuses us; the client is closed then.
+            ConnectError: The server cannot be reached or refused the connection. The client is then closed.
         """
         if self._closing:
-            raise ConnectError("This client is closed; make a new one.")
+            raise ConnectError("This client is closed; create a new one.")
         if self._state is ConnectionState.ONLINE:
             return
-        self._retry_first = retry
-        self._first = asyncio.get_running_loop().create_future()
+        self._retry_connect = retry
+        self._connected = asyncio.get_running_loop().create_future()
         self.start()
         try:
-            await self._first
+            await self._connected
         except ConnectError:
             await self.close()
             raise
 
     async def post(self, room: str, text: str) -> PostDelivered:
-        """Send a post and wait until the server has it safe.
+        """Send a post and wait until the server has acknowledged it.
 
         Raises:
-            Refused: the server refused it for good; the text says why.
-            ConnectError: the client was closed before.
+            RequestError: The server rejected it; the text says why.
+            ConnectError: The client was closed first.
         """
         if room not in self.rooms:
             raise RequestError(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
         outcome: asyncio.Future[PostDelivered] = asyncio.get_running_loop().create_future()
         nonce = self._session.say(room, text, time.monotonic())
         self._outcomes[nonce] = outcome
-        self._dispatch()  # it may be refused at once
+        self._dispatch()  # a rejected post already has its outcome
         try:
             return await outcome
         finally:
             self._outcomes.pop(nonce, None)
 
     def listen_for_messages(self) -> PostStream:
-        """Posts as they come: `async for post in client.listen_for_messages()`.
+        """Iterate over posts as they arrive: `async for post in client.listen_for_messages()`.
 
-        Awaited instead, it prints each post as a line until the client is closed.
+        If awaited instead, it prints each post as a line until the client is closed.
         """
         return PostStream(self.batches())
 
     async def send_messages(
         self, messages: Iterable[str] | AsyncIterable[str] | None = None, room: str = ""
     ) -> list[str]:
-        """Send posts one after another, each once the one before is safe; returns their ids in order.
+        """Send posts one by one, each after the previous one was acknowledged.
 
         Args:
-            messages: Texts; by default the lines of standard input. Empty ones are left out.
-            room: Where to; by default the first of `rooms`.
+            messages: Texts; by default the lines of standard input. Empty ones are skipped.
+            room: Room to post in; by default the first of `rooms`.
+
+        Returns:
+            The ids of the posts, in order.
 
         Raises:
-            Refused: the server refused one for good; those before it are sent.
+            RequestError: The server rejected a post; those before it were sent.
         """
         target = room or self.rooms[0]
         ids = []
@@ -280,11 +281,11 @@ class BroadcastClient(ClientRequests):
     # -- the connection
 
     async def _run(self) -> None:
-        # Only now: a screen that waits for a name, or for its first frame, need not wait for this.
+        # Imported late: the first frame of the TUI must not wait for websockets.
         from broadcast_tui.client.connection import Connection
 
         self._connection = Connection(
-            self._address, self._session, self._trust, self._to_write, self._dispatch
+            self._address, self._session, self._security, self._outgoing, self._dispatch
         )
         while not self._closing:
             self._wakeup.clear()
@@ -299,7 +300,7 @@ class BroadcastClient(ClientRequests):
             try:
                 end = await self._connection.run()
             except Exception as error:
-                log.exception("the connection failed in an unexpected way; trying again")
+                log.exception("unexpected error in the connection; reconnecting")
                 end = Disconnect(f"internal error: {error!r}")
             self._session.unauthorized = end.unauthorized
             self._backoff.connected_for(time.monotonic() - started)
@@ -322,8 +323,8 @@ class BroadcastClient(ClientRequests):
                 async with asyncio.timeout(delay_s):
                     await self._wakeup.wait()
 
-    async def _leave_in_order(self, reason: str) -> None:
-        """Give what was said a moment to be acknowledged, then say goodbye."""
+    async def _leave_rooms(self, reason: str) -> None:
+        """Wait briefly for unacknowledged posts, then leave all rooms and close the connection."""
         deadline = time.monotonic() + CLOSE_TIMEOUT_S
         while self._session.unacknowledged and self._session.welcomed and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
@@ -334,30 +335,30 @@ class BroadcastClient(ClientRequests):
     # -- updates
 
     def _dispatch(self) -> None:
-        """The session may have updates for the user and frames for the server: pass them on."""
+        """Deliver the updates of the session, and have its frames sent."""
         for update in self._session.pop_updates():
             if isinstance(update, ConnectionChanged):
                 self._state = update.state
-                self._report_first(update)
+                self._report_connected(update)
             elif isinstance(update, PostDelivered | PostRejected):
                 self._report_outcome(update)
             self._updates.append(update)
-        if not self._read:
+        if not self._has_reader:
             while len(self._updates) > UNREAD_MAX:
                 self._updates.popleft()
-        self._to_write.set()
+        self._outgoing.set()
         self._updated.set()
 
-    def _report_first(self, change: ConnectionChanged) -> None:
-        if self._first is None or self._first.done():
+    def _report_connected(self, change: ConnectionChanged) -> None:
+        if self._connected is None or self._connected.done():
             return
         if change.state is ConnectionState.ONLINE:
-            self._first.set_result(None)
+            self._connected.set_result(None)
         elif change.state is ConnectionState.REFUSED or (
-            change.state is ConnectionState.WAITING and not self._retry_first
+            change.state is ConnectionState.WAITING and not self._retry_connect
         ):
-            failed = Unauthorized if change.unauthorized else ConnectError
-            self._first.set_exception(failed(change.reason))
+            error = Unauthorized if change.unauthorized else ConnectError
+            self._connected.set_exception(error(change.reason))
 
     def _report_outcome(self, update: PostDelivered | PostRejected) -> None:
         outcome = self._outcomes.get(update.nonce)

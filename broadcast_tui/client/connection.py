@@ -1,4 +1,4 @@
-"""One connection of a client after another: open a socket, feed the session, say how it ended."""
+"""One WebSocket connection of a client, from opening to `Disconnect`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from broadcast_tui.client.security import (
     CertificateMismatchError,
     SecurityOptions,
     TrustError,
-    speaks_tls,
     tls_reason,
+    uses_tls,
 )
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import BroadcastError, CloseCode, may_reconnect
@@ -33,81 +33,69 @@ from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.text import log_safe
 
 CLOSE_TIMEOUT_S = 1.0
-"""How long the other side may take to say goodbye."""
+"""Maximum duration of the closing handshake."""
 
 
 class ConnectError(BroadcastError):
-    """The server could not be reached, or would not have us; the text says why."""
+    """The server cannot be reached or refused the connection; the text says why."""
 
 
 class Unauthorized(ConnectError):
-    """The server wants a valid token, and we showed none."""
+    """The server requires a valid token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """How a connection ended. `final`: trying again by oneself would not help."""
+    """Why a connection ended. `final` is true if reconnecting would not help."""
 
     reason: str
     retry_after_s: float = 0.0
     final: bool = False
     unauthorized: bool = False
-    """For want of a valid token; always final."""
+    """Whether a valid token was missing; then always final."""
 
 
 OPEN_TIMEOUT_S = 10.0
-
-
 FRAME_BYTES_MAX = 8_388_608
-
-
 ABORTED_TOO_LATE = AttributeError
-"""What CPython raises where the library aborts a transport that closed with a full buffer: it has no loop."""
-
-
-TOKEN_IN_THE_OPEN = (
-    "the token would travel unencrypted, for all on the way to read; write wss:// for a server with TLS, "
-    "or allow it with --insecure-token"
+"""Raised by CPython when `websockets` aborts a transport that closed with a full buffer: its loop is None."""
+UNENCRYPTED_TOKEN = (
+    "the token would be sent unencrypted; use wss://, or allow it with the insecure-token option"
 )
 
-
 log = logging.getLogger("broadcast_tui.client")
-
-
 _websockets_log = logging.getLogger("broadcast_tui.websockets.client")
-
-
-# At DEBUG, whoever asks for it, the library would log the headers of a handshake, and with them the token.
+# At DEBUG the library logs the headers of a handshake, which include the token.
 _websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class Connection:
-    """The socket under a session.
+    """The transport of a session; can be run again after each disconnect.
 
     Args:
-        to_write: Set by whoever gave the session something to send.
-        moved: Called when the session may have updates, once for all frames that came together.
+        outgoing: Set by the caller when the session may have frames to send.
+        dispatch: Called when the session may have updates, once per read.
     """
 
     def __init__(
         self,
         address: Address,
         session: ClientSession,
-        trust: SecurityOptions,
-        to_write: asyncio.Event,
-        moved: Callable[[], None],
+        security: SecurityOptions,
+        outgoing: asyncio.Event,
+        dispatch: Callable[[], None],
     ) -> None:
         self._address = address
-        self._trust = trust
+        self._security = security
         self._session = session
-        self._to_write = to_write
-        self._dispatch = moved
-        self._move_scheduled = False
+        self._outgoing = outgoing
+        self._dispatch = dispatch
+        self._dispatch_scheduled = False
         self._socket: FrameConnection | None = None
         self._stopping: asyncio.Task[None] | None = None
 
     async def run(self) -> Disconnect:
-        """One connection from start to end."""
+        """Connect, exchange frames until the connection ends, and return why it ended."""
         self._stopping = None
         socket = await self._open()
         if isinstance(socket, Disconnect):
@@ -119,23 +107,23 @@ class Connection:
         if self._stopping is not None:
             self.stop()
         try:
-            return await self._converse(socket)
+            return await self._exchange(socket)
         finally:
             self._socket = None
 
     async def _open(self) -> FrameConnection | Disconnect:
-        """A connection, or why there is none. The token is sent to the right server only, or not at all."""
-        trust, address = self._trust, self._address
-        if trust.token and not (address.secure or address.is_local or trust.insecure_token):
-            return Disconnect(TOKEN_IN_THE_OPEN, final=True)
+        """Open a connection, or return why that failed. The token is sent only to a trusted server."""
+        security, address = self._security, self._address
+        if security.token and not (address.secure or address.is_local or security.insecure_token):
+            return Disconnect(UNENCRYPTED_TOKEN, final=True)
         try:
-            # The library takes no ssl=None with a wss:// address that it may be sent on to.
-            secured: dict[str, Any] = {"ssl": trust.context()} if address.secure else {}
+            # The library rejects ssl=None with a wss:// address, which a redirect may lead to.
+            tls: dict[str, Any] = {"ssl": security.context()} if address.secure else {}
             async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
                 connection = await connect(
                     address.url,
-                    create_connection=connection_factory(trust.pin),  # type: ignore[arg-type]  # a factory will do
-                    additional_headers=trust.headers(),
+                    create_connection=connection_factory(security.pin),  # type: ignore[arg-type]  # any factory works
+                    additional_headers=security.headers(),
                     logger=_websockets_log,
                     subprotocols=[Subprotocol(SUBPROTOCOL)],
                     compression=None,
@@ -146,7 +134,7 @@ class Connection:
                     max_size=FRAME_BYTES_MAX,
                     proxy=None if self._address.is_local else True,
                     user_agent_header=None,
-                    **secured,
+                    **tls,
                 )
             assert isinstance(connection, FrameConnection)
             return connection
@@ -157,75 +145,75 @@ class Connection:
         except InvalidStatus as error:
             return _http_reason(error, self._address.url)
         except InvalidURI:
-            return Disconnect(f"{self._address.url} is no address of a server", final=True)
+            return Disconnect(f"{self._address.url} is not a valid server address", final=True)
         except InvalidHandshake as error:
-            if not address.secure and await speaks_tls(address.host, address.port):
-                return Disconnect(f"{address.url} speaks TLS; write wss://, or {INVITE}", final=True)
-            return Disconnect(f"{self._address.url} is no broadcast server: {log_safe(str(error))}")
+            if not address.secure and await uses_tls(address.host, address.port):
+                return Disconnect(f"{address.url} uses TLS; write wss://, or {INVITE}", final=True)
+            return Disconnect(f"{self._address.url} is not a broadcast server: {log_safe(str(error))}")
         except TimeoutError:
-            return Disconnect(f"{self._address.url} does not answer")
+            return Disconnect(f"{self._address.url} did not answer in time")
         except OSError as error:
             return Disconnect(_os_reason(error, self._address.url))
 
-    async def _converse(self, socket: FrameConnection) -> Disconnect:
+    async def _exchange(self, socket: FrameConnection) -> Disconnect:
         session, loop = self._session, asyncio.get_running_loop()
         session.connected()
-        self._to_write.set()
-        refused: asyncio.Future[None] = loop.create_future()
+        self._outgoing.set()
+        failed: asyncio.Future[None] = loop.create_future()
 
         def receive(messages: list[bytes]) -> None:
-            if refused.done():
+            if failed.done():
                 return
             when = Instant(time.monotonic(), datetime.now(UTC))
             try:
                 for data in messages:
                     session.receive(data, when)
                     if session.fatal is not None:
-                        refused.set_result(None)
+                        failed.set_result(None)
                         return
-                self._move_soon()
+                self._schedule_dispatch()
             except Exception as error:
-                refused.set_exception(error)  # for the boundary in the client's loop
+                failed.set_exception(error)  # handled in BroadcastClient._run
 
         writer = loop.create_task(self._write(socket))
         closed = loop.create_task(socket.wait_closed())
         try:
             socket.start_receiving(receive)
-            await asyncio.wait((closed, refused), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((closed, failed), return_when=asyncio.FIRST_COMPLETED)
             self._dispatch()
-            if refused.done():
-                refused.result()
+            if failed.done():
+                failed.result()
                 return Disconnect(session.fatal or "", final=True, unauthorized=session.unauthorized)
-            return self._ending(socket)
+            return self._disconnect_of(socket)
         finally:
             closed.cancel()
             writer.cancel()
             await asyncio.gather(closed, writer, return_exceptions=True)
             await self._drop(socket)
 
-    def _ending(self, socket: FrameConnection) -> Disconnect:
-        """What the end of a connection means."""
+    def _disconnect_of(self, socket: FrameConnection) -> Disconnect:
+        """Classify the end of a connection."""
         if self._stopping is not None:
-            return Disconnect("closed here")
+            return Disconnect("closed by this client")
         close = socket.protocol.close_rcvd
         code = close.code if close is not None else 1006
         reason = log_safe(close.reason) if close is not None else ""
         return Disconnect(
-            reason or f"closed without a reason ({code})",
+            reason or f"closed unexpectedly ({code})",
             final=not may_reconnect(code),
             unauthorized=code == CloseCode.UNAUTHORIZED,
         )
 
     async def _write(self, socket: FrameConnection) -> None:
-        """Write what the session has to say, and wake it when it waits for time."""
+        """Send the frames of the session, and call its `tick` when due."""
         while True:
             due = self._session.next_due()
             try:
                 async with asyncio.timeout(None if due is None else max(0.0, due - time.monotonic())):
-                    await self._to_write.wait()
+                    await self._outgoing.wait()
             except TimeoutError:
                 self._session.tick(time.monotonic())
-            self._to_write.clear()
+            self._outgoing.clear()
             for data in self._session.pop_outgoing():
                 try:
                     await socket.send(data, text=True)
@@ -234,24 +222,24 @@ class Connection:
 
     @staticmethod
     async def _drop(socket: FrameConnection) -> None:
-        """Close in order if that is quick, else cut: closing may wait for a peer that reads nothing."""
+        """Close gracefully, or abort after a timeout: a peer that reads nothing never closes."""
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await socket.close()
         except TimeoutError:
-            log.debug("the server did not close in time")
+            log.debug("server did not complete the close in time")
         except ABORTED_TOO_LATE:
-            log.debug("the connection was gone already")
+            log.debug("connection was already lost")
         finally:
             if not socket.connection_lost_waiter.done():
                 socket.transport.abort()
 
     def stop(self) -> None:
-        """End this connection, or the one being made, in order and soon."""
+        """Close this connection, or the one being opened, in the background."""
         self._stopping = asyncio.get_running_loop().create_task(self.close())
 
     async def close(self) -> None:
-        """Write what the session still has to say, then close."""
+        """Send the remaining frames of the session, then close."""
         socket = self._socket
         if socket is None:
             return
@@ -261,29 +249,29 @@ class Connection:
                     await socket.send(data, text=True)
         await self._drop(socket)
 
-    def _move_soon(self) -> None:
-        """`_dispatch`, once for all the frames that are already here."""
-        if not self._move_scheduled:
-            self._move_scheduled = True
-            asyncio.get_running_loop().call_soon(self._move)
+    def _schedule_dispatch(self) -> None:
+        """Call `_dispatch` once for all frames received so far."""
+        if not self._dispatch_scheduled:
+            self._dispatch_scheduled = True
+            asyncio.get_running_loop().call_soon(self._run_dispatch)
 
-    def _move(self) -> None:
-        self._move_scheduled = False
+    def _run_dispatch(self) -> None:
+        self._dispatch_scheduled = False
         self._dispatch()
 
 
 def _http_reason(error: InvalidStatus, url: str) -> Disconnect:
-    """What a refused handshake means: sentence, least wait in seconds, final or not."""
+    """Classify a rejected handshake."""
     status = error.response.status_code
     try:
         wait_s = min(300.0, float(error.response.headers.get("Retry-After", 0)))
     except ValueError:
         wait_s = 0.0
-    said = ""
+    text = ""
     if error.response.headers.get("Content-Type", "").startswith("text/plain"):
-        said = log_safe((error.response.body or b"").decode(errors="replace").strip())
+        text = log_safe((error.response.body or b"").decode(errors="replace").strip())
     return Disconnect(
-        said or f"{url} answers with HTTP status {status}; it is no broadcast server",
+        text or f"{url} is not a broadcast server (HTTP status {status})",
         wait_s,
         final=status in (400, 401, 403, 404),
         unauthorized=status == 401,
@@ -292,5 +280,5 @@ def _http_reason(error: InvalidStatus, url: str) -> Disconnect:
 
 def _os_reason(error: OSError, url: str) -> str:
     if isinstance(error, ConnectionRefusedError) or "Multiple exceptions" in str(error):
-        return f"nothing answers at {url}"
+        return f"no server at {url}"
     return f"{url} cannot be reached: {log_safe(error.strerror or str(error))}"

@@ -1,10 +1,10 @@
-"""A client's connection that hands over the messages of one read together, without a queue or a task switch.
+"""A client connection that delivers all messages of one read together, without a queue or task switch.
 
-`websockets` 17 takes 8 us to read a frame and 5 more to hand it over. A flood is text frames: those are
-taken apart here, in 1 us, and all others are left to the library.
+`websockets` 17 needs 8 µs to parse a frame and 5 µs more to deliver it. Busy rooms consist of text frames:
+this module parses those in 1 µs each and passes all other frames to the library.
 
-Invariants: the library is given whole frames only, so what follows them is the beginning of a frame;
-messages are handed over in the order in which they came.
+Invariants: the library gets whole frames only, so it is always at a frame boundary; messages are
+delivered in the order received.
 """
 
 from __future__ import annotations
@@ -23,48 +23,48 @@ from broadcast_tui.core.protocol.codec import frame_extent, text_frames
 from broadcast_tui.core.protocol.handshake import fingerprint
 
 READ_BYTES = 65_536
-"""Most that is taken from the socket before others of this loop get a turn: some 300 posts, 2 ms."""
+"""Maximum read size, so that other tasks get their turn: about 300 posts, 2 ms."""
 
 
 class FrameConnection(ClientConnection):
-    """A connection whose messages go to who calls `start_receiving`; `recv` gets none."""
+    """A connection that delivers messages to the callback of `start_receiving`; `recv` gets none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._on_messages: Callable[[list[bytes]], None] | None = None
         self._messages: list[bytes] = []
         self._fragments: bytearray | None = None
-        self._rest = b""
-        """The beginning of a frame."""
+        self._partial = b""
+        """The start of an incomplete frame."""
 
     def start_receiving(self, on_messages: Callable[[list[bytes]], None]) -> None:
-        """Hand over the messages of each read from now on, beginning with those that came early."""
+        """Deliver the messages of each read from now on, starting with those already received."""
         self._on_messages = on_messages
-        self._hand_over()
+        self._deliver()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if hasattr(transport, "max_size"):  # asyncio's own; TLS and uvloop have bounds of their own
+        if hasattr(transport, "max_size"):  # only plain asyncio; TLS and uvloop have their own limits
             transport.max_size = READ_BYTES
 
     def data_received(self, data: bytes) -> None:
-        data, self._rest = self._rest + data, b""
+        data, self._partial = self._partial + data, b""
         start = 0
         while self.protocol.state is State.CONNECTING and start < len(data):
-            # Line by line, so that the library gets nothing of the frames after the head.
+            # Pass the HTTP response line by line, so that the library does not get the frames after it.
             end = data.find(b"\n", start) + 1 or len(data)
             super().data_received(data[start:end])
             start = end
         if self.protocol.state is State.OPEN:
-            start = self._take_frames(data, start)
+            start = self._parse_frames(data, start)
         if self.protocol.state is State.OPEN:
-            self._rest = data[start:]
+            self._partial = data[start:]
         elif start < len(data):
             super().data_received(data[start:])
-        self._hand_over()
+        self._deliver()
 
-    def _take_frames(self, data: bytes, start: int) -> int:
-        """Take in the frames in `data` from `start` on; returns where the first begins that is not whole."""
+    def _parse_frames(self, data: bytes, start: int) -> int:
+        """Parse the frames in `data` from `start` on; returns the start of the first incomplete frame."""
         while self.protocol.state is State.OPEN:
             if self._fragments is None:
                 messages, start = text_frames(data, start)
@@ -73,7 +73,7 @@ class FrameConnection(ClientConnection):
             if not head:
                 break
             if end - head > (self.protocol.max_message_size or end):
-                end = len(data)  # the library refuses it when it sees the head
+                end = len(data)  # the library rejects it from its header
             if end > len(data):
                 break
             super().data_received(data[start:end])
@@ -81,9 +81,9 @@ class FrameConnection(ClientConnection):
         return start
 
     def eof_received(self) -> None:
-        rest, self._rest = self._rest, b""
-        if rest:
-            super().data_received(rest)
+        partial, self._partial = self._partial, b""
+        if partial:
+            super().data_received(partial)
         super().eof_received()
 
     def process_event(self, event: Event) -> None:
@@ -98,21 +98,21 @@ class FrameConnection(ClientConnection):
             self._messages.append(bytes(self._fragments))
             self._fragments = None
 
-    def _hand_over(self) -> None:
+    def _deliver(self) -> None:
         if self._messages and self._on_messages is not None:
             messages, self._messages = self._messages, []
             self._on_messages(messages)
 
 
 def connection_factory(pin: str) -> Callable[..., FrameConnection]:
-    """What makes connections: such that check the fingerprint, if there is one."""
+    """The class of connections to create, bound to the fingerprint to check if there is one."""
     if not pin:
         return FrameConnection
     return lambda *args, **kwargs: PinnedConnection(pin, *args, **kwargs)
 
 
 class PinnedConnection(FrameConnection):
-    """A connection that sends nothing to a server whose certificate has another fingerprint than `pin`."""
+    """A connection that sends nothing unless the server's certificate has the fingerprint `pin`."""
 
     def __init__(self, pin: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,7 +1,7 @@
-"""Whom to believe and what to show them: our token, and how the server proves that it is the right one.
+"""Client security: the token, the pinned certificate and the certificate authorities to trust.
 
-Invariants: a token goes over TLS or stays on this machine, unless the user says otherwise; with a
-fingerprint exactly that certificate is trusted, and it is checked before anything is sent.
+Invariants: a token is sent over TLS or to this machine only, unless `insecure_token` is set; with a pin,
+only that certificate is trusted, and it is checked before anything is sent.
 """
 
 from __future__ import annotations
@@ -21,70 +21,72 @@ from broadcast_tui.core.text import log_safe
 
 PROBE_S = 3.0
 TOKEN_CHARS_MAX = 512
-INVITE = "use the invite that 'broadcast-tui invite' prints there"
+INVITE = "use an invite, printed by 'broadcast-tui invite' on the server"
 
 
 class TrustError(BroadcastError):
-    """A token, a fingerprint or a file of certificates that cannot be used; the text says what to change."""
+    """A token, fingerprint or certificate file is unusable; the text says why."""
 
 
 class CertificateMismatchError(Exception):
-    """The server's certificate is not the one that is trusted."""
+    """The server's certificate does not match the pin."""
 
 
 @dataclass(slots=True)
 class SecurityOptions:
-    """What a client trusts and is trusted with.
+    """The token of a client, and how it verifies the server.
 
     Raises:
-        TrustError: the token or the fingerprint has a form that none has.
+        TrustError: The token or the fingerprint is malformed.
     """
 
     token: str = field(default="", repr=False)
     pin: str = ""
-    """Fingerprint of the one certificate to trust; empty: whatever the authorities vouch for."""
+    """Fingerprint of the only certificate to trust; empty to verify by certificate authorities."""
     ca: Path | None = None
-    """PEM file of the authorities to trust instead of the system's."""
+    """PEM file of certificate authorities to trust in place of the system's."""
     insecure_token: bool = False
-    """Send the token over unencrypted connections to other machines too."""
+    """Whether to send the token over unencrypted connections to other machines."""
 
     def __post_init__(self) -> None:
-        self.token = checked_token(self.token)
-        self.pin = checked_pin(self.pin) if self.pin else ""
+        self.token = normalize_token(self.token)
+        self.pin = normalize_pin(self.pin) if self.pin else ""
 
     def headers(self) -> dict[str, str]:
-        """What the handshake carries of the token; for nobody's log."""
+        """Headers that carry the token in the handshake. Do not log them."""
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
     def context(self) -> ssl.SSLContext:
-        """For connections by `wss://`. Raises TrustError if the authorities cannot be read."""
+        """TLS context for `wss://` connections. Raises TrustError if the CA file cannot be read."""
         try:
             context = ssl.create_default_context(cafile=self.ca if not self.pin else None)
         except ssl.SSLError as error:
-            raise TrustError(f"--ca: {self.ca} has no certificates in PEM form.") from error
+            raise TrustError(f"The CA file {self.ca} has no certificates in PEM format.") from error
         except OSError as error:
-            raise TrustError(f"--ca: {self.ca} cannot be read: {error.strerror}.") from error
+            raise TrustError(f"Cannot read the CA file {self.ca}: {error.strerror}.") from error
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if self.pin:
-            # Instead, `pinned.PinnedConnection` compares the certificate itself.
+            # PinnedConnection compares the certificate itself instead.
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
 
 
-def checked_token(text: str) -> str:
-    """A token without the white space around it. Raises TrustError if it could not be sent."""
+def normalize_token(text: str) -> str:
+    """Strip white space. Raises TrustError if the text is not a token."""
     token = text.strip()
     if len(token) > TOKEN_CHARS_MAX or not all("!" <= char <= "~" for char in token):
-        raise TrustError("This is no token: it must be one word of ASCII characters; copy it again.")
+        raise TrustError("Invalid token: it must be one word of ASCII characters. Copy it again.")
     return token
 
 
-def checked_pin(text: str) -> str:
-    """A fingerprint in its one form, from base64 of either alphabet or hexadecimal with or without colons.
+def normalize_pin(text: str) -> str:
+    """Convert a fingerprint to its canonical form.
+
+    Accepts standard and URL-safe base64, and hexadecimal with or without colons.
 
     Raises:
-        TrustError: it is no SHA-256 fingerprint.
+        TrustError: The text is not a SHA-256 fingerprint.
     """
     digits = text.strip().removeprefix(FINGERPRINT_PREFIX)
     plain = digits.replace(":", "")
@@ -97,37 +99,37 @@ def checked_pin(text: str) -> str:
     except (binascii.Error, ValueError):
         digest = b""
     if len(digest) != 32:
-        raise TrustError("The pin is no SHA-256 fingerprint; copy the whole invite again.")
+        raise TrustError("Invalid pin: not a SHA-256 fingerprint. Copy the whole invite again.")
     return FINGERPRINT_PREFIX + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def tls_reason(error: ssl.SSLError | CertificateMismatchError, url: str) -> str:
-    """Why there is no TLS with `url`, and what to do about it."""
+    """Explain a failed TLS handshake with `url`, and what to do about it."""
     if isinstance(error, CertificateMismatchError):
         return (
-            f"the certificate of {url} is not the one of the invite: the server has a new one, or somebody "
-            "listens in. Ask for a new invite, and compare it by other means; "
-            f"'broadcast-tui forget {url}' forgets the old one"
+            f"the certificate of {url} does not match the invite: it was replaced, or somebody is "
+            "intercepting the connection. Get a new invite over a channel you trust, then run "
+            f"'broadcast-tui forget {url}' to remove the old fingerprint"
         )
     if isinstance(error, ssl.SSLCertVerificationError):
         match error.verify_code:
             case 18 | 19 | 20 | 21:
-                return f"no authority vouches for the certificate of {url}; {INVITE}, or --ca FILE"
+                return f"no trusted authority signed the certificate of {url}; {INVITE}, or the ca option"
             case 10:
-                return f"the certificate of {url} has expired; whoever runs it must renew it"
+                return f"the certificate of {url} has expired; its operator must renew it"
             case 9:
-                return f"the certificate of {url} is not valid yet; is the clock right on both machines?"
+                return f"the certificate of {url} is not valid yet; check the clocks of both machines"
             case 62 | 64:
-                return f"the certificate of {url} is for another name; write the name it is for, or {INVITE}"
+                return f"the certificate of {url} is for another host name; use that name, or {INVITE}"
             case _:
-                return f"the certificate of {url} is not good: {log_safe(error.verify_message)}"
+                return f"the certificate of {url} is invalid: {log_safe(error.verify_message)}"
     if error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST"):
-        return f"{url} does not speak TLS; write ws:// if that is meant to be so"
-    return f"no encrypted connection to {url} can be made: {log_safe(error.reason or str(error))}"
+        return f"{url} does not use TLS; write ws:// for an unencrypted connection"
+    return f"cannot open an encrypted connection to {url}: {log_safe(error.reason or str(error))}"
 
 
-async def speaks_tls(host: str, port: int) -> bool:
-    """Whether what listens there makes a TLS connection; nothing is sent over it."""
+async def uses_tls(host: str, port: int) -> bool:
+    """Whether the server completes a TLS handshake. Sends nothing else."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""Posts out of a client's updates, to iterate over or to print; texts of posts to be, one after another."""
+"""`PostStream`: the posts of a client as an async iterator."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from broadcast_tui.core.text import visible, visible_line
 
 
 class PostStream:
-    """An async iterator of posts in order; awaited, it prints them instead.
+    """An async iterator of posts, in order. If awaited, it prints them instead.
 
     Args:
-        batches: Updates of a client.
+        batches: Batches of updates of a client.
     """
 
     def __init__(self, batches: AsyncIterator[list[Update]]) -> None:
@@ -31,7 +31,7 @@ class PostStream:
         return self.show().__await__()
 
     async def show(self) -> None:
-        """Print each post as a line, until the client is closed; what awaiting the stream does."""
+        """Print each post as a line until the client is closed. Same as awaiting the stream."""
         async for post in self:
             print(
                 f"{post.at.astimezone():%H:%M} {visible_line(post.sender)}: {visible(post.text)}", flush=True
@@ -39,7 +39,7 @@ class PostStream:
 
 
 async def texts_of(messages: Iterable[str] | AsyncIterable[str] | None) -> AsyncIterator[str]:
-    """`messages` one by one; by default the lines of standard input, until it ends."""
+    """Iterate over `messages`, or by default over the lines of standard input."""
     if messages is None:
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):

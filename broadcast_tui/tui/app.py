@@ -233,7 +233,7 @@ class ChatApp(App[None]):
         if self._client is None or self._quit.has_begun:
             return
         before = self._preferences.rooms.get(self._client.url)
-        self._preferences.remember_rooms(self._client.url, event.rooms, event.shown)
+        self._preferences.set_rooms(self._client.url, event.rooms, event.shown)
         if before is None or before.joined != event.rooms:
             self._preferences.save()
 
@@ -245,7 +245,7 @@ class ChatApp(App[None]):
         elif event.address.url == self._client.url:
             self.notify("Already connected to this server. Use /join to enter a room.", markup=False)
         else:
-            self._room = self._preferences.rooms_on(event.address.url, event.address.wanted_room).shown
+            self._room = self._preferences.rooms_on(event.address.url, event.address.explicit_room).shown
             self.run_worker(self._change_server(self._client, event.address), group="leaving")
 
     async def _change_server(self, previous: ClientRequests, address: Address) -> None:

@@ -58,5 +58,5 @@ def load_ignored(preferences: Preferences, url: str) -> IgnoreList:
 
 def save_ignored(preferences: Preferences, url: str, ignored: IgnoreList) -> None:
     """Save the ignore list of the server at `url`."""
-    preferences.remember_ignored(url, ignored.ends(monotonic(), datetime.now(UTC)))
+    preferences.set_ignored(url, ignored.ends(monotonic(), datetime.now(UTC)))
     preferences.save()

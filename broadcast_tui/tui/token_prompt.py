@@ -26,7 +26,7 @@ class TokenPrompter:
         for update in updates:
             if not isinstance(update, ConnectionChanged):
                 continue
-            if update.state is ConnectionState.ONLINE and self._pending.waiting:
+            if update.state is ConnectionState.ONLINE and self._pending.has_any:
                 self._app.run_worker(self._save(), group="keeping")
             elif update.state is ConnectionState.REFUSED:
                 self._pending.token = ""
@@ -44,6 +44,6 @@ class TokenPrompter:
 
     async def _save(self) -> None:
         # The keyring may prompt the user, and the chat must not wait for that.
-        message = await asyncio.to_thread(self._pending.keep)
+        message = await asyncio.to_thread(self._pending.save)
         if message:
             self._app.notify(visible_line(message), markup=False)

@@ -210,7 +210,7 @@ async def test_an_invite_is_all_that_another_machine_needs(tmp_path: Path) -> No
         changed = one_line(
             await run("tail", re.sub("pin=sha256:.{43}", "pin=sha256:" + "A" * 43, url), home=there), 4
         )
-        assert "not the one of the invite" in changed
+        assert "does not match the invite" in changed
         plain = one_line(await run("tail", f"ws://127.0.0.1:{port}", home=there), 4)
         assert "wss://" in plain
         logged = (await server.stop(signal.SIGTERM)).err
@@ -387,7 +387,7 @@ async def test_the_record_for_invites_has_no_secret(tmp_path: Path) -> None:
 
 async def test_what_is_kept_for_a_server_is_forgotten_by_its_address(tmp_path: Path) -> None:
     kept = Credentials(tmp_path / "broadcast-tui")
-    kept.keep_pin("wss://localhost:1", "sha256:" + "A" * 43)
+    kept.save_pin("wss://localhost:1", "sha256:" + "A" * 43)
     for said in (
         "Nothing is kept for wss://localhost:1 any more.",
         "Nothing was kept for wss://localhost:1.",

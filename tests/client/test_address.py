@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broadcast_tui.client import AddressError, BroadcastClient, parse_address
-from broadcast_tui.client.address import Address
+from broadcast_tui.client.address import Address, SecretInAddressError
 from broadcast_tui.core.errors import BroadcastError
 
 
@@ -107,7 +107,7 @@ def test_an_invite_has_a_pin_and_perhaps_a_token_behind_the_address() -> None:
     ],
 )
 def test_a_token_in_what_is_sent_of_an_address_is_refused_with_how_to_give_it(text: str) -> None:
-    with pytest.raises(AddressError, match=r"--token-file or in BROADCAST_TUI_TOKEN") as refused:
+    with pytest.raises(SecretInAddressError, match="must not contain a token") as refused:
         parse_address(text)
     assert TOKEN not in str(refused.value)
 

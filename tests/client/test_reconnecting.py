@@ -101,7 +101,7 @@ async def test_what_is_said_offline_is_sent_on_return_in_order() -> None:
     ):
         proxy.refusing = True
         proxy.cut()
-        assert (await watcher.state(ConnectionState.WAITING)).reason == "closed without a reason (1006)"
+        assert (await watcher.state(ConnectionState.WAITING)).reason == "closed unexpectedly (1006)"
         nonces = [client.say("lobby", f"offline {number}") for number in range(5)]
         proxy.refusing = False
         client.reconnect_now()

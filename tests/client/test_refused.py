@@ -52,7 +52,7 @@ async def test_connect_raises_the_reason_of_a_refused_name() -> None:
 async def test_a_closed_port_is_named() -> None:
     async with running_server() as server:
         port = server.port
-    with pytest.raises(ConnectError, match=f"nothing answers at ws://127.0.0.1:{port}"):
+    with pytest.raises(ConnectError, match=f"no server at ws://127.0.0.1:{port}"):
         await in_time(BroadcastClient("127.0.0.1", port, name="ana").connect())
 
 
@@ -145,7 +145,7 @@ async def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pyte
 
     listener = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with listener, started(listener.sockets[0].getsockname()[1], "ana") as (_, watcher):
-        assert "does not answer" in (await watcher.state(ConnectionState.WAITING)).reason
+        assert "did not answer" in (await watcher.state(ConnectionState.WAITING)).reason
     for writer in connections:
         writer.close()
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.client import BroadcastClient, ConnectError, SecurityOptions, TrustError, Unauthorized
-from broadcast_tui.client.security import checked_pin, checked_token
+from broadcast_tui.client.security import normalize_pin, normalize_token
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.protocol.handshake import fingerprint
 from broadcast_tui.core.session.updates import ConnectionState
@@ -28,9 +28,9 @@ from tests.support.running import in_time, running_server
 WRONG = "bt_" + "wrong" * 8
 
 
-async def reason_of(url: str, trust: SecurityOptions | None = None) -> str:
+async def reason_of(url: str, security: SecurityOptions | None = None) -> str:
     """Why a client cannot connect; it gives up at once and says so in one line."""
-    client = BroadcastClient(url, name="ana", trust=trust)
+    client = BroadcastClient(url, name="ana", security=security)
     with pytest.raises(ConnectError) as failed:
         await in_time(client.connect(retry=True))
     assert "\n" not in str(failed.value)
@@ -85,10 +85,10 @@ async def test_another_refusal_is_not_for_want_of_a_token() -> None:
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "127.evil.example", "evil.localhost"])
 async def test_a_token_goes_to_other_machines_over_tls_only(host: str) -> None:
-    trust = SecurityOptions(token=WRONG)
-    reason = await reason_of(f"ws://{host}:9", trust)
+    security = SecurityOptions(token=WRONG)
+    reason = await reason_of(f"ws://{host}:9", security)
     assert "wss://" in reason
-    assert "--insecure-token" in reason
+    assert "insecure-token" in reason
     assert WRONG not in reason
 
 
@@ -96,16 +96,16 @@ async def test_it_can_be_sent_in_the_open_if_that_is_wished(monkeypatch: pytest.
     async with running_server(authenticator=None) as server:
         monkeypatch.setattr("broadcast_tui.client.address.Address.is_local", False)
         reason = await reason_of(server.url, SecurityOptions(token=WRONG))
-        assert "--insecure-token" in reason
+        assert "insecure-token" in reason
         async with BroadcastClient(
-            server.url, trust=SecurityOptions(token=WRONG, insecure_token=True)
+            server.url, security=SecurityOptions(token=WRONG, insecure_token=True)
         ) as client:
             assert client.state is ConnectionState.ONLINE
 
 
 def test_a_token_is_in_no_representation() -> None:
-    trust = SecurityOptions(token=WRONG)
-    assert WRONG not in repr(trust)
+    security = SecurityOptions(token=WRONG)
+    assert WRONG not in repr(security)
 
 
 async def test_a_token_is_not_logged_by_the_client_at_any_level(
@@ -125,19 +125,19 @@ async def test_a_token_is_not_logged_by_the_client_at_any_level(
 
 @pytest.mark.parametrize("text", ["two words", "a\nb: c", "é", "x" * 513, "\x1b[31m"])
 def test_what_could_not_be_sent_is_no_token(text: str) -> None:
-    with pytest.raises(TrustError, match="no token"):
-        checked_token(text)
+    with pytest.raises(TrustError, match="Invalid token"):
+        normalize_token(text)
 
 
 @given(st.text())
-def test_a_checked_token_can_stand_in_a_header(text: str) -> None:
+def test_a_normalize_token_can_stand_in_a_header(text: str) -> None:
     try:
-        token = checked_token(text)
+        token = normalize_token(text)
     except TrustError:
         return
     assert token.isascii()
     assert not token or token.isprintable()
-    assert checked_token(token) == token
+    assert normalize_token(token) == token
 
 
 # -- fingerprints
@@ -155,15 +155,15 @@ def test_a_fingerprint_is_read_in_every_way_it_is_written(certificate: bytes) ->
         digest.hexdigest().upper(),
         ":".join(digest.hexdigest()[start : start + 2] for start in range(0, 64, 2)),
     ]
-    assert {checked_pin(text) for text in written} == {pin}
+    assert {normalize_pin(text) for text in written} == {pin}
 
 
 @pytest.mark.parametrize(
     "text", ["sha256:", "x", "sha256:" + "A" * 42, "sha256:" + "A" * 44, "sha1:" + "A" * 43]
 )
 def test_what_is_no_fingerprint_is_refused(text: str) -> None:
-    with pytest.raises(TrustError, match="copy the whole invite"):
-        checked_pin(text)
+    with pytest.raises(TrustError, match="Copy the whole invite"):
+        normalize_pin(text)
 
 
 async def test_a_pinned_server_is_believed_without_any_authority(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_a_changed_certificate_is_refused_before_anything_is_sent(tmp_path
     async with running_server(tls=other) as server:
         server._admission.process_request = lambda *request: asked.append(request)  # type: ignore[method-assign]
         reason = await reason_of(server.url, SecurityOptions(token=WRONG, pin=tls.fingerprint))
-    assert "not the one of the invite" in reason
+    assert "does not match the invite" in reason
     assert "new invite" in reason
     assert asked == []
 
@@ -203,7 +203,7 @@ def serving(authority: Authority, *names: str, days: tuple[int, int] = (-1, 1)) 
 async def test_an_authority_given_is_believed(authority: Authority) -> None:
     async with (
         running_server(tls=serving(authority, "127.0.0.1")) as server,
-        BroadcastClient(server.url, name="ana", trust=SecurityOptions(ca=authority.ca)) as client,
+        BroadcastClient(server.url, name="ana", security=SecurityOptions(ca=authority.ca)) as client,
     ):
         assert client.state is ConnectionState.ONLINE
 
@@ -211,9 +211,9 @@ async def test_an_authority_given_is_believed(authority: Authority) -> None:
 @pytest.mark.parametrize(
     ("names", "days", "given_ca", "says"),
     [
-        (("127.0.0.1",), (-1, 1), False, "no authority vouches"),
-        (("example.org",), (-1, 1), True, "for another name"),
-        (("192.0.2.1",), (-1, 1), True, "for another name"),
+        (("127.0.0.1",), (-1, 1), False, "no trusted authority signed"),
+        (("example.org",), (-1, 1), True, "for another host name"),
+        (("192.0.2.1",), (-1, 1), True, "for another host name"),
         (("127.0.0.1",), (-3, -1), True, "has expired"),
         (("127.0.0.1",), (1, 2), True, "not valid yet"),
     ],
@@ -233,17 +233,17 @@ async def test_a_self_signed_certificate_without_a_pin_asks_for_the_invite(tmp_p
     async with running_server(tls=ServerTls(self_signed(tmp_path / "self.pem", "localhost"))) as server:
         reason = await reason_of(server.url)
     assert "invite" in reason
-    assert "--ca" in reason
+    assert "ca option" in reason
 
 
 async def test_tls_to_a_server_without_it_and_the_other_way_round_are_told_apart(
     authority: Authority,
 ) -> None:
     async with running_server() as server:
-        assert "does not speak TLS" in await reason_of(server.url.replace("ws://", "wss://"))
+        assert "does not use TLS" in await reason_of(server.url.replace("ws://", "wss://"))
     async with running_server(tls=serving(authority, "127.0.0.1")) as server:
         reason = await reason_of(server.url.replace("wss://", "ws://"))
-    assert "speaks TLS" in reason
+    assert "uses TLS" in reason
     assert "wss://" in reason
 
 

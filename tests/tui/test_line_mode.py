@@ -171,7 +171,7 @@ async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
-    preferences.remember_ignored(FakeClient().url, {"bob": None, "eve": 1.0})
+    preferences.set_ignored(FakeClient().url, {"bob": None, "eve": 1.0})
     async with plain("ana", "bob", preferences=preferences) as talk:
         await talk.client.deliver(talk.client.post("bob", "secret"), talk.client.post("eve", "shown"))
         await talk.type("/ignore zed")

@@ -1,7 +1,7 @@
-"""How far each room of each server was read, kept between runs in a small file in the state directory.
+"""Read positions by server and room, saved in a small file in the state directory.
 
-Damage costs the bookmarks that are damaged, no more. Two chats at once share the file: each writes what it
-knows of its own server, and of two places in one room the later one stays.
+A damaged entry is ignored; the others are loaded. Several clients can share the file: each updates only its
+own server, and the later of two positions in a room wins.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position
 FILE_NAME = "read.json"
 SERVERS_MAX = 50
 ROOMS_MAX = 500
-"""Rooms kept of one server; those left longest ago go first."""
+"""Maximum number of rooms per server; those left longest ago are dropped first."""
 _NAME_MAX = 300
 _LATEST_S = 250_000_000_000
 
 
 class Bookmarks:
-    """The bookmarks of the server at `url`, as they are in the file and as they are to be there."""
+    """Loads and saves the bookmarks of the server at `url`."""
 
     def __init__(self, url: str, directory: Path | None = None) -> None:
         self.url = url
@@ -30,30 +30,30 @@ class Bookmarks:
         self._saved: dict[str, Bookmark] = {}
 
     def load(self) -> dict[str, Bookmark]:
-        """What was kept last, by room; what cannot be read is left out."""
+        """The saved bookmarks by room, without unreadable ones."""
         content, _ = read_object(self.path)
-        self._saved = _marks(content.get(self.url))
+        self._saved = _from_json(content.get(self.url))
         return dict(self._saved)
 
     def save(self, marks: Mapping[str, Bookmark]) -> bool:
-        """Keep `marks`, if there is anything new in them; false if the file cannot be written."""
+        """Save `marks` if a position changed; false if the file cannot be written."""
         if all(room in self._saved and self._saved[room].position == marks[room].position for room in marks):
             return True
         return self.close(marks)
 
     def close(self, marks: Mapping[str, Bookmark]) -> bool:
-        """Keep `marks` and when they were made; false if the file cannot be written."""
+        """Save `marks` with their times, changed or not; false if the file cannot be written."""
         if not marks:
             return True
-        servers = {url: _marks(rooms) for url, rooms in read_object(self.path)[0].items()}
-        kept = servers.pop(self.url, {})
+        servers = {url: _from_json(rooms) for url, rooms in read_object(self.path)[0].items()}
+        saved = servers.pop(self.url, {})
         for room, mark in marks.items():
-            kept[room] = _later(kept.get(room), mark)
-        others = sorted(servers, key=lambda url: _left_last(servers[url]))[-SERVERS_MAX + 1 :]
-        rooms = sorted(kept, key=lambda room: kept[room].at)[-ROOMS_MAX:]
-        content = {url: _written(servers[url]) for url in others if servers[url]}
+            saved[room] = _later(saved.get(room), mark)
+        others = sorted(servers, key=lambda url: _latest_at(servers[url]))[-SERVERS_MAX + 1 :]
+        rooms = sorted(saved, key=lambda room: saved[room].at)[-ROOMS_MAX:]
+        content = {url: _to_json(servers[url]) for url in others if servers[url]}
         try:
-            write_json(self.path, {**content, self.url: _written({room: kept[room] for room in rooms})})
+            write_json(self.path, {**content, self.url: _to_json({room: saved[room] for room in rooms})})
         except (OSError, UnicodeError):
             return False
         self._saved = dict(marks)
@@ -61,26 +61,26 @@ class Bookmarks:
 
 
 def _later(known: Bookmark | None, mark: Bookmark) -> Bookmark:
-    """The one further on in the room's log; of two epochs, nobody knows, `mark`."""
+    """The bookmark further on in the log; `mark` if their epochs differ and cannot be compared."""
     if known is not None and known.position.epoch == mark.position.epoch:
         return max(known, mark, key=lambda each: (each.position.seq, each.at))
     return mark
 
 
-def _left_last(marks: Mapping[str, Bookmark]) -> float:
+def _latest_at(marks: Mapping[str, Bookmark]) -> float:
     return max((mark.at.timestamp() for mark in marks.values()), default=0.0)
 
 
-def _written(marks: Mapping[str, Bookmark]) -> dict[str, list[object]]:
-    """For each room the id of the post, empty for none, and seconds since 1970."""
+def _to_json(marks: Mapping[str, Bookmark]) -> dict[str, list[object]]:
+    """Per room the id of the post (may be empty) and Unix time."""
     return {
         room: [str(mark.position) if mark.position.epoch else "", round(mark.at.timestamp())]
         for room, mark in marks.items()
     }
 
 
-def _marks(rooms: object) -> dict[str, Bookmark]:
-    """The bookmarks among what a file has for a server."""
+def _from_json(rooms: object) -> dict[str, Bookmark]:
+    """Parse the saved rooms of a server; invalid entries are skipped."""
     marks = {}
     for room, value in rooms.items() if isinstance(rooms, dict) else ():
         match value:

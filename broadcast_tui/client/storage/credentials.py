@@ -1,7 +1,7 @@
-"""What is kept for servers between runs, by their address: tokens, and the fingerprints of invites.
+"""Saved credentials by server: tokens, and fingerprints from invites.
 
-Tokens are in the system's keyring where there is one (package `keyring`), else in a JSON file for the
-user alone (mode 600), which has the fingerprints in any case.
+Tokens are saved in the system keyring if the package `keyring` finds one, else in a JSON file with mode 600.
+Fingerprints are always in that file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import ModuleType
 
 import msgspec
 
-from broadcast_tui.client.security import TrustError, checked_pin, checked_token
+from broadcast_tui.client.security import TrustError, normalize_pin, normalize_token
 from broadcast_tui.client.storage.preferences import state_dir
 from broadcast_tui.private_file import sole_writer, write_private
 
@@ -21,90 +21,88 @@ FILE_NAME = "credentials.json"
 SERVICE = "broadcast-tui"
 
 
-class _Kept(msgspec.Struct, frozen=True, omit_defaults=True):
+class _Saved(msgspec.Struct, frozen=True, omit_defaults=True):
     token: str = ""
     pin: str = ""
     keyring: bool = False
-    """The token is in the keyring."""
+    """Whether the token is in the keyring."""
 
 
 class Credentials:
-    """The credentials of this user. What cannot be read is as if it were not there."""
+    """The saved credentials of this user. Unreadable entries are ignored."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self.path = (directory or state_dir()) / FILE_NAME
 
     def token(self, url: str) -> str:
-        """The token kept for a server, empty if there is none. May ask the user to unlock the keyring."""
-        kept = self._read().get(url, _Kept())
-        token = _from_keyring(url) if kept.keyring else kept.token
+        """The saved token for a server; empty if there is none. May prompt the user to unlock the keyring."""
+        saved = self._read().get(url, _Saved())
+        token = _load_from_keyring(url) if saved.keyring else saved.token
         try:
-            return checked_token(token)
+            return normalize_token(token)
         except TrustError:
             return ""
 
     def pin(self, url: str) -> str:
-        """The fingerprint kept for a server, empty if there is none."""
-        pin = self._read().get(url, _Kept()).pin
+        """The saved fingerprint for a server; empty if there is none."""
+        pin = self._read().get(url, _Saved()).pin
         try:
-            return checked_pin(pin) if pin else ""
+            return normalize_pin(pin) if pin else ""
         except TrustError:
             return ""
 
-    def keep_token(self, url: str, token: str) -> str:
-        """Keep a token; returns one sentence about where. Waits for the disk and the keyring."""
-        in_keyring = _into_keyring(url, token)
+    def save_token(self, url: str, token: str) -> str:
+        """Save a token; returns a sentence that says where. Blocks on disk and keyring."""
+        in_keyring = _save_in_keyring(url, token)
         if problem := self._change(url, token="" if in_keyring else token, keyring=in_keyring):
             return problem
-        return "The token is kept in the keyring." if in_keyring else f"The token is kept in {self.path}."
+        return "The token is saved in the keyring." if in_keyring else f"The token is saved in {self.path}."
 
-    def keep_pin(self, url: str, pin: str) -> str:
-        """Keep a fingerprint; returns one sentence if that could not be done."""
+    def save_pin(self, url: str, pin: str) -> str:
+        """Save a fingerprint; returns an error sentence, or an empty string on success."""
         return self._change(url, pin=pin) if pin != self.pin(url) else ""
 
     def forget(self, url: str) -> tuple[bool, str]:
-        """Keep nothing for a server any more.
+        """Delete the token and the fingerprint of a server.
 
         Returns:
-            Whether something was kept, and one sentence if it could not be removed.
+            Whether anything was saved, and an error sentence if it could not be deleted.
         """
-        kept = self._read().get(url)
-        if kept is None:
+        saved = self._read().get(url)
+        if saved is None:
             return False, ""
-        if kept.keyring and not _out_of_keyring(url):
-            return True, f"The keyring does not let go of the token for {url}; remove it there."
+        if saved.keyring and not _delete_from_keyring(url):
+            return True, f"Cannot delete the token for {url} from the keyring; delete it there yourself."
         try:
             with sole_writer(self.path):
-                self._write({there: one for there, one in self._read().items() if there != url})
+                self._write({key: entry for key, entry in self._read().items() if key != url})
         except OSError as error:
-            return True, f"{self.path} cannot be written: {error.strerror}."
+            return True, f"Cannot write {self.path}: {error.strerror}."
         return True, ""
 
     def _change(self, url: str, **changes: str | bool) -> str:
         try:
             with sole_writer(self.path):
-                everything = self._read()
-                everything[url] = msgspec.structs.replace(everything.get(url, _Kept()), **changes)
-                self._write(everything)
+                entries = self._read()
+                entries[url] = msgspec.structs.replace(entries.get(url, _Saved()), **changes)
+                self._write(entries)
         except OSError as error:
-            return f"{self.path} cannot be written: {error.strerror}."
+            return f"Cannot write {self.path}: {error.strerror}."
         return ""
 
-    def _write(self, everything: dict[str, _Kept]) -> None:
-        write_private(
-            self.path, msgspec.json.format(msgspec.json.encode(everything), indent=2).decode() + "\n"
-        )
+    def _write(self, entries: dict[str, _Saved]) -> None:
+        write_private(self.path, msgspec.json.format(msgspec.json.encode(entries), indent=2).decode() + "\n")
 
-    def _read(self) -> dict[str, _Kept]:
+    def _read(self) -> dict[str, _Saved]:
         try:
-            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, _Kept])
+            return msgspec.json.decode(self.path.read_bytes(), type=dict[str, _Saved])
         except (OSError, msgspec.MsgspecError, ValueError):
             return {}
 
 
 @dataclass(slots=True)
 class PendingCredentials:
-    """What is to be kept for the server at `url` once it has let us in."""
+    """Credentials to save for the server at `url` once it has accepted them."""
 
     credentials: Credentials
     url: str
@@ -112,16 +110,16 @@ class PendingCredentials:
     pin: str = ""
 
     @property
-    def waiting(self) -> bool:
-        """Whether there is something to keep."""
+    def has_any(self) -> bool:
+        """Whether there is anything to save."""
         return bool(self.token or self.pin)
 
-    def keep(self) -> str:
-        """Keep it; returns one sentence for the user, or nothing. Waits for the disk and the keyring."""
+    def save(self) -> str:
+        """Save them; returns a sentence for the user, which may be empty. Blocks on disk and keyring."""
         token, self.token = self.token, ""
         pin, self.pin = self.pin, ""
-        said = self.credentials.keep_pin(self.url, pin) if pin else ""
-        return self.credentials.keep_token(self.url, token) if token else said
+        message = self.credentials.save_pin(self.url, pin) if pin else ""
+        return self.credentials.save_token(self.url, token) if token else message
 
 
 def _keyring() -> ModuleType | None:
@@ -131,7 +129,7 @@ def _keyring() -> ModuleType | None:
         return None
 
 
-def _from_keyring(url: str) -> str:
+def _load_from_keyring(url: str) -> str:
     keyring = _keyring()
     if keyring is None:
         return ""
@@ -141,8 +139,8 @@ def _from_keyring(url: str) -> str:
         return ""
 
 
-def _into_keyring(url: str, token: str) -> bool:
-    """Whether the keyring took it, and gives it back: some back ends take all and keep nothing."""
+def _save_in_keyring(url: str, token: str) -> bool:
+    """Save in the keyring and read back, because some backends accept tokens but save nothing."""
     keyring = _keyring()
     if keyring is None:
         return False
@@ -153,8 +151,8 @@ def _into_keyring(url: str, token: str) -> bool:
         return False
 
 
-def _out_of_keyring(url: str) -> bool:
-    """Whether the keyring has nothing for the server any more."""
+def _delete_from_keyring(url: str) -> bool:
+    """Delete from the keyring; false if that failed."""
     keyring = _keyring()
     if keyring is None:
         return False

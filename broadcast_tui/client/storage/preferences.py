@@ -1,7 +1,7 @@
-"""What the client remembers between runs: name, looks, an id for itself; rooms, notices, people by server.
+"""Client state saved between runs: name, theme, client id; rooms, levels and ignored people by server.
 
-One small JSON file in the user's state directory, for the user alone (mode 600), written whole or not
-at all. One that cannot be read is ignored, with a notice.
+It is a small JSON file in the user's state directory with mode 600, replaced atomically. An unreadable file
+is ignored, with a notice.
 """
 
 from __future__ import annotations
@@ -19,36 +19,26 @@ from broadcast_tui.core.names import check_room
 from broadcast_tui.private_file import write_private
 
 FILE_NAME = "state.json"
-
-
 ROOMS_MAX = 32
-"""Rooms remembered of a server; by default a server takes no more."""
-
-
+"""Maximum number of saved rooms per server; the default limit of a server is the same."""
 SERVERS_MAX = 50
-
-
 TIME_MAX = 1e12
-"""No time in seconds since 1970 is later."""
-
-
+"""Unix times at or after this are invalid."""
 LEVELS_MAX = 500
-
-
 IGNORED_MAX = 500
-"""People remembered as ignored on a server."""
+"""Maximum number of saved ignored people per server."""
 
 
 def state_dir() -> Path:
-    """Where this program keeps what it remembers, and its crash reports; may not exist yet."""
+    """Directory of saved state and crash reports; may not exist yet."""
     import platformdirs
 
     return Path(platformdirs.user_state_dir("broadcast-tui", appauthor=False))
 
 
 @dataclass(frozen=True, slots=True)
-class RoomsOf:
-    """The rooms we were in on a server, in the order joined, and the one shown; it is one of them."""
+class SavedRooms:
+    """The rooms joined on a server, in order, and the one shown, which is one of them."""
 
     joined: tuple[str, ...]
     shown: str
@@ -56,26 +46,26 @@ class RoomsOf:
 
 @dataclass(slots=True)
 class Preferences:
-    """`client_id` tells the server which connections and resends are of one installation."""
+    """Saved state. `client_id` identifies this installation to servers."""
 
     path: Path
     name: str = ""
     theme: str = ""
-    rooms: dict[str, RoomsOf] = field(default_factory=dict)
-    """By the server's address, the one used last being last."""
+    rooms: dict[str, SavedRooms] = field(default_factory=dict)
+    """By server URL, the last used one last."""
     client_id: str = field(default_factory=lambda: secrets.token_hex(16))
     levels: dict[str, str] = field(default_factory=dict)
-    """What notices are wanted, by `server #room`, where that is not the default."""
+    """Notification levels other than the default, by `server #room`."""
     presence: str = ""
-    """Which lines of comings and goings are shown; empty: not chosen."""
+    """Which join and leave lines are shown; empty if not chosen."""
     ignored: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    """By the server's address, until when each name is ignored: seconds since 1970, None for good."""
+    """By server URL, the Unix time until which each name is ignored; None for permanently."""
     notice: str = ""
-    """One sentence about what could not be read or written; empty if all is well."""
+    """Sentence about a failed read or write; empty if there was none."""
 
     @classmethod
     def load(cls, directory: Path | None = None) -> Preferences:
-        """What was saved last, or fresh values. The id is saved at once when it is new."""
+        """Load the saved state, or defaults. A new client id is saved at once."""
         preferences = cls((directory or state_dir()) / FILE_NAME)
         saved, preferences.notice = read_object(preferences.path)
         preferences.name = _text(saved.get("name"), 64)
@@ -94,7 +84,7 @@ class Preferences:
         return preferences
 
     def levels_at(self, server: str) -> dict[str, str]:
-        """What notices are wanted of the rooms of a server, by room."""
+        """Notification levels of the rooms of a server, by room."""
         begin = f"{server} #"
         return {
             room.removeprefix(begin): level for room, level in self.levels.items() if room.startswith(begin)
@@ -104,14 +94,14 @@ class Preferences:
         self.levels.pop(f"{server} #{room}", None)
         self.levels[f"{server} #{room}"] = level
 
-    def remember_ignored(self, url: str, ends: Mapping[str, float | None]) -> None:
-        """Keep until when who is ignored on a server; `save` writes it."""
+    def set_ignored(self, url: str, ends: Mapping[str, float | None]) -> None:
+        """Set the ignored people of a server and when that ends; `save` writes it."""
         self.ignored.pop(url, None)
         if ends:
             self.ignored[url] = dict(list(ends.items())[-IGNORED_MAX:])
 
     def save(self) -> bool:
-        """Write everything; false, with a `notice`, if the directory cannot be written."""
+        """Write the file; on failure set `notice` and return false."""
         content = {
             "name": self.name,
             "theme": self.theme,
@@ -126,32 +116,32 @@ class Preferences:
         try:
             write_json(self.path, content)
         except (OSError, UnicodeError) as error:
-            self.notice = f"{self.path} cannot be written: {error}"
+            self.notice = f"Cannot write {self.path}: {error}"
             return False
         return True
 
-    def rooms_on(self, url: str, wanted: str = "") -> RoomsOf:
-        """The rooms to enter on a server: those of last time, and `wanted`, which is then shown.
+    def rooms_on(self, url: str, requested: str = "") -> SavedRooms:
+        """The rooms to join on a server: the saved ones, plus `requested`, which is then shown.
 
-        Without either, the default room.
+        The default room if there is neither.
         """
-        known = self.rooms.get(url) or RoomsOf((wanted or DEFAULT_ROOM,), wanted or DEFAULT_ROOM)
-        if not wanted or wanted == known.shown:
+        known = self.rooms.get(url) or SavedRooms((requested or DEFAULT_ROOM,), requested or DEFAULT_ROOM)
+        if not requested or requested == known.shown:
             return known
-        joined = known.joined if wanted in known.joined else (*known.joined[: ROOMS_MAX - 1], wanted)
-        return RoomsOf(joined, wanted)
+        joined = known.joined if requested in known.joined else (*known.joined[: ROOMS_MAX - 1], requested)
+        return SavedRooms(joined, requested)
 
-    def remember_rooms(self, url: str, joined: tuple[str, ...], shown: str) -> None:
-        """Keep the rooms of a server for next time; `save` writes them."""
+    def set_rooms(self, url: str, joined: tuple[str, ...], shown: str) -> None:
+        """Set the rooms of a server; `save` writes them."""
         self.rooms.pop(url, None)
-        self.rooms[url] = RoomsOf(joined[:ROOMS_MAX], shown if shown in joined[:ROOMS_MAX] else joined[0])
+        self.rooms[url] = SavedRooms(joined[:ROOMS_MAX], shown if shown in joined[:ROOMS_MAX] else joined[0])
         while len(self.rooms) > SERVERS_MAX:
             del self.rooms[next(iter(self.rooms))]
 
 
-def _rooms(saved: object) -> dict[str, RoomsOf]:
-    """What a file says of rooms, as far as it makes sense."""
-    rooms: dict[str, RoomsOf] = {}
+def _rooms(saved: object) -> dict[str, SavedRooms]:
+    """Parse the saved rooms; invalid entries are skipped."""
+    rooms: dict[str, SavedRooms] = {}
     for url, known in saved.items() if isinstance(saved, dict) else ():
         named = known.get("joined") if isinstance(known, dict) else None
         joined: list[str] = []
@@ -161,12 +151,12 @@ def _rooms(saved: object) -> dict[str, RoomsOf]:
         joined = list(dict.fromkeys(joined))[:ROOMS_MAX]
         if joined and (url := _text(url, 512)):
             shown = known.get("shown")
-            rooms[url] = RoomsOf(tuple(joined), shown if shown in joined else joined[0])
+            rooms[url] = SavedRooms(tuple(joined), shown if shown in joined else joined[0])
     return dict(list(rooms.items())[-SERVERS_MAX:])
 
 
 def _ignored(saved: object) -> dict[str, dict[str, float | None]]:
-    """What a file says of people who are ignored, as far as it makes sense."""
+    """Parse the saved ignored people; invalid entries are skipped."""
     ignored: dict[str, dict[str, float | None]] = {}
     for url, ends in saved.items() if isinstance(saved, dict) else ():
         known = {
@@ -180,27 +170,27 @@ def _ignored(saved: object) -> dict[str, dict[str, float | None]]:
 
 
 def _text(value: object, limit: int) -> str:
-    """`value` if it is text of one printable line, else empty."""
+    """`value` if it is one printable line, else empty."""
     return value if isinstance(value, str) and len(value) <= limit and value.isprintable() else ""
 
 
 def write_json(path: Path, value: object) -> None:
-    """Replace what `path` holds by JSON, without waiting for the disk.
+    """Replace the file at `path` with JSON, without syncing to disk.
 
     Raises:
-        OSError: the directory cannot be written; what was there is as it was.
+        OSError: The directory cannot be written; the old file is unchanged.
     """
     write_private(path, json.dumps(value, indent=2) + "\n", sync=False)
 
 
 def read_object(path: Path) -> tuple[dict[str, object], str]:
-    """The JSON object that `path` holds, empty if there is none, and one sentence if it is not as written."""
+    """Read a JSON object; empty if there is no file. The second value is an error sentence or empty."""
     try:
         value = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}, ""
     except (OSError, ValueError, RecursionError) as error:
-        return {}, f"Ignoring {path}, which cannot be read: {error}"
+        return {}, f"Ignored unreadable file {path}: {error}"
     if not isinstance(value, dict):
-        return {}, f"Ignoring {path}, which is not what this program writes"
+        return {}, f"Ignored {path}: not written by this program"
     return value, ""

@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from broadcast_tui.client.security import TrustError, checked_token
+from broadcast_tui.client.security import TrustError, normalize_token
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.screens.login import NameInput
@@ -98,7 +98,7 @@ class TokenScreen(ModalScreen[TokenGiven]):
     @on(Input.Submitted)
     def action_connect(self) -> None:
         try:
-            token = checked_token(self.query_one(Input).value)
+            token = normalize_token(self.query_one(Input).value)
         except TrustError as error:
             self._complain(str(error))
             return

@@ -50,7 +50,7 @@ def use(monkeypatch: pytest.MonkeyPatch, ring: Ring | None) -> None:
 def test_without_a_keyring_it_is_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, None)
     kept = Credentials(tmp_path / "state")
-    said = kept.keep_token(URL, TOKEN)
+    said = kept.save_token(URL, TOKEN)
     assert str(kept.path) in said
     assert TOKEN not in said
     assert Credentials(tmp_path / "state").token(URL) == TOKEN
@@ -62,7 +62,7 @@ def test_without_a_keyring_it_is_a_private_file(tmp_path: Path, monkeypatch: pyt
 def test_with_a_keyring_it_is_not_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Ring())
     kept = Credentials(tmp_path)
-    assert "keyring" in kept.keep_token(URL, TOKEN)
+    assert "keyring" in kept.save_token(URL, TOKEN)
     assert TOKEN not in kept.path.read_text()
     assert Credentials(tmp_path).token(URL) == TOKEN
     use(monkeypatch, None)
@@ -75,20 +75,20 @@ def test_a_keyring_that_keeps_nothing_is_not_relied_on(
 ) -> None:
     use(monkeypatch, ring)
     kept = Credentials(tmp_path)
-    assert str(kept.path) in kept.keep_token(URL, TOKEN)
+    assert str(kept.path) in kept.save_token(URL, TOKEN)
     assert kept.token(URL) == TOKEN
 
 
 def test_a_keeper_keeps_what_it_has_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, None)
     kept = Credentials(tmp_path)
-    keeper = PendingCredentials(kept, URL, TOKEN, PIN)
-    assert TOKEN not in repr(keeper)
-    assert keeper.waiting
-    assert keeper.keep()
-    assert not keeper.waiting
+    pending = PendingCredentials(kept, URL, TOKEN, PIN)
+    assert TOKEN not in repr(pending)
+    assert pending.has_any
+    assert pending.save()
+    assert not pending.has_any
     assert (kept.token(URL), kept.pin(URL)) == (TOKEN, PIN)
-    assert PendingCredentials(kept, OTHER, "", PIN).keep() == "", "a fingerprint is no news"
+    assert PendingCredentials(kept, OTHER, "", PIN).save() == "", "a fingerprint is no news"
     assert kept.token(URL) == TOKEN
 
 
@@ -99,7 +99,7 @@ def test_what_is_kept_for_a_server_can_be_forgotten(
     use(monkeypatch, ring)
     kept = Credentials(tmp_path)
     for url in (URL, OTHER):
-        PendingCredentials(kept, url, TOKEN, PIN).keep()
+        PendingCredentials(kept, url, TOKEN, PIN).save()
     assert kept.forget(URL) == (True, "")
     assert (kept.token(URL), kept.pin(URL)) == ("", "")
     assert (kept.token(OTHER), kept.pin(OTHER)) == (TOKEN, PIN)
@@ -124,6 +124,6 @@ def test_what_is_no_token_or_pin_in_the_file_is_passed_over(tmp_path: Path) -> N
 
 def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = Credentials(tmp_path / "file" / "state").keep_token(URL, TOKEN)
-    assert "cannot be written" in said
+    said = Credentials(tmp_path / "file" / "state").save_token(URL, TOKEN)
+    assert "Cannot write" in said
     assert TOKEN not in said

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.client.storage.preferences import FILE_NAME, Preferences, RoomsOf
+from broadcast_tui.client.storage.preferences import FILE_NAME, Preferences, SavedRooms
 
 
 def test_the_first_run_makes_an_id_that_stays(tmp_path: Path) -> None:
@@ -48,9 +48,9 @@ def test_levels_of_other_types_are_left_out(tmp_path: Path, levels: object) -> N
 
 def test_who_is_ignored_comes_back_by_server(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
-    preferences.remember_ignored("ws://a:1", {"bob": None, "eve": 1_900_000_000.5})
-    preferences.remember_ignored("ws://b:1", {"bob": None})
-    preferences.remember_ignored("ws://b:1", {})
+    preferences.set_ignored("ws://a:1", {"bob": None, "eve": 1_900_000_000.5})
+    preferences.set_ignored("ws://b:1", {"bob": None})
+    preferences.set_ignored("ws://b:1", {})
     assert preferences.save()
     assert Preferences.load(tmp_path).ignored == {"ws://a:1": {"bob": None, "eve": 1_900_000_000.5}}
 
@@ -77,7 +77,7 @@ def test_a_corrupt_file_is_ignored_with_a_notice(tmp_path: Path, content: bytes)
     (tmp_path / FILE_NAME).write_bytes(content)
     preferences = Preferences.load(tmp_path)
     assert preferences.name == ""
-    assert "Ignoring" in preferences.notice
+    assert "Ignored" in preferences.notice
     assert Preferences.load(tmp_path).notice == ""
 
 
@@ -98,24 +98,24 @@ def test_a_directory_that_cannot_be_made_is_a_notice(tmp_path: Path) -> None:
 
 def test_rooms_are_kept_a_server(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
-    preferences.remember_rooms("ws://a:1", ("lobby", "dev"), "dev")
-    preferences.remember_rooms("ws://b:1", ("ops",), "gone")
+    preferences.set_rooms("ws://a:1", ("lobby", "dev"), "dev")
+    preferences.set_rooms("ws://b:1", ("ops",), "gone")
     assert preferences.save()
     loaded = Preferences.load(tmp_path)
     assert loaded.rooms == {
-        "ws://a:1": RoomsOf(("lobby", "dev"), "dev"),
-        "ws://b:1": RoomsOf(("ops",), "ops"),
+        "ws://a:1": SavedRooms(("lobby", "dev"), "dev"),
+        "ws://b:1": SavedRooms(("ops",), "ops"),
     }
 
 
 def test_a_room_that_is_wanted_is_shown_and_added_to_those_of_last_time(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
-    assert preferences.rooms_on("ws://a:1") == RoomsOf(("lobby",), "lobby")
-    assert preferences.rooms_on("ws://a:1", "dev") == RoomsOf(("dev",), "dev")
-    preferences.remember_rooms("ws://a:1", ("lobby", "dev"), "dev")
-    assert preferences.rooms_on("ws://a:1") == RoomsOf(("lobby", "dev"), "dev")
-    assert preferences.rooms_on("ws://a:1", "lobby") == RoomsOf(("lobby", "dev"), "lobby")
-    assert preferences.rooms_on("ws://a:1", "ops") == RoomsOf(("lobby", "dev", "ops"), "ops")
+    assert preferences.rooms_on("ws://a:1") == SavedRooms(("lobby",), "lobby")
+    assert preferences.rooms_on("ws://a:1", "dev") == SavedRooms(("dev",), "dev")
+    preferences.set_rooms("ws://a:1", ("lobby", "dev"), "dev")
+    assert preferences.rooms_on("ws://a:1") == SavedRooms(("lobby", "dev"), "dev")
+    assert preferences.rooms_on("ws://a:1", "lobby") == SavedRooms(("lobby", "dev"), "lobby")
+    assert preferences.rooms_on("ws://a:1", "ops") == SavedRooms(("lobby", "dev", "ops"), "ops")
 
 
 @pytest.mark.parametrize(
@@ -141,5 +141,5 @@ def test_what_makes_sense_among_them_is_kept(tmp_path: Path) -> None:
     saved = {"ws://a:1": {"joined": ["Dev", "dev", 7, "#ops"], "shown": 9}, "ws://b:1": {"joined": many}}
     (tmp_path / FILE_NAME).write_text(json.dumps({"client_id": "1", "rooms": saved}))
     loaded = Preferences.load(tmp_path)
-    assert loaded.rooms["ws://a:1"] == RoomsOf(("dev", "ops"), "dev")
+    assert loaded.rooms["ws://a:1"] == SavedRooms(("dev", "ops"), "dev")
     assert len(loaded.rooms["ws://b:1"].joined) == 32

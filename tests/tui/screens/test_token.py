@@ -127,7 +127,7 @@ async def test_what_an_invite_brought_is_kept_once_it_has_worked(tmp_path: Path)
         assert (credentials.token(URL), credentials.pin(URL)) == (TOKEN, pin)
 
 
-@pytest.mark.parametrize(("typed", "says"), [("", "Paste the token"), ("two words", "no token")])
+@pytest.mark.parametrize(("typed", "says"), [("", "Paste the token"), ("two words", "Invalid token")])
 async def test_what_is_no_token_is_refused_in_the_dialog(typed: str, says: str) -> None:
     async with chatting("ana") as chat:
         await chat.deliver(WANTED)
