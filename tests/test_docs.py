@@ -113,7 +113,7 @@ def test_links_and_pictures_exist(page: str) -> None:
 
 
 def anchors(text: str) -> set[str]:
-    """Anchors of a page's headings, as GitHub makes them."""
+    """The anchors that GitHub gives the headings of a page."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -203,14 +203,14 @@ def test_protocol_page_lists_every_error_code() -> None:
 
 @pytest.mark.parametrize("page", PAGES_ABOUT_CODE)
 def test_named_files_exist(page: str) -> None:
-    """Paths are relative to the repository, or to the package."""
+    """Paths are relative to the repository, the package or `tests/`."""
     for path in re.findall(r"`([\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md|json|toml|tcss)))`", read(page)):
         places = [base / path for base in (ROOT, ROOT / "broadcast_tui", ROOT / "tests")]
         assert any(place.exists() for place in places), path
 
 
 def names_in_code() -> set[str]:
-    """Names of all classes and functions of the package and its tests, methods as `Class.method`."""
+    """Names of the classes and functions of the package and of `tests/support`, methods as `Class.method`."""
     found: set[str] = set()
     for path in [*(ROOT / "broadcast_tui").rglob("*.py"), *(ROOT / "tests" / "support").rglob("*.py")]:
         owner = ""
@@ -227,15 +227,15 @@ def names_in_code() -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES_ABOUT_CODE)
 def test_named_classes_and_functions_exist(page: str) -> None:
-    """In these pages `Name`, `Class.method` and `function()` are names of the code."""
+    """Checks inline code of the forms `Name`, `Class.method` and `function()`."""
     known = names_in_code()
     text = re.sub(r"```.*?```", "", read(page), flags=re.DOTALL)
     for name in re.findall(r"`([A-Z]\w*[a-z]\w*(?:\.\w+)?|\w+(?:\.\w+)?\(\))`", text):
-        assert name.removesuffix("()") in known or hasattr_of_library(name), name
+        assert name.removesuffix("()") in known or is_library_name(name), name
 
 
-def hasattr_of_library(name: str) -> bool:
-    """Whether `name` is one of Textual, or of websockets."""
+def is_library_name(name: str) -> bool:
+    """Whether Textual or websockets defines `name`."""
     modules = ("textual.app", "textual.widgets", "textual.screen", "textual.binding", "textual.scroll_view",
                "textual.strip", "websockets.asyncio.server")  # fmt: skip
     return any(hasattr(importlib.import_module(module), name.partition(".")[0]) for module in modules)
