@@ -31,7 +31,7 @@ from broadcast_tui.tui.model.server_search import ServerSearch, found_lines
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
-from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 
 class _NoThemes:
@@ -309,20 +309,20 @@ class LineFormatter:
         self._progress: dict[str, tuple[int, int]] = {}
         """By room: the transcript's layout count, and the ID after the last line returned."""
 
-    def new_lines(self, room: str, transcript: RoomTranscript, *, label: str = "") -> Iterator[str]:
+    def new_lines(self, room: str, transcript: Transcript, *, label: str = "") -> Iterator[str]:
         """Yield the new lines of `room`, each with `#label` in front if `label` is not empty.
 
         When the transcript was laid out again, because somebody is hidden or shown, only its last line is
         new: the one that says so. A summary of joins and leaves is yielded once another line follows it,
         because it can still change.
         """
-        end = transcript.settled_id
-        laid_count, start = self._progress.get(room, (transcript.laid_count, 0))
-        start = end - 1 if laid_count != transcript.laid_count else max(start, transcript.first_id)
+        end = transcript.next_id
+        rebuild_count, start = self._progress.get(room, (transcript.rebuild_count, 0))
+        start = end - 1 if rebuild_count != transcript.rebuild_count else max(start, transcript.first_id)
         last = transcript.line(end - 1)
         if last is not None and last.kind is LineKind.PRESENCE:
             end = max(start, end - 1)
-        self._progress[room] = transcript.laid_count, end
+        self._progress[room] = transcript.rebuild_count, end
         for line_id in range(start, end):
             line = transcript.line(line_id)
             if line is not None and line.text and (self._own or not line.own):

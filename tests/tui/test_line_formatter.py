@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from broadcast_tui.tui.line_mode import LineFormatter
-from broadcast_tui.tui.model.transcript.transcript import RoomTranscript as Transcript
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 

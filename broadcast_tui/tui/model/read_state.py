@@ -115,12 +115,12 @@ class ReadState:
     @property
     def begins_above(self) -> bool:
         """Whether there are unread posts above all that are held."""
-        return self.above_count > 0 and self.transcript.rule_id is not None
+        return self.above_count > 0 and self.transcript.unread_line_id is not None
 
     @property
     def above_count(self) -> int:
         """How many posts lie above all that are held and were unread when we came."""
-        return self.transcript.unheld_count
+        return self.transcript.unloaded_count
 
     def resume(self, bookmark: Bookmark) -> None:
         """Go on from where an earlier run was; before anything arrives."""
@@ -153,8 +153,8 @@ class ReadState:
             return
         if not live:
             self._missed.append(arrival)
-        if not (live and there) and (self.count == 0 or self.transcript.rule_id is None):
-            self.transcript.rule_id = arrival.line_id
+        if not (live and there) and (self.count == 0 or self.transcript.unread_line_id is None):
+            self.transcript.unread_line_id = arrival.line_id
         if self.first_id is None:
             self.first_id = arrival.line_id
         self.count += 1
@@ -162,8 +162,8 @@ class ReadState:
 
     def prepended(self, page: Sequence[OlderPost], *, ended: bool) -> None:
         """A page of history is on top, the oldest of all if `ended`: the unread line moves up."""
-        read, rule_id = self._unheld, self.transcript.rule_id
-        if read is None or rule_id is None:
+        read, unread_line_id = self._unheld, self.transcript.unread_line_id
+        if read is None or unread_line_id is None:
             return
         unread = [post for post in page if is_newer(post.position, read)]
         above = 0 if ended else _between(read, Position.parse(self.transcript.first_post_id))
@@ -173,10 +173,10 @@ class ReadState:
             self.mentions += sum(post.mention and not post.own for post in unread)
         self._set_above(above)
         found = first_newer(self.transcript, read)
-        if found is not None and found < rule_id:
-            if self.first_id == rule_id:
+        if found is not None and found < unread_line_id:
+            if self.first_id == unread_line_id:
                 self.first_id = found
-            self.transcript.rule_id = found
+            self.transcript.unread_line_id = found
 
     # Coming and going
 
@@ -248,11 +248,11 @@ class ReadState:
             self.count += above
             self._counts_unheld = True
             # The line may stand further down, below posts of our own.
-            self.transcript.rule_id = self.first_id = first.line_id
+            self.transcript.unread_line_id = self.first_id = first.line_id
         return above
 
     def _set_above(self, count: int) -> None:
-        self.transcript.unheld_count = count
+        self.transcript.unloaded_count = count
         if not count:
             self._unheld, self._counts_unheld = None, False
 
@@ -267,13 +267,13 @@ class ReadState:
 
     def drop_rule(self) -> None:
         """The unread line has served."""
-        self.transcript.rule_id = None
+        self.transcript.unread_line_id = None
         self._set_above(0)
 
     @property
     def target_id(self) -> int | None:
         """Line id of the first unread post; once all are seen, of the one below the unread line."""
-        return self.transcript.rule_id if self.first_id is None else self.first_id
+        return self.transcript.unread_line_id if self.first_id is None else self.first_id
 
 
 def _between(read: Position | None, position: Position | None) -> int:

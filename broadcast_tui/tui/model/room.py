@@ -23,7 +23,7 @@ from broadcast_tui.tui.model.text.mentions import mentioning_line, mentions
 from broadcast_tui.tui.model.transcript.navigation import first_from, position_of
 from broadcast_tui.tui.model.transcript.presence_summary import PresenceSummary
 from broadcast_tui.tui.model.transcript.transcript import OlderPost as TranscriptPost
-from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 DETAIL_MAX = 100
 """People up to which they are listed by name; above it only their count is shown."""
@@ -51,7 +51,7 @@ class RoomModel:
     """One room."""
 
     name: str
-    transcript: RoomTranscript = field(default_factory=RoomTranscript)
+    transcript: Transcript = field(default_factory=Transcript)
     members: set[str] = field(default_factory=set)
     listed: bool = False
     """Whether `members` is known; false until asked, and in large rooms."""
@@ -164,11 +164,14 @@ class RoomModel:
     def hide(self, hides: Callable[[str], bool] | None) -> None:
         """Hide the posts of whom `hides` says so (None: nobody); what is unread still begins where it did."""
         reading, transcript = self.reading, self.transcript
-        laid_count = transcript.laid_count
-        rule, first = position_of(transcript, transcript.rule_id), position_of(transcript, reading.first_id)
+        rebuild_count = transcript.rebuild_count
+        rule, first = (
+            position_of(transcript, transcript.unread_line_id),
+            position_of(transcript, reading.first_id),
+        )
         transcript.hide(hides)
-        if transcript.laid_count != laid_count:
-            transcript.rule_id = first_from(transcript, rule)
+        if transcript.rebuild_count != rebuild_count:
+            transcript.unread_line_id = first_from(transcript, rule)
             reading.first_id = first_from(transcript, first)
 
     def topic_changed(self, update: events.Topic, at: datetime) -> None:
@@ -227,7 +230,7 @@ class RoomModel:
         """Let the last line say it too, if it is one of these, or else a new one."""
         transcript = self.transcript
         line_id = self._comings_id
-        if line_id != transcript.settled_id - 1 or self._comings.is_full:
+        if line_id != transcript.next_id - 1 or self._comings.is_full:
             self._comings, line_id = PresenceSummary(), -1
         match update.event, names:
             case "join", (_, *_):
@@ -239,7 +242,7 @@ class RoomModel:
             case _:
                 self._comings.unnamed(visible_line(update.text))
         told = self._comings.told()
-        brief = self._comings.told(transcript.spoke_lately)
+        brief = self._comings.told(transcript.posted_recently)
         if line_id < 0 or not transcript.replace_presence(line_id, told, brief, update.at):
             self._comings_id = transcript.add_presence(told, brief, update.at)
 

@@ -336,7 +336,7 @@ class AppState:
             case PostDelivered():
                 view.transcript.confirm(update.nonce)
             case PostRejected():
-                view.transcript.refuse(update.nonce, update.reason)
+                view.transcript.reject(update.nonce, update.reason)
                 changes.refused.append(update)
             case GapFound():
                 view.missed(update, at)

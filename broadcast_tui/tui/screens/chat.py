@@ -422,7 +422,7 @@ class ChatScreen(Screen[None]):
         """Show cleared lines again, or else fetch older posts."""
         transcript = self._state.rooms.shown.transcript
         if transcript.has_cleared:
-            transcript.bring_back()
+            transcript.restore_cleared()
             self.refresh_views()
         else:
             self._history.fetch_older()

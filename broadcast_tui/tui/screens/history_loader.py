@@ -55,7 +55,7 @@ class HistoryLoader:
         if target_id is None:
             return False
         if target_id < view.transcript.first_id:
-            view.transcript.bring_back()
+            view.transcript.restore_cleared()
         self._log.navigator.go_to_line(target_id)
         self.seek_unread()
         self._last_anchor = self._log.top_anchor

@@ -259,7 +259,7 @@ class SearchController:
     def _choose(self, post: Post) -> None:
         view = self._state.rooms.get(post.room)
         # It may be among what was cleared from the screen, and older posts go above that.
-        view.transcript.bring_back()
+        view.transcript.restore_cleared()
         held = Position.parse(view.transcript.first_post_id)
         above = held.seq - post.position.seq if held and held.epoch == post.position.epoch else None
         if line_of(view.transcript, str(post.position)) is not None or (

@@ -195,7 +195,7 @@ class Conversation(Vertical):
     def action_scroll_log(self, how: str) -> None:
         transcript = self._state.rooms.shown.transcript
         if transcript.has_cleared and self.log_view.scroll_y <= 0 and how in _UPWARDS:
-            transcript.bring_back()
+            transcript.restore_cleared()
             self.log_view.follow()
         getattr(self.log_view, f"action_{how}")()
 
@@ -350,13 +350,13 @@ class Conversation(Vertical):
             case PostAction.OLDER:
                 to = post_from(transcript, line_id - 1, -1) if line_id > transcript.first_id else None
             case PostAction.NEWER:
-                to = post_from(transcript, line_id + 1, 1) if line_id + 1 < transcript.settled_id else None
+                to = post_from(transcript, line_id + 1, 1) if line_id + 1 < transcript.next_id else None
             case PostAction.PAGE_UP | PostAction.PAGE_DOWN:
                 to = log.navigator.post_one_page_from(line_id, -1 if action is PostAction.PAGE_UP else 1)
             case PostAction.FIRST:
                 to = post_from(transcript, transcript.first_id, 1)
             case _:
-                to = post_from(transcript, transcript.settled_id - 1, -1)
+                to = post_from(transcript, transcript.next_id - 1, -1)
         if to is not None:
             log.pick(to)
         if to in (None, line_id) and action in (PostAction.OLDER, PostAction.PAGE_UP, PostAction.FIRST):

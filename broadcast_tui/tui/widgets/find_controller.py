@@ -108,7 +108,7 @@ class FindController:
         log.highlights.follow_renumbering()
         self.origin = None
         picked = log.highlights.picked
-        self._start_id = log.transcript.settled_id if picked is None else picked
+        self._start_id = log.transcript.next_id if picked is None else picked
         return FindState(log.transcript, outdated.pattern, self._start_id)
 
 

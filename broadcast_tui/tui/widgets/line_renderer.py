@@ -243,7 +243,7 @@ class LineRenderer:
             return styles.system
         if line.kind is LineKind.ERROR:
             return styles.error
-        if line.mark in (DeliveryState.PENDING, DeliveryState.REFUSED):
+        if line.mark in (DeliveryState.PENDING, DeliveryState.REJECTED):
             return styles.pending
         return styles.mention if line.mention else styles.text
 
@@ -293,7 +293,7 @@ class LineRenderer:
         styles = self.styles
         if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
             return "── ", styles.system
-        if line.kind is LineKind.ERROR or line.mark is DeliveryState.REFUSED:
+        if line.kind is LineKind.ERROR or line.mark is DeliveryState.REJECTED:
             return " ⚠ ", styles.error
         if line.mark is DeliveryState.PENDING:
             return " … ", styles.pending

@@ -37,7 +37,7 @@ class LogHighlights:
         self._picked: int | None = None
         self._picked_post = ""
         """Id of the picked post; empty if it has none yet."""
-        self._laid_count = view.index.transcript.laid_count
+        self._laid_count = view.index.transcript.rebuild_count
         self._pattern: Pattern | None = None
         self._row_texts: dict[int, RowText] = {}
         """Texts of highlighted lines, valid for one call of `render_lines`; so are `_matches`."""
@@ -72,15 +72,15 @@ class LogHighlights:
     def reset(self, transcript: Transcript) -> None:
         """Remove all highlights: the view is about to show another transcript."""
         self._picked = self._pattern = None
-        self._laid_count = transcript.laid_count
+        self._laid_count = transcript.rebuild_count
         self._view.screen.clear_selection()
 
     def follow_renumbering(self) -> None:
         """After lines have been renumbered, keep the same post picked and drop the selection."""
         transcript = self._view.index.transcript
-        if self._laid_count == transcript.laid_count:
+        if self._laid_count == transcript.rebuild_count:
             return
-        self._laid_count = transcript.laid_count
+        self._laid_count = transcript.rebuild_count
         if self._picked is not None:
             self._picked = line_of(transcript, self._picked_post) if self._picked_post else None
         if self._view.text_selection is not None:
@@ -121,7 +121,7 @@ class LogHighlights:
         """Row `y` of the index with the index and line id of each cell, for Textual's selection."""
         index = self._view.index
         anchor = index.line_at(y)
-        last_id = index.transcript.settled_id - 1
+        last_id = index.transcript.next_id - 1
         line = index.shown_line(last_id if anchor is None else anchor.line_id)
         if line is None:
             return row

@@ -36,7 +36,7 @@ class LogNavigator:
         """Id of the line at the bottom of the view."""
         view = self._view
         anchor = view.index.line_at(round(view.scroll_y) + view.container_size.height - 1)
-        return view.index.transcript.settled_id - 1 if anchor is None else anchor.line_id
+        return view.index.transcript.next_id - 1 if anchor is None else anchor.line_id
 
     def newest_post_in_view(self) -> int | None:
         """The last post in view, or else the nearest one above or below."""
@@ -82,15 +82,15 @@ class LogNavigator:
         self._sync()
         view = self._view
         transcript, height = view.index.transcript, view.container_size.height
-        rule_id = transcript.rule_id
-        if rule_id is None or rule_id < transcript.first_id or height <= 0:
+        unread_line_id = transcript.unread_line_id
+        if unread_line_id is None or unread_line_id < transcript.first_id or height <= 0:
             return False
-        if view.top_anchor is not None and view.top_anchor.line_id >= rule_id:
+        if view.top_anchor is not None and view.top_anchor.line_id >= unread_line_id:
             return False
         top = round(view.scroll_y)
-        if top <= view.index.row_of(RowAnchor(rule_id, 0)) < top + height:
+        if top <= view.index.row_of(RowAnchor(unread_line_id, 0)) < top + height:
             return False
-        self.go_to_line(rule_id)
+        self.go_to_line(unread_line_id)
         return True
 
     def go_to_mention(self, *, back: bool) -> bool | None:
@@ -102,7 +102,7 @@ class LogNavigator:
         view = self._view
         transcript = view.index.transcript
         top = view.index.settle(round(view.scroll_y))
-        line_id = transcript.settled_id if top is None else top.line_id
+        line_id = transcript.next_id if top is None else top.line_id
         if self._last_mention is not None and self._last_mention[1] == self._position():
             line_id = self._last_mention[0]
         mention = mention_beside(transcript, line_id, back=back)
@@ -137,4 +137,4 @@ class LogNavigator:
     def _position(self) -> tuple[RowAnchor | None, int]:
         """The position of the log; at the end it changes with each new line."""
         anchor = self._view.top_anchor
-        return anchor, self._view.index.transcript.settled_id if anchor is None else 0
+        return anchor, self._view.index.transcript.next_id if anchor is None else 0

@@ -74,12 +74,12 @@ class LogRows:
                 return renderer.blank
             while len(self._strips) >= CACHED_LINES:
                 del self._strips[next(iter(self._strips))]
-            is_ruled = anchor.line_id == index.rule_id
+            is_ruled = anchor.line_id == index.unread_line_id
             rows = renderer.render(line, None if is_ruled else index.line_above(anchor.line_id))
             self._strips[anchor.line_id] = rows
         return rows[text_row] if text_row < len(rows) else renderer.blank
 
 
 def _unread_title(index: RowIndex) -> str:
-    above = index.transcript.unheld_count
+    above = index.transcript.unloaded_count
     return f"{above:,} older unread above" if above else UNREAD_TITLE

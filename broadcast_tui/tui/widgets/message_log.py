@@ -106,12 +106,12 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         self.highlights = LogHighlights(self)
         self.unseen = 0
         """Posts of others that arrived while the log was scrolled up."""
-        self._seen_count = transcript.arrived_count
+        self._seen_count = transcript.received_count
         self._scroll_states: WeakKeyDictionary[Transcript, _ScrollState] = WeakKeyDictionary()
         self._unfolded: WeakKeyDictionary[Transcript, set[int]] = WeakKeyDictionary()
-        self._drawn_rule_id = transcript.rule_id
+        self._drawn_rule_id = transcript.unread_line_id
         self._was_at_end = True
-        self._known_ids = (transcript.first_id, transcript.settled_id)
+        self._known_ids = (transcript.first_id, transcript.next_id)
         """The transcript's first line and one past its last line, as of the last `sync`."""
         self._rewritten_count = transcript.rewritten_count
         self._synced_at = -FRAME_S
@@ -134,18 +134,18 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self.highlights.reset(transcript)
         self._scroll_states[self.transcript] = _ScrollState(self.top_anchor, self._seen_count)
         state = self._scroll_states.pop(transcript, None)
-        state = state or _ScrollState(None, transcript.arrived_count - unseen)
+        state = state or _ScrollState(None, transcript.received_count - unseen)
         self.top_anchor, self._seen_count = state.anchor, state.seen_count
         self._unfolded[self.transcript] = self.index.showing.unfolded
         showing = VisibilityOptions(self.index.showing.presence, self._unfolded.setdefault(transcript, set()))
         self.index = RowIndex(transcript, self.index.columns, showing)
-        self._known_ids = (transcript.first_id, transcript.settled_id)
+        self._known_ids = (transcript.first_id, transcript.next_id)
         self._rewritten_count = transcript.rewritten_count
         self.navigator.reset()
         self.rows.reset()
         self.scroll_to_anchor()
         if self.top_anchor is None:
-            self.start_at_unread_line(transcript.arrived_count - self._seen_count)
+            self.start_at_unread_line(transcript.received_count - self._seen_count)
         self._update_unseen()
         self.refresh()
 
@@ -200,8 +200,8 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self._sync_timer = None
         self._synced_at = monotonic()
         transcript, height = self.transcript, self.container_size.height
-        first_id, settled_id = self._known_ids
-        self._frame_s = FLOOD_FRAME_S if transcript.settled_id - settled_id > height > 0 else FRAME_S
+        first_id, next_id = self._known_ids
+        self._frame_s = FLOOD_FRAME_S if transcript.next_id - next_id > height > 0 else FRAME_S
         rewritten = self._rewritten_count != transcript.rewritten_count
         self._rewritten_count = transcript.rewritten_count
         last_anchor = self.index.line_at(round(self.scroll_y) + height - 1)
@@ -209,16 +209,16 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             rewritten
             or first_id != transcript.first_id
             or last_anchor is None
-            or last_anchor.line_id >= settled_id
+            or last_anchor.line_id >= next_id
         )
         if rewritten or first_id != transcript.first_id:
             self.rows.clear()
         else:
-            self.rows.drop_from(settled_id)
-        self._known_ids = (transcript.first_id, transcript.settled_id)
-        if self._drawn_rule_id != transcript.rule_id:
-            self.rows.drop((self._drawn_rule_id, transcript.rule_id))
-            self._drawn_rule_id = transcript.rule_id
+            self.rows.drop_from(next_id)
+        self._known_ids = (transcript.first_id, transcript.next_id)
+        if self._drawn_rule_id != transcript.unread_line_id:
+            self.rows.drop((self._drawn_rule_id, transcript.unread_line_id))
+            self._drawn_rule_id = transcript.unread_line_id
             self.refresh()
         was_at_end = self.scroll_y >= self.max_scroll_y
         below_top = None
@@ -238,7 +238,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self.refresh()
 
     def _set_unseen(self, unseen: int) -> None:
-        self._seen_count = self.transcript.arrived_count - unseen
+        self._seen_count = self.transcript.received_count - unseen
         self._update_unseen()
 
     def _update_unseen(self) -> None:
@@ -246,8 +246,8 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self._was_at_end = self.is_following
             self.post_message(self.EndChanged(self, self.is_following))
         if self.top_anchor is None:
-            self._seen_count = self.transcript.arrived_count
-        unseen = self.transcript.arrived_count - self._seen_count
+            self._seen_count = self.transcript.received_count
+        unseen = self.transcript.received_count - self._seen_count
         if unseen != self.unseen:
             self.unseen = unseen
             self.post_message(self.UnseenChanged(self, unseen))

@@ -21,7 +21,7 @@ from broadcast_tui.tui.commands.dispatcher import HANDLERS
 from broadcast_tui.tui.commands.general import write_export
 from broadcast_tui.tui.commands.parser import InputError, parse
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command
-from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, FakeClient, member_list, room_list
 from tests.support.fake_context import FakeContext
@@ -111,7 +111,7 @@ def test_theme_lists_selects_and_suggests() -> None:
 
 
 def test_export_counts_the_lines(tmp_path: Path) -> None:
-    transcript, json_file, text_file = RoomTranscript(), tmp_path / "a.jsonl", tmp_path / "a.txt"
+    transcript, json_file, text_file = Transcript(), tmp_path / "a.jsonl", tmp_path / "a.txt"
     transcript.add_post("bob", "hi", AT)
     assert write_export(json_file, transcript.snapshot(), "lobby").startswith("Exported 1 line to ")
     transcript.add_post("bob", "again", AT)
@@ -451,7 +451,7 @@ async def test_connect_goes_to_another_server() -> None:
         assert chat.composer.text == "/connect ftp://x"
         await chat.type("ctrl+u")
         await chat.enter(f"/connect {chat.client.url}")
-        assert "already" in chat.toasts
+        assert "Already connected" in chat.toasts
         await chat.enter("/connect ws://elsewhere:9999/dev")
         await chat.pilot.pause()
         assert chat.client.closed

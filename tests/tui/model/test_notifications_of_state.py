@@ -62,7 +62,7 @@ class Chat:
     def ruled(self, room: str = "lobby") -> str:
         """The text of the post below the unread line; empty if there is no such line."""
         transcript = self.state.rooms.get(room).transcript
-        line = None if transcript.rule_id is None else transcript.line(transcript.rule_id)
+        line = None if transcript.unread_line_id is None else transcript.line(transcript.unread_line_id)
         return "" if line is None else line.text
 
 
@@ -309,11 +309,11 @@ def test_who_is_ignored_is_neither_unread_nor_rings_and_the_unread_line_stays_at
     chat.take(*chat.posts("one"), *chat.posts("two", sender="eve"))
     reading = chat.state.rooms.shown.reading
     chat.state.rooms.ignore("eve", None)
-    assert (chat.ruled(), reading.target_id) == ("one", reading.transcript.rule_id)
+    assert (chat.ruled(), reading.target_id) == ("one", reading.transcript.unread_line_id)
     assert chat.take(*chat.posts("ana!", sender="eve")).alerts == []
     assert (reading.count, reading.mentions) == (2, 0)
     chat.state.rooms.ignore("bob", None)
-    assert reading.transcript.rule_id is None
+    assert reading.transcript.unread_line_id is None
     chat.state.rooms.unignore("eve")
     chat.take(*chat.posts("three", sender="cy"))
     assert chat.ruled() == "three"

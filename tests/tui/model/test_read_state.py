@@ -72,7 +72,7 @@ def visited(posts: int = 3) -> Room:
 def test_what_is_looked_at_is_read_and_no_line_is_drawn() -> None:
     room = visited()
     room.post()
-    assert (room.reading.count, room.transcript.rule_id, room.read_seq) == (0, None, 4)
+    assert (room.reading.count, room.transcript.unread_line_id, room.read_seq) == (0, None, 4)
 
 
 def test_the_line_stands_above_the_first_post_after_leaving() -> None:
@@ -81,7 +81,7 @@ def test_the_line_stands_above_the_first_post_after_leaving() -> None:
     room.transcript.add_system("carl joined", NOON)
     first = room.post(mention=True)
     room.post()
-    assert room.transcript.rule_id == room.reading.target_id == first
+    assert room.transcript.unread_line_id == room.reading.target_id == first
     assert (room.reading.count, room.reading.mentions, room.read_seq) == (2, 1, 3)
 
 
@@ -91,11 +91,11 @@ def test_the_line_is_kept_on_return_and_until_leaving_again() -> None:
     first = room.post()
     room.come_back()
     room.post()
-    assert room.transcript.rule_id == room.reading.target_id == first
+    assert room.transcript.unread_line_id == room.reading.target_id == first
     assert (room.reading.count, room.reading.mentions, room.read_seq) == (0, 0, 5)
     room.leave()
-    assert room.transcript.rule_id is None
-    assert room.post() == room.transcript.rule_id
+    assert room.transcript.unread_line_id is None
+    assert room.post() == room.transcript.unread_line_id
 
 
 def test_leaving_before_everything_was_seen_keeps_the_line() -> None:
@@ -106,7 +106,7 @@ def test_leaving_before_everything_was_seen_keeps_the_line() -> None:
     room.come_back()
     room.leave()
     room.post()
-    assert room.transcript.rule_id == first
+    assert room.transcript.unread_line_id == first
     assert room.reading.count == 2
 
 
@@ -114,7 +114,7 @@ def test_scrolled_up_posts_are_unread_without_a_line() -> None:
     room = visited()
     room.at_end = False
     first = room.post()
-    assert (room.reading.count, room.reading.target_id, room.transcript.rule_id) == (1, first, None)
+    assert (room.reading.count, room.reading.target_id, room.transcript.unread_line_id) == (1, first, None)
     assert room.read_seq == 3
     room.reading.seen()
     assert (room.reading.count, room.reading.target_id, room.read_seq) == (0, None, 4)
@@ -124,7 +124,7 @@ def test_own_posts_are_neither_unread_nor_below_a_line() -> None:
     room = visited()
     room.leave()
     room.post(own=True)
-    assert (room.reading.count, room.transcript.rule_id, room.read_seq) == (0, None, 4)
+    assert (room.reading.count, room.transcript.unread_line_id, room.read_seq) == (0, None, 4)
     room.post()
     room.post(own=True)
     assert (room.reading.count, room.read_seq) == (1, 4)
@@ -136,7 +136,7 @@ def test_the_line_can_be_taken_away() -> None:
     room.post()
     room.come_back()
     room.reading.drop_rule()
-    assert (room.transcript.rule_id, room.reading.target_id) == (None, None)
+    assert (room.transcript.unread_line_id, room.reading.target_id) == (None, None)
 
 
 def test_an_absence_counts_what_came_in_it() -> None:
@@ -185,7 +185,7 @@ def test_posts_of_a_replay_are_below_a_line_and_told_though_one_is_there() -> No
     for _ in range(5):
         room.post(live=False)
     assert room.catch_up(3) == CatchUpSummary("offline", 180.0, 6, 1)
-    assert room.transcript.rule_id == first
+    assert room.transcript.unread_line_id == first
     assert (room.reading.count, room.read_seq) == (0, 9)
 
 
@@ -198,7 +198,7 @@ def test_a_replay_takes_the_line_from_where_all_was_seen() -> None:
     room.reading.entered(NOON, there=True)
     new = room.post(live=False)
     room.catch_up()
-    assert room.transcript.rule_id == new != old
+    assert room.transcript.unread_line_id == new != old
 
 
 def test_a_replay_while_away_is_notable_on_return() -> None:
@@ -235,7 +235,7 @@ def test_a_short_break_without_posts_is_nothing() -> None:
     absence = room.catch_up()
     assert absence is not None
     assert not absence.is_notable
-    assert room.transcript.rule_id is None
+    assert room.transcript.unread_line_id is None
 
 
 # From one run to the next
@@ -245,7 +245,7 @@ def test_the_backlog_of_a_first_visit_is_read() -> None:
     room = Room()
     room.post(live=False, mention=True)
     assert room.catch_up() is None
-    assert (room.reading.count, room.transcript.rule_id, room.read_seq) == (0, None, 1)
+    assert (room.reading.count, room.transcript.unread_line_id, room.read_seq) == (0, None, 1)
 
 
 def test_a_room_seen_empty_is_read_from_its_beginning() -> None:
@@ -255,14 +255,14 @@ def test_a_room_seen_empty_is_read_from_its_beginning() -> None:
     assert mark == Bookmark(ROOM_BEGIN, NOON)
     later = Room(mark)
     first = later.post(live=False)
-    assert later.transcript.rule_id == first
+    assert later.transcript.unread_line_id == first
 
 
 def test_what_came_since_the_bookmark_is_unread() -> None:
     room = Room(Bookmark(Position("k3f9", 3), NOON - timedelta(hours=2)))
     ids = [room.post(live=False, mention=number == 0) for number in range(9)]
     assert room.catch_up() == CatchUpSummary("away", 7200.0, 6, 0)
-    assert room.transcript.rule_id == ids[3]
+    assert room.transcript.unread_line_id == ids[3]
     assert room.read_seq == 9
 
 
@@ -280,7 +280,7 @@ def test_a_room_of_another_epoch_is_all_new() -> None:
     room = Room(Bookmark(Position("old", 300), NOON))
     first = room.post(live=False)
     assert room.catch_up(2) == CatchUpSummary("away", 120.0, 1, 0)
-    assert room.transcript.rule_id == first
+    assert room.transcript.unread_line_id == first
     assert is_newer(Position("new", 1), Position("old", 2))
 
 
@@ -308,10 +308,12 @@ def test_the_line_moves_up_as_older_unread_posts_are_fetched() -> None:
             ]
         )
         room.reading.prepended([], ended=False)
-    assert room.transcript.rule_id is not None
-    assert room.transcript.rule_id < first_held
-    chunk = next(c for c in reversed(room.transcript.chunks) if c.first_id <= (room.transcript.rule_id or 0))
-    assert chunk.numbers[room.transcript.rule_id - chunk.first_id] == 32  # 31 is our own
+    assert room.transcript.unread_line_id is not None
+    assert room.transcript.unread_line_id < first_held
+    chunk = next(
+        c for c in reversed(room.transcript.chunks) if c.first_id <= (room.transcript.unread_line_id or 0)
+    )
+    assert chunk.numbers[room.transcript.unread_line_id - chunk.first_id] == 32  # 31 is our own
     room.transcript.prepend_posts([("bob", "older", NOON, False, False, "k3f9-0")])
     room.reading.prepended([], ended=False)
     assert not room.reading.begins_above
@@ -354,7 +356,7 @@ def test_posts_of_our_own_do_not_hide_what_lies_above_them() -> None:
     own = room.post(live=False, own=True)
     room.post(live=False)
     room.catch_up()
-    assert (room.reading.count, room.reading.above_count, room.transcript.rule_id) == (10, 9, own)
+    assert (room.reading.count, room.reading.above_count, room.transcript.unread_line_id) == (10, 9, own)
 
 
 def test_posts_of_our_own_at_the_top_of_what_is_held_are_not_above_it() -> None:
@@ -364,7 +366,7 @@ def test_posts_of_our_own_at_the_top_of_what_is_held_are_not_above_it() -> None:
     room.post(live=False, own=True)
     first = room.post(live=False)
     room.catch_up()
-    assert (room.reading.count, room.reading.above_count, room.transcript.rule_id) == (1, 0, first)
+    assert (room.reading.count, room.reading.above_count, room.transcript.unread_line_id) == (1, 0, first)
 
 
 # Against a slow obvious model
@@ -414,5 +416,5 @@ def test_unread_is_what_nobody_has_seen(steps: list[Step]) -> None:
         if room.there and room.at_end:
             unseen.clear()
         assert room.reading.count == len(unseen)
-        assert room.transcript.rule_id == rule
+        assert room.transcript.unread_line_id == rule
         assert room.reading.target_id == (unseen[0] if unseen else rule)

@@ -117,7 +117,7 @@ def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
     chat.state.said("n1", "hi", AT)
     changes = chat.take(PostRejected("lobby", "n1", "rate_limited", "Too fast.", "hi"))
     assert [refused.text for refused in changes.refused] == ["hi"]
-    assert chat.marks() == [DeliveryState.REFUSED]
+    assert chat.marks() == [DeliveryState.REJECTED]
 
 
 def test_what_arrives_unseen_is_unread_until_the_terminal_is_looked_at() -> None:
@@ -183,7 +183,7 @@ def test_comings_and_goings_make_one_line_until_something_else_does() -> None:
     take("join", "bob")
     take("leave", "cy")
     assert chat.lines[before:] == ["PRESENCE: bob left", "cy: hello", "PRESENCE: bob joined · cy left"]
-    line = chat.state.rooms.shown.transcript.line(chat.state.rooms.shown.transcript.settled_id - 1)
+    line = chat.state.rooms.shown.transcript.line(chat.state.rooms.shown.transcript.next_id - 1)
     assert line is not None
     assert line.brief == "cy left"
 

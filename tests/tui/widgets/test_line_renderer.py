@@ -44,7 +44,7 @@ def post_of(text: str) -> Transcript:
 
 
 def line_of(transcript: Transcript) -> Line:
-    line = transcript.line(transcript.settled_id - 1)
+    line = transcript.line(transcript.next_id - 1)
     assert line is not None
     return line
 
@@ -71,7 +71,7 @@ def test_as_many_rows_are_painted_as_are_counted(text: str, width: int, unfolded
     transcript = post_of(text)
     showing = VisibilityOptions()
     if unfolded:
-        showing.unfolded.add(transcript.settled_id - 1)
+        showing.unfolded.add(transcript.next_id - 1)
     columns = RowLayout.of_width(width)
     line = line_of(transcript)
     rows = painter(width, showing).render(line, None)

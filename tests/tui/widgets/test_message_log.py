@@ -227,7 +227,7 @@ async def test_in_sixteen_colors_nothing_vanishes_and_marks_need_no_color(theme:
     transcript.add_post("bob", "hi **ana** `x`", NOON, mention=True)
     transcript.add_post("bob", "```py\ndef x(): # c\n    return 'a' + 1\n```", NOON)
     transcript.add_pending("n", "me", "mine", NOON)
-    transcript.refuse("n", "no")
+    transcript.reject("n", "no")
     async with stage(transcript) as on:
         on.app.theme = theme
         await on.pilot.pause()
@@ -441,7 +441,7 @@ async def test_any_text_can_be_drawn_at_any_width(width: int) -> None:
         transcript.add_post("me", "/me " + text, NOON, own=True, mention=True)
         transcript.add_system(text, NOON, error=True)
         transcript.add_pending(text, text, text, NOON)
-    transcript.refuse(HOSTILE[0], HOSTILE[0])
+    transcript.reject(HOSTILE[0], HOSTILE[0])
     async with stage(transcript, width, 100) as on:
         row_width = on.log.index.columns.width
         for _ in range(60):
@@ -512,7 +512,7 @@ async def test_a_refused_post_stays_with_the_reason() -> None:
     async with stage(transcript) as on:
         transcript.add_pending("n", "me", "mine", NOON)
         await on.caught_up()
-        transcript.refuse("n", "Wait 2 s.")
+        transcript.reject("n", "Wait 2 s.")
         await on.caught_up()
         assert on.rows[2:4] == ["                 me ⚠ mine", "                    ⚠ not sent: Wait 2 s."]
 
@@ -762,12 +762,12 @@ async def test_the_unread_line_is_a_row_above_its_post() -> None:
     transcript = transcript_of(3)
     add_posts(transcript, range(2, 3), "again {}")
     async with stage(transcript) as on:
-        transcript.rule_id = transcript.settled_id - 1
+        transcript.unread_line_id = transcript.next_id - 1
         await on.caught_up()
         assert on.rows[4].strip("─") == RULE
         assert on.rows[5] == " 12:02          ana │ again 2"
         assert on.screen[4].rstrip().strip("─") == RULE
-        transcript.rule_id = None
+        transcript.unread_line_id = None
         await on.caught_up()
         assert on.rows[4] == "                    │ again 2"
         assert on.rows[5] == ""
@@ -776,7 +776,7 @@ async def test_the_unread_line_is_a_row_above_its_post() -> None:
 @pytest.mark.parametrize("width", [1, 3, 24, 40, 120])
 async def test_the_unread_line_fits_any_width(width: int) -> None:
     transcript = transcript_of(100)
-    transcript.rule_id = 90
+    transcript.unread_line_id = 90
     async with stage(transcript, width, 10) as on:
         on.log.start_at_unread_line(0)
         assert on.rows[0].strip("─") in (RULE, " new", "", " ne…", " n…", " …", "…")
@@ -786,10 +786,10 @@ async def test_the_unread_line_fits_any_width(width: int) -> None:
 async def test_the_log_starts_at_the_unread_line_unless_that_is_in_view() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
-        transcript.rule_id = 95
+        transcript.unread_line_id = 95
         on.log.start_at_unread_line(6)
         assert on.log.is_following
-        transcript.rule_id = 40
+        transcript.unread_line_id = 40
         on.log.start_at_unread_line(60)
         await on.pilot.pause()
         assert on.rows[0].strip("─") == RULE
@@ -806,7 +806,7 @@ async def test_a_room_shown_again_starts_at_its_unread_line() -> None:
     async with stage(one) as on:
         on.log.show(other, 0)
         add_posts(one, range(100, 200), "one {}")
-        one.rule_id = one.settled_id - 100
+        one.unread_line_id = one.next_id - 100
         on.log.show(one)
         assert on.rows[0].strip("─") == RULE
         assert on.rows[1].endswith("one 100")
@@ -817,7 +817,7 @@ async def test_a_room_shown_again_starts_at_its_unread_line() -> None:
         on.log.show(one)
         assert on.rows == before
         third = transcript_of(100, "third {}")
-        third.rule_id = 50
+        third.unread_line_id = 50
         on.log.show(third, 51)
         assert (on.rows[1][-8:], on.log.unseen) == ("third 49", 51)
 
@@ -827,11 +827,11 @@ async def test_an_unread_line_that_comes_and_goes_moves_nothing_that_is_read() -
     async with stage(transcript) as on:
         on.log.action_page_up()
         before = on.rows
-        for rule_id in (10, 99, None):
-            transcript.rule_id = rule_id
+        for unread_line_id in (10, 99, None):
+            transcript.unread_line_id = unread_line_id
             await on.caught_up()
             assert on.rows == before
-        transcript.rule_id = on.log.top_anchor.line_id + 3 if on.log.top_anchor else 0
+        transcript.unread_line_id = on.log.top_anchor.line_id + 3 if on.log.top_anchor else 0
         await on.caught_up()
         assert on.rows[3].strip("─") == RULE
         assert on.rows[:3] == before[:3]
@@ -842,7 +842,7 @@ async def test_at_the_end_an_unread_line_leaves_the_newest_post_in_view() -> Non
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         add_posts(transcript, range(100, 101))
-        transcript.rule_id = transcript.settled_id - 1
+        transcript.unread_line_id = transcript.next_id - 1
         await on.caught_up()
         assert on.rows[-2].strip("─") == RULE
         assert on.rows[-1].endswith("post 100")

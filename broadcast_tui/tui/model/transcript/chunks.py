@@ -34,7 +34,7 @@ class DeliveryState(IntEnum):
     PENDING = 1
     DELIVERED = 2
     """The server has it safe, its place is not known yet."""
-    REFUSED = 3
+    REJECTED = 3
 
 
 class Line(NamedTuple):

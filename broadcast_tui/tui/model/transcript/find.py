@@ -38,11 +38,11 @@ class FindState:
         self.current: int | None = None
         """Line id of the match that is shown."""
         self.transcript = transcript
-        self._laid_count = transcript.laid_count
+        self._laid_count = transcript.rebuild_count
         self._named: dict[str, bool] = {}
         """Whether the pattern finds a sender."""
         self._start_id = start_id
-        self._origin = self._low = self._high = transcript.settled_id
+        self._origin = self._low = self._high = transcript.next_id
         """Lines from `_low` to before `_high` have been searched."""
         self._older: list[int] = []
         """Matches before `_origin`, falling."""
@@ -62,12 +62,12 @@ class FindState:
     @property
     def is_complete(self) -> bool:
         """Whether every line held has been searched."""
-        return self._low <= self._top() and self._high >= self.transcript.settled_id
+        return self._low <= self._top() and self._high >= self.transcript.next_id
 
     @property
     def is_outdated(self) -> bool:
         """Whether the lines have other ids by now: search anew."""
-        return self._laid_count != self.transcript.laid_count
+        return self._laid_count != self.transcript.rebuild_count
 
     def search_some(self, enough: Callable[[], bool]) -> bool:
         """Search what is new, then further up, until `enough()`; returns whether all is searched."""
@@ -96,8 +96,8 @@ class FindState:
         return self.transcript.first_id + bool(chunks and chunks[0].kinds[0] == LineKind.DAY)
 
     def _search_slice(self) -> None:
-        if self._high < self.transcript.settled_id:
-            stop = min(self._high + _SLICE_LINES, self.transcript.settled_id)
+        if self._high < self.transcript.next_id:
+            stop = min(self._high + _SLICE_LINES, self.transcript.next_id)
             self._newer += self._matches(self._high, stop)
             self._high = stop
         else:

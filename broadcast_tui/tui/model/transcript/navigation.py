@@ -89,8 +89,8 @@ def post_from(transcript: Transcript, line_id: int, step: int) -> int | None:
 
     A line that is not held counts as the nearest one that is. None if there is no such post.
     """
-    line_id = min(max(line_id, transcript.first_id), transcript.settled_id - 1)
-    while transcript.first_id <= line_id < transcript.settled_id:
+    line_id = min(max(line_id, transcript.first_id), transcript.next_id - 1)
+    while transcript.first_id <= line_id < transcript.next_id:
         line = transcript.line(line_id)
         if line is not None and line.kind in POSTS:
             return line_id

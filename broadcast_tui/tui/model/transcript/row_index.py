@@ -62,9 +62,9 @@ class _Block:
         else:
             self.total = max(self.total, len(self.chunk))
 
-    def put_rule(self, rule_id: int | None) -> None:
+    def put_rule(self, unread_line_id: int | None) -> None:
         """Count the unread line, if it is above one of these lines."""
-        at = -1 if rule_id is None else rule_id - self.chunk.first_id
+        at = -1 if unread_line_id is None else unread_line_id - self.chunk.first_id
         at = at if 0 <= at < len(self.chunk) else -1
         if at != self.rule:
             for i, more in (self.rule, -1), (at, 1):
@@ -101,7 +101,7 @@ class RowIndex:
         self._starts: list[int] = [0]
         """First row of each block, and the total."""
         self._version = -1
-        self.rule_id: int | None = None
+        self.unread_line_id: int | None = None
         """The line whose first row is the unread line."""
         self.update()
 
@@ -116,16 +116,16 @@ class RowIndex:
 
     def update(self) -> None:
         """Follow the transcript."""
-        if (self.transcript.version, self.transcript.rule_id) == (self._version, self.rule_id):
+        if (self.transcript.version, self.transcript.unread_line_id) == (self._version, self.unread_line_id):
             return
-        self._version, self.rule_id = self.transcript.version, self.transcript.rule_id
+        self._version, self.unread_line_id = self.transcript.version, self.transcript.unread_line_id
         chunks = self.transcript.chunks
         known = {id(block.chunk): block for block in self._blocks}
         self._blocks = [known.get(id(chunk)) or _Block(chunk, self.showing) for chunk in chunks]
         for block in self._blocks:
             if len(block.rows) != len(block.chunk):
                 block.grow(self.columns)
-            block.put_rule(self.rule_id)
+            block.put_rule(self.unread_line_id)
         self._sum_up()
 
     def resize(self, columns: RowLayout) -> None:
@@ -158,7 +158,7 @@ class RowIndex:
 
     def text_row(self, place: RowAnchor) -> int:
         """Which of the rows that its line itself takes a place is; -1: it is the unread line."""
-        return place.row - (place.line_id == self.rule_id)
+        return place.row - (place.line_id == self.unread_line_id)
 
     def settle(self, row: int) -> RowAnchor | None:
         """The place at or near `row`, which may be an estimate: what it lies in is measured."""

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from broadcast_tui.tui.model.transcript.export import Format, format_of, lines_of
-from broadcast_tui.tui.model.transcript.transcript import RoomTranscript
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 AT = datetime(2025, 8, 30, 10, 30, 40, tzinfo=UTC)
 LOCAL = AT.astimezone()
 
 
-def transcript() -> RoomTranscript:
-    made = RoomTranscript()
+def transcript() -> Transcript:
+    made = Transcript()
     made.add_post("bob", "one\ntwo *stars* <b>", AT)
     made.add_post("eve", "/me waves", AT)
     made.add_system("eve left", AT)
@@ -61,7 +61,7 @@ def test_json_lines_hold_everything_one_object_a_line() -> None:
 
 @pytest.mark.parametrize("wanted", Format)
 def test_who_left_and_came_back_leaves_no_empty_line(wanted: Format) -> None:
-    transcript = RoomTranscript(zone=UTC)
+    transcript = Transcript(zone=UTC)
     transcript.add_presence("", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
     transcript.add_presence("eve left", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
     lines = list(lines_of(transcript.snapshot(), wanted, "lobby"))

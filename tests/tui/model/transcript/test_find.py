@@ -24,7 +24,7 @@ def transcript_of(*texts: str, limit: int = 100_000) -> Transcript:
 def finder(transcript: Transcript, query: str, start_id: int | None = None) -> FindState:
     pattern = pattern_of(query)
     assert pattern is not None
-    return FindState(transcript, pattern, transcript.settled_id if start_id is None else start_id)
+    return FindState(transcript, pattern, transcript.next_id if start_id is None else start_id)
 
 
 def search_all(search: FindState) -> None:
@@ -163,7 +163,7 @@ def test_whatever_happens_in_between_it_finds_what_a_look_at_every_line_finds(
     changes: list[tuple[str, list[str]]],
 ) -> None:
     transcript = transcript_of("x", limit=120)
-    search = finder(transcript, "x", transcript.settled_id)
+    search = finder(transcript, "x", transcript.next_id)
     before = NOON
     for what, texts in changes:
         match what:

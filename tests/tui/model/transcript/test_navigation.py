@@ -43,7 +43,7 @@ def test_the_nearest_mention_is_found_and_beyond_the_last_it_begins_anew(
 def test_a_hundred_thousand_posts_take_a_search_a_chunk() -> None:
     transcript = transcript_of([number in (7, 98_000) for number in range(99_000)])
     older, newer = mention_ids(transcript)
-    assert mention_beside(transcript, transcript.settled_id, back=True) == (newer, False)
+    assert mention_beside(transcript, transcript.next_id, back=True) == (newer, False)
     assert mention_beside(transcript, newer, back=True) == (older, False)
     assert mention_beside(transcript, older, back=True) == (newer, True)
     assert mention_beside(transcript, newer, back=False) == (older, True)

@@ -25,7 +25,7 @@ def all_rows(transcript: Transcript, columns: RowLayout, showing: VisibilityOpti
         RowAnchor(chunk.first_id + i, row)
         for chunk in transcript.chunks
         for i, count in enumerate(columns.count_rows(chunk, 0, showing))
-        for row in range(count + (chunk.first_id + i == transcript.rule_id))
+        for row in range(count + (chunk.first_id + i == transcript.unread_line_id))
     ]
 
 
@@ -82,25 +82,25 @@ def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
             case "arrive":
                 transcript.add_post("ana", "mine", NOON, nonce="n")
             case "refuse":
-                transcript.refuse("n", "no")
+                transcript.reject("n", "no")
             case "clear":
                 transcript.clear()
             case "rule":
-                transcript.rule_id = transcript.first_id + transcript.settled_id * 7 % 41
+                transcript.unread_line_id = transcript.first_id + transcript.next_id * 7 % 41
             case "no rule":
-                transcript.rule_id = None
+                transcript.unread_line_id = None
             case "many":
                 for number in range(100):
                     transcript.add_post("ana", "many " * (number % 20), NOON)
             case "long":
                 transcript.add_post("ana", "a line\n" * 20 + "```\ncode " * 9, NOON)
             case "toggle":
-                index.showing.toggle(transcript.settled_id - 1)
-                index.recount(transcript.settled_id - 1)
+                index.showing.toggle(transcript.next_id - 1)
+                index.recount(transcript.next_id - 1)
             case "came":
                 transcript.add_presence("bob and eve joined", "bob joined", NOON)
             case "went":
-                transcript.replace_presence(transcript.settled_id - 1, "eve left " * 20, "", NOON)
+                transcript.replace_presence(transcript.next_id - 1, "eve left " * 20, "", NOON)
             case "presence":
                 index.showing.presence = index.showing.presence.next()
                 index.recount()
@@ -178,7 +178,7 @@ def test_lines_that_are_not_shown_take_no_row() -> None:
         transcript.add_presence(f"bob {number} joined", "", NOON)
     transcript.add_post("ana", "last", NOON)
     index = RowIndex(transcript, RowLayout.of_width(80))
-    last = transcript.settled_id - 1
+    last = transcript.next_id - 1
     assert index.settle(500) == index.settle(10**6) == RowAnchor(last, 0)
     index.measure_some(lambda: False)
     assert index.total == 4

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.transcript.chunks import LineKind
-from broadcast_tui.tui.model.transcript.transcript import OlderPost, RoomTranscript
+from broadcast_tui.tui.model.transcript.transcript import OlderPost, Transcript
 
 AT = datetime(2025, 8, 30, 10, 30, tzinfo=UTC)
 
 
-def lines(transcript: RoomTranscript) -> list[str]:
+def lines(transcript: Transcript) -> list[str]:
     """All lines but those of days, as `sender: text` or the text."""
     found = [chunk.line(i) for chunk in transcript.chunks for i in range(len(chunk))]
     return [
@@ -21,12 +21,12 @@ def lines(transcript: RoomTranscript) -> list[str]:
     ]
 
 
-def ids_have_no_holes(transcript: RoomTranscript) -> bool:
+def ids_have_no_holes(transcript: Transcript) -> bool:
     ids = [chunk.line(i).id for chunk in transcript.chunks for i in range(len(chunk))]
     return ids == list(range(transcript.first_id, transcript.first_id + len(ids)))
 
 
-def add(transcript: RoomTranscript, *posts: tuple[str, str]) -> None:
+def add(transcript: Transcript, *posts: tuple[str, str]) -> None:
     for sender, text in posts:
         transcript.add_post(sender, text, AT, own=sender == "ana", post_id=f"e-{len(transcript)}")
 
@@ -36,7 +36,7 @@ def eve(name: str) -> bool:
 
 
 def test_a_run_of_hidden_posts_is_one_line_that_counts_them() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     transcript.hide(eve)
     add(transcript, ("bob", "1"), ("eve", "2"), ("eve", "3"))
     assert lines(transcript) == ["bob: 1"]
@@ -46,7 +46,7 @@ def test_a_run_of_hidden_posts_is_one_line_that_counts_them() -> None:
 
 
 def test_hiding_takes_away_what_is_there_and_showing_brings_everything_back_in_its_place() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     add(transcript, ("bob", "1"), ("eve", "/me waves"), ("ana", "3"), ("eve", "4"))
     before = lines(transcript)
     transcript.hide(eve)
@@ -58,10 +58,10 @@ def test_hiding_takes_away_what_is_there_and_showing_brings_everything_back_in_i
 
 
 def test_marks_mentions_and_post_ids_survive_hiding() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     transcript.add_post("bob", "ana!", AT, mention=True, post_id="e-7")
     transcript.add_pending("n", "ana", "refused", AT)
-    transcript.refuse("n", "too long")
+    transcript.reject("n", "too long")
     transcript.add_pending("p", "ana", "on its way", AT)
     found = [chunk.line(i)[1:] for chunk in transcript.chunks for i in range(len(chunk))]
     transcript.hide(eve)
@@ -72,17 +72,17 @@ def test_marks_mentions_and_post_ids_survive_hiding() -> None:
 
 
 def test_hidden_posts_are_not_counted_as_arrived_and_their_senders_not_offered() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     transcript.hide(eve)
     add(transcript, ("bob", "1"), ("eve", "2"))
-    assert transcript.arrived_count == 1
+    assert transcript.received_count == 1
     assert transcript.senders == ("bob",)
     transcript.hide(None)
-    assert transcript.arrived_count == 1
+    assert transcript.received_count == 1
 
 
 def test_our_own_posts_are_never_hidden() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     transcript.hide(lambda name: True)
     add(transcript, ("ana", "1"))
     assert lines(transcript) == ["ana: 1"]
@@ -96,7 +96,7 @@ def older(*posts: tuple[str, str]) -> list[OlderPost]:
 
 
 def test_a_page_of_history_is_folded_too_and_unfolds_in_its_place() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     add(transcript, ("bob", "new"))
     transcript.hide(eve)
     page = older(("eve", "1"), ("eve", "2"), ("bob", "3"), ("eve", "4"))
@@ -109,7 +109,7 @@ def test_a_page_of_history_is_folded_too_and_unfolds_in_its_place() -> None:
 
 
 def test_posts_of_nobody_in_a_page_are_posts() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     transcript.hide(eve)
     transcript.prepend_posts(older(("", "a"), ("eve", "b"), ("", "c")))
     assert lines(transcript) == ["a", "1 hidden from eve", "c"]
@@ -125,7 +125,7 @@ def test_posts_of_nobody_in_a_page_are_posts() -> None:
 def test_nothing_is_lost_whatever_is_hidden_and_shown(
     steps: list[tuple[str, bool]], older_count: int
 ) -> None:
-    transcript = RoomTranscript(zone=UTC)
+    transcript = Transcript(zone=UTC)
     expected = []
     for number, (what, _) in enumerate(steps):
         if what == "hide":
@@ -144,7 +144,7 @@ def test_nothing_is_lost_whatever_is_hidden_and_shown(
 
 
 def test_what_is_cleared_comes_back_above_what_came_since() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     add(transcript, ("bob", "1"), ("bob", "2"))
     transcript.add_pending("n", "ana", "on its way", AT)
     transcript.clear()
@@ -154,7 +154,7 @@ def test_what_is_cleared_comes_back_above_what_came_since() -> None:
     transcript.clear()
     add(transcript, ("bob", "4"))
     assert lines(transcript) == ["bob: 4", "ana: on its way"]
-    transcript.bring_back()
+    transcript.restore_cleared()
     assert not transcript.has_cleared
     assert lines(transcript) == ["bob: 1", "bob: 2", "bob: 3", "bob: 4", "ana: on its way"]
     assert ids_have_no_holes(transcript)
@@ -163,18 +163,18 @@ def test_what_is_cleared_comes_back_above_what_came_since() -> None:
 
 
 def test_what_is_cleared_and_what_comes_back_stay_within_the_limit() -> None:
-    transcript = RoomTranscript(limit=32)
+    transcript = Transcript(limit=32)
     for n in range(60):
         add(transcript, ("bob", str(n)))
         if n % 20 == 0:
             transcript.clear()
-    transcript.bring_back()
+    transcript.restore_cleared()
     assert len(transcript) <= 32
     assert lines(transcript)[-1] == "bob: 59"
 
 
 def test_how_much_somebody_spoke() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     add(transcript, ("bob", "1"), ("eve", "2"))
     transcript.add_post("bob", "3", AT + timedelta(hours=1))
     assert transcript.posts_by("bob") == (2, (AT + timedelta(hours=1)).timestamp())
@@ -182,7 +182,7 @@ def test_how_much_somebody_spoke() -> None:
 
 
 def test_what_is_held_includes_what_was_cleared() -> None:
-    transcript = RoomTranscript()
+    transcript = Transcript()
     add(transcript, ("bob", "1"))
     transcript.clear()
     add(transcript, ("bob", "2"))
