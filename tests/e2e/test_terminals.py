@@ -111,7 +111,7 @@ def test_a_storm_of_sizes_leaves_the_screen_as_it_was(bob: Other, ana: Terminal)
 
 def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     ana.enter("/help")
-    ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "opens the help page")
+    ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "F1 opens")
     ana.enter("/clear")
     ana.wait_gone("/quit")
     ana.enter("/help nick")

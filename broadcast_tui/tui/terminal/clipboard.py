@@ -1,7 +1,7 @@
-"""The desktop that the terminal stands on, if it is this machine's: its clipboard and its browser.
+"""Local clipboard and browser programs, and OSC 52.
 
-Over SSH nothing here applies but tmux, which hands things on to the terminal wherever that is. A program
-that is started never sees text of others but on its standard input, or as one whole http address.
+Over SSH, only OSC 52 and tmux apply, because they reach the terminal on the other machine. A program gets
+text from other users only on its standard input, or as one complete http address.
 """
 
 from __future__ import annotations
@@ -16,34 +16,37 @@ from shutil import which
 
 from broadcast_tui.tui.model.transcript.selection import Excerpt
 
-TOOL_LIMIT_S = 2.0
-"""How long a clipboard's program may take."""
-
+TOOL_TIMEOUT_S = 2.0
+"""Limit for a clipboard program."""
+OSC52_MAX_BYTES = 74_994
+"""Longest text that terminals accept in one OSC 52 sequence: 100,000 bytes of base64 with 8 around it."""
 
 Which = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program to run: `name` for people, `words` of its command line, `encoding` of what it reads."""
+    """A program to run."""
 
     name: str
-    words: tuple[str, ...]
+    """Name to display."""
+    command: tuple[str, ...]
     encoding: str = "utf-8"
+    """Encoding of its standard input."""
 
 
 def is_remote(environment: Mapping[str, str]) -> bool:
-    """Whether we run on another machine than the terminal."""
+    """Whether the program runs on another machine than the terminal."""
     return any(environment.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
 
 
 def clipboard_tools(
     environment: Mapping[str, str], *, find: Which = which, platform: str = sys.platform
 ) -> list[Tool]:
-    """The programs that copy: tmux, if we are in it, and the desktop's, if we are on it."""
-    wanted: list[Tool] = []
+    """The programs that copy: tmux, if it runs, and the first of the desktop's that is installed."""
+    tools: list[Tool] = []
     if environment.get("TMUX"):
-        wanted.append(Tool("tmux", ("tmux", "load-buffer", "-w", "-")))
+        tools.append(Tool("tmux", ("tmux", "load-buffer", "-w", "-")))
     desktop: list[Tool] = []
     if not is_remote(environment):
         if platform == "darwin":
@@ -54,39 +57,39 @@ def clipboard_tools(
             desktop.append(Tool("xclip", ("xclip", "-selection", "clipboard")))
             desktop.append(Tool("xsel", ("xsel", "--clipboard", "--input")))
         if platform == "win32" or environment.get("WSL_DISTRO_NAME"):
-            # With its byte order mark it takes any character.
+            # UTF-16 with a byte order mark, for characters outside the code page.
             desktop.append(Tool("clip.exe", ("clip.exe",), "utf-16"))
-    wanted += [tool for tool in desktop if find(tool.words[0])][:1]
-    return [tool for tool in wanted if find(tool.words[0])]
+    tools += [tool for tool in desktop if find(tool.command[0])][:1]
+    return [tool for tool in tools if find(tool.command[0])]
 
 
 def browser_tool(
     environment: Mapping[str, str], *, find: Which = which, platform: str = sys.platform
 ) -> Tool | None:
-    """The program that opens an address in a browser, or None where there is no desktop."""
+    """The program that opens an address in a browser, or None without a desktop."""
     if is_remote(environment):
         return None
-    wanted: list[Tool] = []
+    candidates: list[Tool] = []
     if platform == "darwin":
-        wanted.append(Tool("open", ("open",)))
+        candidates.append(Tool("open", ("open",)))
     elif platform == "win32":
-        wanted.append(Tool("rundll32", ("rundll32", "url.dll,FileProtocolHandler")))
+        candidates.append(Tool("rundll32", ("rundll32", "url.dll,FileProtocolHandler")))
     else:
         if environment.get("WSL_DISTRO_NAME"):
-            wanted.append(Tool("wslview", ("wslview",)))
+            candidates.append(Tool("wslview", ("wslview",)))
         if environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"):
-            wanted += [Tool("xdg-open", ("xdg-open",)), Tool("gio", ("gio", "open"))]
-    return next((tool for tool in wanted if find(tool.words[0])), None)
+            candidates += [Tool("xdg-open", ("xdg-open",)), Tool("gio", ("gio", "open"))]
+    return next((tool for tool in candidates if find(tool.command[0])), None)
 
 
-async def feed(tool: Tool, text: str, limit_s: float = TOOL_LIMIT_S) -> bool:
-    """Run `tool` with `text` as its input; whether it took it, in time."""
+async def run_with_input(tool: Tool, text: str, timeout_s: float = TOOL_TIMEOUT_S) -> bool:
+    """Run `tool` with `text` as its input; returns whether it succeeded in time."""
     try:
-        process = await _started(tool.words, reads=True)
+        process = await _start(tool.command, reads=True)
     except OSError:
         return False
     try:
-        await asyncio.wait_for(process.communicate(text.encode(tool.encoding)), limit_s)
+        await asyncio.wait_for(process.communicate(text.encode(tool.encoding)), timeout_s)
     except (TimeoutError, OSError):
         with suppress(ProcessLookupError):
             process.kill()
@@ -96,23 +99,23 @@ async def feed(tool: Tool, text: str, limit_s: float = TOOL_LIMIT_S) -> bool:
 
 
 async def browse(tool: Tool, url: str) -> bool:
-    """Open `url`, which must be http or https; whether the program could be started."""
+    """Open `url`, which must be http or https; returns whether the program started."""
     if not url.startswith(("http://", "https://")):
-        raise ValueError("only http and https addresses are opened")
+        raise ValueError("only http and https addresses can be opened")
     try:
-        process = await _started((*tool.words, url), reads=False)
+        process = await _start((*tool.command, url), reads=False)
     except OSError:
         return False
-    # A browser that was not running yet may be this very program, and stay.
+    # The first start of a browser can be this process itself, which then does not end.
     with suppress(TimeoutError):
-        return await asyncio.wait_for(process.wait(), TOOL_LIMIT_S) == 0
+        return await asyncio.wait_for(process.wait(), TOOL_TIMEOUT_S) == 0
     return True
 
 
-async def _started(words: tuple[str, ...], *, reads: bool) -> asyncio.subprocess.Process:
-    """The program, started with its output going nowhere and out of reach of the terminal's signals."""
+async def _start(command: tuple[str, ...], *, reads: bool) -> asyncio.subprocess.Process:
+    """Start a program without output, in a session of its own so that it gets no signals of the terminal."""
     return await asyncio.create_subprocess_exec(
-        *words,
+        *command,
         stdin=asyncio.subprocess.PIPE if reads else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
@@ -120,25 +123,21 @@ async def _started(words: tuple[str, ...], *, reads: bool) -> asyncio.subprocess
     )
 
 
-OSC52_MAX_BYTES = 74_994
-"""Most text that terminals take in one OSC 52 sequence: 100,000 bytes in all, in base64, with 8 around it."""
-
-
 async def copy(
     excerpt: Excerpt, write: Callable[[str], None], environment: Mapping[str, str] = os.environ
 ) -> str:
-    """Copy and return what to tell of it: `Copied 2 posts (OSC 52, xclip)`.
+    """Copy `excerpt` in all available ways; returns a result such as `Copied 2 posts (OSC 52, xclip)`.
 
-    `write` hands a text to the terminal as OSC 52.
+    `write` sends a text to the terminal as OSC 52.
     """
-    text, ways = excerpt.text, []
+    text, methods = excerpt.text, []
     fits = len(text.encode()) <= OSC52_MAX_BYTES
     if fits:
         write(text)
-        ways.append("OSC 52")
+        methods.append("OSC 52")
     tools = clipboard_tools(environment)
-    ways += [tool.name for tool in tools if await feed(tool, text)]
-    if ways:
-        return f"Copied {excerpt.amount} ({', '.join(ways)})"
+    methods += [tool.name for tool in tools if await run_with_input(tool, text)]
+    if methods:
+        return f"Copied {excerpt.amount} ({', '.join(methods)})"
     size = f"{len(text.encode()):,} bytes"
-    return f"Not copied: {size} are more than a terminal takes ({OSC52_MAX_BYTES:,}). Select less."
+    return f"Not copied: {size} is more than the terminal's limit of {OSC52_MAX_BYTES:,}. Select less."

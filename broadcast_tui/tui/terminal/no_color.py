@@ -1,7 +1,7 @@
-"""NO_COLOR as it is meant: the terminal's own two colors, and nothing but bold, dim, reverse and lines.
+"""NO_COLOR support: only the terminal's default colors, with bold, dim, reverse and underline.
 
-Textual would send greys, which paint a light terminal dark. What stands out by its background (the
-cursor, a selection, the row of a list) is reversed here; what is weak by its color is dim.
+Textual replaces colors with grays, which turn a light terminal dark. Here a cell with a distinct background
+(cursor, selection, list row) is reversed, and text with a weak color is dim.
 """
 
 from __future__ import annotations
@@ -17,50 +17,50 @@ from textual.filter import LineFilter, Monochrome, NoColor
 
 from broadcast_tui.tui.model.text.colors import Rgb, contrast
 
-STANDS_OUT = 1.6
-"""Contrast to the background of the theme from which on a background is meant to be seen."""
-WEAK = 5.8
-"""Contrast up to which text is weaker than text is; that of our themes is 60 % of it."""
+DISTINCT_MIN = 1.6
+"""Lowest contrast to the theme's background that makes a background distinct."""
+DIM_MAX = 5.8
+"""Highest contrast of text that counts as dim; muted text in our themes is below it."""
 
 
 class NoColorFilter(LineFilter):
-    """Takes the colors from all that `app` draws."""
+    """Removes the colors from everything that `app` draws."""
 
     def __init__(self, app: App[None]) -> None:
         super().__init__()
         self._app = app
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        base = Color.parse(self._app.current_theme.background or "#000000")
-        ground = base.rgb if base.ansi is None else None
+        color = Color.parse(self._app.current_theme.background or "#000000")
+        base = color.rgb if color.ansi is None else None
         return [
-            Segment(text, None if style is None else _without_colors(style, ground), control)
+            Segment(text, None if style is None else _without_colors(style, base), control)
             for text, style, control in segments
         ]
 
 
 def drop_colors(app: App[None]) -> None:
-    """Let `app` draw without colors if it is to, that is, if NO_COLOR is set."""
+    """Install the filter in `app` if NO_COLOR is set."""
     if app.no_color:
-        app._filters = [old for old in app._filters if not isinstance(old, Monochrome | NoColor)]
+        app._filters = [item for item in app._filters if not isinstance(item, Monochrome | NoColor)]
         app._filters.append(NoColorFilter(app))
 
 
 @lru_cache(2_048)
-def _without_colors(style: Style, ground: Rgb | None) -> Style:
-    """`style` without its colors; `ground` is what all stands on, None if that is the terminal's own."""
-    front, back = _rgb(style.color), _rgb(style.bgcolor)
+def _without_colors(style: Style, base: Rgb | None) -> Style:
+    """`style` without colors. `base` is the theme's background, None for the terminal's default."""
+    foreground, background = _rgb(style.color), _rgb(style.bgcolor)
     if style.reverse:
-        front, back = back, front
-    stands_out = back is not None and (ground is None or contrast(back, ground) >= STANDS_OUT)
-    weak = False
-    if front is not None and ground is not None and not stands_out:
-        weak = contrast(front, back or ground) < WEAK
+        foreground, background = background, foreground
+    is_distinct = background is not None and (base is None or contrast(background, base) >= DISTINCT_MIN)
+    is_dim = False
+    if foreground is not None and base is not None and not is_distinct:
+        is_dim = contrast(foreground, background or base) < DIM_MAX
     return style + Style(
         color="default",
         bgcolor="default",
-        reverse=stands_out or bool(style.reverse),
-        dim=weak or bool(style.dim),
+        reverse=is_distinct or bool(style.reverse),
+        dim=is_dim or bool(style.dim),
     )
 
 

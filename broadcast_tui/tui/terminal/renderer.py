@@ -1,11 +1,11 @@
-"""Writes the screen to the terminal, instead of Textual: only what differs, and only when it can be taken.
+"""Writes the screen to the terminal in place of Textual: only differences, and only when it is ready.
 
-Textual 8.2 sends each visible row again for each row that scrolls. Here its updates are put into a
-`ScreenDiff` and `FlowControl` says when what changed is written; a frame that may not go yet is not lost, the
-next one has it. Rows of the widget with the focus may overtake, so that keys are echoed at once.
+When the log scrolls by one row, Textual 8.2 writes every visible row again. Here its updates go into a
+`ScreenDiff`, and `FlowControl` decides when the differences are written. A frame that has to wait is not
+lost: the next one includes it. Rows of the focused widget do not wait, so that keys are echoed at once.
 
-This stands on private parts of Textual (`App._display` and what it is given). If those are not as
-expected, or `BROADCAST_TUI_OUTPUT=textual` is set, Textual writes itself, as it does on Windows.
+This uses private parts of Textual (`App._display` and its arguments). If they are not as expected, or if
+`BROADCAST_TUI_OUTPUT=textual` is set, Textual writes the screen itself, as it does on Windows.
 """
 
 from __future__ import annotations
@@ -31,30 +31,32 @@ from broadcast_tui.tui.terminal.flow_control import ASK, FlowControl
 from broadcast_tui.tui.terminal.screen_diff import ScreenDiff
 
 OUTPUT_VARIABLE = "BROADCAST_TUI_OUTPUT"
-"""Environment variable; `textual` leaves the writing to Textual, for a terminal that misbehaves."""
+"""Environment variable; with `textual`, Textual writes the screen, for terminals that misbehave."""
 RETRY_S = 0.02
-"""How soon to look again whether a frame may go out."""
+"""Interval of attempts to write a frame that has to wait."""
 STYLES_MAX = 20_000
-OVERTAKING_ROWS_MAX = 10
-OVERTAKING_WAITING_MAX = 4
+ECHO_ROWS_MAX = 10
+"""Height of a focused widget up to which its rows do not wait."""
+ECHO_QUEUE_MAX = 4
+"""Queued writes up to which rows of the focused widget are still written."""
 SYNC_START, SYNC_END = "\x1b[?2026h", "\x1b[?2026l"
 
 log = logging.getLogger("broadcast_tui.tui")
 
 
-def is_wanted(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
-    """Whether this module is to write to the terminal."""
+def is_enabled(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> bool:
+    """Whether this module writes the screen rather than Textual."""
     return environment.get(OUTPUT_VARIABLE, "").strip().lower() != "textual" and platform != "win32"
 
 
 class TerminalRenderer:
-    """The terminal of `app`. `show` takes what `App._display` is given."""
+    """Writes the screen of `app`. `show` accepts the updates that `App._display` receives."""
 
     def __init__(self, app: App[None], environment: Mapping[str, str] = os.environ) -> None:
         self._app = app
-        # GNU screen and those that call themselves so erase with the terminal's own background.
+        # GNU screen, and terminals with its name, erase with the terminal's default background.
         self._erases_colored = not environment.get("TERM", "").startswith("screen")
-        self._works = is_wanted(environment)
+        self._works = is_enabled(environment)
         self._glyphs = GlyphTable()
         self._style_keys: dict[Style | None, str] = {}
         self._screen: ScreenDiff | None = None
@@ -66,11 +68,11 @@ class TerminalRenderer:
 
     @property
     def works(self) -> bool:
-        """Whether frames are written here rather than by Textual."""
+        """Whether this renderer writes the screen rather than Textual."""
         return self._works
 
     def show(self, update: object) -> bool:
-        """Take over an update of the compositor; false if Textual is to write it."""
+        """Show an update of the compositor; returns false if Textual has to write it."""
         driver = driver_of(self._app)
         if not self._works or driver is None or driver.is_inline:
             return False
@@ -82,32 +84,32 @@ class TerminalRenderer:
             self._put(update)
             self._flush()
         except (AttributeError, KeyError, TypeError, ValueError):
-            log.exception("this Textual is not the one known; it writes to the terminal itself from here on")
+            log.exception("unexpected Textual version; from now on Textual writes to the terminal itself")
             self._works = False
             return False
         return True
 
     def invalidate(self) -> None:
-        """The terminal may show anything: write everything at the next chance."""
+        """Write the whole screen again as soon as possible, because its content is unknown."""
         self._flow_control.restart()
         if self._screen is not None:
             self._screen.invalidate()
             self._flush_soon()
 
     def handle_answer(self) -> None:
-        """The terminal has said where its cursor stands."""
+        """Handle a cursor position report, the answer of the terminal to `ASK`."""
         self._flow_control.handle_answer()
         if self._retry is not None:
             self._flush()
 
-    async def finish(self, limit_s: float) -> None:
-        """Ask nothing more, and wait for an answer that is under way: it would be typed into the shell."""
+    async def finish(self, timeout_s: float) -> None:
+        """Stop asking and wait for a pending answer, which would appear as input in the shell."""
         self._flow_control.stop_asking()
-        until = monotonic() + limit_s
-        while self._flow_control.is_asking and monotonic() < until:
+        deadline = monotonic() + timeout_s
+        while self._flow_control.is_asking and monotonic() < deadline:
             await asyncio.sleep(0.01)
 
-    # What Textual hands over
+    # Input: updates of the compositor
 
     def _follow_driver(self, driver: Driver) -> None:
         """Write everything again after the driver was restarted, which leaves the screen blank."""
@@ -162,7 +164,7 @@ class TerminalRenderer:
         link = f"id={style.link_id};{style.link}" if style.link else ""
         return CellStyle.parse(Strip.render_ansi(style, system), link)
 
-    # What goes out
+    # Output
 
     def _flush_soon(self) -> None:
         if self._retry is None:
@@ -175,18 +177,18 @@ class TerminalRenderer:
         app, screen, driver = self._app, self._screen, driver_of(self._app)
         if screen is None or driver is None or not app.is_running or app._closed:
             return
-        waiting = driver.queued_write_count if isinstance(driver, ChatDriver) else 0
-        if self._flow_control.may_send(monotonic(), waiting):
+        queued = driver.queued_write_count if isinstance(driver, ChatDriver) else 0
+        if self._flow_control.can_send(monotonic(), queued):
             self._write(driver, screen, None)
             return
-        if waiting <= OVERTAKING_WAITING_MAX:
-            self._write(driver, screen, self._overtaking())
+        if queued <= ECHO_QUEUE_MAX:
+            self._write(driver, screen, self._echo_rows())
         self._flush_soon()
 
-    def _overtaking(self) -> Iterable[int]:
-        """The rows that are written whatever waits: where somebody types."""
+    def _echo_rows(self) -> Iterable[int]:
+        """The rows of the focused widget, which are written even if the rest has to wait."""
         focused = self._app.focused
-        if focused is None or focused.region.height > OVERTAKING_ROWS_MAX:
+        if focused is None or focused.region.height > ECHO_ROWS_MAX:
             return ()
         return range(focused.region.y, focused.region.bottom)
 

@@ -15,8 +15,8 @@ from broadcast_tui.tui.terminal.clipboard import (
     browser_tool,
     clipboard_tools,
     copy,
-    feed,
     is_remote,
+    run_with_input,
 )
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="scripts")
@@ -83,16 +83,16 @@ def script(path: Path, text: str) -> Tool:
 
 @posix
 async def test_a_tool_gets_the_text_and_only_success_counts(tmp_path: Path) -> None:
-    assert await feed(script(tmp_path / "good", f"cat > {tmp_path}/got"), "two\nrows 漢字")
+    assert await run_with_input(script(tmp_path / "good", f"cat > {tmp_path}/got"), "two\nrows 漢字")
     assert (tmp_path / "got").read_text() == "two\nrows 漢字"
-    assert not await feed(script(tmp_path / "bad", "exit 1"), "x")
-    assert not await feed(script(tmp_path / "deaf", "exec <&-; exit 1"), "x" * 1_000_000)
-    assert not await feed(Tool("none", (str(tmp_path / "none"),)), "x")
+    assert not await run_with_input(script(tmp_path / "bad", "exit 1"), "x")
+    assert not await run_with_input(script(tmp_path / "deaf", "exec <&-; exit 1"), "x" * 1_000_000)
+    assert not await run_with_input(Tool("none", (str(tmp_path / "none"),)), "x")
 
 
 @posix
 async def test_a_tool_that_hangs_is_ended(tmp_path: Path) -> None:
-    assert not await feed(script(tmp_path / "slow", "exec sleep 600"), "x", limit_s=0.05)
+    assert not await run_with_input(script(tmp_path / "slow", "exec sleep 600"), "x", timeout_s=0.05)
 
 
 @posix
@@ -133,4 +133,4 @@ async def test_more_than_a_terminal_takes_is_not_written(size: int, fits: bool) 
     written: list[str] = []
     told = await copy(Excerpt("é" * (size // 2) + "x" * (size % 2), 1, False), written.append, {})
     assert bool(written) is fits
-    assert told.startswith("Copied" if fits else "Not copied: 74,995 bytes are more than a terminal takes")
+    assert told.startswith("Copied" if fits else "Not copied: 74,995 bytes is more than the terminal's limit")

@@ -35,10 +35,10 @@ def test_visual_comes_before_editor_and_both_before_what_is_there(tmp_path: Path
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({}, "set EDITOR"),
-        ({"EDITOR": "nowhere -w"}, "EDITOR names an editor that is not here: nowhere -w"),
-        ({"VISUAL": "a 'b"}, "VISUAL cannot be read"),
-        ({"VISUAL": "a\x1b[31m"}, "not here: a␛[31m"),
+        ({}, "Set EDITOR"),
+        ({"EDITOR": "nowhere -w"}, "Editor not found: nowhere -w (from EDITOR)."),
+        ({"VISUAL": "a 'b"}, "Invalid VISUAL"),
+        ({"VISUAL": "a\x1b[31m"}, "not found: a␛[31m"),
     ],
 )
 def test_no_editor_is_one_line_that_says_what_to_do(
@@ -56,5 +56,5 @@ async def test_where_the_terminal_cannot_be_lent_the_text_stays(monkeypatch: pyt
         await chat.type(*"text", "ctrl+x")
         while not chat.toasts:
             await chat.pilot.pause()
-        assert "cannot be lent" in chat.toasts
+        assert "cannot run an editor" in chat.toasts
         assert chat.composer.text == "text"

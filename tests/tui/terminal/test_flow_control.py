@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from broadcast_tui.tui.terminal.flow_control import ANSWER_S, ASK_BYTES, MISSES_MAX, WAITING_MAX, FlowControl
+from broadcast_tui.tui.terminal.flow_control import ANSWER_S, ASK_BYTES, MISSES_MAX, QUEUE_MAX, FlowControl
 
 
 def answering() -> FlowControl:
@@ -14,17 +14,17 @@ def answering() -> FlowControl:
 def test_small_frames_go_out_unasked_until_they_add_up() -> None:
     flow = answering()
     assert not flow.send(ASK_BYTES - 10, 0.0)
-    assert flow.may_send(0.0, 0)
+    assert flow.can_send(0.0, 0)
     assert flow.send(10, 0.0)
-    assert not flow.may_send(0.1, 0)
+    assert not flow.can_send(0.1, 0)
 
 
 def test_the_next_frame_waits_for_the_answer() -> None:
     flow = answering()
     flow.send(10_000, 1.0)
-    assert not flow.may_send(1.5, 0)
+    assert not flow.can_send(1.5, 0)
     flow.handle_answer()
-    assert flow.may_send(1.5, 0)
+    assert flow.can_send(1.5, 0)
 
 
 def test_nothing_is_asked_while_a_question_is_open() -> None:
@@ -35,15 +35,15 @@ def test_nothing_is_asked_while_a_question_is_open() -> None:
 
 def test_a_frame_waits_for_those_that_were_not_taken_yet() -> None:
     flow = FlowControl()
-    assert flow.may_send(0.0, WAITING_MAX)
-    assert not flow.may_send(0.0, WAITING_MAX + 1)
+    assert flow.can_send(0.0, QUEUE_MAX)
+    assert not flow.can_send(0.0, QUEUE_MAX + 1)
 
 
 def test_nobody_waits_for_a_terminal_that_never_answered() -> None:
     flow = FlowControl()
     now, asked = 0.0, 0
     for _ in range(100):
-        assert flow.may_send(now, 0)
+        assert flow.can_send(now, 0)
         asked += flow.send(5_000, now)
         now += 1.0
     assert asked == MISSES_MAX
@@ -53,7 +53,7 @@ def test_a_terminal_that_falls_silent_is_waited_for_but_not_for_ever() -> None:
     flow = answering()
     waited, now = 0.0, 0.0
     for _ in range(1_000):
-        if flow.may_send(now, 0):
+        if flow.can_send(now, 0):
             flow.send(5_000, now)
         else:
             waited += 0.1
@@ -67,7 +67,7 @@ def test_a_late_answer_makes_it_ask_again() -> None:
     for _ in range(MISSES_MAX):
         flow.send(5_000, now)
         now += ANSWER_S + 1
-        assert flow.may_send(now, 0)
+        assert flow.can_send(now, 0)
     assert not flow.send(5_000, now)
     flow.handle_answer()
     assert flow.send(5_000, now)
@@ -77,7 +77,7 @@ def test_after_a_restart_no_answer_is_expected() -> None:
     flow = answering()
     flow.send(10_000, 1.0)
     flow.restart()
-    assert flow.may_send(1.0, 0)
+    assert flow.can_send(1.0, 0)
     assert not flow.is_asking
 
 

@@ -15,7 +15,7 @@ from textual.geometry import Size
 from textual.screen import Screen
 
 from broadcast_tui.tui.app import ChatApp
-from broadcast_tui.tui.terminal.renderer import OUTPUT_VARIABLE, is_wanted
+from broadcast_tui.tui.terminal.renderer import OUTPUT_VARIABLE, is_enabled
 from tests.support.chat_app import Chat, chatting
 from tests.support.hostile_server import HOSTILE
 from tests.support.strict_screen import StrictScreen
@@ -196,6 +196,6 @@ async def test_where_textual_is_not_as_known_it_writes_itself(
 
 
 def test_a_variable_of_the_environment_leaves_the_writing_to_textual() -> None:
-    assert is_wanted({}, "linux")
-    assert not is_wanted({OUTPUT_VARIABLE: " Textual"}, "linux")
-    assert not is_wanted({}, "win32")
+    assert is_enabled({}, "linux")
+    assert not is_enabled({OUTPUT_VARIABLE: " Textual"}, "linux")
+    assert not is_enabled({}, "win32")
