@@ -140,7 +140,7 @@ class ChatApp(App[None]):
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
         for clash in clashes(self._keys):
-            self.notify(f"{clash}; see [keys] in the config file.", severity="warning", markup=False)
+            self.notify(f"{clash}. See [keys] in the config file.", severity="warning", markup=False)
         self._join_or_ask()
         self.call_after_refresh(self._tune_garbage_collector)
 

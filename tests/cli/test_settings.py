@@ -134,9 +134,9 @@ def test_keys_are_dotted_or_quoted_text_or_lists(file: Path) -> None:
         ("[chat]\nport = 'many'", "'many' is no whole number"),
         ("[chat.name]\nfirst = 'ana'", "[name][first]"),
         ('[keys]\n"app.quit-chat" = 7', '"app.quit-chat" must be text'),
-        ('[keys]\n"app.quit" = "f4"', "did you mean app.quit-chat?"),
+        ('[keys]\n"app.quit" = "f4"', "Did you mean app.quit-chat?"),
         ('[chat]\ntheme = "broadcast-lite"', "no theme 'broadcast-lite'. Did you mean broadcast-light?"),
-        ('[keys]\n"app.quit-chat" = "x"', "add ctrl+ or alt+"),
+        ('[keys]\n"app.quit-chat" = "x"', "Add ctrl+ or alt+"),
         ("\x00", "is not TOML"),
     ],
 )
@@ -158,7 +158,7 @@ def test_two_things_on_one_key_are_told_beside_the_settings(
     assert config(section) == 0
     said = capsys.readouterr()
     assert "clash" not in said.out
-    told = f"broadcast-tui: {file}: [keys] F3 is the key of both log.page-"
+    told = f"broadcast-tui: {file}: [keys] F3 is bound to both log.page-"
     assert [line.startswith(told) for line in said.err.splitlines()] == [True] * (section != "chat")
 
 
@@ -170,7 +170,8 @@ async def test_an_unknown_id_is_told_with_the_file_below_those_there_are(tmp_pat
     assert outcome.status == 2
     assert 'keys."log.page-up" = ' in outcome.out
     assert outcome.err == (
-        f"broadcast-tui: {file}: [keys] There is no 'zzzz'; 'broadcast-tui config keys' lists them all.\n"
+        f"broadcast-tui: {file}: [keys] Unknown key binding: 'zzzz'."
+        " To list them, run: broadcast-tui config keys\n"
     )
 
 

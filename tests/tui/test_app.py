@@ -332,7 +332,7 @@ async def test_a_choice_is_made_by_letter_or_by_arrows() -> None:
 
 async def test_a_clash_of_keys_is_told() -> None:
     async with chatting("ana", keys={"people.toggle-list": "f1"}, size=(120, 30)) as chat:
-        assert "F1 is the key of both people.toggle-list and app.show-help" in chat.toasts
+        assert "F1 is bound to both people.toggle-list and app.show-help" in chat.toasts
 
 
 async def test_a_corrupt_file_of_preferences_is_a_notice(tmp_path: Path) -> None:

@@ -36,16 +36,16 @@ def test_the_default_keys_are_keys() -> None:
 @pytest.mark.parametrize(
     ("id", "keys", "said"),
     [
-        ("log.pageup", "f3", "did you mean log.page-up"),
-        ("zzz", "f3", "'broadcast-tui config keys' lists them all"),
-        ("log.page-up", "", "has no key"),
-        ("log.page-up", ", ,", "has no key"),
-        ("log.page-up", "a", "add ctrl+"),
-        ("log.page-up", "shift+a", "add ctrl+"),
-        ("log.page-up", "ctrl+", "is no key"),
-        ("log.page-up", "control+f", "is no key"),
-        ("log.page-up", "pageupp", "did you mean pageup"),
-        ("log.page-up", "ctrl+frob", "is no key"),
+        ("log.pageup", "f3", "Did you mean log.page-up"),
+        ("zzz", "f3", "run: broadcast-tui config keys"),
+        ("log.page-up", "", "is empty"),
+        ("log.page-up", ", ,", "is empty"),
+        ("log.page-up", "a", "Add ctrl+"),
+        ("log.page-up", "shift+a", "Add ctrl+"),
+        ("log.page-up", "ctrl+", "Invalid key"),
+        ("log.page-up", "control+f", "Invalid key"),
+        ("log.page-up", "pageupp", "Did you mean pageup"),
+        ("log.page-up", "ctrl+frob", "Invalid key"),
     ],
 )
 def test_what_is_no_key_is_refused(id: str, keys: str, said: str) -> None:
@@ -55,9 +55,9 @@ def test_what_is_no_key_is_refused(id: str, keys: str, said: str) -> None:
 
 def test_a_key_of_two_things_is_reported_once() -> None:
     assert clashes({"log.page-up": "f3", "log.page-down": "f3"}) == [
-        "F3 is the key of both log.page-up and log.page-down"
+        "F3 is bound to both log.page-up and log.page-down"
     ]
-    assert clashes({"log.page-up": "f1"}) == ["F1 is the key of both log.page-up and app.show-help"]
+    assert clashes({"log.page-up": "f1"}) == ["F1 is bound to both log.page-up and app.show-help"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_key_of_two_things_is_reported_once() -> None:
     ],
 )
 def test_a_key_of_two_things_that_are_there_together_is_reported(id: str, key: str, other: str) -> None:
-    assert clashes({id: key}) == [f"{shown_key(key)} is the key of both {id} and {other}"]
+    assert clashes({id: key}) == [f"{shown_key(key)} is bound to both {id} and {other}"]
 
 
 @pytest.mark.parametrize(
