@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.credentials import WHERE_TO_PUT, prompt_address, saved_security, security_for
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.serve_options import Port, Texts
+from broadcast_tui.cli.option_types import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, offer
 from broadcast_tui.client import SecurityOptions
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address

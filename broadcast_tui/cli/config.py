@@ -72,7 +72,7 @@ def check(file: Path, /) -> int:
         app.config = before
     bound.apply_defaults()
     options = bound.arguments
-    parse_networks(options["admission"].trusted_proxy)
+    parse_networks(options["admission"].limits().trusted_proxies)
     Security(*(options[name] for name in Security.__slots__)).given_certificate()
     print(f"{file} is right.")
     return ExitCode.OK

@@ -18,9 +18,10 @@ from cyclopts import Parameter
 from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up, write_out
+from broadcast_tui.cli.option_types import Count, Port, Rate
 from broadcast_tui.cli.reload import Load, Options, Reloader, options_again
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
-from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions, Count, Port, Rate
+from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
 from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.stdio import ControllingTerminal, announce, redirect_to_devnull
 from broadcast_tui.core.errors import CloseCode
@@ -98,7 +99,7 @@ def serve(
     given: Options = dict(locals())
     set_up(log_level, log_format)
     raise_open_files()
-    parse_networks(admission.trusted_proxy)
+    parse_networks(admission.limits().trusted_proxies)
     kept = History(history, keep_days, keep_posts)
     security = Security(auth, tokens, tls, tls_cert, tls_key)
     certificate = security.server_tls(host)

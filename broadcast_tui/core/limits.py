@@ -8,11 +8,11 @@ DEFAULT_ROOM = "lobby"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of one connection, and sizes and intervals of the hub. Rates are per connection."""
+class ConnectionLimits:
+    """Limits of one connection. Each is an option of `serve`."""
 
     message_rate: float = 10.0
-    """Sustained rate of posts, per second; 0: unlimited, and bytes too."""
+    """Sustained rate of posts, per second; 0: unlimited, also in bytes."""
     message_burst: int = 30
     """Posts that may be sent at once after a pause; 0: unlimited."""
     byte_rate: float = 131_072.0
@@ -22,15 +22,23 @@ class Limits:
     max_message_bytes: int = 16_384
     """Maximum length of a post, in bytes of UTF-8; 0: unlimited."""
     max_frame_bytes: int = 131_072
-    """Maximum length of a frame or fragmented message.
+    """Maximum length of a frame or fragmented message, in bytes; 0: unlimited.
 
-    A longer one closes the connection with 1009. Raised to what the longest post may need; 0: unlimited, as
-    with unlimited posts.
+    A longer one closes the connection with 1009. Raised to what the longest post may need, and
+    unlimited if posts are.
     """
     max_rooms_per_peer: int = 32
     """Maximum number of rooms at once; 0: unlimited."""
     max_errors: int = 50
-    """Invalid frames within `error_window_s` before the connection is closed with 4505; 0: unlimited."""
+    """Invalid frames within a minute before the connection is closed with 4505; 0: unlimited."""
+    history_rate: float = 10.0
+    """Sustained rate of history and list requests, per second, with twice as many at once; 0: unlimited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits(ConnectionLimits):
+    """All limits of the protocol: those of a connection, and sizes and intervals of the hub."""
+
     error_window_s: float = 60.0
     hello_timeout_s: float = 10.0
     """Maximum time from the handshake to the hello of a v1 client."""
@@ -52,9 +60,6 @@ class Limits:
     """Maximum number of posts replayed on entering a room without a position."""
     history_page_max: int = 200
     """Maximum number of posts in a page of history or search results."""
-    history_rate: float = 10.0
-    """Sustained rate of requests (history, search, lists, joins), per second, with twice as many at once; 0:
-    unlimited."""
     ring_posts: int = 1_000
     """Encoded posts that a room keeps in memory; a connection further behind gets a `gap`."""
     ring_bytes: int = 1_048_576
@@ -86,16 +91,19 @@ class SharedLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionLimits:
-    """Limits of connections before they are accepted. Loopback clients are exempt from limits per address."""
+    """Limits on new connections. Loopback clients are exempt from limits per address.
+
+    Each is an option of `serve`.
+    """
 
     max_connections: int | None = None
-    """Maximum number of connections; None: as many as the open file limit allows; 0: unlimited."""
+    """Maximum number of connections [default: as many as open files allow]; 0: unlimited."""
     max_connections_per_ip: int = 32
     """Maximum number of connections per address (IPv6: per /64); 0: unlimited."""
     max_new_per_minute: int = 60
     """Sustained rate of new connections per address, per minute, with as many at once; 0: unlimited."""
     handshake_timeout_s: float = 5.0
-    """Maximum duration of a handshake; 0: unlimited."""
+    """Maximum duration of a handshake, in seconds; 0: unlimited."""
     max_half_open: int = 1_000
     """Maximum number of unfinished handshakes; when exceeded, the oldest is dropped; 0: unlimited."""
     max_half_open_per_ip: int = 20
@@ -103,6 +111,6 @@ class AdmissionLimits:
     trusted_proxies: tuple[str, ...] = ()
     """Networks of proxies whose `X-Forwarded-For` is trusted, such as `127.0.0.1` or `10.0.0.0/8`."""
     origins: tuple[str, ...] = ()
-    """Origins of web pages that may connect, besides the server's own, such as `https://chat.example.org`."""
+    """Origins of other web pages that may connect, such as `https://chat.example.org`; `*`: any."""
     exempt_loopback: bool = True
     """Whether loopback clients are exempt from limits per address."""

@@ -46,10 +46,11 @@ def test_a_file_is_taken_and_the_environment_and_the_command_line_go_before_it(
     connection, admission = options["connection"], options["admission"]
     assert isinstance(connection, ConnectionOptions)
     assert isinstance(admission, AdmissionOptions)
-    assert (connection.max_rooms, connection.max_errors, connection.message_rate) == (5, 6, 2.0)
-    assert admission.origin == ("https://a.example", "https://b.example")
-    assert admission.trusted_proxy == ("10.0.0.0/8",)
-    assert admission.max_new_per_minute == 60
+    limits, admitted = connection.limits(), admission.limits()
+    assert (limits.max_rooms_per_peer, limits.max_errors, limits.message_rate) == (5, 6, 2.0)
+    assert admitted.origins == ("https://a.example", "https://b.example")
+    assert admitted.trusted_proxies == ("10.0.0.0/8",)
+    assert admitted.max_new_per_minute == 60
 
 
 def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
         ("host = {a = 1}", "host"),
         ("[serve]\nport = 1", "write the options without the table [serve]."),
         ('keep-days = "abc"', ": 'abc' is no number. See 'broadcast-tui"),
-        ('keep-posts = "abc"', ": 'abc' is no whole number. See 'broadcast-tui"),
+        ('keep-posts = "abc"', ": 'abc' is not a whole number. See 'broadcast-tui"),
         ('config = "other.toml"', "config"),
         ('trusted-proxy = ["0.0.0.0/0"]', "0.0.0.0/0"),
         ("port = 1\nport = 2", "is not TOML"),

@@ -44,7 +44,7 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
     ana.type("\t ")
     ana.wait_for("[x] Keep")
     ana.type("\r")
-    ana.wait_for("is kept in")
+    ana.wait_for("is saved in")
     ana.wait_for("online", "as ana")
     ana.enter("hello")
     ana.wait_for("hello")
@@ -69,7 +69,7 @@ def test_the_token_of_an_invite_is_in_no_title_screen_or_log(
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
     ana = open_terminal("chat", f"{closed.url}/dev#token={token}")
-    ana.wait_for("is kept in")
+    ana.wait_for("is saved in")
     ana.wait_for("online", "#dev", "as ana")
     ana.type("\x11")
     assert ana.wait_exit() == 0

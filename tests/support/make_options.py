@@ -175,7 +175,12 @@ def _limits() -> Iterator[str]:
         if any(field.default is dataclasses.MISSING for field in fields):
             continue
         documented = _attribute_docstrings(node)
-        rows = ((f"`{field.name}`", f"`{field.default}`", documented.get(field.name, "")) for field in fields)
+        own = getattr(limits, node.name).__annotations__
+        rows = (
+            (f"`{field.name}`", f"`{field.default}`", documented.get(field.name, ""))
+            for field in fields
+            if field.name in own
+        )
         yield f"### `{node.name}`"
         yield _table(("Field", "Default", "Description"), rows)
 

@@ -1,0 +1,24 @@
+"""Types of options that several commands share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import Parameter, Token
+from cyclopts.validators import Number
+
+
+def whole_number(_type: object, tokens: Sequence[Token]) -> int:
+    """Convert the value of an option to an integer. Raises ValueError."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
+
+
+Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
+Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
+Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
+Texts = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
