@@ -166,8 +166,9 @@ def _keys() -> Iterator[str]:
 def _limits() -> Iterator[str]:
     """A table for each dataclass of limits, with the docstrings of its fields."""
     yield (
-        "`BroadcastServer` takes these as keyword arguments of the classes in "
-        "`broadcast_tui.core.limits`. The options of `serve` set the most important ones."
+        "Pass a `Limits` as `limits` and an `AdmissionLimits` as `admission` to "
+        "[`BroadcastServer`](library.md#broadcastserverhost-port). `Limits` also has the fields of "
+        "`ConnectionLimits`. The classes are in `broadcast_tui.core.limits`."
     )
     classes = [node for node in ast.parse(inspect.getsource(limits)).body if isinstance(node, ast.ClassDef)]
     for node in classes:
@@ -177,12 +178,17 @@ def _limits() -> Iterator[str]:
         documented = _attribute_docstrings(node)
         own = getattr(limits, node.name).__annotations__
         rows = (
-            (f"`{field.name}`", f"`{field.default}`", documented.get(field.name, ""))
+            _limit_row(field.name, field.default, documented.get(field.name, ""))
             for field in fields
             if field.name in own
         )
         yield f"### `{node.name}`"
         yield _table(("Field", "Default", "Description"), rows)
+
+
+def _limit_row(name: str, default: object, documented: str) -> tuple[str, str, str]:
+    text, meaning = _split_default(documented)
+    return f"`{name}`", f"`{default}`" + (f": {meaning}" if meaning else ""), text
 
 
 def _attribute_docstrings(node: ast.ClassDef) -> dict[str, str]:
