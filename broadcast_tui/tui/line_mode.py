@@ -27,7 +27,7 @@ from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInpu
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.rooms import RoomSet
-from broadcast_tui.tui.model.server_search import ServerSearch, found_lines
+from broadcast_tui.tui.model.server_search import ServerSearch, result_lines
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
@@ -126,7 +126,7 @@ class LineChat:
     def say(self, text: str) -> None:
         """Send a post to the current room."""
         nonce = self._client.say(self._state.rooms.shown_name, text)
-        self._state.said(nonce, text, datetime.now(UTC))
+        self._state.add_own_post(nonce, text, datetime.now(UTC))
 
     def warn(self, text: str) -> None:
         """Write a warning."""
@@ -168,7 +168,7 @@ class LineChat:
         if search.error:
             self.warn(search.error)
         else:
-            self._state.print("\n".join(found_lines(search, datetime.now().astimezone())), datetime.now(UTC))
+            self._state.print("\n".join(result_lines(search, datetime.now().astimezone())), datetime.now(UTC))
 
     def run_in_thread(self, work: Callable[[], str]) -> None:
         """Run blocking `work` in a thread, then print the line it returns."""
@@ -220,7 +220,7 @@ class LineChat:
             batch = [update for update in batch if not isinstance(update, ConnectionChanged)]
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
         self._updated.set()
-        for room in changes.unlisted:
+        for room in changes.rooms_to_list:
             self._client.list_members(room)
         self._print_search_results()
         self.refresh_views()

@@ -271,7 +271,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
         victim.wait_for("Token")
     victim.resize(81, 24)
     victim.type("\x1b")
-    victim.wait_for("✕ refused: no entry", "The server refused us: no")
+    victim.wait_for("✕ refused: no entry", "Connection rejected: no")
     victim.enter("still here")
     victim.wait_for("still here")
     victim.type("\x11")
@@ -304,7 +304,7 @@ def test_a_refused_post_and_a_refused_name_are_told_as_text(
     victim.enter(f"{CTRL_U}/nick taken")
     victim.wait_for("gone[/nope]gone")
     victim.enter("/nick other")
-    victim.wait_for("You are now new")
+    victim.wait_for("You are now known as new")
     row_with(victim, "● online", "new", "[/nope]")
     victim.enter("/quit")
     assert victim.wait_exit() == 0

@@ -73,7 +73,7 @@ def test_each_screen_is_as_if_drawn_from_scratch(
 ) -> None:
     monkeypatch.setenv("BROADCAST_TUI_OUTPUT", output)
     terminal = open_terminal("chat", server.url, "--name", "ana")
-    terminal.wait_for("You are in lobby")
+    terminal.wait_for("Joined #lobby")
     dice = random.Random(5)
     for step in range(20 if output == "fast" else 5):
         done = act(terminal, bob, dice)
@@ -94,7 +94,7 @@ def test_nothing_that_was_asked_is_answered_to_the_shell(
         f"{program()[0]} chat {server.url} --name ana; stty -icanon -echo min 0 time 5; "
         "echo; echo left over: $(cat | od -c | head -1) end",
     )
-    terminal.wait_for("You are in lobby")
+    terminal.wait_for("Joined #lobby")
     bob.say("\n".join(f"row {n}" for n in range(60)))
     terminal.wait_for("57 more lines")
     terminal.enter("/quit")

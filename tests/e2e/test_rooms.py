@@ -39,7 +39,7 @@ KEYS_TRIED = frozenset(
 def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
     """A wide terminal in which ana chats with bob."""
     terminal = open_terminal("chat", server.url, "--name", "ana", columns=120, rows=30)
-    terminal.wait_for("2 here", "You are in lobby")
+    terminal.wait_for("2 here", "Joined #lobby")
     return terminal
 
 
@@ -77,7 +77,7 @@ def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(
     server: ServerProcess, ana: Terminal, open_terminal: Open
 ) -> None:
     ana.enter("/join #dev")
-    ana.wait_for("You are in dev", "▸2 dev", " 1 lobby")
+    ana.wait_for("Joined #dev", "▸2 dev", " 1 lobby")
     ana.enter("said in dev")
     ana.wait_for("said in dev")
     ana.enter("/j ops")
@@ -118,7 +118,7 @@ def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(
     ana.enter("/join")
     ana.wait_for("▸2 dev", "said in dev")
     ana.enter("/topic All about dev")
-    ana.wait_for("ana set the topic: All about dev")
+    ana.wait_for("ana set the topic to: All about dev")
     ana.enter("/topic")
     ana.wait_for("Topic of #dev: All about dev, set by ana")
     ana.enter("/list")
@@ -146,7 +146,7 @@ def test_what_happens_elsewhere_is_counted_and_one_key_away(
     server: ServerProcess, ana: Terminal, open_terminal: Open
 ) -> None:
     zoe = open_terminal("chat", f"{server.url}/dev", "--name", "zoe", home="zoe")
-    zoe.wait_for("You are in dev")
+    zoe.wait_for("Joined #dev")
     ana.enter("/join dev")
     ana.wait_for("▸2 dev", "2 here")
     ana.enter("/join ops")
@@ -164,7 +164,7 @@ def test_what_happens_elsewhere_is_counted_and_one_key_away(
 
 def test_commands_about_people(server: ServerProcess, bob: Other, ana: Terminal, open_terminal: Open) -> None:
     zoe = open_terminal("chat", server.url, "--name", "zoe", home="zoe", columns=100)
-    zoe.wait_for("3 here", "You are in lobby")
+    zoe.wait_for("3 here", "Joined #lobby")
     zoe.enter("/away gone fishing")
     zoe.wait_for("You are away: gone fishing")
     ana.wait_for("zoe (away)", "3 here, 1 away")
@@ -191,7 +191,7 @@ def test_commands_about_people(server: ServerProcess, bob: Other, ana: Terminal,
     ana.enter("/ignore ana")
     warned(ana, "yourself")
     ana.enter("/nick anna")
-    ana.wait_for("You are now anna")
+    ana.wait_for("You are now known as anna")
     ana.enter("/me waves")
     zoe.wait_for("anna waves")
     ana.enter("/shrug why not")
@@ -243,12 +243,12 @@ def test_commands_about_the_connection(server: ServerProcess, ana: Terminal, tmp
     other.start()
     try:
         ana.enter(f"/connect {other.url}/ops")
-        ana.wait_for("You are in ops", str(other.port), "● online")
+        ana.wait_for("Joined #ops", str(other.port), "● online")
         ana.enter("hello over there")
         ana.wait_for("hello over there")
         assert "written offline" not in ana.text
         ana.enter(f"/connect {server.url}")
-        ana.wait_for("You are in lobby", str(server.port))
+        ana.wait_for("Joined #lobby", str(server.port))
     finally:
         other.stop()
     ana.enter("/quit")
@@ -270,7 +270,7 @@ def test_small_terminals_have_all_of_it(
     ana.type(F7)
     ana.wait_gone("▸1")
     ana.type(f"{ALT}kde\r")
-    ana.wait_for("You are in dev")
+    ana.wait_for("Joined #dev")
     ana.type(F7)
     ana.wait_for("▸2 dev")
     ana.enter("/quit")

@@ -31,7 +31,7 @@ KEYS_TRIED = frozenset(
 def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
     """A terminal of 80x24 in which ana chats with bob."""
     terminal = open_terminal("chat", server.url, "--name", "ana")
-    terminal.wait_for("2 here", "You are in lobby")
+    terminal.wait_for("2 here", "Joined #lobby")
     return terminal
 
 
@@ -131,7 +131,7 @@ def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     ana.wait_for("* │ ana waves")
     bob.read_until("/me waves")
     ana.enter("/nick anna")
-    ana.wait_for("You are now anna")
+    ana.wait_for("You are now known as anna")
     ana.enter("/nick bob")
     ana.wait_for("taken")
     ana.enter("/nick <b>")
@@ -203,7 +203,7 @@ def test_a_screen_that_something_wrote_over_is_drawn_anew(ana: Terminal) -> None
     ana.forget()
     assert "half written" not in ana.text
     ana.type(CTRL_L)
-    ana.wait_for("half written", "● online", "You are in lobby")
+    ana.wait_for("half written", "● online", "Joined #lobby")
 
 
 def test_the_next_try_to_connect_can_be_made_at_once(server: ServerProcess, ana: Terminal) -> None:
@@ -218,7 +218,7 @@ def test_the_shell_is_a_key_away_and_fg_returns(server: ServerProcess, open_term
     shell = open_terminal("bash", "--norc", "--noprofile", "-i")
     shell.enter("PS1='shell> '")
     shell.enter(f"{' '.join(program('chat', server.url, '--name', 'ana'))}; echo status $?")
-    shell.wait_for("● online", "You are in lobby")
+    shell.wait_for("● online", "Joined #lobby")
     shell.type("half written")
     shell.wait_for("half written")
     shell.type(CTRL_Z)
@@ -226,7 +226,7 @@ def test_the_shell_is_a_key_away_and_fg_returns(server: ServerProcess, open_term
     assert left_clean(bytes(shell.raw).partition(b"Stopped")[0])
     shell.forget()
     shell.enter("fg")
-    shell.wait_for("half written", "● online", "You are in lobby")
+    shell.wait_for("half written", "● online", "Joined #lobby")
     shell.type(f"{CTRL_U}/quit\r")
     shell.wait_until(lambda: shell.raw.count(b"\x1b[?1049l") == 2, "the chat's end")
     shell.wait_until(lambda: b"shell> " in shell.raw.rpartition(b"\x1b[?1049l")[2], "the shell again")
@@ -252,7 +252,7 @@ def test_a_signal_gives_the_terminal_back_and_says_why(
 
 def test_a_crash_is_one_line_and_a_clean_terminal(tmp_path: Path, open_terminal: Open) -> None:
     ana = open_terminal(sys.executable, "-m", "tests.support.chat_program", str(tmp_path), "ana")
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.enter("crash")
     assert ana.wait_exit() == 1
     assert left_clean(bytes(ana.raw))

@@ -121,7 +121,7 @@ KEYS_TRIED = frozenset(
 
 
 def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: ServerProcess) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     with contextlib.closing(Other(server.url)) as bob:
         for number, (typed, sent) in enumerate(KEYS):
             ana.type(f"{typed}\r")
@@ -130,7 +130,7 @@ def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: Serv
 
 
 def test_what_is_copied_from_the_input_is_put_in_again(ana: Terminal) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.type("one two\x1b[1;6D")
     ana.wait_for("one two")
     ana.type(CTRL_C)
@@ -140,7 +140,7 @@ def test_what_is_copied_from_the_input_is_put_in_again(ana: Terminal) -> None:
 
 
 def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.paste("\n".join(f"row {number}." for number in range(30)))
     ana.wait_for("30 lines pasted, not sent", "row 29.")
     ana.type(ENTER)
@@ -159,7 +159,7 @@ def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> Non
 def test_what_was_typed_is_searched_after_a_restart(
     ana: Terminal, server: ServerProcess, open_terminal: Open
 ) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     for text in ("first of all", "second to none", "third time lucky"):
         ana.enter(text)
     ana.wait_for("third time lucky", "Message #lobby")
@@ -177,7 +177,7 @@ def test_what_was_typed_is_searched_after_a_restart(
 
 
 def test_a_search_goes_both_ways_and_begins_anew(ana: Terminal) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     for text in ("first of all", "second to none", "third time lucky"):
         ana.enter(text)
     ana.wait_for("third time lucky", "Message #lobby")
@@ -200,7 +200,7 @@ def test_a_search_goes_both_ways_and_begins_anew(ana: Terminal) -> None:
 
 
 def test_the_editor_gets_the_text_and_gives_it_back_unsent(ana: Terminal, tmp_path: Path) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.type("some words")
     ana.wait_for("some words")
     ana.type(CTRL_X)
@@ -224,7 +224,7 @@ def test_the_editor_gets_the_text_and_gives_it_back_unsent(ana: Terminal, tmp_pa
 def test_an_editor_that_fails_is_one_line_and_the_text_stays(
     ana: Terminal, tmp_path: Path, answer: str, words: str
 ) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.type("some words" + CTRL_X)
     ana.wait_for("EDITOR RUNS")
     ana.type(answer)
@@ -235,7 +235,7 @@ def test_an_editor_that_fails_is_one_line_and_the_text_stays(
 
 
 def test_a_signal_ends_the_chat_and_its_editor(ana: Terminal, tmp_path: Path) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.type("some words" + CTRL_X)
     ana.wait_for("EDITOR RUNS")
     ana.signal(signal.SIGTERM)
@@ -246,7 +246,7 @@ def test_a_signal_ends_the_chat_and_its_editor(ana: Terminal, tmp_path: Path) ->
 
 def test_the_chat_goes_on_while_the_editor_runs(ana: Terminal, server: ServerProcess) -> None:
     """Far more arrives than Textual would write before it blocks."""
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.type(CTRL_X)
     ana.wait_for("EDITOR RUNS")
     before = len(ana.raw)
@@ -261,7 +261,7 @@ def test_the_chat_goes_on_while_the_editor_runs(ana: Terminal, server: ServerPro
 
 
 def test_the_file_of_what_was_typed_is_for_the_user_alone(ana: Terminal, tmp_path: Path) -> None:
-    ana.wait_for("You are in lobby")
+    ana.wait_for("Joined #lobby")
     ana.enter("something")
     ana.wait_for("something", "Message #lobby")
     (file,) = tmp_path.rglob("input-history.jsonl")

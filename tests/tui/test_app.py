@@ -154,7 +154,9 @@ async def test_what_is_told_of_keys_names_those_in_force() -> None:
         "pick.copy-text": "c",
     }
     async with chatting("ana", "bob", keys=keys, size=(120, 30)) as chat:
-        assert any(row.endswith("You are in lobby as ana with 1 other. F2 helps.") for row in chat.drawn())
+        assert any(
+            row.endswith("Joined #lobby as ana. 1 other member is here. F2 for help.") for row in chat.drawn()
+        )
         assert chat.screen._state.rooms.unread_key == "F9"
         await chat.enter("/help")
         assert any("F2 opens the help page" in row for row in chat.drawn())

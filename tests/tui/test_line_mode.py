@@ -76,7 +76,7 @@ async def test_posts_come_as_lines_with_time_and_name() -> None:
     posts = [line for line in talk.written if not line.startswith("--")]
     assert [line[6:] for line in posts] == ["bob: hello", "* bob waves", "! bob: ana: two\n      lines"]
     assert all(line[2] == ":" for line in posts)
-    assert any(line.startswith("-- You are in lobby as ana") and "/help" in line for line in talk.written)
+    assert any(line.startswith("-- Joined #lobby as ana") and "/help" in line for line in talk.written)
 
 
 async def test_each_line_is_written_once() -> None:
@@ -245,7 +245,7 @@ async def test_a_search_is_answered_in_lines() -> None:
         post = talk.client.post("bob", "the needle").post
         await talk.client.deliver(SearchFound("lobby", ref, (post,), False))
         text = "\n".join(talk.written)
-        assert "1 post found:" in text
+        assert "1 result:" in text
         assert "bob: the needle" in text
 
 

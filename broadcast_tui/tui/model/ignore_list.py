@@ -1,7 +1,7 @@
-"""Whom we do not want to read, some only for a while. Nothing of theirs is dropped, see `room_transcript`.
+"""The ignore list: users whose posts are hidden, permanently or for a time.
 
-Times are monotonic seconds, given as arguments. A person is who the server would take for the same: `Bob`
-is `bob`.
+Hidden posts stay in the `Transcript`. Times are monotonic seconds, passed as arguments. Names are compared as
+on the server: `Bob` is `bob`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,25 @@ LONGEST_S = 365.0 * DAY_S
 
 
 class IgnoreList:
-    """The people ignored, in the order added."""
+    """Ignored users, in the order added."""
 
     def __init__(
         self, ends: Mapping[str, float | None] | None = None, now: float = 0.0, at: datetime = EPOCH
     ) -> None:
-        """Begin with `ends` of an earlier run, if its clock at `at` stands for `now`; see `ends`."""
+        """Load the list saved by an earlier run.
+
+        Args:
+            ends: The saved result of `ends`.
+            now: Monotonic time.
+            at: The same moment in UTC.
+        """
         self._until: dict[str, tuple[str, float | None]] = {}
         for name, end in (ends or {}).items():
             if end is None or end > at.timestamp():
                 self.add(name, None if end is None else now + end - at.timestamp())
 
     def ends(self, now: float, at: datetime) -> dict[str, float | None]:
-        """Until when each name is ignored, in seconds since 1970, None: for good. `now` is at `at`."""
+        """The end of each entry as Unix time (None: permanent). `now` and `at` are the same moment."""
         return {
             name: None if until is None else at.timestamp() + until - now
             for name, until in self._until.values()
@@ -40,22 +46,22 @@ class IgnoreList:
 
     @property
     def is_timed(self) -> bool:
-        """Whether somebody is ignored for a while only."""
+        """Whether any user is ignored for a limited time."""
         return any(until is not None for _, until in self._until.values())
 
     def add(self, name: str, until: float | None) -> None:
-        """Ignore `name` until then, or until `remove`."""
+        """Ignore `name` until a monotonic time; None: until `remove`."""
         self._until[name_key(name)] = (name, until)
 
     def remove(self, name: str) -> bool:
-        """No longer ignore `name`; false if nobody did."""
+        """Stop ignoring `name`; returns false if they were not ignored."""
         return self._until.pop(name_key(name), None) is not None
 
     def has(self, name: str) -> bool:
         return bool(self._until) and name_key(name) in self._until
 
     def expire(self, now: float) -> list[str]:
-        """Take out, and return, those whose time is over."""
+        """Remove the expired entries and return their names."""
         over = [
             (key, name) for key, (name, until) in self._until.items() if until is not None and until <= now
         ]
@@ -68,7 +74,7 @@ class IgnoreList:
         return [name for name, _ in self._until.values()]
 
     def lines(self, now: float) -> list[str]:
-        """What /ignore prints: each name, and for how long still."""
+        """Lines for /ignore: each name, and the remaining time if limited."""
         return [
             name if until is None else f"{name} ({format_duration(until - now, round_up=True)} left)"
             for name, until in self._until.values()

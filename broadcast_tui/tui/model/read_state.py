@@ -1,14 +1,14 @@
-"""How far a room has been read: what is unread, where the unread line stands, what is told on return.
+"""Read position of a room: unread posts, the unread line, and the summary on return.
 
 Invariants:
 
-- a post is *seen* when it arrives live while its room is on the screen, the terminal has the focus and the
-  log stands at its end; whatever else arrives from others is unread until those three hold;
-- the unread line stands above the first post that came while we were away from the room or cut off. It goes
-  when we leave again having seen everything, and when the user says so;
-- the backlog of a first visit is not unread; that of a later one is, from the bookmark on;
-- unread posts that are not held yet are counted by their numbers. They lie above all that is held, and come
-  as pages of history; until then the unread line stands above the oldest line held.
+- a post is *seen* if it arrives live while its room is shown, the terminal has the focus and the log is at
+  its end. All other posts of others are unread until those three conditions hold;
+- the unread line is above the first post that arrived while the user was away from the room or offline. It is
+  removed when the user leaves again after seeing everything, or by command;
+- the backlog of a first visit is not unread; on later visits, posts after the bookmark are;
+- unread posts that are not loaded yet are counted by their sequence numbers. They are above all loaded posts
+  and arrive as pages of history; until then, the unread line is above the oldest loaded line.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position, is_newer
 from broadcast_tui.tui.model.transcript.navigation import first_newer
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
-TOLD_FROM_S = 60.0
-TOLD_FROM_POSTS = 5
+NOTABLE_FROM_S = 60.0
+NOTABLE_FROM_POSTS = 5
 
 
 class CatchUpSummary(NamedTuple):
-    """What came to a room while we were `how`: away, or offline."""
+    """Posts that arrived in a room while the user was away or offline (`cause`)."""
 
-    how: str
+    cause: str
     seconds: float
     posts: int
     mentions: int
 
     @property
     def is_notable(self) -> bool:
-        """Whether it is worth a line: much came; being cut off is told for a single mention, too."""
-        if self.how == "offline":
-            return self.posts >= TOLD_FROM_POSTS or self.mentions > 0
-        return self.seconds >= TOLD_FROM_S and self.posts >= TOLD_FROM_POSTS
+        """Whether to print it: many posts; after being offline, a single mention suffices."""
+        if self.cause == "offline":
+            return self.posts >= NOTABLE_FROM_POSTS or self.mentions > 0
+        return self.seconds >= NOTABLE_FROM_S and self.posts >= NOTABLE_FROM_POSTS
 
     def line(self, key: str) -> str:
-        """`away 14 min · 212 posts · 2 mention you · Alt+U`; `key` goes to the first of them, if any does."""
+        """`away 14 min · 212 posts · 2 mention you · Alt+U`; the key scrolls to the first of them."""
         parts = [
-            f"{self.how} {format_duration(self.seconds)}",
+            f"{self.cause} {format_duration(self.seconds)}",
             f"{self.posts:,} post{'s' * (self.posts != 1)}",
         ]
         if self.mentions:
@@ -56,18 +56,18 @@ class CatchUpSummary(NamedTuple):
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
-    """A post that came to its place: `line_id` in the transcript, `position` in the room's log."""
+    """A post that was added: `line_id` in the transcript, `position` in the room's log."""
 
     line_id: int
     position: Position
     own: bool
-    """Ours, or of somebody who is ignored: never unread."""
+    """Sent by the user, or by an ignored user: never unread."""
     mention: bool
     live: bool
 
 
 class OlderPost(NamedTuple):
-    """A post of a page of history; `own` as in an `Arrival`."""
+    """A post of a history page; `own` as in `Arrival`."""
 
     position: Position
     own: bool
@@ -76,72 +76,77 @@ class OlderPost(NamedTuple):
 
 @dataclass(slots=True)
 class ReadState:
-    """The reading of the room that `transcript` shows."""
+    """Read position of the room shown by `transcript`."""
 
     transcript: Transcript
     count: int = 0
-    """Posts of others not seen yet."""
+    """Unseen posts of others."""
     mentions: int = 0
-    """Those of them that mention us."""
+    """Unseen posts that mention the user."""
     first_id: int | None = None
-    """Line id of the first of them."""
+    """Line id of the first unseen post."""
     _read: Position | None = None
-    """The last post seen; None: not known, this is the first visit."""
+    """The last post seen; None on a first visit, before it is known."""
     _newest: Position | None = None
     _left_at: datetime | None = None
-    """Since when we are away from the room; None while we are there."""
-    _cut_at: datetime | None = None
-    """Since when the connection is lost."""
+    """When the user left the room; None while viewing it."""
+    _disconnected_at: datetime | None = None
+    """When the connection was lost."""
     _resuming: bool = False
-    """The first replay since the bookmark is still to come."""
-    _counts_left: tuple[int, int] = (0, 0)
-    """`count` and `mentions` when we left."""
+    """The first replay after the bookmark is pending."""
+    _counts_on_leaving: tuple[int, int] = (0, 0)
+    """`count` and `mentions` when the user left."""
     _missed: list[Arrival] = field(default_factory=list)
-    """What this replay brought and is unread."""
+    """Unread posts of this replay."""
     _first_replayed: Arrival | None = None
     """The first post of this replay."""
-    _unheld: Position | None = None
-    """The last post read, while unread ones after it are not held."""
-    _counts_unheld: bool = False
-    """Whether those are among `count`; no longer once the end was seen."""
+    _unloaded_from: Position | None = None
+    """The last post read, while unread posts after it are not loaded."""
+    _counts_unloaded: bool = False
+    """Whether the unloaded posts are included in `count`; false once the end was seen."""
     _lost_count: int = 0
-    """Posts missed that the server says are lost."""
+    """Missed posts that the server reported as lost."""
 
     @property
     def is_resuming(self) -> bool:
-        """Whether the first replay since an earlier run is still to come."""
+        """Whether the first replay since the last run is pending."""
         return self._resuming
 
     @property
     def begins_above(self) -> bool:
-        """Whether there are unread posts above all that are held."""
+        """Whether there are unread posts above all loaded posts."""
         return self.above_count > 0 and self.transcript.unread_line_id is not None
 
     @property
     def above_count(self) -> int:
-        """How many posts lie above all that are held and were unread when we came."""
+        """Number of posts above all loaded posts that were unread on arrival."""
         return self.transcript.unloaded_count
 
     def resume(self, bookmark: Bookmark) -> None:
-        """Go on from where an earlier run was; before anything arrives."""
+        """Restore the position of the last run; call it before the first post."""
         self._read, self._left_at = bookmark
         self._resuming = True
 
     def bookmark(self, at: datetime) -> Bookmark | None:
-        """What to keep for the next run; None if nothing is known yet."""
+        """The bookmark to save; None if no position is known."""
         return None if self._read is None else Bookmark(self._read, self._left_at or at)
 
-    # Posts
+    # -- posts
 
     def arrived(self, arrival: Arrival, *, there: bool, at_end: bool) -> None:
-        """A post came; `there`: we look at its room, `at_end`: the log's end is on the screen."""
+        """Record an added post.
+
+        Args:
+            there: The user is viewing the room.
+            at_end: The end of its log is visible.
+        """
         position, live = arrival.position, arrival.live
-        is_news = live or (self._read is not None and is_newer(position, self._read))
+        is_new = live or (self._read is not None and is_newer(position, self._read))
         if position.epoch:
             self._newest = position
             if not live and self._first_replayed is None:
                 self._first_replayed = arrival
-        if not is_news:
+        if not is_new:
             return
         if arrival.own:
             is_next = not self._resuming or not _between(self._read, position)
@@ -161,13 +166,13 @@ class ReadState:
         self.mentions += arrival.mention
 
     def prepended(self, page: Sequence[OlderPost], *, ended: bool) -> None:
-        """A page of history is on top, the oldest of all if `ended`: the unread line moves up."""
-        read, unread_line_id = self._unheld, self.transcript.unread_line_id
+        """Record an added history page, the oldest if `ended`: the unread line moves up."""
+        read, unread_line_id = self._unloaded_from, self.transcript.unread_line_id
         if read is None or unread_line_id is None:
             return
         unread = [post for post in page if is_newer(post.position, read)]
         above = 0 if ended else _between(read, Position.parse(self.transcript.first_post_id))
-        if self._counts_unheld:
+        if self._counts_unloaded:
             gone = self.above_count - above - len(unread)
             self.count -= sum(post.own for post in unread) + gone
             self.mentions += sum(post.mention and not post.own for post in unread)
@@ -178,34 +183,34 @@ class ReadState:
                 self.first_id = found
             self.transcript.unread_line_id = found
 
-    # Coming and going
+    # -- viewing and leaving
 
     def left(self, at: datetime) -> None:
-        """The room lost the screen, or the terminal the focus."""
+        """Record that the room is no longer viewed: another one is shown, or the focus is lost."""
         if self._left_at is None:
             self._left_at = at
-            self._counts_left = (self.count, self.mentions)
+            self._counts_on_leaving = (self.count, self.mentions)
             self._lost_count = 0
         if self.count == 0:
-            self.drop_rule()
+            self.drop_unread_line()
 
     def returned(self, at: datetime) -> CatchUpSummary | None:
-        """The room is looked at again; what came meanwhile."""
+        """Record that the room is viewed again; returns what arrived meanwhile."""
         if self._left_at is None or self._resuming:
             return None
         seconds = (at - self._left_at).total_seconds()
-        posts, mentions = self.count - self._counts_left[0], self.mentions - self._counts_left[1]
+        posts, mentions = self.count - self._counts_on_leaving[0], self.mentions - self._counts_on_leaving[1]
         self._left_at = None
         posts, self._lost_count = posts + self._lost_count, 0
         return CatchUpSummary("away", seconds, posts, mentions)
 
-    def cut_off(self, at: datetime) -> None:
-        """The connection is lost."""
-        if self._cut_at is None:
-            self._cut_at = at
+    def disconnected(self, at: datetime) -> None:
+        """Record the loss of the connection."""
+        if self._disconnected_at is None:
+            self._disconnected_at = at
 
     def entered(self, at: datetime, *, there: bool) -> None:
-        """The server let us in; a replay follows until `caught_up`."""
+        """Record that the room was entered; a replay follows until `caught_up`."""
         self._missed.clear()
         self._first_replayed = None
         if there:
@@ -213,17 +218,17 @@ class ReadState:
         elif self._left_at is None:
             self._left_at = at
 
-    def lost(self, count: int | None) -> None:
-        """So many posts (None: nobody knows) will not come."""
+    def add_lost(self, count: int | None) -> None:
+        """Record that this many posts (None: unknown) are lost."""
         self._lost_count += count or 0
 
     def caught_up(self, at: datetime, *, there: bool) -> CatchUpSummary | None:
-        """The replay is over; what it brought, if we are there to hear of it."""
+        """Record the end of the replay; returns what it brought, if the user is viewing the room."""
         missed, self._missed = self._missed, []
         mentions = sum(arrival.mention for arrival in missed)
-        cut_at, self._cut_at = self._cut_at, None
+        disconnected_at, self._disconnected_at = self._disconnected_at, None
         resuming, self._resuming = self._resuming, False
-        above = self._begin_above() if resuming else 0
+        above = self._count_unloaded() if resuming else 0
         if self._read is None:
             self._read = self._newest or ROOM_BEGIN
         if not there:
@@ -232,52 +237,52 @@ class ReadState:
         if resuming:
             left_at, self._left_at = self._left_at or at, None
             return CatchUpSummary("away", (at - left_at).total_seconds(), posts, mentions)
-        if cut_at is None:
+        if disconnected_at is None:
             return None
-        return CatchUpSummary("offline", (at - cut_at).total_seconds(), posts, mentions)
+        return CatchUpSummary("offline", (at - disconnected_at).total_seconds(), posts, mentions)
 
-    def _begin_above(self) -> int:
-        """Count what lies between the last post read and the first one that came; returns how many."""
+    def _count_unloaded(self) -> int:
+        """Count the posts between the last one read and the first one replayed; returns their number."""
         first = self._first_replayed
         if first is None:
             return 0
-        self._unheld = self._read
+        self._unloaded_from = self._read
         above = _between(self._read, first.position)
         self._set_above(above)
         if above:
             self.count += above
-            self._counts_unheld = True
-            # The line may stand further down, below posts of our own.
+            self._counts_unloaded = True
+            # The line may be further down, below own posts.
             self.transcript.unread_line_id = self.first_id = first.line_id
         return above
 
     def _set_above(self, count: int) -> None:
         self.transcript.unloaded_count = count
         if not count:
-            self._unheld, self._counts_unheld = None, False
+            self._unloaded_from, self._counts_unloaded = None, False
 
     def seen(self) -> None:
-        """Everything held is on the screen, or was."""
+        """Record that all loaded posts have been seen."""
         self.count = self.mentions = 0
         self.first_id = None
-        self._counts_unheld = False
-        self._counts_left = (0, 0)
+        self._counts_unloaded = False
+        self._counts_on_leaving = (0, 0)
         if self._read is not None:
             self._read = self._newest or self._read
 
-    def drop_rule(self) -> None:
-        """The unread line has served."""
+    def drop_unread_line(self) -> None:
+        """Remove the unread line."""
         self.transcript.unread_line_id = None
         self._set_above(0)
 
     @property
     def target_id(self) -> int | None:
-        """Line id of the first unread post; once all are seen, of the one below the unread line."""
+        """Line id of the first unread post; if there is none, of the line below the unread line."""
         return self.transcript.unread_line_id if self.first_id is None else self.first_id
 
 
 def _between(read: Position | None, position: Position | None) -> int:
-    """How many posts lie between two; 0 if one is not known."""
+    """Number of posts between two positions; 0 if one is unknown."""
     if read is None or position is None:
         return 0
     read_seq = read.seq if position.epoch == read.epoch else 0

@@ -1,6 +1,6 @@
-"""What one room looks like to us: its transcript, who is in it, what is unread, who is typing.
+"""Model of one room: transcript, members, unread posts, typing users.
 
-Times are arguments: `now` monotonic seconds, `at` UTC. Names are made safe to draw when they come in.
+Times are arguments: `now` in monotonic seconds, `at` in UTC. Names are sanitized when they arrive.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from broadcast_tui.tui.model.transcript.transcript import OlderPost as Transcrip
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 DETAIL_MAX = 100
-"""People up to which they are listed by name; above it only their count is shown."""
+"""Largest room whose members are listed by name; above it only their number is known."""
 TYPING_SHOWN_S = 5.0
-"""How long one typing notice is shown; they are sent every 3 seconds at most."""
+"""How long a typing notice is shown; clients send one every 3 seconds at most."""
 
 _GAP_REASONS = {
-    "lagged": "the connection could not keep up",
-    "trimmed": "the server keeps no more than it has sent",
-    "epoch": "the server started anew",
+    "lagged": "the connection was too slow",
+    "trimmed": "the server no longer has them",
+    "epoch": "the server restarted without its history",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in a room, as a list shows them. `away` is why they are not there; None: they are."""
+    """An entry of the member list. `away` is the reason (may be empty); None: not away."""
 
     name: str
     own: bool = False
@@ -54,30 +54,30 @@ class RoomModel:
     transcript: Transcript = field(default_factory=Transcript)
     members: set[str] = field(default_factory=set)
     listed: bool = False
-    """Whether `members` is known; false until asked, and in large rooms."""
+    """Whether `members` is complete; false before the list arrives, and in large rooms."""
     list_asked: bool = False
-    """Whether the list was asked for since the room was entered or became small enough."""
+    """Whether the list has been requested since the room was entered or became small enough."""
     online: int = 0
     topic: str = ""
     topic_by: str = ""
-    """Who set the topic, where we saw it."""
+    """Who set the topic, if that happened while connected."""
     topic_at: datetime | None = None
     reading: ReadState = field(init=False)
     level: NotifyLevel = NotifyLevel.MENTIONS
-    """Which posts ring while nobody looks."""
+    """Which posts trigger notifications."""
     entered: bool = False
     greeting_due: bool = False
-    """Whether the line that says we are here is still to come: it follows the backlog."""
+    """Whether the line about joining is pending: it follows the backlog."""
     history_ref: str = ""
-    """The page of history that was asked for and has not come yet."""
+    """Ref of the pending history request; empty if there is none."""
     history_ended: bool = False
     who_ref: str = ""
-    """The list of members that /who asked for."""
-    _comings: PresenceSummary = field(default_factory=PresenceSummary)
-    """What the last line about people who came and went says, and its id."""
-    _comings_id: int = -1
+    """Ref of the list requested by /who; empty if there is none."""
+    _summary: PresenceSummary = field(default_factory=PresenceSummary)
+    """Content and id of the last line about joins and leaves."""
+    _summary_id: int = -1
     addressed: dict[str, None] = field(default_factory=dict)
-    """Who spoke to us, the last one last: they are likeliest to be answered."""
+    """Users who mentioned the user, the most recent last: the likeliest to be answered."""
     _typing: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -85,17 +85,17 @@ class RoomModel:
 
     @property
     def unread(self) -> int:
-        """Posts of others not seen yet."""
+        """Unseen posts of others."""
         return self.reading.count
 
     @property
     def mention_count(self) -> int:
-        """Those of them that mention us."""
+        """Unseen posts that mention the user."""
         return self.reading.mentions
 
     @property
     def muted(self) -> bool:
-        """Whether what is unread here does not ask for attention; mentions do, but they do not ring."""
+        """Whether unread posts do not ask for attention. Mentions are counted, without a notification."""
         return self.level is NotifyLevel.OFF
 
     @property
@@ -104,13 +104,13 @@ class RoomModel:
         return self.mention_count if self.muted else self.unread
 
     def people(self) -> list[str] | None:
-        """Names of who is here, in the order shown, or None where only the count is known."""
+        """Member names in display order; None if only their number is known."""
         if not self.listed or self.online > DETAIL_MAX:
             return None
         return sorted(self.members, key=str.casefold)
 
-    def wants_list(self) -> bool:
-        """Whether to ask for the members now; true once for each time they are unknown."""
+    def request_list(self) -> bool:
+        """Whether the member list must be requested now; returns true once each time it is unknown."""
         if self.online > DETAIL_MAX:
             self.listed = self.list_asked = False
         if not self.entered or self.list_asked or self.online > DETAIL_MAX:
@@ -119,12 +119,12 @@ class RoomModel:
         return True
 
     def typing(self, now: float) -> list[str]:
-        """Who is typing, in the order they began; those who stopped are forgotten."""
+        """Users who are typing, in the order they started; expired entries are removed."""
         for name in [name for name, until in self._typing.items() if until <= now]:
             del self._typing[name]
         return list(self._typing)
 
-    def saw_typing(self, name: str, own: str, now: float) -> None:
+    def set_typing(self, name: str, own: str, now: float) -> None:
         name = visible_line(name)
         if name and name != own:
             self._typing[name] = now + TYPING_SHOWN_S
@@ -132,9 +132,14 @@ class RoomModel:
     def arrived(
         self, update: PostArrived, own_name: str, keywords: Sequence[str] = (), *, there: bool, at_end: bool
     ) -> Alert | None:
-        """Put a post at the end; returns it if it is live, somebody else's, and nobody is `there`.
+        """Add a live or replayed post.
 
-        `there`: the room is looked at, `at_end`: so is the end of its log.
+        Args:
+            there: The user is viewing the room.
+            at_end: The end of its log is visible.
+
+        Returns:
+            An alert for a live post from another user while the room is not viewed, else None.
         """
         post = update.post
         sender = visible_line(post.sender)
@@ -158,30 +163,30 @@ class RoomModel:
         self.reading.arrived(arrival, there=there, at_end=at_end)
         if own or hidden or there or not update.live:
             return None
-        told = mentioning_line(post.text, own_name, keywords) if mention else post.text
-        return Alert(self.name, post.sender, told, mention)
+        text = mentioning_line(post.text, own_name, keywords) if mention else post.text
+        return Alert(self.name, post.sender, text, mention)
 
-    def hide(self, hides: Callable[[str], bool] | None) -> None:
-        """Hide the posts of whom `hides` says so (None: nobody); what is unread still begins where it did."""
+    def hide(self, rule: Callable[[str], bool] | None) -> None:
+        """Hide the posts of senders that `rule` accepts (None: nobody). Keeps the unread position."""
         reading, transcript = self.reading, self.transcript
         rebuild_count = transcript.rebuild_count
-        rule, first = (
+        unread_line, first = (
             position_of(transcript, transcript.unread_line_id),
             position_of(transcript, reading.first_id),
         )
-        transcript.hide(hides)
+        transcript.hide(rule)
         if transcript.rebuild_count != rebuild_count:
-            transcript.unread_line_id = first_from(transcript, rule)
+            transcript.unread_line_id = first_from(transcript, unread_line)
             reading.first_id = first_from(transcript, first)
 
     def topic_changed(self, update: events.Topic, at: datetime) -> None:
-        """Take another topic, with a line that says so."""
+        """Set the topic and add a line about it."""
         self.topic, self.topic_by, self.topic_at = visible_line(update.topic), visible_line(update.name), at
-        about = f"set the topic: {self.topic}" if self.topic else "cleared the topic"
+        about = f"set the topic to: {self.topic}" if self.topic else "cleared the topic"
         self.transcript.add_system(f"{self.topic_by} {about}", at)
 
     def prepended(self, update: HistoryFetched, own_name: str, keywords: Sequence[str] = ()) -> bool:
-        """Put a page of older posts on top; false if nobody asked for it."""
+        """Add a page of older posts; returns false if it was not requested."""
         if not update.ref or update.ref != self.history_ref:
             return False
         self.history_ref = ""
@@ -198,15 +203,15 @@ class RoomModel:
         self.reading.prepended(page if is_held else [], ended=self.history_ended)
         return True
 
-    def missed(self, update: GapFound, at: datetime) -> None:
-        self.reading.lost(update.count)
+    def add_gap(self, update: GapFound, at: datetime) -> None:
+        self.reading.add_lost(update.count)
         count = "Some" if update.count is None else f"{update.count:,}"
         posts = "post is" if update.count == 1 else "posts are"
         reason = _GAP_REASONS.get(update.reason) or visible_line(update.reason)
         self.transcript.add_system(f"{count} {posts} missing here: {reason}.", at)
 
     def people_changed(self, update: PresenceChanged, own_name: str) -> None:
-        """Follow who came, went or took another name, with a dim line about others than us."""
+        """Apply joins, leaves and renames, and add a line about users other than oneself."""
         self.online = update.online
         names = tuple(filter(None, map(visible_line, update.names)))
         match update.event:
@@ -224,30 +229,30 @@ class RoomModel:
         others = tuple(name for name in names if name != own_name)
         if names and (not others or (update.event == "rename" and own_name in names)):
             return
-        self._tell_comings(update, others)
+        self._print_presence(update, others)
 
-    def _tell_comings(self, update: PresenceChanged, names: tuple[str, ...]) -> None:
-        """Let the last line say it too, if it is one of these, or else a new one."""
+    def _print_presence(self, update: PresenceChanged, names: tuple[str, ...]) -> None:
+        """Extend the last line if it is about joins and leaves; otherwise add one."""
         transcript = self.transcript
-        line_id = self._comings_id
-        if line_id != transcript.next_id - 1 or self._comings.is_full:
-            self._comings, line_id = PresenceSummary(), -1
+        line_id = self._summary_id
+        if line_id != transcript.next_id - 1 or self._summary.is_full:
+            self._summary, line_id = PresenceSummary(), -1
         match update.event, names:
             case "join", (_, *_):
-                self._comings.came(names)
+                self._summary.joined(names)
             case "leave", (_, *_):
-                self._comings.went(names, visible_line(update.reason))
+                self._summary.left(names, visible_line(update.reason))
             case "rename", (before, now):
-                self._comings.renamed(before, now)
+                self._summary.renamed(before, now)
             case _:
-                self._comings.unnamed(visible_line(update.text))
-        told = self._comings.told()
-        brief = self._comings.told(transcript.posted_recently)
-        if line_id < 0 or not transcript.replace_presence(line_id, told, brief, update.at):
-            self._comings_id = transcript.add_presence(told, brief, update.at)
+                self._summary.add_unnamed(visible_line(update.text))
+        text = self._summary.text()
+        brief = self._summary.text(transcript.posted_recently)
+        if line_id < 0 or not transcript.replace_presence(line_id, text, brief, update.at):
+            self._summary_id = transcript.add_presence(text, brief, update.at)
 
     def people_listed(self, update: events.Presence, own_name: str, at: datetime) -> None:
-        """Take the list as it stands; print it too if /who asked for it."""
+        """Replace the member list; print it if /who requested it."""
         self.online = update.online
         self.members = set(filter(None, (visible_line(member.name) for member in update.members)))
         self.listed = not update.truncated
@@ -257,12 +262,12 @@ class RoomModel:
 
 
 def _is_own(sender: str, own_name: str) -> bool:
-    """Whether a post is ours though another connection wrote it; no two people have the same name."""
+    """Whether a post is the user's own, sent from another connection. Names are unique."""
     return bool(own_name) and sender == own_name
 
 
 def who_line(update: events.Presence, own_name: str) -> str:
-    """What /who prints: the count, then the names, sorted."""
+    """The output of /who: the count, then the names, sorted."""
     away = {visible_line(member.name) for member in update.members if member.away is not None}
     names = sorted({visible_line(member.name) for member in update.members} - {""}, key=str.casefold)
     listed = ", ".join(

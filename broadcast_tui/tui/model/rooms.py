@@ -1,6 +1,6 @@
-"""Finding a room: by number, by what is typed of its name, by direction, by what waits in it.
+"""The rooms of the user, and ways to find one: by number, by letters, by direction, by urgency.
 
-Rooms are given in the order joined, which is that of their numbers, from 1.
+Rooms are in join order, which is that of their numbers, from 1.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ from broadcast_tui.tui.model.read_state import CatchUpSummary
 from broadcast_tui.tui.model.room import RoomModel
 
 LISTED_MAX = 60
-"""Rooms that /list prints; the switcher finds the others."""
+"""Rooms printed by /list; the room switcher finds the others."""
 
 
-def neighbour(names: Sequence[str], shown: str, step: int) -> str:
-    """The room `step` places after the shown one, round and round; the shown one if it is alone."""
+def adjacent_room(names: Sequence[str], shown: str, step: int) -> str:
+    """The room `step` places after the shown one, cyclically."""
     return names[(names.index(shown) + step) % len(names)]
 
 
-def numbered(names: Sequence[str], number: int) -> str | None:
+def room_by_number(names: Sequence[str], number: int) -> str | None:
     """The room with this number, or None."""
     return names[number - 1] if 0 < number <= len(names) else None
 
 
-def ranked(typed: str, names: Iterable[str]) -> list[str]:
-    """Those of `names` that have the letters of `typed` in this order, likeliest first.
+def rank_rooms(typed: str, names: Iterable[str]) -> list[str]:
+    """Filter and rank `names` by the letters of `typed`, which must occur in this order; best match first.
 
-    Likeliest is the name itself, then what begins with it, has a word that does or words that begin with its
-    letters, has it anywhere, has its letters close together. Equally likely ones stay in the order given;
-    nothing typed matches all.
+    Ranking: the exact name; names that start with it; names with a word that starts with it, or words whose
+    initials are its letters; names that contain it; names with its letters close together. Ties keep the
+    given order. An empty `typed` matches all.
     """
     wanted = typed.removeprefix("#").casefold()
-    scored = [(score, name) for name in names if (score := _unlikeness(wanted, name.casefold())) is not None]
+    scored = [(score, name) for name in names if (score := _match_key(wanted, name.casefold())) is not None]
     return [name for _, name in sorted(scored, key=lambda pair: pair[0])]
 
 
 def find_room(typed: str, names: Sequence[str]) -> str | None:
-    """The room meant by a number or by some of its letters, or None if that fits none."""
+    """Return the room with this number or the best match of these letters, or None."""
     if typed in names:
         return typed
     if typed.isascii() and typed.isdecimal():
-        return numbered(names, int(typed)) if len(typed) < 4 else None
-    return next(iter(ranked(typed, names)), None)
+        return room_by_number(names, int(typed)) if len(typed) < 4 else None
+    return next(iter(rank_rooms(typed, names)), None)
 
 
-def _unlikeness(wanted: str, name: str) -> tuple[int, int] | None:
-    """How far `name` is from what was typed, 0 being the same; None if it does not match at all."""
+def _match_key(wanted: str, name: str) -> tuple[int, int] | None:
+    """Sort key of a match, lower is better; None if `name` does not match."""
     at = name.find(wanted)
     if at < 0 or (at and name[at - 1].isalnum()):
         initials = "".join(word[:1] for word in re.split(r"[-_.]", name))
@@ -67,12 +67,12 @@ def _unlikeness(wanted: str, name: str) -> tuple[int, int] | None:
     if at >= 0:
         starts_word = at == 0 or not name[at - 1].isalnum()
         return (0 if name == wanted else 1 if at == 0 else 2 if starts_word else 3), at
-    spans = [span for start in range(len(name)) if (span := _span(wanted, name, start)) is not None]
+    spans = [span for start in range(len(name)) if (span := _match_length(wanted, name, start)) is not None]
     return (4, min(spans)) if spans else None
 
 
-def _span(wanted: str, name: str, start: int) -> int | None:
-    """How many letters of `name` from `start` it takes to have all of `wanted`, beginning there."""
+def _match_length(wanted: str, name: str, start: int) -> int | None:
+    """Length of the part of `name` from `start` that has all letters of `typed`; None if there is none."""
     if name[start] != wanted[0]:
         return None
     at = start - 1
@@ -84,7 +84,7 @@ def _span(wanted: str, name: str, start: int) -> int | None:
 
 
 def most_urgent(views: Iterable[RoomModel]) -> str | None:
-    """The room to look at next: one that mentions us, else one with something unread that is not muted."""
+    """The room to visit next: one with mentions, else one with unread posts that is not muted."""
     views = list(views)
     for view in views:
         if view.mention_count:
@@ -93,7 +93,7 @@ def most_urgent(views: Iterable[RoomModel]) -> str | None:
 
 
 def room_lines(update: events.RoomList, joined: Iterable[str]) -> list[str]:
-    """What /list prints: a heading, then a line a room with people and topic; those we are in are marked."""
+    """Output of /list: a heading, then one line for each room with member count and topic."""
     mine = frozenset(joined)
     rows = [
         (f"#{visible_line(info.room)}", info.online, visible_line(info.topic), info.room in mine)

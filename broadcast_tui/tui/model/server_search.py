@@ -1,4 +1,4 @@
-"""What the server finds in a room: pages of posts, the newest first, and a look around one of them."""
+"""Results of a search on the server: pages of posts, newest first, and the context of one of them."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from broadcast_tui.tui.model.transcript.find import Pattern
 
 _WORD = re.compile(r"[^\W_]+")
 SNIPPET_BEFORE = 24
-"""Characters before the first match that are shown with it."""
+"""Characters shown before the first match."""
 SNIPPET_CELLS = 240
-"""Width of what is shown of a post: a few rows."""
+"""Cells of a snippet, which takes a few rows."""
 
 
 @dataclass(slots=True)
 class ServerSearch:
-    """One search of `room`. `ref` and `around_ref` are of requests under way, or empty."""
+    """One search in `room`. `ref` and `around_ref` are refs of pending requests, or empty."""
 
     room: str
     query: str
     ref: str = ""
     around_ref: str = ""
     posts: list[Post] = field(default_factory=list)
-    """Found so far, the newest first."""
+    """Results so far, newest first."""
     around: tuple[Post, ...] = ()
-    """The posts around the one that was asked for, ascending."""
+    """The context of the requested result, in ascending order."""
     more: bool = False
-    """Whether there may be older ones than those found."""
+    """Whether there may be older results."""
     error: str = ""
-    """Why the last request failed; safe to draw."""
+    """Error of the last request, sanitized."""
 
     @property
     def oldest_id(self) -> str:
-        """Id of the oldest post found, from before which to go on; empty if none is."""
+        """Id of the oldest result, before which the next page starts; empty if there are none."""
         return str(self.posts[-1].position) if self.posts else ""
 
-    def took(self, update: SearchFound | HistoryFetched | Noticed) -> bool:
-        """Take an answer, if it is one to this search."""
+    def handle_reply(self, update: SearchFound | HistoryFetched | Noticed) -> bool:
+        """Apply a reply; returns false if it does not belong to this search."""
         if not update.ref or update.ref not in (self.ref, self.around_ref):
             return False
         match update:
@@ -61,7 +61,7 @@ class ServerSearch:
 
 
 def words_pattern(query: str) -> Pattern | None:
-    """What marks the words of `query` in a text: each at the beginning of a word, in any case."""
+    """Pattern that matches the words of `query` in a text: each at the start of a word, ignoring case."""
     words = sorted(_WORD.findall(query), key=len, reverse=True)
     if not words:
         return None
@@ -69,7 +69,7 @@ def words_pattern(query: str) -> Pattern | None:
 
 
 def snippet_of(text: str, pattern: Pattern | None) -> tuple[str, list[tuple[int, int]]]:
-    """What a few rows show of `text`, from a little before the first match on, and the matches in that."""
+    """An excerpt of `text` from shortly before the first match, and the matches in it."""
     line = visible_line(text)
     first = pattern.search(line) if pattern else None
     if first is not None and first.start() > 2 * SNIPPET_BEFORE:
@@ -80,21 +80,23 @@ def snippet_of(text: str, pattern: Pattern | None) -> tuple[str, list[tuple[int,
     return line, [match.span() for match in pattern.finditer(line)] if pattern else []
 
 
-def found_lines(search: ServerSearch, now: datetime) -> list[str]:
-    """What was found as lines to be read, the oldest first; times in the zone of `now`."""
+def result_lines(search: ServerSearch, now: datetime) -> list[str]:
+    """The results as lines of text, oldest first, with times in the zone of `now`."""
     if not search.posts:
-        return ["Nothing found. Every word must be in the post, or begin one of its words."]
+        return ["No results. Each search word must occur in the post, or start one of its words."]
     pattern = words_pattern(search.query)
     count = len(search.posts)
-    lines = [f"{count} {'post' if count == 1 else 'posts'} found{', and older ones' if search.more else ''}:"]
+    lines = [
+        f"{count} {'result' if count == 1 else 'results'}{' (there are older ones)' if search.more else ''}:"
+    ]
     for post in reversed(search.posts):
-        at = date_of(post.at.astimezone(now.tzinfo), now)
+        at = format_date(post.at.astimezone(now.tzinfo), now)
         lines.append(f"  {at} {visible_line(post.sender)}: {snippet_of(post.text, pattern)[0]}")
     return lines
 
 
-def date_of(at: datetime, now: datetime) -> str:
-    """When a post was, as short as it stays clear; both in the zone it is shown in."""
+def format_date(at: datetime, now: datetime) -> str:
+    """The shortest clear form of a post's time; both times are in the display zone."""
     if at.date() == now.date():
         return f"{at:%H:%M}"
     return f"{at.day} {at:%b %H:%M}" if at.year == now.year else f"{at.day} {at:%b %Y %H:%M}"

@@ -1,7 +1,7 @@
-"""Everything the chat screen shows, changed only by batches of updates and by what the user does.
+"""The state of the chat: rooms, connection, name. Changed by batches of updates and by user actions.
 
-Invariants: pure (times are arguments), widgets only read it; a lost connection adds one line until it
-is back, however many attempts that takes.
+Pure: times are arguments, and widgets only read it. A lost connection adds a single line until it is back,
+regardless of the number of attempts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from broadcast_tui.tui.model.transcript.layout import PresenceShown
 
 @dataclass(slots=True)
 class PendingRequests:
-    """Requests by their refs; empty where nothing is awaited. `ping_at` in monotonic seconds."""
+    """Refs of pending requests, empty if there is none. `ping_at` is in monotonic seconds."""
 
     list_ref: str = ""
     ping_ref: str = ""
@@ -56,21 +56,21 @@ class PendingRequests:
         self.ping_ref, self.ping_at = ref, now
 
     def members_listed(self, update: events.Presence, now: float) -> str:
-        """The line for /ping, which asks for a list to have something come back; empty if it did not ask."""
+        """Return the line for a pending /ping, or an empty string. A ping is a member list request."""
         if not update.ref or update.ref != self.ping_ref:
             return ""
         self.ping_ref = ""
         return f"Round trip: {1000 * max(0.0, now - self.ping_at):,.0f} ms"
 
     def rooms_listed(self, update: events.RoomList, joined: Iterable[str]) -> str:
-        """The lines for /list; empty if it did not ask."""
+        """Return the lines for a pending /list, or an empty string."""
         if not update.ref or update.ref != self.list_ref:
             return ""
         self.list_ref = ""
         return "\n".join(room_lines(update, joined))
 
-    def forget(self, ref: str) -> None:
-        """No answer will come."""
+    def clear(self, ref: str) -> None:
+        """Clear the request with this ref: it failed."""
         if ref and ref == self.ping_ref:
             self.ping_ref = ""
         if ref and ref == self.list_ref:
@@ -78,83 +78,86 @@ class PendingRequests:
 
 
 class AwayMap:
-    """People who are away, by name, each with the reason (empty: none given)."""
+    """Users who are away, by name, each with the reason (may be empty)."""
 
     def __init__(self) -> None:
-        self._why: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
 
     def reason(self, name: str) -> str | None:
-        """Why `name` is away, or None if they are not."""
-        return self._why.get(name)
+        """The reason why `name` is away; None if they are not."""
+        return self._reasons.get(name)
 
-    def changed(self, update: events.Away) -> bool:
-        """Somebody went away or came back; whether that is news."""
+    def update(self, update: events.Away) -> bool:
+        """Apply an away event; returns whether the status changed."""
         name = visible_line(update.name)
-        before = self._why.pop(name, None)
+        before = self._reasons.pop(name, None)
         if update.away:
-            self._why[name] = visible_line(update.text)
-        return before != self._why.get(name)
+            self._reasons[name] = visible_line(update.text)
+        return before != self._reasons.get(name)
 
-    def listed(self, update: events.Presence) -> None:
-        """A list of people says of each of them whether they are away."""
+    def replace(self, update: events.Presence) -> None:
+        """Replace the status of everyone in a member list."""
         for member in update.members:
             name = visible_line(member.name)
             if member.away is None:
-                self._why.pop(name, None)
+                self._reasons.pop(name, None)
             else:
-                self._why[name] = visible_line(member.away)
+                self._reasons[name] = visible_line(member.away)
 
-    def renamed(self, old: str, new: str) -> None:
-        if old in self._why:
-            self._why[new] = self._why.pop(old)
+    def rename(self, old: str, new: str) -> None:
+        if old in self._reasons:
+            self._reasons[new] = self._reasons.pop(old)
 
-    def follow(self, update: PresenceChanged, is_here: Callable[[str], object]) -> None:
-        """Nobody tells that somebody who left is no longer away, or under which name they still are."""
+    def apply_presence(self, update: PresenceChanged, is_member: Callable[[str], object]) -> None:
+        """Apply renames and departures, for which the server sends no away event."""
         names = [visible_line(name) for name in update.names]
         if update.event == "rename" and len(names) == 2:
-            self.renamed(names[0], names[1])
+            self.rename(names[0], names[1])
         elif update.event == "leave":
             for name in names:
-                if not is_here(name):
-                    self._why.pop(name, None)
+                if not is_member(name):
+                    self._reasons.pop(name, None)
 
 
 def own_away_line(update: events.Away) -> str:
-    """The dim line about our own going away or coming back."""
+    """The line about the user's own away status."""
     why = f": {visible_line(update.text)}" if update.text else ""
-    return f"You are away{why}. /back when you are here again." if update.away else "You are back"
+    return f"You are away{why}. Use /back when you return." if update.away else "You are back."
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """How the connection stands. `retry_at` is when the next try comes (monotonic seconds)."""
+    """State of the connection. `retry_at` is the time of the next attempt (monotonic seconds)."""
 
     state: ConnectionState = ConnectionState.CONNECTING
     reason: str = ""
     retry_at: float | None = None
-    told: bool = False
-    """Whether a line says that there is no connection; then one more says that it is back."""
+    announced: bool = False
+    """Whether the loss has been printed. The return is then printed too."""
 
     def retry_in(self, now: float) -> int | None:
-        """Whole seconds until the next try, at least 0, or None if none is planned."""
+        """Whole seconds until the next attempt, at least 0; None if none is planned."""
         return None if self.retry_at is None else max(0, round(self.retry_at - now))
 
-    def after(self, update: ConnectionChanged, now: float, *, entered: bool) -> tuple[Connection, str]:
-        """The connection after `update`, and the line that tells of it (empty: none).
+    def advance(self, update: ConnectionChanged, now: float, *, entered: bool) -> tuple[Connection, str]:
+        """Return the connection after `update`, and the line to print (may be empty).
 
-        `entered` says whether there was a connection before, so that we are in a room.
+        `entered`: there was a connection before, so the user is in a room.
         """
         retry_at = None if update.retry_in_s is None else now + update.retry_in_s
-        reason, told, line = visible_line(update.reason), self.told, ""
+        reason, announced, line = visible_line(update.reason), self.announced, ""
         match update.state:
-            case ConnectionState.WAITING if not told:
+            case ConnectionState.WAITING if not announced:
                 why = f": {reason.rstrip('.')}" if reason else ""
                 lost = "Connection lost" if entered else "No connection yet"
-                told, line = True, f"{lost}{why}. Trying again; what you write is kept and sent then."
+                announced, line = (
+                    True,
+                    f"{lost}{why}. Reconnecting… Messages you write are sent when you are back online.",
+                )
             case ConnectionState.CLOSED:
-                told, line = True, "Disconnected. What you write is kept; /reconnect comes back and sends it."
-            case ConnectionState.ONLINE if told:
-                told, line = False, "Back online" if entered else "Connected"
-        return Connection(update.state, reason, retry_at, told), line
+                announced, line = True, "Disconnected. Messages you write are sent after /reconnect."
+            case ConnectionState.ONLINE if announced:
+                announced, line = False, "Back online" if entered else "Connected"
+        return Connection(update.state, reason, retry_at, announced), line
 
 
 RoomUpdate = (
@@ -174,46 +177,46 @@ RoomUpdate = (
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch changed, for whoever shows it."""
+    """Changes made by a batch that the UI must act on."""
 
     people: bool = False
-    """Who is in the shown room changed, or our own name."""
-    refused: list[PostRejected] = field(default_factory=list)
-    """Posts whose text is to be given back."""
+    """The members of the shown room or the user's name changed."""
+    rejected: list[PostRejected] = field(default_factory=list)
+    """Rejected posts, whose text returns to the input."""
     denied: NameDenied | None = None
-    """Without another name there is no connection: ask for one."""
+    """The server denied the name and closed the connection: ask for another name."""
     rooms_listed: bool = False
-    """`known_rooms` is new."""
-    unlisted: list[str] = field(default_factory=list)
-    """Rooms whose members are to be asked for."""
+    """`known_rooms` changed."""
+    rooms_to_list: list[str] = field(default_factory=list)
+    """Rooms whose member list must be requested."""
     alerts: list[Alert] = field(default_factory=list)
-    """Posts that are worth a notice, in the order they came."""
+    """Posts to notify the user of, in order of arrival."""
     opened: bool = False
-    """The shown room has its first posts: show it from the unread line on, unless that is in view."""
+    """The shown room got its first posts: scroll to the unread line unless it is visible."""
 
 
 @dataclass(slots=True)
 class AppState:
-    """The rooms, the connection and our name."""
+    """The whole state of the chat."""
 
     rooms: RoomSet = field(default_factory=RoomSet)
     name: str = ""
     known_rooms: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """All rooms of the server as last listed: people and topic."""
+    """All rooms of the server as last listed: member count and topic by name."""
     away: AwayMap = field(default_factory=AwayMap)
     requests: PendingRequests = field(default_factory=PendingRequests)
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
     help_key: str = "F1"
-    """The key that shows the help screen, as people write it; empty where there is none."""
+    """Display name of the key that opens the help page; empty if there is none."""
     draft_excess: str = ""
-    """By how much what is being written is too long for a post; empty if it fits."""
+    """How far the draft exceeds the limits of a post; empty if it fits."""
     search: ServerSearch | None = None
-    """What is being searched for at the server."""
+    """The current search on the server."""
     presence: PresenceShown = PresenceShown.SPEAKERS
-    """Which lines of comings and goings are shown at first."""
+    """Which join and leave lines are shown initially."""
     keywords: tuple[str, ...] = ()
-    """Words that count as mentions of us."""
+    """Keywords that count as mentions of the user."""
     _denied: NameDenied | None = None
 
     def __post_init__(self) -> None:
@@ -225,7 +228,7 @@ class AppState:
 
     @property
     def queued(self) -> int:
-        """Posts of ours, in all rooms, that wait for a connection; 0 while there is one."""
+        """Own posts in all rooms that wait for a connection; 0 while online."""
         if self.connection.state is ConnectionState.ONLINE:
             return 0
         return self.rooms.pending_count
@@ -240,7 +243,7 @@ class AppState:
         return bool(expired)
 
     def member_list(self) -> list[Person] | None:
-        """Who is in the shown room, in the order shown, or None where only the count is known."""
+        """Members of the shown room in display order; None if only their number is known."""
         names = self.rooms.shown.people()
         if names is None:
             return None
@@ -248,83 +251,90 @@ class AppState:
 
     @property
     def own_away(self) -> str | None:
-        """Why we are away, or None if we are not."""
+        """The reason why the user is away; None if they are not."""
         return self.away.reason(self.name)
 
-    # -- what we do and what comes
+    # -- user actions and updates
 
-    def said(self, nonce: str, text: str, at: datetime) -> None:
-        """We posted to the shown room; the line waits below all others for its place."""
-        self.rooms.shown.reading.drop_rule()
+    def add_own_post(self, nonce: str, text: str, at: datetime) -> None:
+        """Add an own post to the shown room; it is pending below all lines until it arrives."""
+        self.rooms.shown.reading.drop_unread_line()
         self.rooms.shown.transcript.add_pending(nonce, self.name, text, at)
 
     def print(self, text: str, at: datetime, *, error: bool = False) -> None:
-        """Put a line of our own into the shown room."""
+        """Print a system line in the shown room."""
         self.rooms.shown.transcript.add_system(text, at, error=error)
 
     def apply(self, updates: Iterable[Update], now: float, at: datetime) -> Changes:
-        """Follow a batch of updates; `now` in monotonic seconds, `at` UTC, for lines without a time."""
+        """Apply a batch of updates.
+
+        Args:
+            now: Monotonic seconds.
+            at: UTC, the time of lines without their own.
+        """
         changes = Changes()
         refused = False
         for update in updates:
             match update:
-                # First, since in a flood there is hardly anything else.
+                # First, because most updates are posts.
                 case PostArrived():
                     self._arrived(update, changes)
-                case SearchFound() | HistoryFetched() | Noticed() if self.search and self.search.took(update):
+                case SearchFound() | HistoryFetched() | Noticed() if self.search and self.search.handle_reply(
+                    update
+                ):
                     pass
                 case ConnectionChanged():
                     self._connection_changed(update, now, at)
                     if update.state is ConnectionState.WAITING:
-                        for view in self.rooms.joined.values():
-                            view.reading.cut_off(at)
+                        for room in self.rooms.joined.values():
+                            room.reading.disconnected(at)
                     refused = update.state is ConnectionState.REFUSED
                     changes.people = True
                 case Welcomed():
-                    self._named(update.name, at, tell=False)
+                    self._set_name(update.name, at, announce=False)
                     self.message_bytes = update.message_bytes
                     changes.people = True
                 case NameDenied():
                     self._denied = update
                 case NameChanged():
-                    self._named(update.name, at, tell=True)
+                    self._set_name(update.name, at, announce=True)
                     changes.people = True
                 case events.Away():
-                    if self.away.changed(update) and visible_line(update.name) == self.name:
+                    if self.away.update(update) and visible_line(update.name) == self.name:
                         self.print(own_away_line(update), at)
                     changes.people = True
                 case events.RoomList():
                     self._rooms_listed(update, at)
                     changes.rooms_listed = True
                 case SearchFound():
-                    self._forget_request(update.ref)
+                    self._clear_request(update.ref)
                 case Moderated():
                     self.print(action_line(update, at), at)
                 case BansListed():
                     self.print("\n".join(ban_lines(update)), at)
                 case Noticed():
                     self.print(visible_line(update.text), at, error=update.error)
-                    self._forget_request(update.ref)
+                    self._clear_request(update.ref)
                 case _:
                     self._room_changed(update, changes, now, at)
-        self._settle_denied(changes, refused, at)
-        changes.unlisted = [room for room, view in self.rooms.joined.items() if view.wants_list()]
+        self._handle_denied_name(changes, refused, at)
+        changes.rooms_to_list = [room.name for room in self.rooms.joined.values() if room.request_list()]
         return changes
 
     def _arrived(self, update: PostArrived, changes: Changes) -> None:
-        view = self.rooms.get(update.post.room)
-        there = self.rooms.is_viewing(view)
-        alert = view.arrived(update, self.name, self.keywords, there=there, at_end=self.rooms.at_end)
-        if alert and view.level.includes(mention=alert.mention):
+        room = self.rooms.get(update.post.room)
+        there = self.rooms.is_viewing(room)
+        alert = room.arrived(update, self.name, self.keywords, there=there, at_end=self.rooms.at_end)
+        if alert and room.level.includes(mention=alert.mention):
             changes.alerts.append(alert)
 
     def _room_changed(self, update: RoomUpdate, changes: Changes, now: float, at: datetime) -> None:
         if isinstance(update, RoomEntered):
             self.rooms.enter(update.room)
-        view = self.rooms.get(update.room)
+        room = self.rooms.get(update.room)
         match update:
             case RoomEntered():
-                self._entered(view, update, at)
+                self._entered(room, update, at)
                 changes.people = True
             case RoomLeft() if update.room in self.rooms.parted:
                 self.rooms.parted.discard(update.room)
@@ -332,57 +342,57 @@ class AppState:
                 self.rooms.leave(update.room, at)
                 changes.people = True
             case CaughtUp():
-                self._caught_up(view, changes, at)
+                self._caught_up(room, changes, at)
             case PostDelivered():
-                view.transcript.confirm(update.nonce)
+                room.transcript.confirm(update.nonce)
             case PostRejected():
-                view.transcript.reject(update.nonce, update.reason)
-                changes.refused.append(update)
+                room.transcript.reject(update.nonce, update.reason)
+                changes.rejected.append(update)
             case GapFound():
-                view.missed(update, at)
+                room.add_gap(update, at)
             case HistoryFetched():
-                view.prepended(update, self.name, self.keywords)
+                room.prepended(update, self.name, self.keywords)
             case events.Topic():
-                view.topic_changed(update, at)
+                room.topic_changed(update, at)
             case PresenceChanged():
-                view.people_changed(update, self.name)
-                self.away.follow(update, self.rooms.with_member)
+                room.people_changed(update, self.name)
+                self.away.apply_presence(update, self.rooms.with_member)
                 changes.people = True
             case events.Presence():
-                self._members_listed(view, update, now, at)
+                self._members_listed(room, update, now, at)
                 changes.people = True
             case events.Typing():
-                view.saw_typing(update.name, self.name, now)
+                room.set_typing(update.name, self.name, now)
             case _:
                 assert_never(update)
 
     def _connection_changed(self, update: ConnectionChanged, now: float, at: datetime) -> None:
-        self.connection, line = self.connection.after(update, now, entered=self.rooms.shown.entered)
+        self.connection, line = self.connection.advance(update, now, entered=self.rooms.shown.entered)
         if line:
             self.print(line, at)
 
-    def _named(self, name: str, at: datetime, *, tell: bool) -> None:
+    def _set_name(self, name: str, at: datetime, *, announce: bool) -> None:
         before, self.name = self.name, visible_line(name)
-        self.away.renamed(before, self.name)
-        for view in self.rooms.joined.values():
-            if before in view.members:
-                view.members.discard(before)
-                view.members.add(self.name)
-        if tell and self.name != before:
-            self.print(f"You are now {self.name}", at)
+        self.away.rename(before, self.name)
+        for room in self.rooms.joined.values():
+            if before in room.members:
+                room.members.discard(before)
+                room.members.add(self.name)
+        if announce and self.name != before:
+            self.print(f"You are now known as {self.name}", at)
 
-    def _entered(self, view: RoomModel, update: RoomEntered, at: datetime) -> None:
-        view.online = update.online
-        view.list_asked = False
-        if visible_line(update.topic) != view.topic:
-            view.topic, view.topic_by, view.topic_at = visible_line(update.topic), "", None
-        view.reading.entered(at, there=self.rooms.is_viewing(view))
-        if not view.entered:
-            view.entered = view.greeting_due = True
+    def _entered(self, room: RoomModel, update: RoomEntered, at: datetime) -> None:
+        room.online = update.online
+        room.list_asked = False
+        if visible_line(update.topic) != room.topic:
+            room.topic, room.topic_by, room.topic_at = visible_line(update.topic), "", None
+        room.reading.entered(at, there=self.rooms.is_viewing(room))
+        if not room.entered:
+            room.entered = room.greeting_due = True
 
-    def _members_listed(self, view: RoomModel, update: events.Presence, now: float, at: datetime) -> None:
-        self.away.listed(update)
-        view.people_listed(update, self.name, at)
+    def _members_listed(self, room: RoomModel, update: events.Presence, now: float, at: datetime) -> None:
+        self.away.replace(update)
+        room.people_listed(update, self.name, at)
         if line := self.requests.members_listed(update, now):
             self.print(line, at)
 
@@ -391,38 +401,39 @@ class AppState:
         if lines := self.requests.rooms_listed(update, self.rooms.joined):
             self.print(lines, at)
 
-    def _caught_up(self, view: RoomModel, changes: Changes, at: datetime) -> None:
-        """What was missed is here: tell of it, and show where it begins if the room is only just opened."""
-        there = self.rooms.is_viewing(view)
-        is_opened = view.reading.is_resuming
-        if view.greeting_due:
-            view.greeting_due = False
-            view.transcript.add_system(self._greeting(view), at)
-        self.rooms.print_catch_up(view, view.reading.caught_up(at, there=there), at)
-        if is_opened and view is self.rooms.shown:
+    def _caught_up(self, room: RoomModel, changes: Changes, at: datetime) -> None:
+        """Print what was missed. If the room has just been opened, scroll to the unread line."""
+        there = self.rooms.is_viewing(room)
+        is_opened = room.reading.is_resuming
+        if room.greeting_due:
+            room.greeting_due = False
+            room.transcript.add_system(self._greeting(room), at)
+        self.rooms.print_catch_up(room, room.reading.caught_up(at, there=there), at)
+        if is_opened and room is self.rooms.shown:
             changes.opened = True
         elif there:
             self.rooms.set_at_end(self.rooms.at_end)
 
-    def _greeting(self, view: RoomModel) -> str:
-        others = max(0, view.online - 1)
-        company = {0: ", alone so far", 1: " with 1 other"}.get(others, f" with {others:,} others")
-        return f"You are in {view.name} as {self.name}{company}. {self.help_key or '/help'} helps."
+    def _greeting(self, room: RoomModel) -> str:
+        others = max(0, room.online - 1)
+        company = {0: "Nobody else is here yet.", 1: "1 other member is here."}
+        members = company.get(others, f"{others:,} other members are here.")
+        return f"Joined #{room.name} as {self.name}. {members} {self.help_key or '/help'} for help."
 
-    def _forget_request(self, ref: str) -> None:
-        self.requests.forget(ref)
-        for view in self.rooms.joined.values():
-            if ref and ref == view.history_ref:
-                view.history_ref = ""
-            if ref and ref == view.who_ref:
-                view.who_ref = ""
+    def _clear_request(self, ref: str) -> None:
+        self.requests.clear(ref)
+        for room in self.rooms.joined.values():
+            if ref and ref == room.history_ref:
+                room.history_ref = ""
+            if ref and ref == room.who_ref:
+                room.who_ref = ""
 
-    def _settle_denied(self, changes: Changes, refused: bool, at: datetime) -> None:
-        """A name denied at the door needs another one; denied later, the old one stays."""
+    def _handle_denied_name(self, changes: Changes, refused: bool, at: datetime) -> None:
+        """Ask for another name if the connection was rejected because of it; otherwise print the error."""
         if self._denied is None:
             if refused:
                 reason = self.connection.reason or "no reason given"
-                self.print(f"The server refused us: {reason}", at, error=True)
+                self.print(f"Connection rejected: {reason}", at, error=True)
             return
         if self.connection.state is ConnectionState.REFUSED:
             changes.denied, self._denied = self._denied, None

@@ -1,6 +1,6 @@
-"""The status line as pieces, fitted to a width: what matters least goes first when there is no room.
+"""The status line: items fitted to a width; the least important ones are dropped first.
 
-Left: how the connection stands, server, room and people; right: what is new, who is typing, our name.
+Left: connection, server, room and members. Right: new posts, typing users, the user's name.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ GAP = "  "
 
 
 ACTIVE_MAX = 3
-"""Other rooms named in the line, those that mention us first."""
+"""Other rooms listed by name; those with mentions come first."""
 
 
 REASON_CELLS = 40
-"""As much of why we were refused as leaves room for the rest; a line of the log says all of it."""
+"""Cells of the rejection reason; the log has the whole reason."""
 
 
 class Role(Enum):
-    """What a piece is, for its color."""
+    """Kind of an item, for its color."""
 
     GOOD = "good"
     WAIT = "wait"
@@ -42,26 +42,26 @@ class Role(Enum):
 
 
 class StatusItem(msgspec.Struct, frozen=True):
-    """A text of one line, safe to draw. Of the pieces of a side, the lowest `weight` goes first."""
+    """A sanitized one-line text. On each side, the item with the lowest `weight` is dropped first."""
 
     text: str
     role: Role
     weight: int
     short: str = ""
-    """What stands for it when there is little room; empty if it goes altogether."""
+    """Shorter form for narrow screens; empty: the item is dropped instead."""
 
 
-def status_pieces(state: AppState, server: str, now: float) -> tuple[list[StatusItem], list[StatusItem]]:
-    """All pieces of the left and of the right side; texts of the server are made safe here."""
-    view = state.rooms.shown
-    left = [_connection_piece(state, now)]
-    if view.entered and state.connection.state is ConnectionState.ONLINE:
-        left.append(StatusItem(f"{view.online:,} here", Role.PLAIN, 60))
-    left.insert(1, StatusItem(f"#{visible_line(view.name)}", Role.PLAIN, 70))
+def status_items(state: AppState, server: str, now: float) -> tuple[list[StatusItem], list[StatusItem]]:
+    """All items of the left and the right side; server texts are sanitized here."""
+    room = state.rooms.shown
+    left = [_connection_item(state, now)]
+    if room.entered and state.connection.state is ConnectionState.ONLINE:
+        left.append(StatusItem(f"{room.online:,} here", Role.PLAIN, 60))
+    left.insert(1, StatusItem(f"#{visible_line(room.name)}", Role.PLAIN, 70))
     left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
     right = []
     online = state.connection.state is ConnectionState.ONLINE
-    if typing := view.typing(now) if online else []:
+    if typing := room.typing(now) if online else []:
         verb = "is" if len(typing) == 1 else "are"
         who = joined_names(typing)
         right.append(StatusItem(f"{who} {verb} typing…", Role.QUIET, 40, short=f"{who}…"))
@@ -75,7 +75,7 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Status
                 f"↓ {state.rooms.unread_here:,} new", Role.NEW, 80, short=f"↓{state.rooms.unread_here:,}"
             )
         )
-    if hidden := view.transcript.hidden_count:
+    if hidden := room.transcript.hidden_count:
         right.append(StatusItem(f"{hidden:,} hidden", Role.QUIET, 35))
     activity, short = rooms_activity(state)
     if activity:
@@ -87,15 +87,16 @@ def status_pieces(state: AppState, server: str, now: float) -> tuple[list[Status
 
 
 def rooms_activity(state: AppState) -> tuple[str, str]:
-    """What waits in other rooms, and a short form; both empty if nothing does.
+    """Unread posts in other rooms, in a long and a short form; both empty if there are none.
 
-    `2:dev(1!,5)` is five unread in room 2, one of which speaks of us; short `2!`, or `2+` if none does.
+    `2:dev(1!,5)`: room 2 has five unread posts, one of which mentions the user. Short form: `2!`, or `2+`
+    without mentions.
     """
     busy = []
-    for number, view in enumerate(state.rooms.joined.values(), 1):
-        if view is not state.rooms.shown and view.unread and (view.mention_count or not view.muted):
-            mentions = f"{view.mention_count}!," if view.mention_count else ""
-            text = f"{number}:{visible_line(view.name)}({mentions}{view.unread:,})"
+    for number, room in enumerate(state.rooms.joined.values(), 1):
+        if room is not state.rooms.shown and room.unread and (room.mention_count or not room.muted):
+            mentions = f"{room.mention_count}!," if room.mention_count else ""
+            text = f"{number}:{visible_line(room.name)}({mentions}{room.unread:,})"
             busy.append((not mentions, text, f"{number}{'!' if mentions else '+'}"))
     busy.sort(key=lambda room: room[0])
     more = "…" if len(busy) > ACTIVE_MAX else ""
@@ -103,7 +104,7 @@ def rooms_activity(state: AppState) -> tuple[str, str]:
     return " ".join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
 
 
-def _connection_piece(state: AppState, now: float) -> StatusItem:
+def _connection_item(state: AppState, now: float) -> StatusItem:
     connection = state.connection
     match connection.state:
         case ConnectionState.ONLINE:
@@ -122,7 +123,7 @@ def _connection_piece(state: AppState, now: float) -> StatusItem:
 
 
 def host_of(server: str) -> str:
-    """The host and port of an address, or the address if it has none."""
+    """The host and port of an address, or the address itself if it has none."""
     try:
         return urlsplit(server).netloc.rpartition("@")[2] or server
     except ValueError:
@@ -132,30 +133,33 @@ def host_of(server: str) -> str:
 def fit(
     left: Sequence[StatusItem], right: Sequence[StatusItem], width: int
 ) -> tuple[list[tuple[str, Role]], list[tuple[str, Role]], int]:
-    """The texts of both sides that fit into `width` cells, and the cells between them (0 or more).
+    """Fit both sides into `width` cells.
 
-    Pieces are shortened, then left out, by weight; the last one left is cut. What was left out before a
-    weightier one became short comes back if there is room after all.
+    Items are shortened, then dropped, by weight; the last one is cut. An item dropped before a more important
+    one was shortened is restored if it fits.
+
+    Returns:
+        The texts of both sides, and the number of cells between them.
     """
-    shown = {id(piece): piece.text for piece in [*left, *right]}
+    shown = {id(item): item.text for item in [*left, *right]}
 
     def used() -> int:
         sides = [[shown[id(p)] for p in side if shown[id(p)]] for side in (left, right)]
         cells = [sum(map(cell_len, texts)) + len(GAP) * max(0, len(texts) - 1) for texts in sides]
         return sum(cells) + (len(GAP) if all(cells) else 0)
 
-    by_weight = sorted([*left, *right], key=lambda piece: piece.weight)
-    for piece in by_weight:
-        if used() > width and piece.short:
-            shown[id(piece)] = piece.short
-        if used() > width and piece.weight < 100:
-            shown[id(piece)] = ""
-    for piece in reversed(by_weight):
-        for text in (piece.text, piece.short):
-            if not shown[id(piece)]:
-                shown[id(piece)] = text
+    by_weight = sorted([*left, *right], key=lambda item: item.weight)
+    for item in by_weight:
+        if used() > width and item.short:
+            shown[id(item)] = item.short
+        if used() > width and item.weight < 100:
+            shown[id(item)] = ""
+    for item in reversed(by_weight):
+        for text in (item.text, item.short):
+            if not shown[id(item)]:
+                shown[id(item)] = text
                 if used() > width:
-                    shown[id(piece)] = ""
+                    shown[id(item)] = ""
     texts = [[(shown[id(p)], p.role) for p in side if shown[id(p)]] for side in (left, right)]
     if used() > width:
         text, role = texts[0][0]

@@ -34,7 +34,7 @@ from broadcast_tui.tui.keymap import bind, key_in_force
 from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
-from broadcast_tui.tui.model.rooms import neighbour, numbered
+from broadcast_tui.tui.model.rooms import adjacent_room, room_by_number
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.path_completion import complete_path
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
@@ -197,9 +197,9 @@ class ChatScreen(Screen[None]):
             self.refresh_views()
 
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
-        for room in changes.unlisted:
+        for room in changes.rooms_to_list:
             self._client.list_members(room)
-        for refused in changes.refused:
+        for refused in changes.rejected:
             if not self.composer.give_back(refused.text, refused.room):
                 self.warn(f"Not sent: {refused.reason} Press Up to edit the text.")
         self._history.follow()
@@ -272,7 +272,7 @@ class ChatScreen(Screen[None]):
     def say(self, text: str) -> None:
         """Send a post to the displayed room."""
         nonce = self._client.say(self._state.rooms.shown_name, text)
-        self._state.said(nonce, text, datetime.now(UTC))
+        self._state.add_own_post(nonce, text, datetime.now(UTC))
         self.log_view.follow()
         self.refresh_views()
         if self._state.own_away is None:
@@ -340,11 +340,11 @@ class ChatScreen(Screen[None]):
 
     def action_step_room(self, step: int) -> None:
         self.submit_pending()
-        self.show_room(neighbour(list(self._state.rooms.joined), self._state.rooms.shown_name, step))
+        self.show_room(adjacent_room(list(self._state.rooms.joined), self._state.rooms.shown_name, step))
 
     def action_go_to_room(self, number: int) -> None:
         self.submit_pending()
-        if (room := numbered(list(self._state.rooms.joined), number)) is not None:
+        if (room := room_by_number(list(self._state.rooms.joined), number)) is not None:
             self.show_room(room)
 
     def action_go_to_last(self) -> None:

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.server_search import ServerSearch, date_of, snippet_of, words_pattern
+from broadcast_tui.tui.model.server_search import ServerSearch, format_date, snippet_of, words_pattern
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.colors import color_index
 from broadcast_tui.tui.model.transcript.find import Pattern
@@ -106,7 +106,7 @@ class SearchScreen(ModalScreen[None]):
         head = Content.assemble(
             (sender, colors[color_index(sender)]),
             "  ",
-            (date_of(post.at.astimezone(), now), "dim"),
+            (format_date(post.at.astimezone(), now), "dim"),
             "\n",
         )
         return Content.assemble(head, shown)

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.rooms import ranked
+from broadcast_tui.tui.model.rooms import rank_rooms
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.login import NameInput
 
@@ -123,7 +123,7 @@ class SwitcherScreen(ModalScreen[str]):
 
     def _offer(self, typed: str) -> None:
         by_name = {choice.name: choice for choice in self._choices}
-        self._offered = [by_name[name] for name in ranked(typed.strip(), by_name)[:OFFERED_MAX]]
+        self._offered = [by_name[name] for name in rank_rooms(typed.strip(), by_name)[:OFFERED_MAX]]
         try:
             wanted = check_room(typed.strip())
         except RequestError:

@@ -207,7 +207,7 @@ class Conversation(Vertical):
             self.leave_bare()
         else:
             if self.log_view.is_following:
-                self._state.rooms.shown.reading.drop_rule()
+                self._state.rooms.shown.reading.drop_unread_line()
                 self.log_view.refresh_lines()
             self.log_view.follow()
 

@@ -9,7 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.model.status import GAP, Role, fit, status_pieces
+from broadcast_tui.tui.model.status import GAP, Role, fit, status_items
 
 
 class StatusBar(Widget):
@@ -50,7 +50,7 @@ class StatusBar(Widget):
 
     def _pieces(self) -> list[tuple[str, Role]]:
         """The line as texts with their roles; together as wide as the widget."""
-        sides = status_pieces(self._state, self._server, monotonic())
+        sides = status_items(self._state, self._server, monotonic())
         left, right, between = fit(*sides, self.content_size.width)
         return [*_spaced(left), (" " * between, Role.PLAIN), *_spaced(right)]
 

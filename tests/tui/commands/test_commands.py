@@ -366,7 +366,7 @@ def test_connect_checks_the_address_and_unsent_posts() -> None:
     assert "ws://" in context.warnings[-1]
     assert context.execute("/connect ws://elsewhere:9999/dev")
     context.receive(OFFLINE)
-    context.state.said("n1", "unsent", AT)
+    context.state.add_own_post("n1", "unsent", AT)
     assert not context.execute("/connect ws://elsewhere:9999")
     assert context.warnings[-1] == "1 post has not been sent. Use /reconnect first to send them."
     assert context.called("connect_to") == [("ws://elsewhere:9999",)]

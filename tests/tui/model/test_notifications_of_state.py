@@ -57,7 +57,7 @@ class Chat:
         chunks = self.state.rooms.get(room).transcript.chunks
         lines = [chunk.line(i) for chunk in chunks for i in range(len(chunk))]
         ours = (LineKind.SYSTEM, LineKind.PRESENCE)
-        return [line.text for line in lines if line.kind in ours and "You are in" not in line.text]
+        return [line.text for line in lines if line.kind in ours and "Joined #" not in line.text]
 
     def ruled(self, room: str = "lobby") -> str:
         """The text of the post below the unread line; empty if there is no such line."""
@@ -116,7 +116,7 @@ def test_sending_takes_the_rule_away() -> None:
     chat.look(False)
     chat.take(*chat.posts("one"))
     chat.look(True)
-    chat.state.said("n1", "hi", NOON)
+    chat.state.add_own_post("n1", "hi", NOON)
     assert chat.ruled() == ""
 
 

@@ -135,7 +135,7 @@ def test_the_line_can_be_taken_away() -> None:
     room.leave()
     room.post()
     room.come_back()
-    room.reading.drop_rule()
+    room.reading.drop_unread_line()
     assert (room.transcript.unread_line_id, room.reading.target_id) == (None, None)
 
 
@@ -179,7 +179,7 @@ def test_the_line_of_an_absence_is_grammatical() -> None:
 
 def test_posts_of_a_replay_are_below_a_line_and_told_though_one_is_there() -> None:
     room = visited()
-    room.reading.cut_off(NOON)
+    room.reading.disconnected(NOON)
     room.reading.entered(NOON, there=True)
     first = room.post(live=False, mention=True)
     for _ in range(5):
@@ -194,7 +194,7 @@ def test_a_replay_takes_the_line_from_where_all_was_seen() -> None:
     room.leave()
     old = room.post()
     room.come_back()
-    room.reading.cut_off(NOON)
+    room.reading.disconnected(NOON)
     room.reading.entered(NOON, there=True)
     new = room.post(live=False)
     room.catch_up()
@@ -205,7 +205,7 @@ def test_a_replay_while_away_is_notable_on_return() -> None:
     room = visited()
     room.leave(0)
     room.post()
-    room.reading.cut_off(NOON)
+    room.reading.disconnected(NOON)
     room.reading.entered(NOON, there=False)
     for _ in range(5):
         room.post(live=False)
@@ -216,21 +216,21 @@ def test_a_replay_while_away_is_notable_on_return() -> None:
 def test_posts_that_are_lost_count_as_missed() -> None:
     room = visited()
     for _ in range(2):
-        room.reading.cut_off(NOON)
+        room.reading.disconnected(NOON)
         room.reading.entered(NOON, there=True)
-        room.reading.lost(4000)
-        room.reading.lost(None)
+        room.reading.add_lost(4000)
+        room.reading.add_lost(None)
         room.post(live=False)
         assert room.catch_up(3) == CatchUpSummary("offline", 180.0, 4001, 0)
     room.leave(3)
-    room.reading.lost(7)
+    room.reading.add_lost(7)
     room.post()
     assert room.come_back(4) == CatchUpSummary("away", 60.0, 8, 0)
 
 
 def test_a_short_break_without_posts_is_nothing() -> None:
     room = visited()
-    room.reading.cut_off(NOON)
+    room.reading.disconnected(NOON)
     room.reading.entered(NOON, there=True)
     absence = room.catch_up()
     assert absence is not None
@@ -411,7 +411,7 @@ def test_unread_is_what_nobody_has_seen(steps: list[Step]) -> None:
                 room.at_end = True
                 room.reading.seen()
             case "drop" if room.there and room.at_end:
-                room.reading.drop_rule()
+                room.reading.drop_unread_line()
                 rule = None
         if room.there and room.at_end:
             unseen.clear()

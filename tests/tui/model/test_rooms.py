@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.room import RoomModel
-from broadcast_tui.tui.model.rooms import find_room, most_urgent, neighbour, numbered, ranked, room_lines
+from broadcast_tui.tui.model.rooms import (
+    adjacent_room,
+    find_room,
+    most_urgent,
+    rank_rooms,
+    room_by_number,
+    room_lines,
+)
 from tests.support.fake_client import room_list
 
 ROOMS = ["lobby", "dev", "dev-ops", "random", "ops"]
@@ -19,13 +26,13 @@ def room(name: str, unread: int = 0, mentions: int = 0, *, muted: bool = False) 
 
 
 def test_neighbours_go_round() -> None:
-    assert neighbour(ROOMS, "ops", 1) == "lobby"
-    assert neighbour(ROOMS, "lobby", -1) == "ops"
-    assert neighbour(["lobby"], "lobby", 1) == "lobby"
+    assert adjacent_room(ROOMS, "ops", 1) == "lobby"
+    assert adjacent_room(ROOMS, "lobby", -1) == "ops"
+    assert adjacent_room(["lobby"], "lobby", 1) == "lobby"
 
 
 def test_numbers_begin_at_one() -> None:
-    assert [numbered(ROOMS, number) for number in (0, 1, 5, 6)] == [None, "lobby", "ops", None]
+    assert [room_by_number(ROOMS, number) for number in (0, 1, 5, 6)] == [None, "lobby", "ops", None]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +50,7 @@ def test_numbers_begin_at_one() -> None:
     ],
 )
 def test_rooms_are_ranked_by_how_well_they_fit(typed: str, found: list[str]) -> None:
-    assert ranked(typed, ROOMS) == found
+    assert rank_rooms(typed, ROOMS) == found
 
 
 @given(st.text("abc-", max_size=4), st.lists(st.text("abc-", min_size=1, max_size=8), unique=True))
@@ -52,7 +59,7 @@ def test_what_matches_is_what_has_the_letters_in_order(typed: str, names: list[s
         letters = iter(name)
         return all(letter in letters for letter in typed)
 
-    assert sorted(ranked(typed, names)) == sorted(filter(has, names))
+    assert sorted(rank_rooms(typed, names)) == sorted(filter(has, names))
 
 
 def test_a_room_is_chosen_by_its_name_number_or_letters() -> None:

@@ -9,7 +9,7 @@ from broadcast_tui.core.session.updates import HistoryFetched, Noticed, SearchFo
 from broadcast_tui.tui.model.server_search import (
     SNIPPET_CELLS,
     ServerSearch,
-    date_of,
+    format_date,
     snippet_of,
     words_pattern,
 )
@@ -24,19 +24,19 @@ def post(seq: int, text: str = "x") -> Post:
 
 def test_pages_are_put_together_the_newest_first() -> None:
     search = ServerSearch("lobby", "x", ref="r1")
-    assert not search.took(SearchFound("lobby", "other", (post(1),), True))
-    assert search.took(SearchFound("lobby", "r1", (post(7), post(9)), True))
+    assert not search.handle_reply(SearchFound("lobby", "other", (post(1),), True))
+    assert search.handle_reply(SearchFound("lobby", "r1", (post(7), post(9)), True))
     assert (search.ref, search.more, search.oldest_id) == ("", True, "k3f9-7")
     search.ref = "r2"
-    assert search.took(SearchFound("lobby", "r2", (post(2),), False))
+    assert search.handle_reply(SearchFound("lobby", "r2", (post(2),), False))
     assert [found.position.seq for found in search.posts] == [9, 7, 2]
     assert not search.more
-    assert not search.took(SearchFound("lobby", "r2", (post(1),), False))
+    assert not search.handle_reply(SearchFound("lobby", "r2", (post(1),), False))
 
 
 def test_a_page_without_posts_is_the_last_whatever_it_says() -> None:
     search = ServerSearch("lobby", "x", ref="r1")
-    assert search.took(SearchFound("lobby", "r1", (), True))
+    assert search.handle_reply(SearchFound("lobby", "r1", (), True))
     assert (search.posts, search.more, search.oldest_id) == ([], False, "")
 
 
@@ -91,7 +91,7 @@ def test_a_snippet_begins_a_little_before_the_first_match() -> None:
 
 def test_a_date_is_as_short_as_it_stays_clear() -> None:
     now = NOON.replace(hour=20)
-    assert [date_of(at, now) for at in (NOON, NOON.replace(month=1, day=2), NOON.replace(year=2024))] == [
+    assert [format_date(at, now) for at in (NOON, NOON.replace(month=1, day=2), NOON.replace(year=2024))] == [
         "12:00",
         "2 Jan 12:00",
         "30 Aug 2024 12:00",

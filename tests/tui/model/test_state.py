@@ -59,11 +59,11 @@ class Chat:
 def test_entering_a_room_says_so_once_and_asks_who_is_there() -> None:
     chat = Chat()
     changes = chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 3, 0))
-    assert changes.unlisted == ["lobby"]
+    assert changes.rooms_to_list == ["lobby"]
     assert chat.lines == []
     chat.take(CaughtUp("lobby"))
-    assert chat.lines == ["SYSTEM: You are in lobby as ana with 2 others. F1 helps."]
-    assert chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False)).unlisted == []
+    assert chat.lines == ["SYSTEM: Joined #lobby as ana. 2 other members are here. F1 for help."]
+    assert chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False)).rooms_to_list == []
     assert chat.state.rooms.shown.people() == ["ana", "bob", "eve"]
 
 
@@ -75,8 +75,11 @@ def test_the_line_about_entering_a_room_follows_the_backlog() -> None:
     chat.take(chat.client.post("bob", "second", live=False), CaughtUp("lobby"))
     chat.take(chat.client.post("bob", "new"))
     assert [line for line in chat.lines if "onnect" not in line and "online" not in line] == [
-        "bob: first", "bob: second", "SYSTEM: You are in lobby as ana with 1 other. F1 helps.", "bob: new",
-    ]  # fmt: skip
+        "bob: first",
+        "bob: second",
+        "SYSTEM: Joined #lobby as ana. 1 other member is here. F1 for help.",
+        "bob: new",
+    ]
     chat.take(RoomEntered("lobby", 2, 0), CaughtUp("lobby"))
     assert chat.lines[-1] == "bob: new"
 
@@ -102,7 +105,7 @@ def test_a_first_connection_that_fails_is_told_as_such() -> None:
 
 def test_a_post_goes_pending_delivered_arrived() -> None:
     chat = Chat("ana")
-    chat.state.said("n1", "hi", AT)
+    chat.state.add_own_post("n1", "hi", AT)
     assert chat.marks() == [DeliveryState.PENDING]
     delivered, arrived = chat.client.echo("n1", "hi")
     chat.take(delivered)
@@ -114,9 +117,9 @@ def test_a_post_goes_pending_delivered_arrived() -> None:
 
 def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
     chat = Chat("ana")
-    chat.state.said("n1", "hi", AT)
+    chat.state.add_own_post("n1", "hi", AT)
     changes = chat.take(PostRejected("lobby", "n1", "rate_limited", "Too fast.", "hi"))
-    assert [refused.text for refused in changes.refused] == ["hi"]
+    assert [refused.text for refused in changes.rejected] == ["hi"]
     assert chat.marks() == [DeliveryState.REJECTED]
 
 
@@ -200,17 +203,17 @@ def test_our_new_name_is_told_once() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     chat.take(NameChanged("ana2"), PresenceChanged("lobby", "rename", ("ana", "ana2"), 2, "", AT))
-    assert chat.lines[before:] == ["SYSTEM: You are now ana2"]
+    assert chat.lines[before:] == ["SYSTEM: You are now known as ana2"]
     assert chat.state.name == "ana2"
     assert chat.state.rooms.shown.people() == ["ana2", "bob"]
 
 
 def test_large_rooms_are_counted_and_listed_again_when_they_are_small() -> None:
     chat = Chat("ana")
-    assert chat.take(PresenceChanged("lobby", "online", (), 101, "", AT)).unlisted == []
+    assert chat.take(PresenceChanged("lobby", "online", (), 101, "", AT)).rooms_to_list == []
     assert chat.state.rooms.shown.people() is None
-    assert chat.take(PresenceChanged("lobby", "online", (), 99, "", AT)).unlisted == ["lobby"]
-    assert chat.take(PresenceChanged("lobby", "online", (), 98, "", AT)).unlisted == []
+    assert chat.take(PresenceChanged("lobby", "online", (), 99, "", AT)).rooms_to_list == ["lobby"]
+    assert chat.take(PresenceChanged("lobby", "online", (), 98, "", AT)).rooms_to_list == []
 
 
 def test_a_name_denied_at_the_door_asks_for_another() -> None:
@@ -238,7 +241,7 @@ def test_a_rename_that_is_denied_leaves_a_line() -> None:
 def test_a_refusal_for_another_reason_says_why() -> None:
     chat = Chat()
     chat.take(ConnectionChanged(ConnectionState.REFUSED, "Wrong token."))
-    assert chat.lines == ["ERROR: The server refused us: Wrong token."]
+    assert chat.lines == ["ERROR: Connection rejected: Wrong token."]
 
 
 def test_older_posts_go_on_top_only_if_asked_for() -> None:
@@ -266,8 +269,8 @@ def test_a_gap_is_never_silent() -> None:
     chat = Chat("ana")
     chat.take(GapFound("lobby", 1200, "trimmed"), GapFound("lobby", None, "epoch"))
     assert chat.lines[-2:] == [
-        "SYSTEM: 1,200 posts are missing here: the server keeps no more than it has sent.",
-        "SYSTEM: Some posts are missing here: the server started anew.",
+        "SYSTEM: 1,200 posts are missing here: the server no longer has them.",
+        "SYSTEM: Some posts are missing here: the server restarted without its history.",
     ]
 
 
@@ -426,9 +429,9 @@ def test_our_own_being_away_is_told_once() -> None:
     assert chat.state.own_away == "lunch"
     chat.take(events.Away("anna", False))
     assert chat.lines[before:] == [
-        "SYSTEM: You are away: lunch. /back when you are here again.",
-        "SYSTEM: You are now anna",
-        "SYSTEM: You are back",
+        "SYSTEM: You are away: lunch. Use /back when you return.",
+        "SYSTEM: You are now known as anna",
+        "SYSTEM: You are back.",
     ]
 
 
@@ -463,7 +466,7 @@ def test_a_topic_is_a_line_in_its_room_and_known_there() -> None:
     assert (view.topic, view.topic_by, view.topic_at) == ("New␛", "bob", AT)
     assert not any("topic" in line for line in chat.lines)
     chat.state.rooms.show("dev", AT)
-    assert chat.lines[-1] == "SYSTEM: bob set the topic: New␛"
+    assert chat.lines[-1] == "SYSTEM: bob set the topic to: New␛"
 
 
 def test_a_ping_and_a_list_are_answered_once() -> None:

@@ -8,14 +8,14 @@ from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.state import AppState, Connection
-from broadcast_tui.tui.model.status import GAP, fit, host_of, rooms_activity, status_pieces
+from broadcast_tui.tui.model.status import GAP, fit, host_of, rooms_activity, status_items
 from tests.support.fake_client import AT, FakeClient
 
 SERVER = "ws://localhost:8765"
 
 
 def line(state: AppState, width: int, now: float = 0.0) -> str:
-    left, right, between = fit(*status_pieces(state, SERVER, now), width)
+    left, right, between = fit(*status_items(state, SERVER, now), width)
     texts = [GAP.join(text for text, _ in side) for side in (left, right)]
     return texts[0] + " " * between + texts[1]
 

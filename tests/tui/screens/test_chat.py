@@ -208,8 +208,8 @@ async def test_the_welcome_fits_in_one_row_of_100_columns(others: int) -> None:
         online = ConnectionChanged(ConnectionState.ONLINE)
         await chat.deliver(online, RoomEntered("lobby", others + 1, 0), CaughtUp("lobby"))
         rows = chat.drawn("#log")
-        assert rows[1].partition("── ")[2].startswith("You are in lobby as ana")
-        assert rows[1].endswith("F1 helps.")
+        assert rows[1].partition("── ")[2].startswith("Joined #lobby as ana")
+        assert rows[1].endswith("F1 for help.")
 
 
 async def test_a_key_shows_a_long_post_in_full_and_the_log_says_which() -> None:

@@ -1,6 +1,6 @@
-"""Who came, went or took another name between two lines of other kinds: one line that grows.
+"""Summary of consecutive joins, leaves and renames: one line that grows.
 
-People who come and go within it cancel out, as do names that are taken and given back.
+A join and a leave of the same user cancel out, as do a rename and its reversal.
 """
 
 from __future__ import annotations
@@ -9,71 +9,74 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 PEOPLE_MAX = 500
-"""With more, a line is full."""
+"""Users in one line; further changes start a new one."""
 _RENAMES_SHOWN = 3
 
 
 @dataclass(slots=True)
-class _Person:
+class _Entry:
     before: str | None
-    """Their name when the line began; None: they were not here."""
+    """Name before the first change; None: not in the room."""
     now: str | None
-    """Their name now; None: they are not here."""
+    """Current name; None: no longer in the room."""
     reason: str = ""
-    """Why they left, as they said."""
+    """The leave reason they gave."""
 
 
 @dataclass(slots=True)
 class PresenceSummary:
-    """What one line tells. Names are safe to draw."""
+    """Changes covered by one line. Names must be sanitized."""
 
-    _people: list[_Person] = field(default_factory=list)
+    _entries: list[_Entry] = field(default_factory=list)
     _unnamed: dict[str, None] = field(default_factory=dict)
-    """What the server says about people without a name, each once."""
+    """Texts from the server about users without names, deduplicated."""
 
     @property
     def is_full(self) -> bool:
-        return len(self._people) + len(self._unnamed) >= PEOPLE_MAX
+        return len(self._entries) + len(self._unnamed) >= PEOPLE_MAX
 
-    def came(self, names: Iterable[str]) -> None:
+    def joined(self, names: Iterable[str]) -> None:
         for name in names:
-            back = next((p for p in self._people if p.now is None and p.before == name), None)
-            if back is None:
-                self._people.append(_Person(None, name))
+            returned = next((p for p in self._entries if p.now is None and p.before == name), None)
+            if returned is None:
+                self._entries.append(_Entry(None, name))
             else:
-                self._people.remove(back)
+                self._entries.remove(returned)
 
-    def went(self, names: Iterable[str], reason: str = "") -> None:
-        """These left; if it is one only, because of `reason`, which is safe to draw."""
+    def left(self, names: Iterable[str], reason: str = "") -> None:
+        """Record departures. `reason` applies to a single departure and must be sanitized."""
         for name in names:
-            person = self._here(name)
-            person.now, person.reason = None, reason
-            self._settle(person)
+            entry = self._entry(name)
+            entry.now, entry.reason = None, reason
+            self._drop_if_unchanged(entry)
 
     def renamed(self, before: str, now: str) -> None:
-        person = self._here(before)
-        person.now = now
-        self._settle(person)
+        entry = self._entry(before)
+        entry.now = now
+        self._drop_if_unchanged(entry)
 
-    def unnamed(self, text: str) -> None:
+    def add_unnamed(self, text: str) -> None:
         if text:
             self._unnamed[text] = None
 
-    def told(self, about: Callable[[str], bool] | None = None) -> str:
-        """The line; with `about`, only of people for one of whose names it holds. May be empty."""
+    def text(self, about: Callable[[str], bool] | None = None) -> str:
+        """The text of the line, possibly empty.
+
+        With `about`, it is limited to users whose old or new name satisfies it.
+        """
         joined: list[str] = []
         left: list[str] = []
         reason = ""
         renamed: list[str] = []
-        for person in self._people:
-            before, now = person.before, person.now
+        for entry in self._entries:
+            before, now = entry.before, entry.now
             if about is not None and not any(name and about(name) for name in (before, now)):
                 continue
             if before is None and now is not None:
                 joined.append(now)
             elif now is None and before is not None:
                 left.append(before)
-                reason = person.reason
+                reason = entry.reason
             else:
                 renamed.append(f"{before} is now {now}")
         parts = [f"{joined_names(joined)} joined"] if joined else []
@@ -86,18 +89,18 @@ class PresenceSummary:
             parts += list(self._unnamed)[:_RENAMES_SHOWN]
         return " · ".join(parts)
 
-    def _here(self, name: str) -> _Person:
-        """The person called `name` now."""
-        person = next((p for p in self._people if p.now == name), None)
-        if person is None:
-            person = _Person(name, name)
-            self._people.append(person)
-        return person
+    def _entry(self, name: str) -> _Entry:
+        """The entry of the user whose current name is `name`."""
+        entry = next((p for p in self._entries if p.now == name), None)
+        if entry is None:
+            entry = _Entry(name, name)
+            self._entries.append(entry)
+        return entry
 
-    def _settle(self, person: _Person) -> None:
-        """Forget a person about whom there is nothing to tell."""
-        if person.before == person.now:
-            self._people.remove(person)
+    def _drop_if_unchanged(self, entry: _Entry) -> None:
+        """Remove the entry if its changes cancelled out."""
+        if entry.before == entry.now:
+            self._entries.remove(entry)
 
 
 def joined_names(names: Sequence[str], shown: int = 3) -> str:

@@ -17,60 +17,60 @@ def test_names_are_joined_for_reading() -> None:
 
 def test_who_came_went_and_took_another_name() -> None:
     comings = PresenceSummary()
-    comings.came(["ana", "bob"])
-    comings.went(["cy"])
+    comings.joined(["ana", "bob"])
+    comings.left(["cy"])
     comings.renamed("dora", "dodo")
-    comings.unnamed("A new client has joined the chat.")
-    comings.unnamed("A new client has joined the chat.")
-    assert comings.told() == (
+    comings.add_unnamed("A new client has joined the chat.")
+    comings.add_unnamed("A new client has joined the chat.")
+    assert comings.text() == (
         "ana and bob joined · cy left · dora is now dodo · A new client has joined the chat."
     )
 
 
 def test_who_comes_and_goes_cancels_out() -> None:
     comings = PresenceSummary()
-    comings.came(["ana"])
-    comings.went(["ana", "cy"])
-    comings.came(["cy"])
+    comings.joined(["ana"])
+    comings.left(["ana", "cy"])
+    comings.joined(["cy"])
     comings.renamed("bob", "rob")
     comings.renamed("rob", "bob")
-    assert comings.told() == ""
+    assert comings.text() == ""
 
 
 def test_why_somebody_left_is_told_of_one_alone() -> None:
     comings = PresenceSummary()
-    comings.came(["ana"])
-    comings.went(["bob"], "lunch")
-    assert comings.told() == "ana joined · bob left: lunch"
-    comings.went(["cy"])
-    assert comings.told() == "ana joined · bob and cy left"
+    comings.joined(["ana"])
+    comings.left(["bob"], "lunch")
+    assert comings.text() == "ana joined · bob left: lunch"
+    comings.left(["cy"])
+    assert comings.text() == "ana joined · bob and cy left"
 
 
 def test_a_name_taken_after_coming_is_the_one_told() -> None:
     comings = PresenceSummary()
-    comings.came(["ana"])
+    comings.joined(["ana"])
     comings.renamed("ana", "anna")
     comings.renamed("bob", "rob")
-    comings.went(["rob"])
-    assert comings.told() == "anna joined · bob left"
+    comings.left(["rob"])
+    assert comings.text() == "anna joined · bob left"
 
 
 def test_only_of_some_by_any_of_their_names() -> None:
     comings = PresenceSummary()
-    comings.came(["ana", "eve"])
+    comings.joined(["ana", "eve"])
     comings.renamed("bob", "rob")
-    comings.unnamed("Someone came.")
-    assert comings.told(lambda name: name in ("eve", "bob")) == "eve joined · bob is now rob"
-    assert comings.told(lambda name: False) == ""
+    comings.add_unnamed("Someone came.")
+    assert comings.text(lambda name: name in ("eve", "bob")) == "eve joined · bob is now rob"
+    assert comings.text(lambda name: False) == ""
 
 
 def test_many_names_are_counted() -> None:
     comings = PresenceSummary()
     for number in range(5):
         comings.renamed(f"a{number}", f"b{number}")
-    assert comings.told().endswith("a2 is now b2 · 2 more changed their names")
+    assert comings.text().endswith("a2 is now b2 · 2 more changed their names")
     assert not comings.is_full
-    comings.came(str(number) for number in range(PEOPLE_MAX))
+    comings.joined(str(number) for number in range(PEOPLE_MAX))
     assert comings.is_full
 
 
@@ -79,9 +79,9 @@ def test_what_is_told_is_how_the_room_differs(toggled: list[str], before: set[st
     comings, now = PresenceSummary(), set(before)
     for name in toggled:
         if name in now:
-            comings.went([name])
+            comings.left([name])
         else:
-            comings.came([name])
+            comings.joined([name])
         now ^= {name}
     joined = [name for name in NAMES if f"{name} joined" in told_each(comings, name)]
     left = [name for name in NAMES if f"{name} left" in told_each(comings, name)]
@@ -89,4 +89,4 @@ def test_what_is_told_is_how_the_room_differs(toggled: list[str], before: set[st
 
 
 def told_each(comings: PresenceSummary, name: str) -> str:
-    return comings.told(lambda other: other == name)
+    return comings.text(lambda other: other == name)
