@@ -1,15 +1,15 @@
-"""Every test has a home of its own: nothing is read from or left in the user's directories."""
+"""Settings of all tests: markers, the long profile, the order, and a home directory of their own."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
 
-from hypothesis import settings
+import pytest
+from hypothesis import HealthCheck, settings
 
-# How long an example takes depends on the machine.
-settings.register_profile("anywhere", deadline=None)
-settings.load_profile("anywhere")
+from tests.support import fork_server, kinds, profile
 
 _home = tempfile.TemporaryDirectory(prefix="broadcast-tui-tests-")
 for _name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
@@ -18,3 +18,48 @@ for _name in [name for name in os.environ if name.startswith("BROADCAST_TUI_")]:
     del os.environ[_name]
 # Where the package keyring is installed, tests must not write into the user's.
 os.environ["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
+
+# An example may take as long as the machine needs.
+settings.register_profile("ci", deadline=None, print_blob=True)
+settings.register_profile("dev", deadline=None, max_examples=50)
+settings.register_profile(
+    "soak", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, help="random seed of the chaos test, to repeat an earlier run")
+    parser.addoption(
+        "--soak",
+        type=float,
+        nargs="?",
+        const=profile.LONG_SOAK_S,
+        metavar="SECONDS",
+        help=f"the long profile: more examples, sizes and connections, and SECONDS "
+        f"(default {profile.LONG_SOAK_S:g}) of chaos",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    soak_s: float | None = config.getoption("--soak")
+    if soak_s is not None:
+        profile.choose_long(soak_s)
+    if config.getoption("hypothesis_profile", None) is None:
+        settings.load_profile("soak" if profile.is_long() else "ci")
+    fork_server.install()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what a test starts, and begin with the longest tests."""
+    for item in items:
+        for mark in kinds.marks_of(item):
+            item.add_marker(mark)
+    items.sort(key=kinds.order)
+
+
+@pytest.fixture(autouse=True)
+def starts_only_what_it_is_marked_for(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test without the marker `process` starts no process, one without `app` no Textual app."""
+    with kinds.guarded({mark.name for mark in request.node.iter_markers()}):
+        yield

@@ -19,7 +19,9 @@ from tests.cli.program import ROOT, START_S, Program
 from tests.support.running import PATIENCE_S
 
 WITHOUT_CONTROL = "from broadcast_tui.cli import main; main()"
-ON_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); " + WITHOUT_CONTROL
+TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); " + WITHOUT_CONTROL
+# The tests themselves may run under nohup, which ignores SIGHUP in all that they start.
+ON_TERMINAL = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); " + TAKE_TERMINAL
 
 
 class OnTerminal:
@@ -96,7 +98,7 @@ def test_it_reloads_while_its_terminal_is_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "code",
-    ["import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " + ON_TERMINAL, WITHOUT_CONTROL],
+    ["import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " + TAKE_TERMINAL, WITHOUT_CONTROL],
     ids=["nohup", "setsid"],
 )
 def test_one_that_was_started_to_outlive_the_terminal_reloads(tmp_path: Path, code: str) -> None:

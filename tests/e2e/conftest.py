@@ -12,18 +12,12 @@ from pathlib import Path
 import pytest
 import websocket
 
+from tests.support import profile
 from tests.support.ports import unused_port
 from tests.support.terminal import Terminal, program
 
 if sys.platform == "win32":
     pytest.skip("needs pseudo-terminals", allow_module_level=True)
-
-SOAK_S = 60.0
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seed", type=int, help="dice of the chaos: those of an earlier run")
-    parser.addoption("--soak", type=float, help="seconds of chaos, when more than usual are wanted")
 
 
 @pytest.fixture
@@ -34,10 +28,9 @@ def seed(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def soak_s(request: pytest.FixtureRequest) -> float:
-    """How long a test of endurance lasts."""
-    given: float | None = request.config.getoption("--soak", None)
-    return SOAK_S if given is None else given
+def soak_s() -> float:
+    """Seconds that a test of endurance lasts."""
+    return profile.soak_s()
 
 
 class ServerProcess:

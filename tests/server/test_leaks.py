@@ -19,10 +19,11 @@ from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
 from tests.support.plain import plain_client
+from tests.support.profile import by_profile
 from tests.support.raw_socket import CLOSE, TEXT, RawSocket, frame, raw_socket
 from tests.support.running import eventually, in_time, running_server
 
-COUNT = 5_000
+COUNT = by_profile(1_000, 5_000)
 AT_ONCE = 25
 ROOMS = 40
 LIMITS = Limits(message_rate=0, leave_grace_s=0.2, history_rate=0)
@@ -125,6 +126,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.soak
 async def test_after_thousands_of_connections_everything_is_as_it_was() -> None:
     engine = MemoryEngine(max_posts=100)
     async with running_server(limits=LIMITS, engine=engine) as server, plain_client(server.url) as witness:

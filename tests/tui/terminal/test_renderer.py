@@ -18,6 +18,7 @@ from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.terminal.renderer import OUTPUT_VARIABLE, is_enabled
 from tests.support.chat_app import Chat, chatting
 from tests.support.hostile_server import HOSTILE
+from tests.support.profile import by_profile
 from tests.support.strict_screen import StrictScreen
 
 WORDS = [
@@ -116,7 +117,7 @@ async def act(chat: Chat, dice: random.Random) -> None:
     await chat.pilot.pause()
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(by_profile(2, 20)))
 async def test_both_show_the_same_whatever_is_done(screens: Screens, seed: int) -> None:
     dice = random.Random(seed)
     async with chatting("ana", "bob", "漢") as chat:

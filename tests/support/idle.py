@@ -1,0 +1,40 @@
+"""Waiting for a Textual app to have nothing to do, by looking at the event loop instead of at CPU time.
+
+`Pilot.pause` sleeps in steps of 20 ms until the process uses almost no CPU time in one of them. That is slow
+when the app is idle at once, and wrong when a busy machine has not let the process run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+HORIZON_S = 0.02
+"""Timers that are due sooner than this count as work: one step of Pilot's wait."""
+QUIET_TURNS = 3
+"""Turns of the loop without work before it counts as idle: data from a socket is ready a turn later."""
+
+
+async def wait_for_idle(min_sleep: float = 0, max_sleep: float = 1.0) -> None:
+    """Wait until no callback is ready and no timer is due soon, for `max_sleep` seconds at most."""
+    loop: Any = asyncio.get_running_loop()
+    start = loop.time()
+    quiet = 0
+    while loop.time() < start + max_sleep:
+        await asyncio.sleep(0)
+        quiet = 0 if loop._ready else quiet + 1
+        if quiet < QUIET_TURNS:
+            continue
+        timers = [handle.when() for handle in loop._scheduled if not handle.cancelled()]
+        due = min(timers, default=start + max_sleep)
+        if due > start + max(min_sleep, HORIZON_S):
+            return
+        await asyncio.sleep(max(0.0, due - loop.time()))
+        quiet = 0
+
+
+def install() -> None:
+    """Use this wait in `Pilot.pause`."""
+    from textual import pilot
+
+    vars(pilot)["wait_for_idle"] = wait_for_idle
