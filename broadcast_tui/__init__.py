@@ -1,7 +1,6 @@
-"""A chat room in one command: `BroadcastServer`, `BroadcastClient` and the programs on top of them.
+"""Chat rooms in the terminal: `BroadcastServer`, `BroadcastClient` and the programs built on them.
 
-The root is lazy: importing it loads neither websockets nor textual; the two classes are
-fetched from their layers on first use.
+Importing the package loads neither websockets nor textual: the two classes are imported on first use.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    """Import the layer that owns `name` the first time it is asked for (PEP 562)."""
+    """Import a public class on first use (PEP 562)."""
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The way in: `python -m broadcast_tui` is the same as `broadcast-tui`."""
+"""Entry point of `python -m broadcast_tui`, the same as `broadcast-tui`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LOADING_THRESHOLD = 50_000
 
 def main() -> None:
     """Run the program and exit with its status."""
-    # Loading makes no garbage; looking for it took a tenth of the time to the first screen.
+    # Imports create no garbage, but collecting it took a tenth of the time to the first screen.
     gc.set_threshold(LOADING_THRESHOLD)
     from broadcast_tui.cli import main
 

@@ -1,6 +1,6 @@
-"""Files for the user alone: mode 600, written whole or not at all, one writer at a time.
+"""Private files: mode 600, written atomically, with one writer at a time.
 
-A leaf of its own: it imports nothing of the package, so that server and client can both use it.
+It imports nothing from the package, so that both server and client can use it.
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ from pathlib import Path
 
 
 def write_private(path: Path, content: str | bytes, *, sync: bool = True) -> None:
-    """Replace `path` by `content` in one step; its directory is made (mode 700) if need be.
+    """Replace the content of `path` atomically; creates its directory (mode 700) if needed.
 
-    With `sync` it is on the disk before this returns, which may take long: not for a screen's loop.
+    Args:
+        sync: Wait until the data is on disk. That may take long: do not use it in an event loop.
 
     Raises:
-        OSError: it cannot be written; what was there before still is.
+        OSError: It cannot be written; the old content is unchanged.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp makes the file with mode 600.
-    handle, written = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
+    # mkstemp creates the file with mode 600.
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.stem}-", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(written, path)
+        os.replace(temporary, path)
     except (OSError, UnicodeError):
         with contextlib.suppress(OSError):
-            os.unlink(written)
+            os.unlink(temporary)
         raise
 
 
 def readable_by_others(path: Path) -> bool:
-    """Whether more than its owner may read or write the file; False where the system has no such modes."""
+    """Whether users other than the owner can read or write the file; False on systems without file modes."""
     if sys.platform == "win32":
         return False
     try:
@@ -50,10 +51,10 @@ def readable_by_others(path: Path) -> bool:
 
 @contextlib.contextmanager
 def sole_writer(path: Path) -> Iterator[None]:
-    """Keep other processes from changing `path` meanwhile; waits for one that does.
+    """Lock `path` against other writers; waits for the current one.
 
     Raises:
-        OSError: the directory cannot be written.
+        OSError: The directory is not writable.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)

@@ -14,7 +14,7 @@ from cyclopts.argument import ArgumentCollection
 from cyclopts.config import Env
 
 from broadcast_tui import __version__
-from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.errors import ExitCode, UsageError, with_advice
 from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.cli.stdio import announce, is_of_output, open_closed, stdout_gone
 from broadcast_tui.core.errors import BroadcastError
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _complain(f"{_one_line(_sentence(error))} See '{command} --help'.")
         sys.exit(ExitCode.USAGE)
     except BroadcastError as error:
-        _complain(_one_line(f"{error}{_advice(error)}"))
+        _complain(_one_line(with_advice(error)))
         sys.exit(ExitCode.USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -100,14 +100,6 @@ def _sentence(error: CycloptsError) -> str:
                 error.msg = f"{error.token.value!r} is no {word}."
     text = str(error)
     return text if text.endswith((".", "?")) else f"{text}."
-
-
-def _advice(error: BroadcastError) -> str:
-    """The options that solve a problem which the client reports without knowing of options."""
-    from broadcast_tui.cli.credentials import WHERE_TO_PUT
-    from broadcast_tui.client.address import SecretInAddressError
-
-    return f" To authenticate, {WHERE_TO_PUT}." if isinstance(error, SecretInAddressError) else ""
 
 
 def _run(tokens: list[str]) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.errors import BroadcastError, EngineError
 
 
 class ExitCode(IntEnum):
@@ -18,6 +18,47 @@ class ExitCode(IntEnum):
     """The server refused a post."""
     UNREACHABLE = 4
     """The server could not be reached, or would not have us."""
+
+
+def with_advice(error: BroadcastError) -> str:
+    """The error's message, followed by the options that help to fix it."""
+    from broadcast_tui.client.address import SecretInAddressError
+
+    if isinstance(error, SecretInAddressError):
+        from broadcast_tui.cli.credentials import WHERE_TO_PUT
+
+        return f"{error} To authenticate, {WHERE_TO_PUT}."
+    if isinstance(error, EngineError):
+        return f"{error} Choose another file with --history, or use --history memory."
+    if type(error).__module__.startswith("broadcast_tui.server."):
+        return f"{error} {_server_advice(error)}".rstrip()
+    return str(error)
+
+
+def _server_advice(error: BroadcastError) -> str:
+    # Only commands that have loaded these modules raise their errors.
+    from broadcast_tui.server.client_address import NetworkError
+    from broadcast_tui.server.listen import ListenError
+    from broadcast_tui.server.metrics import MetricsListenError
+    from broadcast_tui.server.tls import CertificateError
+    from broadcast_tui.server.token_store import TokenFileError
+
+    match error:
+        case ListenError():
+            prefix = "--metrics-" if isinstance(error, MetricsListenError) else "--"
+            return {
+                "host": f"Choose another with {prefix}host, such as localhost or 0.0.0.0.",
+                "port": f"Choose another with {prefix}port, or 0 for any free port.",
+                "address": f"Change {prefix}host or {prefix}port.",
+            }[error.fault]
+        case TokenFileError():
+            return "Choose another file with --tokens."
+        case CertificateError():
+            return "Check --tls-cert and --tls-key."
+        case NetworkError():
+            return "Check --trusted-proxy."
+        case _:
+            return ""
 
 
 class UsageError(BroadcastError):

@@ -1,12 +1,12 @@
-"""The contract of an engine: a log a room, appended in batches, read by range, followed by its tail.
+"""The engine interface: one log per room, appended in batches, read by range, and followed by its tail.
 
-Every engine passes tests/engine/test_contract.py. What must hold:
-- `append` is one atomic step: all new_posts of the batch are in the log when it returns, in the order
-  given, each with the next seq of its room; or none is and `EngineError` is raised.
-- A new_post whose (client_id, nonce) its room has seen in the last `nonces.DEDUP_S` seconds is not
-  appended again: the result names the first position with `dup` set. Drafts without both are always new.
-- `tail` yields each post appended after `start`, once, in order within its room, soon after append.
-- `first_seq`, `last_seq` and `epoch` answer at once and are never behind a finished `append`.
+Every engine passes tests/engine/test_contract.py, which checks: - `append` is atomic: when it returns, all
+posts of the batch are in the log, in order, each with the next seq of its room. Otherwise it raises
+`EngineError`, and none is. - A post with a (client_id, nonce) that its room received in the last
+`dedup.DEDUP_S` seconds is not appended again: the result has the first position, with `dup` set. Posts
+without both are always appended. - `tail` yields each post appended after `start` once, in order within its
+room, soon after `append`. - `first_seq`, `last_seq` and `epoch` return at once, and include every completed
+`append`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from broadcast_tui.core.post import AppendResult, NewPost, Post
 
 
 class Engine(Protocol):
+    """Storage of the logs of all rooms."""
+
     @property
     def epoch(self) -> str:
-        """Name of this log's life; changes when positions of before mean nothing any more."""
+        """Id of the current logs; it changes when earlier positions become meaningless."""
         ...
 
     def first_seq(self, room: str) -> int:
-        """Seq of the oldest post kept; `last_seq + 1` when none is."""
+        """Seq of the oldest stored post; `last_seq + 1` if there are none."""
         ...
 
     def last_seq(self, room: str) -> int:
@@ -32,7 +34,7 @@ class Engine(Protocol):
         ...
 
     def topic(self, room: str) -> str:
-        """What the room is about; empty while nobody said."""
+        """The room's topic, or an empty string."""
         ...
 
     def room_names(self) -> list[str]:
@@ -40,37 +42,40 @@ class Engine(Protocol):
         ...
 
     async def set_topic(self, room: str, topic: str) -> None:
-        """Keep what a room is about; empty for nothing. Raises EngineError: nothing was changed."""
+        """Store the topic of a room. Raises EngineError if nothing has changed."""
         ...
 
     async def start(self) -> None:
-        """Open the log. Raises EngineError with what to do if it cannot be had."""
+        """Open the logs. Raises EngineError."""
         ...
 
     async def close(self) -> None:
-        """Put everything appended in safety and end `tail`."""
+        """Store everything that has been appended, and end `tail`."""
         ...
 
     async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
-        """Append a batch; results in the order of `new_posts`. Raises EngineError: nothing was appended."""
+        """Append a batch.
+
+        Results are in the order of `new_posts`. Raises EngineError if nothing was appended.
+        """
         ...
 
     async def read(
         self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
     ) -> list[Post]:
-        """Posts kept with `after` < seq < `before`, ascending, at most `limit`.
+        """Stored posts with `after` < seq < `before`, in ascending order.
 
-        With `from_end` the newest of them, else the oldest. Empty when there are none.
+        At most `limit` of them: the newest with `from_end`, otherwise the oldest. Raises EngineError.
         """
         ...
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
-        """The newest `limit` posts with seq < `before` that have all words of `query`, ascending.
+        """The newest `limit` posts with seq < `before` that match all words of `query`, in ascending order.
 
-        Words are compared without case and accents, and may be the beginning of longer ones.
+        Words match prefixes of words, without regard to case and accents. Raises EngineError.
         """
         ...
 
     def tail(self) -> AsyncIterator[list[Post]]:
-        """Batches of new posts, none empty; ends after `close`. For one reader."""
+        """Non-empty batches of new posts, for one reader; ends after `close`."""
         ...

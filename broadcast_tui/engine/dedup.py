@@ -1,4 +1,4 @@
-"""What an engine remembers to recognise a post sent again."""
+"""Deduplication of resent posts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from broadcast_tui.core.post import AppendResult, NewPost
 
 DEDUP_S = 600.0
 DEDUP_COUNT = 100_000
-"""Some 50 MB in a room with as many posts in that time. Fewer would let a client that was cut for a few
-seconds post twice where thousands are posted a second."""
+"""Maximum number of nonces per room, about 50 MB. With fewer, a client that was offline for some seconds
+could post twice in a room with thousands of posts per second."""
 
 
 class DedupCache:
-    """The (client_id, nonce) of one room's posts, for `DEDUP_S` seconds and at most `DEDUP_COUNT` of them."""
+    """Positions of a room's posts by (client_id, nonce), for `DEDUP_S` seconds, at most `DEDUP_COUNT`."""
 
     __slots__ = ("_seen",)
 
@@ -21,7 +21,10 @@ class DedupCache:
         self._seen: OrderedDict[tuple[str, str], tuple[float, AppendResult]] = OrderedDict()
 
     def find(self, new_post: NewPost, now: float) -> AppendResult | None:
-        """Where the new_post landed before, marked as a duplicate; None if it is new or has no nonce."""
+        """The result of an earlier append of the same post, with `dup` set.
+
+        None if it is new or has no nonce.
+        """
         if not (new_post.client_id and new_post.nonce):
             return None
         while self._seen:
@@ -35,6 +38,6 @@ class DedupCache:
         return AppendResult(entry[1].position, entry[1].at_text, dup=True)
 
     def add(self, client_id: str, nonce: str, appended: AppendResult, now: float) -> None:
-        """Remember where a post landed; does nothing for one without a nonce."""
+        """Store the result of an append; does nothing for a post without a nonce."""
         if client_id and nonce:
             self._seen[client_id, nonce] = now, appended

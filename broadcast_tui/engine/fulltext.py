@@ -1,7 +1,7 @@
-"""The words of a text as searching sees them: without case and accents.
+"""Full-text search without an index: words, folded to ignore case and accents.
 
-A query finds a text if each of its words begins some word of the text. That is what SQLite's
-FTS5 does with `unicode61` and prefixes, and what the engines without it do here.
+A query matches a text if each of its words is a prefix of a word in the text, as in SQLite's FTS5 with
+`unicode61` and prefix queries.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of `text`, in order, folded."""
+    """The folded words of `text`, in order."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     return _WORD.findall("".join(char for char in decomposed if not unicodedata.combining(char)))
 
 
 def matches(query_words: list[str], text: str) -> bool:
-    """Whether each of `query_words` begins a word of `text`; an empty query finds nothing."""
+    """Whether each of `query_words` is a prefix of a word in `text`; an empty query never matches."""
     if not query_words:
         return False
-    found = words_of(text)
-    return all(any(word.startswith(wanted) for word in found) for wanted in query_words)
+    words = words_of(text)
+    return all(any(word.startswith(prefix) for word in words) for prefix in query_words)

@@ -1,7 +1,6 @@
-"""A log in memory: as fast as it gets, gone with the process.
+"""Engines without persistence: the newest posts in memory, or no history.
 
-Keeps the newest posts of each room, bounded in number and in bytes; a new process is a new epoch,
-so a client that comes back is told of the gap instead of being given wrong numbers.
+A new process has a new epoch, so that a client that reconnects gets a gap instead of wrong positions.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from broadcast_tui.engine.fulltext import matches, words_of
 from broadcast_tui.engine.tail import Tail
 
 POST_OVERHEAD_BYTES = 300
-"""What a post takes in memory besides its text, measured on CPython 3.11."""
+"""Memory of a post besides its text, measured on CPython 3.11."""
 ROOMS_MAX = 1_000
-"""Rooms whose posts are kept; those used longest ago are emptied first."""
+"""Maximum number of rooms with posts in memory; the least recently used are emptied."""
 
 
 class _MemoryRoom:
-    """The log of one room, and the nonces it has seen."""
+    """The log of a room and its recent nonces."""
 
     def __init__(self, max_posts: int, max_bytes: int) -> None:
         self.log: RingBuffer[Post] = RingBuffer(max_posts, max_bytes)
@@ -34,10 +33,12 @@ class _MemoryRoom:
 
 
 class MemoryEngine:
-    """The newest `max_posts` posts of each room, at most `max_bytes` of them (0: unlimited).
+    """Stores the newest posts of each room in memory.
 
     Args:
-        clock: Monotonic seconds, for how long nonces are remembered.
+        max_posts: Maximum number of posts per room; 0: unlimited.
+        max_bytes: Maximum size of the posts of a room; 0: unlimited.
+        clock: Monotonic clock in seconds, for the deduplication.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class MemoryEngine:
         self._clock = clock
         self._epoch = secrets.token_hex(4)
         self._rooms: dict[str, _MemoryRoom] = {}
-        self._used: OrderedDict[str, None] = OrderedDict()
+        self._lru: OrderedDict[str, None] = OrderedDict()
         self._topics: dict[str, str] = {}
         self._tail = Tail()
 
@@ -94,9 +95,9 @@ class MemoryEngine:
         room = self._rooms.get(new_post.room)
         if room is None:
             room = self._rooms[new_post.room] = _MemoryRoom(self._max_posts, self._max_bytes)
-            self._forget_idle()
-        self._used[new_post.room] = None
-        self._used.move_to_end(new_post.room)
+            self._evict()
+        self._lru[new_post.room] = None
+        self._lru.move_to_end(new_post.room)
         if (first := room.seen.find(new_post, now)) is not None:
             return first
         position = Position(self._epoch, room.log.last_seq + 1)
@@ -107,10 +108,10 @@ class MemoryEngine:
         new.append(post)
         return result
 
-    def _forget_idle(self) -> None:
-        """Keep the posts of the rooms used last; of the others only where they stand."""
-        while len(self._used) > ROOMS_MAX:
-            room, _ = self._used.popitem(last=False)
+    def _evict(self) -> None:
+        """Drop the posts of the least recently used rooms, but not their seqs."""
+        while len(self._lru) > ROOMS_MAX:
+            room, _ = self._lru.popitem(last=False)
             self._rooms[room].log.clear()
             self._rooms[room].seen = DedupCache()
 
@@ -142,7 +143,7 @@ class MemoryEngine:
 
 
 class NoHistoryEngine(MemoryEngine):
-    """Orders posts and forgets them: nothing is ever replayed, a cut costs what was said meanwhile."""
+    """Orders posts without storing them: nothing is replayed, and offline clients miss posts."""
 
     def __init__(self) -> None:
         super().__init__(max_posts=1)

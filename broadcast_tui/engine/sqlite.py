@@ -1,10 +1,10 @@
-"""A log in a SQLite file: one thread, one connection, one transaction a batch.
+"""The SQLite engine: one file, one thread, one connection, one transaction per batch.
 
-What is acknowledged survives the death of the process (write-ahead log, `synchronous=NORMAL`: a
-power cut may take the last moments). The file is locked against a second server. Searching is FTS5.
+Acknowledged posts survive a crash of the process (write-ahead log with `synchronous=NORMAL`: a power failure
+may lose the last moments). The file is locked against other servers. Search uses FTS5.
 
-Invariants: only the engine's thread touches the connection, `_heads` and `_seen`; what the loop knows
-(`_bounds`, the tail) follows each commit, whether or not anyone still waits for it.
+Invariants: only the engine's thread uses the connection, `_heads` and `_seen`. The state in the event loop
+(`_bounds` and the tail) is updated after each commit, even if the caller has been cancelled.
 """
 
 from __future__ import annotations
@@ -32,21 +32,22 @@ T = TypeVar("T")
 
 TRIM_EVERY_S = 60.0
 TRIM_POSTS = 2_000
-"""Most posts deleted in one step, so that appends never wait long."""
+"""Maximum number of posts deleted in one transaction, so that appends never wait long."""
 DAY_US = 86_400_000_000
 KEEP_DAYS_MAX = 1_000_000.0
-"""As good as for ever, and still a number of microseconds that SQLite takes."""
+"""Effectively forever, but still a valid number of microseconds in SQLite."""
 
 log = logging.getLogger("broadcast_tui.engine")
 
 
 class SqliteEngine:
-    """Logs in the file at `path`, made if it is not there.
+    """Stores logs in a SQLite file.
 
     Args:
-        path: The file; its directory is made too.
-        keep_days: Posts older than this are deleted; 0: kept for ever.
-        keep_posts: Newest posts a room keeps; 0: all.
+        path: The file; it and its directory are created if needed.
+        keep_days: Age in days after which posts are deleted; 0: never.
+        keep_posts: Maximum number of posts per room; 0: unlimited.
+        clock: Monotonic clock in seconds, for the deduplication.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class SqliteEngine:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._trimmer: asyncio.Task[None] | None = None
 
-    # -- what is known at once
+    # -- index
 
     @property
     def epoch(self) -> str:
@@ -90,18 +91,18 @@ class SqliteEngine:
     def room_names(self) -> list[str]:
         return sorted({*self._bounds, *(room for room, topic in self._topics.items() if topic)})
 
-    # -- life
+    # -- opening and closing
 
     async def start(self) -> None:
-        """Open the file and read where each room stands.
+        """Open the file and read the position of each room.
 
         Raises:
-            EngineError: it is damaged, locked, read-only, of a newer version, or no history at all;
-                nothing was written to it then.
+            EngineError: The file is damaged, locked, read-only, of a newer version, or not a history. It is
+                unchanged.
         """
         self._loop = asyncio.get_running_loop()
         await self._in_thread(self._open)
-        self._trimmer = asyncio.get_running_loop().create_task(self._keep_trimmed())
+        self._trimmer = asyncio.get_running_loop().create_task(self._trim_periodically())
 
     async def close(self) -> None:
         if self._closed:
@@ -134,11 +135,11 @@ class SqliteEngine:
             self._seen.setdefault(name, DedupCache()).add(client_id, nonce, appended, now)
 
     def _close(self) -> None:
-        left_empty = self._is_new and not self._heads and not self._topics
-        with contextlib.suppress(sqlite3.Error):  # a full disk takes no statistics, and needs none
+        is_unused = self._is_new and not self._heads and not self._topics
+        with contextlib.suppress(sqlite3.Error):  # fails on a full disk, which is harmless
             self._connection.execute("PRAGMA optimize")
         self._connection.close()
-        if left_empty:
+        if is_unused:
             self.path.unlink(missing_ok=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
@@ -152,14 +153,14 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
-    def _land(self, bounds: dict[str, tuple[int, int]], posts: Sequence[Post] = ()) -> None:
-        """In the loop, after a commit."""
+    def _publish(self, bounds: dict[str, tuple[int, int]], posts: Sequence[Post] = ()) -> None:
+        """Update the state in the event loop after a commit."""
         self._bounds.update(bounds)
         if posts:
             self._tail.put(posts)
 
     def _append_batch(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
-        """In the engine's thread: one transaction; on an error nothing of it remains, here or in the file."""
+        """Append a batch in one transaction, in the engine's thread. After an error, nothing has changed."""
         now = self._clock()
         results: list[AppendResult] = []
         rows: list[tuple[object, ...]] = []
@@ -171,7 +172,7 @@ class SqliteEngine:
             self._connection.execute("BEGIN IMMEDIATE")
             for new_post in new_posts:
                 key = new_post.room, new_post.client_id, new_post.nonce
-                first = self._seen_in(new_post.room).find(new_post, now)
+                first = self._dedup_cache(new_post.room).find(new_post, now)
                 if first is None and key in fresh:
                     first = AppendResult(fresh[key].position, fresh[key].at_text, dup=True)
                 if first is not None:
@@ -202,19 +203,19 @@ class SqliteEngine:
                 [(newest, room_ids[room]) for room, (_, newest) in bounds.items()],
             )
         for (room, client_id, nonce), appended in fresh.items():
-            self._seen_in(room).add(client_id, nonce, appended, now)
+            self._dedup_cache(room).add(client_id, nonce, appended, now)
         self._heads.update(bounds)
-        self._loop.call_soon_threadsafe(self._land, bounds, posts)
+        self._loop.call_soon_threadsafe(self._publish, bounds, posts)
         return results
 
-    def _seen_in(self, room: str) -> DedupCache:
+    def _dedup_cache(self, room: str) -> DedupCache:
         seen = self._seen.get(room)
         if seen is None:
             seen = self._seen[room] = DedupCache()
         return seen
 
     def _room_id(self, room: str) -> int:
-        """The row of a room, made if it is new; within a transaction, which may yet be rolled back."""
+        """The row id of a room, inserted if needed, in the current transaction."""
         row = self._connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
         if row is None:
             row = self._connection.execute(
@@ -263,7 +264,7 @@ class SqliteEngine:
         return self.last_seq(room) + 1 if before is None else before
 
     async def _select(self, room: str, condition: str, values: tuple[object, ...]) -> list[Post]:
-        """Posts of a room, ascending."""
+        """Posts of a room that match a condition, in ascending order."""
 
         def run() -> list[Post]:
             rows = self._connection.execute(
@@ -284,9 +285,9 @@ class SqliteEngine:
     def tail(self) -> AsyncIterator[list[Post]]:
         return self._tail.follow()
 
-    # -- forgetting
+    # -- retention
 
-    async def _keep_trimmed(self) -> None:
+    async def _trim_periodically(self) -> None:
         while True:
             try:
                 while await self.trim(datetime.now(UTC)):
@@ -296,13 +297,13 @@ class SqliteEngine:
             await asyncio.sleep(TRIM_EVERY_S)
 
     async def trim(self, now: datetime) -> bool:
-        """Delete some of what is too old or too much, as of `now`; whether there may be more to delete."""
+        """Delete some posts that exceed the retention at `now`; returns whether there may be more."""
         try:
-            return await self._in_thread(lambda: self._trim_some(now))
+            return await self._in_thread(lambda: self._trim_batch(now))
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
-    def _trim_some(self, now: datetime) -> bool:
+    def _trim_batch(self, now: datetime) -> bool:
         bounds: dict[str, tuple[int, int]] = {}
         budget = TRIM_POSTS
         oldest_us = _microseconds(now) - int(min(self._keep_days or KEEP_DAYS_MAX, KEEP_DAYS_MAX) * DAY_US)
@@ -328,17 +329,17 @@ class SqliteEngine:
                 if budget <= 0:
                     break
         self._heads.update(bounds)
-        self._loop.call_soon_threadsafe(self._land, bounds)
+        self._loop.call_soon_threadsafe(self._publish, bounds)
         return budget <= 0
 
 
 def rows_with_posts(rooms: list[tuple[int, str, int, int]]) -> list[tuple[int, str, int, int]]:
-    """The rooms that keep at least one post."""
+    """The rows of rooms with at least one stored post."""
     return [row for row in rooms if row[2] <= row[3]]
 
 
 def _microseconds(at: datetime) -> int:
-    """UTC microseconds since 1970, exactly."""
+    """Exact microseconds since 1970 in UTC."""
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 

@@ -1,6 +1,6 @@
-"""Opening the history file: ours, undamaged, of a version we know, and of no other server; or an error.
+"""The schema of the SQLite file, and the checks before it is opened.
 
-Nothing is written to a file that is not ours.
+Invariant: nothing is written to a file that is not a valid history.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from broadcast_tui.core.errors import EngineError
 from broadcast_tui.engine.fulltext import words_of
 
 APPLICATION_ID = 0x62637431
-"""`bct1`: marks the file as a history of ours (SQLite's `application_id`)."""
+"""`bct1`: marks the file as a history (SQLite's `application_id`)."""
 VERSION = 1
 LOCK_WAIT_S = 2.0
 HEADER_BYTES = 100
-"""Of every SQLite file; a shorter one it would take for an empty database, and write over."""
+"""Size of the header of a SQLite file. SQLite would overwrite a shorter file as an empty database."""
 
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -40,18 +40,17 @@ SCHEMA = (
 
 
 def open_file(path: Path) -> sqlite3.Connection:
-    """A connection that holds the file for itself, with the schema in place.
+    """Open the file with an exclusive lock; creates the schema if needed.
 
     Raises:
-        EngineError: the sentence says what is wrong with the file and what to do.
+        EngineError: The file cannot be used.
     """
-    instead = "choose another with --history PATH, or --history memory to keep nothing"
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(path if path.exists() else path.parent, os.R_OK | os.W_OK):
             raise sqlite3.OperationalError("readonly")
         if path.is_file() and path.stat().st_size:
-            _check_file(path, instead)
+            _check_file(path)
         _make_private(path)
         connection = _connect(path, "rwc")
         try:
@@ -61,25 +60,25 @@ def open_file(path: Path) -> sqlite3.Connection:
             raise
     except OSError as error:
         reason = error.strerror or str(error)
-        raise EngineError(f"The history {path} cannot be opened ({reason}); {instead}.") from error
+        raise EngineError(f"Cannot open the history {path}: {reason}.") from error
     except sqlite3.OperationalError as error:
         text = str(error)
         if "locked" in text:
-            raise EngineError(f"The history {path} is in use by another server; {instead}.") from error
+            raise EngineError(f"The history {path} is in use by another server.") from error
         if "readonly" in text or "read-only" in text:
             raise EngineError(
-                f"The history {path} cannot be written; change its rights, or {instead}."
+                f"Cannot write the history {path}: permission denied or read-only file system."
             ) from error
-        raise EngineError(f"The history {path} cannot be used ({text}); {instead}.") from error
+        raise EngineError(f"Cannot use the history {path}: {text}.") from error
     except sqlite3.DatabaseError as error:
         raise EngineError(
-            f"The history {path} is damaged or no history ({error}); move it away, or {instead}."
+            f"The history {path} is damaged or not a history ({error}). Move it away."
         ) from error
     return connection
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, if there is none, for its owner alone; SQLite gives its mode to those beside it."""
+    """Create the file with mode 600, unless it exists. SQLite uses the same mode for its log and index."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -97,37 +96,36 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _folded(text: str) -> str:
-    """What is indexed of a post: its words as `words_of` sees them; SQLite folds ASCII by itself."""
+    """The text to index: folded as in `words_of`. SQLite folds ASCII itself."""
     return text if text.isascii() else " ".join(words_of(text))
 
 
-def _check_file(path: Path, instead: str) -> None:
-    """Look before anything is written, which merely closing a connection may do to a write-ahead log.
+def _check_file(path: Path) -> None:
+    """Validate the file without writing to it; even closing a connection may write a write-ahead log.
 
-    Where there is none, nobody has the file open as we do, and no lock or index file is needed to read it.
-    Only SQLite may open the file: closing it ourselves would drop the locks of this process on it.
+    Without a write-ahead log, no server has the file open, and it can be read without lock and index files
+    (`immutable`). Only SQLite opens the file: closing it elsewhere would drop the POSIX locks of this
+    process.
     """
     if path.stat().st_size < HEADER_BYTES:
         raise sqlite3.DatabaseError("it is too short")
     has_log = path.with_name(f"{path.name}-wal").exists()
-    with closing(_connect(path, "ro" if has_log else "ro&immutable=1")) as looking:
-        _check(looking, path, instead)
+    with closing(_connect(path, "ro" if has_log else "ro&immutable=1")) as connection:
+        _check(connection, path)
 
 
-def _check(connection: sqlite3.Connection, path: Path, instead: str) -> None:
+def _check(connection: sqlite3.Connection, path: Path) -> None:
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if (tables or application_id) and application_id != APPLICATION_ID:
-        raise EngineError(f"{path} is a database of another program; {instead}.")
+        raise EngineError(f"{path} is a database of another program.")
     if version > VERSION:
-        raise EngineError(
-            f"The history {path} was made by a newer version of this program; update it, or {instead}."
-        )
+        raise EngineError(f"The history {path} was created by a newer version of broadcast-tui.")
     if tables:
-        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise sqlite3.DatabaseError(" ".join(str(found).split()))
+        result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if result != "ok":
+            raise sqlite3.DatabaseError(" ".join(str(result).split()))
         if connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() is None:
             raise sqlite3.DatabaseError("it has no epoch")
 

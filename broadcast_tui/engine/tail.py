@@ -1,4 +1,4 @@
-"""The end of a log as its one reader follows it: what was appended, in batches, until the engine closes."""
+"""The queue of new posts between an engine and the reader of its tail."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from broadcast_tui.core.post import Post
 
 
 class Tail:
-    """New posts between an engine and its reader; for use in one loop."""
+    """New posts in batches, for one reader. Not thread-safe: use it in one event loop."""
 
     def __init__(self) -> None:
-        self._new: list[Post] = []
+        self._posts: list[Post] = []
         self._wake = asyncio.Event()
         self._closed = False
 
     def put(self, posts: Sequence[Post]) -> None:
-        """Hand on posts, in order."""
-        self._new += posts
+        """Add posts, in order."""
+        self._posts += posts
         self._wake.set()
 
     def close(self) -> None:
-        """Nothing more comes; what was put is still read."""
+        """End `follow` after the posts that have already been added."""
         self._closed = True
         self._wake.set()
 
     async def follow(self) -> AsyncIterator[list[Post]]:
-        """Everything put, in batches, none empty; ends after `close`."""
-        while self._new or not self._closed:
-            if self._new:
-                batch, self._new = self._new, []
+        """Yield all posts in non-empty batches; ends after `close`."""
+        while self._posts or not self._closed:
+            if self._posts:
+                batch, self._posts = self._posts, []
                 yield batch
             else:
                 self._wake.clear()

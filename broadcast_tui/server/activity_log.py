@@ -1,4 +1,4 @@
-"""What the log tells of names, posts and frames: who, where, how many; what they say at DEBUG alone."""
+"""Log lines for posts, names, frames and event loop errors. Content is logged at DEBUG only."""
 
 from __future__ import annotations
 
@@ -19,18 +19,27 @@ from broadcast_tui.core.rate_limit import LogLimiter
 from broadcast_tui.core.redaction import redact
 from broadcast_tui.core.text import log_safe
 
+_ESCAPED_ASCII = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+
 log = logging.getLogger("broadcast_tui.server")
 
 
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
+_kind_decoder = msgspec.json.Decoder(_Kind)
+
+
 def log_broadcast(posts: Sequence[Post], rooms: Rooms) -> None:
-    """A line for each room that `posts`, in order, go to."""
+    """Log a line for each room of `posts`, which are in order."""
     by_room: dict[str, list[Post]] = {}
     for post in posts:
         by_room.setdefault(post.room, []).append(post)
-    for room_name, of_room in by_room.items():
+    for room_name, room_posts in by_room.items():
         room = rooms.by_name.get(room_name)
-        first, last = of_room[0], of_room[-1]
-        senders = {post.sender for post in of_room}
+        first, last = room_posts[0], room_posts[-1]
+        senders = {post.sender for post in room_posts}
         log.info(
             "broadcast %s%s from %s in %s to %d client(s)",
             first.position,
@@ -41,70 +50,65 @@ def log_broadcast(posts: Sequence[Post], rooms: Rooms) -> None:
         )
 
 
-def log_name(peer: Peer, before: str) -> None:
-    """A line when a connection has a name, or another one than `before`."""
-    if before:
-        log.info("#%d %s is now %s", peer.id, log_safe(before, 40), log_safe(peer.name, 40))
+def log_name(peer: Peer, old_name: str) -> None:
+    """Log a line about a changed or first name of a connection."""
+    if old_name:
+        log.info("#%d %s is now %s", peer.id, log_safe(old_name, 40), log_safe(peer.name, 40))
     else:
         log.info("#%d is %s", peer.id, log_safe(peer.name, 40))
 
 
-def log_frames(to: str, data: bytes) -> None:
-    """A line for each frame in `data`."""
+def log_frames(recipient: str, data: bytes) -> None:
+    """Log a line for each frame in `data`."""
     for payload in text_frames(data)[0]:
-        log.debug("> %s %s", to, shown_sent(payload))
+        log.debug("> %s %s", recipient, describe_sent(payload))
 
 
-_ESCAPED_ASCII = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+def describe_received(data: bytes, *, welcomed: bool) -> str:
+    """Text for a frame from a peer.
 
-
-class _Kind(msgspec.Struct):
-    type: str = ""
-
-
-_kind = msgspec.json.Decoder(_Kind)
-
-
-def shown_received(data: bytes, *, welcomed: bool) -> str:
-    """A frame from a peer. One that is or may be a hello is told by its size: it may hold a token."""
+    A frame that may be a hello is shown by size, since it may contain a token.
+    """
     try:
-        is_hello = _kind.decode(data).type == "hello"
+        is_hello = _kind_decoder.decode(data).type == "hello"
     except (msgspec.MsgspecError, ValueError, RecursionError):
         is_hello = not welcomed
     if is_hello:
         return f"a hello, {len(data)} bytes"
-    return shown_sent(data)
+    return describe_sent(data)
 
 
-def shown_sent(payload: bytes) -> str:
-    """A frame to a peer."""
-    return log_safe(redact(_ESCAPED_ASCII.sub(_plain, payload.decode(errors="replace"))))
+def describe_sent(payload: bytes) -> str:
+    """Text for a frame to a peer, with tokens redacted."""
+    return log_safe(redact(_ESCAPED_ASCII.sub(_unescape, payload.decode(errors="replace"))))
 
 
-def _plain(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> str:
     return chr(int(escape[1], 16))
 
 
 class LoopErrors:
-    """A loop's exception handler. asyncio reports each failed `accept` of a full process with a traceback:
-    some 4,000 lines a second.
+    """Exception handler of an event loop, with limited repetition.
+
+    At the open file limit, asyncio reports each failed `accept` with a traceback: about 4,000 lines per
+    second.
     """
 
     def __init__(self) -> None:
-        self._repeats = LogLimiter()
+        self._log_limiter = LogLimiter()
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         text = str(context.get("message", ""))
         number = error.errno if isinstance(error, OSError) else None
-        full = number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+        out_of_resources = number in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
         if "_start_serving" in text and isinstance(error, ValueError):
-            return  # asyncio 3.11 tries a listener again a second after it was full, closed or not
-        held = self._repeats.allow(f"{type(error).__name__} {number} {text[:80]}", loop.time())
-        if held is None:
+            return  # asyncio 3.11 retries a listener a second after the failure, even if it has been closed
+        suppressed = self._log_limiter.allow(f"{type(error).__name__} {number} {text[:80]}", loop.time())
+        if suppressed is None:
             return
-        also = f" ({held} more like it before)" if held else ""
-        if full:
-            log.error("no new connection can be taken: %s%s", error, also)
+        more = f" ({suppressed} more since the last line)" if suppressed else ""
+        if out_of_resources:
+            log.error("cannot accept new connections: %s%s", error, more)
         else:
-            log.error("the event loop reports: %s%s", text, also, exc_info=error)
+            log.error("event loop error: %s%s", text, more, exc_info=error)

@@ -1,9 +1,8 @@
-"""Who is let in before there is a WebSocket, answered in plain HTTP with why not and when to come back.
+"""Admission: limits, bans and origins, checked before the WebSocket upgrade. Rejections are HTTP responses.
 
-Invariants: connections are counted from the moment the kernel hands them over; whoever has not asked for a
-WebSocket in time, or is the oldest of too many who have not, loses the connection without a word, so that
-those who ask at once always find a place. Whoever was answered no counts among them until it has gone. What
-counts by address never counts clients on this machine.
+Invariants: connections are counted from the moment they are accepted. A half-open connection that is late, or
+the oldest of too many, is dropped without a response, so that prompt clients always find a place. A rejected
+handshake counts as half-open until its socket closes. Limits per address do not apply to loopback clients.
 """
 
 from __future__ import annotations
@@ -25,27 +24,30 @@ from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
 from broadcast_tui.server.client_address import client_address, is_within, parse_networks
 from broadcast_tui.server.connection import PeerConnection
-from broadcast_tui.server.listen import FREE_DESCRIPTORS, open_files_max
+from broadcast_tui.server.listen import RESERVED_DESCRIPTORS, open_files_max
 
-ARRIVALS_MAX = 10_000
-"""Addresses whose rate is remembered; those heard of longest ago are forgotten first."""
-
+ADDRESSES_MAX = 10_000
+"""Maximum number of addresses whose connection rate is tracked; the least recent are dropped."""
+_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 audit = logging.getLogger("broadcast_tui.audit")
 
 
 @dataclass(slots=True)
 class _HalfOpen:
-    counted: str
-    until: float
+    """A connection without a completed handshake: its rate-limit key (empty if exempt) and deadline."""
+
+    key: str
+    deadline: float
 
 
 class Admission:
-    """Counts connections in all and by address, and decides on each handshake.
+    """Counts connections in total and per address, and accepts or rejects handshakes.
 
     Args:
-        is_banned: Reason and seconds left (None: for ever) of the ban of an address; None if it has none.
-        check_token: The answer to a handshake that is denied for its token, or for having none.
+        url: Returns the URL of the server, for its landing page.
+        find_ban: Returns the message and remaining seconds (None: permanent) of the ban of an address.
+        check_token: Returns the response to a handshake with an invalid or missing token.
     """
 
     def __init__(
@@ -53,82 +55,83 @@ class Admission:
         limits: AdmissionLimits,
         *,
         url: Callable[[], str] = lambda: "",
-        is_banned: Callable[[str], tuple[str, float | None] | None] = lambda _: None,
+        find_ban: Callable[[str], tuple[str, float | None] | None] = lambda _: None,
         check_token: Callable[[PeerConnection, Request], Response | None] = lambda connection, request: None,
     ) -> None:
         self.draining = False
+        """Whether the server is stopping: all handshakes are rejected."""
         self.ready = False
-        """Whether the server has started and not begun to stop."""
+        """Whether the server has started."""
         self.rejected: Counter[str] = Counter()
-        """Connections not let in, by reason."""
+        """Number of rejected or dropped connections, by reason."""
         self._url = url
-        self._is_banned = is_banned
+        self._find_ban = find_ban
         self._check_token = check_token
         self._half_open: OrderedDict[PeerConnection, _HalfOpen] = OrderedDict()
         self._half_open_by_address: Counter[str] = Counter()
-        self._held: dict[PeerConnection, str] = {}
+        self._admitted: dict[PeerConnection, str] = {}
         self._by_address: Counter[str] = Counter()
-        self._arrivals: OrderedDict[str, TokenBucket] = OrderedDict()
-        self._repeats = LogLimiter()
+        self._rates: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._log_limiter = LogLimiter()
         self.limits = limits
         self.set_limits(limits)
 
     def set_limits(self, limits: AdmissionLimits) -> None:
-        """Other limits from now on; connections that are open stay. Raises NetworkError."""
+        """Apply new limits; open connections are not affected. Raises NetworkError."""
         self._trusted = parse_networks(limits.trusted_proxies)
         if self.limits.max_new_per_minute != limits.max_new_per_minute:
-            self._arrivals.clear()
+            self._rates.clear()
         self.limits = limits
-        self.max_half_open, self.max_connections = _fitting(limits)
+        self.max_half_open, self.max_connections = _fit_descriptors(limits)
 
-    # -- before the request
+    # -- before the handshake
 
     def register(self, connection: PeerConnection) -> None:
-        """A TCP connection is up; nothing was asked yet, and no TLS agreed on."""
+        """Count a new TCP connection as half-open, before TLS and handshake."""
         peer = _peer_of(connection)
         key = "" if self._is_exempt(peer) or is_within(peer, self._trusted) else rate_limit_key(peer)
         limits, now = self.limits, connection.loop.time()
-        most = limits.max_half_open_per_ip
-        if key and most and self._half_open_by_address[key] >= most:
-            self._drop(next(c for c, half in self._half_open.items() if half.counted == key), "half_open")
+        per_ip_max = limits.max_half_open_per_ip
+        if key and per_ip_max and self._half_open_by_address[key] >= per_ip_max:
+            self._drop(next(c for c, half in self._half_open.items() if half.key == key), "half_open")
         if self.max_half_open and len(self._half_open) >= self.max_half_open:
             self._drop(next(iter(self._half_open)), "half_open")
         self._half_open[connection] = _HalfOpen(key, now + limits.handshake_timeout_s)
         self._half_open_by_address[key] += 1
-        connection.connection_lost_waiter.add_done_callback(lambda _: self._gone(connection))
+        connection.connection_lost_waiter.add_done_callback(lambda _: self._connection_lost(connection))
 
     def sweep(self, now: float) -> None:
-        """Cut those that have not asked in time."""
+        """Drop half-open connections past their deadline."""
         if not self.limits.handshake_timeout_s:
             return
         while self._half_open:
             connection, half = next(iter(self._half_open.items()))
-            if half.until > now:
+            if half.deadline > now:
                 return
             self._drop(connection, "timeout")
 
     def _drop(self, connection: PeerConnection, reason: str) -> None:
-        self._settled(connection)
-        self._note(reason, _peer_of(connection), connection.loop.time())
+        self._remove_half_open(connection)
+        self._log_rejection(reason, _peer_of(connection), connection.loop.time())
         connection.abort()
 
-    def _settled(self, connection: PeerConnection) -> None:
+    def _remove_half_open(self, connection: PeerConnection) -> None:
         half = self._half_open.pop(connection, None)
         if half is not None:
-            self._half_open_by_address[half.counted] -= 1
-            if self._half_open_by_address[half.counted] <= 0:
-                del self._half_open_by_address[half.counted]
+            self._half_open_by_address[half.key] -= 1
+            if self._half_open_by_address[half.key] <= 0:
+                del self._half_open_by_address[half.key]
 
-    # -- the request
+    # -- the handshake
 
     @property
     def half_open(self) -> int:
-        """Connections that have not asked yet."""
+        """Number of connections without a completed handshake."""
         return len(self._half_open)
 
     @property
-    def unready(self) -> str:
-        """Why no new connections are taken now; empty if they are."""
+    def not_ready_reason(self) -> str:
+        """Why new connections are rejected now; empty if they are accepted."""
         if self.draining:
             return "the server is stopping"
         if not self.ready:
@@ -136,150 +139,157 @@ class Admission:
         return "the server is full" if self._is_full else ""
 
     def process_request(self, connection: PeerConnection, request: Request) -> Response | None:
-        """None lets the handshake go on and counts the connection until it is gone."""
-        page = pages.answer(request, unready=self.unready, url=self._url(), secure=connection.secure)
+        """Return a response that rejects the handshake.
+
+        None accepts it and counts the connection until it closes.
+        """
+        page = pages.response_to(
+            request, not_ready_reason=self.not_ready_reason, url=self._url(), secure=connection.secure
+        )
         if page is not None:
             return page
         forwarded = request.headers.get_all("X-Forwarded-For")
         address = client_address(_peer_of(connection), forwarded, self._trusted)
         connection.client_address = address
-        refusal = self._refusal(connection, request, address)
-        if refusal is not None:
-            reason, status, text, retry_after_s = refusal
-            self._note(reason, address, connection.loop.time())
-            return pages.refuse(status, text, retry_after_s)
+        rejection = self._check(connection, request, address)
+        if rejection is not None:
+            reason, status, text, retry_after_s = rejection
+            self._log_rejection(reason, address, connection.loop.time())
+            return pages.rejection(status, text, retry_after_s)
         denied = self._check_token(connection, request)
         if denied is not None:
-            self._note("token", address, connection.loop.time())
+            self._log_rejection("token", address, connection.loop.time())
             return denied
-        self._settled(connection)
-        counted = rate_limit_key(address)
-        self._held[connection] = counted
-        self._by_address[counted] += 1
+        self._remove_half_open(connection)
+        key = rate_limit_key(address)
+        self._admitted[connection] = key
+        self._by_address[key] += 1
         return None
 
-    def _gone(self, connection: PeerConnection) -> None:
-        self._settled(connection)
-        counted = self._held.pop(connection, None)
-        if counted is not None:
-            self._by_address[counted] -= 1
-            if self._by_address[counted] <= 0:
-                del self._by_address[counted]
+    def _connection_lost(self, connection: PeerConnection) -> None:
+        self._remove_half_open(connection)
+        key = self._admitted.pop(connection, None)
+        if key is not None:
+            self._by_address[key] -= 1
+            if self._by_address[key] <= 0:
+                del self._by_address[key]
 
     @property
     def _is_full(self) -> bool:
-        return bool(self.max_connections) and len(self._held) >= self.max_connections
+        return bool(self.max_connections) and len(self._admitted) >= self.max_connections
 
-    def _refusal(
+    def _check(
         self, connection: PeerConnection, request: Request, address: str
     ) -> tuple[str, http.HTTPStatus, str, float | None] | None:
-        """Reason, status, sentence and seconds to wait of a handshake that is denied."""
+        """Reason, status, message and seconds to wait for a handshake to reject; None to accept it."""
         limits, unavailable = self.limits, http.HTTPStatus.SERVICE_UNAVAILABLE
         if self.draining:
-            return "draining", unavailable, "The server is restarting; come back in a moment.", 5
-        banned = self._is_banned(address)
-        if banned is not None and not self._is_admin(connection, request):
-            return "banned", http.HTTPStatus.FORBIDDEN, *banned
+            return "draining", unavailable, "The server is restarting. Try again in a moment.", 5
+        ban = self._find_ban(address)
+        if ban is not None and not self._is_admin(connection, request):
+            return "banned", http.HTTPStatus.FORBIDDEN, *ban
         origins, hosts = request.headers.get_all("Origin"), request.headers.get_all("Host")
-        if not is_allowed(origins, hosts, limits.origins, local=is_loopback(address)):
-            text = "Web pages from elsewhere may not connect; the server's --origin option can allow yours."
+        if not is_allowed_origin(origins, hosts, limits.origins, local=is_loopback(address)):
+            text = "Web pages from this origin may not connect to this server."
             return "origin", http.HTTPStatus.FORBIDDEN, text, None
         if self._is_full:
-            text = f"The server is full: {self.max_connections} connections are the most it takes."
+            text = f"The server is full: {self.max_connections} connections is the maximum."
             return "full", unavailable, text, 30
         if self._is_exempt(address):
             return None
-        counted, too_many = rate_limit_key(address), http.HTTPStatus.TOO_MANY_REQUESTS
-        if limits.max_connections_per_ip and self._by_address[counted] >= limits.max_connections_per_ip:
-            text = f"Too many connections from your address: {limits.max_connections_per_ip} are the most."
+        key, too_many = rate_limit_key(address), http.HTTPStatus.TOO_MANY_REQUESTS
+        if limits.max_connections_per_ip and self._by_address[key] >= limits.max_connections_per_ip:
+            text = f"Too many connections from your address: {limits.max_connections_per_ip} is the maximum."
             return "per_address", too_many, f"{text} Close one, or wait 60 s.", 60
-        wait_s = self._arrival(counted, connection.loop.time())
+        wait_s = self._take_rate(key, connection.loop.time())
         if wait_s > 0:
-            text = f"Too many new connections from your address; wait {max(1, round(wait_s))} s."
+            text = f"Too many new connections from your address. Wait {max(1, round(wait_s))} s."
             return "rate", too_many, text, wait_s
         return None
 
     def _is_admin(self, connection: PeerConnection, request: Request) -> bool:
-        """Whether the handshake has the token of an operator, whom no ban keeps out."""
+        """Whether the handshake has an admin's token, to which bans do not apply."""
         if self._check_token(connection, request) is not None or connection.identity is None:
             return False
         return connection.identity.role is Role.ADMIN
 
-    def _arrival(self, counted: str, now: float) -> float:
-        """Seconds that an address has to wait for its next connection; 0.0 if it need not."""
-        most = self.limits.max_new_per_minute
-        if not most:
+    def _take_rate(self, key: str, now: float) -> float:
+        """Count a new connection of an address.
+
+        Returns the seconds to wait if it exceeds the rate, else 0.0.
+        """
+        rate = self.limits.max_new_per_minute
+        if not rate:
             return 0.0
-        bucket = self._arrivals.get(counted)
+        bucket = self._rates.get(key)
         if bucket is None:
-            while len(self._arrivals) >= ARRIVALS_MAX:
-                self._arrivals.popitem(last=False)
-            bucket = self._arrivals[counted] = TokenBucket(most / 60, most)
-        self._arrivals.move_to_end(counted)
+            while len(self._rates) >= ADDRESSES_MAX:
+                self._rates.popitem(last=False)
+            bucket = self._rates[key] = TokenBucket(rate / 60, rate)
+        self._rates.move_to_end(key)
         return bucket.take(now)
 
     def _is_exempt(self, address: str) -> bool:
         return self.limits.exempt_loopback and is_loopback(address)
 
-    def _note(self, reason: str, address: str, now: float) -> None:
-        """Count a refusal, and log one now and then."""
+    def _log_rejection(self, reason: str, address: str, now: float) -> None:
+        """Count a rejection, and log it unless it repeats."""
         self.rejected[reason] += 1
-        held = self._repeats.allow(reason, now)
-        if held is not None:
-            also = f" ({held} more like it before)" if held else ""
-            audit.info("connection from %s refused: %s%s", log_safe(address, 60), reason, also)
+        suppressed = self._log_limiter.allow(reason, now)
+        if suppressed is not None:
+            more = f" ({suppressed} more since the last line)" if suppressed else ""
+            audit.info("connection from %s rejected: %s%s", log_safe(address, 60), reason, more)
 
 
-def _fitting(limits: AdmissionLimits) -> tuple[int, int]:
-    """Most half-open connections and most connections, such that descriptors are left for all else."""
+def _fit_descriptors(limits: AdmissionLimits) -> tuple[int, int]:
+    """Maximum numbers of half-open and of all connections that fit into the open file limit."""
     files = open_files_max()
-    half_open, wanted = limits.max_half_open, limits.max_connections
+    half_open, connections = limits.max_half_open, limits.max_connections
     if files is None:
-        return half_open, wanted or 0
-    room = max(2, files - FREE_DESCRIPTORS)
-    half_open = min(half_open, max(1, room // 4))
-    most = max(1, room - half_open)
-    if wanted is None:
-        return half_open, most
-    return half_open, min(wanted, most) if wanted else 0
+        return half_open, connections or 0
+    available = max(2, files - RESERVED_DESCRIPTORS)
+    half_open = min(half_open, max(1, available // 4))
+    connections_max = max(1, available - half_open)
+    if connections is None:
+        return half_open, connections_max
+    return half_open, min(connections, connections_max) if connections else 0
 
 
 def _peer_of(connection: PeerConnection) -> str:
-    """Address of the other end of the TCP connection, the last one known."""
+    """Address of the peer of the TCP connection."""
     peername = connection.transport.get_extra_info("peername")
     return str(peername[0]) if peername else "unknown"
 
 
-_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-
-
-def is_allowed(origins: Sequence[str], hosts: Sequence[str], allowed: Sequence[str], *, local: bool) -> bool:
-    """Whether a handshake with these `Origin` and `Host` headers may go on.
+def is_allowed_origin(
+    origins: Sequence[str], hosts: Sequence[str], allowed: Sequence[str], *, local: bool
+) -> bool:
+    """Whether a handshake with these `Origin` and `Host` headers is allowed.
 
     Args:
-        allowed: Origins of the operator's choice; `*` is any.
-        local: Whether the client is on this machine. A name that points here may then belong to anyone
-            (DNS rebinding), so that only the names of this machine pass for the server's own.
+        allowed: Allowed origins besides the server's own; `*` allows any.
+        local: Whether the client is on this machine. Then any host name may resolve to it (DNS rebinding),
+            and only names of the loopback interface are accepted as the server's own.
     """
     if not origins or "*" in allowed:
         return True
     if len(origins) > 1:
         return False
-    origin = _parsed(origins[0])
+    origin = _parse_origin(origins[0])
     if origins[0].lower().rstrip("/") in (other.lower().rstrip("/") for other in allowed):
         return True
     if origin is None or len(hosts) != 1:
         return False
     scheme, name, port = origin
-    host = _parsed(f"{scheme}://{hosts[0]}")
+    host = _parse_origin(f"{scheme}://{hosts[0]}")
     if host is None or host[1:] != (name, port):
         return False
     # Browsers resolve names below localhost to this machine themselves, without DNS (RFC 6761 6.3).
     return not local or is_loopback_host(name) or name.endswith(".localhost")
 
 
-def _parsed(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port; None for what has none, such as `null`."""
+def _parse_origin(url: str) -> tuple[str, str, int] | None:
+    """Scheme, host and port of an origin; None if it has none, such as `null`."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,7 +1,7 @@
-"""The gate of a server with tokens: who may come in, in the handshake or by the hello.
+"""Authentication by token, in the handshake or in the hello.
 
-Invariants: a token is in no log and no answer; unknown, expired and revoked ones get the same answer;
-whoever guesses too often waits, even with a right one.
+Invariants: tokens are never logged or sent back. Unknown, expired and revoked tokens get the same response.
+After too many failures, an address must wait, even with a valid token.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ from broadcast_tui.server import http as pages
 from broadcast_tui.server.token_store import TokenFileError, TokenStore
 
 POLL_S = 1.0
-"""How often the file of tokens is looked at; expiry is noticed as soon."""
-WRONG = "This token is not valid here; ask whoever runs the server for another one."
+"""Interval at which the token file is checked for changes, and tokens for expiry."""
+INVALID_TOKEN = "Invalid token. Ask the server's operator for a new one."
 
 log = logging.getLogger("broadcast_tui.server")
 
 
 class TokenAuthenticator:
-    """The tokens of a book; `needs_token` says whether one is needed at all.
+    """Authenticates the tokens of a store.
 
-    In an open server (`needs_token` false) the names that have tokens can still be had only with them.
+    Args:
+        needs_token: Whether every connection needs a token. If not, names with tokens still require them.
     """
 
     def __init__(self, store: TokenStore, *, needs_token: bool) -> None:
@@ -43,27 +44,27 @@ class TokenAuthenticator:
         self.failures = FailureLimiter()
         self._store = store
         self._next_expiry: datetime | None = None
-        self._told = store.version
+        self._applied_version = store.version
 
-    # -- core.identity.Gate
+    # -- Authenticator
 
     def authenticate(self, token: str, address: str, when: Instant) -> Identity:
         wait_s = self.failures.wait_s(address, when.now)
         if wait_s > 0:
             raise RequestError(
                 ErrorCode.UNAUTHORIZED,
-                f"Too many wrong tokens came from your address; wait {math.ceil(wait_s)} s and try again.",
+                f"Too many invalid tokens from your address. Wait {math.ceil(wait_s)} s and try again.",
                 retry_after=math.ceil(wait_s),
             )
         identity = self._store.find(token, when.at)
-        if identity is None and self._store.changed():
-            # A token that was made a moment ago must not be called wrong.
-            self._read_again()
+        if identity is None and self._store.has_changed():
+            # The token may have been created after the file was last read.
+            self._reload()
             identity = self._store.find(token, when.at)
         if identity is None:
             self.failures.record_failure(address, when.now)
-            log.warning("a wrong token came from %s", log_safe(address))
-            raise RequestError(ErrorCode.UNAUTHORIZED, WRONG)
+            log.warning("invalid token from %s", log_safe(address))
+            raise RequestError(ErrorCode.UNAUTHORIZED, INVALID_TOKEN)
         return identity
 
     def is_reserved(self, key: str) -> bool:
@@ -75,9 +76,12 @@ class TokenAuthenticator:
     # -- the handshake
 
     def check_handshake(self, request: Request, address: str, when: Instant) -> Identity | Response | None:
-        """The identity of a valid token, a refusal (401, 429), or None for one who may still show a token.
+        """Check the token of a handshake.
 
-        A v1 client may do so in its hello; a plain one has only the handshake.
+        Returns:
+            The identity of a valid token, a rejection (401 or 429), or None if there is no token and none is
+                needed
+            yet: a v1 client may send it in its hello, a plain client only in the handshake.
         """
         tokens = [
             token.strip()
@@ -95,57 +99,58 @@ class TokenAuthenticator:
             return None
         try:
             return self.authenticate(" ".join(tokens), address, when)
-        except RequestError as refused:
-            if refused.retry_after is None:
-                return _unauthorized(refused.text, error="invalid_token")
-            return pages.refuse(http.HTTPStatus.TOO_MANY_REQUESTS, refused.text, refused.retry_after)
+        except RequestError as error:
+            if error.retry_after is None:
+                return _unauthorized(error.text, error="invalid_token")
+            return pages.rejection(http.HTTPStatus.TOO_MANY_REQUESTS, error.text, error.retry_after)
 
-    # -- changes of the file
+    # -- changes of the token file
 
     def load(self) -> None:
-        """Read the tokens for the first time. Raises TokenFileError."""
+        """Read the token file for the first time. Raises TokenFileError."""
         self._store.load()
         self._warn()
 
-    def read(self) -> Callable[[], None]:
-        """Read the file as it is now; what is returned puts it in force. Raises TokenFileError."""
+    def prepare_reload(self) -> Callable[[], None]:
+        """Read the token file and return a function that applies it. Raises TokenFileError."""
         entries = self._store.read()
 
         def apply() -> None:
-            self._store.take(entries)
-            log.info("the tokens were read again: %d", len(entries))
+            self._store.replace(entries)
+            log.info("reloaded %d token(s)", len(entries))
             self._warn()
 
         return apply
 
-    def refresh(self, at: datetime, *, at_once: bool = False) -> bool:
-        """Read the file again if it has changed, or in any case `at_once`.
+    def refresh(self, at: datetime, *, force: bool = False) -> bool:
+        """Reload the token file if it has changed, or with `force` in any case.
 
-        Returns whether a token that was valid may not be so any more.
+        If the file cannot be read, logs an error and keeps the current tokens.
 
-        A file that cannot be read leaves the tokens as they were, and a line in the log.
+        Returns:
+            Whether tokens may have become invalid.
         """
         expired = self._next_expiry is not None and self._next_expiry <= at
-        if at_once or self._store.changed():
-            self._read_again()
-        changed, self._told = self._store.version != self._told, self._store.version
+        if force or self._store.has_changed():
+            self._reload()
+        changed, self._applied_version = self._store.version != self._applied_version, self._store.version
         self._next_expiry = min(
             (e.expires for e in self._store.entries if e.expires is not None and e.expires > at), default=None
         )
         return changed or expired
 
     async def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever connections may have lost their right to be here."""
+        """Call `changed` whenever tokens may have become invalid. Runs until cancelled."""
         while True:
             await asyncio.sleep(POLL_S)
             if self.refresh(datetime.now(UTC)):
                 changed()
 
-    def _read_again(self) -> None:
+    def _reload(self) -> None:
         try:
-            self.read()()
+            self.prepare_reload()()
         except TokenFileError as error:
-            log.error("the tokens stay as they were: %s", log_safe(str(error), 400))
+            log.error("cannot reload the tokens: %s", log_safe(str(error), 400))
             self._warn()
 
     def _warn(self) -> None:
@@ -154,8 +159,8 @@ class TokenAuthenticator:
 
 
 def _unauthorized(text: str, *, error: str = "") -> Response:
-    """401 with what RFC 9110 11.6.1 and RFC 6750 3 ask for."""
-    response = pages.refuse(http.HTTPStatus.UNAUTHORIZED, text)
+    """A 401 response with the challenge that RFC 9110 11.6.1 and RFC 6750 3 require."""
+    response = pages.rejection(http.HTTPStatus.UNAUTHORIZED, text)
     challenge = 'Bearer realm="broadcast-tui"'
     response.headers["WWW-Authenticate"] = f'{challenge}, error="{error}"' if error else challenge
     return response

@@ -1,6 +1,6 @@
-"""Where a client really is, behind which proxies.
+"""The address of a client behind proxies.
 
-Invariant: nothing that a client writes itself is believed, unless a trusted proxy stands before it.
+Invariant: `X-Forwarded-For` is used only if the connection comes from a trusted proxy.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from broadcast_tui.core.network import Address, Network, parse_ip
 
 
 class NetworkError(BroadcastError):
-    """What should be a network is none, or is the whole internet; the operator's fault."""
+    """A trusted proxy is not a valid network, or is the whole internet."""
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Networks such as `10.0.0.0/8` or a single address. Raises NetworkError."""
+    """Parse networks such as `10.0.0.0/8`, or single addresses. Raises NetworkError."""
     networks = []
     for text in texts:
         try:
             network = ipaddress.ip_network(text.strip(), strict=False)
         except ValueError:
             raise NetworkError(
-                f"{text!r} is no network; give a trusted proxy as 127.0.0.1 or 10.0.0.0/8."
+                f"Invalid network: {text!r}. Use an address or network, such as 127.0.0.1 or 10.0.0.0/8."
             ) from None
         if network.prefixlen == 0:
-            raise NetworkError(f"{text} is everyone; name the network of your own proxies.")
+            raise NetworkError(f"{text} contains every address. Use the network of your own proxies.")
         networks.append(network)
     return tuple(networks)
 
 
 def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """Address of the client: that of the TCP connection, or the newest one that no trusted proxy has.
+    """The address of the client: the last one in the chain of proxies that is not a trusted proxy.
 
     Args:
-        peer: Address of the other end of the TCP connection.
-        forwarded_for: Values of all `X-Forwarded-For` headers, in order. Each proxy appends the address
-            that it was called from, so they are read from the right.
-        trusted: Networks of proxies that tell the truth.
+        peer: Address of the peer of the TCP connection.
+        forwarded_for: Values of all `X-Forwarded-For` headers, in order. Each proxy appends the address of
+            its client, so they are read from the right.
+        trusted: Networks of trusted proxies.
     """
     address = parse_ip(peer)
     if address is None:

@@ -1,10 +1,9 @@
-"""A WebSocket connection that hands its frames over at once and takes ready-made frames to write.
+"""A WebSocket connection without tasks: it passes frames to a callback and writes prepared frames.
 
-What it adds to `websockets` 17 (each is a measured defect of the plain class; see the tests):
-- while the peer takes nothing we read nothing from it, so that pongs to a peer that never reads
-  cannot pile up;
-- ending never waits for the peer: close frame at once, transport aborted when its time is over;
-- frames go from the socket to the receiver without a task switch, a bounded number a loop turn.
+Differences from the base class in `websockets` 17, each for a measured defect (see the tests): - Reading
+pauses while the write buffer is full, so that a peer that never reads cannot pile up pongs. - Closing never
+waits for the peer: the close frame is sent at once, and the transport aborted after a timeout. - Frames go
+from the socket to the callback without a task switch, a limited number per loop turn.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ from broadcast_tui.core.hub.auth import Identity
 from broadcast_tui.server.http import method_not_allowed
 
 SEND_BUFFER_BYTES = 131_072
-"""SO_SNDBUF: without it the kernel takes some 3 MB for a peer that never reads."""
+"""SO_SNDBUF. By default, the kernel buffers about 3 MB for a peer that never reads."""
 USER_TIMEOUT_MS = 30_000
-FRAMES_A_TURN = 64
+FRAMES_PER_TURN = 64
 TLS_RECORD = b"\x16\x03"
-"""How a TLS handshake begins (RFC 8446 5.1), and no HTTP request."""
-NO_TLS_HERE = (
+"""First bytes of a TLS handshake (RFC 8446 5.1), and of no HTTP request."""
+_NOT_TLS_RESPONSE = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n"
-    b"This port has no TLS; use ws://.\n"
+    b"This port does not use TLS. Connect with ws://.\n"
 )
 HEAD_BYTES_MAX = 16_384
-"""Longest request for a WebSocket, in bytes; the library alone takes a megabyte from each stranger."""
+"""Maximum size of a handshake request. The library allows a megabyte."""
 _HEAD_TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 )
@@ -46,7 +45,7 @@ _log = logging.getLogger("broadcast_tui.websockets")
 
 
 class PeerConnection(ServerConnection):
-    """One connection; `last_received_at` and `blocked_at` are loop time in seconds."""
+    """A connection to a peer. All `…_at` attributes are loop time in seconds."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -56,17 +55,17 @@ class PeerConnection(ServerConnection):
         self.ended_at: float | None = None
         self.pinged_at: float | None = None
         self.identity: Identity | None = None
-        """What the token of its handshake says, if it had one."""
+        """Identity from the token of the handshake, if it had one."""
         self.client_address = ""
-        """Where the client is, behind proxies too; empty until it has asked for a WebSocket."""
+        """Address of the client, even behind a proxy; empty before the handshake."""
         self.on_tcp_connected: Callable[[PeerConnection], None] | None = None
-        """Told when the TCP connection is up, before any TLS."""
+        """Called when the TCP connection is established, before TLS."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
-        """Receiver of whole messages: data, and whether it was a text frame."""
+        """Called with each complete message, and whether it is text."""
         self.on_flow: Callable[[bool], None] | None = None
-        """Told True when the peer takes no more, for now or for ever, False when it does again."""
+        """Called with True when writing must stop, for now or forever, and with False when it may resume."""
         self._inbox: list[tuple[bytes, bool]] = []
-        # What an idle connection holds is multiplied by thousands: a deque is 600 bytes, an adapter 500.
+        # Saves memory in thousands of idle connections: a deque takes 600 bytes, a logger adapter 500.
         self.drain_waiters = []  # type: ignore[assignment]  # only appended to and removed from
         self.logger = self.protocol.logger = _log
         self._fragments: bytearray | None = None
@@ -82,25 +81,25 @@ class PeerConnection(ServerConnection):
         return self.protocol.state is State.OPEN and not self.transport.is_closing()
 
     def write(self, data: bytes) -> None:
-        """Write complete frames, past the library: allowed since no extension is ever negotiated here."""
+        """Write complete frames, bypassing the library. Valid since no extensions are negotiated."""
         transport = self.transport
         if self.protocol.state is State.OPEN and not transport.is_closing():
             transport.write(data)
 
     @property
     def secure(self) -> bool:
-        """Whether the peer came over TLS."""
+        """Whether the connection uses TLS."""
         return self.transport.get_extra_info("ssl_object") is not None
 
     def send_ping(self) -> None:
-        """Send a ping without waiting for anything."""
+        """Send a ping, unless the write buffer is full. Never waits."""
         if self.writable and not self.paused:
             self.pinged_at = self.loop.time()
             self.protocol.send_ping(b"")
             self.send_data()
 
     def end(self, code: int, reason: str) -> None:
-        """Start closing; a peer that takes nothing is dropped at once. Never waits."""
+        """Send a close frame, or abort if the write buffer is full. Never waits."""
         if self.ended_at is not None:
             return
         self.ended_at = self.loop.time()
@@ -113,14 +112,14 @@ class PeerConnection(ServerConnection):
 
     @property
     def close_code(self) -> int | None:
-        """The code of whoever closed first; None if nobody has."""
+        """The close code of the side that closed first; None before."""
         protocol = self.protocol
         if protocol.close_sent is not None and not protocol.close_rcvd_then_sent:
             return int(protocol.close_sent.code)
         return protocol.close_code
 
     def abort(self) -> None:
-        """End the connection without a word, even one that is still being accepted."""
+        """Drop the connection without a close frame, even during its handshake."""
         self._is_aborted = True
         if hasattr(self, "transport"):
             self.transport.abort()
@@ -128,12 +127,13 @@ class PeerConnection(ServerConnection):
     # -- reading
 
     def start_receiving(self, on_frame: Callable[[bytes, bool], None]) -> None:
-        """Hand over frames from now on, beginning with those that came early."""
+        """Pass frames to a callback from now on, starting with those that have already arrived."""
         self.on_frame = on_frame
         self.request = self.response = None
         self._deliver_frames()
 
     def process_event(self, event: Event) -> None:
+        """Collect data frames in the inbox, instead of the base class's queue."""
         if isinstance(event, Request):
             super().process_event(event)
             return
@@ -151,20 +151,21 @@ class PeerConnection(ServerConnection):
                 self._fragments, self._fragments_text = bytearray(event.data), is_text
 
     def data_received(self, data: bytes) -> None:
+        """Parse received bytes and pass on complete messages."""
         self.last_received_at = self.loop.time()
         self.pinged_at = None
-        is_asking = self.protocol.state is State.CONNECTING
-        if is_asking and not self._head_bytes:
+        is_handshaking = self.protocol.state is State.CONNECTING
+        if is_handshaking and not self._head_bytes:
             if data.startswith(TLS_RECORD) and not self.secure:
-                # Answered in clear, a TLS client knows at once that there is no TLS here; else it waits.
-                self._answer(NO_TLS_HERE)
+                # An unencrypted response fails a TLS client at once; otherwise it waits for a timeout.
+                self._respond(_NOT_TLS_RESPONSE)
                 return
             if _OTHER_METHOD.match(data):
-                # With a body the library would end the connection without an answer.
-                self._answer(method_not_allowed().serialize())
+                # The library drops a request with a body without a response.
+                self._respond(method_not_allowed().serialize())
                 return
         super().data_received(data)
-        if is_asking:
+        if is_handshaking:
             self._limit_head(data)
         elif self.protocol.state is not State.OPEN:
             self._notify_flow()
@@ -172,15 +173,15 @@ class PeerConnection(ServerConnection):
             self._deliver_frames()
 
     def _limit_head(self, data: bytes) -> None:
-        """Refuse a request that grows without an end."""
+        """Reject a handshake request that is too long."""
         self._head_bytes += len(data)
         if self.request is None and self._head_bytes > HEAD_BYTES_MAX:
-            self._answer(_HEAD_TOO_LONG)
+            self._respond(_HEAD_TOO_LONG)
 
-    def _answer(self, response: bytes) -> None:
-        """End what is no WebSocket with an answer of our own."""
+    def _respond(self, response: bytes) -> None:
+        """Send a raw HTTP response and close."""
         self._head_bytes = HEAD_BYTES_MAX + 1
-        if self.protocol.eof_sent:  # the library has given up on what it could not read
+        if self.protocol.eof_sent:  # the library has already rejected the request
             self.transport.abort()
         elif not self.transport.is_closing():
             self.transport.write(response)
@@ -192,16 +193,16 @@ class PeerConnection(ServerConnection):
 
     @property
     def mid_frame(self) -> bool:
-        """Whether the peer has begun a frame and not finished it."""
+        """Whether the peer has sent part of a frame or message."""
         return bool(self.protocol.reader.buffer) or self._fragments is not None
 
     def _deliver_frames(self) -> None:
-        """Hand over a bounded number of frames; reading rests while more are waiting."""
+        """Pass on up to `FRAMES_PER_TURN` messages; reading pauses while more are waiting."""
         inbox, on_frame = self._inbox, self.on_frame
         assert on_frame is not None
-        turn = inbox[:FRAMES_A_TURN]
-        del inbox[:FRAMES_A_TURN]
-        for data, is_text in turn:
+        batch = inbox[:FRAMES_PER_TURN]
+        del inbox[:FRAMES_PER_TURN]
+        for data, is_text in batch:
             on_frame(data, is_text)
         if inbox and not self.transport.is_closing():
             self.transport.pause_reading()
@@ -216,7 +217,7 @@ class PeerConnection(ServerConnection):
     # -- transport
 
     def tcp_connected(self, transport: asyncio.Transport) -> None:
-        """The TCP connection is up; over TLS, `connection_made` follows later, with another transport."""
+        """Set up the TCP connection. With TLS, `connection_made` follows later, with another transport."""
         self.transport = transport
         sock = transport.get_extra_info("socket")
         if sock is not None:
@@ -236,11 +237,12 @@ class PeerConnection(ServerConnection):
             self.transport.abort()
 
     def handshake_failed(self) -> None:
-        """The TCP connection has ended before its TLS handshake; harmless if that was said before."""
+        """Handle the end of the TCP connection during the TLS handshake; may be called repeatedly."""
         if not self.connection_lost_waiter.done():
             self.connection_lost_waiter.set_result(None)
 
     def pause_writing(self) -> None:
+        """Handle a full write buffer: pause reading too."""
         super().pause_writing()
         self.blocked_at = self.loop.time()
         self.blocked_bytes = self.transport.get_write_buffer_size()
@@ -249,6 +251,7 @@ class PeerConnection(ServerConnection):
         self._notify_flow()
 
     def resume_writing(self) -> None:
+        """Handle a write buffer that has drained: resume reading."""
         super().resume_writing()
         self.blocked_at = None
         if not self._inbox:
@@ -260,20 +263,20 @@ class PeerConnection(ServerConnection):
             self.on_flow(self.paused or not self.writable)
 
     def stalled_for(self, now: float) -> float:
-        """Seconds since the peer last took anything of what waits for it; 0.0 if nothing waits."""
+        """Seconds since the peer last read anything from a full write buffer; 0.0 if it is not full."""
         if self.blocked_at is None:
             return 0.0
-        waiting = self.transport.get_write_buffer_size()
-        if waiting < self.blocked_bytes:
+        buffered = self.transport.get_write_buffer_size()
+        if buffered < self.blocked_bytes:
             self.blocked_at = now
-        self.blocked_bytes = waiting
+        self.blocked_bytes = buffered
         return now - self.blocked_at
 
 
 def address_of(connection: PeerConnection) -> str:
-    """`host:port` of the peer, for logs; `unknown` when the socket is already gone.
+    """`host:port` of the peer; `unknown` if the socket is already closed.
 
-    Behind a proxy that is trusted, the host is the client's and the port the proxy's.
+    Behind a trusted proxy, the host is that of the client and the port that of the proxy.
     """
     peername = cast("tuple[str, int] | None", connection.transport.get_extra_info("peername"))
     host = connection.client_address or (str(peername[0]) if peername else "")

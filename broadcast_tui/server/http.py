@@ -1,7 +1,7 @@
-"""What the port answers to plain HTTP: is it alive, is it ready, and to a person how to join.
+"""Responses to plain HTTP requests: health checks and a landing page.
 
-Invariants: a WebSocket handshake is never answered here, on whatever path; nothing of a request is
-shown unless it is a host name; a page loads nothing from anywhere.
+Invariants: WebSocket handshakes are not handled here, whatever their path. No part of a request is displayed,
+except a valid host name. The page loads no external resources.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _PAGE = """<!doctype html>
 <h1>A chat room in the terminal</h1>
 <p>This is a broadcast-tui server. To join, open a terminal and type:</p>
 <pre>broadcast-tui chat {url}</pre>
-<p>To read along without a screen of its own:</p>
+<p>To follow the room without a chat screen:</p>
 <pre>broadcast-tui tail --follow {url}</pre>
-<p>Any WebSocket library can take part too: connect to <code>{url}</code> and send
+<p>You can also use any WebSocket library: connect to <code>{url}</code> and send
 <code>{{"type": "message", "message": "Hello, world!", "sender": "Alice"}}</code>.</p>
 </body>
 </html>
@@ -49,7 +49,7 @@ _PAGE = """<!doctype html>
 
 
 def is_handshake(request: Request) -> bool:
-    """Whether a request asks for a WebSocket, rightly or wrongly."""
+    """Whether a request asks for a WebSocket upgrade, even an invalid one."""
     return any(
         token.strip().lower() == "websocket"
         for value in request.headers.get_all("Upgrade")
@@ -57,13 +57,15 @@ def is_handshake(request: Request) -> bool:
     )
 
 
-def answer(request: Request, *, unready: str, url: str, secure: bool = False) -> Response | None:
-    """The answer to a request that is no handshake; None for one that is.
+def response_to(
+    request: Request, *, not_ready_reason: str, url: str, secure: bool = False
+) -> Response | None:
+    """The response to a plain HTTP request; None for a WebSocket handshake.
 
     Args:
-        unready: Why no new connections are taken now; empty if they are.
-        url: Address of the server, for a request whose own `Host` cannot be shown.
-        secure: Whether the request came over TLS.
+        not_ready_reason: Why new connections are rejected now; empty if they are accepted.
+        url: URL of the server, for requests without a valid `Host`.
+        secure: Whether the request uses TLS.
     """
     if is_handshake(request):
         return None
@@ -71,31 +73,31 @@ def answer(request: Request, *, unready: str, url: str, secure: bool = False) ->
         return method_not_allowed()
     path = request.path.partition("?")[0]
     if path == "/healthz":
-        response = _text(http.HTTPStatus.OK, "ok")
-    elif path == "/readyz" and unready:
-        response = _text(http.HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {unready}")
+        response = _text_response(http.HTTPStatus.OK, "ok")
+    elif path == "/readyz" and not_ready_reason:
+        response = _text_response(http.HTTPStatus.SERVICE_UNAVAILABLE, f"not ready: {not_ready_reason}")
         response.headers["Retry-After"] = "5"
     elif path == "/readyz":
-        response = _text(http.HTTPStatus.OK, "ready")
+        response = _text_response(http.HTTPStatus.OK, "ready")
     elif path == "/":
         page = _PAGE.format(style=_STYLE, url=html.escape(_shown_url(request, url, secure)))
-        response = respond(http.HTTPStatus.OK, page.encode(), "text/html; charset=utf-8")
+        response = make_response(http.HTTPStatus.OK, page.encode(), "text/html; charset=utf-8")
     else:
-        response = _text(http.HTTPStatus.NOT_FOUND, "Nothing is here. See / for how to join.")
+        response = _text_response(http.HTTPStatus.NOT_FOUND, "Not found. See / for how to join.")
     if request.method == "HEAD":
         response.body = b""
     return response
 
 
 def method_not_allowed() -> Response:
-    """405: there is nothing here to write to but through a WebSocket."""
-    response = _text(http.HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are answered here.")
+    """A 405 response."""
+    response = _text_response(http.HTTPStatus.METHOD_NOT_ALLOWED, "Only GET and HEAD are allowed.")
     response.headers["Allow"] = ", ".join(METHODS)
     return response
 
 
-def respond(status: http.HTTPStatus, body: bytes, content_type: str) -> Response:
-    """A whole answer, after which the connection ends."""
+def make_response(status: http.HTTPStatus, body: bytes, content_type: str) -> Response:
+    """A complete response that closes the connection."""
     headers = Headers(
         {
             "Date": formatdate(usegmt=True),
@@ -111,20 +113,20 @@ def respond(status: http.HTTPStatus, body: bytes, content_type: str) -> Response
     return Response(status.value, status.phrase, headers, body)
 
 
-def refuse(status: http.HTTPStatus, text: str, retry_after_s: float | None = None) -> Response:
-    """A handshake denied: one sentence that says why, and in how many seconds to try again."""
-    response = _text(status, text)
+def rejection(status: http.HTTPStatus, text: str, retry_after_s: float | None = None) -> Response:
+    """A response that rejects a handshake, with the reason and when to try again."""
+    response = _text_response(status, text)
     if retry_after_s is not None:
         response.headers["Retry-After"] = str(max(1, round(retry_after_s)))
     return response
 
 
-def _text(status: http.HTTPStatus, text: str) -> Response:
-    return respond(status, text.encode() + b"\n", "text/plain; charset=utf-8")
+def _text_response(status: http.HTTPStatus, text: str) -> Response:
+    return make_response(status, text.encode() + b"\n", "text/plain; charset=utf-8")
 
 
 def _shown_url(request: Request, url: str, secure: bool) -> str:
-    """The address as whoever asks knows it, if that can be shown."""
+    """The URL of the server by the request's own `Host` header, if that is valid; otherwise `url`."""
     hosts = request.headers.get_all("Host")
     if len(hosts) == 1 and _HOST.fullmatch(hosts[0]):
         return f"{'wss' if secure else 'ws'}://{hosts[0]}"

@@ -1,4 +1,4 @@
-"""From a host name and a port to the addresses to listen on, or one sentence that says why not."""
+"""Addresses and port to listen on, and the open file limit."""
 
 from __future__ import annotations
 
@@ -7,53 +7,62 @@ import contextlib
 import errno
 import socket
 from collections.abc import Sequence
+from typing import Literal
 
 from broadcast_tui.core.errors import BroadcastError
 
+try:
+    import resource
+except ImportError:  # Windows has no such limit
+    resource = None  # type: ignore[assignment]
+
 BACKLOG = 4096
+RESERVED_DESCRIPTORS = 64
+"""File descriptors reserved for history, logs, listeners and connections that are about to be rejected."""
 
 
 class ListenError(BroadcastError):
-    """The address cannot be listened on; the text says what to change. The environment's fault."""
+    """The server cannot listen on an address. `fault` is the part of the address to change."""
+
+    def __init__(self, text: str, fault: Literal["host", "port", "address"] = "address") -> None:
+        super().__init__(text)
+        self.fault = fault
 
 
 async def choose_addresses(host: str, port: int) -> tuple[list[str], int]:
-    """Addresses of `host` that can be bound, and one port free on all of them.
+    """The addresses of `host` that can be bound, and one port that is free on all of them.
 
-    Port 0 is replaced by a free one, the same for IPv4 and IPv6, which `create_server` alone does
-    not promise.
+    Port 0 is replaced by a free port, the same for IPv4 and IPv6, which `create_server` does not guarantee.
 
     Raises:
-        ListenError: unknown host, no address of it on this machine, port in use or not allowed.
+        ListenError: The host is unknown or not on this machine, or the port is in use or not permitted.
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except (OSError, UnicodeError) as error:
-        raise ListenError(
-            f"The host {host!r} is unknown here; choose another with --host, such as localhost or 0.0.0.0."
-        ) from error
+        raise ListenError(f"Unknown host: {host!r}.", "host") from error
     addresses = list(dict.fromkeys((info[0], str(info[4][0])) for info in found))
     for _ in range(20):
         bound, chosen = _try_bind(addresses, host, port)
         if bound:
             return bound, chosen
-    raise ListenError(f"No port is free on {host}; choose one with --port.")
+    raise ListenError(f"No free port on {host}.", "port")
 
 
 def _try_bind(addresses: Sequence[tuple[int, str]], host: str, port: int) -> tuple[list[str], int]:
-    """The addresses that can be bound now, and the port; none when a free port was taken meanwhile."""
+    """The addresses that can be bound, and the port; no addresses if a free port has been taken meanwhile."""
     sockets: list[socket.socket] = []
     bound: list[str] = []
     chosen = port
-    refusal: OSError | None = None
+    last_error: OSError | None = None
     try:
         for family, address in addresses:
             try:
                 probe = socket.socket(family, socket.SOCK_STREAM)
             except OSError as error:
-                refusal = error
+                last_error = error
                 continue
             sockets.append(probe)
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,46 +73,36 @@ def _try_bind(addresses: Sequence[tuple[int, str]], host: str, port: int) -> tup
                 probe.listen(1)
             except OSError as error:
                 if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    refusal = error
+                    last_error = error
                     continue
                 if error.errno == errno.EADDRINUSE and port == 0:
                     return [], 0
-                raise ListenError(_sentence(error, host, port)) from error
+                raise _listen_error(error, host, port) from error
             chosen = probe.getsockname()[1]
             bound.append(address)
     finally:
         for probe in sockets:
             probe.close()
     if not bound:
-        assert refusal is not None
-        raise ListenError(_sentence(refusal, host, port)) from refusal
+        assert last_error is not None
+        raise _listen_error(last_error, host, port) from last_error
     return bound, chosen
 
 
-def _sentence(error: OSError, host: str, port: int) -> str:
+def _listen_error(error: OSError, host: str, port: int) -> ListenError:
     match error.errno:
         case errno.EADDRINUSE:
-            return f"Port {port} on {host} is in use; choose another with --port (0 takes a free one)."
+            return ListenError(f"Port {port} on {host} is in use.", "port")
         case errno.EACCES:
-            return f"Port {port} needs more rights; choose one above 1023 with --port."
+            return ListenError(f"Permission denied for port {port}.", "port")
         case errno.EADDRNOTAVAIL:
-            return f"{host} is no address of this machine; choose another with --host."
+            return ListenError(f"{host} is not an address of this machine.", "host")
         case _:
-            return f"Cannot listen on {host}:{port}: {error.strerror}; change --host or --port."
-
-
-try:
-    import resource
-except ImportError:  # Windows has no such limit
-    resource = None  # type: ignore[assignment]
-
-
-FREE_DESCRIPTORS = 64
-"""What is kept free for history, logs, listeners and those about to be refused."""
+            return ListenError(f"Cannot listen on {host}:{port}: {error.strerror}.")
 
 
 def open_files_max() -> int | None:
-    """The soft limit; None if there is none."""
+    """The soft limit of open files; None if there is none."""
     if resource is None:
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -111,7 +110,7 @@ def open_files_max() -> int | None:
 
 
 def raise_open_files() -> None:
-    """Take as many as the system allows without being asked for rights."""
+    """Raise the soft limit of open files to the hard limit."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

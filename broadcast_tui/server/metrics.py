@@ -35,6 +35,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _websockets_log = logging.getLogger("broadcast_tui.websockets")
 
 
+class MetricsListenError(ListenError):
+    """The metrics listener cannot listen on an address."""
+
+
 class _ServerCollector(Collector):
     """Reads the statistics of a server on each scrape."""
 
@@ -53,7 +57,7 @@ class _ServerCollector(Collector):
             "connections_max", "Maximum number of connections; 0: unlimited.", admission.max_connections
         )
         yield _gauge("rooms", "Rooms with at least one person.", len(hub.rooms.by_name))
-        yield _gauge("ready", "1 if new connections are accepted.", 0 if admission.unready else 1)
+        yield _gauge("ready", "1 if new connections are accepted.", 0 if admission.not_ready_reason else 1)
         yield _gauge("posts_waiting", "Posts waiting for the engine.", len(hub.effects.pending_posts))
         blocked = sum(peer.blocked for peer in runner.connections)
         yield _gauge("connections_blocked", "Connections with a full write buffer.", blocked)
@@ -111,7 +115,7 @@ class MetricsListener:
         return f"http://{host}:{self.port}/metrics"
 
     async def start(self) -> None:
-        """Start to listen; with port 0, sets `port` to the chosen one. Raises ListenError."""
+        """Start to listen; with port 0, sets `port` to the chosen one. Raises MetricsListenError."""
         try:
             addresses, self.port = await choose_addresses(self.host, self.port)
             self._server = await serve(
@@ -124,9 +128,11 @@ class MetricsListener:
                 logger=_websockets_log,
                 server_header=None,
             )
-        except (ListenError, OSError) as error:
-            text = str(error).replace("--host", "--metrics-host").replace("--port", "--metrics-port")
-            raise ListenError(text) from error
+        except ListenError as error:
+            raise MetricsListenError(str(error), error.fault) from error
+        except OSError as error:
+            text = f"Cannot listen on {self.host}:{self.port}: {error.strerror}."
+            raise MetricsListenError(text) from error
 
     async def stop(self) -> None:
         """Stop to listen."""
@@ -138,8 +144,8 @@ class MetricsListener:
         if request.method not in pages.METHODS:
             return pages.method_not_allowed()
         if request.path.partition("?")[0] != "/metrics":
-            return pages.refuse(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
-        response = pages.respond(http.HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE)
+            return pages.rejection(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
+        response = pages.make_response(http.HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE)
         if request.method == "HEAD":
             response.body = b""
         return response

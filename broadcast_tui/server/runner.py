@@ -24,7 +24,7 @@ from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.server.activity_log import log_broadcast, log_frames, log_name, shown_received
+from broadcast_tui.server.activity_log import describe_received, log_broadcast, log_frames, log_name
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.keepalive import check_connections
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
@@ -149,7 +149,7 @@ class HubRunner:
         """Handle a complete message from a connection."""
         self.stats.received_bytes += len(data)
         if self._debug:
-            log.debug("< #%d %s", peer.id, shown_received(data, welcomed=peer.welcomed))
+            log.debug("< #%d %s", peer.id, describe_received(data, welcomed=peer.welcomed))
         if peer.closing is not None:
             return
         old_name = peer.name

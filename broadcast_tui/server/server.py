@@ -1,4 +1,4 @@
-"""`BroadcastServer`: listen, take connections in, stop in order."""
+"""`BroadcastServer`: listens, accepts connections, and stops in order."""
 
 from __future__ import annotations
 
@@ -40,27 +40,29 @@ from broadcast_tui.server.tls import ServerTls
 from broadcast_tui.server.tls_handshake import TlsHandshakeProtocol
 
 SPREAD_MAX_S = 15.0
+"""Maximum time over which the connections are closed."""
 STOP_DEADLINE_S = 20.0
+"""Time after which remaining connections are dropped."""
 
 log = logging.getLogger("broadcast_tui.server")
 _websockets_log = logging.getLogger("broadcast_tui.websockets")
 _websockets_log.setLevel(logging.WARNING)
-# At DEBUG, whoever asks for it, the library would log the headers of handshakes, and with them tokens.
+# At DEBUG, the library logs the headers of handshakes, which contain tokens.
 _websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class BroadcastServer:
-    """A chat server: every post reaches everyone in its room, in one order.
+    """A chat server: every post reaches everyone in its room, in the same order.
 
     Args:
         host: Name or address to listen on.
-        port: TCP port; 0 takes a free one, which `port` then says.
-        limits: Ceilings of the protocol.
-        engine: Where posts are kept; the default keeps the last 10,000 of a room in memory.
-        admission: Who is let in at all.
-        sanctions: File that keeps bans and mutes; without one they end with the server.
-        authenticator: Who may come in with which token; by default everyone may, and there are no tokens.
-        tls: The certificate to serve `wss://` with; by default `ws://` is served.
+        port: TCP port; with 0, a free port is chosen and stored in `port`.
+        limits: Limits per connection and room.
+        engine: Storage of posts; by default, the last 10,000 posts of each room are stored in memory.
+        admission: Limits of connections before they are accepted.
+        sanctions: File of bans and mutes; without a file, they are lost on restart.
+        authenticator: Checks tokens; by default there are none, and everyone may connect.
+        tls: Certificate for `wss://`; by default, `ws://` is served.
 
     Example:
         async with BroadcastServer("localhost", 8765) as server:
@@ -85,11 +87,11 @@ class BroadcastServer:
         self._engine = engine if engine is not None else MemoryEngine()
         self._authenticator = authenticator
         self._tls = tls
-        self._watch: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self._admission = Admission(
             admission or AdmissionLimits(),
             url=lambda: self.url,
-            is_banned=self._ban_of,
+            find_ban=self._find_ban,
             check_token=self._check_token,
         )
         self._sanction_file = SanctionFile(sanctions) if sanctions is not None else None
@@ -106,26 +108,26 @@ class BroadcastServer:
         self._server: Server | None = None
         self._stopped = asyncio.Event()
 
-    # -- life
+    # -- start and stop
 
     @property
     def url(self) -> str:
-        """Address for clients on this machine, such as `ws://localhost:8765`."""
+        """URL for clients on this machine, such as `ws://localhost:8765`."""
         return websocket_url(self.host, self.port, secure=self._tls is not None)
 
     @property
     def connection_count(self) -> int:
-        """Open connections, of both kinds."""
+        """Number of open connections, v1 and plain."""
         return len(self._runner.connections)
 
     async def start_server(self) -> None:
-        """Listen; returns once clients can connect.
+        """Start to listen; returns when clients can connect.
 
         Raises:
-            ListenError: host or port cannot be had.
-            SanctionFileError: the bans cannot be read.
-            EngineError: the log cannot be opened.
-            TokenFileError: the tokens cannot be read.
+            ListenError: The server cannot listen on host and port.
+            SanctionFileError: The bans cannot be read.
+            EngineError: The log cannot be opened.
+            TokenFileError: The tokens cannot be read.
         """
         if self._authenticator is not None:
             self._authenticator.load()
@@ -140,7 +142,7 @@ class BroadcastServer:
                 port,
                 create_connection=self._make_connection,  # type: ignore[arg-type]  # a factory will do
                 select_subprotocol=_select_subprotocol,
-                process_request=self._admission.process_request,  # type: ignore[arg-type]  # ours are PeerConnections
+                process_request=self._admission.process_request,  # type: ignore[arg-type]  # all connections are PeerConnections
                 compression=None,
                 max_size=_frame_bytes(self.limits),
                 max_queue=None,
@@ -154,34 +156,32 @@ class BroadcastServer:
             )
         except OSError as error:
             await self._runner.stop()
-            raise ListenError(
-                f"Cannot listen on {self.host}:{port}: {error.strerror}; change --host or --port."
-            ) from error
+            raise ListenError(f"Cannot listen on {self.host}:{port}: {error.strerror}.") from error
         self.port = port
         if self._authenticator is not None:
-            self._watch = asyncio.create_task(self._authenticator.watch(self._runner.close_expired))
+            self._watcher = asyncio.create_task(self._authenticator.watch(self._runner.close_expired))
         self._admission.ready = True
         log.info("listening on %s", self.url)
 
     async def serve_forever(self) -> None:
-        """Wait until `stop_server` has stopped the server."""
+        """Wait until the server has been stopped by `stop_server`."""
         await self._stopped.wait()
 
     def reload(self) -> None:
-        """Read tokens and certificate again; if one cannot be used, that is logged and neither changes."""
+        """Reload tokens and certificate; on an error, logs it and changes neither."""
         try:
             self.reload_security()()
         except BroadcastError as error:
-            log.error("each of certificate and tokens stays as it was: %s", log_safe(str(error), 400))
+            log.error("cannot reload certificate and tokens: %s", log_safe(str(error), 400))
 
     def reload_security(self) -> Callable[[], None]:
-        """Read tokens and certificate; what is returned puts them in force.
+        """Read tokens and certificate and return a function that applies them.
 
         Raises:
-            CertificateError: the certificate cannot be used.
-            TokenFileError: the tokens cannot be read.
+            CertificateError: The certificate cannot be used.
+            TokenFileError: The tokens cannot be read.
         """
-        changes = [part.read() for part in (self._tls, self._authenticator) if part is not None]
+        changes = [part.prepare_reload() for part in (self._tls, self._authenticator) if part is not None]
 
         def apply() -> None:
             for change in changes:
@@ -194,10 +194,10 @@ class BroadcastServer:
     async def stop_server(
         self, code: CloseCode = CloseCode.GOING_AWAY, deadline_s: float = STOP_DEADLINE_S
     ) -> None:
-        """Stop in order: no new connections, tell v1 clients, close all, keep what was posted.
+        """Stop in order: notify v1 clients, close all connections, store pending posts.
 
-        Clients are closed with `code` a few at a time, so that they do not all come back at once;
-        whoever has not gone `deadline_s` seconds later is cut off.
+        Connections are closed with `code` a few at a time, so that clients do not reconnect all at once.
+        Those that remain after `deadline_s` seconds are dropped.
         """
         if self._admission.draining:
             await self._stopped.wait()
@@ -207,7 +207,7 @@ class BroadcastServer:
         self._runner.hub.draining = True
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
-        log.info("stopping, %d client(s) to close", len(connections))
+        log.info("stopping; closing %d client(s)", len(connections))
         self._runner.hub.broadcaster.broadcast_all(
             Drain("restart" if code == CloseCode.RESTART else "stop", round(spread_s, 1))
         )
@@ -215,8 +215,8 @@ class BroadcastServer:
         await self._runner.flushed()
         await self._close_all(connections, code, spread_s, deadline_s)
         await self._runner.stop()
-        if self._watch is not None:
-            self._watch.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
         self._server = None
         self._stopped.set()
         log.info("stopped")
@@ -231,14 +231,14 @@ class BroadcastServer:
                 connection.end(code, reason)
             if start + batch < len(connections):
                 await asyncio.sleep(0.1)
-        gone = [connection.connection_lost_waiter for connection in connections]
-        if gone:
-            remaining_s = min(CLOSE_TIMEOUT_S + 1.0, max(0.0, deadline_s - spread_s))
-            _, late = await asyncio.wait(gone, timeout=remaining_s)
+        waiters = [connection.connection_lost_waiter for connection in connections]
+        if waiters:
+            timeout_s = min(CLOSE_TIMEOUT_S + 1.0, max(0.0, deadline_s - spread_s))
+            _, late = await asyncio.wait(waiters, timeout=timeout_s)
             if late:
-                log.warning("%d client(s) did not close in time and were cut off", len(late))
+                log.warning("%d client(s) did not close in time and were dropped", len(late))
         assert self._server is not None
-        # Open until here, so that a load balancer and those who come meanwhile are told to go elsewhere.
+        # The listener stays open until here, so that load balancers and new clients get a 503 response.
         self._server.close(close_connections=False)
         for left in list(self._connections):
             left.abort()
@@ -268,7 +268,7 @@ class BroadcastServer:
         return connection if self._tls is None else TlsHandshakeProtocol(connection, self._tls.context)
 
     def _check_token(self, connection: PeerConnection, request: Request) -> Response | None:
-        """The handshake's answer if its token is wrong, or if it needs one and has none."""
+        """The response to a handshake with an invalid or missing token; None to accept it."""
         if self._authenticator is None:
             return None
         found = self._authenticator.check_handshake(request, address_of(connection), self._runner.instant())
@@ -278,7 +278,7 @@ class BroadcastServer:
         return None
 
     async def handle_client(self, websocket: ServerConnection) -> None:
-        """Serve one connection until it is gone. The handler that `start_server` gives to websockets."""
+        """Serve a connection until it is closed. `start_server` passes this handler to websockets."""
         self.register_client(websocket)
         try:
             await asyncio.shield(websocket.connection_lost_waiter)
@@ -286,70 +286,73 @@ class BroadcastServer:
             self.unregister_client(websocket)
 
     def register_client(self, websocket: ServerConnection) -> None:
-        """Take an open connection in: it is told the room it is in, the others that it came.
+        """Add an open connection; it enters the lobby, and the others are notified.
 
         Raises:
-            TypeError: the connection was not made by this server's listener; the caller's fault.
+            TypeError: The connection was not created by this server.
         """
         if websocket in self._peers:
             return
         if not isinstance(websocket, PeerConnection):
-            raise TypeError("register_client takes connections made with create_connection=PeerConnection")
+            raise TypeError(
+                "register_client requires a connection made with create_connection=PeerConnection"
+            )
         v1 = websocket.subprotocol == SUBPROTOCOL
         self._peers[websocket] = self._runner.attach(websocket, v1=v1, address=address_of(websocket))
 
     def unregister_client(self, websocket: ServerConnection) -> None:
-        """Forget a connection; the others are told that it left. Harmless if it is unknown."""
+        """Remove a connection and notify the others; does nothing if it is unknown."""
         peer = self._peers.pop(websocket, None)
         if peer is not None:
             self._runner.detach(peer)
 
     def set_limits(self, limits: Limits, admission: AdmissionLimits) -> None:
-        """Other limits from now on, for those who are here too; frames of theirs keep their size.
+        """Apply new limits, to open connections too, except for the maximum length of their frames.
 
         Raises:
-            NetworkError: a trusted proxy is none; nothing has changed.
+            NetworkError: A trusted proxy is not a valid network; nothing has changed.
         """
         self._admission.set_limits(admission)
         self.limits = limits
         self._runner.set_limits(limits)
 
     def reload_sanctions(self) -> Callable[[], None]:
-        """Read the file of bans and mutes; what is returned puts them in force.
+        """Read the file of bans and mutes and return a function that applies it.
 
         Raises:
-            SanctionFileError: it cannot be read, or what was decided since is not in it yet.
+            SanctionFileError: It cannot be read, or recent changes have not been saved to it yet.
         """
         if self._runner.sanction_store.unsaved:
-            raise SanctionFileError("The last bans are not in their file yet; see that it can be written.")
-        kept = self._sanction_file.load() if self._sanction_file is not None else None
+            raise SanctionFileError(
+                "Recent bans have not been saved yet. Make sure that their file is writable."
+            )
+        sanctions = self._sanction_file.load() if self._sanction_file is not None else None
 
         def apply() -> None:
-            if kept is not None:
-                self._runner.hub.moderation.sanctions.replace(kept)
+            if sanctions is not None:
+                self._runner.hub.moderation.sanctions.replace(sanctions)
                 if self._server is not None:
                     self._runner.hub.moderation.enforce(self._runner.instant())
                     self._runner.wake()
 
         return apply
 
-    def _ban_of(self, address: str) -> tuple[str, float | None] | None:
+    def _find_ban(self, address: str) -> tuple[str, float | None] | None:
         at = datetime.now(UTC)
         ban = self._runner.hub.moderation.sanctions.find_by_address(address, at)
         return (ban.describe(at) + ".", ban.remaining_s(at)) if ban is not None else None
 
-    # -- words of the server's own
+    # -- messages from the server
 
     async def broadcast_to_all(self, message: str | Mapping[str, str]) -> int:
-        """Send to every client; returns how many there were.
+        """Send a message to all clients; returns the number of recipients.
 
-        A `message` mapping with `sender` and `message` is a post: it enters the log of its `room`
-        (default: the lobby) and reaches those in it in order. A string is a notice of the server:
-        told now, kept nowhere.
+        A mapping with `sender` and `message` is a post: it is appended to the log of its `room` (default: the
+        lobby) and delivered in order. A string is a notice from the server, which is not stored.
 
         Raises:
-            Refused: text or name break the rules; the caller's fault.
-            EngineError: the post could not be kept.
+            RequestError: The text or name is invalid.
+            EngineError: The post could not be stored.
         """
         if isinstance(message, str):
             return await self.broadcast_to_others(message, None)
@@ -366,13 +369,15 @@ class BroadcastServer:
     async def broadcast_to_others(
         self, message: str | Mapping[str, str], sender: ServerConnection | None
     ) -> int:
-        """Tell every client but `sender` something that no log keeps; returns how many were told.
+        """Send a message to all clients except `sender`, without storing it.
 
-        A string becomes a notice of the server, a mapping with `sender` and `message` a message
-        without an id.
+        Returns the number of recipients.
+
+        A string becomes a notice from the server, a mapping with `sender` and `message` a message without an
+        id.
         """
         when = self._runner.instant()
-        excepted = self._peers.get(sender) if sender is not None else None
+        sender_peer = self._peers.get(sender) if sender is not None else None
         event: System | Message
         if isinstance(message, str):
             text = clean_post(message, self.limits.max_message_bytes)
@@ -381,18 +386,18 @@ class BroadcastServer:
             text = clean_post(message["message"], self.limits.max_message_bytes)
             room = check_room(message.get("room", DEFAULT_ROOM))
             event = Message(text, check_name(message["sender"]), timestamp(when.at), "", room)
-        told = self._runner.hub.broadcaster.broadcast_all(event, but=excepted)
+        count = self._runner.hub.broadcaster.broadcast_all(event, but=sender_peer)
         self._runner.wake()
-        return told
+        return count
 
 
 def _frame_bytes(limits: Limits) -> int | None:
-    """Longest message that is read at all: a post may come with each of its bytes escaped as six."""
+    """Maximum length of a message: JSON may escape each byte of a post as six."""
     if not limits.max_frame_bytes or not limits.max_message_bytes:
         return None
     return max(limits.max_frame_bytes, 6 * limits.max_message_bytes + 4096)
 
 
 def _select_subprotocol(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    """v1 for those who offer it, plain for everyone else; nobody is refused."""
+    """v1 for clients that offer it, plain for all others."""
     return Subprotocol(SUBPROTOCOL) if SUBPROTOCOL in offered else None

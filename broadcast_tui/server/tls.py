@@ -1,7 +1,7 @@
-"""TLS at the server: a certificate that can be changed while it runs, or one made here.
+"""TLS: a certificate that can be reloaded, or a self-signed one.
 
-Invariants: TLS 1.2 or newer, no renegotiation; new files are taken whole or not at all; connections
-that are open keep what they began with.
+Invariants: TLS 1.2 or newer, without renegotiation. New files are applied completely or not at all. Open
+connections keep their certificate.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ from broadcast_tui.private_file import sole_writer, write_private
 if TYPE_CHECKING:
     from cryptography import x509
 
+VALID_DAYS = 3650
+_ROUTE_PROBE_ADDRESS = "192.0.2.1"
+"""An address that is reserved for documentation (RFC 5737), and routed like any other."""
 
 log = logging.getLogger("broadcast_tui.server")
 
 
 class CertificateError(BroadcastError):
-    """The certificate or its key cannot be used; the text says what to change."""
+    """The certificate or its key cannot be used."""
 
 
 class ServerTls:
-    """The certificate in `cert` with the key in `key` (or in the same file), as an SSL context.
+    """SSL context with the certificate in `cert` and its key in `key`, or in the same file.
 
     Raises:
-        CertificateError: they cannot be read, or do not belong together.
+        CertificateError: They cannot be read, or do not match.
     """
 
     def __init__(self, cert: Path, key: Path | None = None) -> None:
@@ -44,61 +47,59 @@ class ServerTls:
         self._current = load_context(cert, key)
         self.fingerprint = fingerprint_of(cert)
         self.context = load_context(cert, key)
-        """Give this one to each connection; handshakes continue with what was loaded last."""
-        self.context.sni_callback = self._choose
+        """Context for all connections; their handshakes use the certificate that was loaded last."""
+        self.context.sni_callback = self._select_context
 
     def reload(self) -> None:
-        """Use the files as they are now for connections to come.
+        """Reload the files for new connections.
 
         Raises:
-            CertificateError: they cannot be used; everything stays as it was.
+            CertificateError: They cannot be used; nothing has changed.
         """
-        self.read()()
+        self.prepare_reload()()
 
-    def read(self) -> Callable[[], None]:
-        """Read the files as they are now; what is returned uses them for connections to come.
+    def prepare_reload(self) -> Callable[[], None]:
+        """Read the files and return a function that applies them to new connections.
 
         Raises:
-            CertificateError: they cannot be used.
+            CertificateError: They cannot be used.
         """
-        fresh, fingerprint = load_context(self._cert, self._key), fingerprint_of(self._cert)
+        context, fingerprint = load_context(self._cert, self._key), fingerprint_of(self._cert)
 
         def apply() -> None:
-            self._current, self.fingerprint = fresh, fingerprint
-            log.info("the certificate was read again: %s", fingerprint)
+            self._current, self.fingerprint = context, fingerprint
+            log.info("reloaded the certificate: %s", fingerprint)
 
         return apply
 
-    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+    def _select_context(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._current
 
 
 def load_context(cert: Path, key: Path | None) -> ssl.SSLContext:
-    """An SSL context for servers. Raises CertificateError."""
+    """Create a server context. Raises CertificateError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
-    locked = False
+    is_encrypted = False
 
     def password() -> str:
-        """Asked for the password of a key; OpenSSL would ask on the terminal."""
-        nonlocal locked
-        locked = True
+        """Called for an encrypted key, where OpenSSL would prompt on the terminal."""
+        nonlocal is_encrypted
+        is_encrypted = True
         return ""
 
     try:
         context.load_cert_chain(cert, key, password)
     except ssl.SSLError as error:
-        if locked:
+        if is_encrypted:
             raise CertificateError(
-                f"The key {key or cert} has a password; give one without ('openssl pkey' makes it)."
+                f"The key {key or cert} is encrypted. Decrypt it with 'openssl pkey'."
             ) from error
-        raise CertificateError(_ssl_sentence(error, cert, key)) from error
+        raise _key_error(error, cert, key) from error
     except OSError as error:
-        wrong = key if key is not None and _is_readable(cert) else cert
-        raise CertificateError(
-            f"{wrong} cannot be read: {error.strerror}; see to --tls-cert and --tls-key."
-        ) from error
+        unreadable = key if key is not None and _is_readable(cert) else cert
+        raise CertificateError(f"Cannot read {unreadable}: {error.strerror}.") from error
     return context
 
 
@@ -106,7 +107,7 @@ def fingerprint_of(cert: Path) -> str:
     """The fingerprint of the first certificate in a PEM file.
 
     Raises:
-        CertificateError: there is none.
+        CertificateError: It cannot be read or contains none.
     """
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
     try:
@@ -114,9 +115,9 @@ def fingerprint_of(cert: Path) -> str:
         first = pem[pem.index(begin) : pem.index(end) + len(end)]
         der = ssl.PEM_cert_to_DER_cert(first)
     except OSError as error:
-        raise CertificateError(f"{cert} cannot be read: {error.strerror}.") from error
+        raise CertificateError(f"Cannot read {cert}: {error.strerror}.") from error
     except ValueError as error:
-        raise CertificateError(f"{cert} is no certificate in PEM form; give another one.") from error
+        raise CertificateError(f"{cert} is not a certificate in PEM format.") from error
     return fingerprint(der)
 
 
@@ -128,24 +129,21 @@ def _is_readable(path: Path) -> bool:
     return True
 
 
-def _ssl_sentence(error: ssl.SSLError, cert: Path, key: Path | None) -> str:
+def _key_error(error: ssl.SSLError, cert: Path, key: Path | None) -> CertificateError:
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"The key {key or cert} does not belong to the certificate {cert}; give the right pair."
-    holder = f"{cert} and {key} are" if key is not None else f"{cert} is"
-    return f"{holder} not a certificate and its key in PEM form; give --tls-cert and --tls-key."
-
-
-VALID_DAYS = 3650
-
-
-DOCUMENTATION_NET = "192.0.2.1"
+        return CertificateError(f"The key {key or cert} does not match the certificate {cert}.")
+    files = f"{cert} and {key} are" if key is not None else f"{cert} is"
+    return CertificateError(f"{files} not a certificate and its key in PEM format.")
 
 
 def self_signed(path: Path, host: str) -> Path:
-    """`path`, a PEM file with key and certificate for this machine's names and `host`; made if missing.
+    """Create a self-signed certificate for `host` and the names of this machine, unless `path` exists.
+
+    Returns:
+        `path`, a PEM file with key and certificate.
 
     Raises:
-        CertificateError: it cannot be written, or what makes certificates is not installed.
+        CertificateError: It cannot be written, or the package cryptography is not installed.
     """
     if path.exists():
         return path
@@ -154,14 +152,12 @@ def self_signed(path: Path, host: str) -> Path:
             if not path.exists():
                 write_private(path, _make_certificate([host, *local_names()]))
     except OSError as error:
-        raise CertificateError(
-            f"{path} cannot be written: {error.strerror}; see to its directory."
-        ) from error
+        raise CertificateError(f"Cannot write {path}: {error.strerror}.") from error
     return path
 
 
 def local_names() -> list[str]:
-    """Names and addresses under which this machine may be reached, the most useful first; asks no server."""
+    """Names and addresses of this machine, the most useful first. Sends no queries."""
     names = [address for address in (outward_address(),) if address]
     with contextlib.suppress(OSError):
         names.append(socket.gethostname())
@@ -171,16 +167,16 @@ def local_names() -> list[str]:
 
 
 def outward_address() -> str:
-    """The address other machines most likely reach this one by; empty without a network."""
-    # Connecting a datagram socket sends nothing: it only looks up the route.
+    """The address by which other machines most likely reach this one; empty without a network."""
+    # Connecting a datagram socket only looks up the route and sends nothing.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-        probe.connect((DOCUMENTATION_NET, 9))
+        probe.connect((_ROUTE_PROBE_ADDRESS, 9))
         return str(probe.getsockname()[0])
     return ""
 
 
 def _make_certificate(names: list[str]) -> str:
-    """Key and certificate in PEM form: P-256, for ten years, since yesterday for clocks that are behind."""
+    """Key and certificate in PEM format: P-256, valid for ten years from yesterday, for slow clocks."""
     try:
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
@@ -188,8 +184,8 @@ def _make_certificate(names: list[str]) -> str:
         from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
     except ImportError:
         raise CertificateError(
-            "Making a certificate needs the package cryptography; run pip install 'broadcast-tui[tls]', "
-            "or give a certificate with --tls-cert and --tls-key."
+            "A self-signed certificate requires the package cryptography. "
+            "Run: pip install 'broadcast-tui[tls]'"
         ) from None
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broadcast-tui")])
@@ -220,14 +216,14 @@ def _make_certificate(names: list[str]) -> str:
 def _alternative_names(names: list[str]) -> list[x509.GeneralName]:
     from cryptography import x509
 
-    found: list[x509.GeneralName] = []
+    general_names: list[x509.GeneralName] = []
     for name in dict.fromkeys(names):
         try:
             address = ipaddress.ip_address(name)
         except ValueError:
             with contextlib.suppress(ValueError, UnicodeError):
-                found.append(x509.DNSName(name.encode("idna").decode()))
+                general_names.append(x509.DNSName(name.encode("idna").decode()))
         else:
             if not address.is_unspecified:
-                found.append(x509.IPAddress(address))
-    return found
+                general_names.append(x509.IPAddress(address))
+    return general_names

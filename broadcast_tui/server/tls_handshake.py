@@ -1,10 +1,11 @@
-"""The door before a connection over TLS: it stands from TCP to the end of the TLS handshake.
+"""TLS handshakes of accepted TCP connections.
 
-A listener with `ssl=` tells of a connection only once its handshake is over, so that those who never end
-theirs count nowhere. Here each counts from the moment it is up, and TLS is begun when its client begins.
+A listener with `ssl=` reports a connection only after its TLS handshake, so that unfinished handshakes could
+not be limited. Here every TCP connection is counted at once, and TLS starts with the first bytes from the
+client.
 
-Invariants: a connection is `up` once, then either `connection_made` or `handshake_failed` once; whatever
-was received reaches TLS, and then the connection, in order.
+Invariants: `tcp_connected` is called once, followed by either `connection_made` or `handshake_failed`.
+Received bytes reach TLS, and then the connection, in order.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from broadcast_tui.server.connection import PeerConnection
 
 SHUTDOWN_TIMEOUT_S = 2.0
 NEVER_S = 86_400.0
-"""The admission cuts who is late, counts it and leaves a line; the loop's own timer must not be first."""
+"""Timeout of the loop. Admission drops late clients earlier, and counts and logs them."""
 
 
 class TlsHandshakeProtocol(asyncio.Protocol):
-    """The protocol of a TCP connection that is to become `connection`, with the certificate of `context`."""
+    """Protocol of a TCP connection until TLS is established; then `connection` takes over."""
 
     def __init__(self, connection: PeerConnection, context: ssl.SSLContext) -> None:
         self._connection = connection
         self._context = context
         self._received: list[bytes] = []
-        """Encrypted at first; once TLS is on, what came before the connection could be made."""
+        """Encrypted bytes at first; decrypted ones between the end of the handshake and `connection_made`."""
         self._upgrade: asyncio.Task[None] | None = None
-        self._is_handed_over = False
+        self._is_replaced = False
 
     @property
     def protocol(self) -> ServerProtocol:
-        """Read by websockets from whatever its factory made."""
+        """The protocol of the connection; websockets reads it from the object that its factory returns."""
         return self._connection.protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,19 +48,19 @@ class TlsHandshakeProtocol(asyncio.Protocol):
         if self._upgrade is None:
             loop = self._connection.loop
             self._transport.pause_reading()
-            self._upgrade = loop.create_task(self._begin())
-            # start_tls first gives the transport another protocol, and soon calls that one: just behind
-            # that call it is ready for what has come already, and nothing has been read since.
-            loop.call_soon(loop.call_soon, self._pass_on)
+            self._upgrade = loop.create_task(self._start_tls())
+            # start_tls replaces the transport's protocol and schedules its connection_made. A callback after
+            # that one can feed it the bytes that have already arrived, before any further read.
+            loop.call_soon(loop.call_soon, self._feed_tls)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._is_handed_over:
+        if self._is_replaced:
             self._connection.connection_lost(error)
         else:
             self._connection.handshake_failed()
 
-    async def _begin(self) -> None:
-        """Bring the TLS handshake to its end, and put the connection in our place."""
+    async def _start_tls(self) -> None:
+        """Perform the TLS handshake, then let the connection take over."""
         connection = self._connection
         try:
             secured = await connection.loop.start_tls(
@@ -70,23 +71,23 @@ class TlsHandshakeProtocol(asyncio.Protocol):
                 ssl_handshake_timeout=NEVER_S,
                 ssl_shutdown_timeout=SHUTDOWN_TIMEOUT_S,
             )
-        except OSError:  # no TLS, none that we speak, or gone: of no interest to anyone here
+        except OSError:  # not TLS, an unsupported version, or disconnected
             secured = None
         if secured is None or secured.is_closing():
             connection.handshake_failed()
             return
-        self._is_handed_over = True
+        self._is_replaced = True
         secured.set_protocol(connection)
         connection.connection_made(secured)
         for data in self._received:
             connection.data_received(data)
 
-    def _pass_on(self) -> None:
-        """Give TLS what came before it, in the way that the loop would."""
+    def _feed_tls(self) -> None:
+        """Feed TLS the bytes that arrived before it started, as the loop would."""
         tls = self._transport.get_protocol()
-        if tls is self:  # it could not even begin
+        if tls is self:  # start_tls failed at once
             return
-        # uvloop's is none by its type.
+        # The type of uvloop's protocol does not declare it.
         tls = cast("asyncio.BufferedProtocol", tls)
         received, self._received = b"".join(self._received), []
         while received:

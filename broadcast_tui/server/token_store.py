@@ -1,7 +1,9 @@
-"""The file of tokens: who may come in, kept as digests. Written by the `token` commands, read by the server.
+"""The token file: digests of tokens with their names and roles.
 
-Invariants: a token itself is never written anywhere; the file is replaced as a whole by one writer at
-a time; a reader sees a change as another file identity (inode, size or time).
+`token` commands write it, the server reads it.
+
+Invariants: a token itself is never stored. The file is replaced atomically, by one writer at a time. Readers
+detect a change by its inode, size or modification time.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ ID_CHARS = 8
 
 
 class TokenFileError(BroadcastError):
-    """The file cannot be read or written, or holds something else; the environment's fault."""
+    """The token file cannot be read, written or parsed, or a token cannot be added to it."""
 
 
 class TokenEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One token as it is kept. `sha256` is the digest of the whole token, in hexadecimal."""
+    """A stored token. `sha256` is the hexadecimal digest of the whole token."""
 
     id: str
     name: str
@@ -43,9 +45,11 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def identity(self) -> Identity:
+        """The identity that the token grants."""
         return Identity(self.id, self.name, self.role, self.expires)
 
     def has_expired(self, at: datetime) -> bool:
+        """Whether the token has expired at a UTC time."""
         return self.expires is not None and self.expires <= at
 
 
@@ -54,74 +58,70 @@ class _Contents(msgspec.Struct, frozen=True):
 
 
 class TokenStore:
-    """The tokens in the file at `path`; no file: none."""
+    """The tokens in the file at `path`. A missing file contains none."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.entries: tuple[TokenEntry, ...] = ()
         self.version = 0
-        """Rises whenever `entries` are replaced."""
+        """Increases whenever `entries` are replaced."""
         self._by_digest: dict[str, TokenEntry] = {}
         self._by_id: dict[str, TokenEntry] = {}
         self._keys: frozenset[str] = frozenset()
-        self._seen: tuple[int, int, int] | None = None
+        self._read_stat: tuple[int, int, int] | None = None
         self._warned = False
 
     # -- reading
 
     def load(self) -> None:
-        """Read the file as it is now.
+        """Read the file and replace the entries.
 
         Raises:
-            TokenFileError: it cannot be read; the entries stay as they were.
+            TokenFileError: It cannot be read; the entries have not changed.
         """
-        self.take(self.read())
+        self.replace(self.read())
 
     def read(self) -> tuple[TokenEntry, ...]:
-        """What the file holds now; `take` makes it count.
+        """Read the file without replacing the entries.
 
         Raises:
-            TokenFileError: it cannot be read.
+            TokenFileError: It cannot be read.
         """
-        self._seen = self._look()
+        self._read_stat = self._stat()
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             content = b"{}"
         except OSError as error:
-            raise TokenFileError(
-                f"The tokens in {self.path} cannot be read: {error.strerror}; choose others with --tokens."
-            ) from error
+            raise TokenFileError(f"Cannot read the tokens in {self.path}: {error.strerror}.") from error
         try:
             entries = msgspec.json.decode(content, type=_Contents).tokens
             for entry in entries:
-                _holders_name(entry.name)
-        except InvalidNameError as refused:
-            raise TokenFileError(
-                f"A name in {self.path} cannot be had: {refused.text} Change or remove it there."
-            ) from refused
+                _check_token_name(entry.name)
+        except InvalidNameError as error:
+            raise TokenFileError(f"Invalid name in {self.path}: {error.text}") from error
         except (msgspec.MsgspecError, ValueError) as error:
             raise TokenFileError(
-                f"{self.path} is no file of tokens ({error}); move it away and create the tokens anew."
+                f"{self.path} is not a valid token file ({error}). Move it away and create the tokens again."
             ) from error
         return entries
 
-    def changed(self) -> bool:
-        """Whether the file is another one than at the last `load`."""
-        return self._look() != self._seen
+    def has_changed(self) -> bool:
+        """Whether the file has changed since it was last read."""
+        return self._stat() != self._read_stat
 
     def warning(self) -> str:
-        """One sentence if others may read the file, once; else empty."""
+        """A warning if other users can read the file, once; otherwise empty."""
         if self._warned or not readable_by_others(self.path):
             return ""
         self._warned = True
-        return f"Others on this machine may read {self.path}; run 'chmod 600 {self.path}'."
+        return f"Other users can read {self.path}. Run: chmod 600 {self.path}"
 
     def find(self, token: str, at: datetime) -> Identity | None:
-        """Whose token this is; None if it is unknown or has expired."""
+        """The identity of a token; None if it is unknown or has expired."""
         digest = digest_of(token)
         entry = self._by_digest.get(digest)
-        # The look-up goes by digest, of which a guesser controls nothing; this is for those who check.
+        # Looking up a digest leaks nothing useful to a guesser; the constant-time comparison is for auditors.
         if not hmac.compare_digest(digest, entry.sha256 if entry is not None else "0" * len(digest)):
             return None
         assert entry is not None
@@ -130,24 +130,27 @@ class TokenStore:
         return entry.identity
 
     def is_valid(self, identity: Identity, at: datetime) -> bool:
-        """Whether the identity's token is still here, unchanged, and has not expired."""
+        """Whether the token of an identity still exists unchanged and has not expired."""
         entry = self._by_id.get(identity.token_id)
         return entry is not None and entry.identity == identity and not entry.has_expired(at)
 
     def is_reserved(self, key: str) -> bool:
-        """Whether the name with this skeleton has a token, expired ones included."""
+        """Whether the name with this skeleton has a token, even an expired one."""
         return key in self._keys
 
     # -- writing
 
     def create(self, name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
-        """Make a token for `name`; returns it, to be shown this once, and what is kept of it.
+        """Create a token.
+
+        Returns:
+            The token, which cannot be recovered later, and the stored entry.
 
         Raises:
-            InvalidNameError: nobody may have this name.
-            TokenFileError: the name passes for another one that has a token, or the file cannot be written.
+            InvalidNameError: The name is invalid, or looks like another name with a token.
+            TokenFileError: The file cannot be written.
         """
-        name = _holders_name(name)
+        name = _check_token_name(name)
         token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
         digest = digest_of(token)
         entry = TokenEntry(
@@ -158,54 +161,53 @@ class TokenStore:
             created=datetime.now(UTC).replace(microsecond=0),
             expires=expires,
         )
-        with self._changing():
+        with self._locked():
             for other in self.entries:
                 if name_key(other.name) == name_key(name) and other.name != name:
-                    raise TokenFileError(f"{name} looks like {other.name}, which has a token; use that name.")
+                    text = f"{name} looks like {other.name}, which has a token. Use that name."
+                    raise InvalidNameError(ErrorCode.NAME_RESERVED, text)
             self._write((*self.entries, entry))
         return token, entry
 
-    def revoke(self, wanted: str) -> tuple[TokenEntry, ...]:
-        """Remove the token with this id, or all of this name; returns those removed, perhaps none.
+    def revoke(self, id_or_name: str) -> tuple[TokenEntry, ...]:
+        """Remove the token with an id, or all tokens with a name; returns the removed entries.
 
         Raises:
-            TokenFileError: the file cannot be written.
+            TokenFileError: The file cannot be written.
         """
-        with self._changing():
-            gone = tuple(entry for entry in self.entries if entry.id == wanted) or tuple(
-                entry for entry in self.entries if entry.name == wanted
+        with self._locked():
+            removed = tuple(entry for entry in self.entries if entry.id == id_or_name) or tuple(
+                entry for entry in self.entries if entry.name == id_or_name
             )
-            if gone:
-                self._write(tuple(entry for entry in self.entries if entry not in gone))
-        return gone
+            if removed:
+                self._write(tuple(entry for entry in self.entries if entry not in removed))
+        return removed
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Nobody else changes the file meanwhile, and `entries` are what it holds."""
+    def _locked(self) -> Iterator[None]:
+        """Lock the file against other writers, and reload the entries."""
         try:
             with sole_writer(self.path):
                 self.load()
                 yield
         except OSError as error:
-            raise TokenFileError(
-                f"{self.path} cannot be written: {error.strerror}; choose another place with --tokens."
-            ) from error
+            raise TokenFileError(f"Cannot write {self.path}: {error.strerror}.") from error
 
     def _write(self, entries: tuple[TokenEntry, ...]) -> None:
         content = msgspec.json.format(msgspec.json.encode(_Contents(entries)), indent=2).decode()
         write_private(self.path, content + "\n")
-        self._seen = self._look()
-        self.take(entries)
+        self._read_stat = self._stat()
+        self.replace(entries)
 
-    def take(self, entries: tuple[TokenEntry, ...]) -> None:
-        """Let these count from now on."""
+    def replace(self, entries: tuple[TokenEntry, ...]) -> None:
+        """Replace the entries."""
         self.entries = entries
         self.version += 1
         self._by_digest = {entry.sha256: entry for entry in entries}
         self._by_id = {entry.id: entry for entry in entries}
         self._keys = frozenset(name_key(entry.name) for entry in entries)
 
-    def _look(self) -> tuple[int, int, int] | None:
+    def _stat(self) -> tuple[int, int, int] | None:
         try:
             status = self.path.stat()
         except OSError:
@@ -213,14 +215,16 @@ class TokenStore:
         return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _holders_name(raw: str) -> str:
-    """`raw` as the name of a token's holder. Raises InvalidNameError."""
+def _check_token_name(raw: str) -> str:
+    """Validate and normalize the name of a token. Raises InvalidNameError."""
     name = check_name(raw)
     if name.casefold().startswith(GUEST):
-        raise InvalidNameError(ErrorCode.NAME_RESERVED, "Choose another name: guests are called this.")
+        raise InvalidNameError(
+            ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved for guests."
+        )
     return name
 
 
 def digest_of(token: str) -> str:
-    """SHA-256 of a token, in hexadecimal. 256 random bits need no slow hash."""
+    """Hexadecimal SHA-256 of a token. A slow hash is not needed for 256 random bits."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -75,7 +75,7 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
         ("handshake-timeout = 1e999", "handshake-timeout"),
         ('tls = "self-signed"\ntls-cert = "x.pem"', "not both"),
         ('tls-key = "x.pem"', "--tls-cert"),
-        ('tls-cert = "/nowhere/x.pem"', "/nowhere/x.pem cannot be read"),
+        ('tls-cert = "/nowhere/x.pem"', "Cannot read /nowhere/x.pem"),
         ('log-level = "loud"', "log-level"),
         ('host = ["a", "b"]', "host"),
         ("host = {a = 1}", "host"),

@@ -47,7 +47,7 @@ async def test_sighup_puts_new_limits_in_force_and_a_bad_file_changes_nothing(tm
             assert not await taken(202)
             path.write_text('log-level = "error"\ntrusted-proxy = "nonsense"\n')
             server.process.send_signal(signal.SIGHUP)
-            await server.log_line(r"nothing was reloaded: 'nonsense' is no network")
+            await server.log_line(r"nothing was reloaded: Invalid network: 'nonsense'")
             path.write_text('log-level = "debug"\nauth = "token"\n')
             server.process.send_signal(signal.SIGHUP)
             await server.log_line(r"(?s)INFO +reloaded: .*INFO +reloaded: ")

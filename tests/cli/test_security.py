@@ -128,7 +128,7 @@ async def test_send_and_tail_show_a_token_and_say_what_to_do_without_one(tmp_pat
                 assert "BROADCAST_TUI_TOKEN" in line
                 assert files["wrong"] not in line
         refused = await run("send", "hello", "--url", url, "--wait", *given("reader"), home=tmp_path)
-        assert "reading only" in one_line(refused, 3)
+        assert "read-only" in one_line(refused, 3)
         for name in ("missing", "empty", "odd"):
             line = one_line(await run("tail", url, *given(name), home=tmp_path), 2)
             assert "token" in line
@@ -280,7 +280,7 @@ async def test_a_certificate_of_an_authority_is_served_and_read_again_on_sighup(
         async with v1_client(url, "ana", tls=ssl.create_default_context(cafile=authority.ca)) as ana:
             authority.issue("server", "127.0.0.1")
             server.process.send_signal(signal.SIGHUP)
-            await server.log_line(r"the certificate was read again: sha256:")
+            await server.log_line(r"reloaded the certificate: sha256:")
             after = await certificate_at(port)
             assert fingerprint(after) != fingerprint(before)
             pair.cert.write_text("nonsense")

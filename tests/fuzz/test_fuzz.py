@@ -22,7 +22,7 @@ from broadcast_tui.core.network import rate_limit_key
 from broadcast_tui.core.protocol.codec import decode_command, decode_event
 from broadcast_tui.core.text import clean_post, log_safe, visible, visible_line
 from broadcast_tui.server import http
-from broadcast_tui.server.admission import is_allowed
+from broadcast_tui.server.admission import is_allowed_origin
 from broadcast_tui.server.client_address import client_address, parse_networks
 from tests.fuzz.mutation import mutated, seeds
 from tests.support.hub_pair import World, read_frames
@@ -93,7 +93,7 @@ def take_request(data: bytes) -> None:
     protocol = ServerProtocol()
     protocol.receive_data(data)
     for request in protocol.events_received():
-        response = http.answer(request, unready="", url="ws://here:1")  # type: ignore[arg-type]
+        response = http.response_to(request, not_ready_reason="", url="ws://here:1")  # type: ignore[arg-type]
         if response is not None:
             assert response.status_code in (200, 404, 405)
             assert b"<script" not in bytes(response.body)
@@ -101,7 +101,7 @@ def take_request(data: bytes) -> None:
         headers = request.headers  # type: ignore[union-attr]
         forwarded = headers.get_all("X-Forwarded-For")
         rate_limit_key(client_address("10.0.0.1", forwarded, parse_networks(["10.0.0.0/8"])))
-        is_allowed(headers.get_all("Origin"), headers.get_all("Host"), ("http://x",), local=True)
+        is_allowed_origin(headers.get_all("Origin"), headers.get_all("Host"), ("http://x",), local=True)
 
 
 def take_config(data: bytes) -> None:

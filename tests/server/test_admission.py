@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.server import BroadcastServer
-from broadcast_tui.server.admission import is_allowed
+from broadcast_tui.server.admission import is_allowed_origin
 from broadcast_tui.server.client_address import NetworkError, client_address, parse_networks
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import RawSocket, raw_socket
@@ -113,8 +113,8 @@ async def test_an_address_may_come_again_when_one_of_its_own_has_gone() -> None:
 async def test_new_connections_of_one_address_a_minute_by_default(before: int, status: int) -> None:
     limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=0)
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
-        server._admission._arrival("192.0.2.7", 0.0)
-        bucket = server._admission._arrivals["192.0.2.7"]
+        server._admission._take_rate("192.0.2.7", 0.0)
+        bucket = server._admission._rates["192.0.2.7"]
         bucket._rate, bucket._tokens = 1e-6, bucket._burst
         for _ in range(before):
             assert status_of(await come(stack, server, "192.0.2.7")) == 101
@@ -150,9 +150,9 @@ async def test_clients_on_this_machine_are_exempt_and_zero_is_no_limit() -> None
 async def test_the_addresses_remembered_are_bounded() -> None:
     async with running_server(admission=DEFAULT) as server:
         for number in range(10_500):
-            server._admission._arrival(f"2001:db8:0:{number:x}::/64", float(number))
-        assert len(server._admission._arrivals) == 10_000
-        assert len(server._admission._repeats._seen) <= 1_000
+            server._admission._take_rate(f"2001:db8:0:{number:x}::/64", float(number))
+        assert len(server._admission._rates) == 10_000
+        assert len(server._admission._log_limiter._seen) <= 1_000
 
 
 # Half-open
@@ -269,8 +269,8 @@ async def test_web_pages_from_elsewhere_are_refused(headers: dict[str, str], sta
 
 def test_two_origins_are_none_and_a_star_is_any() -> None:
     two = ["http://localhost", "http://localhost"]
-    assert not is_allowed(two, ["localhost"], (), local=True)
-    assert is_allowed(["http://evil.example"], ["localhost"], ("*",), local=True)
+    assert not is_allowed_origin(two, ["localhost"], (), local=True)
+    assert is_allowed_origin(["http://evil.example"], ["localhost"], ("*",), local=True)
 
 
 # Proxies
@@ -326,7 +326,7 @@ async def test_a_flood_of_refusals_is_one_line_and_a_count(caplog: pytest.LogCap
             await come(stack, server, "192.0.2.7")
         assert server._admission.rejected["per_address"] == 49
         lines = [record.getMessage() for record in caplog.records if record.name == "broadcast_tui.audit"]
-        assert lines == ["connection from 192.0.2.7 refused: per_address"]
+        assert lines == ["connection from 192.0.2.7 rejected: per_address"]
 
 
 async def test_a_client_behind_a_proxy_is_logged_and_known_by_its_own_address(

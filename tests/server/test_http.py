@@ -184,15 +184,15 @@ header_values = st.text(
     headers=st.lists(
         st.tuples(st.sampled_from(("Host", "Upgrade", "Origin", "Connection")), header_values), max_size=6
     ),
-    unready=st.sampled_from(("", "the server is stopping")),
+    not_ready_reason=st.sampled_from(("", "the server is stopping")),
 )
-@example(path="/", method="GET", headers=[("Host", "<b>")], unready="")
-@example(path="/", method="GET", headers=[("Upgrade", ",,websocket")], unready="")
+@example(path="/", method="GET", headers=[("Host", "<b>")], not_ready_reason="")
+@example(path="/", method="GET", headers=[("Upgrade", ",,websocket")], not_ready_reason="")
 def test_any_request_has_an_answer_or_is_a_handshake(
-    path: str, method: str, headers: list[tuple[str, str]], unready: str
+    path: str, method: str, headers: list[tuple[str, str]], not_ready_reason: str
 ) -> None:
     request = Request(path, Headers(headers), method)
-    response = http.answer(request, unready=unready, url="ws://here:1")
+    response = http.response_to(request, not_ready_reason=not_ready_reason, url="ws://here:1")
     if response is None:
         assert http.is_handshake(request)
         return

@@ -98,7 +98,7 @@ def left(server: BroadcastServer) -> dict[str, int]:
         "dirty": len(hub.effects.dirty_peers) + len(hub.effects.dirty_rooms) + len(hub.effects.closing_peers),
         "connections": len(server._runner.connections),
         "sockets": len(server._peers) + len(server._connections),
-        "admitted": len(server._admission._held) + sum(server._admission._by_address.values()),
+        "admitted": len(server._admission._admitted) + sum(server._admission._by_address.values()),
         "half-open": len(server._admission._half_open)
         + sum(server._admission._half_open_by_address.values()),
         "undelivered": server._runner._undelivered,

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.server import BroadcastServer, ListenError
-from broadcast_tui.server.metrics import MetricsListener
+from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.metrics import MetricsListener, MetricsListenError
 from tests.support.plain import v1_client
 from tests.support.raw_socket import deaf_client, raw_socket
 from tests.support.running import eventually, running_server
@@ -105,5 +105,5 @@ async def test_nothing_but_metrics_is_there(request_line: str, status: int) -> N
 
 async def test_a_port_in_use_names_the_option() -> None:
     async with running_server() as server:
-        with pytest.raises(ListenError, match=r"--metrics-port"):
+        with pytest.raises(MetricsListenError, match="is in use"):
             await MetricsListener(server, "127.0.0.1", server.port).start()

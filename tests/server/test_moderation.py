@@ -68,7 +68,7 @@ async def test_a_banned_address_is_answered_403_and_when_it_may_come_back(
             assert " 101 " in await other.handshake(X_Forwarded_For="203.0.113.10")
     lines = [record.getMessage() for record in caplog.records]
     assert any("ana" in line and "banned 203.0.113.9/32" in line for line in lines)
-    assert "connection from 203.0.113.9 refused: banned" in lines
+    assert "connection from 203.0.113.9 rejected: banned" in lines
 
 
 @pytest.mark.parametrize(("role", "status"), [(Role.ADMIN, "101"), (Role.MEMBER, "403"), (None, "403")])
@@ -185,7 +185,7 @@ async def test_bans_made_on_a_full_disk_are_kept_once_there_is_room(
         promote(server, "ana")
         await ana.send("ban", who="bob", ref="1")
         await eventually(lambda: "Cannot save" in caplog.text)
-        with pytest.raises(SanctionFileError, match="not in their file yet"):
+        with pytest.raises(SanctionFileError, match="have not been saved yet"):
             server.reload_sanctions()
         blocked.unlink()
         await eventually(path.exists)
