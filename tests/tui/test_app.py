@@ -27,7 +27,7 @@ from tests.support.chat_app import chatting
 from tests.support.running import eventually
 
 
-async def test_the_first_thing_asked_is_the_name(tmp_path: Path) -> None:
+async def test_the_app_asks_for_a_name_first(tmp_path: Path) -> None:
     async with chatting(name="", home=tmp_path) as chat:
         assert isinstance(chat.app.screen, LoginScreen)
         assert chat.client.calls == []
@@ -48,7 +48,7 @@ async def test_the_last_name_is_offered(tmp_path: Path) -> None:
         assert chat.client.name == "eve"
 
 
-async def test_a_bad_name_is_refused_while_typing() -> None:
+async def test_an_invalid_name_is_rejected_while_typing() -> None:
     async with chatting(name="") as chat:
         for typed, says in [("system", "reserved"), ("x" * 40, "shorter"), ("<b>", "letters")]:
             chat.app.screen.query_one(Input).value = typed
@@ -59,21 +59,21 @@ async def test_a_bad_name_is_refused_while_typing() -> None:
             assert isinstance(chat.app.screen, LoginScreen)
 
 
-async def test_a_bad_name_from_outside_brings_the_dialog_with_the_reason() -> None:
+async def test_an_invalid_initial_name_opens_the_dialog_with_the_reason() -> None:
     async with chatting(name="system") as chat:
         assert isinstance(chat.app.screen, LoginScreen)
         assert "reserved" in " ".join(chat.drawn("#login-reason"))
         assert chat.client.calls == []
 
 
-async def test_an_empty_name_is_refused_when_it_is_meant() -> None:
+async def test_an_empty_name_is_rejected_on_enter() -> None:
     async with chatting(name="") as chat:
         assert not chat.app.screen.query_one("#login-reason").has_class("-bad")
         await chat.type("enter")
         assert "empty" in " ".join(chat.drawn("#login-reason"))
 
 
-async def test_a_taken_name_brings_the_dialog_back_with_the_reason() -> None:
+async def test_a_taken_name_reopens_the_dialog_with_the_reason() -> None:
     async with chatting() as chat:
         await chat.deliver(
             NameDenied("ana", "name_taken", "That name is taken."), ConnectionChanged(ConnectionState.REFUSED)
@@ -95,7 +95,7 @@ async def test_a_paste_into_the_name_is_cleaned() -> None:
         assert chat.app.screen.query_one(Input).value == "[31mbob"
 
 
-async def test_keys_of_the_dialog_are_done_in_the_order_typed() -> None:
+async def test_keys_in_the_dialog_are_handled_in_typed_order() -> None:
     async with chatting(name="") as chat:
         for key in ["o", "l", "d", "ctrl+u", "n", "e", "x", "backspace", "w", "enter"]:
             character = {"ctrl+u": "\x15", "backspace": "\x7f", "enter": "\r"}.get(key, key)
@@ -110,13 +110,13 @@ async def test_alt_backspace_deletes_the_word_before_the_cursor_in_the_dialog() 
         assert chat.app.screen.query_one(Input).value == "one "
 
 
-async def test_ctrl_q_leaves_from_the_dialog() -> None:
+async def test_ctrl_q_quits_from_the_dialog() -> None:
     async with chatting(name="") as chat:
         await chat.type("ctrl+q")
         assert chat.app.return_code == 0
 
 
-async def test_the_theme_is_remembered(tmp_path: Path) -> None:
+async def test_the_theme_is_saved(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
         chat.app.theme = "nord"
         await chat.pilot.pause()
@@ -124,14 +124,14 @@ async def test_the_theme_is_remembered(tmp_path: Path) -> None:
         assert chat.app.theme == "nord"
 
 
-async def test_a_theme_that_is_given_is_for_this_time(tmp_path: Path) -> None:
+async def test_a_theme_option_applies_to_one_run(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path, theme="nord") as chat:
         assert chat.app.theme == "nord"
     async with chatting("ana", home=tmp_path) as chat:
         assert chat.app.theme == "broadcast-dark"
 
 
-async def test_a_users_own_keys_take_the_place_of_ours() -> None:
+async def test_user_keys_replace_the_defaults() -> None:
     async with chatting("ana", keys={"people.toggle-list": "f3", "composer.cut-line-start": "f4"}) as chat:
         people = chat.app.screen.query_one("#people")
         shown = people.display
@@ -145,7 +145,7 @@ async def test_a_users_own_keys_take_the_place_of_ours() -> None:
         assert chat.app.screen.query_one(Composer).text == ""
 
 
-async def test_what_is_told_of_keys_names_those_in_force() -> None:
+async def test_messages_name_the_keys_in_effect() -> None:
     keys = {
         "app.show-help": "f2",
         "app.quit-chat": "ctrl+f4,ctrl+q",
@@ -174,7 +174,7 @@ async def test_what_is_told_of_keys_names_those_in_force() -> None:
 
 
 class LocalServerDouble:
-    """Says that it was started, or why it cannot be."""
+    """A local server that starts, or fails with `refusal`."""
 
     def __init__(self, refusal: str = "") -> None:
         self.refusal = refusal
@@ -200,7 +200,7 @@ class LocalServerDouble:
         return "It goes on."
 
 
-async def test_where_nobody_answers_a_server_is_offered_once() -> None:
+async def test_starting_a_server_is_offered_once_if_none_listens() -> None:
     local = LocalServerDouble()
     async with chatting(local_server=local) as chat:
         waiting = ConnectionChanged(ConnectionState.WAITING, "refused", 1.0)
@@ -213,7 +213,7 @@ async def test_where_nobody_answers_a_server_is_offered_once() -> None:
         assert isinstance(chat.app.screen, ChatScreen)
 
 
-async def test_why_a_server_cannot_start_is_told() -> None:
+async def test_the_reason_why_a_server_cannot_start_is_shown() -> None:
     async with chatting(local_server=LocalServerDouble("The port is taken.")) as chat:
         await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "refused", 1.0))
         await eventually(lambda: isinstance(chat.app.screen, ChoiceScreen))
@@ -222,7 +222,7 @@ async def test_why_a_server_cannot_start_is_told() -> None:
         assert "The port is taken." in chat.toasts
 
 
-async def test_where_a_server_is_full_none_is_offered() -> None:
+async def test_no_server_is_offered_if_a_full_one_answers() -> None:
     local = LocalServerDouble()
     local.full = True
     async with chatting(local_server=local) as chat:
@@ -232,7 +232,7 @@ async def test_where_a_server_is_full_none_is_offered() -> None:
         assert isinstance(chat.app.screen, ChatScreen)
 
 
-async def test_no_server_is_offered_after_we_were_in() -> None:
+async def test_no_server_is_offered_after_joining() -> None:
     async with chatting("ana", "bob", local_server=LocalServerDouble()) as chat:
         await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "gone", 1.0))
         assert isinstance(chat.app.screen, ChatScreen)
@@ -243,7 +243,7 @@ async def test_no_server_is_offered_after_we_were_in() -> None:
     [(("ana",), "", True, False), (("ana", "bob"), "k", True, True), (("ana", "bob"), "c", True, False),
      (("ana", "bob"), "s", False, False), (("ana", "bob"), "escape", False, False)],
 )  # fmt: skip
-async def test_leaving_our_own_server_with_others_on_it_is_asked_about(
+async def test_quitting_with_others_on_a_managed_server_asks_first(
     people: tuple[str, ...], key: str, ends: bool, kept: bool
 ) -> None:
     local = LocalServerDouble()
@@ -258,8 +258,8 @@ async def test_leaving_our_own_server_with_others_on_it_is_asked_about(
         assert local.is_managed is not kept
 
 
-async def test_others_on_our_own_server_count_where_they_are_not_seen() -> None:
-    """In rooms we are not in, or while we are on another server."""
+async def test_others_on_a_managed_server_count_even_if_not_visible() -> None:
+    """They are in other rooms, or we are connected to another server."""
     local = LocalServerDouble()
     local.is_managed = True
     local.connected = 2
@@ -283,7 +283,7 @@ async def test_others_on_our_own_server_count_where_they_are_not_seen() -> None:
 @pytest.mark.parametrize(
     ("keys", "ends"), [(["s"], False), (["escape"], False), (["q"], True), (["ctrl+q"], True)]
 )
-async def test_leaving_posts_that_were_not_sent_is_asked_about(keys: list[str], ends: bool) -> None:
+async def test_quitting_with_unsent_posts_asks_first(keys: list[str], ends: bool) -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(ConnectionChanged(ConnectionState.CLOSED))
         await chat.enter("not yet")
@@ -294,7 +294,7 @@ async def test_leaving_posts_that_were_not_sent_is_asked_about(keys: list[str], 
         await eventually(lambda: (chat.app.return_code == 0) is ends)
 
 
-async def test_leaving_posts_behind_and_others_on_our_server_are_two_questions() -> None:
+async def test_unsent_posts_and_others_on_a_managed_server_are_two_questions() -> None:
     local = LocalServerDouble()
     local.is_managed = True
     async with chatting("ana", "bob", local_server=local) as chat:
@@ -305,7 +305,7 @@ async def test_leaving_posts_behind_and_others_on_our_server_are_two_questions()
         assert chat.app.return_code is None
 
 
-async def test_what_is_on_its_way_while_online_is_no_question_but_told_when_it_did_not_arrive(
+async def test_posts_in_transit_are_not_asked_about_but_reported_if_undelivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = StringIO()
@@ -332,18 +332,18 @@ async def test_a_choice_is_made_by_letter_or_by_arrows() -> None:
         assert made == ["2", "1", "1", "2", "1", ""]
 
 
-async def test_a_clash_of_keys_is_told() -> None:
+async def test_a_key_conflict_is_reported() -> None:
     async with chatting("ana", keys={"people.toggle-list": "f1"}, size=(120, 30)) as chat:
         assert "F1 is bound to both people.toggle-list and app.show-help" in chat.toasts
 
 
-async def test_a_corrupt_file_of_preferences_is_a_notice(tmp_path: Path) -> None:
+async def test_a_corrupt_preferences_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_text("{")
     async with chatting("ana", home=tmp_path, size=(120, 30)) as chat:
         assert "Ignoring" in chat.toasts
 
 
-async def test_a_crash_ends_with_one_line_and_a_file(tmp_path: Path) -> None:
+async def test_a_crash_exits_with_one_line_and_a_file(tmp_path: Path) -> None:
     apps: list[ChatApp] = []
 
     async def crash() -> None:
@@ -367,7 +367,7 @@ def test_a_crash_report_is_one_safe_line(tmp_path: Path) -> None:
     assert "details could not be written" in report_crash(ValueError("x"), tmp_path / "file")
 
 
-def test_the_title_is_pushed_once_made_safe_and_given_back() -> None:
+def test_the_title_is_pushed_once_sanitized_and_restored() -> None:
     written: list[str] = []
     title = TerminalTitle(written.append)
     title.set("lob\x1b]0;by\x07", 3)
@@ -381,7 +381,7 @@ def test_the_title_is_pushed_once_made_safe_and_given_back() -> None:
     assert "(3)" in written[3]
 
 
-def test_every_key_has_one_meaning_in_its_place() -> None:
+def test_every_key_is_unique_in_its_area() -> None:
     assert len({row.id for row in KEYS}) == len(KEYS)
     assert {row.area for row in KEYS} == set(AREAS)
     for area in AREAS:
@@ -408,7 +408,7 @@ def test_every_binding_is_in_the_key_table() -> None:
     assert all(binding.key == rows[binding.id].keys for binding in bound)
 
 
-def test_keys_are_written_as_people_write_them() -> None:
+def test_keys_are_displayed_in_common_notation() -> None:
     assert [shown_key(key) for key in ("f1", "ctrl+a", "alt+backspace", "pageup")] == [
         "F1",
         "Ctrl+A",
@@ -417,6 +417,6 @@ def test_keys_are_written_as_people_write_them() -> None:
     ]
 
 
-async def test_words_may_count_as_mentions() -> None:
+async def test_configured_words_count_as_mentions() -> None:
     async with chatting("ana", mentions=("deploy",)) as chat:
         assert chat.app._state.keywords == ("deploy",)

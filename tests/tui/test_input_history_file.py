@@ -25,13 +25,13 @@ def written(directory: Path, items: list[Entry]) -> InputHistoryFile:
     return file
 
 
-def test_what_was_kept_is_loaded_in_order(tmp_path: Path) -> None:
+def test_saved_entries_are_loaded_in_order(tmp_path: Path) -> None:
     items = [Entry("lobby", "one"), Entry("ops", "two\nlines"), Entry("lobby", "é😄")]
     written(tmp_path / "new" / "state", items)
     assert InputHistoryFile(tmp_path / "new" / "state").load() == items
 
 
-def test_nothing_kept_is_no_entries_and_no_complaint(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_empty_history(tmp_path: Path) -> None:
     file = InputHistoryFile(tmp_path / "none")
     assert file.load() == []
     assert file.notice == ""
@@ -39,7 +39,7 @@ def test_nothing_kept_is_no_entries_and_no_complaint(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are those of POSIX")
-def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
+def test_only_the_user_can_read_the_file(tmp_path: Path) -> None:
     file = written(tmp_path / "state", entries(1))
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.path.parent.stat().st_mode) == 0o700
@@ -59,7 +59,7 @@ def test_only_the_newest_are_loaded_and_the_file_is_shortened(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
-def test_long_entries_do_not_make_it_large(tmp_path: Path) -> None:
+def test_long_entries_do_not_exceed_the_file_limit(tmp_path: Path) -> None:
     file = written(tmp_path, entries(150, ENTRY_MAX - 10))
     file.append(Entry("lobby", "x" * (ENTRY_MAX + 1)))
     loaded = file.load()
@@ -67,7 +67,7 @@ def test_long_entries_do_not_make_it_large(tmp_path: Path) -> None:
     assert loaded[-1].text.startswith("149 ")
 
 
-def test_damage_costs_the_damaged_line_only(tmp_path: Path) -> None:
+def test_only_damaged_lines_are_skipped(tmp_path: Path) -> None:
     good = [Entry("lobby", "one"), Entry("lobby", "two")]
     file = written(tmp_path, good[:1])
     with file.path.open("ab") as damage:
@@ -79,7 +79,7 @@ def test_damage_costs_the_damaged_line_only(tmp_path: Path) -> None:
     assert file.load() == good
 
 
-def test_a_line_cut_off_by_a_crash_takes_none_with_it(tmp_path: Path) -> None:
+def test_a_line_truncated_by_a_crash_does_not_damage_others(tmp_path: Path) -> None:
     file = written(tmp_path, entries(2))
     file.path.write_bytes(file.path.read_bytes()[:-5])
     assert file.load() == entries(1)
@@ -87,19 +87,19 @@ def test_a_line_cut_off_by_a_crash_takes_none_with_it(tmp_path: Path) -> None:
     assert file.load() == entries(2)
 
 
-def test_what_others_put_there_is_safe_to_draw(tmp_path: Path) -> None:
+def test_foreign_content_is_sanitized(tmp_path: Path) -> None:
     file = written(tmp_path, [Entry("a\x1b\nb", "x\x1b[31m\x9b\u202e")])
     assert file.load() == [Entry("a␛ b", "x␛[31m��")]
 
 
-def test_a_place_that_cannot_be_written_is_one_notice(tmp_path: Path) -> None:
+def test_a_write_error_is_one_notice(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     file = written(tmp_path / "state", entries(2))
     assert "Cannot write" in file.notice
     assert "\n" not in file.notice
 
 
-def test_a_directory_in_its_place_is_one_notice(tmp_path: Path) -> None:
+def test_a_directory_with_the_name_of_the_file_is_one_notice(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).mkdir()
     file = InputHistoryFile(tmp_path)
     assert file.load() == []
@@ -123,7 +123,7 @@ for number in range(count):
 """
 
 
-def test_two_chats_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_concurrent_chats_lose_no_entries(tmp_path: Path) -> None:
     count = 400
     # The size makes both of them shorten it again and again while the other one adds.
     written(tmp_path, entries(2 * HISTORY_LIMIT + 1, 900))
@@ -139,7 +139,7 @@ def test_two_chats_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(min_size=1, max_size=20)), max_size=5))
-def test_whatever_was_typed_comes_back_drawable(
+def test_any_text_is_loaded_sanitized(
     tmp_path_factory: pytest.TempPathFactory, items: list[tuple[str, str]]
 ) -> None:
     file = written(tmp_path_factory.mktemp("state"), [Entry(room, text) for room, text in items])

@@ -1,4 +1,4 @@
-"""A user's own keys: checked, reported where they clash, and obeyed."""
+"""The user's own keys: validated, checked for conflicts and shown in help."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, contrast, palette
 from tests.tui.model.text.test_colors import rgb
 
 
-def test_keys_are_taken_as_people_write_them() -> None:
+def test_common_key_notation_is_accepted() -> None:
     wanted = {"log.page-up": " PgUp , Ctrl+Alt+V", "app.quit-chat": "ctrl+/", "app.show-help": "Esc"}
     assert checked_keys(wanted) == {
         "log.page-up": "pageup,alt+ctrl+v",
@@ -21,11 +21,11 @@ def test_keys_are_taken_as_people_write_them() -> None:
     }
 
 
-def test_on_a_picked_post_a_letter_alone_is_a_key() -> None:
+def test_a_letter_alone_is_a_valid_key_for_a_selected_post() -> None:
     assert checked_keys({"pick.copy-text": "c, C"}) == {"pick.copy-text": "c,C"}
 
 
-def test_the_default_keys_are_keys() -> None:
+def test_the_default_keys_are_valid() -> None:
     defaults = {row.id: row.keys for row in KEYS}
     assert checked_keys(defaults) == {
         id: ",".join("+".join([*sorted(key.split("+")[:-1]), key.split("+")[-1]]) for key in keys.split(","))
@@ -48,12 +48,12 @@ def test_the_default_keys_are_keys() -> None:
         ("log.page-up", "ctrl+frob", "Invalid key"),
     ],
 )
-def test_what_is_no_key_is_refused(id: str, keys: str, said: str) -> None:
+def test_invalid_keys_are_rejected(id: str, keys: str, said: str) -> None:
     with pytest.raises(KeyBindingError, match=said.replace("+", r"\+")):
         checked_keys({id: keys})
 
 
-def test_a_key_of_two_things_is_reported_once() -> None:
+def test_a_key_bound_twice_is_reported_once() -> None:
     assert clashes({"log.page-up": "f3", "log.page-down": "f3"}) == [
         "F3 is bound to both log.page-up and log.page-down"
     ]
@@ -77,7 +77,7 @@ def test_a_key_of_two_things_is_reported_once() -> None:
         ("composer.paste-cut", "ctrl+t", "composer.swap-characters"),
     ],
 )
-def test_a_key_of_two_things_that_are_there_together_is_reported(id: str, key: str, other: str) -> None:
+def test_a_key_bound_twice_in_areas_active_together_is_reported(id: str, key: str, other: str) -> None:
     assert clashes({id: key}) == [f"{shown_key(key)} is bound to both {id} and {other}"]
 
 
@@ -85,25 +85,25 @@ def test_a_key_of_two_things_that_are_there_together_is_reported(id: str, key: s
     ("id", "key"),
     [("pick.copy-text", "ctrl+k"), ("find.step-newer", "ctrl+n"), ("search.clear-query", "ctrl+k")],
 )
-def test_a_key_is_free_again_where_the_other_thing_is_not(id: str, key: str) -> None:
+def test_a_key_can_be_reused_in_an_area_not_active_together(id: str, key: str) -> None:
     assert clashes({id: key}) == []
 
 
-def test_keys_that_changed_places_do_not_clash() -> None:
+def test_swapped_keys_do_not_conflict() -> None:
     assert clashes({"log.page-up": "pagedown", "log.page-down": "pageup"}) == []
 
 
-def test_the_default_keys_do_not_clash() -> None:
+def test_the_default_keys_do_not_conflict() -> None:
     assert clashes() == []
 
 
-def test_help_shows_the_keys_in_force() -> None:
+def test_help_shows_the_keys_in_effect() -> None:
     rows = [row for heading, rows in key_help({"log.page-up": "f3"}) if heading == "Reading" for row in rows]
     assert ("F3", "A page up") in rows
     assert "PgUp" not in dict(rows)
 
 
-def test_a_letter_is_a_key_where_nothing_is_written() -> None:
+def test_a_letter_is_a_valid_key_without_text_input() -> None:
     assert checked_keys({"pick.copy-text": "c, ?", "pick.go-last": "G"}) == {
         "pick.copy-text": "c,question_mark",
         "pick.go-last": "G",
@@ -112,7 +112,7 @@ def test_a_letter_is_a_key_where_nothing_is_written() -> None:
 
 @pytest.mark.parametrize("theme", themes.OURS, ids=lambda theme: theme.name)
 @pytest.mark.parametrize("surface", ["background", "surface", "panel"])
-def test_text_and_names_can_be_read_in_our_themes(theme: Theme, surface: str) -> None:
+def test_text_and_names_have_enough_contrast_in_our_themes(theme: Theme, surface: str) -> None:
     colors = theme.to_color_system().generate()
     background = rgb(colors[surface])
     parts = ["primary", "accent", "success", "warning", "error", "foreground"]
@@ -126,5 +126,5 @@ def test_text_and_names_can_be_read_in_our_themes(theme: Theme, surface: str) ->
     [("0;15", "broadcast-light"), ("15;0", "broadcast-dark"), ("0;default;7", "broadcast-light"),
      ("", "broadcast-dark"), ("nonsense", "broadcast-dark")],
 )  # fmt: skip
-def test_our_theme_fits_the_terminal(colorfgbg: str, name: str) -> None:
+def test_the_default_theme_matches_the_terminal_background(colorfgbg: str, name: str) -> None:
     assert themes.fitting({"COLORFGBG": colorfgbg}) == name

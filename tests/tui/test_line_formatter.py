@@ -8,7 +8,7 @@ from broadcast_tui.tui.model.transcript.transcript import Transcript
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
 
-def test_who_came_and_went_is_said_once_something_else_is() -> None:
+def test_a_presence_summary_is_yielded_once_another_line_follows() -> None:
     transcript = Transcript(zone=UTC)
     formatter = LineFormatter(UTC)
     transcript.add_post("ana", "hi", NOON)
@@ -20,7 +20,7 @@ def test_who_came_and_went_is_said_once_something_else_is() -> None:
     assert list(formatter.new_lines("lobby", transcript)) == ["-- bob and eve joined", "12:00 bob: hello"]
 
 
-def test_who_came_and_went_again_is_not_said() -> None:
+def test_an_empty_presence_summary_is_not_yielded() -> None:
     transcript = Transcript(zone=UTC)
     formatter = LineFormatter(UTC)
     line_id = transcript.add_presence("bob joined", "", NOON)

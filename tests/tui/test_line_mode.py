@@ -1,4 +1,4 @@
-"""The chat in lines: what is written for what happens, and what is done with what is typed."""
+"""Line mode: the lines written for updates, and the effect of typed lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.running import eventually, in_time
 
 @dataclass
 class Conversation:
-    """A plain chat that runs; `written` is what came out."""
+    """A running line chat; `written` is its output."""
 
     client: FakeClient
     chat: LineChat
@@ -40,7 +40,7 @@ class Conversation:
             yield line
 
     async def type(self, *lines: str) -> None:
-        """Type lines, and wait until all were looked at."""
+        """Type lines and wait until all are read."""
         for line in lines:
             self.typed.put_nowait(line + "\n")
         await eventually(self.typed.empty)
@@ -69,7 +69,7 @@ def token_of(client: FakeClient, *call: str) -> str:
     return f"n{client.calls.index(call)}"  # `start` is a call too, but returns nothing
 
 
-async def test_posts_come_as_lines_with_time_and_name() -> None:
+async def test_posts_are_written_with_time_and_name() -> None:
     async with plain("ana", "bob") as talk:
         await talk.client.deliver(talk.client.post("bob", "hello"), talk.client.post("bob", "/me waves"))
         await talk.client.deliver(talk.client.post("bob", "ana: two\nlines"))
@@ -86,7 +86,7 @@ async def test_each_line_is_written_once() -> None:
     assert [line[6:] for line in talk.written if "post" in line] == [f"bob: post {n}" for n in range(5)]
 
 
-async def test_lines_wait_until_we_are_in_and_the_end_until_all_is_answered() -> None:
+async def test_lines_wait_for_the_join_and_the_end_for_all_answers() -> None:
     client = FakeClient()
     written: list[str] = []
     talk = Conversation(client, LineChat(client, "lobby", written.append, echo=True), written)
@@ -107,7 +107,7 @@ async def test_lines_wait_until_we_are_in_and_the_end_until_all_is_answered() ->
     assert any("ana" in line and "1" in line for line in written[-1:]), written
 
 
-async def test_own_posts_that_were_typed_are_not_repeated() -> None:
+async def test_own_posts_are_not_echoed_after_typing() -> None:
     async with plain("ana", echo=False) as talk:
         await talk.type("hi", " ", "")
         await eventually(lambda: talk.client.called("say") == [("lobby", "hi")])
@@ -115,7 +115,7 @@ async def test_own_posts_that_were_typed_are_not_repeated() -> None:
         assert not [line for line in talk.written if "hi" in line.split()]
 
 
-async def test_a_refused_post_is_told_with_the_reason() -> None:
+async def test_a_rejected_post_is_reported_with_the_reason() -> None:
     async with plain("ana") as talk:
         await talk.type("hi")
         await eventually(lambda: bool(talk.client.called("say")))
@@ -124,7 +124,7 @@ async def test_a_refused_post_is_told_with_the_reason() -> None:
         assert "!! not sent: too fast" in talk.written
 
 
-async def test_commands_are_those_of_the_chat() -> None:
+async def test_commands_are_the_same_as_in_the_full_screen_chat() -> None:
     async with plain("ana") as talk:
         await talk.type("/frob", "/help nick", "//slash", "/help", "/nick <>", "/nick eve")
         await eventually(lambda: talk.client.called("rename") == [("eve",)])
@@ -138,27 +138,27 @@ async def test_commands_are_those_of_the_chat() -> None:
         await talk.client.deliver(*talk.client.echo(nonce, "/slash"))
 
 
-async def test_the_room_that_is_shown_is_named_and_colors_are_said_to_be_none() -> None:
+async def test_the_current_room_is_named_and_themes_are_unavailable() -> None:
     async with plain("ana") as talk:
         await talk.type("/buffer 1", "/theme nord", "/theme")
         await eventually(lambda: talk.written.count("!! Themes are not available in plain mode.") == 2)
         assert "-- Now in #lobby. Your messages go there." in talk.written
 
 
-async def test_quit_leaves() -> None:
+async def test_quit_closes_the_client() -> None:
     async with plain("ana") as talk:
         await talk.type("/quit")
         await eventually(lambda: talk.client.closed)
 
 
-async def test_posts_that_were_not_delivered_are_told_in_the_end() -> None:
+async def test_undelivered_posts_are_reported_at_the_end() -> None:
     async with plain("ana") as talk:
         talk.client.unacknowledged = 1
         await talk.type("/quit")
     assert talk.written[-1] == "!! 1 post was not delivered."
 
 
-async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_temporary_ignore_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broadcast_tui.tui.line_mode.TICK_S", 0.01)
     async with plain("ana", "bob") as talk:
         await talk.type("/ignore bob 10m")
@@ -169,7 +169,7 @@ async def test_an_ignore_for_a_while_ends(monkeypatch: pytest.MonkeyPatch) -> No
         assert talk.written[-1].endswith("bob: hi")
 
 
-async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
+async def test_the_ignore_list_is_saved(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
     preferences.set_ignored(FakeClient().url, {"bob": None, "eve": 1.0})
     async with plain("ana", "bob", preferences=preferences) as talk:
@@ -180,7 +180,7 @@ async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
     assert list(Preferences.load(tmp_path).ignored[talk.client.url]) == ["bob", "zed"]
 
 
-async def test_a_room_is_left_once_what_was_said_there_is_delivered() -> None:
+async def test_a_room_is_left_after_posts_to_it_are_delivered() -> None:
     async with plain("ana") as talk:
         await talk.type("/join #dev", "for dev", "/part")
         await eventually(lambda: talk.client.called("say") == [("dev", "for dev")])
@@ -198,7 +198,7 @@ async def test_without_a_connection_a_room_is_left_at_once() -> None:
         await eventually(lambda: talk.client.called("leave") == [("dev",)])
 
 
-async def test_the_end_is_no_lost_connection() -> None:
+async def test_closing_is_not_reported_as_a_lost_connection() -> None:
     async with plain("ana") as talk:
         close = talk.client.close
 
@@ -211,7 +211,7 @@ async def test_the_end_is_no_lost_connection() -> None:
     assert not any("Disconnected" in line for line in talk.written)
 
 
-async def test_a_name_that_is_taken_is_asked_for_again() -> None:
+async def test_a_taken_name_prompts_for_another() -> None:
     async with plain() as talk:
         await talk.client.deliver(
             NameDenied("ana", "name_taken", "That name is taken."), ConnectionChanged(ConnectionState.REFUSED)
@@ -222,7 +222,7 @@ async def test_a_name_that_is_taken_is_asked_for_again() -> None:
         assert not talk.chat.was_rejected
 
 
-async def test_a_server_that_will_not_have_us_ends_it() -> None:
+async def test_a_rejection_by_the_server_ends_the_chat() -> None:
     async with plain() as talk:
         await talk.client.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
         await eventually(lambda: talk.client.closed)
@@ -237,7 +237,7 @@ async def test_nothing_hostile_is_written() -> None:
     assert all(char.isprintable() or char == "\n" for line in talk.written for char in line)
 
 
-async def test_a_search_is_answered_in_lines() -> None:
+async def test_search_results_are_written() -> None:
     async with plain("ana") as talk:
         await talk.type("/search needle")
         await eventually(lambda: bool(talk.client.called("search")))
@@ -249,6 +249,6 @@ async def test_a_search_is_answered_in_lines() -> None:
         assert "bob: the needle" in text
 
 
-def test_words_may_count_as_mentions() -> None:
+def test_configured_words_count_as_mentions() -> None:
     chat = LineChat(FakeClient(), "lobby", print, echo=True, mentions=("deploy",))
     assert chat._state.keywords == ("deploy",)

@@ -43,12 +43,14 @@ EVERYTHING = having("tmux", "wl-copy", "xclip", "xsel", "pbcopy", "clip.exe", "x
         ({"WSL_DISTRO_NAME": "x"}, "linux", ["clip.exe"]),
     ],
 )
-def test_the_clipboard_of_this_desktop(environment: dict[str, str], platform: str, names: list[str]) -> None:
+def test_clipboard_tools_match_the_desktop(
+    environment: dict[str, str], platform: str, names: list[str]
+) -> None:
     tools = clipboard_tools(environment, find=EVERYTHING, platform=platform)
     assert [tool.name for tool in tools] == names
 
 
-def test_what_is_not_installed_is_not_tried() -> None:
+def test_missing_tools_are_not_used() -> None:
     environment = {"DISPLAY": ":0", "WAYLAND_DISPLAY": "w", "TMUX": "1"}
     tools = clipboard_tools(environment, find=having("xsel"), platform="linux")
     assert [tool.name for tool in tools] == ["xsel"]
@@ -65,12 +67,14 @@ def test_what_is_not_installed_is_not_tried() -> None:
         ({"SSH_CLIENT": "1"}, "darwin", None),
     ],
 )
-def test_the_browser_of_this_desktop(environment: dict[str, str], platform: str, name: str | None) -> None:
+def test_browser_tool_matches_the_desktop(
+    environment: dict[str, str], platform: str, name: str | None
+) -> None:
     tool = browser_tool(environment, find=EVERYTHING, platform=platform)
     assert (tool and tool.name) == name
 
 
-def test_remote_is_what_ssh_says() -> None:
+def test_ssh_variables_mean_remote() -> None:
     assert is_remote({"SSH_TTY": "/dev/pts/1"})
     assert not is_remote({"SSH_TTY": ""})
 
@@ -82,7 +86,7 @@ def script(path: Path, text: str) -> Tool:
 
 
 @posix
-async def test_a_tool_gets_the_text_and_only_success_counts(tmp_path: Path) -> None:
+async def test_a_tool_gets_the_text_and_its_failure_is_reported(tmp_path: Path) -> None:
     assert await run_with_input(script(tmp_path / "good", f"cat > {tmp_path}/got"), "two\nrows 漢字")
     assert (tmp_path / "got").read_text() == "two\nrows 漢字"
     assert not await run_with_input(script(tmp_path / "bad", "exit 1"), "x")
@@ -91,12 +95,12 @@ async def test_a_tool_gets_the_text_and_only_success_counts(tmp_path: Path) -> N
 
 
 @posix
-async def test_a_tool_that_hangs_is_ended(tmp_path: Path) -> None:
+async def test_a_hanging_tool_is_killed(tmp_path: Path) -> None:
     assert not await run_with_input(script(tmp_path / "slow", "exec sleep 600"), "x", timeout_s=0.05)
 
 
 @posix
-async def test_a_browser_gets_one_whole_http_address(tmp_path: Path) -> None:
+async def test_a_browser_gets_one_complete_http_address(tmp_path: Path) -> None:
     tool = script(tmp_path / "browser", f'printf "%s\\n" "$#" "$1" > {tmp_path}/got')
     url = "https://example.org/a b;touch x?$(id)"
     assert await browse(tool, url)
@@ -105,7 +109,7 @@ async def test_a_browser_gets_one_whole_http_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "javascript:x", "--help", "ftp://x", ""])
-async def test_nothing_but_http_is_opened(url: str) -> None:
+async def test_only_http_addresses_are_opened(url: str) -> None:
     with pytest.raises(ValueError, match="http"):
         await browse(Tool("true", ("true",)), url)
 
@@ -113,14 +117,14 @@ async def test_nothing_but_http_is_opened(url: str) -> None:
 # Copying
 
 
-async def test_the_terminal_is_asked_and_what_was_used_is_told() -> None:
+async def test_copying_with_osc_52_reports_the_method() -> None:
     written: list[str] = []
     told = await copy(Excerpt("a\nb", 2, True), written.append, {})
     assert (written, told) == (["a\nb"], "Copied 2 posts (OSC 52)")
 
 
 @posix
-async def test_a_tool_of_the_desktop_is_used_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_copying_also_uses_a_desktop_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script(tmp_path / "xclip", f"cat > {tmp_path}/got")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     told = await copy(Excerpt("hello", 1, False), lambda text: None, {"DISPLAY": ":0"})
@@ -129,7 +133,7 @@ async def test_a_tool_of_the_desktop_is_used_too(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(("size", "fits"), [(OSC52_MAX_BYTES, True), (OSC52_MAX_BYTES + 1, False)])
-async def test_more_than_a_terminal_takes_is_not_written(size: int, fits: bool) -> None:
+async def test_text_over_the_osc_52_limit_is_not_written(size: int, fits: bool) -> None:
     written: list[str] = []
     told = await copy(Excerpt("é" * (size // 2) + "x" * (size % 2), 1, False), written.append, {})
     assert bool(written) is fits

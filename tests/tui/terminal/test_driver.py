@@ -1,4 +1,4 @@
-"""The program in a real terminal: what it leaves behind, however it ends."""
+"""The chat in a real terminal: input through `ChatDriver`, and the state of the terminal at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Terminal:
-    """A child in a terminal of 80x24; `seen` is all it has written."""
+    """A chat process in a terminal of 80x24; `seen` is all its output so far."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
         environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
@@ -42,7 +42,7 @@ class Terminal:
         self.seen += self.child.before + text
 
     def status(self) -> int | None:
-        """Read to the end; the exit status, None if a signal ended it."""
+        """Read to the end; returns the exit status, None if a signal ended the process."""
         self.child.expect(pexpect.EOF)
         self.seen += self.child.before
         self.child.close()
@@ -50,7 +50,7 @@ class Terminal:
 
 
 def is_clean(seen: str) -> bool:
-    """Whether the last word on alternate screen, cursor, mouse, pastes, keys and title is as before."""
+    """Whether alternate screen, cursor, mouse, pastes, keys and title were all restored."""
     pairs = [
         ("\x1b[?1049h", "\x1b[?1049l"),
         ("\x1b[?25l", "\x1b[?25h"),
@@ -61,7 +61,7 @@ def is_clean(seen: str) -> bool:
     return all(seen.rfind(on) < seen.rfind(off) for on, off in pairs) and "\x1b[<u" in seen
 
 
-def test_leaving_gives_the_terminal_back(tmp_path: Path) -> None:
+def test_quitting_restores_the_terminal(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "ana")
     terminal.wait("lobby as ana")
     terminal.child.send("\x11")
@@ -70,7 +70,7 @@ def test_leaving_gives_the_terminal_back(tmp_path: Path) -> None:
     assert "\x1b]0;#lobby · broadcast-tui\x07" in terminal.seen
 
 
-def test_a_crash_is_one_line_and_status_1(tmp_path: Path) -> None:
+def test_a_crash_prints_one_line_and_exits_with_1(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "ana")
     terminal.wait("lobby as ana")
     terminal.child.send("crash\r")
@@ -83,7 +83,7 @@ def test_a_crash_is_one_line_and_status_1(tmp_path: Path) -> None:
     assert "Traceback" in (tmp_path / "crash.log").read_text()
 
 
-def test_sigterm_says_so_and_ends_with_143(tmp_path: Path) -> None:
+def test_sigterm_prints_a_line_and_exits_with_143(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
     terminal.wait("How the others")
     terminal.child.kill(signal.SIGTERM)
@@ -92,14 +92,14 @@ def test_sigterm_says_so_and_ends_with_143(tmp_path: Path) -> None:
     assert "broadcast-tui: terminated" in terminal.seen
 
 
-def test_a_terminal_that_goes_away_ends_the_program(tmp_path: Path) -> None:
+def test_a_closed_terminal_ends_the_program(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "ana")
     terminal.wait("lobby as ana")
     os.close(terminal.child.child_fd)
     assert os.waitstatus_to_exitcode(os.waitpid(terminal.child.pid, 0)[1]) == 128 + signal.SIGHUP
 
 
-def test_keys_and_pastes_arrive_as_what_they_are(tmp_path: Path) -> None:
+def test_alt_enter_and_pastes_with_escapes_are_recognized(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, "ana")
     terminal.wait("lobby as ana")
     terminal.child.send("one\x1b\rtwo\r")
@@ -124,7 +124,7 @@ def test_keys_and_pastes_arrive_as_what_they_are(tmp_path: Path) -> None:
         ("\x1bb\x1bf", ["ctrl+left", "ctrl+right"]),
     ],
 )
-def test_keys_with_alt_arrive_as_such_however_fast(sent: str, keys: list[str]) -> None:
+def test_alt_keys_are_recognized_at_any_typing_speed(sent: str, keys: list[str]) -> None:
     register_alt_keys()
     received = [event.key for event in XTermParser().feed(sent) if isinstance(event, events.Key)]
     assert received == keys

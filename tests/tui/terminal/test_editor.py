@@ -17,7 +17,7 @@ def program(directory: Path, name: str) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="programs are found by their mode")
-def test_visual_comes_before_editor_and_both_before_what_is_there(tmp_path: Path) -> None:
+def test_visual_precedes_editor_and_both_precede_the_defaults(tmp_path: Path) -> None:
     for name in ("nano", "vi", "mine", "other"):
         program(tmp_path, name)
     environment = {"PATH": str(tmp_path)}
@@ -41,7 +41,7 @@ def test_visual_comes_before_editor_and_both_before_what_is_there(tmp_path: Path
         ({"VISUAL": "a\x1b[31m"}, "not found: a␛[31m"),
     ],
 )
-def test_no_editor_is_one_line_that_says_what_to_do(
+def test_a_missing_editor_is_one_line_with_advice(
     environment: dict[str, str], words: str, tmp_path: Path
 ) -> None:
     with pytest.raises(EditorError) as failed:
@@ -50,7 +50,7 @@ def test_no_editor_is_one_line_that_says_what_to_do(
     assert "\n" not in str(failed.value)
 
 
-async def test_where_the_terminal_cannot_be_lent_the_text_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_text_stays_if_the_terminal_cannot_be_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VISUAL", sys.executable)
     async with chatting("ana") as chat:
         await chat.type(*"text", "ctrl+x")

@@ -4,14 +4,14 @@ from broadcast_tui.tui.terminal.flow_control import ANSWER_S, ASK_BYTES, MISSES_
 
 
 def answering() -> FlowControl:
-    """The flow of a terminal that has answered once, at time 0."""
+    """Flow control of a terminal that has answered once, at time 0."""
     flow = FlowControl()
     assert flow.send(ASK_BYTES, 0.0)
     flow.handle_answer()
     return flow
 
 
-def test_small_frames_go_out_unasked_until_they_add_up() -> None:
+def test_small_frames_are_sent_without_a_question_until_they_add_up() -> None:
     flow = answering()
     assert not flow.send(ASK_BYTES - 10, 0.0)
     assert flow.can_send(0.0, 0)
@@ -27,19 +27,19 @@ def test_the_next_frame_waits_for_the_answer() -> None:
     assert flow.can_send(1.5, 0)
 
 
-def test_nothing_is_asked_while_a_question_is_open() -> None:
+def test_no_question_is_sent_while_one_is_pending() -> None:
     flow = answering()
     assert flow.send(10_000, 1.0)
     assert not flow.send(10_000, 1.1)
 
 
-def test_a_frame_waits_for_those_that_were_not_taken_yet() -> None:
+def test_a_frame_waits_for_queued_writes() -> None:
     flow = FlowControl()
     assert flow.can_send(0.0, QUEUE_MAX)
     assert not flow.can_send(0.0, QUEUE_MAX + 1)
 
 
-def test_nobody_waits_for_a_terminal_that_never_answered() -> None:
+def test_frames_do_not_wait_for_a_terminal_that_never_answered() -> None:
     flow = FlowControl()
     now, asked = 0.0, 0
     for _ in range(100):
@@ -49,7 +49,7 @@ def test_nobody_waits_for_a_terminal_that_never_answered() -> None:
     assert asked == MISSES_MAX
 
 
-def test_a_terminal_that_falls_silent_is_waited_for_but_not_for_ever() -> None:
+def test_waiting_for_a_terminal_that_stops_answering_is_limited() -> None:
     flow = answering()
     waited, now = 0.0, 0.0
     for _ in range(1_000):
@@ -61,7 +61,7 @@ def test_a_terminal_that_falls_silent_is_waited_for_but_not_for_ever() -> None:
     assert ANSWER_S < waited < MISSES_MAX * (ANSWER_S + 0.3)
 
 
-def test_a_late_answer_makes_it_ask_again() -> None:
+def test_questions_resume_after_a_late_answer() -> None:
     flow = answering()
     now = 0.0
     for _ in range(MISSES_MAX):
@@ -81,7 +81,7 @@ def test_after_a_restart_no_answer_is_expected() -> None:
     assert not flow.is_asking
 
 
-def test_nothing_is_asked_when_leaving() -> None:
+def test_no_question_is_sent_after_stop_asking() -> None:
     flow = answering()
     flow.stop_asking()
     assert not flow.send(10_000, 1.0)

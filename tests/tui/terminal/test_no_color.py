@@ -1,4 +1,4 @@
-"""NO_COLOR: nothing is colored, and what was told by a background is still told."""
+"""NO_COLOR: nothing is colored, and distinct backgrounds stay distinct."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def no_color(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(chat: Chat) -> list[tuple[str, Style]]:
-    """The pieces of the screen, each with its style, which has no color."""
+    """The segments of the screen; asserts that their styles have no color."""
     strips = chat.app.screen._compositor.render_strips()
     pieces = [(part.text, part.style or Style()) for strip in strips for part in strip]
     colored = [
@@ -33,7 +33,7 @@ def reversed_texts(chat: Chat) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-async def test_what_stands_out_is_reversed(theme: str) -> None:
+async def test_distinct_backgrounds_are_reversed(theme: str) -> None:
     async with chatting("ana", "bob", theme=theme, rooms=("lobby", "dev")) as chat:
         await chat.deliver(RoomEntered("dev", 1, 0, ""))
         await chat.deliver(*(chat.client.post("bob", f"line {number}") for number in range(3)))
@@ -54,7 +54,7 @@ async def test_what_stands_out_is_reversed(theme: str) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES[:2])
-async def test_what_is_weak_is_dim_and_a_mention_is_marked(theme: str) -> None:
+async def test_weak_text_is_dim_and_a_mention_is_marked(theme: str) -> None:
     async with chatting("ana", "bob", theme=theme) as chat:
         await chat.deliver(chat.client.post("bob", "ana: look"), chat.client.post("bob", "well"))
         looks = {text.strip(): style for text, style in drawn(chat)}

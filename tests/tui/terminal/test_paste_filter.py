@@ -10,13 +10,13 @@ PIECES = st.lists(
 )
 
 
-def test_controls_go_from_pastes_and_stay_in_keys() -> None:
+def test_controls_are_removed_from_pastes_and_not_from_keys() -> None:
     typed = f"\x1b[A\x07{BEGIN}a\x1b[31mb\x07\rc\td{END}\x1b\r\x07"
     assert PasteFilter().clean(typed) == f"\x1b[A\x07{BEGIN}a[31mb\rc\td{END}\x1b\r\x07"
 
 
 @given(PIECES, st.integers(1, 7))
-def test_chunks_make_no_difference(pieces: list[str], size: int) -> None:
+def test_the_result_does_not_depend_on_chunks(pieces: list[str], size: int) -> None:
     typed = "".join(pieces)
     whole, parts = PasteFilter(), PasteFilter()
     chunks = [typed[i : i + size] for i in range(0, len(typed), size)]
@@ -24,7 +24,7 @@ def test_chunks_make_no_difference(pieces: list[str], size: int) -> None:
 
 
 @given(PIECES)
-def test_outside_of_pastes_nothing_changes(pieces: list[str]) -> None:
+def test_input_outside_pastes_is_unchanged(pieces: list[str]) -> None:
     typed = "".join(pieces).replace(BEGIN, "")
     if BEGIN not in typed:
         assert PasteFilter().clean(typed) == typed

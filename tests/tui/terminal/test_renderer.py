@@ -1,4 +1,4 @@
-"""The fast output beside Textual's own: whatever the app does, both terminals show the same."""
+"""The renderer compared with Textual's own output: both terminals must show the same."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ WORDS = [
 
 @dataclass
 class Screens:
-    """What two terminals show: one written to by Textual, one by us."""
+    """Two terminals: one written to by Textual, one by the renderer."""
 
     stock: StrictScreen = field(default_factory=lambda: StrictScreen(80, 24))
     fast: StrictScreen = field(default_factory=lambda: StrictScreen(80, 24))
@@ -45,14 +45,14 @@ class Screens:
     holding: bool = False
 
     def resize(self, size: Size) -> None:
-        """Both terminals are as large as `size`, if they were not; what they show is lost."""
+        """Resize both terminals to `size`, with random content, if they have another size."""
         if (self.stock.width, self.stock.height) != size:
             self.stock, self.fast = StrictScreen(*size), StrictScreen(*size)
             for screen in (self.stock, self.fast):
                 screen.scramble(random.Random(self.frames))
 
-    def take(self, data: str) -> None:
-        """What the app writes, but for the shape of the mouse pointer."""
+    def feed(self, data: str) -> None:
+        """Feed the app's output, except for the shape of the mouse pointer."""
         if not data.startswith("\x1b]22;"):
             self.fast.feed(data)
 
@@ -65,7 +65,7 @@ class Screens:
 
 @pytest.fixture
 def screens(monkeypatch: pytest.MonkeyPatch) -> Screens:
-    """The app's frames go to both terminals, and are compared."""
+    """Write the app's frames to both terminals and compare them."""
     both = Screens()
 
     def display(app: ChatApp, screen: Screen[object], update: RenderableType | None) -> None:
@@ -79,7 +79,7 @@ def screens(monkeypatch: pytest.MonkeyPatch) -> Screens:
         app.post_display_hook()
 
     monkeypatch.setattr(ChatApp, "_display", display)
-    monkeypatch.setattr(HeadlessDriver, "write", lambda _, data: both.take(data))
+    monkeypatch.setattr(HeadlessDriver, "write", lambda _, data: both.feed(data))
     return both
 
 
@@ -88,7 +88,7 @@ def sentence(dice: random.Random) -> str:
 
 
 async def act(chat: Chat, dice: random.Random) -> None:
-    """One of the things that change the screen."""
+    """Do one random action that changes the screen."""
     match dice.randrange(12):
         case 0 | 1 | 2:
             posts = [
@@ -118,7 +118,7 @@ async def act(chat: Chat, dice: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(by_profile(2, 20)))
-async def test_both_show_the_same_whatever_is_done(screens: Screens, seed: int) -> None:
+async def test_both_show_the_same_after_random_actions(screens: Screens, seed: int) -> None:
     dice = random.Random(seed)
     async with chatting("ana", "bob", "漢") as chat:
         for _ in range(40):
@@ -127,7 +127,7 @@ async def test_both_show_the_same_whatever_is_done(screens: Screens, seed: int) 
     assert screens.frames > 40
 
 
-async def test_both_show_the_same_of_hostile_text(screens: Screens) -> None:
+async def test_both_show_the_same_for_hostile_text(screens: Screens) -> None:
     async with chatting("ana", "bob", size=(120, 40)) as chat:
         for text in HOSTILE.values():
             await chat.deliver(chat.client.post("bob", text), chat.client.post(text, "hi"))
@@ -143,7 +143,7 @@ async def test_a_post_at_the_bottom_of_a_full_screen_costs_few_bytes(screens: Sc
         assert (screens.fast.fed - sent) / count < 500
 
 
-async def test_frames_that_could_not_go_out_are_made_up_for_by_the_next_one(screens: Screens) -> None:
+async def test_the_next_frame_includes_frames_that_had_to_wait(screens: Screens) -> None:
     screens.holding = True
     async with chatting("ana", "bob") as chat:
         await chat.deliver(chat.client.post("bob", "first"))
@@ -162,7 +162,7 @@ async def test_frames_that_could_not_go_out_are_made_up_for_by_the_next_one(scre
         screens.compare()
 
 
-async def test_a_terminal_that_was_resized_and_back_is_written_anew(screens: Screens) -> None:
+async def test_a_resized_terminal_is_written_again(screens: Screens) -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(chat.client.post("bob", "hello"))
         before = screens.fast.seen
@@ -183,7 +183,7 @@ async def test_ctrl_l_repairs_the_screen(screens: Screens) -> None:
         assert screens.fast.seen == before
 
 
-async def test_where_textual_is_not_as_known_it_writes_itself(
+async def test_textual_writes_itself_if_it_is_not_as_expected(
     screens: Screens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with chatting("ana", "bob") as chat:
@@ -196,7 +196,7 @@ async def test_where_textual_is_not_as_known_it_writes_itself(
         assert not chat.app._renderer.works
 
 
-def test_a_variable_of_the_environment_leaves_the_writing_to_textual() -> None:
+def test_an_environment_variable_disables_the_renderer() -> None:
     assert is_enabled({}, "linux")
     assert not is_enabled({OUTPUT_VARIABLE: " Textual"}, "linux")
     assert not is_enabled({}, "win32")

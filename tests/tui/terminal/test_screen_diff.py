@@ -13,7 +13,7 @@ from tests.support.strict_screen import Cell, StrictScreen
 
 RED = CellStyle(("1",), "31", "")
 BLUE = CellStyle((), "38;2;1;2;3", "48;2;9;9;9")
-LOOKS = [
+STYLES = [
     CellStyle(),
     RED,
     BLUE,
@@ -36,7 +36,7 @@ TEXTS = [
 
 
 class Terminal:
-    """A diff and the screen that it is written to."""
+    """A diff and the screen that its output goes to."""
 
     def __init__(
         self, width: int, height: int, *, bce: bool = True, narrow: bool = False, apart: bool = False
@@ -46,12 +46,12 @@ class Terminal:
         self.screen = StrictScreen(width, height, erases_colored=bce, narrow=narrow, apart=apart)
         self.blank = self.row(" " * width)
 
-    def row(self, text: str, look: CellStyle = CellStyle()) -> Row:  # noqa: B008
-        return self.glyphs.row(text, self.glyphs.intern(look))
+    def row(self, text: str, style: CellStyle = CellStyle()) -> Row:  # noqa: B008
+        return self.glyphs.row(text, self.glyphs.intern(style))
 
-    def fill(self, y: int, text: str = "", look: CellStyle = CellStyle()) -> None:  # noqa: B008
+    def fill(self, y: int, text: str = "", style: CellStyle = CellStyle()) -> None:  # noqa: B008
         self.diff.put(y, 0, self.blank)
-        self.diff.put(y, 0, self.row(text, look))
+        self.diff.put(y, 0, self.row(text, style))
 
     def write(self, only: list[int] | None = None) -> str:
         written = self.diff.changes((0, 0), only)
@@ -59,7 +59,7 @@ class Terminal:
         return written
 
     def redrawn(self) -> StrictScreen:
-        """The screen that the same content gives on a terminal of which nothing is known."""
+        """The screen with the same content, written to a terminal in an unknown state."""
         fresh = ScreenDiff(self.diff.width, self.diff.height, self.glyphs, erases_colored=False)
         for y, row in enumerate(self.diff._target):
             fresh.put(y, 0, row)
@@ -68,7 +68,7 @@ class Terminal:
         return screen
 
 
-def test_nothing_is_written_for_what_is_shown() -> None:
+def test_nothing_is_written_for_cells_that_are_up_to_date() -> None:
     terminal = Terminal(40, 4)
     for y in range(4):
         terminal.fill(y, f"row {y}", RED)
@@ -79,7 +79,7 @@ def test_nothing_is_written_for_what_is_shown() -> None:
     assert terminal.write() == ""
 
 
-def test_a_letter_costs_a_move_and_its_look() -> None:
+def test_a_letter_costs_a_move_and_its_style() -> None:
     terminal = Terminal(120, 3)
     for y in range(3):
         terminal.fill(y, "some text that stays", BLUE)
@@ -88,7 +88,7 @@ def test_a_letter_costs_a_move_and_its_look() -> None:
     assert terminal.write() == "\x1b[2;9H\x1b[38;2;1;2;3;48;2;9;9;9mT\x1b[0m\x1b[1;1H"
 
 
-def test_rows_that_moved_up_are_moved_by_the_terminal() -> None:
+def test_the_terminal_scrolls_rows_that_moved_up() -> None:
     terminal = Terminal(80, 10)
     lines = [f"line {n}: {'some words ' * (n % 4)}" for n in range(30)]
     for n in range(20):
@@ -103,7 +103,7 @@ def test_rows_that_moved_up_are_moved_by_the_terminal() -> None:
 
 
 @pytest.mark.parametrize("by", [1, 3, -1, -4])
-def test_what_stands_beside_the_rows_that_moved_stays(by: int) -> None:
+def test_cells_beside_moved_rows_stay(by: int) -> None:
     terminal = Terminal(60, 12)
     lines = [f"line {n} {chr(97 + n % 26) * (20 + n % 3)}" for n in range(40)]
     for start in (10, 10 + by):
@@ -119,10 +119,10 @@ def test_what_stands_beside_the_rows_that_moved_stays(by: int) -> None:
     assert terminal.screen.seen == terminal.redrawn().seen
 
 
-def test_blanks_are_erased_where_that_leaves_their_color() -> None:
-    for bce, look, erased in [(True, BLUE, True), (False, BLUE, False), (False, RED, True)]:
+def test_blanks_are_erased_if_that_keeps_their_color() -> None:
+    for bce, style, erased in [(True, BLUE, True), (False, BLUE, False), (False, RED, True)]:
         terminal = Terminal(80, 1, bce=bce)
-        terminal.fill(0, "a" + " " * 30 + "b" + " " * 48, look)
+        terminal.fill(0, "a" + " " * 30 + "b" + " " * 48, style)
         written = terminal.write()
         assert ("\x1b[30X" in written) is erased
         assert ("\x1b[K" in written) is erased
@@ -147,7 +147,7 @@ def test_after_a_scramble_everything_is_written_again() -> None:
     assert [line.rstrip() for line in terminal.screen.lines] == ["row 0", "row 1", "row 2"]
 
 
-def test_some_rows_may_go_first() -> None:
+def test_some_rows_can_be_written_first() -> None:
     terminal = Terminal(30, 4)
     for y in range(4):
         terminal.fill(y, f"row {y}")
@@ -157,7 +157,7 @@ def test_some_rows_may_go_first() -> None:
     assert [line.strip() for line in terminal.screen.lines] == ["row 0", "row 1", "row 2", "row 3"]
 
 
-def test_where_a_terminal_takes_emoji_for_narrow_the_rest_of_the_row_is_right() -> None:
+def test_the_rest_of_the_row_is_right_if_emoji_are_narrow() -> None:
     terminal = Terminal(40, 1, narrow=True)
     terminal.fill(0, "before 👩‍👩‍👧‍👦 between 😀 after")
     terminal.write()
@@ -168,9 +168,7 @@ def test_where_a_terminal_takes_emoji_for_narrow_the_rest_of_the_row_is_right() 
 
 
 @pytest.mark.parametrize(("second", "beside"), [("👩‍👩‍👦 ", " "), ("👩‍👩‍👧‍👦x", "x"), ("x  ", " ")])
-def test_where_a_terminal_draws_each_part_of_a_cluster_the_rest_of_the_row_is_right(
-    second: str, beside: str
-) -> None:
+def test_the_rest_of_the_row_is_right_if_cluster_parts_are_drawn_separately(second: str, beside: str) -> None:
     terminal = Terminal(60, 1, apart=True)
     terminal.fill(0, "before 👩‍👩‍👧‍👦  between 👩‍👩‍👦 and after")
     terminal.write()
@@ -182,7 +180,7 @@ def test_where_a_terminal_draws_each_part_of_a_cluster_the_rest_of_the_row_is_ri
     assert shown[21:].rstrip() == " and after"
 
 
-def test_where_a_terminal_draws_the_letters_of_a_flag_wide_nothing_is_left_of_them() -> None:
+def test_wide_flag_letters_leave_no_trace() -> None:
     terminal = Terminal(40, 1, apart=True)
     terminal.fill(0, "before 🇩🇪 between 🇩🇪🇫🇷 and 🇨")
     terminal.write()
@@ -194,7 +192,7 @@ def test_where_a_terminal_draws_the_letters_of_a_flag_wide_nothing_is_left_of_th
     assert terminal.screen.lines[0].rstrip() == "after"
 
 
-def test_a_cluster_beside_an_unknown_cell_leaves_the_pen_as_it_is() -> None:
+def test_a_cluster_beside_an_unknown_cell_does_not_change_the_pen() -> None:
     terminal = Terminal(2, 2)
     terminal.diff.put(0, 0, terminal.row("é\ufe0f"))
     terminal.write()
@@ -203,16 +201,16 @@ def test_a_cluster_beside_an_unknown_cell_leaves_the_pen_as_it_is() -> None:
     assert terminal.redrawn().cells[1][0] == terminal.screen.cells[1][0] == Cell("a", frozenset({"1"}), "31")
 
 
-def test_controls_never_get_out() -> None:
+def test_control_characters_are_never_written() -> None:
     terminal = Terminal(40, 1)
     terminal.fill(0, "a\x1b[2Jb\x07\x9b31mc\u0301\x00")
     assert "\x1b[2J" not in terminal.write()
     assert terminal.screen.lines[0].rstrip() == "a[2Jb31mc\u0301"
 
 
-@pytest.mark.parametrize("first", [*LOOKS, CellStyle(("1", "3"), "31", "42"), CellStyle((), "31", "42")])
-@pytest.mark.parametrize("second", [*LOOKS, CellStyle(("1", "3"), "31", "42"), CellStyle((), "31", "42")])
-def test_a_look_follows_any_other(first: CellStyle, second: CellStyle) -> None:
+@pytest.mark.parametrize("first", [*STYLES, CellStyle(("1", "3"), "31", "42"), CellStyle((), "31", "42")])
+@pytest.mark.parametrize("second", [*STYLES, CellStyle(("1", "3"), "31", "42"), CellStyle((), "31", "42")])
+def test_each_style_follows_any_other(first: CellStyle, second: CellStyle) -> None:
     screen = StrictScreen(10, 1)
     screen.feed(f"{first.change_from(CellStyle())}a{second.change_from(first)}b")
     alone = StrictScreen(10, 1)
@@ -221,7 +219,7 @@ def test_a_look_follows_any_other(first: CellStyle, second: CellStyle) -> None:
 
 
 @pytest.mark.parametrize(("x", "shown"), [(1, "漢x 語"), (2, "漢x 語"), (3, "漢 x語")])
-def test_half_of_a_wide_character_that_is_overwritten_leaves_a_blank(x: int, shown: str) -> None:
+def test_overwriting_half_of_a_wide_character_leaves_a_blank(x: int, shown: str) -> None:
     terminal = Terminal(6, 1)
     terminal.fill(0, "漢字語")
     terminal.write()
@@ -231,7 +229,7 @@ def test_half_of_a_wide_character_that_is_overwritten_leaves_a_blank(x: int, sho
 
 
 @pytest.mark.parametrize(
-    ("sgr", "look"),
+    ("sgr", "style"),
     [
         ("", CellStyle()),
         ("1;3", CellStyle(("1", "3"))),
@@ -241,12 +239,12 @@ def test_half_of_a_wide_character_that_is_overwritten_leaves_a_blank(x: int, sho
         ("97;100", CellStyle((), "97", "100")),
     ],
 )
-def test_a_look_is_read_from_sgr(sgr: str, look: CellStyle) -> None:
-    assert CellStyle.parse(sgr) == look
+def test_a_style_is_parsed_from_sgr(sgr: str, style: CellStyle) -> None:
+    assert CellStyle.parse(sgr) == style
 
 
 class Screens(RuleBasedStateMachine):
-    """Any puts, scrolls, writes of some rows, and losses of the screen: in the end it is right."""
+    """Any sequence of puts, scrolls, partial writes and lost screens ends with the right content."""
 
     @initialize(width=st.integers(1, 70), height=st.integers(1, 12), bce=st.booleans(), filled=st.booleans())
     def begin(self, width: int, height: int, bce: bool, filled: bool) -> None:
@@ -255,23 +253,23 @@ class Screens(RuleBasedStateMachine):
             self.terminal.fill(y)
 
     @rule(
-        y=st.integers(0, 12), x=st.integers(0, 70), text=st.sampled_from(TEXTS), look=st.sampled_from(LOOKS)
+        y=st.integers(0, 12), x=st.integers(0, 70), text=st.sampled_from(TEXTS), style=st.sampled_from(STYLES)
     )
-    def put(self, y: int, x: int, text: str, look: CellStyle) -> None:
-        self.terminal.diff.put(y, x, self.terminal.row(text, look))
+    def put(self, y: int, x: int, text: str, style: CellStyle) -> None:
+        self.terminal.diff.put(y, x, self.terminal.row(text, style))
 
     @rule(
         by=st.integers(-4, 4),
         share=st.integers(1, 10),
         text=st.sampled_from(TEXTS),
-        look=st.sampled_from(LOOKS),
+        style=st.sampled_from(STYLES),
     )
-    def scroll(self, by: int, share: int, text: str, look: CellStyle) -> None:
+    def scroll(self, by: int, share: int, text: str, style: CellStyle) -> None:
         """Move the first columns of all rows."""
         diff = self.terminal.diff
         width = max(1, diff.width * share // 10)
         rows = [row.cut(width) for row in diff._target]
-        new = self.terminal.row(f"{text:{width}}", look).cut(width)
+        new = self.terminal.row(f"{text:{width}}", style).cut(width)
         for y in range(diff.height):
             row = rows[y + by] if 0 <= y + by < diff.height else new
             if "\0" not in row.styles:
@@ -297,8 +295,8 @@ class Screens(RuleBasedStateMachine):
             return
         shown, drawn = self.terminal.screen.seen, self.terminal.redrawn().seen
         for y, row in enumerate(self.terminal.diff._target):
-            for x, look in enumerate(row.styles):
-                assert look == "\0" or shown[y][x] == drawn[y][x], (y, x)
+            for x, style in enumerate(row.styles):
+                assert style == "\0" or shown[y][x] == drawn[y][x], (y, x)
 
 
 TestScreens = Screens.TestCase
