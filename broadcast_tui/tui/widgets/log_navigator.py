@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from broadcast_tui.tui.model.transcript.navigation import mention_beside, post_from, post_near
+from broadcast_tui.tui.model.transcript.navigation import next_mention, post_from, post_near
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor
 from broadcast_tui.tui.widgets.anchored_scroll_view import AnchoredScrollView
 
@@ -105,7 +105,7 @@ class LogNavigator:
         line_id = transcript.next_id if top is None else top.line_id
         if self._last_mention is not None and self._last_mention[1] == self._position():
             line_id = self._last_mention[0]
-        mention = mention_beside(transcript, line_id, back=back)
+        mention = next_mention(transcript, line_id, back=back)
         if mention is None:
             return None
         self.go_to_line(mention.line_id, view.container_size.height // 3)

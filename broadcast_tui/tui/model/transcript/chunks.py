@@ -1,8 +1,8 @@
-"""What a line of a transcript is, and how neighbouring lines are kept: as parallel columns.
+"""Lines of a transcript, stored in chunks of parallel columns.
 
-Invariants: a chunk only grows, at its end; whatever else happens to lines makes new chunks, so a chunk
-seen before, and as long, is as it was. There is no object a line: hence little memory, and nothing for
-the garbage collector to walk.
+Invariants: a chunk only grows, at its end; any other change creates new chunks. So a chunk seen before, with
+the same length, is unchanged. There is no object per line, which saves memory and leaves nothing for the
+garbage collector to traverse.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from broadcast_tui.tui.model.text.wrapping import MULTILINE, measure
 class LineKind(IntEnum):
     POST = 0
     ACTION = 1
-    """A post that says what its sender does: `/me waves`; its text is what comes after `/me`."""
+    """An action, `/me waves`; the text is what follows `/me`."""
     SYSTEM = 2
     ERROR = 3
     DAY = 4
     PRESENCE = 5
-    """Of the system too: who came and went."""
+    """A system line about joins and leaves."""
 
 
 class DeliveryState(IntEnum):
-    """How far an own post has come."""
+    """Delivery state of an own post."""
 
     NONE = 0
-    """It is in the log, at its place; so are all posts of others."""
+    """Stored in the log; also all posts of others."""
     PENDING = 1
     DELIVERED = 2
-    """The server has it safe, its place is not known yet."""
+    """Acknowledged by the server; its position is not known yet."""
     REJECTED = 3
 
 
 class Line(NamedTuple):
-    """One line as it is to be drawn. `at` is seconds since 1970, `sender` empty unless a post."""
+    """A line to draw. `at` is Unix time; `sender` is empty except for posts."""
 
     id: int
     kind: LineKind
@@ -49,11 +49,11 @@ class Line(NamedTuple):
     own: bool
     mention: bool
     brief: str = ""
-    """What is left of a PRESENCE line where only those who spoke lately are of interest."""
+    """The text of a PRESENCE line limited to recent senders."""
 
 
 class LineRecord(NamedTuple):
-    """A line's columns, cleaned. `epoch` and `number` are its post id, parted to be small."""
+    """The sanitized columns of a line. `epoch` and `number` are the parts of its post id."""
 
     kind: LineKind
     sender: str
@@ -65,17 +65,17 @@ class LineRecord(NamedTuple):
 
 
 ACTION_PREFIX = "/me "
-"""What a post that is an action begins with, on the wire."""
+"""Prefix of an action on the wire."""
 OWN = 4
 MENTION = 8
 _MARK_BITS = 3
 _MENTION_MARKS = bytes(flags & MENTION > 0 for flags in range(256))
 _NO_BRIEFS: dict[int, str] = {}
-"""Shared by all chunks without a PRESENCE line, hence never written to."""
+"""Shared by all chunks without a PRESENCE line; never modified."""
 
 
 class Chunk:
-    """Neighbouring lines as parallel columns; line `i` has the id `first_id + i`."""
+    """Consecutive lines as parallel columns; line `i` has the id `first_id + i`."""
 
     __slots__ = (
         "briefs", "cells", "epochs", "first_id", "flags", "kinds", "numbers", "senders", "texts", "times",
@@ -84,7 +84,7 @@ class Chunk:
     def __init__(self, first_id: int) -> None:
         self.first_id = first_id
         self.briefs: dict[int, str] = _NO_BRIEFS
-        """Of the PRESENCE lines, by their ids."""
+        """Short texts of PRESENCE lines by line id."""
         self.kinds = bytearray()
         self.flags = bytearray()
         self.senders: list[str] = []
@@ -103,7 +103,7 @@ class Chunk:
         self.flags.append(flags)
         self.senders.append(sender)
         self.times.append(at)
-        # A row is added that names the true host of a link that may mislead.
+        # Spoofed links add a row with the real hosts.
         self.cells.append(MULTILINE if "://" in text and real_hosts(text) else measure(text))
         self.epochs.append(epoch)
         self.numbers.append(number)
@@ -124,11 +124,11 @@ class Chunk:
         )
 
     def mention_marks(self) -> bytearray:
-        """A byte a line: 1 where it mentions us, else 0."""
+        """One byte for each line: 1 if it mentions the user, else 0."""
         return self.flags.translate(_MENTION_MARKS)
 
     def first_post_id(self) -> str:
-        """Id of the first post that has one, or empty."""
+        """Id of the first post with an id; empty if there is none."""
         for epoch, number in zip(self.epochs, self.numbers, strict=True):
             if epoch:
                 return epoch if number < 0 else f"{epoch}-{number}"

@@ -1,4 +1,4 @@
-"""A room's lines as a file: text, Markdown or JSON Lines. Days are told by each line's own time."""
+"""Export of a room's lines as text, Markdown or JSON Lines, each with its date."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from enum import Enum
 from broadcast_tui.tui.model.transcript.chunks import Chunk, Line, LineKind
 
 Snapshot = Sequence[tuple[Chunk, int]]
-"""Chunks, and how many of their lines there were: a chunk only grows, so this can be read in a thread."""
+"""Chunks with their line counts. Chunks only grow, so a snapshot can be read in a thread."""
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
@@ -23,17 +23,17 @@ class Format(Enum):
 
 
 def format_of(suffix: str) -> Format:
-    """What a file with this ending holds; text by default."""
+    """The format for a file name suffix; text by default."""
     return {".md": Format.MARKDOWN, ".jsonl": Format.JSON_LINES}.get(suffix.casefold(), Format.TEXT)
 
 
 def lines_of(snapshot: Snapshot, wanted: Format, room: str) -> Iterator[str]:
-    """The file's lines, without line ends: one for each line of the room, more where a post has several."""
+    """Yield the lines of the file, without line ends; a multi-line post yields several."""
     if wanted is Format.MARKDOWN:
         yield f"# #{_escaped(room)}"
     day = ""
     for line in (chunk.line(i) for chunk, count in snapshot for i in range(count)):
-        # Who left and came back within one line leaves nothing to tell of.
+        # A line is empty if joins and leaves cancelled out.
         if line.kind is LineKind.DAY or (line.kind is LineKind.PRESENCE and not line.text):
             continue
         at = datetime.fromtimestamp(line.at).astimezone()
@@ -71,5 +71,5 @@ def _json(line: Line, room: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """`text` so that Markdown takes none of it for its own."""
+    """`text` with Markdown characters escaped."""
     return _MARKDOWN.sub(r"\\\1", text)

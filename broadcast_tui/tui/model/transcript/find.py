@@ -1,6 +1,6 @@
-"""Finds posts of a transcript by text or sender: the newest first, in slices, while posts come and go.
+"""Incremental search of a transcript by text or sender: newest first, in slices, while posts are added.
 
-A step of the search never takes longer than its caller lets it, so that 100,000 posts hold nothing up.
+The caller limits the time of each step, so a search of 100,000 posts does not block the UI.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SLICE_LINES = 32
 
 
 def pattern_of(query: str) -> Pattern | None:
-    """What finds `query`, as it stands; in any case if it has no capitals. None for nothing to find."""
+    """Pattern for a literal `query`, case-insensitive unless it has capitals; None if it is blank."""
     query = normalize("NFC", query)
     if not query.strip():
         return None
@@ -29,58 +29,59 @@ def pattern_of(query: str) -> Pattern | None:
 
 
 class FindState:
-    """The posts of `transcript` that `pattern` finds. The current one is the newest at or above `start_id`,
-    or, if all are below, the newest of all.
+    """The posts of `transcript` that match `pattern`.
+
+    The current match is the newest one at or above `start_id`; if all are below, the newest of all.
     """
 
     def __init__(self, transcript: Transcript, pattern: Pattern, start_id: int) -> None:
         self.pattern = pattern
         self.current: int | None = None
-        """Line id of the match that is shown."""
+        """Line id of the current match."""
         self.transcript = transcript
         self._laid_count = transcript.rebuild_count
         self._named: dict[str, bool] = {}
-        """Whether the pattern finds a sender."""
+        """Whether the pattern matches a sender."""
         self._start_id = start_id
         self._origin = self._low = self._high = transcript.next_id
-        """Lines from `_low` to before `_high` have been searched."""
+        """The lines from `_low` to before `_high` have been searched."""
         self._older: list[int] = []
-        """Matches before `_origin`, falling."""
+        """Matches before `_origin`, descending."""
         self._newer: list[int] = []
-        """Matches from `_origin` on, rising."""
+        """Matches from `_origin` on, ascending."""
 
     @property
     def count(self) -> int:
-        """Posts found so far."""
+        """Number of matches so far."""
         return len(self._older) + len(self._newer)
 
     @property
     def number(self) -> int:
-        """Which match is the current one, the newest being 1; 0 if there is none."""
+        """Rank of the current match, the newest being 1; 0 if there is none."""
         return 0 if self.current is None else self._rank(self.current) + 1
 
     @property
     def is_complete(self) -> bool:
-        """Whether every line held has been searched."""
+        """Whether all stored lines have been searched."""
         return self._low <= self._top() and self._high >= self.transcript.next_id
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the lines have other ids by now: search anew."""
+        """Whether the transcript was rebuilt: start a new search."""
         return self._laid_count != self.transcript.rebuild_count
 
     def search_some(self, enough: Callable[[], bool]) -> bool:
-        """Search what is new, then further up, until `enough()`; returns whether all is searched."""
-        self._forget_trimmed()
+        """Search new lines, then further up, until `enough()`; returns whether all are searched."""
+        self._drop_trimmed()
         while not self.is_complete:
             self._search_slice()
             if enough():
                 break
-        self._choose()
+        self._select_first()
         return self.is_complete
 
     def step(self, *, older: bool) -> int | None:
-        """Make the next match the current one and return its line; the last is followed by the first."""
+        """Go to the next match and return its line; wraps around at the ends."""
         if self.current is None or not self.count:
             return self.current
         rank = self._rank(self.current) + (1 if older else -1)
@@ -91,7 +92,7 @@ class FindState:
         return self.current
 
     def _top(self) -> int:
-        """The first line to be searched. A day line on top may yet become a post: its id is used again."""
+        """The first line to search. A day line at the top is excluded: its id may be reused for a post."""
         chunks = self.transcript.chunks
         return self.transcript.first_id + bool(chunks and chunks[0].kinds[0] == LineKind.DAY)
 
@@ -106,7 +107,7 @@ class FindState:
             self._low = stop
 
     def _matches(self, start: int, stop: int) -> list[int]:
-        """Lines from `start` to before `stop` that match, rising."""
+        """Lines from `start` to before `stop` that match, ascending."""
         search = self.pattern.search
         found: list[int] = []
         for chunk in _chunks_between(self.transcript, start, stop):
@@ -123,13 +124,13 @@ class FindState:
             self._named[sender] = self.pattern.search(sender) is not None
         return self._named[sender]
 
-    def _forget_trimmed(self) -> None:
+    def _drop_trimmed(self) -> None:
         first_id = self.transcript.first_id
         while self._older and self._older[-1] < first_id:
             self._older.pop()
         if self._newer and self._newer[0] < first_id:
             del self._newer[: bisect_left(self._newer, first_id)]
-        # What is put on top later may take ids that were trimmed.
+        # Posts prepended later may reuse the ids of trimmed lines.
         top = self._top()
         self._low, self._high, self._origin = (
             max(line_id, top) for line_id in (self._low, self._high, self._origin)
@@ -137,7 +138,7 @@ class FindState:
         if self.current is not None and self.current < first_id:
             self.current = self._at(self.count - 1) if self.count else None
 
-    def _choose(self) -> None:
+    def _select_first(self) -> None:
         if self.current is not None or not self.count:
             return
         at = bisect_left(self._older, -self._start_id, key=neg)
@@ -157,7 +158,7 @@ class FindState:
 
 
 def _chunks_between(transcript: Transcript, start: int, stop: int) -> list[Chunk]:
-    """The chunks that hold the lines from `start` to before `stop`."""
+    """The chunks with the lines from `start` to before `stop`."""
     chunks = transcript.chunks
     first = max(0, bisect_left(chunks, start + 1, key=_first_id) - 1)
     return list(chunks[first : bisect_left(chunks, stop, key=_first_id)])

@@ -1,16 +1,16 @@
-"""How a row of the log is split, at each width: time, name and mark in a gutter, then the text.
+"""Layout of the rows of the log at each width: a gutter (time, name, mark) and the text column.
 
-Only the text column ever holds what people wrote; what is left of it is ours, so no post can look like
-two lines, or like a line of the system. From 48 cells on there is a column for names:
+Only the text column shows what users wrote, so a post cannot imitate two lines or a system line. From 48
+cells, there is a column for names:
 
-    |  21:04          ana │ hello                |     posts: `│`, system lines: `─`, and so on
+    |  21:04          ana │ hello                |     posts: `│`, system lines: `─`, etc.
 
-below that, a name goes before its text, and a mark takes the place of the time:
+Below that, the name is in front of the text, and system lines have a mark instead of the time:
 
     | 21:04 ana: hello           |
     |    ── bob joined           |
 
-and below 24 cells, there is room for the mark alone.
+Below 24 cells, only the mark remains.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, wrap, wr
 from broadcast_tui.tui.model.transcript.chunks import Chunk, Line, LineKind
 
 FOLD_FROM_LINES = 6
-"""A post of so many lines is folded."""
+"""Number of lines from which a post is folded."""
 
 
 FOLD_FROM_ROWS = 12
-"""And so is one of fewer lines that takes so many rows."""
+"""Number of rows from which a post is folded."""
 
 
 FOLD_KEEPS = 3
-"""Rows of a folded post that stay."""
+"""Rows of a folded post that stay visible."""
 
 
 NAMED_FROM = 48
@@ -59,39 +59,41 @@ _INLINE_NAME_CELLS = 16
 
 
 class LineLayout(NamedTuple):
-    """A line as its rows show it."""
+    """A line split into rows."""
 
     text: str
-    """All that stands in the text column: a label, and what was written after it."""
+    """The content of the text column: label and text."""
     label: int
-    """Characters of the label."""
+    """Length of the label in characters."""
     rows: list[Span]
-    """What of `text` each row shows. A row that says how much is folded, and one that names the true hosts
-    of links, show nothing of it: they are empty, at the place where they stand."""
+    """Span of `text` in each row.
+
+    Empty for the row that counts folded rows and the row with the real hosts.
+    """
     blocks: list[CodeBlock]
-    """The blocks of code, in lines of `text`."""
+    """Code blocks, in lines of `text`."""
     hidden: int
-    """Rows folded away; 0: none, and there is no row that says so."""
+    """Number of folded rows; 0: the line is not folded."""
     is_long: bool
-    """Whether it can be folded."""
+    """Whether the line can be folded."""
     hosts: tuple[str, ...]
-    """True hosts of links that may mislead; if there are any, the last row names them."""
+    """Real hosts of spoofed links, shown in the last row if there are any."""
 
     @property
     def fold_row(self) -> int:
-        """The row that says how much is folded; -1 if nothing is."""
+        """Index of the row that counts the folded rows; -1 if there is none."""
         return FOLD_KEEPS if self.hidden else -1
 
 
 class RowLayout(msgspec.Struct, frozen=True):
-    """The columns of a row, in cells, from the left. All of them together are `width`, at least 1."""
+    """Widths of the columns of a row in cells, from the left. Their sum is `width`, at least 1."""
 
     width: int
     margin: int
     time: int
-    """`HH:MM` and a blank; 0 where there is no room."""
+    """`HH:MM` and a space; 0 if there is no room."""
     name: int
-    """Names, right-aligned; 0 where a name goes before its text."""
+    """Names, right-aligned; 0 if names are in front of the text."""
     mark: int
     text: int
     padding: int
@@ -114,27 +116,27 @@ class RowLayout(msgspec.Struct, frozen=True):
     @classmethod
     @lru_cache(maxsize=64)
     def bare(cls, width: int) -> RowLayout:
-        """The text alone, as for a copy by the terminal: what a line is, only its beginning says."""
+        """The text only, for copying with the terminal's own selection."""
         width = max(1, width)
         return cls(width, 0, 0, 0, 0, width, 0)
 
     @property
     def gutter(self) -> int:
-        """Cells left of the text."""
+        """Cells to the left of the text column."""
         return self.margin + self.time + self.name + self.mark
 
     def label(self, kind: int, sender: str) -> str:
-        """What stands before the text of a line, in the text's own column."""
+        """The label in front of the text, inside the text column."""
         if kind == LineKind.ACTION:
             return f"{clip_name(sender)} " if self.name else f"* {clip_name(sender)} "
         return f"{clip_name(sender)}: " if kind == LineKind.POST and not self.name else ""
 
     def body(self, text: str) -> str:
-        """`text` after its label; below a label its lines are indented, so that none can pose as a post."""
+        """`text` as shown. Without a name column, its lines are indented so they cannot imitate a post."""
         return text if self.name else text.replace("\n", "\n  ")
 
     def lay(self, kind: int, sender: str, text: str, *, folded: bool = False) -> LineLayout:
-        """The rows of a line, which is no day line; `folded` if it may be, when it is long."""
+        """Split a line into rows; not for day lines. `folded`: fold the line if it is long."""
         label = self.label(kind, sender)
         whole = label + self.body(text)
         is_post = kind <= LineKind.ACTION
@@ -152,7 +154,7 @@ class RowLayout(msgspec.Struct, frozen=True):
         return LineLayout(whole, len(label), rows, blocks, hidden, is_post and is_long, hosts)
 
     def _wrap_blocks(self, whole: str, blocks: Sequence[CodeBlock]) -> list[Span]:
-        """Rows of a text with blocks of code, which are wrapped by cells."""
+        """Rows of a text with code blocks, which wrap at any cell."""
         code = {line for block in blocks for line in range(block.first + 1, block.end)}
         rows: list[Span] = []
         offset = 0
@@ -162,8 +164,14 @@ class RowLayout(msgspec.Struct, frozen=True):
             offset += len(line) + 1
         return rows
 
-    def count_rows(self, chunk: Chunk, start: int = 0, showing: VisibilityOptions | None = None) -> list[int]:
-        """Rows that each line of `chunk` takes, from line `start` of it; 0 for those that are not shown."""
+    def count_rows(
+        self, chunk: Chunk, start: int = 0, visibility: VisibilityOptions | None = None
+    ) -> list[int]:
+        """Count the rows of each line of `chunk` from line `start`; 0 for lines that are not visible.
+
+        The fast path compares stored cell counts with the width, for a whole chunk at once. Only lines that
+        need more than one row are laid out.
+        """
         width, cells, senders = self.text, chunk.cells[start:], chunk.senders[start:]
         if self.name:
             counts = [1 if count <= width else 0 for count in cells]
@@ -179,59 +187,59 @@ class RowLayout(msgspec.Struct, frozen=True):
                 0 if kind in (LineKind.ACTION, LineKind.PRESENCE) else count
                 for count, kind in zip(counts, chunk.kinds[start:], strict=True)
             ]
-        showing = showing or VisibilityOptions()
-        return [count or self._count_laid(chunk, i, showing) for i, count in enumerate(counts, start)]
+        visibility = visibility or VisibilityOptions()
+        return [count or self._count_wrapped(chunk, i, visibility) for i, count in enumerate(counts, start)]
 
-    def _count_laid(self, chunk: Chunk, i: int, showing: VisibilityOptions) -> int:
+    def _count_wrapped(self, chunk: Chunk, i: int, visibility: VisibilityOptions) -> int:
         kind, text, line_id = chunk.kinds[i], chunk.texts[i], chunk.first_id + i
         if kind == LineKind.DAY:
             return 1
         if kind == LineKind.PRESENCE:
-            text = showing.presence_text(text, chunk.briefs.get(line_id, ""))
+            text = visibility.presence_text(text, chunk.briefs.get(line_id, ""))
             if not text:
                 return 0
-        return len(self.lay(kind, chunk.senders[i], text, folded=showing.folds(line_id)).rows)
+        return len(self.lay(kind, chunk.senders[i], text, folded=visibility.folds(line_id)).rows)
 
 
 @lru_cache(maxsize=1024)
 def clip_name(name: str) -> str:
-    """`name`, as it stands before a text."""
+    """`name`, clipped for use in a label."""
     return clip(name, _INLINE_NAME_CELLS)
 
 
 class PresenceShown(Enum):
-    """About whom lines are shown that say who came and went."""
+    """Which join and leave lines are visible."""
 
     SPEAKERS = "those who spoke lately"
     ALL = "everyone"
     NONE = "hidden"
 
     def next(self) -> PresenceShown:
-        """The one that comes after this one, round and round."""
+        """The next choice, cyclically."""
         choices = list(PresenceShown)
         return choices[(choices.index(self) + 1) % len(choices)]
 
     @property
     def word(self) -> str:
-        """Its name in a file; see `presence_of`."""
+        """Name used in the preferences file; see `presence_of`."""
         return self.name.lower()
 
 
 def presence_of(word: str) -> PresenceShown:
-    """The choice that `word` names; the usual one if it names none."""
+    """Parse a saved choice; the default if it is invalid."""
     return next((choice for choice in PresenceShown if choice.word == word), PresenceShown.SPEAKERS)
 
 
 @dataclass(slots=True)
 class VisibilityOptions:
-    """Changed by what the user wishes; who changes it counts rows anew."""
+    """What the user chose to show. After a change, rows must be counted again."""
 
     presence: PresenceShown = PresenceShown.SPEAKERS
     unfolded: set[int] = field(default_factory=set)
-    """Ids of long posts that are shown in full."""
+    """Ids of long posts shown in full."""
 
     def presence_text(self, text: str, brief: str) -> str:
-        """What is shown of a line about who came and went; empty: the line is not shown at all."""
+        """The visible text of a PRESENCE line; empty if it is not visible."""
         match self.presence:
             case PresenceShown.ALL:
                 return text
@@ -241,16 +249,16 @@ class VisibilityOptions:
                 return ""
 
     def shown_line(self, line: Line) -> Line | None:
-        """The line as it is shown, or None if it is not."""
+        """The line as displayed, or None if it is not visible."""
         if line.kind is not LineKind.PRESENCE:
             return line
         text = self.presence_text(line.text, line.brief)
         return line._replace(text=text) if text else None
 
     def folds(self, line_id: int) -> bool:
-        """Whether the post is folded, if it is long."""
+        """Whether the post is folded if it is long."""
         return line_id not in self.unfolded
 
     def toggle(self, line_id: int) -> None:
-        """Fold the post, or unfold it."""
+        """Fold or unfold the post."""
         self.unfolded ^= {line_id}

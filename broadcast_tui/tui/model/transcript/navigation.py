@@ -1,6 +1,6 @@
-"""Places of a transcript to go to: mentions of us, and the first post after one that was read.
+"""Search for positions in a transcript: mentions, posts by position or id, the next post.
 
-Each is found by a bounded walk over what is held, a chunk at a time.
+Each is a bounded scan of the stored lines, chunk by chunk.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 
 class Mention(NamedTuple):
-    """A line that mentions us; `wrapped`: it is beyond the end of the walk, which began anew."""
+    """A line that mentions the user; `wrapped`: the search continued from the other end."""
 
     line_id: int
     wrapped: bool
 
 
-def mention_beside(transcript: Transcript, line_id: int, *, back: bool) -> Mention | None:
-    """The nearest mention before (`back`) or after a line, else the last or first one; None: there is none.
+def next_mention(transcript: Transcript, line_id: int, *, back: bool) -> Mention | None:
+    """The nearest mention before (`back`) or after a line, wrapping around; None if there is none.
 
-    The line need not be held. Costs 256 bytes of memory and one search in C a chunk.
+    The line need not be stored. Costs 256 bytes of memory and one C search for each chunk.
     """
     chunks = transcript.chunks
     here = bisect_right(chunks, line_id, key=attrgetter("first_id")) - 1
@@ -50,7 +50,7 @@ def mention_beside(transcript: Transcript, line_id: int, *, back: bool) -> Menti
 def first_newer(transcript: Transcript, read: Position) -> int | None:
     """Line id of the topmost post of others that is newer than `read`.
 
-    Walks down from the top over what is not, so it is for transcripts that begin near there.
+    Scans down from the top, so it is meant for transcripts that start near that post.
     """
     for chunk in transcript.chunks:
         for i, (epoch, number) in enumerate(zip(chunk.epochs, chunk.numbers, strict=True)):
@@ -60,7 +60,7 @@ def first_newer(transcript: Transcript, read: Position) -> int | None:
 
 
 def position_of(transcript: Transcript, line_id: int | None) -> Position | None:
-    """Where in the room's log the post of a line is; None if it has no place there, or is not held."""
+    """The log position of the post of a line; None if it has none or is not stored."""
     chunks = transcript.chunks
     if line_id is None or (at := bisect_right(chunks, line_id, key=attrgetter("first_id")) - 1) < 0:
         return None
@@ -71,7 +71,7 @@ def position_of(transcript: Transcript, line_id: int | None) -> Position | None:
 
 
 def first_from(transcript: Transcript, position: Position | None) -> int | None:
-    """Line id of the post at `position`, else of the next one of its epoch that is shown."""
+    """Line id of the post at `position`, else of the next one of its epoch."""
     if position is None:
         return None
     for chunk in transcript.chunks:
@@ -85,9 +85,9 @@ POSTS = (LineKind.POST, LineKind.ACTION)
 
 
 def post_from(transcript: Transcript, line_id: int, step: int) -> int | None:
-    """The first line from `line_id` on, going by `step` (1: down, -1: up), that is a post in its place.
+    """The first post from `line_id` in direction `step` (1: down, -1: up), pending posts excluded.
 
-    A line that is not held counts as the nearest one that is. None if there is no such post.
+    A line that is not stored counts as the nearest stored one. None if there is no such post.
     """
     line_id = min(max(line_id, transcript.first_id), transcript.next_id - 1)
     while transcript.first_id <= line_id < transcript.next_id:
@@ -99,13 +99,13 @@ def post_from(transcript: Transcript, line_id: int, step: int) -> int | None:
 
 
 def post_near(transcript: Transcript, line_id: int) -> int | None:
-    """The post at `line_id`, or else the next one above it, or else below it."""
+    """The post at `line_id`, else the nearest one above it, else below it."""
     above = post_from(transcript, line_id, -1)
     return post_from(transcript, line_id, 1) if above is None else above
 
 
 def post_id_of(transcript: Transcript, line_id: int) -> str:
-    """The id that the server gave to the post of a line; empty if it has none."""
+    """The server's id of the post of a line; empty if it has none."""
     chunks = transcript.chunks
     at = bisect_right(chunks, line_id, key=attrgetter("first_id")) - 1
     if at < 0 or not 0 <= (i := line_id - chunks[at].first_id) < len(chunks[at]):
@@ -115,7 +115,7 @@ def post_id_of(transcript: Transcript, line_id: int) -> str:
 
 
 def line_of(transcript: Transcript, post_id: str) -> int | None:
-    """The line of the post with an id, or None if it is not held."""
+    """The line of the post with this id, or None if it is not stored."""
     epoch, _, digits = post_id.rpartition("-")
     if not digits.isdecimal():
         return None

@@ -1,10 +1,14 @@
-"""Which rows the lines of a transcript take at one width, without measuring more than is looked at.
+"""Maps between the rows of the log and the lines of a transcript, at one width.
 
-Rows are counted chunk by chunk. A chunk is exact or stale (measured at another width, or never): the
-rows of a stale one are estimated. Whoever looks at a place makes the chunks around it exact first,
-and the rest in slices; so a resize costs the same with 100,000 lines as with 1,000. What keeps its
-place then is a line, never a row number. Lines that are not shown take no row. The unread line is the
-first row of the line below it.
+Wrapping all lines of a long transcript takes seconds, so rows are counted lazily, chunk by chunk. The rows of
+a chunk are exact, or stale: counted at another width, or never. Stale chunks have an estimated total: their
+lines, plus the rows beyond one a line, scaled by the width. Before a part of the log is drawn, the chunks
+around it are measured; the rest is measured in slices while the app is idle. A resize thus costs the same for
+100,000 lines as for 1,000.
+
+Estimates move all rows below them when they become exact. A row number is therefore valid only until the next
+measurement; a scroll position is kept as a `RowAnchor`, a row of a line. Lines that are not visible take no
+row. The unread line is the first row of the line below it.
 """
 
 from __future__ import annotations
@@ -22,14 +26,14 @@ from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 
 class RowAnchor(NamedTuple):
-    """A row that stays itself whatever happens around it: row `row` of a line."""
+    """Row `row` of line `line_id`. Unlike a row number, it stays valid when rows above change."""
 
     line_id: int
     row: int
 
 
 class _Block:
-    """The rows of one chunk."""
+    """Row counts of one chunk."""
 
     __slots__ = ("_starts", "chunk", "columns", "rows", "rule", "showing", "total")
 
@@ -37,11 +41,11 @@ class _Block:
         self.chunk = chunk
         self.showing = showing
         self.columns: RowLayout | None = None
-        """What `rows` were counted for; None: never, then `total` is a guess."""
+        """The layout that `rows` were counted for; None: never, and `total` is an estimate."""
         self.rows = array("I")
         self.total = len(chunk)
         self.rule = -1
-        """Which of the lines has the unread line as its first row; -1: none."""
+        """Index of the line below the unread line; -1 if there is none."""
         self._starts: list[int] | None = None
 
     def measure(self, columns: RowLayout) -> None:
@@ -53,7 +57,7 @@ class _Block:
         self._starts = None
 
     def grow(self, columns: RowLayout) -> None:
-        """Take in lines that the chunk has got since."""
+        """Count the lines added to the chunk."""
         if self.columns is columns:
             added = columns.count_rows(self.chunk, len(self.rows), self.showing)
             self.rows.extend(added)
@@ -63,7 +67,7 @@ class _Block:
             self.total = max(self.total, len(self.chunk))
 
     def put_rule(self, unread_line_id: int | None) -> None:
-        """Count the unread line, if it is above one of these lines."""
+        """Add or remove the row of the unread line."""
         at = -1 if unread_line_id is None else unread_line_id - self.chunk.first_id
         at = at if 0 <= at < len(self.chunk) else -1
         if at != self.rule:
@@ -75,21 +79,21 @@ class _Block:
             self._starts = None
 
     def rescale(self, columns: RowLayout) -> None:
-        """Guess the total at another width: the rows beyond one a line go with the width."""
+        """Estimate the total at another width: the rows beyond one for each line are scaled by the width."""
         if self.columns is not None and self.columns is not columns:
             lines = len(self.chunk)
             self.total = lines + max(0, self.total - lines) * self.columns.text // columns.text
             self.columns = None
 
     def starts(self) -> list[int]:
-        """First row of each line, counted from the block's; the block must be exact."""
+        """First row of each line, relative to the block, which must be exact."""
         if self._starts is None:
             self._starts = list(accumulate(self.rows, initial=0))[:-1]
         return self._starts
 
 
 class RowIndex:
-    """Rows of one transcript at one width, counted from the top. `update` after each change of it."""
+    """Rows of one transcript at one width, numbered from the top. Call `update` after each change."""
 
     def __init__(
         self, transcript: Transcript, columns: RowLayout, showing: VisibilityOptions | None = None
@@ -99,7 +103,7 @@ class RowIndex:
         self.showing = VisibilityOptions() if showing is None else showing
         self._blocks: list[_Block] = []
         self._starts: list[int] = [0]
-        """First row of each block, and the total."""
+        """First row of each block, followed by the total."""
         self._version = -1
         self.unread_line_id: int | None = None
         """The line whose first row is the unread line."""
@@ -107,7 +111,7 @@ class RowIndex:
 
     @property
     def total(self) -> int:
-        """All rows; exact once `measure_some` said so."""
+        """Number of rows; exact if `is_exact`."""
         return self._starts[-1]
 
     @property
@@ -115,7 +119,7 @@ class RowIndex:
         return all(block.columns is self.columns for block in self._blocks)
 
     def update(self) -> None:
-        """Follow the transcript."""
+        """Apply changes of the transcript."""
         if (self.transcript.version, self.transcript.unread_line_id) == (self._version, self.unread_line_id):
             return
         self._version, self.unread_line_id = self.transcript.version, self.transcript.unread_line_id
@@ -129,14 +133,14 @@ class RowIndex:
         self._sum_up()
 
     def resize(self, columns: RowLayout) -> None:
-        """Go to another width: everything is stale until looked at."""
+        """Change the width; all blocks become stale."""
         self.columns = columns
         for block in self._blocks:
             block.rescale(columns)
         self._sum_up()
 
     def recount(self, line_id: int | None = None) -> None:
-        """What is shown has changed: of one line, or of all (None)."""
+        """Count again after a change of visibility: one line, or all (None)."""
         if line_id is None:
             for block in self._blocks:
                 block.columns = None
@@ -145,7 +149,7 @@ class RowIndex:
         self._sum_up()
 
     def line_at(self, row: int) -> RowAnchor | None:
-        """The place at `row`, which must have been measured around; None below the last line."""
+        """The anchor of `row`, whose surroundings must have been measured; None below the last line."""
         if not 0 <= row < self.total:
             return None
         at = bisect_right(self._starts, row) - 1
@@ -157,11 +161,11 @@ class RowIndex:
         return RowAnchor(block.chunk.first_id + i, row - self._starts[at] - starts[i])
 
     def text_row(self, place: RowAnchor) -> int:
-        """Which of the rows that its line itself takes a place is; -1: it is the unread line."""
+        """Index of an anchor among the rows of its line's text; -1 for the unread line."""
         return place.row - (place.line_id == self.unread_line_id)
 
     def settle(self, row: int) -> RowAnchor | None:
-        """The place at or near `row`, which may be an estimate: what it lies in is measured."""
+        """The anchor at or near `row`, which may be an estimate: its chunk is measured first."""
         while self.total > 0:
             row = min(max(row, 0), self.total - 1)
             at = bisect_right(self._starts, row) - 1
@@ -175,7 +179,7 @@ class RowIndex:
         return None
 
     def row_of(self, place: RowAnchor) -> int:
-        """Where a place is now; of a line no longer held, where it would be."""
+        """The current row of an anchor; if its line is no longer stored, the nearest row."""
         if not self._blocks or place.line_id < self._blocks[0].chunk.first_id:
             return 0
         at = self._block_of(place.line_id)
@@ -189,23 +193,23 @@ class RowIndex:
         return self._starts[at] + block.starts()[i] + max(0, min(place.row, block.rows[i] - 1))
 
     def measure_around(self, place: RowAnchor, rows: int) -> None:
-        """Make exact what lies up to `rows` above and below a place."""
+        """Measure the rows up to `rows` above and below an anchor."""
         if not self._blocks:
             return
         at = self._block_of(place.line_id)
-        # The place may be anywhere in its block, so all rows of that are added. Only a measured block knows
-        # how many it has: an estimate may be so low that the block alone uses up what is to be measured.
+        # The anchor may be anywhere in its block, so all rows of the block are added. The block is measured
+        # first, because the estimate may be too low: then the block alone would use up `rows`.
         self._measure(self._blocks[at : at + 1], 1)
         rows += self._blocks[at].total
         self._measure(self._blocks[at:], rows)
         self._measure(reversed_from(self._blocks, at), rows)
 
     def measure_end(self, rows: int) -> None:
-        """Make the last `rows` exact."""
+        """Measure the last `rows` rows."""
         self._measure(reversed_from(self._blocks, len(self._blocks) - 1), rows)
 
     def measure_some(self, enough: Callable[[], bool]) -> bool:
-        """Make more chunks exact, the last first, until `enough()`; returns whether all are."""
+        """Measure more chunks, the last first, until `enough()`; returns whether all are exact."""
         for block in reversed(self._blocks):
             if block.columns is not self.columns:
                 block.measure(self.columns)
@@ -214,10 +218,10 @@ class RowIndex:
         self._sum_up()
         return self.is_exact
 
-    # Single lines
+    # -- single lines
 
     def shown_line(self, line_id: int) -> Line | None:
-        """A line as it is displayed; None if it is hidden or not held."""
+        """The line as displayed; None if it is not visible or not stored."""
         line = self.transcript.line(line_id)
         return None if line is None else self.showing.shown_line(line)
 

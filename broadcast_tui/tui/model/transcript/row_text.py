@@ -1,7 +1,7 @@
-"""Where each character of a line is drawn, and which one is drawn where.
+"""Maps between the characters of a line and the cells of its rows.
 
-Two kinds of index meet here: one into what was *written* (`Line.text`), which stays the same at every width,
-and one into what is *shown* in the text column, which at some widths has a name before it and is indented.
+There are two kinds of index: into the *written* text (`Line.text`), which is the same at every width, and
+into the *shown* text of the text column, which has a label and indents at some widths.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from broadcast_tui.tui.model.transcript.layout import RowLayout
 
 
 class RowText:
-    """The text column of one line as it is shown, which is no day line, in `columns`."""
+    """The text column of one line at one width; not for day lines."""
 
     def __init__(self, line: Line, columns: RowLayout, *, folded: bool = False) -> None:
         laid = columns.lay(line.kind, line.sender, line.text, folded=folded)
@@ -21,25 +21,25 @@ class RowText:
         self._indent = (len(laid.text) - laid.label - len(line.text)) // max(1, line.text.count("\n"))
         self.shown = laid.text
         self.rows: list[Span] = laid.rows
-        """Spans of `shown`; empty ones of rows that show nothing of it."""
+        """Span of `shown` in each row; empty for rows that show nothing of it."""
 
     def written_at(self, index: int) -> int:
-        """The index, into what was written, of what is shown at `index`; 0 before it begins."""
+        """The written index of the character shown at `index`; 0 before the text."""
         body = self.shown[self._label : max(self._label, index)]
         lines, last = body.count("\n"), len(body) - body.rfind("\n") - 1
         return len(body) - lines * self._indent + (max(0, self._indent - last) if lines else 0)
 
     def shown_at(self, index: int) -> int:
-        """The index, into what is shown, of the character written at `index`."""
+        """The shown index of the character written at `index`."""
         return self._label + index + self._written.count("\n", 0, index) * self._indent
 
     def row_of(self, index: int) -> int:
-        """The row that shows the character written at `index`, or the one after which it is missing."""
+        """The row that shows the written index, or the last row before it if it is folded or dropped."""
         at = self.shown_at(index)
         return next((row for row, (_, end) in enumerate(self.rows) if end > at), len(self.rows) - 1)
 
     def cells(self, row: int, start: int, end: int) -> Span | None:
-        """The cells of the text column in which `row` shows what was written from `start` to before `end`."""
+        """The cells in which `row` shows the written span from `start` to `end`; None if it does not."""
         first, last = self.rows[row]
         text = self.shown[first:last]
         start, end = max(0, self.shown_at(start) - first), min(len(text), self.shown_at(end) - first)
@@ -50,7 +50,7 @@ class RowText:
         return (left, right) if left < right else None
 
     def cell_indices(self, row: int) -> list[int]:
-        """For each cell that `row` fills, the index of what is written there: of a cluster, its first."""
+        """The written index for each cell of `row`; cells of a cluster have that of its first character."""
         first, last = self.rows[row]
         text = self.shown[first:last]
         if is_single(text):
@@ -58,17 +58,17 @@ class RowText:
         return [self.written_at(first + start) for start, _, cells in clusters(text) for _ in range(cells)]
 
     def before(self, row: int) -> int:
-        """The index that stands for what is left of `row`: before its first character, if it can be."""
+        """The written index to use to the left of `row`."""
         first = self.written_at(self.rows[row][0])
         return first - 1 if first == 0 or self._written[first - 1].isspace() else first
 
     def end(self, row: int) -> int:
-        """The index, into what was written, of what follows the last character of `row`."""
+        """The written index after the last character of `row`."""
         return self.written_at(self.rows[row][1])
 
 
 def whole_clusters(text: str, start: int, end: int) -> Span:
-    """The span, made as wide as to hold all of each cluster it touches."""
+    """The span, extended to whole grapheme clusters."""
     if start >= end or is_single(text[max(0, start - 1) : end + 1]):
         return start, max(start, end)
     for first, last, _ in clusters(text):

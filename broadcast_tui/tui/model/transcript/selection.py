@@ -1,6 +1,6 @@
-"""What is copied of a transcript: the text as it was written, without gutters and without row ends.
+"""Text copied from a transcript: as written, without gutters and row breaks.
 
-Part of one post is its characters alone. As soon as there are several lines, each says whose it is.
+A part of one post is copied without its sender. Several lines are copied with their senders.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ _WORD = re.compile(r"[\w'’-]+")
 
 
 class TextPosition(NamedTuple):
-    """A character of a line: its offset in the text as written, which may be one past the last."""
+    """A position in a line: an offset into the written text, at most its length."""
 
     line_id: int
     offset: int
 
 
 class Excerpt(msgspec.Struct, frozen=True):
-    """A text to be copied, never empty; `posts` it has whole or in part, `whole` if none only in part."""
+    """A non-empty text to copy.
+
+    `posts` is the number of posts it covers; `whole` is false if one of them is covered in part.
+    """
 
     text: str
     posts: int
@@ -39,7 +42,7 @@ class Excerpt(msgspec.Struct, frozen=True):
 
     @property
     def amount(self) -> str:
-        """How much it is, in words."""
+        """The amount for messages: `3 posts`, `12 characters`."""
         if self.posts > 1 or (self.posts == 1 and self.whole):
             return "1 post" if self.posts == 1 else f"{self.posts:,} posts"
         return "1 character" if len(self.text) == 1 else f"{len(self.text):,} characters"
@@ -51,9 +54,9 @@ def excerpt(
     end: TextPosition | None,
     showing: VisibilityOptions | None = None,
 ) -> Excerpt | None:
-    """What stands from `start` to before `end`; None for either: from the top, to the end.
+    """The text from `start` to before `end`; None means the top or the end.
 
-    Of who came and went it has what is shown; of a folded post, all that is between the two.
+    PRESENCE lines are copied as displayed; folded posts in full.
     """
     if start and end and end < start:
         start, end = end, start
@@ -62,7 +65,7 @@ def excerpt(
     lines = [line for line in shown if line is not None]
     parts = [(line, *whole_clusters(line.text, *_span(line, start, end))) for line in lines]
     if len(parts) > 1 and parts[-1][1] == parts[-1][2]:
-        # The end is before the first character of its line: that line is not meant.
+        # The end is before the first character of its line: exclude that line.
         del parts[-1]
     texts = [line.text[first:last].strip("\n") for line, first, last in parts]
     if not any(texts):
@@ -97,7 +100,7 @@ def named(line: Line, text: str) -> str:
 
 
 def word_at(text: str, index: int) -> Span:
-    """The address, the word or else the character at `index`; empty past the end."""
+    """The span of the URL, word or character at `index`; empty past the end."""
     for start, end in (*find_urls(text), *(match.span() for match in _WORD.finditer(text))):
         if start <= index < end:
             return start, end
@@ -116,7 +119,7 @@ def _lines(transcript: Transcript, start: TextPosition | None, end: TextPosition
 
 
 def _span(line: Line, start: TextPosition | None, end: TextPosition | None) -> Span:
-    """What of `line` lies between the two, as indices into its text."""
+    """The span of `line` between the two, as indices into its text."""
     length = len(line.text)
     first = min(max(0, start.offset), length) if start and start.line_id == line.id else 0
     last = min(max(0, end.offset), length) if end and end.line_id == line.id else length

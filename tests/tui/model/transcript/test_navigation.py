@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.post import Position
-from broadcast_tui.tui.model.transcript.navigation import first_newer, mention_beside
+from broadcast_tui.tui.model.transcript.navigation import first_newer, next_mention
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -31,7 +31,7 @@ def test_the_nearest_mention_is_found_and_beyond_the_last_it_begins_anew(
     transcript = transcript_of(mentions, limit=64)
     transcript.add_pending("n", "ana", "mine", NOON)
     held = mention_ids(transcript)
-    found = mention_beside(transcript, line_id, back=back)
+    found = next_mention(transcript, line_id, back=back)
     if not held:
         assert found is None
         return
@@ -43,15 +43,15 @@ def test_the_nearest_mention_is_found_and_beyond_the_last_it_begins_anew(
 def test_a_hundred_thousand_posts_take_a_search_a_chunk() -> None:
     transcript = transcript_of([number in (7, 98_000) for number in range(99_000)])
     older, newer = mention_ids(transcript)
-    assert mention_beside(transcript, transcript.next_id, back=True) == (newer, False)
-    assert mention_beside(transcript, newer, back=True) == (older, False)
-    assert mention_beside(transcript, older, back=True) == (newer, True)
-    assert mention_beside(transcript, newer, back=False) == (older, True)
+    assert next_mention(transcript, transcript.next_id, back=True) == (newer, False)
+    assert next_mention(transcript, newer, back=True) == (older, False)
+    assert next_mention(transcript, older, back=True) == (newer, True)
+    assert next_mention(transcript, newer, back=False) == (older, True)
 
 
 def test_there_may_be_none() -> None:
-    assert mention_beside(Transcript(), 0, back=True) is None
-    assert mention_beside(transcript_of([False]), 0, back=False) is None
+    assert next_mention(Transcript(), 0, back=True) is None
+    assert next_mention(transcript_of([False]), 0, back=False) is None
 
 
 def test_the_first_newer_post_is_one_of_others() -> None:
