@@ -1,4 +1,4 @@
-"""Names of people and rooms: what can be had, what passes for the same, and what must hold for any string."""
+"""Names of people and rooms: validation, look-alikes, and properties that hold for any string."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def room_refusal(room: str) -> None:
     ],
     ids=ascii,
 )
-def test_good_name_is_kept(name: str) -> None:
+def test_valid_name_is_unchanged(name: str) -> None:
     assert check_name(name) == name
 
 
@@ -109,7 +109,7 @@ def test_good_name_is_kept(name: str) -> None:
     ],
     ids=ascii,
 )
-def test_name_has_one_form(raw: str, name: str) -> None:
+def test_name_is_normalized(raw: str, name: str) -> None:
     assert check_name(raw) == name
 
 
@@ -145,7 +145,7 @@ def test_name_of_more_than_96_bytes_is_refused() -> None:
     ],
     ids=ascii,
 )
-def test_character_that_has_no_place_in_a_name_is_refused(char: str) -> None:
+def test_invalid_character_in_a_name_is_rejected(char: str) -> None:
     for raw in (f"a{char}b", char):
         code, text = refusal(raw)
         assert code is ErrorCode.BAD_NAME
@@ -153,7 +153,7 @@ def test_character_that_has_no_place_in_a_name_is_refused(char: str) -> None:
 
 
 @pytest.mark.parametrize("raw", ["-a", ".a", "'a", "\u0301a", "\u093fa", "..."], ids=ascii)
-def test_name_starts_with_something_that_stands_alone(raw: str) -> None:
+def test_name_must_start_with_a_base_character(raw: str) -> None:
     code, text = refusal(raw)
     assert code is ErrorCode.BAD_NAME
     assert "must start" in text
@@ -162,7 +162,7 @@ def test_name_starts_with_something_that_stands_alone(raw: str) -> None:
 @pytest.mark.parametrize(
     "raw", ["x" + "\u0323" * 3, "a \u0301", "a-\u0301", "\u00a8a" * 2, "\u0e01" + "\u0e47" * 3], ids=ascii
 )
-def test_piled_or_hanging_marks_are_refused(raw: str) -> None:
+def test_stacked_or_detached_marks_are_rejected(raw: str) -> None:
     assert refusal(raw)[0] is ErrorCode.BAD_NAME
 
 
@@ -185,7 +185,7 @@ def test_mixed_alphabets_are_refused(raw: str) -> None:
 
 
 @pytest.mark.parametrize("raw", ["10.0.0.5", " 203.0.113.7 ", "\uff11\uff10.0.0.5"], ids=ascii)
-def test_an_address_is_no_name(raw: str) -> None:
+def test_ip_address_is_not_a_valid_name(raw: str) -> None:
     assert refusal(raw) == (
         ErrorCode.BAD_NAME,
         "A name cannot be an IP address: a ban would be ambiguous.",
@@ -194,7 +194,7 @@ def test_an_address_is_no_name(raw: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["10.0.0", "10.0.0.256", "v10.0.0.5", "1.2.3.4.5"])
-def test_numbers_that_are_no_address_are_names(name: str) -> None:
+def test_other_numbers_are_valid_names(name: str) -> None:
     assert check_name(name) == name
     assert parse_network(name) is None
 
@@ -247,7 +247,7 @@ def test_look_alike_of_a_reserved_name_is_refused(raw: str) -> None:
 @given(anything)
 @example("\u0130")
 @example("\u1e9e")
-def test_any_name_is_checked_or_refused(raw: str) -> None:
+def test_any_string_is_normalized_or_rejected_as_a_name(raw: str) -> None:
     try:
         name = check_name(raw)
     except InvalidNameError:
@@ -285,7 +285,7 @@ def test_any_name_is_checked_or_refused(raw: str) -> None:
     ],
     ids=ascii,
 )
-def test_names_that_pass_for_each_other_have_one_key(one: str, other: str) -> None:
+def test_similar_names_share_a_key(one: str, other: str) -> None:
     assert name_key(one) == name_key(other)
 
 
@@ -310,7 +310,7 @@ def test_different_names_have_different_keys(one: str, other: str) -> None:
 
 @given(anything)
 @example("VVV rrnn \u0345\u03b1")
-def test_key_is_total_and_its_own_key(raw: str) -> None:
+def test_key_is_defined_for_any_string_and_idempotent(raw: str) -> None:
     key = name_key(raw)
     assert name_key(key) == key
     assert name_key(raw) == key
@@ -318,7 +318,7 @@ def test_key_is_total_and_its_own_key(raw: str) -> None:
 
 
 @given(st.text(st.sampled_from("abzARNVi10|-_. '\u0430\u0415\u03bf"), max_size=20))
-def test_key_knows_no_case(raw: str) -> None:
+def test_key_ignores_case(raw: str) -> None:
     assert name_key(raw.lower()) == name_key(raw.upper()) == name_key(raw)
 
 
@@ -333,12 +333,12 @@ def test_key_knows_no_case(raw: str) -> None:
         ("Ol", "01"),
     ],
 )
-def test_a_digit_passes_for_a_letter_among_ascii_letters_too(honest: str, posing: str) -> None:
+def test_digits_fold_to_similar_letters(honest: str, posing: str) -> None:
     """As in UTS 39. It costs whoever is called user1 another name while userl is here, and no other."""
     assert name_key(honest) == name_key(posing)
 
 
-def test_numbered_names_never_pass_for_each_other() -> None:
+def test_numbered_names_have_different_keys() -> None:
     for form in ("user{}", "bob{}", "{}", "l{}", "o{}", "a{:03}", "guest {}", "x-{}"):
         keys = {name_key(form.format(number)) for number in range(2_000)}
         assert len(keys) == 2_000, form
@@ -368,7 +368,7 @@ def test_numbered_names_never_pass_for_each_other() -> None:
     ],
     ids=ascii,
 )
-def test_characters_that_uts_39_calls_confusable_have_one_key(char: str, passes_for: str) -> None:
+def test_uts_39_confusables_share_a_key(char: str, passes_for: str) -> None:
     assert name_key(f"x{char}") == name_key(f"x{passes_for}")
 
 
@@ -395,7 +395,7 @@ def test_characters_that_uts_39_calls_confusable_have_one_key(char: str, passes_
     ],
     ids=ascii,
 )
-def test_room_has_one_form(raw: str, room: str) -> None:
+def test_room_name_is_normalized(raw: str, room: str) -> None:
     assert check_room(raw) == room
 
 
@@ -438,12 +438,12 @@ def test_room_has_one_form(raw: str, room: str) -> None:
     ],
     ids=lambda raw: ascii(raw[:8]),
 )
-def test_bad_room_is_refused(raw: str) -> None:
+def test_invalid_room_name_is_rejected(raw: str) -> None:
     room_refusal(raw)
 
 
 @given(anything)
-def test_any_room_is_checked_or_refused(raw: str) -> None:
+def test_any_string_is_normalized_or_rejected_as_a_room(raw: str) -> None:
     try:
         room = check_room(raw)
     except RequestError:

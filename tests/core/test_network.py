@@ -1,4 +1,4 @@
-"""IP addresses: what is one, which are this machine, and which count as one host."""
+"""IP addresses: parsing, loopback, and rate-limit keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guessing is slowed down by address, in bounded memory."""
+"""Failed attempts are limited per address, in bounded memory."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def test_ten_failures_a_minute_then_a_wait() -> None:
     fail(guesses, "192.0.2.1:5000", FAILURES_PER_MINUTE, 200.0)
 
 
-def test_looking_costs_nothing() -> None:
+def test_wait_does_not_count_as_a_failure() -> None:
     guesses = FailureLimiter()
     assert not any(guesses.wait_s("192.0.2.1:1", 0.0) for _ in range(100))
     assert len(guesses) == 0
 
 
-def test_this_machine_is_given_more_patience_and_not_endless() -> None:
+def test_loopback_has_a_higher_limit() -> None:
     guesses = FailureLimiter()
     fail(guesses, "127.0.0.1:1", LOOPBACK_FAILURES_PER_MINUTE, 0.0)
     assert guesses.wait_s("::1:1", 0.0) > 0
 
 
-def test_memory_is_bounded_and_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oldest_addresses_are_dropped_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limit, "ADDRESSES_MAX", 100)
     guesses = FailureLimiter()
     for number in range(1000):

@@ -1,4 +1,4 @@
-"""RingBuffer against a plain list."""
+"""RingBuffer compared with a plain list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text cleaning: posts, screens and logs, by table, and what must hold for any string."""
+"""Sanitizing of posts, screen text and log fields: tables, and properties that hold for any string."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def refusal(text: str, max_bytes: int = MAX_BYTES) -> ErrorCode:
 
 
 @pytest.mark.parametrize("text", HONEST.values(), ids=HONEST.keys())
-def test_honest_post_is_kept_and_shown_unchanged(text: str) -> None:
+def test_ordinary_post_is_unchanged(text: str) -> None:
     assert clean_post(text, MAX_BYTES) == text
     assert visible(text) == text
     assert visible_line(text) == re.sub("\n+", " ", text)
@@ -113,12 +113,12 @@ def test_every_line_end_of_a_post_becomes_lf(line_end: str) -> None:
 
 
 @pytest.mark.parametrize("char", sorted({*C0, *C1, *UNSEEN, *BIDI, "\x7f"} - {*BREAKS}), ids=ascii)
-def test_controls_overrides_and_unseen_characters_are_dropped_from_a_post(char: str) -> None:
+def test_control_and_invisible_characters_are_removed_from_a_post(char: str) -> None:
     assert clean_post(f"a{char}b", MAX_BYTES) == "ab"
 
 
 @pytest.mark.parametrize("char", [*ALIEN])
-def test_characters_without_agreed_meaning_are_replaced(char: str) -> None:
+def test_private_use_characters_are_replaced(char: str) -> None:
     assert clean_post(f"a{char}b", MAX_BYTES) == "a\ufffdb"
     assert visible(f"a{char}b") == "a\ufffdb"
 
@@ -162,14 +162,14 @@ def test_post_is_nfc(text: str, cleaned: str) -> None:
     ],
     ids=["whole", "without its end", "without a flag", "too long for a region", "no letters"],
 )
-def test_tag_characters_are_kept_only_in_a_regions_flag(text: str, cleaned: str) -> None:
+def test_tag_characters_are_allowed_only_in_subdivision_flags(text: str, cleaned: str) -> None:
     assert clean_post(text, MAX_BYTES) == cleaned
 
 
 @pytest.mark.parametrize(
     "mark", [*MARKS, "\u200e", "\u200f", "\u061c", "\u1161", "\u093e", "\U0001f3fd", "\u3164"]
 )
-def test_what_clings_to_a_character_is_capped(mark: str) -> None:
+def test_combining_runs_are_capped(mark: str) -> None:
     assert clean_post("q" + mark * 500 + "b", MAX_BYTES) == "q" + mark * MAX_COMBINING + "b"
     assert visible("q" + mark * 500 + "b") == "q" + mark * MAX_COMBINING + "b"
 
@@ -199,11 +199,13 @@ def test_cap_on_marks_cannot_be_passed_with_joiners_between() -> None:
         (f"x {CRASHING}", f"x {CRASHING[2:]}"),
     ],
 )
-def test_joiners_and_marks_hang_on_something(clean: Callable[[str], str], text: str, cleaned: str) -> None:
+def test_joiners_and_marks_need_a_base_character(
+    clean: Callable[[str], str], text: str, cleaned: str
+) -> None:
     assert clean(text) == cleaned
 
 
-def test_trailing_blanks_go_and_indentation_stays() -> None:
+def test_trailing_space_is_removed_and_indentation_kept() -> None:
     assert clean_post("  a \t \n\tb\u3000\n \n\n", MAX_BYTES) == "  a\n\tb"
 
 
@@ -211,7 +213,7 @@ def test_trailing_blanks_go_and_indentation_stays() -> None:
     "char", [*" \n\t\u00a0\u3000\x1b\u2060\u200d\u200f\u0301\ufe0f\u2800\u3164\uffa0\u115f\u1160\u17b4"]
 )
 @pytest.mark.parametrize("text", ["{}", " {}", "{}\r\n{}", "\ufeff{}\U0001d159\U000e0041"], ids=ascii)
-def test_post_without_anything_to_see_is_refused(text: str, char: str) -> None:
+def test_invisible_post_is_rejected(text: str, char: str) -> None:
     assert refusal(text.format(char, char)) is ErrorCode.EMPTY
     assert refusal("") is ErrorCode.EMPTY
 
@@ -233,7 +235,7 @@ def test_post_is_measured_first_and_again_when_normalizing_lengthened_it() -> No
     assert refusal("\u0958" * 3, 10) is ErrorCode.TOO_LONG
 
 
-def test_post_of_many_lines_is_taken_whole_or_refused() -> None:
+def test_post_with_too_many_lines_is_rejected_not_cut() -> None:
     lines = "\n".join("x" * MAX_POST_LINES)
     assert clean_post(lines + "\n", 0) == lines
     assert refusal(lines + "\nx", 0) is ErrorCode.TOO_LONG
@@ -243,7 +245,7 @@ def test_post_of_many_lines_is_taken_whole_or_refused() -> None:
 @example(CRASHING)
 @example("=\u200d\u0338\u0345")
 @example("\n\u09c7\u200d\u09be")
-def test_any_post_is_cleaned_or_refused(text: str) -> None:
+def test_any_string_is_sanitized_or_rejected_as_a_post(text: str) -> None:
     try:
         cleaned = clean_post(text, MAX_BYTES)
     except RequestError:
@@ -264,12 +266,12 @@ def test_any_post_is_cleaned_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("code", [code for code in range(0x20) if code not in (0x09, 0x0A, 0x0D)])
-def test_control_is_shown_as_its_picture(code: int) -> None:
+def test_control_characters_become_pictures_on_screen(code: int) -> None:
     assert visible(f"a{chr(code)}b") == f"a{chr(0x2400 + code)}b"
 
 
 @pytest.mark.parametrize("char", [*C1, *BIDI, *UNSEEN, "\ud800", "\U000e0020"], ids=ascii)
-def test_what_would_hide_is_shown_as_a_replacement(char: str) -> None:
+def test_hidden_characters_become_replacements_on_screen(char: str) -> None:
     assert visible(f"a{char}b") == "a\ufffdb"
 
 
@@ -296,7 +298,7 @@ def test_screen_text(text: str, shown: str, line: str) -> None:
 
 @given(anything)
 @example(CRASHING)
-def test_any_text_is_fit_for_a_screen(text: str) -> None:
+def test_any_string_is_safe_on_a_screen(text: str) -> None:
     shown = visible(text)
     assert visible(shown) == shown
     assert "\t" not in shown
@@ -384,17 +386,17 @@ def test_log_field(text: str, logged: str) -> None:
     ],
     ids=ascii,
 )
-def test_log_field_is_cut_but_no_escape_in_two(text: str, limit: int, logged: str) -> None:
+def test_log_field_is_cut_between_escapes(text: str, limit: int, logged: str) -> None:
     assert log_safe(text, limit) == logged
 
 
-def test_log_field_has_200_characters_unless_told() -> None:
+def test_log_field_is_limited_to_200_characters_by_default() -> None:
     assert log_safe("x" * 200) == "x" * 200
     assert log_safe("x" * 10_000) == "x" * 199 + "\u2026"
 
 
 @given(anything, st.integers(-1, 250))
-def test_any_text_is_fit_for_a_log(text: str, limit: int) -> None:
+def test_any_string_is_safe_in_a_log(text: str, limit: int) -> None:
     logged = log_safe(text, limit)
     assert len(logged) <= max(limit, 0)
     assert len(logged.splitlines()) <= 1

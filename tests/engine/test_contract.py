@@ -1,4 +1,4 @@
-"""The contract of `engine.base`, for every engine."""
+"""The contract of `engine.base`, for all engines."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_appended_posts_are_numbered_in_the_order_given(engine: Engine) ->
     assert [post.text for post in await engine.read("lobby", limit=10)] == ["post 1", "post 2", "post 3"]
 
 
-async def test_numbers_go_on_over_batches_without_holes(engine: Engine) -> None:
+async def test_seqs_continue_across_batches(engine: Engine) -> None:
     await engine.append(new_posts(2))
     await engine.append(new_posts(3))
     assert engine.last_seq("lobby") == 5
@@ -297,7 +297,7 @@ async def test_memory_keeps_the_newest_post_even_if_it_alone_is_too_large() -> N
     assert seqs(await engine.read("lobby", limit=10)) == [2]
 
 
-async def test_memory_forgets_nonces_when_their_time_is_over() -> None:
+async def test_memory_expires_nonces() -> None:
     now = 1_000.0
     engine = MemoryEngine(clock=lambda: now)
     again = new_post("hi", client_id="c", nonce="n")
@@ -308,7 +308,7 @@ async def test_memory_forgets_nonces_when_their_time_is_over() -> None:
     assert [(result.dup, result.position.seq) for result in await engine.append([again])] == [(False, 2)]
 
 
-async def test_memory_recognises_a_resend_of_a_post_it_no_longer_keeps() -> None:
+async def test_memory_recognizes_a_resend_of_a_dropped_post() -> None:
     engine = MemoryEngine(max_posts=2)
     again = new_post("hi", client_id="c", nonce="n")
     await engine.append([again, *new_posts(5)])

@@ -1,4 +1,4 @@
-"""What the SQLite engine adds to the contract: the file, and that what was said stays said."""
+"""The SQLite engine beyond the contract: its file, durability and search."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-async def test_a_new_history_is_for_its_owner_alone(tmp_path: Path) -> None:
+async def test_new_history_file_is_private(tmp_path: Path) -> None:
     path = tmp_path / "new" / "history.db"
     async with opened(path) as engine:
         await engine.append([new_post("hi")])
@@ -80,7 +80,7 @@ async def test_a_new_history_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-async def test_only_a_file_made_here_is_gone_when_nothing_was_said(path: Path) -> None:
+async def test_only_a_new_unused_file_is_deleted(path: Path) -> None:
     async with opened(path):
         assert path.exists()
     assert not path.exists()
@@ -140,7 +140,7 @@ async def test_a_resend_is_recognised_after_very_many_posts_of_others_and_a_rest
         assert [result.dup for result in await engine.append([new_post("hi", nonce="n")])] == [True]
 
 
-async def test_the_tail_does_not_repeat_what_an_earlier_life_had(path: Path) -> None:
+async def test_tail_does_not_repeat_posts_of_an_earlier_process(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post("old")])
     async with opened(path) as engine:
@@ -148,7 +148,7 @@ async def test_the_tail_does_not_repeat_what_an_earlier_life_had(path: Path) -> 
         assert texts(await in_time(anext(engine.tail()))) == ["new"]
 
 
-async def test_a_history_in_which_nothing_was_said_leaves_no_file(path: Path) -> None:
+async def test_unused_history_leaves_no_file(path: Path) -> None:
     async with opened(path):
         assert path.exists()
     assert not path.exists()
@@ -164,7 +164,7 @@ async def test_directories_to_the_file_are_made(tmp_path: Path) -> None:
 # -- kill -9
 
 
-async def test_what_was_acknowledged_survives_the_death_of_the_server(tmp_path: Path) -> None:
+async def test_acknowledged_posts_survive_a_kill(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     serve = ("serve", "--host", "127.0.0.1", "--port", "0", "--message-rate", "0", "--history", str(path))
     acknowledged: dict[str, str] = {}
@@ -296,9 +296,7 @@ def fingerprints(directory: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_file_that_is_no_sound_history_of_ours_is_refused_and_left_as_it_is(
-    tmp_path: Path, fault: Callable[[Path], None]
-) -> None:
+def test_invalid_file_is_rejected_and_unchanged(tmp_path: Path, fault: Callable[[Path], None]) -> None:
     path = tmp_path / "history.db"
     fault(path)
     before = fingerprints(tmp_path)
@@ -312,7 +310,7 @@ def test_a_file_that_is_no_sound_history_of_ours_is_refused_and_left_as_it_is(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-async def test_serve_says_in_one_line_what_is_wrong_with_the_history(
+async def test_serve_reports_an_invalid_history_in_one_line(
     tmp_path: Path, fault: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "kept" / "history.db"
@@ -323,7 +321,7 @@ async def test_serve_says_in_one_line_what_is_wrong_with_the_history(
     assert fingerprints(path.parent) == before
 
 
-async def test_a_history_in_use_by_another_server_is_refused_and_the_other_goes_on(tmp_path: Path) -> None:
+async def test_locked_history_is_rejected_and_its_server_continues(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     async with opened(path) as engine:
         await engine.append([new_post("one")])
@@ -336,7 +334,7 @@ async def test_a_history_in_use_by_another_server_is_refused_and_the_other_goes_
         assert engine.last_seq("lobby") == 2
 
 
-async def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
+async def test_path_below_a_file_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "history.db"
     with pytest.raises(EngineError, match="Cannot open"):
@@ -346,7 +344,7 @@ async def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_file_without_the_right_to_write_is_refused(tmp_path: Path) -> None:
+async def test_read_only_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     await asyncio.to_thread(_history, path)
     path.chmod(0o400)
@@ -405,7 +403,7 @@ async def test_a_full_disk_refuses_a_batch_as_a_whole_and_takes_it_when_there_is
         assert sorted(texts(kept)) == sorted(item.text for item in batch)
 
 
-async def test_a_topic_that_cannot_be_kept_is_refused_and_the_old_one_stays(path: Path) -> None:
+async def test_failed_topic_change_keeps_the_old_topic(path: Path) -> None:
     async with opened(path) as engine:
         await engine.set_topic("lobby", "old")
         await limit_pages(engine, full=True)
@@ -414,7 +412,7 @@ async def test_a_topic_that_cannot_be_kept_is_refused_and_the_old_one_stays(path
         assert engine.topic("lobby") == "old"
 
 
-async def test_with_a_full_disk_posts_are_refused_for_now_and_nobody_is_disconnected(path: Path) -> None:
+async def test_full_disk_is_a_temporary_error_without_disconnects(path: Path) -> None:
     engine = SqliteEngine(path)
     async with (
         running_server(limits=UNLIMITED, engine=engine) as server,
@@ -502,7 +500,7 @@ async def trim(engine: SqliteEngine, now: datetime | None = None) -> None:
         pass
 
 
-async def test_posts_older_than_the_days_kept_are_deleted_and_the_numbers_go_on(path: Path) -> None:
+async def test_posts_past_their_retention_are_deleted_and_seqs_continue(path: Path) -> None:
     new = datetime.now(UTC)
     old = new - timedelta(days=10)
     async with opened(path) as engine:
@@ -523,7 +521,7 @@ async def test_posts_older_than_the_days_kept_are_deleted_and_the_numbers_go_on(
         assert (engine.first_seq("dev"), engine.last_seq("dev")) == (2, 2)
 
 
-async def test_each_room_keeps_its_newest_posts_only(path: Path) -> None:
+async def test_each_room_is_limited_to_its_newest_posts(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post(str(number)) for number in range(3 * TRIM_POSTS)])
         await engine.append([new_post(str(number), "dev") for number in range(15)])
@@ -535,7 +533,7 @@ async def test_each_room_keeps_its_newest_posts_only(path: Path) -> None:
         assert len(await engine.read("lobby", limit=100)) == 10
 
 
-async def test_what_is_too_much_is_deleted_without_being_asked(path: Path) -> None:
+async def test_excess_posts_are_deleted_periodically(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post(str(number)) for number in range(30)])
     async with opened(path, keep_posts=10) as engine:
@@ -543,14 +541,14 @@ async def test_what_is_too_much_is_deleted_without_being_asked(path: Path) -> No
 
 
 @pytest.mark.parametrize("days", [0.0, 1e6, 1e300, float("inf")])
-async def test_any_number_of_days_can_be_kept(path: Path, days: float) -> None:
+async def test_any_retention_in_days_is_valid(path: Path, days: float) -> None:
     async with opened(path, keep_days=days) as engine:
         await engine.append([new_post("from the beginning", at=datetime(1970, 1, 1, tzinfo=UTC))])
         await trim(engine)
         assert engine.first_seq("lobby") == 1
 
 
-async def test_a_client_that_comes_back_to_a_trimmed_room_is_told_of_the_gap(path: Path) -> None:
+async def test_client_resuming_in_a_trimmed_room_gets_a_gap(path: Path) -> None:
     engine = SqliteEngine(path, keep_posts=10)
     async with running_server(limits=UNLIMITED, engine=engine) as server:
         async with v1_client(server.url, "ana") as ana:
@@ -573,7 +571,7 @@ async def test_a_client_that_comes_back_to_a_trimmed_room_is_told_of_the_gap(pat
             assert "gap" not in [frame["type"] for frame in await dan.until(type="synced")]
 
 
-async def test_a_client_behind_what_is_kept_hears_of_the_gap_from_its_library(path: Path) -> None:
+async def test_library_reports_the_gap_of_trimmed_posts(path: Path) -> None:
     engine = SqliteEngine(path, keep_posts=10)
     async with running_server(limits=UNLIMITED, engine=engine) as server:
         async with online(server.port, "ana") as (ana, watcher):
@@ -716,7 +714,7 @@ def texts_of(new_posts: list[NewPost]) -> list[str]:
     return [item.text for item in new_posts]
 
 
-async def test_an_append_that_nobody_waits_for_any_more_reaches_the_tail_or_nothing(path: Path) -> None:
+async def test_cancelled_append_reaches_the_tail_or_has_no_effect(path: Path) -> None:
     async with opened(path) as engine:
         tail = engine.tail()
         for round_number in range(20):

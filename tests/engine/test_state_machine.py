@@ -179,18 +179,16 @@ class EngineWorld(World):
     def serve(self) -> None:
         hub = self.hub
         if hub.effects.pending_posts:
-            batch, hub.effects.pending_posts = hub.effects.pending_posts, []
+            batch = hub.effects.take_pending_posts()
             self._append(
                 [pending_post.new_post for pending_post in batch],
                 lambda results: hub.posts_appended(batch, results),
             )
-        topics, hub.effects.topic_changes = hub.effects.topic_changes, []
-        for change in topics:
+        for change in hub.effects.take_topic_changes():
             self.run(self.engine.set_topic(change.room, change.topic))
             self.log.topics[change.room] = change.topic
             hub.topic_saved(change)
-        reads, hub.effects.reads = hub.effects.reads, []
-        for read in reads:
+        for read in hub.effects.take_reads():
             hub.read_done(read, self.read(read))
         super().serve()
 

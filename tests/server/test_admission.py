@@ -45,7 +45,7 @@ def retry_after(head: str) -> int:
 # In all
 
 
-async def test_a_full_server_answers_503_and_when_to_come_back() -> None:
+async def test_full_server_responds_503_with_retry_after() -> None:
     limits = AdmissionLimits(max_connections=2)
     async with running_server(admission=limits) as server, plain_client(server.url):
         async with v1_client(server.url, "ana"), AsyncExitStack() as stack:
@@ -71,7 +71,7 @@ async def test_handshakes_that_fail_do_not_use_up_the_connections() -> None:
             pass
 
 
-def test_by_default_some_open_files_are_kept_free(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_file_descriptors_are_reserved_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     from broadcast_tui.server import admission
 
     for files in (70, 256, 1_024, 20_000):
@@ -99,7 +99,7 @@ async def test_connections_of_one_address_by_default(before: int, status: int) -
         assert status_of(await come(stack, server, "192.0.2.8")) == 101
 
 
-async def test_an_address_may_come_again_when_one_of_its_own_has_gone() -> None:
+async def test_closed_connection_frees_a_place_for_its_address() -> None:
     limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=1)
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
         async with raw_socket(server.port) as first:
@@ -168,7 +168,7 @@ async def half_open(stack: AsyncExitStack, server: BroadcastServer) -> RawSocket
     AdmissionLimits(max_half_open=3),
     AdmissionLimits(max_half_open_per_ip=3, exempt_loopback=False),
 ], ids=["in all", "by address"])  # fmt: skip
-async def test_one_half_open_connection_too_many_costs_the_oldest_its_place(limits: AdmissionLimits) -> None:
+async def test_excess_half_open_connection_drops_the_oldest(limits: AdmissionLimits) -> None:
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
         socks = [await half_open(stack, server) for _ in range(3)]
         await eventually(lambda: len(server._admission._half_open) == 3)
@@ -208,7 +208,7 @@ async def test_half_open_connections_of_one_address_by_default(
         await eventually(lambda: server._admission.rejected["half_open"] == lost)
 
 
-async def test_who_does_not_ask_in_time_is_cut_and_who_does_is_not() -> None:
+async def test_only_late_handshakes_are_dropped() -> None:
     async with running_server() as server, AsyncExitStack() as stack:
         slow, quick = await half_open(stack, server), await stack.enter_async_context(raw_socket(server.port))
         await quick.handshake()
@@ -222,7 +222,7 @@ async def test_who_does_not_ask_in_time_is_cut_and_who_does_is_not() -> None:
         assert (await quick.read_frame())[0]
 
 
-async def test_dribbling_does_not_win_time() -> None:
+async def test_slow_bytes_do_not_extend_the_deadline() -> None:
     limits = AdmissionLimits(handshake_timeout_s=0.3)
     async with running_server(admission=limits) as server, raw_socket(server.port) as sock:
 
@@ -260,14 +260,14 @@ async def test_dribbling_does_not_win_time() -> None:
     ],
     ids=lambda value: " ".join(value.values()) if isinstance(value, dict) else str(value),
 )
-async def test_web_pages_from_elsewhere_are_refused(headers: dict[str, str], status: int) -> None:
+async def test_foreign_origins_are_rejected(headers: dict[str, str], status: int) -> None:
     limits = AdmissionLimits(trusted_proxies=PROXY, origins=("https://chat.example.org",))
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
         head = await come(stack, server, **headers)
         assert status_of(head) == status
 
 
-def test_two_origins_are_none_and_a_star_is_any() -> None:
+def test_two_origins_are_invalid_and_a_star_matches_any() -> None:
     two = ["http://localhost", "http://localhost"]
     assert not is_allowed_origin(two, ["localhost"], (), local=True)
     assert is_allowed_origin(["http://evil.example"], ["localhost"], ("*",), local=True)
@@ -301,7 +301,7 @@ def test_the_client_behind_proxies(
 
 
 @given(st.lists(st.text(max_size=30) | st.ip_addresses().map(str), max_size=6), st.ip_addresses().map(str))
-def test_what_a_client_writes_itself_never_changes_where_it_is(forged: list[str], real: str) -> None:
+def test_client_cannot_forge_its_address(forged: list[str], real: str) -> None:
     proxy = "198.51.100.1"
     assert client_address(real, forged, ()) == client_address(real, (), ())
     through = client_address(proxy, [*forged, real], parse_networks([proxy]))
@@ -310,7 +310,7 @@ def test_what_a_client_writes_itself_never_changes_where_it_is(forged: list[str]
 
 
 @pytest.mark.parametrize("network", ["", "everyone", "10.0.0.0/33", "0.0.0.0/0", "::/0"])
-def test_a_network_that_is_none_or_everyone_is_refused(network: str) -> None:
+def test_invalid_or_universal_network_is_rejected(network: str) -> None:
     with pytest.raises(NetworkError, match=r"^[^\n]+\.$"):
         parse_networks([network])
 
@@ -318,7 +318,7 @@ def test_a_network_that_is_none_or_everyone_is_refused(network: str) -> None:
 # Logs and changes
 
 
-async def test_a_flood_of_refusals_is_one_line_and_a_count(caplog: pytest.LogCaptureFixture) -> None:
+async def test_repeated_rejections_are_logged_once_with_a_count(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "broadcast_tui.audit")
     limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=1)
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
@@ -338,7 +338,7 @@ async def test_a_client_behind_a_proxy_is_logged_and_known_by_its_own_address(
         await eventually(lambda: "(203.0.113.9:" in caplog.text)
 
 
-async def test_other_limits_hold_from_the_moment_they_are_set() -> None:
+async def test_new_limits_apply_at_once() -> None:
     async with running_server(admission=DEFAULT) as server, AsyncExitStack() as stack:
         assert status_of(await come(stack, server, "192.0.2.7")) == 101
         server._admission.set_limits(AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=1))

@@ -1,4 +1,4 @@
-"""Who is let in with which token: in the handshake, by the hello, and for how long."""
+"""Tokens in the handshake and in the hello, and their expiry and revocation."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ async def test_a_v1_client_with_a_wrong_header_gets_401(tmp_path: Path) -> None:
         assert "401" in await refusal(closed.server, bearer(WRONG), V1)
 
 
-async def test_who_has_not_shown_a_token_hears_nothing_of_the_room(tmp_path: Path) -> None:
+async def test_connection_without_a_token_receives_no_posts(tmp_path: Path) -> None:
     async with closed_server(tmp_path) as closed:
         token = closed.token("ana")
         async with (
@@ -254,7 +254,7 @@ def test_guessing_is_throttled_by_address_even_with_a_right_one(tmp_path: Path) 
     assert attempt(authenticator, token, "2001:db8:1:3::1:1", 50.0) == -1.0
 
 
-async def test_who_guesses_too_often_is_answered_429_or_4500_with_the_wait(tmp_path: Path) -> None:
+async def test_too_many_guesses_are_rejected_with_the_wait(tmp_path: Path) -> None:
     async with closed_server(tmp_path) as closed:
         token = closed.token("ana")
         async with v1_client(closed.server.url, token=token) as inside:
@@ -278,7 +278,7 @@ async def test_who_guesses_too_often_is_answered_429_or_4500_with_the_wait(tmp_p
 # -- the right ends
 
 
-async def test_guessing_behind_a_trusted_proxy_throttles_the_one_who_guesses(tmp_path: Path) -> None:
+async def test_guessing_behind_a_proxy_limits_only_the_guesser(tmp_path: Path) -> None:
     behind_proxy = AdmissionLimits(trusted_proxies=("127.0.0.1",))
 
     async def status(address: str, token: str) -> str:
@@ -312,14 +312,14 @@ async def test_revoking_ends_live_connections_with_4500_and_no_others(tmp_path: 
         assert "401" in await refusal(closed.server, bearer(ana))
 
 
-async def test_it_ends_when_the_time_of_the_token_is_over(tmp_path: Path) -> None:
+async def test_expired_token_closes_its_connection(tmp_path: Path) -> None:
     async with closed_server(tmp_path) as closed:
         token = closed.token("ana", expires=datetime.now(UTC) + timedelta(seconds=1))
         async with v1_client(closed.server.url, token=token) as ana:
             assert (await ana.closed())[0] == 4500
 
 
-async def test_reload_looks_at_the_tokens_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reload_reads_the_token_file_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "POLL_S", 10_000.0)
     async with (
         closed_server(tmp_path) as closed,
@@ -364,7 +364,7 @@ async def test_a_file_that_others_may_read_is_one_line_in_the_log(
     assert f"chmod 600 {path}" in line
 
 
-async def test_names_move_to_the_holder_of_a_new_token_in_an_open_server(tmp_path: Path) -> None:
+async def test_new_token_claims_its_name_on_an_open_server(tmp_path: Path) -> None:
     async with (
         closed_server(tmp_path, needs_token=False) as closed,
         v1_client(closed.server.url, "ana") as squatter,
@@ -427,7 +427,7 @@ def test_the_scheme_is_read_in_any_case(tmp_path: Path, scheme: str) -> None:
     assert isinstance(authenticator.check_handshake(asked, "x", Instant(0.0, AT)), Identity)
 
 
-def test_two_tokens_at_once_are_none(tmp_path: Path) -> None:
+def test_two_tokens_at_once_are_invalid(tmp_path: Path) -> None:
     book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
     authenticator = TokenAuthenticator(book, needs_token=True)

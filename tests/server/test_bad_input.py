@@ -1,4 +1,4 @@
-"""Whatever a client sends: it gets a clear error, and nobody else notices."""
+"""Invalid input gets a clear error and does not affect other connections."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ BAD_FRAMES: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_FRAMES)
-async def test_a_bad_frame_costs_its_sender_an_error_and_the_others_nothing(case: str) -> None:
+async def test_invalid_frame_affects_only_its_sender(case: str) -> None:
     data, code = BAD_FRAMES[case]
     async with (
         running_server() as server,
@@ -220,7 +220,7 @@ async def test_frames_that_come_together_and_cut_anywhere_are_all_read() -> None
     ids=["no mask", "nothing to continue", "unknown opcode", "reserved bit", "long ping", "text in text",
          "binary in fragments", "bad UTF-8 in fragments"],
 )  # fmt: skip
-async def test_what_is_no_websocket_frame_ends_that_connection_only(data: bytes, code: int) -> None:
+async def test_invalid_websocket_data_closes_only_that_connection(data: bytes, code: int) -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as ana,
@@ -262,7 +262,7 @@ async def test_bad_frames_within_the_limit_are_only_answered() -> None:
         await ana.next_of(type="message")
 
 
-async def test_bytes_that_are_no_http_are_refused_and_the_others_notice_nothing() -> None:
+async def test_invalid_http_is_rejected_without_side_effects() -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as ana,

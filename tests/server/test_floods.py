@@ -1,4 +1,4 @@
-"""Floods of connections: bounded memory, a log one can read, and those who chat notice nothing."""
+"""Floods of connections: bounded memory, few log lines, and no effect on other clients."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def half_open(stack: AsyncExitStack, port: int, count: int, filler: bytes 
 
 
 @pytest.mark.parametrize("filler", [b"", b"x" * 8_000], ids=["slow", "slow and fat"])
-async def test_two_thousand_half_open_connections_hold_nobody_up(tmp_path: Path, filler: bytes) -> None:
+async def test_half_open_flood_does_not_delay_others(tmp_path: Path, filler: bytes) -> None:
     async with program(*SERVE, home=tmp_path) as server:
         port = await server.port()
         url = f"ws://127.0.0.1:{port}"
@@ -72,9 +72,7 @@ async def test_two_thousand_half_open_connections_hold_nobody_up(tmp_path: Path,
 
 @pytest.mark.parametrize("code", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
 @pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00"], ids=["silent", "begun"])
-async def test_two_thousand_tls_handshakes_never_ended_hold_nobody_up(
-    tmp_path: Path, code: str, begun: bytes
-) -> None:
+async def test_unfinished_tls_flood_does_not_delay_others(tmp_path: Path, code: str, begun: bytes) -> None:
     async with program(*SERVE, "--tls", "self-signed", home=tmp_path, code=code) as server:
         port = await server.port()
         url = f"wss://localhost:{port}"
@@ -102,7 +100,7 @@ async def test_two_thousand_tls_handshakes_never_ended_hold_nobody_up(
         assert "rejected: half_open" in outcome.err
 
 
-async def test_a_flood_of_connections_from_one_address_is_refused_and_hardly_logged(tmp_path: Path) -> None:
+async def test_flood_from_one_address_is_rejected_with_few_log_lines(tmp_path: Path) -> None:
     async with program(*SERVE, "--trusted-proxy", "127.0.0.1", home=tmp_path) as server:
         port = await server.port()
         url = f"ws://127.0.0.1:{port}"
@@ -122,7 +120,7 @@ async def test_a_flood_of_connections_from_one_address_is_refused_and_hardly_log
 
 
 @pytest.mark.parametrize("code", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
-async def test_a_process_with_few_descriptors_goes_on_for_those_it_has(tmp_path: Path, code: str) -> None:
+async def test_server_at_its_descriptor_limit_serves_open_connections(tmp_path: Path, code: str) -> None:
     few = ("sh", "-c", 'ulimit -n 256; exec "$@"', "sh")
     async with program(*SERVE, home=tmp_path, before=few, code=code) as server:
         port = await server.port()
@@ -151,7 +149,7 @@ async def test_a_process_with_few_descriptors_goes_on_for_those_it_has(tmp_path:
         assert "Traceback" not in outcome.err
 
 
-async def test_running_out_of_descriptors_is_a_line_and_not_a_flood(tmp_path: Path) -> None:
+async def test_running_out_of_descriptors_is_logged_once(tmp_path: Path) -> None:
     """With every cap lifted, `accept` itself fails; asyncio alone writes 4,000 tracebacks a second."""
     few = ("sh", "-c", 'ulimit -n 64; exec "$@"', "sh")
     options = ("--max-connections", "0", "--max-half-open", "0", "--handshake-timeout", "0")

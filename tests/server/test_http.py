@@ -1,4 +1,4 @@
-"""Plain HTTP on the port: probes, a page for people, and nothing that hurts."""
+"""Plain HTTP on the port: health checks, the landing page, and hostile requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_probe_is_answered_200(path: str) -> None:
         assert body in ("ok\n", "ready\n")
 
 
-async def test_while_it_stops_it_is_alive_and_not_ready_and_takes_nobody() -> None:
+async def test_stopping_server_is_alive_but_not_ready() -> None:
     async with running_server() as server, raw_socket(server.port) as silent:
         await silent.handshake()
         stopping = asyncio.create_task(server.stop_server())
@@ -63,12 +63,12 @@ async def starting_server() -> AsyncIterator[BroadcastServer]:
         yield server
 
 
-async def test_while_it_starts_it_is_not_ready() -> None:
+async def test_starting_server_is_not_ready() -> None:
     async with starting_server() as server:
         assert " 503 " in (await ask(server, "/readyz"))[0]
 
 
-async def test_a_person_is_told_how_to_join() -> None:
+async def test_landing_page_shows_how_to_join() -> None:
     async with running_server() as server:
         status, head, body = await ask(server, "/")
         assert " 200 " in status
@@ -89,7 +89,7 @@ async def test_the_style_of_the_page_is_the_one_its_policy_allows() -> None:
 @pytest.mark.parametrize(
     "host", ['x"><script>alert(1)</script>', "a  b", "x/../y", "ex\x1bample", "a,b", "x@y"]
 )
-async def test_a_host_that_is_none_is_not_shown(host: str) -> None:
+async def test_invalid_host_is_not_displayed(host: str) -> None:
     async with running_server() as server:
         _, _, body = await ask(server, "/", "GET", f"Host: {host}")
         assert host not in body
@@ -123,12 +123,12 @@ async def test_an_unknown_path_is_answered_404(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/lobby", "/healthz", "/any/where?x=1"])
-async def test_a_websocket_is_had_on_every_path(path: str) -> None:
+async def test_websocket_is_available_on_every_path(path: str) -> None:
     async with running_server() as server, raw_socket(server.port) as sock:
         assert " 101 " in await sock.handshake(path=path)
 
 
-async def test_a_request_without_an_end_is_answered_431_before_it_costs_memory() -> None:
+async def test_endless_request_gets_431() -> None:
     async with running_server() as server, plain_client(server.url), raw_socket(server.port) as sock:
         await sock.send(b"GET / HTTP/1.1\r\nHost: x\r\n")
         answer = b""
@@ -138,7 +138,7 @@ async def test_a_request_without_an_end_is_answered_431_before_it_costs_memory()
         assert b" 431 " in answer
 
 
-async def test_what_looks_like_a_request_within_a_frame_is_part_of_it() -> None:
+async def test_http_text_within_a_frame_is_data() -> None:
     async with running_server() as server, plain_client(server.url) as ana, raw_socket(server.port) as sock:
         await sock.handshake()
         payload = b'{"type":"message","message":"POST / HTTP/1.1"}'
@@ -150,7 +150,7 @@ async def test_what_looks_like_a_request_within_a_frame_is_part_of_it() -> None:
         assert (await ana.next_of(type="message"))["message"] == "POST / HTTP/1.1"
 
 
-async def test_a_flood_after_a_request_that_is_none_leaves_nothing_in_the_log(
+async def test_data_after_an_invalid_request_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with running_server() as server, raw_socket(server.port) as sock:

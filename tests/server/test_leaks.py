@@ -1,4 +1,4 @@
-"""Nothing is left of connections that are gone, however many there were and however they ended."""
+"""Closed connections leave no state, however many there were and however they ended."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.soak
-async def test_after_thousands_of_connections_everything_is_as_it_was() -> None:
+async def test_thousands_of_connections_leave_no_state() -> None:
     engine = MemoryEngine(max_posts=100)
     async with running_server(limits=LIMITS, engine=engine) as server, plain_client(server.url) as witness:
         await witness.say("hello", sender="witness")
@@ -152,7 +152,7 @@ async def test_after_thousands_of_connections_everything_is_as_it_was() -> None:
         await asyncio.gather(listening, return_exceptions=True)
 
 
-async def test_a_client_that_loses_its_connection_again_and_again_leaves_nothing_behind() -> None:
+async def test_repeated_reconnects_leave_no_state() -> None:
     async with running_server(limits=LIMITS) as server:
         client = BroadcastClient("127.0.0.1", server.port, name="ana")
         await in_time(client.connect())

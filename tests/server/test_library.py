@@ -20,7 +20,7 @@ def test_the_package_root_offers_the_server() -> None:
     assert broadcast_tui.BroadcastServer is BroadcastServer
 
 
-async def test_a_notice_reaches_every_client_and_is_kept_nowhere() -> None:
+async def test_notice_reaches_every_client_and_is_not_stored() -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as plain,
@@ -57,13 +57,13 @@ async def test_a_post_of_the_server_goes_to_the_room_as_clients_name_it() -> Non
      {"sender": "bot", "message": "x" * 20_000}, "", "x" * 20_000],
     ids=["reserved", "empty", "no name", "long", "empty notice", "long notice"],
 )  # fmt: skip
-async def test_what_breaks_the_rules_is_refused_to_the_caller(message: str | dict[str, str]) -> None:
+async def test_invalid_text_or_name_raises(message: str | dict[str, str]) -> None:
     async with running_server() as server:
         with pytest.raises(RequestError):
             await server.broadcast_to_all(message)
 
 
-async def test_others_are_told_and_the_excepted_connection_is_not() -> None:
+async def test_excluded_connection_gets_no_message() -> None:
     registered: list[ServerConnection] = []
 
     class Watching(BroadcastServer):
@@ -85,7 +85,7 @@ async def test_others_are_told_and_the_excepted_connection_is_not() -> None:
         assert "for the others" not in [frame["message"] for frame in frames]
 
 
-async def test_registering_and_unregistering_by_hand_take_a_client_in_and_out() -> None:
+async def test_clients_can_be_registered_and_unregistered_manually() -> None:
     class Manual(BroadcastServer):
         async def handle_client(self, websocket: ServerConnection) -> None:
             self.register_client(websocket)
@@ -123,7 +123,7 @@ async def test_a_connection_of_another_server_cannot_be_registered() -> None:
                 assert "PeerConnection" in str(await in_time(outcome))
 
 
-async def test_a_port_in_use_is_one_sentence_that_names_the_option() -> None:
+async def test_port_in_use_raises_listen_error() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen(1)

@@ -1,4 +1,4 @@
-"""Rates and numbers of connections."""
+"""Rates and limits per connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_posts_beyond_the_burst_are_refused_for_a_while_and_the_connection
         ]
 
 
-async def test_a_plain_client_is_told_of_its_rate_in_a_system_frame() -> None:
+async def test_plain_client_gets_rate_errors_as_system_frames() -> None:
     limits = Limits(message_rate=0.5, message_burst=1)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:
         await ana.say("one")
@@ -42,7 +42,7 @@ async def test_a_plain_client_is_told_of_its_rate_in_a_system_frame() -> None:
         assert error["retry_after"] > 0
 
 
-async def test_a_refused_post_is_taken_when_it_is_sent_again_later() -> None:
+async def test_rejected_post_succeeds_when_resent_later() -> None:
     limits = Limits(message_rate=20.0, message_burst=1)
     async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
         sent = 0
@@ -54,7 +54,7 @@ async def test_a_refused_post_is_taken_when_it_is_sent_again_later() -> None:
             sent += answer["type"] == "ack"
 
 
-async def test_a_rate_of_zero_is_no_limit() -> None:
+async def test_zero_rate_is_unlimited() -> None:
     limits = Limits(message_rate=0, message_burst=0)
     async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
         for number in range(200):
@@ -154,7 +154,7 @@ async def test_the_requests_of_a_connection_by_default(count: int, refused: int)
         assert answers.count("error") == refused
 
 
-async def test_zero_is_no_limit_on_anything_a_connection_does() -> None:
+async def test_zero_means_unlimited_for_all_connection_limits() -> None:
     limits = Limits(
         message_rate=0, message_burst=0, byte_rate=0, byte_burst=0, max_message_bytes=0, max_frame_bytes=0,
         max_rooms_per_peer=0, max_errors=0, history_rate=0,

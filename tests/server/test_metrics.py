@@ -1,4 +1,4 @@
-"""`/metrics`: every number moves when it should, and only the operator sees it."""
+"""`/metrics`: each metric changes when it should, on a separate port."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_each_number_moves_with_what_it_counts() -> None:
         assert (await numbers(listener))["loop_lag_seconds_count"] > 0
 
 
-async def test_a_connection_that_is_cut_is_counted_by_what_it_did() -> None:
+async def test_dropped_connection_is_counted_by_reason() -> None:
     from broadcast_tui.core.limits import Limits
 
     limits = Limits(message_rate=0, stall_timeout_s=0.2)
@@ -96,14 +96,14 @@ async def test_the_main_port_has_no_metrics() -> None:
 @pytest.mark.parametrize(
     ("request_line", "status"), [("GET /", 404), ("POST /metrics", 405), ("HEAD /metrics", 200)]
 )
-async def test_nothing_but_metrics_is_there(request_line: str, status: int) -> None:
+async def test_metrics_port_serves_only_metrics(request_line: str, status: int) -> None:
     async with running_server() as server, listening(server) as listener:
         answer = await ask(listener, request_line)
         assert answer.startswith(f"HTTP/1.1 {status} ")
         assert "connections" not in answer
 
 
-async def test_a_port_in_use_names_the_option() -> None:
+async def test_metrics_port_in_use_raises() -> None:
     async with running_server() as server:
         with pytest.raises(MetricsListenError, match="is in use"):
             await MetricsListener(server, "127.0.0.1", server.port).start()

@@ -1,4 +1,4 @@
-"""Moderation over the wire: refused handshakes, the file of bans, restarts."""
+"""Moderation over the wire: rejected handshakes, the file of bans, restarts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def test_a_kick_is_close_code_4503_with_the_reason() -> None:
             pass
 
 
-async def test_a_banned_address_is_answered_403_and_when_it_may_come_back(
+async def test_banned_address_gets_403_with_retry_after(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "broadcast_tui.audit")
@@ -72,9 +72,7 @@ async def test_a_banned_address_is_answered_403_and_when_it_may_come_back(
 
 
 @pytest.mark.parametrize(("role", "status"), [(Role.ADMIN, "101"), (Role.MEMBER, "403"), (None, "403")])
-async def test_a_ban_of_an_address_keeps_no_operator_out(
-    tmp_path: Path, role: Role | None, status: str
-) -> None:
+async def test_address_ban_does_not_apply_to_admins(tmp_path: Path, role: Role | None, status: str) -> None:
     book = TokenStore(tmp_path / "tokens.json")
     token = book.create("olga", role, None)[0] if role is not None else "bt_wrong"
     authenticator = TokenAuthenticator(book, needs_token=False)
@@ -88,7 +86,7 @@ async def test_a_ban_of_an_address_keeps_no_operator_out(
         assert (await sock.handshake(**named)).split()[1] == status
 
 
-async def test_what_operators_did_is_in_a_log_of_warnings(caplog: pytest.LogCaptureFixture) -> None:
+async def test_admin_actions_are_logged_as_warnings(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     async with (
         running_server() as server,
@@ -100,7 +98,7 @@ async def test_what_operators_did_is_in_a_log_of_warnings(caplog: pytest.LogCapt
         await eventually(lambda: "kicked bob (1 connection(s)): spam" in caplog.text)
 
 
-async def test_the_log_has_the_code_the_server_closed_with(caplog: pytest.LogCaptureFixture) -> None:
+async def test_close_code_of_the_server_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with running_server() as server, raw_socket(server.port) as sock:
         await sock.handshake()
@@ -134,7 +132,7 @@ async def test_bans_and_mutes_hold_over_a_restart(banned_bob: Path) -> None:
             assert (await carl.next_of(nonce="n"))["code"] == "muted"
 
 
-async def test_the_file_is_for_its_owner_alone_and_readable(banned_bob: Path) -> None:
+async def test_sanction_file_is_private_and_readable(banned_bob: Path) -> None:
     assert stat.S_IMODE(banned_bob.stat().st_mode) == 0o600
     kept = json.loads(banned_bob.read_text("utf-8"))
     assert [(entry["action"], entry["shown"], entry["by"]) for entry in kept] == [
@@ -145,9 +143,7 @@ async def test_the_file_is_for_its_owner_alone_and_readable(banned_bob: Path) ->
 
 
 @pytest.mark.parametrize("content", [b"nonsense", b"{}", b'[{"action":"hang"}]', b"\xff", b"[" * 100_000])
-async def test_a_file_that_is_none_is_named_at_the_start_and_left_alone(
-    tmp_path: Path, content: bytes
-) -> None:
+async def test_invalid_sanction_file_is_reported_and_unchanged(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "moderation.json"
     path.write_bytes(content)
     with pytest.raises(SanctionFileError, match=r"moderation\.json is not a valid list of bans"):
@@ -155,7 +151,7 @@ async def test_a_file_that_is_none_is_named_at_the_start_and_left_alone(
     assert path.read_bytes() == content
 
 
-async def test_a_ban_that_cannot_be_kept_holds_and_is_logged(
+async def test_unsaved_ban_stays_in_force_and_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     blocked = tmp_path / "file"
@@ -171,7 +167,7 @@ async def test_a_ban_that_cannot_be_kept_holds_and_is_logged(
         await eventually(lambda: "Cannot save" in caplog.text)
 
 
-async def test_bans_made_on_a_full_disk_are_kept_once_there_is_room(
+async def test_failed_save_is_retried(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sanction_store, "RETRY_S", 0.0)
@@ -195,9 +191,7 @@ async def test_bans_made_on_a_full_disk_are_kept_once_there_is_room(
         assert caplog.text.count("Cannot save") == 1
 
 
-async def test_what_could_not_be_kept_is_tried_once_more_at_the_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_failed_save_is_retried_on_stop(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a directory")
     path = blocked / "moderation.json"
@@ -212,7 +206,7 @@ async def test_what_could_not_be_kept_is_tried_once_more_at_the_end(
     assert [entry["shown"] for entry in json.loads(path.read_text("utf-8"))] == ["bob"]
 
 
-async def test_a_file_edited_by_hand_holds_once_it_is_read_again(tmp_path: Path) -> None:
+async def test_edited_sanction_file_applies_after_reload(tmp_path: Path) -> None:
     path = tmp_path / "moderation.json"
     server = BroadcastServer("127.0.0.1", 0, sanctions=path)
     async with server, v1_client(server.url, "bob") as bob:
@@ -225,7 +219,7 @@ async def test_a_file_edited_by_hand_holds_once_it_is_read_again(tmp_path: Path)
             server.reload_sanctions()
 
 
-async def test_the_client_asks_and_hears_what_came_of_it() -> None:
+async def test_client_gets_replies_to_moderation_requests() -> None:
     async with (
         running_server() as server,
         BroadcastClient("127.0.0.1", server.port, name="ana") as ana,

@@ -1,4 +1,4 @@
-"""The plain protocol by another library than the server's, blocking and in a thread of its own."""
+"""The plain protocol with another WebSocket library, blocking and in its own thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plain protocol: a client that sends nothing first and knows two types of frame."""
+"""The plain protocol: clients that send nothing first and know two types of frames."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def test_a_plain_client_is_welcomed_with_the_count() -> None:
         assert_recent(welcome)
 
 
-async def test_the_others_are_told_that_a_client_came_and_the_newcomer_is_not() -> None:
+async def test_join_is_announced_to_the_others_only() -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as ana,
@@ -45,7 +45,7 @@ async def test_the_others_are_told_that_a_client_came_and_the_newcomer_is_not() 
         assert [frame["type"] for frame in await cleo.until(type="message")] == ["message"]
 
 
-async def test_the_others_are_told_that_a_client_without_a_name_left() -> None:
+async def test_leave_of_an_unnamed_client_is_announced() -> None:
     async with running_server() as server, plain_client(server.url) as ana:
         async with plain_client(server.url):
             await ana.next_of(event="join")
@@ -100,7 +100,7 @@ async def test_a_client_without_a_sender_is_a_guest() -> None:
         assert (await ana.next_of(type="message"))["sender"].startswith("guest-")
 
 
-async def test_leaving_is_told_with_the_name_once_it_is_known() -> None:
+async def test_leave_is_announced_with_the_name() -> None:
     limits = Limits(leave_grace_s=0.05)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:
         async with plain_client(server.url) as ben:
@@ -141,7 +141,7 @@ async def test_a_plain_client_is_sent_message_and_system_frames_only() -> None:
         ('{"type":"message","message":"x","sender":null}', None),
     ],
 )
-async def test_errors_come_as_system_frames_that_say_what_to_do(sent: str, code: str | None) -> None:
+async def test_plain_errors_are_system_frames(sent: str, code: str | None) -> None:
     async with running_server() as server, plain_client(server.url) as ana:
         await ana.send_raw(sent)
         frame = await ana.next_frame()
@@ -163,7 +163,7 @@ async def test_unknown_keys_are_ignored() -> None:
         assert "colour" not in frame
 
 
-async def test_other_subprotocols_are_not_refused_and_mean_plain() -> None:
+async def test_unknown_subprotocols_are_plain() -> None:
     from websockets.asyncio.client import connect
     from websockets.typing import Subprotocol
 
@@ -179,7 +179,7 @@ async def test_other_subprotocols_are_not_refused_and_mean_plain() -> None:
             assert ws.subprotocol == "broadcast-tui.v1"
 
 
-async def test_history_is_not_replayed_to_who_did_not_ask() -> None:
+async def test_plain_clients_get_no_history() -> None:
     async with running_server() as server, plain_client(server.url) as ana:
         await ana.say("before", sender="Ana")
         await ana.next_of(type="message")

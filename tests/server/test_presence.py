@@ -1,4 +1,4 @@
-"""Comings and goings as the others see them: people, not connections."""
+"""Joins and leaves as other clients see them: people, not connections."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_a_reconnect_within_the_grace_is_silent() -> None:
             assert [frame["type"] for frame in await ben.until(message="back")] == ["message"]
 
 
-async def test_a_lost_connection_is_told_when_the_grace_is_over() -> None:
+async def test_lost_connection_is_announced_after_the_grace_period() -> None:
     async with running_server(limits=SHORT_GRACE) as server, v1_client(server.url, "ben") as ben:
         async with v1_client(server.url, "ana") as ana:
             await ben.next_of(event="join")
@@ -50,7 +50,7 @@ async def test_a_lost_connection_is_told_when_the_grace_is_over() -> None:
         assert left["message"] == "ana has left the chat. 1 client(s) online."
 
 
-async def test_an_explicit_leave_is_told_at_once() -> None:
+async def test_explicit_leave_is_announced_at_once() -> None:
     async with (
         running_server(limits=LONG_GRACE) as server,
         v1_client(server.url, "ben") as ben,
@@ -62,7 +62,7 @@ async def test_an_explicit_leave_is_told_at_once() -> None:
         assert (left["name"], left["online"]) == ("ana", 1)
 
 
-async def test_a_name_taken_later_is_told_to_v1_clients_only() -> None:
+async def test_first_name_is_announced_to_v1_clients_only() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana") as ana,
@@ -98,7 +98,7 @@ async def test_joins_of_the_same_moment_are_one_line() -> None:
         assert lines[-1]["online"] == 13
 
 
-async def test_in_a_large_room_only_counts_are_told() -> None:
+async def test_large_room_announces_only_counts() -> None:
     limits = Limits(presence_detail_max=3, presence_count_interval_s=0.05, leave_grace_s=0.05)
     async with running_server(limits=limits) as server, v1_client(server.url, "watcher") as watcher:
         async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Peers that read slowly or never: they cost a bounded amount, and the others nothing."""
+"""Peers that read slowly or never: bounded cost, and no effect on other clients."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def test_a_peer_that_never_reads_is_dropped_after_the_stall_timeout() -> N
         ] == [2]
 
 
-async def test_a_peer_that_reads_slowly_is_not_dropped_and_told_of_its_gap() -> None:
+async def test_slow_reader_gets_a_gap_and_is_not_dropped() -> None:
     limits = Limits(message_rate=0, stall_timeout_s=PATIENCE_S, ring_bytes=200_000)
     async with (
         running_server(limits=limits) as server,
@@ -77,7 +77,7 @@ async def test_a_peer_that_reads_slowly_is_not_dropped_and_told_of_its_gap() -> 
         assert seen == sorted(seen)
 
 
-async def test_a_plain_peer_that_reads_slowly_is_told_of_its_gap_in_words() -> None:
+async def test_slow_plain_reader_gets_a_notice() -> None:
     """Plain clients know the types message and system only."""
     limits = Limits(message_rate=0, stall_timeout_s=PATIENCE_S, ring_bytes=200_000)
     async with (
@@ -117,7 +117,7 @@ async def read_posts_until(sock: RawSocket, last: bytes) -> tuple[list[int], tup
                 return seen, gap
 
 
-async def test_a_peer_that_asks_for_pages_and_reads_none_costs_a_bounded_amount() -> None:
+async def test_unread_pages_are_bounded() -> None:
     limits = Limits(message_rate=0, history_rate=0, stall_timeout_s=0.5)
     async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
         await flood(server, ana, ana, 40)
@@ -141,7 +141,7 @@ async def test_a_peer_that_sends_and_never_reads_is_dropped() -> None:
         await ana.next_of(event="leave")
 
 
-async def test_a_peer_that_answers_no_ping_is_dropped() -> None:
+async def test_peer_without_pong_is_dropped() -> None:
     limits = Limits(ping_interval_s=0.1, ping_timeout_s=0.3)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:
         async with raw_socket(server.port) as silent:
@@ -154,7 +154,7 @@ async def test_a_peer_that_answers_no_ping_is_dropped() -> None:
         await ana.next_of(type="message")
 
 
-async def test_a_peer_that_is_through_and_keeps_its_line_open_is_let_go() -> None:
+async def test_peer_that_never_closes_its_socket_is_dropped() -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as ana,
@@ -170,7 +170,7 @@ async def test_a_peer_that_is_through_and_keeps_its_line_open_is_let_go() -> Non
             await ana.next_of(event="leave", online=1)
 
 
-async def test_a_frame_begun_and_never_finished_is_given_up() -> None:
+async def test_unfinished_frame_drops_the_connection() -> None:
     limits = Limits(ping_timeout_s=0.2)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:
         async with raw_socket(server.port) as slow:
@@ -180,7 +180,7 @@ async def test_a_frame_begun_and_never_finished_is_given_up() -> None:
         await ana.next_of(event="leave")
 
 
-async def test_a_peer_that_goes_away_while_it_owes_reading_leaves_nothing_behind() -> None:
+async def test_blocked_peer_that_disconnects_leaves_no_state() -> None:
     limits = Limits(message_rate=0, stall_timeout_s=600.0)
     async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
         async with deaf_client(server.port) as deaf:
@@ -194,7 +194,7 @@ async def test_a_peer_that_goes_away_while_it_owes_reading_leaves_nothing_behind
         await ana.next_of(type="ack", nonce="last")
 
 
-async def test_a_flood_from_one_peer_leaves_the_others_their_turn() -> None:
+async def test_flood_from_one_peer_does_not_starve_others() -> None:
     limits = Limits(message_rate=1.0, message_burst=1, max_errors=10**9)
     async with (
         running_server(limits=limits) as server,

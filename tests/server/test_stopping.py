@@ -1,4 +1,4 @@
-"""`stop_server`: clients are told, and it ends in time whatever they do."""
+"""`stop_server` notifies clients and ends in time, whatever they do."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ from tests.support.running import eventually, in_time, running_server, waiting_b
     [(CloseCode.GOING_AWAY, "stop"), (CloseCode.RESTART, "restart")],
     ids=["stop", "restart"],
 )
-async def test_clients_are_closed_with_the_code_and_v1_clients_hear_of_it_before(
-    code: CloseCode, reason: str
-) -> None:
+async def test_v1_clients_get_drain_before_the_close(code: CloseCode, reason: str) -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as plain,
@@ -38,7 +36,7 @@ async def test_clients_are_closed_with_the_code_and_v1_clients_hear_of_it_before
         await in_time(stopping)
 
 
-async def test_every_one_of_many_clients_is_told_and_closed() -> None:
+async def test_all_clients_are_notified_and_closed() -> None:
     async with running_server() as server, AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(v1_client(server.url, f"person{number}")) for number in range(60)
@@ -81,7 +79,7 @@ async def test_serve_forever_waits_for_the_stop() -> None:
         await in_time(serving)
 
 
-async def test_a_client_that_does_not_answer_the_close_is_cut_off() -> None:
+async def test_client_that_ignores_the_close_is_dropped() -> None:
     async with running_server() as server, raw_socket(server.port) as silent:
         await silent.handshake()
         await in_time(server.stop_server())
@@ -89,7 +87,7 @@ async def test_a_client_that_does_not_answer_the_close_is_cut_off() -> None:
         await silent.read_to_end()
 
 
-async def test_a_half_open_handshake_does_not_hold_it_up() -> None:
+async def test_half_open_handshake_does_not_delay_stopping() -> None:
     async with running_server() as server, raw_socket(server.port) as half, raw_socket(server.port) as mute:
         await half.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgr")
         async with plain_client(server.url):
@@ -98,7 +96,7 @@ async def test_a_half_open_handshake_does_not_hold_it_up() -> None:
         await mute.read_to_end()
 
 
-async def test_nothing_is_left_running_even_after_half_open_handshakes() -> None:
+async def test_stopping_with_half_open_handshakes_leaves_no_tasks() -> None:
     before = asyncio.all_tasks()
     async with running_server() as server, raw_socket(server.port) as half:
         await half.send(b"GET / HTTP/1.1\r\n")
@@ -108,7 +106,7 @@ async def test_nothing_is_left_running_even_after_half_open_handshakes() -> None
         assert asyncio.all_tasks() == before
 
 
-async def test_a_handshake_during_the_stop_is_answered_503_and_when_to_come_back() -> None:
+async def test_handshake_while_stopping_gets_503_with_retry_after() -> None:
     async with running_server() as server, raw_socket(server.port) as late, raw_socket(server.port) as silent:
         await silent.handshake()
         async with plain_client(server.url):
@@ -121,7 +119,7 @@ async def test_a_handshake_during_the_stop_is_answered_503_and_when_to_come_back
             await in_time(stopping)
 
 
-async def test_a_client_that_never_reads_does_not_hold_it_up() -> None:
+async def test_client_that_never_reads_does_not_delay_stopping() -> None:
     limits = Limits(message_rate=0, stall_timeout_s=600.0)
     async with (
         running_server(limits=limits) as server,

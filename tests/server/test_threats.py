@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 THREATS = (ROOT / "tests" / "THREATS.md").read_text("utf-8")
 
 
-async def test_nothing_of_a_frame_is_passed_on_but_what_was_meant() -> None:
+async def test_unknown_keys_are_not_relayed() -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as mallory,
@@ -59,7 +59,7 @@ async def test_a_later_frame_cannot_change_who_one_is() -> None:
         }
 
 
-async def test_compression_is_never_agreed_on_so_that_there_is_no_bomb() -> None:
+async def test_compression_is_never_negotiated() -> None:
     async with running_server() as server, raw_socket(server.port) as sock:
         head = await sock.handshake(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits")
         assert " 101 " in head
@@ -68,7 +68,7 @@ async def test_compression_is_never_agreed_on_so_that_there_is_no_bomb() -> None
         assert (await sock.read_close())[0] == 1002
 
 
-async def test_a_fault_of_ours_costs_one_connection_and_one_traceback(
+async def test_internal_error_closes_one_connection_with_one_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with (
@@ -93,7 +93,7 @@ async def test_a_fault_of_ours_costs_one_connection_and_one_traceback(
         assert len({record.getMessage() for record in caplog.records if record.exc_info}) == 1
 
 
-async def test_writing_to_those_who_are_gone_logs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_writes_to_closed_connections_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """asyncio alone writes `socket.send() raised exception.` for each write after an abort."""
     caplog.set_level(logging.DEBUG, "asyncio")
     limits = Limits(message_rate=0)
@@ -111,7 +111,7 @@ async def test_writing_to_those_who_are_gone_logs_nothing(caplog: pytest.LogCapt
         assert "socket.send() raised" not in caplog.text
 
 
-async def test_pings_in_their_thousands_are_answered_and_hold_nobody_up() -> None:
+async def test_ping_flood_does_not_delay_others() -> None:
     async with (
         running_server() as server,
         raw_socket(server.port) as mallory,
@@ -124,7 +124,7 @@ async def test_pings_in_their_thousands_are_answered_and_hold_nobody_up() -> Non
             await ana.next_of(type="ack")
 
 
-def test_by_default_only_this_machine_is_listened_to() -> None:
+def test_default_host_is_loopback_only() -> None:
     assert BroadcastServer().host == "localhost"
 
 
@@ -133,7 +133,7 @@ def test_by_default_only_this_machine_is_listened_to() -> None:
     '{"type":"message","message":"x","z":' + "9" * 4_301 + "}",
     '{"type":"message","message":"a\\u0000b"}',
 ], ids=["many empty lists", "4,301 digits", "NUL"])  # fmt: skip
-async def test_json_that_breaks_other_parsers_is_a_message_like_any_other(payload: str) -> None:
+async def test_hostile_json_is_handled_like_any_other(payload: str) -> None:
     async with running_server() as server, plain_client(server.url) as mallory:
         await mallory.send_raw(payload)
         answer = await mallory.next_frame()
@@ -143,7 +143,7 @@ async def test_json_that_breaks_other_parsers_is_a_message_like_any_other(payloa
         await mallory.next_of(message="and on")
 
 
-async def test_strangers_that_come_and_go_leave_nothing_behind_them() -> None:
+async def test_anonymous_connections_leave_no_state() -> None:
     async with running_server() as server:
         for _ in range(200):
             async with raw_socket(server.port) as sock:

@@ -1,4 +1,4 @@
-"""TLS at the server: versions, changed certificates, and peers that stall or speak something else."""
+"""TLS: versions, reloaded certificates, and peers that stall or use another protocol."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_both_kinds_of_client_chat_over_tls(authority: Authority) -> None:
     ("version", "taken"),
     [("TLSv1", False), ("TLSv1_1", False), ("TLSv1_2", True), ("TLSv1_3", True)],
 )
-async def test_tls_1_2_is_the_oldest_that_is_spoken(authority: Authority, version: str, taken: bool) -> None:
+async def test_tls_1_2_is_the_minimum_version(authority: Authority, version: str, taken: bool) -> None:
     context = trusting(authority)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -104,7 +104,7 @@ def test_renegotiation_and_compression_are_off(authority: Authority) -> None:
 # -- peers that stall
 
 
-async def test_a_peer_that_stalls_in_the_tls_handshake_costs_little_and_is_cut(authority: Authority) -> None:
+async def test_stalled_tls_handshake_is_dropped(authority: Authority) -> None:
     """It is cut when the 5 s that a newcomer has are over; the others chat meanwhile."""
     trusted = trusting(authority)
     async with running_server(tls=serving(authority)) as server, raw_socket(server.port) as stalled:
@@ -121,7 +121,7 @@ async def test_a_peer_that_stalls_in_the_tls_handshake_costs_little_and_is_cut(a
             await stalled.read_to_end()
 
 
-async def test_a_peer_that_stalls_after_the_tls_handshake_is_cut(authority: Authority) -> None:
+async def test_stalled_peer_after_tls_handshake_is_dropped(authority: Authority) -> None:
     async with running_server(tls=serving(authority)) as server:
         reader, writer = await in_time(
             asyncio.open_connection("127.0.0.1", server.port, ssl=trusting(authority))
@@ -170,7 +170,7 @@ async def test_plain_http_on_the_tls_port_is_closed_at_once(authority: Authority
         assert b"101" not in await sock.read_to_end()
 
 
-async def test_tls_on_the_plain_port_is_told_so_at_once() -> None:
+async def test_tls_on_the_plain_port_fails_at_once() -> None:
     async with running_server() as server:
         context = ssl.create_default_context()
         with pytest.raises(ssl.SSLError, match=r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE"):
@@ -202,9 +202,7 @@ async def test_a_changed_certificate_is_used_after_reload_and_open_connections_s
             pass
 
 
-async def test_a_bad_file_of_tokens_keeps_a_good_new_certificate_out(
-    authority: Authority, tmp_path: Path
-) -> None:
+async def test_invalid_token_file_blocks_a_new_certificate(authority: Authority, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.json"
     authenticator = TokenAuthenticator(TokenStore(tokens), needs_token=False)
     async with running_server(tls=serving(authority), authenticator=authenticator) as server:
@@ -220,7 +218,7 @@ async def test_a_bad_file_of_tokens_keeps_a_good_new_certificate_out(
 
 
 @pytest.mark.parametrize("what", ["nonsense", "other key", "missing"])
-async def test_a_bad_new_certificate_keeps_the_old_one_and_is_one_line(
+async def test_invalid_new_certificate_is_logged_and_not_applied(
     authority: Authority, tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     tls = serving(authority)
@@ -243,9 +241,7 @@ async def test_a_bad_new_certificate_keeps_the_old_one_and_is_one_line(
             pass
 
 
-def test_what_is_no_certificate_is_one_sentence_that_names_the_file(
-    authority: Authority, tmp_path: Path
-) -> None:
+def test_certificate_errors_name_the_file(authority: Authority, tmp_path: Path) -> None:
     good = authority.issue("good", "localhost")
     other = authority.issue("other", "localhost")
     locked = tmp_path / "locked.key"
@@ -269,7 +265,7 @@ def test_what_is_no_certificate_is_one_sentence_that_names_the_file(
 # -- a certificate of our own
 
 
-def test_a_self_signed_certificate_is_made_once_private_for_ten_years_and_all_our_names(
+def test_self_signed_certificate_is_created_once_and_private(
     tmp_path: Path,
 ) -> None:
     path = self_signed(tmp_path / "new" / "self-signed.pem", "chat.example.org")
@@ -297,13 +293,11 @@ async def test_a_self_signed_certificate_can_be_trusted_by_its_file(tmp_path: Pa
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "bad name", "xn--", "é" * 300])
-def test_hosts_that_stand_in_no_certificate_are_left_out(tmp_path: Path, host: str) -> None:
+def test_invalid_host_names_are_omitted_from_the_certificate(tmp_path: Path, host: str) -> None:
     assert ServerTls(self_signed(tmp_path / "self-signed.pem", host)).fingerprint
 
 
-def test_without_what_makes_certificates_it_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_cryptography_package_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(CertificateError, match=r"pip install 'broadcast-tui\[tls\]'"):
         self_signed(tmp_path / "self-signed.pem", "localhost")

@@ -1,4 +1,4 @@
-"""From TCP to the end of the TLS handshake: what counts, who is cut, bytes in any pieces; on both loops."""
+"""TLS handshakes: counting, timeouts, and bytes in any pieces, on both event loops."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_handshake_in_any_pieces_with_the_request_close_behind(
     AdmissionLimits(max_half_open_per_ip=3, handshake_timeout_s=0, exempt_loopback=False),
 ], ids=["in all", "by address"])  # fmt: skip
 @pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
-def test_who_has_not_ended_the_handshake_is_half_open(
+def test_unfinished_tls_handshake_counts_as_half_open(
     authority: Authority, runner: asyncio.Runner, limits: AdmissionLimits, begun: bytes
 ) -> None:
     trusted, tls = ssl.create_default_context(cafile=authority.ca), serving(authority)
@@ -132,9 +132,7 @@ def test_who_has_not_ended_the_handshake_is_half_open(
 
 
 @pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
-def test_the_handshake_timeout_counts_for_tls_too(
-    authority: Authority, runner: asyncio.Runner, begun: bytes
-) -> None:
+def test_handshake_timeout_includes_tls(authority: Authority, runner: asyncio.Runner, begun: bytes) -> None:
     tls, limits = serving(authority), AdmissionLimits(handshake_timeout_s=2.0)
 
     async def exchange() -> None:
@@ -154,7 +152,7 @@ def test_the_handshake_timeout_counts_for_tls_too(
     ids=["nothing", "a byte", "a head", "no TLS", "zeros"],
 )
 @pytest.mark.parametrize("how", ["reset", "end"])
-def test_who_goes_before_the_end_of_the_handshake_leaves_nothing_behind(
+def test_disconnect_during_tls_handshake_leaves_no_state(
     authority: Authority, runner: asyncio.Runner, sent: bytes, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     tls = serving(authority)

@@ -1,4 +1,4 @@
-"""The file of tokens: digests only, private, whole, and seen anew when it changes."""
+"""The token file: digests only, private, written atomically, and reloaded after a change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def reopened(book: TokenStore) -> TokenStore:
     return again
 
 
-def test_a_token_has_256_random_bits_and_says_what_it_is(book: TokenStore) -> None:
+def test_token_has_256_random_bits_and_a_prefix(book: TokenStore) -> None:
     made = [book.create("ana", Role.MEMBER, None)[0] for _ in range(3)]
     assert len(set(made)) == 3
     for token in made:
@@ -43,7 +43,7 @@ def test_a_token_has_256_random_bits_and_says_what_it_is(book: TokenStore) -> No
         assert len(base64.urlsafe_b64decode(token[3:] + "=")) == 32
 
 
-def test_only_its_digest_is_kept_and_for_the_owner_alone(book: TokenStore) -> None:
+def test_only_the_digest_is_stored_in_a_private_file(book: TokenStore) -> None:
     token, entry = book.create("ana", Role.ADMIN, None)
     written = b"".join(path.read_bytes() for path in book.path.parent.iterdir())
     assert token.encode() not in written
@@ -64,7 +64,7 @@ def test_a_token_is_found_until_it_is_revoked(book: TokenStore) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "bt_", "é", "\ud800", "x" * 10_000, "bt_" + "A" * 43])
-def test_what_is_no_token_is_not_found(book: TokenStore, wrong: str) -> None:
+def test_unknown_token_is_not_found(book: TokenStore, wrong: str) -> None:
     book.create("ana", Role.MEMBER, None)
     assert book.find(wrong, NOW) is None
 
@@ -121,7 +121,7 @@ def test_many_writers_at_once_lose_nothing(book: TokenStore) -> None:
     assert sorted(path.name for path in book.path.parent.iterdir()) == [".tokens.json.lock", "tokens.json"]
 
 
-def test_a_change_is_seen_even_within_the_same_moment(book: TokenStore) -> None:
+def test_change_within_one_clock_tick_is_detected(book: TokenStore) -> None:
     book.create("ana", Role.MEMBER, None)
     reader = reopened(book)
     assert not reader.has_changed()
@@ -138,7 +138,7 @@ def test_a_change_is_seen_even_within_the_same_moment(book: TokenStore) -> None:
 @pytest.mark.parametrize(
     "content", ["", "nonsense", "[]", '{"tokens":[{"id":1}]}', '{"tokens":' + "[" * 9000]
 )
-def test_a_file_of_something_else_is_one_sentence_and_changes_nothing(book: TokenStore, content: str) -> None:
+def test_invalid_token_file_is_rejected_and_unchanged(book: TokenStore, content: str) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
     book.path.write_text(content)
     with pytest.raises(TokenFileError, match=r"not a valid token file .*Move it away") as failed:
@@ -151,7 +151,7 @@ def test_a_file_of_something_else_is_one_sentence_and_changes_nothing(book: Toke
 
 
 @pytest.mark.parametrize("name", ["SYSTEM", "guest-1", "", "a\\nb"])
-def test_a_name_put_into_the_file_by_hand_must_be_one(book: TokenStore, name: str) -> None:
+def test_manually_added_name_is_validated(book: TokenStore, name: str) -> None:
     book.create("ana", Role.MEMBER, None)
     book.path.write_text(book.path.read_text().replace('"ana"', f'"{name}"'))
     with pytest.raises(TokenFileError, match="Invalid name in"):
@@ -160,7 +160,7 @@ def test_a_name_put_into_the_file_by_hand_must_be_one(book: TokenStore, name: st
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
-def test_a_file_that_others_may_read_is_warned_of_once(book: TokenStore, mode: int, warned: bool) -> None:
+def test_readable_token_file_is_reported_once(book: TokenStore, mode: int, warned: bool) -> None:
     book.create("ana", Role.MEMBER, None)
     book.path.chmod(mode)
     warning = book.warning()

@@ -1,4 +1,4 @@
-"""Protocol v1 frame by frame, as a client of another make would speak it."""
+"""Protocol v1, frame by frame, as an independent client would use it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_several_rooms_can_be_entered_at_once() -> None:
         assert {(await ana.next_of(type="synced"))["room"] for _ in range(2)} == {"lobby", "dev"}
 
 
-async def test_live_traffic_is_held_until_hello() -> None:
+async def test_nothing_is_sent_before_the_hello() -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as ben,
@@ -114,7 +114,7 @@ async def test_a_second_hello_is_refused_and_changes_nothing() -> None:
         assert (await ana.next_of(type="message"))["sender"] == "ana"
 
 
-async def test_who_says_no_hello_in_time_is_closed_and_may_come_back() -> None:
+async def test_missing_hello_closes_with_a_retryable_code() -> None:
     limits = Limits(hello_timeout_s=0.05)
     async with running_server(limits=limits) as server, silent_v1_client(server.url) as ana:
         code, reason = await ana.closed()
@@ -144,7 +144,7 @@ async def test_a_name_refused_at_hello_leaves_the_connection_to_try_another(name
 
 
 @pytest.mark.parametrize("lookalike", ["ana", "ANA", "Äna", "ana "])
-async def test_a_name_in_use_or_its_lookalike_is_taken(lookalike: str) -> None:
+async def test_name_in_use_and_its_look_alikes_are_taken(lookalike: str) -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana", client_id="one"),
@@ -179,7 +179,7 @@ async def test_a_name_is_free_at_once_after_its_owner_left_in_order() -> None:
             assert (await other.next_frame())["type"] == "welcome"
 
 
-async def test_a_dropped_owner_finds_the_name_kept_and_others_do_not_get_it() -> None:
+async def test_name_is_reserved_for_a_dropped_owner() -> None:
     async with running_server(limits=Limits(leave_grace_s=60)) as server, plain_client(server.url) as ben:
         async with v1_client(server.url, "ana", client_id="one") as ana:
             ana.drop()
@@ -269,7 +269,7 @@ async def test_two_clients_may_use_the_same_nonce() -> None:
     ],
     ids=["empty", "blank", "controls", "long", "long in bytes"],
 )
-async def test_a_post_that_breaks_the_rules_is_refused_by_its_nonce(text: str, code: str) -> None:
+async def test_invalid_post_is_rejected_by_its_nonce(text: str, code: str) -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
         await ana.say(text, nonce="n1")
         error = await ana.next_of(type="error")
@@ -278,7 +278,7 @@ async def test_a_post_that_breaks_the_rules_is_refused_by_its_nonce(text: str, c
         assert (await ana.next_of(type="ack"))["nonce"] == "n2"
 
 
-async def test_posts_reach_everyone_cleaned() -> None:
+async def test_posts_are_sanitized() -> None:
     async with running_server() as server, plain_client(server.url) as ana, v1_client(server.url) as reader:
         await ana.say("a\x1b[31mb\x9bc\u202ed\r\ne [red]f[/]", sender="Ana")
         assert (await reader.next_of(type="message"))["message"] == "a[31mbcd\ne [red]f[/]"
@@ -287,7 +287,7 @@ async def test_posts_reach_everyone_cleaned() -> None:
 # -- resuming
 
 
-async def test_since_replays_what_was_missed_and_then_goes_on_live() -> None:
+async def test_since_replays_missed_posts_and_continues_live() -> None:
     async with running_server(limits=UNLIMITED) as server, v1_client(server.url, "ana") as ana:
         ids = await post_many(ana, 10)
         async with silent_v1_client(server.url) as ben:
@@ -355,7 +355,7 @@ async def test_since_ahead_of_the_log_is_a_gap() -> None:
             assert (await ben.next_of(type="gap"))["reason"] == "epoch"
 
 
-async def test_since_what_is_no_longer_kept_is_a_gap_and_the_rest_follows() -> None:
+async def test_since_a_trimmed_position_sends_a_gap_and_the_rest() -> None:
     engine = MemoryEngine(max_posts=4)
     limits = Limits(message_rate=0, ring_posts=4)
     async with running_server(limits=limits, engine=engine) as server, v1_client(server.url, "ana") as ana:
@@ -469,14 +469,14 @@ async def test_history_around_an_id_of_no_log_is_refused(key: str, bad_id: str) 
         assert (error["code"], error["ref"]) == ("bad_position", "h1")
 
 
-async def test_history_of_a_room_one_is_not_in_is_refused() -> None:
+async def test_history_of_an_unjoined_room_is_rejected() -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
         await ana.send("history", ref="h1", room="dev")
         error = await ana.next_of(type="error")
         assert (error["code"], error["ref"]) == ("not_in_room", "h1")
 
 
-async def test_asking_too_often_is_refused_for_a_while() -> None:
+async def test_too_many_requests_are_temporarily_rejected() -> None:
     limits = Limits(history_rate=1.0)
     async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
         for number in range(10):
@@ -566,7 +566,7 @@ async def test_rooms_a_connection_are_limited() -> None:
             assert (await ben.next_of(type="error"))["code"] == "too_many_rooms"
 
 
-async def test_leaving_a_room_one_is_not_in_is_refused() -> None:
+async def test_leaving_an_unjoined_room_is_rejected() -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
         await ana.send("leave", ref="l1", room="dev")
         assert (await ana.next_of(type="error"))["code"] == "not_in_room"
@@ -604,7 +604,7 @@ async def test_a_long_presence_list_is_truncated_and_says_so() -> None:
         assert (answer["online"], len(answer["members"]), answer["truncated"]) == (3, 2, True)
 
 
-async def test_a_rename_is_answered_and_told_to_the_others() -> None:
+async def test_rename_is_acknowledged_and_broadcast() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana") as ana,
@@ -657,7 +657,7 @@ async def test_a_flood_of_renames_does_not_flood_the_others() -> None:
         assert len(lines) < 250
 
 
-async def test_typing_is_told_to_the_other_v1_clients_and_not_too_often() -> None:
+async def test_typing_is_relayed_to_v1_clients_with_a_rate_limit() -> None:
     async with (
         running_server(limits=Limits(typing_interval_s=60)) as server,
         v1_client(server.url, "ana") as ana,
@@ -676,7 +676,7 @@ async def test_typing_is_told_to_the_other_v1_clients_and_not_too_often() -> Non
         assert not any(frame["type"] == "typing" for frame in [*ana.frames, *plain.frames])
 
 
-async def test_typing_is_not_kept_for_those_who_come_later() -> None:
+async def test_typing_is_not_replayed() -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
         await ana.send("typing", room="lobby")
         await ana.settle()

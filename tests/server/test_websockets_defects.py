@@ -64,7 +64,7 @@ async def test_a_ping_flood_that_reads_no_pong_stays_bounded_and_ends() -> None:
         await ana.next_of(event="leave")
 
 
-async def test_nobody_is_passed_over_while_a_large_write_to_them_is_under_way() -> None:
+async def test_large_write_does_not_block_other_posts_to_the_peer() -> None:
     """`broadcast()` skips a connection on which a fragmented send is in progress, with a warning in the
     log: to that peer the message is lost."""
     limits = Limits(message_rate=0, history_rate=0, presence_burst=1000)
@@ -84,7 +84,7 @@ async def test_nobody_is_passed_over_while_a_large_write_to_them_is_under_way() 
         assert [text for text in texts if text.startswith("during")] == [f"during {n}" for n in range(100)]
 
 
-async def test_a_connection_that_breaks_leaves_no_traceback_in_the_log(
+async def test_broken_connection_logs_no_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """`ConnectionClosedError` from a handler, as every dropped line causes it, is logged as an error with a
@@ -119,9 +119,7 @@ async def test_a_connection_that_breaks_leaves_no_traceback_in_the_log(
      b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nbad\x1b[31mheader\r\n\r\n"],
     ids=["nothing", "cut off", "TLS", "hostile path", "POST", "hostile header"],
 )  # fmt: skip
-async def test_a_handshake_that_fails_leaves_no_traceback_in_the_log(
-    caplog: pytest.LogCaptureFixture, sent: bytes
-) -> None:
+async def test_failed_handshake_logs_no_traceback(caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
     """A port scan is logged by `websockets` as errors with tracebacks, the peer's bytes in them."""
     caplog.set_level(logging.INFO)
     async with running_server() as server:
@@ -136,7 +134,7 @@ async def test_a_handshake_that_fails_leaves_no_traceback_in_the_log(
     assert "\x1b" not in caplog.text
 
 
-async def test_a_healthy_peer_is_kept_while_it_sends_faster_than_its_posts_are_handled() -> None:
+async def test_fast_sender_is_not_dropped() -> None:
     """Once `max_queue` frames wait for a handler, nothing is read, pongs neither: a healthy peer was
     closed with 1011 as if it were gone."""
     limits = Limits(message_rate=0, ping_interval_s=0.2, ping_timeout_s=5.0)

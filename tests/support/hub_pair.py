@@ -122,21 +122,19 @@ class World:
         """What the server's shell does in a loop turn: append, read, write."""
         hub = self.hub
         if hub.effects.pending_posts:
-            batch, hub.effects.pending_posts = hub.effects.pending_posts, []
+            batch = hub.effects.take_pending_posts()
             results, posts = self.log.append([pending_post.new_post for pending_post in batch])
             hub.posts_appended(batch, results)
             hub.deliver(posts)
-        topics, hub.effects.topic_changes = hub.effects.topic_changes, []
-        for change in topics:
+        for change in hub.effects.take_topic_changes():
             self.log.topics[change.room] = change.topic
             hub.topic_saved(change)
-        reads, hub.effects.reads = hub.effects.reads, []
-        for read in reads:
+        for read in hub.effects.take_reads():
             hub.read_done(read, self.log.read(read))
         for room in hub.effects.dirty_rooms:
             hub.effects.dirty_peers |= set(room.subscriptions)
         hub.effects.dirty_rooms.clear()
-        dirty, hub.effects.dirty_peers = hub.effects.dirty_peers, set()
+        dirty = hub.effects.take_dirty_peers()
         for peer in sorted(dirty, key=lambda peer: peer.id):
             while not peer.blocked and (data := peer.collect()):
                 peer.link.write(data)

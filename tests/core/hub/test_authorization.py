@@ -1,4 +1,4 @@
-"""What a token means in the hub: a fixed name, a role, a right that may end."""
+"""Authorization: fixed names, roles, and tokens that expire or are revoked."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def first(wire: Wire, kind: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("fields", [{}, {"name": "ana"}, {"token": "9"}], ids=["nothing", "name", "wrong"])
-def test_who_shows_no_valid_token_is_told_why_and_nothing_else(fields: dict[str, str]) -> None:
+def test_connection_without_valid_token_gets_only_an_error(fields: dict[str, str]) -> None:
     wire = hello(World(authenticator=StubAuthenticator(ANA)), None, **fields)
     (answer,) = read_frames(wire)
     assert (answer["type"], answer["code"]) == ("error", "unauthorised")
@@ -78,18 +78,18 @@ def test_who_shows_no_valid_token_is_told_why_and_nothing_else(fields: dict[str,
 
 
 @pytest.mark.parametrize("name", ["", "ben", "SYSTEM", "\x1b[31m"])
-def test_the_tokens_name_counts_whatever_the_hello_says(name: str) -> None:
+def test_name_of_the_token_overrides_the_hello(name: str) -> None:
     wire = hello(World(authenticator=StubAuthenticator(ANA)), name=name, token="1")
     assert first(wire, "welcome")["name"] == "ana"
     assert closing(wire) is None
 
 
-def test_the_handshakes_token_counts_before_the_hellos() -> None:
+def test_token_of_the_handshake_overrides_the_hello() -> None:
     wire = hello(World(authenticator=StubAuthenticator(ANA, ADMIN)), identity=ADMIN, token="1")
     assert first(wire, "welcome")["name"] == "olga"
 
 
-def test_a_plain_clients_name_is_its_tokens_from_the_start() -> None:
+def test_plain_client_has_the_name_of_its_token_from_the_start() -> None:
     world = World(authenticator=StubAuthenticator(ANA))
     wire = opened(world, v1=False, identity=ANA)
     send(world, wire, type="message", message="hi", sender="ben")
@@ -107,7 +107,7 @@ def test_a_name_by_token_cannot_be_changed() -> None:
 
 
 @pytest.mark.parametrize("look", ["ana", "ANA", "аnа"])
-def test_a_name_that_has_a_token_is_nobody_elses_in_an_open_server(look: str) -> None:
+def test_name_with_a_token_is_reserved_on_an_open_server(look: str) -> None:
     world = World(authenticator=StubAuthenticator(ANA, needs_token=False))
     assert first(hello(world, name=look), "error")["code"] in ("name_reserved", "bad_name")
     plain = opened(world, v1=False)
@@ -137,7 +137,7 @@ def test_one_name_on_two_connections_of_one_token_is_one_person() -> None:
     ],
     ids=["post", "topic", "away"],
 )
-def test_a_reader_may_not_write(frame: dict[str, str]) -> None:
+def test_reader_cannot_post(frame: dict[str, str]) -> None:
     world = World(authenticator=StubAuthenticator(READER))
     wire = hello(world, token="2")
     read_frames(wire)
@@ -162,7 +162,7 @@ def test_a_reader_reads() -> None:
     assert wire.peer.role is Role.READER
 
 
-def test_a_reader_who_types_is_heard_by_nobody_and_commits_no_error() -> None:
+def test_typing_of_a_reader_is_ignored_without_error() -> None:
     world = World(limits=Limits(max_errors=1), authenticator=StubAuthenticator(READER, ANA))
     wire, ana = hello(world, token="2"), hello(world, token="1")
     read_frames(wire), read_frames(ana)
@@ -182,7 +182,7 @@ def test_the_role_is_on_the_peer() -> None:
     assert (admin.peer.role, guest.peer.role) == (Role.ADMIN, Role.MEMBER)
 
 
-def test_who_lost_the_token_has_to_go_and_nobody_else() -> None:
+def test_only_connections_with_a_revoked_token_are_closed() -> None:
     authenticator = StubAuthenticator(ANA, ADMIN)
     world = World(authenticator=authenticator)
     ana, olga = hello(world, token="1"), hello(world, token="3")
@@ -193,7 +193,7 @@ def test_who_lost_the_token_has_to_go_and_nobody_else() -> None:
     assert (closing(ana), closing(olga)) == (CloseCode.UNAUTHORIZED, None)
 
 
-def test_a_token_ends_when_its_time_is_over() -> None:
+def test_connection_closes_when_its_token_expires() -> None:
     world = World()
     soon = Identity("1", "ana", expires_at=world.when.at + timedelta(seconds=60))
     world = World(authenticator=StubAuthenticator(soon))
@@ -204,7 +204,7 @@ def test_a_token_ends_when_its_time_is_over() -> None:
         assert closing(ana) is code
 
 
-def test_a_name_is_given_up_to_the_holder_of_a_new_token() -> None:
+def test_name_claimed_by_a_new_token_closes_its_user() -> None:
     authenticator = StubAuthenticator(needs_token=False)
     world = World(authenticator=authenticator)
     squatter = hello(world, name="ana", client_id="other")

@@ -1,4 +1,4 @@
-"""Away: said once by a person, seen by everyone who lists them, forgotten with their last connection."""
+"""Away status: set once per person, broadcast to those who list them, cleared with the last connection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def say_away(user: User, away: bool, text: str = "") -> None:
     user.world.step()
 
 
-def test_going_away_is_told_to_the_others_and_answered() -> None:
+def test_going_away_is_broadcast_and_acknowledged() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     plain = world.plain()
@@ -48,7 +48,7 @@ def test_going_away_is_told_to_the_others_and_answered() -> None:
     assert listed(world, bob) == {}
 
 
-def test_no_reason_is_a_reason_too() -> None:
+def test_away_message_is_optional() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     send(world, ana, type="away", ref="a1")
@@ -56,7 +56,7 @@ def test_no_reason_is_a_reason_too() -> None:
     assert listed(world, bob) == {"ana": ""}
 
 
-def test_the_same_said_again_is_answered_but_not_told() -> None:
+def test_repeated_away_is_acknowledged_but_not_broadcast() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     for ref in ("a1", "a2"):
@@ -65,7 +65,7 @@ def test_the_same_said_again_is_answered_but_not_told() -> None:
     assert len(only(bob, "away")) == 1
 
 
-def test_who_shares_several_rooms_is_told_once() -> None:
+def test_peer_in_several_shared_rooms_is_notified_once() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     for wire in (ana, bob):
@@ -74,7 +74,7 @@ def test_who_shares_several_rooms_is_told_once() -> None:
     assert len(only(bob, "away")) == 1
 
 
-def test_away_is_of_a_person_whatever_the_number_of_connections() -> None:
+def test_away_belongs_to_a_person_not_to_a_connection() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     second = v1(world, "ana")
@@ -89,7 +89,7 @@ def test_away_is_of_a_person_whatever_the_number_of_connections() -> None:
     assert listed(world, bob) == {}
 
 
-def test_a_reconnect_within_the_grace_stays_away_and_later_not() -> None:
+def test_away_ends_with_the_grace_period() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     send(world, ana, type="away", text="lunch", ref="a1")
@@ -105,7 +105,7 @@ def test_a_reconnect_within_the_grace_stays_away_and_later_not() -> None:
     assert listed(world, bob) == {}
 
 
-def test_who_comes_into_a_room_being_away_is_known_there_as_such() -> None:
+def test_entering_a_room_while_away_notifies_it() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     send(world, bob, type="join", room="dev", ref="j")
@@ -116,7 +116,7 @@ def test_who_comes_into_a_room_being_away_is_known_there_as_such() -> None:
     assert [frame["text"] for frame in only(bob, "away")] == ["lunch"]
 
 
-def test_another_name_is_as_away_as_the_one_before() -> None:
+def test_rename_keeps_away_status() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     send(world, ana, type="away", text="lunch", ref="a1")
@@ -126,7 +126,7 @@ def test_another_name_is_as_away_as_the_one_before() -> None:
     assert listed(world, bob) == {"anna": "lunch"}
 
 
-def test_large_rooms_are_not_told() -> None:
+def test_large_rooms_get_no_away_events() -> None:
     world = World(Limits(presence_detail_max=2))
     ana, bob, _ = lobby(world, "ana", "bob", "cy")
     send(world, ana, type="away", text="lunch", ref="a1")
@@ -134,7 +134,7 @@ def test_large_rooms_are_not_told() -> None:
     assert only(bob, "away") == []
 
 
-def test_a_connection_that_takes_nothing_is_not_queued_for() -> None:
+def test_away_events_are_not_queued_for_blocked_connections() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     assert bob.peer is not None
@@ -143,14 +143,14 @@ def test_a_connection_that_takes_nothing_is_not_queued_for() -> None:
     assert bob.peer.control == []
 
 
-def test_who_has_no_name_cannot_be_away() -> None:
+def test_connection_without_a_name_cannot_be_away() -> None:
     world = World()
     guest = v1(world)
     send(world, guest, type="away", ref="a1")
     assert [(frame["code"], frame["ref"]) for frame in only(guest, "error")] == [("bad_name", "a1")]
 
 
-def test_reasons_are_cleaned_and_bounded() -> None:
+def test_away_messages_are_sanitized_and_limited() -> None:
     world = World()
     ana, bob = lobby(world, "ana", "bob")
     send(world, ana, type="away", text="a\x1b[31m\u202eb\x07", ref="a1")
@@ -169,7 +169,7 @@ def test_going_away_counts_as_a_request() -> None:
     assert [frame["code"] for frame in only(ana, "error")] == ["rate_limited"]
 
 
-def test_a_session_hands_on_who_is_away_and_lists_them() -> None:
+def test_session_reports_who_is_away() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     say_away(ana, True, "lunch")
@@ -185,7 +185,7 @@ def test_a_session_hands_on_who_is_away_and_lists_them() -> None:
     ]
 
 
-def test_a_session_says_again_that_it_is_away_to_a_server_that_forgot() -> None:
+def test_session_restores_its_away_status_after_a_restart() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     say_away(ana, True, "lunch")

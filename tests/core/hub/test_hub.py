@@ -1,4 +1,4 @@
-"""The hub's rules, frame by frame, without a socket."""
+"""The hub, frame by frame, without sockets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def only(wire: Wire, kind: str) -> list[dict[str, object]]:
     return [frame for frame in read_frames(wire) if frame["type"] == kind]
 
 
-def test_a_plain_client_is_welcomed_and_the_others_told() -> None:
+def test_plain_client_is_welcomed_and_announced() -> None:
     world = World()
     first = world.plain()
     (welcome,) = read_frames(first)
@@ -89,7 +89,7 @@ def test_a_sender_is_bound_at_the_first_message() -> None:
     assert only(first, "message")[-1]["message"] == "two"
 
 
-def test_a_client_without_a_name_posts_as_a_guest_and_nobody_can_be_called_so() -> None:
+def test_unnamed_client_posts_as_a_guest_and_guest_names_are_reserved() -> None:
     world = World()
     first, second = world.plain(), world.plain()
     say(world, first, "hi")
@@ -98,7 +98,7 @@ def test_a_client_without_a_name_posts_as_a_guest_and_nobody_can_be_called_so() 
     assert only(second, "system")[-1]["code"] == "name_reserved"
 
 
-def test_a_leave_is_told_with_the_name_once_known() -> None:
+def test_leave_is_announced_by_name_once_known() -> None:
     world = World(Limits(leave_grace_s=5.0))
     first, second, third = world.plain(), world.plain(), world.plain()
     say(world, second, "hi", "Bob")
@@ -116,7 +116,7 @@ def test_a_leave_is_told_with_the_name_once_known() -> None:
     assert read_frames(first)[-1]["message"] == "Bob has left the chat. 1 client(s) online."
 
 
-def test_v1_gets_nothing_before_its_hello_and_is_closed_without_one() -> None:
+def test_v1_client_without_a_hello_gets_nothing_and_is_closed() -> None:
     world = World()
     plain = world.plain()
     wire = Wire()
@@ -140,7 +140,7 @@ def test_welcome_comes_first_and_gives_a_position_before_any_message() -> None:
     assert frames[1] == {"type": "synced", "room": "lobby", "id": "e1-0"}
 
 
-def test_history_is_replayed_only_to_who_asks() -> None:
+def test_history_is_replayed_only_on_request() -> None:
     world = World()
     plain = world.plain()
     for number in range(5):
@@ -158,7 +158,7 @@ def test_history_is_replayed_only_to_who_asks() -> None:
     }  # fmt: skip
 
 
-def test_a_position_of_another_life_is_a_gap_and_then_all_there_is() -> None:
+def test_position_of_another_epoch_causes_a_gap_and_a_full_replay() -> None:
     world = World()
     plain = world.plain()
     say(world, plain, "one", "Ana")
@@ -169,7 +169,7 @@ def test_a_position_of_another_life_is_a_gap_and_then_all_there_is() -> None:
     assert frames[1] == {"type": "gap", "room": "lobby", "from": "old-77", "to": "e1-0", "reason": "epoch"}
 
 
-def test_a_position_that_is_no_longer_kept_is_a_gap() -> None:
+def test_trimmed_position_causes_a_gap() -> None:
     world = World()
     plain = world.plain()
     for number in range(6):
@@ -213,12 +213,12 @@ def test_an_ack_comes_after_the_append_and_a_resend_is_a_dup() -> None:
     assert frames[0]["id"] == "e1-1"
 
 
-def test_a_post_that_could_not_be_kept_is_refused_for_now() -> None:
+def test_failed_append_is_a_temporary_error() -> None:
     world = World()
     wire = v1(world, "ana")
     assert wire.peer is not None
     world.hub.receive(wire.peer, b'{"type":"message","message":"hi","nonce":"n1"}', world.when)
-    batch, world.hub.effects.pending_posts = world.hub.effects.pending_posts, []
+    batch = world.hub.effects.take_pending_posts()
     world.hub.append_failed(batch, "Disk full.", world.when)
     world.step()
     (error,) = only(wire, "error")
@@ -260,7 +260,7 @@ def test_history_pages_in_each_direction() -> None:
     assert only(wire, "error")[0]["code"] == "bad_position"
 
 
-def test_rooms_are_joined_left_and_kept_apart() -> None:
+def test_rooms_are_joined_left_and_separate() -> None:
     world = World()
     ana, bob = v1(world, "ana"), v1(world, "bob")
     send(world, ana, type="message", message="early", room="dev")
@@ -302,7 +302,7 @@ def test_a_name_in_use_is_refused_at_hello_and_another_may_be_tried() -> None:
     assert only(wire, "welcome")[0]["name"] == "zoe"
 
 
-def test_a_rename_is_told_to_the_room() -> None:
+def test_rename_is_broadcast_to_the_room() -> None:
     world = World()
     ana, bob, plain = v1(world, "ana"), v1(world, "bob"), world.plain()
     read_frames(ana), read_frames(bob), read_frames(plain)
@@ -317,7 +317,7 @@ def test_a_rename_is_told_to_the_room() -> None:
     assert only(ana, "error")[0]["code"] == "name_taken"
 
 
-def test_typing_is_passed_on_seldom_and_never_to_oneself() -> None:
+def test_typing_is_rate_limited_and_not_echoed() -> None:
     world = World()
     ana, bob, plain = v1(world, "ana"), v1(world, "bob"), world.plain()
     read_frames(bob), read_frames(plain), read_frames(ana)
@@ -359,7 +359,7 @@ def test_n_joins_cost_frames_as_n() -> None:
     assert counts[1] < 10 * 1_000
 
 
-def test_a_blocked_connection_costs_nothing_and_learns_the_count_afterwards() -> None:
+def test_blocked_connection_queues_nothing_and_gets_the_count_later() -> None:
     world = World()
     slow = world.plain()
     assert slow.peer is not None
@@ -382,7 +382,7 @@ def test_a_blocked_connection_costs_nothing_and_learns_the_count_afterwards() ->
     assert frames[0]["online"] == 6
 
 
-def test_a_reader_further_behind_than_the_ring_gets_a_gap_then_goes_on() -> None:
+def test_reader_behind_the_ring_gets_a_gap_and_continues() -> None:
     world = World(Limits(message_rate=0, message_burst=0, ring_posts=4))
     slow, fast = v1(world, "slow"), world.plain()
     assert slow.peer is not None
@@ -398,7 +398,7 @@ def test_a_reader_further_behind_than_the_ring_gets_a_gap_then_goes_on() -> None
     assert [frame["id"] for frame in frames[1:]] == ["e1-7", "e1-8", "e1-9", "e1-10"]
 
 
-def test_an_empty_room_is_forgotten_and_its_posts_are_not() -> None:
+def test_empty_room_is_removed_but_its_posts_remain() -> None:
     world = World()
     plain = world.plain()
     say(world, plain, "hi", "Ana")
@@ -448,12 +448,12 @@ def test_rooms_are_listed_with_people_and_topics() -> None:
     assert only(ana, "topic")[0]["topic"] == ""
 
 
-def test_a_topic_that_could_not_be_kept_is_refused_for_now() -> None:
+def test_failed_topic_change_is_a_temporary_error() -> None:
     world = World()
     wire = v1(world, "ana")
     assert wire.peer is not None
     world.hub.receive(wire.peer, b'{"type":"topic","topic":"x","ref":"t1"}', world.when)
-    (change,), world.hub.effects.topic_changes = world.hub.effects.topic_changes, []
+    (change,) = world.hub.effects.take_topic_changes()
     world.hub.topic_failed(change, "Disk full.", world.when)
     world.step()
     (error,) = only(wire, "error")
@@ -472,7 +472,7 @@ def test_too_many_requests_and_too_many_rooms_are_refused() -> None:
     assert [frame["code"] for frame in only(wire, "error")] == ["too_many_rooms"]
 
 
-def test_a_slow_plain_connection_is_told_in_words_what_it_missed() -> None:
+def test_slow_plain_connection_gets_a_notice_about_skipped_posts() -> None:
     world = World(Limits(message_rate=0, message_burst=0, ring_posts=4))
     slow, fast = world.plain(), world.plain()
     assert slow.peer is not None
@@ -509,7 +509,7 @@ def test_posts_are_refused_for_now_while_the_server_drains() -> None:
     assert (error["code"], error["temporary"]) == ("draining", True)
 
 
-def test_new_limits_reach_every_room_and_person_that_is_there() -> None:
+def test_new_limits_apply_to_existing_rooms_and_connections() -> None:
     world = World(Limits(message_rate=0, message_burst=0))
     first, ana, bob = world.plain(), v1(world, "ana"), v1(world, "bob")
     for number in range(5):
@@ -547,7 +547,7 @@ def test_the_rate_of_presence_lines_follows_the_limits() -> None:
     assert len(read_frames(watcher)) == 1
 
 
-def test_nothing_keeps_limits_that_are_no_longer_in_force() -> None:
+def test_no_object_stores_old_limits() -> None:
     """Guards new parts: a part of the hub keeps `SharedLimits`, never the `Limits` in it."""
     world = World()
     world.user("ana", ("lobby", 0), ("dev", 0)).say("hi")

@@ -1,4 +1,4 @@
-"""Names: unique, held by an owner, kept for a grace."""
+"""Names: unique, owned, and reserved for a grace period."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_two_plain_clients_cannot_share_a_name() -> None:
         directory.claim("ana", "Ana", "", 2, 0.0)
 
 
-def test_a_name_stays_with_its_owner_for_the_grace() -> None:
+def test_name_is_reserved_for_its_owner_during_the_grace_period() -> None:
     directory = NameRegistry(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     directory.release("ana", 1, 10.0, grace=True)
@@ -40,14 +40,14 @@ def test_a_name_stays_with_its_owner_for_the_grace() -> None:
     directory.claim("ana", "Ana", "client-2", 4, 25.0)
 
 
-def test_a_name_given_up_is_free_at_once() -> None:
+def test_released_name_is_free_at_once() -> None:
     directory = NameRegistry(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     directory.release("ana", 1, 0.0, grace=False)
     directory.claim("ana", "Ana", "client-2", 2, 0.0)
 
 
-def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
+def test_expired_names_are_removed_and_unknown_ones_ignored() -> None:
     directory = NameRegistry(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     directory.release("ana", 1, 0.0, grace=True)
@@ -56,7 +56,7 @@ def test_expired_names_are_forgotten_and_unknown_ones_harmless() -> None:
     directory.release("nobody", 9, 5.0, grace=True)
 
 
-def test_whom_a_name_looks_like_is_said() -> None:
+def test_error_mentions_the_similar_name() -> None:
     directory = NameRegistry(LIMITS)
     directory.claim(name_key("paul"), "paul", "a", 1, 0.0)
     for name, why in [("Paul", "is taken"), ("pau1", "looks too similar to paul, who is online")]:

@@ -1,4 +1,4 @@
-"""People rather than connections; one line for one moment; counts above a size."""
+"""Presence: people rather than connections, merged lines, and counts in large rooms."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_reconnect_within_the_grace_is_silent() -> None:
     assert presence.online == 1
 
 
-def test_a_leave_is_told_after_the_grace() -> None:
+def test_leave_is_announced_after_the_grace_period() -> None:
     presence = room(leave_grace_s=5.0)
     presence.add("ana", "ana")
     presence.flush(0.0)
@@ -50,7 +50,7 @@ def test_a_leave_is_told_after_the_grace() -> None:
     assert texts(presence.flush(15.0)) == ["ana has left the chat. 0 client(s) online."]
 
 
-def test_why_one_person_left_is_told_and_of_several_it_is_not() -> None:
+def test_reason_is_announced_only_for_a_single_leave() -> None:
     presence = room(presence_burst=2, presence_rate=0.001)
     for name in ("ana", "bob", "eve"):
         presence.add(name, name)
@@ -76,7 +76,7 @@ def test_joins_of_one_moment_are_one_line() -> None:
     assert line.names == ("ana", "bob", "cy", "di", "eve")
 
 
-def test_who_came_and_went_unseen_is_not_told() -> None:
+def test_join_and_leave_between_two_flushes_cancel_out() -> None:
     presence = room(presence_burst=1, presence_rate=1.0)
     presence.add("x", "x")
     presence.flush(0.0)
@@ -85,7 +85,7 @@ def test_who_came_and_went_unseen_is_not_told() -> None:
     assert presence.flush(5.0) == []
 
 
-def test_unnamed_clients_are_told_without_names() -> None:
+def test_unnamed_clients_are_announced_without_names() -> None:
     presence = room()
     presence.add("\0001", "")
     assert texts(presence.flush(0.0)) == ["A new client has joined the chat. 1 client(s) online."]
@@ -100,7 +100,7 @@ def test_unnamed_clients_are_told_without_names() -> None:
     assert presence.members(10) == [("ana", 1)]
 
 
-def test_above_a_size_only_counts_are_told_once_a_second() -> None:
+def test_large_room_gets_only_counts_once_a_second() -> None:
     presence = room(presence_detail_max=10)
     for number in range(50):
         presence.add(f"p{number}", f"p{number}")
@@ -140,7 +140,7 @@ def test_a_rename_of_one_of_two_terminals_makes_two_people() -> None:
     assert presence.members(5) == [("ana", 1), ("zoe", 1)]
 
 
-def test_a_name_told_before_its_join_was_announced_is_in_the_line() -> None:
+def test_name_set_before_the_join_is_announced_is_used() -> None:
     presence = room(presence_burst=1, presence_rate=1.0)
     presence.add("x", "x")
     presence.flush(0.0)

@@ -1,4 +1,4 @@
-"""Token bucket and back-off, told the time."""
+"""Token bucket and backoff, with explicit time."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_delays_grow_to_the_ceiling_with_jitter_on_each(chance: float, tries: in
         assert ceiling / 2 <= delay <= ceiling
 
 
-def test_only_a_connection_that_held_starts_the_backoff_anew() -> None:
+def test_only_a_stable_connection_resets_the_backoff() -> None:
     backoff = Backoff(lambda: 0.5)
     for _ in range(5):
         backoff.next_delay_s()
@@ -57,7 +57,7 @@ def test_only_a_connection_that_held_starts_the_backoff_anew() -> None:
     assert backoff.next_delay_s() < 0.5
 
 
-def test_a_servers_wish_is_a_lower_bound() -> None:
+def test_retry_after_is_a_lower_bound() -> None:
     backoff = Backoff(lambda: 0.0)
     assert backoff.next_delay_s(at_least_s=12.0) == 12.0
     assert 0.0 <= backoff.spread_s(15.0) <= 15.0

@@ -1,4 +1,4 @@
-"""Any bytes in: a frame or a typed error out."""
+"""Decoding any bytes results in a frame or a FrameError."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_any_bytes_are_an_event_or_nothing_or_a_frame_error(data: bytes) -> None
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_what_is_wrong_with_a_frame_is_named(data: bytes, code: ErrorCode) -> None:
+def test_frame_errors_name_the_problem(data: bytes, code: ErrorCode) -> None:
     with pytest.raises(FrameError) as caught:
         codec.decode_command(data)
     assert caught.value.code is code
@@ -118,7 +118,7 @@ def test_text_frames_end_where_something_else_begins_or_the_data_ends(after: byt
 
 
 @pytest.mark.parametrize("size", [5, 300, 70_000])
-def test_of_a_frame_without_a_whole_head_nothing_is_known(size: int) -> None:
+def test_incomplete_frame_header_has_no_extent(size: int) -> None:
     framed = codec.frame(b"x" * size)
     head = len(framed) - size
     assert [codec.frame_extent(framed[:n], 0) for n in range(head)] == [(0, 0)] * head
@@ -133,7 +133,7 @@ def test_a_frame_is_what_websockets_would_send() -> None:
         assert codec.frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
-def test_the_list_of_command_types_is_that_of_the_structs() -> None:
+def test_command_types_match_the_structs() -> None:
     tags = {struct.__struct_config__.tag for struct in get_args(commands.Command)}
     assert tags == codec._COMMAND_TYPES
 
