@@ -187,7 +187,7 @@ class ChatApp(App[None]):
             keywords=self._mentions,
         )
         file = InputHistoryFile(self._preferences.path.parent)
-        history = InputHistory(file.load(), keep=file.append, room=self._state.rooms.shown_name)
+        history = InputHistory(file.load(), save=file.append, room=self._state.rooms.shown_name)
         if file.notice:
             self.notify(file.notice, severity="warning", markup=False)
         return ChatScreen(client, self._state, history)

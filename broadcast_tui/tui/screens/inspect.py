@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from broadcast_tui.tui.model.text.hidden_characters import HiddenCharacter, oddities_of, pieces_of
+from broadcast_tui.tui.model.text.hidden_characters import HiddenCharacter, hidden_characters, split_hidden
 from broadcast_tui.tui.model.text.links import titled_links
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 
@@ -79,7 +79,7 @@ class InspectScreen(ModalScreen[None]):
         with VerticalScroll(id="inspect"):
             yield Static(facts)
             yield Static(revealed(line.text), classes="inspect-text")
-            yield Static(_found(oddities_of(f"{line.sender}\n{line.text}")), classes="inspect-found")
+            yield Static(_found(hidden_characters(f"{line.sender}\n{line.text}")), classes="inspect-found")
 
     def on_mount(self) -> None:
         page = self.query_one("#inspect")
@@ -94,13 +94,16 @@ class InspectScreen(ModalScreen[None]):
 def revealed(text: str) -> Content:
     """`text` with hidden characters as codes."""
     return Content.assemble(
-        *((piece.text, "$text-error bold reverse") if piece.odd else piece.text for piece in pieces_of(text))
+        *(
+            (piece.text, "$text-error bold reverse") if piece.odd else piece.text
+            for piece in split_hidden(text)
+        )
     )
 
 
 def revealed_text(text: str) -> Text:
     """As `revealed`, for a table."""
-    return Text.assemble(*((piece.text, "reverse" if piece.odd else "") for piece in pieces_of(text)))
+    return Text.assemble(*((piece.text, "reverse" if piece.odd else "") for piece in split_hidden(text)))
 
 
 def _found(oddities: list[HiddenCharacter]) -> Content:

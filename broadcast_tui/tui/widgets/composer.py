@@ -36,7 +36,7 @@ SEARCH_KEYS = {
     "find-older": "edit_search('older')",
     "find-newer": "edit_search('newer')",
     "take-found": "take_found",
-    "rub-out": "edit_search('rub_out')",
+    "rub-out": "edit_search('delete_last')",
     "clear-query": "edit_search('clear')",
     "go-back": "leave_search",
 }
@@ -170,7 +170,7 @@ class Composer(ReadlineArea):
         clean, elsewhere = clean_paste(text), room is not None and room != self.past.room
         being_written = self.drafts.get(room or "", Draft.of("")).text if elsewhere else self.text
         if being_written.strip():
-            self.past.set_aside(clean, room)
+            self.past.add_unsent(clean, room)
             return False
         if elsewhere:
             self.drafts[room or ""] = Draft.of(clean)
@@ -255,8 +255,8 @@ class Composer(ReadlineArea):
 
     def stash(self) -> None:
         """Empty the input; Up brings the text back."""
-        self.past.set_aside(self.text.rstrip())
-        self.past.end_walk()
+        self.past.add_unsent(self.text.rstrip())
+        self.past.end_browsing()
         self.put("")
 
     async def _on_key(self, event: events.Key) -> None:

@@ -15,7 +15,7 @@ from textual.widgets import TextArea
 
 from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.history import InputHistory
-from broadcast_tui.tui.model.input.post_size import LINES_TO_ASK, asks_first, excess
+from broadcast_tui.tui.model.input.post_size import CONFIRM_ABOVE_LINES, excess, lines_to_confirm
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.choice import LongPostAnswer, LongPostScreen
 from broadcast_tui.tui.terminal.editor import EditorError, edit
@@ -53,7 +53,7 @@ class ComposerPanel(Vertical):
         """Whether `text` stays: it does not fit, or is so long that it may be an accident."""
         if too_long := excess(text, self._state.message_bytes):
             show_warning(self, f"Not sent: this is {too_long} for one post.")
-        elif lines := asks_first(text):
+        elif lines := lines_to_confirm(text):
             self._ask(text, lines)
         else:
             return False
@@ -71,7 +71,7 @@ class ComposerPanel(Vertical):
     def tell_pasted(self, event: Composer.Pasted) -> None:
         if event.kept:
             show_warning(self, f"Paste shortened to {event.kept:,} characters")
-        elif event.lines > LINES_TO_ASK:
+        elif event.lines > CONFIRM_ABOVE_LINES:
             show_warning(self, f"Pasted {event.lines:,} lines. Press Enter to review and send.")
 
     @on(TextArea.Changed)

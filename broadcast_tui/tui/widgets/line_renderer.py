@@ -28,7 +28,7 @@ from textual.strip import Strip
 
 from broadcast_tui.tui.model.text.code import parts_of_code
 from broadcast_tui.tui.model.text.colors import color_index
-from broadcast_tui.tui.model.text.markup import CodeBlock, TextStyle, has_markup, runs_of
+from broadcast_tui.tui.model.text.markup import CodeBlock, TextStyle, has_markup, styled_spans
 from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, clusters, is_single
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
 from broadcast_tui.tui.model.transcript.layout import LineLayout, RowLayout, VisibilityOptions
@@ -160,9 +160,9 @@ class LineRenderer:
                 ended = min(block.end + 1, len(written))
             else:
                 ended = number + 1
-                for run in runs_of(written[number]):
+                for run in styled_spans(written[number]):
                     if line.kind not in _SYSTEM_KINDS or run.href:
-                        yield offset + run.start, offset + run.end, self._look(run.look, run.href, base)
+                        yield offset + run.start, offset + run.end, self._look(run.style, run.href, base)
             offset += sum(len(text) + 1 + indent for text in written[number:ended])
             number = ended
 

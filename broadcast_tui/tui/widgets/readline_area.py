@@ -14,7 +14,7 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import Location
 
 from broadcast_tui.tui.keymap import bind
-from broadcast_tui.tui.model.input.kill_ring import KillRing, Where, cut_span
+from broadcast_tui.tui.model.input.kill_ring import KillRing, Where, kill_span
 
 
 class ReadlineArea(TextArea, inherit_bindings=False):
@@ -87,12 +87,12 @@ class ReadlineArea(TextArea, inherit_bindings=False):
 
     def get_cursor_word_left_location(self) -> Location:
         """Where the word to the left begins, as it would be cut: TextArea would stop at punctuation too."""
-        start, _ = cut_span(self.text, self.offset_of_cursor, "word-left")
+        start, _ = kill_span(self.text, self.offset_of_cursor, "word-left")
         return location(self.text, start)
 
     def get_cursor_word_right_location(self) -> Location:
         """Where the word to the right ends, as it would be cut."""
-        _, end = cut_span(self.text, self.offset_of_cursor, "word-right")
+        _, end = kill_span(self.text, self.offset_of_cursor, "word-right")
         return location(self.text, end)
 
     def action_insert_newline(self) -> None:
@@ -113,16 +113,16 @@ class ReadlineArea(TextArea, inherit_bindings=False):
         if not self.text:
             raise SkipAction
         text, cursor = self.text, self.offset_of_cursor
-        start, end = cut_span(text, cursor, where)
+        start, end = kill_span(text, cursor, where)
         if start == end:
             return
-        self._cuts.cut(text[start:end], goes_on=self._after_cut == (text, cursor), backwards=start < cursor)
+        self._cuts.kill(text[start:end], append=self._after_cut == (text, cursor), backwards=start < cursor)
         self._delete_via_keyboard(location(text, start), location(text, end))
         self._after_cut = (self.text, self.offset_of_cursor)
 
     def action_paste_cut(self) -> None:
         """Put the last cut back in."""
-        self._put_back(self._cuts.newest, min(self._selected_offsets()))
+        self._put_back(self._cuts.yank(), min(self._selected_offsets()))
 
     def action_paste_older_cut(self) -> None:
         """Right after a cut was put back: put the one before it there instead."""
@@ -130,7 +130,7 @@ class ReadlineArea(TextArea, inherit_bindings=False):
             raise SkipAction
         start = self._after_paste[2]
         self.move_cursor(location(self.text, start), select=True)
-        self._put_back(self._cuts.older(), start)
+        self._put_back(self._cuts.yank_pop(), start)
 
     def _put_back(self, cut: str, start: int) -> None:
         if cut:

@@ -1,8 +1,8 @@
-"""Tab: the word before the cursor completed to a command, a name, a room or an emoji, then to the next one.
+"""Tab completion of the word before the cursor: commands, names, rooms, emoji.
 
-Names come in the order in which they are likely meant: who spoke to us last first, then who spoke last,
-then the others by name, oneself last; nobody who has left. `ana: ` at the start of a message, `ana `
-elsewhere. What begins with a mark of its own (`/`, `@`, `#`, `:`) is offered while it is typed.
+Names are ordered by relevance: users who mentioned the user last, then recent senders, then other members by
+name, the user last; users who left are excluded. A name at the start of a message becomes `ana: `, elsewhere
+`ana `. Words that start with a marker (`/`, `@`, `#`, `:`) are completed while they are typed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from broadcast_tui.tui.model.text.emoji import emoji_named
 
 
 def command_before(text: str) -> Command | None:
-    """The command that `text`, all that stands before a word, consists of; None if it does not."""
+    """The command if `text`, everything before the word, is a single command; else None."""
     typed = text.strip()
     if not typed.startswith("/") or typed.startswith("//") or len(typed.split()) != 1:
         return None
@@ -36,10 +36,10 @@ def argument_words(
     themes: Iterable[str],
     files: Callable[[str], Iterable[str]],
 ) -> tuple[str, ...]:
-    """Those that begin as `typed` does, each with a blank after it, in the order given.
+    """Completions of a command argument, each followed by a space, in the given order.
 
-    Rooms with their `#`, whether it is typed or not; people with the `@` if that is typed; directories
-    without a blank. `files` are the paths that begin with its argument.
+    Rooms start with `#` whether it is typed or not, users with `@` if it is typed; directories are not
+    followed by a space. `files` returns the paths that start with its argument.
     """
     mark = ""
     match kind:
@@ -64,30 +64,30 @@ def argument_words(
 
 
 _IGNORED = "[]_-^`{}|\\"
-"""Leading decorations of names that nobody types (`_ana_` completes from `an`)."""
+"""Leading characters of names that may be omitted (`_ana_` is completed from `an`)."""
 
 
 _EMOJI = re.compile(r"(?:^|(?<=[(\[{\"'*~>])):((?:[a-zA-Z0-9+]|-1)[a-zA-Z0-9_+\-]*)(:?)\Z")
-"""The end of a word that names an emoji; a colon within a word (a time, an address) begins none."""
+"""The start of an emoji name at the end of a word. A colon inside a word (a time, a URL) does not count."""
 
 
 class CompletionContext(msgspec.Struct, frozen=True):
-    """Whom and what may be meant. `here` is None when the room is too large to be listed."""
+    """The names that can be completed. `here` is None if the room is too large to list."""
 
     speakers: Sequence[str] = ()
-    """Who spoke, last speaker first."""
+    """Recent senders, the most recent first."""
     here: Iterable[str] | None = None
     own: str = ""
     addressed: Sequence[str] = ()
-    """Who spoke to us, the last one first."""
+    """Users who mentioned the user, the most recent first."""
     rooms: Sequence[str] = ()
-    """Rooms that are known, without `#`, in the order to be offered."""
+    """Known rooms, without `#`, in the order to suggest."""
     themes: Sequence[str] = ()
     files: Callable[[str], Sequence[str]] = lambda typed: ()
-    """The paths that begin with what is typed, directories with a `/` at their end."""
+    """Returns the paths that start with the given text; directories end with `/`."""
 
     def ordered(self) -> list[str]:
-        """All candidates, likeliest first, each once."""
+        """All names, the likeliest first, without duplicates."""
         recent = [*self.addressed, *self.speakers]
         if self.here is None:
             names = recent
@@ -100,7 +100,7 @@ class CompletionContext(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """What a word may become, with its suffix, and how it is shown."""
+    """A completion with its suffix, and how it is shown."""
 
     text: str
     label: str
@@ -108,7 +108,7 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Candidates(msgspec.Struct, frozen=True):
-    """What the text from `start` to `end` may become; never empty."""
+    """Completions of the text from `start` to `end`; never empty."""
 
     start: int
     end: int
@@ -125,7 +125,7 @@ class Candidates(msgspec.Struct, frozen=True):
 
 
 def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates | None:
-    """Completions of the word that ends at `cursor` (an index into `text`), or None if there are none."""
+    """Complete the word that ends at index `cursor` of `text`; None if there is no completion."""
     start = max(text.rfind(blank, 0, cursor) for blank in " \n\t") + 1
     word = text[start:cursor]
     found: Iterable[Candidate] = ()
@@ -153,9 +153,9 @@ def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates 
 
 
 def hint(text: str, cursor: int, people: Callable[[], CompletionContext]) -> Suggestions | None:
-    """What to show while this is typed: a command's usage, or what the marked word may become.
+    """Suggestions while typing: the usage of a command, or completions of a word with a marker.
 
-    None for plain words, for which nobody is asked for `people`, and when nothing fits.
+    None for plain words, for which `people` is not called, and if nothing matches.
     """
     if cursor != len(text):
         return None
@@ -204,12 +204,12 @@ def _names(word: str, first: bool, people: CompletionContext) -> Iterable[Candid
         if name == people.own and not word:
             continue
         if name.casefold().startswith(prefix) or name.lstrip(_IGNORED).casefold().startswith(prefix):
-            note = "you" if name == people.own else "spoke to you" if name in people.addressed else ""
+            note = "you" if name == people.own else "mentioned you" if name in people.addressed else ""
             yield Candidate(f"{at}{name}{suffix}", f"{at}{name}", note)
 
 
 class Completer:
-    """One run of Tabs: the first one looks for candidates, the next ones go round them."""
+    """A series of Tabs: the first one finds the candidates, the next ones cycle through them."""
 
     def __init__(self) -> None:
         self._found: Candidates | None = None
@@ -221,7 +221,7 @@ class Completer:
     def step(
         self, text: str, cursor: int, people: CompletionContext, *, back: bool = False
     ) -> tuple[str, int] | None:
-        """The text and cursor after one Tab (Shift+Tab with `back`), or None if nothing fits."""
+        """Return the text and cursor after one Tab (`back`: Shift+Tab), or None if nothing matches."""
         if self._found is not None and (text, cursor) == self._shown and not self._is_directory:
             self._index += -1 if back else 1
         else:
@@ -234,7 +234,7 @@ class Completer:
         return self._choose()
 
     def pick(self, text: str, cursor: int, people: CompletionContext, index: int) -> tuple[str, int] | None:
-        """As `step`, to the candidate in row `index` of what is offered."""
+        """Like `step`, but use the candidate in row `index`."""
         if self._found is None or (text, cursor) != self._shown:
             self.step(text, cursor, people)
         if self._found is None:
@@ -243,9 +243,9 @@ class Completer:
         return self._choose()
 
     def offers(self, text: str, cursor: int) -> Suggestions | None:
-        """The candidates of a run that stands at `text` and `cursor`, the one shown chosen; else None.
+        """The candidates if the series is at `text` and `cursor`, with the current one chosen; else None.
 
-        One candidate alone is none to choose from.
+        A single candidate is not shown.
         """
         if self._found is None or (text, cursor) != self._shown or len(self._found.found) < 2:
             return None
@@ -253,7 +253,7 @@ class Completer:
 
     @property
     def _is_directory(self) -> bool:
-        """Whether the only candidate was a directory, in which the next Tab looks."""
+        """Whether the only candidate was a directory, which the next Tab completes in."""
         return self._found is not None and len(self._found.texts) == 1 and self._found.texts[0].endswith("/")
 
     def _choose(self) -> tuple[str, int]:

@@ -1,6 +1,6 @@
-"""What readline's cutting keys take, and what they took before, to be put back.
+"""Kill ring: texts removed with the readline keys, to yank back.
 
-Invariant: cuts in a row are one cut, whichever way they went.
+Invariant: consecutive kills form one entry, in either direction.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-KEPT_CUTS = 10
+MAX_KILLS = 10
 
 Where = Literal["blank", "word-left", "word-right", "line-start", "line-end"]
 
 
-def cut_span(text: str, cursor: int, where: Where) -> tuple[int, int]:
-    """From and to which index of `text` a cut from `cursor` to `where` goes.
+def kill_span(text: str, cursor: int, where: Where) -> tuple[int, int]:
+    """The span of `text` to kill from `cursor` in direction `where`.
 
-    At the start or the end of a line, a cut of the line takes the line end there.
+    At the start or end of a line, killing the line removes the line break.
     """
     line_start = text.rfind("\n", 0, cursor) + 1
     line_end = text.find("\n", cursor)
@@ -39,25 +39,24 @@ class KillRing:
     """The last cuts, newest last, and which of them is the next to be put back."""
 
     def __init__(self) -> None:
-        self._cuts: list[str] = []
+        self._kills: list[str] = []
         self._at = -1
 
-    def cut(self, piece: str, *, goes_on: bool, backwards: bool) -> None:
-        """Keep `piece`; if it `goes_on` the last cut, as one with that."""
-        if goes_on and self._cuts:
-            last = self._cuts.pop()
+    def kill(self, piece: str, *, append: bool, backwards: bool) -> None:
+        """Add `piece`; if `append`, join it with the last entry."""
+        if append and self._kills:
+            last = self._kills.pop()
             piece = piece + last if backwards else last + piece
-        self._cuts.append(piece)
-        del self._cuts[:-KEPT_CUTS]
+        self._kills.append(piece)
+        del self._kills[:-MAX_KILLS]
         self._at = -1
 
-    @property
-    def newest(self) -> str:
-        """The last cut, or the one `older` went to since; empty if nothing was cut."""
-        return self._cuts[self._at] if self._cuts else ""
+    def yank(self) -> str:
+        """The current entry: the last kill, or the one selected by `yank_pop`; empty if there is none."""
+        return self._kills[self._at] if self._kills else ""
 
-    def older(self) -> str:
-        """Go to the cut before, from the oldest one to the newest."""
-        if self._cuts:
-            self._at = -1 - (-self._at % len(self._cuts))
-        return self.newest
+    def yank_pop(self) -> str:
+        """Select the previous entry, cyclically, and return it."""
+        if self._kills:
+            self._at = -1 - (-self._at % len(self._kills))
+        return self.yank()

@@ -1,16 +1,16 @@
-"""Whether what is typed fits into one post, told while it is typed and not only by the server's refusal."""
+"""Checks of a draft against the limits of a post, while it is typed."""
 
 from __future__ import annotations
 
 from broadcast_tui.core.text import MAX_POST_LINES
 from broadcast_tui.tui.commands.parser import CommandInput, PostInput, parse
 
-LINES_TO_ASK = 20
-"""Lines that are sent without a question; the most that is certainly no accident."""
+CONFIRM_ABOVE_LINES = 20
+"""Lines that are sent without confirmation; more may be an accidental paste."""
 
 
 def post_of(typed: str) -> str:
-    """The text that typing `typed` and Enter would post; empty if none."""
+    """The text that submitting `typed` would post; empty if none."""
     if not typed.strip():
         return ""
     match parse(typed):
@@ -22,9 +22,9 @@ def post_of(typed: str) -> str:
 
 
 def excess(typed: str, message_bytes: int) -> str:
-    """By how much `typed` is too long for a post (`1,204 bytes too long`); empty if it fits.
+    """How far `typed` exceeds the limits (`1,204 bytes too long`); empty if it fits.
 
-    `message_bytes` is the server's limit in bytes of UTF-8, 0 if none is known.
+    `message_bytes` is the server's limit in bytes of UTF-8; 0 if unknown.
     """
     post = post_of(typed)
     over = len(post.encode("utf-8", "surrogatepass")) - message_bytes
@@ -34,7 +34,7 @@ def excess(typed: str, message_bytes: int) -> str:
     return f"{lines:,} {'line' if lines == 1 else 'lines'} too long" if lines > 0 else ""
 
 
-def asks_first(typed: str) -> int:
-    """How many lines `typed` would post, if they are so many that one asks first; else 0."""
+def lines_to_confirm(typed: str) -> int:
+    """The number of lines to confirm before posting; 0 if no confirmation is needed."""
     lines = post_of(typed).count("\n") + 1
-    return lines if lines > LINES_TO_ASK else 0
+    return lines if lines > CONFIRM_ABOVE_LINES else 0

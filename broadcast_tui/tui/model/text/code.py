@@ -1,7 +1,7 @@
-"""What the parts of a program's text are, so that they can be told apart by color.
+"""Syntax highlighting of code blocks.
 
-Pygments knows; it is loaded when the first block of code is drawn, never before. Only languages of the
-list are read: the patterns of rare ones can be made to run for minutes by text made for that.
+Pygments is imported when the first code block is drawn. Only the listed languages are highlighted: crafted
+input can keep the patterns of rare lexers busy for minutes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 LINES_MAX = 200
 LINE_CHARS_MAX = 1_000
-"""Code beyond either is plain."""
+"""Longer code is not highlighted."""
 
 _NAMES = """
 bash c c++ clojure cmake cpp cs csharp css dart diff docker dockerfile elixir erlang fish fsharp go
@@ -22,9 +22,9 @@ postgresql powershell protobuf ps1 py py3 python python3 r rb rs ruby rust sass 
 shell sql sqlite3 swift terraform tex toml ts tsx typescript udiff vim xml yaml yml zig zsh
 """
 LANGUAGES = frozenset(_NAMES.split())
-"""As they are written after the backticks, in small letters."""
+"""Names accepted after the backticks, in lower case."""
 _UNKNOWN_TO_PYGMENTS = {"kt": "kotlin", "patch": "diff"}
-"""Names of the list, and what Pygments calls them."""
+"""Names that Pygments knows under another name."""
 
 
 class CodeKind(Enum):
@@ -33,14 +33,14 @@ class CodeKind(Enum):
     STRING = "String"
     NUMBER = "Number"
     NAME = "Name"
-    """Of a function, a class, a tag, a key."""
+    """Name of a function, class, tag or key."""
     ADDED = "Inserted"
-    """A line of a patch."""
+    """Added line of a diff."""
     REMOVED = "Deleted"
 
 
 class CodePart(NamedTuple):
-    """Characters from `start` to before `end` are of this kind."""
+    """The kind of the characters from `start` to before `end`."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ class CodePart(NamedTuple):
 
 @lru_cache(maxsize=64)
 def parts_of_code(source: str, language: str) -> tuple[CodePart, ...]:
-    """What is not plain in `source`, rising, without overlap; empty for a language that is not known."""
+    """The highlighted parts of `source`, ascending, without overlap; empty for unknown languages."""
     language = language.partition(" ")[0].lower()
     if language not in LANGUAGES:
         return ()

@@ -1,8 +1,8 @@
-"""Gives every name a color of its own: the same everywhere, in every session.
+"""Name colors: the same everywhere and in every session.
 
-A name's color is an index into a palette, by a hash of its key (so `Ana` and `ana` share one). There
-is a palette for dark and one for light backgrounds, hue by hue alike; each color has a contrast of
-at least 4.5 : 1 (WCAG 2.2, 1.4.3) on the backgrounds of every theme that comes with Textual.
+The color of a name is an index into a palette, the hash of its key (so `Ana` and `ana` share it). There are
+palettes for dark and light backgrounds with the same hues; each color has a contrast of at least 4.5 : 1
+(WCAG 2.2, 1.4.3) on the backgrounds of all themes included in Textual.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ON_DARK = (
     "#e3a4e7",
     "#f69fc8",
 )
-"""One lightness (0.80 in OKLCH), thirteen hues."""
+"""Thirteen hues of one lightness (0.80 in OKLCH)."""
 
 ON_LIGHT = (
     "#8f2f36",
@@ -51,25 +51,26 @@ ON_LIGHT = (
 
 
 def _by_hue(red: str, yellow: str, green: str, cyan: str, blue: str, magenta: str) -> tuple[str, ...]:
-    """Six colors at the places of the thirteen hues."""
+    """Six colors spread over the thirteen hues."""
     return (*(red,) * 2, *(yellow,) * 2, *(green,) * 2, *(cyan,) * 2, *(blue,) * 2, *(magenta,) * 3)
 
 
 SIXTEEN_ON_DARK = _by_hue("#ff5555", "#ffff55", "#55ff55", "#55ffff", "#5555ff", "#ff55ff")
 SIXTEEN_ON_LIGHT = _by_hue("#aa0000", "#aa5500", "#00aa00", "#00aaaa", "#0000aa", "#aa00aa")
-"""For terminals of sixteen colors: exactly the bright ones of these and the normal ones, as Rich knows them.
+"""For terminals with 16 colors: exactly the bright and the normal ones as defined in Rich.
 
-How they look is up to the terminal; any others would become whichever is nearest, mostly white or grey.
+Their appearance depends on the terminal. Other colors would be mapped to the nearest of the 16, mostly white
+or grey.
 """
 
 
 def color_index(name: str) -> int:
-    """Where in a palette the color of `name` is."""
+    """Index of the color of `name` in a palette."""
     return crc32(name_key(name).encode("utf-8", "replace")) % len(ON_DARK)
 
 
 def palette(background: Rgb, *, sixteen: bool = False) -> tuple[str, ...]:
-    """The palette to use on `background`: red, green and blue of 0 to 255. `sixteen`: there are no more."""
+    """The palette for a background (red, green, blue from 0 to 255); `sixteen`: for 16 colors."""
     black, white = contrast(background, (0, 0, 0)), contrast(background, (255, 255, 255))
     if sixteen:
         return SIXTEEN_ON_DARK if white > black else SIXTEEN_ON_LIGHT
@@ -77,7 +78,7 @@ def palette(background: Rgb, *, sixteen: bool = False) -> tuple[str, ...]:
 
 
 def contrast(one: Rgb, other: Rgb) -> float:
-    """Contrast ratio of two colors, 1 to 21, as WCAG 2.2 defines it; the order does not matter."""
+    """Contrast ratio of two colors, 1 to 21, as defined in WCAG 2.2; symmetric."""
     darker, lighter = sorted((_luminance(one), _luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
 

@@ -1,4 +1,4 @@
-"""Emoji by their short names, as rich knows them; the table is loaded when somebody first asks."""
+"""Emoji by their short names, from Rich's table, loaded on first use."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from functools import lru_cache
 from broadcast_tui.core.text import visible_line
 
 EMOJI_OFFERED = 40
-"""As many as anybody looks through."""
+"""Maximum number of suggestions."""
 
 _NAME = re.compile(r"[a-z0-9_+\-]+")
 
 
 @lru_cache(maxsize=1)
 def emoji_table() -> Mapping[str, str]:
-    """Names without colons to emoji, in rich's order; only those that arrive as they are sent."""
-    # The only list of its names that rich has; its public `Emoji` finds one, but lists none.
+    """Emoji by name without colons, in Rich's order; only those that sanitizing leaves unchanged."""
+    # Rich's public `Emoji` looks up one name but cannot list them.
     from rich._emoji_codes import EMOJI
 
     return {
@@ -26,9 +26,9 @@ def emoji_table() -> Mapping[str, str]:
 
 
 def emoji_named(part: str) -> list[tuple[str, str]]:
-    """Names with their emoji: those that begin with `part` before those that contain it, short ones first.
+    """Pairs of name and emoji that match: prefix matches first, then shorter names.
 
-    Each emoji comes once, by the first of its names.
+    Each emoji appears once, under the first of its names.
     """
     part = part.casefold()
     names = sorted(

@@ -1,7 +1,7 @@
-"""What a text has in it that nobody sees: characters without ink, and letters that pass for others.
+"""Hidden characters and homoglyphs in a text, made visible for the post inspector.
 
-A transcript holds texts made safe to draw: what would drive a terminal or turn the writing round is U+FFFD
-there. What stays is harmless to a screen but not to a reader, and is made visible here.
+Transcript texts are sanitized: characters that would control the terminal or change the writing direction are
+U+FFFD there. The rest is harmless to a screen but may deceive a reader.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from broadcast_tui.core.text import REPLACEMENT
 
 _WORD = re.compile(r"\w+")
 _VARIATIONS = re.compile("[\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-_SEEN_BLANKS = " \n"
+_PLAIN_BLANKS = " \n"
 
 
 class CharacterInfo(msgspec.Struct, frozen=True):
-    """A part of a text; `odd` if it stands for a character that is hidden or misleads."""
+    """A part of a text; `odd` if it represents a hidden or misleading character."""
 
     text: str
     odd: bool = False
 
 
 class HiddenCharacter(msgspec.Struct, frozen=True):
-    """A character that is hidden or misleads, how often it occurs, and what it is."""
+    """A hidden or misleading character, its number of occurrences and a description."""
 
     char: str
     count: int
@@ -44,13 +44,13 @@ def code_of(char: str) -> str:
     return f"U+{ord(char):04X}"
 
 
-def pieces_of(text: str) -> list[CharacterInfo]:
-    """`text` in order; hidden characters are `⟨U+200D⟩`, which also follows each letter that misleads."""
-    twins = _twins_in(text)
+def split_hidden(text: str) -> list[CharacterInfo]:
+    """Split `text` into parts. Hidden characters become `⟨U+200D⟩`, which also follows each homoglyph."""
+    homoglyphs = _homoglyphs_in(text)
     pieces: list[CharacterInfo] = []
     plain = ""
     for index, char in enumerate(text):
-        if index in twins:
+        if index in homoglyphs:
             plain += char
         elif not _is_hidden(char):
             plain += char
@@ -62,11 +62,11 @@ def pieces_of(text: str) -> list[CharacterInfo]:
     return [*pieces, CharacterInfo(plain)] if plain else pieces
 
 
-def oddities_of(text: str) -> list[HiddenCharacter]:
-    """What `text` has of hidden characters and misleading letters, in the order first met."""
-    twins = _twins_in(text)
-    hidden = Counter(char for index, char in enumerate(text) if index not in twins and _is_hidden(char))
-    misleading = Counter(text[index] for index in sorted(twins))
+def hidden_characters(text: str) -> list[HiddenCharacter]:
+    """The hidden characters and homoglyphs in `text`, in order of appearance."""
+    homoglyphs = _homoglyphs_in(text)
+    hidden = Counter(char for index, char in enumerate(text) if index not in homoglyphs and _is_hidden(char))
+    misleading = Counter(text[index] for index in sorted(homoglyphs))
     return [
         *(HiddenCharacter(char, count, _name_of(char)) for char, count in hidden.items()),
         *(
@@ -77,8 +77,8 @@ def oddities_of(text: str) -> list[HiddenCharacter]:
 
 
 def _is_hidden(char: str) -> bool:
-    """Whether `char` leaves nothing to see, or stands for what must not be drawn."""
-    if char in _SEEN_BLANKS or "!" <= char <= "~":
+    """Whether `char` is invisible, or replaces a character that must not be drawn."""
+    if char in _PLAIN_BLANKS or "!" <= char <= "~":
         return False
     return (
         char == REPLACEMENT
@@ -88,8 +88,8 @@ def _is_hidden(char: str) -> bool:
     )
 
 
-def _twins_in(text: str) -> set[int]:
-    """Where letters stand that pass for Latin ones, in words that have Latin letters too."""
+def _homoglyphs_in(text: str) -> set[int]:
+    """Positions of letters that imitate Latin ones, in words that also have Latin letters."""
     if text.isascii():
         return set()
     found: set[int] = set()
@@ -97,16 +97,16 @@ def _twins_in(text: str) -> set[int]:
         word = match[0]
         if word.isascii() or not any(char.isascii() and char.isalpha() for char in word):
             continue
-        found |= {match.start() + i for i, char in enumerate(word) if _is_twin(char)}
+        found |= {match.start() + i for i, char in enumerate(word) if _is_homoglyph(char)}
     return found
 
 
-def _is_twin(char: str) -> bool:
-    """Whether `char` is of another script than Latin but looks as if it were not."""
+def _is_homoglyph(char: str) -> bool:
+    """Whether `char` is a non-Latin letter that looks like a Latin one."""
     return not char.isascii() and ord(char.lower()) in HOMOGLYPHS and not name(char, "").startswith("LATIN")
 
 
 def _name_of(char: str) -> str:
     if char == REPLACEMENT:
-        return "stands for a character that must not be drawn"
-    return name(char, "a character without a name").lower()
+        return "replaces a character that must not be drawn"
+    return name(char, "unnamed character").lower()

@@ -1,8 +1,8 @@
-"""Finds the links in a text, and says where each of them truly goes.
+"""Links in a text, their real targets, and spoofing.
 
-Only http and https are links. A link that may be opened is plain ASCII without blanks, controls and
-semicolons, so that it can stand in a terminal's escape sequence (OSC 8); all others are text. Hosts in
-other scripts, and names before an `@`, look like hosts that they are not: their true host is told.
+Only http and https URLs are links. A link that can be opened is plain ASCII without spaces, control
+characters and semicolons, so it can be put in a terminal's escape sequence (OSC 8); others stay text. Hosts
+in other scripts and user names before an `@` can imitate another host: the real host is shown.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from unicodedata import category, normalize
 HREF_CHARS = 2_000
 
 
-_LINKS_TOLD = 50
-"""Links of one text whose true hosts are looked for."""
+_LINKS_CHECKED = 50
+"""Links of one text that are checked for spoofing."""
 
 
 _HOST_CHARS, _LABEL_CHARS = 253, 63
 
 
 URL_SOURCE = r"[Hh][Tt][Tt][Pp][Ss]?://(?:[^\s<>\"`()]|\([^\s<>\"`()]*+\))++"
-"""An address with what punctuation comes after it; parentheses only in pairs, as in `/wiki/A_(b)`."""
+"""A URL, including trailing punctuation. Parentheses must be paired, as in `/wiki/A_(b)`."""
 
 
 _TITLE_CHARS, _TITLED_URL_CHARS = 300, 2_100
@@ -60,41 +60,41 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,=:@/?#%\[\]]")
 
 
 class Target(NamedTuple):
-    """Where a link goes. `host` is written in ASCII (`xn--…` for other scripts)."""
+    """The target of a link. `host` is in ASCII (`xn--…` for other scripts)."""
 
     href: str
-    """What to open; empty if it had better not be opened."""
+    """The URL to open; empty if it is unsafe to open."""
     host: str
     start: int
-    """Where the host begins in the address as it is written, and where it ends."""
+    """Span of the host in the URL as written."""
     end: int
     misleading: bool
-    """Whether the host is not what is read at first sight."""
+    """Whether the host is not what it appears to be."""
 
 
 def find_urls(text: str) -> list[tuple[int, int]]:
-    """Where the addresses in `text` stand, without the punctuation after them."""
+    """Spans of the URLs in `text`, without trailing punctuation."""
     if "://" not in text:
         return []
     return [(match.start(), trimmed_end(match[0]) + match.start()) for match in _URL.finditer(text)]
 
 
 def links_in(text: str) -> list[str]:
-    """What to open of the links in `text`, in order, each once; none that had better not be opened."""
+    """The URLs in `text` that can be opened, in order, without duplicates."""
     targets = (target_of(text[start:end]) for start, end in find_urls(text))
     return list(dict.fromkeys(target.href for target in targets if target and target.href))
 
 
 def trimmed_end(url: str) -> int:
-    """How much of `url` is an address: the rest is punctuation of the sentence around it."""
+    """Length of `url` without punctuation of the surrounding sentence."""
     return len(url.rstrip(_TRAILING))
 
 
 @lru_cache(maxsize=512)
 def target_of(url: str) -> Target | None:
-    """Where `url` goes; None if that is not sure, or not the web."""
+    """The target of `url`; None if it is not a valid web URL."""
     scheme, mark, rest = url.partition("://")
-    # Browsers take a backslash for a slash, everyone else does not.
+    # Browsers read a backslash as a slash; other programs do not.
     if not mark or "\\" in url or scheme.lower() not in ("http", "https"):
         return None
     authority = _AUTHORITY.match(rest)
@@ -114,7 +114,7 @@ def target_of(url: str) -> Target | None:
 
 
 def ascii_host(written: str) -> str:
-    """`written` as it is looked up (RFC 3492 for other scripts); empty if it is no host."""
+    """The host in ASCII, as in DNS (RFC 3492 for other scripts); empty if it is not a host."""
     if not written or len(written) > _HOST_CHARS:
         return ""
     host = written.lower()
@@ -125,19 +125,19 @@ def ascii_host(written: str) -> str:
 
 
 def misleading_hosts(text: str) -> Iterator[str]:
-    """The hosts of those addresses in `text` that look as if they went elsewhere."""
+    """Yield the hosts of URLs in `text` that are misleading."""
     if "://" in text and ("@" in text or not text.isascii()):
-        for start, end in islice(find_urls(text), _LINKS_TOLD):
+        for start, end in islice(find_urls(text), _LINKS_CHECKED):
             target = target_of(text[start:end])
             if target is not None and target.misleading:
                 yield target.host
 
 
 def titled_links(text: str) -> Iterator[tuple[str, str]]:
-    """The titles of the links in `text` that have one, in order, each with the host it leads to."""
+    """Yield the title and host of each titled link in `text`, in order."""
     if "](" not in text:
         return
-    for match in islice(_TITLED.finditer(text), _LINKS_TOLD):
+    for match in islice(_TITLED.finditer(text), _LINKS_CHECKED):
         target = target_of(match["target"])
         if target is not None:
             yield match["text"], target.host
@@ -162,39 +162,39 @@ def _quoted(rest: str) -> str:
     )
 
 
-_ENDS = (
+_TLDS = (
     "com|org|net|edu|gov|mil|int|info|biz|io|dev|app|ai|co|me|tv|xyz|online|shop|site|store|cloud|eu|"
     "ar|at|au|be|bg|br|ca|ch|cl|cn|cz|de|dk|ee|es|fi|fr|gr|hk|hr|hu|ie|il|ir|it|jp|ke|kr|lt|lu|lv|mx|my|ng|nl|"
     "no|nz|pe|ph|pk|pt|ro|ru|se|sg|si|sk|th|tr|tw|ua|uk|us|uy|vn|za"
 )
 
 
-_ENDS_OF_MORE = "cc|id|in|is|md|mk|ml|mov|name|pl|ps|py|rs|sh|so|to|zip"
-"""Of hosts, but of files and of names in code first."""
+_AMBIGUOUS_TLDS = "cc|id|in|is|md|mk|ml|mov|name|pl|ps|py|rs|sh|so|to|zip"
+"""Top-level domains that are also file extensions or names in code."""
 
 
-_POSED = re.compile(
+_HOST_IN_TITLE = re.compile(
     r"(?<![\w@./-])(?:"
     r"(?:https?://|www\.)(?P<sure>(?:[\w-]+\.)+\w{2,})"
-    rf"|(?P<host>(?:[\w-]+\.)+(?:{_ENDS}))(?![\w-]|\.\w)"
-    rf"|(?P<more>(?:[\w-]+\.)+(?:{_ENDS_OF_MORE}))(?::\d+)?/"
+    rf"|(?P<host>(?:[\w-]+\.)+(?:{_TLDS}))(?![\w-]|\.\w)"
+    rf"|(?P<more>(?:[\w-]+\.)+(?:{_AMBIGUOUS_TLDS}))(?::\d+)?/"
     r")",
     re.IGNORECASE,
 )
 
 
 def real_hosts(text: str) -> tuple[str, ...]:
-    """The hosts of those links in `text` that look as if they went elsewhere, each once."""
+    """The real hosts of spoofed links in `text`, without duplicates."""
     if "://" not in text:
         return ()
-    posing = (host for title, host in titled_links(text) if is_spoofed(title, host))
-    return tuple(dict.fromkeys((*misleading_hosts(text), *posing)))
+    spoofed = (host for title, host in titled_links(text) if is_spoofed(title, host))
+    return tuple(dict.fromkeys((*misleading_hosts(text), *spoofed)))
 
 
 def is_spoofed(title: str, host: str) -> bool:
-    """Whether `title` reads like another host than `host` is; what `host` lies in is none."""
-    for match in _POSED.finditer(title):
-        posed = ascii_host(match["sure"] or match["host"] or match["more"]).removeprefix("www.")
-        if host != posed and not host.endswith(f".{posed}"):
+    """Whether `title` contains a host other than `host` or one of its parent domains."""
+    for match in _HOST_IN_TITLE.finditer(title):
+        shown = ascii_host(match["sure"] or match["host"] or match["more"]).removeprefix("www.")
+        if host != shown and not host.endswith(f".{shown}"):
             return True
     return False

@@ -1,14 +1,14 @@
-"""Finds the Markdown in a post: bold, italic, struck, code, links, code blocks.
+"""Markdown in a post: bold, italic, strikethrough, code, links, code blocks.
 
-What is drawn is what was written, character by character: markup only says how characters look, and
-nothing is ever hidden. So rows are counted, selected and copied without knowing of markup.
+The text is drawn as written, character by character: markup only sets styles and hides nothing. So counting
+rows, selecting and copying need not know about markup.
 
-    **bold**  *italic*  _italic_  ~~struck~~  `code`  [text](https://…)  https://…  \\* is no markup
-    ```python                          a block of code, up to a line of as many backticks, or the end
+    **bold**  *italic*  _italic_  ~~struck~~  `code`  [text](https://…)  https://…  \\* is not markup
+    ```python                          a code block, up to a line of as many backticks, or the end
 
-A mark opens after a blank or punctuation and closes before one: `snake_case`, 2*3*4 and *.py stay as
-they are. Nothing but a block reaches over a line feed. The work is linear in the text: each character
-is looked at by one token, and each kind of mark has one place to remember where it was opened.
+A marker opens after a space or punctuation and closes before one: `snake_case`, 2*3*4 and *.py are unchanged.
+Only code blocks extend over several lines. Parsing is linear in the text: each character belongs to one
+token, and the last opening position of each kind of marker is remembered.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import NamedTuple
 from broadcast_tui.tui.model.text.links import TITLED_SOURCE, URL_SOURCE, is_spoofed, target_of, trimmed_end
 
 MAX_CHARS = 20_000
-"""Longer texts have no markup."""
+"""Longer texts are not parsed."""
 _LINK_SHIFT = 8
 
 
 class TextStyle(IntFlag):
-    """How characters look; several may hold."""
+    """Styles of characters, which can be combined."""
 
     BOLD = 1
     ITALIC = 2
@@ -37,24 +37,24 @@ class TextStyle(IntFlag):
     CODE = 8
     LINK = 16
     MARK = 32
-    """A mark itself, of less weight than what it marks."""
+    """A marker, drawn dimmer than what it marks."""
     HOST = 64
-    """Where a link truly goes."""
+    """The real host of a link."""
 
 
 class StyledSpan(NamedTuple):
-    """Characters from `start` to before `end` look so; they open `href` unless that is empty."""
+    """The style of the characters from `start` to before `end`, and the URL they open (may be empty)."""
 
     start: int
     end: int
-    look: TextStyle
+    style: TextStyle
     href: str
 
 
 class CodeBlock(NamedTuple):
-    """A block of code, in lines of the text: its first one opens it, code ends before `end`.
+    """A code block, in lines of the text: `first` is the opening fence, the code ends before `end`.
 
-    Line `end` closes it, unless the text ends first.
+    Line `end` is the closing fence, unless the text ends first.
     """
 
     first: int
@@ -83,12 +83,12 @@ _KINDS = {
 
 
 def has_markup(text: str) -> bool:
-    """Whether `text` may have any; cheap."""
+    """Whether `text` may contain markup; cheap."""
     return _SIGNS.search(text) is not None and len(text) <= MAX_CHARS
 
 
 def blocks_of(text: str) -> list[CodeBlock]:
-    """The blocks of code in `text`, from the top; none overlap."""
+    """The code blocks in `text`, from the top; they do not overlap."""
     if "```" not in text or len(text) > MAX_CHARS:
         return []
     blocks: list[CodeBlock] = []
@@ -107,31 +107,31 @@ def blocks_of(text: str) -> list[CodeBlock]:
 
 
 @lru_cache(maxsize=512)
-def runs_of(line: str) -> tuple[StyledSpan, ...]:
-    """How the characters of `line`, without line feeds, look: rising, without overlap."""
+def styled_spans(line: str) -> tuple[StyledSpan, ...]:
+    """The styled spans of one line, ascending, without overlap."""
     if not has_markup(line):
         return ()
-    looks = [0] * len(line)
+    styles = [0] * len(line)
     hrefs = [""]
-    for start, end, look, href in _parse(line):
+    for start, end, style, href in _parse(line):
         if href and href != hrefs[-1]:
             hrefs.append(href)
-        added = look | ((len(hrefs) - 1) << _LINK_SHIFT if href else 0)
+        added = style | ((len(hrefs) - 1) << _LINK_SHIFT if href else 0)
         for i in range(start, end):
-            looks[i] |= added
-    runs: list[StyledSpan] = []
+            styles[i] |= added
+    spans: list[StyledSpan] = []
     start = 0
-    for value, same in groupby(looks):
+    for value, same in groupby(styles):
         end = start + len(list(same))
         if value:
-            look = TextStyle(value & ((1 << _LINK_SHIFT) - 1))
-            runs.append(StyledSpan(start, end, look, hrefs[value >> _LINK_SHIFT]))
+            style = TextStyle(value & ((1 << _LINK_SHIFT) - 1))
+            spans.append(StyledSpan(start, end, style, hrefs[value >> _LINK_SHIFT]))
         start = end
-    return tuple(runs)
+    return tuple(spans)
 
 
 def _parse(line: str) -> Iterator[StyledSpan]:
-    """The looks of `line`, one upon the other; those that mean the same look never overlap."""
+    """Yield styled spans that may overlap, but not with the same style."""
     codes: list[_Span] = []
     for start, end, ticks in _code_spans(line):
         codes.append((start, end))
@@ -147,10 +147,10 @@ def _parse(line: str) -> Iterator[StyledSpan]:
         if code is not None:
             at = code[1]
         elif token["sign"]:
-            yield from _take_sign(line, start, at, opened)
+            yield from _handle_marker(line, start, at, opened)
         elif token["url"]:
             at = start + trimmed_end(token["url"])
-            yield from _address(line, start, at)
+            yield from _url_link(line, start, at)
         elif token["target"]:
             if _cuts(codes, starts, start, token.end("text")):
                 at = start + 1
@@ -160,8 +160,8 @@ def _parse(line: str) -> Iterator[StyledSpan]:
             yield StyledSpan(start, start + 1, TextStyle.MARK, "")
 
 
-def _take_sign(line: str, start: int, end: int, opened: dict[str, _Span]) -> Iterator[StyledSpan]:
-    """Close what `line[start:end]` closes, or remember that it opens."""
+def _handle_marker(line: str, start: int, end: int, opened: dict[str, _Span]) -> Iterator[StyledSpan]:
+    """Close the style opened by the same marker, or remember that it opens one."""
     sign = line[start:end]
     if sign not in _KINDS:
         return
@@ -178,14 +178,14 @@ def _take_sign(line: str, start: int, end: int, opened: dict[str, _Span]) -> Ite
         opened[sign] = (start, end)
 
 
-def _address(line: str, start: int, end: int) -> Iterator[StyledSpan]:
+def _url_link(line: str, start: int, end: int) -> Iterator[StyledSpan]:
     target = target_of(line[start:end])
     if target is not None and target.href:
         yield StyledSpan(start, end, TextStyle.LINK, target.href)
 
 
 def _titled_link(token: re.Match[str]) -> Iterator[StyledSpan]:
-    """`[text](url)`: the text opens the url, unless it poses as an address itself."""
+    """`[text](url)`: the text becomes a link unless it is a URL or imitates a host."""
     url = token["target"]
     target = target_of(url)
     if target is None or not target.href:
@@ -202,7 +202,7 @@ def _titled_link(token: re.Match[str]) -> Iterator[StyledSpan]:
 
 
 def _code_spans(line: str) -> list[tuple[int, int, int]]:
-    """First character, one past the last, and backticks at either end, of each piece of code."""
+    """Start, end and number of backticks of each code span."""
     ticks = [match.span(1) for match in _TICKS.finditer(line) if match[1]] if "`" in line else []
     following: dict[int, int] = {}
     closers: list[int | None] = []
@@ -225,12 +225,12 @@ def _code_spans(line: str) -> list[tuple[int, int, int]]:
 
 
 def _span_at(spans: Sequence[_Span], starts: Sequence[int], at: int) -> _Span | None:
-    """The span that `at` lies in."""
+    """The span that contains `at`."""
     number = bisect_right(starts, at) - 1
     return spans[number] if number >= 0 and at < spans[number][1] else None
 
 
 def _cuts(spans: Sequence[_Span], starts: Sequence[int], start: int, end: int) -> bool:
-    """Whether `end` lies in a span that began after `start`."""
+    """Whether `end` is inside a span that starts after `start`."""
     span = _span_at(spans, starts, end)
     return span is not None and span[0] > start

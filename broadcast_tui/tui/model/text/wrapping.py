@@ -1,15 +1,15 @@
-"""Wraps text into rows of terminal cells; a grapheme cluster is never cut.
+"""Wraps text into rows of terminal cells without splitting grapheme clusters.
 
-Rows are spans `(start, end)` of character indices into the text, so that what is drawn can always be
-led back to what was written. Rules, paragraph by paragraph (a line feed ends one):
+Rows are spans `(start, end)` of character indices, so each cell can be mapped back to the text. Rules for
+each paragraph (ended by a line feed):
 
-- a row takes as much as fits; only a cluster wider than the whole row overflows it, alone;
-- it ends at the last space that has something before it in the row, and the run of spaces there
-  belongs to no row; otherwise beside a wide character, if punctuation allows; otherwise anywhere;
+- a row takes as much as fits; only a cluster wider than the whole row exceeds it, alone;
+- it ends at the last space that has text before it in the row, and that run of spaces belongs to no row;
+  otherwise next to a wide character if punctuation allows it; otherwise anywhere;
 - an empty paragraph is an empty row, so `wrap` never returns an empty list.
 
-Cells are counted as rich counts them (Unicode 17 clusters), except that two regional indicators, a
-flag, are one cluster.
+Cell widths are those of Rich (Unicode 17 clusters), except that two regional indicators, a flag, are one
+cluster.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import re
 from rich.cells import get_character_cell_size, split_graphemes
 
 Span = tuple[int, int]
-"""First character and the one past the last."""
+"""Start and end (exclusive)."""
 
 Cluster = tuple[int, int, int]
-"""First character, the one past the last, cells."""
+"""Start, end (exclusive) and cells."""
 
 _Atom = tuple[int, int, int, int]
-"""First character, the one past the last, cells, and what it is:"""
+"""Start, end (exclusive), cells, and one of the following kinds:"""
 _BLANK, _LETTER_RUN, _CLUSTER = 1, 2, 3
 
 MULTILINE = 0xFFFF_FFFF
-"""What `measure` says of text with line feeds: more cells than any row has."""
+"""Result of `measure` for text with line feeds: more cells than any row has."""
 
 _LETTERS = (
     "!-~"  # ASCII
@@ -38,7 +38,7 @@ _LETTERS = (
     "\u2010-\u2027"  # dashes, quotes, ellipsis
     "\u2500-\u25fc"  # boxes and shapes
 )
-"""With the blank, characters that surely take one cell and are clusters of their own."""
+"""Characters (besides the space) that take one cell and are clusters of their own."""
 _ODD = re.compile(f"[^ {_LETTERS}]")
 _ATOM = re.compile(
     f"( (?![^ {_LETTERS}]))"
@@ -46,22 +46,22 @@ _ATOM = re.compile(
     f"|.?[^ {_LETTERS}](?:[^ {_LETTERS}]|(?<=\u200d).)*",
     re.DOTALL,
 )
-"""A blank; a run of letters; or anything else, with the character before it, which it may cling to."""
+"""A space; a run of letters; or other characters, with the one before, which they may combine with."""
 _RESIZING = ("\u200d", "\ufe0f")
-"""Zero width joiner and variation selector 16: with them, cells are not the sum of characters."""
+"""Zero width joiner and variation selector 16: the width is then not the sum of the characters."""
 FLAG_LETTERS = re.compile("[\U0001f1e6-\U0001f1ff]")
-"""Regional indicators: two of them are a flag."""
+"""Regional indicators: two of them form a flag."""
 _NEVER_FIRST = frozenset("、。，．：；！？）」』】〉》〕｝ー々…,.:;!?)]}%’”")
 _NEVER_LAST = frozenset("（「『【〈《〔｛([{‘“")
 
 
 def is_single(text: str) -> bool:
-    """Whether every character of `text` surely takes one cell and is a cluster of its own."""
+    """Whether every character takes one cell and is a cluster of its own; may be false for such text."""
     return text.isascii() or not _ODD.search(text)
 
 
 def cells_of(text: str) -> int:
-    """Cells that `text`, without line feeds, takes in a row."""
+    """Cells of `text`, which must not contain line feeds."""
     if text.isascii():
         return len(text)
     odd = _ODD.findall(text)
@@ -71,7 +71,7 @@ def cells_of(text: str) -> int:
 
 
 def measure(text: str) -> int:
-    """Cells of `text`, or `MULTILINE`: text that measures at most the width of a row is one row."""
+    """Cells of `text`, or `MULTILINE`. Text that fits the width by this measure is one row."""
     return MULTILINE if "\n" in text else cells_of(text)
 
 
@@ -94,7 +94,7 @@ def clusters(text: str) -> list[Cluster]:
 
 
 def clip(text: str, width: int) -> str:
-    """`text`, or as much of it as fits before an ellipsis, in at most `width` cells."""
+    """`text`, cut to at most `width` cells including an ellipsis."""
     if cells_of(text) <= width:
         return text
     used = 1
@@ -120,7 +120,7 @@ def wrap(text: str, width: int) -> list[Span]:
 
 
 def wrap_by_cells(text: str, width: int) -> list[Span]:
-    """The rows of code, a text without line feeds: each takes as much as fits, no blank is left out."""
+    """The rows of a line of code: each takes as much as fits, spaces are kept."""
     if is_single(text):
         return [(start, min(start + width, len(text))) for start in range(0, len(text), width)] or [(0, 0)]
     rows: list[Span] = []
@@ -138,7 +138,7 @@ def _wrap_paragraph(text: str, width: int) -> list[Span]:
 
 
 def _wrap_single(text: str, width: int) -> list[Span]:
-    """Rows of a paragraph whose characters all take one cell: most of them, hence fast."""
+    """Wrap a paragraph whose characters all take one cell: the common, fast case."""
     rows: list[Span] = []
     start = 0
     length = len(text)
@@ -158,18 +158,18 @@ def _wrap_single(text: str, width: int) -> list[Span]:
 
 
 def _wrap_any(text: str, width: int) -> list[Span]:
-    """Rows of any paragraph, atom by atom."""
+    """Wrap any paragraph, atom by atom."""
     atoms = _atoms(text)
     rows: list[Span] = []
     first = atoms[0][0] if atoms else 0
     i = used = cut = 0
-    inked = False
+    has_text = False
     while i < len(atoms):
         start, end, cells, kind = atoms[i]
-        if inked and (kind == _BLANK or _may_part(text, atoms[i - 1], atoms[i])):
+        if has_text and (kind == _BLANK or _may_break(text, atoms[i - 1], atoms[i])):
             cut = i
         if used + cells <= width or (start == first and kind == _CLUSTER):
-            inked = inked or kind != _BLANK
+            has_text = has_text or kind != _BLANK
             used += cells
             i += 1
             continue
@@ -185,14 +185,14 @@ def _wrap_any(text: str, width: int) -> list[Span]:
         rows.append((first, stop))
         first = atoms[i][0] if i < len(atoms) else len(text)
         used = cut = 0
-        inked = False
+        has_text = False
     if first < len(text) or not rows:
         rows.append((first, len(text)))
     return rows
 
 
 def _atoms(text: str) -> list[_Atom]:
-    """`text` in pieces that a row ends between, if there is any other way."""
+    """Split `text` into atoms, which are only split if there is no other way."""
     atoms: list[_Atom] = []
     for match in _ATOM.finditer(text):
         start, end = match.span()
@@ -205,8 +205,8 @@ def _atoms(text: str) -> list[_Atom]:
     return atoms
 
 
-def _may_part(text: str, before: _Atom, after: _Atom) -> bool:
-    """Whether a row may end between two atoms, the second one no blank, which ends rows anyway."""
+def _may_break(text: str, before: _Atom, after: _Atom) -> bool:
+    """Whether a row may end between two atoms, the second of which is not a space."""
     last = text[before[0] if before[3] == _CLUSTER else before[1] - 1]
     return (
         ((before[3] == _CLUSTER and before[2] == 2) or (after[3] == _CLUSTER and after[2] == 2))

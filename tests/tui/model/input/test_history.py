@@ -74,20 +74,20 @@ def test_a_walk_through_all_rooms_never_shows_the_same_twice_in_a_row() -> None:
 def test_a_text_set_aside_is_found_and_disturbs_nobody() -> None:
     history = filled("one")
     assert history.older("draft") == "one"
-    history.set_aside("refused")
+    history.add_unsent("refused")
     assert history.newer("one!") == "refused"
     assert history.newer("refused") == "draft"
-    history.set_aside("elsewhere", "ops")
+    history.add_unsent("elsewhere", "ops")
     history.enter("ops")
     assert history.older("") == "elsewhere"
 
 
 def test_what_was_sent_is_kept_and_what_was_set_aside_is_not() -> None:
     kept: list[Entry] = []
-    history = InputHistory(keep=kept.append, room="lobby")
+    history = InputHistory(save=kept.append, room="lobby")
     history.add("sent")
     history.add("sent")
-    history.set_aside("cleared")
+    history.add_unsent("cleared")
     history.add(" private")
     history.add("/nick ana")
     assert kept == [Entry("lobby", "sent"), Entry("lobby", "/nick ana")]
@@ -144,7 +144,7 @@ def test_the_draft_is_never_lost(
         moved = move(shown, everywhere=everywhere)
         shown = shown if moved is None else moved
     for room, text in aside:
-        history.set_aside(text, room)
+        history.add_unsent(text, room)
     while (moved := history.newer(shown)) is not None:
         shown = moved
     assert shown == draft

@@ -28,13 +28,13 @@ def test_typing_narrows_and_older_goes_on() -> None:
 def test_a_letter_less_finds_more_and_keeps_what_still_fits() -> None:
     search = searching("abc", "abd")
     search.type("abc")
-    search.rub_out()
+    search.delete_last()
     assert (search.query, search.found) == ("ab", "abc")
     search.newer()
     assert search.found == "abd"
     search.type("zzz")
     assert search.found is None
-    search.rub_out()
+    search.delete_last()
     assert search.found is None
     search.clear()
     assert (search.query, search.found) == ("", None)
@@ -65,7 +65,7 @@ def test_the_prompt_says_what_is_looked_for_and_how_it_goes() -> None:
     assert [row.label for row in offers.rows] == ["one␛ ⏎ two", "on"]
     assert offers.chosen == 0
     search.type("z")
-    assert search.offers().state == "nothing found"
+    assert search.offers().state == "no matches"
 
 
 @given(
@@ -81,7 +81,7 @@ def test_what_is_found_always_contains_what_is_looked_for(texts: list[str], step
             case "newer":
                 search.newer()
             case "rub":
-                search.rub_out()
+                search.delete_last()
             case "clear":
                 search.clear()
             case _:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.text import MAX_POST_LINES, clean_post
-from broadcast_tui.tui.model.input.post_size import asks_first, excess
+from broadcast_tui.tui.model.input.post_size import excess, lines_to_confirm
 
 
 def test_bytes_are_counted_as_the_server_counts_them() -> None:
@@ -28,9 +28,9 @@ def test_lines_are_bounded_too() -> None:
 
 
 def test_more_than_twenty_lines_are_asked_about() -> None:
-    assert asks_first("\n".join("x" * 20)) == 0
-    assert asks_first("\n".join("x" * 21)) == 21
-    assert asks_first("") == 0
+    assert lines_to_confirm("\n".join("x" * 20)) == 0
+    assert lines_to_confirm("\n".join("x" * 21)) == 21
+    assert lines_to_confirm("") == 0
 
 
 @given(st.text("aé😄\n", max_size=40), st.integers(1, 60))

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.core.text import visible
-from broadcast_tui.tui.model.text.hidden_characters import oddities_of, pieces_of
+from broadcast_tui.tui.model.text.hidden_characters import hidden_characters, split_hidden
 
 
 def shown(text: str) -> str:
-    return "".join(piece.text for piece in pieces_of(text))
+    return "".join(piece.text for piece in split_hidden(text))
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,20 @@ def test_what_is_hidden_is_shown(text: str, wanted: str) -> None:
 
 
 def test_each_kind_is_listed_once_with_its_name() -> None:
-    found = [(o.code, o.count, o.about) for o in oddities_of("a\u200db\u200dc \ufffd p\u0430yp\u0430l")]
+    found = [(o.code, o.count, o.about) for o in hidden_characters("a\u200db\u200dc \ufffd p\u0430yp\u0430l")]
     assert found == [
         ("U+200D", 2, "zero width joiner"),
-        ("U+FFFD", 1, "stands for a character that must not be drawn"),
+        ("U+FFFD", 1, "replaces a character that must not be drawn"),
         ("U+0430", 2, "cyrillic small letter a, looks like a"),
     ]
-    assert oddities_of("nothing odd: привет, 漢字") == []
+    assert hidden_characters("nothing odd: привет, 漢字") == []
 
 
 @settings(deadline=None)
 @given(st.text(max_size=80).map(visible))
 def test_what_is_shown_hides_nothing(text: str) -> None:
     revealed = shown(text)
-    assert pieces_of(revealed) == [] or not any(
-        o.about.startswith("zero width") for o in oddities_of(revealed)
+    assert split_hidden(revealed) == [] or not any(
+        o.about.startswith("zero width") for o in hidden_characters(revealed)
     )
-    assert sum(o.count for o in oddities_of(text)) == sum(piece.odd for piece in pieces_of(text))
+    assert sum(o.count for o in hidden_characters(text)) == sum(piece.odd for piece in split_hidden(text))

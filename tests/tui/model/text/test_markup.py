@@ -17,7 +17,7 @@ from broadcast_tui.tui.model.text.markup import (
     TextStyle,
     blocks_of,
     has_markup,
-    runs_of,
+    styled_spans,
 )
 
 PIECES = [
@@ -50,9 +50,9 @@ HOSTILE = {
 def looks(text: str) -> dict[str, str]:
     """How each piece of `text` that is not plain looks, marks left out."""
     return {
-        text[run.start : run.end]: (run.look & ~TextStyle.MARK).name or ""
-        for run in runs_of(text)
-        if TextStyle.MARK not in run.look
+        text[run.start : run.end]: (run.style & ~TextStyle.MARK).name or ""
+        for run in styled_spans(text)
+        if TextStyle.MARK not in run.style
     }
 
 
@@ -84,12 +84,12 @@ def test_what_marks_mean(text: str, expected: dict[str, str]) -> None:
 
 
 def test_marks_are_told_from_what_they_mark() -> None:
-    marks = [(run.start, run.end) for run in runs_of("**b** `c` ~~d~~") if TextStyle.MARK in run.look]
+    marks = [(run.start, run.end) for run in styled_spans("**b** `c` ~~d~~") if TextStyle.MARK in run.style]
     assert marks == [(0, 2), (3, 5), (6, 7), (8, 9), (10, 12), (13, 15)]
 
 
 def links(text: str) -> list[tuple[str, str]]:
-    return [(text[run.start : run.end], run.href) for run in runs_of(text) if run.href]
+    return [(text[run.start : run.end], run.href) for run in styled_spans(text) if run.href]
 
 
 @pytest.mark.parametrize(
@@ -115,17 +115,19 @@ def test_where_links_lead(text: str, expected: list[tuple[str, str]]) -> None:
 
 def test_the_host_of_a_link_with_a_text_stands_out() -> None:
     text = "[here](https://e.org/x)"
-    assert [text[run.start : run.end] for run in runs_of(text) if TextStyle.HOST in run.look] == ["e.org"]
+    assert [text[run.start : run.end] for run in styled_spans(text) if TextStyle.HOST in run.style] == [
+        "e.org"
+    ]
 
 
 @given(ANY_LINE)
 def test_every_character_is_accounted_for_once(line: str) -> None:
     end = 0
     kept = ""
-    for run in runs_of(line):
+    for run in styled_spans(line):
         assert run.start >= end
         assert run.end > run.start
-        assert run.look or run.href
+        assert run.style or run.href
         assert not run.href or (
             run.href.isascii() and run.href.isprintable() and not {" ", ";"} & set(run.href)
         )
@@ -138,7 +140,7 @@ def test_every_character_is_accounted_for_once(line: str) -> None:
 @given(ANY_LINE)
 def test_the_cheap_test_misses_nothing(line: str) -> None:
     found = list(markup._parse(line))
-    assert has_markup(line) or all(run.look is TextStyle.MARK for run in found)
+    assert has_markup(line) or all(run.style is TextStyle.MARK for run in found)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -150,8 +152,8 @@ def test_the_work_is_linear_whatever_the_text(name: str) -> None:
             return " ".join("`" * length for length in range(1, int((2 * count) ** 0.5)))[:count]
         return (HOSTILE[name] * count)[:count]
 
-    half = steps(lambda: runs_of(text_of(5_000)))
-    whole = steps(lambda: runs_of(text_of(10_000)))
+    half = steps(lambda: styled_spans(text_of(5_000)))
+    whole = steps(lambda: styled_spans(text_of(10_000)))
     assert whole <= 2.2 * half + 500
     assert whole <= 40 * 10_000
 
@@ -185,7 +187,7 @@ def test_patterns_cannot_go_back() -> None:
 
 def test_a_very_long_text_has_no_markup() -> None:
     assert not has_markup("*a* " * MAX_CHARS)
-    assert runs_of("*a* " * MAX_CHARS) == ()
+    assert styled_spans("*a* " * MAX_CHARS) == ()
     assert blocks_of("```\n" * MAX_CHARS) == []
 
 
@@ -220,4 +222,4 @@ def test_blocks_never_overlap(text: str) -> None:
 def test_a_title_that_poses_as_another_host_is_no_link() -> None:
     for title, opens in (("paypal.com", False), ("evil.example", True), ("README.md", True)):
         text = f"[{title}](https://evil.example/x)"
-        assert any(TextStyle.LINK in run.look for run in runs_of(text)) == opens
+        assert any(TextStyle.LINK in run.style for run in styled_spans(text)) == opens
