@@ -276,7 +276,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
     victim.wait_for("still here")
     victim.type("\x11")
     victim.wait_for("1 post has not been sent")
-    victim.type("l")
+    victim.type("q")
     assert victim.wait_exit() == 0
     assert_only_ours(bytes(victim.raw))
 

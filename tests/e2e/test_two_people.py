@@ -96,7 +96,7 @@ def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, op
     bob = open_terminal("chat", f"127.0.0.1:{port}", "--name", "bob", home="bob")
     bob.wait_for("2 here")
     bob.enter("/join #dev")
-    bob.wait_for("in dev as bob")
+    bob.wait_for("Joined #dev as bob")
     bob.enter("/part #lobby")
     ana.wait_for("1 here")
     ana.enter("/quit")

@@ -219,7 +219,7 @@ def test_the_editor_gets_the_text_and_gives_it_back_unsent(ana: Terminal, tmp_pa
 
 @pytest.mark.parametrize(
     ("answer", "words"),
-    [("fail\n", "exited with status 3"), ("bytes\n", "is not UTF-8"), (CTRL_C, "is unchanged")],
+    [("fail\n", "exited with status 3"), ("bytes\n", "is not UTF-8"), (CTRL_C, "was ended by signal 2")],
 )
 def test_an_editor_that_fails_is_one_line_and_the_text_stays(
     ana: Terminal, tmp_path: Path, answer: str, words: str
