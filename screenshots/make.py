@@ -115,7 +115,7 @@ async def dialog(state: Path) -> str:
     async with BroadcastServer("localhost", 0) as server:
         app = make_app(server, "", state)
         async with app.run_test(size=(80, 24)) as pilot:
-            await wait_for(pilot, app, "Enter joins")
+            await wait_for(pilot, app, "Enter Join")
             await pilot.press("ctrl+u", *"server")
             await pilot.pause(0.5)
             return svg_of(app)

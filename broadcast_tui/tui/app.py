@@ -103,7 +103,7 @@ class ChatApp(App[None]):
     ) -> None:
         super().__init__(driver_class=chat_driver_class())
         drop_colors(self)
-        for own_theme in themes.OURS:
+        for own_theme in themes.OWN_THEMES:
             self.register_theme(own_theme)
         self._theme_for_run = theme
         self._keys = dict(keys or {})
@@ -130,7 +130,7 @@ class ChatApp(App[None]):
         self._bookmark_saver = BookmarkSaver(self.set_timer, self._preferences.path.parent)
 
     def on_mount(self) -> None:
-        candidates = (self._theme_for_run, self._preferences.theme, themes.fitting(os.environ))
+        candidates = (self._theme_for_run, self._preferences.theme, themes.default_theme(os.environ))
         self.theme = next(theme for theme in candidates if theme in self.available_themes)
         self.watch(self, "theme", self._save_theme, init=False)
         self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.restore())
@@ -211,8 +211,8 @@ class ChatApp(App[None]):
                 # Give the keyboard its turn, also during a flood.
                 await asyncio.sleep(0)
 
-    @on(ChatScreen.NameNeeded)
-    def ask_other_name(self, event: ChatScreen.NameNeeded) -> None:
+    @on(ChatScreen.NameRequired)
+    def ask_other_name(self, event: ChatScreen.NameRequired) -> None:
         def rename(name: str | None) -> None:
             if name and self._client is not None:
                 self._client.rename(name)
@@ -237,8 +237,8 @@ class ChatApp(App[None]):
         if before is None or before.joined != event.rooms:
             self._preferences.save()
 
-    @on(ChatScreen.ConnectAsked)
-    def go_elsewhere(self, event: ChatScreen.ConnectAsked) -> None:
+    @on(ChatScreen.ConnectRequested)
+    def go_elsewhere(self, event: ChatScreen.ConnectRequested) -> None:
         """Switch to another server."""
         if self._client is None or self._make_client_elsewhere is None:
             self.notify("This chat cannot switch servers.", severity="warning", markup=False)
@@ -272,9 +272,9 @@ class ChatApp(App[None]):
     def ring(self, event: ChatScreen.PostsAlerted) -> None:
         self._notifier.notify(event.alerts)
 
-    @on(ChatScreen.NoticeTried)
-    def try_notice(self, event: ChatScreen.NoticeTried) -> None:
-        event.screen.tell(self._notifier.test())
+    @on(ChatScreen.TestNotificationRequested)
+    def try_notice(self, event: ChatScreen.TestNotificationRequested) -> None:
+        event.screen.print(self._notifier.test())
 
     @on(ChatScreen.LevelChanged)
     def save_level(self, event: ChatScreen.LevelChanged) -> None:
@@ -297,8 +297,8 @@ class ChatApp(App[None]):
         if isinstance(driver := driver_of(self), ChatDriver):
             driver.set_mouse_reporting(event.report)
 
-    @on(ChatScreen.QuitAsked)
-    async def quit_for_reason(self, event: ChatScreen.QuitAsked) -> None:
+    @on(ChatScreen.QuitRequested)
+    async def quit_for_reason(self, event: ChatScreen.QuitRequested) -> None:
         await self.action_quit(event.reason)
 
     async def action_quit(self, reason: str = "") -> None:

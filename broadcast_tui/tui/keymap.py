@@ -1,6 +1,6 @@
-"""Every key of the chat in one table: id (`area.verb-noun`) to default keys and what it does.
+"""The table of all key bindings: id (`area.verb-noun`), default keys and description.
 
-Bindings, footer and help screen are made from it; an id is what a user's own key table overrides.
+Bindings, footer and help screen are generated from it. Users override keys by id.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from textual.binding import Binding
 
 
 class KeyRow(msgspec.Struct, frozen=True):
-    """One row: `keys` in Textual's spelling, separated by commas, the first one shown to people."""
+    """One key binding. `keys` are in Textual's spelling, separated by commas; the first one is displayed."""
 
     id: str
     keys: str
     text: str
     footer: str = ""
-    """The short word for it in the footer; not shown there if empty."""
+    """Label in the footer; empty: not in the footer."""
     shown: str = ""
-    """How help writes the keys, where that is shorter; `-`: not at all, another row speaks for this one."""
+    """How the help screen writes the keys, if shorter; `-`: another row describes this one too."""
 
     @property
     def area(self) -> str:
@@ -33,10 +33,10 @@ class KeyRow(msgspec.Struct, frozen=True):
 AREAS = {
     "app": "Everywhere",
     "composer": "Writing",
-    "search": "Searching what was typed (Ctrl+R)",
+    "search": "Searching the input history (Ctrl+R)",
     "log": "Reading",
     "room": "Rooms",
-    "pick": "On a picked post",
+    "pick": "Selected post",
     "find": "Finding",
     "people": "People",
 }
@@ -50,111 +50,111 @@ KEYS: tuple[KeyRow, ...] = (
         "All commands and themes",
         "Commands",
     ),
-    KeyRow("app.quit-chat", "ctrl+q", "Leave the chat", "Quit"),
-    KeyRow("app.interrupt", "ctrl+c,super+c", "Copy the selection, else clear the line, else ask to quit"),
-    KeyRow("app.leave-empty", "ctrl+d", "On an empty line ask to quit"),
-    KeyRow("app.suspend-process", "ctrl+z", "Back to the shell; `fg` returns"),
-    KeyRow("app.redraw-screen", "ctrl+l", "Draw the screen anew"),
-    KeyRow("app.reconnect-now", "f5", "Do not wait for the next try to connect"),
+    KeyRow("app.quit-chat", "ctrl+q", "Quit", "Quit"),
+    KeyRow("app.interrupt", "ctrl+c,super+c", "Copy the selection, or clear the input, or (twice) quit"),
+    KeyRow("app.leave-empty", "ctrl+d", "Quit (twice, on an empty line)"),
+    KeyRow("app.suspend-process", "ctrl+z", "Suspend; `fg` resumes"),
+    KeyRow("app.redraw-screen", "ctrl+l", "Redraw the screen"),
+    KeyRow("app.reconnect-now", "f5", "Reconnect now"),
     KeyRow("composer.send-post", "enter", "Send"),
     KeyRow("composer.insert-newline", "alt+enter,shift+enter,ctrl+j", "New line"),
-    KeyRow("composer.complete-word", "tab", "Complete a name, command, room or emoji, then the next one"),
-    KeyRow("composer.complete-back", "shift+tab", "The completion before"),
-    KeyRow("composer.close-list", "escape", "Close the list of completions"),
-    KeyRow("composer.move-up", "up", "Line up; on the first line what was sent here before"),
-    KeyRow("composer.move-down", "down", "Line down; on the last line back to the draft"),
-    KeyRow("composer.recall-older", "ctrl+up", "What was sent before, in whatever room"),
-    KeyRow("composer.recall-newer", "ctrl+down", "What was sent after, in whatever room"),
-    KeyRow("composer.search-history", "ctrl+r", "Search what was typed"),
-    KeyRow("composer.insert-last-word", "alt+full_stop", "Put in the last word sent, then the one before"),
-    KeyRow("composer.open-editor", "ctrl+x", "Write in an editor of your own ($VISUAL, $EDITOR)"),
+    KeyRow("composer.complete-word", "tab", "Complete a name, command, room or emoji; again: the next"),
+    KeyRow("composer.complete-back", "shift+tab", "Previous completion"),
+    KeyRow("composer.close-list", "escape", "Close the completion list"),
+    KeyRow("composer.move-up", "up", "Line up; on the first line the previous input in this room"),
+    KeyRow("composer.move-down", "down", "Line down; on the last line the next input, at last the draft"),
+    KeyRow("composer.recall-older", "ctrl+up", "Previous input in any room"),
+    KeyRow("composer.recall-newer", "ctrl+down", "Next input in any room"),
+    KeyRow("composer.search-history", "ctrl+r", "Search the input history"),
+    KeyRow("composer.insert-last-word", "alt+full_stop", "Insert the last word sent; again: the one before"),
+    KeyRow("composer.open-editor", "ctrl+x", "Edit in an external editor ($VISUAL, $EDITOR)"),
     KeyRow("composer.move-left", "left,ctrl+b", "Character left"),
     KeyRow("composer.move-right", "right", "Character right"),
     KeyRow("composer.move-word-left", "alt+b,ctrl+left", "Word left"),
     KeyRow("composer.move-word-right", "alt+f,ctrl+right", "Word right"),
     KeyRow("composer.move-line-start", "ctrl+a,home", "Start of the line"),
     KeyRow("composer.move-line-end", "ctrl+e,end", "End of the line"),
-    KeyRow("composer.select-left", "shift+left", "Select to the left"),
-    KeyRow("composer.select-right", "shift+right", "Select to the right"),
-    KeyRow("composer.select-word-left", "ctrl+shift+left", "Select a word to the left"),
-    KeyRow("composer.select-word-right", "ctrl+shift+right", "Select a word to the right"),
+    KeyRow("composer.select-left", "shift+left", "Select one character left"),
+    KeyRow("composer.select-right", "shift+right", "Select one character right"),
+    KeyRow("composer.select-word-left", "ctrl+shift+left", "Select one word left"),
+    KeyRow("composer.select-word-right", "ctrl+shift+right", "Select one word right"),
     KeyRow("composer.select-line-start", "shift+home", "Select to the start of the line"),
     KeyRow("composer.select-line-end", "shift+end", "Select to the end of the line"),
-    KeyRow("composer.delete-left", "backspace,ctrl+h", "Delete the character to the left"),
-    KeyRow("composer.delete-right", "ctrl+d,delete", "Delete the character to the right"),
-    KeyRow("composer.cut-blank-word", "ctrl+w", "Cut back to the last blank"),
-    KeyRow("composer.cut-word-left", "alt+backspace,ctrl+backspace", "Cut the word to the left"),
-    KeyRow("composer.cut-word-right", "alt+d,alt+delete,ctrl+delete", "Cut the word to the right"),
+    KeyRow("composer.delete-left", "backspace,ctrl+h", "Delete the character before the cursor"),
+    KeyRow("composer.delete-right", "ctrl+d,delete", "Delete the character at the cursor"),
+    KeyRow("composer.cut-blank-word", "ctrl+w", "Cut back to the previous space"),
+    KeyRow("composer.cut-word-left", "alt+backspace,ctrl+backspace", "Cut the word before the cursor"),
+    KeyRow("composer.cut-word-right", "alt+d,alt+delete,ctrl+delete", "Cut the word after the cursor"),
     KeyRow("composer.cut-line-start", "ctrl+u", "Cut to the start of the line"),
     KeyRow("composer.cut-line-end", "ctrl+k", "Cut to the end of the line"),
-    KeyRow("composer.paste-cut", "ctrl+y", "Put back what was cut"),
-    KeyRow("composer.paste-older-cut", "alt+y", "Right after that: put back the cut before instead"),
-    KeyRow("composer.paste-copied", "ctrl+v", "Put in what was copied here"),
-    KeyRow("composer.swap-characters", "ctrl+t", "Swap the two characters at the cursor"),
+    KeyRow("composer.paste-cut", "ctrl+y", "Paste the last cut text"),
+    KeyRow("composer.paste-older-cut", "alt+y", "Right after that: replace it by the cut before"),
+    KeyRow("composer.paste-copied", "ctrl+v", "Paste text copied in this program"),
+    KeyRow("composer.swap-characters", "ctrl+t", "Swap the two characters around the cursor"),
     KeyRow("composer.undo-edit", "ctrl+underscore,ctrl+minus", "Undo"),
     KeyRow("composer.redo-edit", "alt+underscore,alt+minus", "Redo"),
-    KeyRow("search.find-older", "ctrl+r,up", "The next older one"),
-    KeyRow("search.find-newer", "ctrl+s,down", "The next newer one"),
-    KeyRow("search.take-found", "enter,tab", "Take it into the input, unsent"),
-    KeyRow("search.rub-out", "backspace,ctrl+h", "A letter less"),
-    KeyRow("search.clear-query", "ctrl+u,ctrl+w", "Search anew"),
-    KeyRow("search.go-back", "escape,ctrl+c,ctrl+g", "Back to what was there"),
-    KeyRow("log.page-up", "pageup", "A page up"),
-    KeyRow("log.page-down", "pagedown", "A page down"),
-    KeyRow("log.line-up", "shift+up", "A line up"),
-    KeyRow("log.line-down", "shift+down", "A line down"),
-    KeyRow("log.go-top", "ctrl+home,alt+home", "The oldest post held"),
-    KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "The newest post; there, drop the unread line"),
-    KeyRow("log.go-unread", "alt+u", "The first unread post"),
-    KeyRow("log.previous-mention", "alt+p", "The mention of you before"),
-    KeyRow("log.next-mention", "alt+n", "The next mention of you"),
-    KeyRow("log.unfold-post", "alt+o", "Show a long post in full; once all are, fold them"),
-    KeyRow("log.show-presence", "alt+j", "Join and leave lines: of those who spoke lately, of all, none"),
+    KeyRow("search.find-older", "ctrl+r,up", "Next older match"),
+    KeyRow("search.find-newer", "ctrl+s,down", "Next newer match"),
+    KeyRow("search.take-found", "enter,tab", "Accept the match; it is not sent"),
+    KeyRow("search.rub-out", "backspace,ctrl+h", "Delete a character"),
+    KeyRow("search.clear-query", "ctrl+u,ctrl+w", "Clear the search"),
+    KeyRow("search.go-back", "escape,ctrl+c,ctrl+g", "Cancel the search"),
+    KeyRow("log.page-up", "pageup", "Page up"),
+    KeyRow("log.page-down", "pagedown", "Page down"),
+    KeyRow("log.line-up", "shift+up", "Line up"),
+    KeyRow("log.line-down", "shift+down", "Line down"),
+    KeyRow("log.go-top", "ctrl+home,alt+home", "Oldest loaded post"),
+    KeyRow("log.go-bottom", "escape,ctrl+end,alt+end,end", "Newest post; again to remove the unread line"),
+    KeyRow("log.go-unread", "alt+u", "First unread post"),
+    KeyRow("log.previous-mention", "alt+p", "Previous mention"),
+    KeyRow("log.next-mention", "alt+n", "Next mention"),
+    KeyRow("log.unfold-post", "alt+o", "Unfold the next long post in view; fold all again"),
+    KeyRow("log.show-presence", "alt+j", "Join and leave lines: recent speakers, everyone, nobody"),
     KeyRow(
         "room.switch",
         "alt+k,ctrl+k",
-        "Go to a room by some of its letters (Ctrl+K on an empty line)",
+        "Find a room by part of its name (Ctrl+K on an empty line)",
         "Rooms",
     ),
-    KeyRow("room.next", "ctrl+n,alt+right", "The next room"),
-    KeyRow("room.previous", "ctrl+p,alt+left", "The room before"),
-    KeyRow("room.go-urgent", "alt+a", "A room that mentions you, else an unread one, at last back"),
-    KeyRow("room.go-last", "alt+slash", "The room you were in last"),
+    KeyRow("room.next", "ctrl+n,alt+right", "Next room"),
+    KeyRow("room.previous", "ctrl+p,alt+left", "Previous room"),
+    KeyRow("room.go-urgent", "alt+a", "Next room with a mention, or with unread posts; then back"),
+    KeyRow("room.go-last", "alt+slash", "Last visited room"),
     *(
-        KeyRow(f"room.go-{n}", f"alt+{n}", "Your rooms by number", shown="Alt+1 … Alt+9" if n == 1 else "-")
+        KeyRow(f"room.go-{n}", f"alt+{n}", "Go to a room by number", shown="Alt+1 … Alt+9" if n == 1 else "-")
         for n in range(1, 10)
     ),
-    KeyRow("room.toggle-list", "f7", "Show or hide your rooms"),
-    KeyRow("log.pick-post", "alt+up", "Pick a post: to copy, answer, inspect, open its link"),
+    KeyRow("room.toggle-list", "f7", "Show or hide the room list"),
+    KeyRow("log.pick-post", "alt+up", "Select a post to copy, answer, inspect or open its link"),
     KeyRow("log.find-text", "ctrl+f,ctrl+s", "Find in this room as you type"),
-    KeyRow("log.show-bare", "alt+l", "The text alone, for the terminal's own selection"),
-    KeyRow("log.toggle-mouse", "alt+m", "Leave the mouse to the terminal, or take it back"),
-    KeyRow("pick.move-older", "k,up,alt+up", "The post above"),
-    KeyRow("pick.move-newer", "j,down,alt+down", "The post below"),
-    KeyRow("pick.page-older", "pageup", "A page up"),
-    KeyRow("pick.page-newer", "pagedown", "A page down"),
-    KeyRow("pick.go-first", "g,home", "The oldest post held"),
-    KeyRow("pick.go-last", "G,end", "The newest post"),
-    KeyRow("pick.match-older", "n", "The next older match, after finding"),
-    KeyRow("pick.match-newer", "N", "The next newer match, after finding"),
-    KeyRow("pick.copy-text", "y", "Copy its text"),
-    KeyRow("pick.copy-stamped", "Y", "Copy it with time and name"),
-    KeyRow("pick.open-link", "o", "Open its link; again for the next one"),
-    KeyRow("pick.answer-sender", "r", "Answer: its sender's name begins the input"),
-    KeyRow("pick.inspect-post", "i", "Inspect: full time, id, hidden characters"),
-    KeyRow("pick.leave-picking", "escape", "Back to the input; so does typing anything else"),
-    KeyRow("find.step-older", "up,ctrl+f", "The next older match"),
-    KeyRow("find.step-newer", "down", "The next newer match"),
-    KeyRow("find.stay-here", "enter", "Stay at this match; n and N go on"),
-    KeyRow("find.go-back", "escape", "Back to where you were"),
-    KeyRow("people.toggle-list", "f8", "Show or hide who is here", "Who"),
+    KeyRow("log.show-bare", "alt+l", "Show only text, for the terminal's own selection"),
+    KeyRow("log.toggle-mouse", "alt+m", "Turn mouse support off or on"),
+    KeyRow("pick.move-older", "k,up,alt+up", "Previous post"),
+    KeyRow("pick.move-newer", "j,down,alt+down", "Next post"),
+    KeyRow("pick.page-older", "pageup", "Page up"),
+    KeyRow("pick.page-newer", "pagedown", "Page down"),
+    KeyRow("pick.go-first", "g,home", "Oldest loaded post"),
+    KeyRow("pick.go-last", "G,end", "Newest post"),
+    KeyRow("pick.match-older", "n", "Next older match of a search"),
+    KeyRow("pick.match-newer", "N", "Next newer match of a search"),
+    KeyRow("pick.copy-text", "y", "Copy the text"),
+    KeyRow("pick.copy-stamped", "Y", "Copy with time and name"),
+    KeyRow("pick.open-link", "o", "Open the link; again for the next one"),
+    KeyRow("pick.answer-sender", "r", "Answer: start the input with the sender's name"),
+    KeyRow("pick.inspect-post", "i", "Inspect: exact time, id, hidden characters"),
+    KeyRow("pick.leave-picking", "escape", "Back to the input; typing does the same"),
+    KeyRow("find.step-older", "up,ctrl+f", "Next older match"),
+    KeyRow("find.step-newer", "down", "Next newer match"),
+    KeyRow("find.stay-here", "enter", "Stop at this match; n and N continue"),
+    KeyRow("find.go-back", "escape", "Cancel and go back"),
+    KeyRow("people.toggle-list", "f8", "Show or hide the member list", "Who"),
 )
 
 _ROWS = {row.id: row for row in KEYS}
 
 
 def bind(id: str, action: str, *, priority: bool = False) -> Binding:
-    """The binding of row `id` to `action`. KeyError if the table has no such row."""
+    """A binding of the keys of row `id` to `action`. Raises KeyError for an unknown id."""
     row = _ROWS[id]
     return Binding(
         row.keys,
@@ -167,14 +167,14 @@ def bind(id: str, action: str, *, priority: bool = False) -> Binding:
     )
 
 
-def key_in_force(app: App[Any], id: str) -> str:
-    """The first key of row `id` as people write it: the user's own in `app`, if there is one."""
+def active_key(app: App[Any], id: str) -> str:
+    """The first key of row `id` as displayed: the user's own key if there is one."""
     keys = app._keymap.get(id) or _ROWS[id].keys
     return shown_key(keys.partition(",")[0])
 
 
 def shown_key(key: str) -> str:
-    """A key as people write it: `ctrl+a` is Ctrl+A, `pageup` is PgUp; a letter alone stays as it is."""
+    """A key as displayed: `ctrl+a` is Ctrl+A, `pageup` is PgUp; a single letter stays as it is."""
     names = {
         "pageup": "PgUp",
         "pagedown": "PgDn",
@@ -192,14 +192,15 @@ def shown_key(key: str) -> str:
 
 
 def shown_keys(keys: str) -> str:
-    """The first two of some keys, as people write them."""
+    """The first two of some keys, as displayed."""
     return ", ".join([shown_key(key) for key in keys.split(",") if "super" not in key][:2])
 
 
 def key_help(overrides: Mapping[str, str] = MappingProxyType({})) -> list[tuple[str, list[tuple[str, str]]]]:
-    """For each area its heading and its rows of (keys, text), in the order of the table.
+    """Headings of the areas with their rows of (keys, text), in the order of the table.
 
-    `overrides` are a user's own keys by id, as `App.set_keymap` takes them.
+    Args:
+        overrides: The user's own keys by id, as for `App.set_keymap`.
     """
     return [
         (

@@ -1,6 +1,6 @@
-"""The colors of our own: one theme for dark terminals and one for light ones.
+"""The two themes of broadcast-tui: one for dark and one for light terminals.
 
-Text and the colors of names stand at 4.5 : 1 or more on every surface they are drawn on.
+Text and name colors have a contrast of at least 4.5:1 on every background they are drawn on (WCAG AA).
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ LIGHT = Theme(
     dark=False,
 )
 
-OURS = (DARK, LIGHT)
+OWN_THEMES = (DARK, LIGHT)
 
 
 def theme_names() -> tuple[str, ...]:
-    """All themes there are to choose from: ours and Textual's."""
-    return (*(theme.name for theme in OURS), *BUILTIN_THEMES)
+    """The names of all themes: those of broadcast-tui first, then Textual's."""
+    return (*(theme.name for theme in OWN_THEMES), *BUILTIN_THEMES)
 
 
-def fitting(environ: Mapping[str, str]) -> str:
-    """The name of our theme for a terminal as `environ` describes it: dark unless COLORFGBG says light.
+def default_theme(environ: Mapping[str, str]) -> str:
+    """The default theme for a terminal: dark unless the variable COLORFGBG indicates a light background.
 
-    COLORFGBG (rxvt, Konsole, iTerm2) ends with the number of the background: 7 and 15 are light.
+    COLORFGBG (rxvt, Konsole, iTerm2) ends with the color number of the background: 7 and 15 are light.
     """
     background = environ.get("COLORFGBG", "").rpartition(";")[2]
     return LIGHT.name if background in ("7", "15") else DARK.name

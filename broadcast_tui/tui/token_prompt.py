@@ -36,7 +36,7 @@ class TokenPrompter:
     def _ask(self, reason: str, client: ClientRequests) -> None:
         def on_answer(given: TokenGiven | None) -> None:
             if given is not None:
-                self._pending.token = given.token if given.keep else ""
+                self._pending.token = given.token if given.save else ""
                 client.authenticate(given.token)
 
         if not isinstance(self._app.screen, TokenScreen):

@@ -42,7 +42,7 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
     ana.paste(token)
     ana.wait_for("••••")
     ana.type("\t ")
-    ana.wait_for("[x] Keep")
+    ana.wait_for("[x] Save")
     ana.type("\r")
     ana.wait_for("is saved in")
     ana.wait_for("online", "as ana")

@@ -251,7 +251,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
     hostile.refusal = None
     hostile.denial = error("name_taken", f"taken{everything}")
     victim.type(F5)
-    victim.wait_for("Enter joins", "taken")
+    victim.wait_for("Enter Join", "taken")
     for columns in range(20, 80, 7):
         victim.resize(columns, 24)
         victim.wait_for("broadcast-tui", "victim")
@@ -265,7 +265,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
     victim.wait_for("Connection lost", "bye\\x1b]0;EVIL", "Back online")
     hostile.refusal = (HTTPStatus.UNAUTHORIZED, f"no entry{everything}")
     hostile.close(1011, "")
-    victim.wait_for("Enter connects", "no")
+    victim.wait_for("Enter Connect", "no")
     for columns in range(20, 80, 7):
         victim.resize(columns, 24)
         victim.wait_for("Token")

@@ -54,7 +54,7 @@ def test_a_first_visit_from_the_dialog_to_reading_back(
     server: ServerProcess, bob: Other, open_terminal: Open, columns: int, rows: int
 ) -> None:
     ana = open_terminal("chat", server.url, columns=columns, rows=rows)
-    ana.wait_for("Your name", "How the others will see you")
+    ana.wait_for("Your name", "Other people will see this name")
     ana.enter("system")
     ana.wait_for("reserved")
     ana.enter(f"{CTRL_U}ana")
@@ -169,10 +169,10 @@ def test_help_opens_over_everything_and_closes_again(bob: Other, ana: Terminal) 
     ana.type("half written")
     ana.wait_for("half written")
     ana.type(F1)
-    ana.wait_for("Esc closes", "Commands", "/join [#room]")
+    ana.wait_for("Esc Close", "Commands", "/join [#room]")
     bob.say("while you read")
     ana.type(ESCAPE)
-    ana.wait_gone("Esc closes")
+    ana.wait_gone("Esc Close")
     ana.wait_for("half written", "while you read")
     ana.type("\r")
     assert bob.read_until("half written") == []

@@ -142,7 +142,7 @@ def test_what_is_copied_from_the_input_is_put_in_again(ana: Terminal) -> None:
 def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> None:
     ana.wait_for("Joined #lobby")
     ana.paste("\n".join(f"row {number}." for number in range(30)))
-    ana.wait_for("30 lines pasted, not sent", "row 29.")
+    ana.wait_for("Pasted 30 lines", "row 29.")
     ana.type(ENTER)
     ana.wait_for("Send 30 lines as one post?")
     ana.type(ENTER)

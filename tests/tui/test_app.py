@@ -170,7 +170,7 @@ async def test_messages_name_the_keys_in_effect() -> None:
         await chat.type("f2")
         assert isinstance(chat.app.screen, ChatScreen)
     async with chatting(name="", keys=keys) as chat:
-        assert "Enter joins, Ctrl+F4 leaves" in "\n".join(chat.drawn())
+        assert "Enter Join · Ctrl+F4 Quit" in "\n".join(chat.drawn())
 
 
 class LocalServerDouble:

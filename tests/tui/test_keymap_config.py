@@ -110,7 +110,7 @@ def test_a_letter_is_a_valid_key_without_text_input() -> None:
     }
 
 
-@pytest.mark.parametrize("theme", themes.OURS, ids=lambda theme: theme.name)
+@pytest.mark.parametrize("theme", themes.OWN_THEMES, ids=lambda theme: theme.name)
 @pytest.mark.parametrize("surface", ["background", "surface", "panel"])
 def test_text_and_names_have_enough_contrast_in_our_themes(theme: Theme, surface: str) -> None:
     colors = theme.to_color_system().generate()
@@ -127,4 +127,4 @@ def test_text_and_names_have_enough_contrast_in_our_themes(theme: Theme, surface
      ("", "broadcast-dark"), ("nonsense", "broadcast-dark")],
 )  # fmt: skip
 def test_the_default_theme_matches_the_terminal_background(colorfgbg: str, name: str) -> None:
-    assert themes.fitting({"COLORFGBG": colorfgbg}) == name
+    assert themes.default_theme({"COLORFGBG": colorfgbg}) == name

@@ -154,7 +154,7 @@ async def test_the_room_switcher_in_sixteen_colors(monkeypatch: pytest.MonkeyPat
 
 
 @AT_TWO_SIZES
-async def test_what_a_search_at_the_server_found(size: tuple[int, int]) -> None:
+async def test_search_results(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
         await talk(chat)
         await chat.enter("/search deploy")
@@ -178,7 +178,7 @@ async def test_the_question_before_a_long_post(size: tuple[int, int]) -> None:
 
 
 @AT_TWO_SIZES
-async def test_a_picked_post_and_what_can_be_done_with_it(size: tuple[int, int]) -> None:
+async def test_a_picked_post_with_its_actions(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
         await talk(chat)
         await chat.type("alt+up", "k", "k", "k")
@@ -201,7 +201,7 @@ async def test_the_question_whether_to_start_a_server(size: tuple[int, int]) -> 
         compare(f"start-question-{size[0]}x{size[1]}", screen_text(chat.app))
 
 
-async def test_the_question_whether_to_leave_a_server_of_ours() -> None:
+async def test_the_question_whether_to_stop_the_own_server() -> None:
     async with chatting(*PEOPLE) as chat:
         chat.app.push_screen(leave_question(4))
         await chat.pilot.pause()

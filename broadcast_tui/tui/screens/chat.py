@@ -30,7 +30,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
-from broadcast_tui.tui.keymap import bind, key_in_force
+from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
@@ -92,7 +92,7 @@ class ChatScreen(Screen[None]):
     composer = getters.query_one("#composer", Composer)
 
     @dataclass
-    class NameNeeded(Message):
+    class NameRequired(Message):
         """The server has rejected the name `denied.name`."""
 
         denied: NameDenied
@@ -135,19 +135,19 @@ class ChatScreen(Screen[None]):
         """The user has changed the ignore list."""
 
     @dataclass
-    class NoticeTried(Message):
+    class TestNotificationRequested(Message):
         """The user requests a test notification; the result is reported on `screen`."""
 
         screen: ChatScreen
 
     @dataclass
-    class ConnectAsked(Message):
+    class ConnectRequested(Message):
         """The user wants to connect to another server."""
 
         address: Address
 
     @dataclass
-    class QuitAsked(Message):
+    class QuitRequested(Message):
         """The user wants to quit; `reason` is for the other people in the rooms."""
 
         reason: str
@@ -179,8 +179,8 @@ class ChatScreen(Screen[None]):
         yield Footer(show_command_palette=False)
 
     def on_mount(self) -> None:
-        self._state.rooms.unread_key = key_in_force(self.app, "log.go-unread")
-        self._state.help_key = key_in_force(self.app, "app.show-help")
+        self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
+        self._state.help_key = active_key(self.app, "app.show-help")
         self._search = SearchController(self.app, self._client, self._state, self.conversation.start_picking)
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
@@ -210,7 +210,7 @@ class ChatScreen(Screen[None]):
             self.app.screen.set_choices(choices_of(self._state))
         self._search.follow()
         if changes.denied is not None:
-            self.post_message(self.NameNeeded(changes.denied))
+            self.post_message(self.NameRequired(changes.denied))
         if changes.alerts:
             self.post_message(self.PostsAlerted(changes.alerts))
 
@@ -236,7 +236,7 @@ class ChatScreen(Screen[None]):
 
     @on(Composer.Submitted)
     def submit_pending(self) -> None:
-        """Submit what was entered, in the room where it was written, before another room is displayed."""
+        """Submit the entered texts in the room where they were written; call this before switching rooms."""
         for text in self.composer.take_submitted():
             if self.submit(text):
                 self.composer.remember(text)
@@ -248,8 +248,9 @@ class ChatScreen(Screen[None]):
         text = self.composer.text
         if text:
             self._quit_until = 0.0
+        self.status.refresh_status()
         is_online = self._state.connection.state is ConnectionState.ONLINE
-        if text and not text.startswith("/") and is_online and not self.composer.is_restored:
+        if text.strip() and not text.startswith("/") and is_online and not self.composer.is_restored:
             self._client.send_typing(self._state.rooms.shown_name)
 
     async def on_key(self, event: events.Key) -> None:
@@ -285,7 +286,7 @@ class ChatScreen(Screen[None]):
         """Show a warning."""
         show_warning(self, text)
 
-    def tell(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Show a line of the client in the displayed room."""
         self._state.print(text, datetime.now(UTC))
         self.refresh_views()
@@ -306,7 +307,7 @@ class ChatScreen(Screen[None]):
         """Run `work` in a thread, then show the line that it returns."""
 
         def run() -> None:
-            self.app.call_from_thread(self.tell, work())
+            self.app.call_from_thread(self.print, work())
 
         self.run_worker(run, thread=True, group="aside")
 
@@ -317,13 +318,13 @@ class ChatScreen(Screen[None]):
         self.post_message(self.IgnoredChanged())
 
     def test_notification(self) -> None:
-        self.post_message(self.NoticeTried(self))
+        self.post_message(self.TestNotificationRequested(self))
 
     def connect_to(self, address: Address) -> None:
-        self.post_message(self.ConnectAsked(address))
+        self.post_message(self.ConnectRequested(address))
 
     def quit_chat(self, reason: str = "") -> None:
-        self.post_message(self.QuitAsked(reason))
+        self.post_message(self.QuitRequested(reason))
 
     # Rooms
 
@@ -388,7 +389,7 @@ class ChatScreen(Screen[None]):
             self.quit_chat()
             return
         self._quit_until, self._quit_key = monotonic() + QUIT_AGAIN_S, self.composer.key_count
-        show_toast(self, "Press again to leave the chat", QUIT_AGAIN_S)
+        show_toast(self, "Press again to quit", QUIT_AGAIN_S)
 
     def action_reconnect_now(self) -> None:
         self._client.reconnect_now()
@@ -441,7 +442,7 @@ class ChatScreen(Screen[None]):
         state, view = self._state, self._state.rooms.shown
         people |= self._refresh_room()
         self.log_view.refresh_lines()
-        self.status.refresh_facts()
+        self.status.refresh_status()
         self._arm_ticks()
         if people:
             self.people.show(state.member_list(), view.online)
@@ -492,7 +493,7 @@ class ChatScreen(Screen[None]):
         """Called once a second while something counts down."""
         if self._state.tick(monotonic(), datetime.now(UTC)):
             self.log_view.follow()
-        self.status.refresh_facts()
+        self.status.refresh_status()
         self._arm_ticks()
 
     def _arm_ticks(self) -> None:

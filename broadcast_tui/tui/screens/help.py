@@ -1,4 +1,4 @@
-"""Every key and every command on one page, made from their tables."""
+"""The help screen: all commands and keys, generated from their tables."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from broadcast_tui.tui.commands.parser import grouped
 from broadcast_tui.tui.keymap import bind, key_help
 
 SECOND_WIDTH_MIN = 24
-"""Cells that explanations need to be read beside what they explain."""
+"""Narrowest second column, in cells; below that the descriptions go on rows of their own."""
 
 
 def help_sections(
     keys: Mapping[str, str] = MappingProxyType({}),
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Headings with rows of (what to press or type, what it does): commands by group, then keys by area.
+    """Headings with rows of (key or command, description): commands by group, then keys by area.
 
-    `keys` are a user's own, by id.
+    Args:
+        keys: The user's own keys, by id.
     """
     commands = [(f"Commands: {heading}", rows) for heading, rows in grouped()]
     return [*commands, *key_help(keys)]
@@ -39,7 +40,7 @@ def help_sections(
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rows in two columns, the first `first_width` cells wide; one below another where that is too much."""
+    """Rows in two columns, the first `first_width` cells wide; in one column if the screen is narrow."""
 
     rows: list[tuple[str, str]]
     first_width: int
@@ -59,7 +60,7 @@ class Section:
 
 
 class HelpScreen(ModalScreen[None]):
-    """Closed by Esc, by q and by the key that opened it."""
+    """Closed by Esc, q or the key that opened it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("app.show-help", "dismiss"),
@@ -83,7 +84,7 @@ class HelpScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         page = self.query_one("#help")
         page.border_title = "Help"
-        page.border_subtitle = "PgDn for more, Esc closes"
+        page.border_subtitle = "PgDn More · Esc Close"
         page.focus()
 
     def action_scroll(self, lines: int) -> None:

@@ -30,9 +30,9 @@ class HistoryLoader:
         self._target_room = ""
         """The room whose first unread post is being fetched; empty if none."""
         self._target_above = 0
-        """Unread posts that may remain above the held ones when the loader stops."""
+        """Unread posts that may remain above the loaded ones when the loader stops."""
         self._last_above = 0
-        """Unread posts above the held ones when the last page was requested."""
+        """Unread posts above the loaded ones when the last page was requested."""
         self._last_anchor: RowAnchor | None = None
         """The position of the log at that time."""
 
@@ -43,7 +43,7 @@ class HistoryLoader:
         self._state.rooms.set_at_end(self._log.is_following and not self._target_room)
 
     def room_changed(self) -> None:
-        """Another room is displayed: page back if its unread posts begin above the held ones."""
+        """Another room is displayed: page back if its unread posts begin above the loaded ones."""
         if self._state.rooms.shown.reading.begins_above:
             self.seek_unread()
             self._state.rooms.set_at_end(self._log.is_following and not self._target_room)
@@ -62,7 +62,7 @@ class HistoryLoader:
         return True
 
     def seek_unread(self) -> None:
-        """Request the unread posts above the held ones, at most `UNREAD_MAX`."""
+        """Request the unread posts above the loaded ones, at most `UNREAD_MAX`."""
         view = self._state.rooms.shown
         if view.reading.begins_above and self._target_room != view.name:
             self._target_room = view.name
@@ -88,7 +88,7 @@ class HistoryLoader:
             self._state.rooms.set_at_end(self._log.is_following)
 
     def fetch_older(self) -> None:
-        """Request the page above the held posts."""
+        """Request the page above the loaded posts."""
         self._fetch(self._state.rooms.shown, HISTORY_PAGE)
 
     def _fetch_unread(self, view: RoomModel) -> None:
@@ -98,7 +98,7 @@ class HistoryLoader:
             self._target_room = ""
 
     def _fetch(self, view: RoomModel, limit: int) -> None:
-        """Request the page above the held posts, unless a request is pending or the history has ended."""
+        """Request the page above the loaded posts, unless a request is pending or the history has ended."""
         is_online = self._state.connection.state is ConnectionState.ONLINE
         oldest = view.transcript.first_post_id
         if oldest and not view.history_ref and not view.history_ended and is_online:

@@ -1,4 +1,4 @@
-"""All there is to know of one post: when, who, its id, and its text with what is hidden in it."""
+"""The post inspector: sender, exact time, id, link targets and hidden characters of one post."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 
 
 def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str, str]]:
-    """The facts of a post, but for its text: what each is, and it."""
+    """Properties of a post as pairs of label and value; the sender's value is filled in by the screen."""
     utc = datetime.fromtimestamp(line.at, UTC)
     here = utc.astimezone(zone)
     offset = f"{here:%z}"
     facts = [
         ("From", ""),
-        ("Here", f"{here:%A} {here.day} {here:%B %Y, %H:%M:%S} (UTC{offset[:3]}:{offset[3:5]})"),
+        ("Local time", f"{here:%A} {here.day} {here:%B %Y, %H:%M:%S} (UTC{offset[:3]}:{offset[3:5]})"),
         ("UTC", f"{utc:%Y-%m-%d %H:%M:%S}"),
-        ("Id", post_id or "none yet"),
+        ("ID", post_id or "not sent yet"),
     ]
     facts += [("Link", f"{title.strip()} → {host}") for title, host in titled_links(line.text)]
     if line.kind is LineKind.ACTION:
@@ -37,28 +37,8 @@ def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str,
 
 
 class InspectScreen(ModalScreen[None]):
-    """Closed by Esc, i or q."""
+    """Closed by Esc, Enter, i or q."""
 
-    DEFAULT_CSS = """
-    InspectScreen {
-        align: center middle;
-        background: $background 60%;
-        & > #inspect {
-            width: 100%;
-            max-width: 80;
-            height: auto;
-            max-height: 100%;
-            padding: 0 2;
-            border: round $primary;
-            border-title-color: $text-primary;
-            border-subtitle-color: $text-muted;
-            background: $background;
-            scrollbar-size-vertical: 1;
-        }
-        .inspect-text { margin-top: 1; }
-        .inspect-found { margin-top: 1; color: $text-muted; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,i,q,enter", "dismiss", "Close", show=False),
         Binding("up,k", "scroll(-1)", "Up", show=False),
@@ -84,7 +64,7 @@ class InspectScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         page = self.query_one("#inspect")
         page.border_title = "Post"
-        page.border_subtitle = "Esc closes"
+        page.border_subtitle = "Esc Close"
         page.focus()
 
     def action_scroll(self, lines: int) -> None:
@@ -92,7 +72,7 @@ class InspectScreen(ModalScreen[None]):
 
 
 def revealed(text: str) -> Content:
-    """`text` with hidden characters as codes."""
+    """`text` with hidden characters replaced by their codes."""
     return Content.assemble(
         *(
             (piece.text, "$text-error bold reverse") if piece.odd else piece.text
@@ -102,16 +82,16 @@ def revealed(text: str) -> Content:
 
 
 def revealed_text(text: str) -> Text:
-    """As `revealed`, for a table."""
+    """The same as `revealed`, for a Rich table."""
     return Text.assemble(*((piece.text, "reverse" if piece.odd else "") for piece in split_hidden(text)))
 
 
-def _found(oddities: list[HiddenCharacter]) -> Content:
-    """One row for each kind of hidden character."""
-    if not oddities:
-        return Content("No hidden characters, no look-alike letters.")
+def _found(characters: list[HiddenCharacter]) -> Content:
+    """One row per kind of hidden character."""
+    if not characters:
+        return Content("No hidden or look-alike characters")
     rows = [
-        f"{oddity.code}  {oddity.about}{f' × {oddity.count:,}' if oddity.count > 1 else ''}"
-        for oddity in oddities
+        f"{character.code}  {character.about}{f' × {character.count:,}' if character.count > 1 else ''}"
+        for character in characters
     ]
     return Content("\n".join(rows))

@@ -1,4 +1,4 @@
-"""The dialog that asks for a name: it says at once why one is refused, and comes back if it is taken."""
+"""The name dialog. It validates while you type, and is shown again if the server rejects the name."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from textual.widgets import Input, Static
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.keymap import bind, key_in_force
+from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.widgets.key_dispatch import run_binding
 
-HINT = "How the others will see you"
+HINT = "Other people will see this name"
 
 
 class NameInput(Input):
-    """An input of one line whose pastes are cleaned before they are drawn."""
+    """A one-line input that makes pasted text safe to draw."""
 
-    # Textual 8.2 deletes to the right with these, against every shell and the room's own input.
+    # Textual 8.2 binds these to delete to the right, unlike shells and the composer.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("alt+backspace,ctrl+backspace", "delete_left_word", show=False)
     ]
@@ -43,7 +43,7 @@ class NameInput(Input):
 
 
 class LoginScreen(ModalScreen[str]):
-    """Dismissed with a name that follows the rules. `reason` is why the last one was refused."""
+    """Dismissed with a valid name. `reason` is why the last name was rejected."""
 
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [bind("app.interrupt", "app.quit")]
@@ -51,53 +51,53 @@ class LoginScreen(ModalScreen[str]):
     def __init__(self, place: str, name: str = "", reason: str = "") -> None:
         super().__init__()
         self._place = visible_line(place)
-        self._asked = visible_line(name)
+        self._suggested = visible_line(name)
         self._reason = visible_line(reason)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="login"):
             yield Static(Content("broadcast-tui"), id="login-title")
             yield Static(Content(self._place), id="login-place")
-            name = NameInput(self._asked, placeholder="Your name", id="login-name", select_on_focus=False)
+            name = NameInput(self._suggested, placeholder="Your name", id="login-name", select_on_focus=False)
             name.cursor_blink = False
             yield name
             yield Static(id="login-reason", markup=False)
-            leave = key_in_force(self.app, "app.quit-chat")
-            yield Static(Content(f"Enter joins, {leave} leaves"), id="login-keys")
+            leave = active_key(self.app, "app.quit-chat")
+            yield Static(Content(f"Enter Join · {leave} Quit"), id="login-keys")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
         if self._reason:
-            self._say(self._reason, "-bad")
+            self._show_reason(self._reason, "-bad")
         else:
-            self._judge(self._asked)
+            self._check(self._suggested)
 
     @on(Input.Changed)
-    def judge_name(self, event: Input.Changed) -> None:
-        if event.value != self._asked:
+    def validate(self, event: Input.Changed) -> None:
+        if event.value != self._suggested:
             self._reason = ""
         if not self._reason:
-            self._judge(event.value)
+            self._check(event.value)
 
     @on(Input.Submitted)
-    def take_name(self, event: Input.Submitted) -> None:
-        if self._judge(event.value, touched=True):
+    def accept_name(self, event: Input.Submitted) -> None:
+        if self._check(event.value, submitted=True):
             self.dismiss(check_name(event.value))
 
-    def _judge(self, name: str, *, touched: bool = False) -> bool:
-        """Say what is wrong with `name`, if anything; an empty one is only wrong once it is `touched`."""
-        if not name and not touched and not self._asked:
-            self._say(HINT, "-hint")
+    def _check(self, name: str, *, submitted: bool = False) -> bool:
+        """Show why `name` is invalid, if it is; an empty name is an error only if `submitted`."""
+        if not name and not submitted and not self._suggested:
+            self._show_reason(HINT, "-hint")
             return False
         try:
             check_name(name)
-        except InvalidNameError as refused:
-            self._say(refused.text, "-bad")
+        except InvalidNameError as error:
+            self._show_reason(error.text, "-bad")
             return False
-        self._say(HINT, "-hint")
+        self._show_reason(HINT, "-hint")
         return True
 
-    def _say(self, text: str, kind: str) -> None:
+    def _show_reason(self, text: str, kind: str) -> None:
         reason = self.query_one("#login-reason", Static)
         reason.set_classes(kind)
         reason.update(Content(visible_line(text)))

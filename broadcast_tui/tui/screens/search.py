@@ -1,4 +1,4 @@
-"""What the server found, in a list over the room; and a post among its neighbours, where it is not held."""
+"""Search on the server: the list of results, and the context of a result that is not loaded."""
 
 from __future__ import annotations
 
@@ -29,34 +29,14 @@ from broadcast_tui.tui.widgets.message_log import MessageLog
 
 
 class SearchScreen(ModalScreen[None]):
-    """The results of `search`. `show_more` and `choose` are called for what the user wants."""
+    """The results of `search`.
 
-    DEFAULT_CSS = """
-    SearchScreen {
-        align: center middle;
-        background: $background 60%;
-        & > #search {
-            width: 100%;
-            max-width: 100;
-            height: 100%;
-            max-height: 40;
-            border: round $primary;
-            border-title-color: $text-primary;
-            border-subtitle-color: $text-muted;
-            background: $background;
-        }
-        #search-state { padding: 0 1; color: $text-muted; }
-        #search-found {
-            height: 1fr;
-            border: none;
-            padding: 0 0 0 1;
-            background: $background;
-            scrollbar-size-vertical: 1;
-            &:focus { background-tint: $background 0%; }
-        }
-        .search--match { background: $warning 35%; text-style: underline; }
-    }
+    Args:
+        search: The search, with the results so far.
+        show_more: Called to request older results.
+        choose: Called with the result that the user selects.
     """
+
     COMPONENT_CLASSES: ClassVar[set[str]] = {"search--match"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,ctrl+c", "dismiss", "Close", show=False),
@@ -85,7 +65,7 @@ class SearchScreen(ModalScreen[None]):
         self.show_found()
 
     def show_found(self) -> None:
-        """The search has got further: show what there is."""
+        """Show the results received so far."""
         search, listed = self._search, self.query_one(OptionList)
         pattern, now = words_pattern(search.query), datetime.now().astimezone()
         colors = name_colors(listed)
@@ -94,7 +74,7 @@ class SearchScreen(ModalScreen[None]):
         if listed.highlighted is None and listed.option_count:
             listed.highlighted = 0
         self.query_one("#search-state", Static).update(Content(self._state()))
-        self.query_one("#search").border_subtitle = Content("Enter shows it, Esc closes")
+        self.query_one("#search").border_subtitle = Content("Enter Show · Esc Close")
 
     def _row(self, post: Post, pattern: Pattern | None, now: datetime, colors: Sequence[str]) -> Content:
         sender = visible_line(post.sender)
@@ -118,15 +98,15 @@ class SearchScreen(ModalScreen[None]):
         if search.ref and not search.posts:
             return "Searching…"
         if not search.posts:
-            return "Nothing found. Every word must be in the post, or begin one of its words."
+            return "No results. A post matches if it contains all words, or words that begin with them."
         count = len(search.posts)
-        found = "1 post" if count == 1 else f"{count:,} posts"
+        found = "1 result" if count == 1 else f"{count:,} results"
         if search.ref:
-            return f"{found}, asking for older ones…"
-        return f"{found}; go to the last for older ones" if search.more else f"{found}, that is all"
+            return f"{found}, loading older results…"
+        return f"{found}, scroll down for older results" if search.more else found
 
     @on(OptionList.OptionHighlighted)
-    def ask_more(self, event: OptionList.OptionHighlighted) -> None:
+    def load_more(self, event: OptionList.OptionHighlighted) -> None:
         if event.option_index == len(self._search.posts) - 1:
             self._show_more()
 
@@ -139,25 +119,8 @@ class SearchScreen(ModalScreen[None]):
 
 
 class ContextScreen(ModalScreen[None]):
-    """A post with those before and after it, apart from the room's own lines."""
+    """A post with the posts before and after it, in a log of its own."""
 
-    DEFAULT_CSS = """
-    ContextScreen {
-        align: center middle;
-        background: $background 60%;
-        & > #around {
-            width: 100%;
-            max-width: 110;
-            height: 100%;
-            max-height: 44;
-            border: round $primary;
-            border-title-color: $text-primary;
-            border-subtitle-color: $text-muted;
-            background: $background;
-        }
-        #around-state { padding: 0 1; color: $text-muted; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,ctrl+c", "dismiss", "Close", show=False)]
 
     def __init__(self, search: ServerSearch, post: Post) -> None:
@@ -166,23 +129,26 @@ class ContextScreen(ModalScreen[None]):
         self._post = post
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="around"):
-            yield Static("", id="around-state", markup=False)
-            yield MessageLog(id="around-log")
+        with Vertical(id="context"):
+            yield Static("", id="context-state", markup=False)
+            log = MessageLog(id="context-log")
+            # Unlike in the chat, no composer has the focus here: the keys scroll the log.
+            log.can_focus = True
+            yield log
 
     def on_mount(self) -> None:
-        box = self.query_one("#around")
-        box.border_title = Content(f"#{visible_line(self._search.room)}, further back")
-        box.border_subtitle = Content("Esc goes back to the results")
+        box = self.query_one("#context")
+        box.border_title = Content(f"#{visible_line(self._search.room)} history")
+        box.border_subtitle = Content("Esc Back to the results")
         self.query_one(MessageLog).focus()
-        self.show_around()
+        self.show_context()
 
-    def show_around(self) -> None:
-        """The search has got further: show what there is."""
+    def show_context(self) -> None:
+        """Show the results received so far."""
         posts = self._search.around
-        state = self.query_one("#around-state", Static)
+        state = self.query_one("#context-state", Static)
         state.display = not posts
-        state.update(Content(self._search.error or "Asking for the posts around it…"))
+        state.update(Content(self._search.error or "Loading the posts around it…"))
         if not posts:
             return
         transcript = Transcript()
@@ -194,25 +160,32 @@ class ContextScreen(ModalScreen[None]):
         log.call_after_refresh(log.pick, line_of(transcript, str(self._post.position)))
 
 
-FOUND_PAGE = 30
+RESULTS_PAGE = 30
 
 
-CONTEXT_PAGE = 200
+HISTORY_PAGE = 200
 
 
 FETCH_MAX = 1_000
-"""Posts above those held that are fetched to get to one."""
+"""Most posts fetched above the loaded ones to reach a result."""
 
 
 PAGES_MAX = 20
-"""Pages asked for, at most, to get to it: those of long posts are short."""
+"""Most pages requested to reach it: pages of long posts contain few posts."""
 
 
-AROUND_POSTS = 60
+CONTEXT_POSTS = 60
 
 
 class SearchController:
-    """Opens the screens of a search and sees to what they ask for; `go_to` picks a line of the log."""
+    """Opens the screens of a search and fetches what they need.
+
+    Args:
+        app: The app.
+        client: The client.
+        state: The state; it receives the results.
+        go_to: Picks a line of the log.
+    """
 
     def __init__(
         self, app: App[None], client: ClientRequests, state: AppState, go_to: Callable[[int], object]
@@ -221,28 +194,28 @@ class SearchController:
         self._client = client
         self._state = state
         self._go_to = go_to
-        self._wanted: Post | None = None
-        """The post that older ones are fetched for."""
+        self._target: Post | None = None
+        """The result that older posts are fetched for."""
         self._pages_left = 0
 
     def open(self, query: str) -> None:
-        """Search the shown room for `query`."""
+        """Search the displayed room for `query`."""
         room = self._state.rooms.shown_name
         search = ServerSearch(room, query)
         self._state.search = search
-        search.ref = self._client.search(room, query, limit=FOUND_PAGE)
+        search.ref = self._client.search(room, query, limit=RESULTS_PAGE)
         screen = SearchScreen(search, self._show_more, self._choose)
         self._app.push_screen(screen, lambda _: self._close(search))
 
     def follow(self) -> None:
-        """The state has changed: go on with what waited for that."""
-        if self._wanted is not None:
-            self._fetch(self._wanted)
+        """After updates: go on fetching, and show new results."""
+        if self._target is not None:
+            self._fetch(self._target)
         match self._app.screen:
             case SearchScreen() as screen if screen.is_mounted:
                 screen.show_found()
             case ContextScreen() as screen if screen.is_mounted:
-                screen.show_around()
+                screen.show_context()
 
     def _close(self, search: ServerSearch) -> None:
         if self._state.search is search:
@@ -252,16 +225,16 @@ class SearchController:
         search = self._state.search
         if search is not None and search.more and not search.ref:
             search.ref = self._client.search(
-                search.room, search.query, before=search.oldest_id, limit=FOUND_PAGE
+                search.room, search.query, before=search.oldest_id, limit=RESULTS_PAGE
             )
             self.follow()
 
     def _choose(self, post: Post) -> None:
         view = self._state.rooms.get(post.room)
-        # It may be among what was cleared from the screen, and older posts go above that.
+        # The post may be among the cleared lines, and older posts are added above those.
         view.transcript.restore_cleared()
-        held = Position.parse(view.transcript.first_post_id)
-        above = held.seq - post.position.seq if held and held.epoch == post.position.epoch else None
+        first = Position.parse(view.transcript.first_post_id)
+        above = first.seq - post.position.seq if first and first.epoch == post.position.epoch else None
         if line_of(view.transcript, str(post.position)) is not None or (
             above is not None and 0 < above <= FETCH_MAX and not view.history_ended
         ):
@@ -269,33 +242,33 @@ class SearchController:
             self._pages_left = PAGES_MAX
             self._fetch(post)
         else:
-            self._show_around(post)
+            self._show_context(post)
 
     def _fetch(self, post: Post) -> None:
-        """Go to `post` if it is held by now, else ask for the page of posts above those that are."""
-        self._wanted = post
+        """Go to `post` if it is loaded by now, else request the page above the loaded posts."""
+        self._target = post
         view = self._state.rooms.get(post.room)
         line_id = line_of(view.transcript, str(post.position))
         if line_id is not None or view is not self._state.rooms.shown:
-            self._wanted = None
+            self._target = None
             if line_id is not None:
                 self._go_to(line_id)
         elif view.history_ref:
             return
         elif view.history_ended or self._pages_left == 0:
-            self._wanted = None
-            self._app.notify("This post cannot be shown among those of the room any longer.", markup=False)
+            self._target = None
+            self._app.notify("This post is no longer available in the room's history.", markup=False)
         else:
             self._pages_left -= 1
             before = view.transcript.first_post_id
-            view.history_ref = self._client.fetch_history(view.name, before=before, limit=CONTEXT_PAGE)
+            view.history_ref = self._client.fetch_history(view.name, before=before, limit=HISTORY_PAGE)
 
-    def _show_around(self, post: Post) -> None:
+    def _show_context(self, post: Post) -> None:
         search = self._state.search
         if search is not None:
             search.around, search.error = (), ""
             search.around_ref = self._client.fetch_history(
-                search.room, around=str(post.position), limit=AROUND_POSTS
+                search.room, around=str(post.position), limit=CONTEXT_POSTS
             )
             self._app.push_screen(ContextScreen(search, post))
 

@@ -1,4 +1,4 @@
-"""Going to a room by some of its letters: our own, and all that the server lists, to be entered."""
+"""The room switcher: find a joined room, or any room of the server, by part of its name."""
 
 from __future__ import annotations
 
@@ -23,32 +23,30 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.login import NameInput
 
 OFFERED_MAX = 100
-KEYS = "Enter goes there, Esc closes"
-NOTHING_FITS = "No room fits"
+KEYS = "Enter Go · Esc Close"
+NO_MATCH = "No matching room"
 
 
 class RoomChoice(msgspec.Struct, frozen=True):
-    """A room to go to; `note` says what is known of it. Texts are safe to draw."""
+    """A room with a `note` about it. Both are safe to draw."""
 
     name: str
     note: str = ""
 
 
 def choices_of(state: AppState) -> list[RoomChoice]:
-    """Our other rooms, what is most urgent first, then all others of the server, the shown one last."""
+    """The joined rooms, most urgent first, then the server's other rooms; the displayed room is last."""
     ours = [view for view in state.rooms.joined.values() if view is not state.rooms.shown]
     ours.sort(key=lambda view: (-view.mention_count, -view.unread))
-    choices = [
-        RoomChoice(view.name, f"{view.unread:,} unread" if view.unread else "you are in it") for view in ours
-    ]
+    choices = [RoomChoice(view.name, f"{view.unread:,} unread" if view.unread else "joined") for view in ours]
     for name, (online, topic) in state.known_rooms.items():
         if name not in state.rooms.joined:
             choices.append(RoomChoice(name, f"{online:,} here  {visible_line(topic)}".rstrip()))
-    return [*choices, RoomChoice(state.rooms.shown_name, "you are looking at it")]
+    return [*choices, RoomChoice(state.rooms.shown_name, "current")]
 
 
 class SwitcherScreen(ModalScreen[str]):
-    """Dismissed with the name of a room, which may have to be entered or even be new."""
+    """Dismissed with the name of a room, which may be joined, known or new."""
 
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -61,8 +59,8 @@ class SwitcherScreen(ModalScreen[str]):
         super().__init__()
         self._choices = list(choices)
         self._offered: list[RoomChoice] = []
-        self._early: list[events.Key] | None = []
-        """Keys typed before there was an input; None once there is."""
+        self._typed_early: list[events.Key] | None = []
+        """Keys typed before the input was mounted; None afterwards."""
 
     def compose(self) -> ComposeResult:
         with Vertical(id="switcher"):
@@ -78,25 +76,25 @@ class SwitcherScreen(ModalScreen[str]):
         typed = self.query_one(Input)
         typed.focus()
         self._offer("")
-        early, self._early = self._early or [], None
+        early, self._typed_early = self._typed_early or [], None
         for event in early:
             typed.post_message(event)
 
     def take_key(self, event: events.Key) -> None:
-        """A key that is for the input, whether that is there already or not."""
+        """Type a key into the input, even before that is mounted."""
         key = events.Key(event.key, event.character)
-        if self._early is None:
+        if self._typed_early is None:
             self.query_one(Input).post_message(key)
         else:
-            self._early.append(key)
+            self._typed_early.append(key)
 
     def on_key(self, event: events.Key) -> None:
-        if self._early is not None:
+        if self._typed_early is not None:
             event.prevent_default().stop()
             self.take_key(event)
 
     def set_choices(self, choices: Sequence[RoomChoice]) -> None:
-        """More is known: offer that."""
+        """Offer other rooms."""
         self._choices = list(choices)
         self._offer(self.query_one(Input).value)
 
@@ -125,11 +123,11 @@ class SwitcherScreen(ModalScreen[str]):
         by_name = {choice.name: choice for choice in self._choices}
         self._offered = [by_name[name] for name in rank_rooms(typed.strip(), by_name)[:OFFERED_MAX]]
         try:
-            wanted = check_room(typed.strip())
+            new_room = check_room(typed.strip())
         except RequestError:
-            wanted = ""
-        if wanted and wanted not in by_name:
-            self._offered.append(RoomChoice(wanted, "a new room"))
+            new_room = ""
+        if new_room and new_room not in by_name:
+            self._offered.append(RoomChoice(new_room, "new room"))
         rooms = self.query_one(OptionList)
         rooms.clear_options()
         rooms.add_options(
@@ -137,5 +135,5 @@ class SwitcherScreen(ModalScreen[str]):
             for choice in self._offered
         )
         rooms.highlighted = 0 if self._offered else None
-        told = KEYS if self._offered else NOTHING_FITS
-        self.query_one("#switcher-keys", Static).update(Content(told))
+        hint = KEYS if self._offered else NO_MATCH
+        self.query_one("#switcher-keys", Static).update(Content(hint))

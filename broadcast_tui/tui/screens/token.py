@@ -1,4 +1,4 @@
-"""The dialog that asks for a token: what is typed is hidden, and kept only if that is wished."""
+"""The token dialog. The input is hidden; the token is saved only if the user chooses so."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from broadcast_tui.tui.screens.login import NameInput
 
 @dataclass(frozen=True, slots=True)
 class TokenGiven:
-    """What was typed, and whether it is to be kept once it has worked."""
+    """A token, and whether to save it once the server has accepted it."""
 
     token: str = field(repr=False)
-    keep: bool
+    save: bool
 
 
-class Tick(Static, can_focus=True):
-    """A line that is on or off, with or without colors; Enter is left to the dialog, as in a form."""
+class Checkbox(Static, can_focus=True):
+    """A one-row checkbox that works without colors. Enter submits the dialog, as in a form."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "flip", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "toggle_value", show=False)]
     value: reactive[bool] = reactive(False)
 
     def __init__(self, label: str, *, id: str) -> None:
@@ -42,36 +42,21 @@ class Tick(Static, can_focus=True):
         return Content(f"[{'x' if self.value else ' '}] {self._label}")
 
     def on_click(self) -> None:
-        self.action_flip()
+        self.action_toggle_value()
 
-    def action_flip(self) -> None:
+    def action_toggle_value(self) -> None:
         self.value = not self.value
 
 
 class TokenScreen(ModalScreen[TokenGiven]):
-    """Dismissed with a token, or with None by Esc. `reason` is why the server wants one."""
+    """Dismissed with a token, or with None by Esc. `reason` is the server's reason to require one."""
 
-    DEFAULT_CSS = """
-    TokenScreen { align: center middle; background: $background 60%; }
-    #token { width: 54; max-width: 100%; height: auto; max-height: 100%; padding: 1 3; background: $surface; }
-    #token-title { text-style: bold; color: $text-primary; }
-    #token-place { color: $text-muted; margin-bottom: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    #token-text { border: none; height: 1; padding: 0 1; background: $boost; }
-    #token-reason { color: $text-muted; padding: 0 1; margin-bottom: 1; min-height: 1; }
-    #token-reason.-bad { color: $text-error; }
-    #token-keep { padding: 0 1; margin-bottom: 1; }
-    #token-keep:focus { background: $boost; text-style: bold; }
-    #token-keys { color: $text-muted; }
-    TokenScreen.-short #token { padding: 0 1; }
-    TokenScreen.-short #token-place, TokenScreen.-short #token-reason { margin: 0; }
-    TokenScreen.-short #token-keep { margin: 0; }
-    """
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (16, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("app.interrupt", "app.quit"),
         Binding("escape", "dismiss", "Close", show=False),
         Binding("enter", "connect", show=False),
-        # With priority the next key, however soon it comes, goes to what has the focus then.
+        # With priority, so that the next key, however soon it comes, goes to the newly focused widget.
         Binding("up,shift+tab", "app.focus_previous", show=False, priority=True),
         Binding("down,tab", "app.focus_next", show=False, priority=True),
     ]
@@ -89,8 +74,8 @@ class TokenScreen(ModalScreen[TokenGiven]):
             text.cursor_blink = False
             yield text
             yield Static(Content(self._reason), id="token-reason", markup=False)
-            yield Tick("Keep it for next time", id="token-keep")
-            yield Static(Content("Enter connects, Tab and Space keep, Esc closes"), id="token-keys")
+            yield Checkbox("Save token", id="token-keep")
+            yield Static(Content("Enter Connect · Tab, Space Save · Esc Close"), id="token-keys")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -100,14 +85,14 @@ class TokenScreen(ModalScreen[TokenGiven]):
         try:
             token = normalize_token(self.query_one(Input).value)
         except TrustError as error:
-            self._complain(str(error))
+            self._show_error(str(error))
             return
         if not token:
-            self._complain("Paste the token you were given.")
+            self._show_error("Enter a token.")
             return
-        self.dismiss(TokenGiven(token, self.query_one(Tick).value))
+        self.dismiss(TokenGiven(token, self.query_one(Checkbox).value))
 
-    def _complain(self, text: str) -> None:
+    def _show_error(self, text: str) -> None:
         reason = self.query_one("#token-reason", Static)
         reason.set_class(True, "-bad")
         reason.update(Content(text))

@@ -1,8 +1,8 @@
-"""Where posts are written: completed by Tab, handed over by Enter, pasted into; it never sends by itself.
+"""The input for posts and commands, with completion, history and a draft per room.
 
-Enter posts `Composer.Submitted`; whoever handles it takes what was submitted with `take_submitted` and
-answers with `remember`, or with `reject` if the text must be corrected.
-A paste is put in whole, cleaned, and waits for Enter like everything else.
+Enter posts `Composer.Submitted`. The handler gets the texts with `take_submitted` and answers each with
+`remember`, or with `reject` if the text must be corrected. A paste never sends anything: it is cleaned,
+inserted, and waits for Enter.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from broadcast_tui.tui.widgets.key_dispatch import forward_to_focus, forward_to_
 from broadcast_tui.tui.widgets.readline_area import ReadlineArea, location
 
 _UNDO = (50, 2.0, 100)
-"""Steps of undo that are kept, and the seconds and characters that make up one; TextArea's own."""
+"""Undo steps, and the seconds and characters of one step: the defaults of TextArea."""
 
 
 SEARCH_KEYS = {
@@ -40,12 +40,12 @@ SEARCH_KEYS = {
     "clear-query": "edit_search('clear')",
     "go-back": "leave_search",
 }
-"""What the keys of a search do; there are none while nothing is searched."""
+"""Actions of the key bindings that exist only during a history search."""
 
 
 @dataclass
 class Draft:
-    """What was being written in a room that is not shown."""
+    """Unsent text of a room that is not displayed."""
 
     text: str
     cursor: tuple[int, int]
@@ -57,24 +57,28 @@ class Draft:
 
 
 PASTE_MAX = 100_000
-"""Characters of one paste that are kept; more than any server takes in one post."""
+"""Most characters of one paste; more than any server accepts in one post."""
 
 
-_UNDRAWABLE = re.compile(
+_UNSAFE_CHARACTERS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
 
 
 def clean_paste(text: str) -> str:
-    """`text` as it may stand in an input: LF line ends, no controls, no invisible or turning characters."""
+    """`text` made safe to draw: LF line ends, without control, invisible and bidirectional characters."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
-    return visible(_UNDRAWABLE.sub("", text)[:PASTE_MAX])
+    return visible(_UNSAFE_CHARACTERS.sub("", text)[:PASTE_MAX])
 
 
 class Composer(ReadlineArea):
-    """The input. `people` is asked for whom and what Tab may complete to, `past` is what Up walks.
+    """The input. During a history search (`search` is not None) letters go to the search.
 
-    `hold` is asked at Enter whether a text is to stay; it says why, and may `submit` the text later.
+    Args:
+        context: Returns the names, rooms and files that Tab can complete.
+        past: The input history.
+        hold: Called at Enter; true keeps the text in the input. The callee tells the user why, and may call
+            `submit` later.
     """
 
     DEFAULT_CSS = """
@@ -91,7 +95,7 @@ class Composer(ReadlineArea):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # A search has its keys first; without one they are those of the rows below.
+        # First the keys of a search. Without a search, the same keys belong to the bindings below.
         *(bind(f"search.{key}", action) for key, action in SEARCH_KEYS.items()),
         bind("composer.move-up", "move_up"),
         bind("composer.move-down", "move_down"),
@@ -99,7 +103,7 @@ class Composer(ReadlineArea):
         bind("composer.recall-newer", "recall(1)"),
         bind("composer.search-history", "search_history"),
         bind("composer.insert-last-word", "insert_last_word"),
-        # Of the line editor, but a search has these keys too.
+        # From ReadlineArea; repeated because a search uses these keys too.
         bind("composer.delete-left", "delete_left"),
         bind("composer.cut-line-start", "cut_to('line-start')"),
         bind("composer.cut-blank-word", "cut_to('blank')"),
@@ -112,29 +116,29 @@ class Composer(ReadlineArea):
 
     @dataclass
     class Submitted(Message):
-        """`text`, which is not blank, is to be taken with `take_submitted`."""
+        """`text`, which is not blank, was submitted; see `take_submitted`."""
 
         text: str
 
     @dataclass
     class Pasted(Message):
-        """A paste of `lines` lines was put in; of one that was too long only `kept` characters (else 0)."""
+        """A paste of `lines` lines was inserted. If it was shortened, `kept` is its new length, else 0."""
 
         lines: int
         kept: int
 
     @dataclass
-    class OffersChanged(Message):
-        """`offers` is what to show above the input now; None for nothing."""
+    class SuggestionsChanged(Message):
+        """The suggestions to show above the input; None: none."""
 
-        offers: Suggestions | None
+        suggestions: Suggestions | None
 
-    class EditorAsked(Message):
-        """The text is to be written in an editor; `put` is the answer."""
+    class EditorRequested(Message):
+        """The user wants to edit the text in an external editor; see `take_edited`."""
 
     def __init__(
         self,
-        people: Callable[[], CompletionContext],
+        context: Callable[[], CompletionContext],
         past: InputHistory | None = None,
         *,
         hold: Callable[[str], bool] = lambda text: False,
@@ -144,32 +148,32 @@ class Composer(ReadlineArea):
         self.past = InputHistory() if past is None else past
         self.search: HistorySearch | None = None
         self.drafts: dict[str, Draft] = {}
-        """What was being written in rooms that are not shown."""
+        """Drafts of the rooms that are not displayed."""
         self.key_count = 0
-        """Keys that came here."""
+        """Number of keys received."""
         self._restored = ""
         self._last_word: tuple[str, int, int, int] | None = None
-        """Text and cursor after a last word was put in, where it begins, and how far back it was."""
-        self._people = people
+        """Text and cursor after the last insertion, its offset, and how many words back it was."""
+        self._completion_context = context
         self._hold = hold
         self._submitted: list[str] = []
         self._completer = Completer()
-        self._offers: Suggestions | None = None
+        self._suggestions: Suggestions | None = None
         self._closed_at: str | None = None
-        """The text at which the list was closed; it stays closed until that changes."""
+        """The text at which the list was closed; it stays closed until the text changes."""
 
     def set_hint(self, text: str) -> None:
-        """Show `text` (safe to draw) while the input is empty."""
+        """Show `text`, which must be safe to draw, while the input is empty."""
         self.placeholder = Content(text)
 
     def give_back(self, text: str, room: str | None = None) -> bool:
-        """Put `text` in again, in its room (None: this one); if something is written there, Up finds it.
+        """Restore a text that was not sent in the input of `room` (None: the current room).
 
-        Returns whether it stands in the input of that room.
+        If that input has other text, `text` only goes to the history. Returns whether it was restored.
         """
         clean, elsewhere = clean_paste(text), room is not None and room != self.past.room
-        being_written = self.drafts.get(room or "", Draft.of("")).text if elsewhere else self.text
-        if being_written.strip():
+        draft = self.drafts.get(room or "", Draft.of("")).text if elsewhere else self.text
+        if draft.strip():
             self.past.add_unsent(clean, room)
             return False
         if elsewhere:
@@ -179,23 +183,23 @@ class Composer(ReadlineArea):
         return True
 
     def reject(self, text: str) -> None:
-        """What was submitted cannot be done: it stands in the input again, before what was typed since."""
+        """Return a submitted text to the input, before anything typed since."""
         self.put(text + self.text)
 
     def submit(self, text: str) -> None:
-        """Hand over `text`, with which the input begins, so that what is typed next is of the next post."""
+        """Submit `text`, the beginning of the input; anything after it stays for the next post."""
         rest = self.text.removeprefix(text)
         self.put(rest if rest.strip() else "")
         self._submitted.append(text)
         self.post_message(self.Submitted(text))
 
     def take_submitted(self) -> list[str]:
-        """What was submitted and not taken yet, in order."""
+        """Remove and return the texts submitted since the last call, in order."""
         taken, self._submitted = self._submitted, []
         return taken
 
     def take_edited(self, text: str) -> None:
-        """The text was written elsewhere; undo brings back what stood here."""
+        """Replace the text by that of an external editor; undo restores the text before."""
         clean = clean_paste(text)
         self.put(clean)
         if len(clean) >= PASTE_MAX:
@@ -207,7 +211,7 @@ class Composer(ReadlineArea):
         text = clean_paste(event.text)
         if self.search is not None:
             self.search.type(text.partition("\n")[0])
-            self.show_offers()
+            self.update_suggestions()
         elif text and (result := self._replace_via_keyboard(text, *self.selection)):
             self.history.checkpoint()
             self.move_cursor(result.end_location)
@@ -215,24 +219,24 @@ class Composer(ReadlineArea):
             self.post_message(self.Pasted(text.rstrip("\n").count("\n") + 1, kept))
 
     def action_send_post(self) -> None:
-        """Hand the text over, unless it is held back; then it stays as it is."""
+        """Submit the text unless `hold` keeps it."""
         if (text := self.text.rstrip()) and not self._hold(text):
             self.submit(text)
 
     def action_open_editor(self) -> None:
-        self.post_message(self.EditorAsked())
+        self.post_message(self.EditorRequested())
 
-    # -- what was typed before
+    # History and drafts
 
     @property
     def is_restored(self) -> bool:
-        """Whether nothing was typed since this room was entered."""
+        """Whether the text is still the draft that entering the room restored."""
         return self.text == self._restored
 
     def enter_room(self, room: str) -> None:
-        """Write to `room` from now on: its draft is shown, that of the room before is kept.
+        """Switch to the draft of `room`; the current text becomes the draft of the room before.
 
-        What was submitted must have been taken before.
+        Call `take_submitted` first.
         """
         before = self.past.room
         if room == before:
@@ -243,18 +247,18 @@ class Composer(ReadlineArea):
             self.action_leave_search()
         draft = self.drafts.pop(room, None) or Draft.of("")
         self._restored = draft.text
-        # Loading a text forgets the edits of what is there: not those of the draft that was put away.
+        # load_text clears the undo history; replace it first, because the draft refers to it.
         self.history = EditHistory(*_UNDO)
         self.load_text(draft.text)
         self.history = draft.edits
         self.move_cursor(draft.cursor)
 
     def remember(self, text: str) -> None:
-        """What was submitted has been done: Up brings it back."""
+        """Add a submitted text to the history."""
         self.past.add(text)
 
     def stash(self) -> None:
-        """Empty the input; Up brings the text back."""
+        """Clear the input; the text goes to the history."""
         self.past.add_unsent(self.text.rstrip())
         self.past.end_browsing()
         self.put("")
@@ -267,7 +271,7 @@ class Composer(ReadlineArea):
             if event.is_printable and event.character:
                 event.prevent_default().stop()
                 self.search.type(event.character)
-                self.show_offers()
+                self.update_suggestions()
                 return
             bound = self._bindings.key_to_bindings.get(event.key, [])
             if not any(row.id and row.id.startswith("search.") for row in bound):
@@ -279,27 +283,27 @@ class Composer(ReadlineArea):
         return self.search is not None or action not in ("edit_search", "take_found", "leave_search")
 
     def action_move_up(self) -> None:
-        """The line above, or on the first row what was sent before."""
+        """Move up one line; on the first row show the previous input."""
         if self.get_cursor_up_location() != self.cursor_location and self.navigator_row() > 0:
             self.action_cursor_up()
         elif (older := self.past.older(self.text)) is not None:
             self.put(older)
 
     def action_move_down(self) -> None:
-        """The line below, or on the last row what was sent after, at last the draft."""
+        """Move down one line; on the last row show the next input, at last the draft."""
         if self.navigator_row() < self.wrapped_document.height - 1:
             self.action_cursor_down()
         elif (newer := self.past.newer(self.text)) is not None:
             self.put(newer)
 
     def action_recall(self, step: int) -> None:
-        """What was sent before (-1) or after (1), in whatever room."""
+        """Show the previous (-1) or next (1) input of any room."""
         walk = self.past.older if step < 0 else self.past.newer
         if (found := walk(self.text, everywhere=True)) is not None:
             self.put(found)
 
     def action_insert_last_word(self) -> None:
-        """Put in the last word that was sent; right after that, the one sent before it instead."""
+        """Insert the last word sent; right after that, replace it by the last word of the input before."""
         back, start = 0, self.offset_of_cursor
         if self._last_word is not None and self._last_word[:2] == (self.text, start):
             _, _, start, back = self._last_word
@@ -313,68 +317,70 @@ class Composer(ReadlineArea):
         self.search = HistorySearch(self.past.entries)
         self.add_class("-searching")
         self.refresh_bindings()
-        self.show_offers()
+        self.update_suggestions()
 
     def action_edit_search(self, method: str) -> None:
         """Call a method of the search, then show its result."""
         assert self.search is not None, "the keys of a search are bound only during one"
         getattr(self.search, method)()
-        self.show_offers()
+        self.update_suggestions()
 
     def action_take_found(self) -> None:
-        """End the search with what it found in the input, not sent."""
+        """End the search and put its match into the input."""
         found = self.search.found if self.search is not None else None
         self.action_leave_search()
         if found is not None:
             self.put(found)
 
     def action_leave_search(self) -> None:
-        """End the search; the input is as it was."""
+        """End the search; the input does not change."""
         self.search = None
         self.remove_class("-searching")
         self.refresh_bindings()
-        self.show_offers()
+        self.update_suggestions()
 
-    # -- what is offered
+    # Completion
 
     def action_complete(self, back: bool = False) -> None:
-        completed = self._completer.step(self.text, self.offset_of_cursor, self._people(), back=back)
+        completed = self._completer.step(
+            self.text, self.offset_of_cursor, self._completion_context(), back=back
+        )
         if completed is not None:
             self.put(*completed)
         self._closed_at = None
-        self.show_offers()
+        self.update_suggestions()
 
     def pick(self, index: int) -> None:
-        """Row `index` of what is offered was chosen."""
+        """Accept suggestion `index`."""
         if self.search is not None:
             self.search.choose(index)
             self.action_take_found()
             return
-        completed = self._completer.pick(self.text, self.offset_of_cursor, self._people(), index)
+        completed = self._completer.pick(self.text, self.offset_of_cursor, self._completion_context(), index)
         if completed is not None:
             self.put(*completed)
 
     def action_close_list(self) -> None:
-        # What was typed right before may not have been answered yet.
-        self.show_offers()
-        if self._offers is None:
+        # The text may have changed without an update of the list yet.
+        self.update_suggestions()
+        if self._suggestions is None:
             raise SkipAction
         self._closed_at = self.text
-        self.show_offers()
+        self.update_suggestions()
 
     @on(TextArea.Changed)
     @on(TextArea.SelectionChanged)
-    def show_offers(self) -> None:
-        """Say what is offered, if that is not what was offered before."""
+    def update_suggestions(self) -> None:
+        """Post `SuggestionsChanged` if the suggestions have changed."""
         text = self.text
         if self._closed_at is not None and self._closed_at != text:
             self._closed_at = None
-        offers: Suggestions | None = None
+        suggestions: Suggestions | None = None
         if self.search is not None:
-            offers = self.search.offers()
+            suggestions = self.search.offers()
         elif self._closed_at is None and text:
             cursor = self.offset_of_cursor
-            offers = self._completer.offers(text, cursor) or hint(text, cursor, self._people)
-        if offers != self._offers:
-            self._offers = offers
-            self.post_message(self.OffersChanged(offers))
+            suggestions = self._completer.offers(text, cursor) or hint(text, cursor, self._completion_context)
+        if suggestions != self._suggestions:
+            self._suggestions = suggestions
+            self.post_message(self.SuggestionsChanged(suggestions))

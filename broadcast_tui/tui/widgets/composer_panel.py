@@ -1,6 +1,7 @@
-"""The input with what belongs to it: the lists above it, the questions before sending, the editor.
+"""The composer with the suggestion list above it, the checks before sending, and the external editor.
 
-A post goes up as `Composer.Submitted` only when it fits, and was meant; until then its text stays.
+`Composer.Submitted` is posted only for a text that fits into one post and that the user has confirmed if it
+is long. Until then the text stays in the composer.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.input.post_size import CONFIRM_ABOVE_LINES, excess, lines_to_confirm
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.screens.choice import LongPostAnswer, LongPostScreen
+from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.terminal.editor import EditorError, edit
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.suggestion_list import SuggestionList
@@ -25,32 +26,36 @@ from broadcast_tui.tui.widgets.toast import show_warning
 
 
 class ComposerPanel(Vertical):
-    """A composer for the room that `state` shows; its id is `composer`.
+    """The composer `#composer` of the displayed room.
 
-    `head` stands on top of it, and lists come above that.
+    Args:
+        state: Has the size limit of a post.
+        context: What can be completed; see `Composer`.
+        past: The input history.
+        head: The widget above the composer; suggestions are displayed above it.
     """
 
     DEFAULT_CSS = "ComposerPanel { height: auto; }"
 
     def __init__(
-        self, state: AppState, people: Callable[[], CompletionContext], past: InputHistory, head: Widget
+        self, state: AppState, context: Callable[[], CompletionContext], past: InputHistory, head: Widget
     ) -> None:
         super().__init__()
         self._state = state
-        self._offers = SuggestionList()
+        self._suggestions = SuggestionList()
         self._head = head
-        self.composer = Composer(people, past, hold=self._hold, id="composer")
+        self.composer = Composer(context, past, hold=self._hold, id="composer")
 
     def compose(self) -> ComposeResult:
-        yield self._offers
+        yield self._suggestions
         yield self._head
         yield self.composer
 
     def on_mount(self) -> None:
-        self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit_offers())
+        self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit_suggestions())
 
     def _hold(self, text: str) -> bool:
-        """Whether `text` stays: it does not fit, or is so long that it may be an accident."""
+        """Whether to keep `text`: it is too large, or so long that it may be an accident."""
         if too_long := excess(text, self._state.message_bytes):
             show_warning(self, f"Not sent: this is {too_long} for one post.")
         elif lines := lines_to_confirm(text):
@@ -61,14 +66,16 @@ class ComposerPanel(Vertical):
 
     @work(exclusive=True, group="question")
     async def _ask(self, text: str, lines: int) -> None:
-        match await self.app.push_screen_wait(LongPostScreen(lines)):
-            case LongPostAnswer.SEND:
+        # No keys: a letter typed too early must not send the post.
+        choices = (Choice("", "Edit", ""), Choice("", "Send", "send"), Choice("", "Discard", "discard"))
+        match await self.app.push_screen_wait(ChoiceScreen(f"Send {lines:,} lines as one post?", choices)):
+            case "send":
                 self.composer.submit(text)
-            case LongPostAnswer.DROP:
+            case "discard":
                 self.composer.stash()
 
     @on(Composer.Pasted)
-    def tell_pasted(self, event: Composer.Pasted) -> None:
+    def report_paste(self, event: Composer.Pasted) -> None:
         if event.kept:
             show_warning(self, f"Paste shortened to {event.kept:,} characters")
         elif event.lines > CONFIRM_ABOVE_LINES:
@@ -78,20 +85,20 @@ class ComposerPanel(Vertical):
     def measure(self) -> None:
         self._state.draft_excess = excess(self.composer.text, self._state.message_bytes)
 
-    @on(Composer.OffersChanged)
-    def show_offers(self, event: Composer.OffersChanged) -> None:
-        self._offers.show(event.offers, self.region.y)
+    @on(Composer.SuggestionsChanged)
+    def show_suggestions(self, event: Composer.SuggestionsChanged) -> None:
+        self._suggestions.show(event.suggestions, self.region.y)
 
-    def _fit_offers(self) -> None:
-        """The terminal has another size, or the input more rows."""
-        if self.region.y != self._offers.above:
-            self._offers.show(self._offers.offers, self.region.y)
+    def _fit_suggestions(self) -> None:
+        """Use the rows available after the terminal or the composer has changed its size."""
+        if self.region.y != self._suggestions.above:
+            self._suggestions.show(self._suggestions.suggestions, self.region.y)
 
     @on(SuggestionList.Chosen)
-    def pick_offer(self, event: SuggestionList.Chosen) -> None:
+    def accept_suggestion(self, event: SuggestionList.Chosen) -> None:
         self.composer.pick(event.index)
 
-    @on(Composer.EditorAsked)
+    @on(Composer.EditorRequested)
     @work(exclusive=True)
     async def open_editor(self) -> None:
         before = self.composer.text

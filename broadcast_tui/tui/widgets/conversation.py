@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from broadcast_tui.tui.keymap import bind, key_in_force
+from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.links import links_in
 from broadcast_tui.tui.model.transcript.find import pattern_of
@@ -177,7 +177,7 @@ class Conversation(Vertical):
             self.leave_bare()
             self.composer.focus()
             self.composer.insert(event.character)
-        elif not self.composer.has_focus and await self.composer.do_edit(event.key):
+        elif not self.composer.has_focus and await self.composer.run_edit_key(event.key):
             event.stop()
             self.leave_bare()
             self.composer.focus()
@@ -261,7 +261,7 @@ class Conversation(Vertical):
         if self._wants_mouse:
             show_toast(self, "Mouse on")
         else:
-            key = key_in_force(self.app, "log.toggle-mouse")
+            key = active_key(self.app, "log.toggle-mouse")
             show_toast(self, f"Mouse off: the terminal selects text; {key} turns it on")
 
     # Picking

@@ -1,4 +1,4 @@
-"""What to look for in the room: one row with an input, and which of how many matches is shown."""
+"""The find bar: one row with an input for the text to find and the number of matches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from broadcast_tui.tui.widgets.key_dispatch import forward_to_focus, forward_to_
 
 
 class FindInput(Input, inherit_bindings=False):
-    """An input for one line. A paste of several is put in as one, made safe to draw."""
+    """A one-line input. A paste of several lines is made safe to draw and inserted as one line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         binding
@@ -63,27 +63,27 @@ class FindBar(Horizontal):
 
     @dataclass
     class Changed(Message):
-        """Another `query` is to be found; empty for none."""
+        """The text to find is `query` now; it may be empty."""
 
         query: str
 
     @dataclass
     class Stepped(Message):
-        """The next match of `query` is wanted, an `older` one or a newer one."""
+        """The user requests the next match of `query`, an `older` or a newer one."""
 
         query: str
         older: bool
 
     @dataclass
     class Ended(Message):
-        """The search for `query` is over: `stay` where it led to, or go back to where it began."""
+        """The search for `query` is over: `stay` at the match, or go back to the start."""
 
         query: str
         stay: bool
 
     @dataclass
     class Blurred(Message):
-        """Something else than `bar` has the focus now, and the search did not end."""
+        """`bar` has lost the focus to another widget during a search."""
 
         bar: FindBar
 
@@ -100,7 +100,7 @@ class FindBar(Horizontal):
         return self.query_one("#find-text", Input)
 
     def open(self) -> None:
-        """Take the focus, empty."""
+        """Show the bar without text and focus it."""
         self.display = True
         self.text.value = ""
         self.show_count("")
@@ -110,7 +110,7 @@ class FindBar(Horizontal):
         self.display = False
 
     def show_count(self, count: str) -> None:
-        """Say how the search goes: `3/17`. What follows a ` · ` is left out where the row is short."""
+        """Show the progress, such as `3/17`. On a narrow screen the part after ` · ` is left out."""
         if self.screen.size.width < WIDE_FROM:
             count = count.partition(" · ")[0]
         label = self.query_one("#find-count", Static)
@@ -118,12 +118,12 @@ class FindBar(Horizontal):
             label.update(Content(count))
 
     def on_descendant_blur(self) -> None:
-        # The terminal that loses the focus takes it from everything; it comes back to here.
+        # When the terminal loses the focus, no widget has it; the bar gets it back afterwards.
         if self.display and self.screen.focused not in (None, self.text):
             self.post_message(self.Blurred(self))
 
     @on(Input.Changed)
-    def look_for(self, event: Input.Changed) -> None:
+    def query_changed(self, event: Input.Changed) -> None:
         event.stop()
         if self.display:
             self.post_message(self.Changed(event.value))

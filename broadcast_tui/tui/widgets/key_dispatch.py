@@ -1,7 +1,7 @@
-"""Keys of an input in the order typed, however fast they come.
+"""Handles the keys of an input in the order typed.
 
-Textual 8.2 puts letters in at once, but does what other keys are bound to only after they have bubbled up: of
-`Ctrl+U a n a` that arrive together (a slow line, a paste by a terminal), the letters would be deleted.
+Textual 8.2 inserts letters at once but runs bindings only after the key event has bubbled up to the app. If
+`Ctrl+U a n a` arrives in one read (slow connection, paste by the terminal), Ctrl+U would delete the letters.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from textual.widget import Widget
 
 @runtime_checkable
 class KeyReceiver(Protocol):
-    """A screen that wants what was typed after the key that opened it, before it was there."""
+    """A screen that accepts keys typed after the key that opened it, but before it was mounted."""
 
     def take_key(self, event: events.Key) -> None: ...
 
 
 def forward_to_screen(widget: Widget, event: events.Key) -> bool:
-    """Give `event` to the screen on top, if it came to `widget` only because that was not there yet."""
+    """Forward `event` to a `KeyReceiver` on top; true if it was meant for that screen."""
     top = widget.app.screen
     if top is widget.screen or not isinstance(top, KeyReceiver):
         return False
@@ -30,7 +30,7 @@ def forward_to_screen(widget: Widget, event: events.Key) -> bool:
 
 
 def forward_to_focus(widget: Widget, event: events.Key) -> bool:
-    """Give `event` to what has the focus by now, if a key typed before took it from `widget`."""
+    """Forward `event` to the focused widget if an earlier key has moved the focus from `widget`."""
     focused = widget.screen.focused
     if focused is None or focused is widget:
         return False
@@ -40,6 +40,6 @@ def forward_to_focus(widget: Widget, event: events.Key) -> bool:
 
 
 async def run_binding(widget: Widget, event: events.Key) -> None:
-    """Do what `event`, a key that writes nothing, is bound to for the focused `widget` or further up."""
+    """Run the binding of `event`, a key that inserts nothing, of the focused `widget` or an ancestor now."""
     event.prevent_default().stop()
     await widget.app._check_bindings(event.key)

@@ -1,12 +1,21 @@
-"""Draws one line of a transcript as strips, one a row, ready for the compositor.
+"""Renders one line of a transcript as strips, one per row.
 
-What the gutter shows says what a line is, and nothing that people write can get there:
+The gutter shows what kind of line it is. Text of other people never gets into the gutter, so a post cannot
+imitate a system line:
 
-    HH:MM and name   of a post; left blank where the post above has the same
-    │                a post; ┃ one that mentions us; … ours, on its way; ⚠ ours, refused
-    ── and ⚠         a line of the system, an error
+    HH:MM and name   of a post; blank if the post above has the same
+    │                a post; ┃ a mention; … an own post on its way; ⚠ an own post that was refused
+    ── and ⚠         a system line, an error
 
-Markup says how characters look and where they lead; none is added and none is left out.
+A line becomes rows in three steps. The layout (`LineLayout`) splits the text into rows, as ranges of
+characters. Markup, links and code become runs: ranges of characters with a style, ascending and disjoint.
+Each row then cuts its range out of the text at the borders of the runs, and pads it to the width of the
+column. Rows and runs both refer to characters, so neither has to know about the other; only padding needs
+cell widths. Markup changes how characters look, it never adds or removes one, so offsets in a row map
+directly to offsets in the post. A run that ends inside a grapheme cluster is extended to the whole
+cluster: a part of a cluster may have another width than the terminal gives it.
+
+Every row has exactly the width of the log: the compositor can use it without cropping or extending.
 """
 
 from __future__ import annotations
@@ -37,7 +46,7 @@ from broadcast_tui.tui.widgets.log_styles import LogStyles
 _SYSTEM_KINDS = (LineKind.SYSTEM, LineKind.ERROR, LineKind.PRESENCE)
 
 Run = tuple[int, int, Style]
-"""Characters from the first to before the second look so."""
+"""Start and end (exclusive) of a range of characters, and its style."""
 
 
 _Key = TypeVar("_Key")
@@ -45,7 +54,7 @@ _Value = TypeVar("_Value")
 
 
 class _NoCache(FIFOCache[_Key, _Value]):
-    """Remembers nothing."""
+    """A cache that stores nothing."""
 
     __slots__ = ()
 
@@ -64,10 +73,10 @@ _NO_EXTENTS: FIFOCache[tuple[int, int, Style | None], Strip] = _NoCache(1)
 
 
 class RowStrip(Strip):
-    """A strip that caches nothing but what it renders to: three times cheaper to make (measured).
+    """A strip without caches except for its rendered form; creating it takes a third of the time (measured).
 
-    The caches of a Strip are seven dicts, and one of them holds the strip itself, so that only the
-    garbage collector frees it; rows of the log are made by the thousand.
+    A Strip has seven caches, and one of them contains the strip itself, so only the garbage collector can
+    free it. The log creates thousands of rows.
     """
 
     __slots__ = ()
@@ -88,7 +97,7 @@ class RowStrip(Strip):
 
 
 class LineRenderer:
-    """Draws lines at one width, in one set of styles."""
+    """Renders lines at one width with one set of styles."""
 
     def __init__(
         self,
@@ -100,9 +109,16 @@ class LineRenderer:
         showing: VisibilityOptions | None = None,
         unfold_key: str = "",
     ) -> None:
-        """`filters` (no colors, dimming…) are applied here, once a row, against `background`.
+        """Make a renderer.
 
-        `unfold_key` is the key that shows long posts in full, as people write it.
+        Args:
+            columns: The layout of the rows.
+            styles: The styles of all parts.
+            zone: Time zone of the times displayed; None: the local one.
+            filters: Line filters of the app (no color, dimming), applied once per row.
+            background: The background that the filters blend with.
+            showing: Which posts are folded and which lines are hidden.
+            unfold_key: The key that unfolds long posts, as displayed.
         """
         self.columns = columns
         self._showing = VisibilityOptions() if showing is None else showing
@@ -114,7 +130,7 @@ class LineRenderer:
         self.blank = self.strip([Segment(" " * columns.width, styles.text)])
 
     def render(self, line: Line, above: Line | None) -> list[Strip]:
-        """The rows of `line`, as many as `RowLayout.count_rows` says; `above` is the line shown before it."""
+        """The rows of `line`, as many as `RowLayout.count_rows` says; `above` is the line before it."""
         if line.kind is LineKind.DAY:
             return [self.titled_rule(line.text, self.styles.day)]
         shown = self._showing.shown_line(line)
@@ -131,9 +147,9 @@ class LineRenderer:
         rows: list[Strip] = []
         for number, (start, end) in enumerate(laid.rows):
             if number == laid.fold_row:
-                text = self._told(self._fold_text(laid), base, self.styles.fold)
+                text = self._note_row(self._fold_text(laid), base, self.styles.fold)
             elif laid.hosts and number == len(laid.rows) - 1:
-                text = self._told(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self.styles.error)
+                text = self._note_row(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self.styles.error)
             else:
                 in_block = any(first <= start <= last for first, last in code)
                 style = self.styles.block if in_block else base
@@ -145,7 +161,7 @@ class LineRenderer:
         return rows
 
     def _runs(self, line: Line, laid: LineLayout, base: Style) -> Iterator[Run]:
-        """What in `laid.text` looks unlike the text around it, rising."""
+        """The runs of `laid.text`, ascending."""
         if laid.label:
             yield 0, laid.label, self._label_style(line)
         if not has_markup(line.text):
@@ -162,12 +178,12 @@ class LineRenderer:
                 ended = number + 1
                 for run in styled_spans(written[number]):
                     if line.kind not in _SYSTEM_KINDS or run.href:
-                        yield offset + run.start, offset + run.end, self._look(run.style, run.href, base)
+                        yield offset + run.start, offset + run.end, self._run_style(run.style, run.href, base)
             offset += sum(len(text) + 1 + indent for text in written[number:ended])
             number = ended
 
     def _block_runs(self, block: CodeBlock, written: list[str], offset: int, indent: int) -> Iterator[Run]:
-        """The runs of a block of code whose first line begins at `offset`."""
+        """The runs of a code block whose first line begins at `offset`."""
         style = self.styles.block
         marks = style + Style(color=self.styles.marks.color)
         yield offset, offset + len(written[block.first]), marks
@@ -186,7 +202,7 @@ class LineRenderer:
             offset += starts[-1] + len(lines) * indent
             yield offset, offset + len(written[block.end]), marks
 
-    def _look(self, look: TextStyle, href: str, base: Style) -> Style:
+    def _run_style(self, look: TextStyle, href: str, base: Style) -> Style:
         styles = self.styles
         style = base + styles.code if TextStyle.CODE in look else base
         if TextStyle.MARK in look:
@@ -201,20 +217,20 @@ class LineRenderer:
         return style + added
 
     def _fold_text(self, laid: LineLayout) -> str:
-        """How much is folded: lines as they were written, or rows of a single long one."""
+        """The number of folded lines, or of folded rows of a single long line."""
         lines = laid.text.count("\n", laid.rows[laid.fold_row][0])
         amount = f"{laid.hidden:,} more rows" if lines == 0 else f"{lines:,} more line{'s' * (lines > 1)}"
         return f"… {amount} ({self._unfold_key})" if self._unfold_key else f"… {amount}"
 
-    def _told(self, text: str, base: Style, style: Style) -> list[Segment]:
-        """A row that says something about the post: nobody wrote it."""
+    def _note_row(self, text: str, base: Style, style: Style) -> list[Segment]:
+        """A row about the post that is not part of its text."""
         room = self.columns.text
         text = clip(text, room)
         blanks = " " * (room - cells_of(text) + self.columns.padding)
         return [Segment(text, style + Style(bgcolor=base.bgcolor)), Segment(blanks, base)]
 
     def titled_rule(self, title: str, style: Style) -> Strip:
-        """A row that is a rule with `title` in its middle."""
+        """A horizontal rule with `title` in the middle."""
         return self.strip([Segment(self._rule_row(title), style)])
 
     def with_badge(self, row: Strip, text: str, style: Style) -> Strip:
@@ -251,7 +267,7 @@ class LineRenderer:
         return self.styles.own if line.own else self.styles.names[_cached_index(line.sender)]
 
     def _label_style(self, line: Line) -> Style:
-        """A name among the text: on the background of the text."""
+        """The style of a name inside the text: on the background of the text."""
         return self._name_style(line) + Style(bgcolor=self._text_style(line).bgcolor)
 
     def _first_gutter(self, line: Line, above: Line | None) -> list[Segment]:
@@ -281,7 +297,7 @@ class LineRenderer:
         return segments
 
     def _next_gutter(self, line: Line) -> list[Segment]:
-        """What is left of the further rows of a line."""
+        """The gutter of all rows of a line but the first."""
         columns, styles = self.columns, self.styles
         if not columns.name or line.kind in _SYSTEM_KINDS:
             return [Segment(" " * columns.gutter, styles.text)]
@@ -289,7 +305,7 @@ class LineRenderer:
         return [Segment(" " * (columns.gutter - columns.mark), styles.text), Segment(sign, style)]
 
     def _sign(self, line: Line) -> tuple[str, Style]:
-        """What the three cells before the text show on the first row."""
+        """The three cells before the text of the first row."""
         styles = self.styles
         if line.kind in (LineKind.SYSTEM, LineKind.PRESENCE):
             return "── ", styles.system
@@ -302,7 +318,7 @@ class LineRenderer:
     def _text_segments(
         self, text: str, start: int, end: int, runs: Sequence[Run], base: Style, around: Style
     ) -> list[Segment]:
-        """One row of the text column in style `base`, with the padding at the row's end `around` it."""
+        """One row of the text column in style `base`; the padding at its end has the style `around`."""
         row = text[start:end]
         cells = cells_of(row)
         room = self.columns.text
@@ -327,7 +343,7 @@ class LineRenderer:
 
 
 def _whole_clusters(text: str, runs: list[Run]) -> list[Run]:
-    """`runs`, none of which ends within a cluster: its parts take other cells than the whole."""
+    """`runs` extended to whole clusters: a part of a cluster may have another width than the whole."""
     if not runs or is_single(text):
         return runs
     edges = [0, *(end for _, end, _ in clusters(text))]
@@ -338,7 +354,7 @@ def _whole_clusters(text: str, runs: list[Run]) -> list[Run]:
 
 
 def _block_spans(laid: LineLayout) -> list[Span]:
-    """Where in `laid.text` the blocks of code begin, and the end of their last lines."""
+    """The code blocks in `laid.text`, from their start to the end of their last line."""
     if not laid.blocks:
         return []
     ends = [-1]

@@ -1,4 +1,4 @@
-"""How the parts of a row of the log look, in the colors of the theme."""
+"""The styles of the parts of a log row, in the colors of the theme."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ MessageLog {
     & > .message-log--found-here { background: $warning; color: auto; text-style: bold underline; }
 }
 """
-"""The styles of all `PARTS`, and of the scrollbar."""
+"""CSS for the log: component classes for all `PARTS`, and the scrollbar."""
 
 
 _SYNTAX_HUES = {
@@ -63,11 +63,11 @@ _SYNTAX_HUES = {
     CodeKind.ADDED: 5,
     CodeKind.REMOVED: 0,
 }
-"""Where in a palette the colors of code are; comments have that of the text, weaker."""
+"""Indices of the syntax colors in the name palette; comments have the dimmed text color."""
 
 
 class LogStyles(msgspec.Struct, frozen=True):
-    """How the parts of a row look; each style carries the background it stands on."""
+    """Rich styles of the parts of a row; each includes its background."""
 
     text: Style
     time: Style
@@ -82,13 +82,13 @@ class LogStyles(msgspec.Struct, frozen=True):
     names: tuple[Style, ...]
     """The palette, by `color_index`."""
     code: Style
-    """In a line of text."""
+    """Inline code."""
     block: Style
     """A block of code."""
     syntax: dict[CodeKind, Style]
-    """Put over the style of the block."""
+    """Added to the style of the block."""
     marks: Style
-    """What marks text as something else."""
+    """Markup characters such as `**`."""
     fold: Style
     unread: Style
     badge: Style
@@ -97,8 +97,8 @@ class LogStyles(msgspec.Struct, frozen=True):
 def log_styles(
     text: Style, parts: Mapping[str, Style], background: Color, colors: tuple[str, ...]
 ) -> LogStyles:
-    """The styles on `background`, from that of the text, those of all `PARTS` and a palette for names."""
-    # Colors of a terminal cannot be mixed: a tint would be a full color that nobody may be able to read on.
+    """Build the styles from those of the text, of all `PARTS` and the palette of names."""
+    # The terminal's own colors cannot be mixed: a tint would become a full color, maybe an unreadable one.
     mention = parts["mention"] if background.ansi is None else text + Style(bold=True)
     return LogStyles(
         text=text,
@@ -127,9 +127,9 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def name_colors(widget: Widget) -> tuple[str, ...]:
-    """The colors of names on the background of `widget`, by `color_index`."""
+    """The palette of names for the background of `widget`, by `color_index`."""
     app, background = widget.app, widget.background_colors[1]
-    # How the terminal's own background looks, only the theme made for it can tell.
+    # The color of the terminal's own background is unknown; the theme says whether it is dark.
     own = _BLACK if app.current_theme.dark else _WHITE
     rgb = background.rgb if background.ansi is None else own
     return palette(rgb, sixteen=app.console.color_system == "standard")

@@ -1,4 +1,4 @@
-"""Who is here: a list of names beside the log, in the colors that the names have there."""
+"""The member list beside the log, with names in the same colors as in the log."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from broadcast_tui.tui.widgets.log_styles import name_colors
 
 
 class MemberList(VerticalScroll, can_focus=False):
-    """A view of the names in a room; above the number that is listed it shows the count alone.
+    """The members of a room, or only their number if the server does not list them.
 
-    Who is away is dimmed and says so.
+    Members who are away are dimmed and marked.
     """
 
     DEFAULT_CSS = """
@@ -46,7 +46,7 @@ class MemberList(VerticalScroll, can_focus=False):
         self._draw()
 
     def show(self, people: Sequence[Person] | None, online: int) -> None:
-        """Show `people` (names safe to draw, in order; None: unknown) of `online`."""
+        """Show `people`, in this order (names safe to draw; None: not listed), of `online` in total."""
         shown = None if people is None else tuple(people)
         if (shown, online) != (self._people, self._online):
             self._people, self._online = shown, online

@@ -18,7 +18,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
-from broadcast_tui.tui.keymap import key_in_force
+from broadcast_tui.tui.keymap import active_key
 from broadcast_tui.tui.model.transcript.layout import RowLayout, VisibilityOptions
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
 from broadcast_tui.tui.model.transcript.transcript import Transcript
@@ -350,5 +350,5 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self.get_line_filters(),
             background,
             self.index.showing,
-            key_in_force(self.app, UNFOLD_ID),
+            active_key(self.app, UNFOLD_ID),
         )

@@ -1,6 +1,6 @@
-"""The keys that act on a picked post: one row that says which, and has the focus while a post is picked.
+"""The post bar: one row with the keys for the selected post. It has the focus while a post is selected.
 
-Whatever else is typed is left to others; so is what the keys do.
+It only posts the actions; other keys go to the rest of the screen.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from broadcast_tui.tui.keymap import bind, key_in_force
+from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.widgets.key_dispatch import forward_to_screen, run_binding
 
 
 class PostAction(StrEnum):
-    """What a key asks for."""
+    """What to do with the selected post."""
 
     OLDER = "older"
     NEWER = "newer"
@@ -38,7 +38,7 @@ class PostAction(StrEnum):
     LEAVE = "leave"
 
 
-_TOLD = (
+_HINTS = (
     ("pick.match-older", "next"),
     ("pick.copy-text", "copy"),
     ("pick.answer-sender", "answer"),
@@ -47,11 +47,11 @@ _TOLD = (
     ("pick.leave-picking", "back"),
     ("pick.copy-stamped", "copy with time"),
 )
-"""What the row says of some keys, the most useful first."""
+"""Key bindings shown in the row, the most useful first, with their labels."""
 
 
 class PostBar(Widget, can_focus=True):
-    """Hidden while no post is picked."""
+    """The bar is hidden while no post is selected."""
 
     DEFAULT_CSS = """
     PostBar {
@@ -97,10 +97,10 @@ class PostBar(Widget, can_focus=True):
         self._matches = False
         self._count = ""
         self._leaving = False
-        """Whether the focus is about to go elsewhere: what is typed from now on is not for us."""
+        """Whether the focus is about to move: keys typed from now on are not for the bar."""
 
     def open(self, *, matches: bool) -> None:
-        """Take the focus; `matches`: other matches of a search can be gone to."""
+        """Show and focus the bar. With `matches`, the keys for other matches of a search work too."""
         self._matches = matches
         self._count = ""
         self._leaving = False
@@ -109,7 +109,7 @@ class PostBar(Widget, can_focus=True):
         self.refresh()
 
     def show_count(self, count: str) -> None:
-        """Say which of how many matches is picked."""
+        """Show the position among the matches of a search, such as `3/17`."""
         if count != self._count:
             self._count = count
             self.refresh()
@@ -128,29 +128,29 @@ class PostBar(Widget, can_focus=True):
         if forward_to_screen(self, event):
             return
         binding = self.screen.active_bindings.get(event.key)
-        ours = binding is not None and binding.node is self
-        if not self._leaving and ours:
+        is_own = binding is not None and binding.node is self
+        if not self._leaving and is_own:
             await run_binding(self, event)
         elif not self._leaving and not event.is_printable:
             event.prevent_default()
-            # What nothing here is bound to may be for the input.
+            # A key without a binding may be an editing key of the composer.
             if await self.app._check_bindings(event.key):
                 event.stop()
         else:
             self._leaving = self._leaving or event.is_printable
 
     def on_blur(self) -> None:
-        # The terminal that loses the focus takes it from everything; it comes back to here.
+        # When the terminal loses the focus, no widget has it; the bar gets it back afterwards.
         if self.screen.focused is not None and self.screen.focused is not self:
             self.post_message(self.Blurred(self))
 
     def render(self) -> Content:
         pieces = [Content(self._count)] if self._count else []
         room = self.content_size.width - len(self._count)
-        for id, does in _TOLD:
+        for id, label in _HINTS:
             if id == "pick.match-older" and not self._matches:
                 continue
-            piece = Content.assemble((key_in_force(self.app, id), "bold"), " ", does)
+            piece = Content.assemble((active_key(self.app, id), "bold"), " ", label)
             room -= piece.cell_length + (2 if pieces else 0)
             if room < 0:
                 break

@@ -1,6 +1,6 @@
-"""A text area with the keys of readline: moves, cuts that are kept to be put back, swaps, undo.
+"""A text area with the key bindings of readline: moves, kill ring, transpose, undo.
 
-What it does with Enter, Tab, Up and Down is up to whoever derives from it.
+Enter, Tab, Up and Down have no binding here; subclasses define them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from broadcast_tui.tui.model.input.kill_ring import KillRing, Where, kill_span
 
 
 class ReadlineArea(TextArea, inherit_bindings=False):
-    """Editing of one or more lines. Offsets are indices into `text`."""
+    """An editor for one or more lines. Offsets are indices into `text`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("composer.insert-newline", "insert_newline"),
@@ -41,8 +41,8 @@ class ReadlineArea(TextArea, inherit_bindings=False):
         bind("composer.cut-word-right", "cut_to('word-right')"),
         bind("composer.cut-line-start", "cut_to('line-start')"),
         bind("composer.cut-line-end", "cut_to('line-end')"),
-        bind("composer.paste-cut", "paste_cut"),
-        bind("composer.paste-older-cut", "paste_older_cut"),
+        bind("composer.paste-cut", "yank"),
+        bind("composer.paste-older-cut", "yank_pop"),
         bind("composer.paste-copied", "paste"),
         bind("composer.swap-characters", "swap_characters"),
         bind("composer.undo-edit", "undo"),
@@ -51,15 +51,15 @@ class ReadlineArea(TextArea, inherit_bindings=False):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id, highlight_cursor_line=False, compact=True, tab_behavior="focus")
-        self._cuts = KillRing()
+        self._kill_ring = KillRing()
         self._after_cut: tuple[str, int] | None = None
-        self._after_paste: tuple[str, int, int] | None = None
-        """Text and cursor right after a cut was put back, and where that begins."""
+        self._after_yank: tuple[str, int, int] | None = None
+        """Text and cursor right after a yank, and the offset where the yanked text begins."""
         self.cursor_blink = False
         self.match_cursor_bracket = False
 
-    async def do_edit(self, key: str) -> bool:
-        """Do what `key` does to the text or the cursor, whatever has the focus; false if that is nothing."""
+    async def run_edit_key(self, key: str) -> bool:
+        """Run the editing action of `key`, wherever the focus is; false if it has none."""
         for binding in self._bindings.key_to_bindings.get(key, ()):
             if binding.id in _EDITING and await self.app.run_action(binding.action, self):
                 return True
@@ -67,31 +67,31 @@ class ReadlineArea(TextArea, inherit_bindings=False):
 
     @property
     def offset_of_cursor(self) -> int:
-        """The cursor's place as an index into `text`."""
+        """The cursor position as an index into `text`."""
         row, column = self.cursor_location
         return sum(len(line) + 1 for line in self.document.lines[:row]) + column
 
     def put(self, text: str, offset: int | None = None) -> None:
-        """Replace everything by `text`, as one step that undo takes back; cursor at `offset` or the end."""
+        """Replace the whole text as one undo step; the cursor goes to `offset` or the end."""
         self.history.checkpoint()
         self.replace(text, (0, 0), self.document.end, maintain_selection_offset=False)
         self.move_cursor(self.document.end if offset is None else location(text, offset))
 
     def render_line(self, y: int) -> Strip:
-        # TextArea fails to wrap its placeholder into no width at all.
+        # TextArea raises when it wraps its placeholder at width 0.
         return super().render_line(y) if self.size.width > 0 else Strip([])
 
     def navigator_row(self) -> int:
-        """The row of the cursor as wrapped, from 0."""
+        """The visual row of the cursor, from 0."""
         return self.wrapped_document.location_to_offset(self.cursor_location).y
 
     def get_cursor_word_left_location(self) -> Location:
-        """Where the word to the left begins, as it would be cut: TextArea would stop at punctuation too."""
+        """The start of the word before the cursor, as for cuts; TextArea stops at punctuation too."""
         start, _ = kill_span(self.text, self.offset_of_cursor, "word-left")
         return location(self.text, start)
 
     def get_cursor_word_right_location(self) -> Location:
-        """Where the word to the right ends, as it would be cut."""
+        """The end of the word after the cursor, as for cuts."""
         _, end = kill_span(self.text, self.offset_of_cursor, "word-right")
         return location(self.text, end)
 
@@ -109,33 +109,35 @@ class ReadlineArea(TextArea, inherit_bindings=False):
         self.action_delete_right()
 
     def action_cut_to(self, where: Where) -> None:
-        """Cut from the cursor to `where`; cuts in a row are kept together, as in a shell."""
+        """Cut from the cursor to `where`; consecutive cuts form one entry of the kill ring, as in a shell."""
         if not self.text:
             raise SkipAction
         text, cursor = self.text, self.offset_of_cursor
         start, end = kill_span(text, cursor, where)
         if start == end:
             return
-        self._cuts.kill(text[start:end], append=self._after_cut == (text, cursor), backwards=start < cursor)
+        self._kill_ring.kill(
+            text[start:end], append=self._after_cut == (text, cursor), backwards=start < cursor
+        )
         self._delete_via_keyboard(location(text, start), location(text, end))
         self._after_cut = (self.text, self.offset_of_cursor)
 
-    def action_paste_cut(self) -> None:
-        """Put the last cut back in."""
-        self._put_back(self._cuts.yank(), min(self._selected_offsets()))
+    def action_yank(self) -> None:
+        """Insert the last cut text."""
+        self._insert_cut(self._kill_ring.yank(), min(self._selected_offsets()))
 
-    def action_paste_older_cut(self) -> None:
-        """Right after a cut was put back: put the one before it there instead."""
-        if self._after_paste is None or self._after_paste[:2] != (self.text, self.offset_of_cursor):
+    def action_yank_pop(self) -> None:
+        """Right after a yank, replace the yanked text by the entry before it."""
+        if self._after_yank is None or self._after_yank[:2] != (self.text, self.offset_of_cursor):
             raise SkipAction
-        start = self._after_paste[2]
+        start = self._after_yank[2]
         self.move_cursor(location(self.text, start), select=True)
-        self._put_back(self._cuts.yank_pop(), start)
+        self._insert_cut(self._kill_ring.yank_pop(), start)
 
-    def _put_back(self, cut: str, start: int) -> None:
+    def _insert_cut(self, cut: str, start: int) -> None:
         if cut:
             self._replace_via_keyboard(cut, *self.selection)
-            self._after_paste = (self.text, self.offset_of_cursor, start)
+            self._after_yank = (self.text, self.offset_of_cursor, start)
 
     def _selected_offsets(self) -> tuple[int, int]:
         lengths = [len(line) + 1 for line in self.document.lines]
@@ -143,7 +145,7 @@ class ReadlineArea(TextArea, inherit_bindings=False):
         return start, end
 
     def action_swap_characters(self) -> None:
-        """Swap the characters on both sides of the cursor, at the end of a line the two before it."""
+        """Swap the characters around the cursor, or at the end of a line the two before it."""
         row, column = self.cursor_location
         line = self.document.get_line(row)
         at = min(column, len(line) - 1)
@@ -157,6 +159,6 @@ _EDITING = frozenset(binding.id for binding in ReadlineArea.BINDINGS if isinstan
 
 
 def location(text: str, offset: int) -> tuple[int, int]:
-    """The row and column of index `offset` of `text`."""
+    """The row and column of the index `offset` of `text`."""
     before = text[:offset]
     return before.count("\n"), offset - (before.rfind("\n") + 1)

@@ -1,7 +1,7 @@
-"""Our rooms beside the log: one row each with its number, what is unread in it, and what mentions us.
+"""The room list beside the log: number, name, mentions and unread posts of each joined room.
 
-▸1 lobby        the shown one
- 2 dev     3! 12   twelve unread, three of them speak of us
+▸1 lobby        the displayed room
+ 2 dev     3! 12   three mentions, twelve unread posts
  3 ops ⊘      4   muted
 """
 
@@ -24,12 +24,12 @@ from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.text.wrapping import clip
 
 COUNT_MAX = 999
-"""More are shown as `999+`: nobody reads on, and the name needs the room."""
+"""Higher counts are shown as `999+`, which leaves space for the name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A room as its row shows it."""
+    """The data of one row."""
 
     name: str
     unread: int
@@ -43,7 +43,7 @@ class Row:
 
 
 class RoomList(VerticalScroll, can_focus=False):
-    """A view of the rooms, in the order joined. A click on a row posts `RoomChosen`."""
+    """The joined rooms in the order joined. A click on a row posts `RoomChosen`."""
 
     DEFAULT_CSS = """
     RoomList {
@@ -56,7 +56,7 @@ class RoomList(VerticalScroll, can_focus=False):
 
     @dataclass
     class RoomChosen(Message):
-        """The user wants to see the room with this number, from 1."""
+        """The user has clicked the room with this number, from 1."""
 
         number: int
 
@@ -71,7 +71,7 @@ class RoomList(VerticalScroll, can_focus=False):
         self._draw()
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Show `rows`, of which one is shown."""
+        """Show `rows`; one of them is the displayed room."""
         if tuple(rows) != self._rows:
             self._rows = tuple(rows)
             self._draw()
@@ -96,7 +96,7 @@ class RoomList(VerticalScroll, can_focus=False):
 
 
 def _line(number: int, row: Row, width: int) -> Content:
-    """A row of `width` cells: what identifies the room to the left, what waits in it to the right."""
+    """A row of `width` cells: number and name to the left, counts to the right."""
     lead = f"{'▸' if row.shown else ' '}{number:<2}"
     mentions = f"{_count(row.mentions)}!" if row.mentions else ""
     unread = _count(row.unread) if row.unread else ""

@@ -1,4 +1,4 @@
-"""One line of facts above the input: connection, room, people, what is new, who is typing, our name."""
+"""The status line above the composer: connection, room, members, unread posts, typing, own name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broadcast_tui.tui.model.status import GAP, Role, fit, status_items
 
 
 class StatusBar(Widget):
-    """A view of `state`; `server` is the address as shown to people. It never changes its size."""
+    """A view of `state`, one row high. `server` is the address as displayed."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"status--{role.value}" for role in Role}
 
@@ -38,8 +38,8 @@ class StatusBar(Widget):
         self._server = server
         self._shown: list[tuple[str, Role]] = []
 
-    def refresh_facts(self) -> None:
-        """The state may have changed: draw it if it reads differently."""
+    def refresh_status(self) -> None:
+        """Redraw if the text has changed."""
         if self._pieces() != self._shown:
             self.refresh()
 
@@ -49,7 +49,7 @@ class StatusBar(Widget):
         return Content.assemble(*((text, styles[role]) for text, role in self._shown))
 
     def _pieces(self) -> list[tuple[str, Role]]:
-        """The line as texts with their roles; together as wide as the widget."""
+        """The line as texts with roles; together they are as wide as the widget."""
         sides = status_items(self._state, self._server, monotonic())
         left, right, between = fit(*sides, self.content_size.width)
         return [*_spaced(left), (" " * between, Role.PLAIN), *_spaced(right)]

@@ -1,6 +1,6 @@
-"""What is offered while somebody writes, over the last rows of what is above: it moves nothing.
+"""The list of suggestions for the composer, as an overlay over the rows above it.
 
-It takes at most half of the room above, and none where there is none.
+It covers at most half of the rows above, and is hidden if there are none.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ ROWS_MAX = 6
 
 
 class SuggestionList(Widget):
-    """A view of `Suggestions`; it must stand right before what it belongs to."""
+    """A view of `Suggestions`. It must be the sibling right before the widget it is displayed above."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"offers--chosen", "offers--note", "offers--prompt"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "suggestion--chosen",
+        "suggestion--note",
+        "suggestion--prompt",
+    }
 
     DEFAULT_CSS = """
     SuggestionList {
@@ -34,27 +38,27 @@ class SuggestionList(Widget):
         padding: 0 1;
         background: $panel;
         color: $foreground;
-        .offers--chosen { background: $primary; color: $text; text-style: bold; }
-        .offers--note { color: $text-muted; }
-        .offers--prompt { color: $text-accent; text-style: bold; }
+        .suggestion--chosen { background: $primary; color: $text; text-style: bold; }
+        .suggestion--note { color: $text-muted; }
+        .suggestion--prompt { color: $text-accent; text-style: bold; }
     }
     """
 
     @dataclass
     class Chosen(Message):
-        """Row `index` of what is offered was clicked."""
+        """The suggestion `index` was clicked."""
 
         index: int
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.offers: Suggestions | None = None
+        self.suggestions: Suggestions | None = None
         self.above = 0
-        """Rows of the screen that it may cover part of."""
+        """Rows of the screen above."""
 
-    def show(self, offers: Suggestions | None, above: int) -> None:
-        """Offer this; `above` is how many rows there are to cover."""
-        self.offers, self.above = offers, above
+    def show(self, suggestions: Suggestions | None, above: int) -> None:
+        """Show suggestions; `above` is the number of rows above."""
+        self.suggestions, self.above = suggestions, above
         count = self._row_count()
         self.display = count > 0
         if count:
@@ -63,51 +67,51 @@ class SuggestionList(Widget):
             self.refresh()
 
     def _row_count(self) -> int:
-        if self.offers is None:
+        if self.suggestions is None:
             return 0
         room = min(ROWS_MAX, self.above // 2)
-        if self.offers.prompt:
-            # Without its prompt a search would be a trap.
-            return min(1 + len(self.offers.rows), max(room, min(1, self.above)))
-        return min(len(self.offers.rows), room)
+        if self.suggestions.prompt:
+            # Without its prompt, a search would take keys and nobody would see why.
+            return min(1 + len(self.suggestions.rows), max(room, min(1, self.above)))
+        return min(len(self.suggestions.rows), room)
 
     def _shown(self) -> range:
-        """Indices of the rows that are drawn, from the top."""
-        if self.offers is None:
+        """Indices of the displayed rows, from the top."""
+        if self.suggestions is None:
             return range(0)
-        return self.offers.window(self._row_count() - bool(self.offers.prompt))
+        return self.suggestions.window(self._row_count() - bool(self.suggestions.prompt))
 
     def render(self) -> VisualType:
-        offers, width = self.offers, self.content_size.width
-        if offers is None or width <= 0:
+        suggestions, width = self.suggestions, self.content_size.width
+        if suggestions is None or width <= 0:
             return Content("")
         shown = self._shown()
-        column = max((cells_of(offers.rows[i].label) for i in shown), default=0)
-        rows = [self._row(offers.rows[i], i == offers.chosen, column, width) for i in shown]
-        if offers.prompt:
-            rows.append(self._prompt(offers, width, alone=not shown))
+        column = max((cells_of(suggestions.rows[i].label) for i in shown), default=0)
+        rows = [self._row(suggestions.rows[i], i == suggestions.chosen, column, width) for i in shown]
+        if suggestions.prompt:
+            rows.append(self._prompt(suggestions, width, alone=not shown))
         return Content("\n").join(rows)
 
-    def _row(self, offer: Suggestion, chosen: bool, column: int, width: int) -> Content:
-        label = clip(offer.label, width)
+    def _row(self, suggestion: Suggestion, chosen: bool, column: int, width: int) -> Content:
+        label = clip(suggestion.label, width)
         gap = " " * (min(column, width) - cells_of(label) + 2)
         room = width - cells_of(label) - len(gap)
-        note = clip(offer.note, room) if offer.note and room > 0 else ""
+        note = clip(suggestion.note, room) if suggestion.note and room > 0 else ""
         if chosen:
             blanks = " " * max(0, room - cells_of(note)) if note or room > 0 else ""
-            return Content.styled(f"{label}{gap}{note}{blanks}", self.get_visual_style("offers--chosen"))
-        return Content.assemble(label, (f"{gap}{note}", self.get_visual_style("offers--note")))
+            return Content.styled(f"{label}{gap}{note}{blanks}", self.get_visual_style("suggestion--chosen"))
+        return Content.assemble(label, (f"{gap}{note}", self.get_visual_style("suggestion--note")))
 
-    def _prompt(self, offers: Suggestions, width: int, *, alone: bool) -> Content:
-        state = offers.state
-        if alone and offers.rows:
-            state = offers.rows[offers.chosen].label
-        prompt = clip(offers.prompt, width - 1)
+    def _prompt(self, suggestions: Suggestions, width: int, *, alone: bool) -> Content:
+        state = suggestions.state
+        if alone and suggestions.rows:
+            state = suggestions.rows[suggestions.chosen].label
+        prompt = clip(suggestions.prompt, width - 1)
         room = width - cells_of(prompt) - 3
         return Content.assemble(
-            (prompt, self.get_visual_style("offers--prompt")),
+            (prompt, self.get_visual_style("suggestion--prompt")),
             (" ", "reverse"),
-            (f"  {clip(state, room)}" if room > 0 else "", self.get_visual_style("offers--note")),
+            (f"  {clip(state, room)}" if room > 0 else "", self.get_visual_style("suggestion--note")),
         )
 
     async def _on_click(self, event: events.Click) -> None:

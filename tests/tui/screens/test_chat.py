@@ -61,7 +61,7 @@ async def test_me_is_a_post() -> None:
         assert any("ana waves" in row for row in chat.drawn("#log"))
 
 
-async def test_nick_is_checked_here_asked_there_and_ours_when_the_server_agrees() -> None:
+async def test_nick_is_validated_requested_and_applied() -> None:
     async with chatting("ana") as chat:
         await chat.enter("/nick system")
         assert chat.client.called("rename") == []
@@ -117,7 +117,7 @@ async def test_a_refused_text_comes_back_if_nothing_else_is_being_written() -> N
         assert chat.composer.text == "hi"
 
 
-async def test_typing_is_told_but_not_of_commands() -> None:
+async def test_typing_is_reported_but_not_for_commands() -> None:
     async with chatting("ana") as chat:
         await chat.type(*"/he")
         assert chat.client.called("send_typing") == []
@@ -153,7 +153,7 @@ async def test_a_lost_connection_is_in_the_status_with_its_countdown() -> None:
         assert chat.client.called("reconnect_now") == [()]
 
 
-async def test_scrolling_up_stays_put_and_counts_what_is_new() -> None:
+async def test_scrolled_up_the_view_stays_and_new_posts_are_counted() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(60)))
         await chat.type("pageup")
@@ -248,7 +248,7 @@ async def test_whose_comings_and_goings_are_shown_is_remembered(tmp_path: Path) 
         assert "eve joined" in "\n".join(chat.drawn("#log"))
 
 
-async def test_who_is_ignored_is_remembered(tmp_path: Path) -> None:
+async def test_the_ignore_list_is_saved(tmp_path: Path) -> None:
     async with chatting("ana", "bob", home=tmp_path) as chat:
         await chat.enter("/ignore bob")
         await chat.enter("/ignore eve 1h")
@@ -287,7 +287,7 @@ async def test_a_warning_is_on_top_of_the_screen_however_many_came_before() -> N
         assert "command /x29" in chat.drawn()[0]
 
 
-async def test_what_is_typed_right_after_a_key_of_the_screen_comes_after_it() -> None:
+async def test_keys_run_in_order_after_a_screen_binding() -> None:
     async with chatting("ana") as chat:
         for key in ["ctrl+u", "o", "l", "d", "ctrl+c", "n", "e", "w"]:
             character = {"ctrl+c": "\x03", "ctrl+u": "\x15"}.get(key, key)
@@ -298,7 +298,7 @@ async def test_what_is_typed_right_after_a_key_of_the_screen_comes_after_it() ->
         assert chat.composer.text == "old"
 
 
-async def test_ctrl_c_copies_what_is_selected() -> None:
+async def test_ctrl_c_copies_the_selection() -> None:
     async with chatting("ana") as chat:
         await chat.type(*"one", "shift+left", "ctrl+c")
         assert chat.app.clipboard == "e"
@@ -470,7 +470,7 @@ async def test_alt_u_goes_to_the_first_unread_post() -> None:
         assert "── new ──" in chat.drawn("#log")[0]
 
 
-async def test_scrolled_up_alt_u_goes_to_what_came_since() -> None:
+async def test_scrolled_up_alt_u_goes_to_newer_posts() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(*(chat.client.post("bob", f"old {i}") for i in range(60)))
         await chat.type("ctrl+home")
@@ -487,8 +487,8 @@ async def test_alt_p_and_alt_n_walk_the_mentions() -> None:
             await chat.deliver(chat.client.post("bob", text))
             await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(40)))
         for key, text, toast in [
-            ("alt+p", "ana two", "Nobody"),
-            ("alt+p", "ana one", "Nobody"),
+            ("alt+p", "ana two", "No mentions"),
+            ("alt+p", "ana one", "No mentions"),
             ("alt+p", "ana two", "No earlier mention"),
             ("alt+n", "ana one", "No later mention"),
             ("alt+n", "ana two", "No later mention"),
@@ -619,7 +619,7 @@ async def test_a_mention_in_another_room_rings_with_the_focus() -> None:
         assert written == ["\x1bPtmux;\x1b\x1b]9;bob in #dev: hi ana\x07\x1b\\\x07"]
 
 
-async def test_notify_chooses_what_rings_and_is_remembered(tmp_path: Path) -> None:
+async def test_notification_levels_are_saved(tmp_path: Path) -> None:
     async with chatting("ana", "bob", home=tmp_path) as chat:
         for typed, says in [
             ("/notify", "notifies you of mentions"),
@@ -683,7 +683,7 @@ async def test_only_two_presses_in_a_row_leave() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10)])
-async def test_what_was_just_asked_for_is_told_in_one_notice(size: tuple[int, int]) -> None:
+async def test_a_toast_replaces_the_one_before(size: tuple[int, int]) -> None:
     async with chatting("ana", "bob", size=size) as chat:
         await chat.type("alt+m", "alt+j", "alt+j")
         assert len(chat.app._notifications) == 1

@@ -29,7 +29,7 @@ def is_idle(chat: Chat) -> bool:
 
 
 @pytest.mark.parametrize("keys", [["alt+up", "k"], ["ctrl+f", *"post"], ["ctrl+f", *"post", "enter"]])
-async def test_another_room_ends_what_was_done_with_the_log(keys: list[str]) -> None:
+async def test_switching_rooms_ends_picking_and_finding(keys: list[str]) -> None:
     async with reading() as chat:
         await enter_rooms(chat, "dev")
         await chat.type("alt+1", *keys)
@@ -43,7 +43,7 @@ async def test_another_room_ends_what_was_done_with_the_log(keys: list[str]) -> 
         assert chat.composer.text == ""
 
 
-async def test_another_room_lets_go_of_what_was_selected() -> None:
+async def test_switching_rooms_clears_the_selection() -> None:
     async with reading() as chat:
         await enter_rooms(chat, "dev")
         await chat.type("alt+1")
@@ -62,7 +62,7 @@ async def test_a_folded_post_is_picked_in_full() -> None:
         assert any(row.endswith("row 10") for row in chat.drawn("#log"))
 
 
-async def test_what_is_found_in_a_folded_post_is_seen() -> None:
+async def test_a_match_in_a_folded_post_is_unfolded() -> None:
     async with reading(LONG, *(f"post {n}" for n in range(60))) as chat:
         await chat.type("ctrl+f", *"row 55")
         assert await found(chat) == "1/1"
@@ -71,7 +71,7 @@ async def test_what_is_found_in_a_folded_post_is_seen() -> None:
         assert chat.drawn("#log")[-1].endswith("post 59")
 
 
-async def test_hiding_somebody_keeps_what_is_found_and_picked() -> None:
+async def test_ignoring_somebody_keeps_matches_and_the_picked_post() -> None:
     async with reading("tea 0", "none", "tea 1", "tea 2") as chat:
         await chat.deliver(chat.client.post("eve", "tea 3"))
         await chat.type("ctrl+f", *"tea", "up", "up")
@@ -101,7 +101,7 @@ async def test_a_picked_post_that_is_hidden_is_no_longer_picked() -> None:
         assert is_idle(chat)
 
 
-async def test_what_was_cleared_is_found_once_it_is_back() -> None:
+async def test_cleared_posts_are_found_once_restored() -> None:
     async with reading("tea 0", "tea 1") as chat:
         await chat.enter("/clear")
         await chat.deliver(chat.client.post("bob", "tea 2"))
@@ -115,7 +115,7 @@ async def test_what_was_cleared_is_found_once_it_is_back() -> None:
         assert picked(chat) == "tea 0"
 
 
-async def test_clearing_lets_go_of_what_was_selected() -> None:
+async def test_clearing_drops_the_selection() -> None:
     async with reading("tea") as chat:
         await chat.pilot.triple_click("#log", offset=(30, 2))
         assert chat.screen.conversation.log_view.highlights.selected() is not None

@@ -39,7 +39,7 @@ async def test_one_room_needs_no_list_and_two_have_one_where_there_is_space() ->
         assert not chat.screen.rooms.display
 
 
-async def test_the_list_shows_unread_and_mentions_apart_and_what_is_muted() -> None:
+async def test_the_room_list_shows_unread_mentions_and_muted_rooms() -> None:
     async with chatting("ana", "bob", size=WIDE) as chat:
         await enter_rooms(chat, "dev", "ops")
         await chat.type("alt+1")
@@ -147,7 +147,7 @@ async def test_undo_does_not_bring_the_draft_of_another_room() -> None:
         assert "words" not in chat.composer.text
 
 
-async def test_what_is_sent_goes_to_the_room_it_was_written_in_however_fast_one_leaves() -> None:
+async def test_a_post_goes_to_the_room_it_was_written_in() -> None:
     async with chatting("ana") as chat:
         await enter_rooms(chat, "dev", "ops")
         for key in ["t", "o", "enter", "alt+1", "h", "i", "enter", "alt+2"]:
@@ -268,7 +268,7 @@ async def test_lists_fit_any_size() -> None:
         assert any("▸4" in row for row in chat.drawn("#rooms"))
 
 
-async def test_what_is_typed_right_after_the_key_that_opens_the_switcher_is_for_it() -> None:
+async def test_keys_typed_before_the_switcher_opens_go_to_it() -> None:
     async with chatting("ana") as chat:
         await enter_rooms(chat, "dev", "ops")
         for key in ["alt+k", "d", "e", "enter"]:
@@ -280,16 +280,16 @@ async def test_what_is_typed_right_after_the_key_that_opens_the_switcher_is_for_
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10)])
-async def test_the_switcher_has_a_frame_and_says_that_no_room_fits(size: tuple[int, int]) -> None:
+async def test_the_switcher_has_a_frame_and_says_that_no_room_matches(size: tuple[int, int]) -> None:
     async with chatting("ana", size=size) as chat:
         await chat.type("alt+k")
         rows = chat.drawn("#switcher")
         assert (rows[0].strip()[0], rows[-1].strip()[0]) == ("╭", "╰")
-        assert "Enter goes there" in rows[-2]
+        assert "Enter Go" in rows[-2]
         await chat.type(*"!!!")
-        assert "No room fits" in chat.drawn("#switcher")[-2]
+        assert "No matching room" in chat.drawn("#switcher")[-2]
         await chat.type("ctrl+u", *"new")
-        assert "Enter goes there" in chat.drawn("#switcher")[-2]
+        assert "Enter Go" in chat.drawn("#switcher")[-2]
 
 
 async def test_a_notice_does_not_cover_the_switcher_of_a_small_terminal() -> None:

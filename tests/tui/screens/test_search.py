@@ -34,24 +34,24 @@ async def held(chat: Chat, first: int, count: int) -> None:
     await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(first, first + count)))
 
 
-async def test_what_is_found_is_listed_the_newest_first_with_its_matches() -> None:
+async def test_results_are_listed_newest_first_with_matches() -> None:
     async with chatting("ana", "bob") as chat:
         await searched(chat, post(1, "first deploy"), post(2, "[red]Deploying[/] \x1b[2J"))
         assert chat.client.called("search") == [("lobby", "deploy", "")]
         rows = [row.strip("│ ") for row in chat.drawn("#search")]
         assert rows[0].startswith("╭─ Search #lobby: deploy")
-        assert rows[1] == "2 posts, that is all"
+        assert rows[1] == "2 results"
         assert rows[2].startswith("bob  30 Aug")
         assert rows[3] == "[red]Deploying[/] ␛[2J"
         assert rows[5] == "first deploy"
 
 
-async def test_it_says_when_it_waits_finds_nothing_or_fails() -> None:
+async def test_waiting_no_results_and_errors_are_shown() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.enter("/search deploy")
         assert "Searching…" in "".join(chat.drawn("#search"))
         await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", (), False))
-        assert "Nothing found" in "".join(chat.drawn("#search"))
+        assert "No results" in "".join(chat.drawn("#search"))
         await chat.type("escape")
         await chat.enter("/search deploy")
         await chat.deliver(Noticed("Wait 2 s.", True, "rate_limited", f"n{chat.client._count}"))
@@ -68,13 +68,13 @@ async def test_older_pages_are_asked_for_at_the_last_one() -> None:
         await chat.type("end")
         assert chat.client.called("search")[1:] == [("lobby", "deploy", "k3f9-5")]
         await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", (post(2, "deploy 2"),), False))
-        assert "31 posts, that is all" in "".join(chat.drawn("#search"))
+        assert "31 results" in "".join(chat.drawn("#search"))
         await chat.type("down")
         assert "deploy 2" in "".join(chat.drawn("#search"))
         assert len(chat.client.called("search")) == 2
 
 
-async def test_enter_goes_to_a_post_that_is_held_and_picks_it() -> None:
+async def test_enter_goes_to_a_loaded_result_and_picks_it() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 1, 60)
         await searched(chat, post(5, "post 5"), post(9, "post 9"))
@@ -113,17 +113,17 @@ async def test_history_is_fetched_page_by_page_up_to_a_post_not_far_above() -> N
         assert len(chat.client.called("fetch_history")) == 2
 
 
-async def test_a_post_that_is_gone_by_then_is_told_of() -> None:
+async def test_a_result_that_is_gone_is_reported() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 501, 10)
         await searched(chat, post(450, "post 450"))
         await chat.type("enter")
         await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", (post(499, "x"),), False))
-        assert "cannot be shown" in chat.toasts
+        assert "no longer available" in chat.toasts
         assert len(chat.client.called("fetch_history")) == 1
 
 
-async def test_a_post_far_back_is_shown_among_its_neighbours() -> None:
+async def test_an_old_result_is_shown_with_its_context() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 9_001, 60)
         await searched(chat, post(30, "deploy 30"), post(40, "deploy 40"))
@@ -133,7 +133,7 @@ async def test_a_post_far_back_is_shown_among_its_neighbours() -> None:
         around = tuple(post(n, f"deploy {n}" if n == 30 else f"post {n}") for n in range(2, 32))
         await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", around, True))
         await chat.pilot.pause()
-        rows = chat.drawn("#around-log")
+        rows = chat.drawn("#context-log")
         assert any(row.lstrip("│").startswith("▶") and "deploy 30" in row for row in rows)
         assert chat.client.called("fetch_history") == []
         await chat.type("escape")
@@ -150,7 +150,7 @@ async def test_a_post_of_an_earlier_log_is_shown_apart_too() -> None:
         await chat.type("enter")
         assert isinstance(chat.app.screen, ContextScreen)
         await chat.deliver(Noticed("This post id is not from this log.", True, "", f"n{chat.client._count}"))
-        assert "not from this log" in "".join(chat.drawn("#around"))
+        assert "not from this log" in "".join(chat.drawn("#context"))
 
 
 async def test_posts_that_arrive_meanwhile_are_there_afterwards() -> None:
@@ -165,5 +165,5 @@ async def test_posts_that_arrive_meanwhile_are_there_afterwards() -> None:
 async def test_the_list_fits_a_small_terminal() -> None:
     async with chatting("ana", "bob", size=(40, 10)) as chat:
         await searched(chat, *(post(n, f"deploy {n}") for n in range(1, 9)))
-        assert "8 posts" in chat.drawn("#search")[1]
+        assert "8 results" in chat.drawn("#search")[1]
         assert "deploy 8" in chat.drawn("#search")[3]

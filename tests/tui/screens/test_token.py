@@ -55,25 +55,25 @@ async def test_any_other_refusal_brings_no_dialog() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10)])
-async def test_what_is_typed_is_hidden_and_shown_to_the_server_only(size: tuple[int, int]) -> None:
+async def test_the_token_is_hidden_and_sent_to_the_server(size: tuple[int, int]) -> None:
     async with chatting("ana", size=size) as chat:
         await chat.deliver(WANTED)
         await chat.type(*TOKEN)
         drawn = "\n".join(chat.drawn())
         assert TOKEN[:8] not in drawn
         assert "•••" in drawn
-        assert "Enter connects" in drawn
+        assert "Enter Connect" in drawn
         await chat.type("enter")
         assert chat.client.called("authenticate") == [(TOKEN,)]
         assert isinstance(chat.app.screen, ChatScreen)
 
 
-async def test_it_is_kept_once_it_has_worked_if_that_was_ticked(tmp_path: Path) -> None:
+async def test_the_token_is_saved_after_success_if_checked(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
         credentials = keeping_in(chat, tmp_path)
         await chat.deliver(WANTED)
         await chat.type(*TOKEN, "tab", "space")
-        assert "[x] Keep" in "\n".join(chat.drawn())
+        assert "[x] Save" in "\n".join(chat.drawn())
         await chat.type("enter")
         assert credentials.token(URL) == "", "it has not worked yet"
         await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
@@ -83,17 +83,17 @@ async def test_it_is_kept_once_it_has_worked_if_that_was_ticked(tmp_path: Path) 
         assert TOKEN not in chat.toasts
 
 
-async def test_keys_that_come_at_once_do_what_they_say(tmp_path: Path) -> None:
+async def test_keys_in_one_read_run_in_order(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
         await chat.deliver(WANTED)
         for key in (*TOKEN, "tab", "space"):
             chat.app.post_message(events.Key(key, " " if key == "space" else key if len(key) == 1 else None))
         await chat.pilot.pause()
-        assert "[x] Keep" in "\n".join(chat.drawn())
+        assert "[x] Save" in "\n".join(chat.drawn())
         assert chat.app.screen.query_one(Input).value == TOKEN
 
 
-async def test_it_is_not_kept_without_the_tick(tmp_path: Path) -> None:
+async def test_the_token_is_not_saved_unless_checked(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
         credentials = keeping_in(chat, tmp_path)
         await chat.deliver(WANTED)
@@ -103,7 +103,7 @@ async def test_it_is_not_kept_without_the_tick(tmp_path: Path) -> None:
         assert not credentials.path.exists()
 
 
-async def test_one_that_does_not_work_is_asked_for_again_and_never_kept(tmp_path: Path) -> None:
+async def test_a_rejected_token_is_requested_again_and_not_saved(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
         credentials = keeping_in(chat, tmp_path)
         await chat.deliver(WANTED)
@@ -118,7 +118,7 @@ async def test_one_that_does_not_work_is_asked_for_again_and_never_kept(tmp_path
         assert not credentials.path.exists()
 
 
-async def test_what_an_invite_brought_is_kept_once_it_has_worked(tmp_path: Path) -> None:
+async def test_the_token_of_an_invite_is_saved_after_success(tmp_path: Path) -> None:
     pin = "sha256:" + "A" * 43
     async with chatting("ana") as chat:
         credentials = keeping_in(chat, tmp_path, token=TOKEN, pin=pin)
@@ -127,8 +127,8 @@ async def test_what_an_invite_brought_is_kept_once_it_has_worked(tmp_path: Path)
         assert (credentials.token(URL), credentials.pin(URL)) == (TOKEN, pin)
 
 
-@pytest.mark.parametrize(("typed", "says"), [("", "Paste the token"), ("two words", "Invalid token")])
-async def test_what_is_no_token_is_refused_in_the_dialog(typed: str, says: str) -> None:
+@pytest.mark.parametrize(("typed", "says"), [("", "Enter a token"), ("two words", "Invalid token")])
+async def test_an_invalid_token_is_rejected_in_the_dialog(typed: str, says: str) -> None:
     async with chatting("ana") as chat:
         await chat.deliver(WANTED)
         chat.app.screen.query_one(Input).value = typed

@@ -19,7 +19,7 @@ class Stage(App[None]):
         self.submitted: list[str] = []
         self.held: set[str] = set()
         self.pasted: list[Composer.Pasted] = []
-        self.offers: Suggestions | None = None
+        self.suggestions: Suggestions | None = None
 
     def compose(self) -> ComposeResult:
         yield Composer(
@@ -37,15 +37,15 @@ class Stage(App[None]):
             self.submitted.append(text)
             self.composer.remember(text)
 
-    def on_composer_offers_changed(self, event: Composer.OffersChanged) -> None:
-        self.offers = event.offers
+    def on_composer_suggestions_changed(self, event: Composer.SuggestionsChanged) -> None:
+        self.suggestions = event.suggestions
 
     def on_composer_pasted(self, event: Composer.Pasted) -> None:
         self.pasted.append(event)
 
     @property
     def offered(self) -> list[str]:
-        return [row.label for row in self.offers.rows] if self.offers else []
+        return [row.label for row in self.suggestions.rows] if self.suggestions else []
 
 
 @pytest.fixture
@@ -201,7 +201,7 @@ async def test_cutting_joins_lines(stage: Stage) -> None:
         assert stage.composer.text == "ab"
 
 
-async def test_a_paste_is_kept_whole_cleaned_and_never_sends_itself(stage: Stage) -> None:
+async def test_a_paste_is_cleaned_and_not_sent(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         stage.composer.post_message(events.Paste("one\r\ntwo\x1b[31m\x9b\u202e\rthree\tx\n"))
         await pilot.pause()
@@ -224,7 +224,7 @@ def test_a_paste_is_bounded() -> None:
     assert len(clean_paste("x" * (PASTE_MAX + 5))) == PASTE_MAX
 
 
-async def test_a_rejected_text_comes_back_before_what_was_typed_since(stage: Stage) -> None:
+async def test_a_rejected_text_is_restored_before_newer_text(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"new")
         stage.composer.reject("old ")
@@ -251,7 +251,7 @@ async def test_a_text_that_cannot_be_given_back_is_the_last_of_the_history(stage
         assert stage.composer.text == "new"
 
 
-async def test_a_draft_waits_in_its_room_with_its_cursor_and_undo(stage: Stage) -> None:
+async def test_drafts_are_saved_per_room_with_cursor_and_undo(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"one two", "ctrl+w", "left")
         stage.composer.enter_room("ops")
@@ -267,7 +267,7 @@ async def test_a_draft_waits_in_its_room_with_its_cursor_and_undo(stage: Stage) 
         assert stage.composer.text == "other"
 
 
-async def test_what_was_submitted_can_be_taken_before_the_message_comes(stage: Stage) -> None:
+async def test_submitted_text_is_available_before_the_message(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"here")
         stage.composer.action_send_post()
@@ -277,7 +277,7 @@ async def test_what_was_submitted_can_be_taken_before_the_message_comes(stage: S
         assert stage.submitted == []
 
 
-async def test_a_text_that_is_held_back_stays_until_it_is_submitted(stage: Stage) -> None:
+async def test_hold_keeps_the_text_until_it_is_submitted(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         stage.held.add("wait")
         await press(pilot, *"wait", "enter")
@@ -287,7 +287,7 @@ async def test_a_text_that_is_held_back_stays_until_it_is_submitted(stage: Stage
         assert (stage.submitted, stage.composer.text) == (["wait"], "")
 
 
-async def test_a_refused_text_waits_in_the_empty_draft_of_its_room(stage: Stage) -> None:
+async def test_a_refused_text_becomes_the_draft_of_its_room(stage: Stage) -> None:
     async with stage.run_test():
         assert stage.composer.give_back("refused", "ops")
         assert not stage.composer.give_back("refused too", "ops")
@@ -339,15 +339,15 @@ async def test_commands_are_explained_while_typed_and_enter_still_sends(stage: S
         assert stage.offered == []
 
 
-async def test_tab_lists_what_else_fits_until_another_key(stage: Stage) -> None:
+async def test_tab_lists_other_completions_until_another_key(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, "a", "tab")
         assert stage.offered == ["alice", "ana"]
-        assert stage.offers is not None
-        assert stage.offers.chosen == 0
+        assert stage.suggestions is not None
+        assert stage.suggestions.chosen == 0
         await press(pilot, "tab")
         assert stage.composer.text == "ana: "
-        assert stage.offers.chosen == 1
+        assert stage.suggestions.chosen == 1
         await press(pilot, "x")
         assert stage.offered == []
         assert stage.composer.text == "ana: x"
@@ -371,20 +371,20 @@ async def test_an_emoji_is_put_in_by_tab_only(stage: Stage) -> None:
         assert stage.composer.text == "so 😄 ok"
 
 
-async def test_a_search_narrows_goes_on_and_is_taken_unsent(stage: Stage) -> None:
+async def test_a_search_narrows_and_its_match_is_not_sent(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"foo one", "enter", *"foo two", "enter", *"bar", "enter", *"dr", "ctrl+r", *"fo")
         assert stage.composer.text == "dr"
-        assert stage.offers is not None
-        assert stage.offers.prompt == "(search) fo"
+        assert stage.suggestions is not None
+        assert stage.suggestions.prompt == "(search) fo"
         assert stage.offered == ["foo one", "foo two"]
-        assert stage.offers.chosen == 1
+        assert stage.suggestions.chosen == 1
         await press(pilot, "ctrl+r")
-        assert stage.offers.chosen == 0
+        assert stage.suggestions.chosen == 0
         await press(pilot, "ctrl+s", "ctrl+r", "enter")
         await pilot.pause()
         assert stage.composer.text == "foo one"
-        assert stage.offers is None
+        assert stage.suggestions is None
         assert len(stage.submitted) == 3
         await press(pilot, "ctrl+underscore")
         assert stage.composer.text == "dr"
@@ -395,16 +395,16 @@ async def test_a_search_given_up_leaves_everything_as_it_was(stage: Stage, key: 
     async with stage.run_test() as pilot:
         await press(pilot, *"foo", "enter", *"draft", "left", "ctrl+r", *"fo", key)
         assert (stage.composer.text, stage.composer.offset_of_cursor) == ("draft", 4)
-        assert stage.offers is None
+        assert stage.suggestions is None
         await press(pilot, "x")
         assert stage.composer.text == "drafxt"
 
 
-async def test_any_other_key_takes_what_was_found_and_does_its_own(stage: Stage) -> None:
+async def test_another_key_accepts_the_match_and_runs_its_action(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"foo", "enter", "ctrl+r", *"fo", "ctrl+a", "x")
         assert stage.composer.text == "xfoo"
-        assert stage.offers is None
+        assert stage.suggestions is None
 
 
 async def test_letters_after_ctrl_r_are_searched_however_fast_they_come(stage: Stage) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 from textual import events
 from textual.command import CommandPalette
-from textual.widgets import Button
 
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, PostRejected, Welcomed
 from broadcast_tui.tui.screens.chat import ChatScreen
-from broadcast_tui.tui.screens.choice import LongPostScreen
+from broadcast_tui.tui.screens.choice import ChoiceScreen
 from broadcast_tui.tui.widgets.suggestion_list import ROWS_MAX, SuggestionList
 from tests.support.chat_app import Chat, chatting
 from tests.support.running import eventually
@@ -51,7 +50,7 @@ async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half()
             assert chat.composer.text == "/"
 
 
-async def test_a_click_takes_what_is_offered() -> None:
+async def test_a_click_accepts_a_suggestion() -> None:
     async with chatting("ana", "alan", "alice") as chat:
         await chat.type(*"hi al", "tab")
         assert offered(chat) == ["alan", "alice"]
@@ -102,13 +101,13 @@ async def test_escape_leaves_the_search_first_and_then_goes_to_the_bottom() -> N
         assert any("line 59" in row for row in chat.drawn("#log"))
 
 
-async def test_a_long_paste_is_asked_about_and_enter_alone_never_sends_it() -> None:
+async def test_a_long_paste_must_be_confirmed() -> None:
     async with chatting("ana") as chat:
         await paste(chat, LONG)
-        assert "21 lines pasted, not sent" in chat.toasts
+        assert "Pasted 21 lines. Press Enter" in chat.toasts
         for _ in range(3):
             await chat.type("enter")
-            assert isinstance(chat.app.screen, LongPostScreen)
+            assert isinstance(chat.app.screen, ChoiceScreen)
             assert any("Send 21 lines as one post?" in row for row in chat.drawn())
             await chat.type("enter")
             assert isinstance(chat.app.screen, ChatScreen)
@@ -116,7 +115,7 @@ async def test_a_long_paste_is_asked_about_and_enter_alone_never_sends_it() -> N
         assert chat.composer.text == LONG
 
 
-async def test_a_long_paste_is_sent_as_one_post_when_so_chosen() -> None:
+async def test_a_confirmed_paste_is_sent_as_one_post() -> None:
     async with chatting("ana") as chat:
         await paste(chat, LONG)
         await chat.type("enter", "right", "enter")
@@ -132,17 +131,15 @@ async def test_the_question_before_a_long_post_has_a_frame(size: tuple[int, int]
     async with chatting("ana", size=size) as chat:
         await paste(chat, LONG)
         await chat.type("enter")
-        rows = [row.strip() for row in chat.drawn("#long-post")]
+        rows = [row.strip() for row in chat.drawn("#choice")]
         assert (rows[0][0], rows[-1][0]) == ("╭", "╰")
         assert all(row.startswith("│") and row.endswith("│") for row in rows[1:-1])
 
 
-async def test_a_dropped_paste_is_found_by_up() -> None:
+async def test_a_discarded_paste_is_in_the_history() -> None:
     async with chatting("ana") as chat:
         await paste(chat, LONG)
-        await chat.type("enter")
-        chat.app.screen.query_one("#drop", Button).press()
-        await chat.type()
+        await chat.type("enter", "right", "right", "enter")
         await chat.type()
         assert chat.said == []
         assert chat.composer.text == ""
@@ -151,7 +148,7 @@ async def test_a_dropped_paste_is_found_by_up() -> None:
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+c"])
-async def test_the_question_left_keeps_the_text(key: str) -> None:
+async def test_leaving_the_question_keeps_the_text(key: str) -> None:
     async with chatting("ana", size=(40, 10)) as chat:
         await paste(chat, LONG)
         await chat.type("enter", "right", "s", key)
@@ -166,7 +163,7 @@ async def test_twenty_lines_are_sent_without_a_question() -> None:
         assert len(chat.said) == 1
 
 
-async def test_what_is_too_long_is_said_while_typed_and_is_not_sent() -> None:
+async def test_a_post_that_is_too_large_shows_a_warning_and_is_not_sent() -> None:
     async with chatting("ana") as chat:
         await chat.deliver(Welcomed("ana", "n1", ("lobby",), 20))
         await paste(chat, "é" * 11)
@@ -181,7 +178,7 @@ async def test_what_is_too_long_is_said_while_typed_and_is_not_sent() -> None:
         assert chat.said == ["é" * 10]
 
 
-async def test_what_waits_for_a_connection_is_counted() -> None:
+async def test_queued_posts_are_counted() -> None:
     async with chatting("ana") as chat:
         await chat.enter("one")
         assert "queued" not in chat.drawn("#status")[0]
@@ -192,21 +189,21 @@ async def test_what_waits_for_a_connection_is_counted() -> None:
         assert "queued" not in chat.drawn("#status")[0]
 
 
-async def test_a_refused_text_waits_on_up_while_another_is_written() -> None:
+async def test_a_refused_text_goes_to_the_history_while_another_is_typed() -> None:
     async with chatting("ana") as chat:
         await chat.enter("refused")
         await chat.enter("accepted")
         await chat.type(*"draft")
         await chat.deliver(PostRejected("lobby", "n1", "rate_limited", "Too\x1b fast.", "refused"))
         assert chat.composer.text == "draft"
-        assert "Too␛ fast. The text is kept" in chat.toasts
+        assert "Not sent: Too␛ fast." in chat.toasts
         await chat.type("up")
         assert chat.composer.text == "refused"
         await chat.type("down")
         assert chat.composer.text == "draft"
 
 
-async def test_what_was_sent_is_there_at_the_next_start(tmp_path: Path) -> None:
+async def test_history_survives_a_restart(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
         await chat.enter("before")
         await chat.enter("/who")
@@ -221,7 +218,7 @@ async def test_what_was_sent_is_there_at_the_next_start(tmp_path: Path) -> None:
         assert chat.composer.text == "before"
 
 
-async def test_a_history_that_cannot_be_read_is_told_once(tmp_path: Path) -> None:
+async def test_an_unreadable_history_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "input-history.jsonl").mkdir()
     async with chatting("ana", home=tmp_path) as chat:
         assert "cannot be read" in chat.toasts

@@ -137,7 +137,7 @@ async def test_letters_typed_right_after_r_are_those_of_the_answer() -> None:
         assert chat.composer.text == "bob: yogi"
 
 
-async def test_the_row_of_keys_says_what_they_do_as_far_as_there_is_room() -> None:
+async def test_the_post_bar_shows_as_many_keys_as_fit() -> None:
     async with reading(size=(40, 10)) as chat:
         await chat.type("alt+up")
         row = chat.drawn("#pick")[0].strip()
@@ -162,7 +162,7 @@ async def test_capital_y_copies_time_and_name_too() -> None:
         assert (stamp[:8], rest) == ("2025-08-", "hello")
 
 
-async def test_r_puts_the_name_before_what_is_being_written() -> None:
+async def test_r_inserts_the_name_before_the_draft() -> None:
     async with reading("hello") as chat:
         await chat.type(*"yes", "alt+up", "r", "!")
         assert chat.composer.text == "bob: yes!"
@@ -243,7 +243,7 @@ async def test_a_click_on_the_log_ends_finding_and_leaves_the_keys_with_the_inpu
 # Copying a selection
 
 
-async def test_ctrl_c_copies_what_is_selected_and_escape_lets_go() -> None:
+async def test_ctrl_c_copies_the_selection_and_escape_clears_it() -> None:
     async with reading() as chat:
         await chat.pilot.triple_click("#log", offset=(30, 5))
         await chat.type("ctrl+c")
@@ -287,7 +287,7 @@ async def test_ctrl_s_finds_too() -> None:
         assert picked(chat) == "post 48"
 
 
-async def test_matches_are_counted_and_gone_to_as_you_type() -> None:
+async def test_matches_are_counted_and_shown_as_you_type() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"POST 4".lower())
         assert await found(chat) == "1/11"
@@ -357,7 +357,7 @@ async def test_it_searches_from_here_upwards_first() -> None:
         assert (await found(chat), picked(chat)) == ("2/5", "x 60")
 
 
-async def test_what_arrives_meanwhile_is_counted() -> None:
+async def test_matches_in_new_posts_are_counted() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"post")
         assert await found(chat) == "1/60"
@@ -420,7 +420,7 @@ async def test_the_bare_view_is_text_alone_until_the_key_or_a_letter() -> None:
         assert chat.composer.display
 
 
-async def test_the_mouse_is_given_away_and_taken_back() -> None:
+async def test_mouse_support_can_be_turned_off_and_on() -> None:
     async with reading() as chat:
         await chat.type("alt+m")
         assert "Mouse off: the terminal selects text; Alt+M turns it on" in chat.toasts

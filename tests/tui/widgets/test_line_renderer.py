@@ -87,7 +87,7 @@ def test_as_many_rows_are_painted_as_are_counted(text: str, width: int, unfolded
 
 
 @given(TEXTS, WIDTHS)
-def test_nothing_is_left_out_but_blanks_and_what_is_folded(text: str, width: int) -> None:
+def test_only_blanks_and_folded_text_are_missing(text: str, width: int) -> None:
     columns = RowLayout.of_width(width)
     line = line_of(post_of(text))
     laid = columns.lay(line.kind, line.sender, line.text)
@@ -104,7 +104,7 @@ def test_nothing_is_left_out_but_blanks_and_what_is_folded(text: str, width: int
         assert folded.rows == laid.rows
 
 
-def test_marks_and_what_they_mark() -> None:
+def test_markup_characters_and_marked_text() -> None:
     rows = painted("a **bold** *it* ~~no~~ `code`")
     assert styled(rows, "bold").bold
     assert styled(rows, "it").italic
@@ -156,7 +156,7 @@ def test_a_wrapped_link_is_one_link() -> None:
 
 
 @pytest.mark.parametrize("text", ["https://аррӏе.com/login", "ok https://bank.org@evil.org"])
-def test_a_link_that_may_mislead_is_told(text: str) -> None:
+def test_a_misleading_link_shows_its_host(text: str) -> None:
     rows = painted(text)
     assert len(rows) == 2
     assert "⚠ a link goes to " in rows[1].text
@@ -187,7 +187,7 @@ def test_a_long_post_is_folded() -> None:
     assert len(painted("word " * 200)) == FOLD_KEEPS + 1
 
 
-def test_the_true_host_is_told_under_a_fold_too() -> None:
+def test_a_folded_post_shows_the_real_host_too() -> None:
     rows = painted("x\n" * 9 + "https://u@e.org")
     assert [row.crop(RowLayout.of_width(80).gutter).text[:12] for row in rows[-2:]] == [
         "… 7 more lin",

@@ -208,7 +208,7 @@ async def test_a_post_out_of_view_is_brought_into_it_and_one_in_view_moves_nothi
         assert on.log.is_following
 
 
-async def test_what_is_found_is_marked_and_in_the_picked_post_otherwise() -> None:
+async def test_matches_are_highlighted_and_differently_in_the_picked_post() -> None:
     async with stage(conversation()) as on:
         on.log.highlights.pattern = pattern_of("o")
         assert on.styled(1, on.part("found")) == "oo"

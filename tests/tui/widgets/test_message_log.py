@@ -18,7 +18,7 @@ from textual.theme import BUILTIN_THEMES
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, Rgb, contrast
 from broadcast_tui.tui.model.transcript.transcript import Transcript
-from broadcast_tui.tui.themes import OURS
+from broadcast_tui.tui.themes import OWN_THEMES
 from broadcast_tui.tui.widgets.log_rows import CACHED_LINES
 from broadcast_tui.tui.widgets.message_log import MessageLog
 
@@ -192,7 +192,7 @@ async def test_links_are_underlined() -> None:
         ]
 
 
-async def test_another_theme_is_drawn_anew() -> None:
+async def test_a_new_theme_redraws_the_log() -> None:
     async with stage(transcript_of(3)) as on:
         colors = {str(part.style) for part in on.strip(1)}
         on.app.theme = "textual-light"
@@ -247,7 +247,7 @@ async def test_in_sixteen_colors_nothing_vanishes_and_marks_need_no_color(theme:
 
 async def test_the_colors_of_code_can_be_read_in_every_theme() -> None:
     async with stage(transcript_of(1)) as on:
-        for theme in [*BUILTIN_THEMES.values(), *OURS]:
+        for theme in [*BUILTIN_THEMES.values(), *OWN_THEMES]:
             if theme.name.startswith("ansi"):
                 continue
             on.app.register_theme(theme)
@@ -348,7 +348,7 @@ async def test_the_wheel_scrolls() -> None:
         assert not on.log.is_following
 
 
-async def test_lines_that_are_trimmed_leave_what_is_read_in_place() -> None:
+async def test_trimmed_lines_do_not_move_the_view() -> None:
     transcript = transcript_of(300, limit=400)
     async with stage(transcript) as on:
         on.log.action_page_up()
@@ -358,7 +358,7 @@ async def test_lines_that_are_trimmed_leave_what_is_read_in_place() -> None:
         assert on.rows[:-1] == before[:-1]
 
 
-async def test_a_cleared_transcript_is_empty_and_followed() -> None:
+async def test_a_cleared_transcript_is_empty_and_at_its_end() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         on.log.action_scroll_home()
@@ -478,7 +478,7 @@ async def test_a_post_cannot_draw_into_the_gutter() -> None:
                 assert set(row[:gutter]) <= set(" 12:0evil│")
 
 
-async def test_drawn_lines_are_not_kept_for_ever() -> None:
+async def test_the_cache_of_rendered_lines_is_bounded() -> None:
     async with stage(transcript_of(2000)) as on:
         for _ in range(60):
             on.log.action_page_up()
@@ -524,7 +524,7 @@ def older(count: int) -> list[tuple[str, str, datetime, bool, bool, str]]:
     return [("bob", f"old {number}", NOON, False, False, f"k3f9-{number + 1}") for number in range(count)]
 
 
-async def test_the_top_is_told_once_for_each_reach() -> None:
+async def test_top_reached_is_posted_once_per_visit() -> None:
     async with stage(transcript_of(100)) as on:
         for _ in range(9):
             on.log.action_page_up()
@@ -536,7 +536,7 @@ async def test_the_top_is_told_once_for_each_reach() -> None:
         assert on.app.tops_said == 2
 
 
-async def test_the_top_is_told_where_everything_fits_too() -> None:
+async def test_top_reached_is_posted_if_everything_fits() -> None:
     async with stage(transcript_of(3)) as on:
         assert on.app.tops_said == 0
         on.log.action_page_up()
@@ -545,7 +545,7 @@ async def test_the_top_is_told_where_everything_fits_too() -> None:
         assert on.app.tops_said == 1
 
 
-async def test_older_posts_leave_what_is_read_in_place() -> None:
+async def test_older_posts_do_not_move_the_view() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         on.log.action_scroll_home()
@@ -560,7 +560,7 @@ async def test_older_posts_leave_what_is_read_in_place() -> None:
         assert on.app.tops_said == 2
 
 
-async def test_a_page_of_long_posts_leaves_what_is_read_in_place() -> None:
+async def test_a_page_of_long_posts_does_not_move_the_view() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         on.log.action_scroll_home()
@@ -576,7 +576,7 @@ async def test_a_page_of_long_posts_leaves_what_is_read_in_place() -> None:
         assert on.rows[2:] == before[2:]
 
 
-async def test_the_top_is_that_of_what_has_arrived_though_it_is_not_drawn_yet() -> None:
+async def test_scrolling_to_the_top_includes_undrawn_posts() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         on.log.action_scroll_home()
@@ -640,7 +640,7 @@ def row_with(on: Stage, text: str) -> int:
     return next(y for y, row in enumerate(on.rows) if text in row)
 
 
-async def test_a_long_post_is_folded_and_shown_in_full_from_where_it_stands() -> None:
+async def test_a_long_post_unfolds_in_place() -> None:
     async with stage(with_paste(30, 40, 3)) as on:
         y = row_with(on, "pasted 0")
         assert on.rows[y + 3].endswith("│ … 37 more lines (Alt+O)")
@@ -686,7 +686,7 @@ async def test_a_click_on_a_fold_shows_the_post() -> None:
         assert on.log.is_following
 
 
-async def test_each_transcript_keeps_what_was_unfolded() -> None:
+async def test_unfolded_posts_are_remembered_per_transcript() -> None:
     one, other = with_paste(2, 10, 1), with_paste(2, 10, 1)
     async with stage(one) as on:
         on.log.folding.unfold_next()
@@ -731,7 +731,7 @@ async def test_lines_about_who_came_and_went_are_shown_as_wished() -> None:
         ]  # fmt: skip
 
 
-async def test_hidden_lines_leave_what_is_read_in_place() -> None:
+async def test_hiding_lines_does_not_move_the_view() -> None:
     transcript = Transcript(zone=UTC)
     for number in range(400):
         add_posts(transcript, range(number, number + 1))
@@ -848,7 +848,7 @@ async def test_at_the_end_an_unread_line_leaves_the_newest_post_in_view() -> Non
         assert on.rows[-1].endswith("post 100")
 
 
-async def test_the_end_is_told_when_it_is_reached_or_left() -> None:
+async def test_end_changed_is_posted_when_the_end_is_reached_or_left() -> None:
     async with stage(transcript_of(100)) as on:
         on.log.action_page_up()
         on.log.action_page_up()
@@ -858,7 +858,7 @@ async def test_the_end_is_told_when_it_is_reached_or_left() -> None:
         assert said == [False, True]
 
 
-async def test_mentions_are_gone_to_one_after_another_and_around() -> None:
+async def test_mentions_are_visited_in_order_and_wrap_around() -> None:
     transcript = transcript_of(300)
     for number in (50, 150, 152, 295):
         transcript.add_post("bob", f"ana {number}", NOON, mention=True)
