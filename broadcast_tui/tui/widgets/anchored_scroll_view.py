@@ -121,7 +121,7 @@ class AnchoredScrollView(ScrollView, can_focus=True):
         if self._resizing:
             return
         row = round(new_value)
-        self.top_anchor = None if row >= self.max_scroll_y else self.index.settle(row)
+        self.top_anchor = None if row >= self.max_scroll_y else self.index.measure_anchor(row)
         self.scroll_to_anchor()
         if round(old_value) != row:
             self.refresh()

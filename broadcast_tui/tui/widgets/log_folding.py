@@ -24,10 +24,10 @@ class LogFolding:
         """Unfold the lowest folded post in view, or fold all if none is folded; false without long posts."""
         view = self._view
         top, height = round(view.scroll_y), view.container_size.height
-        anchors = filter(None, (view.index.line_at(top + y) for y in range(height)))
+        anchors = filter(None, (view.index.anchor_at(top + y) for y in range(height)))
         in_view = dict.fromkeys(anchor.line_id for anchor in anchors)
         long_ids = [line_id for line_id in in_view if view.index.is_long(line_id)]
-        unfolded = view.index.showing.unfolded
+        unfolded = view.index.visibility.unfolded
         folded = [line_id for line_id in long_ids if line_id not in unfolded]
         for line_id in folded[-1:] or long_ids:
             self._toggle(line_id)
@@ -35,21 +35,21 @@ class LogFolding:
 
     def unfold(self, line_id: int) -> None:
         """Show a post in full."""
-        if line_id not in self._view.index.showing.unfolded:
+        if line_id not in self._view.index.visibility.unfolded:
             self._toggle(line_id)
 
     def show_next_presence(self) -> PresenceShown:
         """Switch to the next setting for join and leave lines; returns the new setting."""
-        self.show_presence(self._view.index.showing.presence.next())
-        return self._view.index.showing.presence
+        self.show_presence(self._view.index.visibility.presence.next())
+        return self._view.index.visibility.presence
 
     def show_presence(self, choice: PresenceShown) -> None:
         """Show the join and leave lines that `choice` selects."""
-        self._view.index.showing.presence = choice
+        self._view.index.visibility.presence = choice
         self._recount(None)
 
     def _toggle(self, line_id: int) -> None:
-        self._view.index.showing.toggle(line_id)
+        self._view.index.visibility.toggle(line_id)
         self._recount(line_id)
 
     def _recount(self, line_id: int | None) -> None:
@@ -57,7 +57,7 @@ class LogFolding:
         view = self._view
         anchor = view.top_anchor
         if anchor is None and line_id is not None and view.index.total > view.container_size.height:
-            anchor = view.index.line_at(round(view.scroll_y))
+            anchor = view.index.anchor_at(round(view.scroll_y))
         view.index.recount(line_id)
         self._rows_changed()
         view.top_anchor = anchor

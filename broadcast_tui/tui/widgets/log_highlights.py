@@ -100,7 +100,7 @@ class LogHighlights:
         if selection is None:
             return None
         start, end = (None if offset is None else TextPosition(offset.y, offset.x) for offset in selection)
-        return excerpt(self._view.index.transcript, start, end, self._view.index.showing)
+        return excerpt(self._view.index.transcript, start, end, self._view.index.visibility)
 
     def select_at(self, offset: Offset, *, word: bool) -> None:
         """Select the word at an offset (index, line id), or the whole post."""
@@ -120,7 +120,7 @@ class LogHighlights:
     def with_offsets(self, row: Strip, y: int) -> Strip:
         """Row `y` of the index with the index and line id of each cell, for Textual's selection."""
         index = self._view.index
-        anchor = index.line_at(y)
+        anchor = index.anchor_at(y)
         last_id = index.transcript.next_id - 1
         line = index.shown_line(last_id if anchor is None else anchor.line_id)
         if line is None:
@@ -130,7 +130,7 @@ class LogHighlights:
 
     def _text_of(self, line: Line) -> RowText:
         index = self._view.index
-        return RowText(line, index.columns, folded=index.showing.folds(line.id))
+        return RowText(line, index.columns, folded=index.visibility.folds(line.id))
 
     def _cell_indices(self, line: Line, row: int | None) -> tuple[list[int], int]:
         """The index that each cell of a row stands for, from the left, and that of all cells further right.
@@ -164,7 +164,7 @@ class LogHighlights:
         if selection is None and self._picked is None and self._pattern is None:
             return row
         index = self._view.index
-        anchor = index.line_at(y)
+        anchor = index.anchor_at(y)
         line = None if anchor is None else index.shown_line(anchor.line_id)
         text_row = -1 if anchor is None else index.text_row(anchor)
         if line is None or text_row < 0:

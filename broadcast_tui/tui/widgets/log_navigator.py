@@ -35,7 +35,7 @@ class LogNavigator:
     def last_line_in_view(self) -> int:
         """Id of the line at the bottom of the view."""
         view = self._view
-        anchor = view.index.line_at(round(view.scroll_y) + view.container_size.height - 1)
+        anchor = view.index.anchor_at(round(view.scroll_y) + view.container_size.height - 1)
         return view.index.transcript.next_id - 1 if anchor is None else anchor.line_id
 
     def newest_post_in_view(self) -> int | None:
@@ -46,7 +46,7 @@ class LogNavigator:
         """The post about one page above (`step` -1) or below (1) a line."""
         view = self._view
         row = view.index.row_of(RowAnchor(line_id, 0)) + step * max(1, view.container_size.height - 2)
-        anchor = view.index.settle(row)
+        anchor = view.index.measure_anchor(row)
         if anchor is None:
             return None
         transcript = view.index.transcript
@@ -101,7 +101,7 @@ class LogNavigator:
         self._sync()
         view = self._view
         transcript = view.index.transcript
-        top = view.index.settle(round(view.scroll_y))
+        top = view.index.measure_anchor(round(view.scroll_y))
         line_id = transcript.next_id if top is None else top.line_id
         if self._last_mention is not None and self._last_mention[1] == self._position():
             line_id = self._last_mention[0]
@@ -130,9 +130,9 @@ class LogNavigator:
         if last - first < height:
             room = height - (last - first + 1)
             above = min(height // 3, room) if not least else 0 if first < top else room
-            self.go_to(index.settle(first - above))
+            self.go_to(index.measure_anchor(first - above))
         else:
-            self.go_to(index.settle(first + max(0, match_row - height // 3)))
+            self.go_to(index.measure_anchor(first + max(0, match_row - height // 3)))
 
     def _position(self) -> tuple[RowAnchor | None, int]:
         """The position of the log; at the end it changes with each new line."""

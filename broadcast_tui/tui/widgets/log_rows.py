@@ -61,7 +61,7 @@ class LogRows:
     def strip(self, index: RowIndex, y: int) -> Strip:
         """Row `y` of the index; blank below the last line."""
         renderer = self.renderer
-        anchor = index.line_at(y)
+        anchor = index.anchor_at(y)
         if anchor is None:
             return renderer.blank
         text_row = index.text_row(anchor)

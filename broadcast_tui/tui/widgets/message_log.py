@@ -136,8 +136,10 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         state = self._scroll_states.pop(transcript, None)
         state = state or _ScrollState(None, transcript.received_count - unseen)
         self.top_anchor, self._seen_count = state.anchor, state.seen_count
-        self._unfolded[self.transcript] = self.index.showing.unfolded
-        showing = VisibilityOptions(self.index.showing.presence, self._unfolded.setdefault(transcript, set()))
+        self._unfolded[self.transcript] = self.index.visibility.unfolded
+        showing = VisibilityOptions(
+            self.index.visibility.presence, self._unfolded.setdefault(transcript, set())
+        )
         self.index = RowIndex(transcript, self.index.columns, showing)
         self._known_ids = (transcript.first_id, transcript.next_id)
         self._rewritten_count = transcript.rewritten_count
@@ -204,7 +206,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         self._frame_s = FLOOD_FRAME_S if transcript.next_id - next_id > height > 0 else FRAME_S
         rewritten = self._rewritten_count != transcript.rewritten_count
         self._rewritten_count = transcript.rewritten_count
-        last_anchor = self.index.line_at(round(self.scroll_y) + height - 1)
+        last_anchor = self.index.anchor_at(round(self.scroll_y) + height - 1)
         is_in_view = (
             rewritten
             or first_id != transcript.first_id
@@ -223,13 +225,13 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         was_at_end = self.scroll_y >= self.max_scroll_y
         below_top = None
         if self.top_anchor is not None and transcript.first_id < first_id:
-            below_top = self.index.line_at(self.index.row_of(self.top_anchor) + 1)
+            below_top = self.index.anchor_at(self.index.row_of(self.top_anchor) + 1)
         self.index.update()
         if below_top is not None:
             # Older posts of the same day replace a day line at the top: its id becomes that of the last of
             # them, which may have many rows. So the row below the top is used as the anchor.
             self.index.measure_around(below_top, 1)
-            self.top_anchor = self.index.settle(self.index.row_of(below_top) - 1)
+            self.top_anchor = self.index.measure_anchor(self.index.row_of(below_top) - 1)
         if height > 0 and (self.index.total <= height or (is_in_view and was_at_end)):
             self.top_anchor = None
         self.scroll_to_anchor()
@@ -297,7 +299,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             return
         last = self.container_size.height - 1
         badge_x = self.index.columns.width - len(self._badge()) - 1
-        anchor = self.index.line_at(round(self.scroll_y) + event.y)
+        anchor = self.index.anchor_at(round(self.scroll_y) + event.y)
         if anchor is not None and self.index.text_row(anchor) == self.index.fold_row(anchor.line_id) >= 0:
             event.stop()
             self.folding.unfold(anchor.line_id)
@@ -349,6 +351,6 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self.transcript.zone,
             self.get_line_filters(),
             background,
-            self.index.showing,
+            self.index.visibility,
             active_key(self.app, UNFOLD_ID),
         )

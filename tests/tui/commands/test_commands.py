@@ -256,7 +256,7 @@ def test_notify_sets_shows_and_saves_the_level() -> None:
 # -- people
 
 
-def test_whois_prints_what_is_known() -> None:
+def test_whois_prints_known_facts() -> None:
     context = FakeContext("ana", "bob")
     context.receive(context.client.post("bob", "hi"), events.Away("bob", True, "lunch"))
     for typed in ("/whois @BOB:", "/whois ana", "/whois nobody"):

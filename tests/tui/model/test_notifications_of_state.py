@@ -87,7 +87,7 @@ def test_a_long_absence_with_much_said_is_one_line() -> None:
     assert chat.ruled() == ""
 
 
-def test_a_short_absence_is_no_line_but_has_the_rule() -> None:
+def test_a_short_absence_has_the_unread_line_but_no_summary() -> None:
     chat = Chat()
     chat.online()
     chat.look(False)
@@ -181,7 +181,7 @@ def cut_off(chat: Chat, minutes: float) -> None:
     chat.take(ConnectionChanged(ConnectionState.WAITING, "no answer", 8.0))
 
 
-def test_what_was_missed_while_offline_is_told_and_silent() -> None:
+def test_posts_missed_while_offline_are_summarized_without_a_notification() -> None:
     chat = Chat()
     chat.online()
     cut_off(chat, 3)
@@ -192,7 +192,7 @@ def test_what_was_missed_while_offline_is_told_and_silent() -> None:
     assert chat.state.rooms.unread == 0
 
 
-def test_missed_posts_count_while_nobody_looks() -> None:
+def test_missed_posts_are_unread_while_the_room_is_not_viewed() -> None:
     chat = Chat()
     chat.online()
     chat.look(False)
@@ -206,7 +206,7 @@ def test_missed_posts_count_while_nobody_looks() -> None:
 # Alerts
 
 
-def test_mentions_ring_only_where_nobody_looks() -> None:
+def test_mentions_notify_only_in_rooms_not_viewed() -> None:
     chat = Chat()
     chat.online()
     assert chat.take(*chat.posts("hi ana")).alerts == []
@@ -227,7 +227,7 @@ def test_neither_backlog_nor_replay_nor_history_nor_oneself_rings() -> None:
     assert (chat.state.rooms.unread, chat.state.rooms.mention_count) == (0, 0)
 
 
-def test_levels_decide_what_rings() -> None:
+def test_levels_decide_which_posts_notify() -> None:
     for level, texts in [
         (NotifyLevel.OFF, []),
         (NotifyLevel.MENTIONS, ["ana"]),
@@ -301,7 +301,7 @@ def test_a_first_visit_opens_at_the_end_and_unread_of_nothing() -> None:
     assert (chat.told(), chat.ruled(), chat.state.rooms.unread) == ([], "", 0)
 
 
-def test_who_is_ignored_is_neither_unread_nor_rings_and_the_unread_line_stays_at_its_post() -> None:
+def test_posts_of_ignored_users_are_not_unread_and_the_unread_line_keeps_its_post() -> None:
     chat = Chat()
     chat.online()
     chat.take(*chat.posts("seen"), *chat.posts("seen, too", sender="eve"))

@@ -69,13 +69,13 @@ def visited(posts: int = 3) -> Room:
     return room
 
 
-def test_what_is_looked_at_is_read_and_no_line_is_drawn() -> None:
+def test_viewed_posts_are_read_without_an_unread_line() -> None:
     room = visited()
     room.post()
     assert (room.reading.count, room.transcript.unread_line_id, room.read_seq) == (0, None, 4)
 
 
-def test_the_line_stands_above_the_first_post_after_leaving() -> None:
+def test_the_unread_line_is_above_the_first_post_after_leaving() -> None:
     room = visited()
     room.leave()
     room.transcript.add_system("carl joined", NOON)
@@ -85,7 +85,7 @@ def test_the_line_stands_above_the_first_post_after_leaving() -> None:
     assert (room.reading.count, room.reading.mentions, room.read_seq) == (2, 1, 3)
 
 
-def test_the_line_is_kept_on_return_and_until_leaving_again() -> None:
+def test_the_unread_line_stays_until_leaving_again() -> None:
     room = visited()
     room.leave()
     first = room.post()
@@ -130,7 +130,7 @@ def test_own_posts_are_neither_unread_nor_below_a_line() -> None:
     assert (room.reading.count, room.read_seq) == (1, 4)
 
 
-def test_the_line_can_be_taken_away() -> None:
+def test_the_unread_line_can_be_removed() -> None:
     room = visited()
     room.leave()
     room.post()
@@ -139,7 +139,7 @@ def test_the_line_can_be_taken_away() -> None:
     assert (room.transcript.unread_line_id, room.reading.target_id) == (None, None)
 
 
-def test_an_absence_counts_what_came_in_it() -> None:
+def test_an_absence_counts_its_posts() -> None:
     room = visited()
     room.leave(0)
     for number in range(6):
@@ -163,7 +163,7 @@ def test_an_absence_counts_what_came_in_it() -> None:
         (CatchUpSummary("away", -5000, 50, 0), False),
     ],
 )
-def test_only_what_matters_is_notable(absence: CatchUpSummary, told: bool) -> None:
+def test_only_long_absences_with_many_posts_are_notable(absence: CatchUpSummary, told: bool) -> None:
     assert absence.is_notable is told
 
 
@@ -177,7 +177,7 @@ def test_the_line_of_an_absence_is_grammatical() -> None:
 # Being cut off
 
 
-def test_posts_of_a_replay_are_below_a_line_and_told_though_one_is_there() -> None:
+def test_replayed_posts_are_below_the_unread_line_and_summarized_while_viewing() -> None:
     room = visited()
     room.reading.disconnected(NOON)
     room.reading.entered(NOON, there=True)
@@ -258,7 +258,7 @@ def test_a_room_seen_empty_is_read_from_its_beginning() -> None:
     assert later.transcript.unread_line_id == first
 
 
-def test_what_came_since_the_bookmark_is_unread() -> None:
+def test_posts_after_the_bookmark_are_unread() -> None:
     room = Room(Bookmark(Position("k3f9", 3), NOON - timedelta(hours=2)))
     ids = [room.post(live=False, mention=number == 0) for number in range(9)]
     assert room.catch_up() == CatchUpSummary("away", 7200.0, 6, 0)
@@ -284,7 +284,7 @@ def test_a_room_of_another_epoch_is_all_new() -> None:
     assert is_newer(Position("new", 1), Position("old", 2))
 
 
-def test_a_bookmark_is_kept_while_it_has_not_been_used() -> None:
+def test_an_unused_bookmark_is_preserved() -> None:
     mark = Bookmark(Position("k3f9", 3), NOON - timedelta(hours=2))
     room = Room(mark)
     assert room.reading.bookmark(NOON) == mark
@@ -319,7 +319,7 @@ def test_the_line_moves_up_as_older_unread_posts_are_fetched() -> None:
     assert not room.reading.begins_above
 
 
-def test_unread_posts_that_are_not_held_yet_are_counted_and_then_known() -> None:
+def test_unloaded_unread_posts_are_counted_before_they_are_loaded() -> None:
     room = Room(Bookmark(Position("k3f9", 30), NOON))
     room.seq = 110
     first_held = room.post(live=False)
@@ -338,7 +338,7 @@ def test_unread_posts_that_are_not_held_yet_are_counted_and_then_known() -> None
     assert not room.reading.begins_above
 
 
-def test_what_the_server_no_longer_has_is_not_unread() -> None:
+def test_posts_lost_on_the_server_are_not_unread() -> None:
     room = Room(Bookmark(Position("k3f9", 30), NOON))
     room.seq = 110
     room.post(live=False)
@@ -349,7 +349,7 @@ def test_what_the_server_no_longer_has_is_not_unread() -> None:
     assert (room.reading.count, room.reading.above_count) == (2, 0)
 
 
-def test_posts_of_our_own_do_not_hide_what_lies_above_them() -> None:
+def test_own_posts_do_not_hide_unread_posts_above() -> None:
     room = Room(Bookmark(Position("k3f9", 1), NOON))
     room.seq = 10
     room.at_end = False
@@ -359,7 +359,7 @@ def test_posts_of_our_own_do_not_hide_what_lies_above_them() -> None:
     assert (room.reading.count, room.reading.above_count, room.transcript.unread_line_id) == (10, 9, own)
 
 
-def test_posts_of_our_own_at_the_top_of_what_is_held_are_not_above_it() -> None:
+def test_own_posts_at_the_top_of_the_loaded_lines_are_not_above_them() -> None:
     room = Room(Bookmark(Position("k3f9", 10), NOON))
     room.seq = 10
     room.at_end = False
@@ -388,7 +388,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_unread_is_what_nobody_has_seen(steps: list[Step]) -> None:
+def test_unread_counts_unseen_posts(steps: list[Step]) -> None:
     room = visited(1)
     unseen: list[int] = []
     rule: int | None = None

@@ -54,7 +54,7 @@ def test_rooms_are_ranked_by_how_well_they_fit(typed: str, found: list[str]) -> 
 
 
 @given(st.text("abc-", max_size=4), st.lists(st.text("abc-", min_size=1, max_size=8), unique=True))
-def test_what_matches_is_what_has_the_letters_in_order(typed: str, names: list[str]) -> None:
+def test_match_requires_the_letters_in_order(typed: str, names: list[str]) -> None:
     def has(name: str) -> bool:
         letters = iter(name)
         return all(letter in letters for letter in typed)

@@ -40,7 +40,7 @@ def test_a_page_without_posts_is_the_last_whatever_it_says() -> None:
     assert (search.posts, search.more, search.oldest_id) == ([], False, "")
 
 
-def test_a_refusal_is_told_in_the_search_and_nowhere_else() -> None:
+def test_an_error_reply_is_shown_in_the_search_only() -> None:
     state = AppState(name="ana")
     state.search = ServerSearch("lobby", "x", ref="r1")
     before = len(state.rooms.shown.transcript)

@@ -56,7 +56,7 @@ class Chat:
         return [chunk.line(i).mark for chunk in chunks for i in range(len(chunk)) if chunk.line(i).sender]
 
 
-def test_entering_a_room_says_so_once_and_asks_who_is_there() -> None:
+def test_entering_a_room_prints_one_line_and_requests_the_members() -> None:
     chat = Chat()
     changes = chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 3, 0))
     assert changes.rooms_to_list == ["lobby"]
@@ -84,7 +84,7 @@ def test_the_line_about_entering_a_room_follows_the_backlog() -> None:
     assert chat.lines[-1] == "bob: new"
 
 
-def test_a_lost_connection_is_told_once_however_often_it_is_tried() -> None:
+def test_a_lost_connection_is_printed_once_for_all_attempts() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     for _ in range(5):
@@ -95,7 +95,7 @@ def test_a_lost_connection_is_told_once_however_often_it_is_tried() -> None:
     assert chat.lines[before + 1 :] == ["SYSTEM: Back online"]
 
 
-def test_a_first_connection_that_fails_is_told_as_such() -> None:
+def test_a_failed_first_connection_is_printed_as_such() -> None:
     chat = Chat()
     chat.take(LOST)
     assert chat.lines[0].startswith("SYSTEM: No connection yet: no answer.")
@@ -123,7 +123,7 @@ def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
     assert chat.marks() == [DeliveryState.REJECTED]
 
 
-def test_what_arrives_unseen_is_unread_until_the_terminal_is_looked_at() -> None:
+def test_posts_without_focus_are_unread_until_the_focus_returns() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "seen"))
     chat.state.rooms.set_focused(False, AT)
@@ -168,7 +168,7 @@ def test_people_come_go_and_change_their_names() -> None:
     assert chat.state.rooms.shown.online == 7
 
 
-def test_comings_and_goings_make_one_line_until_something_else_does() -> None:
+def test_consecutive_joins_and_leaves_share_one_line() -> None:
     chat = Chat("ana", "bob", "cy")
     before = len(chat.lines)
 
@@ -191,7 +191,7 @@ def test_comings_and_goings_make_one_line_until_something_else_does() -> None:
     assert line.brief == "cy left"
 
 
-def test_our_own_coming_is_no_news() -> None:
+def test_the_own_join_is_not_printed() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     chat.take(PresenceChanged("lobby", "join", ("ana",), 2, "", AT))
@@ -199,7 +199,7 @@ def test_our_own_coming_is_no_news() -> None:
     assert chat.lines[before:] == ["PRESENCE: eve joined"]
 
 
-def test_our_new_name_is_told_once() -> None:
+def test_the_new_own_name_is_printed_once() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     chat.take(NameChanged("ana2"), PresenceChanged("lobby", "rename", ("ana", "ana2"), 2, "", AT))
@@ -274,7 +274,7 @@ def test_a_gap_is_never_silent() -> None:
     ]
 
 
-def test_who_prints_the_list_it_asked_for() -> None:
+def test_who_prints_the_list_it_requested() -> None:
     chat = Chat("ana", "bob")
     chat.state.rooms.shown.who_ref = "p1"
     chat.take(member_list("lobby", "p1", 5, ("ana", "bob"), True))
@@ -291,7 +291,7 @@ def test_typing_ends_by_time_by_a_post_or_by_leaving() -> None:
 
 
 @pytest.mark.parametrize("hostile", ["e\x1b[31mve", "e\u202eve", "e\nve", "e\x9bve"])
-def test_names_are_safe_to_draw_wherever_they_are_kept(hostile: str) -> None:
+def test_names_are_sanitized_everywhere(hostile: str) -> None:
     chat = Chat("ana")
     chat.take(
         PresenceChanged("lobby", "join", (hostile,), 2, "", AT),
@@ -321,7 +321,7 @@ def test_leaving_keeps_the_lines_and_shows_the_room_before() -> None:
     assert "bob: kept" in chat.lines
 
 
-def test_coming_back_before_the_server_confirms_that_we_left_is_coming_back() -> None:
+def test_rejoining_before_the_leave_is_confirmed_stays_joined() -> None:
     chat = Chat("ana")
     chat.take(RoomEntered("dev", 1, 0))
     chat.state.rooms.part("dev", AT)
@@ -341,7 +341,7 @@ def test_the_only_room_stays_on_the_screen() -> None:
     assert list(chat.state.rooms.joined) == ["lobby"]
 
 
-def test_only_so_many_left_rooms_are_kept() -> None:
+def test_the_number_of_left_rooms_is_limited() -> None:
     chat = Chat("ana")
     for number in range(12):
         chat.take(RoomEntered(f"r{number}", 1, 0), RoomLeft(f"r{number}"))
@@ -396,7 +396,7 @@ def test_going_somewhere_else_ends_the_way_back() -> None:
     assert chat.state.rooms.shown_name == "ops"
 
 
-def test_who_is_away_is_known_until_they_are_back_or_gone() -> None:
+def test_away_status_ends_on_return_or_leave() -> None:
     chat = Chat("ana", "bob", "eve")
     chat.take(events.Away("bob", True, "lunch"), events.Away("eve", True))
     assert [(person.name, person.away) for person in chat.state.member_list() or ()] == [
@@ -410,7 +410,7 @@ def test_who_is_away_is_known_until_they_are_back_or_gone() -> None:
     assert [chat.state.away.reason(name) for name in ("rob", "eve", "bob")] == [None, None, None]
 
 
-def test_a_list_of_people_says_who_is_away_and_who_is_not() -> None:
+def test_a_member_list_replaces_away_status() -> None:
     chat = Chat("ana", "bob", "eve")
     chat.take(events.Away("bob", True, "lunch"))
     chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
@@ -420,7 +420,7 @@ def test_a_list_of_people_says_who_is_away_and_who_is_not() -> None:
     assert chat.lines[-1] == "SYSTEM: 3 here: ana (you), bob, eve (away)"
 
 
-def test_our_own_being_away_is_told_once() -> None:
+def test_the_own_away_status_is_printed_once() -> None:
     chat = Chat("ana")
     before = len(chat.lines)
     chat.take(events.Away("ana", True, "lunch"), events.Away("ana", True, "lunch"))
@@ -435,7 +435,7 @@ def test_our_own_being_away_is_told_once() -> None:
     ]
 
 
-def test_who_is_ignored_is_hidden_everywhere_and_not_counted() -> None:
+def test_posts_of_ignored_users_are_hidden_everywhere_and_not_counted() -> None:
     chat = Chat("ana", "bob", "eve")
     chat.take(chat.client.post("eve", "before"), chat.client.post("eve", "ana!", room="dev"))
     chat.state.rooms.ignore("eve", None)
@@ -483,7 +483,7 @@ def test_a_ping_and_a_list_are_answered_once() -> None:
     assert list(chat.state.known_rooms) == ["lobby", "dev"]
 
 
-def test_a_disconnection_that_was_asked_for_is_told_as_such() -> None:
+def test_a_requested_disconnection_is_printed_as_such() -> None:
     chat = Chat("ana")
     chat.take(ConnectionChanged(ConnectionState.CLOSED))
     assert chat.lines[-1].startswith("SYSTEM: Disconnected.")

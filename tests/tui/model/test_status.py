@@ -44,11 +44,11 @@ def test_hidden_posts_that_came_last_are_counted() -> None:
     assert "hidden" not in line(state, 90, 9.0)
 
 
-def test_forty_columns_keep_what_matters() -> None:
+def test_forty_columns_show_the_important_items() -> None:
     assert line(busy(), 40) == "● online  #lobby  3 here  bob…  ↓ 12 new"
 
 
-def test_twenty_columns_keep_the_state_and_what_is_new() -> None:
+def test_twenty_columns_show_the_state_and_new_posts() -> None:
     assert line(busy(), 20).split() == ["●", "online", "↓", "12", "new"] or "↓12" in line(busy(), 20)
 
 
@@ -93,7 +93,7 @@ def test_the_server_is_shortened_to_its_host_and_never_shows_a_password() -> Non
     assert host_of("ws://[bad") == "ws://[bad"
 
 
-def test_other_rooms_are_named_with_what_waits_in_them_mentions_first() -> None:
+def test_other_rooms_are_listed_with_unread_counts_mentions_first() -> None:
     state = AppState(name="ana")
     for name, unread, mentions in [("dev", 5, 0), ("ops", 2, 1), ("docs", 1, 0), ("more", 9, 0)]:
         reading = state.rooms.get(name).reading

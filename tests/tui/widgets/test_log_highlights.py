@@ -199,7 +199,7 @@ async def test_a_post_out_of_view_is_brought_into_it_and_one_in_view_moves_nothi
             ids = {
                 place.line_id
                 for y in range(top, top + on.log.size.height)
-                if (place := on.log.index.line_at(y)) is not None
+                if (place := on.log.index.anchor_at(y)) is not None
             }
             assert line_id in ids
             on.log.pick(line_id)

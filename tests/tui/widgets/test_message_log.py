@@ -402,11 +402,11 @@ async def test_a_resize_keeps_the_top_post(size: tuple[int, int]) -> None:
         place = on.log.top_anchor
         assert place is not None
         await on.resize(*size)
-        top = on.log.index.line_at(round(on.log.scroll_y))
+        top = on.log.index.anchor_at(round(on.log.scroll_y))
         assert top is not None
         assert top.line_id == place.line_id
         await on.resize(80, 24)
-        assert on.log.index.line_at(round(on.log.scroll_y)) == place
+        assert on.log.index.anchor_at(round(on.log.scroll_y)) == place
 
 
 @pytest.mark.parametrize("size", [(40, 10), (200, 50), (25, 3)])

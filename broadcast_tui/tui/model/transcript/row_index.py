@@ -35,11 +35,11 @@ class RowAnchor(NamedTuple):
 class _Block:
     """Row counts of one chunk."""
 
-    __slots__ = ("_starts", "chunk", "columns", "rows", "rule", "showing", "total")
+    __slots__ = ("_starts", "chunk", "columns", "rows", "rule", "total", "visibility")
 
-    def __init__(self, chunk: Chunk, showing: VisibilityOptions) -> None:
+    def __init__(self, chunk: Chunk, visibility: VisibilityOptions) -> None:
         self.chunk = chunk
-        self.showing = showing
+        self.visibility = visibility
         self.columns: RowLayout | None = None
         """The layout that `rows` were counted for; None: never, and `total` is an estimate."""
         self.rows = array("I")
@@ -49,7 +49,7 @@ class _Block:
         self._starts: list[int] | None = None
 
     def measure(self, columns: RowLayout) -> None:
-        self.rows = array("I", columns.count_rows(self.chunk, 0, self.showing))
+        self.rows = array("I", columns.count_rows(self.chunk, 0, self.visibility))
         if self.rule >= 0:
             self.rows[self.rule] += 1
         self.columns = columns
@@ -59,7 +59,7 @@ class _Block:
     def grow(self, columns: RowLayout) -> None:
         """Count the lines added to the chunk."""
         if self.columns is columns:
-            added = columns.count_rows(self.chunk, len(self.rows), self.showing)
+            added = columns.count_rows(self.chunk, len(self.rows), self.visibility)
             self.rows.extend(added)
             self.total += sum(added)
             self._starts = None
@@ -96,11 +96,11 @@ class RowIndex:
     """Rows of one transcript at one width, numbered from the top. Call `update` after each change."""
 
     def __init__(
-        self, transcript: Transcript, columns: RowLayout, showing: VisibilityOptions | None = None
+        self, transcript: Transcript, columns: RowLayout, visibility: VisibilityOptions | None = None
     ) -> None:
         self.transcript = transcript
         self.columns = columns
-        self.showing = VisibilityOptions() if showing is None else showing
+        self.visibility = VisibilityOptions() if visibility is None else visibility
         self._blocks: list[_Block] = []
         self._starts: list[int] = [0]
         """First row of each block, followed by the total."""
@@ -125,7 +125,7 @@ class RowIndex:
         self._version, self.unread_line_id = self.transcript.version, self.transcript.unread_line_id
         chunks = self.transcript.chunks
         known = {id(block.chunk): block for block in self._blocks}
-        self._blocks = [known.get(id(chunk)) or _Block(chunk, self.showing) for chunk in chunks]
+        self._blocks = [known.get(id(chunk)) or _Block(chunk, self.visibility) for chunk in chunks]
         for block in self._blocks:
             if len(block.rows) != len(block.chunk):
                 block.grow(self.columns)
@@ -148,7 +148,7 @@ class RowIndex:
             self._blocks[self._block_of(line_id)].measure(self.columns)
         self._sum_up()
 
-    def line_at(self, row: int) -> RowAnchor | None:
+    def anchor_at(self, row: int) -> RowAnchor | None:
         """The anchor of `row`, whose surroundings must have been measured; None below the last line."""
         if not 0 <= row < self.total:
             return None
@@ -160,43 +160,43 @@ class RowIndex:
         i = bisect_right(starts, row - self._starts[at]) - 1
         return RowAnchor(block.chunk.first_id + i, row - self._starts[at] - starts[i])
 
-    def text_row(self, place: RowAnchor) -> int:
+    def text_row(self, anchor: RowAnchor) -> int:
         """Index of an anchor among the rows of its line's text; -1 for the unread line."""
-        return place.row - (place.line_id == self.unread_line_id)
+        return anchor.row - (anchor.line_id == self.unread_line_id)
 
-    def settle(self, row: int) -> RowAnchor | None:
+    def measure_anchor(self, row: int) -> RowAnchor | None:
         """The anchor at or near `row`, which may be an estimate: its chunk is measured first."""
         while self.total > 0:
             row = min(max(row, 0), self.total - 1)
             at = bisect_right(self._starts, row) - 1
             block = self._blocks[at]
             if block.columns is self.columns:
-                return self.line_at(row)
+                return self.anchor_at(row)
             share = (row - self._starts[at]) / block.total
             block.measure(self.columns)
             self._sum_up()
             row = self._starts[at] + max(0, min(int(share * block.total), block.total - 1))
         return None
 
-    def row_of(self, place: RowAnchor) -> int:
+    def row_of(self, anchor: RowAnchor) -> int:
         """The current row of an anchor; if its line is no longer stored, the nearest row."""
-        if not self._blocks or place.line_id < self._blocks[0].chunk.first_id:
+        if not self._blocks or anchor.line_id < self._blocks[0].chunk.first_id:
             return 0
-        at = self._block_of(place.line_id)
+        at = self._block_of(anchor.line_id)
         block = self._blocks[at]
         if block.columns is not self.columns:
             block.measure(self.columns)
             self._sum_up()
-        i = place.line_id - block.chunk.first_id
+        i = anchor.line_id - block.chunk.first_id
         if i >= len(block.chunk):
             return max(0, self.total - 1)
-        return self._starts[at] + block.starts()[i] + max(0, min(place.row, block.rows[i] - 1))
+        return self._starts[at] + block.starts()[i] + max(0, min(anchor.row, block.rows[i] - 1))
 
-    def measure_around(self, place: RowAnchor, rows: int) -> None:
+    def measure_around(self, anchor: RowAnchor, rows: int) -> None:
         """Measure the rows up to `rows` above and below an anchor."""
         if not self._blocks:
             return
-        at = self._block_of(place.line_id)
+        at = self._block_of(anchor.line_id)
         # The anchor may be anywhere in its block, so all rows of the block are added. The block is measured
         # first, because the estimate may be too low: then the block alone would use up `rows`.
         self._measure(self._blocks[at : at + 1], 1)
@@ -223,12 +223,12 @@ class RowIndex:
     def shown_line(self, line_id: int) -> Line | None:
         """The line as displayed; None if it is not visible or not stored."""
         line = self.transcript.line(line_id)
-        return None if line is None else self.showing.shown_line(line)
+        return None if line is None else self.visibility.shown_line(line)
 
     def line_above(self, line_id: int) -> Line | None:
         """The nearest visible line above a line."""
         above = self.transcript.line(line_id - 1)
-        while above is not None and self.showing.shown_line(above) is None:
+        while above is not None and self.visibility.shown_line(above) is None:
             above = self.transcript.line(above.id - 1)
         return above
 
@@ -244,7 +244,7 @@ class RowIndex:
         line = self.transcript.line(line_id)
         if line is None or line.kind > LineKind.ACTION:
             return -1
-        folded = self.showing.folds(line_id)
+        folded = self.visibility.folds(line_id)
         return self.columns.lay(line.kind, line.sender, line.text, folded=folded).fold_row
 
     def _block_of(self, line_id: int) -> int:

@@ -52,7 +52,7 @@ def excerpt(
     transcript: Transcript,
     start: TextPosition | None,
     end: TextPosition | None,
-    showing: VisibilityOptions | None = None,
+    visibility: VisibilityOptions | None = None,
 ) -> Excerpt | None:
     """The text from `start` to before `end`; None means the top or the end.
 
@@ -60,8 +60,8 @@ def excerpt(
     """
     if start and end and end < start:
         start, end = end, start
-    showing = VisibilityOptions() if showing is None else showing
-    shown = (showing.shown_line(line) for line in _lines(transcript, start, end))
+    visibility = VisibilityOptions() if visibility is None else visibility
+    shown = (visibility.shown_line(line) for line in _lines(transcript, start, end))
     lines = [line for line in shown if line is not None]
     parts = [(line, *whole_clusters(line.text, *_span(line, start, end))) for line in lines]
     if len(parts) > 1 and parts[-1][1] == parts[-1][2]:

@@ -18,7 +18,7 @@ def texts(text: str) -> tuple[str, ...]:
     return found.texts if found else ()
 
 
-def test_after_a_command_comes_what_it_takes() -> None:
+def test_the_argument_of_a_command_is_completed() -> None:
     assert texts("/join ") == ("#lobby ", "#dev ", "#docs ")
     assert texts("/J #D") == ("#dev ", "#docs ")
     assert texts("/buffer do") == ("#docs ",)

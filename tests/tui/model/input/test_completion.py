@@ -21,7 +21,7 @@ def test_recent_speakers_come_first_then_the_others_by_name_and_oneself_last() -
     assert texts("a") == ("alan: ", "Albert: ", "alice: ", "ana: ")
 
 
-def test_who_has_left_is_not_offered() -> None:
+def test_users_who_left_are_not_suggested() -> None:
     assert texts("go") == ()
 
 
@@ -79,7 +79,7 @@ def test_help_completes_commands() -> None:
     assert texts("/help ni") == ("nick ",)
 
 
-def test_tab_goes_round_and_back() -> None:
+def test_tab_cycles_in_both_directions() -> None:
     completer = Completer()
     state = completer.step("al", 2, HERE)
     assert state == ("alan: ", 6)
@@ -96,7 +96,7 @@ def test_shift_tab_begins_at_the_end() -> None:
     assert Completer().step("al", 2, HERE, back=True) == ("alice: ", 7)
 
 
-def test_what_follows_the_cursor_stays_with_one_blank_between() -> None:
+def test_text_after_the_cursor_stays_after_one_space() -> None:
     completer = Completer()
     state = completer.step("hey al how", 6, HERE)
     assert state == ("hey alan how", 9)
@@ -115,7 +115,7 @@ ASKED = CompletionContext(
 )
 
 
-def test_who_spoke_to_us_comes_before_who_spoke_last() -> None:
+def test_users_who_mentioned_the_user_precede_recent_senders() -> None:
     assert texts("a", ASKED) == ("alice: ", "alan: ", "Albert: ", "ana: ")
     assert texts("", ASKED)[:2] == ("alice: ", "bob: ")
 
@@ -151,7 +151,7 @@ def test_times_and_addresses_name_no_emoji() -> None:
         assert texts(text) == (), text
 
 
-def test_what_a_command_takes_is_shown_while_it_is_typed() -> None:
+def test_command_usage_is_shown_while_typing() -> None:
     shown = hint("/ni", 3, lambda: HERE)
     assert shown is not None
     assert shown.rows == (Suggestion("/nick <name>", "Change your name; the server confirms it"),)

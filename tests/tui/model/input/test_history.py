@@ -23,7 +23,7 @@ def test_up_goes_back_and_down_restores_the_draft() -> None:
     assert history.newer("dra") is None
 
 
-def test_neighbours_are_never_equal_and_blanks_are_not_kept() -> None:
+def test_adjacent_entries_differ_and_blank_texts_are_not_stored() -> None:
     assert len(filled("one", "one", " ", "", "two", "one")) == 3
 
 
@@ -37,7 +37,7 @@ def test_edits_of_a_recalled_entry_last_until_something_is_sent() -> None:
     assert history.older("sent") == "two"
 
 
-def test_only_the_newest_are_kept() -> None:
+def test_only_the_newest_entries_are_stored() -> None:
     history = InputHistory(limit=2)
     for entry in "abc":
         history.add(entry)
@@ -71,7 +71,7 @@ def test_a_walk_through_all_rooms_never_shows_the_same_twice_in_a_row() -> None:
     assert history.newer("x") == "y"
 
 
-def test_a_text_set_aside_is_found_and_disturbs_nobody() -> None:
+def test_an_unsent_text_is_found_and_does_not_move_the_position() -> None:
     history = filled("one")
     assert history.older("draft") == "one"
     history.add_unsent("refused")
@@ -82,7 +82,7 @@ def test_a_text_set_aside_is_found_and_disturbs_nobody() -> None:
     assert history.older("") == "elsewhere"
 
 
-def test_what_was_sent_is_kept_and_what_was_set_aside_is_not() -> None:
+def test_sent_texts_are_saved_and_unsent_ones_are_not() -> None:
     kept: list[Entry] = []
     history = InputHistory(save=kept.append, room="lobby")
     history.add("sent")

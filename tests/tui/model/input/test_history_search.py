@@ -25,7 +25,7 @@ def test_typing_narrows_and_older_goes_on() -> None:
     assert search.found == "food"
 
 
-def test_a_letter_less_finds_more_and_keeps_what_still_fits() -> None:
+def test_deleting_a_letter_finds_more_and_keeps_the_selection() -> None:
     search = searching("abc", "abd")
     search.type("abc")
     search.delete_last()
@@ -55,7 +55,7 @@ def test_each_text_is_found_once() -> None:
     assert len(search.offers().rows) == 1
 
 
-def test_the_prompt_says_what_is_looked_for_and_how_it_goes() -> None:
+def test_the_prompt_shows_query_and_progress() -> None:
     search = searching("one\x1b\ntwo", "on")
     assert search.offers().prompt == "(search) "
     search.type("on")
@@ -72,7 +72,7 @@ def test_the_prompt_says_what_is_looked_for_and_how_it_goes() -> None:
     st.lists(st.text("abA", max_size=4), max_size=8),
     st.lists(st.sampled_from(["a", "b", "A", "older", "newer", "rub", "clear"]), max_size=12),
 )
-def test_what_is_found_always_contains_what_is_looked_for(texts: list[str], steps: list[str]) -> None:
+def test_every_match_contains_the_query(texts: list[str], steps: list[str]) -> None:
     search = searching(*texts)
     for step in steps:
         match step:

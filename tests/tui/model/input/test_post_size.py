@@ -15,7 +15,7 @@ def test_bytes_are_counted_as_the_server_counts_them() -> None:
     assert excess("x" * 3000, 0) == ""
 
 
-def test_what_is_no_post_is_never_too_long() -> None:
+def test_input_that_is_not_a_post_is_never_too_long() -> None:
     assert excess("/nick " + "x" * 90, 20) == ""
     assert excess("   ", 1) == ""
     assert excess("/me " + "x" * 17, 20) == "1 byte too long"
@@ -34,7 +34,7 @@ def test_more_than_twenty_lines_are_asked_about() -> None:
 
 
 @given(st.text("aé😄\n", max_size=40), st.integers(1, 60))
-def test_what_fits_here_fits_there(text: str, limit: int) -> None:
+def test_text_that_fits_here_fits_on_the_server(text: str, limit: int) -> None:
     text = f"a{text}"
     if not excess(text, limit):
         assert clean_post(text, limit) == text.rstrip()

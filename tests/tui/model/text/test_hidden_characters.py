@@ -28,7 +28,7 @@ def shown(text: str) -> str:
         ("漢字 👍🏽 e\u0301", "漢字 👍🏽 e\u0301"),
     ],
 )
-def test_what_is_hidden_is_shown(text: str, wanted: str) -> None:
+def test_hidden_characters_are_made_visible(text: str, wanted: str) -> None:
     assert shown(text) == wanted
 
 
@@ -44,7 +44,7 @@ def test_each_kind_is_listed_once_with_its_name() -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=80).map(visible))
-def test_what_is_shown_hides_nothing(text: str) -> None:
+def test_the_parts_contain_the_whole_text(text: str) -> None:
     revealed = shown(text)
     assert split_hidden(revealed) == [] or not any(
         o.about.startswith("zero width") for o in hidden_characters(revealed)

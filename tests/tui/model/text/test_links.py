@@ -28,7 +28,7 @@ from broadcast_tui.tui.model.text.links import (
         ("https://e.org/100%25|x^y", "https://e.org/100%25%7Cx%5Ey"),
     ],
 )
-def test_what_is_opened(written: str, href: str) -> None:
+def test_links_that_can_be_opened(written: str, href: str) -> None:
     target = target_of(written)
     assert target is not None
     assert target.href == href
@@ -42,11 +42,11 @@ def test_what_is_opened(written: str, href: str) -> None:
         "https://e%2Forg", "https://e／f.org", f"https://{'漢' * 60}.org", "https://😀.org", "e.org",
     ],
 )  # fmt: skip
-def test_what_is_no_link(written: str) -> None:
+def test_texts_that_are_not_links(written: str) -> None:
     assert target_of(written) is None
 
 
-def test_what_is_told_but_not_opened() -> None:
+def test_links_that_are_recognized_but_not_opened() -> None:
     with_user = target_of("https://bank.org@evil.org/x")
     assert with_user is not None
     assert (with_user.href, with_user.host, with_user.misleading) == ("", "evil.org", True)
@@ -55,14 +55,14 @@ def test_what_is_told_but_not_opened() -> None:
     assert (too_long.href, too_long.host, too_long.misleading) == ("", "e.org", False)
 
 
-def test_where_the_host_stands() -> None:
+def test_span_of_the_host() -> None:
     written = "https://a:b@Example.org:80/x"
     target = target_of(written)
     assert target is not None
     assert written[target.start : target.end] == "Example.org"
 
 
-def test_true_hosts_are_told_of_links_that_mislead() -> None:
+def test_real_hosts_of_misleading_links() -> None:
     text = "https://e.org https://аррӏе.com/x https://аррӏе.com https://bank.org@evil.org, https://ok.org"
     assert real_hosts(text) == ("xn--80ak6aa92e.com", "evil.org")
     assert real_hosts("https://e.org/ä and a@b") == ()
@@ -108,7 +108,7 @@ def test_a_host_is_letters_digits_and_dots_or_nothing(text: str) -> None:
         "evil.example.com",
     ],
 )
-def test_a_title_that_reads_like_another_host_is_told(title: str) -> None:
+def test_a_title_that_imitates_another_host_is_detected(title: str) -> None:
     assert is_spoofed(title, "evil.example")
     assert real_hosts(f"see [{title}](https://evil.example/x)") == ("evil.example",)
 

@@ -79,11 +79,11 @@ def looks(text: str) -> dict[str, str]:
         ("no marks at all", {}),
     ],
 )
-def test_what_marks_mean(text: str, expected: dict[str, str]) -> None:
+def test_styles_of_markers(text: str, expected: dict[str, str]) -> None:
     assert looks(text) == expected
 
 
-def test_marks_are_told_from_what_they_mark() -> None:
+def test_markers_have_a_style_of_their_own() -> None:
     marks = [(run.start, run.end) for run in styled_spans("**b** `c` ~~d~~") if TextStyle.MARK in run.style]
     assert marks == [(0, 2), (3, 5), (6, 7), (8, 9), (10, 12), (13, 15)]
 
@@ -113,7 +113,7 @@ def test_where_links_lead(text: str, expected: list[tuple[str, str]]) -> None:
     assert links(text) == expected
 
 
-def test_the_host_of_a_link_with_a_text_stands_out() -> None:
+def test_the_host_of_a_titled_link_is_highlighted() -> None:
     text = "[here](https://e.org/x)"
     assert [text[run.start : run.end] for run in styled_spans(text) if TextStyle.HOST in run.style] == [
         "e.org"
@@ -219,7 +219,7 @@ def test_blocks_never_overlap(text: str) -> None:
         end = block.end
 
 
-def test_a_title_that_poses_as_another_host_is_no_link() -> None:
+def test_a_title_that_imitates_another_host_is_not_a_link() -> None:
     for title, opens in (("paypal.com", False), ("evil.example", True), ("README.md", True)):
         text = f"[{title}](https://evil.example/x)"
         assert any(TextStyle.LINK in run.style for run in styled_spans(text)) == opens

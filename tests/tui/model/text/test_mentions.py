@@ -84,7 +84,7 @@ def test_set_apart_by_blanks_a_name_is_always_found(before: str, name: str, afte
 
 
 @given(st.text("anAb'’ _-é", max_size=12))
-def test_agrees_with_looking_at_each_place(text: str) -> None:
+def test_agrees_with_a_check_of_each_position(text: str) -> None:
     def word(char: str) -> bool:
         return char.isalnum() or char == "_"
 

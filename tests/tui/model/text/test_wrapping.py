@@ -117,7 +117,7 @@ def test_nothing_but_blanks_and_line_feeds_is_left_out(text: str, width: int) ->
 
 
 @given(ANY_TEXT, WIDTHS)
-def test_what_measures_no_more_than_the_width_is_one_row(text: str, width: int) -> None:
+def test_text_that_measures_at_most_the_width_is_one_row(text: str, width: int) -> None:
     if measure(text) <= width:
         assert wrap(text, width) == [(0, len(text))]
 
@@ -139,7 +139,7 @@ def test_flags_in_a_row_stay_apart() -> None:
     assert [end for _, end, _ in clusters("🇩🇪🇫🇷🇩x")] == [2, 4, 5, 6]
 
 
-def test_characters_counted_without_looking_take_one_cell() -> None:
+def test_characters_on_the_fast_path_take_one_cell() -> None:
     single = [
         char
         for char in map(chr, range(0x3000))

@@ -60,7 +60,7 @@ def test_json_lines_hold_everything_one_object_a_line() -> None:
 
 
 @pytest.mark.parametrize("wanted", Format)
-def test_who_left_and_came_back_leaves_no_empty_line(wanted: Format) -> None:
+def test_cancelled_presence_changes_leave_no_empty_line(wanted: Format) -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_presence("", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))
     transcript.add_presence("eve left", "", datetime(2025, 8, 30, 10, 30, tzinfo=UTC))

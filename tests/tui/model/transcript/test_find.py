@@ -96,7 +96,7 @@ def test_lines_that_are_no_posts_are_not_found() -> None:
     assert (search.count, text_of(transcript, search.current)) == (2, "sings x")
 
 
-def test_what_arrives_during_the_search_is_found_and_moves_nothing() -> None:
+def test_posts_added_during_the_search_are_found_without_moving_the_current_match() -> None:
     transcript = transcript_of(*(f"x {n}" for n in range(200)))
     search = finder(transcript, "x")
     search.search_some(lambda: True)
@@ -109,7 +109,7 @@ def test_what_arrives_during_the_search_is_found_and_moves_nothing() -> None:
     assert text_of(transcript, search.current) == "x new"
 
 
-def test_what_is_trimmed_is_found_no_longer() -> None:
+def test_trimmed_lines_are_no_longer_found() -> None:
     transcript = transcript_of(*(f"x {n}" for n in range(30)), limit=32)
     search = finder(transcript, "x 1", transcript.first_id + 2)
     search_all(search)
@@ -159,7 +159,7 @@ CHANGES = st.lists(
 
 @settings(deadline=None)
 @given(CHANGES)
-def test_whatever_happens_in_between_it_finds_what_a_look_at_every_line_finds(
+def test_search_equals_a_full_scan_after_any_changes(
     changes: list[tuple[str, list[str]]],
 ) -> None:
     transcript = transcript_of("x", limit=120)

@@ -45,7 +45,7 @@ def test_a_run_of_hidden_posts_is_one_line_that_counts_them() -> None:
     assert lines(transcript) == ["bob: 1", "2 hidden from eve", "bob: 4", "1 hidden from eve", "news"]
 
 
-def test_hiding_takes_away_what_is_there_and_showing_brings_everything_back_in_its_place() -> None:
+def test_hiding_removes_posts_and_showing_restores_them_in_place() -> None:
     transcript = Transcript()
     add(transcript, ("bob", "1"), ("eve", "/me waves"), ("ana", "3"), ("eve", "4"))
     before = lines(transcript)
@@ -108,7 +108,7 @@ def test_a_page_of_history_is_folded_too_and_unfolds_in_its_place() -> None:
     assert lines(transcript) == ["eve: 1", "eve: 2", "bob: 3", "eve: 4", "bob: new"]
 
 
-def test_posts_of_nobody_in_a_page_are_posts() -> None:
+def test_posts_without_a_sender_in_a_page_are_posts() -> None:
     transcript = Transcript()
     transcript.hide(eve)
     transcript.prepend_posts(older(("", "a"), ("eve", "b"), ("", "c")))
@@ -143,7 +143,7 @@ def test_nothing_is_lost_whatever_is_hidden_and_shown(
     assert lines(transcript) == expected
 
 
-def test_what_is_cleared_comes_back_above_what_came_since() -> None:
+def test_cleared_lines_are_restored_above_newer_ones() -> None:
     transcript = Transcript()
     add(transcript, ("bob", "1"), ("bob", "2"))
     transcript.add_pending("n", "ana", "on its way", AT)
@@ -162,7 +162,7 @@ def test_what_is_cleared_comes_back_above_what_came_since() -> None:
     assert len(days) == 1
 
 
-def test_what_is_cleared_and_what_comes_back_stay_within_the_limit() -> None:
+def test_cleared_and_restored_lines_stay_within_the_limit() -> None:
     transcript = Transcript(limit=32)
     for n in range(60):
         add(transcript, ("bob", str(n)))
@@ -181,7 +181,7 @@ def test_how_much_somebody_spoke() -> None:
     assert transcript.posts_by("zoe") == (0, None)
 
 
-def test_what_is_held_includes_what_was_cleared() -> None:
+def test_snapshot_includes_cleared_lines() -> None:
     transcript = Transcript()
     add(transcript, ("bob", "1"))
     transcript.clear()

@@ -25,7 +25,7 @@ def mention_ids(transcript: Transcript) -> list[int]:
 
 
 @given(st.lists(st.booleans(), max_size=90), st.integers(-5, 99), st.booleans())
-def test_the_nearest_mention_is_found_and_beyond_the_last_it_begins_anew(
+def test_the_nearest_mention_is_found_and_the_search_wraps_around(
     mentions: list[bool], line_id: int, back: bool
 ) -> None:
     transcript = transcript_of(mentions, limit=64)

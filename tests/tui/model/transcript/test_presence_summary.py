@@ -15,7 +15,7 @@ def test_names_are_joined_for_reading() -> None:
     assert joined_names(["a", "b", "c", "d"]) == "a, b and 2 others"
 
 
-def test_who_came_went_and_took_another_name() -> None:
+def test_joins_leaves_and_renames_are_summarized() -> None:
     comings = PresenceSummary()
     comings.joined(["ana", "bob"])
     comings.left(["cy"])
@@ -27,7 +27,7 @@ def test_who_came_went_and_took_another_name() -> None:
     )
 
 
-def test_who_comes_and_goes_cancels_out() -> None:
+def test_join_and_leave_cancel_out() -> None:
     comings = PresenceSummary()
     comings.joined(["ana"])
     comings.left(["ana", "cy"])
@@ -37,7 +37,7 @@ def test_who_comes_and_goes_cancels_out() -> None:
     assert comings.text() == ""
 
 
-def test_why_somebody_left_is_told_of_one_alone() -> None:
+def test_reason_is_shown_for_a_single_leave_only() -> None:
     comings = PresenceSummary()
     comings.joined(["ana"])
     comings.left(["bob"], "lunch")
@@ -46,7 +46,7 @@ def test_why_somebody_left_is_told_of_one_alone() -> None:
     assert comings.text() == "ana joined · bob and cy left"
 
 
-def test_a_name_taken_after_coming_is_the_one_told() -> None:
+def test_a_rename_after_a_join_shows_the_new_name() -> None:
     comings = PresenceSummary()
     comings.joined(["ana"])
     comings.renamed("ana", "anna")
@@ -75,7 +75,7 @@ def test_many_names_are_counted() -> None:
 
 
 @given(st.lists(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES)))
-def test_what_is_told_is_how_the_room_differs(toggled: list[str], before: set[str]) -> None:
+def test_summary_describes_the_difference_of_the_room(toggled: list[str], before: set[str]) -> None:
     comings, now = PresenceSummary(), set(before)
     for name in toggled:
         if name in now:

@@ -31,20 +31,20 @@ def all_rows(transcript: Transcript, columns: RowLayout, showing: VisibilityOpti
 
 def assert_exact(index: RowIndex) -> None:
     index.measure_some(lambda: False)
-    rows = all_rows(index.transcript, index.columns, index.showing)
+    rows = all_rows(index.transcript, index.columns, index.visibility)
     assert index.is_exact
     assert index.total == len(rows)
-    assert [index.line_at(row) for row in range(index.total)] == rows
+    assert [index.anchor_at(row) for row in range(index.total)] == rows
     assert [index.row_of(place) for place in rows] == list(range(index.total))
-    assert index.line_at(-1) is None
-    assert index.line_at(index.total) is None
+    assert index.anchor_at(-1) is None
+    assert index.anchor_at(index.total) is None
 
 
 def test_an_empty_transcript_has_no_rows() -> None:
     index = RowIndex(Transcript(), RowLayout.of_width(80))
     index.measure_end(10)
     index.measure_around(RowAnchor(0, 0), 10)
-    assert (index.total, index.line_at(0), index.settle(0), index.row_of(RowAnchor(3, 0))) == (
+    assert (index.total, index.anchor_at(0), index.measure_anchor(0), index.row_of(RowAnchor(3, 0))) == (
         0,
         None,
         None,
@@ -95,14 +95,14 @@ def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
             case "long":
                 transcript.add_post("ana", "a line\n" * 20 + "```\ncode " * 9, NOON)
             case "toggle":
-                index.showing.toggle(transcript.next_id - 1)
+                index.visibility.toggle(transcript.next_id - 1)
                 index.recount(transcript.next_id - 1)
             case "came":
                 transcript.add_presence("bob and eve joined", "bob joined", NOON)
             case "went":
                 transcript.replace_presence(transcript.next_id - 1, "eve left " * 20, "", NOON)
             case "presence":
-                index.showing.presence = index.showing.presence.next()
+                index.visibility.presence = index.visibility.presence.next()
                 index.recount()
             case _:
                 index.resize(RowLayout.of_width(60 if index.columns.width == 40 else 40))
@@ -110,7 +110,7 @@ def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
     assert_exact(index)
 
 
-def test_a_resize_measures_only_what_is_around_the_place() -> None:
+def test_a_resize_measures_only_the_surroundings_of_the_anchor() -> None:
     index = RowIndex(transcript_of(20_000), RowLayout.of_width(80))
     index.measure_some(lambda: False)
     place = RowAnchor(10_000, 0)
@@ -118,7 +118,7 @@ def test_a_resize_measures_only_what_is_around_the_place() -> None:
     index.measure_around(place, 100)
     assert not index.is_exact
     top = index.row_of(place)
-    around = [index.line_at(row) for row in range(top - 100, top + 100)]
+    around = [index.anchor_at(row) for row in range(top - 100, top + 100)]
     assert None not in around
     assert around[100] == place
     ids = [line.line_id for line in around if line]
@@ -135,7 +135,7 @@ def test_around_a_place_in_a_page_of_long_posts_all_is_measured() -> None:
     index.measure_around(top, 20)
     row = index.row_of(top)
     assert row > 100, "a page takes many more rows than it has lines"
-    around = [index.line_at(row + y) for y in range(-20, 20)]
+    around = [index.anchor_at(row + y) for y in range(-20, 20)]
     assert None not in around
     assert around[20] == top
 
@@ -144,21 +144,21 @@ def test_measuring_in_slices_ends_and_moves_no_place() -> None:
     index = RowIndex(transcript_of(5_000), RowLayout.of_width(80))
     place = RowAnchor(2_500, 1)
     index.measure_around(place, 50)
-    around = [index.line_at(index.row_of(place) + row) for row in range(50)]
+    around = [index.anchor_at(index.row_of(place) + row) for row in range(50)]
     slices = 1
     while not index.measure_some(lambda: True):
         slices += 1
     assert 10 < slices <= 20
-    assert [index.line_at(index.row_of(place) + row) for row in range(50)] == around
+    assert [index.anchor_at(index.row_of(place) + row) for row in range(50)] == around
 
 
 def test_settling_on_an_estimate_makes_it_exact() -> None:
     index = RowIndex(transcript_of(5_000), RowLayout.of_width(80))
-    assert index.line_at(2_000) is None
-    place = index.settle(2_000)
+    assert index.anchor_at(2_000) is None
+    place = index.measure_anchor(2_000)
     assert place is not None
-    assert index.line_at(index.row_of(place)) == place
-    last = index.settle(10**9)
+    assert index.anchor_at(index.row_of(place)) == place
+    last = index.measure_anchor(10**9)
     assert last is not None
     assert last.line_id == 5_000
 
@@ -179,12 +179,12 @@ def test_lines_that_are_not_shown_take_no_row() -> None:
     transcript.add_post("ana", "last", NOON)
     index = RowIndex(transcript, RowLayout.of_width(80))
     last = transcript.next_id - 1
-    assert index.settle(500) == index.settle(10**6) == RowAnchor(last, 0)
+    assert index.measure_anchor(500) == index.measure_anchor(10**6) == RowAnchor(last, 0)
     index.measure_some(lambda: False)
     assert index.total == 4
-    assert index.line_at(3) == RowAnchor(last, 0)
+    assert index.anchor_at(3) == RowAnchor(last, 0)
     assert index.row_of(RowAnchor(300, 0)) == 3
-    index.showing.presence = PresenceShown.ALL
+    index.visibility.presence = PresenceShown.ALL
     index.recount()
     assert_exact(index)
     assert index.total == 604
@@ -195,8 +195,8 @@ def test_a_transcript_of_which_nothing_is_shown_has_no_rows() -> None:
     transcript.add_presence("bob joined", "", NOON)
     transcript.add_presence("bob left", "", NOON)
     index = RowIndex(transcript, RowLayout.of_width(80))
-    assert index.settle(5) == RowAnchor(0, 0), "the day line"
+    assert index.measure_anchor(5) == RowAnchor(0, 0), "the day line"
     transcript.clear()
     transcript.add_presence("bob joined", "", NOON)
     index.update()
-    assert index.settle(5) is None or index.total == 1
+    assert index.measure_anchor(5) is None or index.total == 1

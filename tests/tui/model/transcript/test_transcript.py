@@ -47,7 +47,7 @@ def test_an_empty_transcript() -> None:
     assert (len(transcript), transcript.first_post_id, transcript.senders) == (0, "", ())
 
 
-def test_a_post_is_kept_as_it_came() -> None:
+def test_a_post_is_stored_as_received() -> None:
     transcript = transcript_of()
     line_id = transcript.add_post("ana", "hi\nthere", NOON, own=True, mention=True, post_id="k3f9-7")
     line = Line(line_id, LineKind.POST, "ana", "hi\nthere", NOON.timestamp(), DeliveryState.NONE, True, True)
@@ -112,7 +112,7 @@ def test_text_of_strangers_is_made_harmless(enter: str) -> None:
 # Days
 
 
-def test_a_day_line_stands_before_the_first_line_of_each_day() -> None:
+def test_a_day_line_precedes_the_first_line_of_each_day() -> None:
     transcript = Transcript(zone=UTC)
     for hours in (0, 1, 11, 12, 13, 60):
         transcript.add_post("ana", str(hours), NOON + timedelta(hours=hours))
@@ -269,7 +269,7 @@ def test_a_full_transcript_takes_no_older_posts() -> None:
 # Who came and went
 
 
-def test_a_line_about_who_came_and_went_may_be_said_anew_while_it_is_the_last() -> None:
+def test_a_presence_line_can_be_replaced_while_it_is_the_last() -> None:
     transcript = transcript_of("a")
     line_id = transcript.add_presence("bob joined", "", NOON)
     version, later = transcript.version, NOON + timedelta(minutes=5)
@@ -306,7 +306,7 @@ def test_a_chunk_seen_before_does_not_change() -> None:
     assert chunk.line(len(chunk) - 1).text == chunk.line(len(chunk) - 1).brief == "bob joined"
 
 
-def test_who_spoke_lately() -> None:
+def test_recent_senders() -> None:
     transcript = transcript_of("a")
     assert transcript.posted_recently("ana")
     assert not transcript.posted_recently("bob")
@@ -321,7 +321,7 @@ def test_who_spoke_lately() -> None:
 # Bounds
 
 
-def test_no_more_lines_are_kept_than_the_limit() -> None:
+def test_the_number_of_lines_never_exceeds_the_limit() -> None:
     transcript = Transcript(limit=1000, zone=UTC)
     for number in range(5000):
         transcript.add_post("ana", str(number), NOON, post_id=f"k3f9-{number}")
