@@ -108,9 +108,9 @@ class AdmissionLimits:
     """Maximum number of unfinished handshakes; when exceeded, the oldest is dropped; 0: unlimited."""
     max_half_open_per_ip: int = 20
     """Maximum number of unfinished handshakes per address; 0: unlimited."""
-    trusted_proxies: tuple[str, ...] = ()
-    """Networks of proxies whose `X-Forwarded-For` is trusted, such as `127.0.0.1` or `10.0.0.0/8`."""
     origins: tuple[str, ...] = ()
     """Origins of other web pages that may connect, such as `https://chat.example.org`; `*`: any."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of proxies whose `X-Forwarded-For` is trusted, such as `127.0.0.1` or `10.0.0.0/8`."""
     exempt_loopback: bool = True
     """Whether loopback clients are exempt from limits per address."""

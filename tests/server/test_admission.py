@@ -1,6 +1,6 @@
-"""Who is let in: ceilings in all and by address, rates, half-open connections, origins, proxies.
+"""Admission: limits in total and per address, rates, half-open connections, origins, proxies.
 
-Clients by address come through a proxy that is trusted, so that one machine can play many.
+Tests per address connect through a trusted proxy, so that one machine can have many addresses.
 """
 
 from __future__ import annotations
