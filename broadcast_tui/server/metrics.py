@@ -115,7 +115,7 @@ class MetricsListener:
         return f"http://{host}:{self.port}/metrics"
 
     async def start(self) -> None:
-        """Start to listen; with port 0, sets `port` to the chosen one. Raises MetricsListenError."""
+        """Start listening; with port 0, sets `port` to the chosen one. Raises MetricsListenError."""
         try:
             addresses, self.port = await choose_addresses(self.host, self.port)
             self._server = await serve(
@@ -135,7 +135,7 @@ class MetricsListener:
             raise MetricsListenError(text) from error
 
     async def stop(self) -> None:
-        """Stop to listen."""
+        """Stop listening."""
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()

@@ -121,7 +121,7 @@ class BroadcastServer:
         return len(self._runner.connections)
 
     async def start_server(self) -> None:
-        """Start to listen; returns when clients can connect.
+        """Start listening; returns when clients can connect.
 
         Raises:
             ListenError: The server cannot listen on host and port.
