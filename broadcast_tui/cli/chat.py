@@ -1,4 +1,4 @@
-"""`broadcast-tui chat`: the full-screen client, with a server of its own if asked."""
+"""`broadcast-tui chat`: the full-screen client, optionally with its own server."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from broadcast_tui.cli.child_server import ChildServer
-from broadcast_tui.cli.credentials import WHERE_TO_PUT, prompt_address, saved_security, security_for
+from broadcast_tui.cli.credentials import TOKEN_ADVICE, prompt_address, saved_security, security_for
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import Port, Texts
-from broadcast_tui.cli.settings import USER_CONFIG, offer
+from broadcast_tui.cli.settings import USER_CONFIG, suggest
 from broadcast_tui.client import SecurityOptions
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import InvalidNameError
@@ -36,35 +36,35 @@ def chat(
     ca: str = "",
     insecure_token: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Chat in a room, full-screen.
+    """Open the chat client.
 
     Parameters
     ----------
     url
-        Server and room, such as ws://chat.example.org:8765/lobby, or host:port, or an invite; - asks for it,
-        so that a token in it is in no list of commands.
+        Server and room, such as ws://chat.example.org:8765/lobby, host:port, or an invite; - prompts for it,
+        which keeps a token out of the process list and the shell history.
     host
-        Host of the server, instead of a URL [default: localhost].
+        Host of the server, in place of a URL [default: localhost].
     port
-        Port of the server, instead of a URL [default: 8765].
+        Port of the server, in place of a URL [default: 8765].
     name
-        Your name; without it you are asked.
+        Your name [default: the client asks].
     room
-        Room to enter and show [default: the rooms of last time, at first the lobby].
+        Room to join and show [default: the rooms of the last run, or lobby].
     serve
-        Start a server first if none answers there; it ends with the chat.
+        Start a server if there is none at the address; it stops when you quit.
     theme
-        Colors for this run, such as broadcast-light or nord [default: those chosen last].
+        Color theme for this run, such as broadcast-light or nord [default: the last one chosen].
     plain
-        Print lines instead, and read lines: for screen readers and pipes [default: where TERM is dumb].
+        Print and read lines, for screen readers and pipes [default: only if TERM is dumb].
     mention
-        A word that counts as a mention of you, as your name does; may be given several times.
+        Additional word that counts as a mention of you; can be repeated.
     token_file
-        File with the token to show, readable by you alone [default: BROADCAST_TUI_TOKEN, or what is kept].
+        File with your token, readable only by you [default: BROADCAST_TUI_TOKEN, or the saved token].
     ca
-        File with the authorities whose certificates to trust [default: those of the system].
+        PEM file of certificate authorities to trust [default: those of the system].
     insecure_token
-        Send the token over unencrypted connections to other machines too.
+        Allow sending the token to other machines over unencrypted connections.
     """
     address = _address(prompt_address(url), host, port, room)
     if name:
@@ -76,29 +76,29 @@ def chat(
     plain = plain or os.environ.get("TERM") == "dumb"
     if not plain and not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
         raise UsageError(
-            "The chat needs a terminal; run it in one, without redirecting input or errors, or use --plain."
+            "The chat needs a terminal for standard input and standard error. Use --plain without one."
         )
     security = security_for(address, token_file, ca, insecure_token)
     child = ChildServer(address)
     try:
         if serve:
             child.start_if_needed()
-        wanted = address.room if room is not None else address.explicit_room
+        explicit_room = address.room if room is not None else address.explicit_room
         if plain:
             return _run_plain(address, name, security, mention)
-        return _run(address, name, wanted, theme, child, security, ca, mention)
+        return _run(address, name, explicit_room, theme, child, security, ca, mention)
     finally:
         child.stop()
 
 
 def check_theme(name: str) -> None:
-    """Raises UsageError if there are no such colors; empty is none chosen."""
+    """Raises UsageError if there is no such theme; empty means that none is chosen."""
     if not name:
         return
     from broadcast_tui.tui.themes import theme_names
 
     if name not in (known := theme_names()):
-        raise UsageError(f"There is no theme {name!r}.{offer(name, known)}")
+        raise UsageError(f"No such theme: {name!r}.{suggest(name, known)}")
 
 
 def _run(
@@ -119,18 +119,18 @@ def _run(
     keys = USER_CONFIG.checked_keys()
     preferences = Preferences.load()
 
-    def make_client(there: Address, chosen: str, wanted: str = "") -> BroadcastClient:
-        rooms = preferences.rooms_on(there.url, wanted or there.explicit_room).joined
+    def make_client(server: Address, user: str, room: str = "") -> BroadcastClient:
+        rooms = preferences.rooms_on(server.url, room or server.explicit_room).joined
         return BroadcastClient(
-            there.url,
-            name=chosen,
+            server.url,
+            name=user,
             rooms=rooms,
             client_id=preferences.client_id,
-            security=security if there.url == address.url else saved_security(there, ca),
+            security=security if server.url == address.url else saved_security(server, ca),
         )
 
     app = ChatApp(
-        lambda chosen: make_client(address, chosen, room),
+        lambda user: make_client(address, user, room),
         name=name,
         room=preferences.rooms_on(address.url, room).shown,
         server=address.url,
@@ -150,7 +150,7 @@ def _run(
 def _run_plain(address: Address, name: str, security: SecurityOptions, mentions: tuple[str, ...]) -> int:
     import asyncio
 
-    from broadcast_tui.cli.pipes import lines_of_input, write_all_characters
+    from broadcast_tui.cli.pipes import configure_stdout, read_input_lines
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.storage.preferences import Preferences
     from broadcast_tui.tui.line_mode import LineChat
@@ -158,24 +158,24 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
     preferences = Preferences.load()
     chosen = name or preferences.name
     if not chosen:
-        raise UsageError("Give your name: broadcast-tui chat --plain --name NAME.")
-    write_all_characters(as_json=False)
+        raise UsageError("A name is required: broadcast-tui chat --plain --name NAME.")
+    configure_stdout(as_json=False)
 
     async def run() -> int:
         client = BroadcastClient(
             address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, security=security
         )
-        typed = sys.stdin is not None and sys.stdin.isatty()
+        interactive = sys.stdin is not None and sys.stdin.isatty()
         chat = LineChat(
             client,
             address.room,
             lambda text: print(text, flush=True),
-            echo=not typed,
+            echo=not interactive,
             preferences=preferences,
             mentions=mentions,
-            token_hint=f"To come in, {WHERE_TO_PUT}.",
+            token_hint=f"To authenticate, {TOKEN_ADVICE}.",
         )
-        await chat.run(lines_of_input())
+        await chat.run(read_input_lines())
         return ExitCode.UNREACHABLE if chat.was_rejected else ExitCode.OK
 
     return asyncio.run(run())
@@ -183,12 +183,12 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
 
 def _address(url: str, host: str | None, port: int | None, room: str | None) -> Address:
     if url and (host is not None or port is not None):
-        raise UsageError("Give either a URL or --host and --port, not both.")
+        raise UsageError("Use either a URL or --host and --port, not both.")
     chosen_room = check_room(room) if room is not None else None
     if url:
         parsed = parse_address(url)
     else:
         parsed = Address(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
     if not parsed.port:
-        raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
+        raise UsageError("Cannot connect to port 0. Use the port that the server printed.")
     return replace(parsed, room=chosen_room or parsed.room)

@@ -1,7 +1,7 @@
-"""A server started beside the chat, as a child process that ends with it, however it ends.
+"""A server started by the chat client as a child process, which stops when the client ends in any way.
 
-Its standard input is the leash: the server stops when that ends, unless `KEEP` was the last word. `COUNT` it
-answers with a line that is the number of its connections.
+The server stops when its standard input ends, unless the last line was `KEEP`. It replies to `COUNT` with a
+line that contains the number of its connections.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COUNT_TIMEOUT_S = 2.0
 
 
 class ChildServer:
-    """`broadcast-tui serve` for the address of a chat; does nothing if a server answers there already."""
+    """A `broadcast-tui serve` process for the address of a chat."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -33,24 +33,24 @@ class ChildServer:
 
     @property
     def is_managed(self) -> bool:
-        """Whether the server was started here and ends with us."""
+        """Whether this process started the server and stops it on exit."""
         return self._process is not None
 
     def start_if_needed(self) -> None:
-        """Start the server, if none answers, and wait until it listens.
+        """Start the server if there is none at the address, and wait until it listens.
 
         Raises:
-            UsageError: it could not start; the text is its own reason.
+            UsageError: It could not start; the text is the error of the server.
         """
         if not self.answers():
             self.start()
 
     def start(self) -> None:
-        """Start the server and wait until it listens. Raises UsageError as `start_if_needed` does."""
+        """Start the server and wait until it listens. Raises UsageError like `start_if_needed`."""
         if not self._address.is_local:
             raise UsageError(
-                f"Nothing answers at {self._address.url}, and --serve starts servers on this machine only; "
-                "leave out the address, or start a server there."
+                f"No server at {self._address.url}. --serve starts servers on this machine only; "
+                "omit the address, or start a server on that machine."
             )
         process = subprocess.Popen(
             [
@@ -70,12 +70,12 @@ class ChildServer:
             raise UsageError(
                 lines[-1].removeprefix("broadcast-tui: ") if lines else "The server did not start."
             )
-        for read, stream in ((self._take_counts, process.stdout), (_throw_away, process.stderr)):
+        for read, stream in ((self._read_counts, process.stdout), (_drain, process.stderr)):
             threading.Thread(target=read, args=(stream,), daemon=True).start()
         self._process = process
 
     def connected_count(self) -> int:
-        """Connections to the server; 0 if it does not say so within `COUNT_TIMEOUT_S`."""
+        """Number of connections to the server; 0 if it does not reply within `COUNT_TIMEOUT_S`."""
         if self._process is None or self._process.stdin is None:
             return 0
         try:
@@ -85,26 +85,26 @@ class ChildServer:
         except (OSError, queue.Empty):
             return 0
 
-    def _take_counts(self, stream: Iterable[str]) -> None:
-        """Read a pipe to its end; the other lines say nothing new."""
+    def _read_counts(self, stream: Iterable[str]) -> None:
+        """Read a pipe to its end; lines other than counts are ignored."""
         for line in stream:
             if line.strip().isdecimal():
                 self._counts.put(int(line))
 
     def detach(self) -> str:
-        """Let the server run on without us; returns a line that says where it is and what stops it."""
+        """Let the server keep running; returns a line with its address and how to stop it."""
         if self._process is None:
             return ""
         process, self._process = self._process, None
         assert process.stdin is not None
         process.stdin.write(KEEP.decode())
         process.stdin.close()
-        # A child that outlives its parent on purpose is no reason for a ResourceWarning.
+        # The child outlives its parent on purpose: avoid the ResourceWarning.
         process.returncode = 0
-        return f"The server goes on at {self._address.url}; 'kill {process.pid}' stops it."
+        return f"Server still running at {self._address.url}; stop it with: kill {process.pid}"
 
     def stop(self) -> None:
-        """End the server, if it was started here; its clients are told."""
+        """Stop the server if this process started it. Its clients are notified."""
         if self._process is None:
             return
         assert self._process.stdin is not None
@@ -116,7 +116,7 @@ class ChildServer:
             self._process.wait()
 
     def answers(self) -> bool:
-        """Whether anything listens at the address; waits 2 s at most."""
+        """Whether anything listens at the address; waits at most 2 s."""
         try:
             socket.create_connection((self._address.host, self._address.port), timeout=2.0).close()
         except OSError:
@@ -125,20 +125,20 @@ class ChildServer:
 
     @staticmethod
     def _started(process: subprocess.Popen[str]) -> bool:
-        """Whether the server said that it listens, within `START_TIMEOUT_S`."""
-        said: list[str] = []
+        """Whether the server reported within `START_TIMEOUT_S` that it listens."""
+        output: list[str] = []
 
         def read_first_line() -> None:
             assert process.stdout is not None
-            said.append(process.stdout.readline())
+            output.append(process.stdout.readline())
 
         reader = threading.Thread(target=read_first_line, daemon=True)
         reader.start()
         reader.join(START_TIMEOUT_S)
-        return bool(said and said[0].startswith("Broadcast server started"))
+        return bool(output and output[0].startswith("Broadcast server started"))
 
 
-def _throw_away(stream: Iterable[str]) -> None:
-    """Read a pipe to its end, so that its writer never waits for us."""
+def _drain(stream: Iterable[str]) -> None:
+    """Read a pipe to its end, so that its writer never blocks."""
     for _ in stream:
         pass

@@ -1,4 +1,4 @@
-"""`broadcast-tui config`: every setting, its value and its source; whether a file for serve is right."""
+"""`broadcast-tui config`: print settings and their sources; check an options file of serve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cyclopts import App
 from broadcast_tui.cli import app
 from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, from_file, offer
+from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, from_file, suggest
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.text import log_safe
 
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
     from cyclopts.argument import Argument
 
 Row = tuple[str, str, str]
-"""A setting: its dotted name, its value as TOML writes it, where it comes from."""
+"""A setting: its dotted name, its value in TOML syntax, and its source."""
 
 configuration = App(name="config", help="Show settings and where they come from.", help_format="plaintext")
 
 
 @configuration.default
 def config(section: str = "", /) -> int:
-    """Print each setting as NAME = VALUE, and where it comes from: a file, the environment, or the default.
+    """Print each setting as NAME = VALUE and its source: a file, the environment, or the default.
 
     Parameters
     ----------
     section
-        Print only these: chat, send, tail, serve or keys.
+        Print only this section: chat, send, tail, serve or keys.
     """
     if section and section not in SECTIONS:
-        raise BroadcastError(f"There are no settings for {section!r}.{offer(section, SECTIONS)}")
+        raise BroadcastError(f"No such section: {section!r}.{suggest(section, SECTIONS)}")
     rows = [row for name in SECTIONS if section in ("", name) for row in _rows(name)]
-    there = "" if USER_CONFIG.file.exists() else " (not there)"
-    lines = [f"# {USER_CONFIG.file}{there}"]
+    missing = "" if USER_CONFIG.file.exists() else " (does not exist)"
+    lines = [f"# {USER_CONFIG.file}{missing}"]
     width = min(60, max(len(f"{name} = {value}") for name, value, _ in rows))
     lines += [f"{f'{name} = {value}':<{width}}  # {source}" for name, value, source in rows]
     print("\n".join(log_safe(line, 4096) for line in lines))
     if section in ("", KEYS):
-        # After they are shown: who wrote a wrong id finds the right one above.
-        _tell_clashes(USER_CONFIG.checked_keys())
+        # Checked after printing, so that the valid ids are listed above the error.
+        _warn_of_clashes(USER_CONFIG.checked_keys())
     return ExitCode.OK
 
 
 @configuration.command
 def check(file: Path, /) -> int:
-    """Check a file of options for serve --config.
+    """Check an options file for serve --config.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def check(file: Path, /) -> int:
     options = bound.arguments
     parse_networks(options["admission"].limits().trusted_proxies)
     Security(*(options[name] for name in Security.__slots__)).given_certificate()
-    print(f"{file} is right.")
+    print(f"{file} is valid")
     return ExitCode.OK
 
 
@@ -109,7 +109,7 @@ def _value(argument: Argument) -> tuple[str, str]:
 
 
 def _documented(text: str) -> tuple[str, str]:
-    """The default that the help names at its end: a value, or words about it in place of the source."""
+    """The default given at the end of a help text: a value, or a description of it as the source."""
     found = re.search(r"\[default: ([^]]*)\]\.?$", text.strip())
     if found is None:
         return '""', "default"
@@ -128,10 +128,10 @@ def _key_rows() -> Iterator[Row]:
         yield f'keys."{row.id}"', json.dumps(own.get(row.id, row.keys), ensure_ascii=False), source
 
 
-def _tell_clashes(own: Mapping[str, str]) -> None:
-    """Say on standard error which keys do two things; the chat takes them all the same."""
+def _warn_of_clashes(own: Mapping[str, str]) -> None:
+    """Warn on standard error of keys bound to two actions; the chat accepts them."""
     from broadcast_tui.tui.keymap_config import clashes
 
     for clash in clashes(own):
-        text = f"{USER_CONFIG.file}: [keys] {clash}: what is nearer to the focus gets it."
+        text = f"{USER_CONFIG.file}: [keys] {clash}: the binding nearer to the focus wins."
         print(f"broadcast-tui: {log_safe(text, 400)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The token to show and the certificates to believe: from the invite, options, the environment, or kept."""
+"""Tokens and trusted certificates: from the invite, options, the environment, or saved credentials."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from broadcast_tui.cli import ASK
+from broadcast_tui.cli import PROMPT
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client import SecurityOptions, TrustError
 from broadcast_tui.client.address import Address
@@ -16,35 +16,31 @@ from broadcast_tui.client.storage.credentials import Credentials
 from broadcast_tui.private_file import readable_by_others
 
 VARIABLE = "BROADCAST_TUI_TOKEN"
-
-
-WHERE_TO_PUT = f"give a token with --token-file FILE or in {VARIABLE}"
-
-
+TOKEN_ADVICE = f"pass a token with --token-file FILE or in {VARIABLE}"
 TOKEN_FILE_BYTES = 4096
 
 
 def security_for(address: Address, token_file: str, ca: str, insecure_token: bool) -> SecurityOptions:
-    """What to show and believe at `address`; a token may be empty.
+    """Security options for `address`; the token may be empty.
 
     Raises:
-        UsageError: a file given cannot be read, or what is given is no token.
+        UsageError: The token file cannot be read, or the token is malformed.
     """
-    given = address.token or _from_file(token_file) or os.environ.get(VARIABLE, "").strip()
-    return saved_security(replace(address, token=given), ca, insecure_token)
+    token = address.token or _from_file(token_file) or os.environ.get(VARIABLE, "").strip()
+    return saved_security(replace(address, token=token), ca, insecure_token)
 
 
 def saved_security(address: Address, ca: str, insecure_token: bool = False) -> SecurityOptions:
-    """What the address says, else what is kept for its server: no token that was given for another one.
+    """Security options from the address and the saved credentials of its server only.
 
     Raises:
-        UsageError: what is kept or given in the address is no token.
+        UsageError: A token or pin is malformed.
     """
-    kept = Credentials()
+    saved = Credentials()
     try:
         return SecurityOptions(
-            address.token or kept.token(address.url),
-            address.pin or ("" if ca else kept.pin(address.url)),
+            address.token or saved.token(address.url),
+            address.pin or ("" if ca else saved.pin(address.url)),
             Path(ca).expanduser() if ca else None,
             insecure_token,
         )
@@ -60,12 +56,12 @@ def _from_file(name: str) -> str:
         with path.open(encoding="utf-8") as file:
             token = file.read(TOKEN_FILE_BYTES).strip()
     except (OSError, UnicodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"--token-file: {path} cannot be read: {why}.") from error
+        why = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise UsageError(f"--token-file: Cannot read {path}: {why}.") from error
     if not token:
-        raise UsageError(f"--token-file: {path} is empty; put the token into it.")
+        raise UsageError(f"--token-file: {path} is empty.")
     if path.is_file() and readable_by_others(path):
-        print(f"Warning: others on this machine may read {path}; run 'chmod 600 {path}'.", file=sys.stderr)
+        print(f"Warning: {path} is readable by other users. Run: chmod 600 {path}", file=sys.stderr)
     return token
 
 
@@ -73,24 +69,24 @@ LINE_BYTES_MAX = 4096
 
 
 def prompt_address(given: str) -> str:
-    """`given`, or if that is `ASK` what is typed unseen; without a terminal, the first line of the input.
+    """Return `given`; if it is `PROMPT`, prompt without echo, or read a line if input is not a terminal.
 
     Raises:
-        UsageError: there was none.
+        UsageError: Nothing was entered.
     """
-    if given != ASK:
+    if given != PROMPT:
         return given
     try:
         typed = getpass.getpass("Address or invite: ") if sys.stdin.isatty() else _first_line()
     except EOFError:
         typed = ""
     if not typed.strip():
-        raise UsageError("Type the address or the invite, or give it in place of -.")
+        raise UsageError("An address or invite is required.")
     return typed.strip()
 
 
 def _first_line() -> str:
-    """The first line of standard input; what follows is left there for whoever reads on."""
+    """Read the first line of standard input and leave the rest unread."""
     line = b""
     while len(line) < LINE_BYTES_MAX and (char := os.read(sys.stdin.fileno(), 1)) not in (b"", b"\n"):
         line += char

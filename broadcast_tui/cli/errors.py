@@ -8,16 +8,16 @@ from broadcast_tui.core.errors import BroadcastError, EngineError
 
 
 class ExitCode(IntEnum):
-    """What the exit status says."""
+    """Exit status of the program."""
 
     OK = 0
     FAILED = 1
     USAGE = 2
-    """Something given was wrong, or a port or host cannot be had."""
+    """Invalid usage or configuration, or the server cannot listen on the host or port."""
     REFUSED = 3
-    """The server refused a post."""
+    """The server rejected a post."""
     UNREACHABLE = 4
-    """The server could not be reached, or would not have us."""
+    """The server cannot be reached or refused the connection."""
 
 
 def with_advice(error: BroadcastError) -> str:
@@ -62,4 +62,4 @@ def _server_advice(error: BroadcastError) -> str:
 
 
 class UsageError(BroadcastError):
-    """What was asked for cannot be done as it was asked; the text says what to change."""
+    """Invalid usage; the text says what to change."""

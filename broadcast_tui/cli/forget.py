@@ -1,4 +1,4 @@
-"""`broadcast-tui forget`: drop the token and the fingerprint that are kept for a server."""
+"""`broadcast-tui forget`: delete the saved token and certificate fingerprint of a server."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from broadcast_tui.client.storage.credentials import Credentials
 
 
 def forget(url: str, /) -> int:
-    """Forget the token and the fingerprint of the certificate that are kept for a server.
+    """Delete the saved token and certificate fingerprint of a server.
 
     Parameters
     ----------
     url
-        The server, such as wss://chat.example.org:8765.
+        Address of the server, such as wss://chat.example.org:8765.
     """
     server = parse_address(url).url
-    was_kept, problem = Credentials().forget(server)
+    was_saved, problem = Credentials().forget(server)
     if problem:
         raise UsageError(problem)
-    said = f"Nothing is kept for {server} any more." if was_kept else f"Nothing was kept for {server}."
-    print(said, file=sys.stderr)
+    message = f"Deleted the credentials of {server}." if was_saved else f"No credentials saved for {server}."
+    print(message, file=sys.stderr)
     return ExitCode.OK

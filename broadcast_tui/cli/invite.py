@@ -1,4 +1,4 @@
-"""`broadcast-tui invite`: the one line with which others join a server of this machine."""
+"""`broadcast-tui invite`: print the command with which others join a server on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cyclopts.validators import Number
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import data_path
 from broadcast_tui.cli.server_info import ServerInfo
-from broadcast_tui.cli.token import make_token, open_book
+from broadcast_tui.cli.token import create_token, open_token_store
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
@@ -30,51 +30,51 @@ def invite(
     room: str = DEFAULT_ROOM,
     qr: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Print the line with which others join the server that was started here last on a port.
+    """Print the command with which others join a server on this machine.
 
     Parameters
     ----------
     token
-        Make a token for this name and put it into the line: whoever has the line has the token.
+        Create a token for this name and include it in the invite, which you must then keep secret.
     role
-        What the new token's holder may do: read (reader), post too (member), or keep order as well (admin)
+        Permissions of the new token: read (reader), also post (member), also moderate (admin)
         [default: member].
     expires
-        How long the new token is valid, such as 12h, 30d or 8w [default: until it is revoked].
+        Validity of the new token, such as 12h, 30d or 8w [default: until it is revoked].
     host
-        Name or address under which others reach this machine [default: where the server listens].
+        Host name or address at which others reach this machine [default: where the server listens].
     port
         Port of the server.
     room
-        Room to enter.
+        Room to join.
     qr
-        Show the line as a QR code too.
+        Also print the invite as a QR code.
     """
     if not _is_host(host):
-        raise UsageError(f"--host: {host!r} is no name or address of a machine.")
-    record = ServerInfo.load(data_path(), port)
-    if record is None:
-        raise UsageError(f"No server was started here on port {port}; start one with 'broadcast-tui serve'.")
+        raise UsageError(f"--host: Invalid host name or address: {host!r}.")
+    info = ServerInfo.load(data_path(), port)
+    if info is None:
+        raise UsageError(f"No server was started on port {port}. Use --port, or run 'broadcast-tui serve'.")
     room = check_room(room)
-    secret = make_token(open_book(record.tokens), token, role, expires)[0] if token else ""
-    url = record.invite(host=host, room=room, token=secret)
+    secret = create_token(open_token_store(info.tokens), token, role, expires)[0] if token else ""
+    url = info.invite(host=host, room=room, token=secret)
     print(f"broadcast-tui chat '{url}'")
     if qr:
         print("\n".join(qr_lines(url, colors=sys.stdout.isatty())))
-    if record.needs_token and not token:
-        print("They need a token too; --token NAME makes one and puts it into the line.", file=sys.stderr)
+    if info.needs_token and not token:
+        print("A token is required to join. Use --token NAME to create one and include it.", file=sys.stderr)
     elif secret:
         print(
-            f"The line has the token of {token} in it: send it in private; "
-            f"'broadcast-tui token revoke' takes it back. Typed where 'broadcast-tui chat -' asks for it, "
-            "it is in no list of commands.",
+            f"This invite contains the token of {token}: send it privately. "
+            "'broadcast-tui chat -' prompts for it, which keeps it out of the process list. "
+            "'broadcast-tui token revoke' revokes it.",
             file=sys.stderr,
         )
     return ExitCode.OK
 
 
 def _is_host(text: str) -> bool:
-    """Whether `text` can stand for a machine in an address; empty for the usual one."""
+    """Whether `text` is a host name or address, or empty."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -82,24 +82,21 @@ def _is_host(text: str) -> bool:
     return True
 
 
-QUIET = 2
-"""Light modules around the code; the standard asks for 4, readers do with 2."""
-
-
+QUIET_ZONE = 2
+"""Margin around the QR code in modules. The standard requires 4; readers need only 2."""
 BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
-
-
 RESET = "\x1b[0m"
 
 
 def qr_lines(text: str, *, colors: bool) -> list[str]:
-    """Lines of equal width. With `colors` dark is black and light is white, whatever the terminal's are;
-    without, what is printed is light, as it is on a dark terminal.
+    """Lines of equal width that show a QR code.
+
+    With `colors` it is black on white; without, printed characters are light, as on a dark terminal.
     """
     matrix = [[bool(module) for module in row] for row in segno.make(text, error="l", micro=False).matrix]
-    width = len(matrix[0]) + 2 * QUIET
-    blank = [[False] * width] * QUIET
-    rows = [*blank, *([False] * QUIET + row + [False] * QUIET for row in matrix), *blank]
+    width = len(matrix[0]) + 2 * QUIET_ZONE
+    blank = [[False] * width] * QUIET_ZONE
+    rows = [*blank, *([False] * QUIET_ZONE + row + [False] * QUIET_ZONE for row in matrix), *blank]
     if len(rows) % 2:
         rows.append([False] * width)
     blocks = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}

@@ -1,7 +1,7 @@
-"""Logging of a program: lines with times on standard error, written by a thread of their own.
+"""Logging set-up: records go to standard error in batches, written by a thread.
 
-A terminal that takes nothing (Ctrl+S, a full pipe) must not hold the loop, and a busy room must
-not switch threads for each line; so records are gathered and written some ten times a second.
+A blocked terminal (Ctrl+S) or pipe must not block the event loop, and a busy room must not cause a thread
+switch per line. So records are buffered and written about ten times a second.
 """
 
 from __future__ import annotations
@@ -24,37 +24,37 @@ LogFormat = Literal["text", "json"]
 LINE_CHARS_MAX = 4_000
 
 INTERVAL_S = 0.1
-WAITING_MAX = 100_000
-"""Records kept while nothing takes them; the oldest are lost first."""
+BUFFER_MAX = 100_000
+"""Maximum number of buffered records; the oldest are dropped first."""
 
 
-class GatheringHandler(logging.Handler):
-    """Writes records to `stream` in batches, from a daemon thread; `write_out` and `close` write the rest."""
+class BatchHandler(logging.Handler):
+    """Writes records to `stream` in batches from a daemon thread; `flush` and `close` write the rest."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._records: deque[logging.LogRecord] = deque(maxlen=WAITING_MAX)
+        self._records: deque[logging.LogRecord] = deque(maxlen=BUFFER_MAX)
         self._arrived = threading.Event()
         self._writing = threading.Lock()
-        threading.Thread(target=self._write_on, name="log", daemon=True).start()
+        threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
         self._records.append(record)
         if not self._arrived.is_set():
             self._arrived.set()
 
-    def write_out(self) -> None:
-        """Write what there is, unless the stream takes nothing."""
+    def flush(self) -> None:
+        """Write the buffered records, unless the stream is blocked."""
         if self._writing.acquire(timeout=1.0):
             self._writing.release()
             self._write()
 
     def close(self) -> None:
-        self.write_out()
+        self.flush()
         super().close()
 
-    def _write_on(self) -> None:
+    def _run(self) -> None:
         while True:
             self._arrived.wait()
             time.sleep(INTERVAL_S)
@@ -72,9 +72,7 @@ class GatheringHandler(logging.Handler):
 
 
 class LineFormatter(logging.Formatter):
-    """A line for people. Whatever a record holds, no control character of it gets out; a traceback is
-    lines of its own.
-    """
+    """Formats a record as text without control characters; a traceback adds lines."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s")
@@ -88,7 +86,7 @@ class LineFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """An object a line: time (ISO 8601, UTC), level, logger, message, and the traceback if there is one."""
+    """Formats a record as a JSON object: time (ISO 8601, UTC), level, logger, message, traceback if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -103,13 +101,13 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_level(level: LogLevel) -> None:
-    """Least important records of the package to log from now on."""
+    """Set the minimum level of records of the package."""
     logging.getLogger("broadcast_tui").setLevel(level.upper())
 
 
 def set_up(level: LogLevel, log_format: LogFormat = "text") -> None:
-    """Send the package's records of `level` and above to standard error."""
-    handler = GatheringHandler(sys.stderr)
+    """Log records of the package of at least `level` to standard error."""
+    handler = BatchHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else LineFormatter())
     root = logging.getLogger()
     root.addHandler(handler)
@@ -118,8 +116,8 @@ def set_up(level: LogLevel, log_format: LogFormat = "text") -> None:
     atexit.register(handler.close)
 
 
-def write_out() -> None:
-    """Write all records so far, before something else is written."""
+def flush_logs() -> None:
+    """Write all buffered records, before other output."""
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, GatheringHandler):
-            handler.write_out()
+        if isinstance(handler, BatchHandler):
+            handler.flush()

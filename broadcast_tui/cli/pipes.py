@@ -1,4 +1,4 @@
-"""What the commands for pipes share: the server's address, who we are, and the standard streams."""
+"""Shared by `send` and `tail`: server address, user identity, connecting, and standard streams."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from broadcast_tui.cli.credentials import WHERE_TO_PUT, prompt_address
+from broadcast_tui.cli.credentials import TOKEN_ADVICE, prompt_address
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorized
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
@@ -23,29 +23,29 @@ from broadcast_tui.core.text import visible_line
 
 READ_BYTES = 65_536
 READ_AHEAD = 4
-"""Pieces of standard input that wait to be sent before more is read."""
+"""Maximum number of chunks of standard input that are read ahead."""
 
 
 def server_address(url: str, room: str | None) -> Address:
-    """The address in `url` (`ASK`: as it is typed), or the default one, with `room` in place of its room.
+    """Parse `url` (after prompting if it is `PROMPT`), or return the default; `room` replaces its room.
 
     Raises:
-        UsageError: the address cannot be connected to.
+        UsageError: The address is invalid.
     """
     url = prompt_address(url)
     address = parse_address(url) if url else Address(DEFAULT_HOST, DEFAULT_PORT)
     if not address.port:
-        raise UsageError("Port 0 is no port to connect to; give the one that the server printed.")
+        raise UsageError("Cannot connect to port 0. Use the port that the server printed.")
     return replace(address, room=check_room(room)) if room is not None else address
 
 
 def identity(name: str | None) -> tuple[str, str]:
-    """The name to send under and the client id of this installation.
+    """The name to post under, and the client id of this installation.
 
-    Without a name it is the user's login, or none (a guest) where that is no name for a chat.
+    The default is the login name, or an empty name (a guest) if that is not a valid name.
 
     Raises:
-        UsageError: the name given breaks the rules.
+        UsageError: The given name is invalid.
     """
     client_id = Preferences.load().client_id
     try:
@@ -60,43 +60,43 @@ def identity(name: str | None) -> tuple[str, str]:
     return "", client_id
 
 
-async def lines_of_input() -> AsyncIterator[str]:
-    """Lines of standard input with their ends; what is not UTF-8 is replaced.
+async def read_input_lines() -> AsyncIterator[str]:
+    """Iterate over the lines of standard input with their line ends; invalid UTF-8 is replaced.
 
-    A daemon thread reads the descriptor itself: a pipe that stays open and silent holds up neither the
-    loop nor the end of the program, as a thread of an executor or in a buffered reader would.
+    A daemon thread reads the file descriptor: unlike an executor thread or a buffered reader, it blocks
+    neither the loop nor the exit of the program while a pipe stays open and silent.
     """
-    if sys.stdin is None:  # closed by whoever started us
+    if sys.stdin is None:  # closed by the parent process
         return
     loop = asyncio.get_running_loop()
-    arrived: asyncio.Queue[bytes] = asyncio.Queue()
-    taken = threading.Semaphore(READ_AHEAD)
+    chunks: asyncio.Queue[bytes] = asyncio.Queue()
+    slots = threading.Semaphore(READ_AHEAD)
 
-    def read_on(descriptor: int) -> None:
+    def read_all(descriptor: int) -> None:
         data = b"-"
         while data:
-            taken.acquire()
+            slots.acquire()
             data = _read_some(descriptor)
             try:
-                loop.call_soon_threadsafe(arrived.put_nowait, data)
-            except RuntimeError:  # the loop is closed: nobody wants the rest
+                loop.call_soon_threadsafe(chunks.put_nowait, data)
+            except RuntimeError:  # the loop is closed
                 return
 
-    threading.Thread(target=read_on, args=(sys.stdin.fileno(),), name="stdin", daemon=True).start()
-    begun: list[bytes] = []
-    while data := await arrived.get():
-        taken.release()
+    threading.Thread(target=read_all, args=(sys.stdin.fileno(),), name="stdin", daemon=True).start()
+    partial: list[bytes] = []
+    while data := await chunks.get():
+        slots.release()
         first, *others = data.split(b"\n")
-        begun.append(first)
+        partial.append(first)
         for other in others:
-            yield b"".join(begun).decode(errors="replace") + "\n"
-            begun = [other]
-    if rest := b"".join(begun):
+            yield b"".join(partial).decode(errors="replace") + "\n"
+            partial = [other]
+    if rest := b"".join(partial):
         yield rest.decode(errors="replace")
 
 
 def _read_some(descriptor: int) -> bytes:
-    """What there is to read, as soon as there is some; empty at the end."""
+    """Read the available data, waiting for some; empty at the end of the input."""
     while True:
         try:
             return os.read(descriptor, READ_BYTES)
@@ -106,17 +106,17 @@ def _read_some(descriptor: int) -> bytes:
             return b""
 
 
-def write_all_characters(*, as_json: bool) -> None:
-    """Let standard output take any text: JSON is UTF-8, other text whatever the terminal can show of it."""
+def configure_stdout(*, as_json: bool) -> None:
+    """Make standard output accept any text: JSON as UTF-8, other text with escapes where needed."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="backslashreplace")
 
 
-async def reach(client: BroadcastClient, timeout_s: float) -> None:
-    """Connect, trying again for `timeout_s` seconds.
+async def connect(client: BroadcastClient, timeout_s: float) -> None:
+    """Connect, with retries for `timeout_s` seconds.
 
     Raises:
-        ConnectError: nothing answered in that time, or the server would not have us.
+        ConnectError: There was no server in that time, or it refused the connection.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -128,11 +128,11 @@ async def reach(client: BroadcastClient, timeout_s: float) -> None:
 
 
 def with_token_hint(reason: str) -> str:
-    """Why a server wants another token, and how to give it one."""
-    return f"{reason.rstrip('.')}; {WHERE_TO_PUT}."
+    """Append to `reason` how to pass a token."""
+    return f"{reason.rstrip('.')}; {TOKEN_ADVICE}."
 
 
-def complain(reason: str, status: int) -> int:
-    """Say on standard error what went wrong; returns `status`."""
+def print_error(reason: str, status: int) -> int:
+    """Print an error on standard error; returns `status`."""
     print(f"broadcast-tui: {visible_line(reason)}", file=sys.stderr)
     return status

@@ -1,7 +1,7 @@
-"""What a running server reads again on SIGHUP: all of it or nothing.
+"""Reloading of a running server on SIGHUP: all or nothing.
 
-Each part is a function that reads and checks what is new, raising what is wrong with it, and returns the
-function that puts it in force, which cannot fail. So a bad file leaves everything as it was.
+Each part is a function that reads and validates the new state, and returns a function that applies it and
+cannot fail. An invalid file therefore changes nothing.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.text import log_safe
 
 Options = Mapping[str, object]
-"""Arguments of `serve` by name, as given on the command line, in the environment and in files now."""
+"""Current arguments of `serve` by name, from the command line, the environment and files."""
 Load = Callable[[Options], Callable[[], None]]
 
 log = logging.getLogger("broadcast_tui.server")
 
 
 class Reloader:
-    """The parts to reload, by what a log calls them; call it to reload.
+    """Reloads its parts when called. Their names appear in the log.
 
     Args:
-        read_options: Reads the options as they are given now.
-        at_start: The options that the server runs with.
-        reloadable: Names of those that a part puts in force; a change of another one is warned of.
+        read_options: Reads the current options.
+        at_start: The options the server was started with.
+        reloadable: Names of the options that a part applies; a change of any other is logged as a warning.
     """
 
     def __init__(
@@ -40,39 +40,39 @@ class Reloader:
         self._parts: dict[str, Load] = {}
 
     def add(self, name: str, load: Load) -> None:
-        """Reload `name` too."""
+        """Add a part."""
         self._parts[name] = load
 
     def __call__(self) -> None:
-        """Reload; what is wrong is a line in the log."""
+        """Reload all parts; an error is logged and nothing changes."""
         try:
             options = self._read_options()
             changes = [load(options) for load in self._parts.values()]
         except (BroadcastError, CycloptsError, OSError) as error:
-            log.error("nothing was reloaded: %s", log_safe(" ".join(str(error).split()), 400))
+            log.error("reload failed, nothing changed: %s", log_safe(" ".join(str(error).split()), 400))
             return
         for apply in changes:
             apply()
         log.info("reloaded: %s", ", ".join(self._parts))
-        self._warn_of_others(options)
+        self._warn_of_ignored(options)
 
-    def _warn_of_others(self, options: Options) -> None:
-        """A line for options that are given otherwise than at the start, and hold only from the next one."""
+    def _warn_of_ignored(self, options: Options) -> None:
+        """Log changed options that take effect only after a restart."""
         changed = [
             name.replace("_", "-")
             for name, value in self._at_start.items()
             if name not in self._reloadable and options.get(name) != value
         ]
         if changed:
-            log.warning("%s: a change holds only after a restart", ", ".join(changed))
+            log.warning("restart the server to apply changes of: %s", ", ".join(changed))
 
 
-def options_again(arguments: Sequence[str] | None = None) -> Options:
-    """The options as they are given now. Raises CycloptsError or UsageError."""
+def read_options(arguments: Sequence[str] | None = None) -> Options:
+    """Read the current options of `serve`. Raises CycloptsError or UsageError."""
     from broadcast_tui.cli import app
     from broadcast_tui.cli.settings import USER_CONFIG
 
-    USER_CONFIG.read_again()
+    USER_CONFIG.reload()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     _, bound, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
     bound.apply_defaults()

@@ -1,4 +1,4 @@
-"""Who may come in and how they are kept from listening in: what the options of `serve` make of it."""
+"""Access control and TLS of a server, from the options of `serve`."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Tls = Literal["off", "self-signed"]
 
 
 def data_path() -> Path:
-    """Where the servers of this user keep what they keep."""
+    """Directory for the data of this user's servers."""
     return platformdirs.user_data_path("broadcast-tui", appauthor=False)
 
 
 def tokens_path(given: str) -> Path:
-    """The file of tokens: the one given, else that of this user."""
+    """Path of the token file: the given one, or the default of this user."""
     return Path(given).expanduser().absolute() if given else data_path() / "tokens.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """The options, as given."""
+    """Security options of `serve`."""
 
     auth: Auth
     tokens: str
@@ -44,34 +44,34 @@ class Security:
         return TokenAuthenticator(TokenStore(tokens_path(self.tokens)), needs_token=self.auth == "token")
 
     def given_certificate(self) -> ServerTls | None:
-        """The certificate that the options name, or None if they name none. Makes nothing.
+        """The certificate given by the options; None if there is none. Creates nothing.
 
         Raises:
-            UsageError: the options do not go together.
-            CertificateError: the certificate cannot be used.
+            UsageError: The options contradict each other.
+            CertificateError: The certificate is unusable.
         """
         if self.tls_cert:
             if self.tls == "self-signed":
-                raise UsageError("Give either --tls self-signed or --tls-cert, not both.")
+                raise UsageError("Use either --tls self-signed or --tls-cert, not both.")
             key = Path(self.tls_key).expanduser() if self.tls_key else None
             return ServerTls(Path(self.tls_cert).expanduser(), key)
         if self.tls_key:
-            raise UsageError("--tls-key needs the certificate as well; give it with --tls-cert.")
+            raise UsageError("--tls-key requires --tls-cert.")
         return None
 
     def server_tls(self, host: str) -> ServerTls | None:
-        """The certificate to serve with, or None without TLS; one of our own is made if it is missing.
+        """The certificate to use; None without TLS. Creates the self-signed certificate if it is missing.
 
         Raises:
-            UsageError, CertificateError: as `given_certificate`, or ours cannot be had.
+            UsageError, CertificateError: As `given_certificate`, or the certificate cannot be created.
         """
         given = self.given_certificate()
         if given is None and self.tls == "self-signed":
             return ServerTls(self_signed(data_path() / "self-signed.pem", host))
         return given
 
-    def record(self, host: str, port: int, tls: ServerTls | None) -> ServerInfo:
-        """What `invite` needs to know of the server."""
+    def info(self, host: str, port: int, tls: ServerTls | None) -> ServerInfo:
+        """The data that `invite` needs."""
         pin = tls.fingerprint if tls is not None and self.tls == "self-signed" else ""
         return ServerInfo(
             host=public_host(host),
@@ -82,39 +82,39 @@ class Security:
             needs_token=self.auth == "token",
         )
 
-    def lines(self, record: ServerInfo) -> list[str]:
-        """What to tell whoever starts the server about letting others in."""
+    def lines(self, info: ServerInfo) -> list[str]:
+        """Lines for the operator about how others join."""
         lines = []
-        if record.secure:
-            lines.append(f"Others join with: broadcast-tui chat '{record.invite()}'")
-        if record.needs_token:
-            port = f" --port {record.port}" if record.port != 8765 else ""
+        if info.secure:
+            lines.append(f"Others join with: broadcast-tui chat '{info.invite()}'")
+        if info.needs_token:
+            port = f" --port {info.port}" if info.port != 8765 else ""
             lines.append(
-                f"Only who has a token comes in: broadcast-tui invite{port} --token NAME makes one for NAME."
+                f"A token is required to join. Create one with: broadcast-tui invite{port} --token NAME"
             )
         return lines
 
     def warning(self, host: str, *, secure: bool) -> str:
-        """One sentence if what `host` reaches is less closed than it might be, else empty."""
+        """A warning if the server is reachable from other machines without token or TLS; else empty."""
         if is_loopback_host(host):
             return ""
         if self.auth == "open":
             add = "--auth token" if secure else "--auth token --tls self-signed"
             return (
-                f"Warning: {host} is reachable from other machines, and anyone who reaches it may read and "
-                f"write; close it with 'broadcast-tui serve --host {host} {add}', or keep it to this machine "
-                "with --host localhost."
+                f"Warning: {host} is reachable from other machines, and anyone can read and write. "
+                f"Restrict access with 'broadcast-tui serve --host {host} {add}', or listen on this machine "
+                "only with --host localhost."
             )
         if not secure:
             return (
-                f"Warning: {host} is reachable from other machines, and tokens and posts travel "
-                "unencrypted; add --tls self-signed."
+                f"Warning: {host} is reachable from other machines, and tokens and posts are sent "
+                "unencrypted. Encrypt with --tls self-signed."
             )
         return ""
 
 
 def public_host(host: str) -> str:
-    """What others write for a server that listens on `host`."""
+    """The host that others use for a server that listens on `host`."""
     try:
         unspecified = not host or ipaddress.ip_address(host).is_unspecified
     except ValueError:

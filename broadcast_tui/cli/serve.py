@@ -1,4 +1,4 @@
-"""`broadcast-tui serve`: the server, until it is told to stop."""
+"""`broadcast-tui serve`: run the server until it is stopped."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from cyclopts import Parameter
 
 from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.logs import LogFormat, LogLevel, set_level, set_up, write_out
+from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, set_up
 from broadcast_tui.cli.option_types import Count, Port, Rate
-from broadcast_tui.cli.reload import Load, Options, Reloader, options_again
+from broadcast_tui.cli.reload import Load, Options, Reloader, read_options
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
 from broadcast_tui.cli.server_info import ServerInfo
-from broadcast_tui.cli.stdio import ControllingTerminal, announce, redirect_to_devnull
+from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
@@ -57,50 +57,49 @@ def serve(
     connection: ConnectionOptions = ConnectionOptions(),  # noqa: B008
     admission: AdmissionOptions = AdmissionOptions(),  # noqa: B008
 ) -> int:
-    """Start a server that passes each message on to everyone in its room. Ctrl+C stops it.
+    """Start a server that broadcasts each message to everyone in its room. Stop it with Ctrl+C.
 
     Parameters
     ----------
     host
-        Name or address to listen on; 0.0.0.0 for all networks.
+        Host name or address to listen on; 0.0.0.0 for all interfaces.
     port
-        TCP port; 0 takes a free one.
+        TCP port to listen on; 0 for any free port.
     history
-        Where posts are kept: the path of a file, memory, or off [default: a file in your data directory].
+        Where to store posts: a file path, memory, or off [default: a file in your data directory].
     keep_days
-        Days a post is kept in the file; 0: for ever.
+        Days for which posts are stored in the file; 0: unlimited.
     keep_posts
-        Newest posts of each room that the file keeps; 0: all.
+        Maximum number of posts stored per room in the file; 0: unlimited.
     auth
-        Who may come in: everyone (open), or only who has a token (token).
+        Who can connect: everyone (open) or token holders (token).
     tokens
-        File the tokens are kept in [default: one in your data directory].
+        File that stores the tokens [default: one in your data directory].
     tls
-        Encrypt with a certificate made here (self-signed), which clients trust by an invite, or not (off).
+        Encrypt with a generated certificate that clients trust through an invite (self-signed), or not (off).
     tls_cert
-        Encrypt with the certificate in this PEM file, of an authority that clients trust.
+        Encrypt with the certificate in this PEM file, signed by an authority that clients trust.
     tls_key
-        The key of that certificate, if it is not in the same file.
+        Private key of that certificate, if it is not in the same file.
     log_level
-        Least important lines to log: debug shows each frame.
+        Minimum level to log; debug includes each frame.
     log_format
-        Lines for people, or json: an object a line.
+        Log as text, or as one JSON object per line.
     metrics_port
-        TCP port for Prometheus to read /metrics from; none without it.
+        TCP port for Prometheus metrics at /metrics [default: no metrics].
     metrics_host
-        Name or address to listen on for that.
+        Host name or address of the metrics port.
     config
-        A TOML file with these options, without the dashes in front.
+        TOML file with these options, named without leading dashes.
     stop_on_eof
-        Stop when standard input ends, as it does when the program that started this one is gone;
-        unless the last thing it says is a line with the word keep. A line with the word count is answered
-        with how many are connected.
+        Stop when standard input ends, as it does when the parent process exits, unless the last line is
+        keep. The server replies to a line count with the number of connections.
     """
-    given: Options = dict(locals())
+    options: Options = dict(locals())
     set_up(log_level, log_format)
     raise_open_files()
     parse_networks(admission.limits().trusted_proxies)
-    kept = History(history, keep_days, keep_posts)
+    storage = History(history, keep_days, keep_posts)
     security = Security(auth, tokens, tls, tls_cert, tls_key)
     certificate = security.server_tls(host)
 
@@ -110,7 +109,7 @@ def serve(
             host,
             chosen,
             limits=connection.limits(),
-            engine=kept.engine(chosen),
+            engine=storage.engine(chosen),
             admission=admission.limits(),
             sanctions=data_path() / f"moderation-{chosen}.json",
             authenticator=security.authenticator(),
@@ -121,10 +120,10 @@ def serve(
             from broadcast_tui.server.metrics import MetricsListener
 
             metrics = MetricsListener(server, metrics_host, metrics_port)
-        record = security.record(host, chosen, certificate)
-        lines = [kept.described(chosen), *security.lines(record)]
-        warning = security.warning(host, secure=record.secure)
-        await _run(server, record, lines, warning, metrics, given)
+        info = security.info(host, chosen, certificate)
+        lines = [storage.description(chosen), *security.lines(info)]
+        warning = security.warning(host, secure=info.secure)
+        await _run(server, info, lines, warning, metrics, options)
 
     _runner()(run())
     return ExitCode.OK
@@ -132,14 +131,14 @@ def serve(
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Where posts are kept, as the options say."""
+    """Storage of posts, from the options."""
 
     where: str
     keep_days: float
     keep_posts: int
 
     def path(self, port: int) -> Path:
-        """The file; by default one for each port, in the user's data directory."""
+        """The file; by default one per port in the user's data directory."""
         if self.where:
             return Path(self.where).expanduser()
         return data_path() / f"history-{port}.db"
@@ -151,22 +150,20 @@ class History:
             return NoHistoryEngine()
         path = self.path(port).absolute()
         if self.where and not path.parent.parent.is_dir():
-            raise UsageError(
-                f"--history: there is no directory {path.parent.parent}; make it, or choose another place."
-            )
+            raise UsageError(f"--history: No such directory: {path.parent.parent}.")
         return SqliteEngine(path, keep_days=self.keep_days, keep_posts=self.keep_posts)
 
-    def described(self, port: int) -> str:
-        """A line for whoever starts the server."""
+    def description(self, port: int) -> str:
+        """A line for the operator."""
         if self.where == "memory":
-            return "History is kept in memory, and gone when the server stops."
+            return "History is stored in memory and lost when the server stops."
         if self.where == "off":
-            return "No history is kept."
-        return f"History is kept in {self.path(port)} (--history memory or --history off to keep none)."
+            return "No history is storage."
+        return f"History is stored in {self.path(port)} (disable with --history memory or --history off)."
 
 
 def _runner() -> Callable[..., object]:
-    """uvloop's `run` where it is installed, else asyncio's."""
+    """`uvloop.run` if uvloop is installed, else `asyncio.run`."""
     try:
         import uvloop
     except ImportError:
@@ -175,11 +172,11 @@ def _runner() -> Callable[..., object]:
 
 
 RELOADABLE = frozenset({"connection", "admission", "log_level"})
-"""Arguments of `serve` that `_limits_of` puts in force."""
+"""Arguments of `serve` that `_limits_of` applies."""
 
 
 def _limits_of(server: BroadcastServer) -> Load:
-    """Limits and log level, as part of what SIGHUP reloads."""
+    """The part of a reload for limits and log level."""
 
     def load(options: Options) -> Callable[[], None]:
         connection, admission = options["connection"], options["admission"]
@@ -198,34 +195,34 @@ def _limits_of(server: BroadcastServer) -> Load:
 
 
 def _on_hangup(
-    server: BroadcastServer, stop: Callable[[CloseCode], None], given: Options
+    server: BroadcastServer, stop: Callable[[CloseCode], None], options: Options
 ) -> Callable[[], None]:
-    """What SIGHUP does: it stops a server whose terminal is gone, and has any other reload."""
-    reloading = Reloader(options_again, given, RELOADABLE)
-    reloading.add("limits and log level", _limits_of(server))
-    reloading.add("bans", lambda _: server.reload_sanctions())
-    reloading.add("tokens and certificate", lambda _: server.reload_security())
+    """The SIGHUP handler: stop if the terminal was closed, else reload."""
+    reloader = Reloader(read_options, options, RELOADABLE)
+    reloader.add("limits and log level", _limits_of(server))
+    reloader.add("bans", lambda _: server.reload_sanctions())
+    reloader.add("tokens and certificate", lambda _: server.reload_security())
     terminal, is_stopping = ControllingTerminal(), False
 
-    def hung_up() -> None:
+    def on_hangup() -> None:
         nonlocal is_stopping
         if not terminal.is_gone:
-            reloading()
-        elif not is_stopping:  # the kernel and the shell may both tell of it
+            reloader()
+        elif not is_stopping:  # the kernel and the shell may both send it
             is_stopping = True
-            terminal.forget()
+            terminal.detach()
             stop(CloseCode.GOING_AWAY)
 
-    return hung_up
+    return on_hangup
 
 
 async def _run(
     server: BroadcastServer,
-    record: ServerInfo,
+    info: ServerInfo,
     lines: Sequence[str],
     warning: str,
     metrics: MetricsListener | None,
-    given: Options,
+    options: Options,
 ) -> None:
     stopping = asyncio.Event()
     code = CloseCode.GOING_AWAY
@@ -241,37 +238,37 @@ async def _run(
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
-        loop.add_signal_handler(signal.SIGHUP, _on_hangup(server, stop, given))
+        loop.add_signal_handler(signal.SIGHUP, _on_hangup(server, stop, options))
     await server.start_server()
     if metrics is not None:
         await metrics.start()
-    # Thousands of connections are objects that live on: looking through them often is what pauses a server.
+    # Collect garbage rarely: scanning thousands of long-lived connections pauses the server.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
-    announce(f"Broadcast server started on {server.url}")
-    with contextlib.suppress(OSError):  # then there is no invite, and all the rest
-        record.save(data_path())
-    announce("\n".join(lines))
+    print_safely(f"Broadcast server started on {server.url}")
+    with contextlib.suppress(OSError):  # only `invite` needs it
+        info.save(data_path())
+    print_safely("\n".join(lines))
     if metrics is not None:
-        announce(f"Metrics are at {metrics.url}")
-    announce("Press Ctrl+C to stop it.")
+        print_safely(f"Metrics are at {metrics.url}")
+    print_safely("Press Ctrl+C to stop.")
     if warning:
-        announce(warning, sys.stderr)
-    watch = asyncio.create_task(_obey_input(server, stopping)) if given["stop_on_eof"] else None
+        print_safely(warning, sys.stderr)
+    watch = asyncio.create_task(_follow_input(server, stopping)) if options["stop_on_eof"] else None
     await stopping.wait()
     if watch is not None:
         watch.cancel()
     await server.stop_server(code)
     if metrics is not None:
         await metrics.stop()
-    write_out()
-    announce("Broadcast server stopped.")
+    flush_logs()
+    print_safely("Broadcast server stopped.")
 
 
-async def _obey_input(server: BroadcastServer, ended: asyncio.Event) -> None:
-    """Set `ended` once standard input has ended; if its last word was KEEP, run on, with no output.
+async def _follow_input(server: BroadcastServer, stopping: asyncio.Event) -> None:
+    """Set `stopping` when standard input ends, unless its last line is KEEP; then discard all output.
 
-    COUNT is answered as soon as it is the last word.
+    Replies to COUNT at once.
     """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -280,8 +277,8 @@ async def _obey_input(server: BroadcastServer, ended: asyncio.Event) -> None:
     while data := await reader.read(4096):
         last = (last + data)[-max(len(KEEP), len(COUNT)) :]
         if last.endswith(COUNT):
-            announce(str(server.connection_count))
+            print_safely(str(server.connection_count))
     if not last.endswith(KEEP):
-        ended.set()
+        stopping.set()
         return
     redirect_to_devnull((sys.stdout.fileno(), sys.stderr.fileno()))

@@ -1,4 +1,4 @@
-"""What `serve` leaves for `invite`: where the server last started on a port is, and how to trust it."""
+"""Data that `serve` saves for `invite`: address and fingerprint of the server last started on a port."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from broadcast_tui.private_file import write_private
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`pin` is the fingerprint of a certificate no authority vouches for, else empty; `tokens` is a path."""
+    """`pin` is the fingerprint of a self-signed certificate, else empty; `tokens` is a path."""
 
     host: str
     port: int
@@ -22,7 +22,7 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     needs_token: bool
 
     def invite(self, *, host: str = "", room: str = DEFAULT_ROOM, token: str = "") -> str:
-        """The address for `chat`. What follows `#` stays with the client and is never sent."""
+        """The address for `chat`. Its fragment (after `#`) is never sent."""
         url = f"{websocket_url(host or self.host, self.port, secure=self.secure)}/{room}"
         parts = [f"pin={self.pin}"] if self.pin else []
         if token:
@@ -30,12 +30,12 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
         return f"{url}#{'&'.join(parts)}" if parts else url
 
     def save(self, directory: Path) -> None:
-        """Raises OSError."""
+        """Save to `directory`. Raises OSError."""
         write_private(_path(directory, self.port), msgspec.json.encode(self).decode() + "\n")
 
     @classmethod
     def load(cls, directory: Path, port: int) -> ServerInfo | None:
-        """The record for a port; None if there is none that can be read."""
+        """Load the data for a port; None if it does not exist or is unreadable."""
         try:
             return msgspec.json.decode(_path(directory, port).read_bytes(), type=cls)
         except (OSError, msgspec.MsgspecError, ValueError):

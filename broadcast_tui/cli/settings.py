@@ -1,12 +1,12 @@
-"""The user's config file: options of the commands, and keys of the chat, in one TOML file.
+"""Configuration files: the user's TOML file of options and keys, and the file of `serve --config`.
 
     [chat]
     name = "ana"
     [keys]
     "log.page-up" = "pageup,alt+v"
 
-What is given on the command line comes first, then the environment, then this file, then the default.
-Nothing in the file that means nothing is passed over in silence.
+The command line wins over the environment, the environment over the file, the file over the default.
+An unknown entry in a file is an error.
 """
 
 from __future__ import annotations
@@ -31,40 +31,30 @@ if TYPE_CHECKING:
 
 
 FILE_NAME = "config.toml"
-
-
 FILE_VARIABLE = "BROADCAST_TUI_CONFIG"
-"""Environment variable that names another file; that one must exist."""
-
-
+"""Environment variable with the path of another file, which must exist."""
 OPTIONS_FILE = "--config"
-"""Option of a command that names another file for it; the table here does not count then."""
-
-
+"""Option with the path of another file for one command, used in place of its table."""
 KEYS = "keys"
-
-
 SECTIONS = ("chat", "send", "tail", "serve", KEYS)
-
-
 Table = Mapping[str, object]
 
 
 class ConfigError(BroadcastError):
-    """The file says something that cannot be; the text names the file, the place and the way out."""
+    """A configuration file is invalid; the text names the file, the entry and the remedy."""
 
 
 @dataclass(slots=True)
 class UserConfig:
-    """One file, read when it is first asked for. As a cyclopts config it gives options their values."""
+    """The user's configuration file, read on first use. As a cyclopts config, it sets options."""
 
     path: Path | None = None
-    """None: the file that `config_path` names."""
+    """None for the path from `config_path`."""
     _tables: dict[str, Table] | None = field(default=None, init=False)
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The file's tables by section; empty if there is no file. Raises ConfigError."""
+        """The tables of the file by section; empty without a file. Raises ConfigError."""
         if self._tables is None:
             self._tables = read_tables(self.file, must_exist=self.path is not None or _is_named())
         return self._tables
@@ -73,12 +63,12 @@ class UserConfig:
     def file(self) -> Path:
         return self.path or config_path()
 
-    def read_again(self) -> None:
-        """Look at the file anew from here on; it may have changed."""
+    def reload(self) -> None:
+        """Read the file again on the next use."""
         self._tables = None
 
     def keys(self) -> dict[str, str]:
-        """Keys by binding id, as written. Raises ConfigError."""
+        """Keys by binding id, unchecked. Raises ConfigError."""
         found: dict[str, str] = {}
         for name, value in _flat(self.tables.get(KEYS, {})):
             if isinstance(value, list) and all(isinstance(key, str) for key in value):
@@ -89,7 +79,7 @@ class UserConfig:
         return found
 
     def checked_keys(self) -> dict[str, str]:
-        """Keys by binding id, in Textual's spelling. Raises ConfigError."""
+        """Keys by binding id, in the form Textual uses. Raises ConfigError."""
         from broadcast_tui.tui.keymap_config import KeyBindingError, checked_keys
 
         try:
@@ -98,7 +88,7 @@ class UserConfig:
             raise ConfigError(f"{self.file}: {refused}") from None
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Give the options of a command, unless they have a value already, those of its table."""
+        """Set the options of a command from its table, unless they already have a value."""
         from cyclopts.config import Dict
 
         section = commands[0] if len(commands) == 1 else ""
@@ -108,11 +98,11 @@ class UserConfig:
         options = option_names(arguments)
         for key in table:
             if key.replace("_", "-") not in options:
-                raise ConfigError(f"{self.file}: [{section}] has no {key!r}.{offer(key, options)}")
+                raise ConfigError(f"{self.file}: [{section}] has no option {key!r}.{suggest(key, options)}")
         given = {argument.name for argument in arguments if argument.tokens}
-        # An address that is given replaces all parts of the one in the file.
-        apart = _ADDRESS if given.intersection({"URL", "--url", "--host", "--port"}) else ()
-        values = {key: value for key, value in table.items() if key not in apart}
+        # A given address replaces all parts of the address in the file.
+        ignored = _ADDRESS if given.intersection({"URL", "--url", "--host", "--port"}) else ()
+        values = {key: value for key, value in table.items() if key not in ignored}
         Dict(values, use_commands_as_keys=False, source=str(self.file))(app, commands, arguments)
 
 
@@ -123,7 +113,7 @@ _ALIASES = {"start": "serve", "connect": "chat"}
 
 
 def config_path() -> Path:
-    """The file that is read; it may not exist."""
+    """Path of the user's configuration file, which may not exist."""
     if _is_named():
         return Path(os.environ[FILE_VARIABLE]).expanduser()
     import platformdirs
@@ -132,25 +122,25 @@ def config_path() -> Path:
 
 
 def read_tables(path: Path, *, must_exist: bool) -> dict[str, Table]:
-    """The tables of a file by section, all of them known ones. Raises ConfigError."""
+    """The tables of a file by section. Raises ConfigError if a section is unknown."""
     try:
         content = read_toml(path)
     except FileNotFoundError:
         if must_exist:
-            raise ConfigError(f"{path} does not exist; make it, or unset {FILE_VARIABLE}.") from None
+            raise ConfigError(f"{path} does not exist. Create it, or unset {FILE_VARIABLE}.") from None
         return {}
     tables: dict[str, Table] = {}
     for section, table in content.items():
         if section not in SECTIONS:
-            raise ConfigError(f"{path} has an unknown table [{section}].{offer(section, SECTIONS)}")
+            raise ConfigError(f"{path}: Unknown table [{section}].{suggest(section, SECTIONS)}")
         if not isinstance(table, dict):
-            raise ConfigError(f"{path}: {section} must be a table: write [{section}], and its values below.")
+            raise ConfigError(f"{path}: {section} must be a table: write [{section}] with its values below.")
         tables[section] = table
     return tables
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """What is in a file. Raises ConfigError, and FileNotFoundError if there is none."""
+    """Read a TOML file. Raises ConfigError, and FileNotFoundError if it does not exist."""
     import tomllib
 
     try:
@@ -158,13 +148,13 @@ def read_toml(path: Path) -> dict[str, object]:
     except FileNotFoundError:
         raise
     except (OSError, UnicodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        raise ConfigError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
 
 
 def options_file(arguments: ArgumentCollection) -> Path | None:
-    """The file that a command was told to take its options from."""
+    """The path given by `--config`, or None."""
     for argument in arguments:
         if argument.name == OPTIONS_FILE and argument.tokens and argument.tokens[0].value:
             return Path(argument.tokens[0].value).expanduser()
@@ -172,16 +162,16 @@ def options_file(arguments: ArgumentCollection) -> Path | None:
 
 
 def option_names(arguments: ArgumentCollection) -> set[str]:
-    """What a file may set of a command: its options without the dashes, but for the one that names a file."""
+    """The options of a command that a file can set, without dashes: all except `--config`."""
     names = {argument.name for argument in arguments if argument.name.startswith("--")}
     return {name.removeprefix("--") for name in names - {OPTIONS_FILE}}
 
 
-def offer(word: str, known: Iterable[str]) -> str:
-    """A sentence that names the known word nearest to `word`, or all of them; begins with a blank."""
+def suggest(word: str, known: Iterable[str]) -> str:
+    """A sentence that suggests the known word closest to `word`, or all of them. Starts with a space."""
     names = sorted(known)
     close = get_close_matches(word.replace("_", "-").casefold(), names, n=1, cutoff=0.5)
-    return f" Did you mean {close[0]}?" if close else f" There are: {', '.join(names)}."
+    return f" Did you mean {close[0]}?" if close else f" Available: {', '.join(names)}."
 
 
 def _is_named() -> bool:
@@ -189,7 +179,7 @@ def _is_named() -> bool:
 
 
 def _flat(table: Table, before: str = "") -> Iterator[tuple[str, object]]:
-    """Dotted names and values: `log.find = …` in TOML is a table in a table."""
+    """Iterate over dotted names and values: `log.find = …` in TOML is a nested table."""
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{before}{name}.")
@@ -198,15 +188,15 @@ def _flat(table: Table, before: str = "") -> Iterator[tuple[str, object]]:
 
 
 USER_CONFIG = UserConfig()
-"""The file of whoever runs the program."""
+"""The configuration file of the user who runs the program."""
 
 
 def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """A source of options for cyclopts: the file that `--config` names, if the command has and was given it.
+    """A cyclopts config: the file given by `--config`, if any.
 
     Raises:
-        ConfigError: the file cannot be read.
-        UsageError: there is none, or it has a key that is no option.
+        ConfigError: The file cannot be read.
+        UsageError: It does not exist, or has an unknown option.
     """
     path = options_file(arguments)
     if path is None:
@@ -215,18 +205,18 @@ def from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollec
     try:
         known = {key.replace("_", "-"): value for key, value in read_toml(path).items()}
     except FileNotFoundError:
-        raise UsageError(f"{path} does not exist; give {OPTIONS_FILE} another file.") from None
+        raise UsageError(f"{OPTIONS_FILE}: {path} does not exist.") from None
     for key, value in known.items():
         _check_key(path, key, value, options)
     Dict(known, source=str(path), use_commands_as_keys=False)(command, commands, arguments)
 
 
 def _check_key(path: Path, key: str, value: object, options: set[str]) -> None:
-    """Refuse what is no option, and values that no option has."""
+    """Reject unknown options, and values of unsupported types."""
     if key in SECTIONS and isinstance(value, dict):
-        raise UsageError(f"{path}: write the options without the table [{key}].")
+        raise UsageError(f"{path}: Write the options without the table [{key}].")
     if key not in options:
-        raise UsageError(f"{path}: there is no option {key}.{offer(key, options)}")
+        raise UsageError(f"{path}: Unknown option {key}.{suggest(key, options)}")
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(one, str | int | float | bool) for one in values):
-        raise UsageError(f"{path}: {key} must be a text, a number, true or false, or a list of them.")
+        raise UsageError(f"{path}: {key} must be a string, a number, a boolean, or a list of these.")

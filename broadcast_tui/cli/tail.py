@@ -1,4 +1,4 @@
-"""`broadcast-tui tail`: a room's posts on standard output, as text or JSON lines."""
+"""`broadcast-tui tail`: print the posts of a room as text or JSON lines."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cyclopts.validators import Number
 
 from broadcast_tui.cli.credentials import security_for
 from broadcast_tui.cli.errors import ExitCode
-from broadcast_tui.cli.pipes import complain, reach, server_address, with_token_hint, write_all_characters
-from broadcast_tui.cli.stdio import stdout_gone
+from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address, with_token_hint
+from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.protocol.codec import message_of
@@ -48,26 +48,26 @@ def tail(
     Parameters
     ----------
     url
-        Server and room, such as ws://host:8765/lobby, or an invite; - asks for it [default: localhost:8765].
+        Server and room, such as ws://host:8765/lobby, or an invite; - prompts [default: localhost:8765].
     room
-        Room to read [default: that of the URL, else lobby].
+        Room to read [default: that of the URL, or lobby].
     last
-        How many of the newest posts to begin with.
+        Number of latest posts to print first.
     json
-        Print each post as a line of JSON instead of text.
+        Print each post as one line of JSON.
     follow
-        Go on with what is posted from now on, over lost connections too, until Ctrl+C.
+        Keep printing new posts, also after reconnects, until Ctrl+C.
     token_file
-        File with the token to show, readable by you alone [default: BROADCAST_TUI_TOKEN, or what is kept].
+        File with your token, readable only by you [default: BROADCAST_TUI_TOKEN, or the saved token].
     ca
-        File with the authorities whose certificates to trust [default: those of the system].
+        PEM file of certificate authorities to trust [default: those of the system].
     insecure_token
-        Send the token over unencrypted connections to other machines too.
+        Allow sending the token to other machines over unencrypted connections.
     timeout
-        Seconds to go on trying to reach the server at the start.
+        Seconds to keep trying to connect at the start.
     """
     address = server_address(url, room)
-    write_all_characters(as_json=json)
+    configure_stdout(as_json=json)
     security = security_for(address, token_file, ca, insecure_token)
     client = BroadcastClient(address.url, rooms=[address.room], last=last, security=security)
     return asyncio.run(_tail(client, as_json=json, follow=follow, timeout_s=timeout))
@@ -75,10 +75,10 @@ def tail(
 
 async def _tail(client: BroadcastClient, *, as_json: bool, follow: bool, timeout_s: float) -> int:
     try:
-        await reach(client, timeout_s)
+        await connect(client, timeout_s)
     except ConnectError as error:
-        return complain(str(error), ExitCode.UNREACHABLE)
-    watch = asyncio.create_task(_close_when_unread(client))
+        return print_error(str(error), ExitCode.UNREACHABLE)
+    closer = asyncio.create_task(_close_with_stdout(client))
     status = int(ExitCode.OK)
     try:
         async for batch in client.batches():
@@ -86,15 +86,15 @@ async def _tail(client: BroadcastClient, *, as_json: bool, follow: bool, timeout
             if status or (not follow and any(isinstance(update, CaughtUp) for update in batch)):
                 break
     except BrokenPipeError:
-        stdout_gone()
+        discard_stdout()
     finally:
-        watch.cancel()
+        closer.cancel()
         await client.close()
     return status
 
 
 def _print(batch: list[Update], *, as_json: bool) -> int:
-    """Print a batch at once; the exit status to end with, 0 to go on."""
+    """Print a batch in one write; returns the exit status, 0 to continue."""
     lines = []
     for update in batch:
         match update:
@@ -102,11 +102,11 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
                 lines.append(_json_line(post) if as_json else _text_line(post))
             case GapFound(reason=reason, count=count):
                 number = "Some" if count is None else str(count)
-                print(f"broadcast-tui: {number} post(s) are missing here ({reason}).", file=sys.stderr)
+                print(f"broadcast-tui: {number} post(s) missing here ({reason}).", file=sys.stderr)
             case Noticed(text=text, error=True):
                 print(f"broadcast-tui: {visible_line(text)}", file=sys.stderr)
-            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, unauthorized=wanted):
-                return complain(with_token_hint(reason) if wanted else reason, ExitCode.UNREACHABLE)
+            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, unauthorized=unauthorized):
+                return print_error(with_token_hint(reason) if unauthorized else reason, ExitCode.UNREACHABLE)
     if lines:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()
@@ -114,7 +114,7 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
 
 
 def _json_line(post: Post) -> str:
-    """The `message` event; what a terminal would not print is escaped, whatever the server sent."""
+    """The `message` event as JSON, with unprintable characters escaped."""
     line = msgspec.json.encode(message_of(post)).decode()
     if line.isprintable():
         return line
@@ -122,13 +122,14 @@ def _json_line(post: Post) -> str:
 
 
 def _text_line(post: Post) -> str:
-    """`HH:MM name: text` in local time; further lines are indented, so that none can pose as a post."""
+    """`HH:MM name: text` in local time. Further lines are indented, so that they cannot imitate a post."""
     text = visible(post.text).replace("\n", "\n    ")
     return f"{post.at.astimezone():%H:%M} {visible_line(post.sender)}: {text}"
 
 
-async def _close_when_unread(client: BroadcastClient) -> None:
-    """End when nobody reads standard output any more, even if nothing is posted."""
-    while not stdout_gone(only_look=True):
+async def _close_with_stdout(client: BroadcastClient) -> None:
+    """Close the client once the reader of standard output is gone, even if nothing is posted."""
+    while not is_stdout_closed():
         await asyncio.sleep(1.0)
+    discard_stdout()
     await client.close()

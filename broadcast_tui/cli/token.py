@@ -1,4 +1,4 @@
-"""`broadcast-tui token`: who may come in. A token is shown once, when it is made."""
+"""`broadcast-tui token`: create, list and revoke tokens. A token is shown only once, when created."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.names import name_key
 from broadcast_tui.server.token_store import TokenEntry, TokenStore
 
-app = App(name="token", help="Create, list and revoke the tokens that let people in.")
+app = App(name="token", help="Create, list and revoke access tokens.")
 
 Tokens = Annotated[str, Parameter(name="--tokens")]
 
 
 @app.command
 def create(name: str, /, *, role: Role | None = None, expires: str = "", tokens: Tokens = "") -> int:
-    """Make a token for a name, which nobody else can have from then on. It is shown this once.
+    """Create a token for a name, which is then reserved for its holder. The token is shown only once.
 
     Parameters
     ----------
     name
-        The name its holder goes by.
+        Name of the token holder.
     role
-        What the holder may do: read (reader), post too (member), or keep order as well (admin)
-        [default: member].
+        Permissions: read (reader), also post (member), also moderate (admin) [default: member].
     expires
-        How long it is valid, such as 12h, 30d or 8w [default: until it is revoked].
+        Validity, such as 12h, 30d or 8w [default: until it is revoked].
     tokens
-        File the tokens are kept in [default: one in your data directory].
+        File that stores the tokens [default: one in your data directory].
     """
-    book = open_book(tokens)
-    token, entry = make_token(book, name, role, expires)
+    store = open_token_store(tokens)
+    token, entry = create_token(store, name, role, expires)
     print(token)
-    _narrate(f"This is the token of {entry.name} ({entry.role}, {_validity(entry)}); it is not shown again.")
+    _print_note(f"Token of {entry.name} ({entry.role}, {_validity(entry)}). It is not shown again.")
     return ExitCode.OK
 
 
@@ -51,73 +50,73 @@ def list_tokens(*, tokens: Tokens = "") -> int:
     Parameters
     ----------
     tokens
-        File the tokens are kept in [default: one in your data directory].
+        File that stores the tokens [default: one in your data directory].
     """
-    book = open_book(tokens)
-    if book.entries:
-        _narrate(f"{'ID':<8}  {'ROLE':<6}  {'VALID':<26}  NAME")
-    for entry in book.entries:
+    store = open_token_store(tokens)
+    if store.entries:
+        _print_note(f"{'ID':<8}  {'ROLE':<6}  {'VALID':<26}  NAME")
+    for entry in store.entries:
         print(f"{entry.id}  {entry.role:<6}  {_validity(entry):<26}  {entry.name}")
-    if not book.entries:
-        _narrate("There are no tokens; make one with 'broadcast-tui token create NAME'.")
+    if not store.entries:
+        _print_note("No tokens. Create one with 'broadcast-tui token create NAME'.")
     return ExitCode.OK
 
 
 @app.command
 def revoke(name: str, /, *, tokens: Tokens = "") -> int:
-    """Take a token back. Whoever is in with it is out within 5 seconds.
+    """Revoke a token. Its connections are closed within 5 seconds.
 
     Parameters
     ----------
     name
-        The id of a token, or a name for all tokens of that name.
+        Id of a token, or a name to revoke all of its tokens.
     tokens
-        File the tokens are kept in [default: one in your data directory].
+        File that stores the tokens [default: one in your data directory].
     """
-    gone = open_book(tokens).revoke(name)
-    if not gone:
-        raise UsageError(f"There is no token {name!r}; 'broadcast-tui token list' lists them.")
-    for entry in gone:
+    revoked = open_token_store(tokens).revoke(name)
+    if not revoked:
+        raise UsageError(f"No such token: {name!r}. List them with 'broadcast-tui token list'.")
+    for entry in revoked:
         print(f"Revoked {entry.id} of {entry.name}.")
     return ExitCode.OK
 
 
-def open_book(tokens: str) -> TokenStore:
-    """The tokens in a file given by `--tokens`. Raises TokenFileError."""
-    book = TokenStore(tokens_path(tokens))
-    book.load()
-    if warning := book.warning():
-        _narrate(f"Warning: {warning}")
-    return book
+def open_token_store(tokens: str) -> TokenStore:
+    """Load the token file given by `--tokens`. Raises TokenFileError."""
+    store = TokenStore(tokens_path(tokens))
+    store.load()
+    if warning := store.warning():
+        _print_note(f"Warning: {warning}")
+    return store
 
 
-def make_token(book: TokenStore, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
-    """Make a token, for a member if no role is given, and say so if the name has others.
+def create_token(store: TokenStore, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
+    """Create a token, by default for a member; print a note if the name has others.
 
     Raises:
-        UsageError: a name or a time that will not do, or no role for a name that has another one.
-        TokenFileError: the file cannot be written.
+        UsageError: The name or validity is invalid, or the role is missing and ambiguous.
+        TokenFileError: The file cannot be written.
     """
-    others = [entry for entry in book.entries if name_key(entry.name) == name_key(name)]
+    others = [entry for entry in store.entries if name_key(entry.name) == name_key(name)]
     if role is None:
         role = Role.MEMBER
         if others and all(entry.role is not role for entry in others):
-            had = others[-1].role
-            raise UsageError(f"{name} has a token as {had}; say --role {had} or --role {role} for this one.")
+            existing = others[-1].role
+            raise UsageError(f"{name} has a token as {existing}. Use --role {existing} or --role {role}.")
     try:
-        made = book.create(name, role, expiry(expires, datetime.now(UTC)))
-    except InvalidNameError as refused:
-        raise UsageError(refused.text) from refused
+        created = store.create(name, role, expiry(expires, datetime.now(UTC)))
+    except InvalidNameError as error:
+        raise UsageError(error.text) from error
     if others:
-        _narrate(
-            f"{name} has {len(others) + 1} tokens now; 'broadcast-tui token list' shows their ids, "
-            "'broadcast-tui token revoke ID' takes one back."
+        _print_note(
+            f"{name} now has {len(others) + 1} tokens. List them with 'broadcast-tui token list', "
+            "revoke one with 'broadcast-tui token revoke ID'."
         )
-    return made
+    return created
 
 
 def expiry(text: str, now: datetime) -> datetime | None:
-    """When a token made `now` ends; None for never. Raises UsageError."""
+    """When a token created `now` ends; None for never. Raises UsageError."""
     if not text:
         return None
     seconds = parse_duration(text)
@@ -136,5 +135,5 @@ def _validity(entry: TokenEntry) -> str:
     return f"{word} {entry.expires:%Y-%m-%d %H:%M} UTC"
 
 
-def _narrate(text: str) -> None:
+def _print_note(text: str) -> None:
     print(text, file=sys.stderr)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.cli import app, main
-from broadcast_tui.cli.reload import options_again
+from broadcast_tui.cli.reload import read_options
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
 
 
@@ -41,7 +41,7 @@ def test_a_file_is_taken_and_the_environment_and_the_command_line_go_before_it(
     )
     monkeypatch.setenv("BROADCAST_TUI_SERVE_PORT", "9001")
     monkeypatch.setenv("BROADCAST_TUI_SERVE_HOST", "192.0.2.2")
-    options = options_again(["serve", "--config", str(path), "--host", "192.0.2.3"])
+    options = read_options(["serve", "--config", str(path), "--host", "192.0.2.3"])
     assert (options["host"], options["port"]) == ("192.0.2.3", 9001)
     connection, admission = options["connection"], options["admission"]
     assert isinstance(connection, ConnectionOptions)
@@ -57,7 +57,7 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
     path = tmp_path / "server.toml"
     path.write_text("port = 9000\n")
     monkeypatch.setenv("BROADCAST_TUI_SERVE_CONFIG", str(path))
-    assert options_again(["serve"])["port"] == 9000
+    assert read_options(["serve"])["port"] == 9000
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from broadcast_tui.cli import app
 from broadcast_tui.cli.config import config
-from broadcast_tui.cli.reload import options_again
+from broadcast_tui.cli.reload import read_options
 from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, ConfigError, UserConfig
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.tui.keymap import KEYS
@@ -88,9 +88,9 @@ def test_a_file_of_options_takes_the_place_of_the_table(file: Path, tmp_path: Pa
     file.write_text("[serve]\nport = 9000\nkeep-posts = 5\n")
     other = tmp_path / "server.toml"
     other.write_text("port = 9001\n")
-    assert options_again(["serve", "--config", str(other)])["port"] == 9001
-    assert options_again(["serve", "--config", str(other)])["keep_posts"] == 100_000
-    assert options_again(["serve", "--config", ""])["port"] == 9000
+    assert read_options(["serve", "--config", str(other)])["port"] == 9001
+    assert read_options(["serve", "--config", str(other)])["keep_posts"] == 100_000
+    assert read_options(["serve", "--config", ""])["port"] == 9000
 
 
 def test_the_table_cannot_name_a_file_of_options(file: Path) -> None:
@@ -101,9 +101,9 @@ def test_the_table_cannot_name_a_file_of_options(file: Path) -> None:
 
 def test_the_file_is_read_again_on_a_reload(file: Path) -> None:
     file.write_text("[serve]\nport = 9000\n")
-    assert options_again(["serve"])["port"] == 9000
+    assert read_options(["serve"])["port"] == 9000
     file.write_text("[serve]\nport = 9001\n")
-    assert options_again(["serve"])["port"] == 9001
+    assert read_options(["serve"])["port"] == 9001
 
 
 def test_an_address_that_is_given_replaces_the_files(file: Path) -> None:

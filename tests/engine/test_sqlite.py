@@ -768,5 +768,5 @@ def test_a_free_port_has_a_history_of_its_own_in_the_data_directory(tmp_path: Pa
         port = probe.getsockname()[1]
     path = History("", 30.0, 100).path(port)
     assert path.name == f"history-{port}.db"
-    assert str(path) in History("", 30.0, 100).described(port)
+    assert str(path) in History("", 30.0, 100).description(port)
     assert isinstance(History("memory", 30.0, 100).engine(port), MemoryEngine)
