@@ -25,9 +25,9 @@ def with_advice(error: BroadcastError) -> str:
     from broadcast_tui.client.address import SecretInAddressError
 
     if isinstance(error, SecretInAddressError):
-        from broadcast_tui.cli.credentials import WHERE_TO_PUT
+        from broadcast_tui.cli.credentials import TOKEN_ADVICE
 
-        return f"{error} To authenticate, {WHERE_TO_PUT}."
+        return f"{error} To authenticate, {TOKEN_ADVICE}."
     if isinstance(error, EngineError):
         return f"{error} Choose another file with --history, or use --history memory."
     if type(error).__module__.startswith("broadcast_tui.server."):

@@ -49,7 +49,7 @@ class Reloader:
             options = self._read_options()
             changes = [load(options) for load in self._parts.values()]
         except (BroadcastError, CycloptsError, OSError) as error:
-            log.error("reload failed, nothing changed: %s", log_safe(" ".join(str(error).split()), 400))
+            log.error("reload failed: %s", log_safe(" ".join(str(error).split()), 400))
             return
         for apply in changes:
             apply()

@@ -63,8 +63,8 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ("max-conections = 3", "there is no option max-conections. Did you mean max-connections?"),
-        ("nothing-like-it-at-all = 3", "there is no option nothing-like-it-at-all."),
+        ("max-conections = 3", "Unknown option max-conections. Did you mean max-connections?"),
+        ("nothing-like-it-at-all = 3", "Unknown option nothing-like-it-at-all."),
         ('port = "x"', "port"),
         ("port = 1.5", "port"),
         ("port = 99999", "port"),
@@ -79,13 +79,13 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
         ('log-level = "loud"', "log-level"),
         ('host = ["a", "b"]', "host"),
         ("host = {a = 1}", "host"),
-        ("[serve]\nport = 1", "write the options without the table [serve]."),
-        ('keep-days = "abc"', ": 'abc' is no number. See 'broadcast-tui"),
+        ("[serve]\nport = 1", "Write the options without the table [serve]."),
+        ('keep-days = "abc"', ": 'abc' is not a number. See 'broadcast-tui"),
         ('keep-posts = "abc"', ": 'abc' is not a whole number. See 'broadcast-tui"),
         ('config = "other.toml"', "config"),
         ('trusted-proxy = ["0.0.0.0/0"]', "0.0.0.0/0"),
-        ("port = 1\nport = 2", "is not TOML"),
-        ("port =", "is not TOML"),
+        ("port = 1\nport = 2", "is not valid TOML"),
+        ("port =", "is not valid TOML"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_names_it(
@@ -103,7 +103,7 @@ def test_what_is_wrong_is_one_line_that_names_it(
 def test_a_file_that_cannot_be_read_is_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, said = checked(Path(path), capsys)
     assert status == 2
-    assert re.fullmatch(rf"broadcast-tui: {re.escape(path)} (does not exist|cannot be read)[^\n]+\n", said)
+    assert re.fullmatch(rf"broadcast-tui: (Cannot read )?{re.escape(path)}( does not exist|: )[^\n]+\n", said)
 
 
 def test_a_file_that_is_not_there_is_told_without_options_of_another_command(
@@ -119,7 +119,7 @@ def test_a_right_file_is_said_to_be_right_whatever_the_environment(
     monkeypatch.setenv("BROADCAST_TUI_SERVE_PORT", "nonsense")
     path = tmp_path / "server.toml"
     path.write_text("port = 9000\nstop-on-eof = true\n")
-    assert checked(path, capsys) == (0, f"{path} is right.\n")
+    assert checked(path, capsys) == (0, f"{path} is valid\n")
     assert app.config is not None
 
 

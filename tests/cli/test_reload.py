@@ -29,7 +29,7 @@ def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixtu
     reloading.add("bans", part("bans", bad=True))
     reloading()
     assert in_force == []
-    assert [record.getMessage() for record in caplog.records] == ["nothing was reloaded: bans is bad."]
+    assert [record.getMessage() for record in caplog.records] == ["reload failed: bans is bad."]
     is_bad = False
     reloading()
     assert in_force == ["limits 1", "bans 1"]
@@ -47,5 +47,5 @@ def test_what_holds_only_after_a_restart_is_named_in_one_line(caplog: pytest.Log
     options |= {"auth": "token", "metrics_port": 9000}
     reloading()
     assert [record.getMessage() for record in caplog.records] == [
-        "auth, metrics-port: a change holds only after a restart"
+        "restart the server to apply changes of: auth, metrics-port"
     ]

@@ -105,7 +105,7 @@ async def test_of_the_way_to_a_history_only_the_last_directory_is_made(tmp_path:
     outcome = await run(*ANY_PORT, "--history", str(tmp_path / "a" / "b" / "x.db"), home=tmp_path)
     assert (outcome.status, outcome.out) == (2, "")
     [line] = outcome.err.splitlines()
-    assert f"--history: there is no directory {tmp_path / 'a'};" in line
+    assert f"--history: No such directory: {tmp_path / 'a'}." in line
     assert not (tmp_path / "a").exists()
     async with program(*ANY_PORT, "--history", str(tmp_path / "a" / "x.db"), home=tmp_path) as server:
         await server.port()

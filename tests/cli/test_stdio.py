@@ -63,7 +63,7 @@ async def test_output_that_cannot_be_written_is_one_line_and_status_2(
         url = (server.url,) if words == ("tail",) else ()
         async with program(*words, *url, home=tmp_path, before=shell(">/dev/full")) as full:
             outcome = await in_time(full.ended())
-        reason = "broadcast-tui: Standard output cannot be written: No space left on device.\n"
+        reason = "broadcast-tui: Cannot write to standard output: No space left on device.\n"
         assert outcome == Outcome(2, "", reason)
 
 

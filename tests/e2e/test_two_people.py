@@ -123,7 +123,7 @@ def test_where_nobody_answers_a_server_can_be_started_and_left_to_the_others(ope
     ana.wait_for("Keep the server running")
     ana.type("k")
     assert ana.wait_exit() == 0
-    said = re.search(rb"The server goes on at ws://\S+; 'kill (\d+)' stops it\.", bytes(ana.raw))
+    said = re.search(rb"Server still running at ws://\S+; stop it with: kill (\d+)", bytes(ana.raw))
     assert said is not None
     try:
         bob.wait_for("1 here")
