@@ -221,6 +221,6 @@ async def test_history_survives_a_restart(tmp_path: Path) -> None:
 async def test_an_unreadable_history_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "input-history.jsonl").mkdir()
     async with chatting("ana", home=tmp_path) as chat:
-        assert "cannot be read" in chat.toasts
+        assert "Cannot read" in chat.toasts
         await chat.enter("still works")
         assert chat.said == ["still works"]
