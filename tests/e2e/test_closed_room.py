@@ -54,7 +54,7 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
     again = open_terminal("chat", closed.url)
     again.wait_for("as ana")
     book.revoke("ana")
-    again.wait_for("not valid any more", "Keep it")
+    again.wait_for("was revoked", "Keep it")
     again.type("\x1b")
     again.wait_gone("Keep it")
     again.type("\x11")
