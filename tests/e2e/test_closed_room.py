@@ -54,9 +54,9 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
     again = open_terminal("chat", closed.url)
     again.wait_for("as ana")
     book.revoke("ana")
-    again.wait_for("was revoked", "Keep it")
+    again.wait_for("was revoked", "Save token")
     again.type("\x1b")
-    again.wait_gone("Keep it")
+    again.wait_gone("Save token")
     again.type("\x11")
     assert again.wait_exit() == 0
     for terminal in (ana, again):
