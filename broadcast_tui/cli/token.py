@@ -116,16 +116,18 @@ def create_token(store: TokenStore, name: str, role: Role | None, expires: str) 
 
 
 def expiry(text: str, now: datetime) -> datetime | None:
-    """When a token created `now` ends; None for never. Raises UsageError."""
+    """The expiry time of a token created `now`; None if it does not expire. Raises UsageError."""
     if not text:
         return None
     seconds = parse_duration(text)
     if not seconds:
-        raise UsageError(f"--expires: {text!r} is no time; write it like 90m, 12h, 30d or 8w.")
+        raise UsageError(f"--expires: {text!r} is not a duration. Use 90m, 12h, 30d or 8w.")
     try:
         return (now + timedelta(seconds=seconds)).replace(microsecond=0)
     except OverflowError:
-        raise UsageError(f"--expires: {text!r} is too long; leave it out for a token without end.") from None
+        raise UsageError(
+            f"--expires: {text!r} is too long. Omit it for a token that never expires."
+        ) from None
 
 
 def _validity(entry: TokenEntry) -> str:

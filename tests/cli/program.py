@@ -92,6 +92,10 @@ class Program:
         return Outcome(self.process.returncode, self.out, self.err)
 
 
+EXECUTED = "from broadcast_tui.cli import main; main()"
+"""`code` that starts a new interpreter, to measure memory: forks share pages."""
+
+
 @asynccontextmanager
 async def program(
     *arguments: str, home: Path, before: tuple[str, ...] = (), code: str = ""

@@ -18,7 +18,7 @@ from broadcast_tui.cli.invite import qr_lines
 from broadcast_tui.cli.token import expiry
 from broadcast_tui.client.storage.credentials import Credentials
 from broadcast_tui.core.protocol.handshake import fingerprint
-from tests.cli.program import Outcome, Program, program, run
+from tests.cli.program import EXECUTED, Outcome, Program, program, run
 from tests.server.test_tls import certificate_at, client_hello
 from tests.support.certificates import Authority
 from tests.support.plain import silent_v1_client, v1_client
@@ -346,7 +346,7 @@ async def test_listening_beyond_this_machine_names_the_command_that_closes_it(
 async def test_stalled_tls_peers_cost_less_than_1_mb_each_and_are_cut(tmp_path: Path) -> None:
     """Half of them stall in the handshake, half in what comes after it."""
     count = 40
-    async with program(*ANY_PORT, "--tls", "self-signed", home=tmp_path) as server:
+    async with program(*ANY_PORT, "--tls", "self-signed", home=tmp_path, code=EXECUTED) as server:
         port = await server.port()
         await certificate_at(port)
         before = resident_bytes(server)

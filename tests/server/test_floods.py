@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program, program
+from tests.cli.program import EXECUTED, Program, program
 from tests.support.plain import WireClient, v1_client
 from tests.support.raw_socket import raw_socket
 from tests.support.running import PATIENCE_S
@@ -49,7 +49,7 @@ async def half_open(stack: AsyncExitStack, port: int, count: int, filler: bytes 
 
 @pytest.mark.parametrize("filler", [b"", b"x" * 8_000], ids=["slow", "slow and fat"])
 async def test_half_open_flood_does_not_delay_others(tmp_path: Path, filler: bytes) -> None:
-    async with program(*SERVE, home=tmp_path) as server:
+    async with program(*SERVE, home=tmp_path, code=EXECUTED) as server:
         port = await server.port()
         url = f"ws://127.0.0.1:{port}"
         async with v1_client(url, "ana") as ana, v1_client(url, "ben") as ben:
@@ -73,7 +73,7 @@ async def test_half_open_flood_does_not_delay_others(tmp_path: Path, filler: byt
 @pytest.mark.parametrize("code", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
 @pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00"], ids=["silent", "begun"])
 async def test_unfinished_tls_flood_does_not_delay_others(tmp_path: Path, code: str, begun: bytes) -> None:
-    async with program(*SERVE, "--tls", "self-signed", home=tmp_path, code=code) as server:
+    async with program(*SERVE, "--tls", "self-signed", home=tmp_path, code=code or EXECUTED) as server:
         port = await server.port()
         url = f"wss://localhost:{port}"
         [certificate] = tmp_path.rglob("self-signed.pem")
@@ -101,7 +101,7 @@ async def test_unfinished_tls_flood_does_not_delay_others(tmp_path: Path, code: 
 
 
 async def test_flood_from_one_address_is_rejected_with_few_log_lines(tmp_path: Path) -> None:
-    async with program(*SERVE, "--trusted-proxy", "127.0.0.1", home=tmp_path) as server:
+    async with program(*SERVE, "--trusted-proxy", "127.0.0.1", home=tmp_path, code=EXECUTED) as server:
         port = await server.port()
         url = f"ws://127.0.0.1:{port}"
         async with v1_client(url, "ana") as ana, v1_client(url, "ben") as ben:

@@ -125,15 +125,17 @@ def _adopt_orphans(on: bool) -> None:
 
 
 _servers: dict[tuple[tuple[str, str], ...], ForkServer] = {}
+_servers_lock = threading.Lock()
 
 
 def _server_for(environment: Mapping[str, str]) -> ForkServer:
     fixed = {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
     key = tuple(sorted(fixed.items()))
-    if key not in _servers:
-        others = {name: value for name, value in os.environ.items() if not name.startswith(READ_AT_START)}
-        _servers[key] = ForkServer({**others, **fixed})
-    return _servers[key]
+    with _servers_lock:  # tests start programs from several threads
+        if key not in _servers:
+            others = {name: value for name, value in os.environ.items() if not name.startswith(READ_AT_START)}
+            _servers[key] = ForkServer({**others, **fixed})
+        return _servers[key]
 
 
 def start(
