@@ -63,7 +63,7 @@ def on_terminal(home: Path, code: str = ON_TERMINAL, log: Path | None = None) ->
     os.close(errors)
     server = OnTerminal(process, terminal)
     try:
-        server.wait_for(r"Ctrl\+C to stop it\.\s")  # with its end: it is written apart
+        server.wait_for(r"Ctrl\+C to stop\.\s")  # with its end: it is written apart
         yield server
     finally:
         server.close()

@@ -208,7 +208,7 @@ def test_commands_about_the_screen(tmp_path: Path, bob: Other, ana: Terminal) ->
     ana.type(CTRL_END)
     file = tmp_path / "lobby.jsonl"
     ana.enter(f"/export {file}")
-    ana.wait_for("Wrote")
+    ana.wait_for("Exported")
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     assert "before the clearing" in [row["text"] for row in rows]
     ana.enter(f"/export {file}")
@@ -217,7 +217,7 @@ def test_commands_about_the_screen(tmp_path: Path, bob: Other, ana: Terminal) ->
     ana.wait_for("Current theme: broadcast-dark")
     ana.enter("/theme textual-light")
     ana.enter("/theme")
-    ana.wait_for("You have textual-light")
+    ana.wait_for("Current theme: textual-light")
     ana.enter("/theme nosuch")
     warned(ana, "No such theme: nosuch")
     ana.enter("/help join")
@@ -231,7 +231,7 @@ def test_commands_about_the_connection(server: ServerProcess, ana: Terminal, tmp
     ana.wait_for("○ offline", "Disconnected.")
     ana.enter("written offline")
     ana.enter("/ping")
-    warned(ana, "not connected")
+    warned(ana, "You are not connected")
     ana.enter("/connect ws://127.0.0.1:9")
     warned(ana, "has not been sent")
     ana.enter("/reconnect")

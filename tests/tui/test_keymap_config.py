@@ -99,7 +99,7 @@ def test_the_default_keys_do_not_conflict() -> None:
 
 def test_help_shows_the_keys_in_effect() -> None:
     rows = [row for heading, rows in key_help({"log.page-up": "f3"}) if heading == "Reading" for row in rows]
-    assert ("F3", "A page up") in rows
+    assert ("F3", "Page up") in rows
     assert "PgUp" not in dict(rows)
 
 

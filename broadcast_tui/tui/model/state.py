@@ -416,9 +416,8 @@ class AppState:
 
     def _greeting(self, room: RoomModel) -> str:
         others = max(0, room.online - 1)
-        company = {0: "Nobody else is here yet.", 1: "1 other member is here."}
-        members = company.get(others, f"{others:,} other members are here.")
-        return f"Joined #{room.name} as {self.name}. {members} {self.help_key or '/help'} for help."
+        company = {0: ". Nobody here yet.", 1: " with 1 other."}.get(others, f" with {others:,} others.")
+        return f"Joined #{room.name} as {self.name}{company} {self.help_key or '/help'} for help."
 
     def _clear_request(self, ref: str) -> None:
         self.requests.clear(ref)

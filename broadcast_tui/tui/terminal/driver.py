@@ -106,8 +106,12 @@ class ChatDriver(PlatformDriver):
             selector.register(self.fileno, selectors.EVENT_READ)
             while not is_last:
                 is_last = self.exit_event.is_set()
-                if selector.select(POLL_S) and (text := decode(os.read(self.fileno, READ_BYTES))):
-                    self._process_messages(parser.feed(text))
+                if selector.select(POLL_S):
+                    data = os.read(self.fileno, READ_BYTES)
+                    if not data:  # the terminal is gone; at its end, select() returns at once
+                        break
+                    if text := decode(data):
+                        self._process_messages(parser.feed(text))
                 self._process_messages(parser.tick())
 
     def _process_messages(self, messages: Iterable[Message]) -> None:

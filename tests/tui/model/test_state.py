@@ -62,7 +62,7 @@ def test_entering_a_room_prints_one_line_and_requests_the_members() -> None:
     assert changes.rooms_to_list == ["lobby"]
     assert chat.lines == []
     chat.take(CaughtUp("lobby"))
-    assert chat.lines == ["SYSTEM: Joined #lobby as ana. 2 other members are here. F1 for help."]
+    assert chat.lines == ["SYSTEM: Joined #lobby as ana with 2 others. F1 for help."]
     assert chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False)).rooms_to_list == []
     assert chat.state.rooms.shown.people() == ["ana", "bob", "eve"]
 
@@ -77,7 +77,7 @@ def test_the_line_about_entering_a_room_follows_the_backlog() -> None:
     assert [line for line in chat.lines if "onnect" not in line and "online" not in line] == [
         "bob: first",
         "bob: second",
-        "SYSTEM: Joined #lobby as ana. 1 other member is here. F1 for help.",
+        "SYSTEM: Joined #lobby as ana with 1 other. F1 for help.",
         "bob: new",
     ]
     chat.take(RoomEntered("lobby", 2, 0), CaughtUp("lobby"))

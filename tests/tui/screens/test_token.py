@@ -79,7 +79,7 @@ async def test_the_token_is_saved_after_success_if_checked(tmp_path: Path) -> No
         await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
         await kept(chat)
         assert credentials.token(URL) == TOKEN
-        assert "kept" in chat.toasts
+        assert "is saved in" in chat.toasts
         assert TOKEN not in chat.toasts
 
 

@@ -85,7 +85,7 @@ def test_a_crash_prints_one_line_and_exits_with_1(tmp_path: Path) -> None:
 
 def test_sigterm_prints_a_line_and_exits_with_143(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path)
-    terminal.wait("How the others")
+    terminal.wait("Other people")
     terminal.child.kill(signal.SIGTERM)
     assert terminal.status() == 143
     assert is_clean(terminal.seen)
