@@ -92,7 +92,7 @@ def test_it_reloads_while_its_terminal_is_there(tmp_path: Path) -> None:
         server.wait_for("reloaded: limits")
         assert server.process.poll() is None
         server.process.send_signal(signal.SIGTERM)
-        server.wait_for(r"(?s)stopping, 0 client.*stopped.*Broadcast server stopped\.")
+        server.wait_for(r"(?s)stopping; closing 0 client.*stopped\.")
         assert server.process.wait(PATIENCE_S) == 0
 
 

@@ -226,7 +226,7 @@ def test_the_bare_view_gives_the_mouse_away_and_takes_it_back(
     held = len(ana.raw)
     ana.type(ALT_L)
     ana.wait_until(lambda: "bob: nothing but text" in ana.lines, "the text alone")
-    assert b"\x1b[?1000l" in bytes(ana.raw)[held:]
+    ana.wait_until(lambda: b"\x1b[?1000l" in bytes(ana.raw)[held:], "the mouse, given away")
     assert "online" not in ana.text
     ana.type(ALT_L)
     ana.wait_for("● online")
@@ -234,6 +234,6 @@ def test_the_bare_view_gives_the_mouse_away_and_takes_it_back(
     held = len(ana.raw)
     ana.type(ALT_M)
     ana.wait_until(lambda: "Mouse off" in toast(ana), "whose mouse it is")
-    assert b"\x1b[?1000l" in bytes(ana.raw)[held:]
+    ana.wait_until(lambda: b"\x1b[?1000l" in bytes(ana.raw)[held:], "the mouse, given away")
     ana.enter("/quit")
     assert ana.wait_exit() == 0

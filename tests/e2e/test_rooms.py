@@ -231,7 +231,7 @@ def test_commands_about_the_connection(server: ServerProcess, ana: Terminal, tmp
     ana.wait_for("○ offline", "Disconnected.")
     ana.enter("written offline")
     ana.enter("/ping")
-    warned(ana, "You are not connected")
+    warned(ana, "You are offline")
     ana.enter("/connect ws://127.0.0.1:9")
     warned(ana, "has not been sent")
     ana.enter("/reconnect")
