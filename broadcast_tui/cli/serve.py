@@ -31,6 +31,7 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.client_address import parse_networks
 from broadcast_tui.server.listen import choose_addresses, raise_open_files
+from broadcast_tui.server.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from broadcast_tui.server.metrics import MetricsListener
@@ -54,6 +55,7 @@ def serve(
     metrics_host: str = "localhost",
     config: str = "",
     stop_on_eof: Annotated[bool, Parameter(negative=())] = False,
+    watchdog: Annotated[bool, Parameter(negative=())] = False,
     connection: ConnectionOptions = ConnectionOptions(),  # noqa: B008
     admission: AdmissionOptions = AdmissionOptions(),  # noqa: B008
 ) -> int:
@@ -94,6 +96,8 @@ def serve(
     stop_on_eof
         Stop when standard input ends, as it does when the parent process exits, unless the last line is
         keep. The server replies to a line count with the number of connections.
+    watchdog
+        Log each step of the server that holds up all others for more than 50 ms of processor time.
     """
     options: Options = dict(locals())
     set_up(log_level, log_format)
@@ -114,6 +118,7 @@ def serve(
             sanctions=data_path() / f"moderation-{chosen}.json",
             authenticator=security.authenticator(),
             tls=certificate,
+            watchdog=Watchdog() if watchdog else None,
         )
         metrics = None
         if metrics_port is not None:

@@ -73,6 +73,8 @@ class _ServerCollector(Collector):
         yield _labeled_counter("errors", "Errors sent to clients.", "code", hub.broadcaster.error_counts)
         yield _histogram("append_seconds", "Time to append a batch of posts.", stats.append)
         yield _histogram("loop_lag_seconds", "Delay of the event loop.", stats.lag)
+        if (watchdog := self._server.watchdog) is not None:
+            yield _counter("loop_holds", "Callbacks that held the event loop too long.", watchdog.held_count)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -38,6 +38,7 @@ from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionFileError
 from broadcast_tui.server.tls import ServerTls
 from broadcast_tui.server.tls_handshake import TlsHandshakeProtocol
+from broadcast_tui.server.watchdog import Watchdog
 
 SPREAD_MAX_S = 15.0
 """Maximum time over which the connections are closed."""
@@ -63,6 +64,7 @@ class BroadcastServer:
         sanctions: File of bans and mutes; without a file, they are lost on restart.
         authenticator: Checks tokens; by default there are none, and everyone may connect.
         tls: Certificate for `wss://`; by default, `ws://` is served.
+        watchdog: Reports callbacks that hold the event loop for too long; by default, none are timed.
 
     Example:
         async with BroadcastServer("localhost", 8765) as server:
@@ -80,6 +82,7 @@ class BroadcastServer:
         sanctions: Path | None = None,
         authenticator: TokenAuthenticator | None = None,
         tls: ServerTls | None = None,
+        watchdog: Watchdog | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -87,6 +90,7 @@ class BroadcastServer:
         self._engine = engine if engine is not None else MemoryEngine()
         self._authenticator = authenticator
         self._tls = tls
+        self.watchdog = watchdog
         self._watcher: asyncio.Task[None] | None = None
         self._admission = Admission(
             admission or AdmissionLimits(),
@@ -133,6 +137,8 @@ class BroadcastServer:
             self._authenticator.load()
         self.reload_sanctions()()
         addresses, port = await choose_addresses(self.host, self.port)
+        if self.watchdog is not None:
+            self.watchdog.watch_loop(asyncio.get_running_loop())
         await self._runner.start()
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
         try:
@@ -265,6 +271,8 @@ class BroadcastServer:
         connection.on_tcp_connected = self._admission.register
         connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
+        if self.watchdog is not None:
+            self.watchdog.watch_protocol(connection)
         return connection if self._tls is None else TlsHandshakeProtocol(connection, self._tls.context)
 
     def _check_token(self, connection: PeerConnection, request: Request) -> Response | None:
