@@ -5,6 +5,7 @@ BroadcastError
 +-- RequestError           a valid request that was denied (the peer's fault, or a limit)
 |   +-- InvalidNameError   the name is invalid, reserved or taken
 +-- EngineError            the engine failed (the environment's fault)
+    +-- SearchTooCostlyError   a search exceeded its deadline (the query's fault)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class ErrorCode(StrEnum):
     TOO_MANY_ROOMS = "too_many_rooms"
     BAD_POSITION = "bad_position"
     RATE_LIMITED = "rate_limited"
+    SEARCH_TOO_COSTLY = "search_too_costly"
     HELLO_EXPECTED = "hello_expected"
     TRY_LATER = "try_later"
     DRAINING = "draining"
@@ -105,3 +107,10 @@ class InvalidNameError(RequestError):
 
 class EngineError(BroadcastError):
     """The engine failed to append or read: the environment's fault. Nothing was acknowledged."""
+
+
+class SearchTooCostlyError(EngineError):
+    """A search exceeded its deadline. The same search of the same log fails again."""
+
+    def __init__(self) -> None:
+        super().__init__("This search takes too long. Use longer or less common words.")

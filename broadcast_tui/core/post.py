@@ -6,6 +6,7 @@ Invariant: within a room and epoch, `seq` increases by 1 from post to post, with
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -86,3 +87,22 @@ def is_newer(position: Position, read: Position) -> bool:
     A server has only one epoch, so any other epoch counts as newer.
     """
     return position.epoch != read.epoch or position.seq > read.seq
+
+
+def first_fitting(posts: Iterable[Post], max_bytes: int | None, *, overhead_bytes: int = 0) -> list[Post]:
+    """The first of `posts`, at least one, whose texts have at most `max_bytes` bytes in UTF-8.
+
+    Each post counts `overhead_bytes` more. It consumes no more of `posts` than needed. None: no limit.
+    """
+    if max_bytes is None:
+        return list(posts)
+    fitting: list[Post] = []
+    size_bytes = 0
+    for post in posts:
+        size_bytes += len(post.text.encode()) + overhead_bytes
+        if fitting and size_bytes > max_bytes:
+            break
+        fitting.append(post)
+        if size_bytes >= max_bytes:
+            break
+    return fitting

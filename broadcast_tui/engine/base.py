@@ -6,7 +6,7 @@ posts of the batch are in the log, in order, each with the next seq of its room.
 `dedup.DEDUP_S` seconds is not appended again: the result has the first position, with `dup` set. Posts
 without both are always appended. - `tail` yields each post appended after `start` once, in order within its
 room, soon after `append`. - `first_seq`, `last_seq` and `epoch` return at once, and include every completed
-`append`.
+`append`. - A cancelled `read` or `search` stops soon, or never starts if it is still queued.
 """
 
 from __future__ import annotations
@@ -61,18 +61,27 @@ class Engine(Protocol):
         ...
 
     async def read(
-        self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
+        self,
+        room: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int,
+        from_end: bool = False,
+        max_bytes: int | None = None,
     ) -> list[Post]:
         """Stored posts with `after` < seq < `before`, in ascending order.
 
-        At most `limit` of them: the newest with `from_end`, otherwise the oldest. Raises EngineError.
+        At most `limit` of them, and at most as many as have `max_bytes` bytes of text in UTF-8, but at least
+        one: the newest with `from_end`, otherwise the oldest. Raises EngineError.
         """
         ...
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
         """The newest `limit` posts with seq < `before` that match all words of `query`, in ascending order.
 
-        Words match prefixes of words, without regard to case and accents. Raises EngineError.
+        Words match prefixes of words, without regard to case and accents. Raises EngineError, and
+        SearchTooCostlyError if the search exceeds its deadline.
         """
         ...
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from broadcast_tui.core.clock import timestamp
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.core.ring import RingBuffer
 from broadcast_tui.engine.dedup import DedupCache
 from broadcast_tui.engine.fulltext import matches, words_of
@@ -116,15 +116,24 @@ class MemoryEngine:
             self._rooms[room].seen = DedupCache()
 
     async def read(
-        self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
+        self,
+        room: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int,
+        from_end: bool = False,
+        max_bytes: int | None = None,
     ) -> list[Post]:
         found = self._rooms.get(room)
         if found is None:
             return []
         stop = found.log.last_seq + 1 if before is None else before
         if from_end:
-            return [post for post in found.log.before(stop, limit) if post.position.seq > after]
-        return [post for post in found.log.after(after, limit) if post.position.seq < stop]
+            newest = [post for post in found.log.before(stop, limit) if post.position.seq > after]
+            return first_fitting(reversed(newest), max_bytes)[::-1]
+        oldest = (post for post in found.log.after(after, limit) if post.position.seq < stop)
+        return first_fitting(oldest, max_bytes)
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
         found, words = self._rooms.get(room), words_of(query)
@@ -152,7 +161,14 @@ class NoHistoryEngine(MemoryEngine):
         return self.last_seq(room) + 1
 
     async def read(
-        self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
+        self,
+        room: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int,
+        from_end: bool = False,
+        max_bytes: int | None = None,
     ) -> list[Post]:
         return []
 

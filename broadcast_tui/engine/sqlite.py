@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, DedupCache
 from broadcast_tui.engine.fulltext import words_of
 from broadcast_tui.engine.sqlite_schema import open_file
@@ -239,13 +239,21 @@ class SqliteEngine:
     # -- reading
 
     async def read(
-        self, room: str, *, after: int = 0, before: int | None = None, limit: int, from_end: bool = False
+        self,
+        room: str,
+        *,
+        after: int = 0,
+        before: int | None = None,
+        limit: int,
+        from_end: bool = False,
+        max_bytes: int | None = None,
     ) -> list[Post]:
         order = "DESC" if from_end else "ASC"
         return await self._select(
             room,
             f"seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?",
             (after, self._before(room, before), limit),
+            max_bytes,
         )
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
@@ -263,19 +271,26 @@ class SqliteEngine:
     def _before(self, room: str, before: int | None) -> int:
         return self.last_seq(room) + 1 if before is None else before
 
-    async def _select(self, room: str, condition: str, values: tuple[object, ...]) -> list[Post]:
-        """Posts of a room that match a condition, in ascending order."""
+    async def _select(
+        self, room: str, condition: str, values: tuple[object, ...], max_bytes: int | None = None
+    ) -> list[Post]:
+        """Posts of a room that match a condition, in ascending order, at most `max_bytes` of text."""
 
         def run() -> list[Post]:
             rows = self._connection.execute(
                 "SELECT seq, at_us, sender, text, nonce FROM posts"
                 f" WHERE room_id = (SELECT id FROM rooms WHERE name = ?) AND {condition}",
                 (room, *values),
-            ).fetchall()
-            return [
-                Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us), nonce)
-                for seq, at_us, sender, text, nonce in sorted(rows)
-            ]
+            )
+            posts = first_fitting(
+                (
+                    Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us), nonce)
+                    for seq, at_us, sender, text, nonce in rows
+                ),
+                max_bytes,
+            )
+            rows.close()
+            return sorted(posts, key=lambda post: post.position.seq)
 
         try:
             return await self._in_thread(run)

@@ -13,10 +13,16 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from broadcast_tui.core.clock import Instant
-from broadcast_tui.core.errors import CloseCode, EngineError
+from broadcast_tui.core.errors import (
+    CloseCode,
+    EngineError,
+    ErrorCode,
+    RequestError,
+    SearchTooCostlyError,
+)
 from broadcast_tui.core.hub.auth import Authenticator
 from broadcast_tui.core.hub.effects import TopicChange
-from broadcast_tui.core.hub.history import BackfillRead, HistoryRead, Read, SearchRead
+from broadcast_tui.core.hub.history import PAGE_BYTES, BackfillRead, HistoryRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Subscription
@@ -249,7 +255,13 @@ class HubRunner:
             await asyncio.sleep(0)
 
     async def _read(self, read: Read) -> None:
-        self.hub.read_done(read, await read_posts(read, self._engine))
+        try:
+            posts = await read_posts(read, self._engine)
+        except SearchTooCostlyError as error:
+            too_costly = RequestError(ErrorCode.SEARCH_TOO_COSTLY, str(error))
+            self.hub.read_failed(read, too_costly, self.instant())
+        else:
+            self.hub.read_done(read, posts)
         self.wake()
 
     async def _set_topic(self, change: TopicChange) -> None:
@@ -408,19 +420,30 @@ class HubRunner:
 
 
 async def read_posts(read: Read, engine: Engine) -> list[Post]:
-    """Read posts from the engine, in ascending order; on failure, logs it and returns none."""
+    """Read posts from the engine, in ascending order; if the engine fails, logs it and returns none.
+
+    Raises:
+        SearchTooCostlyError: The search exceeded its deadline.
+    """
     try:
         match read:
             case BackfillRead():
                 return await engine.read(read.room, before=read.before, limit=read.limit, from_end=True)
             case HistoryRead():
                 return await engine.read(
-                    read.room, after=read.after, before=read.before, limit=read.limit, from_end=read.from_end
+                    read.room,
+                    after=read.after,
+                    before=read.before,
+                    limit=read.limit,
+                    from_end=read.from_end,
+                    max_bytes=PAGE_BYTES,
                 )
             case SearchRead():
                 return await engine.search(read.room, read.query, before=read.before, limit=read.limit)
             case _:
                 assert_never(read)
+    except SearchTooCostlyError:
+        raise
     except EngineError as error:
         log.error("history of %s could not be read: %s", log_safe(read.room, 60), log_safe(str(error)))
         return []

@@ -170,6 +170,28 @@ async def test_reading_gives_the_range_between_after_and_before_ascending(
 
 
 @pytest.mark.parametrize(
+    ("after", "max_bytes", "from_end", "expected"),
+    [
+        (0, 1_000, False, [1, 2, 3, 4, 5]),
+        (0, 30, False, [1, 2, 3]),
+        (0, 29, False, [1, 2]),
+        (0, 30, True, [3, 4, 5]),
+        (0, 29, True, [4, 5]),
+        (3, 30, True, [4, 5]),
+        (3, 10, False, [4]),
+        (0, 9, False, [1]),
+        (0, 0, True, [5]),
+    ],
+)
+async def test_reading_stops_before_the_texts_exceed_a_size_in_utf8(
+    engine: Engine, after: int, max_bytes: int, from_end: bool, expected: list[int]
+) -> None:
+    await engine.append([new_post("é" * 5) for _ in range(5)])
+    found = await engine.read("lobby", after=after, limit=100, from_end=from_end, max_bytes=max_bytes)
+    assert seqs(found) == expected
+
+
+@pytest.mark.parametrize(
     ("query", "before", "limit", "expected"),
     [
         ("tea", None, 10, [1, 3, 5]),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from broadcast_tui.core.errors import SearchTooCostlyError
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.post import Post
+from broadcast_tui.engine.memory import MemoryEngine
 from tests.support.plain import WireClient, plain_client, silent_v1_client, v1_client
 from tests.support.running import running_server
 
@@ -169,3 +172,21 @@ async def test_zero_means_unlimited_for_all_connection_limits() -> None:
             await ana.next_of(type="ack", nonce=f"n{number}")
         errors = [frame for frame in ana.frames if frame["type"] == "error"]
         assert {frame["code"] for frame in errors} == {"bad_json"}
+
+
+class CostlyEngine(MemoryEngine):
+    """An engine for which every search takes too long."""
+
+    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+        raise SearchTooCostlyError
+
+
+async def test_a_search_that_takes_too_long_is_an_error_with_its_ref() -> None:
+    async with running_server(engine=CostlyEngine()) as server, v1_client(server.url, "ana") as ana:
+        await ana.send("search", room="lobby", ref="s", query="e")
+        error = await ana.next_of(ref="s")
+        assert (error["type"], error["code"]) == ("error", "search_too_costly")
+        assert error.get("temporary", False) is False
+        assert "takes too long" in error["message"]
+        await ana.send("history", room="lobby", ref="h")
+        assert (await ana.next_of(ref="h"))["type"] == "history"

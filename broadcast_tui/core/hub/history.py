@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post import Position, Post, first_fitting
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import message_of
 
@@ -136,13 +136,7 @@ def fit_page(posts: Sequence[Post], *, from_end: bool) -> list[Post]:
 
     All in ascending order.
     """
-    page: list[Post] = []
-    size = 0
-    for post in reversed(posts) if from_end else posts:
-        size += len(post.text.encode()) + 200
-        if page and size > PAGE_BYTES:
-            break
-        page.append(post)
+    page = first_fitting(reversed(posts) if from_end else posts, PAGE_BYTES, overhead_bytes=200)
     return page[::-1] if from_end else page
 
 

@@ -235,6 +235,11 @@ class Hub:
             read.peer.send(response_to(read, posts, self._index))
         self.broadcaster.mark_dirty(read.peer)
 
+    def read_failed(self, read: Read, error: RequestError, when: Instant) -> None:
+        """Reply to a read that the engine rejected."""
+        if not isinstance(read, BackfillRead) and read.peer.id in self.peers:
+            self.broadcaster.send_error(read.peer, error, when, ref=read.ref)
+
     # -- time
 
     def tick(self, when: Instant) -> None:

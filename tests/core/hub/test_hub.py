@@ -9,7 +9,8 @@ from types import FrameType
 import msgspec
 import pytest
 
-from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.errors import CloseCode, ErrorCode, RequestError
+from broadcast_tui.core.hub.history import BackfillRead, SearchRead
 from broadcast_tui.core.limits import Limits
 from tests.support.hub_pair import Wire, World, read_frames
 
@@ -424,6 +425,24 @@ def test_a_search_finds_the_newest_and_says_if_there_may_be_more() -> None:
     assert [item["message"] for item in only(wire, "search")[0]["items"]] == ["needle 1"]  # type: ignore[attr-defined]
     send(world, wire, type="search", room="lobby", ref="s3", query="needle", before="zz-1")
     assert only(wire, "error")[0]["code"] == "bad_position"
+
+
+def test_a_read_that_the_engine_rejects_is_an_error_with_the_ref_of_the_request() -> None:
+    world = World()
+    wire = v1(world, "ana")
+    send(world, wire, type="search", room="lobby", ref="s1", query="needle")
+    read_frames(wire)
+    assert wire.peer is not None
+    read = SearchRead(wire.peer, "s2", "lobby", "e", None, 10)
+    error = RequestError(ErrorCode.SEARCH_TOO_COSTLY, "Too costly.")
+    world.hub.read_failed(read, error, world.when)
+    world.hub.read_failed(BackfillRead("lobby", 1, 10), error, world.when)
+    world.serve()
+    assert only(wire, "error") == [
+        {"type": "error", "code": "search_too_costly", "message": "Too costly.", "ref": "s2"}
+    ]
+    world.hub.close(wire.peer, world.when)
+    world.hub.read_failed(read, error, world.when)
 
 
 def test_rooms_are_listed_with_people_and_topics() -> None:
