@@ -6,6 +6,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given
@@ -260,6 +261,47 @@ def test_any_string_is_sanitized_or_rejected_as_a_post(text: str) -> None:
     assert not HANGING.search(cleaned)
     assert all(line == line.rstrip() for line in cleaned.split("\n"))
     assert cleaned.strip()
+
+
+def python_calls(function: Callable[[], object]) -> int:
+    """The number of Python functions that `function` calls, itself included."""
+    count = 0
+
+    def profile(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(profile)
+    try:
+        with suppress(RequestError):
+            function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+COSTLY = (
+    *("q\u0344", "q\u0301", " \u0301", "\n\u0301", "\u200d ", "a\u200d\u200d", "q" + "\u0301" * 9),
+    *("a\xad", "a\ue000", "a\x01", "a\r", "\u200e\u2800", "a\U0001f3fd", "q" + "\U0001d165" * 9),
+    *("\U0001d160", SCOTLAND, f"{SCOTLAND}\u200b", "\n\u200e\u0301\u200ea", "\n"),
+)
+
+
+def calls_to_sanitize(unit: str) -> int:
+    """The calls of Python functions to sanitize the longest post that repeats `unit`."""
+    clean_post("\u200e\u0301a\U0001f3fd", MAX_BYTES)
+    text = unit * (MAX_BYTES // len(unit.encode(errors="replace")))
+    return python_calls(lambda: clean_post(text, MAX_BYTES)) - len(set(text))
+
+
+@pytest.mark.parametrize("unit", COSTLY, ids=ascii)
+def test_sanitizing_costly_text_calls_no_function_for_each_character(unit: str) -> None:
+    assert calls_to_sanitize(unit) < 40
+
+
+@given(anything.filter(bool))
+def test_sanitizing_any_text_calls_no_function_for_each_character(unit: str) -> None:
+    assert calls_to_sanitize(unit) < 40
 
 
 # Screens
