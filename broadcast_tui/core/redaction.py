@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import re
 
+from broadcast_tui.core.confusables import COMBINING
+
 TOKEN_PREFIX = "bt_"
 """Prefix of all tokens, by which people and secret scanners recognize them."""
 
-_TOKEN = re.compile(r"bt_[A-Za-z0-9_-]{8,}")
+_UNSEEN = (
+    r"\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb"
+    rf"\ud800-\udfff\U000e0000-\U000e0fff{COMBINING}"
+)
+"""Characters that a reader of a split token does not see: controls, invisible and combining characters."""
+
+_TOKEN = re.compile(rf"b[{_UNSEEN}]*t[{_UNSEEN}]*_(?:[{_UNSEEN}]*[A-Za-z0-9_-]){{8,}}")
 _TOKEN_FIELD = re.compile(r"""(?i)(token["']?\s*[=:]\s*["']?)[^\s"'&#]+""")
 _BEARER = re.compile(r"(?i)(bearer\s+)[^\s\"']+")
 
 
 def redact(text: str) -> str:
-    """Replace tokens, and any value in the place of one (`token=…`, `Bearer …`), with an ellipsis."""
+    """Replace tokens, and any value in the place of one (`token=…`, `Bearer …`), with an ellipsis.
+
+    Control, invisible and combining characters within a token do not hide it.
+    """
     text = _TOKEN.sub(f"{TOKEN_PREFIX}…", text)
     return _BEARER.sub(r"\1…", _TOKEN_FIELD.sub(r"\1…", text))
 

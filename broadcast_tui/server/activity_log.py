@@ -19,7 +19,7 @@ from broadcast_tui.core.rate_limit import LogLimiter
 from broadcast_tui.core.redaction import redact
 from broadcast_tui.core.text import log_safe
 
-_ESCAPED_ASCII = re.compile(r"\\u00([2-7][0-9a-fA-F])")
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -80,7 +80,7 @@ def describe_received(data: bytes, *, welcomed: bool) -> str:
 
 def describe_sent(payload: bytes) -> str:
     """Text for a frame to a peer, with tokens redacted."""
-    return log_safe(redact(_ESCAPED_ASCII.sub(_unescape, payload.decode(errors="replace"))))
+    return log_safe(redact(_ESCAPED.sub(_unescape, payload.decode(errors="replace"))))
 
 
 def _unescape(escape: re.Match[str]) -> str:

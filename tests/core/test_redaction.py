@@ -36,6 +36,17 @@ def test_values_in_the_place_of_a_token_are_redacted(text: str) -> None:
     assert "another" not in redact(text)
 
 
+@pytest.mark.parametrize(
+    "splitter",
+    ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u0301", "\ufe0f", "\x00", "\x1b", "\n", "\U000e0041"],
+    ids=ascii,
+)
+def test_token_split_by_unseen_characters_is_redacted(splitter: str) -> None:
+    for text in (splitter.join(TOKEN), TOKEN[:9] + splitter + TOKEN[9:], TOKEN[0] + 3 * splitter + TOKEN[1:]):
+        assert contains_token(text)
+        assert redact(f"look: {text}") == "look: bt_…"
+
+
 @given(st.text(alphabet=' {}":,abc#&?/', max_size=40), st.text(alphabet=' {}":,#&?/', max_size=40))
 def test_token_is_redacted_in_any_context(before: str, after: str) -> None:
     assert TOKEN[5:] not in redact(before + TOKEN + after)
