@@ -140,7 +140,7 @@ class SqliteEngine:
             self._connection.execute("PRAGMA optimize")
         self._connection.close()
         if is_unused:
-            self.path.unlink(missing_ok=True)
+            self.path.resolve().unlink(missing_ok=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -78,9 +78,12 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 def _make_private(path: Path) -> None:
-    """Create the file with mode 600, unless it exists. SQLite uses the same mode for its log and index."""
+    """Create the file with mode 600, unless it exists. SQLite uses the same mode for its log and index.
+
+    SQLite follows a symbolic link and would create a missing target itself, readable by others.
+    """
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -80,6 +80,32 @@ async def test_new_history_file_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+async def test_new_history_behind_a_symbolic_link_is_private(path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.db"
+    path.symlink_to(target)
+    before = os.umask(0o022)
+    try:
+        async with opened(path) as engine:
+            await engine.append([new_post("hi")])
+            modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+            assert set(modes.values()) == {0o600}, modes
+    finally:
+        os.umask(before)
+    assert path.is_symlink()
+    assert target.stat().st_size
+
+
+async def test_an_unused_file_behind_a_symbolic_link_is_deleted_and_the_link_stays(
+    path: Path, tmp_path: Path
+) -> None:
+    path.symlink_to(tmp_path / "target.db")
+    async with opened(path):
+        pass
+    assert path.is_symlink()
+    assert not path.exists()
+
+
 async def test_only_a_new_unused_file_is_deleted(path: Path) -> None:
     async with opened(path):
         assert path.exists()
