@@ -25,6 +25,9 @@ RESERVED_NAMES = (
 )
 """Names that could be mistaken for the server or for everyone. Neither they nor look-alikes are allowed."""
 
+GUEST = "guest-"
+"""Prefix of the sender name of connections without a name."""
+
 _MAX_RAW_CHARS = 256
 """Longer input is rejected or cut before normalization, which is quadratic for long runs of marks."""
 
@@ -68,6 +71,16 @@ def check_name(raw: str) -> str:
     if _is_reserved(cleaned):
         raise InvalidNameError(ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved.")
     return cleaned
+
+
+def check_not_guest(name: str) -> None:
+    """Raise InvalidNameError (NAME_RESERVED) for a valid name that looks like one the server gives guests."""
+    key = name_key(name)
+    stem, rest = key[: len(_GUEST_STEM)].translate(_DIGITS_AS_LETTERS), key[len(_GUEST_STEM) :]
+    if stem == _GUEST_STEM and _GUEST_REST.match(rest):
+        raise InvalidNameError(
+            ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved for guests."
+        )
 
 
 def name_key(shown: str) -> str:
@@ -187,6 +200,10 @@ def _bare_key(shown: str) -> str:
     return name_key("".join(filter(str.isalnum, name_key(shown))))
 
 
+_GUEST_STEM = name_key(GUEST.rstrip("-"))
+_GUEST_REST = re.compile("-|[_.' ]?[0-9lo]+$")
+"""What follows the stem: anything after a hyphen, or a number, in which a key has `l` for 1 and `o` for 0."""
+_DIGITS_AS_LETTERS = str.maketrans("356", "esg")
 _RESERVED_KEYS = frozenset(map(_bare_key, RESERVED_NAMES))
 _RESERVED_KEYS_L = frozenset(key.replace("i", "l") for key in _RESERVED_KEYS if key != "all")
 """The same with `i` folded to `l` (ADM1N); without "all", which Ali would match."""

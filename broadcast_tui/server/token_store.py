@@ -20,8 +20,7 @@ import msgspec
 
 from broadcast_tui.core.errors import BroadcastError, ErrorCode, InvalidNameError
 from broadcast_tui.core.hub.auth import Identity, Role
-from broadcast_tui.core.hub.peer import GUEST
-from broadcast_tui.core.names import check_name, name_key
+from broadcast_tui.core.names import check_name, check_not_guest, name_key
 from broadcast_tui.core.redaction import TOKEN_PREFIX
 from broadcast_tui.private_file import readable_by_others, sole_writer, write_private
 
@@ -218,10 +217,7 @@ class TokenStore:
 def _check_token_name(raw: str) -> str:
     """Validate and normalize the name of a token. Raises InvalidNameError."""
     name = check_name(raw)
-    if name.casefold().startswith(GUEST):
-        raise InvalidNameError(
-            ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved for guests."
-        )
+    check_not_guest(name)
     return name
 
 

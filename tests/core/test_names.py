@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError, RequestError
 from broadcast_tui.core.hub.sanctions import parse_network
-from broadcast_tui.core.names import RESERVED_NAMES, check_name, check_room, name_key
+from broadcast_tui.core.names import RESERVED_NAMES, check_name, check_not_guest, check_room, name_key
 
 anything = st.text(st.characters(), max_size=40) | st.text(
     st.sampled_from(
@@ -242,6 +242,25 @@ def test_reserved_name_is_refused_in_any_case_and_spacing(reserved: str) -> None
 )
 def test_look_alike_of_a_reserved_name_is_refused(raw: str) -> None:
     assert refusal(raw) == (ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved.")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("guest-4", "GUEST-x", "gu\u00e9st-4", "gue5t-4", "gu3st-4", "6uest-4", "guest-4\u0301"),
+        *("guest_4", "guest 4", "guest.10", "guest4"),
+    ],
+    ids=ascii,
+)
+def test_look_alike_of_a_guest_name_is_refused(name: str) -> None:
+    with pytest.raises(InvalidNameError) as caught:
+        check_not_guest(check_name(name))
+    assert caught.value.code is ErrorCode.NAME_RESERVED
+
+
+@pytest.mark.parametrize("name", ["guest", "guests", "guesthouse", "Guest Who", "Gus-4", "quest-4"])
+def test_names_unlike_those_of_guests_are_valid(name: str) -> None:
+    check_not_guest(check_name(name))
 
 
 @given(anything)

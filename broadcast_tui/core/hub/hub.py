@@ -15,7 +15,7 @@ from typing import assert_never
 import msgspec
 
 from broadcast_tui.core.clock import Instant
-from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, InvalidNameError, RequestError
+from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, RequestError
 from broadcast_tui.core.hub.auth import Authenticator, Identity, OpenAuthenticator
 from broadcast_tui.core.hub.authorization import Authorizer
 from broadcast_tui.core.hub.away import AwayStatus
@@ -31,11 +31,11 @@ from broadcast_tui.core.hub.history import (
 )
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
-from broadcast_tui.core.hub.peer import GUEST, Link, Peer
+from broadcast_tui.core.hub.peer import Link, Peer
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
-from broadcast_tui.core.names import check_name, check_room, name_key
+from broadcast_tui.core.names import check_name, check_not_guest, check_room, name_key
 from broadcast_tui.core.post import AppendResult, NewPost, Post
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, framed
@@ -336,8 +336,9 @@ class Hub:
         text = clean_post(say.message, self.limits.max_message_bytes)
         peer.spend_post(len(text.encode()), when.now)
         if not peer.name and say.sender and not peer.v1:
-            self._claim_name(peer, check_name(say.sender), when)
-            self.moderation.check_not_muted(peer, when)  # the name may be muted
+            name = check_name(say.sender)
+            self.moderation.check_not_muted(peer, when, name)
+            self._claim_name(peer, name, when)
         new_post = NewPost(room.name, peer.sender, text, when.at, peer.client_id, say.nonce)
         self.effects.pending_posts.append(PendingPost(peer, new_post))
 
@@ -353,6 +354,8 @@ class Hub:
             check_room(request.room)
         name = self.authorizer.name_at_hello(peer, hello, when)
         self.moderation.check_name(peer, name_key(name) if name else "", hello.client_id, when)
+        if name and peer.identity is None:
+            self.moderation.check_name_of_muted(name, hello.client_id, when)
         peer.client_id = hello.client_id
         if name:
             self._claim_name(peer, name, when)
@@ -380,6 +383,7 @@ class Hub:
 
     def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
         peer.spend_fetch(when.now)
+        self.moderation.check_not_muted(peer, when)
         old, name = peer.name, check_name(rename.name)
         self._claim_name(peer, name, when)
         self.broadcaster.reply(peer, events.Renamed(rename.ref, name))
@@ -391,10 +395,7 @@ class Hub:
 
     def _claim_name(self, peer: Peer, name: str, when: Instant) -> None:
         key = name_key(name)
-        if name.casefold().startswith(GUEST):
-            raise InvalidNameError(
-                ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved for guests."
-            )
+        check_not_guest(name)
         owner = self.authorizer.name_owner(peer, key, name)
         self.moderation.check_name(peer, key, peer.client_id, when)
         if key != peer.key:

@@ -9,12 +9,10 @@ from broadcast_tui.core.errors import CloseCode, ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Identity, Role
 from broadcast_tui.core.hub.room import WRITE_BYTES, Subscription
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.names import GUEST
 from broadcast_tui.core.protocol.codec import framed
 from broadcast_tui.core.protocol.events import Event
 from broadcast_tui.core.rate_limit import TokenBucket
-
-GUEST = "guest-"
-"""Prefix of the sender name of connections without a name."""
 
 
 class Link(Protocol):

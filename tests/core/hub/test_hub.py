@@ -95,8 +95,9 @@ def test_unnamed_client_posts_as_a_guest_and_guest_names_are_reserved() -> None:
     first, second = world.plain(), world.plain()
     say(world, first, "hi")
     assert only(second, "message")[0]["sender"] == "guest-1"
-    say(world, second, "hi", "guest-1")
-    assert only(second, "system")[-1]["code"] == "name_reserved"
+    for posing in ("guest-1", "gue5t-1", "gu\u00e9st-1", "guest 1"):
+        say(world, second, "hi", posing)
+        assert only(second, "system")[-1]["code"] == "name_reserved"
 
 
 def test_leave_is_announced_by_name_once_known() -> None:
