@@ -21,9 +21,10 @@ from broadcast_tui.core.hub.sanctions import (
     Sanctions,
     contains_loopback,
     end_time,
+    network_fault,
     parse_network,
 )
-from broadcast_tui.core.names import name_key
+from broadcast_tui.core.names import GUEST, name_key
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.text import clean_post, log_safe, visible_line
 
@@ -64,13 +65,30 @@ class Moderation:
         if ban is not None:
             raise InvalidNameError(ErrorCode.BANNED, ban.describe(when.at) + ".")
 
-    def check_not_muted(self, peer: Peer, when: Instant) -> None:
-        """Raise RequestError (MUTED) if the person is muted."""
+    def check_not_muted(self, peer: Peer, when: Instant, name: str = "") -> None:
+        """Raise RequestError (MUTED) if the person, or the `name` that they ask for, is muted."""
         mute = self.mute_of(peer, when)
+        if mute is None and name:
+            mute = self.sanctions.find_by_person("mute", name_key(name), "", when.at)
         if mute is not None:
             raise RequestError(
                 ErrorCode.MUTED, mute.describe(when.at) + ".", retry_after=mute.remaining_s(when.at)
             )
+
+    def check_name_of_muted(self, name: str, client_id: str, when: Instant) -> None:
+        """Raise RequestError (MUTED) if a muted client asks for a name that is not muted itself.
+
+        The name would be announced, and could be used as a message.
+        """
+        mute = self.sanctions.find_by_person("mute", "", client_id, when.at)
+        if mute is None or self.sanctions.find_by_person("mute", name_key(name), "", when.at) is not None:
+            return
+        how = "without a name" if mute.shown.startswith(GUEST) else f"as {mute.shown}"
+        raise RequestError(
+            ErrorCode.MUTED,
+            f"{mute.describe(when.at)}. Connect {how} to read.",
+            retry_after=mute.remaining_s(when.at),
+        )
 
     def leave_reason(self, peer: Peer, reason: str, when: Instant) -> str:
         """The sanitized reason for leaving a room.
@@ -116,6 +134,10 @@ class Moderation:
                 self._ban(admin, command, when)
             case commands.Mute():
                 targets = self._targets(command.name)
+                if not targets and (parse_network(command.name) is not None or network_fault(command.name)):
+                    raise RequestError(
+                        ErrorCode.BAD_NAME, "Only people can be muted. Ban an address instead."
+                    )
                 sanction = self._name_sanction("mute", admin, command.name, targets, command, when)
                 self._add(sanction)
                 self._report(admin, command.ref, "mute", sanction.shown, targets, when, sanction)
@@ -156,6 +178,8 @@ class Moderation:
         network = parse_network(ban.who)
         if network is None:
             targets = self._targets(ban.who)
+            if not targets:
+                _check_no_network_fault(ban.who)
             sanction = self._name_sanction("ban", admin, ban.who, targets, ban, when)
         elif contains_loopback(network) or network.prefixlen < (8 if network.version == 4 else 16):
             raise RequestError(
@@ -213,6 +237,8 @@ class Moderation:
     def _lift(self, admin: Peer, action: Action, who: str, ref: str, when: Instant) -> None:
         muted = self._muted(when)
         if not self.sanctions.lift(action, who):
+            if action == "ban":
+                _check_no_network_fault(who)
             state = "banned" if action == "ban" else "muted"
             raise RequestError(ErrorCode.UNKNOWN_PERSON, f"{visible_line(who)[:64]} is not {state}.")
         self._effects.sanctions_changed = True
@@ -292,6 +318,12 @@ def _check_no_admins(targets: list[Peer]) -> None:
     for target in targets:
         if target.role is Role.ADMIN:
             raise RequestError(ErrorCode.FORBIDDEN, f"Cannot moderate {target.sender}: admins are exempt.")
+
+
+def _check_no_network_fault(who: str) -> None:
+    """Raise RequestError (BAD_FRAME) for an invalid address or network, which is not a name either."""
+    if fault := network_fault(who):
+        raise RequestError(ErrorCode.BAD_FRAME, fault)
 
 
 def _unknown_person(name: str) -> RequestError:

@@ -6,6 +6,7 @@ Invariant: an expired sanction has no effect, even before it is removed.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
@@ -16,6 +17,7 @@ from broadcast_tui.core.clock import DAY_S, format_duration
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import name_key
 from broadcast_tui.core.network import LOOPBACK_NETWORKS, Network, host_network
+from broadcast_tui.core.text import visible_line
 
 SANCTION_MAX_S = 10 * 365 * DAY_S
 """A longer sanction is permanent."""
@@ -23,6 +25,9 @@ SANCTIONS_MAX = 10_000
 """Maximum number of sanctions in force."""
 
 Action = Literal["ban", "mute"]
+
+_ADDRESS_LIKE = re.compile(r"[/:*%]|^\[?[0-9]+(\.[0-9]*){2,}\]?$")
+"""Matches text with characters that names cannot have, and numbers with at least two periods."""
 
 
 class Sanction(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -154,6 +159,18 @@ def parse_network(text: str, *, whole: bool = True) -> Network | None:
         if whole and "/" not in bare:
             return host_network(network.network_address)
     return network
+
+
+def network_fault(text: str) -> str:
+    """Why a text that looks like an address or network is neither; empty for anything else, such as names."""
+    bare = text.strip()
+    if not _ADDRESS_LIKE.search(bare) or parse_network(bare) is not None:
+        return ""
+    shown = visible_line(bare)[:64]
+    address, _, prefix = bare.partition("/")
+    if prefix and (network := parse_network(address, whole=False)) is not None:
+        return f"Invalid network: {shown}. The number after / must be between 0 and {network.max_prefixlen}."
+    return f"Invalid address: {shown}. Use an address or a network, such as 192.0.2.7 or 192.0.2.0/24."
 
 
 def contains_loopback(network: Network) -> bool:

@@ -274,6 +274,47 @@ def test_loopback_and_very_large_networks_cannot_be_banned(who: str) -> None:
     assert codes(ask(world, an_admin(world), commands.Ban(who))) == ["bad_frame"]
 
 
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        ("10.0.0.0/33", "Invalid network: 10.0.0.0/33. The number after / must be between 0 and 32."),
+        ("2001:db8::/129", "Invalid network: 2001:db8::/129. The number after / must be between 0 and 128."),
+        ("10.0.0/8", "Invalid address: 10.0.0/8. "),
+        ("bob/24", "Invalid address: bob/24. "),
+        ("300.1.1.1", "Invalid address: 300.1.1.1. "),
+        ("10.0.0.", "Invalid address: 10.0.0.. "),
+        ("10.0.0.*", "Invalid address: 10.0.0.*. "),
+        ("1.2.3.4.5", "Invalid address: 1.2.3.4.5. "),
+        ("192.0.2.7:8765", "Invalid address: 192.0.2.7:8765. "),
+        ("2001:db8::g", "Invalid address: 2001:db8::g. "),
+    ],
+)
+def test_invalid_network_is_not_banned_as_a_name(who: str, told: str) -> None:
+    world = World()
+    admin = an_admin(world)
+    for act in (commands.Ban(who, ref="r"), commands.Unban(who, ref="r")):
+        [error] = ask(world, admin, act)
+        assert (error["code"], error["ref"]) == ("bad_frame", "r")
+        assert str(error["message"]).startswith(told)
+        assert "\n" not in str(error["message"])
+    assert codes(ask(world, admin, commands.Mute(who))) == ["bad_name"]
+    assert world.hub.moderation.sanctions.all(world.when.at) == []
+
+
+def test_mute_of_an_address_is_refused() -> None:
+    world = World()
+    assert codes(ask(world, an_admin(world), commands.Mute("192.0.2.7"))) == ["bad_name"]
+
+
+def test_name_that_resembles_a_number_can_be_banned_while_in_use() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "1.2.3")
+    ask(world, admin, commands.Ban("1.2.3"))
+    assert peer_of(bob).closing is not None
+    ask(world, admin, commands.Unban("1.2.3"))
+    assert world.hub.moderation.sanctions.all(world.when.at) == []
+
+
 def test_a_muted_person_reads_and_does_not_write_until_it_is_over() -> None:
     world = World()
     admin, bob = an_admin(world), come(world, "bob")
@@ -282,12 +323,68 @@ def test_a_muted_person_reads_and_does_not_write_until_it_is_over() -> None:
     [error] = [f for f in ask(world, bob, commands.Say("hi", nonce="n")) if f["type"] == "error"]
     assert (error["code"], error["nonce"], error.get("temporary", False)) == ("muted", "n", False)
     assert error["message"] == "You are muted for another 10 min."
-    ask(world, bob, commands.Rename("carl"))
-    assert [f["code"] for f in ask(world, bob, commands.Say("hi")) if f["type"] == "error"] == ["muted"]
     ask(world, admin, commands.Say("read this"))
     assert "read this" in [frame.get("message") for frame in read_frames(bob)]
     world.pass_time(601)
     assert [f["type"] for f in ask(world, bob, commands.Say("hi", nonce="m"))][-1] == "message"
+
+
+@pytest.mark.parametrize("as_guest", [False, True])
+def test_muted_person_cannot_be_renamed(as_guest: bool) -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "" if as_guest else "bob", client_id="bobs")
+    ask(world, admin, commands.Mute(peer_of(bob).sender, 600.0))
+    read_frames(bob)
+    [error] = ask(world, bob, commands.Rename("Go to evil.example", ref="r"))
+    assert (error["code"], error["ref"], error["retry_after"]) == ("muted", "r", 600.0)
+    assert read_frames(admin) == []
+    world.pass_time(601)
+    assert [frame["type"] for frame in ask(world, bob, commands.Rename("carl"))] == ["renamed"]
+
+
+def test_muted_client_cannot_come_back_under_another_name() -> None:
+    world = World()
+    admin, bob = an_admin(world), come(world, "bob", client_id="bobs")
+    ask(world, admin, commands.Mute("bob", 600.0, "spam"))
+    ask(world, bob, commands.Leave("lobby"))
+    world.hub.close(peer_of(bob), world.when)
+    world.pass_time(6)
+    read_frames(admin)
+    again = Wire()
+    again.peer = world.hub.open(again, v1=True, address="test", when=world.when)
+    [error] = ask(world, again, commands.Hello("Go to evil.example", "bobs"))
+    assert (error["code"], error["message"]) == (
+        "muted",
+        "You are muted for another 10 min: spam. Connect as bob to read.",
+    )
+    assert "evil" not in str(read_frames(admin))
+    for name in ("B0B", ""):
+        back = come(world, name, client_id="bobs")
+        assert peer_of(back).welcomed
+        world.hub.close(peer_of(back), world.when)
+    assert peer_of(come(world, "carl", client_id="other")).name == "carl"
+    world.pass_time(601)
+    assert peer_of(come(world, "dora", client_id="bobs")).name == "dora"
+
+
+def test_mute_does_not_change_the_name_of_a_token() -> None:
+    world = World()
+    admin, _ = an_admin(world), come(world, "bob", client_id="bobs")
+    ask(world, admin, commands.Mute("bob"))
+    ana = come(world, "", client_id="bobs", identity=Identity("t1", "ana", Role.MEMBER))
+    assert peer_of(ana).name == "ana"
+    assert codes(ask(world, ana, commands.Say("hi", nonce="n"))) == ["muted"]
+
+
+def test_muted_name_is_not_announced_for_a_plain_client() -> None:
+    world = World()
+    admin = an_admin(world)
+    ask(world, admin, commands.Mute("bob"))
+    plain = come(world, "", v1=False)
+    world.step()
+    read_frames(admin)
+    ask(world, plain, commands.Say("hi", sender="bob"))
+    assert read_frames(admin) == []
 
 
 def test_mute_applies_to_a_reconnected_plain_client() -> None:
