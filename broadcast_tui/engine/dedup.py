@@ -2,42 +2,94 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
+from struct import Struct
+from typing import NamedTuple
 
-from broadcast_tui.core.post import AppendResult, NewPost
+from broadcast_tui.core.post import NewPost
 
 DEDUP_S = 600.0
-DEDUP_COUNT = 100_000
-"""Maximum number of nonces per room, about 50 MB. With fewer, a client that was offline for some seconds
-could post twice in a room with thousands of posts per second."""
+DEDUP_COUNT = 200_000
+"""Maximum number of nonces in all rooms, about 45 MB. Above it, the oldest are dropped early.
+
+Enough for the posts that one address can send in `DEDUP_S` with the default limits: 10 per second on each of
+32 connections.
+"""
+SWEEP_EVERY_S = 5.0
+"""Interval at which engines drop expired nonces, also when nobody posts."""
+ENTRY_BYTES = 225
+"""Memory of an entry, measured on CPython 3.11."""
+_DIGEST_BYTES = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_entry = Struct("<dqq")  # an object with three numbers would take twice as much memory
+
+
+class SeenPost(NamedTuple):
+    """The seq and timestamp of an earlier copy of a post."""
+
+    seq: int
+    at: datetime
+
+
+def dedup_key(new_post: NewPost) -> bytes:
+    """The key of a post: the same for a resent post, of constant length. Empty without a nonce."""
+    client_id, nonce = new_post.client_id, new_post.nonce
+    if not (client_id and nonce):
+        return b""
+    # The length separates the fields, since both may contain any character.
+    text = f"{new_post.room}\0{len(client_id)}\0{client_id}{nonce}"
+    return blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 class DedupCache:
-    """Positions of a room's posts by (client_id, nonce), for `DEDUP_S` seconds, at most `DEDUP_COUNT`."""
+    """The posts of all rooms by their keys, for `DEDUP_S` seconds, at most `DEDUP_COUNT`.
 
-    __slots__ = ("_seen",)
+    `now` is monotonic seconds. Not thread-safe.
+    """
+
+    __slots__ = ("_by_key", "_order", "evictions")
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[tuple[str, str], tuple[float, AppendResult]] = OrderedDict()
+        self.evictions = 0
+        """Nonces dropped before `DEDUP_S`, because there were too many."""
+        self._by_key: dict[bytes, bytes] = {}
+        self._order: deque[bytes] = deque()
 
-    def find(self, new_post: NewPost, now: float) -> AppendResult | None:
-        """The result of an earlier append of the same post, with `dup` set.
+    def __len__(self) -> int:
+        return len(self._by_key)
 
-        None if it is new or has no nonce.
-        """
-        if not (new_post.client_id and new_post.nonce):
+    @property
+    def size_bytes(self) -> int:
+        """Memory in use, estimated."""
+        return len(self._by_key) * ENTRY_BYTES
+
+    def find(self, key: bytes, now: float) -> SeenPost | None:
+        """The earlier copy of a post; None if it is new or its key is empty."""
+        self.sweep(now)
+        packed = self._by_key.get(key)
+        if packed is None:
             return None
-        while self._seen:
-            seen_at, _ = next(iter(self._seen.values()))
-            if len(self._seen) <= DEDUP_COUNT and now - seen_at <= DEDUP_S:
-                break
-            self._seen.popitem(last=False)
-        entry = self._seen.get((new_post.client_id, new_post.nonce))
-        if entry is None:
-            return None
-        return AppendResult(entry[1].position, entry[1].at_text, dup=True)
+        _, seq, at_us = _entry.unpack(packed)
+        return SeenPost(seq, _EPOCH + timedelta(microseconds=at_us))
 
-    def add(self, client_id: str, nonce: str, appended: AppendResult, now: float) -> None:
-        """Store the result of an append; does nothing for a post without a nonce."""
-        if client_id and nonce:
-            self._seen[client_id, nonce] = now, appended
+    def add(self, key: bytes, seq: int, at: datetime, now: float) -> None:
+        """Store a post in place of an earlier one with this key; does nothing if the key is empty."""
+        if not key:
+            return
+        if key not in self._by_key:
+            self._order.append(key)
+        self._by_key[key] = _entry.pack(now, seq, (at - _EPOCH) // timedelta(microseconds=1))
+        if len(self._by_key) > DEDUP_COUNT:
+            self.evictions += 1
+            del self._by_key[self._order.popleft()]
+
+    def sweep(self, now: float) -> None:
+        """Drop the expired posts. Amortized O(1) per added post."""
+        order, by_key = self._order, self._by_key
+        while order:
+            seen_at, _, _ = _entry.unpack(by_key[order[0]])
+            if now - seen_at <= DEDUP_S:
+                return
+            del by_key[order.popleft()]

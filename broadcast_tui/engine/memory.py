@@ -5,6 +5,7 @@ A new process has a new epoch, so that a client that reconnects gets a gap inste
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sys
 import time
@@ -14,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.core.ring import RingBuffer
-from broadcast_tui.engine.dedup import DedupCache
+from broadcast_tui.engine.dedup import SWEEP_EVERY_S, DedupCache, dedup_key
 from broadcast_tui.engine.fulltext import matches, words_of
 from broadcast_tui.engine.tail import Tail
 
@@ -22,14 +23,6 @@ POST_OVERHEAD_BYTES = 300
 """Memory of a post besides its text, measured on CPython 3.11."""
 ROOMS_MAX = 1_000
 """Maximum number of rooms with posts in memory; the least recently used are emptied."""
-
-
-class _MemoryRoom:
-    """The log of a room and its recent nonces."""
-
-    def __init__(self, max_posts: int, max_bytes: int) -> None:
-        self.log: RingBuffer[Post] = RingBuffer(max_posts, max_bytes)
-        self.seen = DedupCache()
 
 
 class MemoryEngine:
@@ -52,10 +45,13 @@ class MemoryEngine:
         self._max_bytes = max_bytes
         self._clock = clock
         self._epoch = secrets.token_hex(4)
-        self._rooms: dict[str, _MemoryRoom] = {}
+        self._rooms: dict[str, RingBuffer[Post]] = {}
         self._lru: OrderedDict[str, None] = OrderedDict()
         self._topics: dict[str, str] = {}
+        self.dedup = DedupCache()
+        """Nonces of recent posts."""
         self._tail = Tail()
+        self._sweeper: asyncio.Task[None] | None = None
 
     @property
     def epoch(self) -> str:
@@ -63,11 +59,11 @@ class MemoryEngine:
 
     def first_seq(self, room: str) -> int:
         found = self._rooms.get(room)
-        return found.log.first_seq if found else 1
+        return found.first_seq if found is not None else 1
 
     def last_seq(self, room: str) -> int:
         found = self._rooms.get(room)
-        return found.log.last_seq if found else 0
+        return found.last_seq if found is not None else 0
 
     def topic(self, room: str) -> str:
         return self._topics.get(room, "")
@@ -79,10 +75,18 @@ class MemoryEngine:
         self._topics[room] = topic
 
     async def start(self) -> None:
-        """Nothing to open."""
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep_periodically())
 
     async def close(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
         self._tail.close()
+
+    async def _sweep_periodically(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            self.dedup.sweep(self._clock())
 
     async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
         now = self._clock()
@@ -94,26 +98,25 @@ class MemoryEngine:
     def _append(self, new_post: NewPost, now: float, new: list[Post]) -> AppendResult:
         room = self._rooms.get(new_post.room)
         if room is None:
-            room = self._rooms[new_post.room] = _MemoryRoom(self._max_posts, self._max_bytes)
+            room = self._rooms[new_post.room] = RingBuffer(self._max_posts, self._max_bytes)
             self._evict()
         self._lru[new_post.room] = None
         self._lru.move_to_end(new_post.room)
-        if (first := room.seen.find(new_post, now)) is not None:
-            return first
-        position = Position(self._epoch, room.log.last_seq + 1)
+        key = dedup_key(new_post)
+        if (seen := self.dedup.find(key, now)) is not None:
+            return AppendResult(Position(self._epoch, seen.seq), timestamp(seen.at), dup=True)
+        position = Position(self._epoch, room.last_seq + 1)
         post = Post(new_post.room, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
-        room.log.append(post, sys.getsizeof(new_post.text) + POST_OVERHEAD_BYTES)
-        result = AppendResult(position, timestamp(new_post.at), dup=False)
-        room.seen.add(new_post.client_id, new_post.nonce, result, now)
+        room.append(post, sys.getsizeof(new_post.text) + POST_OVERHEAD_BYTES)
+        self.dedup.add(key, position.seq, new_post.at, now)
         new.append(post)
-        return result
+        return AppendResult(position, timestamp(new_post.at), dup=False)
 
     def _evict(self) -> None:
         """Drop the posts of the least recently used rooms, but not their seqs."""
         while len(self._lru) > ROOMS_MAX:
             room, _ = self._lru.popitem(last=False)
-            self._rooms[room].log.clear()
-            self._rooms[room].seen = DedupCache()
+            self._rooms[room].clear()
 
     async def read(
         self,
@@ -128,11 +131,11 @@ class MemoryEngine:
         found = self._rooms.get(room)
         if found is None:
             return []
-        stop = found.log.last_seq + 1 if before is None else before
+        stop = found.last_seq + 1 if before is None else before
         if from_end:
-            newest = [post for post in found.log.before(stop, limit) if post.position.seq > after]
+            newest = [post for post in found.before(stop, limit) if post.position.seq > after]
             return first_fitting(reversed(newest), max_bytes)[::-1]
-        oldest = (post for post in found.log.after(after, limit) if post.position.seq < stop)
+        oldest = (post for post in found.after(after, limit) if post.position.seq < stop)
         return first_fitting(oldest, max_bytes)
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
@@ -140,7 +143,7 @@ class MemoryEngine:
         if found is None:
             return []
         hits: list[Post] = []
-        for post in reversed(found.log.after(0)):
+        for post in reversed(found.after(0)):
             if len(hits) >= limit:
                 break
             if (before is None or post.position.seq < before) and matches(words, post.text):

@@ -3,7 +3,7 @@
 Acknowledged posts survive a crash of the process (write-ahead log with `synchronous=NORMAL`: a power failure
 may lose the last moments). The file is locked against other servers. Search uses FTS5.
 
-Invariants: only the engine's thread uses the connection, `_heads` and `_seen`. The state in the event loop
+Invariants: only the engine's thread uses the connection, `_heads` and `dedup`. The state in the event loop
 (`_bounds` and the tail) is updated after each commit, even if the caller has been cancelled.
 """
 
@@ -18,12 +18,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
-from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, DedupCache
+from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, SWEEP_EVERY_S, DedupCache, SeenPost, dedup_key
 from broadcast_tui.engine.fulltext import words_of
 from broadcast_tui.engine.sqlite_schema import open_file
 from broadcast_tui.engine.tail import Tail
@@ -66,12 +66,13 @@ class SqliteEngine:
         self._bounds: dict[str, tuple[int, int]] = {}
         self._heads: dict[str, tuple[int, int]] = {}
         self._topics: dict[str, str] = {}
-        self._seen: dict[str, DedupCache] = {}
+        self.dedup = DedupCache()
+        """Nonces of recent posts."""
         self._tail = Tail()
         self._closed = False
         self._is_new = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
-        self._trimmer: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Future[Any] | None = None
 
     # -- index
 
@@ -102,15 +103,15 @@ class SqliteEngine:
         """
         self._loop = asyncio.get_running_loop()
         await self._in_thread(self._open)
-        self._trimmer = asyncio.get_running_loop().create_task(self._trim_periodically())
+        self._upkeep = asyncio.gather(self._trim_periodically(), self._sweep_periodically())
 
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        if self._trimmer is not None:
-            self._trimmer.cancel()
-            await asyncio.gather(self._trimmer, return_exceptions=True)
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
             await self._in_thread(self._close)
         self._thread.shutdown()
         self._tail.close()
@@ -131,8 +132,8 @@ class SqliteEngine:
         ).fetchall()
         now = self._clock()
         for name, seq, at_us, client_id, nonce in reversed(rows):
-            appended = AppendResult(Position(self._epoch, seq), timestamp(_datetime(at_us)), dup=False)
-            self._seen.setdefault(name, DedupCache()).add(client_id, nonce, appended, now)
+            at = _datetime(at_us)
+            self.dedup.add(dedup_key(NewPost(name, "", "", at, client_id, nonce)), seq, at, now)
 
     def _close(self) -> None:
         is_unused = self._is_new and not self._heads and not self._topics
@@ -167,16 +168,15 @@ class SqliteEngine:
         posts: list[Post] = []
         bounds: dict[str, tuple[int, int]] = {}
         room_ids: dict[str, int] = {}
-        fresh: dict[tuple[str, str, str], AppendResult] = {}
+        fresh: dict[bytes, SeenPost] = {}
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             for new_post in new_posts:
-                key = new_post.room, new_post.client_id, new_post.nonce
-                first = self._dedup_cache(new_post.room).find(new_post, now)
-                if first is None and key in fresh:
-                    first = AppendResult(fresh[key].position, fresh[key].at_text, dup=True)
-                if first is not None:
-                    results.append(first)
+                key = dedup_key(new_post)
+                seen = self.dedup.find(key, now) or fresh.get(key)
+                if seen is not None:
+                    position = Position(self._epoch, seen.seq)
+                    results.append(AppendResult(position, timestamp(seen.at), dup=True))
                     continue
                 oldest, newest = bounds.get(new_post.room) or self._heads.get(new_post.room, (1, 0))
                 bounds[new_post.room] = oldest, newest + 1
@@ -191,8 +191,8 @@ class SqliteEngine:
                     (room_ids[new_post.room], newest + 1, _microseconds(new_post.at), new_post.sender,
                      new_post.text, new_post.client_id, new_post.nonce)
                 )  # fmt: skip
-                if new_post.client_id and new_post.nonce:
-                    fresh[key] = results[-1]
+                if key:
+                    fresh[key] = SeenPost(newest + 1, new_post.at)
             self._connection.executemany(
                 "INSERT INTO posts (room_id, seq, at_us, sender, text, client_id, nonce)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -202,17 +202,11 @@ class SqliteEngine:
                 "UPDATE rooms SET last_seq = ? WHERE id = ?",
                 [(newest, room_ids[room]) for room, (_, newest) in bounds.items()],
             )
-        for (room, client_id, nonce), appended in fresh.items():
-            self._dedup_cache(room).add(client_id, nonce, appended, now)
+        for key, seen in fresh.items():
+            self.dedup.add(key, seen.seq, seen.at, now)
         self._heads.update(bounds)
         self._loop.call_soon_threadsafe(self._publish, bounds, posts)
         return results
-
-    def _dedup_cache(self, room: str) -> DedupCache:
-        seen = self._seen.get(room)
-        if seen is None:
-            seen = self._seen[room] = DedupCache()
-        return seen
 
     def _room_id(self, room: str) -> int:
         """The row id of a room, inserted if needed, in the current transaction."""
@@ -310,6 +304,11 @@ class SqliteEngine:
             except EngineError as error:
                 log.warning("old posts could not be deleted: %s", error)
             await asyncio.sleep(TRIM_EVERY_S)
+
+    async def _sweep_periodically(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY_S)
+            await self._in_thread(lambda: self.dedup.sweep(self._clock()))
 
     async def trim(self, now: datetime) -> bool:
         """Delete some posts that exceed the retention at `now`; returns whether there may be more."""
