@@ -113,4 +113,4 @@ class AdmissionLimits:
     trusted_proxies: tuple[str, ...] = ()
     """Networks of proxies whose `X-Forwarded-For` is trusted, such as `127.0.0.1` or `10.0.0.0/8`."""
     exempt_loopback: bool = True
-    """Whether loopback clients are exempt from limits per address."""
+    """Whether loopback clients are exempt from limits per address; those of a trusted proxy never are."""

@@ -32,10 +32,15 @@ def parse_ip(text: str) -> Address | None:
     return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
 
 
-def is_loopback(address: str) -> bool:
+def is_loopback(address: str | Address) -> bool:
     """Whether an IP address is one of this machine; False for anything that is not an IP address."""
-    parsed = parse_ip(address)
+    parsed = parse_ip(address) if isinstance(address, str) else address
     return parsed is not None and any(parsed in network for network in LOOPBACK_NETWORKS)
+
+
+def contains_loopback(network: Network) -> bool:
+    """Whether a network contains loopback addresses."""
+    return any(network.overlaps(loopback) for loopback in LOOPBACK_NETWORKS)
 
 
 def is_loopback_host(host: str) -> bool:

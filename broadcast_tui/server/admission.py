@@ -2,7 +2,8 @@
 
 Invariants: connections are counted from the moment they are accepted. A half-open connection that is late, or
 the oldest of too many, is dropped without a response, so that prompt clients always find a place. A rejected
-handshake counts as half-open until its socket closes. Limits per address do not apply to loopback clients.
+handshake counts as half-open until its socket closes. Limits per address do not apply to loopback clients,
+unless they come through a trusted proxy.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from websockets.http11 import Request, Response
 
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.network import is_loopback, is_loopback_host, rate_limit_key
+from broadcast_tui.core.network import contains_loopback, is_loopback, is_loopback_host, rate_limit_key
 from broadcast_tui.core.rate_limit import LogLimiter, TokenBucket
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
@@ -89,7 +90,9 @@ class Admission:
     def register(self, connection: PeerConnection) -> None:
         """Count a new TCP connection as half-open, before TLS and handshake."""
         peer = _peer_of(connection)
-        key = "" if self._is_exempt(peer) or is_within(peer, self._trusted) else rate_limit_key(peer)
+        # All clients of a proxy share its address before their handshakes.
+        is_proxy = is_within(peer, self._trusted)
+        key = "" if is_proxy or self._is_exempt(peer, peer) else rate_limit_key(peer)
         limits, now = self.limits, connection.loop.time()
         per_ip_max = limits.max_half_open_per_ip
         if key and per_ip_max and self._half_open_by_address[key] >= per_ip_max:
@@ -175,6 +178,11 @@ class Admission:
                 del self._by_address[key]
 
     @property
+    def trusts_loopback(self) -> bool:
+        """Whether a proxy on this machine is trusted, so that remote clients may have a loopback address."""
+        return any(contains_loopback(network) for network in self._trusted)
+
+    @property
     def _is_full(self) -> bool:
         return bool(self.max_connections) and len(self._admitted) >= self.max_connections
 
@@ -195,7 +203,7 @@ class Admission:
         if self._is_full:
             text = f"The server is full: {self.max_connections} connections is the maximum."
             return "full", unavailable, text, 30
-        if self._is_exempt(address):
+        if self._is_exempt(_peer_of(connection), address):
             return None
         key, too_many = rate_limit_key(address), http.HTTPStatus.TOO_MANY_REQUESTS
         if limits.max_connections_per_ip and self._by_address[key] >= limits.max_connections_per_ip:
@@ -229,8 +237,13 @@ class Admission:
         self._rates.move_to_end(key)
         return bucket.take(now)
 
-    def _is_exempt(self, address: str) -> bool:
-        return self.limits.exempt_loopback and is_loopback(address)
+    def _is_exempt(self, peer: str, address: str) -> bool:
+        """Whether the limits per address do not apply to a client.
+
+        A trusted proxy on this machine and its clients are never exempt: without a valid `X-Forwarded-For`,
+        a remote client has the proxy's address.
+        """
+        return self.limits.exempt_loopback and is_loopback(address) and not is_within(peer, self._trusted)
 
     def _log_rejection(self, reason: str, address: str, now: float) -> None:
         """Count a rejection, and log it unless it repeats."""
@@ -268,8 +281,9 @@ def is_allowed_origin(
 
     Args:
         allowed: Allowed origins besides the server's own; `*` allows any.
-        local: Whether the client is on this machine. Then any host name may resolve to it (DNS rebinding),
-            and only names of the loopback interface are accepted as the server's own.
+        local: Whether the client has a loopback address and so may be on this machine. Then any host name
+            may resolve to it (DNS rebinding), and only names of the loopback interface are accepted as the
+            server's own.
     """
     if not origins or "*" in allowed:
         return True

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Sequence
 
 from broadcast_tui.core.errors import BroadcastError
-from broadcast_tui.core.network import Address, Network, parse_ip
+from broadcast_tui.core.network import Address, Network, is_loopback, parse_ip
 
 
 class NetworkError(BroadcastError):
@@ -40,6 +40,10 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
         forwarded_for: Values of all `X-Forwarded-For` headers, in order. Each proxy appends the address of
             its client, so they are read from the right.
         trusted: Networks of trusted proxies.
+
+    Returns:
+        The address, or that of the last known proxy if the header is missing or not an address. A loopback
+        address from a proxy on another machine means that machine, so the proxy's address is returned.
     """
     address = parse_ip(peer)
     if address is None:
@@ -49,6 +53,10 @@ def client_address(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Ne
         before = _parse_hop(hops.pop())
         if before is None:
             break
+        if is_loopback(before) and not is_loopback(address):
+            if not any(before in network for network in trusted):
+                break
+            continue
         address = before
     return str(address)
 

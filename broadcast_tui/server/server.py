@@ -107,6 +107,7 @@ class BroadcastServer:
             on_tick=self._admission.sweep,
             sanction_file=self._sanction_file,
         )
+        self._runner.hub.moderation.protects_loopback = not self._admission.trusts_loopback
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
@@ -321,6 +322,7 @@ class BroadcastServer:
             NetworkError: A trusted proxy is not a valid network; nothing has changed.
         """
         self._admission.set_limits(admission)
+        self._runner.hub.moderation.protects_loopback = not self._admission.trusts_loopback
         self.limits = limits
         self._runner.set_limits(limits)
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.core.network import is_loopback
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.admission import is_allowed_origin
 from broadcast_tui.server.client_address import NetworkError, client_address, parse_networks
@@ -292,6 +293,12 @@ def test_two_origins_are_invalid_and_a_star_matches_any() -> None:
         ("::ffff:10.0.0.1", ["203.0.113.9"], ["10.0.0.0/8"], "203.0.113.9"),
         ("::1", ["::ffff:203.0.113.9"], ["::1"], "203.0.113.9"),
         ("unknown", ["203.0.113.9"], ["10.0.0.0/8"], "unknown"),
+        ("10.0.0.1", ["127.0.0.1"], ["10.0.0.0/8"], "10.0.0.1"),
+        ("10.0.0.1", ["::1"], ["10.0.0.0/8", "::1"], "10.0.0.1"),
+        ("10.0.0.1", ["203.0.113.9, 127.0.0.1"], ["10.0.0.0/8"], "10.0.0.1"),
+        ("10.0.0.1", ["203.0.113.9, 127.0.0.1"], ["10.0.0.0/8", "127.0.0.1"], "203.0.113.9"),
+        ("127.0.0.1", ["203.0.113.9, 127.0.0.1"], ["127.0.0.1"], "203.0.113.9"),
+        ("127.0.0.1", ["unknown"], ["127.0.0.1"], "127.0.0.1"),
     ],
 )
 def test_the_client_behind_proxies(
@@ -300,13 +307,46 @@ def test_the_client_behind_proxies(
     assert client_address(peer, forwarded, parse_networks(trusted)) == expected
 
 
+@given(
+    st.lists(st.text(max_size=30) | st.sampled_from(["127.0.0.1", "::1", "::ffff:127.0.0.1"]), max_size=4),
+    st.booleans(),
+)
+def test_client_of_a_remote_proxy_never_has_a_loopback_address(forged: list[str], also_local: bool) -> None:
+    trusted = parse_networks(["10.0.0.0/8", *(["127.0.0.0/8", "::1"] if also_local else [])])
+    assert not is_loopback(client_address("10.0.0.1", forged, trusted))
+
+
+@pytest.mark.parametrize("forwarded", ["", "unknown", "127.0.0.1", "_hidden, 10.0.0.300"])
+async def test_connection_through_a_local_proxy_is_never_exempt(forwarded: str) -> None:
+    limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=2)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        for status in (101, 101, 429):
+            assert status_of(await come(stack, server, forwarded)) == status
+        assert status_of(await come(stack, server, "192.0.2.8")) == 101
+
+
+async def test_direct_client_on_this_machine_is_exempt_beside_a_remote_proxy() -> None:
+    limits = AdmissionLimits(trusted_proxies=("10.0.0.0/8",), max_connections_per_ip=1)
+    async with running_server(admission=limits) as server, AsyncExitStack() as stack:
+        for _ in range(3):
+            assert status_of(await come(stack, server, "192.0.2.8")) == 101
+
+
+async def test_loopback_can_be_banned_while_a_local_proxy_is_trusted() -> None:
+    async with running_server(admission=DEFAULT) as server:
+        assert not server._runner.hub.moderation.protects_loopback
+        server.set_limits(server.limits, AdmissionLimits(trusted_proxies=("10.0.0.0/8",)))
+        assert server._runner.hub.moderation.protects_loopback
+
+
 @given(st.lists(st.text(max_size=30) | st.ip_addresses().map(str), max_size=6), st.ip_addresses().map(str))
 def test_client_cannot_forge_its_address(forged: list[str], real: str) -> None:
     proxy = "198.51.100.1"
     assert client_address(real, forged, ()) == client_address(real, (), ())
     through = client_address(proxy, [*forged, real], parse_networks([proxy]))
-    if client_address(real, (), ()) != proxy:
-        assert through == client_address(real, (), ())
+    own = client_address(real, (), ())
+    if own != proxy:
+        assert through == (proxy if is_loopback(own) else own)
 
 
 @pytest.mark.parametrize("network", ["", "everyone", "10.0.0.0/33", "0.0.0.0/0", "::/0"])

@@ -19,12 +19,12 @@ from broadcast_tui.core.hub.sanctions import (
     Action,
     Sanction,
     Sanctions,
-    contains_loopback,
     end_time,
     network_fault,
     parse_network,
 )
 from broadcast_tui.core.names import GUEST, name_key
+from broadcast_tui.core.network import contains_loopback
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.text import clean_post, log_safe, visible_line
 
@@ -50,6 +50,8 @@ class Moderation:
         close: Callable[[Peer, CloseCode, str], None],
     ) -> None:
         self.sanctions = Sanctions()
+        self.protects_loopback = True
+        """Whether loopback addresses cannot be banned: they are certainly clients on this machine."""
         self._peers = peers
         self._broadcaster = broadcaster
         self._effects = effects
@@ -176,12 +178,13 @@ class Moderation:
 
     def _ban(self, admin: Peer, ban: commands.Ban, when: Instant) -> None:
         network = parse_network(ban.who)
+        min_prefix = 16 if network is not None and network.version == 6 else 8
         if network is None:
             targets = self._targets(ban.who)
             if not targets:
                 _check_no_network_fault(ban.who)
             sanction = self._name_sanction("ban", admin, ban.who, targets, ban, when)
-        elif contains_loopback(network) or network.prefixlen < (8 if network.version == 4 else 16):
+        elif (self.protects_loopback and contains_loopback(network)) or network.prefixlen < min_prefix:
             raise RequestError(
                 ErrorCode.BAD_FRAME, f"Cannot ban {network}: it is too large or includes the server itself."
             )

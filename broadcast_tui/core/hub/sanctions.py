@@ -16,7 +16,7 @@ import msgspec
 from broadcast_tui.core.clock import DAY_S, format_duration
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import name_key
-from broadcast_tui.core.network import LOOPBACK_NETWORKS, Network, host_network
+from broadcast_tui.core.network import Network, host_network
 from broadcast_tui.core.text import visible_line
 
 SANCTION_MAX_S = 10 * 365 * DAY_S
@@ -171,11 +171,6 @@ def network_fault(text: str) -> str:
     if prefix and (network := parse_network(address, whole=False)) is not None:
         return f"Invalid network: {shown}. The number after / must be between 0 and {network.max_prefixlen}."
     return f"Invalid address: {shown}. Use an address or a network, such as 192.0.2.7 or 192.0.2.0/24."
-
-
-def contains_loopback(network: Network) -> bool:
-    """Whether a network contains loopback addresses."""
-    return any(network.overlaps(loopback) for loopback in LOOPBACK_NETWORKS)
 
 
 def end_time(seconds: float, at: datetime) -> datetime | None:

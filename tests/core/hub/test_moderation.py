@@ -315,6 +315,15 @@ def test_name_that_resembles_a_number_can_be_banned_while_in_use() -> None:
     assert world.hub.moderation.sanctions.all(world.when.at) == []
 
 
+def test_loopback_can_be_banned_if_a_proxy_there_is_trusted() -> None:
+    world = World()
+    world.hub.moderation.protects_loopback = False
+    admin, bob = an_admin(world), come(world, "bob", address="127.0.0.1:7")
+    ask(world, admin, commands.Ban("127.0.0.1"))
+    assert peer_of(bob).closing is not None
+    assert codes(ask(world, admin, commands.Ban("0.0.0.0/0"))) == ["bad_frame"]
+
+
 def test_a_muted_person_reads_and_does_not_write_until_it_is_over() -> None:
     world = World()
     admin, bob = an_admin(world), come(world, "bob")
