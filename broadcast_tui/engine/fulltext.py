@@ -1,26 +1,65 @@
-"""Full-text search without an index: words, folded to ignore case and accents.
+"""Full-text search: words, folded to ignore case and accents.
 
-A query matches a text if each of its words is a prefix of a word in the text, as in SQLite's FTS5 with
-`unicode61` and prefix queries.
+A query matches a text if each of its terms is a prefix of a word in the text. All engines follow this
+definition: those with an index store folded words in it.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import filterfalse
+
+TERMS_MAX = 8
+"""Maximum number of terms of a query that are searched for."""
+SEARCH_TIME_LIMIT_S = 0.25
+"""Maximum time of a search, after which it is rejected as too costly."""
 
 _WORD = re.compile(r"[^\W_]+")
 
 
+def fold(text: str) -> str:
+    """`text` without case and accents, in which search terms can be found."""
+    if text.isascii():
+        return text.lower()
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(filterfalse(unicodedata.combining, decomposed))
+
+
 def words_of(text: str) -> list[str]:
     """The folded words of `text`, in order."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return _WORD.findall("".join(char for char in decomposed if not unicodedata.combining(char)))
+    return _WORD.findall(fold(text))
 
 
-def matches(query_words: list[str], text: str) -> bool:
-    """Whether each of `query_words` is a prefix of a word in `text`; an empty query never matches."""
-    if not query_words:
-        return False
-    words = words_of(text)
-    return all(any(word.startswith(prefix) for word in words) for prefix in query_words)
+def query_terms(query: str) -> list[str]:
+    """The terms to search for: the folded words of `query`, longest first, without redundant ones.
+
+    A word that begins another word of the query is redundant. Of more than `TERMS_MAX` words, the longest
+    count, so that a pasted sentence still finds its post. Empty if there are no words.
+    """
+    terms: list[str] = []
+    for word in sorted(set(words_of(query)), key=lambda word: (-len(word), word)):
+        if not any(term.startswith(word) for term in terms):
+            terms.append(word)
+            if len(terms) == TERMS_MAX:
+                break
+    return terms
+
+
+class Matcher:
+    """Matches folded texts against the terms of a query; without terms, it matches nothing."""
+
+    __slots__ = ("_patterns", "terms")
+
+    def __init__(self, terms: list[str]) -> None:
+        self.terms = terms
+        self._patterns = [re.compile(rf"(?<![^\W_]){term}") for term in terms]
+
+    def matches(self, folded: str) -> bool:
+        """Whether each term is a prefix of a word in `folded`, the result of `fold`."""
+        # A substring test is far cheaper than a pattern, and fails for most texts.
+        return (
+            bool(self.terms)
+            and all(term in folded for term in self.terms)
+            and all(pattern.search(folded) for pattern in self._patterns)
+        )

@@ -16,7 +16,7 @@ from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.core.ring import RingBuffer
 from broadcast_tui.engine.dedup import SWEEP_EVERY_S, DedupCache, dedup_key
-from broadcast_tui.engine.fulltext import matches, words_of
+from broadcast_tui.engine.memory_search import search_posts
 from broadcast_tui.engine.tail import Tail
 
 POST_OVERHEAD_BYTES = 300
@@ -32,6 +32,7 @@ class MemoryEngine:
         max_posts: Maximum number of posts per room; 0: unlimited.
         max_bytes: Maximum size of the posts of a room; 0: unlimited.
         clock: Monotonic clock in seconds, for the deduplication.
+        search_clock: Monotonic clock in seconds, for the time limit of searches.
     """
 
     def __init__(
@@ -40,10 +41,12 @@ class MemoryEngine:
         max_bytes: int = 33_554_432,
         *,
         clock: Callable[[], float] = time.monotonic,
+        search_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_posts = max_posts
         self._max_bytes = max_bytes
         self._clock = clock
+        self._search_clock = search_clock
         self._epoch = secrets.token_hex(4)
         self._rooms: dict[str, RingBuffer[Post]] = {}
         self._lru: OrderedDict[str, None] = OrderedDict()
@@ -139,16 +142,12 @@ class MemoryEngine:
         return first_fitting(oldest, max_bytes)
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
-        found, words = self._rooms.get(room), words_of(query)
+        found = self._rooms.get(room)
         if found is None:
             return []
-        hits: list[Post] = []
-        for post in reversed(found.after(0)):
-            if len(hits) >= limit:
-                break
-            if (before is None or post.position.seq < before) and matches(words, post.text):
-                hits.append(post)
-        return hits[::-1]
+        stop = found.last_seq + 1 if before is None else before
+        newest_first = reversed(found.before(stop, stop))
+        return (await search_posts(newest_first, query, limit, self._search_clock))[::-1]
 
     def tail(self) -> AsyncIterator[list[Post]]:
         return self._tail.follow()

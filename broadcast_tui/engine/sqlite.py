@@ -24,7 +24,7 @@ from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, SWEEP_EVERY_S, DedupCache, SeenPost, dedup_key
-from broadcast_tui.engine.fulltext import words_of
+from broadcast_tui.engine.fulltext import query_terms
 from broadcast_tui.engine.sqlite_schema import open_file
 from broadcast_tui.engine.tail import Tail
 
@@ -251,10 +251,10 @@ class SqliteEngine:
         )
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
-        words = words_of(query)
-        if not words:
+        terms = query_terms(query)
+        if not terms:
             return []
-        expression = " AND ".join(f'"{word}" *' for word in words)
+        expression = " AND ".join(f'"{term}" *' for term in terms)
         return await self._select(
             room,
             "posts.id IN (SELECT rowid FROM posts_fts WHERE posts_fts MATCH ?) AND seq < ?"
