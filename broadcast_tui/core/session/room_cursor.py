@@ -15,6 +15,8 @@ REPLAY_MAX = 1_000
 """Maximum number of posts a server replays when a room is entered; the rest comes from history."""
 AHEAD_MAX = 5_000
 """Maximum number of live posts buffered while a gap before them is filled; later ones are fetched again."""
+AHEAD_CHARS = 8_388_608
+"""The same in characters of text."""
 
 
 class RoomCursor:
@@ -32,6 +34,7 @@ class RoomCursor:
         """Whether `CaughtUp` was reported on this connection."""
         self._gap_end: int | None = None
         self._buffered: list[Post] = []
+        self._buffered_chars = 0
         self._backfilling = False
         """The position was requested, not confirmed: a gap right after it is not an error."""
 
@@ -44,7 +47,7 @@ class RoomCursor:
         """Reset the state of the connection; buffered posts will be replayed."""
         self.entered = self.synced = self.reported_caught_up = False
         self._gap_end = None
-        self._buffered.clear()
+        self._clear_buffered()
 
     def entered_at(self, head: Position, missed: int) -> None:
         """The server confirmed entry. A new cursor starts `missed` posts before `head`.
@@ -52,6 +55,8 @@ class RoomCursor:
         If more posts than `REPLAY_MAX` were requested, the cursor starts further back and the gap is filled.
         """
         self.entered = True
+        self.synced = self.reported_caught_up = False
+        missed = max(0, min(missed, head.seq))
         if self.position is None:
             self._backfilling = self.last > REPLAY_MAX and 0 < missed < self.last
             back = min(self.last, head.seq) if self._backfilling else missed
@@ -94,10 +99,12 @@ class RoomCursor:
             return []
         known = position is not None and position.epoch == end.epoch
         count = end.seq - position.seq if known and position is not None else None
+        if count is not None and count <= 0:
+            return []
         self.position = end
         self._gap_end = None
-        self._buffered.clear()
-        return [GapFound(self.room, count, reason)] if count is None or count > 0 else []
+        self._clear_buffered()
+        return [GapFound(self.room, count, reason)]
 
     def filled(self, posts: Iterable[Post]) -> list[Post | GapFound]:
         """Add a page of history after `position`, ascending; an empty page means that no more is available.
@@ -136,12 +143,17 @@ class RoomCursor:
 
     def _buffer(self, post: Post) -> None:
         self._buffered.append(post)
-        if len(self._buffered) > AHEAD_MAX:
+        self._buffered_chars += len(post.text)
+        if len(self._buffered) > AHEAD_MAX or self._buffered_chars > AHEAD_CHARS:
             self._gap_end = post.position.seq
-            self._buffered.clear()
+            self._clear_buffered()
+
+    def _clear_buffered(self) -> None:
+        self._buffered.clear()
+        self._buffered_chars = 0
 
     def _release_buffered(self) -> list[Post | GapFound]:
-        ahead, self._buffered = self._buffered, []
+        ahead, self._buffered, self._buffered_chars = self._buffered, [], 0
         released: list[Post | GapFound] = []
         for post in ahead:
             released += self.received(post)

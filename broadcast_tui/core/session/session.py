@@ -17,9 +17,10 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_event, encode, post_of
 from broadcast_tui.core.session import updates as up
+from broadcast_tui.core.session.bounds import bounded, bounded_delay_s
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
 from broadcast_tui.core.session.room_cursor import RoomCursor
-from broadcast_tui.core.session.updates import update_from_event, update_from_notice
+from broadcast_tui.core.session.updates import is_presence, update_from_event, update_from_notice
 from broadcast_tui.core.text import too_long_reason
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
@@ -214,8 +215,33 @@ class ClientSession:
         except FrameError as error:
             self._updates.append(up.Noticed(error.text, True, error.code))
             return
-        if event is not None:
-            self._react(event, when)
+        if event is not None and self._is_expected(event):
+            self._react(bounded(event), when)
+
+    def _is_expected(self, event: events.Event) -> bool:
+        """Whether the event answers a pending request, or is about a room of this client.
+
+        Nothing else may reach the user: a server could create any number of rooms and lines with it.
+        """
+        match event:
+            case events.Welcome():
+                return not self.welcomed
+            case (
+                events.Found() | events.Moderated() | events.BanList() | events.RoomList() | events.Renamed()
+            ):
+                return event.ref in self._refs
+            case events.Presence() | events.Joined():
+                return event.ref in self._refs and event.room in self.cursors
+            case events.History():
+                return event.ref in self._refs or event.ref in self._fills
+            case events.Left() | events.Synced() | events.Gap() | events.Topic():
+                return event.room in self.cursors
+            case events.Message() | events.Typing():
+                return event.room in self.cursors
+            case events.System():
+                return event.room in self.cursors or not (event.room or is_presence(event))
+            case _:
+                return True
 
     def _react(self, event: events.Event, when: Instant) -> None:
         match event:
@@ -228,8 +254,9 @@ class ClientSession:
             case events.Welcome():
                 self._on_welcome(event, when)
             case events.Synced():
-                if (cursor := self.cursors.get(event.room)) is not None:
-                    cursor.synced, cursor.reported_caught_up = True, False
+                cursor = self.cursors[event.room]
+                if cursor.entered and not cursor.synced:
+                    cursor.synced = True
                     self._fill(cursor)
                     self.flush_outbox(when.now)
             case events.Gap():
@@ -266,16 +293,17 @@ class ClientSession:
         self.name = event.name or self.name
         self._outbox.connected(event.limits.rate, event.limits.burst, event.limits.message_bytes)
         self._updates.append(up.ConnectionChanged(up.ConnectionState.ONLINE))
-        rooms = tuple(state.room for state in event.rooms)
+        rooms = tuple(state.room for state in event.rooms if state.room in self.cursors)
         self._updates.append(up.Welcomed(self.name, event.node, rooms, event.limits.message_bytes))
         for state in event.rooms:
-            self._enter(state)
+            if state.room in self.cursors:
+                self._enter(state)
         if self._away is not None and self._away.away:
             text = self._away.text
             self.request(lambda ref: commands.SetAway(True, text, ref))
 
     def _enter(self, state: events.RoomState | events.Joined) -> None:
-        cursor = self.cursors.setdefault(state.room, RoomCursor(state.room, 0))
+        cursor = self.cursors[state.room]
         head = Position.parse(state.head)
         if head is None:
             self._updates.append(up.Noticed("The server sent no position; posts may be missing.", True))
@@ -284,10 +312,7 @@ class ClientSession:
         self._updates.append(up.RoomEntered(state.room, state.online, state.missed, state.topic))
 
     def _on_message(self, event: events.Message, when: Instant) -> None:
-        post = post_of(event, when)
-        cursor = self.cursors.get(event.room)
-        if cursor is None:
-            return
+        post, cursor = post_of(event, when), self.cursors[event.room]
         if not post.position.epoch:
             self._updates.append(up.PostArrived(post, live=True, own=False))
             return
@@ -312,8 +337,8 @@ class ClientSession:
             self._updates.append(up.PostDelivered(outgoing.room, nonce, post_id, parse_time(at, when)))
 
     def _on_gap(self, event: events.Gap) -> None:
-        cursor, end = self.cursors.get(event.room), Position.parse(event.end)
-        if cursor is None or end is None:
+        cursor, end = self.cursors[event.room], Position.parse(event.end)
+        if end is None:
             return
         self._updates += cursor.gap(end, event.reason)
         self._fill(cursor)
@@ -354,11 +379,12 @@ class ClientSession:
         else:
             if isinstance(request, commands.Join):
                 self._leave_room(request.room)
-            self._updates.append(up.Noticed(event.message, True, event.code, event.ref))
+            ref = event.ref if request is not None else ""
+            self._updates.append(up.Noticed(event.message, True, event.code, ref))
 
     def _on_post_error(self, event: events.Error, when: Instant) -> None:
         if event.temporary:
-            self._outbox.retry(event.nonce, when.now + max(0.1, event.retry_after or 1.0))
+            self._outbox.retry(event.nonce, when.now + bounded_delay_s(event.retry_after))
             self.flush_outbox(when.now)
         elif (outgoing := self._outbox.remove(event.nonce)) is not None:
             self._reject([outgoing], event.code, event.message)
@@ -367,7 +393,7 @@ class ClientSession:
         if (cursor := self.cursors.get(room)) is None:
             return
         if event.temporary:
-            self._fill_at[room] = when.now + max(0.1, event.retry_after or 1.0)
+            self._fill_at[room] = when.now + bounded_delay_s(event.retry_after)
         else:
             self._deliver(cursor, cursor.filled(()))
             self._fill(cursor)

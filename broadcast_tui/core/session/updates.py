@@ -248,9 +248,14 @@ def _parse_until(until: str, when: Instant) -> datetime | None:
     return parse_time(until, when) if until else None
 
 
+def is_presence(event: events.System) -> bool:
+    """Whether a system line is about people who join, leave or are renamed, or about their number."""
+    return event.event in ("join", "leave", "rename", "online") and event.online is not None
+
+
 def update_from_notice(event: events.System, when: Instant) -> PresenceChanged | Noticed:
     """Convert a system line: a change of presence, or a notice."""
-    if event.event not in ("join", "leave", "rename", "online") or event.online is None:
+    if event.online is None or not is_presence(event):
         return Noticed(event.message, event.event == "error", event.code)
     names = event.names or ((event.name,) if event.name else ())
     at = parse_time(event.timestamp, when)

@@ -27,6 +27,11 @@ from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 DETAIL_MAX = 100
 """Largest room whose members are listed by name; above it only their number is known."""
+MEMBERS_MAX = 2_000
+"""Maximum number of members stored by name; with more, only their number is known."""
+TYPING_MAX = 50
+"""Maximum number of typing users; further ones are ignored."""
+ADDRESSED_MAX = 64
 TYPING_SHOWN_S = 5.0
 """How long a typing notice is shown; clients send one every 3 seconds at most."""
 
@@ -57,6 +62,8 @@ class RoomModel:
     """Whether `members` is complete; false before the list arrives, and in large rooms."""
     list_asked: bool = False
     """Whether the list has been requested since the room was entered or became small enough."""
+    list_pending: bool = False
+    """Whether the answer to that request is pending."""
     online: int = 0
     topic: str = ""
     topic_by: str = ""
@@ -113,9 +120,9 @@ class RoomModel:
         """Whether the member list must be requested now; returns true once each time it is unknown."""
         if self.online > DETAIL_MAX:
             self.listed = self.list_asked = False
-        if not self.entered or self.list_asked or self.online > DETAIL_MAX:
+        if not self.entered or self.list_asked or self.list_pending or self.online > DETAIL_MAX:
             return False
-        self.list_asked = True
+        self.list_asked = self.list_pending = True
         return True
 
     def typing(self, now: float) -> list[str]:
@@ -126,7 +133,7 @@ class RoomModel:
 
     def set_typing(self, name: str, own: str, now: float) -> None:
         name = visible_line(name)
-        if name and name != own:
+        if name and name != own and (name in self._typing or len(self._typing) < TYPING_MAX):
             self._typing[name] = now + TYPING_SHOWN_S
 
     def arrived(
@@ -150,6 +157,8 @@ class RoomModel:
         if mention and sender:
             self.addressed.pop(sender, None)
             self.addressed[sender] = None
+            if len(self.addressed) > ADDRESSED_MAX:
+                del self.addressed[next(iter(self.addressed))]
         line_id = self.transcript.add_post(
             post.sender,
             post.text,
@@ -179,11 +188,11 @@ class RoomModel:
             transcript.unread_line_id = first_from(transcript, unread_line)
             reading.first_id = first_from(transcript, first)
 
-    def topic_changed(self, update: events.Topic, at: datetime) -> None:
-        """Set the topic and add a line about it."""
+    def topic_changed(self, update: events.Topic, at: datetime) -> str:
+        """Set the topic; returns the line about it."""
         self.topic, self.topic_by, self.topic_at = visible_line(update.topic), visible_line(update.name), at
         about = f"set the topic to: {self.topic}" if self.topic else "cleared the topic"
-        self.transcript.add_system(f"{self.topic_by} {about}", at)
+        return f"{self.topic_by} {about}"
 
     def prepended(self, update: HistoryFetched, own_name: str, keywords: Sequence[str] = ()) -> bool:
         """Add a page of older posts; returns false if it was not requested."""
@@ -203,13 +212,6 @@ class RoomModel:
         self.reading.prepended(page if is_held else [], ended=self.history_ended)
         return True
 
-    def add_gap(self, update: GapFound, at: datetime) -> None:
-        self.reading.add_lost(update.count)
-        count = "Some" if update.count is None else f"{update.count:,}"
-        posts = "post is" if update.count == 1 else "posts are"
-        reason = _GAP_REASONS.get(update.reason) or visible_line(update.reason)
-        self.transcript.add_system(f"{count} {posts} missing here: {reason}.", at)
-
     def people_changed(self, update: PresenceChanged, own_name: str) -> None:
         """Apply joins, leaves and renames, and add a line about users other than oneself."""
         self.online = update.online
@@ -226,6 +228,9 @@ class RoomModel:
                 self.members.add(names[1])
             case "online":
                 return
+        if len(self.members) > MEMBERS_MAX:
+            self.members.clear()
+            self.listed = False
         others = tuple(name for name in names if name != own_name)
         if names and (not others or (update.event == "rename" and own_name in names)):
             return
@@ -236,7 +241,7 @@ class RoomModel:
         transcript = self.transcript
         line_id = self._summary_id
         if line_id != transcript.next_id - 1 or self._summary.is_full:
-            self._summary, line_id = PresenceSummary(), -1
+            self._summary, line_id = PresenceSummary(transcript.posted_recently), -1
         match update.event, names:
             case "join", (_, *_):
                 self._summary.joined(names)
@@ -246,8 +251,7 @@ class RoomModel:
                 self._summary.renamed(before, now)
             case _:
                 self._summary.add_unnamed(visible_line(update.text))
-        text = self._summary.text()
-        brief = self._summary.text(transcript.posted_recently)
+        text, brief = self._summary.text(), self._summary.brief()
         if line_id < 0 or not transcript.replace_presence(line_id, text, brief, update.at):
             self._summary_id = transcript.add_presence(text, brief, update.at)
 
@@ -256,6 +260,7 @@ class RoomModel:
         self.online = update.online
         self.members = set(filter(None, (visible_line(member.name) for member in update.members)))
         self.listed = not update.truncated
+        self.list_pending = False
         if update.ref and update.ref == self.who_ref:
             self.who_ref = ""
             self.transcript.add_system(who_line(update, own_name), at)
@@ -264,6 +269,14 @@ class RoomModel:
 def _is_own(sender: str, own_name: str) -> bool:
     """Whether a post is the user's own, sent from another connection. Names are unique."""
     return bool(own_name) and sender == own_name
+
+
+def gap_line(update: GapFound) -> str:
+    """The line about lost posts."""
+    count = "Some" if update.count is None else f"{update.count:,}"
+    posts = "post is" if update.count == 1 else "posts are"
+    reason = _GAP_REASONS.get(update.reason) or visible_line(update.reason)
+    return f"{count} {posts} missing here: {reason}."
 
 
 def who_line(update: events.Presence, own_name: str) -> str:

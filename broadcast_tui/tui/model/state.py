@@ -37,8 +37,9 @@ from broadcast_tui.core.session.updates import (
 )
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.moderation import action_line, ban_lines
+from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, Admission, NoticeLimiter
 from broadcast_tui.tui.model.notifications import Alert
-from broadcast_tui.tui.model.room import Person, RoomModel
+from broadcast_tui.tui.model.room import Person, RoomModel, gap_line
 from broadcast_tui.tui.model.rooms import RoomSet, room_lines
 from broadcast_tui.tui.model.server_search import ServerSearch
 from broadcast_tui.tui.model.transcript.layout import PresenceShown
@@ -77,6 +78,10 @@ class PendingRequests:
             self.list_ref = ""
 
 
+AWAY_MAX = 2_000
+"""Maximum number of users known to be away; the earliest ones are dropped first."""
+
+
 class AwayMap:
     """Users who are away, by name, each with the reason (may be empty)."""
 
@@ -92,8 +97,13 @@ class AwayMap:
         name = visible_line(update.name)
         before = self._reasons.pop(name, None)
         if update.away:
-            self._reasons[name] = visible_line(update.text)
+            self._set(name, update.text)
         return before != self._reasons.get(name)
+
+    def _set(self, name: str, text: str) -> None:
+        self._reasons[name] = visible_line(text)
+        if len(self._reasons) > AWAY_MAX:
+            del self._reasons[next(iter(self._reasons))]
 
     def replace(self, update: events.Presence) -> None:
         """Replace the status of everyone in a member list."""
@@ -102,7 +112,7 @@ class AwayMap:
             if member.away is None:
                 self._reasons.pop(name, None)
             else:
-                self._reasons[name] = visible_line(member.away)
+                self._set(name, member.away)
 
     def rename(self, old: str, new: str) -> None:
         if old in self._reasons:
@@ -218,6 +228,7 @@ class AppState:
     keywords: tuple[str, ...] = ()
     """Keywords that count as mentions of the user."""
     _denied: NameDenied | None = None
+    _notices: NoticeLimiter = field(default_factory=NoticeLimiter)
 
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)
@@ -265,6 +276,18 @@ class AppState:
         """Print a system line in the shown room."""
         self.rooms.shown.transcript.add_system(text, at, error=error)
 
+    def _admits_line(self, room: RoomModel, now: float, at: datetime) -> bool:
+        """Whether a line that the server causes may be added to `room`; there is a limit on their rate."""
+        admission = self._notices.add(now)
+        if admission is Admission.LAST:
+            room.transcript.add_system(HIDDEN_LINE, at)
+        return admission is Admission.SHOWN
+
+    def _print_notice(self, text: str, now: float, at: datetime, *, error: bool = False) -> None:
+        """Print a line that the server causes, within the limit on their rate."""
+        if self._admits_line(self.rooms.shown, now, at):
+            self.print(text, at, error=error)
+
     def apply(self, updates: Iterable[Update], now: float, at: datetime) -> Changes:
         """Apply a batch of updates.
 
@@ -291,17 +314,18 @@ class AppState:
                     refused = update.state is ConnectionState.REFUSED
                     changes.people = True
                 case Welcomed():
-                    self._set_name(update.name, at, announce=False)
+                    self._set_name(update.name)
                     self.message_bytes = update.message_bytes
                     changes.people = True
                 case NameDenied():
                     self._denied = update
                 case NameChanged():
-                    self._set_name(update.name, at, announce=True)
+                    if self._set_name(update.name):
+                        self._print_notice(f"You are now known as {self.name}", now, at)
                     changes.people = True
                 case events.Away():
                     if self.away.update(update) and visible_line(update.name) == self.name:
-                        self.print(own_away_line(update), at)
+                        self._print_notice(own_away_line(update), now, at)
                     changes.people = True
                 case events.RoomList():
                     self._rooms_listed(update, at)
@@ -313,7 +337,7 @@ class AppState:
                 case BansListed():
                     self.print("\n".join(ban_lines(update)), at)
                 case Noticed():
-                    self.print(visible_line(update.text), at, error=update.error)
+                    self._print_notice(visible_line(update.text), now, at, error=update.error)
                     self._clear_request(update.ref)
                 case _:
                     self._room_changed(update, changes, now, at)
@@ -349,11 +373,15 @@ class AppState:
                 room.transcript.reject(update.nonce, update.reason)
                 changes.rejected.append(update)
             case GapFound():
-                room.add_gap(update, at)
+                room.reading.add_lost(update.count)
+                if self._admits_line(room, now, at):
+                    room.transcript.add_system(gap_line(update), at)
             case HistoryFetched():
                 room.prepended(update, self.name, self.keywords)
             case events.Topic():
-                room.topic_changed(update, at)
+                line = room.topic_changed(update, at)
+                if self._admits_line(room, now, at):
+                    room.transcript.add_system(line, at)
             case PresenceChanged():
                 room.people_changed(update, self.name)
                 self.away.apply_presence(update, self.rooms.with_member)
@@ -371,19 +399,19 @@ class AppState:
         if line:
             self.print(line, at)
 
-    def _set_name(self, name: str, at: datetime, *, announce: bool) -> None:
+    def _set_name(self, name: str) -> bool:
+        """Set the user's name; returns whether it is another one."""
         before, self.name = self.name, visible_line(name)
         self.away.rename(before, self.name)
         for room in self.rooms.joined.values():
             if before in room.members:
                 room.members.discard(before)
                 room.members.add(self.name)
-        if announce and self.name != before:
-            self.print(f"You are now known as {self.name}", at)
+        return self.name != before
 
     def _entered(self, room: RoomModel, update: RoomEntered, at: datetime) -> None:
         room.online = update.online
-        room.list_asked = False
+        room.list_asked = room.list_pending = False
         if visible_line(update.topic) != room.topic:
             room.topic, room.topic_by, room.topic_at = visible_line(update.topic), "", None
         room.reading.entered(at, there=self.rooms.is_viewing(room))

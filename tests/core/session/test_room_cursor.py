@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
+import pytest
+
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.session.room_cursor import AHEAD_MAX, RoomCursor
+from broadcast_tui.core.session.room_cursor import AHEAD_CHARS, AHEAD_MAX, RoomCursor
 from broadcast_tui.core.session.updates import GapFound
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,3 +106,28 @@ def test_a_cut_forgets_what_was_held_back() -> None:
     track.disconnected()
     assert not track.filling
     assert track.position == Position("e", 5)
+
+
+def test_a_gap_backwards_is_ignored() -> None:
+    cursor = track_at(9)
+    assert cursor.gap(Position("e", 4), "trimmed") == []
+    assert cursor.gap(Position("e", 9), "trimmed") == []
+    assert seqs(cursor.received(post(5))) == []
+    assert seqs(cursor.received(post(10))) == [10]
+
+
+@pytest.mark.parametrize("missed", [-5, 10**9])
+def test_an_impossible_number_of_missed_posts_is_corrected(missed: int) -> None:
+    cursor = RoomCursor("lobby", 0)
+    cursor.entered_at(Position("e", 7), missed)
+    assert cursor.position is not None
+    assert 0 <= cursor.position.seq <= 7
+
+
+def test_posts_held_back_are_bounded_by_their_length_too() -> None:
+    cursor = track_at(1)
+    long = "x" * (AHEAD_CHARS // 4)
+    for seq in range(3, 12):
+        cursor.received(msgspec.structs.replace(post(seq), text=long))
+    assert cursor._buffered_chars <= AHEAD_CHARS
+    assert cursor.filling

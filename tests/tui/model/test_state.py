@@ -20,8 +20,10 @@ from broadcast_tui.core.session.updates import (
     RoomLeft,
     Update,
 )
+from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, LINES_MAX, WINDOW_S
 from broadcast_tui.tui.model.notifications import NotifyLevel
-from broadcast_tui.tui.model.state import AppState, Changes
+from broadcast_tui.tui.model.room import ADDRESSED_MAX, MEMBERS_MAX, TYPING_MAX
+from broadcast_tui.tui.model.state import AWAY_MAX, AppState, Changes
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, LineKind
 from tests.support.fake_client import FakeClient, member_list, room_list
 
@@ -212,6 +214,8 @@ def test_large_rooms_are_counted_and_listed_again_when_they_are_small() -> None:
     chat = Chat("ana")
     assert chat.take(PresenceChanged("lobby", "online", (), 101, "", AT)).rooms_to_list == []
     assert chat.state.rooms.shown.people() is None
+    assert chat.take(PresenceChanged("lobby", "online", (), 99, "", AT)).rooms_to_list == []
+    chat.take(member_list("lobby", "", 101, (), True))
     assert chat.take(PresenceChanged("lobby", "online", (), 99, "", AT)).rooms_to_list == ["lobby"]
     assert chat.take(PresenceChanged("lobby", "online", (), 98, "", AT)).rooms_to_list == []
 
@@ -489,3 +493,50 @@ def test_a_requested_disconnection_is_printed_as_such() -> None:
     assert chat.lines[-1].startswith("SYSTEM: Disconnected.")
     chat.take(ConnectionChanged(ConnectionState.ONLINE))
     assert chat.lines[-1] == "SYSTEM: Back online"
+
+
+# -- what a server sends is bounded
+
+
+def test_notices_are_limited_and_say_so() -> None:
+    chat = Chat("ana", "bob")
+    before = len(chat.lines)
+    chat.take(*(Noticed(f"notice {number}", True) for number in range(20_000)))
+    chat.take(*(events.Topic("lobby", f"topic {number}", "bob", "") for number in range(20_000)))
+    chat.take(*(GapFound("lobby", None, "epoch") for _ in range(20_000)))
+    chat.take(*(NameChanged(f"ana{number}") for number in range(20_000)))
+    assert len(chat.lines) - before == LINES_MAX + 1
+    assert chat.lines[-1] == f"SYSTEM: {HIDDEN_LINE}"
+    assert chat.state.rooms.shown.topic == "topic 19999"
+    assert chat.state.name == "ana19999"
+    chat.now += WINDOW_S
+    chat.take(Noticed("later"))
+    assert chat.lines[-1] == "SYSTEM: later"
+
+
+def test_joins_of_any_number_of_people_are_one_line_and_bounded_names() -> None:
+    chat = Chat("ana", "bob")
+    before = len(chat.lines)
+    for number in range(50):
+        names = tuple(f"{number} {other}" for other in range(500))
+        chat.take(PresenceChanged("lobby", "join", names, 3, "", AT))
+    room = chat.state.rooms.shown
+    assert len(room.members) <= MEMBERS_MAX
+    assert room.people() is None
+    assert len(chat.lines) - before <= 50
+
+
+def test_people_who_type_or_are_away_are_bounded() -> None:
+    chat = Chat("ana", "bob")
+    chat.take(*(events.Typing("lobby", f"name {number}") for number in range(20_000)))
+    chat.take(*(events.Away(f"name {number}", True, "gone") for number in range(20_000)))
+    assert len(chat.state.rooms.shown.typing(chat.now)) == TYPING_MAX
+    known = [number for number in range(20_000) if chat.state.away.reason(f"name {number}") is not None]
+    assert known == list(range(20_000 - AWAY_MAX, 20_000))
+
+
+def test_mentions_of_any_number_of_people_are_bounded() -> None:
+    chat = Chat("ana")
+    chat.take(*(chat.client.post(f"bob{number}", "ana: hi") for number in range(200)))
+    assert len(chat.state.rooms.shown.addressed) == ADDRESSED_MAX
+    assert next(reversed(chat.state.rooms.shown.addressed)) == "bob199"

@@ -78,11 +78,13 @@ class Chunk:
     """Consecutive lines as parallel columns; line `i` has the id `first_id + i`."""
 
     __slots__ = (
-        "briefs", "cells", "epochs", "first_id", "flags", "kinds", "numbers", "senders", "texts", "times",
+        "briefs", "cells", "char_count", "epochs", "first_id", "flags", "kinds", "numbers", "senders",
+        "texts", "times",
     )  # fmt: skip
 
     def __init__(self, first_id: int) -> None:
         self.first_id = first_id
+        self.char_count = 0
         self.briefs: dict[int, str] = _NO_BRIEFS
         """Short texts of PRESENCE lines by line id."""
         self.kinds = bytearray()
@@ -108,6 +110,7 @@ class Chunk:
         self.epochs.append(epoch)
         self.numbers.append(number)
         self.texts.append(text)
+        self.char_count += len(text)
 
     def line(self, i: int) -> Line:
         flags = self.flags[i]
@@ -147,6 +150,7 @@ class Chunk:
         part.flags = self.flags[start:end]
         part.senders = self.senders[start:end]
         part.texts = self.texts[start:end]
+        part.char_count = self.char_count - sum(map(len, self.texts[:start] + self.texts[end:]))
         part.times = self.times[start:end]
         part.cells = self.cells[start:end]
         part.epochs = self.epochs[start:end]

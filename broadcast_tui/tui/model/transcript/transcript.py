@@ -35,6 +35,14 @@ from broadcast_tui.tui.model.transcript.chunks import (
 )
 
 CHUNK_LINES = 256
+CHUNK_CHARS = 1_048_576
+"""Characters after which a chunk is complete, whatever its number of lines."""
+TEXT_MAX = 65_536
+"""Maximum number of stored characters of a post. Wrapping as many of the slowest kind takes 0.3 s."""
+CHARS_MAX = 67_108_864
+"""Maximum number of characters of all lines; the oldest are dropped first."""
+HIDDEN_MAX = 1_000
+"""Maximum number of hidden posts that one line replaces."""
 RECENT_LINES = 1_000
 """A sender of one of this many last lines has posted recently."""
 _SENDERS_MAX = 256
@@ -97,6 +105,7 @@ class Transcript:
         self._chunk_lines = min(CHUNK_LINES, limit // 8)
         self._chunks: list[Chunk] = []
         self._count = 0
+        self._chars = 0
         self._next_id = 0
         self._calendar = _Calendar(zone)
         self._senders: dict[str, int] = {}
@@ -195,7 +204,9 @@ class Transcript:
         If `nonce` is that of a pending post, that post has arrived and is no longer pending.
         """
         if not own and self.is_hidden(sender):
-            self._hidden.append((sender, text, at, own, mention, post_id))
+            self._hidden.append((sender, _shortened(text), at, own, mention, post_id))
+            if len(self._hidden) >= HIDDEN_MAX:
+                self._append_placeholder()
             return self._next_id - 1
         record = _post_record(sender, text, _seconds(at), own, mention, post_id)
         if nonce in self._pending:
@@ -254,6 +265,7 @@ class Transcript:
         rewritten = last.without_last()
         rewritten.append(record)
         self._chunks[-1] = rewritten
+        self._chars += rewritten.char_count - last.char_count
         self._set_brief(line_id, brief)
         self.rewritten_count += 1
         self.version += 1
@@ -274,13 +286,21 @@ class Transcript:
 
     def _put(self, record: LineRecord) -> None:
         chunks = self._chunks
-        if not chunks or len(chunks[-1].texts) >= self._chunk_lines:
+        if not chunks or len(chunks[-1].texts) >= self._chunk_lines or chunks[-1].char_count >= CHUNK_CHARS:
             chunks.append(Chunk(self._next_id))
         chunks[-1].append(record)
         self._next_id += 1
         self._count += 1
-        if self._count > self._limit:
-            self._count -= len(chunks.pop(0))
+        self._chars += len(record.text)
+        if self._count > self._limit or self._chars > CHARS_MAX:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Drop chunks from the top until both limits are met."""
+        while len(self._chunks) > 1 and (self._count > self._limit or self._chars > CHARS_MAX):
+            oldest = self._chunks.pop(0)
+            self._count -= len(oldest)
+            self._chars -= oldest.char_count
 
     # -- history
 
@@ -315,7 +335,8 @@ class Transcript:
         for sender, text, at, own, mention, post_id in posts:
             record = _post_record(sender, text, _seconds(at), own, mention, post_id)
             records += filter(None, (calendar.open_day(record.at), record))
-        if not records or self._count + len(records) > self._limit:
+        chars = sum(len(record.text) for record in records)
+        if not records or self._count + len(records) > self._limit or self._chars + chars > CHARS_MAX:
             return 0
         count_before = self._count
         self._join_days(records, calendar)
@@ -327,6 +348,7 @@ class Transcript:
             chunks[-1].append(record)
         self._chunks[:0] = chunks
         self._count += len(records)
+        self._chars += chars
         self.version += 1
         return self._count - count_before
 
@@ -341,6 +363,7 @@ class Transcript:
         elif calendar.open_day(top.times[0]) is None:
             self._chunks[0] = top.without_first()
             self._count -= 1
+            self._chars -= len(top.texts[0])
 
     # -- hiding senders
 
@@ -437,13 +460,13 @@ class Transcript:
             self._chunks[:0] = self._cleared
             self._cleared = []
             self._count = sum(map(len, self._chunks))
-            while self._count > self._limit:
-                self._count -= len(self._chunks.pop(0))
+            self._chars = sum(chunk.char_count for chunk in self._chunks)
+            self._drop_oldest()
             self.version += 1
 
     def _remove_lines(self) -> None:
         self._chunks.clear()
-        self._count = 0
+        self._count = self._chars = 0
         self.unread_line_id = None
         self._calendar = _Calendar(self.zone)
         self.version += 1
@@ -451,7 +474,7 @@ class Transcript:
 
 def _post_record(sender: str, text: str, at: float, own: bool, mention: bool, post_id: str) -> LineRecord:
     kind = LineKind.POST
-    text = visible(text)
+    text = visible(_shortened(text))
     if text.startswith(ACTION_PREFIX):
         kind = LineKind.ACTION
         text = text.removeprefix(ACTION_PREFIX)
@@ -462,6 +485,13 @@ def _post_record(sender: str, text: str, at: float, own: bool, mention: bool, po
         epoch, number = post_id, -1
     flags = (OWN if own else 0) | (MENTION if mention else 0)
     return LineRecord(kind, _clean_name(sender), text, at, flags, epoch, number)
+
+
+def _shortened(text: str) -> str:
+    """The beginning of a very long post, with a note about the rest."""
+    if len(text) <= TEXT_MAX:
+        return text
+    return f"{text[:TEXT_MAX]}\n… ({len(text) - TEXT_MAX:,} more characters are not shown)"
 
 
 @lru_cache(maxsize=4096)

@@ -56,12 +56,17 @@ def test_a_rename_after_a_join_shows_the_new_name() -> None:
 
 
 def test_only_of_some_by_any_of_their_names() -> None:
-    comings = PresenceSummary()
+    comings = PresenceSummary(lambda name: name in ("eve", "bob"))
     comings.joined(["ana", "eve"])
     comings.renamed("bob", "rob")
     comings.add_unnamed("Someone came.")
-    assert comings.text(lambda name: name in ("eve", "bob")) == "eve joined · bob is now rob"
-    assert comings.text(lambda name: False) == ""
+    assert comings.brief() == "eve joined · bob is now rob"
+    comings.renamed("ana", "bob")
+    comings.joined(["bob"])
+    assert comings.brief() == "eve and bob joined · bob is now rob"
+    comings.left(["eve", "bob", "rob"])
+    assert comings.brief() == "bob left"
+    assert comings.text() == "bob left · Someone came."
 
 
 def test_many_names_are_counted() -> None:
@@ -76,17 +81,37 @@ def test_many_names_are_counted() -> None:
 
 @given(st.lists(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES)))
 def test_summary_describes_the_difference_of_the_room(toggled: list[str], before: set[str]) -> None:
-    comings, now = PresenceSummary(), set(before)
+    summaries, now = {name: PresenceSummary(name.__eq__) for name in NAMES}, set(before)
     for name in toggled:
-        if name in now:
-            comings.left([name])
-        else:
-            comings.joined([name])
+        for summary in summaries.values():
+            if name in now:
+                summary.left([name])
+            else:
+                summary.joined([name])
         now ^= {name}
-    joined = [name for name in NAMES if f"{name} joined" in told_each(comings, name)]
-    left = [name for name in NAMES if f"{name} left" in told_each(comings, name)]
+    joined = [name for name in NAMES if summaries[name].brief() == f"{name} joined"]
+    left = [name for name in NAMES if summaries[name].brief() == f"{name} left"]
     assert (set(joined), set(left)) == (now - before, before - now)
 
 
-def told_each(comings: PresenceSummary, name: str) -> str:
-    return comings.text(lambda other: other == name)
+def test_a_change_costs_the_same_however_many_people_the_line_covers() -> None:
+    def work(people: int) -> int:
+        asked = 0
+
+        def about(name: str) -> bool:
+            nonlocal asked
+            asked += 1
+            return False
+
+        comings = PresenceSummary(about)
+        comings.joined(f"name {number}" for number in range(people))
+        comings.left(f"other {number}" for number in range(people))
+        before = asked
+        comings.renamed("name 1", "first")
+        comings.left(["name 2"])
+        comings.joined(["other 3", "newcomer"])
+        assert comings.text().startswith(f"name 0, first and {people - 2} others joined")
+        assert comings.brief() == ""
+        return asked - before
+
+    assert work(10) == work(300) <= 4

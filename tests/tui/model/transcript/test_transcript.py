@@ -5,7 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
-from broadcast_tui.tui.model.transcript.transcript import RECENT_LINES, OlderPost, Transcript
+from broadcast_tui.tui.model.transcript.transcript import (
+    HIDDEN_MAX,
+    RECENT_LINES,
+    TEXT_MAX,
+    OlderPost,
+    Transcript,
+)
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
@@ -390,3 +396,37 @@ def test_where_names_share_the_texts_column_further_lines_are_indented() -> None
 
     assert RowLayout.of_width(40).body("hi\nSYSTEM: you are logged out") == "hi\n  SYSTEM: you are logged out"
     assert RowLayout.of_width(80).body("hi\nthere") == "hi\nthere"
+
+
+def test_a_very_long_post_is_shown_in_part() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("ana", "x" * (TEXT_MAX + 1_234), NOON)
+    line = transcript.line(transcript.next_id - 1)
+    assert line is not None
+    assert line.text == "x" * TEXT_MAX + "\n… (1,234 more characters are not shown)"
+
+
+def test_all_lines_together_are_bounded_by_their_length_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.model.transcript.transcript.CHARS_MAX", 100_000)
+    monkeypatch.setattr("broadcast_tui.tui.model.transcript.transcript.CHUNK_CHARS", 10_000)
+    transcript = Transcript(zone=UTC)
+    for number in range(50):
+        transcript.add_post("ana", f"{number} {'x' * 5_000}", NOON)
+        transcript.add_presence("bob joined", "", NOON)
+        transcript.replace_presence(transcript.next_id - 1, "bob and eve joined", "", NOON)
+    stored = sum(len(text) for chunk in transcript.chunks for text in chunk.texts)
+    assert 80_000 < stored <= 100_000
+    assert transcript._chars == stored
+    transcript.clear()
+    transcript.restore_cleared()
+    assert transcript._chars == sum(len(text) for chunk in transcript.chunks for text in chunk.texts)
+    assert transcript.prepend_posts([("ana", "y" * 60_000, NOON, False, False, "e-1")]) == 0
+
+
+def test_a_flood_of_hidden_posts_becomes_lines() -> None:
+    transcript = Transcript(limit=1_000, zone=UTC)
+    transcript.hide(lambda name: name == "eve")
+    for number in range(3 * HIDDEN_MAX + 5):
+        transcript.add_post("eve", f"{number}", NOON)
+    assert transcript.hidden_count == 5
+    assert [line.text for line in lines(transcript)[1:]] == ["1,000 hidden from eve"] * 3

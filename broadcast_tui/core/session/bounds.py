@@ -1,0 +1,76 @@
+"""Bounds on what a server sends: longer strings and lists are cut before anything else is done with them.
+
+The server limits these itself. A client applies its own limits because a hostile or broken server can send
+any frame up to the maximum size, and work and memory must depend on neither the number of names in it nor
+their length. Frames are cut rather than rejected, so that a future server with higher limits still works.
+The text of a post is not cut: the client's user decides how much of it to show.
+"""
+
+from __future__ import annotations
+
+from operator import is_not
+from typing import TypeVar
+
+import msgspec
+
+from broadcast_tui.core.protocol import events
+
+NAME_CHARS = 256
+"""Names of people and rooms, ids, refs and codes. Servers allow 48 characters."""
+LINE_CHARS = 4_096
+"""Topics, away messages, reasons, notices and error messages."""
+NAMES_MAX = 500
+"""Names in one line about joins and leaves. Servers send them for rooms of up to 100 people."""
+LIST_MAX = 1_000
+"""Members, rooms, bans, and posts in a page. Servers send up to 500."""
+ADDRESSES_MAX = 100
+DELAY_MAX_S = 300.0
+"""Longest delay that a server can ask for."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_LINES = frozenset({"message", "topic", "text", "reason", "away"})
+"""Fields that contain a line of text, not a name."""
+_LISTS = {"names": NAMES_MAX, "addresses": ADDRESSES_MAX}
+"""Maximum length of the lists other than `LIST_MAX`, by field."""
+
+
+def bounded(event: S) -> S:
+    """The event with its strings and lists cut to their limits; the same object if all are within them.
+
+    A shortened list of members, rooms or bans is marked as `truncated`.
+    """
+    changes: dict[str, object] = {}
+    for field in event.__struct_fields__:
+        value = getattr(event, field)
+        if isinstance(value, str):
+            if len(value) > NAME_CHARS and (cut := _bounded_text(event, field, value)) != value:
+                changes[field] = cut
+        elif isinstance(value, tuple) and value:
+            items = tuple(map(_bounded_item, value[: _LISTS.get(field, LIST_MAX)]))
+            if len(items) < len(value) and "truncated" in event.__struct_fields__:
+                changes["truncated"] = True
+            if len(items) < len(value) or any(map(is_not, items, value)):
+                changes[field] = items
+    return msgspec.structs.replace(event, **changes) if changes else event
+
+
+def bounded_delay_s(seconds: float | None, default_s: float = 1.0) -> float:
+    """A delay that the server asked for, in seconds: 0.1 to `DELAY_MAX_S`, `default_s` if there is none."""
+    return min(max(0.1, default_s if seconds is None else seconds), DELAY_MAX_S)
+
+
+def _bounded_text(event: msgspec.Struct, field: str, value: str) -> str:
+    if field not in _LINES:
+        return value[:NAME_CHARS]
+    return value if isinstance(event, events.Message) and field == "message" else value[:LINE_CHARS]
+
+
+def _bounded_item(item: object) -> object:
+    match item:
+        case msgspec.Struct():
+            return bounded(item)
+        case str():
+            return item[:NAME_CHARS]
+        case _:
+            return item
