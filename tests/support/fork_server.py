@@ -8,10 +8,14 @@ shell command, so the tests cover the real start too. Set BROADCAST_TESTS_EXEC=1
 The fork is a child of the test process, just as an executed command is: the fork server forks twice, and the
 test process is a "child subreaper" (prctl(2)) while it does. Only Linux has this; elsewhere every command is
 executed.
+
+Before its first fork the server runs the chat once without a terminal. Forks share the style sheets that were
+parsed, the modules that were imported late, and the caches that were filled.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import fcntl
 import functools
@@ -281,10 +285,22 @@ def _become(request: list[Any], streams: Sequence[int]) -> None:
     sys.argv = [module, *arguments]
 
 
+async def _chat_once() -> None:
+    """Run the chat without a terminal, a connection, or files that last."""
+    from tests.support import stylesheets
+    from tests.support.chat_app import chatting
+
+    stylesheets.install()
+    async with chatting("ana"):
+        pass
+
+
 def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     for name in PRELOADED:
         importlib.import_module(name)
+    asyncio.run(_chat_once())
+    assert threading.active_count() == 1, "a fork has only the thread that forked"
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGINT, signal.default_int_handler)
