@@ -6,7 +6,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -44,6 +44,11 @@ class ServerProcess:
     @property
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}"
+
+    @property
+    def process_id(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def start(self, *options: str) -> None:
         with self.log.open("a") as log:
@@ -87,7 +92,13 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
     """Opens `broadcast-tui chat` (or another command) in a terminal; all are closed in the end."""
     opened: list[Terminal] = []
 
-    def open_one(*words: str, columns: int = 80, rows: int = 24, home: str = "home") -> Terminal:
+    def open_one(
+        *words: str,
+        columns: int = 80,
+        rows: int = 24,
+        home: str = "home",
+        environment: Mapping[str, str] | None = None,
+    ) -> Terminal:
         state = tmp_path / home
         terminal = Terminal(
             program(*words) if words and words[0] in ("chat", "serve", "connect") else list(words),
@@ -100,6 +111,7 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
                 "TZ": "UTC",
                 "COLUMNS": "97",
                 "LINES": "31",
+                **(environment or {}),
             },
         )
         opened.append(terminal)

@@ -37,7 +37,7 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
     closed: ServerProcess, book: TokenStore, open_terminal: Open, tmp_path: Path
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
-    ana = open_terminal("chat", closed.url, "--name", "somebody")
+    ana = open_terminal("chat", closed.url, "--name", "somebody", columns=160)
     ana.wait_for("This server requires a token")
     ana.paste(token)
     ana.wait_for("••••")
@@ -68,7 +68,7 @@ def test_the_token_of_an_invite_is_in_no_title_screen_or_log(
     closed: ServerProcess, book: TokenStore, open_terminal: Open, tmp_path: Path
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
-    ana = open_terminal("chat", f"{closed.url}/dev#token={token}")
+    ana = open_terminal("chat", f"{closed.url}/dev#token={token}", columns=160)
     ana.wait_for("is saved in")
     ana.wait_for("online", "#dev", "as ana")
     ana.type("\x11")

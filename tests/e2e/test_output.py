@@ -14,26 +14,14 @@ CTRL_L, ESCAPE, F1, F8 = "\x0c", "\x1b", "\x1bOP", "\x1b[19~"
 PAGES = ("\x1b[5~", "\x1b[6~", "\x1b[1;2A", "\x1b[1;2B", ESCAPE)
 WORDS = ("some", "words", "漢字", "https://example.org/a", "é", "`code`", "*bold*", "ana", "word" * 20)
 
-QUIET_S = 0.5
-"""A screen on which nothing comes for so long is done."""
-
-
-def settled(terminal: Terminal) -> list[list[tuple[str, ...]]]:
-    """The screen once nothing more comes."""
-    seen = len(terminal.raw)
-    terminal.read(QUIET_S)
-    while len(terminal.raw) > seen:
-        seen = len(terminal.raw)
-        terminal.read(QUIET_S)
-    return terminal.cells
-
 
 def redrawn(terminal: Terminal) -> list[list[tuple[str, ...]]]:
-    """The screen after Ctrl+L, and after the terminal has lost what it showed."""
+    """The cells after the terminal was cleared and Ctrl+L was pressed."""
     terminal.forget()
     terminal.type(CTRL_L)
     terminal.wait_until(lambda: terminal.text.strip(), "anything at all")
-    return settled(terminal)
+    terminal.wait_idle()
+    return terminal.cells
 
 
 def differing(row: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> str:
@@ -77,7 +65,8 @@ def test_each_screen_is_as_if_drawn_from_scratch(
     dice = random.Random(5)
     for step in range(20 if output == "fast" else 5):
         done = act(terminal, bob, dice)
-        before = settled(terminal)
+        terminal.wait_idle(server.process_id)
+        before = terminal.cells
         after = redrawn(terminal)
         for y, (row, right) in enumerate(zip(before, after, strict=True)):
             assert row == right, f"row {y} after step {step}, {done}: {differing(row, right)}"

@@ -12,7 +12,8 @@ import pytest
 
 from tests.e2e.conftest import Open, Other, ServerProcess
 from tests.e2e.test_terminals import toast
-from tests.support.terminal import Terminal, left_clean, program
+from tests.support.profile import by_profile
+from tests.support.terminal import Terminal, left_clean
 
 CTRL_C, CTRL_R, CTRL_X, ENTER, RIGHT, UP = "\x03", "\x12", "\x18", "\r", "\x1b[C", "\x1b[A"
 
@@ -48,12 +49,8 @@ def ana(server: ServerProcess, tmp_path: Path, open_terminal: Open) -> Terminal:
     script = tmp_path / "my editor"
     script.write_text(EDITOR)
     script.chmod(0o755)
-    return open_terminal(
-        "env",
-        f"VISUAL='{script}' --wait",
-        f"SEEN={tmp_path}",
-        *program("chat", server.url, "--name", "ana"),
-    )
+    environment = {"VISUAL": f"'{script}' --wait", "SEEN": str(tmp_path)}
+    return open_terminal("chat", server.url, "--name", "ana", environment=environment)
 
 
 KEYS = [
@@ -244,6 +241,10 @@ def test_a_signal_ends_the_chat_and_its_editor(ana: Terminal, tmp_path: Path) ->
     assert not Path((tmp_path / "name").read_text().strip()).exists()
 
 
+POSTS = by_profile(1_000, 4_000)
+"""Each wait for its echo makes them arrive in more batches than the 30 that Textual queues for a terminal."""
+
+
 def test_the_chat_goes_on_while_the_editor_runs(ana: Terminal, server: ServerProcess) -> None:
     """Far more arrives than Textual would write before it blocks."""
     ana.wait_for("Joined #lobby")
@@ -251,12 +252,12 @@ def test_the_chat_goes_on_while_the_editor_runs(ana: Terminal, server: ServerPro
     ana.wait_for("EDITOR RUNS")
     before = len(ana.raw)
     with contextlib.closing(Other(server.url)) as bob:
-        for number in range(4_000):
+        for number in range(POSTS):
             bob.say(f"post {number}.")
         ana.read()
         assert len(ana.raw) == before
         ana.type("done\n")
-        ana.wait_for("post 3999.", "edited: done", "2 here")
+        ana.wait_for(f"post {POSTS - 1}.", "edited: done", "2 here")
     assert "reconnect" not in ana.text
 
 

@@ -18,6 +18,8 @@ import pexpect
 import pyte
 
 LIMIT_S = 40.0
+QUIET_S = 0.1 if sys.platform == "linux" else 0.5
+"""How long a program writes nothing before it counts as idle: longer than the timers that delay a frame."""
 
 
 class Terminal:
@@ -94,6 +96,21 @@ class Terminal:
                 state = "the limit is over" if alive else "the program has ended"
                 raise AssertionError(f"{state}, and still not: {what}\n{self.text}")
 
+    def wait_idle(self, *process_ids: int) -> None:
+        """Read until nothing arrives while the program and the processes `process_ids` sleep.
+
+        A process that waits for a CPU is not asleep, so a busy machine delays this but does not deceive it.
+        """
+        deadline = time.monotonic() + LIMIT_S
+        processes = (self._child.pid, *process_ids)
+        while True:
+            assert time.monotonic() < deadline, f"still busy:\n{self.text}"
+            received_bytes = len(self.raw)
+            was_idle = all(map(_is_asleep, processes))
+            self.read(QUIET_S)
+            if was_idle and len(self.raw) == received_bytes and all(map(_is_asleep, processes)):
+                return
+
     def wait_for(self, *texts: str) -> None:
         """Wait until all `texts` stand on the screen together."""
         self.wait_until(lambda: all(text in self.text for text in texts), f"{texts} on the screen")
@@ -143,6 +160,14 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _is_asleep(process_id: int) -> bool:
+    """Whether all threads of a process wait for an event; always true where /proc does not tell."""
+    if sys.platform != "linux":
+        return True
+    threads = Path(f"/proc/{process_id}/task").glob("*/stat")
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "S" for stat in threads)
 
 
 def _seen(cell: pyte.screens.Char) -> tuple[str, ...]:
