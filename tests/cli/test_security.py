@@ -346,7 +346,8 @@ async def test_listening_beyond_this_machine_names_the_command_that_closes_it(
 async def test_stalled_tls_peers_cost_less_than_1_mb_each_and_are_cut(tmp_path: Path) -> None:
     """Half of them stall in the handshake, half in what comes after it."""
     count = 40
-    async with program(*ANY_PORT, "--tls", "self-signed", home=tmp_path, code=EXECUTED) as server:
+    options = ("--tls", "self-signed", "--handshake-timeout", "3")
+    async with program(*ANY_PORT, *options, home=tmp_path, code=EXECUTED) as server:
         port = await server.port()
         await certificate_at(port)
         before = resident_bytes(server)

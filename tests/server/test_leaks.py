@@ -23,7 +23,7 @@ from tests.support.profile import by_profile
 from tests.support.raw_socket import CLOSE, TEXT, RawSocket, frame, raw_socket
 from tests.support.running import eventually, in_time, running_server
 
-COUNT = by_profile(1_000, 5_000)
+COUNT = by_profile(600, 5_000)
 AT_ONCE = 25
 ROOMS = 40
 LIMITS = Limits(message_rate=0, leave_grace_s=0.2, history_rate=0)

@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.limits import AdmissionLimits, Limits
 from broadcast_tui.core.protocol.handshake import fingerprint
 from broadcast_tui.server import tls as making
 from broadcast_tui.server.auth import TokenAuthenticator
@@ -28,6 +28,7 @@ from tests.support.running import eventually, in_time, running_server, waiting_b
 
 TEXT_16K = "x" * 16_000
 BOUND_BYTES = 1_000_000
+QUICK = AdmissionLimits(handshake_timeout_s=2.0)
 
 
 @pytest.fixture
@@ -105,9 +106,12 @@ def test_renegotiation_and_compression_are_off(authority: Authority) -> None:
 
 
 async def test_stalled_tls_handshake_is_dropped(authority: Authority) -> None:
-    """It is cut when the 5 s that a newcomer has are over; the others chat meanwhile."""
+    """It is dropped at the handshake timeout, and the others chat meanwhile."""
     trusted = trusting(authority)
-    async with running_server(tls=serving(authority)) as server, raw_socket(server.port) as stalled:
+    async with (
+        running_server(tls=serving(authority), admission=QUICK) as server,
+        raw_socket(server.port) as stalled,
+    ):
         hello = client_hello()
         await stalled.send(hello[: len(hello) // 2])
         async with (
@@ -122,7 +126,7 @@ async def test_stalled_tls_handshake_is_dropped(authority: Authority) -> None:
 
 
 async def test_stalled_peer_after_tls_handshake_is_dropped(authority: Authority) -> None:
-    async with running_server(tls=serving(authority)) as server:
+    async with running_server(tls=serving(authority), admission=QUICK) as server:
         reader, writer = await in_time(
             asyncio.open_connection("127.0.0.1", server.port, ssl=trusting(authority))
         )
