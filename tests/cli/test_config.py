@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from broadcast_tui.cli import app, main
 from broadcast_tui.cli.reload import read_options
 from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
+from tests.support.profile import by_profile
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +144,7 @@ values = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=by_profile(50, 2_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.text(max_size=60) | st.lists(st.tuples(names, values)).map(
     lambda pairs: "\n".join(f"{name} = {value}" for name, value in pairs)
 ))  # fmt: skip

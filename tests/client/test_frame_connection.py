@@ -14,6 +14,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from broadcast_tui.client.frame_connection import READ_BYTES, FrameConnection
+from tests.support.profile import by_profile
 
 MAX_BYTES = 70_000
 
@@ -88,7 +89,7 @@ fragments = st.lists(st.sampled_from([b"", b"part", b"q" * 200]), min_size=2, ma
     st.lists(st.integers(0, 300_000), max_size=12),
     st.booleans(),
 )
-@settings(max_examples=300)
+@settings(max_examples=by_profile(100, 2_000))
 def test_messages_are_those_sent_wherever_reads_begin_and_end(
     sent: list[Any], cuts: list[int], early: bool
 ) -> None:

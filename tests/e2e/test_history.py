@@ -29,11 +29,14 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.e2e.conftest import ServerProcess
 from tests.support.chaos import ChaosProxy, Harm, chaos_proxy
 from tests.support.history_check import History, Hole, Publisher, Reader, Seen, faults
+from tests.support.profile import by_profile
 
 ROOMS = ("lobby", "dev")
 PUBLISHERS = 4
 READERS = 4
 DRAIN_S = 120.0
+KILL_AFTER_S = by_profile((0.5, 1.5), (1.5, 5.0))
+"""Shortest and longest life of a server."""
 LAST_WORDS = "the end"
 
 
@@ -121,7 +124,7 @@ async def keep_killing(server: ServerProcess, options: tuple[str, ...], dice: Ra
     """Kill the server every few seconds and start it again; how often."""
     loop, kills = asyncio.get_running_loop(), 0
     while (left_s := until - loop.time()) > 0:
-        await asyncio.sleep(min(left_s, dice.uniform(1.5, 5.0)))
+        await asyncio.sleep(min(left_s, dice.uniform(*KILL_AFTER_S)))
         await asyncio.to_thread(server.kill)
         kills += 1
         await asyncio.sleep(dice.uniform(0.0, 0.7))

@@ -26,9 +26,10 @@ from broadcast_tui.server.admission import is_allowed_origin
 from broadcast_tui.server.client_address import client_address, parse_networks
 from tests.fuzz.mutation import mutated, seeds
 from tests.support.hub_pair import World, read_frames
+from tests.support.profile import by_profile
 from tests.support.roles import give_role
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=by_profile(80, 2_000), suppress_health_check=list(HealthCheck))
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 

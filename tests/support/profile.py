@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-SHORT_SOAK_S = 10.0
+SHORT_SOAK_S = 4.0
 LONG_SOAK_S = 60.0
 
 _soak_s: float | None = None
