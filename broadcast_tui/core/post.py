@@ -51,7 +51,7 @@ class NewPost(msgspec.Struct, frozen=True):
     text: str
     at: datetime
     client_id: str = ""
-    """Identifies a resent post, together with `nonce`; both are empty for plain clients."""
+    """Identifies a resent post, together with `sender` and `nonce`; empty for plain clients."""
     nonce: str = ""
 
 

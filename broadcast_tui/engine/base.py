@@ -2,7 +2,7 @@
 
 Every engine passes tests/engine/test_contract.py, which checks: - `append` is atomic: when it returns, all
 posts of the batch are in the log, in order, each with the next seq of its room. Otherwise it raises
-`EngineError`, and none is. - A post with a (client_id, nonce) that its room received in the last
+`EngineError`, and none is. - A post with a sender, client_id and nonce that its room received in the last
 `dedup.DEDUP_S` seconds is not appended again: the result has the first position, with `dup` set. Posts
 without both are always appended. - `tail` yields each post appended after `start` once, in order within its
 room, soon after `append`. - `first_seq`, `last_seq` and `epoch` return at once, and include every completed

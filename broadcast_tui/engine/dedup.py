@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
 from typing import NamedTuple
 
+from broadcast_tui.core.names import GUEST, name_key
 from broadcast_tui.core.post import NewPost
 
 DEDUP_S = 600.0
@@ -19,6 +21,8 @@ Enough for the posts that one address can send in `DEDUP_S` with the default lim
 """
 SWEEP_EVERY_S = 5.0
 """Interval at which engines drop expired nonces, also when nobody posts."""
+SENDERS_MAX = 4_096
+"""Maximum number of senders whose skeletons are cached."""
 ENTRY_BYTES = 225
 """Memory of an entry, measured on CPython 3.11."""
 _DIGEST_BYTES = 16
@@ -34,13 +38,24 @@ class SeenPost(NamedTuple):
 
 
 def dedup_key(new_post: NewPost) -> bytes:
-    """The key of a post: the same for a resent post, of constant length. Empty without a nonce."""
+    """The key of a post: the same for a resent post, of constant length. Empty without a nonce.
+
+    It includes the skeleton of the sender's name, which has one owner at a time. Otherwise, anyone with a
+    copied client id could use up the nonces of its owner.
+    """
     client_id, nonce = new_post.client_id, new_post.nonce
     if not (client_id and nonce):
         return b""
-    # The length separates the fields, since both may contain any character.
-    text = f"{new_post.room}\0{len(client_id)}\0{client_id}{nonce}"
+    # The lengths separate the fields, since they may contain any character.
+    author = _author_key(new_post.sender)
+    text = f"{new_post.room}\0{len(author)}\0{len(client_id)}\0{author}{client_id}{nonce}"
     return blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+@lru_cache(maxsize=SENDERS_MAX)
+def _author_key(sender: str) -> str:
+    """The skeleton of a sender's name; empty for guests, whose number differs on each connection."""
+    return "" if sender.startswith(GUEST) else name_key(sender)
 
 
 class DedupCache:

@@ -126,14 +126,15 @@ class SqliteEngine:
             self._topics[name] = topic
         since = int((time.time() - DEDUP_S) * 1e6)
         rows = execute(
-            "SELECT rooms.name, seq, at_us, client_id, nonce FROM posts JOIN rooms ON rooms.id = room_id"
+            "SELECT rooms.name, seq, at_us, sender, client_id, nonce"
+            " FROM posts JOIN rooms ON rooms.id = room_id"
             " WHERE at_us > ? AND nonce != '' ORDER BY posts.id DESC LIMIT ?",
             (since, DEDUP_COUNT),
         ).fetchall()
         now = self._clock()
-        for name, seq, at_us, client_id, nonce in reversed(rows):
+        for name, seq, at_us, sender, client_id, nonce in reversed(rows):
             at = _datetime(at_us)
-            self.dedup.add(dedup_key(NewPost(name, "", "", at, client_id, nonce)), seq, at, now)
+            self.dedup.add(dedup_key(NewPost(name, sender, "", at, client_id, nonce)), seq, at, now)
 
     def _close(self) -> None:
         is_unused = self._is_new and not self._heads and not self._topics

@@ -32,8 +32,10 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     await made.close()
 
 
-def new_post(text: str, room: str = "lobby", *, client_id: str = "", nonce: str = "") -> NewPost:
-    return NewPost(room, "ana", text, AT, client_id, nonce)
+def new_post(
+    text: str, room: str = "lobby", *, sender: str = "ana", client_id: str = "", nonce: str = ""
+) -> NewPost:
+    return NewPost(room, sender, text, AT, client_id, nonce)
 
 
 def new_posts(count: int, room: str = "lobby") -> list[NewPost]:
@@ -126,6 +128,37 @@ async def test_the_same_nonce_of_another_client_or_room_is_new(engine: Engine) -
         ]
     )
     assert not any(result.dup for result in results)
+
+
+async def test_another_sender_with_a_copied_client_id_cannot_use_up_nonces(engine: Engine) -> None:
+    nonces = [f"n{number}" for number in range(5)]
+    for stranger in ("mallory", "guest-7"):
+        theirs = [new_post("theirs", sender=stranger, client_id="c", nonce=nonce) for nonce in nonces]
+        assert not any(result.dup for result in await engine.append(theirs))
+    own = [new_post("own", client_id="c", nonce=nonce) for nonce in nonces]
+    assert not any(result.dup for result in await engine.append(own))
+    [learned] = await engine.append([new_post("theirs", sender="eve", client_id="c", nonce="n0")])
+    assert not learned.dup
+    assert all(result.dup for result in await engine.append(own))
+
+
+@pytest.mark.parametrize(
+    ("first", "again"), [("ana", "ANA"), ("ana", "\u00e1na"), ("guest-3", "guest-8")], ids=ascii
+)
+async def test_a_resend_by_the_same_author_is_recognized(engine: Engine, first: str, again: str) -> None:
+    [sent] = await engine.append([new_post("hi", sender=first, client_id="c", nonce="n")])
+    [resent] = await engine.append([new_post("hi", sender=again, client_id="c", nonce="n")])
+    assert (resent.dup, resent.position) == (True, sent.position)
+
+
+async def test_the_fields_of_a_nonce_are_not_confused(engine: Engine) -> None:
+    posts = [
+        new_post("1", sender="an", client_id="ac", nonce="n"),
+        new_post("2", sender="ana", client_id="c", nonce="n"),
+        new_post("3", sender="ana", client_id="cn", nonce="n"),
+        new_post("4", sender="ana", client_id="c", nonce="nn"),
+    ]
+    assert not any(result.dup for result in await engine.append(posts))
 
 
 @pytest.mark.parametrize(("client_id", "nonce"), [("", ""), ("c", ""), ("", "n")])

@@ -154,6 +154,22 @@ async def test_a_post_sent_again_after_a_restart_is_recognised(path: Path) -> No
         assert engine.last_seq("lobby") == 2
 
 
+async def test_another_sender_cannot_use_up_nonces_after_a_restart(path: Path) -> None:
+    def by(sender: str) -> NewPost:
+        return NewPost("lobby", sender, "hi", datetime.now(UTC), "client", "n")
+
+    async with opened(path) as engine:
+        assert not any(result.dup for result in await engine.append([by("mallory"), by("guest-3")]))
+    async with opened(path) as engine:
+        assert [
+            result.dup for result in await engine.append([by("ana"), by("M\u00e1llory"), by("guest-8")])
+        ] == [
+            False,
+            True,
+            True,
+        ]
+
+
 async def test_a_resend_is_recognised_after_very_many_posts_of_others_and_a_restart(path: Path) -> None:
     """A client may be cut for seconds while thousands a second are posted."""
     others = [

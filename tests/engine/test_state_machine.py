@@ -66,8 +66,8 @@ class TimedLog(ModelLog):
     def __init__(self, epoch: str, clock: Callable[[], float]) -> None:
         super().__init__(epoch)
         self._clock = clock
-        self._seen_at: dict[tuple[str, str, str], float] = {}
-        self._written: dict[tuple[str, str, str], AppendResult] = {}
+        self._seen_at: dict[tuple[str, str, str, str], float] = {}
+        self._written: dict[tuple[str, str, str, str], AppendResult] = {}
 
     def append(self, new_posts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
         now = self._clock()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.hub.history import BackfillRead, Read, SearchRead
+from broadcast_tui.core.names import GUEST, name_key
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 
 
@@ -17,7 +18,7 @@ class ModelLog:
         self.posts: dict[str, list[Post]] = {}
         self.trimmed: dict[str, int] = {}
         self.topics: dict[str, str] = {}
-        self._seen: dict[tuple[str, str, str], AppendResult] = {}
+        self._seen: dict[tuple[str, str, str, str], AppendResult] = {}
 
     def first_seq(self, room: str) -> int:
         return self.trimmed.get(room, 0) + 1
@@ -39,7 +40,8 @@ class ModelLog:
         """Results in the order of `new_posts`, and the posts that are new."""
         results, new = [], []
         for new_post in new_posts:
-            key = new_post.room, new_post.client_id, new_post.nonce
+            author = "" if new_post.sender.startswith(GUEST) else name_key(new_post.sender)
+            key = new_post.room, author, new_post.client_id, new_post.nonce
             first = self._seen.get(key) if new_post.client_id and new_post.nonce else None
             if first is not None:
                 results.append(AppendResult(first.position, first.at_text, dup=True))
