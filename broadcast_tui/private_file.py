@@ -6,12 +6,17 @@ It imports nothing from the package, so that both server and client can use it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""Some network file systems have no locks."""
 
 
 def write_private(path: Path, content: str | bytes, *, sync: bool = True) -> None:
@@ -50,11 +55,14 @@ def readable_by_others(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def sole_writer(path: Path) -> Iterator[None]:
+def sole_writer(path: Path, *, timeout_s: float | None = None) -> Iterator[None]:
     """Lock `path` against other writers; waits for the current one.
 
+    Args:
+        timeout_s: Longest wait; None: unlimited.
+
     Raises:
-        OSError: The directory is not writable.
+        OSError: The directory is not writable, or (TimeoutError) another process holds the lock.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -64,9 +72,29 @@ def sole_writer(path: Path) -> Iterator[None]:
 
             msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
         else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _lock(handle, timeout_s)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, timeout_s: float | None) -> None:
+    """Lock an open file exclusively."""
+    import fcntl
+
+    if timeout_s is None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        return
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "another process is writing it") from None
+            time.sleep(0.01)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                return
+            raise

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from broadcast_tui.client.storage.preferences import read_object, state_dir, write_json
+from broadcast_tui.client.storage.preferences import LOCK_TIMEOUT_S, read_object, state_dir, write_json
 from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position
+from broadcast_tui.private_file import sole_writer
 
 FILE_NAME = "read.json"
 SERVERS_MAX = 50
@@ -45,6 +46,15 @@ class Bookmarks:
         """Save `marks` with their times, changed or not; false if the file cannot be written."""
         if not marks:
             return True
+        try:
+            with sole_writer(self.path, timeout_s=LOCK_TIMEOUT_S):
+                self._write(marks)
+        except (OSError, UnicodeError):
+            return False
+        self._saved = dict(marks)
+        return True
+
+    def _write(self, marks: Mapping[str, Bookmark]) -> None:
         servers = {url: _from_json(rooms) for url, rooms in read_object(self.path)[0].items()}
         saved = servers.pop(self.url, {})
         for room, mark in marks.items():
@@ -52,12 +62,7 @@ class Bookmarks:
         others = sorted(servers, key=lambda url: _latest_at(servers[url]))[-SERVERS_MAX + 1 :]
         rooms = sorted(saved, key=lambda room: saved[room].at)[-ROOMS_MAX:]
         content = {url: _to_json(servers[url]) for url in others if servers[url]}
-        try:
-            write_json(self.path, {**content, self.url: _to_json({room: saved[room] for room in rooms})})
-        except (OSError, UnicodeError):
-            return False
-        self._saved = dict(marks)
-        return True
+        write_json(self.path, {**content, self.url: _to_json({room: saved[room] for room in rooms})})
 
 
 def _later(known: Bookmark | None, mark: Bookmark) -> Bookmark:

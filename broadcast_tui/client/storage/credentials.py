@@ -14,7 +14,7 @@ from types import ModuleType
 import msgspec
 
 from broadcast_tui.client.security import TrustError, normalize_pin, normalize_token
-from broadcast_tui.client.storage.preferences import state_dir
+from broadcast_tui.client.storage.preferences import LOCK_TIMEOUT_S, state_dir
 from broadcast_tui.private_file import sole_writer, write_private
 
 FILE_NAME = "credentials.json"
@@ -74,7 +74,7 @@ class Credentials:
         if saved.keyring and not _delete_from_keyring(url):
             return True, f"Cannot delete the token for {url} from the keyring; delete it there yourself."
         try:
-            with sole_writer(self.path):
+            with sole_writer(self.path, timeout_s=LOCK_TIMEOUT_S):
                 self._write({key: entry for key, entry in self._read().items() if key != url})
         except OSError as error:
             return True, f"Cannot write {self.path}: {error.strerror}."
@@ -82,7 +82,7 @@ class Credentials:
 
     def _change(self, url: str, **changes: str | bool) -> str:
         try:
-            with sole_writer(self.path):
+            with sole_writer(self.path, timeout_s=LOCK_TIMEOUT_S):
                 entries = self._read()
                 entries[url] = msgspec.structs.replace(entries.get(url, _Saved()), **changes)
                 self._write(entries)

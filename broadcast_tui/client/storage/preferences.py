@@ -1,7 +1,7 @@
 """Client state saved between runs: name, theme, client id; rooms, levels and ignored people by server.
 
 It is a small JSON file in the user's state directory with mode 600, replaced atomically. An unreadable file
-is ignored, with a notice.
+is ignored, with a notice. Several chats can share it: each writes only its own changes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from broadcast_tui.client.storage.merge import merged
 from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
-from broadcast_tui.private_file import write_private
+from broadcast_tui.private_file import sole_writer, write_private
 
 FILE_NAME = "state.json"
 ROOMS_MAX = 32
@@ -27,6 +28,8 @@ TIME_MAX = 1e12
 LEVELS_MAX = 500
 IGNORED_MAX = 500
 """Maximum number of saved ignored people per server."""
+LOCK_TIMEOUT_S = 0.5
+"""Longest wait for another chat that writes the file."""
 
 
 def state_dir() -> Path:
@@ -62,6 +65,8 @@ class Preferences:
     """By server URL, the Unix time until which each name is ignored; None for permanently."""
     notice: str = ""
     """Sentence about a failed read or write; empty if there was none."""
+    _base: dict[str, object] = field(default_factory=dict)
+    """The content when this object last read or wrote the file."""
 
     @classmethod
     def load(cls, directory: Path | None = None) -> Preferences:
@@ -79,7 +84,9 @@ class Preferences:
                 preferences.levels[room] = level
         if client_id := _text(saved.get("client_id"), 64):
             preferences.client_id = client_id
+            preferences._base = preferences._content()
         else:
+            preferences._base = preferences._content()
             preferences.save()
         return preferences
 
@@ -101,24 +108,35 @@ class Preferences:
             self.ignored[url] = dict(list(ends.items())[-IGNORED_MAX:])
 
     def save(self) -> bool:
-        """Write the file; on failure set `notice` and return false."""
-        content = {
+        """Write the changes since the last load or save; on failure set `notice` and return false."""
+        content = self._content()
+        try:
+            with sole_writer(self.path, timeout_s=LOCK_TIMEOUT_S):
+                theirs, _ = read_object(self.path)
+                changed = content
+                if theirs:
+                    self.client_id = _text(theirs.get("client_id"), 64) or self.client_id
+                    changed = merged(self._base, content, theirs) | {"client_id": self.client_id}
+                write_json(self.path, _trimmed(changed))
+        except (OSError, UnicodeError) as error:
+            self.notice = f"Cannot write {self.path}: {error}"
+            return False
+        self._base = content
+        return True
+
+    def _content(self) -> dict[str, object]:
+        """The content of the file, except for what other chats have written."""
+        return {
             "name": self.name,
             "theme": self.theme,
             "client_id": self.client_id,
             "rooms": {
-                url: {"joined": known.joined, "shown": known.shown} for url, known in self.rooms.items()
+                url: {"joined": list(known.joined), "shown": known.shown} for url, known in self.rooms.items()
             },
-            "levels": self.levels,
+            "levels": dict(self.levels),
             "presence": self.presence,
-            "ignored": self.ignored,
+            "ignored": {url: dict(ends) for url, ends in self.ignored.items()},
         }
-        try:
-            write_json(self.path, content)
-        except (OSError, UnicodeError) as error:
-            self.notice = f"Cannot write {self.path}: {error}"
-            return False
-        return True
 
     def rooms_on(self, url: str, requested: str = "") -> SavedRooms:
         """The rooms to join on a server: the saved ones, plus `requested`, which is then shown.
@@ -137,6 +155,15 @@ class Preferences:
         self.rooms[url] = SavedRooms(joined[:ROOMS_MAX], shown if shown in joined[:ROOMS_MAX] else joined[0])
         while len(self.rooms) > SERVERS_MAX:
             del self.rooms[next(iter(self.rooms))]
+
+
+def _trimmed(content: dict[str, object]) -> dict[str, object]:
+    """The content within the limits: of each object, the most recently changed entries."""
+    limits = {"rooms": SERVERS_MAX, "ignored": SERVERS_MAX, "levels": LEVELS_MAX}
+    return {
+        key: dict(list(value.items())[-limits[key] :]) if key in limits and isinstance(value, dict) else value
+        for key, value in content.items()
+    }
 
 
 def _rooms(saved: object) -> dict[str, SavedRooms]:

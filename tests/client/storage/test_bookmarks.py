@@ -31,7 +31,7 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
 def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
     Bookmarks(URL, tmp_path).save({"lobby": mark(7)})
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
-    assert [entry.name for entry in tmp_path.iterdir()] == [FILE_NAME]
+    assert {entry.name for entry in tmp_path.iterdir()} == {FILE_NAME, f".{FILE_NAME}.lock"}
 
 
 def test_nothing_new_is_not_written_but_at_the_end(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
-from broadcast_tui.client.storage.preferences import FILE_NAME, Preferences, SavedRooms
+from broadcast_tui.client.storage.preferences import FILE_NAME, SERVERS_MAX, Preferences, SavedRooms
+from broadcast_tui.private_file import sole_writer
 
 
 def test_the_first_run_makes_an_id_that_stays(tmp_path: Path) -> None:
@@ -69,7 +71,7 @@ def test_ignored_people_that_make_no_sense_are_left_out(tmp_path: Path, ignored:
 def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
     path = Preferences.load(tmp_path).path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert [entry.name for entry in tmp_path.iterdir()] == [FILE_NAME]
+    assert {entry.name for entry in tmp_path.iterdir()} == {FILE_NAME, f".{FILE_NAME}.lock"}
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[1]", b"[" * 100_000, b'"x"', b""])
@@ -143,3 +145,67 @@ def test_what_makes_sense_among_them_is_kept(tmp_path: Path) -> None:
     loaded = Preferences.load(tmp_path)
     assert loaded.rooms["ws://a:1"] == SavedRooms(("dev", "ops"), "dev")
     assert len(loaded.rooms["ws://b:1"].joined) == 32
+
+
+def test_two_chats_with_one_file_keep_each_others_changes(tmp_path: Path) -> None:
+    first, second = Preferences.load(tmp_path), Preferences.load(tmp_path)
+    first.set_ignored("ws://a:1", {"bob": None})
+    first.set_level("ws://a:1", "dev", "off")
+    first.set_rooms("ws://a:1", ("lobby", "dev"), "dev")
+    first.name = "ana"
+    assert first.save()
+    second.set_ignored("ws://a:1", {"eve": None})
+    second.set_level("ws://a:1", "ops", "all")
+    second.set_rooms("ws://a:1", ("lobby", "ops"), "lobby")
+    second.theme = "nord"
+    assert second.save()
+    first.set_ignored("ws://a:1", {})
+    first.set_rooms("ws://b:1", ("lobby",), "lobby")
+    assert first.save()
+    again = Preferences.load(tmp_path)
+    assert again.ignored == {"ws://a:1": {"eve": None}}
+    assert again.levels_at("ws://a:1") == {"dev": "off", "ops": "all"}
+    assert again.rooms["ws://a:1"] == SavedRooms(("lobby", "dev", "ops"), "lobby")
+    assert list(again.rooms) == ["ws://a:1", "ws://b:1"]
+    assert (again.name, again.theme) == ("ana", "nord")
+    assert again.client_id == first.client_id == second.client_id
+
+
+def test_chats_that_start_together_get_one_id(tmp_path: Path) -> None:
+    first, second = Preferences(tmp_path / FILE_NAME), Preferences(tmp_path / FILE_NAME)
+    assert first.client_id != second.client_id
+    assert first.save()
+    assert second.save()
+    assert first.client_id == second.client_id
+
+
+def test_a_file_that_vanished_is_written_in_full(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.set_ignored("ws://a:1", {"bob": None})
+    assert preferences.save()
+    (tmp_path / FILE_NAME).unlink()
+    preferences.theme = "nord"
+    assert preferences.save()
+    assert Preferences.load(tmp_path).ignored == {"ws://a:1": {"bob": None}}
+
+
+def test_saved_servers_of_two_chats_are_bounded(tmp_path: Path) -> None:
+    first, second = Preferences.load(tmp_path), Preferences.load(tmp_path)
+    for number in range(SERVERS_MAX):
+        first.set_rooms(f"ws://a:{number}", ("lobby",), "lobby")
+        second.set_rooms(f"ws://b:{number}", ("lobby",), "lobby")
+    assert first.save()
+    assert second.save()
+    saved = json.loads((tmp_path / FILE_NAME).read_text())
+    assert list(saved["rooms"]) == [f"ws://b:{number}" for number in range(SERVERS_MAX)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
+def test_a_process_that_holds_the_lock_delays_a_save_only_briefly(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.theme = "nord"
+    with sole_writer(preferences.path):
+        assert not preferences.save()
+        assert "another process is writing it" in preferences.notice
+    assert preferences.save()
+    assert Preferences.load(tmp_path).theme == "nord"
