@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from broadcast_tui.core.clock import format_duration, parse_duration
+from broadcast_tui.core.clock import Instant, format_duration, parse_duration, parse_time, timestamp
+
+NOW = Instant(100.0, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -23,7 +27,7 @@ from broadcast_tui.core.clock import format_duration, parse_duration
         ("9999999d", None),
     ],
 )
-def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float | None) -> None:
+def test_duration_is_a_number_and_a_unit(text: str, seconds: float | None) -> None:
     assert parse_duration(text) == seconds
 
 
@@ -42,7 +46,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, seconds: float | None) -> 
         (300_000, "3 days 11 h"),
     ],
 )
-def test_a_duration_is_shown_in_its_largest_units(seconds: float, text: str) -> None:
+def test_duration_is_formatted_in_its_largest_units(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 
@@ -61,5 +65,21 @@ def test_a_duration_is_shown_in_its_largest_units(seconds: float, text: str) -> 
         (1e6, "11 days 14 h"),
     ],
 )
-def test_a_remaining_time_is_rounded_up(seconds: float, text: str) -> None:
+def test_remaining_time_is_rounded_up(seconds: float, text: str) -> None:
     assert format_duration(seconds, round_up=True) == text
+
+
+def test_timestamp_can_be_parsed() -> None:
+    at = datetime(2026, 5, 4, 3, 2, 1, 9, tzinfo=UTC)
+    assert parse_time(timestamp(at), NOW) == at
+    assert parse_time("2026-05-04T03:02:01.000009", NOW) == at
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "1969-12-31T23:59:59+00:00", "9001-01-01T00:00:00+00:00"])
+def test_invalid_timestamp_is_replaced_by_the_current_time(text: str) -> None:
+    assert parse_time(text, NOW) == NOW.at
+
+
+@pytest.mark.parametrize("year", [1970, 9000])
+def test_first_and_last_year_of_a_timestamp_are_valid(year: int) -> None:
+    assert parse_time(f"{year}-06-01T00:00:00+00:00", NOW).year == year

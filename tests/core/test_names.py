@@ -114,16 +114,16 @@ def test_name_is_normalized(raw: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("raw", ["", " ", "\u00a0\u3000", "   \u2003"], ids=ascii)
-def test_empty_name_is_refused(raw: str) -> None:
+def test_empty_name_is_rejected(raw: str) -> None:
     assert refusal(raw) == (ErrorCode.BAD_NAME, "Enter a name.")
 
 
 @pytest.mark.parametrize("raw", ["a" * 33, "\ufdfa" * 3, "a" * 100_000, "\u0301" * 100_000])
-def test_name_of_more_than_32_characters_is_refused(raw: str) -> None:
+def test_name_of_more_than_32_characters_is_rejected(raw: str) -> None:
     assert refusal(raw) == (ErrorCode.BAD_NAME, "Choose a shorter name: at most 32 characters.")
 
 
-def test_name_of_more_than_96_bytes_is_refused() -> None:
+def test_name_of_more_than_96_bytes_is_rejected() -> None:
     assert check_name("\U0001f98a" * 24) == "\U0001f98a" * 24
     assert refusal("\U0001f98a" * 25) == (ErrorCode.BAD_NAME, "Choose a shorter name: at most 96 bytes.")
 
@@ -180,7 +180,7 @@ def test_stacked_or_detached_marks_are_rejected(raw: str) -> None:
     ],
     ids=ascii,
 )
-def test_mixed_alphabets_are_refused(raw: str) -> None:
+def test_mixed_alphabets_are_rejected(raw: str) -> None:
     assert refusal(raw) == (ErrorCode.BAD_NAME, "A name cannot mix alphabets.")
 
 
@@ -200,7 +200,7 @@ def test_other_numbers_are_valid_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("reserved", RESERVED_NAMES)
-def test_reserved_name_is_refused_in_any_case_and_spacing(reserved: str) -> None:
+def test_reserved_name_is_rejected_in_any_case_and_spacing(reserved: str) -> None:
     spaced = (
         reserved,
         reserved.upper(),
@@ -240,7 +240,7 @@ def test_reserved_name_is_refused_in_any_case_and_spacing(reserved: str) -> None
     ],
     ids=ascii,
 )
-def test_look_alike_of_a_reserved_name_is_refused(raw: str) -> None:
+def test_look_alike_of_a_reserved_name_is_rejected(raw: str) -> None:
     assert refusal(raw) == (ErrorCode.NAME_RESERVED, "Choose another name: this one is reserved.")
 
 
@@ -252,7 +252,7 @@ def test_look_alike_of_a_reserved_name_is_refused(raw: str) -> None:
     ],
     ids=ascii,
 )
-def test_look_alike_of_a_guest_name_is_refused(name: str) -> None:
+def test_look_alike_of_a_guest_name_is_rejected(name: str) -> None:
     with pytest.raises(InvalidNameError) as caught:
         check_not_guest(check_name(name))
     assert caught.value.code is ErrorCode.NAME_RESERVED

@@ -79,7 +79,7 @@ def test_names_with_localhost_in_them_are_not_this_machine(host: str) -> None:
         ("example.org", "None"),
     ],
 )
-def test_an_address_is_parsed_to_one_form(text: str, address: str) -> None:
+def test_address_is_parsed_to_one_form(text: str, address: str) -> None:
     assert str(parse_ip(text)) == address
 
 
@@ -98,7 +98,7 @@ def test_an_address_is_parsed_to_one_form(text: str, address: str) -> None:
         ("rubbish", "unknown"),
     ],
 )
-def test_the_addresses_of_one_host_share_a_rate_limit_key(address: str, key: str) -> None:
+def test_addresses_of_one_host_share_a_rate_limit_key(address: str, key: str) -> None:
     assert rate_limit_key(address) == key
 
 

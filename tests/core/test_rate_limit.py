@@ -14,7 +14,7 @@ def fail(guesses: FailureLimiter, address: str, times: int, now: float) -> None:
         guesses.record_failure(address, now)
 
 
-def test_ten_failures_a_minute_then_a_wait() -> None:
+def test_eleventh_failure_in_a_minute_has_to_wait() -> None:
     guesses = FailureLimiter()
     fail(guesses, "192.0.2.1:5000", FAILURES_PER_MINUTE, 100.0)
     assert guesses.wait_s("192.0.2.1:5001", 100.0) == pytest.approx(6.0), "the port does not matter"
@@ -59,7 +59,7 @@ def test_oldest_addresses_are_dropped_first(monkeypatch: pytest.MonkeyPatch) -> 
         ("unknown", "unknown"),
     ],
 )
-def test_addresses_of_one_host_are_counted_together_with_and_without_a_port(address: str, other: str) -> None:
+def test_addresses_of_one_host_share_a_limit_with_and_without_a_port(address: str, other: str) -> None:
     guesses = FailureLimiter()
     fail(
         guesses, address, LOOPBACK_FAILURES_PER_MINUTE if address == "::1:5000" else FAILURES_PER_MINUTE, 0.0

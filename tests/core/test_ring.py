@@ -14,7 +14,7 @@ from broadcast_tui.core.ring import RingBuffer
     max_bytes=st.integers(0, 2_000),
     start=st.integers(0, 10),
 )
-def test_a_log_keeps_the_newest_that_fit(
+def test_ring_contains_the_newest_items_that_fit(
     sizes: list[int], max_items: int, max_bytes: int, start: int
 ) -> None:
     log: RingBuffer[int] = RingBuffer(max_items, max_bytes, start)
@@ -49,7 +49,7 @@ def test_a_log_keeps_the_newest_that_fit(
     max_items=st.integers(1, 40),
     max_bytes=st.integers(1, 400),
 )
-def test_prepending_fills_what_is_free_from_the_new_end(
+def test_prepending_fills_free_space_with_the_newest_items(
     old: list[int], new: list[int], max_items: int, max_bytes: int
 ) -> None:
     log: RingBuffer[str] = RingBuffer(max_items, max_bytes, 100)
@@ -73,7 +73,7 @@ def test_prepending_fills_what_is_free_from_the_new_end(
     before=st.tuples(st.integers(0, 300), st.integers(0, 2_000)),
     after=st.tuples(st.integers(0, 300), st.integers(0, 2_000)),
 )
-def test_a_smaller_log_keeps_the_newest_that_fit(
+def test_smaller_ring_contains_the_newest_items_that_fit(
     sizes: list[int], before: tuple[int, int], after: tuple[int, int]
 ) -> None:
     log: RingBuffer[int] = RingBuffer(*before)

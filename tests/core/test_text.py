@@ -220,7 +220,7 @@ def test_invisible_post_is_rejected(text: str, char: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["\ud83d", "a\ude00b", "\ud83d\ude00"], ids=ascii)
-def test_lone_surrogate_is_refused(text: str) -> None:
+def test_lone_surrogate_is_rejected(text: str) -> None:
     assert refusal(text) is ErrorCode.BAD_FRAME
 
 

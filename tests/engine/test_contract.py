@@ -46,13 +46,13 @@ def seqs(posts: Sequence[Post]) -> list[int]:
     return [post.position.seq for post in posts]
 
 
-async def test_a_room_without_posts_has_its_first_seq_after_its_last(engine: Engine) -> None:
+async def test_room_without_posts_has_a_first_seq_after_its_last(engine: Engine) -> None:
     assert engine.last_seq("lobby") == 0
     assert engine.first_seq("lobby") == 1
     assert await engine.read("lobby", limit=10) == []
 
 
-async def test_appended_posts_are_numbered_in_the_order_given(engine: Engine) -> None:
+async def test_appended_posts_are_numbered_in_order(engine: Engine) -> None:
     results = await engine.append(new_posts(3))
     assert [result.position for result in results] == [Position(engine.epoch, seq) for seq in (1, 2, 3)]
     assert [post.text for post in await engine.read("lobby", limit=10)] == ["post 1", "post 2", "post 3"]
@@ -66,18 +66,18 @@ async def test_seqs_continue_across_batches(engine: Engine) -> None:
     assert seqs(await engine.read("lobby", limit=10)) == [1, 2, 3, 4, 5]
 
 
-async def test_rooms_are_numbered_on_their_own(engine: Engine) -> None:
+async def test_each_room_has_its_own_seqs(engine: Engine) -> None:
     results = await engine.append([new_post("a"), new_post("b", "dev"), new_post("c"), new_post("d", "dev")])
     assert [result.position.seq for result in results] == [1, 1, 2, 2]
     assert [post.text for post in await engine.read("dev", limit=10)] == ["b", "d"]
 
 
-async def test_an_empty_batch_changes_nothing(engine: Engine) -> None:
+async def test_empty_batch_changes_nothing(engine: Engine) -> None:
     assert await engine.append([]) == []
     assert engine.last_seq("lobby") == 0
 
 
-async def test_concurrent_appends_give_each_post_a_number_of_its_own(engine: Engine) -> None:
+async def test_concurrent_appends_number_each_post_uniquely(engine: Engine) -> None:
     batches = await asyncio.gather(*(engine.append(new_posts(5)) for _ in range(20)))
     numbers = [result.position.seq for batch in batches for result in batch]
     assert sorted(numbers) == list(range(1, 101))
@@ -87,13 +87,13 @@ async def test_concurrent_appends_give_each_post_a_number_of_its_own(engine: Eng
     )
 
 
-async def test_the_epoch_can_be_written_into_a_post_id_and_read_back(engine: Engine) -> None:
+async def test_epoch_can_be_parsed_from_a_post_id(engine: Engine) -> None:
     [result] = await engine.append(new_posts(1))
     assert Position.parse(str(result.position)) == result.position
     assert result.position.epoch == engine.epoch
 
 
-async def test_every_field_of_a_draft_comes_back_in_its_post(engine: Engine) -> None:
+async def test_every_field_is_stored(engine: Engine) -> None:
     text = "né\n\t「日本」 👩‍👩‍👧 [red] \\ 'quoted' \"twice\"; DROP TABLE posts"
     given = NewPost("dev", "Zoë O'Neill", text, AT, "client", "nonce-1")
     [result] = await engine.append([given])
@@ -103,7 +103,7 @@ async def test_every_field_of_a_draft_comes_back_in_its_post(engine: Engine) -> 
     assert result.at_text == timestamp(AT)
 
 
-async def test_a_resend_names_the_first_position_and_is_not_appended(engine: Engine) -> None:
+async def test_resend_returns_the_first_position_and_is_not_appended(engine: Engine) -> None:
     [first] = await engine.append([new_post("hi", client_id="c", nonce="n")])
     later = NewPost("lobby", "ana", "hi again", AT + timedelta(seconds=9), "c", "n")
     [second] = await engine.append([later])
@@ -112,14 +112,14 @@ async def test_a_resend_names_the_first_position_and_is_not_appended(engine: Eng
     assert [post.text for post in await engine.read("lobby", limit=10)] == ["hi"]
 
 
-async def test_a_resend_within_one_batch_is_recognised(engine: Engine) -> None:
+async def test_resend_within_one_batch_is_recognized(engine: Engine) -> None:
     again = new_post("hi", client_id="c", nonce="n")
     results = await engine.append([again, new_post("other"), again])
     assert [(result.position.seq, result.dup) for result in results] == [(1, False), (2, False), (1, True)]
     assert engine.last_seq("lobby") == 2
 
 
-async def test_the_same_nonce_of_another_client_or_room_is_new(engine: Engine) -> None:
+async def test_same_nonce_of_another_client_or_room_is_new(engine: Engine) -> None:
     results = await engine.append(
         [
             new_post("1", client_id="c", nonce="n"),
@@ -162,7 +162,7 @@ async def test_the_fields_of_a_nonce_are_not_confused(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("client_id", "nonce"), [("", ""), ("c", ""), ("", "n")])
-async def test_drafts_without_both_client_and_nonce_are_always_new(
+async def test_posts_without_client_id_or_nonce_are_always_new(
     engine: Engine, client_id: str, nonce: str
 ) -> None:
     again = new_post("hi", client_id=client_id, nonce=nonce)
@@ -194,7 +194,7 @@ async def test_drafts_without_both_client_and_nonce_are_always_new(
         (7, 3, 5, True, []),
     ],
 )
-async def test_reading_gives_the_range_between_after_and_before_ascending(
+async def test_read_returns_the_range_between_after_and_before_in_order(
     engine: Engine, after: int, before: int | None, limit: int, from_end: bool, expected: list[int]
 ) -> None:
     await engine.append(new_posts(10))
@@ -236,7 +236,7 @@ async def test_reading_stops_before_the_texts_exceed_a_size_in_utf8(
         ("nothing", None, 10, []),
     ],
 )
-async def test_searching_gives_the_newest_posts_with_all_the_words_ascending(
+async def test_search_returns_the_newest_posts_with_all_words_in_order(
     engine: Engine, query: str, before: int | None, limit: int, expected: list[int]
 ) -> None:
     texts = ["Tea, please", "coffee for me", "green tea", "steam", "more téa?"]
@@ -248,12 +248,12 @@ async def test_searching_gives_the_newest_posts_with_all_the_words_ascending(
 @pytest.mark.parametrize(
     "query", ["'", '"', "*", "a OR b", "NEAR(a b)", "text:x", "(", "-", "\\", "%", "^a", ""]
 )
-async def test_searching_takes_any_text(engine: Engine, query: str) -> None:
+async def test_search_accepts_any_text(engine: Engine, query: str) -> None:
     await engine.append(new_posts(2))
     await engine.search("lobby", query, limit=5)
 
 
-async def test_the_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
+async def test_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
     tail = engine.tail()
     await engine.append(new_posts(3))
     await engine.append(new_posts(2, "dev"))
@@ -270,7 +270,7 @@ async def test_the_tail_yields_each_new_post_once_in_order(engine: Engine) -> No
     assert await in_time(anext(tail, None)) is None
 
 
-async def test_the_tail_yields_what_is_appended_while_it_waits(engine: Engine) -> None:
+async def test_waiting_tail_yields_new_posts(engine: Engine) -> None:
     tail = engine.tail()
     waiting = asyncio.ensure_future(anext(tail))
     await asyncio.sleep(0)
@@ -280,7 +280,7 @@ async def test_the_tail_yields_what_is_appended_while_it_waits(engine: Engine) -
     assert await in_time(anext(tail, None)) is None
 
 
-async def test_the_tail_leaves_out_resends(engine: Engine) -> None:
+async def test_tail_omits_resends(engine: Engine) -> None:
     tail = engine.tail()
     again = new_post("hi", client_id="c", nonce="n")
     await engine.append([again])
@@ -294,14 +294,14 @@ async def test_the_tail_leaves_out_resends(engine: Engine) -> None:
     assert await in_time(anext(tail, None)) is None
 
 
-async def test_closing_ends_a_tail_that_waits(engine: Engine) -> None:
+async def test_closing_ends_a_waiting_tail(engine: Engine) -> None:
     waiting = asyncio.ensure_future(anext(engine.tail(), None))
     await asyncio.sleep(0)
     await engine.close()
     assert await in_time(waiting) is None
 
 
-async def test_closing_ends_the_tail_after_it_has_yielded_what_was_appended(engine: Engine) -> None:
+async def test_closing_ends_the_tail_after_all_appended_posts(engine: Engine) -> None:
     await engine.append(new_posts(3))
     await engine.close()
 

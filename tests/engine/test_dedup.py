@@ -22,7 +22,7 @@ def key(nonce: str, room: str = "lobby", client_id: str = "c") -> bytes:
     return dedup_key(NewPost(room, "ana", "hi", AT, client_id, nonce))
 
 
-def test_a_post_is_found_with_its_seq_and_time_until_it_expires() -> None:
+def test_post_is_found_with_its_seq_and_time_until_it_expires() -> None:
     cache = DedupCache()
     cache.add(key("n"), 7, AT, 100.0)
     assert cache.find(key("n"), 100.0 + DEDUP_S) == SeenPost(7, AT)
@@ -55,7 +55,7 @@ def test_expired_posts_of_all_rooms_are_dropped_by_a_sweep() -> None:
     assert (len(cache), cache.size_bytes, cache.evictions) == (0, 0, 0)
 
 
-def test_the_number_of_posts_is_bounded_over_all_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_nonces_is_bounded_over_all_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dedup, "DEDUP_COUNT", 100)
     cache = DedupCache()
     for number in range(250):
@@ -66,7 +66,7 @@ def test_the_number_of_posts_is_bounded_over_all_rooms(monkeypatch: pytest.Monke
     assert cache.find(key("n150", f"room{150 % 7}"), 5.0) == SeenPost(150, AT)
 
 
-def test_the_size_of_an_entry_is_as_stated() -> None:
+def test_size_of_an_entry_is_as_documented() -> None:
     count = 50_000
     tracemalloc.start()
     try:

@@ -96,7 +96,7 @@ async def test_new_history_behind_a_symbolic_link_is_private(path: Path, tmp_pat
     assert target.stat().st_size
 
 
-async def test_an_unused_file_behind_a_symbolic_link_is_deleted_and_the_link_stays(
+async def test_unused_file_behind_a_symbolic_link_is_deleted_but_not_the_link(
     path: Path, tmp_path: Path
 ) -> None:
     path.symlink_to(tmp_path / "target.db")
@@ -119,7 +119,7 @@ async def test_only_a_new_unused_file_is_deleted(path: Path) -> None:
 # -- closing and opening again
 
 
-async def test_posts_numbers_epoch_and_topics_are_there_after_a_restart(path: Path) -> None:
+async def test_posts_seqs_epoch_and_topics_survive_a_restart(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post("one"), new_post("two"), new_post("elsewhere", "dev")])
         await engine.set_topic("dev", "Developing")
@@ -144,7 +144,7 @@ async def test_posts_numbers_epoch_and_topics_are_there_after_a_restart(path: Pa
         assert texts(await engine.search("lobby", "one", limit=5)) == ["one"]
 
 
-async def test_a_post_sent_again_after_a_restart_is_recognised(path: Path) -> None:
+async def test_resend_after_a_restart_is_recognized(path: Path) -> None:
     async with opened(path) as engine:
         [first] = await engine.append([new_post("hi", nonce="n")])
     async with opened(path) as engine:
@@ -170,7 +170,7 @@ async def test_another_sender_cannot_use_up_nonces_after_a_restart(path: Path) -
         ]
 
 
-async def test_a_resend_is_recognised_after_very_many_posts_of_others_and_a_restart(path: Path) -> None:
+async def test_resend_is_recognized_after_many_posts_of_others_and_a_restart(path: Path) -> None:
     """A client may be cut for seconds while thousands a second are posted."""
     others = [
         NewPost("lobby", "bot", "beep", datetime.now(UTC), "bot", str(number)) for number in range(30_000)
@@ -196,7 +196,7 @@ async def test_unused_history_leaves_no_file(path: Path) -> None:
     assert not path.exists()
 
 
-async def test_directories_to_the_file_are_made(tmp_path: Path) -> None:
+async def test_missing_directories_are_created(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b ?#%" / "history.db"
     async with opened(path) as engine:
         await engine.append([new_post("hi")])
@@ -422,7 +422,7 @@ async def limit_pages(engine: SqliteEngine, *, full: bool) -> None:
     await engine._in_thread(run)
 
 
-async def test_a_full_disk_refuses_a_batch_as_a_whole_and_takes_it_when_there_is_room(path: Path) -> None:
+async def test_full_disk_rejects_the_whole_batch_until_there_is_space(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post("first", nonce="n0")])
         await limit_pages(engine, full=True)
@@ -476,7 +476,7 @@ async def test_full_disk_is_a_temporary_error_without_disconnects(path: Path) ->
         assert server.connection_count == 2
 
 
-async def test_a_client_keeps_its_posts_until_there_is_room_again(path: Path) -> None:
+async def test_client_resends_posts_once_the_disk_has_space(path: Path) -> None:
     engine = SqliteEngine(path)
     async with (
         running_server(limits=UNLIMITED, engine=engine) as server,
@@ -500,7 +500,7 @@ async def test_a_client_keeps_its_posts_until_there_is_room_again(path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs prlimit")
-async def test_a_server_process_whose_file_may_grow_no_more_recovers_when_it_may(tmp_path: Path) -> None:
+async def test_server_recovers_when_its_file_may_grow_again(tmp_path: Path) -> None:
     import resource
 
     async def refused(server: Program, url: str) -> None:
@@ -649,7 +649,7 @@ SCRIPTS = st.text(
 )
 
 
-async def test_every_word_of_a_post_finds_it_whatever_its_script(path: Path) -> None:
+async def test_every_word_in_any_script_finds_its_post(path: Path) -> None:
     said = [
         "Straße",
         "Ελλάς",
@@ -671,7 +671,7 @@ async def test_every_word_of_a_post_finds_it_whatever_its_script(path: Path) -> 
 
 @settings(max_examples=60, deadline=None)
 @given(said=st.lists(SCRIPTS, max_size=5), query=SCRIPTS)
-def test_the_file_and_memory_find_the_same(said: list[str], query: str) -> None:
+def test_sqlite_and_memory_search_return_the_same(said: list[str], query: str) -> None:
     async def compare() -> None:
         with tempfile.TemporaryDirectory() as directory:
             memory = MemoryEngine()
@@ -687,7 +687,7 @@ def test_the_file_and_memory_find_the_same(said: list[str], query: str) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(queries=st.lists(st.text(max_size=30) | SCRIPTS, min_size=10, max_size=30))
-def test_searching_takes_any_text_whatsoever(queries: list[str]) -> None:
+def test_search_accepts_arbitrary_text(queries: list[str]) -> None:
     async def search() -> None:
         with tempfile.TemporaryDirectory() as directory:
             async with opened(Path(directory) / "history.db") as engine:
@@ -726,7 +726,7 @@ async def test_operators_and_quotes_in_a_query_are_only_words(path: Path, query:
         assert texts(await engine.search("lobby", "tea", limit=5)) == ["tea"]
 
 
-async def test_searching_one_room_does_not_find_what_was_said_in_another(path: Path) -> None:
+async def test_search_is_limited_to_its_room(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post("tea"), new_post("tea", "dev"), new_post("tea", "dev")])
         assert len(await engine.search("dev", "tea", limit=5)) == 2
@@ -737,7 +737,7 @@ async def test_searching_one_room_does_not_find_what_was_said_in_another(path: P
 # -- many at once
 
 
-async def test_what_many_append_at_once_is_all_there_after_a_restart(path: Path) -> None:
+async def test_concurrent_appends_survive_a_restart(path: Path) -> None:
     async with opened(path) as engine:
         batches = [
             [new_post(f"{batch}-{number}", nonce=f"{batch}-{number}") for number in range(10)]
@@ -777,7 +777,7 @@ async def test_cancelled_append_reaches_the_tail_or_has_no_effect(path: Path) ->
         assert sum(result.dup for result in again) == len(seen) - 1
 
 
-async def test_closing_waits_for_the_appends_under_way(path: Path) -> None:
+async def test_closing_waits_for_running_appends(path: Path) -> None:
     async with opened(path) as engine:
         under_way = asyncio.gather(*(engine.append([new_post(str(number))]) for number in range(20)))
         await asyncio.sleep(0)
@@ -787,7 +787,7 @@ async def test_closing_waits_for_the_appends_under_way(path: Path) -> None:
         assert engine.last_seq("lobby") == 20
 
 
-async def test_readers_and_writers_at_once_never_see_half_a_batch(path: Path) -> None:
+async def test_concurrent_readers_never_see_a_partial_batch(path: Path) -> None:
     async with opened(path) as engine:
 
         async def write() -> None:
@@ -802,7 +802,7 @@ async def test_readers_and_writers_at_once_never_see_half_a_batch(path: Path) ->
         await writing
 
 
-def test_a_free_port_has_a_history_of_its_own_in_the_data_directory(tmp_path: Path) -> None:
+def test_free_port_has_its_own_history_in_the_data_directory(tmp_path: Path) -> None:
     from broadcast_tui.cli.serve import History
 
     with socket.socket() as probe:

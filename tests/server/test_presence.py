@@ -27,7 +27,7 @@ async def test_one_person_on_two_connections_counts_once() -> None:
         assert (left["name"], left["online"]) == ("ana", 1)
 
 
-async def test_a_reconnect_within_the_grace_is_silent() -> None:
+async def test_reconnect_within_the_grace_period_is_silent() -> None:
     async with running_server(limits=LONG_GRACE) as server, v1_client(server.url, "ben") as ben:
         async with v1_client(server.url, "ana", client_id="a") as ana:
             await ben.next_of(event="join")

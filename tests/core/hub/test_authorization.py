@@ -96,7 +96,7 @@ def test_plain_client_has_the_name_of_its_token_from_the_start() -> None:
     assert first(wire, "message")["sender"] == "ana"
 
 
-def test_a_name_by_token_cannot_be_changed() -> None:
+def test_name_of_a_token_cannot_be_changed() -> None:
     world = World(authenticator=StubAuthenticator(ANA))
     wire = hello(world, token="1")
     for name in ("ben", "Ana"):
@@ -150,7 +150,7 @@ def test_reader_cannot_post(frame: dict[str, str]) -> None:
     assert world.log.topics == {}
 
 
-def test_a_reader_reads() -> None:
+def test_reader_can_read() -> None:
     world = World(authenticator=StubAuthenticator(READER, ANA))
     wire, ana = hello(world, token="2", rooms=[{"room": "lobby"}]), hello(world, token="1")
     send(world, ana, type="message", message="hi", nonce="n")
@@ -174,7 +174,7 @@ def test_typing_of_a_reader_is_ignored_without_error() -> None:
     assert closing(wire) is None
 
 
-def test_the_role_is_on_the_peer() -> None:
+def test_role_is_set_on_the_peer() -> None:
     world = World(authenticator=StubAuthenticator(ADMIN, needs_token=False))
     admin, guest = hello(world, token="3"), hello(world)
     assert admin.peer is not None

@@ -50,7 +50,7 @@ def test_plain_client_is_welcomed_and_announced() -> None:
     assert len(read_frames(second)) == 1
 
 
-def test_a_plain_message_comes_back_to_all_with_a_time() -> None:
+def test_plain_message_is_broadcast_with_a_timestamp() -> None:
     world = World()
     first, second = world.plain(), world.plain()
     read_frames(first), read_frames(second)
@@ -65,7 +65,7 @@ def test_a_plain_message_comes_back_to_all_with_a_time() -> None:
     assert str(echo["timestamp"]).endswith("+00:00")
 
 
-def test_a_plain_client_is_sent_only_message_and_system_frames() -> None:
+def test_plain_client_gets_only_message_and_system_frames() -> None:
     world = World()
     plain, user = world.plain(), world.user("ana")
     other = v1(world, "bob")
@@ -78,7 +78,7 @@ def test_a_plain_client_is_sent_only_message_and_system_frames() -> None:
     assert {frame["type"] for frame in read_frames(plain)} == {"message", "system"}
 
 
-def test_a_sender_is_bound_at_the_first_message() -> None:
+def test_first_message_determines_the_sender() -> None:
     world = World()
     first, second = world.plain(), world.plain()
     say(world, first, "one", "Alice")
@@ -131,7 +131,7 @@ def test_v1_client_without_a_hello_gets_nothing_and_is_closed() -> None:
     assert wire.peer.closing == (CloseCode.HELLO_TIMEOUT, "No hello received.")
 
 
-def test_welcome_comes_first_and_gives_a_position_before_any_message() -> None:
+def test_welcome_comes_first_and_contains_a_position() -> None:
     world = World()
     wire = v1(world, "ana")
     frames = read_frames(wire)
@@ -183,7 +183,7 @@ def test_trimmed_position_causes_a_gap() -> None:
     assert [frame["id"] for frame in frames if frame["type"] == "message"] == ["e1-5", "e1-6"]
 
 
-def test_a_replay_of_more_than_the_ring_begins_with_a_lagged_gap() -> None:
+def test_replay_longer_than_the_ring_starts_with_a_lagged_gap() -> None:
     world = World(Limits(message_rate=0, message_burst=0, ring_posts=3, replay_posts=3))
     plain = world.plain()
     for number in range(8):
@@ -193,7 +193,7 @@ def test_a_replay_of_more_than_the_ring_begins_with_a_lagged_gap() -> None:
     assert [frame["id"] for frame in frames if frame["type"] == "message"] == ["e1-6", "e1-7", "e1-8"]
 
 
-def test_after_a_restart_the_ring_is_filled_from_the_log() -> None:
+def test_ring_is_filled_from_the_log_after_a_restart() -> None:
     world = World()
     plain = world.plain()
     for number in range(4):
@@ -203,7 +203,7 @@ def test_after_a_restart_the_ring_is_filled_from_the_log() -> None:
     assert [frame["type"] for frame in frames] == ["welcome", "message", "message", "message", "synced"]
 
 
-def test_an_ack_comes_after_the_append_and_a_resend_is_a_dup() -> None:
+def test_ack_follows_the_append_and_a_resend_is_a_dup() -> None:
     world = World()
     wire = v1(world, "ana")
     say(world, wire, "hi", nonce="n1")
@@ -227,7 +227,7 @@ def test_failed_append_is_a_temporary_error() -> None:
     assert (error["code"], error["nonce"], error["temporary"]) == ("try_later", "n1", True)
 
 
-def test_too_many_posts_are_refused_with_how_long_to_wait() -> None:
+def test_too_many_posts_are_rejected_with_the_time_to_wait() -> None:
     world = World(Limits(message_rate=2.0, message_burst=3))
     wire = v1(world, "ana")
     for number in range(4):
@@ -262,7 +262,7 @@ def test_history_pages_in_each_direction() -> None:
     assert only(wire, "error")[0]["code"] == "bad_position"
 
 
-def test_rooms_are_joined_left_and_separate() -> None:
+def test_rooms_are_separate() -> None:
     world = World()
     ana, bob = v1(world, "ana"), v1(world, "bob")
     send(world, ana, type="message", message="early", room="dev")
@@ -293,7 +293,7 @@ def test_one_person_on_two_terminals_is_one() -> None:
     assert presence["members"] == [{"name": "ana", "connections": 2}, {"name": "wat", "connections": 1}]
 
 
-def test_a_name_in_use_is_refused_at_hello_and_another_may_be_tried() -> None:
+def test_hello_with_a_name_in_use_can_be_retried_with_another() -> None:
     world = World()
     v1(world, "ana")
     wire = Wire()
@@ -333,7 +333,7 @@ def test_typing_is_rate_limited_and_not_echoed() -> None:
     assert len(read_frames(bob)) == 1
 
 
-def test_many_bad_frames_end_the_connection_and_one_does_not() -> None:
+def test_connection_closes_after_many_bad_frames_but_not_after_one() -> None:
     world = World(Limits(max_errors=5))
     wire = world.plain()
     assert wire.peer is not None
@@ -345,7 +345,7 @@ def test_many_bad_frames_end_the_connection_and_one_does_not() -> None:
     assert wire.peer.closing[0] is CloseCode.TOO_MANY_ERRORS
 
 
-def test_n_joins_cost_frames_as_n() -> None:
+def test_number_of_frames_is_linear_in_joins() -> None:
     counts = []
     for people in (500, 1_000):
         world = World()
@@ -400,6 +400,27 @@ def test_reader_behind_the_ring_gets_a_gap_and_continues() -> None:
     assert [frame["id"] for frame in frames[1:]] == ["e1-7", "e1-8", "e1-9", "e1-10"]
 
 
+def test_only_an_idle_connection_in_one_room_is_on_the_fast_path() -> None:
+    world = World()
+    ana = v1(world, "ana")
+    assert ana.peer is not None
+
+    def is_fast() -> bool:
+        assert ana.peer is not None
+        ana.peer.enter_fast_path()
+        return any(subscription.fast for subscription in ana.peer.subscriptions.values())
+
+    assert is_fast()
+    ana.peer.blocked = True
+    assert not is_fast()
+    ana.peer.blocked = False
+    ana.peer.control.append(b"reply")
+    assert not is_fast()
+    ana.peer.control.clear()
+    send(world, ana, type="join", room="dev")
+    assert not is_fast()
+
+
 def test_empty_room_is_removed_but_its_posts_remain() -> None:
     world = World()
     plain = world.plain()
@@ -413,7 +434,7 @@ def test_empty_room_is_removed_but_its_posts_remain() -> None:
     ]
 
 
-def test_a_search_finds_the_newest_and_says_if_there_may_be_more() -> None:
+def test_search_returns_the_newest_posts_and_whether_there_may_be_more() -> None:
     world = World()
     wire = v1(world, "ana")
     for number in range(6):
@@ -428,7 +449,7 @@ def test_a_search_finds_the_newest_and_says_if_there_may_be_more() -> None:
     assert only(wire, "error")[0]["code"] == "bad_position"
 
 
-def test_a_read_that_the_engine_rejects_is_an_error_with_the_ref_of_the_request() -> None:
+def test_rejected_read_is_an_error_with_the_ref_of_its_request() -> None:
     world = World()
     wire = v1(world, "ana")
     send(world, wire, type="search", room="lobby", ref="s1", query="needle")
@@ -480,7 +501,7 @@ def test_failed_topic_change_is_a_temporary_error() -> None:
     assert (error["code"], error["ref"], error["temporary"]) == ("try_later", "t1", True)
 
 
-def test_too_many_requests_and_too_many_rooms_are_refused() -> None:
+def test_too_many_requests_or_rooms_are_rejected() -> None:
     world = World(Limits(history_rate=1.0, max_rooms_per_peer=2))
     wire = v1(world, "ana")
     for number in range(3):
@@ -508,7 +529,7 @@ def test_slow_plain_connection_gets_a_notice_about_skipped_posts() -> None:
     assert [frame["message"] for frame in frames[1:]] == [f"post {number}" for number in range(6, 10)]
 
 
-def test_an_invalid_utf8_or_binary_frame_ends_the_connection_with_its_code() -> None:
+def test_invalid_utf8_or_binary_frame_closes_the_connection_with_its_code() -> None:
     world = World()
     first, second = world.plain(), world.plain()
     assert first.peer is not None
@@ -520,7 +541,7 @@ def test_an_invalid_utf8_or_binary_frame_ends_the_connection_with_its_code() -> 
     assert (first.peer.closing[0], second.peer.closing[0]) == (CloseCode.BAD_UTF8, CloseCode.BINARY)
 
 
-def test_posts_are_refused_for_now_while_the_server_drains() -> None:
+def test_posts_are_temporarily_rejected_while_the_server_drains() -> None:
     world = World()
     wire = v1(world, "ana")
     world.hub.draining = True
@@ -557,7 +578,7 @@ def test_new_limits_apply_to_existing_rooms_and_connections() -> None:
     assert only(v1(world, "bob"), "welcome"), "the grace of a name"
 
 
-def test_the_rate_of_presence_lines_follows_the_limits() -> None:
+def test_rate_of_presence_lines_follows_the_limits() -> None:
     world = World()
     watcher = world.plain()
     world.hub.set_limits(Limits(presence_rate=0.1, presence_burst=1))

@@ -132,7 +132,7 @@ def test_admins_can_list_bans_and_mutes() -> None:
     ]
 
 
-def test_a_list_of_many_bans_has_the_newest() -> None:
+def test_long_list_of_bans_contains_the_newest() -> None:
     world = World(Limits(presence_list_max=2))
     admin = an_admin(world)
     for number in range(3):
@@ -152,7 +152,7 @@ def test_admins_do_not_moderate_each_other(act: commands.Command) -> None:
     assert peer_of(bob).closing is None
 
 
-def test_a_plain_client_cannot_moderate() -> None:
+def test_plain_client_cannot_moderate() -> None:
     world = World()
     plain = come(world, "", v1=False)
     give_role(peer_of(plain), "admin")
@@ -180,7 +180,7 @@ def test_kick_closes_all_connections_of_a_name_and_is_announced() -> None:
     assert peer_of(come(world, "bob", client_id="other")).name == "bob"
 
 
-def test_a_guest_is_kicked_by_its_number_and_not_banned_by_it() -> None:
+def test_guest_can_be_kicked_but_not_banned_by_number() -> None:
     world = World()
     admin, guest = an_admin(world), come(world, "", v1=False)
     label = peer_of(guest).sender
@@ -256,7 +256,7 @@ def test_rename_to_a_banned_name_fails_without_closing() -> None:
 
 
 @pytest.mark.parametrize("who", ["192.0.2.7", "192.0.2.0/24", "::ffff:192.0.2.7"])
-def test_a_banned_address_loses_its_connections_and_others_do_not(who: str) -> None:
+def test_ban_of_an_address_closes_only_its_connections(who: str) -> None:
     world = World()
     admin, bob = an_admin(world), come(world, "bob")
     other = come(world, "ann", address="203.0.113.1:7")
@@ -301,7 +301,7 @@ def test_invalid_network_is_not_banned_as_a_name(who: str, told: str) -> None:
     assert world.hub.moderation.sanctions.all(world.when.at) == []
 
 
-def test_mute_of_an_address_is_refused() -> None:
+def test_mute_of_an_address_is_rejected() -> None:
     world = World()
     assert codes(ask(world, an_admin(world), commands.Mute("192.0.2.7"))) == ["bad_name"]
 
@@ -324,7 +324,7 @@ def test_loopback_can_be_banned_if_a_proxy_there_is_trusted() -> None:
     assert codes(ask(world, admin, commands.Ban("0.0.0.0/0"))) == ["bad_frame"]
 
 
-def test_a_muted_person_reads_and_does_not_write_until_it_is_over() -> None:
+def test_muted_person_can_only_read_until_the_mute_ends() -> None:
     world = World()
     admin, bob = an_admin(world), come(world, "bob")
     ask(world, admin, commands.Mute("bob", 600.0))

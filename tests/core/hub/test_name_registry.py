@@ -12,7 +12,7 @@ from broadcast_tui.core.names import name_key
 LIMITS = SharedLimits(Limits(leave_grace_s=5.0))
 
 
-def test_a_name_in_use_is_refused_to_others() -> None:
+def test_name_in_use_is_rejected_for_others() -> None:
     directory = NameRegistry(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     with pytest.raises(InvalidNameError) as caught:

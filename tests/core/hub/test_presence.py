@@ -14,7 +14,7 @@ def texts(lines: list[PresenceLine]) -> list[str]:
     return [line.text for line in lines]
 
 
-def test_a_person_on_two_terminals_is_one() -> None:
+def test_person_on_two_terminals_is_counted_once() -> None:
     presence = room()
     presence.add("ana", "ana")
     presence.add("ana", "ana")
@@ -26,7 +26,7 @@ def test_a_person_on_two_terminals_is_one() -> None:
     assert presence.flush(1.0) == []
 
 
-def test_a_reconnect_within_the_grace_is_silent() -> None:
+def test_reconnect_within_the_grace_period_is_silent() -> None:
     presence = room(leave_grace_s=5.0)
     presence.add("ana", "ana")
     presence.flush(0.0)
@@ -111,7 +111,7 @@ def test_large_room_gets_only_counts_once_a_second() -> None:
     assert [line.online for line in presence.flush(1.0)] == [51]
 
 
-def test_many_joins_cost_lines_as_time_not_as_people() -> None:
+def test_number_of_join_lines_depends_on_time_not_on_people() -> None:
     presence = room()
     lines = 0
     for number in range(5_000):
@@ -120,7 +120,7 @@ def test_many_joins_cost_lines_as_time_not_as_people() -> None:
     assert lines <= 10 + 5 * 2 + 3
 
 
-def test_a_rename_keeps_the_member() -> None:
+def test_rename_keeps_the_member() -> None:
     presence = room()
     presence.add("ana", "ana")
     presence.flush(0.0)
@@ -131,7 +131,7 @@ def test_a_rename_keeps_the_member() -> None:
     assert presence.members(5) == [("Zoe", 1)]
 
 
-def test_a_rename_of_one_of_two_terminals_makes_two_people() -> None:
+def test_rename_in_one_of_two_terminals_makes_two_people() -> None:
     presence = room()
     presence.add("ana", "ana")
     presence.add("ana", "ana")

@@ -9,7 +9,7 @@ from broadcast_tui.core.rate_limit import TokenBucket
 from broadcast_tui.core.session.backoff import Backoff
 
 
-def test_a_bucket_gives_its_burst_then_its_rate() -> None:
+def test_bucket_allows_a_burst_and_then_its_rate() -> None:
     bucket = TokenBucket(2.0, 3)
     assert [bucket.take(10.0) for _ in range(3)] == [0.0, 0.0, 0.0]
     assert bucket.take(10.0) == 0.5
@@ -18,13 +18,13 @@ def test_a_bucket_gives_its_burst_then_its_rate() -> None:
     assert bucket.take(10.5) > 0
 
 
-def test_a_rate_of_zero_never_refuses() -> None:
+def test_rate_of_zero_is_unlimited() -> None:
     bucket = TokenBucket(0, 0)
     assert all(bucket.take(0.0) == 0.0 for _ in range(1_000))
 
 
 @given(st.lists(st.floats(0, 5), max_size=200), st.floats(0.1, 20), st.integers(1, 20))
-def test_a_bucket_never_gives_more_than_burst_plus_rate(steps: list[float], rate: float, burst: int) -> None:
+def test_bucket_never_allows_more_than_burst_plus_rate(steps: list[float], rate: float, burst: int) -> None:
     bucket, now, given_count = TokenBucket(rate, burst), 0.0, 0
     for step in steps:
         now += step
@@ -32,7 +32,7 @@ def test_a_bucket_never_gives_more_than_burst_plus_rate(steps: list[float], rate
     assert given_count <= burst + rate * now + 1e-6
 
 
-def test_a_clock_that_goes_back_gives_nothing_extra() -> None:
+def test_clock_that_goes_back_adds_no_tokens() -> None:
     bucket = TokenBucket(1.0, 1)
     assert bucket.take(100.0) == 0.0
     assert bucket.take(50.0) > 0

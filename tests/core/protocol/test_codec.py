@@ -80,7 +80,7 @@ def test_frame_errors_name_the_problem(data: bytes, code: ErrorCode) -> None:
     assert caught.value.code is code
 
 
-def test_an_error_carries_the_nonce_and_ref_of_the_frame_it_answers() -> None:
+def test_error_has_the_nonce_and_ref_of_its_frame() -> None:
     with pytest.raises(FrameError) as caught:
         codec.decode_command(b'{"type":"message","message":1,"nonce":"n1"}')
     assert caught.value.nonce == "n1"
@@ -94,15 +94,28 @@ def test_unknown_keys_are_ignored_and_unknown_events_are_none() -> None:
     assert codec.decode_event(b'{"type":"fireworks","n":1}') is None
 
 
-def test_an_event_without_a_type_is_an_error() -> None:
+def test_event_without_a_type_is_an_error() -> None:
     with pytest.raises(FrameError):
         codec.decode_event(b'{"message":"x"}')
     with pytest.raises(FrameError):
         codec.decode_event(b"nonsense")
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"type":5}',
+        b'{"type":"message","message":"x","sender":"ana","timestamp":7}',
+    ],
+)
+def test_invalid_event_is_an_error_and_not_unknown(data: bytes) -> None:
+    with pytest.raises(FrameError) as caught:
+        codec.decode_event(data)
+    assert caught.value.code is ErrorCode.BAD_FRAME
+
+
 @given(st.integers(0, 70_000))
-def test_a_framed_payload_reads_back(size: int) -> None:
+def test_framed_payload_can_be_decoded(size: int) -> None:
     payload = b"x" * size
     framed = codec.frame(payload)
     assert codec.text_frames(framed * 2) == ([payload, payload], 2 * len(framed))
@@ -125,7 +138,7 @@ def test_incomplete_frame_header_has_no_extent(size: int) -> None:
     assert codec.frame_extent(framed[:head], 0) == (head, head + size)
 
 
-def test_a_frame_is_what_websockets_would_send() -> None:
+def test_frame_is_encoded_as_by_websockets() -> None:
     from websockets.frames import Frame, Opcode
 
     for size in (0, 125, 126, 65_535, 65_536):
@@ -138,12 +151,12 @@ def test_command_types_match_the_structs() -> None:
     assert tags == codec._COMMAND_TYPES
 
 
-def test_a_plain_message_has_the_documented_keys_first() -> None:
+def test_plain_message_starts_with_the_documented_keys() -> None:
     event = events.Message("Hello", "Ana", "2025-08-30T10:30:40.123456+00:00", "e-1", "lobby")
     assert list(json.loads(codec.encode(event)))[:4] == ["type", "message", "sender", "timestamp"]
 
 
-def test_the_schema_describes_every_frame_type() -> None:
+def test_schema_describes_every_frame_type() -> None:
     schema = codec.schema()
     text = json.dumps(schema)
     for struct in (*get_args(commands.Command), *get_args(events.Event)):

@@ -30,14 +30,14 @@ def seqs(released: list[Post | GapFound]) -> list[int | str]:
     ]
 
 
-def test_a_place_begins_before_what_is_about_to_be_replayed() -> None:
+def test_position_starts_before_the_replay() -> None:
     track = RoomCursor("lobby", 10)
     track.entered_at(Position("e", 30), 10)
     assert track.position == Position("e", 20)
     assert seqs(track.received(post(21))) == [21]
 
 
-def test_a_post_seen_before_is_dropped() -> None:
+def test_known_post_is_dropped() -> None:
     track = track_at(5)
     assert seqs(track.received(post(6))) == [6]
     assert track.received(post(6)) == []
@@ -45,7 +45,7 @@ def test_a_post_seen_before_is_dropped() -> None:
     assert track.position == Position("e", 6)
 
 
-def test_a_hole_holds_back_what_comes_after_until_it_is_filled() -> None:
+def test_posts_after_a_hole_wait_until_it_is_filled() -> None:
     track = track_at(5)
     assert track.received(post(9)) == []
     assert track.filling
@@ -57,7 +57,7 @@ def test_a_hole_holds_back_what_comes_after_until_it_is_filled() -> None:
     assert not track.filling
 
 
-def test_a_lagged_gap_is_filled_from_history() -> None:
+def test_lagged_gap_is_filled_from_history() -> None:
     track = track_at(5)
     assert track.gap(Position("e", 8), "lagged") == []
     assert track.filling
@@ -65,7 +65,7 @@ def test_a_lagged_gap_is_filled_from_history() -> None:
     assert seqs(track.filled([post(6), post(7), post(8)])) == [6, 7, 8, 9]
 
 
-def test_what_history_no_longer_has_is_announced() -> None:
+def test_missing_history_is_reported_as_a_gap() -> None:
     track = track_at(5)
     track.gap(Position("e", 100), "lagged")
     assert seqs(track.filled([post(90), post(91)])) == ["trimmed:84", 90, 91]
@@ -74,24 +74,24 @@ def test_what_history_no_longer_has_is_announced() -> None:
     assert not track.filling
 
 
-def test_a_trimmed_gap_moves_on_and_says_how_many() -> None:
+def test_trimmed_gap_advances_the_position_and_has_a_count() -> None:
     track = track_at(5)
     assert track.gap(Position("e", 20), "trimmed") == [GapFound("lobby", 15, "trimmed")]
     assert seqs(track.received(post(21))) == [21]
 
 
-def test_a_new_epoch_is_a_gap_of_unknown_size() -> None:
+def test_new_epoch_is_a_gap_of_unknown_size() -> None:
     track = track_at(5)
     assert track.gap(Position("f", 0), "epoch") == [GapFound("lobby", None, "epoch")]
     assert seqs(track.received(post(1, "f"))) == [1]
 
 
-def test_an_unannounced_new_epoch_is_announced() -> None:
+def test_unannounced_new_epoch_is_reported() -> None:
     track = track_at(5)
     assert seqs(track.received(post(7, "f"))) == ["epoch:None", 7]
 
 
-def test_too_much_behind_a_hole_is_fetched_again_rather_than_kept() -> None:
+def test_posts_after_a_large_hole_are_fetched_again() -> None:
     track = track_at(0)
     last = AHEAD_MAX + 2
     for seq in range(2, last + 1):
@@ -100,7 +100,7 @@ def test_too_much_behind_a_hole_is_fetched_again_rather_than_kept() -> None:
     assert not track.filling
 
 
-def test_a_cut_forgets_what_was_held_back() -> None:
+def test_disconnect_drops_buffered_posts() -> None:
     track = track_at(5)
     track.received(post(9))
     track.disconnected()

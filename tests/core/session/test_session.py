@@ -31,7 +31,7 @@ def test_two_people_see_each_others_posts_in_one_order() -> None:
     assert [p.position for p in ana.posts()] == [p.position for p in bob.posts()]
 
 
-def test_a_post_of_ours_is_delivered_once_and_known_again() -> None:
+def test_own_post_is_delivered_once_and_recognized() -> None:
     world = World()
     ana = world.user("ana")
     nonce = ana.say("hello")
@@ -46,7 +46,7 @@ def test_a_post_of_ours_is_delivered_once_and_known_again() -> None:
     assert ana.session.unacknowledged == 0
 
 
-def test_what_is_said_offline_is_sent_in_order_on_return() -> None:
+def test_posts_written_offline_are_sent_in_order() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     ana.cut()
@@ -58,7 +58,7 @@ def test_what_is_said_offline_is_sent_in_order_on_return() -> None:
     assert texts(ana) == texts(bob)
 
 
-def test_posts_missed_while_away_come_once_and_before_what_is_live() -> None:
+def test_missed_posts_arrive_once_and_before_live_posts() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     bob.say("before")
@@ -76,7 +76,7 @@ def test_posts_missed_while_away_come_once_and_before_what_is_live() -> None:
     assert entered.missed >= 2
 
 
-def test_an_ack_lost_in_a_cut_does_not_double_the_post() -> None:
+def test_lost_ack_does_not_duplicate_the_post() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     ana.say("once")
@@ -92,7 +92,7 @@ def test_an_ack_lost_in_a_cut_does_not_double_the_post() -> None:
     assert len(ana.seen(up.PostDelivered)) == 1
 
 
-def test_a_ghost_of_our_own_does_not_hold_our_name() -> None:
+def test_stale_connection_of_the_same_client_does_not_block_its_name() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     ana.cut(noticed=False)
@@ -105,7 +105,7 @@ def test_a_ghost_of_our_own_does_not_hold_our_name() -> None:
     assert ana.session.fatal is None
 
 
-def test_a_restart_with_its_log_is_seamless() -> None:
+def test_restart_with_its_log_is_seamless() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     ana.say("one")
@@ -121,7 +121,7 @@ def test_a_restart_with_its_log_is_seamless() -> None:
     assert ana.seen(up.GapFound) == []
 
 
-def test_a_restart_without_its_log_is_a_gap_and_nothing_of_the_new_log_is_missed() -> None:
+def test_restart_without_its_log_causes_a_gap_and_a_full_replay() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     ana.say("one")
@@ -139,7 +139,7 @@ def test_a_restart_without_its_log_is_a_gap_and_nothing_of_the_new_log_is_missed
     assert (gap.reason, gap.count) == ("epoch", None)
 
 
-def test_a_gap_of_more_than_a_page_is_filled_from_history() -> None:
+def test_gap_of_several_pages_is_filled_from_history() -> None:
     world = World(Limits(message_rate=0, message_burst=0, ring_posts=10, history_rate=1_000))
     ana, bob = world.user("ana"), world.user("bob")
     ana.cut()
@@ -152,7 +152,7 @@ def test_a_gap_of_more_than_a_page_is_filled_from_history() -> None:
     assert ana.seen(up.GapFound) == []
 
 
-def test_history_refused_for_now_is_asked_for_again() -> None:
+def test_temporarily_rejected_history_request_is_retried() -> None:
     world = World(Limits(message_rate=0, message_burst=0, ring_posts=5, history_rate=0.5))
     ana, bob = world.user("ana"), world.user("bob")
     ana.cut()
@@ -167,7 +167,7 @@ def test_history_refused_for_now_is_asked_for_again() -> None:
     assert texts(ana) == [f"post {number}" for number in range(900)]
 
 
-def test_our_own_pace_keeps_to_the_servers_limit() -> None:
+def test_client_stays_within_the_servers_rate_limit() -> None:
     world = World(Limits(message_rate=10.0, message_burst=5))
     ana, bob = world.user("ana"), world.user("bob")
     for number in range(30):
@@ -179,7 +179,7 @@ def test_our_own_pace_keeps_to_the_servers_limit() -> None:
     assert ana.seen(up.PostRejected) == []
 
 
-def test_a_refusal_for_good_gives_the_text_back() -> None:
+def test_permanently_rejected_post_returns_its_text() -> None:
     world = World(Limits(max_message_bytes=10))
     ana = world.user("ana")
     nonce = ana.say("far too long a text")
@@ -190,7 +190,7 @@ def test_a_refusal_for_good_gives_the_text_back() -> None:
     assert ana.session.unacknowledged == 0
 
 
-def test_a_post_that_is_too_long_is_refused_here_and_never_sent() -> None:
+def test_too_long_post_is_rejected_by_the_client() -> None:
     world = World(Limits(max_message_bytes=10))
     ana = world.user("ana")
     ana.cut()
@@ -206,7 +206,7 @@ def test_a_post_that_is_too_long_is_refused_here_and_never_sent() -> None:
     assert texts(ana) == ["\u00e9" * 5]
 
 
-def test_a_name_refused_at_hello_is_fatal_until_another_is_given() -> None:
+def test_name_rejected_at_hello_is_fatal_until_it_is_changed() -> None:
     world = World()
     world.user("ana")
     thief = User(world, "ana2", (("lobby", 0),))
@@ -224,7 +224,7 @@ def test_a_name_refused_at_hello_is_fatal_until_another_is_given() -> None:
     assert thief.session.name == "zoe"
 
 
-def test_a_rename_changes_our_name_only_when_the_server_agrees() -> None:
+def test_rename_takes_effect_only_when_the_server_confirms_it() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     ana.session.request(lambda ref: commands.Rename("bob", ref))
@@ -293,7 +293,7 @@ def test_history_and_members_come_with_their_refs() -> None:
     )
 
 
-def test_what_cannot_be_asked_offline_says_so() -> None:
+def test_requests_while_offline_are_rejected() -> None:
     world = World()
     ana = world.user("ana", connect=False)
     ref = ana.session.request(lambda ref: commands.ListMembers("lobby", ref))
@@ -301,7 +301,7 @@ def test_what_cannot_be_asked_offline_says_so() -> None:
     assert ana.updates == [up.Noticed("You are not connected; try again once you are online.", True, "", ref)]
 
 
-def test_goodbye_is_seen_at_once() -> None:
+def test_leave_is_announced_at_once() -> None:
     world = World()
     ana, bob = world.user("ana"), world.user("bob")
     ana.session.goodbye("lunch" * 200)
@@ -313,7 +313,7 @@ def test_goodbye_is_seen_at_once() -> None:
     assert left.reason == "lunch" * 24
 
 
-def test_someone_elses_frame_with_our_nonce_is_not_ours() -> None:
+def test_frame_of_another_client_with_an_own_nonce_is_not_own() -> None:
     world = World()
     ana = world.user("ana")
     ana.cut()
@@ -327,14 +327,14 @@ def test_someone_elses_frame_with_our_nonce_is_not_ours() -> None:
     assert not any(isinstance(u, up.PostArrived) and u.own for u in arrived)
 
 
-def test_a_drain_sets_the_spread_for_the_next_connection() -> None:
+def test_drain_sets_the_spread_of_the_next_connection() -> None:
     world = World()
     ana = world.user("ana")
     ana.session.receive(b'{"type":"drain","reason":"restart","spread":900}', world.when)
     assert ana.session.drain_spread_s == 60.0
 
 
-def test_notices_and_errors_of_the_server_reach_the_user() -> None:
+def test_server_notices_and_errors_reach_the_user() -> None:
     world = World()
     ana = world.user("ana")
     ana.session.receive(encode(System("notice", "Lunch.", "2026-01-01T00:00:00+00:00")), world.when)
@@ -421,7 +421,7 @@ def act(world: World, action: tuple[object, ...], said: list[str]) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(actions, st.integers(2, 30))
-def test_whatever_the_network_does_each_post_is_seen_once_in_one_order(
+def test_posts_arrive_once_and_in_one_order_on_any_network(
     script: list[tuple[object, ...]], ring_posts: int
 ) -> None:
     world = World(Limits(message_rate=0, message_burst=0, ring_posts=ring_posts, history_rate=1_000))
@@ -466,7 +466,7 @@ def test_search_rooms_and_topics_are_answered() -> None:
     assert bob.seen(events.Topic) == [events.Topic("lobby", "hay", "ana")]
 
 
-def test_a_post_to_a_room_we_are_not_in_comes_back() -> None:
+def test_post_to_a_room_not_joined_is_rejected() -> None:
     world = World()
     ana = world.user("ana")
     ana.say("hello", "elsewhere")
@@ -476,7 +476,7 @@ def test_a_post_to_a_room_we_are_not_in_comes_back() -> None:
     assert ana.session.unacknowledged == ana.session.unsent == 0
 
 
-def test_a_room_left_offline_is_simply_forgotten() -> None:
+def test_room_can_be_left_while_offline() -> None:
     world = World()
     ana = world.user("ana", ("lobby", 0), ("dev", 0))
     ana.cut()
@@ -489,7 +489,7 @@ def test_a_room_left_offline_is_simply_forgotten() -> None:
     assert ana.session.cursors["ops"].synced
 
 
-def test_requests_under_way_at_a_cut_are_told_to_be_lost() -> None:
+def test_disconnect_reports_pending_requests_as_lost() -> None:
     world = World()
     ana = world.user("ana")
     ref = ana.session.request(lambda ref: commands.ListMembers("lobby", ref))
@@ -501,7 +501,7 @@ def test_requests_under_way_at_a_cut_are_told_to_be_lost() -> None:
     assert ana.session.next_due() is None
 
 
-def test_a_room_left_while_its_history_is_to_be_asked_for_again_is_forgotten() -> None:
+def test_leaving_a_room_cancels_its_history_retry() -> None:
     world = World()
     ana = world.user("ana", ("lobby", 0), ("dev", 0))
     ana.session.receive(
@@ -514,4 +514,19 @@ def test_a_room_left_while_its_history_is_to_be_asked_for_again_is_forgotten() -
     ana.session.receive(b'{"type":"left","ref":"x","room":"dev"}', world.when)
     assert ana.session.next_due() is None
     world.pass_time(60.0)
+    assert set(ana.session.cursors) == {"lobby"}
+
+
+def test_late_history_error_of_a_left_room_is_ignored() -> None:
+    world = World()
+    ana = world.user("ana", ("lobby", 0), ("dev", 0))
+    ana.session.receive(
+        b'{"type":"gap","room":"dev","from":"e1-1","to":"e1-9","reason":"lagged"}', world.when
+    )
+    (fill,) = (msgspec.json.decode(data) for data in ana.session.pop_outgoing())
+    ana.session.receive(b'{"type":"left","ref":"x","room":"dev"}', world.when)
+    for temporary in (True, False):
+        error = {"type": "error", "code": "x", "message": "No.", "temporary": temporary, "ref": fill["ref"]}
+        ana.session.receive(msgspec.json.encode(error), world.when)
+    assert ana.session.next_due() is None
     assert set(ana.session.cursors) == {"lobby"}
