@@ -1,0 +1,112 @@
+"""How long posts of others take while one address sends the most expensive requests that its limits allow.
+
+    python -m tests.benchmarks.hostile_load             # all frame types
+    python -m tests.benchmarks.hostile_load join search
+
+Prints the rows of a table: delivery time (p50 and p99) idle and under load, and the server's memory. The
+attacker is a process of its own, with all connections that one address may have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from tests.cli.program import ROOT, program
+from tests.support.hostile_load import (
+    COMMANDS,
+    SERVE_BEHIND_PROXY,
+    WORST_FORMS,
+    Bystanders,
+    Form,
+    ServerProcess,
+    attack,
+    bystanders,
+    fill_history,
+    most_expensive,
+)
+
+PAIRS = 4
+IDLE_S = 8.0
+ATTACK_S = 12.0
+EVALUATIONS = 12
+LOBBY_POSTS = 100_000
+ROOMS = 5_000
+
+
+async def latencies_s(pairs: Sequence[Bystanders], seconds: float) -> list[float]:
+    """Delivery times of the posts of all pairs during some seconds."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    for pair in pairs:
+        pair.latencies_s.clear()
+    await asyncio.gather(*(pair.post_until(lambda: loop.time() > until) for pair in pairs))
+    return [latency for pair in pairs for latency in pair.latencies_s]
+
+
+def p50_p99_ms(latencies: Sequence[float]) -> tuple[float, float]:
+    return statistics.median(latencies) * 1e3, statistics.quantiles(latencies, n=100)[98] * 1e3
+
+
+async def measure(kind: str, history: Path) -> None:
+    with TemporaryDirectory() as directory:
+        home = Path(directory)
+        copy = home / "history.db"
+        copy.write_bytes(history.read_bytes())
+        async with AsyncExitStack() as stack:
+            running = await stack.enter_async_context(
+                program(*SERVE_BEHIND_PROXY, "--history", str(copy), home=home)
+            )
+            port = await running.port()
+            server = ServerProcess(port, running.process.pid)
+            start = WORST_FORMS.get(kind, Form())
+            form, _ = await most_expensive(server, kind, start, Random(1), EVALUATIONS)
+            pairs = [await stack.enter_async_context(bystanders(port, n)) for n in range(PAIRS)]
+            idle = p50_p99_ms(await latencies_s(pairs, IDLE_S))
+            attacker = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.benchmarks.hostile_load", "--attack"),
+                *(str(port), str(server.pid), kind, json.dumps(asdict(form))),
+                cwd=ROOT,
+            )
+            await asyncio.sleep(1.0)
+            loaded = p50_p99_ms(await latencies_s(pairs, ATTACK_S - 3.0))
+            memory_mb = server.resident_bytes() / 1e6
+            await attacker.wait()
+    print(
+        f"| `{kind}` | {idle[0]:.1f} / {idle[1]:.1f} ms | {loaded[0]:.1f} / {loaded[1]:.1f} ms "
+        f"| {memory_mb:.0f} MB |",
+        flush=True,
+    )
+
+
+async def measure_all(kinds: Sequence[str]) -> None:
+    with TemporaryDirectory() as directory:
+        history = Path(directory) / "history.db"
+        await fill_history(history, LOBBY_POSTS, ROOMS)
+        print(
+            "| frame | idle, p50 / p99 | under load, p50 / p99 | memory |\n|---|---:|---:|---:|", flush=True
+        )
+        for kind in kinds:
+            await measure(kind, history)
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["--attack"]:
+        port, pid, kind, form = sys.argv[2:]
+        server = ServerProcess(int(port), int(pid))
+        chosen = Form(**json.loads(form))
+        asyncio.run(attack(server, kind, chosen, ATTACK_S, "198.51.100.7"))
+    else:
+        asyncio.run(measure_all(sys.argv[1:] or list(COMMANDS)))
+
+
+if __name__ == "__main__":
+    main()
