@@ -167,6 +167,7 @@ EXEMPT_BASES = {"ABC", "Protocol", "Struct", "Exception", "Enum", "StrEnum", "In
 SINGLE_SUBCLASS = {
     "FrameConnection": "a connection without a pinned certificate",
     "ConnectionLimits": "the limits that an embedding program sets",
+    "ServerLimits": "the limits over all connections and rooms",
     "MemoryEngine": "an engine of its own",
     "ChoiceScreen": "asks every question with fixed answers",
     "ReadlineArea": "a text area with the keys of a shell, without chat",

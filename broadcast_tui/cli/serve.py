@@ -21,7 +21,12 @@ from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, s
 from broadcast_tui.cli.option_types import Count, Port, Rate
 from broadcast_tui.cli.reload import Load, Options, Reloader, read_options
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
-from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
+from broadcast_tui.cli.serve_options import (
+    AdmissionOptions,
+    ConnectionOptions,
+    ServerOptions,
+    protocol_limits,
+)
 from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
 from broadcast_tui.core.errors import CloseCode
@@ -58,6 +63,7 @@ def serve(
     watchdog: Annotated[bool, Parameter(negative=())] = False,
     connection: ConnectionOptions = ConnectionOptions(),  # noqa: B008
     admission: AdmissionOptions = AdmissionOptions(),  # noqa: B008
+    totals: ServerOptions = ServerOptions(),  # noqa: B008
 ) -> int:
     """Start a server that broadcasts each message to everyone in its room. Stop it with Ctrl+C.
 
@@ -112,7 +118,7 @@ def serve(
         server = BroadcastServer(
             host,
             chosen,
-            limits=connection.limits(),
+            limits=protocol_limits(connection, totals),
             engine=storage.engine(chosen),
             admission=admission.limits(),
             sanctions=data_path() / f"moderation-{chosen}.json",
@@ -176,7 +182,7 @@ def _runner() -> Callable[..., object]:
     return uvloop.run
 
 
-RELOADABLE = frozenset({"connection", "admission", "log_level"})
+RELOADABLE = frozenset({"connection", "admission", "totals", "log_level"})
 """Arguments of `serve` that `_limits_of` applies."""
 
 
@@ -184,10 +190,11 @@ def _limits_of(server: BroadcastServer) -> Load:
     """The part of a reload for limits and log level."""
 
     def load(options: Options) -> Callable[[], None]:
-        connection, admission = options["connection"], options["admission"]
+        connection, admission, totals = options["connection"], options["admission"], options["totals"]
         assert isinstance(connection, ConnectionOptions)
         assert isinstance(admission, AdmissionOptions)
-        limits, admitted = connection.limits(), admission.limits()
+        assert isinstance(totals, ServerOptions)
+        limits, admitted = protocol_limits(connection, totals), admission.limits()
         parse_networks(admitted.trusted_proxies)
 
         def apply() -> None:

@@ -14,7 +14,7 @@ from cyclopts import Group, Parameter
 from docstring_parser import parse_from_object
 
 from broadcast_tui.cli.option_types import Count, Rate, Texts
-from broadcast_tui.core.limits import AdmissionLimits, ConnectionLimits, Limits
+from broadcast_tui.core.limits import AdmissionLimits, ConnectionLimits, Limits, ServerLimits
 
 OPTION_TYPES: dict[object, object] = {
     "int": Count,
@@ -74,9 +74,6 @@ def _values(options: object, limits: type[Any]) -> dict[str, Any]:
 class ConnectionOptions:
     """Options of `ConnectionLimits`."""
 
-    def limits(self) -> Limits:
-        return Limits(**_values(self, ConnectionLimits))
-
 
 @Parameter(name="*", group=Group("Limits on new connections", sort_key=2))
 @_with_options_of(AdmissionLimits)
@@ -85,3 +82,14 @@ class AdmissionOptions:
 
     def limits(self) -> AdmissionLimits:
         return AdmissionLimits(**_values(self, AdmissionLimits))
+
+
+@Parameter(name="*", group=Group("Limits of the whole server", sort_key=3))
+@_with_options_of(ServerLimits)
+class ServerOptions:
+    """Options of `ServerLimits`."""
+
+
+def protocol_limits(connection: ConnectionOptions, server: ServerOptions) -> Limits:
+    """The limits of the protocol that the options set."""
+    return Limits(**_values(connection, ConnectionLimits), **_values(server, ServerLimits))

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 DEFAULT_ROOM = "lobby"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class ServerLimits:
+    """Limits over all connections and rooms. Each is an option of `serve`."""
+
+    max_buffer_bytes: int = 67_108_864
+    """Maximum size of the recent posts of all rooms that are buffered for delivery, in bytes; 0: unlimited.
+
+    The least recently used rooms give back their buffers first.
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
     """Limits of one connection. Each is an option of `serve`."""
 
@@ -35,9 +46,12 @@ class ConnectionLimits:
     """Sustained rate of history and list requests, per second, with twice as many at once; 0: unlimited."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits(ConnectionLimits):
-    """All limits of the protocol: those of a connection, and sizes and intervals of the hub."""
+@dataclass(frozen=True, kw_only=True)
+class Limits(ConnectionLimits, ServerLimits):
+    """All limits of the protocol: those of a connection and of the server, and intervals of the hub.
+
+    Not slotted, since a class cannot have two bases with slots.
+    """
 
     error_window_s: float = 60.0
     hello_timeout_s: float = 10.0
@@ -64,6 +78,8 @@ class Limits(ConnectionLimits):
     """Encoded posts that a room keeps in memory; a connection further behind gets a `gap`."""
     ring_bytes: int = 1_048_576
     """The same in bytes."""
+    idle_room_s: float = 60.0
+    """Time for which a room that everyone has left keeps its ring."""
     typing_interval_s: float = 3.0
     """Minimum time between two typing notices of a connection; further ones are dropped."""
     typing_members_max: int = 50

@@ -23,7 +23,16 @@ class RingBuffer(Generic[T]):
         last_seq: Seq before that of the first appended item.
     """
 
-    __slots__ = ("_dropped", "_items", "_last_seq", "_max_bytes", "_max_items", "_size_bytes", "_sizes")
+    __slots__ = (
+        "_dropped",
+        "_items",
+        "_last_seq",
+        "_max_bytes",
+        "_max_items",
+        "_size_bytes",
+        "_sizes",
+        "is_full",
+    )
 
     def __init__(self, max_items: int, max_bytes: int, last_seq: int = 0) -> None:
         self._max_items = max_items
@@ -33,6 +42,8 @@ class RingBuffer(Generic[T]):
         self._dropped = 0
         self._size_bytes = 0
         self._last_seq = last_seq
+        self.is_full = False
+        """Whether items have been dropped because of the limits, since the buffer was last cleared."""
 
     def __len__(self) -> int:
         return len(self._items) - self._dropped
@@ -63,6 +74,7 @@ class RingBuffer(Generic[T]):
         """Change the limits; drops the oldest items above them."""
         self._max_items = max_items
         self._max_bytes = max_bytes
+        self.is_full = False
         self._trim()
 
     def prepend(self, items: Sequence[tuple[T, int]]) -> None:
@@ -75,6 +87,7 @@ class RingBuffer(Generic[T]):
             if (self._max_items and count > self._max_items) or (
                 self._max_bytes and size_bytes > self._max_bytes and count > 1
             ):
+                self.is_full = True
                 break
             fitting.append((item, item_bytes))
         fitting.reverse()
@@ -88,6 +101,7 @@ class RingBuffer(Generic[T]):
         self._items.clear()
         del self._sizes[:]
         self._dropped = self._size_bytes = 0
+        self.is_full = False
 
     def after(self, seq: int, limit: int | None = None) -> list[T]:
         """The first `limit` items with a seq above `seq`, in ascending order."""
@@ -112,6 +126,7 @@ class RingBuffer(Generic[T]):
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
+        self.is_full = True
         self._size_bytes -= self._sizes[self._dropped]
         self._items[self._dropped] = None
         self._dropped += 1

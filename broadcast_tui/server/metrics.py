@@ -61,6 +61,11 @@ class _ServerCollector(Collector):
         yield _gauge("posts_waiting", "Posts waiting for the engine.", len(hub.effects.pending_posts))
         blocked = sum(peer.blocked for peer in runner.connections)
         yield _gauge("connections_blocked", "Connections with a full write buffer.", blocked)
+        buffers = hub.rooms.buffers
+        yield _gauge("buffer_bytes", "Memory for recent posts of all rooms.", buffers.used_bytes)
+        yield _counter(
+            "buffer_evictions", "Rooms that gave back their buffers to save memory.", buffers.evictions
+        )
         yield _gauge("loop_lag_last_seconds", "Most recent delay of the event loop.", stats.lag_s)
         yield _counter("posts", "Posts stored by the engine.", stats.posts)
         yield _counter("deliveries", "Posts written, once per connection.", stats.deliveries)

@@ -300,6 +300,8 @@ class HubRunner:
         if self._to_write or effects.dirty_peers or effects.dirty_rooms:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
+        if effects.reads:
+            self.wake()
 
     def _write_posts(self, subscriptions: list[Subscription]) -> None:
         """Write posts to subscriptions of one room (hot path).
@@ -428,7 +430,13 @@ async def read_posts(read: Read, engine: Engine) -> list[Post]:
     try:
         match read:
             case BackfillRead():
-                return await engine.read(read.room, before=read.before, limit=read.limit, from_end=True)
+                return await engine.read(
+                    read.room,
+                    before=read.before,
+                    limit=read.limit,
+                    from_end=True,
+                    max_bytes=read.max_bytes,
+                )
             case HistoryRead():
                 return await engine.read(
                     read.room,

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from broadcast_tui.cli import app, main
 from broadcast_tui.cli.reload import read_options
-from broadcast_tui.cli.serve_options import AdmissionOptions, ConnectionOptions
+from broadcast_tui.cli.serve_options import (
+    AdmissionOptions,
+    ConnectionOptions,
+    ServerOptions,
+    protocol_limits,
+)
 from tests.support.profile import by_profile
 
 
@@ -44,10 +49,11 @@ def test_a_file_is_taken_and_the_environment_and_the_command_line_go_before_it(
     monkeypatch.setenv("BROADCAST_TUI_SERVE_HOST", "192.0.2.2")
     options = read_options(["serve", "--config", str(path), "--host", "192.0.2.3"])
     assert (options["host"], options["port"]) == ("192.0.2.3", 9001)
-    connection, admission = options["connection"], options["admission"]
+    connection, admission, totals = options["connection"], options["admission"], options["totals"]
     assert isinstance(connection, ConnectionOptions)
     assert isinstance(admission, AdmissionOptions)
-    limits, admitted = connection.limits(), admission.limits()
+    assert isinstance(totals, ServerOptions)
+    limits, admitted = protocol_limits(connection, totals), admission.limits()
     assert (limits.max_rooms_per_peer, limits.max_errors, limits.message_rate) == (5, 6, 2.0)
     assert admitted.origins == ("https://a.example", "https://b.example")
     assert admitted.trusted_proxies == ("10.0.0.0/8",)

@@ -168,7 +168,7 @@ def _limits() -> Iterator[str]:
     yield (
         "Pass a `Limits` as `limits` and an `AdmissionLimits` as `admission` to "
         "[`BroadcastServer`](library.md#broadcastserverhost-port). `Limits` also has the fields of "
-        "`ConnectionLimits`. The classes are in `broadcast_tui.core.limits`."
+        "`ConnectionLimits` and `ServerLimits`. The classes are in `broadcast_tui.core.limits`."
     )
     classes = [node for node in ast.parse(inspect.getsource(limits)).body if isinstance(node, ast.ClassDef)]
     for node in classes:

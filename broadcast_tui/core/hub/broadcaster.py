@@ -30,6 +30,8 @@ class Broadcaster:
     def __init__(self, peers: Mapping[int, Peer], effects: Effects) -> None:
         self.error_counts: Counter[str] = Counter()
         """Errors sent, by error code."""
+        self.presence_rooms: set[Room] = set()
+        """Rooms that may have joins and leaves to announce, or grace periods to expire."""
         self._peers = peers
         self._effects = effects
 
@@ -81,7 +83,7 @@ class Broadcaster:
         self.broadcast(room, line, but=frozenset(p for p in room.subscriptions if not p.v1 or p is peer))
 
     def flush_presence(self, room: Room, when: Instant) -> None:
-        """Broadcast the joins and leaves that are due in a room."""
+        """Broadcast the joins and leaves that are due in a room. Call it after each join or leave."""
         for line in room.presence.flush(when.now):
             name = line.names[0] if len(line.names) == len(line.keys) == 1 else ""
             names = () if name else line.names
@@ -92,6 +94,10 @@ class Broadcaster:
             single = line.event == "join" and len(line.keys) == 1
             newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
             self.broadcast(room, event, but=frozenset(newcomers))
+        if room.presence.pending:
+            self.presence_rooms.add(room)
+        else:
+            self.presence_rooms.discard(room)
 
     def relay_typing(self, peer: Peer, room: Room, limits: Limits, when: Instant) -> None:
         """Send a typing notice to the other v1 clients in a room, unless it is too soon or too large."""

@@ -43,11 +43,12 @@ class LogIndex(Protocol):
 
 
 class BackfillRead(msgspec.Struct, frozen=True):
-    """A read of the `limit` posts before seq `before`, for a room's ring."""
+    """A read of the `limit` posts before seq `before`, of about `max_bytes` at most, for a room's ring."""
 
     room: str
     before: int
     limit: int
+    max_bytes: int | None = None
 
 
 class HistoryRead(msgspec.Struct, frozen=True):

@@ -86,8 +86,7 @@ class Hub:
         self._limits.current = limits
         for peer in self.peers.values():
             peer.set_limits(limits)
-        for room in self.rooms.by_name.values():
-            room.limits_changed()
+        self.rooms.limits_changed()
 
     # -- connections
 
@@ -198,6 +197,8 @@ class Hub:
             if room is not None:
                 room.append(post)
                 self.effects.dirty_rooms.add(room)
+            else:
+                self.rooms.append_idle(post)
 
     def topic_saved(self, change: TopicChange) -> None:
         """Announce a topic that the engine has stored."""
@@ -245,11 +246,7 @@ class Hub:
     def tick(self, when: Instant) -> None:
         """Advance time: expire names, announce due joins and leaves, close connections without a hello."""
         self._names.expire(when.now)
-        for room in list(self.rooms.by_name.values()):
-            if room.presence.pending:
-                room.presence.expire(when.now)
-                self.broadcaster.flush_presence(room, when)
-                self.rooms.remove_if_empty(room)
+        self.rooms.tick(when)
         for peer in self.peers.values():
             if not peer.welcomed and peer.hello_until <= when.now:
                 self._close_later(peer, CloseCode.HELLO_TIMEOUT, "No hello received.")
@@ -405,6 +402,7 @@ class Hub:
                 self._names.release(peer.key, peer.id, when.now, grace=False)
             for subscription in peer.subscriptions.values():
                 subscription.room.presence.rekey(peer.key, key, name)
+                self.broadcaster.presence_rooms.add(subscription.room)
                 if not peer.name:
                     self.broadcaster.broadcast_first_name(subscription.room, peer, name, when)
         else:

@@ -1,14 +1,17 @@
 """A room: the ring of its newest posts, encoded, and a cursor into it for each connection.
 
 Invariants: a cursor is the seq of the last post written to its connection. A post is encoded once, when it is
-added to the ring. A slow connection costs one cursor, not a queue.
+added to the ring. A slow connection costs one cursor, not a queue. A connection behind the ring waits for a
+backfill if the ring was emptied to save memory; it gets a gap if the ring was too small.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from broadcast_tui.core.hub.buffers import BufferBudget
 from broadcast_tui.core.hub.presence import RoomPresence
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.post import Position, Post
@@ -21,12 +24,16 @@ if TYPE_CHECKING:
 
 WRITE_BYTES = 65_536
 """Maximum size of one write, approximately; a connection further behind needs several."""
+CHUNK_CACHE_BYTES = 8 * WRITE_BYTES
+"""Maximum size of a room's cached chunks, besides the newest one."""
+POST_OVERHEAD_BYTES = 50
+"""Memory of an encoded post besides its bytes: object header and places in the ring."""
 
 
 class Subscription:
     """One connection's cursor in one room."""
 
-    __slots__ = ("cursor", "fast", "paused", "peer", "room", "send", "synced_at")
+    __slots__ = ("backfilled", "cursor", "fast", "paused", "peer", "room", "send", "synced_at")
 
     def __init__(self, peer: Peer, room: Room, cursor: int) -> None:
         self.peer = peer
@@ -37,6 +44,8 @@ class Subscription:
         """Whether posts may be written directly: nothing else is pending and the socket is not blocked."""
         self.paused = False
         """Whether writing waits until the ring has been backfilled from the engine."""
+        self.backfilled = False
+        """Whether a backfill has been requested for the posts after the cursor."""
         self.synced_at: int | None = None
         """Seq at which to send `synced`; None once it has been sent."""
 
@@ -46,15 +55,21 @@ class Subscription:
         return not self.paused and (self.cursor < self.room.ring.last_seq or self.synced_at is not None)
 
     def collect(self) -> bytes:
-        """Return the next frames, about `WRITE_BYTES` at most, and advance the cursor."""
+        """Return the next frames, about `WRITE_BYTES` at most, and advance the cursor.
+
+        Empty if the posts have to be read from the engine first.
+        """
         ring = self.room.ring
         parts = []
         if self.cursor < ring.first_seq - 1:
+            if self.room.request_backfill(self):
+                return b""
             parts.append(self._lag_notice(ring.first_seq - 1))
             self.cursor = ring.first_seq - 1
         chunk, count = self.room.chunk(self.cursor)
         parts.append(chunk)
         self.cursor += count
+        self.backfilled = False
         self.peer.delivered += count
         if self.synced_at is not None and self.cursor >= self.synced_at:
             self.synced_at = None
@@ -84,12 +99,26 @@ class Room:
 
     Args:
         last_seq: Newest seq in the engine's log, after which the ring starts.
+        buffers: Memory budget of the ring and the cached chunks.
+        start_backfill: Reads the `limit` posts before a seq from the engine and passes them to `backfill`.
+            Returns False if there are none.
     """
 
-    def __init__(self, name: str, epoch: str, limits: SharedLimits, last_seq: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        epoch: str,
+        limits: SharedLimits,
+        last_seq: int,
+        *,
+        buffers: BufferBudget,
+        start_backfill: Callable[[Room, int], bool],
+    ) -> None:
         self.name = name
         self.epoch = epoch
         self._limits = limits
+        self._buffers = buffers
+        self._start_backfill = start_backfill
         self.ring = self._empty_ring(last_seq)
         self.subscriptions: dict[Peer, Subscription] = {}
         self.presence = RoomPresence(limits)
@@ -98,6 +127,7 @@ class Room:
         self.last_timestamp = ""
         """Timestamp of the newest post in the ring."""
         self._chunks: dict[int, tuple[bytes, int]] = {}
+        self._chunk_bytes = 0
 
     @property
     def head(self) -> Position:
@@ -107,8 +137,14 @@ class Room:
         """Apply the current limits to the ring and to presence."""
         limits = self._limits.current
         self.ring.resize(limits.ring_posts, limits.ring_bytes)
-        self._chunks.clear()
+        self._drop_chunks()
         self.presence.limits_changed()
+
+    def drop_buffers(self) -> None:
+        """Free the ring and the cached chunks. Connections that need them wait for a backfill."""
+        self.ring.clear()
+        self._chunks.clear()
+        self._chunk_bytes = 0
 
     def append(self, post: Post) -> None:
         """Add the next post of the log.
@@ -124,14 +160,40 @@ class Room:
         self.last_timestamp = message.timestamp
         encoded = framed(message)
         self.ring.append(encoded, len(encoded))
-        self._chunks.clear()
+        self._drop_chunks()
+
+    def request_backfill(self, subscription: Subscription) -> bool:
+        """Pause a subscription until the posts between its cursor and the ring have been read.
+
+        Returns False, and does nothing, if the ring is too small for them, they are not stored, or they have
+        been requested before.
+        """
+        ring = self.ring
+        missing = min(self._limits.current.ring_posts - len(ring), ring.first_seq - 1 - subscription.cursor)
+        if subscription.backfilled or ring.is_full or missing <= 0:
+            return False
+        if not self.backfilling:
+            if not self._start_backfill(self, missing):
+                return False
+            self.backfilling = True
+        subscription.backfilled = subscription.paused = True
+        return True
 
     def backfill(self, posts: list[Post]) -> None:
-        """Prepend older posts, in ascending order and contiguous with the ring."""
+        """Prepend older posts, in ascending order; ignores them if the ring has lost its oldest meanwhile."""
         self.backfilling = False
-        encoded = [framed(message_of(post)) for post in posts if post.position.seq < self.ring.first_seq]
-        self.ring.prepend([(item, len(item)) for item in encoded])
+        first_seq = self.ring.first_seq
+        older = [post for post in posts if post.position.seq < first_seq]
+        if older and older[-1].position.seq == first_seq - 1:
+            encoded = [framed(message_of(post)) for post in older]
+            self.ring.prepend([(item, len(item)) for item in encoded])
+        self._drop_chunks()
+
+    def _drop_chunks(self) -> None:
+        """Invalidate the cached chunks, and report the size of the ring."""
         self._chunks.clear()
+        self._chunk_bytes = 0
+        self._buffers.resize(self, self.ring.size_bytes + POST_OVERHEAD_BYTES * len(self.ring))
 
     def _empty_ring(self, last_seq: int) -> RingBuffer[bytes]:
         limits = self._limits.current
@@ -151,10 +213,18 @@ class Room:
                     break
                 count += 1
             chunk = b"".join(self.ring.after(cursor, count)), count
-            if len(self._chunks) > 64:
-                self._chunks.clear()
+            if count > 1:  # otherwise it is the object in the ring
+                self._add_chunk_bytes(len(chunk[0]))
             self._chunks[cursor] = chunk
         return chunk
+
+    def _add_chunk_bytes(self, size_bytes: int) -> None:
+        """Make room for a chunk, and count it."""
+        if self._chunk_bytes + size_bytes > CHUNK_CACHE_BYTES:
+            self._drop_chunks()
+        self._chunk_bytes += size_bytes
+        ring_bytes = self.ring.size_bytes + POST_OVERHEAD_BYTES * len(self.ring)
+        self._buffers.resize(self, ring_bytes + self._chunk_bytes)
 
     def gap(self, start: int, end: int, reason: str) -> bytes:
         """An encoded `gap` event for seqs `start` to `end`."""

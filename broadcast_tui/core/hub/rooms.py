@@ -1,26 +1,39 @@
-"""The rooms of a hub: entering at a position, leaving, listing, and removing empty rooms."""
+"""The rooms of a hub: entering at a position, leaving, listing, and removing empty rooms.
+
+A room that everyone has left keeps its ring for `idle_room_s`, so that returning to it costs no read.
+"""
 
 from __future__ import annotations
+
+from collections import OrderedDict
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.buffers import BufferBudget
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.history import BackfillRead, LogIndex
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import check_room
+from broadcast_tui.core.post import Post
 from broadcast_tui.core.protocol import commands, events
+
+IDLE_ROOMS_MAX = 1_000
+"""Maximum number of idle rooms whose rings are kept; the least recently left are dropped."""
 
 
 class Rooms:
-    """The rooms that have connections or pending presence lines, by name."""
+    """The rooms that have connections or pending presence lines, by name; and those that are idle."""
 
     def __init__(
         self, index: LogIndex, limits: SharedLimits, broadcaster: Broadcaster, effects: Effects
     ) -> None:
         self.by_name: dict[str, Room] = {}
+        self.buffers = BufferBudget(limits)
+        self._idle: OrderedDict[str, tuple[Room, float]] = OrderedDict()
+        """Rooms without connections, each with the time at which to drop it, in this order."""
         self._index = index
         self._limits = limits
         self._broadcaster = broadcaster
@@ -46,8 +59,7 @@ class Rooms:
         name = check_room(request.room)
         room = self.by_name.get(name)
         if room is None:
-            room = Room(name, self._index.epoch, self._limits, self._index.last_seq(name))
-            self.by_name[name] = room
+            room = self.by_name[name] = self._open(name)
         first_seq = self._index.first_seq(name)
         resume = room.resume(request.since, request.last, first_seq)
         if name not in peer.subscriptions:
@@ -62,8 +74,8 @@ class Rooms:
             subscription.synced_at = room.ring.last_seq
         if resume.gap is not None:
             peer.send(events.Gap(name, *resume.gap))
-        if resume.cursor < room.ring.first_seq - 1 and first_seq < room.ring.first_seq:
-            self._request_backfill(room, subscription)
+        if resume.cursor < room.ring.first_seq - 1:
+            room.request_backfill(subscription)
         missed = room.ring.last_seq - resume.cursor
         online, topic = room.presence.online, self._index.topic(name)
         return events.RoomState(name, str(room.head), resume.recovered, missed, online, topic)
@@ -75,13 +87,62 @@ class Rooms:
             subscription.paused = True
         room.presence.remove(peer.key, when.now, grace=grace, reason=reason)
         self._broadcaster.flush_presence(room, when)
-        self.remove_if_empty(room)
+        self._remove_if_empty(room, when.now)
 
-    def remove_if_empty(self, room: Room) -> None:
+    def tick(self, when: Instant) -> None:
+        """Announce due joins and leaves, and drop rooms that have been idle for long enough."""
+        for room in list(self._broadcaster.presence_rooms):
+            room.presence.expire(when.now)
+            self._broadcaster.flush_presence(room, when)
+            self._remove_if_empty(room, when.now)
+        while self._idle and next(iter(self._idle.values()))[1] <= when.now:
+            self._drop_idle()
+
+    def limits_changed(self) -> None:
+        """Apply the current limits to all rooms."""
+        for room in [*self.by_name.values(), *(room for room, _ in self._idle.values())]:
+            room.limits_changed()
+        self.buffers.evict()
+
+    def append_idle(self, post: Post) -> None:
+        """Add a post to the ring of its room, if that is idle."""
+        if (idle := self._idle.get(post.room)) is not None:
+            idle[0].append(post)
+
+    def _open(self, name: str) -> Room:
+        """The room, with its ring if it was idle."""
+        first_seq, last_seq = self._index.first_seq(name), self._index.last_seq(name)
+        room, _ = self._idle.pop(name, (None, 0.0))
+        if room is not None:
+            if first_seq - 1 <= room.ring.last_seq <= last_seq:
+                return room
+            self.buffers.remove(room)  # the engine has forgotten its log
+        return Room(
+            name,
+            self._index.epoch,
+            self._limits,
+            last_seq,
+            buffers=self.buffers,
+            start_backfill=self._start_backfill,
+        )
+
+    def _remove_if_empty(self, room: Room, now: float) -> None:
         """Remove a room without connections and pending presence lines; its posts stay in the engine."""
-        if not room.subscriptions and not room.presence.pending:
-            self.by_name.pop(room.name, None)
-            self._effects.dirty_rooms.discard(room)
+        if room.subscriptions or room.presence.pending or self.by_name.get(room.name) is not room:
+            return
+        del self.by_name[room.name]
+        self._effects.dirty_rooms.discard(room)
+        if len(room.ring) and self._limits.current.idle_room_s > 0:
+            self._idle[room.name] = room, now + self._limits.current.idle_room_s
+            if len(self._idle) > IDLE_ROOMS_MAX:
+                self._drop_idle()
+        else:
+            self.buffers.remove(room)
+
+    def _drop_idle(self) -> None:
+        """Drop the room that has been idle for the longest time."""
+        _, (room, _) = self._idle.popitem(last=False)
+        self.buffers.remove(room)
 
     def list_all(self, query: commands.ListRooms, count_max: int) -> events.RoomList:
         """The reply to a room list request: rooms with people, posts or a topic, sorted by name."""
@@ -93,12 +154,11 @@ class Rooms:
             infos.append(events.RoomInfo(name, online, self._index.topic(name)))
         return events.RoomList(query.ref, tuple(infos), len(infos) < len(names))
 
-    def _request_backfill(self, room: Room, subscription: Subscription) -> None:
-        """Pause a subscription until the posts before the ring have been read from the engine."""
-        missing = self._limits.current.ring_posts - len(room.ring)
-        if missing <= 0:
-            return
-        subscription.paused = True
-        if not room.backfilling:
-            room.backfilling = True
-            self._effects.reads.append(BackfillRead(room.name, room.ring.first_seq, missing))
+    def _start_backfill(self, room: Room, limit: int) -> bool:
+        """Request the `limit` posts before a room's ring from the engine; returns False if there are none."""
+        ring, max_bytes = room.ring, self._limits.current.ring_bytes
+        if self._index.first_seq(room.name) >= ring.first_seq:
+            return False
+        free_bytes = max(0, max_bytes - ring.size_bytes) if max_bytes else None
+        self._effects.reads.append(BackfillRead(room.name, ring.first_seq, limit, free_bytes))
+        return True

@@ -1,0 +1,309 @@
+"""The memory budget of rings and cached chunks, and what connections get from rooms that gave theirs back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broadcast_tui.core.hub.buffers import BufferBudget
+from broadcast_tui.core.hub.room import CHUNK_CACHE_BYTES, WRITE_BYTES, Room
+from broadcast_tui.core.hub.rooms import IDLE_ROOMS_MAX
+from broadcast_tui.core.limits import Limits, SharedLimits
+from broadcast_tui.core.post import NewPost
+from tests.core.hub.test_hub import only, say, send, v1
+from tests.support.hub_pair import Wire, World, read_frames
+
+
+def unlimited(**limits: Any) -> Limits:
+    """Limits that do not restrict how often a connection may ask."""
+    return Limits(message_rate=0, message_burst=0, history_rate=0, max_rooms_per_peer=0, **limits)
+
+
+class Owner:
+    """An owner of buffers that records when it has to drop them."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+
+    def drop_buffers(self) -> None:
+        self.size_bytes = 0
+
+
+def shared(max_buffer_bytes: int) -> SharedLimits:
+    return SharedLimits(Limits(max_buffer_bytes=max_buffer_bytes))
+
+
+@given(
+    st.integers(1, 100),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 120), st.booleans()), max_size=60),
+)
+def test_the_least_recently_used_owners_give_back_their_buffers(
+    max_bytes: int, steps: list[tuple[int, int, bool]]
+) -> None:
+    budget = BufferBudget(shared(max_bytes))
+    owners = [Owner() for _ in range(6)]
+    used: list[Owner] = []
+    for number, size_bytes, is_removed in steps:
+        owner = owners[number]
+        owner.size_bytes = 0 if is_removed else size_bytes
+        used = [other for other in used if other is not owner]
+        if is_removed:
+            budget.remove(owner)
+        else:
+            if size_bytes:
+                used.append(owner)
+            expected = [other.size_bytes for other in used]
+            while sum(expected) > max_bytes and len(expected) > 1:
+                expected.pop(0)
+            dropped = used[: len(used) - len(expected)]
+            budget.resize(owner, size_bytes)
+            used = used[len(dropped) :]
+            assert [other.size_bytes for other in used] == expected
+            assert all(other.size_bytes == 0 for other in dropped)
+        assert budget.used_bytes == sum(other.size_bytes for other in owners)
+
+
+def test_without_a_limit_nothing_is_dropped() -> None:
+    budget = BufferBudget(shared(0))
+    for _ in range(10):
+        budget.resize(Owner(), 1_000_000)
+    assert (budget.used_bytes, budget.evictions) == (10_000_000, 0)
+
+
+def measured_bytes(rooms: list[Room]) -> int:
+    """The size of all rings and cached chunks, without the budget's own count."""
+    rings = [item for room in rooms for item in room.ring.after(0)]
+    chunks = [chunk for room in rooms for chunk, count in room._chunks.values() if count > 1]
+    return sum(map(len, rings)) + sum(map(len, chunks))
+
+
+def rooms_of(world: World) -> list[Room]:
+    return list(world.hub.rooms.by_name.values())
+
+
+def fill(world: World, room: str, posts: int, text: str) -> None:
+    """Append posts to the log of a room that nobody is in."""
+    world.log.append([NewPost(room, "ana", text, world.when.at) for _ in range(posts)])
+
+
+def test_connections_in_many_full_rooms_stay_within_the_budget() -> None:
+    """32 connections of one address in 32 rooms each, with rings of a MiB: once over 2 GB."""
+    max_bytes = 4_194_304
+    world = World(unlimited(max_buffer_bytes=max_bytes))
+    rooms = [f"room{number}" for number in range(256)]
+    for room in rooms:
+        fill(world, room, 8, "x" * 16_000)
+    wires = [v1(world, f"user{number}") for number in range(8)]
+    for number, wire in enumerate(wires):
+        for room in rooms[32 * number : 32 * number + 32]:
+            send(world, wire, type="join", room=room, ref="j", last=100)
+            assert len(only(wire, "message")) == 8
+    buffers = world.hub.rooms.buffers
+    assert len(rooms_of(world)) == 257
+    assert measured_bytes(rooms_of(world)) <= buffers.used_bytes <= max_bytes
+    assert buffers.evictions > 200
+
+
+def test_the_count_of_bytes_follows_everything_that_changes_a_buffer() -> None:
+    world = World(unlimited(ring_posts=20, ring_bytes=100_000))
+    ana = v1(world, "ana", rooms=[{"room": "lobby"}, {"room": "dev"}])
+    buffers = world.hub.rooms.buffers
+    for number in range(60):
+        say(world, ana, "x" * (50 * number), room="dev" if number % 3 else "lobby")
+        v1(world, f"user{number}", rooms=[{"room": "lobby", "last": number}])
+        overhead = buffers.used_bytes - measured_bytes(rooms_of(world))
+        assert 0 <= overhead <= 60 * 2 * 20
+    world.hub.set_limits(unlimited(ring_posts=3))
+    assert 0 <= buffers.used_bytes - measured_bytes(rooms_of(world)) <= 60 * 2 * 3
+    world.hub.set_limits(unlimited(max_buffer_bytes=1))
+    assert sum(len(room.ring) > 0 for room in rooms_of(world)) == 1, "the last used keeps its buffers"
+
+
+def test_chunks_of_a_room_are_bounded_in_bytes() -> None:
+    world = World(unlimited())
+    fill(world, "lobby", 200, "x" * 4_000)
+    v1(world, "ana", rooms=[{"room": "lobby", "last": 200}])
+    (room,) = rooms_of(world)
+    for cursor in range(199):
+        room.chunk(cursor)
+        assert sum(len(chunk) for chunk, _ in room._chunks.values()) <= CHUNK_CACHE_BYTES + 2 * WRITE_BYTES
+
+
+def evict(world: World) -> None:
+    """Drop the buffers of all rooms, by the use of one more."""
+    limits = world.hub.limits
+    evictor = v1(world, "evictor", rooms=[{"room": "elsewhere"}])
+    world.hub.set_limits(unlimited(max_buffer_bytes=1))
+    say(world, evictor, "hi", room="elsewhere")
+    world.hub.set_limits(limits)
+
+
+@pytest.mark.parametrize("is_plain", [False, True])
+def test_a_slow_reader_gets_the_posts_of_an_evicted_ring_from_the_log(is_plain: bool) -> None:
+    world = World(unlimited())
+    slow, fast = world.plain() if is_plain else v1(world, "slow"), v1(world, "fast")
+    assert slow.peer is not None
+    slow.peer.blocked = True
+    for number in range(10):
+        say(world, fast, f"post {number}")
+    evict(world)
+    say(world, fast, "post 10")
+    (ring,) = [room.ring for room in rooms_of(world) if room.name == "lobby"]
+    assert len(ring) == 1
+    slow.peer.blocked = False
+    read_frames(slow)
+    world.hub.effects.dirty_peers.add(slow.peer)
+    world.step()
+    frames = read_frames(slow)
+    assert [f["message"] for f in frames if f["type"] == "message"] == [f"post {n}" for n in range(11)]
+    assert [f for f in frames if f["type"] == "gap" or f.get("event") == "notice"] == []
+
+
+def test_an_evicted_ring_reads_only_the_posts_that_are_missing() -> None:
+    world = World(unlimited())
+    fast = v1(world, "fast")
+    for number in range(50):
+        say(world, fast, f"post {number}")
+    evict(world)
+    bob = Wire()
+    bob.peer = world.hub.open(bob, v1=True, address="test", when=world.when)
+    hello = b'{"type":"hello","name":"bob","rooms":[{"room":"lobby","since":"e1-47"}]}'
+    world.hub.receive(bob.peer, hello, world.when)
+    (read,) = world.hub.effects.reads
+    assert (read.before, read.limit) == (51, 3)
+    world.step()
+    assert [f["id"] for f in only(bob, "message")] == ["e1-48", "e1-49", "e1-50"]
+
+
+def test_posts_that_an_evicted_ring_cannot_get_back_are_a_gap() -> None:
+    world = World(unlimited())
+    slow, fast = v1(world, "slow"), v1(world, "fast")
+    assert slow.peer is not None
+    slow.peer.blocked = True
+    for number in range(10):
+        say(world, fast, f"post {number}")
+    evict(world)
+    world.log.trim("lobby", 6)
+    slow.peer.blocked = False
+    read_frames(slow)
+    world.hub.effects.dirty_peers.add(slow.peer)
+    world.step()
+    frames = [f for f in read_frames(slow) if f["type"] in ("gap", "message")]
+    assert frames[0] == {"type": "gap", "room": "lobby", "from": "e1-1", "to": "e1-6", "reason": "lagged"}
+    assert [f["id"] for f in frames[1:]] == ["e1-7", "e1-8", "e1-9", "e1-10"]
+
+
+def test_a_failed_backfill_is_a_gap_and_not_repeated() -> None:
+    world = World(unlimited())
+    slow, fast = v1(world, "slow"), v1(world, "fast")
+    assert slow.peer is not None
+    slow.peer.blocked = True
+    for number in range(4):
+        say(world, fast, f"post {number}")
+    evict(world)
+    slow.peer.blocked = False
+    slow.write(slow.peer.collect())
+    assert slow.peer.collect() == b""
+    (read,) = world.hub.effects.take_reads()
+    world.hub.read_done(read, [])
+    world.step()
+    frames = [f for f in read_frames(slow) if f["type"] == "gap"]
+    assert [(f["from"], f["to"]) for f in frames] == [("e1-1", "e1-4")]
+    say(world, fast, "later")
+    assert [f["id"] for f in only(slow, "message")] == ["e1-5"]
+
+
+def test_a_backfill_for_a_ring_that_changed_meanwhile_is_ignored() -> None:
+    world = World(unlimited(ring_posts=4))
+    for number in range(6):
+        fill(world, "lobby", 1, f"post {number}")
+    bob = Wire()
+    bob.peer = world.hub.open(bob, v1=True, address="test", when=world.when)
+    world.hub.receive(
+        bob.peer, b'{"type":"hello","name":"bob","rooms":[{"room":"lobby","last":2}]}', world.when
+    )
+    (read,) = world.hub.effects.take_reads()
+    old = world.log.read(read)
+    _, new = world.log.append([NewPost("lobby", "ana", f"new {n}", world.when.at) for n in range(7)])
+    world.hub.deliver(new)
+    world.hub.read_done(read, old)
+    world.step()
+    frames = [f for f in read_frames(bob) if f["type"] in ("gap", "message")]
+    assert [f.get("id", f.get("reason")) for f in frames] == ["lagged", "e1-10", "e1-11", "e1-12", "e1-13"]
+    assert [f["message"] for f in frames[1:]] == ["new 3", "new 4", "new 5", "new 6"]
+
+
+def leave_all(world: World, wire: Wire) -> None:
+    assert wire.peer is not None
+    world.hub.close(wire.peer, world.when)
+
+
+def test_a_room_that_everyone_has_left_keeps_its_ring_for_a_minute() -> None:
+    world = World(unlimited(leave_grace_s=0))
+    for waited_s, is_warm in ((59.0, True), (61.0, False)):
+        ana = v1(world, "ana")
+        say(world, ana, "one")
+        leave_all(world, ana)
+        world.pass_time(1.0)
+        assert world.hub.rooms.by_name == {}
+        world.pass_time(waited_s - 1.0)
+        assert (world.hub.rooms.buffers.used_bytes > 0) == is_warm
+        bob = Wire()
+        bob.peer = world.hub.open(bob, v1=True, address="test", when=world.when)
+        hello = b'{"type":"hello","name":"bob","rooms":[{"room":"lobby","last":1}]}'
+        world.hub.receive(bob.peer, hello, world.when)
+        assert bool(world.hub.effects.reads) != is_warm
+        world.step()
+        assert [f["message"] for f in only(bob, "message")] == ["one"]
+        leave_all(world, bob)
+        world.pass_time(1_000.0)
+    assert world.hub.rooms.buffers.used_bytes == 0
+
+
+def test_an_idle_room_gets_the_posts_that_arrive_after_everyone_has_left() -> None:
+    world = World(unlimited(leave_grace_s=0))
+    ana = v1(world, "ana")
+    say(world, ana, "one")
+    leave_all(world, ana)
+    world.pass_time(1.0)
+    _, new = world.log.append([NewPost("lobby", "ana", "two", world.when.at)])
+    world.hub.deliver(new)
+    bob = v1(world, "bob", rooms=[{"room": "lobby", "last": 5}])
+    assert [f["message"] for f in only(bob, "message")] == ["one", "two"]
+
+
+def test_the_number_of_idle_rooms_is_bounded_and_empty_rings_are_not_kept() -> None:
+    world = World(unlimited(leave_grace_s=0))
+    ana = v1(world, "ana")
+    for number in range(IDLE_ROOMS_MAX + 100):
+        send(world, ana, type="join", room=f"room{number}", ref="j")
+        if number % 2 == 0:
+            say(world, ana, "hi", room=f"room{number}")
+        send(world, ana, type="leave", room=f"room{number}", ref="l")
+        world.pass_time(0.001)
+        read_frames(ana)
+    assert set(world.hub.rooms.by_name) == {"lobby"}
+    assert len(world.hub.rooms._idle) == (IDLE_ROOMS_MAX + 100) // 2
+    for number in range(IDLE_ROOMS_MAX + 100):
+        send(world, ana, type="join", room=f"more{number}", ref="j")
+        say(world, ana, "hi", room=f"more{number}")
+        send(world, ana, type="leave", room=f"more{number}", ref="l")
+        world.pass_time(0.001)
+        read_frames(ana)
+    assert len(world.hub.rooms._idle) == IDLE_ROOMS_MAX
+    assert world.hub.rooms.buffers.used_bytes < 1_000 * IDLE_ROOMS_MAX
+
+
+def test_only_rooms_with_pending_presence_are_visited_by_a_tick() -> None:
+    world = World(unlimited(leave_grace_s=5.0))
+    ana = v1(world, "ana", rooms=[{"room": f"room{number}"} for number in range(60)])
+    world.pass_time(1.0)
+    assert world.hub.broadcaster.presence_rooms == set()
+    leave_all(world, ana)
+    assert len(world.hub.broadcaster.presence_rooms) == 60
+    world.pass_time(5.1)
+    assert world.hub.broadcaster.presence_rooms == set()
+    assert world.hub.rooms.by_name == {}
