@@ -36,7 +36,10 @@ DENIED = {
     "tui/commands/registry.py": PRESENTATION,
     "tui/commands/parser.py": PRESENTATION,
 }
-ONLY_IN = {"sqlite3": {"engine/sqlite.py", "engine/sqlite_schema.py"}, "redis": {"engine/redis.py"}}
+ONLY_IN = {
+    "sqlite3": {"engine/sqlite.py", "engine/sqlite_reader.py", "engine/sqlite_schema.py"},
+    "redis": {"engine/redis.py"},
+}
 
 
 def imports_of(path: Path) -> set[str]:

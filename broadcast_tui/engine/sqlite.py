@@ -1,10 +1,11 @@
-"""The SQLite engine: one file, one thread, one connection, one transaction per batch.
+"""The SQLite engine: one file, a writing thread with one transaction per batch, and two reading threads.
 
 Acknowledged posts survive a crash of the process (write-ahead log with `synchronous=NORMAL`: a power failure
 may lose the last moments). The file is locked against other servers. Search uses FTS5.
 
-Invariants: only the engine's thread uses the connection, `_heads` and `dedup`. The state in the event loop
-(`_bounds` and the tail) is updated after each commit, even if the caller has been cancelled.
+Invariants: only the writing thread uses `_connection`, `_heads` and `dedup`. The state in the event loop
+(`_bounds` and the tail) is updated after each commit, even if the caller has been cancelled. Appends never
+wait for reads, nor reads for searches.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, SWEEP_EVERY_S, DedupCache, SeenPost, dedup_key
-from broadcast_tui.engine.fulltext import query_terms
+from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, query_terms
+from broadcast_tui.engine.sqlite_reader import SqliteReader
 from broadcast_tui.engine.sqlite_schema import open_file
 from broadcast_tui.engine.tail import Tail
 
@@ -48,6 +50,7 @@ class SqliteEngine:
         keep_days: Age in days after which posts are deleted; 0: never.
         keep_posts: Maximum number of posts per room; 0: unlimited.
         clock: Monotonic clock in seconds, for the deduplication.
+        search_clock: Monotonic clock in seconds, for the time limit of searches.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class SqliteEngine:
         keep_days: float = 30.0,
         keep_posts: int = 100_000,
         clock: Callable[[], float] = time.monotonic,
+        search_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
+        self._search_clock = search_clock
         self._keep_days = keep_days
         self._keep_posts = keep_posts
         self._clock = clock
@@ -112,13 +117,17 @@ class SqliteEngine:
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
+            await self._page_reader.close()
+            await self._search_reader.close()
             await self._in_thread(self._close)
         self._thread.shutdown()
         self._tail.close()
 
     def _open(self) -> None:
         self._is_new = not self.path.exists()
-        self._connection = open_file(self.path)
+        self._connection, self._lock = open_file(self.path)
+        self._page_reader = SqliteReader(self.path, "sqlite-pages", self._search_clock)
+        self._search_reader = SqliteReader(self.path, "sqlite-search", self._search_clock)
         execute = self._connection.execute
         self._epoch = str(execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
         for name, first, last, topic in execute("SELECT name, first_seq, last_seq, topic FROM rooms"):
@@ -141,6 +150,7 @@ class SqliteEngine:
         with contextlib.suppress(sqlite3.Error):  # fails on a full disk, which is harmless
             self._connection.execute("PRAGMA optimize")
         self._connection.close()
+        self._lock.release()
         if is_unused:
             self.path.resolve().unlink(missing_ok=True)
 
@@ -244,53 +254,65 @@ class SqliteEngine:
         max_bytes: int | None = None,
     ) -> list[Post]:
         order = "DESC" if from_end else "ASC"
-        return await self._select(
-            room,
-            f"seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?",
-            (after, self._before(room, before), limit),
-            max_bytes,
-        )
+        values = after, self._before(room, before), limit
+
+        def run(connection: sqlite3.Connection) -> list[Post]:
+            condition = f"seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?"
+            return self._select(connection, room, condition, values, max_bytes)
+
+        return await self._read_with(self._page_reader, run)
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
         terms = query_terms(query)
         if not terms:
             return []
         expression = " AND ".join(f'"{term}" *' for term in terms)
-        return await self._select(
-            room,
-            "posts.id IN (SELECT rowid FROM posts_fts WHERE posts_fts MATCH ?) AND seq < ?"
-            " ORDER BY seq DESC LIMIT ?",
-            (expression, self._before(room, before), limit),
-        )
+        values = expression, self._before(room, before), limit
+
+        def run(connection: sqlite3.Connection) -> list[Post]:
+            condition = (
+                "posts.id IN (SELECT rowid FROM posts_fts WHERE posts_fts MATCH ?) AND seq < ?"
+                " ORDER BY seq DESC LIMIT ?"
+            )
+            return self._select(connection, room, condition, values, None)
+
+        return await self._read_with(self._search_reader, run, time_limit_s=SEARCH_TIME_LIMIT_S)
+
+    async def _read_with(
+        self,
+        reader: SqliteReader,
+        work: Callable[[sqlite3.Connection], list[Post]],
+        *,
+        time_limit_s: float | None = None,
+    ) -> list[Post]:
+        try:
+            return await reader.run(work, time_limit_s=time_limit_s)
+        except sqlite3.Error as error:
+            raise EngineError(f"{self.path}: {error}") from error
 
     def _before(self, room: str, before: int | None) -> int:
         return self.last_seq(room) + 1 if before is None else before
 
-    async def _select(
-        self, room: str, condition: str, values: tuple[object, ...], max_bytes: int | None = None
+    def _select(
+        self,
+        connection: sqlite3.Connection,
+        room: str,
+        condition: str,
+        values: tuple[object, ...],
+        max_bytes: int | None,
     ) -> list[Post]:
         """Posts of a room that match a condition, in ascending order, at most `max_bytes` of text."""
+        rows = connection.execute(
+            "SELECT seq, at_us, sender, text, nonce FROM posts"
+            f" WHERE room_id = (SELECT id FROM rooms WHERE name = ?) AND {condition}",
+            (room, *values),
+        )
+        posts = first_fitting((self._post(room, *row) for row in rows), max_bytes)
+        rows.close()
+        return sorted(posts, key=lambda post: post.position.seq)
 
-        def run() -> list[Post]:
-            rows = self._connection.execute(
-                "SELECT seq, at_us, sender, text, nonce FROM posts"
-                f" WHERE room_id = (SELECT id FROM rooms WHERE name = ?) AND {condition}",
-                (room, *values),
-            )
-            posts = first_fitting(
-                (
-                    Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us), nonce)
-                    for seq, at_us, sender, text, nonce in rows
-                ),
-                max_bytes,
-            )
-            rows.close()
-            return sorted(posts, key=lambda post: post.position.seq)
-
-        try:
-            return await self._in_thread(run)
-        except sqlite3.Error as error:
-            raise EngineError(f"{self.path}: {error}") from error
+    def _post(self, room: str, seq: int, at_us: int, sender: str, text: str, nonce: str) -> Post:
+        return Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us), nonce)
 
     def tail(self) -> AsyncIterator[list[Post]]:
         return self._tail.follow()

@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 from broadcast_tui.core.errors import EngineError
+from broadcast_tui.engine.file_lock import FileLock
 from broadcast_tui.engine.fulltext import words_of
 
 APPLICATION_ID = 0x62637431
@@ -39,8 +40,8 @@ SCHEMA = (
 )
 
 
-def open_file(path: Path) -> sqlite3.Connection:
-    """Open the file with an exclusive lock; creates the schema if needed.
+def open_file(path: Path) -> tuple[sqlite3.Connection, FileLock]:
+    """Open the file for writing and lock it; creates the schema if needed.
 
     Raises:
         EngineError: The file cannot be used.
@@ -49,15 +50,15 @@ def open_file(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(path if path.exists() else path.parent, os.R_OK | os.W_OK):
             raise sqlite3.OperationalError("readonly")
-        if path.is_file() and path.stat().st_size:
-            _check_file(path)
         _make_private(path)
-        connection = _connect(path, "rwc")
+        lock = FileLock(path, wait_s=LOCK_WAIT_S)
         try:
-            _prepare(connection)
+            connection = _open_locked(path, lock)
         except BaseException:
-            connection.close()
+            lock.release()
             raise
+    except BlockingIOError as error:
+        raise EngineError(f"The history {path} is in use by another server.") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise EngineError(f"Cannot open the history {path}: {reason}.") from error
@@ -74,6 +75,21 @@ def open_file(path: Path) -> sqlite3.Connection:
         raise EngineError(
             f"The history {path} is damaged or not a history ({error}). Move it away."
         ) from error
+    return connection, lock
+
+
+def _open_locked(path: Path, lock: FileLock) -> sqlite3.Connection:
+    if path.stat().st_size:
+        _check_file(path)
+    connection = connect(path, "rwc")
+    try:
+        _prepare(connection)
+        # SQLite has released all locks of this process at the end of its own first lock. From now on, it
+        # holds a shared lock until it closes its last connection.
+        lock.acquire()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -86,7 +102,8 @@ def _make_private(path: Path) -> None:
         os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to the file for any thread, in autocommit mode. `mode` as in SQLite's URIs."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
@@ -107,13 +124,12 @@ def _check_file(path: Path) -> None:
     """Validate the file without writing to it; even closing a connection may write a write-ahead log.
 
     Without a write-ahead log, no server has the file open, and it can be read without lock and index files
-    (`immutable`). Only SQLite opens the file: closing it elsewhere would drop the POSIX locks of this
-    process.
+    (`immutable`).
     """
     if path.stat().st_size < HEADER_BYTES:
         raise sqlite3.DatabaseError("it is too short")
-    has_log = path.with_name(f"{path.name}-wal").exists()
-    with closing(_connect(path, "ro" if has_log else "ro&immutable=1")) as connection:
+    has_log = Path(f"{os.path.realpath(path)}-wal").exists()
+    with closing(connect(path, "ro" if has_log else "ro&immutable=1")) as connection:
         _check(connection, path)
 
 
@@ -134,7 +150,6 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")

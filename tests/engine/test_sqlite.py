@@ -12,6 +12,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
@@ -22,12 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broadcast_tui.client import BroadcastClient
-from broadcast_tui.core.errors import EngineError
+from broadcast_tui.core.errors import EngineError, SearchTooCostlyError
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import NewPost, Position, Post
 from broadcast_tui.core.session.updates import GapFound
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import TRIM_POSTS, SqliteEngine
+from broadcast_tui.engine.sqlite_reader import SqliteReader
 from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION
 from tests.cli.program import Program, program, run
 from tests.client.watching import online
@@ -324,7 +326,7 @@ FAULTS: dict[Callable[[Path], None], str] = {
     newer_version: "newer version",
     without_its_tables: "no such table",
     without_its_epoch: "damaged",
-    directory: "Cannot use",
+    directory: "Is a directory",
 }
 
 
@@ -407,6 +409,136 @@ async def _serve_refuses(path: Path, named: str) -> None:
     assert line.startswith("broadcast-tui: ")
     assert named in line
     assert "Traceback" not in outcome.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need privileges")
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+async def test_link_to_a_locked_file_is_rejected(tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
+    path, other = tmp_path / "history.db", tmp_path / "elsewhere" / "other.db"
+    other.parent.mkdir()
+    async with opened(path) as engine:
+        await engine.append([new_post("one")])
+        await engine.read("lobby", limit=5)
+        link(path, other)
+        with pytest.raises(EngineError, match="in use by another server"):
+            await SqliteEngine(other).start()
+        await _serve_refuses(other, "in use by another server")
+
+
+async def test_lock_is_held_after_other_starts_failed(tmp_path: Path) -> None:
+    """POSIX locks are lost when the process closes any descriptor of the file."""
+    path = tmp_path / "history.db"
+    for _ in range(2):
+        async with opened(path) as engine:
+            await engine.append([new_post("one")])
+            for _ in range(3):
+                with pytest.raises(EngineError, match="in use by another server"):
+                    await SqliteEngine(path).start()
+            await _serve_refuses(path, "in use by another server")
+
+
+async def test_server_with_an_exclusive_connection_is_noticed(path: Path) -> None:
+    """Versions until 0.1 lock the whole file."""
+    await asyncio.to_thread(lambda: _history(path))
+    with closing(sqlite3.connect(path, isolation_level=None)) as old:
+        old.execute("PRAGMA locking_mode = EXCLUSIVE")
+        old.execute("BEGIN IMMEDIATE")
+        old.execute("COMMIT")
+        with pytest.raises(EngineError, match="in use by another server"):
+            await SqliteEngine(path).start()
+
+
+# -- reading beside appending
+
+
+class StoppedClock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def block(engine: SqliteEngine, reader: SqliteReader) -> tuple[asyncio.Task[None], threading.Event]:
+    """Occupy a reader until the event is set or its job has to stop."""
+    released = threading.Event()
+
+    def work(connection: sqlite3.Connection) -> None:
+        connection.create_function("released", 0, lambda: released.wait(0.001))
+        connection.execute(
+            "WITH RECURSIVE waits(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM waits WHERE NOT released())"
+            " SELECT count(*) FROM waits"
+        ).fetchall()
+
+    return asyncio.create_task(reader.run(work, time_limit_s=1.0)), released
+
+
+async def test_appends_and_pages_do_not_wait_for_a_search(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([new_post("one")])
+        task, released = block(engine, engine._search_reader)
+        await in_time(engine.append([new_post("two")]))
+        assert texts(await in_time(engine.read("lobby", limit=5))) == ["one", "two"]
+        assert not task.done()
+        released.set()
+        await in_time(task)
+
+
+async def test_appends_do_not_wait_for_a_page(path: Path) -> None:
+    async with opened(path) as engine:
+        task, released = block(engine, engine._page_reader)
+        await in_time(engine.append([new_post(str(number)) for number in range(5_000)]))
+        assert not task.done()
+        released.set()
+        await in_time(task)
+
+
+async def test_search_beyond_its_time_limit_is_rejected_and_the_next_one_succeeds(path: Path) -> None:
+    clock = StoppedClock()
+    engine = SqliteEngine(path, search_clock=clock)
+    await engine.start()
+    try:
+        await engine.append([new_post("tea")])
+        task, _ = block(engine, engine._search_reader)
+        await asyncio.sleep(0)
+        while engine._search_reader._running is None:
+            await asyncio.sleep(0)
+        clock.now += 1.1
+        with pytest.raises(SearchTooCostlyError):
+            await in_time(task)
+        assert texts(await engine.search("lobby", "tea", limit=5)) == ["tea"]
+    finally:
+        await engine.close()
+
+
+async def test_cancelled_search_stops_and_queued_ones_never_start(path: Path) -> None:
+    async with opened(path) as engine:
+        await engine.append([new_post("tea")])
+        task, _ = block(engine, engine._search_reader)
+        queued = [asyncio.create_task(engine.search("lobby", "tea", limit=5)) for _ in range(5)]
+        while engine._search_reader._running is None:
+            await asyncio.sleep(0)
+        running = engine._search_reader._running
+        for one in (*queued, task):
+            one.cancel()
+        await in_time(asyncio.gather(*queued, task, return_exceptions=True))
+        assert texts(await in_time(engine.search("lobby", "tea", limit=5))) == ["tea"]
+        assert running.cancelled
+        assert engine._search_reader.started == 2
+
+
+async def test_closing_does_not_wait_for_a_search(path: Path) -> None:
+    async with opened(path) as engine:
+        task, _ = block(engine, engine._search_reader)
+        while engine._search_reader._running is None:
+            await asyncio.sleep(0)
+        queued = asyncio.create_task(engine.search("lobby", "tea", limit=5))
+        await asyncio.sleep(0)
+        await in_time(engine.close())
+        results = await in_time(asyncio.gather(task, queued, return_exceptions=True))
+        assert all(isinstance(result, sqlite3.Error | EngineError) for result in results)
 
 
 # -- no room left
