@@ -113,11 +113,12 @@ def _run(
 ) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
+    from broadcast_tui.client.storage.install_secret import load_secret
     from broadcast_tui.client.storage.preferences import Preferences
     from broadcast_tui.tui.app import ChatApp
 
     keys = USER_CONFIG.checked_keys()
-    preferences = Preferences.load()
+    preferences, secret = Preferences.load(), load_secret()
 
     def make_client(server: Address, user: str, room: str = "") -> BroadcastClient:
         rooms = preferences.rooms_on(server.url, room or server.explicit_room).joined
@@ -125,7 +126,7 @@ def _run(
             server.url,
             name=user,
             rooms=rooms,
-            client_id=preferences.client_id,
+            client_id=secret,
             security=security if server.url == address.url else saved_security(server, ca),
         )
 
@@ -152,6 +153,7 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
 
     from broadcast_tui.cli.pipes import configure_stdout, read_input_lines
     from broadcast_tui.client import BroadcastClient
+    from broadcast_tui.client.storage.install_secret import load_secret
     from broadcast_tui.client.storage.preferences import Preferences
     from broadcast_tui.tui.line_mode import LineChat
 
@@ -163,7 +165,7 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
 
     async def run() -> int:
         client = BroadcastClient(
-            address.url, name=chosen, rooms=[address.room], client_id=preferences.client_id, security=security
+            address.url, name=chosen, rooms=[address.room], client_id=load_secret(), security=security
         )
         interactive = sys.stdin is not None and sys.stdin.isatty()
         chat = LineChat(

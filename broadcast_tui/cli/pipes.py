@@ -16,7 +16,7 @@ from broadcast_tui.cli.credentials import TOKEN_ADVICE, prompt_address
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorized
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.storage.preferences import Preferences
+from broadcast_tui.client.storage.install_secret import load_secret
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.text import visible_line
@@ -40,24 +40,24 @@ def server_address(url: str, room: str | None) -> Address:
 
 
 def identity(name: str | None) -> tuple[str, str]:
-    """The name to post under, and the client id of this installation.
+    """The name to post under, and the secret of this installation.
 
     The default is the login name, or an empty name (a guest) if that is not a valid name.
 
     Raises:
         UsageError: The given name is invalid.
     """
-    client_id = Preferences.load().client_id
+    secret = load_secret()
     try:
         if name is not None:
-            return (check_name(name) if name else ""), client_id
-        return check_name(getpass.getuser()), client_id
+            return (check_name(name) if name else ""), secret
+        return check_name(getpass.getuser()), secret
     except InvalidNameError as error:
         if name is not None:
             raise UsageError(f"--name: {error.text}") from error
     except (KeyError, OSError):
         pass
-    return "", client_id
+    return "", secret
 
 
 async def read_input_lines() -> AsyncIterator[str]:

@@ -65,10 +65,10 @@ def send(
         Seconds to keep trying to connect.
     """
     address = server_address(url, room)
-    user, client_id = identity(name)
+    user, secret = identity(name)
     security = security_for(address, token_file, ca, insecure_token)
     client = BroadcastClient(
-        address.url, name=user, rooms=[address.room], last=0, client_id=client_id, security=security
+        address.url, name=user, rooms=[address.room], last=0, client_id=secret, security=security
     )
     sender = _Sender(client, address.room, wait=wait, timeout_s=timeout)
     return asyncio.run(sender.run(_posts(text, as_one)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -9,7 +10,7 @@ from broadcast_tui.client.security import normalize_pin, normalize_token
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
-from broadcast_tui.core.network import is_loopback_host
+from broadcast_tui.core.network import is_loopback_host, parse_ip
 from broadcast_tui.core.protocol.handshake import websocket_url
 from broadcast_tui.core.redaction import contains_token, redact
 
@@ -42,6 +43,15 @@ class Address:
     def url(self) -> str:
         """WebSocket URL without the room: `ws://host:port`."""
         return websocket_url(self.host, self.port, secure=self.secure)
+
+    @property
+    def server_key(self) -> str:
+        """Host and port in one spelling, with or without TLS: `host:port`."""
+        host = self.host.casefold().rstrip(".")
+        with contextlib.suppress(UnicodeError):
+            host = host if host.isascii() else host.encode("idna").decode()
+        parsed = parse_ip(host)
+        return f"{host if parsed is None else parsed}:{self.port}"
 
     @property
     def explicit_room(self) -> str:

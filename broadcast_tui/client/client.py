@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, ConnectError, Disconnect, Unauthorized
 from broadcast_tui.client.requests import ClientRequests
-from broadcast_tui.client.security import SecurityOptions, normalize_token
+from broadcast_tui.client.security import SecurityOptions, derive_client_id, normalize_token
 from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import check_room
@@ -50,7 +50,8 @@ class BroadcastClient(ClientRequests):
         name: Name to post under; empty to read only.
         rooms: Rooms to join; by default the room of the address, or the lobby.
         last: Number of latest posts to request when a room is first joined.
-        client_id: Random, one per installation; by default new for each client.
+        client_id: Random, one per installation; by default new for each client. It is never sent: each
+            server gets an id derived from it.
         token: Access token; sent over `wss://` and to this machine only.
         security: Token and trusted certificates, in place of `token` and those in the address.
 
@@ -74,7 +75,7 @@ class BroadcastClient(ClientRequests):
         self._address = parse_address(host) if "://" in host else Address(host, port)
         chosen = tuple(check_room(room) for room in rooms) or (self._address.room,)
         session = ClientSession(
-            client_id=client_id or secrets.token_hex(16),
+            client_id=derive_client_id(client_id or secrets.token_hex(16), self._address.server_key),
             nonce_prefix=secrets.token_hex(6) + "-",
             name=name,
             rooms=((room, last) for room in chosen),

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import hmac
 import re
 import ssl
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.protocol.handshake import FINGERPRINT_PREFIX
 from broadcast_tui.core.text import log_safe
 
+CLIENT_ID_CHARS = 32
+"""Length of a derived client id, 128 bits in hexadecimal."""
 PROBE_S = 3.0
 TOKEN_CHARS_MAX = 512
 INVITE = "use an invite, printed by 'broadcast-tui invite' on the server"
@@ -30,6 +33,19 @@ class TrustError(BroadcastError):
 
 class CertificateMismatchError(Exception):
     """The server's certificate does not match the pin."""
+
+
+def derive_client_id(secret: str, server_key: str) -> str:
+    """The client id for a server: constant for one secret and server, and unrelated to those for others.
+
+    A server, or an eavesdropper, therefore cannot use it to impersonate the client elsewhere.
+
+    Args:
+        secret: Random, one per installation; never sent.
+        server_key: `Address.server_key` of the server.
+    """
+    digest = hmac.digest(secret.encode(errors="surrogatepass"), server_key.encode(errors="replace"), "sha256")
+    return digest.hex()[:CLIENT_ID_CHARS]
 
 
 @dataclass(slots=True)

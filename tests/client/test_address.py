@@ -10,6 +10,34 @@ from broadcast_tui.core.errors import BroadcastError
 
 
 @pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("chat.example", "wss://Chat.Example.:8765/dev"),
+        ("ws://127.0.0.1:1", "ws://[::ffff:127.0.0.1]:1"),
+        ("[2001:db8:0::1]:1", "wss://[2001:DB8::1]:1"),
+        ("ws://b\u00fccher.example", "ws://xn--bcher-kva.example"),
+    ],
+)
+def test_spellings_of_one_server_share_a_key(one: str, other: str) -> None:
+    assert parse_address(one).server_key == parse_address(other).server_key
+
+
+def test_servers_have_different_keys() -> None:
+    addresses = (
+        "localhost",
+        "127.0.0.1",
+        "127.0.0.2",
+        "localhost:1",
+        "[::1]",
+        "localhost.example",
+        "a..b",
+        "\u00df." * 99,
+    )
+    keys = {parse_address(address).server_key for address in addresses}
+    assert len(keys) == len(addresses)
+
+
+@pytest.mark.parametrize(
     ("text", "url", "room"),
     [
         ("", "ws://localhost:8765", "lobby"),

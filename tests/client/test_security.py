@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.client import BroadcastClient, ConnectError, SecurityOptions, TrustError, Unauthorized
-from broadcast_tui.client.security import normalize_pin, normalize_token
+from broadcast_tui.client.security import derive_client_id, normalize_pin, normalize_token
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.protocol.handshake import fingerprint
 from broadcast_tui.core.session.updates import ConnectionState
@@ -23,7 +23,7 @@ from broadcast_tui.server.token_store import TokenStore
 from tests.client.watching import Watcher
 from tests.support.certificates import Authority
 from tests.support.plain import plain_client
-from tests.support.running import in_time, running_server
+from tests.support.running import eventually, in_time, running_server
 
 WRONG = "bt_" + "wrong" * 8
 
@@ -35,6 +35,31 @@ async def reason_of(url: str, security: SecurityOptions | None = None) -> str:
         await in_time(client.connect(retry=True))
     assert "\n" not in str(failed.value)
     return str(failed.value)
+
+
+# -- client ids
+
+
+def test_client_ids_of_servers_are_unrelated_and_constant() -> None:
+    servers = [f"chat{number}.example:8765" for number in range(50)]
+    ids = [derive_client_id("secret", server) for server in servers]
+    assert ids == [derive_client_id("secret", server) for server in servers]
+    assert len({*ids, derive_client_id("other", servers[0])}) == 51
+    assert all(len(each) == 32 and int(each, 16) >= 0 and "secret" not in each for each in ids)
+
+
+async def test_servers_never_see_the_secret_or_the_same_id() -> None:
+    secret, seen = "0123456789abcdef" * 2, []
+    for _ in range(2):
+        async with running_server() as server:
+            for _ in range(2):
+                async with BroadcastClient(server.url, name="ana", client_id=secret):
+                    [peer] = server._runner.hub.peers.values()
+                    seen.append(peer.client_id)
+                await eventually(lambda server=server: not server._runner.hub.peers)  # type: ignore[misc]
+    assert seen[0] == seen[1] != seen[2] == seen[3]
+    assert secret not in seen
+    assert {len(each) for each in seen} == {32}
 
 
 # -- tokens

@@ -1,4 +1,4 @@
-"""Client state saved between runs: name, theme, client id; rooms, levels and ignored people by server.
+"""Client state saved between runs: name, theme; rooms, levels and ignored people by server.
 
 It is a small JSON file in the user's state directory with mode 600, replaced atomically. An unreadable file
 is ignored, with a notice. Several chats can share it: each writes only its own changes.
@@ -49,7 +49,7 @@ class SavedRooms:
 
 @dataclass(slots=True)
 class Preferences:
-    """Saved state. `client_id` identifies this installation to servers."""
+    """Saved state."""
 
     path: Path
     name: str = ""
@@ -57,6 +57,7 @@ class Preferences:
     rooms: dict[str, SavedRooms] = field(default_factory=dict)
     """By server URL, the last used one last."""
     client_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    """The id that version 0.1 sends to servers; later versions only save it, for a return to 0.1."""
     levels: dict[str, str] = field(default_factory=dict)
     """Notification levels other than the default, by `server #room`."""
     presence: str = ""
