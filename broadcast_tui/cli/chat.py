@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from broadcast_tui.cli.child_server import ChildServer
-from broadcast_tui.cli.credentials import TOKEN_ADVICE, prompt_address, saved_security, security_for
+from broadcast_tui.cli.credentials import ADVICE, prompt_address, saved_security, security_for
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, suggest
@@ -175,7 +175,7 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
             echo=not interactive,
             preferences=preferences,
             mentions=mentions,
-            token_hint=f"To authenticate, {TOKEN_ADVICE}.",
+            advice=ADVICE,
         )
         await chat.run(read_input_lines())
         return ExitCode.UNREACHABLE if chat.was_rejected else ExitCode.OK

@@ -13,11 +13,23 @@ from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client import SecurityOptions, TrustError
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.storage.credentials import Credentials
+from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.private_file import readable_by_others
 
 VARIABLE = "BROADCAST_TUI_TOKEN"
-TOKEN_ADVICE = f"pass a token with --token-file FILE or in {VARIABLE}"
+TOKEN_ADVICE = f"To authenticate, pass a token with --token-file FILE or in {VARIABLE}."
+ADVICE = {
+    DisconnectCause.UNAUTHORIZED: TOKEN_ADVICE,
+    DisconnectCause.UNENCRYPTED_TOKEN: "To send it anyway, add --insecure-token.",
+    DisconnectCause.UNTRUSTED_CERTIFICATE: "If you have the certificate of its authority, add --ca FILE.",
+}
+"""What a user can do about the causes of a failed connection."""
 TOKEN_FILE_BYTES = 4096
+
+
+def add_advice(reason: str, cause: DisconnectCause) -> str:
+    """Append to `reason` what the user can do about `cause`."""
+    return f"{reason.rstrip('.')}. {ADVICE[cause]}" if cause in ADVICE else reason
 
 
 def security_for(address: Address, token_file: str, ca: str, insecure_token: bool) -> SecurityOptions:

@@ -27,7 +27,7 @@ def with_advice(error: BroadcastError) -> str:
     if isinstance(error, SecretInAddressError):
         from broadcast_tui.cli.credentials import TOKEN_ADVICE
 
-        return f"{error} To authenticate, {TOKEN_ADVICE}."
+        return f"{error} {TOKEN_ADVICE}"
     if isinstance(error, EngineError):
         return f"{error} Choose another file with --history, or use --history memory."
     if type(error).__module__.startswith("broadcast_tui.server."):

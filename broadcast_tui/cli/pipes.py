@@ -12,9 +12,9 @@ import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from broadcast_tui.cli.credentials import TOKEN_ADVICE, prompt_address
+from broadcast_tui.cli.credentials import add_advice, prompt_address
 from broadcast_tui.cli.errors import UsageError
-from broadcast_tui.client import BroadcastClient, ConnectError, Unauthorized
+from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.storage.install_secret import load_secret
 from broadcast_tui.core.errors import InvalidNameError
@@ -121,15 +121,10 @@ async def connect(client: BroadcastClient, timeout_s: float) -> None:
     try:
         async with asyncio.timeout(timeout_s):
             await client.connect(retry=True)
-    except Unauthorized as error:
-        raise Unauthorized(with_token_hint(str(error))) from None
+    except ConnectError as error:
+        raise ConnectError(add_advice(str(error), error.cause), error.cause) from None
     except TimeoutError:
         raise ConnectError(f"no server at {client.url}") from None
-
-
-def with_token_hint(reason: str) -> str:
-    """Append to `reason` how to pass a token."""
-    return f"{reason.rstrip('.')}; {TOKEN_ADVICE}."
 
 
 def print_error(reason: str, status: int) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from broadcast_tui.cli.credentials import security_for
+from broadcast_tui.cli.credentials import add_advice, security_for
 from broadcast_tui.cli.errors import ExitCode
 from broadcast_tui.cli.pipes import (
     connect,
@@ -18,7 +18,6 @@ from broadcast_tui.cli.pipes import (
     print_error,
     read_input_lines,
     server_address,
-    with_token_hint,
 )
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, PostRejected
@@ -153,8 +152,7 @@ class _Sender:
                         lost.cancel()
                         lost = None
                     elif update.state is ConnectionState.REFUSED:
-                        hint = with_token_hint if update.unauthorized else str
-                        self._fail(hint(update.reason))
+                        self._fail(add_advice(update.reason, update.cause))
                     elif update.state is ConnectionState.WAITING and lost is None:
                         loop = asyncio.get_running_loop()
                         lost = loop.call_later(self._timeout_s, self._fail, update.reason)

@@ -11,9 +11,9 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from broadcast_tui.cli.credentials import security_for
+from broadcast_tui.cli.credentials import add_advice, security_for
 from broadcast_tui.cli.errors import ExitCode
-from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address, with_token_hint
+from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address
 from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.post import Post
@@ -105,8 +105,8 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
                 print(f"broadcast-tui: {number} post(s) missing here ({reason}).", file=sys.stderr)
             case Noticed(text=text, error=True):
                 print(f"broadcast-tui: {visible_line(text)}", file=sys.stderr)
-            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, unauthorized=unauthorized):
-                return print_error(with_token_hint(reason) if unauthorized else reason, ExitCode.UNREACHABLE)
+            case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, cause=cause):
+                return print_error(add_advice(reason, cause), ExitCode.UNREACHABLE)
     if lines:
         sys.stdout.write("\n".join(lines) + "\n")
         sys.stdout.flush()

@@ -26,6 +26,7 @@ from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
+    DisconnectCause,
     PostDelivered,
     PostRejected,
     Update,
@@ -303,7 +304,7 @@ class BroadcastClient(ClientRequests):
             except Exception as error:
                 log.exception("unexpected error in the connection; reconnecting")
                 end = Disconnect(f"internal error: {error!r}")
-            self._session.unauthorized = end.unauthorized
+            self._session.cause = end.cause
             self._backoff.connected_for(time.monotonic() - started)
             if self._closing:
                 return
@@ -358,8 +359,8 @@ class BroadcastClient(ClientRequests):
         elif change.state is ConnectionState.REFUSED or (
             change.state is ConnectionState.WAITING and not self._retry_connect
         ):
-            error = Unauthorized if change.unauthorized else ConnectError
-            self._connected.set_exception(error(change.reason))
+            error = Unauthorized if change.cause is DisconnectCause.UNAUTHORIZED else ConnectError
+            self._connected.set_exception(error(change.reason, change.cause))
 
     def _report_outcome(self, update: PostDelivered | PostRejected) -> None:
         outcome = self._outcomes.get(update.nonce)

@@ -23,6 +23,7 @@ from broadcast_tui.client.security import (
     CertificateMismatchError,
     SecurityOptions,
     TrustError,
+    is_untrusted,
     tls_reason,
     uses_tls,
 )
@@ -30,6 +31,7 @@ from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import BroadcastError, CloseCode, may_reconnect
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.session.session import ClientSession
+from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.core.text import log_safe
 
 CLOSE_TIMEOUT_S = 1.0
@@ -37,7 +39,15 @@ CLOSE_TIMEOUT_S = 1.0
 
 
 class ConnectError(BroadcastError):
-    """The server cannot be reached or refused the connection; the text says why."""
+    """The server cannot be reached or refused the connection; the text says why.
+
+    Args:
+        cause: Cause that the user can do something about.
+    """
+
+    def __init__(self, text: str, cause: DisconnectCause = DisconnectCause.OTHER) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 class Unauthorized(ConnectError):
@@ -51,17 +61,14 @@ class Disconnect:
     reason: str
     retry_after_s: float = 0.0
     final: bool = False
-    unauthorized: bool = False
-    """Whether a valid token was missing; then always final."""
+    cause: DisconnectCause = DisconnectCause.OTHER
 
 
 OPEN_TIMEOUT_S = 10.0
 FRAME_BYTES_MAX = 8_388_608
 ABORTED_TOO_LATE = AttributeError
 """Raised by CPython when `websockets` aborts a transport that closed with a full buffer: its loop is None."""
-UNENCRYPTED_TOKEN = (
-    "the token would be sent unencrypted; use wss://, or allow it with the insecure-token option"
-)
+UNENCRYPTED_TOKEN = "the token would be sent unencrypted; use wss://"
 
 log = logging.getLogger("broadcast_tui.client")
 _websockets_log = logging.getLogger("broadcast_tui.websockets.client")
@@ -115,7 +122,7 @@ class Connection:
         """Open a connection, or return why that failed. The token is sent only to a trusted server."""
         security, address = self._security, self._address
         if security.token and not (address.secure or address.is_local or security.insecure_token):
-            return Disconnect(UNENCRYPTED_TOKEN, final=True)
+            return Disconnect(UNENCRYPTED_TOKEN, final=True, cause=DisconnectCause.UNENCRYPTED_TOKEN)
         try:
             # The library rejects ssl=None with a wss:// address, which a redirect may lead to.
             tls: dict[str, Any] = {"ssl": security.context()} if address.secure else {}
@@ -141,7 +148,8 @@ class Connection:
         except TrustError as error:
             return Disconnect(str(error), final=True)
         except (CertificateMismatchError, ssl.SSLError) as error:
-            return Disconnect(tls_reason(error, address.url), final=True)
+            cause = DisconnectCause.UNTRUSTED_CERTIFICATE if is_untrusted(error) else DisconnectCause.OTHER
+            return Disconnect(tls_reason(error, address.url), final=True, cause=cause)
         except InvalidStatus as error:
             return _http_reason(error, self._address.url)
         except InvalidURI:
@@ -183,7 +191,7 @@ class Connection:
             self._dispatch()
             if failed.done():
                 failed.result()
-                return Disconnect(session.fatal or "", final=True, unauthorized=session.unauthorized)
+                return Disconnect(session.fatal or "", final=True, cause=session.cause)
             return self._disconnect_of(socket)
         finally:
             closed.cancel()
@@ -201,7 +209,7 @@ class Connection:
         return Disconnect(
             reason or f"closed unexpectedly ({code})",
             final=not may_reconnect(code),
-            unauthorized=code == CloseCode.UNAUTHORIZED,
+            cause=_cause(unauthorized=code == CloseCode.UNAUTHORIZED),
         )
 
     async def _write(self, socket: FrameConnection) -> None:
@@ -274,8 +282,12 @@ def _http_reason(error: InvalidStatus, url: str) -> Disconnect:
         text or f"{url} is not a broadcast server (HTTP status {status})",
         wait_s,
         final=status in (400, 401, 403, 404),
-        unauthorized=status == 401,
+        cause=_cause(unauthorized=status == 401),
     )
+
+
+def _cause(*, unauthorized: bool) -> DisconnectCause:
+    return DisconnectCause.UNAUTHORIZED if unauthorized else DisconnectCause.OTHER
 
 
 def _os_reason(error: OSError, url: str) -> str:

@@ -119,6 +119,11 @@ def normalize_pin(text: str) -> str:
     return FINGERPRINT_PREFIX + base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def is_untrusted(error: Exception) -> bool:
+    """Whether a TLS handshake failed because no trusted authority signed the certificate."""
+    return isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in (18, 19, 20, 21)
+
+
 def tls_reason(error: ssl.SSLError | CertificateMismatchError, url: str) -> str:
     """Explain a failed TLS handshake with `url`, and what to do about it."""
     if isinstance(error, CertificateMismatchError):
@@ -128,9 +133,9 @@ def tls_reason(error: ssl.SSLError | CertificateMismatchError, url: str) -> str:
             f"'broadcast-tui forget {url}' to remove the old fingerprint"
         )
     if isinstance(error, ssl.SSLCertVerificationError):
+        if is_untrusted(error):
+            return f"no trusted authority signed the certificate of {url}; {INVITE}"
         match error.verify_code:
-            case 18 | 19 | 20 | 21:
-                return f"no trusted authority signed the certificate of {url}; {INVITE}, or the ca option"
             case 10:
                 return f"the certificate of {url} has expired; its operator must renew it"
             case 9:

@@ -260,7 +260,7 @@ class ChatApp(App[None]):
         )
         await close_in_time(previous)
         if lost := previous.unacknowledged:
-            self.notify(f"{undelivered_text(lost)}. Press Up to get them back.", severity="warning")
+            self.notify(f"{undelivered_text(lost)}. Press Up to edit and resend.", severity="warning")
         self._chat(self._client, self._make_screen(self._client, previous.name))
 
     @on(ChatScreen.UnreadChanged)

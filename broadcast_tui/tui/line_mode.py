@@ -18,7 +18,7 @@ from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
-from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, Update
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, DisconnectCause, Update
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.bookmark_saver import load_ignored, save_ignored
 from broadcast_tui.tui.commands.context import ThemeHost
@@ -60,7 +60,7 @@ class LineChat:
         echo: Whether to write our own posts, which are already visible to a user who types them.
         preferences: Saved choices; None to load and save nothing.
         mentions: Words that count as mentions, in addition to the name.
-        token_hint: Advice to write if the server requires a token.
+        advice: What to write about causes of a rejected connection.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class LineChat:
         echo: bool,
         preferences: Preferences | None = None,
         mentions: tuple[str, ...] = (),
-        token_hint: str = "",
+        advice: Mapping[DisconnectCause, str] | None = None,
     ) -> None:
         self._preferences = preferences
         self._client = client
-        self._token_hint = token_hint
+        self._advice = advice or {}
         ignored = IgnoreList() if preferences is None else load_ignored(preferences, client.url)
         self._state = AppState(
             RoomSet(room, ignored=ignored, unread_key=""), client.name, help_key="", keywords=mentions
@@ -229,8 +229,9 @@ class LineChat:
             self.warn(f"{changes.denied.reason} Enter another name.")
         elif self._state.connection.state is ConnectionState.REFUSED:
             self.was_rejected = True
-            if self._token_hint and any(getattr(update, "unauthorized", False) for update in batch):
-                self.warn(self._token_hint)
+            for update in batch:
+                if isinstance(update, ConnectionChanged) and update.cause in self._advice:
+                    self.warn(self._advice[update.cause])
             self.quit_chat()
 
     # Lines from the user

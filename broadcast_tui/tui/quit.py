@@ -97,7 +97,9 @@ class QuitFlow:
         """Print on standard error, once, why the chat ended and what was lost."""
         lines, self.message = [self.message] if self.message else [], ""
         if client is not None and (lost := client.unacknowledged):
-            lines.append(f"{PROGRAM}: {undelivered_text(lost)}. Press Up in the next chat to get them back.")
+            lines.append(
+                f"{PROGRAM}: {undelivered_text(lost)}. To edit and resend, press Up in the next chat."
+            )
         if lines and sys.__stderr__ is not None:
             # After SIGHUP there is no terminal to write to.
             with suppress(OSError, ValueError):

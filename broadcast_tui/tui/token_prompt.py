@@ -9,7 +9,7 @@ from textual.app import App
 
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.credentials import PendingCredentials
-from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, Update
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, DisconnectCause, Update
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.screens.token import TokenGiven, TokenScreen
 
@@ -30,7 +30,7 @@ class TokenPrompter:
                 self._app.run_worker(self._save(), group="keeping")
             elif update.state is ConnectionState.REFUSED:
                 self._pending.token = ""
-                if update.unauthorized:
+                if update.cause is DisconnectCause.UNAUTHORIZED:
                     self._ask(update.reason, client)
 
     def _ask(self, reason: str, client: ClientRequests) -> None:

@@ -274,7 +274,7 @@ async def test_a_certificate_of_an_authority_is_served_and_read_again_on_sighup(
         url = f"wss://127.0.0.1:{port}"
         sent = await run("send", "hi", "--wait", "--url", url, "--ca", str(authority.ca), home=tmp_path)
         assert (sent.status, sent.err) == (0, "")
-        assert "ca option" in one_line(await run("send", "hi", "--wait", "--url", url, home=tmp_path), 4)
+        assert "add --ca FILE" in one_line(await run("send", "hi", "--wait", "--url", url, home=tmp_path), 4)
         assert "#" not in (await invited(tmp_path, port))[2], "a renewal must not break invites"
         before = await certificate_at(port)
         async with v1_client(url, "ana", tls=ssl.create_default_context(cafile=authority.ca)) as ana:

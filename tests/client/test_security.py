@@ -16,7 +16,7 @@ from broadcast_tui.client import BroadcastClient, ConnectError, SecurityOptions,
 from broadcast_tui.client.security import derive_client_id, normalize_pin, normalize_token
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.protocol.handshake import fingerprint
-from broadcast_tui.core.session.updates import ConnectionState
+from broadcast_tui.core.session.updates import ConnectionState, DisconnectCause
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.tls import ServerTls, self_signed
 from broadcast_tui.server.token_store import TokenStore
@@ -28,13 +28,18 @@ from tests.support.running import eventually, in_time, running_server
 WRONG = "bt_" + "wrong" * 8
 
 
-async def reason_of(url: str, security: SecurityOptions | None = None) -> str:
-    """Why a client cannot connect; it gives up at once and says so in one line."""
+async def error_of(url: str, security: SecurityOptions | None = None) -> ConnectError:
+    """The error of a client that does not retry; its text is one line."""
     client = BroadcastClient(url, name="ana", security=security)
     with pytest.raises(ConnectError) as failed:
         await in_time(client.connect(retry=True))
     assert "\n" not in str(failed.value)
-    return str(failed.value)
+    return failed.value
+
+
+async def reason_of(url: str, security: SecurityOptions | None = None) -> str:
+    """The text of that error."""
+    return str(await error_of(url, security))
 
 
 # -- client ids
@@ -89,12 +94,12 @@ async def test_a_client_without_a_valid_one_is_refused_and_another_one_goes_on(
         watcher = Watcher(client)
         client.start()
         refused = await watcher.state(ConnectionState.REFUSED)
-        assert refused.unauthorized
+        assert refused.cause is DisconnectCause.UNAUTHORIZED
         assert "token" in refused.reason
         client.authenticate(f" {right}\n")
-        assert not (await watcher.state(ConnectionState.ONLINE)).unauthorized
+        assert (await watcher.state(ConnectionState.ONLINE)).cause is DisconnectCause.OTHER
         book.revoke("ana")
-        assert (await watcher.state(ConnectionState.REFUSED)).unauthorized
+        assert (await watcher.state(ConnectionState.REFUSED)).cause is DisconnectCause.UNAUTHORIZED
         await client.close()
 
 
@@ -104,24 +109,24 @@ async def test_another_refusal_is_not_for_want_of_a_token() -> None:
         client = BroadcastClient("127.0.0.1", server.port, name="ben")
         watcher = Watcher(client)
         client.start()
-        assert not (await watcher.state(ConnectionState.REFUSED)).unauthorized
+        assert (await watcher.state(ConnectionState.REFUSED)).cause is DisconnectCause.OTHER
         await client.close()
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "127.evil.example", "evil.localhost"])
 async def test_a_token_goes_to_other_machines_over_tls_only(host: str) -> None:
     security = SecurityOptions(token=WRONG)
-    reason = await reason_of(f"ws://{host}:9", security)
-    assert "wss://" in reason
-    assert "insecure-token" in reason
-    assert WRONG not in reason
+    error = await error_of(f"ws://{host}:9", security)
+    assert "wss://" in str(error)
+    assert error.cause is DisconnectCause.UNENCRYPTED_TOKEN
+    assert WRONG not in str(error)
 
 
 async def test_it_can_be_sent_in_the_open_if_that_is_wished(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_server(authenticator=None) as server:
         monkeypatch.setattr("broadcast_tui.client.address.Address.is_local", False)
-        reason = await reason_of(server.url, SecurityOptions(token=WRONG))
-        assert "insecure-token" in reason
+        error = await error_of(server.url, SecurityOptions(token=WRONG))
+        assert error.cause is DisconnectCause.UNENCRYPTED_TOKEN
         async with BroadcastClient(
             server.url, security=SecurityOptions(token=WRONG, insecure_token=True)
         ) as client:
@@ -256,9 +261,9 @@ async def test_a_certificate_that_is_not_good_is_refused_with_what_to_do(
 
 async def test_a_self_signed_certificate_without_a_pin_asks_for_the_invite(tmp_path: Path) -> None:
     async with running_server(tls=ServerTls(self_signed(tmp_path / "self.pem", "localhost"))) as server:
-        reason = await reason_of(server.url)
-    assert "invite" in reason
-    assert "ca option" in reason
+        error = await error_of(server.url)
+    assert "invite" in str(error)
+    assert error.cause is DisconnectCause.UNTRUSTED_CERTIFICATE
 
 
 async def test_tls_to_a_server_without_it_and_the_other_way_round_are_told_apart(

@@ -271,7 +271,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
         victim.wait_for("Token")
     victim.resize(81, 24)
     victim.type("\x1b")
-    victim.wait_for("✕ refused: no entry", "Connection rejected: no")
+    victim.wait_for("✕ rejected: no entry", "Connection rejected: no")
     victim.enter("still here")
     victim.wait_for("still here")
     victim.type("\x11")

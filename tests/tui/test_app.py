@@ -314,7 +314,7 @@ async def test_posts_in_transit_are_not_asked_about_but_reported_if_undelivered(
         await chat.type("ctrl+q")
         assert chat.app.return_code == 0
     assert told.getvalue() == (
-        "broadcast-tui: 2 posts were not delivered. Press Up in the next chat to get them back.\n"
+        "broadcast-tui: 2 posts were not sent. To edit and resend, press Up in the next chat.\n"
     )
 
 

@@ -155,7 +155,7 @@ async def test_undelivered_posts_are_reported_at_the_end() -> None:
     async with plain("ana") as talk:
         talk.client.unacknowledged = 1
         await talk.type("/quit")
-    assert talk.written[-1] == "!! 1 post was not delivered."
+    assert talk.written[-1] == "!! 1 post was not sent."
 
 
 async def test_a_temporary_ignore_expires(monkeypatch: pytest.MonkeyPatch) -> None:

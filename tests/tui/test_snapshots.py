@@ -14,6 +14,7 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
+    DisconnectCause,
     NameDenied,
     RoomEntered,
     SearchFound,
@@ -218,7 +219,7 @@ async def test_the_bare_view() -> None:
 @AT_TWO_SIZES
 async def test_the_token_dialog(size: tuple[int, int]) -> None:
     async with chatting("ana", size=size) as chat:
-        reason = "This server needs a token."
-        await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, reason, unauthorized=True))
+        reason, cause = "This server needs a token.", DisconnectCause.UNAUTHORIZED
+        await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, reason, cause=cause))
         await chat.type(*"secret")
         compare(f"token-{size[0]}x{size[1]}", screen_text(chat.app))

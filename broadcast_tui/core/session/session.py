@@ -52,7 +52,8 @@ class ClientSession:
         self.welcomed = False
         self.fatal: str | None = None
         """Why the server rejected this client permanently; set together with state REFUSED."""
-        self.unauthorized = False  # whether the last connection was rejected for a missing or invalid token
+        self.cause = up.DisconnectCause.OTHER
+        """Cause of the last disconnect that a user can do something about."""
         self.drain_spread_s: float | None = None
         """Seconds over which a stopping server asked its clients to reconnect; None if it did not."""
         self.cursors = {room: RoomCursor(room, last) for room, last in rooms}
@@ -122,7 +123,7 @@ class ClientSession:
             if not isinstance(command, commands.Join | commands.Leave):
                 self._updates.append(up.Noticed("Connection lost; please try again.", True, "", ref))
         self._refs.clear()
-        self._updates.append(up.ConnectionChanged(state, reason, retry_in_s, self.unauthorized))
+        self._updates.append(up.ConnectionChanged(state, reason, retry_in_s, self.cause))
 
     def goodbye(self, reason: str = "") -> None:
         """Leave all rooms, so that others see it at once and not after the grace period."""
@@ -375,7 +376,8 @@ class ClientSession:
             if event.code in NAME_CODES:
                 self._updates.append(up.NameDenied(self.name, event.code, event.message))
             self.fatal = event.message
-            self.unauthorized = event.code == ErrorCode.UNAUTHORIZED
+            is_unauthorized = event.code == ErrorCode.UNAUTHORIZED
+            self.cause = up.DisconnectCause.UNAUTHORIZED if is_unauthorized else up.DisconnectCause.OTHER
         else:
             if isinstance(request, commands.Join):
                 self._leave_room(request.room)

@@ -1,7 +1,7 @@
-"""What a client session tells its user (a screen, a script): the only way out of `core.session`.
+"""Updates of a client session: its only output, read by a screen or a script.
 
-Every update is a frozen value; they come in order, in batches. Text in them is as the server sent
-it: cleaned there, to be cleaned again by whoever shows it.
+Each update is immutable. Updates arrive in order and in batches. Their text is as the server sent it: the
+server has sanitized it, and code that displays it sanitizes it again.
 """
 
 from __future__ import annotations
@@ -19,40 +19,54 @@ from broadcast_tui.core.protocol.codec import post_of
 
 
 class ConnectionState(StrEnum):
+    """State of a client's connection."""
+
     CONNECTING = "connecting"
     ONLINE = "online"
     WAITING = "waiting"
-    """Lost; will be tried again in `ConnectionChanged.retry_in_s`."""
+    """Lost; the client reconnects in `ConnectionChanged.retry_in_s` seconds."""
     REFUSED = "refused"
-    """The server said no and trying again would not help; `reason` says why."""
+    """Rejected, and reconnecting would not help; `reason` says why."""
     CLOSED = "closed"
     """Closed by the user of the client."""
 
 
-class ConnectionChanged(msgspec.Struct, frozen=True):
-    """The connection went to `state`. `retry_in_s` seconds until the next try, with WAITING only.
+class DisconnectCause(StrEnum):
+    """Cause of a disconnect, if the user can do something about it."""
 
-    `unauthorised`, with REFUSED only: for want of a valid token; another one may help.
+    OTHER = "other"
+    UNAUTHORIZED = "unauthorized"
+    """A token is missing or invalid."""
+    UNENCRYPTED_TOKEN = "unencrypted_token"
+    """The client did not send the token, because the connection is not encrypted."""
+    UNTRUSTED_CERTIFICATE = "untrusted_certificate"
+    """No trusted authority signed the server's certificate."""
+
+
+class ConnectionChanged(msgspec.Struct, frozen=True):
+    """The state of the connection has changed.
+
+    `retry_in_s` is set with WAITING, `cause` with REFUSED.
     """
 
     state: ConnectionState
     reason: str = ""
     retry_in_s: float | None = None
-    unauthorized: bool = False
+    cause: DisconnectCause = DisconnectCause.OTHER
 
 
 class Welcomed(msgspec.Struct, frozen=True):
-    """The server took us in as `name`; `rooms` are those we are in."""
+    """The server has accepted the session under `name`, in `rooms`."""
 
     name: str
     node: str
     rooms: tuple[str, ...]
     message_bytes: int
-    """Longest post the server takes, in bytes of UTF-8; 0: unlimited."""
+    """Maximum length of a post, in bytes of UTF-8; 0: unlimited."""
 
 
 class NameDenied(msgspec.Struct, frozen=True):
-    """The server refused a name: ours at hello (then the state is REFUSED), or the one of a rename."""
+    """The server rejected a name: in `hello`, then the state is REFUSED, or in `rename`."""
 
     name: str
     code: str
@@ -60,13 +74,13 @@ class NameDenied(msgspec.Struct, frozen=True):
 
 
 class NameChanged(msgspec.Struct, frozen=True):
-    """The server now knows us as `name`."""
+    """This session now has the name `name`."""
 
     name: str
 
 
 class RoomEntered(msgspec.Struct, frozen=True):
-    """We are in `room`; `missed` posts come next as a replay, until `CaughtUp`."""
+    """This session has entered `room`. A replay of `missed` posts follows, then `CaughtUp`."""
 
     room: str
     online: int
@@ -75,19 +89,21 @@ class RoomEntered(msgspec.Struct, frozen=True):
 
 
 class RoomLeft(msgspec.Struct, frozen=True):
+    """This session has left `room`."""
+
     room: str
 
 
 class CaughtUp(msgspec.Struct, frozen=True):
-    """Nothing is missing any more in `room`: what follows is live."""
+    """The replay of `room` is complete; the posts that follow are live."""
 
     room: str
 
 
 class PostArrived(msgspec.Struct, frozen=True, gc=False):
-    """The next post of its room: in order, each once. `live` is False for replayed ones.
+    """The next post of its room, in order and once. `live` is false in a replay.
 
-    `own` says that this session wrote it; then `post.nonce` is what `say` returned.
+    `own` is true if this session sent it; then `post.nonce` is the value that `say` returned.
     """
 
     post: Post
@@ -96,7 +112,7 @@ class PostArrived(msgspec.Struct, frozen=True, gc=False):
 
 
 class PostDelivered(msgspec.Struct, frozen=True):
-    """The server has our post `nonce` safe, as number `post_id` of the room."""
+    """The server has stored the own post with this nonce, under the id `post_id`."""
 
     room: str
     nonce: str
@@ -105,7 +121,7 @@ class PostDelivered(msgspec.Struct, frozen=True):
 
 
 class PostRejected(msgspec.Struct, frozen=True):
-    """Our post `nonce` was refused for good; `text` is given back, to be corrected and sent again."""
+    """The server rejected the own post with this nonce; `text` is its text, for the user to edit."""
 
     room: str
     nonce: str
@@ -115,7 +131,7 @@ class PostRejected(msgspec.Struct, frozen=True):
 
 
 class GapFound(msgspec.Struct, frozen=True):
-    """`count` posts of `room` (None: unknown) are lost to us: reason is lagged, trimmed or epoch."""
+    """`count` posts of `room` (None: unknown) cannot be fetched; `reason` is lagged, trimmed or epoch."""
 
     room: str
     count: int | None
@@ -123,7 +139,7 @@ class GapFound(msgspec.Struct, frozen=True):
 
 
 class HistoryFetched(msgspec.Struct, frozen=True):
-    """A page answering `ref`, ascending; `more` if there is more in that direction."""
+    """A page of history: the answer to `ref`, in ascending order; `more` if the log continues that way."""
 
     room: str
     ref: str
@@ -132,9 +148,10 @@ class HistoryFetched(msgspec.Struct, frozen=True):
 
 
 class PresenceChanged(msgspec.Struct, frozen=True):
-    """People came or went: `event` is join, leave, rename or online (the count alone); `text` says it.
+    """Users joined, left or changed names: `event` is join, leave, rename, or online for the count alone.
 
-    `names` are those it is about; empty for unnamed clients and for counts. For a rename: old, new.
+    `names` are the users' names, empty for guests and for counts; for a rename, the old and the new name.
+    `text` describes the event.
     """
 
     room: str
@@ -144,11 +161,11 @@ class PresenceChanged(msgspec.Struct, frozen=True):
     text: str
     at: datetime
     reason: str = ""
-    """Why the one who left did so."""
+    """Reason that the user gave for leaving."""
 
 
 class SearchFound(msgspec.Struct, frozen=True):
-    """Answer to `search`: posts ascending; `more` if there may be older ones."""
+    """Answer to `search`: posts in ascending order; `more` if older ones may match."""
 
     room: str
     ref: str
@@ -157,7 +174,7 @@ class SearchFound(msgspec.Struct, frozen=True):
 
 
 class Moderated(msgspec.Struct, frozen=True):
-    """Answer to kick, ban, mute, unban or unmute: it is done; it was about so many connections."""
+    """A kick, ban, mute, unban or unmute has been carried out; it affected this many connections."""
 
     ref: str
     action: str
@@ -165,11 +182,11 @@ class Moderated(msgspec.Struct, frozen=True):
     connections: int
     addresses: tuple[str, ...]
     until: datetime | None
-    """When it is over; None: never, or at once."""
+    """When it expires; None if it does not, or for an action without duration."""
 
 
 class Ban(msgspec.Struct, frozen=True):
-    """A ban or mute (`action`) of `who`, a name or a network, by an admin; `until` None: for good."""
+    """A ban or mute (`action`) of `who`, a name or a network, by an admin; permanent if `until` is None."""
 
     action: str
     who: str
@@ -179,7 +196,7 @@ class Ban(msgspec.Struct, frozen=True):
 
 
 class BansListed(msgspec.Struct, frozen=True):
-    """Answer to `bans`: those in force, oldest first; `truncated` if there are older ones."""
+    """Answer to `bans`: active bans and mutes, oldest first; `truncated` if older ones are left out."""
 
     ref: str
     bans: tuple[Ban, ...]
@@ -187,9 +204,9 @@ class BansListed(msgspec.Struct, frozen=True):
 
 
 class Noticed(msgspec.Struct, frozen=True):
-    """A line for the user that is no post: a notice of the server, or an `error` without a post.
+    """A line for the user that is not a post: a notice of the server, or an error that concerns no post.
 
-    `ref` is set when it answers a request of ours.
+    `ref` is set if it answers a request of this session.
     """
 
     text: str
@@ -222,11 +239,11 @@ Update = (
     | events.Away
     | events.Typing
 )
-"""Events that a session only passes on are updates as they are."""
+"""An event that a session passes through unchanged is an update as well."""
 
 
 def update_from_event(event: events.Found | events.Moderated | events.BanList, when: Instant) -> Update:
-    """Convert an answer: parse its times and posts."""
+    """Convert an answer to an update, and parse its times and posts."""
     match event:
         case events.Found():
             posts = tuple(post_of(item, when) for item in event.items)
@@ -254,7 +271,7 @@ def is_presence(event: events.System) -> bool:
 
 
 def update_from_notice(event: events.System, when: Instant) -> PresenceChanged | Noticed:
-    """Convert a system line: a change of presence, or a notice."""
+    """Convert a system event to a change of presence or a notice."""
     if event.online is None or not is_presence(event):
         return Noticed(event.message, event.event == "error", event.code)
     names = event.names or ((event.name,) if event.name else ())

@@ -117,7 +117,7 @@ def _connection_item(state: AppState, now: float) -> StatusItem:
             return StatusItem(f"◌ reconnecting {when}", Role.WAIT, 100)
         case ConnectionState.REFUSED:
             why = f": {clip(connection.reason, REASON_CELLS)}" if connection.reason else ""
-            return StatusItem(f"✕ refused{why}", Role.BAD, 100, short="✕ refused")
+            return StatusItem(f"✕ rejected{why}", Role.BAD, 100, short="✕ rejected")
         case _:
             return StatusItem("○ offline", Role.WAIT, 100)
 
@@ -175,5 +175,5 @@ def unsent_text(count: int) -> str:
 
 
 def undelivered_text(count: int) -> str:
-    """`1 post was not delivered`."""
-    return f"{count:,} {'post was' if count == 1 else 'posts were'} not delivered"
+    """`1 post was not sent`."""
+    return f"{count:,} {'post was' if count == 1 else 'posts were'} not sent"

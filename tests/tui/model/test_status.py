@@ -69,16 +69,16 @@ def test_the_countdown_runs() -> None:
 
 def test_a_refusal_says_why_where_there_is_room() -> None:
     state = AppState(name="ana", connection=Connection(ConnectionState.REFUSED, "Wrong token."))
-    assert line(state, 80).startswith("✕ refused: Wrong token.")
-    assert line(state, 24).startswith("✕ refused")
+    assert line(state, 80).startswith("✕ rejected: Wrong token.")
+    assert line(state, 24).startswith("✕ rejected")
 
 
 def test_a_long_refusal_is_cut_and_leaves_room_for_the_rest() -> None:
     state = AppState(name="ana", connection=Connection(ConnectionState.REFUSED, "Go away. " * 40))
     shown = line(state, 90)
-    assert shown.startswith("✕ refused: Go away. Go away. Go away.")
+    assert shown.startswith("✕ rejected: Go away. Go away. Go away.")
     assert {"#lobby", SERVER, "ana"} <= set(shown.split())
-    assert line(state, 40).split() == ["✕", "refused", "#lobby", "localhost:8765", "ana"]
+    assert line(state, 40).split() == ["✕", "rejected", "#lobby", "localhost:8765", "ana"]
 
 
 def test_people_are_not_counted_while_offline() -> None:

@@ -9,7 +9,7 @@ from textual import events
 from textual.widgets import Input
 
 from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
-from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, DisconnectCause
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.token import TokenScreen
 from broadcast_tui.tui.token_prompt import TokenPrompter
@@ -17,7 +17,8 @@ from tests.support.chat_app import Chat, chatting
 
 URL = "ws://localhost:8765"
 TOKEN = "bt_" + "a1_-" * 10
-WANTED = ConnectionChanged(ConnectionState.REFUSED, "This server needs a token.", unauthorized=True)
+UNAUTHORIZED = DisconnectCause.UNAUTHORIZED
+WANTED = ConnectionChanged(ConnectionState.REFUSED, "This server needs a token.", cause=UNAUTHORIZED)
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +109,7 @@ async def test_a_rejected_token_is_requested_again_and_not_saved(tmp_path: Path)
         credentials = keeping_in(chat, tmp_path)
         await chat.deliver(WANTED)
         await chat.type(*TOKEN, "tab", "space", "enter")
-        wrong = ConnectionChanged(ConnectionState.REFUSED, "This token is not valid.", unauthorized=True)
+        wrong = ConnectionChanged(ConnectionState.REFUSED, "This token is not valid.", cause=UNAUTHORIZED)
         await chat.deliver(wrong)
         assert "This token is not valid." in "\n".join(chat.drawn("#token-reason"))
         assert chat.app.screen.query_one(Input).value == ""
