@@ -64,10 +64,13 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual.app:App", "_keymap", ATTRIBUTE),
     ("textual.dom:DOMNode", "_bindings", ATTRIBUTE),
     # Widgets
+    ("textual.screen:Screen", "_get_breakpoint_classes", "self, dimension, breakpoints"),
     ("textual.screen:Screen", "_select_state", ATTRIBUTE),
     ("textual.screen:Screen", "_selecting", ATTRIBUTE),
     ("textual.scroll_view:ScrollView", "_size_updated", "self, size, virtual_size, container_size, layout"),
     ("textual.widget:Widget", "_on_click", "self, event"),
+    ("textual.widgets._footer", "FooterKey", CLASS),
+    ("textual.widgets._footer:FooterKey", "compact", ATTRIBUTE),
     ("textual.widgets._input:Input", "_on_key", "self, event"),
     ("textual.widgets._input:Input", "_on_paste", "self, event"),
     ("textual.widgets._text_area:TextArea", "_delete_via_keyboard", "self, start, end"),
@@ -94,7 +97,7 @@ SEAMS: list[tuple[str, str, str]] = [
 """Owner as `module` or `module:Class`, name, and what it is: a kind or the parameters of a function."""
 
 PUBLIC_NAMES_OF = {
-    "ChopsUpdate", "LayoutUpdate", "LinuxDriver", "XTermParser", "textual._ansi_sequences",
+    "ChopsUpdate", "FooterKey", "LayoutUpdate", "LinuxDriver", "XTermParser", "textual._ansi_sequences",
 }  # fmt: skip
 """Owners that are private or undocumented, so their public names are rows too; no scan finds those."""
 NOT_SCANNED = {"ToastHolder"}

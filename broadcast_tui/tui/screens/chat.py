@@ -21,7 +21,7 @@ from textual.geometry import Offset
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, TextArea
+from textual.widgets import TextArea
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
@@ -44,6 +44,7 @@ from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.conversation import Conversation
 from broadcast_tui.tui.widgets.key_dispatch import run_binding
+from broadcast_tui.tui.widgets.key_footer import KeyFooter
 from broadcast_tui.tui.widgets.member_list import MemberList
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.room_list import RoomList, Row
@@ -172,11 +173,15 @@ class ChatScreen(Screen[None]):
         self._reminded_away = False
 
     def compose(self) -> ComposeResult:
+        # Textual 8.2 sets these classes after the first layout, then styles and lays out everything again.
+        width, height = self.app.size
+        for size, breakpoints in (width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS):
+            self.set_class(True, *self._get_breakpoint_classes(size, breakpoints or []), update=False)
         complete = partial(completion_context, self._state, self.app)
         panel = ComposerPanel(self._state, complete, self._past, self.status)
         left, right = RoomList(id="rooms"), MemberList(id="people")
         yield Conversation(self._state, self.log_view, self._history, panel, left=left, right=right)
-        yield Footer(show_command_palette=False)
+        yield KeyFooter()
 
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
