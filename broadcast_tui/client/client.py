@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 BATCH_MAX = 500
 UNREAD_MAX = 10_000
-"""Maximum number of updates stored while nothing reads `batches`; older ones are dropped."""
+"""Maximum number of unread updates. With more, the client stops reading from the server; if nothing reads
+`batches`, it drops the oldest instead."""
+UNREAD_BYTES_MAX = 16_777_216
+"""The same in bytes of messages, without the dropping."""
 
 log = logging.getLogger("broadcast_tui.client")
 
@@ -131,12 +134,16 @@ class BroadcastClient(ClientRequests):
         self._has_reader = True
         while True:
             while not self._updates:
+                if self._connection is not None:
+                    self._connection.resume()
                 if self._closing and (self._task is None or self._task.done()):
                     return
                 self._updated.clear()
                 await self._updated.wait()
             count = min(BATCH_MAX, len(self._updates))
             yield [self._updates.popleft() for _ in range(count)]
+            # Other tasks get their turn, also during a flood.
+            await asyncio.sleep(0)
 
     def say(self, room: str, text: str) -> str:
         nonce = self._session.say(room, text, time.monotonic())
@@ -348,6 +355,10 @@ class BroadcastClient(ClientRequests):
         if not self._has_reader:
             while len(self._updates) > UNREAD_MAX:
                 self._updates.popleft()
+        elif (connection := self._connection) is not None and (
+            len(self._updates) > UNREAD_MAX or connection.unread_bytes > UNREAD_BYTES_MAX
+        ):
+            connection.pause()
         self._outgoing.set()
         self._updated.set()
 

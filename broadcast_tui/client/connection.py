@@ -14,6 +14,7 @@ from typing import Any
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.frames import CloseCode as WebSocketCloseCode
 from websockets.typing import Subprotocol
 
 from broadcast_tui.client.address import Address
@@ -30,6 +31,7 @@ from broadcast_tui.client.security import (
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import BroadcastError, CloseCode, may_reconnect
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
+from broadcast_tui.core.session.bounds import DELAY_MAX_S
 from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.core.text import log_safe
@@ -65,7 +67,16 @@ class Disconnect:
 
 
 OPEN_TIMEOUT_S = 10.0
+WELCOME_TIMEOUT_S = 10.0
+"""Maximum time from the handshake to the welcome."""
 FRAME_BYTES_MAX = 8_388_608
+"""Maximum size of a received message."""
+_FAILURES: dict[int, str] = {
+    WebSocketCloseCode.MESSAGE_TOO_BIG: f"the server sent a message of more than {FRAME_BYTES_MAX:,} bytes",
+    WebSocketCloseCode.PROTOCOL_ERROR: "the server sent an invalid WebSocket frame",
+    WebSocketCloseCode.INVALID_DATA: "the server sent invalid UTF-8",
+}
+"""Reasons for which this client closes a connection, by close code."""
 ABORTED_TOO_LATE = AttributeError
 """Raised by CPython when `websockets` aborts a transport that closed with a full buffer: its loop is None."""
 UNENCRYPTED_TOKEN = "the token would be sent unencrypted; use wss://"
@@ -100,10 +111,26 @@ class Connection:
         self._dispatch_scheduled = False
         self._socket: FrameConnection | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._is_silent = False
+        """Whether the server did not send a welcome in time."""
+        self.unread_bytes = 0
+        """Bytes of all messages received since the last `resume`."""
+
+    def pause(self) -> None:
+        """Stop reading: the user of the client is busy."""
+        if self._socket is not None:
+            self._socket.set_paused(True)
+
+    def resume(self) -> None:
+        """Read again: the user of the client has read all updates."""
+        self.unread_bytes = 0
+        if self._socket is not None:
+            self._socket.set_paused(False)
 
     async def run(self) -> Disconnect:
         """Connect, exchange frames until the connection ends, and return why it ended."""
         self._stopping = None
+        self._is_silent = False
         socket = await self._open()
         if isinstance(socket, Disconnect):
             return socket
@@ -175,6 +202,7 @@ class Connection:
             when = Instant(time.monotonic(), datetime.now(UTC))
             try:
                 for data in messages:
+                    self.unread_bytes += len(data)
                     session.receive(data, when)
                     if session.fatal is not None:
                         failed.set_result(None)
@@ -183,6 +211,12 @@ class Connection:
             except Exception as error:
                 failed.set_exception(error)  # handled in BroadcastClient._run
 
+        def give_up() -> None:
+            self._is_silent = not session.welcomed
+            if self._is_silent:
+                socket.transport.abort()
+
+        silence = loop.call_later(WELCOME_TIMEOUT_S, give_up)
         writer = loop.create_task(self._write(socket))
         closed = loop.create_task(socket.wait_closed())
         try:
@@ -194,6 +228,7 @@ class Connection:
                 return Disconnect(session.fatal or "", final=True, cause=session.cause)
             return self._disconnect_of(socket)
         finally:
+            silence.cancel()
             closed.cancel()
             writer.cancel()
             await asyncio.gather(closed, writer, return_exceptions=True)
@@ -203,6 +238,15 @@ class Connection:
         """Classify the end of a connection."""
         if self._stopping is not None:
             return Disconnect("closed by this client")
+        if self._is_silent:
+            return Disconnect(f"{self._address.url} did not answer in time")
+        sent = socket.protocol.close_sent
+        if (
+            sent is not None
+            and (failure := _FAILURES.get(sent.code))
+            and not socket.protocol.close_rcvd_then_sent
+        ):
+            return Disconnect(failure)
         close = socket.protocol.close_rcvd
         code = close.code if close is not None else 1006
         reason = log_safe(close.reason) if close is not None else ""
@@ -272,7 +316,8 @@ def _http_reason(error: InvalidStatus, url: str) -> Disconnect:
     """Classify a rejected handshake."""
     status = error.response.status_code
     try:
-        wait_s = min(300.0, float(error.response.headers.get("Retry-After", 0)))
+        wait_s = float(error.response.headers.get("Retry-After", 0))
+        wait_s = min(DELAY_MAX_S, wait_s) if wait_s > 0 else 0.0  # also if it is NaN
     except ValueError:
         wait_s = 0.0
     text = ""

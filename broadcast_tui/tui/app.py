@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from typing import ClassVar
 
 from rich.console import RenderableType
@@ -40,6 +42,7 @@ from broadcast_tui.tui.model.rooms import RoomSet
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.layout import presence_of
+from broadcast_tui.tui.model.update_slice import UpdateSlice
 from broadcast_tui.tui.quit import QuitFlow, close_in_time
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
@@ -52,9 +55,6 @@ from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals, report_cr
 from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.token_prompt import TokenPrompter
 from broadcast_tui.tui.widgets.conversation import Conversation
-
-UPDATES_PER_SLICE = 500
-"""Updates handled before keys get their turn: about 5 ms of work."""
 
 
 class ChatApp(App[None]):
@@ -202,11 +202,12 @@ class ChatApp(App[None]):
         # Loading the network modules takes a while: show the screen first.
         screen.call_after_refresh(client.start)
         async for batch in client.batches():
-            for start in range(0, len(batch), UPDATES_PER_SLICE):
-                updates = batch[start : start + UPDATES_PER_SLICE]
+            pending = deque(batch)
+            while pending:
+                updates = UpdateSlice(pending, monotonic)
                 screen.receive(updates)
                 self._server_prompts.offer_start(self._state, client)
-                self._token_prompter.handle(updates, client)
+                self._token_prompter.handle(updates.taken, client)
                 self._bookmark_saver.save_soon(self._state)
                 # Give the keyboard its turn, also during a flood.
                 await asyncio.sleep(0)

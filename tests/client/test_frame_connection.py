@@ -7,13 +7,21 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from broadcast_tui.client.frame_connection import READ_BYTES, FrameConnection
+from broadcast_tui.client.frame_connection import (
+    GROUP_MAX,
+    PONG_BYTES_MAX,
+    READ_BYTES,
+    SLICE_S,
+    FrameConnection,
+)
+from broadcast_tui.core.protocol.codec import text_frames
 from tests.support.profile import by_profile
 
 MAX_BYTES = 70_000
@@ -27,6 +35,9 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.waiting = 0
+        self.is_paused = False
+        self.is_aborted = False
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
@@ -41,13 +52,27 @@ class Wire(asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
 
 class Client:
     """A `FrameConnection` that has asked for a WebSocket, and the server's answer to that."""
 
     def __init__(self) -> None:
         protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=MAX_BYTES)
-        self.connection = FrameConnection(protocol)
+        self.connection = FrameConnection(protocol, close_timeout=0.01)
+        self.now = 0.0
+        self.connection.clock = lambda: self.now
         self.wire = Wire()
         self.connection.connection_made(self.wire)
         protocol.send_request(protocol.connect())
@@ -168,3 +193,103 @@ async def test_the_end_in_the_middle_of_a_frame_ends_the_connection() -> None:
     client.connection.eof_received()
     assert client.connection.protocol.state is State.CLOSED
     assert client.messages == []
+
+
+async def test_a_frame_that_arrives_byte_by_byte_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client()
+    client.connection.start_receiving(client.batches.append)
+    client.receive(client.answer)
+    parsed = 0
+
+    def count(data: bytes, start: int = 0) -> tuple[list[bytes], int]:
+        nonlocal parsed
+        parsed += 1
+        return text_frames(data, start)
+
+    monkeypatch.setattr("broadcast_tui.client.frame_connection.text_frames", count)
+    frame = framed(Opcode.TEXT, b"x" * 50_000)
+    client.receive(frame, list(range(len(frame))))
+    assert client.messages == [b"x" * 50_000]
+    assert parsed < 20
+
+
+async def test_received_data_is_processed_in_slices() -> None:
+    client = Client()
+    client.receive(client.answer)
+
+    def receive(messages: list[bytes]) -> None:
+        client.batches.append(messages)
+        client.now += SLICE_S  # as if each group took the whole slice
+
+    client.connection.start_receiving(receive)
+    sent = [str(number).encode() for number in range(10 * GROUP_MAX)]
+    client.receive(b"".join(framed(Opcode.TEXT, text) for text in sent))
+    slices = 0
+    while len(client.messages) < len(sent):
+        assert client.wire.is_paused
+        assert len(client.messages) <= (slices + 1) * GROUP_MAX
+        slices += 1
+        await asyncio.sleep(0)
+    assert client.messages == sent
+    await asyncio.sleep(0)
+    assert not client.wire.is_paused
+
+
+async def test_a_flood_of_pings_is_processed_in_slices_and_answered_within_bounds() -> None:
+    client = Client()
+    client.receive(client.answer)
+    client.connection.start_receiving(client.batches.append)
+    ticks = itertools.count()
+    client.connection.clock = lambda: next(ticks) * SLICE_S
+    client.receive(framed(Opcode.PING, b"") * 10 * GROUP_MAX)
+    assert client.wire.is_paused
+    assert client.wire.written.count(b"\x8a") <= 2 * GROUP_MAX
+    client.wire.waiting = PONG_BYTES_MAX + 1
+    await asyncio.sleep(0)
+    assert client.wire.is_aborted
+
+
+async def test_a_paused_connection_delivers_and_reads_nothing() -> None:
+    client = Client()
+    client.receive(client.answer)
+    client.connection.start_receiving(client.batches.append)
+    client.connection.set_paused(True)
+    assert client.wire.is_paused
+    client.receive(framed(Opcode.TEXT, b"later"))
+    assert client.messages == []
+    client.connection.set_paused(False)
+    await asyncio.sleep(0)
+    assert client.messages == [b"later"]
+    assert not client.wire.is_paused
+
+
+@pytest.mark.parametrize("line", [b"\n", b"x", b"\r\n", b"0" * 1_000])
+async def test_an_endless_response_to_the_handshake_is_cut(
+    line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client()
+    calls = 0
+    receive = ClientConnection.data_received
+
+    def count(connection: ClientConnection, data: bytes) -> None:
+        nonlocal calls
+        calls += 1
+        receive(connection, data)
+
+    monkeypatch.setattr(ClientConnection, "data_received", count)
+    client.receive(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n\r\n")
+    sent = 0
+    while not client.wire.is_aborted:
+        client.connection.data_received(line * (10_000 // len(line)))
+        sent += 1
+        assert sent < 100
+    assert calls < 150
+
+
+async def test_a_server_that_does_not_close_after_a_failure_is_cut() -> None:
+    client = Client()
+    client.connection.start_receiving(client.batches.append)
+    client.receive(client.answer + b"\x83\x01x")
+    async with asyncio.timeout(20):
+        while not client.wire.is_aborted:
+            await asyncio.sleep(0.01)

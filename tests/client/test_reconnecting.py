@@ -377,3 +377,66 @@ async def test_the_name_that_the_server_gave_is_used_when_coming_back() -> None:
         await watcher.state(ConnectionState.WAITING)
         client.reconnect_now()
         assert (await watcher.next_of(Welcomed)).name == "ana2"
+
+
+async def test_a_server_that_says_nothing_after_the_handshake_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("broadcast_tui.client.connection.WELCOME_TIMEOUT_S", 0.1)
+    accepted = 0
+
+    async def stay_silent(connection: ServerConnection) -> None:
+        nonlocal accepted
+        accepted += 1
+        await connection.wait_closed()
+
+    async with odd_server(stay_silent) as port, started(port, "ana") as (client, watcher):
+        waiting = await watcher.state(ConnectionState.WAITING)
+        assert waiting.reason == f"ws://127.0.0.1:{port} did not answer in time"
+        assert waiting.retry_in_s is not None
+        client.reconnect_now()
+        await watcher.state(ConnectionState.WAITING)
+        assert accepted == 2
+
+
+async def test_a_message_that_is_too_large_ends_the_connection_with_a_clear_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("broadcast_tui.client.connection.FRAME_BYTES_MAX", 100_000)
+
+    async def flood(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(WELCOME)
+        await connection.send("x" * 300_000)
+        await connection.wait_closed()
+
+    async with odd_server(flood) as port, started(port, "ana") as (_, watcher):
+        waiting = await watcher.state(ConnectionState.WAITING)
+        assert "the server sent a message of more than" in waiting.reason
+
+
+async def test_a_client_whose_user_is_busy_stops_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.client.client.UNREAD_MAX", 500)
+    count = 5_000
+
+    async def flood(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send(WELCOME)
+        await connection.send(SYNCED)
+        for number in range(1, count + 1):
+            post = f'"id":"k3f9-{number}","room":"lobby","sender":"bob","timestamp":""'
+            await connection.send(f'{{"type":"message","message":"{number}",{post}}}')
+        await connection.wait_closed()
+
+    async with odd_server(flood) as port, started(port, "ana") as (client, _):
+        batches = client.batches()
+        await in_time(anext(batches))
+        assert client._connection is not None
+        connection = client._connection
+        await eventually(lambda: connection._socket is not None and connection._socket._is_paused)
+        assert 500 < len(client._updates) < count
+        posts: list[str] = []
+        while len(posts) < count:
+            batch = await in_time(anext(batches))
+            posts += [update.post.text for update in batch if isinstance(update, PostArrived)]
+        assert posts == [str(number) for number in range(1, count + 1)]

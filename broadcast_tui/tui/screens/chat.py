@@ -6,7 +6,7 @@ do (another name, the terminal's title, saved rooms, another server, quitting) i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -194,8 +194,8 @@ class ChatScreen(Screen[None]):
 
     # Updates from the client
 
-    def receive(self, batch: Sequence[Update]) -> None:
-        """Apply a batch of updates from the client, then show all changes at once."""
+    def receive(self, batch: Iterable[Update]) -> None:
+        """Apply updates from the client, then show all changes at once."""
 
         def open_at_unread() -> None:
             self._history.open_at_unread()
