@@ -1,7 +1,7 @@
 """The SQLite engine: one file, a writing thread with one transaction per batch, and two reading threads.
 
-Acknowledged posts survive a crash of the process (write-ahead log with `synchronous=NORMAL`: a power failure
-may lose the last moments). The file is locked against other servers. Search uses FTS5.
+Acknowledged posts survive a crash and a power failure (write-ahead log with `synchronous=FULL`: one sync per
+batch). The file is locked against other servers. Search uses FTS5.
 
 Invariants: only the writing thread uses `_connection`, `_heads` and `dedup`. The state in the event loop
 (`_bounds` and the tail) is updated after each commit, even if the caller has been cancelled. Appends never
