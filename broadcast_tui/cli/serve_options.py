@@ -26,6 +26,7 @@ OPTION_TYPES: dict[object, object] = {
 OPTION_NAMES = {
     "max_rooms_per_peer": "max_rooms",
     "handshake_timeout_s": "handshake_timeout",
+    "work_burst_s": "work_burst",
     "origins": "origin",
     "trusted_proxies": "trusted_proxy",
 }

@@ -10,6 +10,7 @@ BroadcastError
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum, StrEnum
 
 
@@ -54,7 +55,10 @@ class CloseCode(IntEnum):
     """Sent by websockets."""
     INTERNAL = 1011
     RESTART = 1012
+    TRY_AGAIN_LATER = 1013
     HELLO_TIMEOUT = 4403
+    TIMED_OUT = 4408
+    TOO_MANY_REQUESTS = 4429
     UNAUTHORIZED = 4500
     KICKED = 4503
     TOO_MANY_ERRORS = 4505
@@ -99,6 +103,15 @@ class RequestError(BroadcastError):
         self.text = text
         self.temporary = temporary
         self.retry_after = retry_after
+
+
+def rate_limited(text: str, wait_s: float) -> RequestError:
+    """The error of a request over a rate limit that may be repeated after `wait_s` seconds.
+
+    Rounded up: a client that waits exactly as long must not be rejected again.
+    """
+    retry_after = math.ceil(wait_s * 1e3) / 1e3
+    return RequestError(ErrorCode.RATE_LIMITED, text, temporary=True, retry_after=retry_after)
 
 
 class InvalidNameError(RequestError):

@@ -20,7 +20,10 @@ class ServerLimits:
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionLimits:
-    """Limits of one connection. Each is an option of `serve`."""
+    """Limits of one connection, and of the server time for all connections of an address.
+
+    Each is an option of `serve`.
+    """
 
     message_rate: float = 10.0
     """Sustained rate of posts, per second; 0: unlimited, also in bytes."""
@@ -42,8 +45,20 @@ class ConnectionLimits:
     """Maximum number of rooms at once; 0: unlimited."""
     max_errors: int = 50
     """Invalid frames within a minute before the connection is closed with 4505; 0: unlimited."""
+    max_refusals: int = 200
+    """Rejected requests within a minute that did not wait for the end of `retry_after`; 0: unlimited.
+
+    One more closes the connection with 4429, or 1013 if the server is overloaded.
+    """
     history_rate: float = 10.0
     """Sustained rate of history and list requests, per second, with twice as many at once; 0: unlimited."""
+    work_rate: float = 0.1
+    """Server time for the requests of one address, in seconds per second; 0: unlimited.
+
+    Loopback clients are exempt, as from the limits on new connections.
+    """
+    work_burst_s: float = 0.5
+    """Server time that the requests of one address may take at once, in seconds; 0: unlimited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +118,13 @@ class SharedLimits:
     """
 
     current: Limits
+    version: int = 0
+    """Number of changes, for parts that derive state from the limits."""
+
+    def replace(self, limits: Limits) -> None:
+        """Change the limits."""
+        self.current = limits
+        self.version += 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

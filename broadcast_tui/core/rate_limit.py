@@ -37,6 +37,19 @@ class TokenBucket:
             self._tokens -= min(cost, self._burst)
         return wait_s
 
+    def charge(self, now: float, cost: float) -> None:
+        """Take `cost` tokens, even if there are fewer; `take` succeeds again once the debt is refilled.
+
+        The debt is at most `burst`.
+        """
+        if self._rate > 0:
+            self.wait_s(now)
+            self._tokens = max(-self._burst, self._tokens - cost)
+
+    def refund(self, tokens: float) -> None:
+        """Put tokens back, up to `burst`."""
+        self._tokens = min(self._burst, self._tokens + tokens)
+
     def wait_s(self, now: float, cost: float = 1.0) -> float:
         """The seconds to wait before `take` succeeds, 0.0 if it would now; takes nothing."""
         if self._rate <= 0:
@@ -45,6 +58,11 @@ class TokenBucket:
             self._tokens = min(self._burst, self._tokens + max(0.0, now - self._refilled_at) * self._rate)
         self._refilled_at = now
         return max(0.0, (min(cost, self._burst) - self._tokens) / self._rate)
+
+    @property
+    def is_unlimited(self) -> bool:
+        """Whether `take` always succeeds."""
+        return self._rate <= 0
 
     @property
     def is_full(self) -> bool:

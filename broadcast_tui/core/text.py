@@ -118,6 +118,11 @@ def clean_post(text: str, max_bytes: int) -> str:
     return text
 
 
+def size_in_utf8(text: str) -> int:
+    """Length in bytes of UTF-8; a lone surrogate, which has no encoding, counts 3."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+
+
 def too_long_reason(max_bytes: int) -> str:
     """The error message for a post longer than `max_bytes` bytes of UTF-8."""
     return f"Message too long: at most {max_bytes:,} bytes."

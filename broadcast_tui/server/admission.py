@@ -165,6 +165,8 @@ class Admission:
             return denied
         self._remove_half_open(connection)
         key = rate_limit_key(address)
+        if not self._is_exempt(_peer_of(connection), address):
+            connection.rate_limit_key = key
         self._admitted[connection] = key
         self._by_address[key] += 1
         return None

@@ -58,6 +58,8 @@ class PeerConnection(ServerConnection):
         """Identity from the token of the handshake, if it had one."""
         self.client_address = ""
         """Address of the client, even behind a proxy; empty before the handshake."""
+        self.rate_limit_key = ""
+        """Key of that address for limits per address; empty if it is exempt."""
         self.on_tcp_connected: Callable[[PeerConnection], None] | None = None
         """Called when the TCP connection is established, before TLS."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
@@ -99,11 +101,14 @@ class PeerConnection(ServerConnection):
             self.send_data()
 
     def end(self, code: int, reason: str) -> None:
-        """Send a close frame, or abort if the write buffer is full. Never waits."""
+        """Send a close frame, after the data in the write buffer. Never waits.
+
+        A peer that does not read never gets it: the caller aborts the connection after a timeout.
+        """
         if self.ended_at is not None:
             return
         self.ended_at = self.loop.time()
-        if self.paused or not self.writable:
+        if not self.writable:
             self.transport.abort()
             return
         self.protocol.send_close(code, reason.encode()[:120].decode(errors="ignore"))

@@ -32,7 +32,7 @@ from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.activity_log import describe_received, log_broadcast, log_frames, log_name
 from broadcast_tui.server.connection import PeerConnection
-from broadcast_tui.server.keepalive import check_connections
+from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
 from broadcast_tui.server.stats import ServerStats
 
@@ -119,7 +119,12 @@ class HubRunner:
     def attach(self, connection: PeerConnection, *, v1: bool, address: str) -> Peer:
         """Add an open connection to the hub and start to receive its frames."""
         peer = self.hub.open(
-            connection, v1=v1, address=address, when=self.instant(), identity=connection.identity
+            connection,
+            v1=v1,
+            address=address,
+            when=self.instant(),
+            identity=connection.identity,
+            rate_limit_key=connection.rate_limit_key,
         )
         self.connections[peer] = connection
         log.info("%s connected, %d client(s)", log_safe(peer.label), len(self.connections))
@@ -380,11 +385,17 @@ class HubRunner:
                 connection.end(*peer.closing)
 
     def _drop(self, peer: Peer, reason: str) -> None:
+        """Close a connection that has timed out, and remove it at once.
+
+        If its write buffer is full, it gets the close code only if it reads on within `CLOSE_TIMEOUT_S`.
+        """
         connection = self.connections.get(peer)
         if connection is not None:
             self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
             log.warning("%s dropped: it %s", log_safe(peer.label), reason)
-            connection.transport.abort()
+            peer.closing = peer.closing or (CloseCode.TIMED_OUT, f"Timed out: your client {reason}.")
+            connection.end(*peer.closing)
+            self._loop.call_later(CLOSE_TIMEOUT_S, connection.abort)
             self.detach(peer)
 
     # -- time

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from broadcast_tui.core.errors import SearchTooCostlyError
@@ -55,6 +57,7 @@ async def test_rejected_post_succeeds_when_resent_later() -> None:
             while answer["type"] not in ("ack", "error"):
                 answer = await ana.next_frame()
             sent += answer["type"] == "ack"
+            await asyncio.sleep(answer.get("retry_after", 0.0))
 
 
 async def test_zero_rate_is_unlimited() -> None:

@@ -644,7 +644,7 @@ async def test_the_name_before_a_rename_is_free_at_once() -> None:
 
 async def test_a_flood_of_renames_does_not_flood_the_others() -> None:
     async with (
-        running_server() as server,
+        running_server(limits=Limits(max_refusals=0)) as server,
         v1_client(server.url, "ana") as ana,
         v1_client(server.url, "ben") as ben,
     ):

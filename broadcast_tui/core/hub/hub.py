@@ -23,8 +23,10 @@ from broadcast_tui.core.hub.broadcaster import Broadcaster
 from broadcast_tui.core.hub.effects import Effects, PendingPost, TopicChange
 from broadcast_tui.core.hub.history import (
     BackfillRead,
+    HistoryRead,
     LogIndex,
     Read,
+    SearchRead,
     plan_history,
     plan_search,
     response_to,
@@ -34,17 +36,29 @@ from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Link, Peer
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
+from broadcast_tui.core.hub.work_budget import (
+    CONNECT_S,
+    COSTLY_SEARCH_S,
+    PriceList,
+    WorkBudgets,
+    frame_price_s,
+)
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
 from broadcast_tui.core.names import check_name, check_not_guest, check_room, name_key
 from broadcast_tui.core.post import AppendResult, NewPost, Post
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, framed
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
-from broadcast_tui.core.text import clean_line, clean_post
+from broadcast_tui.core.text import clean_line, clean_post, size_in_utf8
 
 TOPIC_BYTES = 512
 PENDING_POSTS_MAX = 10_000
 """Maximum number of posts waiting for the engine; further ones are temporarily rejected."""
+_REFUSALS = {
+    ErrorCode.RATE_LIMITED: CloseCode.TOO_MANY_REQUESTS,
+    ErrorCode.TRY_LATER: CloseCode.TRY_AGAIN_LATER,
+}
+"""Errors about a limit, and the code that closes a connection after too many of them."""
 CONTROL_BYTES = 524_288
 """Maximum size of queued replies to one connection; further pages are temporarily rejected."""
 
@@ -75,6 +89,8 @@ class Hub:
         self._names = NameRegistry(self._limits)
         self._away = AwayStatus(self._names, self.broadcaster, self._limits)
         self._last_peer_id = 0
+        self.budgets = WorkBudgets(self._limits)
+        self._prices = PriceList(self.rooms, index, self._limits, self.peers)
 
     @property
     def limits(self) -> Limits:
@@ -82,23 +98,41 @@ class Hub:
         return self._limits.current
 
     def set_limits(self, limits: Limits) -> None:
-        """Apply new limits, with full buckets for all connections and rooms."""
-        self._limits.current = limits
-        for peer in self.peers.values():
-            peer.set_limits(limits)
+        """Apply new limits, with full buckets for all connections, addresses and rooms."""
+        self._limits.replace(limits)
         self.rooms.limits_changed()
 
     # -- connections
 
     def open(
-        self, link: Link, *, v1: bool, address: str, when: Instant, identity: Identity | None = None
+        self,
+        link: Link,
+        *,
+        v1: bool,
+        address: str,
+        when: Instant,
+        identity: Identity | None = None,
+        rate_limit_key: str = "",
     ) -> Peer:
         """Add a connection.
 
         A plain one enters the default room; a v1 connection is expected to send a hello.
+
+        Args:
+            rate_limit_key: Key of its address for limits per address; empty if it is exempt.
         """
         self._last_peer_id += 1
-        peer = Peer(self._last_peer_id, link, v1=v1, address=address, now=when.now, limits=self.limits)
+        budget = self.budgets.of(rate_limit_key)
+        budget.charge(CONNECT_S, when.now)
+        peer = Peer(
+            self._last_peer_id,
+            link,
+            v1=v1,
+            address=address,
+            now=when.now,
+            limits=self._limits,
+            budget=budget,
+        )
         self.peers[peer.id] = peer
         if identity is not None:
             peer.set_identity(identity)
@@ -134,6 +168,9 @@ class Hub:
 
         Replies with an error if it is invalid or cannot be executed.
         """
+        peer.refresh_limits()
+        if peer.budget.is_limited:
+            peer.budget.charge(frame_price_s(len(data)), when.now)
         try:
             command = decode_command(data)
         except FrameError as error:
@@ -149,6 +186,8 @@ class Hub:
                 self._close_later(peer, CloseCode.UNAUTHORIZED, error.text)
             elif error.code is ErrorCode.BANNED and not isinstance(command, commands.Rename):
                 self._close_later(peer, CloseCode.KICKED, error.text)
+            elif error.code in _REFUSALS:
+                self._count_refusal(peer, error, when)
             elif not error.temporary:
                 self._count_error(peer, when)
 
@@ -227,8 +266,10 @@ class Hub:
                     subscription.paused = False
                     self.broadcaster.mark_dirty(subscription.peer)
             return
+        read.peer.end_read(read)
         if read.peer.id not in self.peers:
             return
+        read.peer.budget.refund(self._prices.unused_s(read, posts))
         if sum(map(len, read.peer.control)) > CONTROL_BYTES:
             text = "Too many replies are waiting. Read them before you request more."
             read.peer.send(events.Error(ErrorCode.TRY_LATER, text, temporary=True, ref=read.ref))
@@ -238,7 +279,12 @@ class Hub:
 
     def read_failed(self, read: Read, error: RequestError, when: Instant) -> None:
         """Reply to a read that the engine rejected."""
-        if not isinstance(read, BackfillRead) and read.peer.id in self.peers:
+        if isinstance(read, BackfillRead):
+            return
+        read.peer.end_read(read)
+        if error.code is ErrorCode.SEARCH_TOO_COSTLY:
+            read.peer.budget.charge(COSTLY_SEARCH_S, when.now)
+        if read.peer.id in self.peers:
             self.broadcaster.send_error(read.peer, error, when, ref=read.ref)
 
     # -- time
@@ -256,18 +302,7 @@ class Hub:
     # -- commands
 
     def _dispatch(self, peer: Peer, command: commands.Command, when: Instant) -> None:
-        if not peer.welcomed and not isinstance(command, commands.Hello):
-            raise RequestError(
-                ErrorCode.HELLO_EXPECTED, "Expected a hello: the first frame must have type hello."
-            )
-        if not peer.v1 and not isinstance(command, commands.Say):
-            raise RequestError(
-                ErrorCode.BAD_FRAME,
-                f"Only frames of type message are allowed without the subprotocol {SUBPROTOCOL}.",
-            )
-        self.authorizer.check_command(peer, command)
-        if commands.publishes_text(command):
-            self.moderation.check_not_muted(peer, when)
+        self._check_allowed(peer, command, when)
         match command:
             case commands.Say():
                 self._say(peer, command, when)
@@ -283,7 +318,7 @@ class Hub:
             case commands.FetchHistory():
                 room = self._request_room(peer, command.room, when)
                 page_max = self.limits.history_page_max
-                self.effects.reads.append(plan_history(peer, command, room.name, self._index, page_max))
+                self._start_read(peer, plan_history(peer, command, room.name, self._index, page_max))
             case commands.ListMembers():
                 room = self._request_room(peer, command.room, when)
                 self.broadcaster.reply(peer, self._away.members_of(room, command.ref))
@@ -292,7 +327,7 @@ class Hub:
             case commands.Search():
                 room = self._request_room(peer, command.room, when)
                 page_max = self.limits.history_page_max
-                self.effects.reads.append(plan_search(peer, command, room.name, self._index, page_max))
+                self._start_read(peer, plan_search(peer, command, room.name, self._index, page_max))
             case commands.ListRooms():
                 peer.spend_fetch(when.now)
                 count_max = self.limits.presence_list_max
@@ -317,6 +352,23 @@ class Hub:
             case _:
                 assert_never(command)
 
+    def _check_allowed(self, peer: Peer, command: commands.Command, when: Instant) -> None:
+        """Raise RequestError if the connection may not use a command now; otherwise pay its price."""
+        if not peer.welcomed and not isinstance(command, commands.Hello):
+            raise RequestError(
+                ErrorCode.HELLO_EXPECTED, "Expected a hello: the first frame must have type hello."
+            )
+        if not peer.v1 and not isinstance(command, commands.Say):
+            raise RequestError(
+                ErrorCode.BAD_FRAME,
+                f"Only frames of type message are allowed without the subprotocol {SUBPROTOCOL}.",
+            )
+        if peer.budget.is_limited:
+            peer.budget.spend(self._prices.price_s(peer, command), when.now)
+        self.authorizer.check_command(peer, command)
+        if commands.publishes_text(command):
+            self.moderation.check_not_muted(peer, when)
+
     def _say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
         if len(self.effects.pending_posts) >= PENDING_POSTS_MAX:
             raise RequestError(
@@ -330,8 +382,9 @@ class Hub:
                 retry_after=2.0,
             )
         room = self.rooms.subscription(peer, say.room).room
+        # Before the text is sanitized: rejected posts would cost as much as accepted ones.
+        peer.spend_post(size_in_utf8(say.message), when.now)
         text = clean_post(say.message, self.limits.max_message_bytes)
-        peer.spend_post(len(text.encode()), when.now)
         if not peer.name and say.sender and not peer.v1:
             name = check_name(say.sender)
             self.moderation.check_not_muted(peer, when, name)
@@ -421,9 +474,26 @@ class Hub:
         if peer.error_bucket.take(when.now) > 0:
             self._close_later(peer, CloseCode.TOO_MANY_ERRORS, "Too many invalid frames.")
 
+    def _count_refusal(self, peer: Peer, error: RequestError, when: Instant) -> None:
+        """Count a request over a limit that came before the end of the last `retry_after`.
+
+        A client that waits as long is never closed, however often it is rejected.
+        """
+        is_early = when.now < peer.retry_at
+        peer.retry_at = when.now + (error.retry_after or 0.0)
+        if not peer.welcomed:
+            self._close_later(peer, CloseCode.TOO_MANY_REQUESTS, error.text)
+        elif is_early and peer.refusal_bucket.take(when.now) > 0:
+            text = "Too many rejected requests. Wait as long as retry_after says."
+            self._close_later(peer, _REFUSALS[error.code], text)
+
     def _close_later(self, peer: Peer, code: CloseCode, reason: str) -> None:
         peer.closing = peer.closing or (code, reason)
         self.effects.closing_peers.add(peer)
+
+    def _start_read(self, peer: Peer, read: HistoryRead | SearchRead) -> None:
+        peer.start_read(read)
+        self.effects.reads.append(read)
 
     def _request_room(self, peer: Peer, room_name: str, when: Instant) -> Room:
         """The room of a request.

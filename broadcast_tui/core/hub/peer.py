@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from broadcast_tui.core.errors import CloseCode, ErrorCode, RequestError
+from broadcast_tui.core.errors import CloseCode, rate_limited
 from broadcast_tui.core.hub.auth import Identity, Role
+from broadcast_tui.core.hub.history import Read, SearchRead
 from broadcast_tui.core.hub.room import WRITE_BYTES, Subscription
-from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.hub.work_budget import WorkBudget
+from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import GUEST
 from broadcast_tui.core.protocol.codec import framed
 from broadcast_tui.core.protocol.events import Event
 from broadcast_tui.core.rate_limit import TokenBucket
+
+READS_MAX = 20
+"""Maximum number of history pages that a connection may wait for."""
+READ_RETRY_S = 0.5
+"""Time to wait after a rejected read."""
 
 
 class Link(Protocol):
@@ -40,8 +47,11 @@ class Peer:
     """
 
     __slots__ = (
+        "_limits",
+        "_limits_version",
         "address",
         "blocked",
+        "budget",
         "byte_bucket",
         "client_id",
         "closing",
@@ -57,6 +67,9 @@ class Peer:
         "name",
         "post_bucket",
         "presence_stale",
+        "reads",
+        "refusal_bucket",
+        "retry_at",
         "role",
         "subscriptions",
         "typed_at",
@@ -65,12 +78,22 @@ class Peer:
     )
 
     def __init__(
-        self, peer_id: int, link: Link, *, v1: bool, address: str, now: float, limits: Limits
+        self,
+        peer_id: int,
+        link: Link,
+        *,
+        v1: bool,
+        address: str,
+        now: float,
+        limits: SharedLimits,
+        budget: WorkBudget,
     ) -> None:
         self.id = peer_id
         self.link = link
         self.v1 = v1
         self.address = address
+        self.budget = budget
+        """Server time for its requests, shared by the connections of its address."""
         self.name = ""
         self.key = f"\0{peer_id}"
         """Presence key: the skeleton of the name, or a unique key without a name."""
@@ -80,19 +103,33 @@ class Peer:
         self.role = Role.MEMBER
         """Role from its token; a member without a token."""
         self.welcomed = not v1
-        self.hello_until = now + limits.hello_timeout_s
+        self.hello_until = now + limits.current.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}
         self.control: list[bytes] = []
         self.delivered = 0
         """Posts collected since the server last reset this counter."""
+        self.reads: list[Read] = []
+        """Its reads of the log that are running."""
         self.blocked = False
         self.presence_stale = False
         self.closing: tuple[CloseCode, str] | None = None
         self.typed_at = float("-inf")
-        self.set_limits(limits)
+        self.retry_at = float("-inf")
+        """Time before which no request should follow the last rejected one."""
+        self._limits = limits
+        self._apply_limits()
 
-    def set_limits(self, limits: Limits) -> None:
-        """Apply new rate limits, with full buckets."""
+    def refresh_limits(self) -> None:
+        """Apply changed rate limits, with full buckets.
+
+        Called for each frame, so that a change of the limits need not visit all connections at once.
+        """
+        if self._limits.version != self._limits_version:
+            self._apply_limits()
+
+    def _apply_limits(self) -> None:
+        self._limits_version = self._limits.version
+        limits = self._limits.current
         rate = limits.message_rate if limits.message_burst else 0.0
         self.post_bucket = TokenBucket(rate, limits.message_burst)
         self.byte_bucket = TokenBucket(
@@ -100,6 +137,7 @@ class Peer:
         )
         self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
         self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
+        self.refusal_bucket = TokenBucket(limits.max_refusals / limits.error_window_s, limits.max_refusals)
 
     def set_identity(self, identity: Identity) -> None:
         """Set the identity and role that a token grants."""
@@ -116,14 +154,14 @@ class Peer:
         return f"#{self.id} {self.name or 'unnamed'} ({self.address})"
 
     def spend_post(self, size_bytes: int, now: float) -> None:
-        """Take one post of `size_bytes` from the rate limits.
+        """Take one post of `size_bytes`, before sanitizing, from the rate limits.
 
         Raises:
             RequestError: RATE_LIMITED if the post exceeds them; nothing has been taken.
         """
         wait_s = max(self.post_bucket.wait_s(now), self.byte_bucket.wait_s(now, size_bytes))
         if wait_s > 0:
-            raise _rate_limited(f"You are sending too fast. Wait {wait_s:.1f} s and try again.", wait_s)
+            raise rate_limited(f"You are sending too fast. Wait {wait_s:.1f} s and try again.", wait_s)
         self.post_bucket.take(now)
         self.byte_bucket.take(now, size_bytes)
 
@@ -131,7 +169,21 @@ class Peer:
         """Take one request from the rate limit. Raises RequestError (RATE_LIMITED)."""
         wait_s = self.fetch_bucket.take(now)
         if wait_s > 0:
-            raise _rate_limited(f"Too many requests. Wait {wait_s:.1f} s and try again.", wait_s)
+            raise rate_limited(f"Too many requests. Wait {wait_s:.1f} s and try again.", wait_s)
+
+    def start_read(self, read: Read) -> None:
+        """Add a running read. Raises RequestError (RATE_LIMITED) if too many are running."""
+        searches = sum(isinstance(other, SearchRead) for other in self.reads)
+        if isinstance(read, SearchRead) and searches:
+            raise rate_limited("A search is still running. Wait for its result.", READ_RETRY_S)
+        if len(self.reads) - searches >= READS_MAX:
+            raise rate_limited("Too many pages are being read. Wait for their arrival.", READ_RETRY_S)
+        self.reads.append(read)
+
+    def end_read(self, read: Read) -> None:
+        """Remove a read that has ended."""
+        if read in self.reads:
+            self.reads.remove(read)
 
     def send(self, event: Event) -> None:
         """Queue an event for this connection."""
@@ -164,7 +216,3 @@ class Peer:
     def has_pending(self) -> bool:
         """Whether `collect` would return frames."""
         return bool(self.control) or any(s.has_pending for s in self.subscriptions.values())
-
-
-def _rate_limited(reason: str, wait_s: float) -> RequestError:
-    return RequestError(ErrorCode.RATE_LIMITED, reason, temporary=True, retry_after=round(wait_s, 3))

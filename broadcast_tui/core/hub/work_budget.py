@@ -1,0 +1,306 @@
+"""Budgets of server time: each request has a price in seconds, which its address pays in advance.
+
+A limit on the number of requests does not bound what they cost: the dearest history page takes a thousand
+times as long as a typing notice. So all connections of one address share a budget, a token bucket of seconds.
+Prices are upper bounds; what a request depends on (its text, the posts it reads, the people who are notified)
+is part of its price. What the work really took is settled after each turn (`WorkBudget.settle`), so that
+work without a price is paid too.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, assert_never
+
+from broadcast_tui.core.errors import RequestError, rate_limited
+from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
+from broadcast_tui.core.names import check_room
+from broadcast_tui.core.protocol import commands
+from broadcast_tui.core.rate_limit import TokenBucket
+
+if TYPE_CHECKING:
+    from broadcast_tui.core.hub.history import HistoryRead, LogIndex, SearchRead
+    from broadcast_tui.core.hub.peer import Peer
+    from broadcast_tui.core.hub.room import Room
+    from broadcast_tui.core.hub.rooms import Rooms
+    from broadcast_tui.core.post import Post
+
+ADDRESSES_MAX = 10_000
+"""Maximum number of addresses whose budgets are stored; the least recent are dropped."""
+
+_US = 1e-6
+_KIB = 1024
+
+# The prices, in seconds. tests/benchmarks measures what they cover.
+CONNECT_S = 1_000 * _US
+"""A handshake, and the events about a connection that opens and closes."""
+FRAME_S = 30 * _US
+"""A frame: parsing it, and the reply or the error."""
+FRAME_KIB_S = 4 * _US
+"""Each KiB of a frame: decoding JSON."""
+ASCII_CHAR_S = 0.1 * _US
+"""Sanitizing a character of a text in ASCII."""
+CHAR_S = 0.25 * _US
+"""Sanitizing a character of any other text."""
+NAME_CHAR_S = 2 * _US
+"""Normalizing a character of a name that is not ASCII, and its skeleton."""
+POST_S = 60 * _US
+"""Appending and acknowledging a post, and encoding it once."""
+DELIVERY_S = 2 * _US
+"""Writing a post to a connection."""
+EVENT_S = 6 * _US
+"""Queuing and writing an event, such as a rename, to a connection."""
+JOIN_S = 60 * _US
+"""Entering a room."""
+REPLAY_KIB_S = 3 * _US
+"""Each KiB of posts that are replayed from the ring of a room."""
+BACKFILL_POST_S = 5 * _US
+"""Each post that is read and encoded to fill the ring of a room that was empty."""
+BACKFILL_KIB_S = 5 * _US
+"""Each KiB of these posts."""
+READ_S = 100 * _US
+"""A read of the log."""
+PAGE_POST_S = 12 * _US
+"""Each post of a page of history or search results."""
+PAGE_KIB_S = 8 * _US
+"""Each KiB of these posts."""
+SEARCH_S = 10_000 * _US
+"""A search, in a thread of the engine."""
+COSTLY_SEARCH_S = 250_000 * _US
+"""A search that exceeds its deadline."""
+MEMBER_S = 1 * _US
+"""Sorting a member of a room into a list."""
+LISTED_S = 8 * _US
+"""An item of a list of members, rooms or bans."""
+TOPIC_S = 200 * _US
+"""Storing a topic."""
+SCAN_S = 3 * _US
+"""Comparing a connection with the target of a kick, ban or mute."""
+AVERAGE_MAX_BYTES = 16_384
+"""Size of a post whose size is not known yet."""
+RETRY_MIN_S = 0.1
+"""Minimum time to wait after a rejected request."""
+
+
+class WorkBudget:
+    """Seconds of server time that the requests of one address may take.
+
+    Args:
+        limits: Limits with the rate and the burst; without limits, the budget is unlimited.
+    """
+
+    __slots__ = ("_bucket", "_limits", "_limits_version", "priced_s")
+
+    def __init__(self, limits: SharedLimits | None = None) -> None:
+        self._limits = limits
+        self._limits_version = 0
+        self._bucket = self._new_bucket()
+        self.priced_s = 0.0
+        """Prices paid since the last `settle`."""
+
+    def _new_bucket(self) -> TokenBucket:
+        """A bucket of milliseconds, since a bucket holds at least one token."""
+        if self._limits is None:
+            return TokenBucket(0.0, 1.0)
+        self._limits_version = self._limits.version
+        limits = self._limits.current
+        if not limits.work_burst_s:
+            return TokenBucket(0.0, 1.0)
+        return TokenBucket(1e3 * limits.work_rate, 1e3 * limits.work_burst_s)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a limit. Otherwise prices need not be computed."""
+        if self._limits is not None and self._limits.version != self._limits_version:
+            self._bucket = self._new_bucket()
+        return not self._bucket.is_unlimited
+
+    def spend(self, price_s: float, now: float) -> None:
+        """Pay for a request.
+
+        Raises:
+            RequestError: RATE_LIMITED if the budget does not suffice; nothing has been paid.
+        """
+        wait_s = self._bucket.take(now, 1e3 * price_s)
+        if wait_s > 0:
+            wait_s = max(RETRY_MIN_S, wait_s)
+            text = f"The requests from your address take too much time. Wait {wait_s:.1f} s and try again."
+            raise rate_limited(text, wait_s)
+        self.priced_s += price_s
+
+    def charge(self, price_s: float, now: float) -> None:
+        """Pay for work that cannot be refused, such as reading a frame; the budget may become negative."""
+        self._bucket.charge(now, 1e3 * price_s)
+        self.priced_s += price_s
+
+    def refund(self, price_s: float) -> None:
+        """Return part of a price, if a request turned out to cost less."""
+        self._bucket.refund(1e3 * max(0.0, price_s))
+
+    def settle(self, elapsed_s: float, now: float) -> None:
+        """Pay for the time that a turn took beyond the prices paid in it."""
+        excess_s = elapsed_s - self.priced_s
+        self.priced_s = 0.0
+        if excess_s > 0:
+            self._bucket.charge(now, 1e3 * excess_s)
+
+    def debt_wait_s(self, now: float) -> float:
+        """Seconds until a negative budget is balanced; 0.0 if it is not negative."""
+        return self._bucket.wait_s(now, 0.0)
+
+
+UNLIMITED = WorkBudget()
+"""The budget of exempt connections."""
+
+
+class WorkBudgets:
+    """The budgets of addresses, by rate-limit key. They outlast the connections."""
+
+    def __init__(self, limits: SharedLimits) -> None:
+        self._limits = limits
+        self._budgets: OrderedDict[str, WorkBudget] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._budgets)
+
+    def of(self, key: str) -> WorkBudget:
+        """The budget of an address; an empty key is exempt."""
+        if not key:
+            return UNLIMITED
+        budget = self._budgets.get(key)
+        if budget is None:
+            while len(self._budgets) >= ADDRESSES_MAX:
+                self._budgets.popitem(last=False)
+            budget = self._budgets[key] = WorkBudget(self._limits)
+        self._budgets.move_to_end(key)
+        return budget
+
+
+def frame_price_s(size_bytes: int) -> float:
+    """The price of receiving a frame."""
+    return FRAME_S + size_bytes / _KIB * FRAME_KIB_S
+
+
+def page_price_s(post_count: int, text_bytes: int) -> float:
+    """The price of a page of posts."""
+    return READ_S + post_count * PAGE_POST_S + text_bytes / _KIB * PAGE_KIB_S
+
+
+class PriceList:
+    """Computes the prices of commands. They depend on the rooms and on the log."""
+
+    def __init__(self, rooms: Rooms, index: LogIndex, limits: SharedLimits, peers: dict[int, Peer]) -> None:
+        self._rooms = rooms
+        self._index = index
+        self._limits = limits
+        self._peers = peers
+
+    def price_s(self, peer: Peer, command: commands.Command) -> float:
+        """The price of a command, besides that of its frame."""
+        match command:
+            case commands.Say():
+                return _text_s(command.message) + self._say_s(peer, command)
+            case commands.Hello():
+                return self._hello_s(peer, command)
+            case commands.Join():
+                return self._enter_s(peer, commands.RoomRequest(command.room, command.since, command.last))
+            case commands.Leave():
+                return _text_s(command.reason) + self._events_s(self._rooms_of(peer, command.room))
+            case commands.FetchHistory():
+                return self._page_s(command.limit)
+            case commands.Search():
+                return _text_s(command.query) + SEARCH_S + self._page_s(command.limit)
+            case commands.ListMembers():
+                online = sum(room.presence.online for room in self._rooms_of(peer, command.room))
+                return online * MEMBER_S + self._list_s(online)
+            case commands.ListRooms():
+                return self._list_s(self._limits.current.presence_list_max)
+            case commands.Rename():
+                return _name_s(command.name) + self._events_s(self._rooms_of(peer))
+            case commands.SetTopic():
+                return TOPIC_S + _text_s(command.topic) + self._events_s(self._rooms_of(peer, command.room))
+            case commands.SetAway():
+                return _text_s(command.text) + self._details_s(self._rooms_of(peer))
+            case commands.Typing():
+                return self._details_s(self._rooms_of(peer, command.room))
+            case commands.ListBans():
+                return self._list_s(self._limits.current.presence_list_max)
+            case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
+                return len(self._peers) * SCAN_S
+            case _:
+                assert_never(command)
+
+    def _hello_s(self, peer: Peer, hello: commands.Hello) -> float:
+        requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
+        if peer.welcomed or 0 < self._limits.current.max_rooms_per_peer < len(requests):
+            return 0.0  # rejected
+        return _name_s(hello.name) + sum(self._enter_s(peer, request) for request in requests)
+
+    def _say_s(self, peer: Peer, say: commands.Say) -> float:
+        name_s = _name_s(say.sender) if say.sender and not peer.v1 and not peer.name else 0.0
+        receivers = sum(len(room.subscriptions) for room in self._rooms_of(peer, say.room))
+        return POST_S + name_s + receivers * DELIVERY_S
+
+    def _enter_s(self, peer: Peer, request: commands.RoomRequest) -> float:
+        """The price of entering a room, with its replay."""
+        price_s = JOIN_S + _name_s(request.room)
+        try:
+            name = check_room(request.room)
+        except RequestError:
+            return price_s
+        room = self._rooms.by_name.get(name)
+        if room is not None:
+            price_s += self._details_s((room,))
+        limits = self._limits.current
+        last_seq, first_seq = self._index.last_seq(name), self._index.first_seq(name)
+        stored = min(last_seq - first_seq + 1, limits.ring_posts)
+        wanted = stored if request.since else min(stored, max(0, request.last))
+        if wanted <= 0:
+            return price_s
+        in_ring = len(room.ring) if room is not None else 0
+        if wanted > in_ring and (room is None or not room.backfilling):
+            missing = stored - in_ring
+            missing_bytes = min(missing * AVERAGE_MAX_BYTES, limits.ring_bytes)
+            price_s += missing * BACKFILL_POST_S + missing_bytes / _KIB * BACKFILL_KIB_S
+        ring_bytes = room.ring.size_bytes if room is not None and in_ring >= wanted else limits.ring_bytes
+        return price_s + min(wanted * AVERAGE_MAX_BYTES, ring_bytes) / _KIB * REPLAY_KIB_S
+
+    def unused_s(self, read: HistoryRead | SearchRead, posts: Sequence[Post]) -> float:
+        """The part of the price of a page that its posts did not need."""
+        text_bytes = sum(len(post.text) for post in posts)
+        return self._page_s(read.limit) - page_price_s(len(posts), text_bytes)
+
+    def _page_s(self, limit: int) -> float:
+        count = max(1, min(limit, self._limits.current.history_page_max))
+        return page_price_s(count, min(count * AVERAGE_MAX_BYTES, 262_144))
+
+    def _list_s(self, count: int) -> float:
+        return READ_S + min(count, self._limits.current.presence_list_max) * LISTED_S
+
+    def _rooms_of(self, peer: Peer, name: str | None = None) -> Iterable[Room]:
+        """The rooms of a connection, or the one with a name, if it is in it."""
+        if name is None:
+            return [subscription.room for subscription in peer.subscriptions.values()]
+        subscription = peer.subscriptions.get(name)
+        # Another spelling is rare and costs at most one event for each room of the connection.
+        return self._rooms_of(peer) if subscription is None else (subscription.room,)
+
+    def _events_s(self, rooms: Iterable[Room]) -> float:
+        """The price of an event to everyone in rooms."""
+        return sum(len(room.subscriptions) for room in rooms) * EVENT_S
+
+    def _details_s(self, rooms: Iterable[Room]) -> float:
+        """The price of an event that is sent in small rooms only."""
+        count_max = self._limits.current.presence_detail_max
+        return sum(min(len(room.subscriptions), 2 * count_max) for room in rooms) * EVENT_S
+
+
+def _text_s(text: str) -> float:
+    """The price of sanitizing a text."""
+    return len(text) * (ASCII_CHAR_S if text.isascii() else CHAR_S)
+
+
+def _name_s(name: str) -> float:
+    """The price of checking and comparing a name, of which at most 256 characters are normalized."""
+    return len(name) * ASCII_CHAR_S if name.isascii() else min(len(name), 256) * NAME_CHAR_S
