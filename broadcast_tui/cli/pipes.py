@@ -19,9 +19,12 @@ from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, pa
 from broadcast_tui.client.storage.install_secret import load_secret
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, check_room
+from broadcast_tui.core.session.outbox import POST_BYTES_MAX
 from broadcast_tui.core.text import visible_line
 
 READ_BYTES = 65_536
+LINE_BYTES_MAX = POST_BYTES_MAX + 1
+"""Length in bytes from which a line is cut."""
 READ_AHEAD = 4
 """Maximum number of chunks of standard input that are read ahead."""
 
@@ -63,6 +66,9 @@ def identity(name: str | None) -> tuple[str, str]:
 async def read_input_lines() -> AsyncIterator[str]:
     """Iterate over the lines of standard input with their line ends; invalid UTF-8 is replaced.
 
+    Of a line longer than any post may be, only the start is kept, which is too long as well: it is rejected
+    like other long posts, and memory stays bounded.
+
     A daemon thread reads the file descriptor: unlike an executor thread or a buffered reader, it blocks
     neither the loop nor the exit of the program while a pipe stays open and silent.
     """
@@ -83,16 +89,28 @@ async def read_input_lines() -> AsyncIterator[str]:
                 return
 
     threading.Thread(target=read_all, args=(sys.stdin.fileno(),), name="stdin", daemon=True).start()
-    partial: list[bytes] = []
+    partial = bytearray()
     while data := await chunks.get():
         slots.release()
         first, *others = data.split(b"\n")
-        partial.append(first)
+        partial += first[: LINE_BYTES_MAX - len(partial)]
         for other in others:
-            yield b"".join(partial).decode(errors="replace") + "\n"
-            partial = [other]
-    if rest := b"".join(partial):
-        yield rest.decode(errors="replace")
+            yield partial.decode(errors="replace") + "\n"
+            partial = bytearray(other[:LINE_BYTES_MAX])
+    if partial:
+        yield partial.decode(errors="replace")
+
+
+async def read_input() -> str:
+    """All of standard input without the last line ends; only the start if it is longer than any post."""
+    lines: list[str] = []
+    size = 0
+    async for line in read_input_lines():
+        lines.append(line)
+        size += len(line)
+        if size > LINE_BYTES_MAX:
+            break
+    return "".join(lines).rstrip("\n")
 
 
 def _read_some(descriptor: int) -> bytes:

@@ -16,6 +16,7 @@ from broadcast_tui.cli.pipes import (
     connect,
     identity,
     print_error,
+    read_input,
     read_input_lines,
     server_address,
 )
@@ -77,7 +78,7 @@ async def _posts(text: tuple[str, ...], as_one: bool) -> AsyncIterator[str]:
     if text:
         yield " ".join(text)
     elif as_one:
-        yield "".join([line async for line in read_input_lines()]).rstrip("\n")
+        yield await read_input()
     else:
         async for line in read_input_lines():
             if line.strip():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from broadcast_tui.cli import pipes
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
@@ -175,6 +178,37 @@ async def test_a_line_that_no_server_would_read_is_refused_and_the_others_are_se
         given = b"x" * 3_000_000
         outcome = await run("send", "--url", server.url, *wait, "--as-one", home=tmp_path, given=given)
         assert outcome == Outcome(3, "", reason)
+
+
+async def test_nul_bytes_binary_and_a_missing_line_end_are_no_obstacle(tmp_path: Path) -> None:
+    async with running_server() as server:
+        given = b"a\0b\n\xff\xfe\nlast"
+        outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=given)
+        assert outcome == Outcome(0, "", "")
+        assert await posts(server) == ["ab", "\ufffd\ufffd", "last"]
+
+
+async def test_of_an_endless_line_only_the_start_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipes, "LINE_BYTES_MAX", 1_000)
+    for read in (pipes.read_input_lines, pipes.read_input):
+        reading, writing = os.pipe()
+
+        def feed(writing: int = writing) -> None:
+            with open(writing, "wb") as file, contextlib.suppress(BrokenPipeError):
+                for _ in range(100):
+                    file.write(b"x" * 100_000)
+                file.write(b"\nb\n" + b"y" * 5_000 + b"\nc")
+
+        thread = threading.Thread(target=feed)
+        thread.start()
+        with open(reading) as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            if read is pipes.read_input:
+                assert set(await in_time(pipes.read_input())) == {"x"}
+            else:
+                lines = [line async for line in pipes.read_input_lines()]
+                assert lines == ["x" * 1_000 + "\n", "b\n", "y" * 1_000 + "\n", "c"]
+        thread.join()
 
 
 async def test_a_refusal_is_told_at_once_though_the_input_stays_open(tmp_path: Path) -> None:

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 
 from broadcast_tui.core.rate_limit import TokenBucket
 
+POST_BYTES_MAX = 4_194_304
+"""Maximum length of a post, in bytes of UTF-8, for servers without a limit.
+
+With its escapes, a longer one could exceed the frame size that clients accept.
+"""
+
 
 @dataclass(slots=True)
 class Outgoing:
@@ -33,7 +39,7 @@ class Outbox:
         self._bucket = TokenBucket(0, 1)
         self._not_before = 0.0
         self.message_bytes = 0
-        """Maximum post length of the server, in bytes of UTF-8; 0 if unlimited or not known yet."""
+        """Maximum length of a post on this server, in bytes of UTF-8; 0 if not known yet."""
 
     def __len__(self) -> int:
         return len(self._posts)
@@ -75,7 +81,7 @@ class Outbox:
 
     def connected(self, rate: float, burst: int, message_bytes: int) -> None:
         """Start a new connection: mark all posts as unsent and apply the server's limits."""
-        self.message_bytes = message_bytes
+        self.message_bytes = message_bytes if message_bytes > 0 else POST_BYTES_MAX
         for outgoing in self._posts.values():
             outgoing.sent = False
         self._bucket = TokenBucket(0.9 * rate, max(1, burst - 1)) if burst else TokenBucket(0, 1)

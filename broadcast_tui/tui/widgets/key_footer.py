@@ -35,6 +35,8 @@ class KeyFooter(Footer):
 
     async def recompose(self) -> None:
         """Rebuild the footer if its keys have changed."""
+        if not self.is_attached:
+            return  # its screen was removed in the meantime
         first_keys: dict[str, tuple[Binding, bool, str]] = {}
         for _, binding, enabled, tooltip in self.screen.active_bindings.values():
             if binding.show:
