@@ -219,7 +219,7 @@ def _value(name: str, kind: msgspec.inspect.Type, form: Form, world: World, who:
 # -- one address
 
 
-class Attacker(asyncio.BufferedProtocol):
+class WriteOnlyClient(asyncio.BufferedProtocol):
     """A connection that writes without waiting and discards what it reads."""
 
     def __init__(self, who: int) -> None:
@@ -268,10 +268,10 @@ def upgrade(address: str) -> bytes:
     ).encode()
 
 
-async def connect(port: int, address: str, who: int, hello: str) -> Attacker:
+async def connect(port: int, address: str, who: int, hello: str) -> WriteOnlyClient:
     """An attacker that has been greeted, or rejected."""
     loop = asyncio.get_running_loop()
-    _, attacker = await loop.create_connection(lambda: Attacker(who), "127.0.0.1", port)
+    _, attacker = await loop.create_connection(lambda: WriteOnlyClient(who), "127.0.0.1", port)
     attacker.transport.write(upgrade(address) + frame(TEXT, hello.encode()))
     async with asyncio.timeout(PATIENCE_S):
         await attacker.greeted.wait()
@@ -424,7 +424,7 @@ async def cost_s(server: ServerProcess, kind: str, form: Form, address: str, cou
     return cost if refused <= count // 2 else cost / 10
 
 
-def world_of(attacker: Attacker) -> World:
+def world_of(attacker: WriteOnlyClient) -> World:
     found = re.search(rb'"room":"lobby","head":"(\w+)-(\d+)"', attacker.head)
     return World(found[1].decode(), int(found[2])) if found else World("e", 1)
 
