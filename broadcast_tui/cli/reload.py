@@ -1,7 +1,7 @@
 """Reloading of a running server on SIGHUP: all or nothing.
 
 Each part is a function that reads and validates the new state, and returns a function that applies it and
-cannot fail. An invalid file therefore changes nothing.
+cannot fail. An invalid file therefore changes nothing. What the latter returns is added to the log.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from broadcast_tui.core.text import log_safe
 
 Options = Mapping[str, object]
 """Current arguments of `serve` by name, from the command line, the environment and files."""
-Load = Callable[[Options], Callable[[], None]]
+Load = Callable[[Options], Callable[[], str | None]]
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -51,9 +51,14 @@ class Reloader:
         except (BroadcastError, CycloptsError, OSError) as error:
             log.error("reload failed: %s", log_safe(" ".join(str(error).split()), 400))
             return
-        for apply in changes:
-            apply()
-        log.info("reloaded: %s", ", ".join(self._parts))
+        details = [apply() for apply in changes]
+        log.info(
+            "reloaded: %s",
+            ", ".join(
+                f"{name} ({detail})" if detail else name
+                for name, detail in zip(self._parts, details, strict=True)
+            ),
+        )
         self._warn_of_ignored(options)
 
     def _warn_of_ignored(self, options: Options) -> None:

@@ -31,8 +31,7 @@ from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
-from broadcast_tui.engine.sqlite import SqliteEngine
+from broadcast_tui.engine.registry import StorageOptions, engine_for
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.client_address import parse_networks
 from broadcast_tui.server.listen import choose_addresses, raise_open_files
@@ -155,22 +154,16 @@ class History:
         return data_path() / f"history-{port}.db"
 
     def engine(self, port: int) -> Engine:
-        if self.where == "memory":
-            return MemoryEngine()
-        if self.where == "off":
-            return NoHistoryEngine()
-        path = self.path(port).absolute()
-        if self.where and not path.parent.parent.is_dir():
+        entry, path = engine_for(self.where), self.path(port).absolute()
+        if entry.is_file and self.where and not path.parent.parent.is_dir():
             raise UsageError(f"--history: No such directory: {path.parent.parent}.")
-        return SqliteEngine(path, keep_days=self.keep_days, keep_posts=self.keep_posts)
+        return entry.create(StorageOptions(self.where, path, self.keep_days, self.keep_posts))
 
     def description(self, port: int) -> str:
         """A line for the operator."""
-        if self.where == "memory":
-            return "History is stored in memory and lost when the server stops."
-        if self.where == "off":
-            return "No history is storage."
-        return f"History is stored in {self.path(port)} (disable with --history memory or --history off)."
+        entry = engine_for(self.where)
+        line = entry.description.format(location=self.where, path=self.path(port))
+        return f"{line} To store none, add --history off." if entry.is_file else line
 
 
 def _runner() -> Callable[..., object]:
@@ -206,6 +199,18 @@ def _limits_of(server: BroadcastServer) -> Load:
     return load
 
 
+def _security_of(server: BroadcastServer) -> Callable[[], str]:
+    """The part of a reload for tokens and certificate; reports the number of tokens."""
+    apply = server.reload_security()
+
+    def apply_and_count() -> str:
+        apply()
+        count = server.active_token_count
+        return f"{count:,} active {'token' if count == 1 else 'tokens'}"
+
+    return apply_and_count
+
+
 def _on_hangup(
     server: BroadcastServer, stop: Callable[[CloseCode], None], options: Options
 ) -> Callable[[], None]:
@@ -213,7 +218,7 @@ def _on_hangup(
     reloader = Reloader(read_options, options, RELOADABLE)
     reloader.add("limits and log level", _limits_of(server))
     reloader.add("bans", lambda _: server.reload_sanctions())
-    reloader.add("tokens and certificate", lambda _: server.reload_security())
+    reloader.add("tokens and certificate", lambda _: _security_of(server))
     terminal, is_stopping = ControllingTerminal(), False
 
     def on_hangup() -> None:

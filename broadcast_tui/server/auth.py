@@ -106,6 +106,10 @@ class TokenAuthenticator:
 
     # -- changes of the token file
 
+    def active_token_count(self, at: datetime) -> int:
+        """Number of tokens that have not expired."""
+        return sum(not entry.has_expired(at) for entry in self._store.entries)
+
     def load(self) -> None:
         """Read the token file for the first time. Raises TokenFileError."""
         self._store.load()

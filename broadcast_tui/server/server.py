@@ -181,6 +181,13 @@ class BroadcastServer:
         except BroadcastError as error:
             log.error("cannot reload certificate and tokens: %s", log_safe(str(error), 400))
 
+    @property
+    def active_token_count(self) -> int:
+        """Number of tokens that have not expired; 0 without an authenticator."""
+        if self._authenticator is None:
+            return 0
+        return self._authenticator.active_token_count(self._runner.instant().at)
+
     def reload_security(self) -> Callable[[], None]:
         """Read tokens and certificate and return a function that applies them.
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from broadcast_tui.cli.errors import UsageError
-from broadcast_tui.cli.reload import Options, Reloader
+from broadcast_tui.cli.reload import Load, Options, Reloader
 
 
 def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
@@ -16,11 +16,16 @@ def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixtu
     in_force: list[str] = []
     is_bad = True
 
-    def part(name: str, *, bad: bool = False) -> Callable[[Options], Callable[[], None]]:
-        def load(options: Options) -> Callable[[], None]:
+    def part(name: str, *, bad: bool = False) -> Load:
+        def load(options: Options) -> Callable[[], str | None]:
             if bad and is_bad:
                 raise UsageError(f"{name} is\nbad.")
-            return lambda: in_force.append(f"{name} {options['x']}")
+
+            def apply() -> str | None:
+                in_force.append(f"{name} {options['x']}")
+                return "2 active" if bad else None
+
+            return apply
 
         return load
 
@@ -33,7 +38,7 @@ def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixtu
     is_bad = False
     reloading()
     assert in_force == ["limits 1", "bans 1"]
-    assert caplog.records[-1].getMessage() == "reloaded: limits, bans"
+    assert caplog.records[-1].getMessage() == "reloaded: limits, bans (2 active)"
 
 
 def test_what_holds_only_after_a_restart_is_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
