@@ -10,7 +10,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from broadcast_tui.cli.child_server import ChildServer
-from broadcast_tui.cli.credentials import ADVICE, prompt_address, saved_security, security_for
+from broadcast_tui.cli.connect_options import ConnectOptions
+from broadcast_tui.cli.credentials import ADVICE, prompt_address, saved_security
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, suggest
@@ -32,9 +33,7 @@ def chat(
     theme: str = "",
     plain: Annotated[bool, Parameter(negative=())] = False,
     mention: Texts = (),
-    token_file: str = "",
-    ca: str = "",
-    insecure_token: Annotated[bool, Parameter(negative=())] = False,
+    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
 ) -> int:
     """Open the chat client.
 
@@ -59,12 +58,6 @@ def chat(
         Print and read lines, for screen readers and pipes [default: only if TERM is dumb].
     mention
         Additional word that counts as a mention of you; can be repeated.
-    token_file
-        File with your token, readable only by you [default: BROADCAST_TUI_TOKEN, or the saved token].
-    ca
-        PEM file of certificate authorities to trust [default: those of the system].
-    insecure_token
-        Allow sending the token to other machines over unencrypted connections.
     """
     address = _address(prompt_address(url), host, port, room)
     if name:
@@ -78,7 +71,7 @@ def chat(
         raise UsageError(
             "The chat needs a terminal for standard input and standard error. Use --plain without one."
         )
-    security = security_for(address, token_file, ca, insecure_token)
+    security = connection.security(address)
     child = ChildServer(address)
     try:
         if serve:
@@ -86,7 +79,7 @@ def chat(
         explicit_room = address.room if room is not None else address.explicit_room
         if plain:
             return _run_plain(address, name, security, mention)
-        return _run(address, name, explicit_room, theme, child, security, ca, mention)
+        return _run(address, name, explicit_room, theme, child, security, connection.ca, mention)
     finally:
         child.stop()
 

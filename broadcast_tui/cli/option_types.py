@@ -21,4 +21,5 @@ def whole_number(_type: object, tokens: Sequence[Token]) -> int:
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]
 Count = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0))]
 Rate = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
+Duration = Annotated[float, Parameter(validator=Number(gt=0))]
 Texts = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]

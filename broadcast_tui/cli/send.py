@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
-from broadcast_tui.cli.credentials import add_advice, security_for
+from broadcast_tui.cli.connect_options import ConnectOptions
+from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode
+from broadcast_tui.cli.option_types import Duration
 from broadcast_tui.cli.pipes import (
     connect,
     identity,
@@ -34,10 +35,8 @@ def send(
     name: str | None = None,
     as_one: Annotated[bool, Parameter(negative=())] = False,
     wait: Annotated[bool, Parameter(negative=())] = False,
-    token_file: str = "",
-    ca: str = "",
-    insecure_token: Annotated[bool, Parameter(negative=())] = False,
-    timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
+    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
+    timeout: Duration = 10.0,
 ) -> int:
     """Send posts from the arguments, or from standard input with one post per line.
 
@@ -55,18 +54,12 @@ def send(
         Send all of standard input as one post.
     wait
         Wait until the server has stored each post; the exit status then shows whether it did.
-    token_file
-        File with your token, readable only by you [default: BROADCAST_TUI_TOKEN, or the saved token].
-    ca
-        PEM file of certificate authorities to trust [default: those of the system].
-    insecure_token
-        Allow sending the token to other machines over unencrypted connections.
     timeout
         Seconds to keep trying to connect.
     """
     address = server_address(url, room)
     user, secret = identity(name)
-    security = security_for(address, token_file, ca, insecure_token)
+    security = connection.security(address)
     client = BroadcastClient(
         address.url, name=user, rooms=[address.room], last=0, client_id=secret, security=security
     )

@@ -11,8 +11,10 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from broadcast_tui.cli.credentials import add_advice, security_for
+from broadcast_tui.cli.connect_options import ConnectOptions
+from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode
+from broadcast_tui.cli.option_types import Duration
 from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address
 from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
 from broadcast_tui.client import BroadcastClient, ConnectError
@@ -38,10 +40,8 @@ def tail(
     last: Annotated[int, Parameter(alias="-n", validator=Number(gte=0))] = 10,
     json: Annotated[bool, Parameter(negative=())] = False,
     follow: Annotated[bool, Parameter(alias="-f", negative=())] = False,
-    token_file: str = "",
-    ca: str = "",
-    insecure_token: Annotated[bool, Parameter(negative=())] = False,
-    timeout: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
+    connection: ConnectOptions = ConnectOptions(),  # noqa: B008
+    timeout: Duration = 10.0,
 ) -> int:
     """Print the posts of a room.
 
@@ -57,18 +57,12 @@ def tail(
         Print each post as one line of JSON.
     follow
         Keep printing new posts, also after reconnects, until Ctrl+C.
-    token_file
-        File with your token, readable only by you [default: BROADCAST_TUI_TOKEN, or the saved token].
-    ca
-        PEM file of certificate authorities to trust [default: those of the system].
-    insecure_token
-        Allow sending the token to other machines over unencrypted connections.
     timeout
         Seconds to keep trying to connect at the start.
     """
     address = server_address(url, room)
     configure_stdout(as_json=json)
-    security = security_for(address, token_file, ca, insecure_token)
+    security = connection.security(address)
     client = BroadcastClient(address.url, rooms=[address.room], last=last, security=security)
     return asyncio.run(_tail(client, as_json=json, follow=follow, timeout_s=timeout))
 
