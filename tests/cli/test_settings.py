@@ -11,6 +11,7 @@ import pytest
 from broadcast_tui.cli import app
 from broadcast_tui.cli.config import config
 from broadcast_tui.cli.reload import read_options
+from broadcast_tui.cli.serve_options import ServerOptions, protocol_limits
 from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, ConfigError, UserConfig
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.tui.keymap import KEYS
@@ -79,7 +80,7 @@ def test_the_command_line_beats_the_file(file: Path) -> None:
     file.write_text("[serve]\nport = 9000\nmessage_burst = 7\nkeep-posts = 5\n")
     _, bound, _ = app.parse_args(["serve", "--port", "1"], print_error=False, exit_on_error=False)
     assert (bound.arguments["port"], bound.arguments["keep_posts"]) == (1, 5)
-    assert bound.arguments["connection"].limits() == Limits(message_burst=7)
+    assert protocol_limits(bound.arguments["connection"], ServerOptions()) == Limits(message_burst=7)
     _, bound, _ = app.parse_args(["start"], print_error=False, exit_on_error=False)
     assert bound.arguments["port"] == 9000
 
