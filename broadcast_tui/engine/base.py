@@ -11,10 +11,11 @@ room, soon after `append`. - `first_seq`, `last_seq` and `epoch` return at once,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol
 
 from broadcast_tui.core.post import AppendResult, NewPost, Post
+from broadcast_tui.engine.dedup import DedupCache
 
 
 class Engine(Protocol):
@@ -30,15 +31,28 @@ class Engine(Protocol):
         ...
 
     def last_seq(self, room: str) -> int:
-        """Seq of the newest post; 0 in a room that never had one."""
+        """Seq of the newest post; in a room without posts, the one before its next post."""
         ...
 
     def topic(self, room: str) -> str:
         """The room's topic, or an empty string."""
         ...
 
-    def room_names(self) -> list[str]:
-        """Rooms that have posts or a topic, sorted."""
+    def room_names(self) -> Sequence[str]:
+        """Rooms that have posts or a topic, sorted. Returns at once; do not modify it."""
+        ...
+
+    def set_open_rooms(self, rooms: Collection[str]) -> None:
+        """Set the rooms that people are in, a collection that follows their coming and going.
+
+        Other rooms are forgotten some time after they have lost their posts and topic. Their seqs are not
+        used again in this epoch.
+        """
+        ...
+
+    @property
+    def dedup(self) -> DedupCache:
+        """Nonces of recent posts."""
         ...
 
     async def set_topic(self, room: str, topic: str) -> None:

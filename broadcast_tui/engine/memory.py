@@ -9,20 +9,21 @@ import asyncio
 import secrets
 import sys
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from broadcast_tui.core.clock import timestamp
+from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.core.ring import RingBuffer
 from broadcast_tui.engine.dedup import SWEEP_EVERY_S, DedupCache, dedup_key
 from broadcast_tui.engine.memory_search import search_posts
+from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
 from broadcast_tui.engine.tail import Tail
 
 POST_OVERHEAD_BYTES = 300
 """Memory of a post besides its text, measured on CPython 3.11."""
-ROOMS_MAX = 1_000
-"""Maximum number of rooms with posts in memory; the least recently used are emptied."""
+ROOM_OVERHEAD_BYTES = 1_000
+"""Memory of a room besides its posts."""
 
 
 class MemoryEngine:
@@ -31,6 +32,8 @@ class MemoryEngine:
     Args:
         max_posts: Maximum number of posts per room; 0: unlimited.
         max_bytes: Maximum size of the posts of a room; 0: unlimited.
+        max_total_bytes: Maximum size of the posts of all rooms; 0: unlimited. The rooms without new posts
+            for the longest time lose theirs first.
         clock: Monotonic clock in seconds, for the deduplication.
         search_clock: Monotonic clock in seconds, for the time limit of searches.
     """
@@ -39,18 +42,20 @@ class MemoryEngine:
         self,
         max_posts: int = 10_000,
         max_bytes: int = 33_554_432,
+        max_total_bytes: int = 67_108_864,
         *,
         clock: Callable[[], float] = time.monotonic,
         search_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_posts = max_posts
-        self._max_bytes = max_bytes
+        self._max_bytes = min(filter(None, (max_bytes, max_total_bytes)), default=0)
         self._clock = clock
         self._search_clock = search_clock
         self._epoch = secrets.token_hex(4)
+        self._index = RoomIndex()
         self._rooms: dict[str, RingBuffer[Post]] = {}
-        self._lru: OrderedDict[str, None] = OrderedDict()
-        self._topics: dict[str, str] = {}
+        self.memory = LruBudget[str](lambda: max_total_bytes, self._evict)
+        """Memory of the posts of all rooms."""
         self.dedup = DedupCache()
         """Nonces of recent posts."""
         self._tail = Tail()
@@ -61,21 +66,23 @@ class MemoryEngine:
         return self._epoch
 
     def first_seq(self, room: str) -> int:
-        found = self._rooms.get(room)
-        return found.first_seq if found is not None else 1
+        return self._index.first_seq(room)
 
     def last_seq(self, room: str) -> int:
-        found = self._rooms.get(room)
-        return found.last_seq if found is not None else 0
+        return self._index.last_seq(room)
 
     def topic(self, room: str) -> str:
-        return self._topics.get(room, "")
+        return self._index.topic(room)
 
-    def room_names(self) -> list[str]:
-        return sorted({*self._rooms, *(room for room, topic in self._topics.items() if topic)})
+    def room_names(self) -> Sequence[str]:
+        return self._index.names()
+
+    def set_open_rooms(self, rooms: Collection[str]) -> None:
+        self._index.open_rooms = rooms
 
     async def set_topic(self, room: str, topic: str) -> None:
-        self._topics[room] = topic
+        if topic or self._index.topic(room):
+            self._index.set_topic(room, topic, self._clock())
 
     async def start(self) -> None:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep_periodically())
@@ -90,6 +97,11 @@ class MemoryEngine:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
             self.dedup.sweep(self._clock())
+            while names := self._index.forget(self._clock(), FORGET_ROOMS):
+                for name in names:
+                    self._rooms.pop(name, None)
+                    self.memory.remove(name)
+                await asyncio.sleep(0)
 
     async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
         now = self._clock()
@@ -99,27 +111,31 @@ class MemoryEngine:
         return results
 
     def _append(self, new_post: NewPost, now: float, new: list[Post]) -> AppendResult:
-        room = self._rooms.get(new_post.room)
-        if room is None:
-            room = self._rooms[new_post.room] = RingBuffer(self._max_posts, self._max_bytes)
-            self._evict()
-        self._lru[new_post.room] = None
-        self._lru.move_to_end(new_post.room)
         key = dedup_key(new_post)
         if (seen := self.dedup.find(key, now)) is not None:
             return AppendResult(Position(self._epoch, seen.seq), timestamp(seen.at), dup=True)
+        name = new_post.room
+        room = self._rooms.get(name)
+        if room is None:
+            room = RingBuffer(self._max_posts, self._max_bytes, self.last_seq(name))
+            self._rooms[name] = room
         position = Position(self._epoch, room.last_seq + 1)
-        post = Post(new_post.room, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
+        post = Post(name, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
         room.append(post, sys.getsizeof(new_post.text) + POST_OVERHEAD_BYTES)
+        self._index.set_bounds(name, self._first_stored(room), room.last_seq, now)
+        self.memory.resize(name, room.size_bytes + ROOM_OVERHEAD_BYTES)
         self.dedup.add(key, position.seq, new_post.at, now)
         new.append(post)
         return AppendResult(position, timestamp(new_post.at), dup=False)
 
-    def _evict(self) -> None:
-        """Drop the posts of the least recently used rooms, but not their seqs."""
-        while len(self._lru) > ROOMS_MAX:
-            room, _ = self._lru.popitem(last=False)
-            self._rooms[room].clear()
+    def _first_stored(self, room: RingBuffer[Post]) -> int:
+        """Seq of the oldest post that can be read."""
+        return room.first_seq
+
+    def _evict(self, name: str) -> None:
+        """Drop the posts of a room, but not its seqs."""
+        last_seq = self._rooms.pop(name).last_seq
+        self._index.set_bounds(name, last_seq + 1, last_seq, self._clock())
 
     async def read(
         self,
@@ -156,11 +172,11 @@ class MemoryEngine:
 class NoHistoryEngine(MemoryEngine):
     """Orders posts without storing them: nothing is replayed, and offline clients miss posts."""
 
-    def __init__(self) -> None:
-        super().__init__(max_posts=1)
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(max_posts=1, clock=clock)
 
-    def first_seq(self, room: str) -> int:
-        return self.last_seq(room) + 1
+    def _first_stored(self, room: RingBuffer[Post]) -> int:
+        return room.last_seq + 1
 
     async def read(
         self,

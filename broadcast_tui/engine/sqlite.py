@@ -4,7 +4,7 @@ Acknowledged posts survive a crash and a power failure (write-ahead log with `sy
 batch). The file is locked against other servers. Search uses FTS5.
 
 Invariants: only the writing thread uses `_connection`, `_heads` and `dedup`. The state in the event loop
-(`_bounds` and the tail) is updated after each commit, even if the caller has been cancelled. Appends never
+(`_index` and the tail) is updated after each commit, even if the caller has been cancelled. Appends never
 wait for reads, nor reads for searches.
 """
 
@@ -15,9 +15,10 @@ import contextlib
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, SWEEP_EVERY_S, DedupCache, SeenPost, dedup_key
 from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, query_terms
+from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
 from broadcast_tui.engine.sqlite_reader import SqliteReader
 from broadcast_tui.engine.sqlite_schema import open_file
 from broadcast_tui.engine.tail import Tail
@@ -68,9 +70,8 @@ class SqliteEngine:
         self._keep_posts = keep_posts
         self._clock = clock
         self._epoch = ""
-        self._bounds: dict[str, tuple[int, int]] = {}
+        self._index = RoomIndex()
         self._heads: dict[str, tuple[int, int]] = {}
-        self._topics: dict[str, str] = {}
         self.dedup = DedupCache()
         """Nonces of recent posts."""
         self._tail = Tail()
@@ -86,16 +87,19 @@ class SqliteEngine:
         return self._epoch
 
     def first_seq(self, room: str) -> int:
-        return self._bounds.get(room, (1, 0))[0]
+        return self._index.first_seq(room)
 
     def last_seq(self, room: str) -> int:
-        return self._bounds.get(room, (1, 0))[1]
+        return self._index.last_seq(room)
 
     def topic(self, room: str) -> str:
-        return self._topics.get(room, "")
+        return self._index.topic(room)
 
-    def room_names(self) -> list[str]:
-        return sorted({*self._bounds, *(room for room, topic in self._topics.items() if topic)})
+    def room_names(self) -> Sequence[str]:
+        return self._index.names()
+
+    def set_open_rooms(self, rooms: Collection[str]) -> None:
+        self._index.open_rooms = rooms
 
     # -- opening and closing
 
@@ -130,9 +134,10 @@ class SqliteEngine:
         self._search_reader = SqliteReader(self.path, "sqlite-search", self._search_clock)
         execute = self._connection.execute
         self._epoch = str(execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
-        for name, first, last, topic in execute("SELECT name, first_seq, last_seq, topic FROM rooms"):
-            self._heads[name] = self._bounds[name] = first, last
-            self._topics[name] = topic
+        rooms = execute("SELECT name, first_seq, last_seq, topic FROM rooms").fetchall()
+        floor = execute("SELECT value FROM meta WHERE key = 'floor'").fetchone()
+        self._index.load(rooms, int(floor[0]) if floor is not None else 0)
+        self._heads = {name: (first, last) for name, first, last, _ in rooms}
         since = int((time.time() - DEDUP_S) * 1e6)
         rows = execute(
             "SELECT rooms.name, seq, at_us, sender, client_id, nonce"
@@ -146,7 +151,7 @@ class SqliteEngine:
             self.dedup.add(dedup_key(NewPost(name, sender, "", at, client_id, nonce)), seq, at, now)
 
     def _close(self) -> None:
-        is_unused = self._is_new and not self._heads and not self._topics
+        is_unused = self._is_new and not self._heads
         with contextlib.suppress(sqlite3.Error):  # fails on a full disk, which is harmless
             self._connection.execute("PRAGMA optimize")
         self._connection.close()
@@ -161,18 +166,25 @@ class SqliteEngine:
 
     async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
         try:
-            return await self._in_thread(lambda: self._append_batch(new_posts))
+            starts = {new_post.room: self.last_seq(new_post.room) for new_post in new_posts}
+            return await self._in_thread(lambda: self._append_batch(new_posts, starts))
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
     def _publish(self, bounds: dict[str, tuple[int, int]], posts: Sequence[Post] = ()) -> None:
         """Update the state in the event loop after a commit."""
-        self._bounds.update(bounds)
+        now = self._clock()
+        for room, (first, last) in bounds.items():
+            self._index.set_bounds(room, first, last, now)
         if posts:
             self._tail.put(posts)
 
-    def _append_batch(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
-        """Append a batch in one transaction, in the engine's thread. After an error, nothing has changed."""
+    def _append_batch(self, new_posts: Sequence[NewPost], starts: Mapping[str, int]) -> list[AppendResult]:
+        """Append a batch in one transaction, in the engine's thread. After an error, nothing has changed.
+
+        Args:
+            starts: For each room, the seq that its next one must exceed.
+        """
         now = self._clock()
         results: list[AppendResult] = []
         rows: list[tuple[object, ...]] = []
@@ -189,7 +201,7 @@ class SqliteEngine:
                     position = Position(self._epoch, seen.seq)
                     results.append(AppendResult(position, timestamp(seen.at), dup=True))
                     continue
-                oldest, newest = bounds.get(new_post.room) or self._heads.get(new_post.room, (1, 0))
+                oldest, newest = bounds.get(new_post.room) or self._bounds_of(new_post.room, starts)
                 bounds[new_post.room] = oldest, newest + 1
                 position = Position(self._epoch, newest + 1)
                 results.append(AppendResult(position, timestamp(new_post.at), dup=False))
@@ -210,8 +222,8 @@ class SqliteEngine:
                 rows,
             )
             self._connection.executemany(
-                "UPDATE rooms SET last_seq = ? WHERE id = ?",
-                [(newest, room_ids[room]) for room, (_, newest) in bounds.items()],
+                "UPDATE rooms SET first_seq = ?, last_seq = ? WHERE id = ?",
+                [(oldest, newest, room_ids[room]) for room, (oldest, newest) in bounds.items()],
             )
         for key, seen in fresh.items():
             self.dedup.add(key, seen.seq, seen.at, now)
@@ -219,22 +231,41 @@ class SqliteEngine:
         self._loop.call_soon_threadsafe(self._publish, bounds, posts)
         return results
 
-    def _room_id(self, room: str) -> int:
+    def _bounds_of(self, room: str, starts: Mapping[str, int]) -> tuple[int, int]:
+        """First and last seq of a room. An empty log begins after `starts[room]`."""
+        first, last = self._heads.get(room, (1, 0))
+        if first > last and last < (start := starts[room]):
+            return start + 1, start
+        return first, last
+
+    def _room_id(self, room: str, start: int = 0) -> int:
         """The row id of a room, inserted if needed, in the current transaction."""
         row = self._connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
         if row is None:
             row = self._connection.execute(
-                "INSERT INTO rooms (name, first_seq, last_seq) VALUES (?, 1, 0) RETURNING id", (room,)
+                "INSERT INTO rooms (name, first_seq, last_seq) VALUES (?, ?, ?) RETURNING id",
+                (room, start + 1, start),
             ).fetchone()
         return int(row[0])
 
     async def set_topic(self, room: str, topic: str) -> None:
+        if not topic and not self._index.topic(room):
+            return
+        start = self.last_seq(room)
+
         def run() -> None:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
-                values = (topic, self._room_id(room))
+                values = (topic, self._room_id(room, start))
                 self._connection.execute("UPDATE rooms SET topic = ? WHERE id = ?", values)
-            self._loop.call_soon_threadsafe(self._topics.__setitem__, room, topic)
+            self._heads.setdefault(room, (start + 1, start))
+            self._loop.call_soon_threadsafe(publish)
+
+        def publish() -> None:
+            now = self._clock()
+            if room not in self._index:
+                self._index.set_bounds(room, start + 1, start, now)
+            self._index.set_topic(room, topic, now)
 
         try:
             await self._in_thread(run)
@@ -332,6 +363,31 @@ class SqliteEngine:
         while True:
             await asyncio.sleep(SWEEP_EVERY_S)
             await self._in_thread(lambda: self.dedup.sweep(self._clock()))
+            await self._forget_rooms()
+
+    async def _forget_rooms(self) -> None:
+        """Forget empty rooms, some at a time, so that appends never wait long."""
+        while names := self._index.forget(self._clock(), FORGET_ROOMS):
+            log.info("%d room(s) without posts and topic forgotten", len(names))
+            try:
+                await self._in_thread(partial(self._delete_rooms, names, self._index.floor))
+            except sqlite3.Error as error:
+                # They remain in the file and are forgotten after the next start.
+                log.warning("empty rooms could not be deleted: %s: %s", self.path, error)
+                return
+
+    def _delete_rooms(self, names: Sequence[str], floor: int) -> None:
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('floor', ?)", (str(floor),))
+            self._connection.executemany(
+                "DELETE FROM rooms WHERE name = ? AND first_seq > last_seq AND topic = ''",
+                [(name,) for name in names],
+            )
+        for name in names:
+            first, last = self._heads.get(name, (1, 0))
+            if first > last:
+                self._heads.pop(name, None)
 
     async def trim(self, now: datetime) -> bool:
         """Delete some posts that exceed the retention at `now`; returns whether there may be more."""

@@ -73,6 +73,7 @@ class HubRunner:
         sanction_file: SanctionFile | None = None,
     ) -> None:
         self.hub = Hub(engine, limits, node, authenticator)
+        engine.set_open_rooms(self.hub.rooms.by_name)
         self.stats = ServerStats()
         self._on_tick = on_tick
         self.sanction_store = SanctionStore(self.hub.moderation.sanctions, self.hub.effects, sanction_file)

@@ -30,7 +30,8 @@ class ModelLog:
         return self.topics.get(room, "")
 
     def room_names(self) -> list[str]:
-        return sorted({*self.posts, *self.topics})
+        with_posts = {room for room in self.posts if self.first_seq(room) <= self.last_seq(room)}
+        return sorted(with_posts | {room for room, topic in self.topics.items() if topic})
 
     def trim(self, room: str, seq: int) -> None:
         """Forget the posts up to `seq`."""

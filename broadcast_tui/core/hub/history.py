@@ -30,15 +30,15 @@ class LogIndex(Protocol):
         ...
 
     def last_seq(self, room: str) -> int:
-        """Seq of the newest post; 0 in a room that never had one."""
+        """Seq of the newest post; in a room without posts, the one before its next post."""
         ...
 
     def topic(self, room: str) -> str:
         """The room's topic, or an empty string."""
         ...
 
-    def room_names(self) -> list[str]:
-        """Rooms that have posts or a topic, sorted."""
+    def room_names(self) -> Sequence[str]:
+        """Rooms that have posts or a topic, sorted. Do not modify it."""
         ...
 
 

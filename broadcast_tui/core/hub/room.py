@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broadcast_tui.core.hub.buffers import BufferBudget
 from broadcast_tui.core.hub.presence import RoomPresence
 from broadcast_tui.core.limits import SharedLimits
+from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.protocol.codec import framed, message_of
 from broadcast_tui.core.protocol.events import Gap, Synced, System
@@ -111,7 +111,7 @@ class Room:
         limits: SharedLimits,
         last_seq: int,
         *,
-        buffers: BufferBudget,
+        buffers: LruBudget[Room],
         start_backfill: Callable[[Room, int], bool],
     ) -> None:
         self.name = name

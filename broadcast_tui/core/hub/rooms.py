@@ -10,12 +10,12 @@ from collections import OrderedDict
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.broadcaster import Broadcaster
-from broadcast_tui.core.hub.buffers import BufferBudget
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.history import BackfillRead, LogIndex
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.limits import SharedLimits
+from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.protocol import commands, events
@@ -31,7 +31,8 @@ class Rooms:
         self, index: LogIndex, limits: SharedLimits, broadcaster: Broadcaster, effects: Effects
     ) -> None:
         self.by_name: dict[str, Room] = {}
-        self.buffers = BufferBudget(limits)
+        self.buffers = LruBudget[Room](lambda: limits.current.max_buffer_bytes, Room.drop_buffers)
+        """Memory of the rings and cached chunks of all rooms."""
         self._idle: OrderedDict[str, tuple[Room, float]] = OrderedDict()
         """Rooms without connections, each with the time at which to drop it, in this order."""
         self._index = index

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from broadcast_tui.core.hub.buffers import BufferBudget
 from broadcast_tui.core.hub.room import CHUNK_CACHE_BYTES, WRITE_BYTES, Room
 from broadcast_tui.core.hub.rooms import IDLE_ROOMS_MAX
-from broadcast_tui.core.limits import Limits, SharedLimits
+from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import NewPost
 from tests.core.hub.test_hub import only, say, send, v1
 from tests.support.hub_pair import Wire, World, read_frames
@@ -20,57 +17,6 @@ from tests.support.hub_pair import Wire, World, read_frames
 def unlimited(**limits: Any) -> Limits:
     """Limits that do not restrict how often a connection may ask."""
     return Limits(message_rate=0, message_burst=0, history_rate=0, max_rooms_per_peer=0, **limits)
-
-
-class Owner:
-    """An owner of buffers that records when it has to drop them."""
-
-    def __init__(self) -> None:
-        self.size_bytes = 0
-
-    def drop_buffers(self) -> None:
-        self.size_bytes = 0
-
-
-def shared(max_buffer_bytes: int) -> SharedLimits:
-    return SharedLimits(Limits(max_buffer_bytes=max_buffer_bytes))
-
-
-@given(
-    st.integers(1, 100),
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 120), st.booleans()), max_size=60),
-)
-def test_the_least_recently_used_owners_give_back_their_buffers(
-    max_bytes: int, steps: list[tuple[int, int, bool]]
-) -> None:
-    budget = BufferBudget(shared(max_bytes))
-    owners = [Owner() for _ in range(6)]
-    used: list[Owner] = []
-    for number, size_bytes, is_removed in steps:
-        owner = owners[number]
-        owner.size_bytes = 0 if is_removed else size_bytes
-        used = [other for other in used if other is not owner]
-        if is_removed:
-            budget.remove(owner)
-        else:
-            if size_bytes:
-                used.append(owner)
-            expected = [other.size_bytes for other in used]
-            while sum(expected) > max_bytes and len(expected) > 1:
-                expected.pop(0)
-            dropped = used[: len(used) - len(expected)]
-            budget.resize(owner, size_bytes)
-            used = used[len(dropped) :]
-            assert [other.size_bytes for other in used] == expected
-            assert all(other.size_bytes == 0 for other in dropped)
-        assert budget.used_bytes == sum(other.size_bytes for other in owners)
-
-
-def test_without_a_limit_nothing_is_dropped() -> None:
-    budget = BufferBudget(shared(0))
-    for _ in range(10):
-        budget.resize(Owner(), 1_000_000)
-    assert (budget.used_bytes, budget.evictions) == (10_000_000, 0)
 
 
 def measured_bytes(rooms: list[Room]) -> int:
