@@ -293,6 +293,29 @@ def test_one_person_on_two_terminals_is_one() -> None:
     assert presence["members"] == [{"name": "ana", "connections": 2}, {"name": "wat", "connections": 1}]
 
 
+def test_hello_with_an_invalid_room_has_no_effect() -> None:
+    world = World()
+    ana = Wire()
+    ana.peer = world.hub.open(ana, v1=True, address="test", when=world.when)
+    send(world, ana, type="hello", name="ana", rooms=[{"room": "dev"}, {"room": "not a room"}])
+    (error,) = read_frames(ana)
+    assert error["code"] == "bad_room"
+    assert world.hub.rooms.by_name == {}
+    assert v1(world, "ana").peer is not None
+    send(world, ana, type="hello", name="bob")
+    assert [room["room"] for room in only(ana, "welcome")[0]["rooms"]] == ["lobby"]  # type: ignore[attr-defined]
+
+
+def test_posts_that_are_delivered_twice_are_sent_once() -> None:
+    world = World()
+    plain = world.plain()
+    say(world, plain, "hi", "Ana")
+    posts = world.log.posts["lobby"]
+    world.hub.deliver(posts)
+    world.step()
+    assert [frame["message"] for frame in only(plain, "message")] == ["hi"]
+
+
 def test_hello_with_a_name_in_use_can_be_retried_with_another() -> None:
     world = World()
     v1(world, "ana")

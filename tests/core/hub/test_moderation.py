@@ -513,3 +513,18 @@ def test_very_long_sanction_is_permanent() -> None:
     assert end_time(SANCTION_MAX_S * 2, AT) is None
     assert end_time(float("inf"), AT) is None
     assert end_time(1, AT) == AT + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (commands.Unban("bob"), "bob is not banned."),
+        (commands.Unmute("bob"), "bob is not muted."),
+    ],
+)
+def test_lifting_a_sanction_that_is_not_in_force_is_an_error(
+    command: commands.Unban | commands.Unmute, message: str
+) -> None:
+    world = World()
+    (error,) = ask(world, an_admin(world), command)
+    assert (error["code"], error["message"]) == ("unknown_person", message)
