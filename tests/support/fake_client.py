@@ -22,6 +22,7 @@ from broadcast_tui.core.session.updates import (
     Update,
     Welcomed,
 )
+from tests.support.running import PATIENCE_S
 
 AT = datetime(2025, 8, 30, 10, 30, 40, tzinfo=UTC)
 
@@ -145,7 +146,7 @@ class FakeClient(ClientRequests):
     async def deliver(self, *updates: Update) -> None:
         """Hand over a batch and wait until its reader comes back for the next one."""
         self.feed(*updates)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await self._idle.wait()
 
     def online(self, *people: str, room: str = "lobby") -> list[Update]:

@@ -23,7 +23,7 @@ from broadcast_tui.core.session.updates import (
 )
 from broadcast_tui.tui.line_mode import LineChat
 from tests.support.fake_client import AT, FakeClient, member_list
-from tests.support.running import eventually, in_time
+from tests.support.running import PATIENCE_S, eventually, in_time
 
 
 @dataclass
@@ -180,14 +180,16 @@ async def test_the_ignore_list_is_saved(tmp_path: Path) -> None:
     assert list(Preferences.load(tmp_path).ignored[talk.client.url]) == ["bob", "zed"]
 
 
-async def test_a_room_is_left_after_posts_to_it_are_delivered() -> None:
+async def test_a_room_is_left_after_posts_to_it_have_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.line_mode.ANSWER_TIMEOUT_S", 10 * PATIENCE_S)
     async with plain("ana") as talk:
         await talk.type("/join #dev", "for dev", "/part")
         await eventually(lambda: talk.client.called("say") == [("dev", "for dev")])
         nonce = token_of(talk.client, "say", "dev", "for dev")
         await talk.client.deliver(RoomEntered("dev", 1, 0))
-        assert talk.client.called("leave") == []
         await talk.client.deliver(PostDelivered("dev", nonce, "k3f9-1", AT))
+        assert talk.client.called("leave") == []
+        await talk.client.deliver(talk.client.post("ana", "for dev", nonce=nonce, room="dev"))
         await eventually(lambda: talk.client.called("leave") == [("dev",)])
 
 

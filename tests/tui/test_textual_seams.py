@@ -12,6 +12,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -112,16 +113,23 @@ def owned(seam: str) -> object:
 
 
 @cache
+def classes_in(module: str) -> dict[str, ast.ClassDef]:
+    """The classes that the source of `module` defines, by name; empty without source."""
+    source = getattr(sys.modules[module], "__file__", None)
+    if source is None or not source.endswith(".py"):
+        return {}
+    tree = ast.parse(Path(source).read_text("utf-8"))
+    return {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+
+
+@cache
 def names_of(owner: type) -> frozenset[str]:
     """Names that `owner` itself, not a base class, defines in its body or by assignment to `self`."""
     names = {*vars(owner), *vars(owner).get("__annotations__", ())}
-    try:
-        source = ast.parse(inspect.cleandoc("\n" + inspect.getsource(owner)))
-    except (OSError, TypeError, SyntaxError):
-        return frozenset(names)
-    for node in ast.walk(source):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            names.add(node.attr)
+    if (definition := classes_in(owner.__module__).get(owner.__name__)) is not None:
+        for node in ast.walk(definition):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                names.add(node.attr)
     return frozenset(names)
 
 

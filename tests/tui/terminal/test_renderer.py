@@ -33,6 +33,8 @@ WORDS = [
     "`code`",
     "*b*",
 ]
+ACTION_COUNT = by_profile(25, 60)
+"""Random actions per seed."""
 
 
 @dataclass
@@ -121,10 +123,10 @@ async def act(chat: Chat, dice: random.Random) -> None:
 async def test_both_show_the_same_after_random_actions(screens: Screens, seed: int) -> None:
     dice = random.Random(seed)
     async with chatting("ana", "bob", "漢") as chat:
-        for _ in range(40):
+        for _ in range(ACTION_COUNT):
             await act(chat, dice)
         assert chat.app._renderer.works
-    assert screens.frames > 40
+    assert screens.frames > ACTION_COUNT
 
 
 async def test_both_show_the_same_for_hostile_text(screens: Screens) -> None:

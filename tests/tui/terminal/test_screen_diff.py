@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from broadcast_tui.tui.terminal.cells import CellStyle, GlyphTable, Row
 from broadcast_tui.tui.terminal.screen_diff import ScreenDiff
+from tests.support.profile import by_profile
 from tests.support.strict_screen import Cell, StrictScreen
 
 RED = CellStyle(("1",), "31", "")
@@ -300,4 +301,4 @@ class Screens(RuleBasedStateMachine):
 
 
 TestScreens = Screens.TestCase
-TestScreens.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+TestScreens.settings = settings(max_examples=by_profile(40, 2_000), stateful_step_count=25, deadline=None)
