@@ -143,6 +143,37 @@ async def test_an_old_result_is_shown_with_its_context() -> None:
         assert not any("deploy 30" in row for row in chat.drawn("#log"))
 
 
+async def test_the_context_of_a_result_is_scrolled_by_keys() -> None:
+    async with chatting("ana", "bob") as chat:
+        await held(chat, 9_001, 60)
+        await searched(chat, post(30, "post 30"))
+        await chat.type("enter")
+        around = tuple(post(n, f"post {n}") for n in range(1, 61))
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", around, True))
+        await chat.pilot.pause()
+
+        def posts() -> list[int]:
+            return [
+                int(row.rpartition("post ")[2].split()[0])
+                for row in chat.drawn("#context-log")
+                if "post " in row
+            ]
+
+        first = posts()
+        assert 30 in first
+        await chat.type("end")
+        assert posts()[-1] == 60
+        await chat.type("up")
+        assert posts()[-1] == 59
+        await chat.type("down", "pageup")
+        assert posts()[-1] < 59
+        await chat.type("home")
+        assert posts()[0] == 1
+        await chat.type("pagedown")
+        assert posts()[0] > 1
+        assert isinstance(chat.app.screen, ContextScreen)
+
+
 async def test_a_post_of_an_earlier_log_is_shown_apart_too() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 501, 10)

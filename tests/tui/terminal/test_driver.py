@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
 
-from broadcast_tui.tui.terminal.driver import register_alt_keys
+from broadcast_tui.tui.terminal.driver import ChatDriver, register_alt_keys
+from tests.support.chat_app import chatting
+from tests.support.running import eventually
 
 pexpect = pytest.importorskip("pexpect")
 if os.name != "posix":
@@ -128,3 +132,34 @@ def test_alt_keys_are_recognized_at_any_typing_speed(sent: str, keys: list[str])
     register_alt_keys()
     received = [event.key for event in XTermParser().feed(sent) if isinstance(event, events.Key)]
     assert received == keys
+
+
+async def test_a_terminal_that_cannot_be_read_ends_the_chat(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = StringIO()
+    monkeypatch.setattr("sys.__stderr__", stderr)
+    controller, terminal = os.openpty()
+    os.close(terminal)  # from now on, reading the other end fails with EIO
+    try:
+        async with chatting("ana") as chat:
+            driver = ChatDriver(chat.app)
+            driver.fileno = controller
+            await asyncio.to_thread(driver._run_input_thread)
+            await eventually(lambda: chat.app.return_code == 1)
+    finally:
+        os.close(controller)
+    assert stderr.getvalue() == "broadcast-tui: the terminal is gone\n"
+
+
+async def test_the_end_of_the_input_ends_the_input_thread_only() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+    os.close(writer)
+    try:
+        async with chatting("ana") as chat:
+            driver = ChatDriver(chat.app)
+            driver.fileno = reader
+            await asyncio.to_thread(driver._run_input_thread)
+            await eventually(lambda: chat.composer.text == "x")
+            assert chat.app.return_code is None
+    finally:
+        os.close(reader)
