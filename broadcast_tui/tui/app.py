@@ -11,6 +11,7 @@ import gc
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from time import monotonic
 from typing import ClassVar
 
@@ -51,7 +52,7 @@ from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, dri
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
-from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals, report_crash
+from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals, exit_now, report_crash
 from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.token_prompt import TokenPrompter
 from broadcast_tui.tui.widgets.conversation import Conversation
@@ -122,7 +123,7 @@ class ChatApp(App[None]):
         )
         self._has_token = has_token
         self._client: ClientRequests | None = None
-        self._signals = Signals(self._handle_signal, self._handle_terminal_gone)
+        self._signals = Signals(self._handle_signal, self._handle_terminal_gone, self._handle_hang)
         self._terminal_title = TerminalTitle(self._write_to_terminal)
         self._renderer = TerminalRenderer(self)
         self._quit = QuitFlow(self, self._server_prompts, self._renderer)
@@ -334,6 +335,18 @@ class ChatApp(App[None]):
     def _handle_terminal_gone(self) -> None:
         if isinstance(driver := driver_of(self), ChatDriver):
             driver.discard_output()
+
+    def _handle_hang(self, number: int, meaning: str) -> None:
+        """Exit without the event loop, which does not react to a signal."""
+        if isinstance(driver := driver_of(self), ChatDriver):
+            driver.restore_terminal()
+        exit_now(128 + number, f"{PROGRAM}: {meaning}; the chat did not respond", self._save_state)
+
+    def _save_state(self) -> None:
+        with suppress(Exception):
+            self._bookmark_saver.close(self._state)
+        with suppress(Exception):
+            self._preferences.save()
 
     def _handle_resume(self) -> None:
         self._terminal_title.show_again()

@@ -19,7 +19,9 @@ from broadcast_tui.tui.terminal.renderer import TerminalRenderer
 
 LEAVE = "leave"
 CLOSE_TIMEOUT_S = 2.0
-"""Limit for closing in order, which sends the last posts and tells the others that we leave."""
+"""Limit for closing in order while posts are not acknowledged."""
+LEAVE_TIMEOUT_S = 0.6
+"""Limit for closing in order otherwise: the others are notified, but a server that floods cannot delay it."""
 
 ANSWER_TIMEOUT_S = 0.3
 """Limit for the terminal's answer to the last question it was sent."""
@@ -108,5 +110,6 @@ class QuitFlow:
 
 async def close_in_time(client: ClientRequests, reason: str = "") -> None:
     """Close `client` in order, but take `CLOSE_TIMEOUT_S` at most."""
+    timeout_s = CLOSE_TIMEOUT_S if client.unacknowledged else LEAVE_TIMEOUT_S
     with suppress(TimeoutError):
-        await asyncio.wait_for(client.close(reason), CLOSE_TIMEOUT_S)
+        await asyncio.wait_for(client.close(reason), timeout_s)

@@ -1,12 +1,15 @@
 """`python -m tests.support.chat_program HOME [NAME]`: the chat as a process of its own, without a network.
 
-Every post comes back; one that says `crash` is an update that no client makes.
+Every post comes back; one that says `crash` is an update that no client makes, one that says `hang` blocks
+the event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.protocol import events
@@ -24,9 +27,17 @@ class EchoClient(FakeClient):
         nonce = super().say(room, text)
         if text == "crash":
             self.feed(events.Typing("lobby", name=7))  # type: ignore[arg-type]
+        elif text == "hang":
+            asyncio.get_running_loop().call_later(0.2, hang)
         else:
             self.feed(*self.echo(nonce, text))
         return nonce
+
+
+def hang() -> NoReturn:
+    print("hanging", file=sys.__stderr__, flush=True)
+    while True:
+        pass
 
 
 def main() -> None:

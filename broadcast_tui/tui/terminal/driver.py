@@ -35,6 +35,12 @@ READ_BYTES = 4096
 POLL_S = 0.1
 """How often the input thread looks for a lone Escape and for the end of the application mode."""
 
+RESTORE = "\x18\x1b[?2026l\x1b[r\x1b[m" + "".join(
+    [*(f"\x1b[?{mode}l" for mode in (1000, 1003, 1015, 1006, 1004, 2004, 2048)), "\x1b[?7h", "\x1b[<u"]
+)
+RESTORE += "\x1b[?1049l\x1b[?25h\x1b]0;\x07\x1b[23;0t"
+"""Cancels an unfinished sequence and undoes all modes of the application mode, and the title."""
+
 
 class _Key(Enum):
     """Keys that Textual has no name for in terminals without the kitty protocol."""
@@ -151,6 +157,27 @@ class ChatDriver(PlatformDriver):
             yield
         finally:
             self._is_silent = False
+
+    def restore_terminal(self) -> None:
+        """Restore the terminal at once, without the event loop and the writer thread, which may hang.
+
+        Nothing is drawn after that.
+        """
+        self._is_silent = True
+        if sys.platform == "win32":
+            return
+        import termios
+
+        with suppress(termios.error, OSError):
+            if self.attrs_before is not None:
+                termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
+        if sys.__stderr__ is None:
+            return
+        with suppress(OSError, ValueError):
+            output = sys.__stderr__.fileno()
+            os.set_blocking(output, False)  # the terminal may not read
+            os.write(output, RESTORE.encode())
+            os.set_blocking(output, True)
 
     def discard_output(self) -> None:
         """Discard what is still written after the terminal has gone, so that no writer blocks.

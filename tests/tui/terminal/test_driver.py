@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import termios
 from io import StringIO
 from pathlib import Path
 
@@ -94,6 +95,31 @@ def test_sigterm_prints_a_line_and_exits_with_143(tmp_path: Path) -> None:
     assert terminal.status() == 143
     assert is_clean(terminal.seen)
     assert "broadcast-tui: terminated" in terminal.seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_a_chat_that_hangs_and_saves_its_state(tmp_path: Path, number: signal.Signals) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait("lobby as ana")
+    (tmp_path / "read.json").unlink(missing_ok=True)
+    terminal.child.send("hang\r")
+    terminal.wait("hanging")
+    before = termios.tcgetattr(terminal.child.child_fd)
+    assert not before[3] & termios.ECHO
+    terminal.child.kill(number)
+    assert terminal.status() == 128 + number
+    assert is_clean(terminal.seen)
+    assert "; the chat did not respond\r\n" in terminal.seen
+    assert "lobby" in (tmp_path / "read.json").read_text()
+
+
+def test_sigint_ends_the_chat_in_order(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path, "ana")
+    terminal.wait("lobby as ana")
+    terminal.child.kill(signal.SIGINT)
+    assert terminal.status() == 130
+    assert is_clean(terminal.seen)
+    assert terminal.seen.endswith("broadcast-tui: interrupted\r\n")
 
 
 def test_a_closed_terminal_ends_the_program(tmp_path: Path) -> None:
