@@ -1,9 +1,11 @@
 """A WebSocket connection without tasks: it passes frames to a callback and writes prepared frames.
 
-Differences from the base class in `websockets` 17, each for a measured defect (see the tests): - Reading
-pauses while the write buffer is full, so that a peer that never reads cannot pile up pongs. - Closing never
-waits for the peer: the close frame is sent at once, and the transport aborted after a timeout. - Frames go
-from the socket to the callback without a task switch, a limited number per loop turn.
+Differences from the base class in `websockets` 17, each for a measured defect (see the tests):
+
+- Reading pauses while the write buffer is full, so that a peer that never reads cannot pile up pongs.
+- Closing never waits for the peer: the close frame is sent at once, and the transport aborted later.
+- Frames go from the socket to the callback without a task switch, for a limited time per turn. A single read
+  from the socket may contain 40,000 frames, which take a third of a second to parse.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import logging
 import re
 import socket
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, cast
 
 from websockets.asyncio.server import ServerConnection
@@ -22,12 +25,15 @@ from websockets.http11 import Request
 from websockets.protocol import Event, State
 
 from broadcast_tui.core.hub.auth import Identity
+from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget
 from broadcast_tui.server.http import method_not_allowed
+from broadcast_tui.server.turns import TurnScheduler
 
 SEND_BUFFER_BYTES = 131_072
 """SO_SNDBUF. By default, the kernel buffers about 3 MB for a peer that never reads."""
 USER_TIMEOUT_MS = 30_000
-FRAMES_PER_TURN = 64
+PIECE_BYTES = 2_048
+"""Bytes that are parsed between two looks at the clock: at most 340 frames."""
 TLS_RECORD = b"\x16\x03"
 """First bytes of a TLS handshake (RFC 8446 5.1), and of no HTTP request."""
 _NOT_TLS_RESPONSE = (
@@ -66,7 +72,13 @@ class PeerConnection(ServerConnection):
         """Called with each complete message, and whether it is text."""
         self.on_flow: Callable[[bool], None] | None = None
         """Called with True when writing must stop, for now or forever, and with False when it may resume."""
+        self.budget = UNLIMITED
+        """Server time for the requests of its address."""
+        self._turns: TurnScheduler | None = None
         self._inbox: list[tuple[bytes, bool]] = []
+        self._unparsed = b""
+        self._parsed_bytes = 0
+        """Number of bytes of `_unparsed` that have been parsed."""
         # Saves memory in thousands of idle connections: a deque takes 600 bytes, a logger adapter 500.
         self.drain_waiters = []  # type: ignore[assignment]  # only appended to and removed from
         self.logger = self.protocol.logger = _log
@@ -74,6 +86,8 @@ class PeerConnection(ServerConnection):
         self._fragments_text = True
         self._is_aborted = False
         self._head_bytes = 0
+        self._head_end = b""
+        """Last bytes of an incomplete handshake request."""
 
     # -- writing
 
@@ -131,11 +145,14 @@ class PeerConnection(ServerConnection):
 
     # -- reading
 
-    def start_receiving(self, on_frame: Callable[[bytes, bool], None]) -> None:
+    def start_receiving(
+        self, on_frame: Callable[[bytes, bool], None], turns: TurnScheduler, budget: WorkBudget
+    ) -> None:
         """Pass frames to a callback from now on, starting with those that have already arrived."""
         self.on_frame = on_frame
         self.request = self.response = None
-        self._deliver_frames()
+        self._turns, self.budget = turns, budget
+        self._submit()
 
     def process_event(self, event: Event) -> None:
         """Collect data frames in the inbox, instead of the base class's queue."""
@@ -156,32 +173,76 @@ class PeerConnection(ServerConnection):
                 self._fragments, self._fragments_text = bytearray(event.data), is_text
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes and pass on complete messages."""
+        """Process received bytes in the next turn of the connection, which may be now."""
         self.last_received_at = self.loop.time()
         self.pinged_at = None
-        is_handshaking = self.protocol.state is State.CONNECTING
-        if is_handshaking and not self._head_bytes:
+        if self.protocol.state is State.CONNECTING:
+            data = self._receive_head(data)
+        if data:
+            self._unparsed = self._unparsed[self._parsed_bytes :] + data
+            self._parsed_bytes = 0
+            self._submit()
+
+    def _receive_head(self, data: bytes) -> bytes:
+        """Parse bytes of the handshake request and return those after it, which are frames."""
+        if self.request is not None:
+            return data
+        if not self._head_bytes:
             if data.startswith(TLS_RECORD) and not self.secure:
                 # An unencrypted response fails a TLS client at once; otherwise it waits for a timeout.
                 self._respond(_NOT_TLS_RESPONSE)
-                return
+                return b""
             if _OTHER_METHOD.match(data):
                 # The library drops a request with a body without a response.
                 self._respond(method_not_allowed().serialize())
-                return
-        super().data_received(data)
-        if is_handshaking:
-            self._limit_head(data)
-        elif self.protocol.state is not State.OPEN:
-            self._notify_flow()
-        if self._inbox and self.on_frame is not None:
-            self._deliver_frames()
-
-    def _limit_head(self, data: bytes) -> None:
-        """Reject a handshake request that is too long."""
-        self._head_bytes += len(data)
+                return b""
+        known = len(self._head_end)
+        end = (self._head_end + data).find(b"\r\n\r\n")
+        size = end + 4 - known if end >= 0 else len(data)
+        self._head_end = (self._head_end + data)[-3:]
+        super().data_received(data[:size])
+        self._head_bytes += size
         if self.request is None and self._head_bytes > HEAD_BYTES_MAX:
             self._respond(_HEAD_TOO_LONG)
+        return data[size:]
+
+    def _submit(self) -> None:
+        if self._turns is not None and (self._inbox or self._unparsed):
+            self._turns.submit(self)
+        self._update_reading()
+
+    def process(self, deadline: float) -> bool:
+        """Parse received bytes and pass on complete messages until `deadline`; returns whether more is left.
+
+        `deadline` is in seconds of `time.perf_counter`.
+        """
+        self.last_received_at = self.loop.time()
+        while True:
+            if self._inbox and not self._pass_on(deadline):
+                return True
+            if not self._unparsed:
+                self._update_reading()
+                return False
+            start = self._parsed_bytes
+            end = self._parsed_bytes = start + PIECE_BYTES
+            piece = self._unparsed if not start and end >= len(self._unparsed) else self._unparsed[start:end]
+            if end >= len(self._unparsed):
+                self._unparsed, self._parsed_bytes = b"", 0
+            super().data_received(piece)
+            if self.protocol.state is not State.OPEN:
+                self._notify_flow()
+
+    def _pass_on(self, deadline: float) -> bool:
+        """Pass on messages until `deadline`; returns whether that was not reached."""
+        on_frame = self.on_frame
+        assert on_frame is not None
+        inbox, self._inbox = self._inbox, []
+        for count, (data, is_text) in enumerate(inbox, 1):
+            on_frame(data, is_text)
+            if perf_counter() > deadline:
+                self._inbox = inbox[count:]
+                return not (self._inbox or self._unparsed)
+        return True
 
     def _respond(self, response: bytes) -> None:
         """Send a raw HTTP response and close."""
@@ -192,6 +253,12 @@ class PeerConnection(ServerConnection):
             self.transport.write(response)
             self.transport.close()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._inbox, self._unparsed, self._parsed_bytes = [], b"", 0
+        if self._turns is not None:
+            self._turns.remove(self)
+
     def eof_received(self) -> None:
         super().eof_received()
         self._notify_flow()
@@ -201,22 +268,13 @@ class PeerConnection(ServerConnection):
         """Whether the peer has sent part of a frame or message."""
         return bool(self.protocol.reader.buffer) or self._fragments is not None
 
-    def _deliver_frames(self) -> None:
-        """Pass on up to `FRAMES_PER_TURN` messages; reading pauses while more are waiting."""
-        inbox, on_frame = self._inbox, self.on_frame
-        assert on_frame is not None
-        batch = inbox[:FRAMES_PER_TURN]
-        del inbox[:FRAMES_PER_TURN]
-        for data, is_text in batch:
-            on_frame(data, is_text)
-        if inbox and not self.transport.is_closing():
+    def _update_reading(self) -> None:
+        """Read while nothing waits to be processed or, beyond the write buffer, to be written."""
+        if self.transport.is_closing():
+            return
+        if self._inbox or self._unparsed or self.paused:
             self.transport.pause_reading()
-            self.loop.call_soon(self._deliver_frames)
-        elif not self.paused:
-            self._resume_reading()
-
-    def _resume_reading(self) -> None:
-        if not self.transport.is_closing():
+        else:
             self.transport.resume_reading()
 
     # -- transport
@@ -251,16 +309,14 @@ class PeerConnection(ServerConnection):
         super().pause_writing()
         self.blocked_at = self.loop.time()
         self.blocked_bytes = self.transport.get_write_buffer_size()
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
+        self._update_reading()
         self._notify_flow()
 
     def resume_writing(self) -> None:
         """Handle a write buffer that has drained: resume reading."""
         super().resume_writing()
         self.blocked_at = None
-        if not self._inbox:
-            self._resume_reading()
+        self._update_reading()
         self._notify_flow()
 
     def _notify_flow(self) -> None:

@@ -35,6 +35,7 @@ from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
 from broadcast_tui.server.stats import ServerStats
+from broadcast_tui.server.turns import TurnScheduler
 
 TICK_S = 0.2
 DELIVER_POSTS = 256
@@ -93,6 +94,7 @@ class HubRunner:
         """Open the engine and start the tasks. Raises EngineError."""
         await self._engine.start()
         self._loop = asyncio.get_running_loop()
+        self._turns = TurnScheduler(self._loop)
         for work in (self._append(), self._follow_tail(), self._tick()):
             self._spawn(work)
 
@@ -138,7 +140,9 @@ class HubRunner:
                 self.wake()
 
         connection.on_flow = on_flow
-        connection.start_receiving(lambda data, is_text: self.receive(peer, data, is_text))
+        connection.start_receiving(
+            lambda data, is_text: self.receive(peer, data, is_text), self._turns, peer.budget
+        )
         self.wake()
         return peer
 

@@ -21,7 +21,9 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.hub.work_budget import UNLIMITED
 from broadcast_tui.server.connection import PeerConnection
+from broadcast_tui.server.turns import TurnScheduler
 
 RANKS = [
     "OK",
@@ -56,7 +58,7 @@ async def echo_ours(connection: ServerConnection) -> None:
         if connection.writable:
             answer(data, is_text)
 
-    connection.start_receiving(receive)
+    connection.start_receiving(receive, TurnScheduler(asyncio.get_running_loop()), UNLIMITED)
     await asyncio.shield(connection.connection_lost_waiter)
 
 
