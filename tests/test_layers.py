@@ -37,7 +37,10 @@ DENIED = {
     "tui/commands/parser.py": PRESENTATION,
 }
 ONLY_IN = {
-    "sqlite3": {"engine/sqlite.py", "engine/sqlite_reader.py", "engine/sqlite_schema.py"},
+    "sqlite3": {
+        f"engine/{name}.py"
+        for name in ("sqlite", "sqlite_index", "sqlite_reader", "sqlite_retention", "sqlite_schema")
+    },
     "redis": {"engine/redis.py"},
 }
 

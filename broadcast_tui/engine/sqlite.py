@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -26,20 +27,23 @@ from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
 from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, SWEEP_EVERY_S, DedupCache, SeenPost, dedup_key
+from broadcast_tui.engine.epoch_file import EpochFile
 from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, query_terms
 from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
+from broadcast_tui.engine.sqlite_index import SearchIndex, search
 from broadcast_tui.engine.sqlite_reader import SqliteReader
+from broadcast_tui.engine.sqlite_retention import Bounds, Retention, microseconds
 from broadcast_tui.engine.sqlite_schema import open_file
+from broadcast_tui.engine.steady_clock import STEADY_S, SteadyClock
 from broadcast_tui.engine.tail import Tail
 
 T = TypeVar("T")
 
 TRIM_EVERY_S = 60.0
-TRIM_POSTS = 2_000
-"""Maximum number of posts deleted in one transaction, so that appends never wait long."""
-DAY_US = 86_400_000_000
-KEEP_DAYS_MAX = 1_000_000.0
-"""Effectively forever, but still a valid number of microseconds in SQLite."""
+PAUSE_S = 0.02
+"""Pause between two transactions of maintenance, for appends."""
+RETRY_S = 60.0
+"""Time after which failed maintenance of the index is retried."""
 
 log = logging.getLogger("broadcast_tui.engine")
 
@@ -52,7 +56,7 @@ class SqliteEngine:
         keep_days: Age in days after which posts are deleted; 0: never.
         keep_posts: Maximum number of posts per room; 0: unlimited.
         clock: Monotonic clock in seconds, for the deduplication.
-        search_clock: Monotonic clock in seconds, for the time limit of searches.
+        work_clock: Monotonic clock in seconds, for the time limits of searches and of maintenance.
     """
 
     def __init__(
@@ -62,19 +66,24 @@ class SqliteEngine:
         keep_days: float = 30.0,
         keep_posts: int = 100_000,
         clock: Callable[[], float] = time.monotonic,
-        search_clock: Callable[[], float] = time.monotonic,
+        work_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
-        self._search_clock = search_clock
+        self._work_clock = work_clock
         self._keep_days = keep_days
         self._keep_posts = keep_posts
         self._clock = clock
         self._epoch = ""
         self._index = RoomIndex()
-        self._heads: dict[str, tuple[int, int]] = {}
+        self._heads: Bounds = {}
         self.dedup = DedupCache()
         """Nonces of recent posts."""
         self._tail = Tail()
+        self._last_id = 0
+        """Row id of the newest post there has been."""
+        self._epoch_file = EpochFile(path)
+        self._epoch_file_failed = False
+        self._steady_clock = SteadyClock()
         self._closed = False
         self._is_new = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
@@ -112,7 +121,9 @@ class SqliteEngine:
         """
         self._loop = asyncio.get_running_loop()
         await self._in_thread(self._open)
-        self._upkeep = asyncio.gather(self._trim_periodically(), self._sweep_periodically())
+        self._upkeep = asyncio.gather(
+            self._trim_periodically(), self._sweep_periodically(), self._build_index()
+        )
 
     async def close(self) -> None:
         if self._closed:
@@ -130,14 +141,70 @@ class SqliteEngine:
     def _open(self) -> None:
         self._is_new = not self.path.exists()
         self._connection, self._lock = open_file(self.path)
-        self._page_reader = SqliteReader(self.path, "sqlite-pages", self._search_clock)
-        self._search_reader = SqliteReader(self.path, "sqlite-search", self._search_clock)
+        try:
+            self._load()
+        except sqlite3.Error as error:
+            self._release()
+            raise EngineError(f"Cannot use the history {self.path}: {error}.") from error
+        except OSError as error:
+            self._release()
+            raise EngineError(f"Cannot write {error.filename}: {error.strerror}.") from error
+
+    def _load(self) -> None:
+        """Read the state of the file, and prepare what belongs to it."""
         execute = self._connection.execute
-        self._epoch = str(execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()[0])
         rooms = execute("SELECT name, first_seq, last_seq, topic FROM rooms").fetchall()
-        floor = execute("SELECT value FROM meta WHERE key = 'floor'").fetchone()
-        self._index.load(rooms, int(floor[0]) if floor is not None else 0)
-        self._heads = {name: (first, last) for name, first, last, _ in rooms}
+        self._index.load(rooms, int(self._meta("floor") or 0))
+        self._heads.update((name, (first, last)) for name, first, last, _ in rooms)
+        # Deleted posts may have had higher ids than those that are left.
+        [(newest_id,)] = execute("SELECT coalesce(max(id), 0) FROM posts").fetchall()
+        self._last_id = max(newest_id, int(self._meta("last_id") or 0))
+        self._check_epoch()
+        with self._connection:
+            execute("BEGIN IMMEDIATE")
+            self._search_index = SearchIndex(self._connection, self._last_id)
+        self._retention = Retention(
+            self._connection,
+            self._search_index,
+            self._heads,
+            keep_days=self._keep_days,
+            keep_posts=self._keep_posts,
+            clock=self._work_clock,
+            last_id=lambda: self._last_id,
+        )
+        self._load_nonces()
+        self._page_reader = SqliteReader(self.path, "sqlite-pages", self._work_clock)
+        self._search_reader = SqliteReader(self.path, "sqlite-search", self._work_clock)
+
+    def _meta(self, key: str) -> str | None:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def _check_epoch(self) -> None:
+        """Start a new epoch if posts were sent that the file does not contain."""
+        self._epoch = str(self._meta("epoch"))
+        has_file = self._meta("has_epoch_file") is not None
+        fault = self._epoch_file.fault(self._epoch, self._last_id, required=has_file)
+        if fault:
+            self._epoch = secrets.token_hex(4)
+            log.warning(
+                "%s starts a new epoch, and clients load their rooms again: %s", self.path.name, fault
+            )
+        if fault or not has_file:
+            # Before the epoch file, so that after a crash in between, the file does not fit.
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+                    [("epoch", self._epoch), ("has_epoch_file", "1")],
+                )
+        if self._epoch_file.is_from(self._epoch):
+            self._epoch_file.open(self._epoch)
+        else:
+            self._epoch_file.create(self._epoch, self._last_id)
+
+    def _load_nonces(self) -> None:
+        execute = self._connection.execute
         since = int((time.time() - DEDUP_S) * 1e6)
         rows = execute(
             "SELECT rooms.name, seq, at_us, sender, client_id, nonce"
@@ -154,10 +221,15 @@ class SqliteEngine:
         is_unused = self._is_new and not self._heads
         with contextlib.suppress(sqlite3.Error):  # fails on a full disk, which is harmless
             self._connection.execute("PRAGMA optimize")
-        self._connection.close()
-        self._lock.release()
+        self._release()
         if is_unused:
             self.path.resolve().unlink(missing_ok=True)
+            self._epoch_file.path.unlink(missing_ok=True)
+
+    def _release(self) -> None:
+        self._epoch_file.close()
+        self._connection.close()
+        self._lock.release()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -171,7 +243,7 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
-    def _publish(self, bounds: dict[str, tuple[int, int]], posts: Sequence[Post] = ()) -> None:
+    def _publish(self, bounds: Bounds, posts: Sequence[Post] = ()) -> None:
         """Update the state in the event loop after a commit."""
         now = self._clock()
         for room, (first, last) in bounds.items():
@@ -187,9 +259,9 @@ class SqliteEngine:
         """
         now = self._clock()
         results: list[AppendResult] = []
-        rows: list[tuple[object, ...]] = []
+        rows: list[tuple[int, int, int, int, str, str, str, str]] = []
         posts: list[Post] = []
-        bounds: dict[str, tuple[int, int]] = {}
+        bounds: Bounds = {}
         room_ids: dict[str, int] = {}
         fresh: dict[bytes, SeenPost] = {}
         with self._connection:
@@ -211,16 +283,18 @@ class SqliteEngine:
                 if new_post.room not in room_ids:
                     room_ids[new_post.room] = self._room_id(new_post.room)
                 rows.append(
-                    (room_ids[new_post.room], newest + 1, _microseconds(new_post.at), new_post.sender,
-                     new_post.text, new_post.client_id, new_post.nonce)
+                    (self._last_id + len(rows) + 1, room_ids[new_post.room], newest + 1,
+                     microseconds(new_post.at), new_post.sender, new_post.text, new_post.client_id,
+                     new_post.nonce)
                 )  # fmt: skip
                 if key:
                     fresh[key] = SeenPost(newest + 1, new_post.at)
             self._connection.executemany(
-                "INSERT INTO posts (room_id, seq, at_us, sender, text, client_id, nonce)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO posts (id, room_id, seq, at_us, sender, text, client_id, nonce)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
+            self._search_index.add((row[0], row[1], row[5]) for row in rows)
             self._connection.executemany(
                 "UPDATE rooms SET first_seq = ?, last_seq = ? WHERE id = ?",
                 [(oldest, newest, room_ids[room]) for room, (oldest, newest) in bounds.items()],
@@ -228,6 +302,10 @@ class SqliteEngine:
         for key, seen in fresh.items():
             self.dedup.add(key, seen.seq, seen.at, now)
         self._heads.update(bounds)
+        self._retention.posts_added(bounds)
+        if rows:
+            self._last_id = rows[-1][0]
+            self._record_last_id()
         self._loop.call_soon_threadsafe(self._publish, bounds, posts)
         return results
 
@@ -237,6 +315,14 @@ class SqliteEngine:
         if first > last and last < (start := starts[room]):
             return start + 1, start
         return first, last
+
+    def _record_last_id(self) -> None:
+        try:
+            self._epoch_file.write(self._last_id)
+        except OSError as error:
+            if not self._epoch_file_failed:
+                log.warning("cannot write %s: %s", self._epoch_file.path, error.strerror)
+            self._epoch_file_failed = True
 
     def _room_id(self, room: str, start: int = 0) -> int:
         """The row id of a room, inserted if needed, in the current transaction."""
@@ -294,18 +380,11 @@ class SqliteEngine:
         return await self._read_with(self._page_reader, run)
 
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
-        terms = query_terms(query)
-        if not terms:
-            return []
-        expression = " AND ".join(f'"{term}" *' for term in terms)
-        values = expression, self._before(room, before), limit
+        terms, stop = query_terms(query), self._before(room, before)
 
         def run(connection: sqlite3.Connection) -> list[Post]:
-            condition = (
-                "posts.id IN (SELECT rowid FROM posts_fts WHERE posts_fts MATCH ?) AND seq < ?"
-                " ORDER BY seq DESC LIMIT ?"
-            )
-            return self._select(connection, room, condition, values, None)
+            rows = search(connection, room, terms, before=stop, limit=limit)
+            return [self._post(room, *row) for row in reversed(rows)]
 
         return await self._read_with(self._search_reader, run, time_limit_s=SEARCH_TIME_LIMIT_S)
 
@@ -353,11 +432,35 @@ class SqliteEngine:
     async def _trim_periodically(self) -> None:
         while True:
             try:
-                while await self.trim(datetime.now(UTC)):
-                    await asyncio.sleep(0)
+                await self.trim_pass(datetime.now(UTC), self._clock())
             except EngineError as error:
                 log.warning("old posts could not be deleted: %s", error)
             await asyncio.sleep(TRIM_EVERY_S)
+
+    async def trim_pass(self, now: datetime, now_s: float) -> None:
+        """Delete all posts that exceed the retention, if the clock is steady.
+
+        Args:
+            now: The wall clock.
+            now_s: The monotonic clock in seconds.
+        """
+        by_age = self._steady_clock.check(now, now_s)
+        if self._steady_clock.stepped and self._keep_days:
+            log.warning("the clock was changed: no posts are deleted by age for %g min", STEADY_S / 60)
+        while await self.trim(now, by_age=by_age):
+            await asyncio.sleep(PAUSE_S)
+        await self._in_thread(self._retention.end_pass)
+
+    async def _build_index(self) -> None:
+        """Complete the search index, if it is new, and delete an old one."""
+        while True:
+            try:
+                while await self._in_thread(self._search_index.step):
+                    await asyncio.sleep(PAUSE_S)
+                return
+            except sqlite3.Error as error:
+                log.warning("the search index could not be built: %s", error)
+                await asyncio.sleep(RETRY_S)
 
     async def _sweep_periodically(self) -> None:
         while True:
@@ -389,51 +492,21 @@ class SqliteEngine:
             if first > last:
                 self._heads.pop(name, None)
 
-    async def trim(self, now: datetime) -> bool:
-        """Delete some posts that exceed the retention at `now`; returns whether there may be more."""
+    async def trim(self, now: datetime, *, by_age: bool = True) -> bool:
+        """Delete some posts that exceed the retention at `now`; returns whether there may be more.
+
+        With `by_age` unset, only posts above the maximum per room. Raises EngineError.
+        """
+
+        def run() -> bool:
+            bounds, more = self._retention.trim(now, by_age=by_age)
+            self._loop.call_soon_threadsafe(self._publish, bounds)
+            return more
+
         try:
-            return await self._in_thread(lambda: self._trim_batch(now))
+            return await self._in_thread(run)
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
-
-    def _trim_batch(self, now: datetime) -> bool:
-        bounds: dict[str, tuple[int, int]] = {}
-        budget = TRIM_POSTS
-        oldest_us = _microseconds(now) - int(min(self._keep_days or KEEP_DAYS_MAX, KEEP_DAYS_MAX) * DAY_US)
-        with self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            rooms = self._connection.execute("SELECT id, name, first_seq, last_seq FROM rooms").fetchall()
-            for room_id, name, first, last in rows_with_posts(rooms):
-                keep_from = max(first, last - self._keep_posts + 1) if self._keep_posts else first
-                row = self._connection.execute(
-                    "SELECT seq FROM posts WHERE room_id = ? AND seq >= ? AND at_us >= ?"
-                    " ORDER BY seq LIMIT 1",
-                    (room_id, keep_from, oldest_us),
-                ).fetchone()
-                keep_from = min(int(row[0]) if row else last + 1, first + budget)
-                if keep_from <= first:
-                    continue
-                self._connection.execute(
-                    "DELETE FROM posts WHERE room_id = ? AND seq < ?", (room_id, keep_from)
-                )
-                self._connection.execute("UPDATE rooms SET first_seq = ? WHERE id = ?", (keep_from, room_id))
-                bounds[name] = keep_from, last
-                budget -= keep_from - first
-                if budget <= 0:
-                    break
-        self._heads.update(bounds)
-        self._loop.call_soon_threadsafe(self._publish, bounds)
-        return budget <= 0
-
-
-def rows_with_posts(rooms: list[tuple[int, str, int, int]]) -> list[tuple[int, str, int, int]]:
-    """The rows of rooms with at least one stored post."""
-    return [row for row in rooms if row[2] <= row[3]]
-
-
-def _microseconds(at: datetime) -> int:
-    """Exact microseconds since 1970 in UTC."""
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _datetime(at_us: int) -> datetime:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.engine.file_lock import FileLock
-from broadcast_tui.engine.fulltext import words_of
 
 APPLICATION_ID = 0x62637431
 """`bct1`: marks the file as a history (SQLite's `application_id`)."""
-VERSION = 1
+VERSION = 2
+"""Version 1 had a different search index, updated by triggers."""
 LOCK_WAIT_S = 2.0
 HEADER_BYTES = 100
 """Size of the header of a SQLite file. SQLite would overwrite a shorter file as an empty database."""
@@ -30,14 +30,16 @@ SCHEMA = (
     "CREATE TABLE posts (id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " at_us INTEGER NOT NULL, sender TEXT NOT NULL, text TEXT NOT NULL, client_id TEXT NOT NULL,"
     " nonce TEXT NOT NULL, UNIQUE (room_id, seq))",
-    "CREATE VIRTUAL TABLE posts_fts USING fts5 (text, content='', tokenize='unicode61', columnsize=0)",
-    "CREATE TRIGGER posts_added AFTER INSERT ON posts BEGIN"
-    " INSERT INTO posts_fts (rowid, text) VALUES (new.id, folded(new.text)); END",
-    "CREATE TRIGGER posts_deleted AFTER DELETE ON posts BEGIN"
-    " INSERT INTO posts_fts (posts_fts, rowid, text) VALUES ('delete', old.id, folded(old.text)); END",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
+
+MIGRATION = (
+    "DROP TRIGGER posts_added",
+    "DROP TRIGGER posts_deleted",
+    f"PRAGMA user_version = {VERSION}",
+)
+"""From version 1. `SearchIndex` replaces the index."""
 
 
 def open_file(path: Path) -> tuple[sqlite3.Connection, FileLock]:
@@ -104,20 +106,13 @@ def _make_private(path: Path) -> None:
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
     """A connection to the file for any thread, in autocommit mode. `mode` as in SQLite's URIs."""
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=LOCK_WAIT_S,
         isolation_level=None,
         check_same_thread=False,
     )
-    connection.create_function("folded", 1, _folded, deterministic=True)
-    return connection
-
-
-def _folded(text: str) -> str:
-    """The text to index: folded as in `words_of`. SQLite folds ASCII itself."""
-    return text if text.isascii() else " ".join(words_of(text))
 
 
 def _check_file(path: Path) -> None:
@@ -153,9 +148,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("BEGIN IMMEDIATE")
-    if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        for statement in SCHEMA:
-            connection.execute(statement)
-        connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
-    connection.execute("COMMIT")
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            for statement in SCHEMA:
+                connection.execute(statement)
+            connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
+        elif connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+            for statement in MIGRATION:
+                connection.execute(statement)
