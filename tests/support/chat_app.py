@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -54,9 +55,9 @@ class Chat:
         await self.settled()
 
     async def settled(self) -> None:
-        """Wait until the log, which draws some frames a second at most, shows everything."""
+        """Wait until the log shows everything."""
         for log in self.app.screen.query(MessageLog):
-            while log._sync_timer is not None:
+            while draw_soon(log):
                 await self.pilot.pause()
 
     async def enter(self, text: str) -> None:
@@ -81,6 +82,15 @@ class Chat:
         strips = screen._compositor.render_strips()
         rows = [strip.crop(region.x, region.right).text.rstrip() for strip in strips]
         return rows[region.y : region.bottom]
+
+
+def draw_soon(log: MessageLog) -> bool:
+    """Let a log that waits for its next frame draw it at once; returns whether it waits for one."""
+    if log._sync_timer is None:
+        return False
+    log._sync_timer.cancel()
+    log._sync_timer = asyncio.get_running_loop().call_soon(log.call_next, log.sync)  # type: ignore[assignment]
+    return True
 
 
 async def enter_rooms(chat: Chat, *rooms: str) -> None:

@@ -7,19 +7,25 @@ when the app is idle at once, and wrong when a busy machine has not let the proc
 from __future__ import annotations
 
 import asyncio
+import heapq
 from typing import Any
 
 HORIZON_S = 0.02
 """Timers that are due sooner than this count as work: one step of Pilot's wait."""
 QUIET_TURNS = 3
 """Turns of the loop without work before it counts as idle: data from a socket is ready a turn later."""
+EARLY_TIMERS_MAX = 8
+"""Timers that run early in one wait; more are those of an animation, which ends by the clock."""
 
 
 async def wait_for_idle(min_sleep: float = 0, max_sleep: float = 1.0) -> None:
-    """Wait until no callback is ready and no timer is due soon, for `max_sleep` seconds at most."""
+    """Wait until no callback is ready and no timer is due soon, for `max_sleep` seconds at most.
+
+    Timers that are due soon run early instead of being waited for.
+    """
     loop: Any = asyncio.get_running_loop()
     start = loop.time()
-    quiet = 0
+    quiet = early_count = 0
     while loop.time() < start + max_sleep:
         await asyncio.sleep(0)
         quiet = 0 if loop._ready else quiet + 1
@@ -29,8 +35,21 @@ async def wait_for_idle(min_sleep: float = 0, max_sleep: float = 1.0) -> None:
         due = min(timers, default=start + max_sleep)
         if due > start + max(min_sleep, HORIZON_S):
             return
-        await asyncio.sleep(max(0.0, due - loop.time()))
+        if early_count < EARLY_TIMERS_MAX and not min_sleep:
+            early_count += 1
+            run_early(loop, due)
+        else:
+            await asyncio.sleep(max(0.0, due - loop.time()))
         quiet = 0
+
+
+def run_early(loop: Any, due: float) -> None:
+    """Let the timers that are due at `due`, the earliest time, run in the next turn of `loop`."""
+    now = loop.time()
+    for handle in loop._scheduled:
+        if handle.when() <= due:
+            handle._when = min(due, now)
+    heapq.heapify(loop._scheduled)
 
 
 def install() -> None:

@@ -21,6 +21,7 @@ from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.themes import OWN_THEMES
 from broadcast_tui.tui.widgets.log_rows import CACHED_LINES
 from broadcast_tui.tui.widgets.message_log import MessageLog
+from tests.support.chat_app import draw_soon
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 HOSTILE = [
@@ -78,7 +79,7 @@ class Stage:
     async def caught_up(self) -> None:
         """Wait until the log has looked at its transcript."""
         self.log.refresh_lines()
-        await self.until(lambda: self.log._sync_timer is None)
+        await self.until(lambda: not draw_soon(self.log))
 
     async def until(self, condition: Callable[[], bool]) -> None:
         await self.pilot.pause()
@@ -385,7 +386,7 @@ async def test_many_changes_are_one_look() -> None:
         for number in range(1000):
             add_posts(transcript, range(number, number + 1))
             on.log.refresh_lines()
-        await on.until(lambda: on.log._sync_timer is None and looks > 0)
+        await on.until(lambda: not draw_soon(on.log) and looks > 0)
         assert looks == 1
         assert on.rows[-1].endswith("post 999")
 
