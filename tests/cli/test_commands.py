@@ -63,7 +63,7 @@ async def test_help_of_a_command_shows_its_options(tmp_path: Path, command: str,
         value if isinstance(value, str) else " ".join(value).replace("\x1b", "ESC").replace("\x07", "")
     ),
 )
-async def test_what_cannot_be_done_is_one_line_and_status_2(
+async def test_usage_errors_are_one_line_with_status_2(
     tmp_path: Path, arguments: tuple[str, ...], named: str
 ) -> None:
     outcome = await run(*arguments, home=tmp_path)

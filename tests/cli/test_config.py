@@ -37,7 +37,7 @@ def checked(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     return int(ended.value.code), captured.out + captured.err
 
 
-def test_a_file_is_taken_and_the_environment_and_the_command_line_go_before_it(
+def test_command_line_and_environment_override_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "server.toml"
@@ -60,7 +60,7 @@ def test_a_file_is_taken_and_the_environment_and_the_command_line_go_before_it(
     assert admitted.max_new_per_minute == 60
 
 
-def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_names_the_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "server.toml"
     path.write_text("port = 9000\n")
     monkeypatch.setenv("BROADCAST_TUI_SERVE_CONFIG", str(path))
@@ -95,7 +95,7 @@ def test_the_file_may_be_named_in_the_environment(tmp_path: Path, monkeypatch: p
         ("port =", "is not valid TOML"),
     ],
 )
-def test_what_is_wrong_is_one_line_that_names_it(
+def test_invalid_option_in_the_file_is_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, named: str
 ) -> None:
     path = tmp_path / "server.toml"
@@ -107,20 +107,20 @@ def test_what_is_wrong_is_one_line_that_names_it(
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all.toml", "/"])
-def test_a_file_that_cannot_be_read_is_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_file_is_reported_in_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, said = checked(Path(path), capsys)
     assert status == 2
     assert re.fullmatch(rf"broadcast-tui: (Cannot read )?{re.escape(path)}( does not exist|: )[^\n]+\n", said)
 
 
-def test_a_file_that_is_not_there_is_told_without_options_of_another_command(
+def test_missing_file_is_reported_without_advice_for_other_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "none.toml"
     assert checked(path, capsys) == (2, f"broadcast-tui: {path} does not exist.\n")
 
 
-def test_a_right_file_is_said_to_be_right_whatever_the_environment(
+def test_valid_file_is_valid_in_any_environment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BROADCAST_TUI_SERVE_PORT", "nonsense")
@@ -158,7 +158,7 @@ values = st.sampled_from(
 @example(content="[" * 5_000)
 @example(content="a=" + "[" * 5_000)
 @example(content='"\\u001b" = 1')
-def test_any_file_is_right_or_one_line_says_why_not(
+def test_any_file_is_valid_or_reported_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
     path = tmp_path / "server.toml"

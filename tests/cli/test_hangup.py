@@ -72,7 +72,7 @@ def on_terminal(home: Path, code: str = ON_TERMINAL, log: Path | None = None) ->
         process.wait()
 
 
-def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
+def test_closing_the_terminal_stops_the_server_gracefully(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with on_terminal(tmp_path, log=log) as server:
         server.close()
@@ -80,13 +80,13 @@ def test_it_stops_in_order_when_its_terminal_is_closed(tmp_path: Path) -> None:
     assert re.search(r"INFO +stopped$", log.read_text(), re.MULTILINE)
 
 
-def test_nothing_of_the_end_is_an_error_when_all_it_says_goes_to_the_terminal(tmp_path: Path) -> None:
+def test_closed_terminal_as_log_is_not_an_error(tmp_path: Path) -> None:
     with on_terminal(tmp_path) as server:
         server.close()
         assert server.process.wait(PATIENCE_S) == 0
 
 
-def test_it_reloads_while_its_terminal_is_there(tmp_path: Path) -> None:
+def test_sighup_with_an_open_terminal_reloads(tmp_path: Path) -> None:
     with on_terminal(tmp_path) as server:
         server.process.send_signal(signal.SIGHUP)
         server.wait_for("reloaded: limits")
@@ -101,7 +101,7 @@ def test_it_reloads_while_its_terminal_is_there(tmp_path: Path) -> None:
     ["import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); " + TAKE_TERMINAL, WITHOUT_CONTROL],
     ids=["nohup", "setsid"],
 )
-def test_one_that_was_started_to_outlive_the_terminal_reloads(tmp_path: Path, code: str) -> None:
+def test_detached_server_reloads_on_sighup(tmp_path: Path, code: str) -> None:
     log = tmp_path / "log"
     with on_terminal(tmp_path, code, log) as server:
         server.close()

@@ -17,7 +17,7 @@ from tests.support.plain import v1_client
 from tests.support.running import running_server
 
 
-async def test_a_pipe_chats(tmp_path: Path) -> None:
+async def test_plain_chat_in_a_pipe(tmp_path: Path) -> None:
     async with running_server() as server, v1_client(server.url, "bob") as bob:
         await bob.say("before", nonce="1")
         await bob.next_of(type="ack")
@@ -36,7 +36,7 @@ async def test_a_pipe_chats(tmp_path: Path) -> None:
         assert "\x1b" not in outcome.out
 
 
-async def test_a_dumb_terminal_gets_lines_without_asking(tmp_path: Path) -> None:
+async def test_dumb_terminal_selects_plain_mode(tmp_path: Path) -> None:
     async with running_server() as server:
         outcome = await run(
             "chat", server.url, "--name", "zed", home=tmp_path, given=b"hi\n", env={"TERM": "dumb"}
@@ -46,14 +46,14 @@ async def test_a_dumb_terminal_gets_lines_without_asking(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("words", [("--plain",), ("--plain", "--name", "SYSTEM")])
-async def test_a_name_is_needed(tmp_path: Path, words: tuple[str, ...]) -> None:
+async def test_plain_mode_requires_a_name(tmp_path: Path, words: tuple[str, ...]) -> None:
     outcome = await run("chat", *words, home=tmp_path)
     assert outcome.status == 2
     assert "--name" in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_it_needs_no_screen() -> None:
+def test_plain_mode_does_not_import_textual() -> None:
     code = "import json, sys, broadcast_tui.tui.line_mode; print(json.dumps([*sys.modules]))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
@@ -61,7 +61,7 @@ def test_it_needs_no_screen() -> None:
     assert "textual" not in json.loads(result.stdout)
 
 
-async def test_a_token_that_is_wanted_is_told_with_how_to_give_it(tmp_path: Path) -> None:
+async def test_missing_token_is_reported_with_advice(tmp_path: Path) -> None:
     authenticator = TokenAuthenticator(TokenStore(tmp_path / "tokens.json"), needs_token=True)
     async with running_server(authenticator=authenticator) as server:
         outcome = await run("chat", "--plain", server.url, "--name", "ana", home=tmp_path)
@@ -71,7 +71,7 @@ async def test_a_token_that_is_wanted_is_told_with_how_to_give_it(tmp_path: Path
 
 
 @pytest.mark.parametrize("words", [("tail", "-"), ("chat", "--plain", "--name", "ana", "-")], ids=" ".join)
-async def test_an_address_may_be_the_first_line_of_the_input(tmp_path: Path, words: tuple[str, ...]) -> None:
+async def test_address_is_read_from_standard_input(tmp_path: Path, words: tuple[str, ...]) -> None:
     async with running_server() as server:
         await server.broadcast_to_all({"type": "message", "message": "hello", "sender": "zoe"})
         outcome = await run(*words, home=tmp_path, given=f"{server.url}\nhi there\n".encode())
@@ -83,7 +83,7 @@ async def test_an_address_may_be_the_first_line_of_the_input(tmp_path: Path, wor
     assert outcome.err.count("\n") == 1
 
 
-async def test_send_takes_its_address_from_the_input_too(tmp_path: Path) -> None:
+async def test_send_reads_its_address_from_standard_input(tmp_path: Path) -> None:
     async with running_server() as server:
         outcome = await run(
             "send", "--url", "-", "--wait", home=tmp_path, given=f"{server.url}\nhi there\n".encode()

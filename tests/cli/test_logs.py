@@ -23,7 +23,7 @@ def record(text: str, *, fault: bool = False) -> logging.LogRecord:
 
 
 @pytest.mark.parametrize("fault", [False, True])
-def test_a_line_is_one_line_without_controls(fault: bool) -> None:
+def test_text_record_has_no_control_characters(fault: bool) -> None:
     first, *rest = LineFormatter().format(record(HOSTILE, fault=fault)).split("\n")
     assert first.endswith(r"a\x1b]0;x\x07b\x9b\u202e\u2028c\nd") or r"c\x0ad" in first
     assert bool(rest) == fault
@@ -32,7 +32,7 @@ def test_a_line_is_one_line_without_controls(fault: bool) -> None:
 
 
 @pytest.mark.parametrize("fault", [False, True])
-def test_an_entry_is_one_line_and_its_message_has_no_controls(fault: bool) -> None:
+def test_json_record_is_one_line_without_control_characters(fault: bool) -> None:
     line = JsonFormatter().format(record(HOSTILE, fault=fault))
     assert line.isascii()
     assert line.isprintable()

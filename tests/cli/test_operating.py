@@ -23,7 +23,7 @@ async def fetch(port: int, path: str) -> str:
         return (await sock.read_to_end()).decode()
 
 
-async def test_sighup_puts_new_limits_in_force_and_a_bad_file_changes_nothing(tmp_path: Path) -> None:
+async def test_sighup_applies_limits_and_an_invalid_file_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "server.toml"
     path.write_text("max-message-bytes = 100\n")
     async with program(*ANY_PORT, "--config", str(path), home=tmp_path) as server:
@@ -59,7 +59,7 @@ async def test_sighup_puts_new_limits_in_force_and_a_bad_file_changes_nothing(tm
         assert "Traceback" not in outcome.err
 
 
-async def test_metrics_are_on_a_port_of_their_own(tmp_path: Path) -> None:
+async def test_metrics_have_their_own_port(tmp_path: Path) -> None:
     async with program(*ANY_PORT, "--metrics-port", "0", home=tmp_path) as server:
         port = await server.port()
         line = await server.line_with("Metrics are at ")
@@ -78,7 +78,7 @@ async def test_without_a_port_there_are_no_metrics(tmp_path: Path) -> None:
         assert "Metrics" not in outcome.out
 
 
-async def test_a_log_in_json_is_an_object_a_line(tmp_path: Path) -> None:
+async def test_json_log_has_one_object_per_line(tmp_path: Path) -> None:
     options = ("--log-format", "json", "--log-level", "debug")
     async with program(*ANY_PORT, *options, home=tmp_path) as server:
         url = f"ws://127.0.0.1:{await server.port()}"
@@ -96,7 +96,7 @@ async def test_a_log_in_json_is_an_object_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])
-async def test_no_log_has_a_token_and_none_above_debug_has_what_was_said(tmp_path: Path, level: str) -> None:
+async def test_logs_contain_no_token_and_posts_at_debug_only(tmp_path: Path, level: str) -> None:
     async with program(*ANY_PORT, "--log-level", level, home=tmp_path) as server:
         url = f"ws://127.0.0.1:{await server.port()}"
         async with v1_client(url, "ana") as ana, plain_client(url) as plain:

@@ -103,14 +103,14 @@ async def say_all(client: WireClient, *texts: str) -> None:
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["quick", "wait"])
-async def test_the_words_given_are_one_post(tmp_path: Path, wait: tuple[str, ...]) -> None:
+async def test_arguments_are_sent_as_one_post(tmp_path: Path, wait: tuple[str, ...]) -> None:
     async with running_server() as server:
         outcome = await run("send", "--url", server.url, *wait, "Hello,", "world!", home=tmp_path)
         assert outcome == Outcome(0, "", "")
         assert await posts(server) == ["Hello, world!"]
 
 
-async def test_each_line_of_the_input_is_a_post_and_empty_ones_are_left_out(tmp_path: Path) -> None:
+async def test_each_nonempty_input_line_is_a_post(tmp_path: Path) -> None:
     async with running_server() as server:
         given = "one\n\n  two\n \nthréé".encode()
         outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=given)
@@ -118,7 +118,7 @@ async def test_each_line_of_the_input_is_a_post_and_empty_ones_are_left_out(tmp_
         assert await posts(server) == ["one", "  two", "thréé"]
 
 
-async def test_as_one_makes_the_whole_input_one_post(tmp_path: Path) -> None:
+async def test_as_one_sends_the_input_as_one_post(tmp_path: Path) -> None:
     async with running_server() as server:
         outcome = await run(
             "send", "--url", server.url, "--wait", "--as-one", home=tmp_path, given=b"one\n\ntwo\n"
@@ -127,7 +127,7 @@ async def test_as_one_makes_the_whole_input_one_post(tmp_path: Path) -> None:
         assert await posts(server) == ["one\n\ntwo"]
 
 
-async def test_room_and_name_are_those_asked_for(tmp_path: Path) -> None:
+async def test_room_and_name_options(tmp_path: Path) -> None:
     async with running_server() as server, v1_client(server.url, "ana", rooms=[{"room": "dev"}]) as ana:
         outcome = await run(
             *("send", "--url", f"{server.url}/lobby", "--room", "dev", "--name", "builder", "done"),
@@ -138,14 +138,14 @@ async def test_room_and_name_are_those_asked_for(tmp_path: Path) -> None:
         assert (post["sender"], post["room"], post["message"]) == ("builder", "dev", "done")
 
 
-async def test_input_that_is_no_utf_8_is_sent_with_replacements(tmp_path: Path) -> None:
+async def test_invalid_utf_8_input_is_replaced(tmp_path: Path) -> None:
     async with running_server() as server:
         outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=b"caf\xe9\nok\n")
         assert outcome == Outcome(0, "", "")
         assert await posts(server) == ["caf\ufffd", "ok"]
 
 
-async def test_a_post_that_is_refused_is_status_3_and_says_why(tmp_path: Path) -> None:
+async def test_rejected_post_is_reported_with_status_3(tmp_path: Path) -> None:
     async with running_server(limits=Limits(max_message_bytes=10)) as server:
         outcome = await run("send", "--url", server.url, "--wait", "much longer than ten", home=tmp_path)
         assert outcome.status == 3
@@ -155,7 +155,7 @@ async def test_a_post_that_is_refused_is_status_3_and_says_why(tmp_path: Path) -
         assert await posts(server) == []
 
 
-async def test_a_post_that_is_refused_does_not_keep_the_others_from_being_sent(tmp_path: Path) -> None:
+async def test_posts_after_a_rejected_one_are_sent(tmp_path: Path) -> None:
     async with running_server(limits=Limits(max_message_bytes=10)) as server:
         given = b"fine\nmuch longer than ten\nlonger than ten, too\nfine again\n"
         outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=given)
@@ -166,7 +166,7 @@ async def test_a_post_that_is_refused_does_not_keep_the_others_from_being_sent(t
 
 
 @pytest.mark.parametrize("wait", [(), ("--wait",)], ids=["quick", "wait"])
-async def test_a_line_that_no_server_would_read_is_refused_and_the_others_are_sent(
+async def test_oversized_line_is_rejected_and_the_others_are_sent(
     tmp_path: Path, wait: tuple[str, ...]
 ) -> None:
     async with running_server() as server:
@@ -180,7 +180,7 @@ async def test_a_line_that_no_server_would_read_is_refused_and_the_others_are_se
         assert outcome == Outcome(3, "", reason)
 
 
-async def test_nul_bytes_binary_and_a_missing_line_end_are_no_obstacle(tmp_path: Path) -> None:
+async def test_binary_input_and_a_missing_line_end_are_sent(tmp_path: Path) -> None:
     async with running_server() as server:
         given = b"a\0b\n\xff\xfe\nlast"
         outcome = await run("send", "--url", server.url, "--wait", home=tmp_path, given=given)
@@ -188,7 +188,7 @@ async def test_nul_bytes_binary_and_a_missing_line_end_are_no_obstacle(tmp_path:
         assert await posts(server) == ["ab", "\ufffd\ufffd", "last"]
 
 
-async def test_of_an_endless_line_only_the_start_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_start_of_an_endless_line_is_buffered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipes, "LINE_BYTES_MAX", 1_000)
     for read in (pipes.read_input_lines, pipes.read_input):
         reading, writing = os.pipe()
@@ -211,7 +211,7 @@ async def test_of_an_endless_line_only_the_start_is_kept(monkeypatch: pytest.Mon
         thread.join()
 
 
-async def test_a_refusal_is_told_at_once_though_the_input_stays_open(tmp_path: Path) -> None:
+async def test_rejection_is_reported_while_the_input_is_open(tmp_path: Path) -> None:
     async with (
         running_server(limits=Limits(max_message_bytes=10)) as server,
         command("send", "--url", server.url, home=tmp_path) as send,
@@ -220,7 +220,7 @@ async def test_a_refusal_is_told_at_once_though_the_input_stays_open(tmp_path: P
         await send.log_line(r"^broadcast-tui: not sent: ")
 
 
-async def test_a_server_that_cannot_be_reached_within_the_timeout_is_status_4(tmp_path: Path) -> None:
+async def test_unreachable_server_is_status_4(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{closed.getsockname()[1]}"
@@ -233,7 +233,7 @@ async def test_a_server_that_cannot_be_reached_within_the_timeout_is_status_4(tm
             assert outcome.out == ""
 
 
-async def test_a_server_that_answers_nothing_is_status_4(tmp_path: Path) -> None:
+async def test_silent_server_is_status_4(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"ws://127.0.0.1:{silent.getsockname()[1]}"
         outcome = await run("send", "--url", url, "--timeout", "0.5", "hi", home=tmp_path)
@@ -241,7 +241,7 @@ async def test_a_server_that_answers_nothing_is_status_4(tmp_path: Path) -> None
         assert "Traceback" not in outcome.err
 
 
-async def test_a_server_that_goes_away_and_stays_away_is_status_4(tmp_path: Path) -> None:
+async def test_permanently_lost_server_is_status_4(tmp_path: Path) -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -271,14 +271,14 @@ async def test_a_server_that_goes_away_and_stays_away_is_status_4(tmp_path: Path
     ],
     ids=" ".join,
 )
-async def test_what_cannot_be_done_is_one_line_and_status_2(tmp_path: Path, words: tuple[str, ...]) -> None:
+async def test_usage_errors_are_one_line_with_status_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     outcome = await run(*words, home=tmp_path)
     assert (outcome.status, outcome.out) == (2, "")
     [line] = outcome.err.splitlines()
     assert line.startswith("broadcast-tui: ")
 
 
-async def test_input_beyond_the_rate_limit_is_paced_and_none_of_it_lost(tmp_path: Path) -> None:
+async def test_input_above_the_rate_limit_is_paced(tmp_path: Path) -> None:
     count = 60
     async with running_server(limits=Limits(message_rate=50.0, message_burst=5)) as server:
         given = "".join(f"{number}\n" for number in range(count)).encode()
@@ -287,7 +287,7 @@ async def test_input_beyond_the_rate_limit_is_paced_and_none_of_it_lost(tmp_path
         assert await posts(server) == [str(number) for number in range(count)]
 
 
-async def test_input_of_any_size_is_sent_in_order(tmp_path: Path) -> None:
+async def test_large_input_is_sent_in_order(tmp_path: Path) -> None:
     count = 5_000
     async with running_server(limits=UNLIMITED) as server:
         given = "".join(f"{number} {'x' * (number % 300 + 1)}\n" for number in range(count)).encode()
@@ -296,7 +296,7 @@ async def test_input_of_any_size_is_sent_in_order(tmp_path: Path) -> None:
         assert await posts(server) == given.decode().splitlines()
 
 
-async def test_a_server_restarted_in_the_middle_loses_and_doubles_nothing(tmp_path: Path) -> None:
+async def test_restart_of_the_server_loses_and_duplicates_nothing(tmp_path: Path) -> None:
     count = 400
     path = tmp_path / "history.db"
     async with (
@@ -318,7 +318,7 @@ async def test_a_server_restarted_in_the_middle_loses_and_doubles_nothing(tmp_pa
             assert await posts(second) == [str(number) for number in range(count)]
 
 
-async def test_posts_are_sent_as_soon_as_their_line_is_there(tmp_path: Path) -> None:
+async def test_lines_are_sent_at_once(tmp_path: Path) -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana") as ana,
@@ -331,7 +331,7 @@ async def test_posts_are_sent_as_soon_as_their_line_is_there(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["int", "term"])
-async def test_a_signal_ends_send_though_its_input_stays_open(tmp_path: Path, number: signal.Signals) -> None:
+async def test_signal_ends_send_while_the_input_is_open(tmp_path: Path, number: signal.Signals) -> None:
     async with (
         running_server() as server,
         command("send", "--url", server.url, "--name", "ben", home=tmp_path) as send,
@@ -350,7 +350,7 @@ async def test_a_signal_ends_send_though_its_input_stays_open(tmp_path: Path, nu
 # -- tail
 
 
-async def test_tail_prints_the_newest_posts_and_ends(tmp_path: Path) -> None:
+async def test_tail_prints_the_latest_posts_and_exits(tmp_path: Path) -> None:
     async with room_with("one", "two", "three") as server:
         outcome = await run("tail", server.url, "--last", "2", home=tmp_path)
         assert (outcome.status, outcome.err) == (0, "")
@@ -361,9 +361,7 @@ async def test_tail_prints_the_newest_posts_and_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("last", "count"), [(1_500, 1_500), (1_000_000, 2_600)])
-async def test_tail_reads_as_far_back_as_wished_and_the_history_goes(
-    tmp_path: Path, last: int, count: int
-) -> None:
+async def test_tail_reads_any_number_of_posts(tmp_path: Path, last: int, count: int) -> None:
     async with running_server(limits=UNLIMITED) as server:
         for number in range(2_600):
             await server.broadcast_to_all({"type": "message", "message": str(number), "sender": "ana"})
@@ -379,7 +377,7 @@ async def test_tail_reads_as_far_back_as_wished_and_the_history_goes(
             assert json.loads(await tail.line())["message"] == "live"
 
 
-async def test_what_the_history_no_longer_has_is_no_gap_for_tail(tmp_path: Path) -> None:
+async def test_trimmed_history_is_not_a_gap_for_tail(tmp_path: Path) -> None:
     async with running_server(limits=UNLIMITED, engine=MemoryEngine(max_posts=1_200)) as server:
         for number in range(1_500):
             await server.broadcast_to_all({"type": "message", "message": str(number), "sender": "ana"})
@@ -396,7 +394,7 @@ async def test_tail_of_an_empty_room_prints_nothing(tmp_path: Path) -> None:
         assert await run("tail", server.url, "-n", "0", "--json", home=tmp_path) == Outcome(0, "", "")
 
 
-async def test_json_lines_are_the_posts_themselves(tmp_path: Path) -> None:
+async def test_json_lines_contain_the_posts(tmp_path: Path) -> None:
     said = ["one", 'two "quoted" \\ and\nover two lines', "né 😀 \u2028", "<script>"]
     async with room_with(*said) as server:
         outcome = await run(
@@ -416,7 +414,7 @@ async def test_json_lines_are_the_posts_themselves(tmp_path: Path) -> None:
         assert [line["type"] for line in found] == ["message"] * len(said)
 
 
-async def test_a_terminal_that_cannot_show_a_character_is_no_reason_to_stop(tmp_path: Path) -> None:
+async def test_characters_outside_the_encoding_are_escaped(tmp_path: Path) -> None:
     async with room_with("né 😀", "after") as server:
         outcome = await run(
             "tail", server.url, home=tmp_path, env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
@@ -425,7 +423,7 @@ async def test_a_terminal_that_cannot_show_a_character_is_no_reason_to_stop(tmp_
         assert [line[-5:] for line in outcome.out.splitlines()][-1] == "after"
 
 
-async def test_hostile_text_is_harmless_in_text_mode(tmp_path: Path) -> None:
+async def test_tail_sanitizes_hostile_text(tmp_path: Path) -> None:
     """Past the server's own cleaning: straight into its log."""
     engine = MemoryEngine()
     async with running_server(limits=UNLIMITED, engine=engine) as server:
@@ -443,7 +441,7 @@ async def test_hostile_text_is_harmless_in_text_mode(tmp_path: Path) -> None:
         assert all(line.startswith("    ") for line in further), "no line can pose as a post"
 
 
-async def test_follow_goes_on_over_a_restart_without_skips_or_repeats(tmp_path: Path) -> None:
+async def test_follow_continues_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     async with (
         running_server(limits=UNLIMITED, engine=SqliteEngine(path)) as first,
@@ -473,7 +471,7 @@ async def test_follow_goes_on_over_a_restart_without_skips_or_repeats(tmp_path: 
             assert (outcome.status, outcome.err) == (130, "")
 
 
-async def test_posts_lost_with_a_server_are_told_on_standard_error(tmp_path: Path) -> None:
+async def test_lost_posts_are_reported_on_standard_error(tmp_path: Path) -> None:
     async with (
         running_server(limits=UNLIMITED) as first,
         running_proxy(first.port) as proxy,
@@ -491,9 +489,7 @@ async def test_posts_lost_with_a_server_are_told_on_standard_error(tmp_path: Pat
 
 
 @pytest.mark.parametrize("options", [(), ("--json",), ("--follow",)], ids=["text", "json", "follow"])
-async def test_a_reader_that_takes_one_line_and_goes_is_no_error(
-    tmp_path: Path, options: tuple[str, ...]
-) -> None:
+async def test_closed_output_pipe_is_not_an_error(tmp_path: Path, options: tuple[str, ...]) -> None:
     async with room_with(*(f"{number} " + "x" * 2_000 for number in range(300))) as server:
         async with asyncio.timeout(START_S):
             process = await asyncio.create_subprocess_exec(
@@ -511,7 +507,7 @@ async def test_a_reader_that_takes_one_line_and_goes_is_no_error(
         assert status == "0"
 
 
-async def test_tail_ends_when_nobody_reads_it_any_more_even_if_nothing_is_said(tmp_path: Path) -> None:
+async def test_tail_exits_when_its_idle_output_is_closed(tmp_path: Path) -> None:
     read, written = os.pipe()
     async with (
         room_with("one") as server,
@@ -527,7 +523,7 @@ async def test_tail_ends_when_nobody_reads_it_any_more_even_if_nothing_is_said(t
         assert await tail.process.stderr.read() == b""
 
 
-async def test_a_signal_ends_tail(tmp_path: Path) -> None:
+async def test_signal_ends_tail(tmp_path: Path) -> None:
     async with room_with("one") as server, command("tail", server.url, "-f", home=tmp_path) as tail:
         await tail.line()
         tail.process.send_signal(signal.SIGINT)
@@ -536,7 +532,7 @@ async def test_a_signal_ends_tail(tmp_path: Path) -> None:
         await eventually(lambda: server.connection_count == 0)
 
 
-async def test_reading_a_room_is_not_seen_in_it(tmp_path: Path) -> None:
+async def test_tail_is_not_listed_as_a_member(tmp_path: Path) -> None:
     async with room_with("one") as server, v1_client(server.url, "ana") as ana:
         outcome = await run("tail", server.url, home=tmp_path)
         assert outcome.status == 0
@@ -547,7 +543,7 @@ async def test_reading_a_room_is_not_seen_in_it(tmp_path: Path) -> None:
 # -- both
 
 
-async def test_what_one_sends_the_other_prints(tmp_path: Path) -> None:
+async def test_tail_prints_what_send_sends(tmp_path: Path) -> None:
     async with (
         running_server() as server,
         command("tail", server.url, "--follow", "--json", home=tmp_path) as tail,
@@ -571,7 +567,7 @@ async def test_what_one_sends_the_other_prints(tmp_path: Path) -> None:
         ("tail", "tail({url!r}, last=1)"),
     ],
 )
-async def test_neither_loads_what_draws_screens(tmp_path: Path, module: str, call: str) -> None:
+async def test_send_and_tail_do_not_import_textual(tmp_path: Path, module: str, call: str) -> None:
     async with running_server() as server:
         script = (
             f"import sys; from broadcast_tui.cli.{module} import {module}\n"

@@ -11,7 +11,7 @@ from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.cli.reload import Load, Options, Reloader
 
 
-def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_invalid_part_prevents_the_whole_reload(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "broadcast_tui.server")
     in_force: list[str] = []
     is_bad = True
@@ -41,7 +41,7 @@ def test_one_bad_part_leaves_every_part_as_it_was(caplog: pytest.LogCaptureFixtu
     assert caplog.records[-1].getMessage() == "reloaded: limits, bans (2 active)"
 
 
-def test_what_holds_only_after_a_restart_is_named_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_options_that_need_a_restart_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "broadcast_tui.server")
     options: dict[str, object] = {"auth": "open", "metrics_port": None, "log_level": "info"}
     reloading = Reloader(lambda: options, dict(options), {"log_level"})

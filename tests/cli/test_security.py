@@ -46,7 +46,7 @@ async def create(home: Path, name: str, *options: str) -> str:
 # -- tokens
 
 
-async def test_a_token_is_shown_once_and_listed_without_itself(tmp_path: Path) -> None:
+async def test_token_is_printed_once_and_never_listed(tmp_path: Path) -> None:
     outcome = await run("token", "create", "ana", "--role", "reader", "--expires", "30d", home=tmp_path)
     assert re.fullmatch(TOKEN + "\n", outcome.out), "standard output is the token alone"
     token = outcome.out.strip()
@@ -63,7 +63,7 @@ async def test_a_token_is_shown_once_and_listed_without_itself(tmp_path: Path) -
     assert (await run("token", "list", home=tmp_path)).out == ""
 
 
-async def test_a_second_token_of_a_name_is_told_and_does_not_change_the_role_unasked(tmp_path: Path) -> None:
+async def test_second_token_of_a_name_is_reported_and_keeps_the_role(tmp_path: Path) -> None:
     await create(tmp_path, "ana", "--role", "admin")
     line = one_line(await run("token", "create", "ana", home=tmp_path), 2)
     assert line.endswith("ana has a token as admin. Use --role admin or --role member.")
@@ -88,9 +88,7 @@ async def test_a_second_token_of_a_name_is_told_and_does_not_change_the_role_una
     ],
     ids=" ".join,
 )
-async def test_what_is_wrong_with_a_token_command_is_one_line(
-    tmp_path: Path, words: tuple[str, ...], named: str
-) -> None:
+async def test_token_command_errors_are_one_line(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
     line = one_line(await run("token", *words, home=tmp_path), 2)
     assert named in line
     assert line.isprintable()
@@ -99,14 +97,14 @@ async def test_what_is_wrong_with_a_token_command_is_one_line(
 @pytest.mark.parametrize(
     ("text", "hours"), [("90m", 1.5), ("12h", 12), ("30d", 720), ("8w", 1344), ("1 D", 24)]
 )
-def test_times_are_read_with_their_unit(text: str, hours: float) -> None:
+def test_durations_are_parsed_with_their_unit(text: str, hours: float) -> None:
     from datetime import UTC, datetime, timedelta
 
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert expiry(text, now) == now + timedelta(hours=hours)
 
 
-async def test_send_and_tail_show_a_token_and_say_what_to_do_without_one(tmp_path: Path) -> None:
+async def test_send_and_tail_pass_a_token_and_give_advice_without_one(tmp_path: Path) -> None:
     token, reader = await create(tmp_path, "ana"), await create(tmp_path, "rita", "--role", "reader")
     files = {"right": token, "wrong": "bt_" + "x" * 43, "reader": reader, "empty": " \n", "odd": "two words"}
     for name, content in files.items():
@@ -138,9 +136,7 @@ async def test_send_and_tail_show_a_token_and_say_what_to_do_without_one(tmp_pat
     assert not any(content[3:] in logged for content in (token, reader))
 
 
-async def test_a_token_comes_from_the_environment_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_token_is_read_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token = await create(tmp_path, "ana")
     async with program(*ANY_PORT, "--auth", "token", home=tmp_path) as server:
         port = await server.port()
@@ -153,7 +149,7 @@ async def test_a_token_comes_from_the_environment_too(
         assert (process.returncode, errors) == (0, b"")
 
 
-async def test_a_token_on_the_command_line_is_not_repeated_in_complaints(tmp_path: Path) -> None:
+async def test_token_on_the_command_line_is_not_repeated_in_errors(tmp_path: Path) -> None:
     token = "bt_" + "k" * 43
     for words in (
         ("chat", f"ws://localhost:8765?token={token}"),
@@ -188,7 +184,7 @@ async def invited(home: Path, port: int, *options: str) -> list[str]:
     return shlex.split(outcome.out.splitlines()[0])
 
 
-async def test_an_invite_is_all_that_another_machine_needs(tmp_path: Path) -> None:
+async def test_invite_is_sufficient_to_join(tmp_path: Path) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     options = ("--tls", "self-signed", "--auth", "token", "--log-level", "debug")
     async with program(*ANY_PORT, *options, home=here) as server:
@@ -217,7 +213,7 @@ async def test_an_invite_is_all_that_another_machine_needs(tmp_path: Path) -> No
         assert not re.search(TOKEN, logged)
 
 
-async def test_an_invite_names_another_host_and_is_a_qr_code_too(tmp_path: Path) -> None:
+async def test_invite_for_another_host_with_qr_code(tmp_path: Path) -> None:
     async with program(*ANY_PORT, "--tls", "self-signed", home=tmp_path) as server:
         port = await server.port()
         [*_, url] = await invited(tmp_path, port, "--host", "chat.example.org")
@@ -230,7 +226,7 @@ async def test_an_invite_names_another_host_and_is_a_qr_code_too(tmp_path: Path)
 
 
 @pytest.mark.parametrize("host", ["a b", "a/b", "user@host", "h#x", "a:1"])
-async def test_an_invite_to_what_is_no_host_is_refused_and_makes_no_token(tmp_path: Path, host: str) -> None:
+async def test_invite_for_an_invalid_host_creates_no_token(tmp_path: Path, host: str) -> None:
     async with program(*ANY_PORT, home=tmp_path) as server:
         port = str(await server.port())
         await server.line_with("Ctrl+C")
@@ -239,11 +235,11 @@ async def test_an_invite_to_what_is_no_host_is_refused_and_makes_no_token(tmp_pa
         assert outcome.out == (await run("token", "list", home=tmp_path)).out == ""
 
 
-async def test_an_invite_to_a_server_that_never_was_says_what_to_do(tmp_path: Path) -> None:
+async def test_invite_without_a_server_gives_advice(tmp_path: Path) -> None:
     assert "broadcast-tui serve" in one_line(await run("invite", "--port", "1", home=tmp_path), 2)
 
 
-def test_a_qr_code_is_the_same_on_dark_and_light_terminals() -> None:
+def test_qr_code_is_the_same_on_dark_and_light_terminals() -> None:
     colored, plain = qr_lines("wss://host", colors=True), qr_lines("wss://host", colors=False)
     assert all(line.startswith("\x1b[38;5;16;48;5;231m") and line.endswith("\x1b[0m") for line in colored)
     turned = str.maketrans(" ▀▄█", "█▄▀ ")
@@ -254,7 +250,7 @@ def test_a_qr_code_is_the_same_on_dark_and_light_terminals() -> None:
 @pytest.mark.parametrize(
     "text", ["wss://host", "wss://a.longer.example.org:8765/lobby#pin=sha256:" + "A" * 43]
 )
-def test_a_qr_code_has_the_modules_of_its_text(text: str) -> None:
+def test_qr_code_has_the_modules_of_its_text(text: str) -> None:
     upper, lower = set("▀█"), set("▄█")
     light = [
         [char in half for char in line] for line in qr_lines(text, colors=False) for half in (upper, lower)
@@ -265,7 +261,7 @@ def test_a_qr_code_has_the_modules_of_its_text(text: str) -> None:
     assert all(light[0] + light[1]), "the quiet zone is light"
 
 
-async def test_a_certificate_of_an_authority_is_served_and_read_again_on_sighup(tmp_path: Path) -> None:
+async def test_certificate_is_reloaded_on_sighup(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     pair = authority.issue("server", "127.0.0.1")
     options = ("--tls-cert", str(pair.cert), "--tls-key", str(pair.key))
@@ -293,7 +289,7 @@ async def test_a_certificate_of_an_authority_is_served_and_read_again_on_sighup(
         assert (await server.stop(signal.SIGTERM)).status == 0
 
 
-async def test_a_self_signed_certificate_is_used_again_at_the_next_start(tmp_path: Path) -> None:
+async def test_self_signed_certificate_is_reused(tmp_path: Path) -> None:
     shown = set()
     for _ in range(2):
         async with program(*ANY_PORT, "--tls", "self-signed", home=tmp_path) as server:
@@ -314,7 +310,7 @@ async def test_a_self_signed_certificate_is_used_again_at_the_next_start(tmp_pat
     ],
     ids=" ".join,
 )
-async def test_what_is_wrong_with_the_options_is_one_line(
+async def test_invalid_security_options_are_reported_in_one_line(
     tmp_path: Path, options: tuple[str, ...], named: str
 ) -> None:
     assert named in one_line(await run(*ANY_PORT, *options, home=tmp_path), 2)
@@ -330,7 +326,7 @@ async def test_what_is_wrong_with_the_options_is_one_line(
     ],
     ids=["open", "open with TLS", "token without TLS", "closed"],
 )
-async def test_listening_beyond_this_machine_names_the_command_that_closes_it(
+async def test_listening_on_other_interfaces_prints_advice(
     tmp_path: Path, options: tuple[str, ...], says: str
 ) -> None:
     async with program("serve", "--host", "0.0.0.0", "--port", "0", *options, home=tmp_path) as server:
@@ -343,7 +339,7 @@ async def test_listening_beyond_this_machine_names_the_command_that_closes_it(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-async def test_stalled_tls_peers_cost_less_than_1_mb_each_and_are_cut(tmp_path: Path) -> None:
+async def test_stalled_tls_peers_use_less_than_1_mb_each_and_are_dropped(tmp_path: Path) -> None:
     """Half of them stall in the handshake, half in what comes after it."""
     count = 40
     options = ("--tls", "self-signed", "--handshake-timeout", "3")
@@ -376,7 +372,7 @@ def resident_bytes(server: Program) -> int:
     return int(found[1]) * 1024
 
 
-async def test_the_record_for_invites_has_no_secret(tmp_path: Path) -> None:
+async def test_server_info_contains_no_secret(tmp_path: Path) -> None:
     token = await create(tmp_path, "ana")
     async with program(*ANY_PORT, "--auth", "token", home=tmp_path) as server:
         port = await server.port()
@@ -386,7 +382,7 @@ async def test_the_record_for_invites_has_no_secret(tmp_path: Path) -> None:
         assert json.loads(path.read_text())["needs_token"] is True
 
 
-async def test_what_is_kept_for_a_server_is_forgotten_by_its_address(tmp_path: Path) -> None:
+async def test_forget_deletes_credentials_by_address(tmp_path: Path) -> None:
     kept = Credentials(tmp_path / "broadcast-tui")
     kept.save_pin("wss://localhost:1", "sha256:" + "A" * 43)
     for said in (

@@ -21,7 +21,7 @@ ANY_PORT = ("serve", "--host", "127.0.0.1", "--port", "0")
     [(signal.SIGINT, 1001, "stop"), (signal.SIGTERM, 1012, "restart")],
     ids=["int", "term"],
 )
-async def test_a_signal_stops_it_in_order_with_status_0(
+async def test_signal_stops_the_server_gracefully(
     tmp_path: Path, number: signal.Signals, code: int, reason: str
 ) -> None:
     async with program(*ANY_PORT, home=tmp_path) as server:
@@ -38,13 +38,13 @@ async def test_a_signal_stops_it_in_order_with_status_0(
         assert "Broadcast server stopped." in outcome.out
 
 
-async def test_start_is_another_word_for_serve(tmp_path: Path) -> None:
+async def test_start_is_an_alias_of_serve(tmp_path: Path) -> None:
     async with program("start", *ANY_PORT[1:], home=tmp_path) as server:
         assert await server.port() > 0
         assert (await server.stop(signal.SIGINT)).status == 0
 
 
-async def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path: Path) -> None:
+async def test_port_in_use_is_reported_with_the_option(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen(1)
@@ -58,7 +58,7 @@ async def test_a_port_in_use_is_one_line_that_names_the_option(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a\x1b[31mb\nc"])
-async def test_a_host_that_cannot_be_had_is_one_line_that_names_the_option(tmp_path: Path, host: str) -> None:
+async def test_unavailable_host_is_reported_with_the_option(tmp_path: Path, host: str) -> None:
     outcome = await run("serve", "--host", host, "--port", "0", home=tmp_path)
     assert outcome.status == 2
     [line] = outcome.err.splitlines()
@@ -82,7 +82,7 @@ async def test_a_host_that_cannot_be_had_is_one_line_that_names_the_option(tmp_p
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
-async def test_a_bad_value_is_one_line_that_names_it(
+async def test_invalid_value_is_reported_with_the_option(
     tmp_path: Path, arguments: tuple[str, ...], named: str
 ) -> None:
     outcome = await run("serve", *arguments, home=tmp_path)
@@ -93,7 +93,7 @@ async def test_a_bad_value_is_one_line_that_names_it(
     assert named in line
 
 
-async def test_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
+async def test_fraction_is_not_a_whole_number(tmp_path: Path) -> None:
     async with program(*ANY_PORT, "--max-message-bytes", "1.5", home=tmp_path) as server:
         assert await server.line() == ""
         outcome = await server.ended()
@@ -101,7 +101,7 @@ async def test_a_fraction_is_no_whole_number(tmp_path: Path) -> None:
     assert "--max-message-bytes" in outcome.err
 
 
-async def test_of_the_way_to_a_history_only_the_last_directory_is_made(tmp_path: Path) -> None:
+async def test_only_the_last_directory_of_the_history_path_is_created(tmp_path: Path) -> None:
     outcome = await run(*ANY_PORT, "--history", str(tmp_path / "a" / "b" / "x.db"), home=tmp_path)
     assert (outcome.status, outcome.out) == (2, "")
     [line] = outcome.err.splitlines()
@@ -112,20 +112,20 @@ async def test_of_the_way_to_a_history_only_the_last_directory_is_made(tmp_path:
         assert (tmp_path / "a" / "x.db").exists()
 
 
-async def test_listening_beyond_this_machine_is_warned_of(tmp_path: Path) -> None:
+async def test_listening_on_all_interfaces_prints_a_warning(tmp_path: Path) -> None:
     async with program("serve", "--host", "0.0.0.0", "--port", "0", home=tmp_path) as server:
         await server.port()
         await server.log_line(r"Warning: 0\.0\.0\.0 .*--host localhost")
         assert (await server.stop(signal.SIGTERM)).status == 0
 
 
-async def test_listening_on_this_machine_only_is_not_warned_of(tmp_path: Path) -> None:
+async def test_listening_on_loopback_prints_no_warning(tmp_path: Path) -> None:
     async with program("serve", "--port", "0", home=tmp_path) as server:
         await server.port()
         assert "arning" not in (await server.stop(signal.SIGTERM)).err
 
 
-async def test_comings_goings_and_broadcasts_are_logged_with_times_and_counts(tmp_path: Path) -> None:
+async def test_connections_and_broadcasts_are_logged(tmp_path: Path) -> None:
     async with program(*ANY_PORT, home=tmp_path) as server:
         url = f"ws://127.0.0.1:{await server.port()}"
         time = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} INFO +"
@@ -141,7 +141,7 @@ async def test_comings_goings_and_broadcasts_are_logged_with_times_and_counts(tm
         assert "DEBUG" not in outcome.err
 
 
-async def test_who_somebody_is_and_becomes_is_logged(tmp_path: Path) -> None:
+async def test_names_and_renames_are_logged(tmp_path: Path) -> None:
     async with (
         program(*ANY_PORT, home=tmp_path) as server,
         v1_client(f"ws://127.0.0.1:{await server.port()}", "ana") as ana,
@@ -161,7 +161,7 @@ async def test_frames_are_logged_at_debug(tmp_path: Path) -> None:
         await server.log_line(r"DEBUG +> lobby .*look at me")
 
 
-async def test_quieter_levels_leave_out_what_is_ordinary(tmp_path: Path) -> None:
+async def test_log_level_error_hides_normal_events(tmp_path: Path) -> None:
     async with program(*ANY_PORT, "--log-level", "error", home=tmp_path) as server:
         async with plain_client(f"ws://127.0.0.1:{await server.port()}"):
             pass
@@ -169,7 +169,7 @@ async def test_quieter_levels_leave_out_what_is_ordinary(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("level", ["info", "debug"])
-async def test_hostile_text_reaches_the_log_escaped(tmp_path: Path, level: str) -> None:
+async def test_hostile_text_is_escaped_in_the_log(tmp_path: Path, level: str) -> None:
     hostile = "\x1b]0;pwned\x07\x9b31m\u202e\r\n2025-01-01 00:00:00,000 ERROR forged"
     async with program(*ANY_PORT, "--log-level", level, home=tmp_path) as server:
         port = await server.port()
@@ -198,7 +198,7 @@ async def test_hostile_text_reaches_the_log_escaped(tmp_path: Path, level: str) 
         ] == []
 
 
-async def test_the_options_reach_the_server(tmp_path: Path) -> None:
+async def test_options_apply_to_the_server(tmp_path: Path) -> None:
     options = ("--message-rate", "0.5", "--message-burst", "1", "--max-message-bytes", "10")
     async with program(*ANY_PORT, *options, "--max-connections", "1", home=tmp_path) as server:
         port = await server.port()

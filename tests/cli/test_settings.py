@@ -48,7 +48,7 @@ def test_every_option_and_key_is_shown(file: Path, capsys: pytest.CaptureFixture
         assert f'keys."{row.id}"' in rows
 
 
-def test_the_environment_beats_the_file_and_the_file_the_default(
+def test_environment_overrides_the_file(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text('[chat]\nname = "ana"\nroom = "dev"\nport = 9000\n')
@@ -60,7 +60,7 @@ def test_the_environment_beats_the_file_and_the_file_the_default(
     assert rows["chat.host"] == ('"localhost"', "default")
 
 
-def test_a_default_is_the_one_that_applies(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shown_defaults_are_those_that_apply(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = shown(capsys)
     assert rows["chat.port"] == ("8765", "default")
     assert rows["send.url"] == ('"localhost:8765"', "default")
@@ -69,14 +69,14 @@ def test_a_default_is_the_one_that_applies(file: Path, capsys: pytest.CaptureFix
     assert rows["chat.plain"] == ("false", "default")
 
 
-def test_words_that_count_as_mentions_are_a_list(
+def test_mention_words_are_a_list(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file.write_text('[chat]\nmention = ["deploy", "outage"]\n')
     assert shown(capsys, "chat")["chat.mention"] == ('["deploy", "outage"]', str(file))
 
 
-def test_the_command_line_beats_the_file(file: Path) -> None:
+def test_command_line_overrides_the_file(file: Path) -> None:
     file.write_text("[serve]\nport = 9000\nmessage_burst = 7\nkeep-posts = 5\n")
     _, bound, _ = app.parse_args(["serve", "--port", "1"], print_error=False, exit_on_error=False)
     assert (bound.arguments["port"], bound.arguments["keep_posts"]) == (1, 5)
@@ -85,7 +85,7 @@ def test_the_command_line_beats_the_file(file: Path) -> None:
     assert bound.arguments["port"] == 9000
 
 
-def test_a_file_of_options_takes_the_place_of_the_table(file: Path, tmp_path: Path) -> None:
+def test_serve_config_file_replaces_the_table(file: Path, tmp_path: Path) -> None:
     file.write_text("[serve]\nport = 9000\nkeep-posts = 5\n")
     other = tmp_path / "server.toml"
     other.write_text("port = 9001\n")
@@ -94,20 +94,20 @@ def test_a_file_of_options_takes_the_place_of_the_table(file: Path, tmp_path: Pa
     assert read_options(["serve", "--config", ""])["port"] == 9000
 
 
-def test_the_table_cannot_name_a_file_of_options(file: Path) -> None:
+def test_table_cannot_name_another_config_file(file: Path) -> None:
     file.write_text('[serve]\nconfig = "server.toml"\n')
     with pytest.raises(ConfigError, match="has no option 'config'"):
         app.parse_args(["serve"], print_error=False, exit_on_error=False)
 
 
-def test_the_file_is_read_again_on_a_reload(file: Path) -> None:
+def test_file_is_read_again_on_reload(file: Path) -> None:
     file.write_text("[serve]\nport = 9000\n")
     assert read_options(["serve"])["port"] == 9000
     file.write_text("[serve]\nport = 9001\n")
     assert read_options(["serve"])["port"] == 9001
 
 
-def test_an_address_that_is_given_replaces_the_files(file: Path) -> None:
+def test_address_on_the_command_line_replaces_host_and_port(file: Path) -> None:
     file.write_text('[chat]\nhost = "example.org"\nport = 9000\nroom = "dev"\n')
     _, bound, _ = app.parse_args(["chat", "ws://localhost:1"], print_error=False, exit_on_error=False)
     assert bound.arguments == {"url": "ws://localhost:1", "room": "dev"}
@@ -116,7 +116,7 @@ def test_an_address_that_is_given_replaces_the_files(file: Path) -> None:
     assert bound.arguments == {"host": "example.org", "port": 9000, "room": "dev"}
 
 
-def test_keys_are_dotted_or_quoted_text_or_lists(file: Path) -> None:
+def test_keys_may_be_dotted_quoted_or_lists(file: Path) -> None:
     file.write_text('[keys]\nlog.page-up = "f3"\n"log.page-down" = ["f4", "ctrl+o"]\n')
     assert USER_CONFIG.keys() == {"log.page-up": "f3", "log.page-down": "f4,ctrl+o"}
 
@@ -141,7 +141,7 @@ def test_keys_are_dotted_or_quoted_text_or_lists(file: Path) -> None:
         ("\x00", "is not valid TOML"),
     ],
 )
-async def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, content: str, said: str) -> None:
+async def test_config_error_is_one_line(tmp_path: Path, content: str, said: str) -> None:
     directory = tmp_path / "broadcast-tui"
     directory.mkdir()
     (directory / "config.toml").write_text(content)
@@ -152,7 +152,7 @@ async def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, content: str,
 
 
 @pytest.mark.parametrize("section", ["", "keys", "chat"])
-def test_two_things_on_one_key_are_told_beside_the_settings(
+def test_key_conflict_is_reported_on_standard_error(
     file: Path, capsys: pytest.CaptureFixture[str], section: str
 ) -> None:
     file.write_text('[keys]\n"log.page-up" = "f3"\n"log.page-down" = "f3"\n')
@@ -163,7 +163,7 @@ def test_two_things_on_one_key_are_told_beside_the_settings(
     assert [line.startswith(told) for line in said.err.splitlines()] == [True] * (section != "chat")
 
 
-async def test_an_unknown_id_is_told_with_the_file_below_those_there_are(tmp_path: Path) -> None:
+async def test_unknown_key_binding_is_reported_after_the_list(tmp_path: Path) -> None:
     file = tmp_path / "broadcast-tui" / "config.toml"
     file.parent.mkdir()
     file.write_text('[keys]\nzzzz = "f4"\n')
@@ -176,7 +176,7 @@ async def test_an_unknown_id_is_told_with_the_file_below_those_there_are(tmp_pat
     )
 
 
-def test_a_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_config_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BROADCAST_TUI_CONFIG", str(tmp_path / "none.toml"))
     with pytest.raises(ConfigError, match="does not exist"):
         _ = UserConfig().tables
@@ -184,20 +184,20 @@ def test_a_file_that_is_named_must_exist(tmp_path: Path, monkeypatch: pytest.Mon
     assert UserConfig(None).tables == {}
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_binary_config_file_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="Cannot read"):
         _ = UserConfig(path).tables
 
 
-async def test_an_unknown_section_is_refused(tmp_path: Path) -> None:
+async def test_unknown_section_is_rejected(tmp_path: Path) -> None:
     outcome = await run("config", "cht", home=tmp_path)
     assert (outcome.status, outcome.out) == (2, "")
     assert "Did you mean chat?" in outcome.err
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+def test_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     command = f"{sys.executable} -m broadcast_tui config | head -n 1"
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert result.stdout.startswith("# ")

@@ -31,7 +31,7 @@ async def url_of(server: Program, redirection: str) -> str:
 
 
 @pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "<&-", "<&- >&-", "| true"])
-async def test_a_server_serves_whatever_its_streams_are(tmp_path: Path, redirection: str) -> None:
+async def test_server_runs_with_closed_or_full_streams(tmp_path: Path, redirection: str) -> None:
     before = shell(redirection)
     if redirection == "| true":  # a pipe that nobody reads from the start, and the server as our own child
         before = (sys.executable, "-c", UNREAD)
@@ -55,9 +55,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 @pytest.mark.parametrize("words", [("config",), ("--help",), ("tail",)], ids=" ".join)
-async def test_output_that_cannot_be_written_is_one_line_and_status_2(
-    tmp_path: Path, words: tuple[str, ...]
-) -> None:
+async def test_full_output_is_reported_with_status_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     async with running_server() as server:
         await server.broadcast_to_all({"type": "message", "message": "hello", "sender": "ana"})
         url = (server.url,) if words == ("tail",) else ()
@@ -68,7 +66,7 @@ async def test_output_that_cannot_be_written_is_one_line_and_status_2(
 
 
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-async def test_tail_with_a_closed_stream_ends_in_order(tmp_path: Path, redirection: str) -> None:
+async def test_tail_runs_with_closed_streams(tmp_path: Path, redirection: str) -> None:
     async with running_server() as server:
         await server.broadcast_to_all({"type": "message", "message": "hello", "sender": "ana"})
         async with program("tail", server.url, home=tmp_path, before=shell(redirection)) as tail:

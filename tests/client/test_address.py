@@ -60,7 +60,7 @@ def test_servers_have_different_keys() -> None:
         ("localhost/#dev", "ws://localhost:8765", "lobby"),
     ],
 )
-def test_what_is_left_out_has_a_default(text: str, url: str, room: str) -> None:
+def test_missing_address_parts_have_defaults(text: str, url: str, room: str) -> None:
     address = parse_address(text)
     assert (address.url, address.room) == (url, room)
 
@@ -73,7 +73,7 @@ def test_what_is_left_out_has_a_default(text: str, url: str, room: str) -> None:
         "ws://example.org:8765/a\tb", "ws://exam\nple.org",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
+def test_invalid_address_is_rejected_with_an_example(text: str) -> None:
     with pytest.raises(AddressError) as refused:
         parse_address(text)
     assert "ws://localhost:8765" in str(refused.value)
@@ -81,7 +81,7 @@ def test_what_is_no_address_is_refused_with_an_example(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["localhost/a b", "localhost/-x", "localhost/a/b", "localhost/" + "x" * 49])
-def test_a_room_that_breaks_the_rules_is_refused(text: str) -> None:
+def test_invalid_room_in_an_address_is_rejected(text: str) -> None:
     with pytest.raises(BroadcastError):
         parse_address(text)
 
@@ -92,20 +92,20 @@ def test_a_room_that_breaks_the_rules_is_refused(text: str) -> None:
      ("::ffff:127.0.0.1", True), ("10.0.0.1", False), ("127.evil.example", False),
      ("127.0.0.1.evil.example", False), ("evil.localhost", False)],
 )  # fmt: skip
-def test_an_address_knows_whether_it_is_this_machine(host: str, local: bool) -> None:
+def test_is_local(host: str, local: bool) -> None:
     assert Address(host, 1).is_local is local
 
 
-def test_a_client_takes_a_whole_address_with_its_room() -> None:
+def test_client_accepts_a_full_address() -> None:
     client = BroadcastClient("ws://example.org:9000/dev")
     assert (client.url, client.rooms) == ("ws://example.org:9000", ("dev",))
 
 
-def test_a_client_names_its_rooms_as_the_server_does() -> None:
+def test_client_normalizes_room_names() -> None:
     assert BroadcastClient(rooms=["#Dev"]).rooms == ("dev",)
 
 
-def test_a_client_refuses_a_room_that_cannot_be() -> None:
+def test_client_rejects_an_invalid_room() -> None:
     with pytest.raises(BroadcastError):
         BroadcastClient(rooms=["a b"])
 
@@ -114,7 +114,7 @@ PIN = "sha256:" + "A" * 43
 TOKEN = "bt_" + "k" * 43
 
 
-def test_an_invite_has_a_pin_and_perhaps_a_token_behind_the_address() -> None:
+def test_invite_has_a_pin_and_an_optional_token() -> None:
     address = parse_address(f"wss://chat.example.org:9000/dev#pin={PIN}&token={TOKEN}")
     assert (address.host, address.port, address.room) == ("chat.example.org", 9000, "dev")
     assert (address.pin, address.token) == (PIN, TOKEN)
@@ -134,13 +134,13 @@ def test_an_invite_has_a_pin_and_perhaps_a_token_behind_the_address() -> None:
         f"host?key={TOKEN}",
     ],
 )
-def test_a_token_in_what_is_sent_of_an_address_is_refused_with_how_to_give_it(text: str) -> None:
+def test_token_in_a_sent_part_of_the_address_is_rejected(text: str) -> None:
     with pytest.raises(SecretInAddressError, match="must not contain a token") as refused:
         parse_address(text)
     assert TOKEN not in str(refused.value)
 
 
-def test_no_complaint_repeats_a_token() -> None:
+def test_errors_do_not_repeat_a_token() -> None:
     for text in (f"http://host#token={TOKEN}", f"ws://host:x#token={TOKEN}", f"wss://a b#token={TOKEN}"):
         with pytest.raises(AddressError) as refused:
             parse_address(text)

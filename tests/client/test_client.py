@@ -36,11 +36,11 @@ from tests.support.proxy import running_proxy
 from tests.support.running import in_time, running_server
 
 
-def test_the_package_root_offers_the_client() -> None:
+def test_package_exports_the_client() -> None:
     assert broadcast_tui.BroadcastClient is BroadcastClient
 
 
-async def test_connect_returns_once_the_server_has_welcomed_us() -> None:
+async def test_connect_returns_after_the_welcome() -> None:
     async with running_server() as server:
         client = BroadcastClient("127.0.0.1", server.port, name="ana")
         states = [client.state]
@@ -52,7 +52,7 @@ async def test_connect_returns_once_the_server_has_welcomed_us() -> None:
         assert states == [ConnectionState.CLOSED, ConnectionState.ONLINE, ConnectionState.CLOSED]
 
 
-async def test_updates_come_in_the_order_of_a_connection() -> None:
+async def test_updates_arrive_in_order() -> None:
     async with running_server() as server, started(server.port, "ana") as (_, watcher):
         await watcher.next_of(CaughtUp)
         kinds = [type(update) for update in watcher.seen]
@@ -63,7 +63,7 @@ async def test_updates_come_in_the_order_of_a_connection() -> None:
         assert (welcomed.name, welcomed.rooms, welcomed.message_bytes) == ("ana", ("lobby",), 16_384)
 
 
-async def test_a_post_is_delivered_and_comes_back_as_our_own() -> None:
+async def test_own_post_is_acknowledged_and_received() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ben") as ben,
@@ -82,7 +82,7 @@ async def test_a_post_is_delivered_and_comes_back_as_our_own() -> None:
         assert (await ben.next_of(type="message"))["id"] == delivered.post_id
 
 
-async def test_a_post_that_breaks_the_rules_raises_what_the_server_says() -> None:
+async def test_rejected_post_raises_the_reason() -> None:
     async with running_server() as server, online(server.port, "ana") as (client, watcher):
         with pytest.raises(RequestError, match="bytes"):
             await in_time(client.post("lobby", "x" * 20_000))
@@ -91,7 +91,7 @@ async def test_a_post_that_breaks_the_rules_raises_what_the_server_says() -> Non
         await in_time(client.post("lobby", "shorter"))
 
 
-async def test_more_posts_than_the_rate_allows_are_all_delivered_in_order() -> None:
+async def test_posts_above_the_rate_limit_are_delivered_in_order() -> None:
     limits = Limits(message_rate=40.0, message_burst=4)
     async with running_server(limits=limits) as server, online(server.port, "ana") as (client, watcher):
         for number in range(20):
@@ -101,14 +101,14 @@ async def test_more_posts_than_the_rate_allows_are_all_delivered_in_order() -> N
         assert not any(isinstance(update, PostRejected | Noticed) for update in watcher.seen)
 
 
-async def test_posting_to_a_room_that_was_not_entered_is_refused() -> None:
+async def test_posting_to_an_unjoined_room_is_rejected() -> None:
     async with running_server() as server, online(server.port, "ana") as (client, _):
         with pytest.raises(BroadcastError):
             async with asyncio.timeout(5.0):
                 await client.post("elsewhere", "is anybody there?")
 
 
-async def test_listening_yields_posts_in_order_with_our_own() -> None:
+async def test_listening_yields_all_posts_in_order() -> None:
     async with running_server() as server, plain_client(server.url) as ben:
         async with BroadcastClient("127.0.0.1", server.port, name="ana") as client:
             stream = aiter(client.listen_for_messages())
@@ -124,7 +124,7 @@ async def test_listening_yields_posts_in_order_with_our_own() -> None:
         assert await in_time(anext(stream, None)) is None, "closing ends it"
 
 
-async def test_a_newcomer_gets_the_last_posts_first() -> None:
+async def test_new_client_gets_the_latest_posts_first() -> None:
     async with running_server(limits=Limits(message_rate=0)) as server, plain_client(server.url) as ben:
         for number in range(10):
             await ben.say(str(number), sender="Ben")
@@ -137,7 +137,7 @@ async def test_a_newcomer_gets_the_last_posts_first() -> None:
             assert not any(update.live for update in watcher.seen if isinstance(update, PostArrived))
 
 
-async def test_listening_awaited_prints_lines_that_drive_no_terminal(
+async def test_awaited_listening_prints_sanitized_lines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     async with running_server() as server, plain_client(server.url) as ben:
@@ -159,7 +159,7 @@ async def test_listening_awaited_prints_lines_that_drive_no_terminal(
         assert "\x1b" not in printed
 
 
-async def test_sending_takes_any_iterable_and_returns_the_ids_in_order() -> None:
+async def test_sending_accepts_an_iterable_and_returns_ids() -> None:
     async with running_server() as server, plain_client(server.url) as ben:
         async with BroadcastClient("127.0.0.1", server.port, name="ana") as client:
             ids = await in_time(client.send_messages(["one", "", "  \n", "two\n"]))
@@ -168,7 +168,7 @@ async def test_sending_takes_any_iterable_and_returns_the_ids_in_order() -> None
         assert [frame["id"] for frame in seen] == ids
 
 
-async def test_sending_takes_an_async_iterable() -> None:
+async def test_sending_accepts_an_async_iterable() -> None:
     async def texts() -> AsyncIterator[str]:
         for text in ("one", "two"):
             await asyncio.sleep(0)
@@ -180,7 +180,7 @@ async def test_sending_takes_an_async_iterable() -> None:
         assert [(await ben.next_of(type="message"))["message"] for _ in range(2)] == ["one", "two"]
 
 
-async def test_sending_takes_the_lines_of_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sending_reads_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("first line\n\nlast line"))
     async with running_server() as server, plain_client(server.url) as ben:
         async with BroadcastClient("127.0.0.1", server.port, name="ana") as client:
@@ -191,7 +191,7 @@ async def test_sending_takes_the_lines_of_standard_input(monkeypatch: pytest.Mon
         ]
 
 
-async def test_sending_stops_at_the_first_that_is_refused() -> None:
+async def test_sending_stops_at_the_first_rejection() -> None:
     async with running_server() as server, plain_client(server.url) as ben:
         async with BroadcastClient("127.0.0.1", server.port, name="ana") as client:
             with pytest.raises(RequestError):
@@ -201,14 +201,14 @@ async def test_sending_stops_at_the_first_that_is_refused() -> None:
         assert [frame["message"] for frame in frames if frame["type"] == "message"] == ["good", "end"]
 
 
-async def test_sending_goes_to_the_room_asked_for() -> None:
+async def test_sending_to_another_room() -> None:
     async with running_server() as server, v1_client(server.url, "ben", rooms=[{"room": "dev"}]) as ben:
         async with BroadcastClient("127.0.0.1", server.port, name="ana", rooms=["lobby", "dev"]) as client:
             await in_time(client.send_messages(["hi"], room="dev"))
         assert (await ben.next_of(type="message"))["room"] == "dev"
 
 
-async def test_rooms_can_be_entered_and_left_later() -> None:
+async def test_rooms_can_be_joined_and_left_later() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ben", rooms=[{"room": "dev"}]) as ben,
@@ -227,7 +227,7 @@ async def test_rooms_can_be_entered_and_left_later() -> None:
         assert (await ben.next_of(event="leave"))["name"] == "ana"
 
 
-async def test_a_room_entered_again_gives_what_was_said_since() -> None:
+async def test_rejoining_a_room_replays_missed_posts() -> None:
     async with (
         running_server() as server,
         online(server.port, "ana") as (ana, watcher),
@@ -245,7 +245,7 @@ async def test_a_room_entered_again_gives_what_was_said_since() -> None:
         assert (await watcher.next_of(PostArrived)).post.text == "meanwhile"
 
 
-async def test_who_goes_away_is_seen_and_listed_as_such() -> None:
+async def test_away_status_is_received_and_listed() -> None:
     async with (
         running_server() as server,
         online(server.port, "ana") as (ana, watcher),
@@ -261,7 +261,7 @@ async def test_who_goes_away_is_seen_and_listed_as_such() -> None:
         assert await bobs.next_of(events.Away) == events.Away("ana", False)
 
 
-async def test_a_client_may_disconnect_and_come_back_with_what_was_said_meanwhile() -> None:
+async def test_disconnect_and_reconnect_replays_missed_posts() -> None:
     async with running_server() as server, online(server.port, "ana") as (ana, watcher):
         ana.disconnect()
         await watcher.state(ConnectionState.CLOSED)
@@ -275,7 +275,7 @@ async def test_a_client_may_disconnect_and_come_back_with_what_was_said_meanwhil
         await watcher.state(ConnectionState.ONLINE)
 
 
-async def test_another_name_while_disconnected_waits_for_the_way_back() -> None:
+async def test_rename_while_disconnected_applies_on_reconnect() -> None:
     async with running_server() as server, online(server.port, "ana") as (ana, watcher):
         ana.disconnect()
         await watcher.state(ConnectionState.CLOSED)
@@ -289,14 +289,14 @@ async def test_another_name_while_disconnected_waits_for_the_way_back() -> None:
         assert (await watcher.next_of(Welcomed)).name == "ana2"
 
 
-async def test_disconnecting_while_waiting_for_the_next_try_ends_the_tries() -> None:
+async def test_disconnecting_stops_reconnect_attempts() -> None:
     async with started(9, "ana") as (ana, watcher):
         await watcher.state(ConnectionState.WAITING)
         ana.disconnect()
         await watcher.state(ConnectionState.CLOSED)
 
 
-async def test_a_room_that_cannot_be_entered_is_noticed_with_its_ref() -> None:
+async def test_failed_join_is_reported_with_its_ref() -> None:
     async with running_server() as server, online(server.port, "ana") as (client, watcher):
         ref = client.join("a b")
         noticed = await watcher.next_of(Noticed)
@@ -304,7 +304,7 @@ async def test_a_room_that_cannot_be_entered_is_noticed_with_its_ref() -> None:
         assert client.rooms == ("lobby",)
 
 
-async def test_history_comes_in_pages() -> None:
+async def test_history_is_paged() -> None:
     async with running_server(limits=Limits(message_rate=0)) as server, plain_client(server.url) as ben:
         for number in range(10):
             await ben.say(str(number))
@@ -320,7 +320,7 @@ async def test_history_comes_in_pages() -> None:
             assert ([post.text for post in page.posts], page.more) == (["0", "1", "2"], False)
 
 
-async def test_people_are_listed_and_their_coming_and_going_is_told() -> None:
+async def test_members_and_presence_are_reported() -> None:
     async with (
         running_server() as server,
         online(server.port, "ana") as (client, watcher),
@@ -342,14 +342,14 @@ async def test_people_are_listed_and_their_coming_and_going_is_told() -> None:
         assert (await watcher.next_of(PresenceChanged)).event == "leave"
 
 
-async def test_a_notice_of_the_server_is_handed_on() -> None:
+async def test_server_notice_is_passed_on() -> None:
     async with running_server() as server, online(server.port, "ana") as (_, watcher):
         await server.broadcast_to_all("Maintenance at noon.")
         noticed = await watcher.next_of(Noticed)
         assert (noticed.text, noticed.error) == ("Maintenance at noon.", False)
 
 
-async def test_a_rename_is_confirmed_or_denied() -> None:
+async def test_rename_is_confirmed_or_rejected() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ben"),
@@ -371,7 +371,7 @@ async def test_a_rename_is_confirmed_or_denied() -> None:
         assert (arrived.post.sender, arrived.own) == ("ana2", True)
 
 
-async def test_our_posts_from_before_a_rename_stay_our_own() -> None:
+async def test_posts_before_a_rename_stay_own_posts() -> None:
     async with running_server() as server, online(server.port, "ana") as (client, watcher):
         client.rename("ana2")
         client.say("lobby", "just after asking")
@@ -381,7 +381,7 @@ async def test_our_posts_from_before_a_rename_stay_our_own() -> None:
 # -- leaving
 
 
-async def test_closing_leaves_at_once_and_not_after_the_grace() -> None:
+async def test_closing_leaves_without_a_grace_period() -> None:
     async with (
         running_server(limits=Limits(leave_grace_s=60.0)) as server,
         v1_client(server.url, "ben") as ben,
@@ -394,14 +394,14 @@ async def test_closing_leaves_at_once_and_not_after_the_grace() -> None:
         assert (left["name"], left["online"]) == ("ana", 1)
 
 
-async def test_the_same_name_can_be_used_again_at_once_after_closing() -> None:
+async def test_name_is_free_after_closing() -> None:
     async with running_server(limits=Limits(leave_grace_s=60.0)) as server:
         for _ in range(3):
             async with BroadcastClient("127.0.0.1", server.port, name="ana") as client:
                 await in_time(client.post("lobby", "hi"))
 
 
-async def test_closing_lets_what_was_said_go_out() -> None:
+async def test_closing_sends_pending_posts() -> None:
     async with running_server() as server, plain_client(server.url) as ben:
         client = BroadcastClient("127.0.0.1", server.port, name="ana")
         await in_time(client.connect())
@@ -410,7 +410,7 @@ async def test_closing_lets_what_was_said_go_out() -> None:
         await ben.next_of(message="last words")
 
 
-async def test_closing_does_not_wait_for_a_line_that_carries_nothing() -> None:
+async def test_closing_does_not_wait_for_a_dead_connection() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -423,7 +423,7 @@ async def test_closing_does_not_wait_for_a_line_that_carries_nothing() -> None:
         assert client.state is ConnectionState.CLOSED
 
 
-async def test_closing_ends_the_batches_and_twice_is_harmless() -> None:
+async def test_closing_twice_ends_the_batches() -> None:
     async with running_server() as server:
         client = BroadcastClient("127.0.0.1", server.port, name="ana")
         await in_time(client.connect())
@@ -437,13 +437,13 @@ async def test_closing_ends_the_batches_and_twice_is_harmless() -> None:
         assert await in_time(reading) > 3
 
 
-async def test_a_client_that_was_never_started_can_be_closed() -> None:
+async def test_unstarted_client_can_be_closed() -> None:
     client = BroadcastClient("127.0.0.1", 9)
     await in_time(client.close())
     assert client.state is ConnectionState.CLOSED
 
 
-async def test_a_post_that_is_still_waiting_when_the_client_closes_fails_with_a_reason() -> None:
+async def test_pending_post_fails_when_the_client_closes() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -457,7 +457,7 @@ async def test_a_post_that_is_still_waiting_when_the_client_closes_fails_with_a_
         assert isinstance(outcome, BroadcastError)
 
 
-async def test_connecting_a_closed_client_fails_rather_than_waits() -> None:
+async def test_connecting_a_closed_client_fails() -> None:
     async with running_server() as server:
         client = BroadcastClient("127.0.0.1", server.port, name="ana")
         await in_time(client.connect())

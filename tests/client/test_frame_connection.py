@@ -115,9 +115,7 @@ fragments = st.lists(st.sampled_from([b"", b"part", b"q" * 200]), min_size=2, ma
     st.booleans(),
 )
 @settings(max_examples=by_profile(100, 2_000))
-def test_messages_are_those_sent_wherever_reads_begin_and_end(
-    sent: list[Any], cuts: list[int], early: bool
-) -> None:
+def test_messages_do_not_depend_on_read_boundaries(sent: list[Any], cuts: list[int], early: bool) -> None:
     client = asyncio.run(made())
     if early:
         client.connection.start_receiving(client.batches.append)
@@ -143,7 +141,7 @@ def test_messages_are_those_sent_wherever_reads_begin_and_end(
     assert client.wire.written.count(b"\x8a") >= pings
 
 
-async def test_what_comes_in_one_read_is_handed_over_together() -> None:
+async def test_messages_of_one_read_are_delivered_together() -> None:
     client = Client()
     client.connection.start_receiving(client.batches.append)
     client.receive(client.answer + framed(Opcode.TEXT, b"a") * 3)
@@ -152,7 +150,7 @@ async def test_what_comes_in_one_read_is_handed_over_together() -> None:
     assert client.batches == [[b"a"] * 3, [b"b"] * 2, [b"c"]]
 
 
-async def test_a_read_takes_so_much_that_others_get_their_turn() -> None:
+async def test_reads_are_bounded() -> None:
     assert Client().wire.max_size == READ_BYTES
 
 
@@ -169,7 +167,7 @@ async def test_a_read_takes_so_much_that_others_get_their_turn() -> None:
         pytest.param(b"\x83\x01x", 1002, id="unknown opcode"),
     ],
 )
-async def test_what_is_wrong_ends_the_connection_as_the_library_would(bad: bytes, code: int) -> None:
+async def test_protocol_errors_close_as_in_the_library(bad: bytes, code: int) -> None:
     client = Client()
     client.connection.start_receiving(client.batches.append)
     client.receive(client.answer + framed(Opcode.TEXT, b"before") + bad + framed(Opcode.TEXT, b"after"))
@@ -179,14 +177,14 @@ async def test_what_is_wrong_ends_the_connection_as_the_library_would(bad: bytes
     assert client.messages == [b"before"]
 
 
-async def test_an_answer_that_is_no_websocket_is_the_librarys_to_read() -> None:
+async def test_rejected_handshake_is_parsed_by_the_library() -> None:
     client = Client()
     client.receive(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 7\r\n\r\nno\nway\n", [30, 60])
     assert client.connection.response is not None
     assert (client.connection.response.status_code, client.connection.response.body) == (401, b"no\nway\n")
 
 
-async def test_the_end_in_the_middle_of_a_frame_ends_the_connection() -> None:
+async def test_eof_within_a_frame_ends_the_connection() -> None:
     client = Client()
     client.connection.start_receiving(client.batches.append)
     client.receive(client.answer + b"\x81\x05he")
@@ -264,9 +262,7 @@ async def test_a_paused_connection_delivers_and_reads_nothing() -> None:
 
 
 @pytest.mark.parametrize("line", [b"\n", b"x", b"\r\n", b"0" * 1_000])
-async def test_an_endless_response_to_the_handshake_is_cut(
-    line: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_endless_handshake_response_is_aborted(line: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client()
     calls = 0
     receive = ClientConnection.data_received
@@ -286,7 +282,7 @@ async def test_an_endless_response_to_the_handshake_is_cut(
     assert calls < 150
 
 
-async def test_a_server_that_does_not_close_after_a_failure_is_cut() -> None:
+async def test_server_that_does_not_close_is_aborted() -> None:
     client = Client()
     client.connection.start_receiving(client.batches.append)
     client.receive(client.answer + b"\x83\x01x")

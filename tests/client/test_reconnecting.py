@@ -30,7 +30,7 @@ from tests.support.running import eventually, in_time, running_server
 UNLIMITED = Limits(message_rate=0)
 
 
-async def test_a_cut_is_told_and_the_client_is_back_without_loss_or_repeat() -> None:
+async def test_reconnect_loses_and_repeats_nothing() -> None:
     async with (
         running_server(limits=UNLIMITED) as server,
         running_proxy(server.port) as proxy,
@@ -57,7 +57,7 @@ async def test_a_cut_is_told_and_the_client_is_back_without_loss_or_repeat() -> 
         assert not any(isinstance(update, GapFound) for update in watcher.seen)
 
 
-async def test_through_many_cuts_every_post_arrives_once_and_in_order() -> None:
+async def test_posts_arrive_once_and_in_order_through_disconnects() -> None:
     count = 300
     async with (
         running_server(limits=UNLIMITED) as server,
@@ -92,7 +92,7 @@ async def test_through_many_cuts_every_post_arrives_once_and_in_order() -> None:
             assert [frame["message"] for frame in frames if frame["type"] == "message"] == expected
 
 
-async def test_what_is_said_offline_is_sent_on_return_in_order() -> None:
+async def test_offline_posts_are_sent_in_order_after_reconnecting() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -112,7 +112,7 @@ async def test_what_is_said_offline_is_sent_on_return_in_order() -> None:
         assert said == [f"offline {number}" for number in range(5)]
 
 
-async def test_what_is_said_before_the_first_connection_is_sent_too() -> None:
+async def test_posts_before_the_first_connection_are_sent() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -127,7 +127,7 @@ async def test_what_is_said_before_the_first_connection_is_sent_too() -> None:
             assert (await ben.next_of(type="message"))["sender"] == "ana"
 
 
-async def test_a_post_whose_acknowledgement_was_lost_is_not_posted_twice() -> None:
+async def test_lost_acknowledgment_does_not_duplicate_a_post() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -147,7 +147,7 @@ async def test_a_post_whose_acknowledgement_was_lost_is_not_posted_twice() -> No
         assert watcher.posts == ["once", "end"]
 
 
-async def test_a_reconnect_within_the_grace_is_silent_for_the_others() -> None:
+async def test_reconnect_within_the_grace_period_is_silent() -> None:
     async with (
         running_server(limits=Limits(leave_grace_s=60.0)) as server,
         running_proxy(server.port) as proxy,
@@ -162,7 +162,7 @@ async def test_a_reconnect_within_the_grace_is_silent_for_the_others() -> None:
         assert await ben.settle() == []
 
 
-async def test_a_server_that_was_restarted_is_found_again_with_a_gap_told() -> None:
+async def test_restarted_server_is_rejoined_with_a_gap() -> None:
     async with running_server() as server, online(server.port, "ana") as (client, watcher):
         await client.post("lobby", "before")
         await in_time(server.stop_server(CloseCode.RESTART))
@@ -178,7 +178,7 @@ async def test_a_server_that_was_restarted_is_found_again_with_a_gap_told() -> N
             assert watcher.posts == ["before", "meanwhile", "after"]
 
 
-async def test_a_client_finds_the_server_by_itself_without_being_told() -> None:
+async def test_client_reconnects_by_itself() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -189,7 +189,7 @@ async def test_a_client_finds_the_server_by_itself_without_being_told() -> None:
         await watcher.state(ConnectionState.ONLINE)
 
 
-async def test_a_reader_that_lags_behind_the_ring_fetches_the_hole() -> None:
+async def test_lagging_reader_fetches_missing_posts() -> None:
     limits = Limits(message_rate=0, ring_posts=20, history_page_max=15)
     async with (
         running_server(limits=limits) as server,
@@ -212,7 +212,7 @@ async def test_a_reader_that_lags_behind_the_ring_fetches_the_hole() -> None:
         assert not any(isinstance(update, GapFound) for update in watcher.seen)
 
 
-async def test_posts_that_the_server_no_longer_keeps_are_told_as_a_gap_with_their_number() -> None:
+async def test_trimmed_posts_are_reported_as_a_gap() -> None:
     limits = Limits(message_rate=0, ring_posts=5)
     async with (
         running_server(limits=limits, engine=MemoryEngine(max_posts=5)) as server,
@@ -236,7 +236,7 @@ async def test_posts_that_the_server_no_longer_keeps_are_told_as_a_gap_with_thei
         assert watcher.posts == ["before", "15", "16", "17", "18", "19"]
 
 
-async def test_rooms_joined_later_are_entered_again_after_a_cut() -> None:
+async def test_joined_rooms_are_rejoined_after_a_disconnect() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -253,7 +253,7 @@ async def test_rooms_joined_later_are_entered_again_after_a_cut() -> None:
         assert (await watcher.post("hello dev")).post.room == "dev"
 
 
-async def test_attempts_grow_apart_even_if_the_server_takes_each_connection_for_a_moment() -> None:
+async def test_backoff_grows_although_handshakes_succeed() -> None:
     """`connect()` of `websockets` 17.4 as an iterator starts its back-off anew after each handshake: a
     server that accepts and closes with 1013 was hit 2448 times in 3 s."""
 
@@ -273,7 +273,7 @@ async def test_attempts_grow_apart_even_if_the_server_takes_each_connection_for_
         assert all(0.25 * 2**n <= delay <= 0.5 * 2**n for n, delay in enumerate(delays))
 
 
-async def test_a_drain_spreads_the_return_of_the_clients() -> None:
+async def test_drain_spreads_reconnects() -> None:
     async def draining(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.send(WELCOME)
@@ -289,7 +289,7 @@ async def test_a_drain_spreads_the_return_of_the_clients() -> None:
         assert max(delays) <= 61.0
 
 
-async def test_a_server_that_talks_nonsense_is_survived() -> None:
+async def test_malformed_frames_are_ignored() -> None:
     async def mad(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.send(WELCOME)
@@ -319,7 +319,7 @@ async def test_a_server_that_talks_nonsense_is_survived() -> None:
         assert states == [ConnectionState.CONNECTING, ConnectionState.ONLINE]
 
 
-async def test_a_server_that_closes_amid_a_long_frame_is_no_error_of_ours(
+async def test_close_during_a_long_frame_is_not_an_internal_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def short_sighted(socket: ServerConnection) -> None:
@@ -337,7 +337,7 @@ async def test_a_server_that_closes_amid_a_long_frame_is_no_error_of_ours(
         assert not [record for record in caplog.records if record.name == "broadcast_tui.client"]
 
 
-async def test_updates_nobody_reads_are_kept_within_bounds() -> None:
+async def test_unread_updates_are_bounded() -> None:
     count = 25_000
 
     async def talkative(socket: ServerConnection) -> None:
@@ -364,7 +364,7 @@ def newest(client: BroadcastClient) -> list[PostArrived]:
     return [update] if isinstance(update, PostArrived) else []
 
 
-async def test_the_name_that_the_server_gave_is_used_when_coming_back() -> None:
+async def test_assigned_name_is_used_to_reconnect() -> None:
     async with (
         running_server() as server,
         running_proxy(server.port) as proxy,
@@ -379,7 +379,7 @@ async def test_the_name_that_the_server_gave_is_used_when_coming_back() -> None:
         assert (await watcher.next_of(Welcomed)).name == "ana2"
 
 
-async def test_a_server_that_says_nothing_after_the_handshake_is_given_up(
+async def test_silent_server_after_the_handshake_is_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("broadcast_tui.client.connection.WELCOME_TIMEOUT_S", 0.1)
@@ -399,7 +399,7 @@ async def test_a_server_that_says_nothing_after_the_handshake_is_given_up(
         assert accepted == 2
 
 
-async def test_a_message_that_is_too_large_ends_the_connection_with_a_clear_reason(
+async def test_oversized_message_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("broadcast_tui.client.connection.FRAME_BYTES_MAX", 100_000)
@@ -415,7 +415,7 @@ async def test_a_message_that_is_too_large_ends_the_connection_with_a_clear_reas
         assert "the server sent a message of more than" in waiting.reason
 
 
-async def test_a_client_whose_user_is_busy_stops_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_client_with_a_busy_reader_pauses_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broadcast_tui.client.client.UNREAD_MAX", 500)
     count = 5_000
 

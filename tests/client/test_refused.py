@@ -22,7 +22,7 @@ from tests.support.running import in_time, running_server
 @pytest.mark.parametrize(
     ("name", "code"), [("Ben", "name_taken"), ("SYSTEM", "name_reserved"), ("a\tb", "bad_name")]
 )
-async def test_a_refused_name_ends_the_attempts_and_another_name_goes_on(name: str, code: str) -> None:
+async def test_rejected_name_stops_attempts_until_renamed(name: str, code: str) -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ben"),
@@ -41,7 +41,7 @@ async def test_a_refused_name_ends_the_attempts_and_another_name_goes_on(name: s
         assert ours.name == "ana"
 
 
-async def test_connect_raises_the_reason_of_a_refused_name() -> None:
+async def test_connect_raises_for_a_rejected_name() -> None:
     async with running_server() as server, v1_client(server.url, "ben"):
         ours = BroadcastClient("127.0.0.1", server.port, name="ben")
         with pytest.raises(ConnectError, match="taken"):
@@ -49,19 +49,19 @@ async def test_connect_raises_the_reason_of_a_refused_name() -> None:
         assert ours.state is ConnectionState.CLOSED
 
 
-async def test_a_closed_port_is_named() -> None:
+async def test_closed_port_is_reported() -> None:
     async with running_server() as server:
         port = server.port
     with pytest.raises(ConnectError, match=f"no server at ws://127.0.0.1:{port}"):
         await in_time(BroadcastClient("127.0.0.1", port, name="ana").connect())
 
 
-async def test_an_unknown_host_is_named() -> None:
+async def test_unknown_host_is_reported() -> None:
     with pytest.raises(ConnectError, match=r"no-such-host\.invalid"):
         await in_time(BroadcastClient("no-such-host.invalid", 1, name="ana").connect())
 
 
-async def test_another_websocket_server_is_told_from_ours() -> None:
+async def test_other_websocket_server_is_rejected() -> None:
     async def echo(socket: ServerConnection) -> None:
         async for message in socket:
             await socket.send(message)
@@ -101,7 +101,7 @@ def http_server(status: int, version: str, content_type: str, body: bytes) -> It
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
 @pytest.mark.parametrize("status", [200, 404, 500])
-async def test_a_web_server_is_told_from_ours_in_words(status: int, version: str) -> None:
+async def test_web_server_is_reported(status: int, version: str) -> None:
     page = b"<!DOCTYPE html>\n<html><body><h1>It works!</h1>\x1b[31m</body></html>"
     with http_server(status, version, "text/html", page) as port, pytest.raises(ConnectError) as failed:
         await in_time(BroadcastClient("127.0.0.1", port, name="ana").connect())
@@ -112,7 +112,7 @@ async def test_a_web_server_is_told_from_ours_in_words(status: int, version: str
     assert "HTTP" in reason
 
 
-async def test_what_our_server_says_in_refusing_is_shown() -> None:
+async def test_reason_of_a_rejection_is_shown() -> None:
     async with (
         running_server(admission=AdmissionLimits(max_connections=1)) as server,
         plain_client(server.url),
@@ -124,7 +124,7 @@ async def test_what_our_server_says_in_refusing_is_shown() -> None:
         assert waiting.retry_in_s >= 30.0, "Retry-After is kept"
 
 
-async def test_a_server_that_hangs_up_at_once_is_tried_again() -> None:
+async def test_immediate_disconnect_is_retried() -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
@@ -136,7 +136,7 @@ async def test_a_server_that_hangs_up_at_once_is_tried_again() -> None:
         await watcher.state(ConnectionState.CONNECTING)
 
 
-async def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unresponsive_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "OPEN_TIMEOUT_S", 0.1)
     connections: list[asyncio.StreamWriter] = []
 
@@ -151,7 +151,7 @@ async def test_a_server_that_never_answers_is_given_up_in_time(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("code", [4500, 4503, 4505, 4509])
-async def test_a_close_that_says_not_to_come_back_is_obeyed(code: int) -> None:
+async def test_permanent_close_codes_stop_reconnecting(code: int) -> None:
     async def kick(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.close(code, "You were \x1b[31mremoved.")
@@ -162,7 +162,7 @@ async def test_a_close_that_says_not_to_come_back_is_obeyed(code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 1013, 4403, 4404, 4408, 4429])
-async def test_any_other_close_is_followed_by_another_attempt(code: int) -> None:
+async def test_other_close_codes_are_retried(code: int) -> None:
     async def close(socket: ServerConnection) -> None:
         await socket.recv()
         await socket.close(code, "")

@@ -70,7 +70,7 @@ async def test_servers_never_see_the_secret_or_the_same_id() -> None:
 # -- tokens
 
 
-async def test_a_client_with_a_token_is_known_by_its_name(tmp_path: Path) -> None:
+async def test_token_sets_the_name(tmp_path: Path) -> None:
     book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
     async with (
@@ -82,9 +82,7 @@ async def test_a_client_with_a_token_is_known_by_its_name(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("token", ["", WRONG], ids=["none", "wrong"])
-async def test_a_client_without_a_valid_one_is_refused_and_another_one_goes_on(
-    tmp_path: Path, token: str
-) -> None:
+async def test_invalid_token_is_rejected_and_can_be_replaced(tmp_path: Path, token: str) -> None:
     book = TokenStore(tmp_path / "tokens.json")
     right, _ = book.create("ana", Role.MEMBER, None)
     async with running_server(authenticator=TokenAuthenticator(book, needs_token=True)) as server:
@@ -103,7 +101,7 @@ async def test_a_client_without_a_valid_one_is_refused_and_another_one_goes_on(
         await client.close()
 
 
-async def test_another_refusal_is_not_for_want_of_a_token() -> None:
+async def test_other_rejections_are_not_unauthorized() -> None:
     async with running_server() as server, plain_client(server.url) as ben:
         await ben.say("hi", sender="ben")
         client = BroadcastClient("127.0.0.1", server.port, name="ben")
@@ -114,7 +112,7 @@ async def test_another_refusal_is_not_for_want_of_a_token() -> None:
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "127.evil.example", "evil.localhost"])
-async def test_a_token_goes_to_other_machines_over_tls_only(host: str) -> None:
+async def test_token_is_sent_to_other_machines_over_tls_only(host: str) -> None:
     security = SecurityOptions(token=WRONG)
     error = await error_of(f"ws://{host}:9", security)
     assert "wss://" in str(error)
@@ -122,7 +120,7 @@ async def test_a_token_goes_to_other_machines_over_tls_only(host: str) -> None:
     assert WRONG not in str(error)
 
 
-async def test_it_can_be_sent_in_the_open_if_that_is_wished(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_insecure_token_option_allows_unencrypted_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_server(authenticator=None) as server:
         monkeypatch.setattr("broadcast_tui.client.address.Address.is_local", False)
         error = await error_of(server.url, SecurityOptions(token=WRONG))
@@ -133,14 +131,12 @@ async def test_it_can_be_sent_in_the_open_if_that_is_wished(monkeypatch: pytest.
             assert client.state is ConnectionState.ONLINE
 
 
-def test_a_token_is_in_no_representation() -> None:
+def test_token_is_not_in_the_representation() -> None:
     security = SecurityOptions(token=WRONG)
     assert WRONG not in repr(security)
 
 
-async def test_a_token_is_not_logged_by_the_client_at_any_level(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_client_never_logs_the_token(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="broadcast_tui.websockets.client")
     book = TokenStore(tmp_path / "tokens.json")
@@ -154,13 +150,13 @@ async def test_a_token_is_not_logged_by_the_client_at_any_level(
 
 
 @pytest.mark.parametrize("text", ["two words", "a\nb: c", "é", "x" * 513, "\x1b[31m"])
-def test_what_could_not_be_sent_is_no_token(text: str) -> None:
+def test_malformed_token_is_rejected(text: str) -> None:
     with pytest.raises(TrustError, match="Invalid token"):
         normalize_token(text)
 
 
 @given(st.text())
-def test_a_normalize_token_can_stand_in_a_header(text: str) -> None:
+def test_normalized_token_is_valid_in_a_header(text: str) -> None:
     try:
         token = normalize_token(text)
     except TrustError:
@@ -174,7 +170,7 @@ def test_a_normalize_token_can_stand_in_a_header(text: str) -> None:
 
 
 @given(st.binary(max_size=100))
-def test_a_fingerprint_is_read_in_every_way_it_is_written(certificate: bytes) -> None:
+def test_fingerprint_is_parsed_in_all_notations(certificate: bytes) -> None:
     digest = hashlib.sha256(certificate)
     pin = fingerprint(certificate)
     written = [
@@ -191,12 +187,12 @@ def test_a_fingerprint_is_read_in_every_way_it_is_written(certificate: bytes) ->
 @pytest.mark.parametrize(
     "text", ["sha256:", "x", "sha256:" + "A" * 42, "sha256:" + "A" * 44, "sha1:" + "A" * 43]
 )
-def test_what_is_no_fingerprint_is_refused(text: str) -> None:
+def test_malformed_fingerprint_is_rejected(text: str) -> None:
     with pytest.raises(TrustError, match="Copy the whole invite"):
         normalize_pin(text)
 
 
-async def test_a_pinned_server_is_believed_without_any_authority(tmp_path: Path) -> None:
+async def test_pinned_certificate_needs_no_authority(tmp_path: Path) -> None:
     tls = ServerTls(self_signed(tmp_path / "self-signed.pem", "elsewhere"))
     async with (
         running_server(tls=tls) as server,
@@ -205,7 +201,7 @@ async def test_a_pinned_server_is_believed_without_any_authority(tmp_path: Path)
         await in_time(client.post("lobby", "hi"))
 
 
-async def test_a_changed_certificate_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+async def test_changed_certificate_is_rejected_before_sending(tmp_path: Path) -> None:
     tls = ServerTls(self_signed(tmp_path / "old.pem", "localhost"))
     other = ServerTls(self_signed(tmp_path / "new.pem", "localhost"))
     asked: list[object] = []
@@ -230,7 +226,7 @@ def serving(authority: Authority, *names: str, days: tuple[int, int] = (-1, 1)) 
     return ServerTls(pair.cert, pair.key)
 
 
-async def test_an_authority_given_is_believed(authority: Authority) -> None:
+async def test_given_authority_is_trusted(authority: Authority) -> None:
     async with (
         running_server(tls=serving(authority, "127.0.0.1")) as server,
         BroadcastClient(server.url, name="ana", security=SecurityOptions(ca=authority.ca)) as client,
@@ -248,7 +244,7 @@ async def test_an_authority_given_is_believed(authority: Authority) -> None:
         (("127.0.0.1",), (1, 2), True, "not valid yet"),
     ],
 )
-async def test_a_certificate_that_is_not_good_is_refused_with_what_to_do(
+async def test_invalid_certificate_is_rejected_with_advice(
     authority: Authority, names: tuple[str, ...], days: tuple[int, int], given_ca: bool, says: str
 ) -> None:
     async with running_server(tls=serving(authority, *names, days=days)) as server:
@@ -259,14 +255,14 @@ async def test_a_certificate_that_is_not_good_is_refused_with_what_to_do(
     assert server.url in reason
 
 
-async def test_a_self_signed_certificate_without_a_pin_asks_for_the_invite(tmp_path: Path) -> None:
+async def test_self_signed_certificate_without_a_pin_recommends_an_invite(tmp_path: Path) -> None:
     async with running_server(tls=ServerTls(self_signed(tmp_path / "self.pem", "localhost"))) as server:
         error = await error_of(server.url)
     assert "invite" in str(error)
     assert error.cause is DisconnectCause.UNTRUSTED_CERTIFICATE
 
 
-async def test_tls_to_a_server_without_it_and_the_other_way_round_are_told_apart(
+async def test_mismatch_of_tls_and_plain_is_reported(
     authority: Authority,
 ) -> None:
     async with running_server() as server:
@@ -277,14 +273,14 @@ async def test_tls_to_a_server_without_it_and_the_other_way_round_are_told_apart
     assert "wss://" in reason
 
 
-async def test_authorities_that_cannot_be_read_are_one_sentence(tmp_path: Path, authority: Authority) -> None:
+async def test_unreadable_ca_file_is_reported(tmp_path: Path, authority: Authority) -> None:
     (tmp_path / "empty.pem").touch()
     async with running_server(tls=serving(authority, "127.0.0.1")) as server:
         for name in ("missing.pem", "empty.pem"):
             assert name in await reason_of(server.url, SecurityOptions(ca=tmp_path / name))
 
 
-def test_tls_is_1_2_or_newer_and_checked() -> None:
+def test_context_requires_tls_1_2_and_verification() -> None:
     context = SecurityOptions().context()
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert context.verify_mode is ssl.CERT_REQUIRED

@@ -83,7 +83,7 @@ def prepare(home: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", commands())
-def test_a_command_ends_as_recorded(command: str, servers: dict[str, str], tmp_path: Path) -> None:
+def test_command_exits_as_recorded(command: str, servers: dict[str, str], tmp_path: Path) -> None:
     outcome = carry_out(command, {**servers, **prepare(tmp_path)}, tmp_path)
     figures = str(outcome.status), amount(outcome.out), amount(outcome.err)
     row = "{:<3} {:<4} {:<4}  {}".format(*figures, command)
@@ -114,7 +114,7 @@ def amount(text: str) -> str:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 0)])
-def test_a_server_ends_in_order(number: signal.Signals, status: int, tmp_path: Path) -> None:
+def test_server_exits_gracefully(number: signal.Signals, status: int, tmp_path: Path) -> None:
     with serving("--history", "off", home=tmp_path) as server:
         server.process.send_signal(number)
         assert server.wait() == status
@@ -137,7 +137,7 @@ def test_following_ends_with_ctrl_c(servers: dict[str, str], tmp_path: Path) -> 
     assert (process.returncode, err) == (130, b"")
 
 
-def test_the_chat_ends_with_143_after_sigterm(servers: dict[str, str], tmp_path: Path) -> None:
+def test_chat_exits_with_143_after_sigterm(servers: dict[str, str], tmp_path: Path) -> None:
     words = program("chat", servers["open"], "--name", "term")
     with Terminal(words, environment=environment(tmp_path)) as terminal:
         terminal.wait_for("#lobby")

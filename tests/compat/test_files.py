@@ -63,7 +63,7 @@ def read_json(path: Path) -> Any:
 # -- the server's files
 
 
-def test_history_and_topics_are_read_and_go_on(tmp_path: Path) -> None:
+def test_history_and_topics_are_read_and_continued(tmp_path: Path) -> None:
     port = unused_port()
     restored(tmp_path, port=port)
     with serving("--keep-days", "0", home=tmp_path, port=port) as server:
@@ -85,7 +85,7 @@ def test_history_and_topics_are_read_and_go_on(tmp_path: Path) -> None:
             assert len(script.ask("zoe", "search", room="lobby", query="lobby post")["items"]) == 5
 
 
-def test_posts_sent_again_after_a_restart_are_recognised(tmp_path: Path) -> None:
+def test_resent_posts_are_recognized_after_a_restart(tmp_path: Path) -> None:
     port = unused_port()
     directory = restored(tmp_path, port=port)
     with contextlib.closing(sqlite3.connect(directory / f"history-{port}.db")) as database, database:
@@ -100,7 +100,7 @@ def test_posts_sent_again_after_a_restart_are_recognised(tmp_path: Path) -> None
         assert (ack["dup"], ack["id"]) == (True, first["id"])
 
 
-def test_bans_and_mutes_hold(tmp_path: Path) -> None:
+def test_bans_and_mutes_apply(tmp_path: Path) -> None:
     port = unused_port()
     restored(tmp_path, port=port)
     words = ("--history", "memory", "--trusted-proxy", "127.0.0.1")
@@ -135,7 +135,7 @@ def _until(shown: str) -> str:
     return until.replace("Z", "+00:00")
 
 
-def test_tokens_admit_and_can_be_listed_and_revoked(tmp_path: Path) -> None:
+def test_tokens_are_accepted_listed_and_revoked(tmp_path: Path) -> None:
     restored(tmp_path)
     told = run("token", "list", home=tmp_path)
     assert told.status == 0
@@ -162,7 +162,7 @@ def test_tokens_admit_and_can_be_listed_and_revoked(tmp_path: Path) -> None:
         assert script.lines[-1].startswith("zoe x CLOSED 4500")
 
 
-def test_a_certificate_and_what_clients_keep_for_it_still_go_together(tmp_path: Path) -> None:
+def test_certificate_matches_saved_pins(tmp_path: Path) -> None:
     tls_port = unused_port()
     directory = restored(tmp_path, tls_port=tls_port)
     options = ("--auth", "token", "--tls", "self-signed", "--history", "memory")
@@ -182,7 +182,7 @@ def test_a_certificate_and_what_clients_keep_for_it_still_go_together(tmp_path: 
 # -- the chat's files
 
 
-def test_the_chat_opens_as_it_was_left(tmp_path: Path) -> None:
+def test_chat_restores_its_state(tmp_path: Path) -> None:
     port = unused_port()
     directory = restored(tmp_path, port=port)
     before = {name: read_json(directory / name) for name in ("state.json", "credentials.json", "read.json")}
@@ -238,7 +238,7 @@ def wait_for_read(path: Path, url: str, room: str, seq: int, terminal: Terminal)
 # -- files of options
 
 
-def test_every_setting_of_a_config_file_counts(tmp_path: Path) -> None:
+def test_all_settings_of_a_config_file_apply(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     shutil.copyfile(FILES / "config.toml", path)
     shown = run("config", home=tmp_path, env={"BROADCAST_TUI_CONFIG": str(path)})
@@ -248,7 +248,7 @@ def test_every_setting_of_a_config_file_counts(tmp_path: Path) -> None:
     check_golden("config.txt", "\n".join(given) + "\n", inside=FILES)
 
 
-def test_a_file_of_options_for_serve_counts(tmp_path: Path) -> None:
+def test_serve_config_file_applies(tmp_path: Path) -> None:
     path = tmp_path / "server.toml"
     shutil.copyfile(FILES / "server.toml", path)
     assert run("config", "check", str(path), home=tmp_path).status == 0
@@ -274,7 +274,7 @@ def test_a_file_of_options_for_serve_counts(tmp_path: Path) -> None:
 # -- files that are written now
 
 
-def test_files_have_the_shape_that_they_had(tmp_path: Path) -> None:
+def test_files_have_the_recorded_structure(tmp_path: Path) -> None:
     port, tls_port = unused_port(), unused_port()
     live(tmp_path, port, tls_port)
     written = {

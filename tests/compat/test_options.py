@@ -65,7 +65,7 @@ def test_settings_and_keys_are_as_recorded(tmp_path: Path) -> None:
     check_golden("settings.txt", "\n".join(sorted(settings)) + "\n")
 
 
-def test_commands_of_the_chat_are_as_recorded(tmp_path: Path) -> None:
+def test_slash_commands_are_as_recorded(tmp_path: Path) -> None:
     with serving("--history", "off", home=tmp_path) as server:
         told = run("chat", "--plain", server.url, "--name", "ana", home=tmp_path, given="/help\n")
     assert told.status == 0

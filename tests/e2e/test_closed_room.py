@@ -33,7 +33,7 @@ def shows_nothing_of(token: str, *places: bytes) -> bool:
     return not any(part in place for part in parts for place in places)
 
 
-def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
+def test_token_is_prompted_saved_and_prompted_again_after_revocation(
     closed: ServerProcess, book: TokenStore, open_terminal: Open, tmp_path: Path
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)
@@ -64,7 +64,7 @@ def test_a_token_is_asked_for_kept_and_asked_for_again_when_it_was_revoked(
     assert shows_nothing_of(token, bytes(ana.raw), bytes(again.raw), closed.log.read_bytes())
 
 
-def test_the_token_of_an_invite_is_in_no_title_screen_or_log(
+def test_invite_token_is_in_no_title_screen_or_log(
     closed: ServerProcess, book: TokenStore, open_terminal: Open, tmp_path: Path
 ) -> None:
     token, _ = book.create("ana", Role.MEMBER, None)

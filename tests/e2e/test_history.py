@@ -184,7 +184,7 @@ def _misdeeds(proxy: ChaosProxy) -> str:
 
 
 @pytest.mark.timeout(0)  # it has its own, which grows with --soak
-async def test_through_a_bad_network_and_a_dying_server_nothing_is_lost_doubled_or_reordered(
+async def test_no_post_is_lost_duplicated_or_reordered_in_chaos(
     tmp_path: Path, seed: int, soak_s: float
 ) -> None:
     server = ServerProcess(tmp_path / "server.log")
@@ -345,12 +345,12 @@ DOCTORED = (
 )
 
 
-def test_a_sound_history_has_no_faults() -> None:
+def test_valid_history_has_no_faults() -> None:
     assert faults(sound()) == []
 
 
 @pytest.mark.parametrize("doctor", DOCTORED, ids=lambda doctor: doctor.__name__)
-def test_a_doctored_history_is_found_out(doctor: Callable[[History], None]) -> None:
+def test_each_manipulation_is_detected(doctor: Callable[[History], None]) -> None:
     history = copy.deepcopy(sound())
     doctor(history)
     assert faults(history) != []

@@ -150,7 +150,7 @@ def typing() -> list[Frame]:
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(120, 40), (61, 20), (40, 10)])
-def test_whatever_a_server_says_is_shown_as_text(
+def test_hostile_frames_are_shown_as_text(
     hostile: HostileServer, open_terminal: Open, columns: int, rows: int
 ) -> None:
     hostile.members = [f"b{text}e" for text in ALL]
@@ -185,9 +185,7 @@ def test_whatever_a_server_says_is_shown_as_text(
     assert left_clean(bytes(victim.raw))
 
 
-def test_a_name_or_a_line_of_another_never_poses_as_more_than_it_is(
-    hostile: HostileServer, open_terminal: Open
-) -> None:
+def test_names_and_lines_cannot_imitate_others(hostile: HostileServer, open_terminal: Open) -> None:
     broken = f"ro{HOSTILE['line ends']}wz"
     hostile.members = [broken, *MARKUP]
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=160, rows=40)
@@ -220,7 +218,7 @@ def test_a_name_or_a_line_of_another_never_poses_as_more_than_it_is(
     assert victim.wait_exit() == 0
 
 
-def test_what_is_pasted_is_shown_as_text_in_input_toast_and_log(
+def test_pasted_text_is_sanitized_in_composer_toast_and_log(
     hostile: HostileServer, open_terminal: Open
 ) -> None:
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=41, rows=30)
@@ -243,7 +241,7 @@ def test_what_is_pasted_is_shown_as_text_in_input_toast_and_log(
     assert_only_ours(bytes(victim.raw))
 
 
-def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, open_terminal: Open) -> None:
+def test_hostile_rejection_reasons_are_shown_as_text(hostile: HostileServer, open_terminal: Open) -> None:
     everything = "".join(ALL)
     hostile.refusal = (HTTPStatus.SERVICE_UNAVAILABLE, f"full{everything}")
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=81, rows=24)
@@ -281,7 +279,7 @@ def test_why_a_server_will_not_have_us_is_shown_as_text(hostile: HostileServer, 
     assert_only_ours(bytes(victim.raw))
 
 
-def test_a_refused_post_and_a_refused_name_are_told_as_text(
+def test_reasons_for_rejected_posts_and_names_are_shown_as_text(
     hostile: HostileServer, open_terminal: Open
 ) -> None:
     texts = iter([*ALL, "and that was all"])
@@ -326,7 +324,7 @@ def run(*words: str) -> subprocess.CompletedProcess[bytes]:
         ("{}",),
     ],
 )
-def test_an_error_about_the_command_line_is_one_line_of_text(words: tuple[str, ...]) -> None:
+def test_usage_error_is_one_line_of_text(words: tuple[str, ...]) -> None:
     evil = "".join(text.replace("\0", "") for text in ALL)
     ended = run(*(word.format(evil) for word in words))
     assert ended.returncode == 2
@@ -345,7 +343,7 @@ def told(hostile: HostileServer) -> HostileServer:
     return hostile
 
 
-def test_tail_prints_nothing_but_text_line_by_line(told: HostileServer) -> None:
+def test_tail_prints_sanitized_lines(told: HostileServer) -> None:
     ended = run("tail", told.url, "--last", "50")
     assert ended.returncode == 0
     assert_plain(ended.stdout + ended.stderr)
@@ -355,7 +353,7 @@ def test_tail_prints_nothing_but_text_line_by_line(told: HostileServer) -> None:
     assert all(line.startswith("broadcast-tui: ") for line in ended.stderr.decode().splitlines())
 
 
-def test_tail_as_json_prints_lines_of_json_without_raw_controls(told: HostileServer) -> None:
+def test_tail_json_has_no_raw_control_characters(told: HostileServer) -> None:
     ended = run("tail", told.url, "--last", "50", "--json")
     assert ended.returncode == 0
     lines = ended.stdout.decode().split("\n")
@@ -364,7 +362,7 @@ def test_tail_as_json_prints_lines_of_json_without_raw_controls(told: HostileSer
     assert_plain(ended.stderr)
 
 
-def test_why_send_and_tail_were_refused_is_one_line_of_text(hostile: HostileServer) -> None:
+def test_reason_for_rejected_send_and_tail_is_one_line(hostile: HostileServer) -> None:
     everything = "".join(ALL)
     hostile.answers["message"] = lambda asked: [error("too_long", everything, nonce=asked["nonce"])]
     ended = run("send", "--url", hostile.url, "--wait", "hello")
@@ -379,7 +377,7 @@ def test_why_send_and_tail_were_refused_is_one_line_of_text(hostile: HostileServ
         assert_plain(ended.stdout + ended.stderr)
 
 
-def test_a_post_refused_for_a_reason_that_nobody_knows_is_still_refused(hostile: HostileServer) -> None:
+def test_unknown_error_code_rejects_the_post(hostile: HostileServer) -> None:
     hostile.answers["message"] = lambda asked: [error("\x1b]0;EVIL\x07", "no", nonce=asked["nonce"])]
     ended = run("send", "--url", hostile.url, "--wait", "hello")
     assert ended.returncode == 3
@@ -387,7 +385,7 @@ def test_a_post_refused_for_a_reason_that_nobody_knows_is_still_refused(hostile:
     assert_plain(ended.stderr)
 
 
-def test_nothing_that_a_client_sends_forges_a_line_of_the_log(server: ServerProcess) -> None:
+def test_client_cannot_forge_log_lines(server: ServerProcess) -> None:
     server.stop()
     server.start("--log-level", "debug")
     for text in ALL:

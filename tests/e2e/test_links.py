@@ -22,7 +22,7 @@ def place_of(terminal: Terminal, text: str) -> tuple[int, int]:
     return terminal.lines[y].index(text), y
 
 
-def test_links_lead_where_they_say_and_a_click_on_them_is_only_a_click(
+def test_links_have_safe_targets_and_clicks_run_no_actions(
     server: ServerProcess, open_terminal: Open
 ) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana", columns=110)
@@ -53,7 +53,7 @@ def test_links_lead_where_they_say_and_a_click_on_them_is_only_a_click(
     assert left_clean(bytes(ana.raw))
 
 
-def test_a_long_post_is_unfolded_by_key_and_by_mouse(server: ServerProcess, open_terminal: Open) -> None:
+def test_long_post_is_unfolded_by_key_and_mouse(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
     ana.wait_for("1 here")
     plain = websocket.create_connection(server.url, timeout=30)

@@ -65,9 +65,7 @@ def rings(terminal: Terminal) -> list[bytes]:
     return re.findall(rb"\x1bPtmux;.*?\x1b\\\x07?|\x1b\][^\x07]*\x07\x07?|\x07", raw, re.DOTALL)
 
 
-def test_a_mention_rings_where_the_focus_is_elsewhere(
-    server: ServerProcess, bob: Bob, open_terminal: Open
-) -> None:
+def test_mention_rings_the_bell_without_focus(server: ServerProcess, bob: Bob, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
     ana.wait_for("2 here")
     bob.say("hi ana, you are looking")
@@ -88,7 +86,7 @@ def test_a_mention_rings_where_the_focus_is_elsewhere(
     assert bytes(ana.raw).rpartition(b"\x1b]0;")[2].startswith(b"\x07\x1b[23;0t")
 
 
-def test_in_tmux_it_is_wrapped_and_the_bell_is_not(
+def test_notification_is_wrapped_for_tmux_and_the_bell_is_not(
     server: ServerProcess, bob: Bob, open_terminal: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMUX", "/tmp/tmux-1000/default,1,0")
@@ -100,7 +98,7 @@ def test_in_tmux_it_is_wrapped_and_the_bell_is_not(
     assert rings(ana) == [b"\x1bPtmux;\x1b\x1b]9;bob in #lobby: ana?\x07\x1b\\\x07"]
 
 
-def test_old_mentions_are_silent_and_below_the_unread_line(
+def test_old_mentions_are_silent_and_shown_below_the_unread_line(
     server: ServerProcess, bob: Bob, open_terminal: Open
 ) -> None:
     bob.say("ana: from before")

@@ -56,7 +56,7 @@ def act(terminal: Terminal, bob: Other, dice: random.Random) -> str:
 
 
 @pytest.mark.parametrize("output", ["fast", "textual"])
-def test_each_screen_is_as_if_drawn_from_scratch(
+def test_each_screen_equals_a_full_redraw(
     server: ServerProcess, bob: Other, open_terminal: Open, output: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BROADCAST_TUI_OUTPUT", output)
@@ -74,7 +74,7 @@ def test_each_screen_is_as_if_drawn_from_scratch(
     assert (b"M\x1b[r" in terminal.raw) is (output == "fast")
 
 
-def test_nothing_that_was_asked_is_answered_to_the_shell(
+def test_shell_receives_no_answers_to_queries_of_the_chat(
     server: ServerProcess, bob: Other, open_terminal: Open
 ) -> None:
     terminal = open_terminal(

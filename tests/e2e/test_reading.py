@@ -63,9 +63,7 @@ def chat(
     return terminal
 
 
-def test_a_picked_post_reaches_the_clipboard_of_the_terminal(
-    server: ServerProcess, bob: Other, open_terminal: Open
-) -> None:
+def test_selected_post_is_copied_by_osc_52(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     ana = chat(server, open_terminal)
     bob.say("first\nof two rows 漢字")
     bob.say("second")
@@ -89,7 +87,7 @@ def test_a_picked_post_reaches_the_clipboard_of_the_terminal(
     assert "bob: draft" in [*bob.read_until("bob: draft"), "bob: draft"]
 
 
-def test_the_log_is_gone_through_by_keys(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
+def test_log_scrolls_by_keys(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     ana = chat(server, open_terminal)
     for start in range(0, 60, 5):
         bob.say("\n".join(f"row {n}." for n in range(start, start + 5)))
@@ -120,7 +118,7 @@ def picked(terminal: Terminal, text: str) -> None:
     terminal.wait_until(lambda: any("▶" in row and text in row for row in terminal.lines), f"{text}, picked")
 
 
-def test_posts_are_picked_by_keys(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
+def test_posts_are_selected_by_keys(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     ana = chat(server, open_terminal, rows=12)
     for n in range(25):
         bob.say("see https://example.org/a" if n == 24 else f"tea {n}." if n in (8, 16) else f"row {n}.")
@@ -157,7 +155,9 @@ def test_posts_are_picked_by_keys(server: ServerProcess, bob: Other, open_termin
     ana.wait_until(lambda: "No browser available" in toast(ana), "why it is not opened")
 
 
-def test_a_drag_is_copied_without_gutters(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
+def test_mouse_selection_is_copied_without_gutters(
+    server: ServerProcess, bob: Other, open_terminal: Open
+) -> None:
     ana = chat(server, open_terminal)
     bob.say("see the wide 漢字 here")
     bob.say("and the next")
@@ -170,7 +170,7 @@ def test_a_drag_is_copied_without_gutters(server: ServerProcess, bob: Other, ope
     ana.wait_until(lambda: "Copied 2 posts (OSC 52)" in toast(ana), "what was copied")
 
 
-def test_a_clipboard_program_of_the_desktop_is_fed_too(
+def test_text_is_also_copied_by_the_clipboard_program(
     server: ServerProcess, bob: Other, open_terminal: Open, tmp_path: Path
 ) -> None:
     tool = tmp_path / "xclip"
@@ -184,9 +184,7 @@ def test_a_clipboard_program_of_the_desktop_is_fed_too(
     assert (tmp_path / "got").read_text() == "to be copied"
 
 
-def test_found_in_a_small_terminal_and_back_again(
-    server: ServerProcess, bob: Other, open_terminal: Open
-) -> None:
+def test_find_works_in_a_small_terminal(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     ana = chat(server, open_terminal, columns=40, rows=10)
     for n in range(25):
         bob.say(f"tea {n}" if n % 5 else f"Deploy {n}")
@@ -204,9 +202,7 @@ def test_found_in_a_small_terminal_and_back_again(
     ana.wait_for("n next", "▶")
 
 
-def test_the_server_is_searched_and_the_post_gone_to(
-    server: ServerProcess, bob: Other, open_terminal: Open
-) -> None:
+def test_search_result_is_shown_in_the_log(server: ServerProcess, bob: Other, open_terminal: Open) -> None:
     bob.say("the needle is here")
     for n in range(28):
         bob.say(f"hay {n}")
@@ -219,7 +215,7 @@ def test_the_server_is_searched_and_the_post_gone_to(
     assert "Search #lobby" not in ana.text
 
 
-def test_the_bare_view_gives_the_mouse_away_and_takes_it_back(
+def test_bare_view_releases_and_captures_the_mouse(
     server: ServerProcess, bob: Other, open_terminal: Open
 ) -> None:
     ana = chat(server, open_terminal)

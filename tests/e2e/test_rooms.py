@@ -57,12 +57,12 @@ def warned(terminal: Terminal, text: str) -> None:
     terminal.type(CTRL_C)
 
 
-def test_every_command_and_room_key_is_tried_here() -> None:
+def test_every_command_and_room_key_is_covered() -> None:
     assert {command.name for command in COMMANDS} == COMMANDS_TRIED
     assert {row.id for row in KEYS if row.area in ("room", "people")} == KEYS_TRIED
 
 
-def test_nine_rooms_are_a_number_away(ana: Terminal) -> None:
+def test_alt_and_a_digit_shows_a_room(ana: Terminal) -> None:
     for number in range(2, 10):
         ana.enter(f"/join r{number}")
         in_room(ana, f"r{number}")
@@ -73,7 +73,7 @@ def test_nine_rooms_are_a_number_away(ana: Terminal) -> None:
     in_room(ana, "lobby")
 
 
-def test_rooms_are_entered_shown_left_and_there_again_at_the_next_start(
+def test_rooms_are_restored_at_the_next_start(
     server: ServerProcess, ana: Terminal, open_terminal: Open
 ) -> None:
     ana.enter("/join #dev")
@@ -152,7 +152,7 @@ def test_admin_commands_are_rejected_for_others(ana: Terminal) -> None:
         wait_for_rejections(number)
 
 
-def test_what_happens_elsewhere_is_counted_and_one_key_away(
+def test_activity_in_other_rooms_is_counted_and_opened_by_a_key(
     server: ServerProcess, ana: Terminal, open_terminal: Open
 ) -> None:
     zoe = open_terminal("chat", f"{server.url}/dev", "--name", "zoe", home="zoe")
@@ -266,7 +266,7 @@ def test_commands_about_the_connection(server: ServerProcess, ana: Terminal, tmp
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(40, 10), (20, 5)])
-def test_small_terminals_have_all_of_it(
+def test_rooms_work_in_small_terminals(
     server: ServerProcess, open_terminal: Open, columns: int, rows: int
 ) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana", columns=columns, rows=rows)

@@ -50,7 +50,7 @@ def toast(terminal: Terminal) -> str:
 
 
 @pytest.mark.parametrize(("columns", "rows"), SIZES)
-def test_a_first_visit_from_the_dialog_to_reading_back(
+def test_first_session_from_login_to_scrolling_back(
     server: ServerProcess, bob: Other, open_terminal: Open, columns: int, rows: int
 ) -> None:
     ana = open_terminal("chat", server.url, columns=columns, rows=rows)
@@ -84,7 +84,7 @@ def test_a_first_visit_from_the_dialog_to_reading_back(
     assert left_clean(bytes(ana.raw))
 
 
-def test_a_storm_of_sizes_leaves_the_screen_as_it_was(bob: Other, ana: Terminal) -> None:
+def test_screen_is_unchanged_after_many_resizes(bob: Other, ana: Terminal) -> None:
     # Emulators disagree on how wide a family is, so it is out of sight when screens are compared.
     bob.say("👩‍👩‍👧‍👦 🏳️‍🌈🇩🇪" * 20)
     bob.say("漢字かな" * 30)
@@ -109,7 +109,7 @@ def test_a_storm_of_sizes_leaves_the_screen_as_it_was(bob: Other, ana: Terminal)
     assert ana.wait_exit() == 0
 
 
-def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
+def test_general_commands(bob: Other, ana: Terminal) -> None:
     ana.enter("/help")
     ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "F1 opens")
     ana.enter("/clear")
@@ -145,7 +145,7 @@ def test_each_command_does_what_it_says(bob: Other, ana: Terminal) -> None:
     assert bob.read_until("/wohs and more") == []
 
 
-def test_lines_are_completed_recalled_broken_and_pasted(bob: Other, ana: Terminal) -> None:
+def test_lines_are_completed_recalled_wrapped_and_pasted(bob: Other, ana: Terminal) -> None:
     ana.type(f"bo{TAB}hello\r")
     bob.read_until("bob: hello")
     ana.type(f"/wh{TAB}\r")
@@ -165,7 +165,7 @@ def test_lines_are_completed_recalled_broken_and_pasted(bob: Other, ana: Termina
     assert bob.read_until("sent") == []
 
 
-def test_help_opens_over_everything_and_closes_again(bob: Other, ana: Terminal) -> None:
+def test_help_opens_and_closes(bob: Other, ana: Terminal) -> None:
     ana.type("half written")
     ana.wait_for("half written")
     ana.type(F1)
@@ -183,21 +183,21 @@ def test_help_opens_over_everything_and_closes_again(bob: Other, ana: Terminal) 
     [CTRL_Q, "/quit\r", CTRL_C + CTRL_C, CTRL_D + CTRL_D],
     ids=["Ctrl+Q", "/quit", "Ctrl+C twice", "Ctrl+D twice"],
 )
-def test_leaving_gives_the_terminal_back_and_is_seen_by_others(bob: Other, ana: Terminal, keys: str) -> None:
+def test_quitting_restores_the_terminal(bob: Other, ana: Terminal, keys: str) -> None:
     ana.type(keys)
     assert ana.wait_exit() == 0
     assert left_clean(bytes(ana.raw))
     assert b"broadcast-tui:" not in ana.raw
 
 
-def test_all_commands_are_offered_and_one_is_chosen(ana: Terminal) -> None:
+def test_command_palette_runs_a_command(ana: Terminal) -> None:
     ana.type(CTRL_G)
     ana.wait_for("Search for commands")
     ana.type("/who\r")
     ana.wait_for("2 here: ana (you), bob")
 
 
-def test_a_screen_that_something_wrote_over_is_drawn_anew(ana: Terminal) -> None:
+def test_ctrl_l_redraws_the_screen(ana: Terminal) -> None:
     ana.type("half written")
     ana.wait_for("half written")
     ana.forget()
@@ -206,7 +206,7 @@ def test_a_screen_that_something_wrote_over_is_drawn_anew(ana: Terminal) -> None
     ana.wait_for("half written", "● online", "Joined #lobby")
 
 
-def test_the_next_try_to_connect_can_be_made_at_once(server: ServerProcess, ana: Terminal) -> None:
+def test_f5_reconnects_at_once(server: ServerProcess, ana: Terminal) -> None:
     server.kill()
     ana.wait_for("reconnecting in")
     server.start()
@@ -214,7 +214,7 @@ def test_the_next_try_to_connect_can_be_made_at_once(server: ServerProcess, ana:
     ana.wait_for("● online", "Back online")
 
 
-def test_the_shell_is_a_key_away_and_fg_returns(server: ServerProcess, open_terminal: Open) -> None:
+def test_ctrl_z_suspends_and_fg_resumes(server: ServerProcess, open_terminal: Open) -> None:
     shell = open_terminal("bash", "--norc", "--noprofile", "-i")
     shell.enter("PS1='shell> '")
     shell.enter(f"{' '.join(program('chat', server.url, '--name', 'ana'))}; echo status $?")
@@ -239,7 +239,7 @@ def test_the_shell_is_a_key_away_and_fg_returns(server: ServerProcess, open_term
 @pytest.mark.parametrize(
     ("number", "words"), [(signal.SIGTERM, "terminated"), (signal.SIGHUP, "the terminal is gone")]
 )
-def test_a_signal_gives_the_terminal_back_and_says_why(
+def test_signal_restores_the_terminal_and_prints_the_reason(
     ana: Terminal, number: signal.Signals, words: str
 ) -> None:
     ana.type("half written")
@@ -250,7 +250,7 @@ def test_a_signal_gives_the_terminal_back_and_says_why(
     assert bytes(ana.raw).count(f"broadcast-tui: {words}".encode()) == 1
 
 
-def test_a_crash_is_one_line_and_a_clean_terminal(tmp_path: Path, open_terminal: Open) -> None:
+def test_crash_prints_one_line_and_restores_the_terminal(tmp_path: Path, open_terminal: Open) -> None:
     ana = open_terminal(sys.executable, "-m", "tests.support.chat_program", str(tmp_path), "ana")
     ana.wait_for("Joined #lobby")
     ana.enter("crash")

@@ -17,7 +17,7 @@ from tests.support.terminal import left_clean
 KEYS_TRIED = frozenset(("log.show-presence",))
 
 
-def test_two_people_chat_lose_the_server_and_go_on(server: ServerProcess, open_terminal: Open) -> None:
+def test_two_users_continue_after_losing_the_server(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url)
     ana.wait_for("Your name")
     ana.enter("ana")
@@ -57,7 +57,7 @@ def test_two_people_chat_lose_the_server_and_go_on(server: ServerProcess, open_t
         assert left_clean(bytes(terminal.raw))
 
 
-def test_a_plain_client_of_another_library_takes_part(server: ServerProcess, open_terminal: Open) -> None:
+def test_plain_client_of_another_library_can_chat(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
     ana.wait_for("1 here")
     plain = websocket.create_connection(server.url, timeout=30)
@@ -74,7 +74,7 @@ def test_a_plain_client_of_another_library_takes_part(server: ServerProcess, ope
     ana.wait_for("1 here", "Alice left")
 
 
-def test_a_name_that_is_taken_can_be_changed_at_once(server: ServerProcess, open_terminal: Open) -> None:
+def test_taken_name_can_be_changed_in_the_dialog(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
     ana.wait_for("1 here")
     other = open_terminal("chat", server.url, home="other")
@@ -88,7 +88,7 @@ def test_a_name_that_is_taken_can_be_changed_at_once(server: ServerProcess, open
     ana.wait_for("2 here")
 
 
-def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, open_terminal: Open) -> None:
+def test_serve_option_starts_a_server_and_stops_it(server: ServerProcess, open_terminal: Open) -> None:
     port = server.port
     server.stop()
     ana = open_terminal("chat", "--serve", "--host", "127.0.0.1", "--port", str(port), "--name", "ana")
@@ -110,7 +110,7 @@ def test_the_chat_starts_a_server_if_asked_and_ends_it(server: ServerProcess, op
     bob.wait_for("econnecting")
 
 
-def test_where_nobody_answers_a_server_can_be_started_and_left_to_the_others(open_terminal: Open) -> None:
+def test_started_server_can_keep_running_for_others(open_terminal: Open) -> None:
     address = f"127.0.0.1:{unused_port()}"
     ana = open_terminal("chat", address, "--name", "ana")
     ana.wait_for(f"No server at ws://{address}", "Start a server here")
@@ -135,7 +135,7 @@ def test_where_nobody_answers_a_server_can_be_started_and_left_to_the_others(ope
     bob.wait_for("econnecting")
 
 
-def test_waiting_for_a_server_is_an_answer_too(open_terminal: Open) -> None:
+def test_dialog_can_wait_for_a_server(open_terminal: Open) -> None:
     ana = open_terminal("chat", "127.0.0.1:1", "--name", "ana")
     ana.wait_for("Keep trying")
     ana.type("k")
@@ -145,7 +145,9 @@ def test_waiting_for_a_server_is_an_answer_too(open_terminal: Open) -> None:
     assert ana.wait_exit() == 0
 
 
-def test_sigterm_gives_the_terminal_back_and_says_why(server: ServerProcess, open_terminal: Open) -> None:
+def test_sigterm_restores_the_terminal_and_prints_the_reason(
+    server: ServerProcess, open_terminal: Open
+) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
     ana.wait_for("1 here")
     ana.signal(signal.SIGTERM)
@@ -154,7 +156,7 @@ def test_sigterm_gives_the_terminal_back_and_says_why(server: ServerProcess, ope
     assert b"terminated" in bytes(ana.raw)[-400:].lower()
 
 
-def test_a_server_killed_for_good_is_told_calmly(server: ServerProcess, open_terminal: Open) -> None:
+def test_permanently_lost_server_is_reported_once(server: ServerProcess, open_terminal: Open) -> None:
     ana = open_terminal("chat", server.url, "--name", "ana")
     ana.wait_for("1 here")
     server.kill()

@@ -117,7 +117,7 @@ KEYS_TRIED = frozenset(
 """Those of the list above and of the stories below."""
 
 
-def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: ServerProcess) -> None:
+def test_readline_keys_edit_as_in_a_shell(ana: Terminal, server: ServerProcess) -> None:
     ana.wait_for("Joined #lobby")
     with contextlib.closing(Other(server.url)) as bob:
         for number, (typed, sent) in enumerate(KEYS):
@@ -126,7 +126,7 @@ def test_each_key_of_a_shell_does_what_it_does_there(ana: Terminal, server: Serv
             assert bob.read_until(f"end of {number}") == [sent.rstrip()], typed
 
 
-def test_what_is_copied_from_the_input_is_put_in_again(ana: Terminal) -> None:
+def test_text_copied_from_the_composer_can_be_pasted(ana: Terminal) -> None:
     ana.wait_for("Joined #lobby")
     ana.type("one two\x1b[1;6D")
     ana.wait_for("one two")
@@ -136,7 +136,7 @@ def test_what_is_copied_from_the_input_is_put_in_again(ana: Terminal) -> None:
     ana.wait_for("one twotwo!")
 
 
-def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> None:
+def test_long_paste_is_confirmed_and_sent_as_one_post(ana: Terminal) -> None:
     ana.wait_for("Joined #lobby")
     ana.paste("\n".join(f"row {number}." for number in range(30)))
     ana.wait_for("Pasted 30 lines", "row 29.")
@@ -153,7 +153,7 @@ def test_a_long_paste_waits_is_asked_about_and_is_one_post(ana: Terminal) -> Non
     assert ana.text.count("row 29.") == 1
 
 
-def test_what_was_typed_is_searched_after_a_restart(
+def test_input_history_is_searched_after_a_restart(
     ana: Terminal, server: ServerProcess, open_terminal: Open
 ) -> None:
     ana.wait_for("Joined #lobby")
@@ -173,7 +173,7 @@ def test_what_was_typed_is_searched_after_a_restart(
     assert "Message #lobby" not in again.text
 
 
-def test_a_search_goes_both_ways_and_begins_anew(ana: Terminal) -> None:
+def test_history_search_goes_both_ways_and_restarts(ana: Terminal) -> None:
     ana.wait_for("Joined #lobby")
     for text in ("first of all", "second to none", "third time lucky"):
         ana.enter(text)
@@ -196,7 +196,7 @@ def test_a_search_goes_both_ways_and_begins_anew(ana: Terminal) -> None:
     ana.wait_for("second to none!?")
 
 
-def test_the_editor_gets_the_text_and_gives_it_back_unsent(ana: Terminal, tmp_path: Path) -> None:
+def test_editor_edits_the_draft_without_sending_it(ana: Terminal, tmp_path: Path) -> None:
     ana.wait_for("Joined #lobby")
     ana.type("some words")
     ana.wait_for("some words")
@@ -218,7 +218,7 @@ def test_the_editor_gets_the_text_and_gives_it_back_unsent(ana: Terminal, tmp_pa
     ("answer", "words"),
     [("fail\n", "exited with status 3"), ("bytes\n", "is not UTF-8"), (CTRL_C, "was ended by signal 2")],
 )
-def test_an_editor_that_fails_is_one_line_and_the_text_stays(
+def test_failing_editor_is_reported_and_the_draft_stays(
     ana: Terminal, tmp_path: Path, answer: str, words: str
 ) -> None:
     ana.wait_for("Joined #lobby")
@@ -231,7 +231,7 @@ def test_an_editor_that_fails_is_one_line_and_the_text_stays(
     ana.wait_for("Message #lobby", "some words!")
 
 
-def test_a_signal_ends_the_chat_and_its_editor(ana: Terminal, tmp_path: Path) -> None:
+def test_signal_ends_the_chat_and_its_editor(ana: Terminal, tmp_path: Path) -> None:
     ana.wait_for("Joined #lobby")
     ana.type("some words" + CTRL_X)
     ana.wait_for("EDITOR RUNS")
@@ -245,7 +245,7 @@ POSTS = by_profile(1_000, 4_000)
 """Each wait for its echo makes them arrive in more batches than the 30 that Textual queues for a terminal."""
 
 
-def test_the_chat_goes_on_while_the_editor_runs(ana: Terminal, server: ServerProcess) -> None:
+def test_chat_receives_posts_while_the_editor_runs(ana: Terminal, server: ServerProcess) -> None:
     """Far more arrives than Textual would write before it blocks."""
     ana.wait_for("Joined #lobby")
     ana.type(CTRL_X)
@@ -261,7 +261,7 @@ def test_the_chat_goes_on_while_the_editor_runs(ana: Terminal, server: ServerPro
     assert "reconnect" not in ana.text
 
 
-def test_the_file_of_what_was_typed_is_for_the_user_alone(ana: Terminal, tmp_path: Path) -> None:
+def test_input_history_file_is_private(ana: Terminal, tmp_path: Path) -> None:
     ana.wait_for("Joined #lobby")
     ana.enter("something")
     ana.wait_for("something", "Message #lobby")

@@ -131,40 +131,40 @@ def cases() -> Iterator[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize(("target", "seed"), cases(), ids=lambda value: None)
-def test_a_seed_of_the_corpus_is_taken(target: str, seed: bytes) -> None:
+def test_corpus_seed_is_handled(target: str, seed: bytes) -> None:
     TARGETS[target][0](seed)
 
 
-def test_the_frames_of_the_corpus_are_taken_by_a_hub() -> None:
+def test_hub_handles_corpus_frames() -> None:
     take_in_hub(seeds("frames"))
 
 
 @FUZZ
 @given(mutated("frames"))
-def test_any_frame_is_taken(data: bytes) -> None:
+def test_any_frame_is_handled(data: bytes) -> None:
     take_frame(data)
 
 
 @settings(FUZZ, max_examples=60)
 @given(mutated("frames"), mutated("frames"), mutated("frames"))
-def test_any_frames_are_taken_by_a_hub(one: bytes, two: bytes, three: bytes) -> None:
+def test_hub_handles_any_frames(one: bytes, two: bytes, three: bytes) -> None:
     take_in_hub([one, two, three])
 
 
 @FUZZ
 @given(mutated("texts"))
-def test_any_text_is_taken(data: bytes) -> None:
+def test_any_text_is_handled(data: bytes) -> None:
     take_text(data)
     take_name(data)
 
 
 @FUZZ
 @given(mutated("requests"))
-def test_any_request_is_taken(data: bytes) -> None:
+def test_any_request_is_handled(data: bytes) -> None:
     take_request(data)
 
 
 @settings(FUZZ, max_examples=60)
 @given(mutated("configs"))
-def test_any_configuration_is_taken(data: bytes) -> None:
+def test_any_configuration_is_handled(data: bytes) -> None:
     take_config(data)

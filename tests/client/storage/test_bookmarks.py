@@ -19,7 +19,7 @@ def mark(seq: int, epoch: str = "k3f9", minutes: int = 0) -> Bookmark:
     return Bookmark(Position(epoch, seq), NOON + timedelta(minutes=minutes))
 
 
-def test_what_is_kept_comes_back(tmp_path: Path) -> None:
+def test_bookmarks_are_saved(tmp_path: Path) -> None:
     marks = {"lobby": mark(7), "dev": Bookmark(ROOM_BEGIN, NOON)}
     assert Bookmarks(URL, tmp_path / "state").load() == {}
     assert Bookmarks(URL, tmp_path / "state").save(marks)
@@ -28,13 +28,13 @@ def test_what_is_kept_comes_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
-def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
+def test_file_is_private(tmp_path: Path) -> None:
     Bookmarks(URL, tmp_path).save({"lobby": mark(7)})
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
     assert {entry.name for entry in tmp_path.iterdir()} == {FILE_NAME, f".{FILE_NAME}.lock"}
 
 
-def test_nothing_new_is_not_written_but_at_the_end(tmp_path: Path) -> None:
+def test_unchanged_bookmarks_are_written_at_the_end_only(tmp_path: Path) -> None:
     kept = Bookmarks(URL, tmp_path)
     kept.save({"lobby": mark(7)})
     (tmp_path / FILE_NAME).unlink()
@@ -46,7 +46,7 @@ def test_nothing_new_is_not_written_but_at_the_end(tmp_path: Path) -> None:
     assert Bookmarks(URL, tmp_path).load() == {"lobby": mark(8)}
 
 
-def test_two_chats_at_once_keep_the_place_further_on(tmp_path: Path) -> None:
+def test_two_chats_keep_the_later_bookmark(tmp_path: Path) -> None:
     one, other = Bookmarks(URL, tmp_path), Bookmarks(URL, tmp_path)
     elsewhere = Bookmarks("ws://other:1", tmp_path)
     one.save({"lobby": mark(9), "dev": mark(2)})
@@ -59,7 +59,7 @@ def test_two_chats_at_once_keep_the_place_further_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[1]", b"[" * 100_000, b'"x"', b"", b"null"])
-def test_a_corrupt_file_is_as_none(tmp_path: Path, content: bytes) -> None:
+def test_corrupt_file_counts_as_missing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     kept = Bookmarks(URL, tmp_path)
     assert kept.load() == {}
@@ -74,7 +74,7 @@ def test_a_corrupt_file_is_as_none(tmp_path: Path, content: bytes) -> None:
         *(["k3f9-7", -1], ["k3f9-7", 10**30], ["k3f9-7", 1.5], ["\x1b-7", 1], {"k": 1}),
     ],
 )
-def test_a_damaged_bookmark_costs_no_other(tmp_path: Path, value: object) -> None:
+def test_damaged_bookmark_does_not_affect_others(tmp_path: Path, value: object) -> None:
     content = {URL: {"lobby": value, "dev": ["k3f9-2", int(NOON.timestamp())], "x" * 999: ["k3f9-2", 1]}}
     (tmp_path / FILE_NAME).write_text(json.dumps({**content, "ws://bad": value}))
     assert Bookmarks(URL, tmp_path).load() == {"dev": mark(2)}
@@ -82,7 +82,7 @@ def test_a_damaged_bookmark_costs_no_other(tmp_path: Path, value: object) -> Non
     assert Bookmarks(URL, tmp_path).load() == {"dev": mark(2), "ops": mark(3)}
 
 
-def test_the_file_is_bounded_the_oldest_go(tmp_path: Path) -> None:
+def test_file_is_bounded(tmp_path: Path) -> None:
     for number in range(SERVERS_MAX + 3):
         Bookmarks(f"ws://{number}", tmp_path).save({"lobby": mark(1, minutes=number)})
     assert len(json.loads((tmp_path / FILE_NAME).read_text())) == SERVERS_MAX
@@ -93,7 +93,7 @@ def test_the_file_is_bounded_the_oldest_go(tmp_path: Path) -> None:
     assert set(Bookmarks(URL, tmp_path).load()) == set(list(rooms)[2:])
 
 
-def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_uncreatable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert not Bookmarks(URL, tmp_path / "file" / "state").save({"lobby": mark(1)})
     assert Bookmarks(URL, tmp_path / "file" / "state").save({})

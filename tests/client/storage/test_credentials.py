@@ -47,7 +47,9 @@ def use(monkeypatch: pytest.MonkeyPatch, ring: Ring | None) -> None:
     monkeypatch.setattr(module, "_keyring", lambda: ring)
 
 
-def test_without_a_keyring_it_is_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_in_a_private_file_without_a_keyring(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     use(monkeypatch, None)
     kept = Credentials(tmp_path / "state")
     said = kept.save_token(URL, TOKEN)
@@ -59,7 +61,7 @@ def test_without_a_keyring_it_is_a_private_file(tmp_path: Path, monkeypatch: pyt
         assert stat.S_IMODE(kept.path.stat().st_mode) == 0o600
 
 
-def test_with_a_keyring_it_is_not_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_is_in_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Ring())
     kept = Credentials(tmp_path)
     assert "keyring" in kept.save_token(URL, TOKEN)
@@ -70,7 +72,7 @@ def test_with_a_keyring_it_is_not_in_the_file(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("ring", [Ring(broken=True), Ring(forgetful=True)], ids=["broken", "forgetful"])
-def test_a_keyring_that_keeps_nothing_is_not_relied_on(
+def test_keyring_that_stores_nothing_is_not_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ring: Ring
 ) -> None:
     use(monkeypatch, ring)
@@ -79,7 +81,7 @@ def test_a_keyring_that_keeps_nothing_is_not_relied_on(
     assert kept.token(URL) == TOKEN
 
 
-def test_a_keeper_keeps_what_it_has_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pending_credentials_are_saved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, None)
     kept = Credentials(tmp_path)
     pending = PendingCredentials(kept, URL, TOKEN, PIN)
@@ -93,7 +95,7 @@ def test_a_keeper_keeps_what_it_has_once(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("ring", [None, Ring()], ids=["file", "keyring"])
-def test_what_is_kept_for_a_server_can_be_forgotten(
+def test_credentials_can_be_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ring: Ring | None
 ) -> None:
     use(monkeypatch, ring)
@@ -110,19 +112,19 @@ def test_what_is_kept_for_a_server_can_be_forgotten(
 @pytest.mark.parametrize(
     "content", ["", "nonsense", "[]", '{"wss://chat.example.org:8765": 1}', '{"a": {"token": 1}}']
 )
-def test_a_file_of_something_else_is_as_none(tmp_path: Path, content: str) -> None:
+def test_file_with_other_content_counts_as_missing(tmp_path: Path, content: str) -> None:
     kept = Credentials(tmp_path)
     kept.path.write_text(content)
     assert (kept.token(URL), kept.pin(URL)) == ("", "")
 
 
-def test_what_is_no_token_or_pin_in_the_file_is_passed_over(tmp_path: Path) -> None:
+def test_malformed_credentials_are_skipped(tmp_path: Path) -> None:
     kept = Credentials(tmp_path)
     kept.path.write_text(f'{{"{URL}": {{"token": "a b", "pin": "x"}}}}')
     assert (kept.token(URL), kept.pin(URL)) == ("", "")
 
 
-def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_unwritable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = Credentials(tmp_path / "file" / "state").save_token(URL, TOKEN)
     assert "Cannot write" in said

@@ -12,7 +12,7 @@ from broadcast_tui.client.storage.preferences import FILE_NAME, SERVERS_MAX, Pre
 from broadcast_tui.private_file import sole_writer
 
 
-def test_the_first_run_makes_an_id_that_stays(tmp_path: Path) -> None:
+def test_first_run_creates_a_permanent_id(tmp_path: Path) -> None:
     first = Preferences.load(tmp_path / "state")
     again = Preferences.load(tmp_path / "state")
     assert len(first.client_id) >= 16
@@ -20,7 +20,7 @@ def test_the_first_run_makes_an_id_that_stays(tmp_path: Path) -> None:
     assert again.notice == ""
 
 
-def test_name_and_theme_come_back(tmp_path: Path) -> None:
+def test_name_and_theme_are_saved(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
     preferences.name = "ana"
     preferences.theme = "nord"
@@ -29,7 +29,7 @@ def test_name_and_theme_come_back(tmp_path: Path) -> None:
     assert (again.name, again.theme) == ("ana", "nord")
 
 
-def test_levels_of_notices_come_back_by_server_and_room(tmp_path: Path) -> None:
+def test_notification_levels_are_saved_by_server_and_room(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
     preferences.set_level("ws://a:1", "lobby", "off")
     preferences.set_level("ws://a:1", "lobby", "all")
@@ -42,13 +42,13 @@ def test_levels_of_notices_come_back_by_server_and_room(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("levels", [7, ["all"], {"ws://a:1 #lobby": 7, "x\x1b": "all", "y": "a" * 99}])
-def test_levels_of_other_types_are_left_out(tmp_path: Path, levels: object) -> None:
+def test_invalid_notification_levels_are_skipped(tmp_path: Path, levels: object) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps({"levels": levels, "client_id": "c", "name": "ana"}))
     preferences = Preferences.load(tmp_path)
     assert (preferences.levels, preferences.name, preferences.notice) == ({}, "ana", "")
 
 
-def test_who_is_ignored_comes_back_by_server(tmp_path: Path) -> None:
+def test_ignore_list_is_saved_by_server(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
     preferences.set_ignored("ws://a:1", {"bob": None, "eve": 1_900_000_000.5})
     preferences.set_ignored("ws://b:1", {"bob": None})
@@ -61,21 +61,21 @@ def test_who_is_ignored_comes_back_by_server(tmp_path: Path) -> None:
     "ignored",
     [7, ["bob"], {"ws://a:1": ["bob"]}, {"ws://a:1": {"bob": "x", "e\x1b": None, "eve": True, "x": 1e300}}],
 )
-def test_ignored_people_that_make_no_sense_are_left_out(tmp_path: Path, ignored: object) -> None:
+def test_invalid_ignore_entries_are_skipped(tmp_path: Path, ignored: object) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps({"ignored": ignored, "client_id": "c", "name": "ana"}))
     preferences = Preferences.load(tmp_path)
     assert (preferences.ignored, preferences.name, preferences.notice) == ({}, "ana", "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
-def test_the_file_is_for_the_user_alone(tmp_path: Path) -> None:
+def test_file_is_private(tmp_path: Path) -> None:
     path = Preferences.load(tmp_path).path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert {entry.name for entry in tmp_path.iterdir()} == {FILE_NAME, f".{FILE_NAME}.lock"}
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff\xfe", b"[1]", b"[" * 100_000, b'"x"', b""])
-def test_a_corrupt_file_is_ignored_with_a_notice(tmp_path: Path, content: bytes) -> None:
+def test_corrupt_file_is_ignored_with_a_notice(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     preferences = Preferences.load(tmp_path)
     assert preferences.name == ""
@@ -83,7 +83,7 @@ def test_a_corrupt_file_is_ignored_with_a_notice(tmp_path: Path, content: bytes)
     assert Preferences.load(tmp_path).notice == ""
 
 
-def test_values_of_other_types_or_with_controls_are_left_out(tmp_path: Path) -> None:
+def test_invalid_values_are_skipped(tmp_path: Path) -> None:
     content = {"name": "a\x1b[31m", "theme": ["nord"], "client_id": 7}
     (tmp_path / FILE_NAME).write_text(json.dumps(content))
     preferences = Preferences.load(tmp_path)
@@ -91,14 +91,14 @@ def test_values_of_other_types_or_with_controls_are_left_out(tmp_path: Path) -> 
     assert preferences.client_id.isalnum()
 
 
-def test_a_directory_that_cannot_be_made_is_a_notice(tmp_path: Path) -> None:
+def test_uncreatable_directory_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     preferences = Preferences.load(tmp_path / "file" / "state")
     assert "cannot" in preferences.notice
     assert preferences.client_id
 
 
-def test_rooms_are_kept_a_server(tmp_path: Path) -> None:
+def test_rooms_are_saved_by_server(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
     preferences.set_rooms("ws://a:1", ("lobby", "dev"), "dev")
     preferences.set_rooms("ws://b:1", ("ops",), "gone")
@@ -110,7 +110,7 @@ def test_rooms_are_kept_a_server(tmp_path: Path) -> None:
     }
 
 
-def test_a_room_that_is_wanted_is_shown_and_added_to_those_of_last_time(tmp_path: Path) -> None:
+def test_requested_room_is_added_to_saved_rooms(tmp_path: Path) -> None:
     preferences = Preferences.load(tmp_path)
     assert preferences.rooms_on("ws://a:1") == SavedRooms(("lobby",), "lobby")
     assert preferences.rooms_on("ws://a:1", "dev") == SavedRooms(("dev",), "dev")
@@ -132,13 +132,13 @@ def test_a_room_that_is_wanted_is_shown_and_added_to_those_of_last_time(tmp_path
         {"x" * 600: {"joined": ["lobby"]}},
     ],
 )
-def test_rooms_that_make_no_sense_are_left_out(tmp_path: Path, rooms: object) -> None:
+def test_invalid_rooms_are_skipped(tmp_path: Path, rooms: object) -> None:
     (tmp_path / FILE_NAME).write_text(json.dumps({"name": "ana", "client_id": "1", "rooms": rooms}))
     loaded = Preferences.load(tmp_path)
     assert (loaded.name, loaded.rooms) == ("ana", {})
 
 
-def test_what_makes_sense_among_them_is_kept(tmp_path: Path) -> None:
+def test_valid_rooms_among_invalid_ones_are_kept(tmp_path: Path) -> None:
     many = [f"r{n}" for n in range(99)]
     saved = {"ws://a:1": {"joined": ["Dev", "dev", 7, "#ops"], "shown": 9}, "ws://b:1": {"joined": many}}
     (tmp_path / FILE_NAME).write_text(json.dumps({"client_id": "1", "rooms": saved}))
