@@ -25,7 +25,7 @@ from broadcast_tui.core.hub.effects import TopicChange
 from broadcast_tui.core.hub.history import PAGE_BYTES, BackfillRead, HistoryRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.room import Subscription
+from broadcast_tui.core.hub.room import EncodedPost, Subscription
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.text import log_safe
@@ -35,7 +35,7 @@ from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
 from broadcast_tui.server.stats import ServerStats
-from broadcast_tui.server.turns import TurnScheduler
+from broadcast_tui.server.turns import Pauses, TurnScheduler
 
 TICK_S = 0.2
 DELIVER_POSTS = 256
@@ -47,6 +47,8 @@ SLICE_S = 0.0005
 
 The rest follows in the next loop turn, after frames that have arrived meanwhile.
 """
+CHECKED_TOGETHER = 256
+"""Connections checked between two looks at the clock."""
 SLICE_PEERS = 32
 """Connections written to between two looks at the clock."""
 STORAGE_FAILED = "The server cannot store posts right now. Try again in a moment."
@@ -89,6 +91,8 @@ class HubRunner:
         self._undelivered = 0
         self._delivered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reads: dict[Peer, set[asyncio.Task[None]]] = {}
+        """Reads for connections, which are cancelled when the connection closes."""
 
     async def start(self) -> None:
         """Open the engine and start the tasks. Raises EngineError."""
@@ -152,6 +156,8 @@ class HubRunner:
         if connection is None:
             return
         self.hub.close(peer, self.instant())
+        for task in self._reads.pop(peer, ()):
+            task.cancel()
         code = connection.close_code
         log.info(
             "%s disconnected (%s), %d client(s)",
@@ -197,7 +203,11 @@ class HubRunner:
                 self._spawn(self._set_topic(change))
         if effects.reads:
             for read in effects.take_reads():
-                self._spawn(self._read(read))
+                task = self._spawn(self._read(read))
+                if not isinstance(read, BackfillRead):
+                    tasks = self._reads.setdefault(read.peer, set())
+                    tasks.add(task)
+                    task.add_done_callback(tasks.discard)
         if not self._flush_scheduled and effects.needs_flush:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
@@ -271,8 +281,21 @@ class HubRunner:
             too_costly = RequestError(ErrorCode.SEARCH_TOO_COSTLY, str(error))
             self.hub.read_failed(read, too_costly, self.instant())
         else:
-            self.hub.read_done(read, posts)
+            if isinstance(read, BackfillRead):
+                self.hub.backfill_done(read, await self._encode(posts))
+            else:
+                self.hub.read_done(read, posts)
         self.wake()
+
+    async def _encode(self, posts: list[Post]) -> list[EncodedPost]:
+        """Encode posts for the ring of a room. A full ring takes several milliseconds."""
+        encoded = []
+        pauses = Pauses()
+        for post in posts:
+            encoded.append(EncodedPost.of(post))
+            if pauses.is_due:
+                await pauses.pause()
+        return encoded
 
     async def _set_topic(self, change: TopicChange) -> None:
         try:
@@ -307,7 +330,7 @@ class HubRunner:
         else:
             self._flush_peers()
         self._close_peers()
-        if self._to_write or effects.dirty_peers or effects.dirty_rooms:
+        if self._to_write or effects.needs_flush:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
         if effects.reads:
@@ -383,11 +406,14 @@ class HubRunner:
     def _close_peers(self) -> None:
         """Close the connections that are due and have no frames left to write."""
         effects = self._effects
+        deadline = self._loop.time() + SLICE_S
         for peer in [peer for peer in effects.closing_peers if peer not in effects.dirty_peers]:
             effects.closing_peers.discard(peer)
             connection = self.connections.get(peer)
             if connection is not None and peer.closing is not None:
                 connection.end(*peer.closing)
+            if self._loop.time() > deadline:
+                break
 
     def _drop(self, peer: Peer, reason: str) -> None:
         """Close a connection that has timed out, and remove it at once.
@@ -412,24 +438,41 @@ class HubRunner:
             self.stats.lag_s = max(0.0, self._loop.time() - due)
             self.stats.lag.observe(self.stats.lag_s)
             try:
-                self.hub.tick(self.instant())
-                self._on_tick(self._loop.time())
-                self.sanction_store.poll()
-                for peer, fault in check_connections(self.connections, self._limits, self._loop.time()):
-                    self._drop(peer, fault)
+                await self._check()
             except Exception:
                 log.exception("the periodic check failed; it will be retried")
             self.wake()
+
+    async def _check(self) -> None:
+        """Do the periodic work, with pauses: it takes longer the more connections and rooms there are."""
+        pauses = Pauses()
+        for _ in self.hub.tick_steps(self.instant()):
+            if pauses.is_due:
+                self.wake()
+                await pauses.pause()
+        self._on_tick(self._loop.time())
+        self.sanction_store.poll()
+        checked = list(self.connections.items())
+        for start in range(0, len(checked), CHECKED_TOGETHER):
+            part = dict(checked[start : start + CHECKED_TOGETHER])
+            for peer, fault in check_connections(part, self._limits, self._loop.time()):
+                self._drop(peer, fault)
+                if pauses.is_due:
+                    self.wake()
+                    await pauses.pause()
+            if pauses.is_due:
+                await pauses.pause()
 
     def close_expired(self) -> None:
         """Close the connections whose token is no longer valid."""
         self.hub.close_expired(self.instant())
         self.wake()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

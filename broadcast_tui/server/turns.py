@@ -29,6 +29,23 @@ SETTLED_MAX_S = 0.01
 """Maximum time charged for one turn, since the system may run other processes meanwhile."""
 
 
+class Pauses:
+    """Pauses of long work in the event loop, after each `TURN_S`."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + TURN_S
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the work should let the loop run."""
+        return time.perf_counter() > self._until
+
+    async def pause(self) -> None:
+        """Let the loop run once."""
+        await asyncio.sleep(0)
+        self._until = time.perf_counter() + TURN_S
+
+
 class Receiver(Protocol):
     """A connection with data to process."""
 

@@ -9,7 +9,7 @@ the engine has stored it. An invalid frame affects only the connection that sent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 import msgspec
@@ -34,7 +34,7 @@ from broadcast_tui.core.hub.history import (
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Link, Peer
-from broadcast_tui.core.hub.room import Room
+from broadcast_tui.core.hub.room import EncodedPost, Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.hub.work_budget import (
     CONNECT_S,
@@ -59,6 +59,8 @@ _REFUSALS = {
     ErrorCode.TRY_LATER: CloseCode.TRY_AGAIN_LATER,
 }
 """Errors about a limit, and the code that closes a connection after too many of them."""
+TICK_PEERS = 256
+"""Connections that a step of `Hub.tick_steps` checks."""
 CONTROL_BYTES = 524_288
 """Maximum size of queued replies to one connection; further pages are temporarily rejected."""
 
@@ -259,12 +261,7 @@ class Hub:
     def read_done(self, read: Read, posts: Sequence[Post]) -> None:
         """Use the result of a read; `posts` are in ascending order."""
         if isinstance(read, BackfillRead):
-            room = self.rooms.by_name.get(read.room)
-            if room is not None:
-                room.backfill(list(posts))
-                for subscription in room.subscriptions.values():
-                    subscription.paused = False
-                    self.broadcaster.mark_dirty(subscription.peer)
+            self.backfill_done(read, [EncodedPost.of(post) for post in posts])
             return
         read.peer.end_read(read)
         if read.peer.id not in self.peers:
@@ -276,6 +273,15 @@ class Hub:
         else:
             read.peer.send(response_to(read, posts, self._index))
         self.broadcaster.mark_dirty(read.peer)
+
+    def backfill_done(self, read: BackfillRead, posts: Sequence[EncodedPost]) -> None:
+        """Use the result of a read for the ring of a room, which takes milliseconds to encode."""
+        room = self.rooms.by_name.get(read.room)
+        if room is not None:
+            room.backfill(posts)
+            for subscription in room.subscriptions.values():
+                subscription.paused = False
+                self.broadcaster.mark_dirty(subscription.peer)
 
     def read_failed(self, read: Read, error: RequestError, when: Instant) -> None:
         """Reply to a read that the engine rejected."""
@@ -291,9 +297,16 @@ class Hub:
 
     def tick(self, when: Instant) -> None:
         """Advance time: expire names, announce due joins and leaves, close connections without a hello."""
+        for _ in self.tick_steps(when):
+            pass
+
+    def tick_steps(self, when: Instant) -> Iterator[None]:
+        """Do the work of `tick` in short steps, between which anything else may be done."""
         self._names.expire(when.now)
-        self.rooms.tick(when)
-        for peer in self.peers.values():
+        yield from self.rooms.tick_steps(when)
+        for number, peer in enumerate(list(self.peers.values())):
+            if number % TICK_PEERS == 0:
+                yield
             if not peer.welcomed and peer.hello_until <= when.now:
                 self._close_later(peer, CloseCode.HELLO_TIMEOUT, "No hello received.")
             elif peer.presence_stale and not peer.blocked:

@@ -7,9 +7,9 @@ backfill if the ring was emptied to save memory; it gets a gap if the ring was t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broadcast_tui.core.hub.presence import RoomPresence
 from broadcast_tui.core.limits import SharedLimits
@@ -28,6 +28,17 @@ CHUNK_CACHE_BYTES = 8 * WRITE_BYTES
 """Maximum size of a room's cached chunks, besides the newest one."""
 POST_OVERHEAD_BYTES = 50
 """Memory of an encoded post besides its bytes: object header and places in the ring."""
+
+
+class EncodedPost(NamedTuple):
+    """A post as the frame that is sent to connections."""
+
+    seq: int
+    data: bytes
+
+    @classmethod
+    def of(cls, post: Post) -> EncodedPost:
+        return cls(post.position.seq, framed(message_of(post)))
 
 
 class Subscription:
@@ -179,14 +190,13 @@ class Room:
         subscription.backfilled = subscription.paused = True
         return True
 
-    def backfill(self, posts: list[Post]) -> None:
+    def backfill(self, posts: Sequence[EncodedPost]) -> None:
         """Prepend older posts, in ascending order; ignores them if the ring has lost its oldest meanwhile."""
         self.backfilling = False
         first_seq = self.ring.first_seq
-        older = [post for post in posts if post.position.seq < first_seq]
-        if older and older[-1].position.seq == first_seq - 1:
-            encoded = [framed(message_of(post)) for post in older]
-            self.ring.prepend([(item, len(item)) for item in encoded])
+        older = [post for post in posts if post.seq < first_seq]
+        if older and older[-1].seq == first_seq - 1:
+            self.ring.prepend([(post.data, len(post.data)) for post in older])
         self._drop_chunks()
 
     def _drop_chunks(self) -> None:

@@ -6,6 +6,7 @@ A room that everyone has left keeps its ring for `idle_room_s`, so that returnin
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import ErrorCode, RequestError
@@ -90,12 +91,13 @@ class Rooms:
         self._broadcaster.flush_presence(room, when)
         self._remove_if_empty(room, when.now)
 
-    def tick(self, when: Instant) -> None:
-        """Announce due joins and leaves, and drop rooms that have been idle for long enough."""
+    def tick_steps(self, when: Instant) -> Iterator[None]:
+        """Announce due joins and leaves, and drop rooms that have been idle for long enough; in steps."""
         for room in list(self._broadcaster.presence_rooms):
             room.presence.expire(when.now)
             self._broadcaster.flush_presence(room, when)
             self._remove_if_empty(room, when.now)
+            yield
         while self._idle and next(iter(self._idle.values()))[1] <= when.now:
             self._drop_idle()
 
@@ -104,6 +106,10 @@ class Rooms:
         for room in [*self.by_name.values(), *(room for room, _ in self._idle.values())]:
             room.limits_changed()
         self.buffers.evict()
+
+    def find(self, name: str) -> Room | None:
+        """The room with a name, also if it is idle; None if it is not in memory."""
+        return self.by_name.get(name) or self._idle.get(name, (None,))[0]
 
     def append_idle(self, post: Post) -> None:
         """Add a post to the ring of its room, if that is idle."""

@@ -249,7 +249,7 @@ class PriceList:
             name = check_room(request.room)
         except RequestError:
             return price_s
-        room = self._rooms.by_name.get(name)
+        room = self._rooms.find(name)
         if room is not None:
             price_s += self._details_s((room,))
         limits = self._limits.current

@@ -5,8 +5,11 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.rate_limit import TokenBucket
 from broadcast_tui.core.session.backoff import Backoff
+from tests.support.hub_pair import World
 
 
 def test_bucket_allows_a_burst_and_then_its_rate() -> None:
@@ -62,3 +65,22 @@ def test_retry_after_is_a_lower_bound() -> None:
     assert backoff.next_delay_s(at_least_s=12.0) == 12.0
     assert 0.0 <= backoff.spread_s(15.0) <= 15.0
     assert Backoff(lambda: 0.5).spread_s(10.0) == 5.0
+
+
+def test_periodic_work_is_done_in_steps() -> None:
+    """Thousands of leaves that are due together must not hold the event loop."""
+    world = World(Limits(leave_grace_s=1.0, max_rooms_per_peer=0))
+    rooms = tuple((f"room-{number}", 0) for number in range(60))
+    ana, ben = world.user("ana", *rooms), world.user("ben", *rooms)
+    ben.cut()
+    world.step()
+    ana.updates.clear()
+    due = Instant(world.when.now + 2.0, world.when.at)
+    most, steps = 0, 0
+    for _ in world.hub.tick_steps(due):
+        steps += 1
+        before = len(ana.updates)
+        world.step()
+        most = max(most, len(ana.updates) - before)
+    assert steps > 60
+    assert most == 1

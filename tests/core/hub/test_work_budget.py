@@ -201,7 +201,7 @@ def test_price_grows_with_the_room(build: Callable[[], commands.Command]) -> Non
 
 
 def test_join_pays_for_its_replay_under_any_spelling() -> None:
-    world = World(Limits(**UNLIMITED))  # type: ignore[arg-type]
+    world = World(Limits(**UNLIMITED, idle_room_s=0.0))  # type: ignore[arg-type]
     ana = Person(world, "ana", "", rooms=[{"room": ROOM}])
     peer = Person(world, "ben").peer
     empty = price(world, peer, commands.Join(ROOM, last=100))

@@ -1,0 +1,63 @@
+"""Reads of the log: cancelled when nobody waits for them, and their results used in slices."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from broadcast_tui.core.post import Post
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.server import turns
+from tests.support.plain import v1_client
+from tests.support.running import in_time, running_server
+
+
+class SlowEngine(MemoryEngine):
+    """An engine whose searches never end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.started = asyncio.Event()
+        self.cancelled = asyncio.Event()
+
+    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return []
+
+
+async def test_search_is_cancelled_when_its_connection_closes() -> None:
+    engine = SlowEngine()
+    async with running_server(engine=engine) as server:
+        async with v1_client(server.url, "ana") as ana:
+            await ana.send("search", query="x", ref="1")
+            await in_time(engine.started.wait())
+            await ana.send("search", query="y", ref="2")
+            assert (await ana.next_of(type="error"))["ref"] == "2"
+            ana.drop()
+            await in_time(engine.cancelled.wait())
+        async with v1_client(server.url, "ben") as ben:
+            await ben.say("hello", nonce="1")
+            await ben.next_of(type="ack")
+        assert not server._runner._reads
+
+
+async def test_ring_of_a_room_is_encoded_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running_server() as server:
+        async with v1_client(server.url, "ana") as ana:
+            for number in range(30):
+                await ana.say(f"post {number}", nonce=str(number))
+                await ana.next_of(type="ack", nonce=str(number))
+        posts = await server._engine.read("lobby", limit=30)
+        monkeypatch.setattr(turns, "TURN_S", -1.0)
+        iterations = 0
+        encoding = asyncio.ensure_future(server._runner._encode(posts))
+        while not encoding.done():
+            iterations += 1
+            await asyncio.sleep(0)
+        assert iterations >= len(encoding.result()) == 30
