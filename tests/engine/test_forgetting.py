@@ -138,7 +138,7 @@ async def enter(engine: Opened, room: str, since: str) -> Wire:
 
 async def test_a_hundred_thousand_empty_rooms_of_an_old_file_are_gone(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
-    engine = SqliteEngine(path)
+    engine = SqliteEngine(path, keep_days=0)
     await engine.start()
     await post(engine, "lobby")
     await engine.close()
