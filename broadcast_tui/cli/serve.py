@@ -48,6 +48,7 @@ def serve(
     history: str = "",
     keep_days: Rate = 30.0,
     keep_posts: Count = 100_000,
+    keep_bytes: Count = 67_108_864,
     auth: Auth = "open",
     tokens: str = "",
     tls: Tls = "off",
@@ -78,6 +79,8 @@ def serve(
         Days for which posts are stored in the file; 0: unlimited.
     keep_posts
         Maximum number of posts stored per room in the file; 0: unlimited.
+    keep_bytes
+        Maximum size of all posts with --history memory, in bytes; 0: unlimited.
     auth
         Who can connect: everyone (open) or token holders (token).
     tokens
@@ -108,7 +111,7 @@ def serve(
     set_up(log_level, log_format)
     raise_open_files()
     parse_networks(admission.limits().trusted_proxies)
-    storage = History(history, keep_days, keep_posts)
+    storage = History(history, keep_days, keep_posts, keep_bytes)
     security = Security(auth, tokens, tls, tls_cert, tls_key)
     certificate = security.server_tls(host)
 
@@ -146,6 +149,7 @@ class History:
     where: str
     keep_days: float
     keep_posts: int
+    keep_bytes: int
 
     def path(self, port: int) -> Path:
         """The file; by default one per port in the user's data directory."""
@@ -157,7 +161,9 @@ class History:
         entry, path = engine_for(self.where), self.path(port).absolute()
         if entry.is_file and self.where and not path.parent.parent.is_dir():
             raise UsageError(f"--history: No such directory: {path.parent.parent}.")
-        return entry.create(StorageOptions(self.where, path, self.keep_days, self.keep_posts))
+        return entry.create(
+            StorageOptions(self.where, path, self.keep_days, self.keep_posts, self.keep_bytes)
+        )
 
     def description(self, port: int) -> str:
         """A line for the operator."""

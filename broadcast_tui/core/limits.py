@@ -16,6 +16,10 @@ class ServerLimits:
 
     The least recently used rooms give back their buffers first.
     """
+    max_rooms_total: int = 10_000
+    """Maximum number of rooms with people, posts or a topic; 0: unlimited."""
+    room_rate: int = 30
+    """New rooms per address, per minute, with as many at once; 0: unlimited."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,38 @@ class FailureLimiter:
             self._buckets.popitem(last=False)
 
 
+class AddressRates:
+    """Limits a kind of event to `rate` per minute for each rate-limit key, with as many at once.
+
+    For the `ADDRESSES_MAX` keys with the most recent events. Rate 0 is unlimited.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def set_rate(self, rate: float) -> None:
+        """Change the rate; every key can use it in full at once."""
+        if rate != self._rate:
+            self._rate = rate
+            self._buckets.clear()
+
+    def take(self, key: str, now: float) -> float:
+        """Count an event and return 0.0; above the rate, count nothing and return the seconds to wait."""
+        if not self._rate:
+            return 0.0
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            while len(self._buckets) >= ADDRESSES_MAX:
+                self._buckets.popitem(last=False)
+            bucket = self._buckets[key] = TokenBucket(self._rate / 60, self._rate)
+        self._buckets.move_to_end(key)
+        return bucket.take(now)
+
+
 def _key(address: str) -> str:
     """The rate-limit key of `host`, `host:port` or `[host]:port`."""
     # The port also follows IPv6 addresses without brackets.

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Protocol
 
+from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.post import AppendResult, NewPost, Post
 from broadcast_tui.engine.dedup import DedupCache
 
@@ -48,6 +49,11 @@ class Engine(Protocol):
         Other rooms are forgotten some time after they have lost their posts and topic. Their seqs are not
         used again in this epoch.
         """
+        ...
+
+    @property
+    def memory(self) -> LruBudget[str] | None:
+        """Memory of the posts of all rooms; None if they are stored elsewhere."""
         ...
 
     @property

@@ -55,7 +55,6 @@ class MemoryEngine:
         self._index = RoomIndex()
         self._rooms: dict[str, RingBuffer[Post]] = {}
         self.memory = LruBudget[str](lambda: max_total_bytes, self._evict)
-        """Memory of the posts of all rooms."""
         self.dedup = DedupCache()
         """Nonces of recent posts."""
         self._tail = Tail()

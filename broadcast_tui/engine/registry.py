@@ -24,6 +24,8 @@ class StorageOptions:
     """The file to use, if it is a file."""
     keep_days: float
     keep_posts: int
+    keep_bytes: int
+    """Maximum size of all posts in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ FILE = ""
 """Key of the engine for all other locations."""
 ENGINES = {
     "memory": EngineEntry(
-        lambda _: MemoryEngine(), "History is stored in memory and lost when the server stops."
+        lambda options: MemoryEngine(max_total_bytes=options.keep_bytes),
+        "History is stored in memory and lost when the server stops.",
     ),
     "off": EngineEntry(lambda _: NoHistoryEngine(), "No history is stored."),
     FILE: EngineEntry(

@@ -76,6 +76,7 @@ class SqliteEngine:
         self._epoch = ""
         self._index = RoomIndex()
         self._heads: Bounds = {}
+        self.memory = None
         self.dedup = DedupCache()
         """Nonces of recent posts."""
         self._tail = Tail()

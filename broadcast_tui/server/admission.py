@@ -20,15 +20,13 @@ from websockets.http11 import Request, Response
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.core.network import contains_loopback, is_loopback, is_loopback_host, rate_limit_key
-from broadcast_tui.core.rate_limit import LogLimiter, TokenBucket
+from broadcast_tui.core.rate_limit import AddressRates, LogLimiter
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
 from broadcast_tui.server.client_address import client_address, is_within, parse_networks
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.listen import RESERVED_DESCRIPTORS, open_files_max
 
-ADDRESSES_MAX = 10_000
-"""Maximum number of addresses whose connection rate is tracked; the least recent are dropped."""
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 audit = logging.getLogger("broadcast_tui.audit")
@@ -72,7 +70,7 @@ class Admission:
         self._half_open_by_address: Counter[str] = Counter()
         self._admitted: dict[PeerConnection, str] = {}
         self._by_address: Counter[str] = Counter()
-        self._rates: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._rates = AddressRates(limits.max_new_per_minute)
         self._log_limiter = LogLimiter()
         self.limits = limits
         self.set_limits(limits)
@@ -80,8 +78,7 @@ class Admission:
     def set_limits(self, limits: AdmissionLimits) -> None:
         """Apply new limits; open connections are not affected. Raises NetworkError."""
         self._trusted = parse_networks(limits.trusted_proxies)
-        if self.limits.max_new_per_minute != limits.max_new_per_minute:
-            self._rates.clear()
+        self._rates.set_rate(limits.max_new_per_minute)
         self.limits = limits
         self.max_half_open, self.max_connections = _fit_descriptors(limits)
 
@@ -211,7 +208,7 @@ class Admission:
         if limits.max_connections_per_ip and self._by_address[key] >= limits.max_connections_per_ip:
             text = f"Too many connections from your address: {limits.max_connections_per_ip} is the maximum."
             return "per_address", too_many, f"{text} Close one, or wait 60 s.", 60
-        wait_s = self._take_rate(key, connection.loop.time())
+        wait_s = self._rates.take(key, connection.loop.time())
         if wait_s > 0:
             text = f"Too many new connections from your address. Wait {max(1, round(wait_s))} s."
             return "rate", too_many, text, wait_s
@@ -222,22 +219,6 @@ class Admission:
         if self._check_token(connection, request) is not None or connection.identity is None:
             return False
         return connection.identity.role is Role.ADMIN
-
-    def _take_rate(self, key: str, now: float) -> float:
-        """Count a new connection of an address.
-
-        Returns the seconds to wait if it exceeds the rate, else 0.0.
-        """
-        rate = self.limits.max_new_per_minute
-        if not rate:
-            return 0.0
-        bucket = self._rates.get(key)
-        if bucket is None:
-            while len(self._rates) >= ADDRESSES_MAX:
-                self._rates.popitem(last=False)
-            bucket = self._rates[key] = TokenBucket(rate / 60, rate)
-        self._rates.move_to_end(key)
-        return bucket.take(now)
 
     def _is_exempt(self, peer: str, address: str) -> bool:
         """Whether the limits per address do not apply to a client.

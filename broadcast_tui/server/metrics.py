@@ -57,15 +57,11 @@ class _ServerCollector(Collector):
             "connections_max", "Maximum number of connections; 0: unlimited.", admission.max_connections
         )
         yield _gauge("rooms", "Rooms with at least one person.", len(hub.rooms.by_name))
+        yield from _memory(self._server)
         yield _gauge("ready", "1 if new connections are accepted.", 0 if admission.not_ready_reason else 1)
         yield _gauge("posts_waiting", "Posts waiting for the engine.", len(hub.effects.pending_posts))
         blocked = sum(peer.blocked for peer in runner.connections)
         yield _gauge("connections_blocked", "Connections with a full write buffer.", blocked)
-        buffers = hub.rooms.buffers
-        yield _gauge("buffer_bytes", "Memory for recent posts of all rooms.", buffers.used_bytes)
-        yield _counter(
-            "buffer_evictions", "Rooms that gave back their buffers to save memory.", buffers.evictions
-        )
         yield _gauge("loop_lag_last_seconds", "Most recent delay of the event loop.", stats.lag_s)
         yield _counter("posts", "Posts stored by the engine.", stats.posts)
         yield _counter("deliveries", "Posts written, once per connection.", stats.deliveries)
@@ -80,6 +76,19 @@ class _ServerCollector(Collector):
         yield _histogram("loop_lag_seconds", "Delay of the event loop.", stats.lag)
         if (watchdog := self._server.watchdog) is not None:
             yield _counter("loop_holds", "Callbacks that held the event loop too long.", watchdog.held_count)
+
+
+def _memory(server: BroadcastServer) -> Iterable[Metric]:
+    """The use of each memory budget."""
+    rooms, engine = server._runner.hub.rooms, server._engine
+    yield _gauge("rooms_stored", "Rooms with posts or a topic.", len(engine.room_names()))
+    yield _gauge("buffer_bytes", "Memory of the recent posts of all rooms.", rooms.buffers.used_bytes)
+    yield _counter("buffer_evictions", "Rooms that gave back their buffers.", rooms.buffers.evictions)
+    if engine.memory is not None:
+        yield _gauge("history_bytes", "Memory of the posts with --history memory.", engine.memory.used_bytes)
+        yield _counter("history_evictions", "Rooms whose posts were dropped.", engine.memory.evictions)
+    yield _gauge("nonce_bytes", "Memory of the nonces that identify resent posts.", engine.dedup.size_bytes)
+    yield _counter("nonce_evictions", "Nonces that were dropped early.", engine.dedup.evictions)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

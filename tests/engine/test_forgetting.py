@@ -180,3 +180,26 @@ async def test_rooms_that_cannot_be_deleted_now_keep_their_order(tmp_path: Path,
     assert await post(engine, "dev", 2) == [9, 10]
     assert [p.position.seq for p in await engine.read("dev", limit=9)] == [9, 10]
     await engine.close()
+
+
+async def test_memory_history_has_one_budget_for_all_rooms(clock: Clock) -> None:
+    engine = MemoryEngine(max_total_bytes=100_000, clock=clock)
+    for number in range(200):
+        await engine.append([NewPost(f"room{number % 50}", "ana", "x" * (50 * number), AT)])
+        assert engine.memory.used_bytes <= 100_000
+        assert engine.last_seq(f"room{number % 50}") == number // 50 + 1
+    stored = [await engine.read(f"room{number}", limit=10) for number in range(50)]
+    assert stored[:30] == [[]] * 30
+    assert stored[-1][-1].text == "x" * 50 * 199
+    assert engine.first_seq("room0") == engine.last_seq("room0") + 1 == 5
+    assert engine.memory.evictions > 100
+    assert len(engine._rooms) == sum(bool(posts) for posts in stored) < 20
+
+
+async def test_a_room_alone_stays_within_the_budget_of_memory_history(clock: Clock) -> None:
+    engine = MemoryEngine(max_total_bytes=100_000, clock=clock)
+    await engine.append([NewPost("lobby", "ana", "x" * 1_000, AT) for _ in range(1_000)])
+    assert engine.memory.used_bytes <= 101_000
+    posts = await engine.read("lobby", limit=1_000)
+    assert posts[-1].position.seq == 1_000
+    assert 50 < len(posts) < 100

@@ -23,7 +23,7 @@ from broadcast_tui.engine.sqlite import SqliteEngine
     ],
 )
 def test_location_selects_the_engine(location: str, engine: type, tmp_path: Path) -> None:
-    options = StorageOptions(location, tmp_path / "history.db", keep_days=1.0, keep_posts=2)
+    options = StorageOptions(location, tmp_path / "history.db", keep_days=1.0, keep_posts=2, keep_bytes=3)
     entry = engine_for(location)
     assert type(entry.create(options)) is engine
     assert entry.is_file is (engine is SqliteEngine)

@@ -939,7 +939,7 @@ def test_free_port_has_its_own_history_in_the_data_directory(tmp_path: Path) -> 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    path = History("", 30.0, 100).path(port)
+    path = History("", 30.0, 100, 0).path(port)
     assert path.name == f"history-{port}.db"
-    assert str(path) in History("", 30.0, 100).description(port)
-    assert isinstance(History("memory", 30.0, 100).engine(port), MemoryEngine)
+    assert str(path) in History("", 30.0, 100, 0).description(port)
+    assert isinstance(History("memory", 30.0, 100, 0).engine(port), MemoryEngine)

@@ -114,8 +114,8 @@ async def test_closed_connection_frees_a_place_for_its_address() -> None:
 async def test_new_connections_of_one_address_a_minute_by_default(before: int, status: int) -> None:
     limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=0)
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
-        server._admission._take_rate("192.0.2.7", 0.0)
-        bucket = server._admission._rates["192.0.2.7"]
+        server._admission._rates.take("192.0.2.7", 0.0)
+        bucket = server._admission._rates._buckets["192.0.2.7"]
         bucket._rate, bucket._tokens = 1e-6, bucket._burst
         for _ in range(before):
             assert status_of(await come(stack, server, "192.0.2.7")) == 101
@@ -151,7 +151,7 @@ async def test_clients_on_this_machine_are_exempt_and_zero_is_no_limit() -> None
 async def test_the_addresses_remembered_are_bounded() -> None:
     async with running_server(admission=DEFAULT) as server:
         for number in range(10_500):
-            server._admission._take_rate(f"2001:db8:0:{number:x}::/64", float(number))
+            server._admission._rates.take(f"2001:db8:0:{number:x}::/64", float(number))
         assert len(server._admission._rates) == 10_000
         assert len(server._admission._log_limiter._seen) <= 1_000
 

@@ -134,6 +134,7 @@ class Hub:
             now=when.now,
             limits=self._limits,
             budget=budget,
+            rate_limit_key=rate_limit_key,
         )
         self.peers[peer.id] = peer
         if identity is not None:
@@ -344,7 +345,7 @@ class Hub:
             case commands.ListRooms():
                 peer.spend_fetch(when.now)
                 count_max = self.limits.presence_list_max
-                self.broadcaster.reply(peer, self.rooms.list_all(command, count_max))
+                self.broadcaster.reply(peer, self.rooms.list_page(command, count_max))
             case commands.SetTopic():
                 room = self._request_room(peer, command.room, when)
                 topic = clean_line(command.topic, TOPIC_BYTES)
@@ -423,8 +424,18 @@ class Hub:
         if name:
             self._claim_name(peer, name, when)
         peer.welcomed = True
-        states = tuple(self.rooms.enter(peer, request) for request in requests)
-        self.broadcaster.send_welcome(peer, self._node, self.limits, states, when)
+        states: list[events.RoomState] = []
+        rejected: list[tuple[str, RequestError]] = []
+        for request in requests:
+            try:
+                self.rooms.check_new(peer, check_room(request.room), when.now)
+                states.append(self.rooms.enter(peer, request))
+            except RequestError as error:
+                rejected.append((check_room(request.room), error))
+        self.broadcaster.send_welcome(peer, self._node, self.limits, tuple(states), when)
+        for room_name, rejection in rejected:
+            self.broadcaster.send_error(peer, rejection, when)
+            peer.send(events.Left("", room_name))
         for state in states:
             room = self.rooms.by_name[state.room]
             self.broadcaster.flush_presence(room, when)
@@ -435,6 +446,7 @@ class Hub:
         peer.spend_fetch(when.now)
         if name not in peer.subscriptions and 0 < self.limits.max_rooms_per_peer <= len(peer.subscriptions):
             raise self._too_many_rooms()
+        self.rooms.check_new(peer, name, when.now)
         # The reply precedes the gap event that `enter` queues.
         queued, peer.control = peer.control, []
         state = self.rooms.enter(peer, commands.RoomRequest(name, join.since, join.last))

@@ -67,6 +67,7 @@ class Peer:
         "name",
         "post_bucket",
         "presence_stale",
+        "rate_limit_key",
         "reads",
         "refusal_bucket",
         "retry_at",
@@ -87,11 +88,14 @@ class Peer:
         now: float,
         limits: SharedLimits,
         budget: WorkBudget,
+        rate_limit_key: str = "",
     ) -> None:
         self.id = peer_id
         self.link = link
         self.v1 = v1
         self.address = address
+        self.rate_limit_key = rate_limit_key
+        """Key of its address for limits per address; empty if it is exempt."""
         self.budget = budget
         """Server time for its requests, shared by the connections of its address."""
         self.name = ""

@@ -5,21 +5,23 @@ A room that everyone has left keeps its ring for `idle_room_s`, so that returnin
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from broadcast_tui.core.clock import Instant
-from broadcast_tui.core.errors import ErrorCode, RequestError
+from broadcast_tui.core.errors import ErrorCode, RequestError, rate_limited
 from broadcast_tui.core.hub.broadcaster import Broadcaster
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.history import BackfillRead, LogIndex
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Room, Subscription
-from broadcast_tui.core.limits import SharedLimits
+from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.protocol import commands, events
+from broadcast_tui.core.rate_limit import AddressRates
 
 IDLE_ROOMS_MAX = 1_000
 """Maximum number of idle rooms whose rings are kept; the least recently left are dropped."""
@@ -32,6 +34,9 @@ class Rooms:
         self, index: LogIndex, limits: SharedLimits, broadcaster: Broadcaster, effects: Effects
     ) -> None:
         self.by_name: dict[str, Room] = {}
+        self._names: list[str] = []
+        """The names of these rooms, sorted."""
+        self._creations = AddressRates(limits.current.room_rate)
         self.buffers = LruBudget[Room](lambda: limits.current.max_buffer_bytes, Room.drop_buffers)
         """Memory of the rings and cached chunks of all rooms."""
         self._idle: OrderedDict[str, tuple[Room, float]] = OrderedDict()
@@ -62,6 +67,7 @@ class Rooms:
         room = self.by_name.get(name)
         if room is None:
             room = self.by_name[name] = self._open(name)
+            insort(self._names, name)
         first_seq = self._index.first_seq(name)
         resume = room.resume(request.since, request.last, first_seq)
         if name not in peer.subscriptions:
@@ -138,6 +144,7 @@ class Rooms:
         if room.subscriptions or room.presence.pending or self.by_name.get(room.name) is not room:
             return
         del self.by_name[room.name]
+        del self._names[bisect_left(self._names, room.name)]
         self._effects.dirty_rooms.discard(room)
         if len(room.ring) and self._limits.current.idle_room_s > 0:
             self._idle[room.name] = room, now + self._limits.current.idle_room_s
@@ -151,15 +158,55 @@ class Rooms:
         _, (room, _) = self._idle.popitem(last=False)
         self.buffers.remove(room)
 
-    def list_all(self, query: commands.ListRooms, count_max: int) -> events.RoomList:
-        """The reply to a room list request: rooms with people, posts or a topic, sorted by name."""
-        names = sorted({*self._index.room_names(), *self.by_name})
+    def list_page(self, query: commands.ListRooms, count_max: int) -> events.RoomList:
+        """The reply to a room list request: rooms with people, posts or a topic, sorted by name.
+
+        O(log n) in the number of rooms, apart from the size of the page.
+        """
+        limit = min(query.limit, count_max) if query.limit > 0 else count_max
+        found = {*_after(self._index.room_names(), query.after, limit + 1)}
+        found.update(_after(self._names, query.after, limit + 1))
         infos = []
-        for name in names[:count_max]:
+        for name in sorted(found)[:limit]:
             room = self.by_name.get(name)
             online = room.presence.online if room is not None else 0
             infos.append(events.RoomInfo(name, online, self._index.topic(name)))
-        return events.RoomList(query.ref, tuple(infos), len(infos) < len(names))
+        return events.RoomList(query.ref, tuple(infos), len(found) > limit)
+
+    def check_new(self, peer: Peer, name: str, now: float) -> None:
+        """Check that a connection may enter a room, which may be a new one. The default room always exists.
+
+        Raises:
+            RequestError: TOO_MANY_ROOMS if there are too many rooms, RATE_LIMITED if its address has created
+                too many.
+        """
+        if name == DEFAULT_ROOM or name in self.by_name or self._is_stored(name):
+            return
+        count_max = self._limits.current.max_rooms_total
+        if count_max and self._has_rooms(count_max):
+            raise RequestError(
+                ErrorCode.TOO_MANY_ROOMS,
+                f"#{name} does not exist, and the server has its maximum of {count_max:,} rooms. "
+                "Join an existing one.",
+            )
+        if not peer.rate_limit_key:
+            return
+        self._creations.set_rate(self._limits.current.room_rate)
+        wait_s = self._creations.take(peer.rate_limit_key, now)
+        if wait_s > 0:
+            text = f"Too many new rooms from your address. Wait {wait_s:.1f} s and try again."
+            raise rate_limited(text, wait_s)
+
+    def _is_stored(self, name: str) -> bool:
+        """Whether a room has posts or a topic."""
+        return self._index.first_seq(name) <= self._index.last_seq(name) or bool(self._index.topic(name))
+
+    def _has_rooms(self, count: int) -> bool:
+        """Whether there are at least `count` rooms."""
+        stored_count = len(self._index.room_names())
+        if stored_count + len(self.by_name) < count:
+            return False
+        return stored_count + sum(not self._is_stored(name) for name in self.by_name) >= count
 
     def _start_backfill(self, room: Room, limit: int) -> bool:
         """Request the `limit` posts before a room's ring from the engine; returns False if there are none."""
@@ -169,3 +216,9 @@ class Rooms:
         free_bytes = max(0, max_bytes - ring.size_bytes) if max_bytes else None
         self._effects.reads.append(BackfillRead(room.name, ring.first_seq, limit, free_bytes))
         return True
+
+
+def _after(names: Sequence[str], name: str, limit: int) -> Sequence[str]:
+    """The first `limit` of sorted names that follow `name`."""
+    start = bisect_right(names, name)
+    return names[start : start + limit]

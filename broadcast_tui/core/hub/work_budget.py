@@ -215,7 +215,7 @@ class PriceList:
                 online = sum(room.presence.online for room in self._rooms_of(peer, command.room))
                 return online * MEMBER_S + self._list_s(online)
             case commands.ListRooms():
-                return self._list_s(self._limits.current.presence_list_max)
+                return self._list_s(command.limit or self._limits.current.presence_list_max)
             case commands.Rename():
                 return _name_s(command.name) + self._events_s(self._rooms_of(peer))
             case commands.SetTopic():
@@ -260,7 +260,7 @@ class PriceList:
             return price_s
         in_ring = len(room.ring) if room is not None else 0
         if wanted > in_ring and (room is None or not room.backfilling):
-            missing = stored - in_ring
+            missing = wanted - in_ring
             missing_bytes = min(missing * AVERAGE_MAX_BYTES, limits.ring_bytes)
             price_s += missing * BACKFILL_POST_S + missing_bytes / _KIB * BACKFILL_KIB_S
         ring_bytes = room.ring.size_bytes if room is not None and in_ring >= wanted else limits.ring_bytes
@@ -276,7 +276,7 @@ class PriceList:
         return page_price_s(count, min(count * AVERAGE_MAX_BYTES, 262_144))
 
     def _list_s(self, count: int) -> float:
-        return READ_S + min(count, self._limits.current.presence_list_max) * LISTED_S
+        return READ_S + max(0, min(count, self._limits.current.presence_list_max)) * LISTED_S
 
     def _rooms_of(self, peer: Peer, name: str | None = None) -> Iterable[Room]:
         """The rooms of a connection, or the one with a name, if it is in it."""

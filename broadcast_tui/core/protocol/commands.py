@@ -84,7 +84,11 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
 
 
 class ListRooms(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="list"):
+    """Request the rooms whose names sort `after` a name; at most `limit`, or as many as fit (0)."""
+
     ref: Token = ""
+    after: RawName = ""
+    limit: int = 0
 
 
 class SetTopic(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="topic"):

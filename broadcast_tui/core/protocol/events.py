@@ -153,7 +153,7 @@ class RoomInfo(msgspec.Struct, frozen=True):
 
 
 class RoomList(msgspec.Struct, frozen=True, tag_field="type", tag="list"):
-    """Rooms with people, posts or a topic, sorted by name; incomplete if `truncated`."""
+    """Rooms with people, posts or a topic, sorted by name; if `truncated`, there are more after the last."""
 
     ref: str
     rooms: tuple[RoomInfo, ...]
