@@ -91,16 +91,8 @@ async def everyone_else_gets_through(
     assert worst < MEMORY_BYTES
 
 
-UNRESOLVED = {"search"}
-"""Searches are not limited in number yet."""
-KINDS = [
-    pytest.param(kind, marks=pytest.mark.xfail(strict=False)) if kind in UNRESOLVED else kind
-    for kind in COMMANDS
-]
-
-
 @pytest.mark.timeout(by_profile(120, 1_200))
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", COMMANDS)
 async def test_costly_requests_of_one_address_leave_the_server_to_others(
     kind: str, history: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 from typing import Any, get_args
@@ -84,6 +85,20 @@ RELEVANT = {
 """The fields that a knob has an effect on; the others have an effect on every frame."""
 
 
+@lru_cache(maxsize=256)
+def _words(letters: str, word_chars: int, bytes_max: int, shift: int) -> str:
+    chars = itertools.cycle(letters[shift:] + letters[:shift])
+    parts: list[str] = []
+    size = 0
+    for count in itertools.count(1):
+        char = " " if count % (word_chars + 1) == 0 else next(chars)
+        size += len(char.encode())
+        if size > bytes_max:
+            break
+        parts.append(char)
+    return "".join(parts)
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How a request is filled in. The fields and their values are in `KNOBS`."""
@@ -103,19 +118,9 @@ class Form:
     """Whether the connections are in all big rooms, or in the lobby only."""
 
     def text(self, bytes_max: int, number: int = 0) -> str:
-        """Words of at most `bytes_max` bytes."""
+        """Words of at most `bytes_max` bytes. Texts with other numbers have other words."""
         letters = ALPHABETS[self.alphabet]
-        limit = max(1, int(bytes_max * self.share))
-        chars = itertools.cycle(letters[number % len(letters) :] + letters[: number % len(letters)])
-        parts: list[str] = []
-        size = 0
-        for count in itertools.count(1):
-            char = " " if count % (self.word_chars + 1) == 0 else next(chars)
-            size += len(char.encode())
-            if size > limit:
-                break
-            parts.append(char)
-        return "".join(parts)
+        return _words(letters, self.word_chars, max(1, int(bytes_max * self.share)), number % len(letters))
 
     def post_id(self, epoch: str, last_seq: int) -> str:
         seq = {"newest": last_seq, "middle": last_seq // 2, "oldest": 1}.get(self.position, 2**50)
@@ -551,9 +556,9 @@ class Bystanders:
         say = {"type": "message", "message": text, "room": self._room, "nonce": text}
         await self._writer.send_text(json.dumps(say))
         async with asyncio.timeout(PATIENCE_S):
+            await _read_until(self._writer, b'"ack"')
             await _read_until(self._reader, text.encode())
         self.latencies_s.append(loop.time() - started)
-        await _read_until(self._writer, b'"ack"')
 
     async def post_until(self, done: Callable[[], bool], interval_s: float = 0.11) -> None:
         """Post at the allowed rate until `done`."""
@@ -570,6 +575,7 @@ async def _read_until(sock: RawSocket, text: bytes) -> None:
         if opcode == 0x9:
             await sock.send(frame(PONG, payload))
         assert opcode != CLOSE, payload
+        assert b'"type":"error"' not in payload, payload
 
 
 @asynccontextmanager
