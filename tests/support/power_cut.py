@@ -30,8 +30,9 @@ IS_SUPPORTED = _library is not None
 SQLITE_OK = 0
 
 _Open = ctypes.CFUNCTYPE(
-    ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p
 )
+"""The name is an address, since SQLite uses the string as long as the file is open."""
 _Delete = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int)
 _Write = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_int64)
 _Truncate = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int64)
@@ -109,10 +110,10 @@ class Recorder:
         vfs.zName = b"recorder"
         vfs.pNext = None
 
-        def open_file(_: int, name: bytes, file: int, flags: int, out_flags: int) -> int:
+        def open_file(_: int, name: int | None, file: int, flags: int, out_flags: int) -> int:
             status = original.xOpen(ctypes.addressof(original), name, file, flags, out_flags)
             if status == SQLITE_OK and name is not None:
-                self._record(name.decode(), file)
+                self._record(ctypes.string_at(name).decode(), file)
             return int(status)
 
         def delete_file(_: int, name: bytes, sync_directory: int) -> int:
