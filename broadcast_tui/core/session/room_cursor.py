@@ -77,6 +77,8 @@ class RoomCursor:
             if position is not None:
                 released.append(GapFound(self.room, None, "epoch"))
             self.position = post.position
+            self._gap_end = None
+            self._clear_buffered()
             return [*released, post]
         if post.position.seq <= position.seq:
             return []

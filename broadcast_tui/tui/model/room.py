@@ -112,7 +112,7 @@ class RoomModel:
 
     def people(self) -> list[str] | None:
         """Member names in display order; None if only their number is known."""
-        if not self.listed or self.online > DETAIL_MAX:
+        if not self.listed or max(self.online, len(self.members)) > DETAIL_MAX:
             return None
         return sorted(self.members, key=str.casefold)
 

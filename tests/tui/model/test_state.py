@@ -523,6 +523,8 @@ def test_joins_of_any_number_of_people_are_one_line_and_bounded_names() -> None:
     room = chat.state.rooms.shown
     assert len(room.members) <= MEMBERS_MAX
     assert room.people() is None
+    chat.take(member_list("lobby", "", 3, tuple(f"name {number}" for number in range(1_000)), False))
+    assert room.people() is None
     assert len(chat.lines) - before <= 50
 
 
