@@ -169,6 +169,26 @@ def test_stacked_or_detached_marks_are_rejected(raw: str) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
+        "q\u0323\u0324",
+        "\u05e9\u05b0\u05b1\u05b2\u05b3",
+        "\u0ba8" + "\u0bbe" * 6,
+    ],
+    ids=ascii,
+)
+def test_marks_up_to_the_limit_of_the_script_are_valid(raw: str) -> None:
+    assert check_name(raw)
+
+
+@pytest.mark.parametrize(
+    "raw", ["\u05e9" + "\u05b0\u05b1\u05b2\u05b3\u05b4", "\u0ba8" + "\u0bbe" * 7], ids=ascii
+)
+def test_marks_above_the_limit_of_the_script_are_rejected(raw: str) -> None:
+    assert refusal(raw)[0] is ErrorCode.BAD_NAME
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
         "p\u0430ypal",
         "\u0410lice",
         "b\u03bfb",

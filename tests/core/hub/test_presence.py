@@ -147,3 +147,16 @@ def test_name_set_before_the_join_is_announced_is_used() -> None:
     presence.add("\0001", "")
     presence.rekey("\0001", "bob", "bob")
     assert texts(presence.flush(2.0)) == ["bob has joined the chat. 2 client(s) online."]
+
+
+def test_reason_of_a_canceled_leave_is_not_used_later() -> None:
+    presence = room(leave_grace_s=5.0)
+    presence.add("ana", "ana")
+    presence.flush(0.0)
+    presence.remove("ana", 1.0, grace=False, reason="lunch")
+    presence.add("ana", "ana")
+    assert presence.flush(1.0) == []
+    presence.remove("ana", 2.0, grace=True)
+    presence.expire(9.0)
+    (line,) = presence.flush(9.0)
+    assert (line.text, line.reason) == ("ana has left the chat. 0 client(s) online.", "")
