@@ -33,7 +33,7 @@ from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
 from broadcast_tui.engine.sqlite_index import SearchIndex, search
 from broadcast_tui.engine.sqlite_reader import SqliteReader
 from broadcast_tui.engine.sqlite_retention import Bounds, Retention, microseconds
-from broadcast_tui.engine.sqlite_schema import open_file
+from broadcast_tui.engine.sqlite_schema import open_error, open_file
 from broadcast_tui.engine.steady_clock import STEADY_S, SteadyClock
 from broadcast_tui.engine.tail import Tail
 
@@ -144,12 +144,12 @@ class SqliteEngine:
         self._connection, self._lock = open_file(self.path)
         try:
             self._load()
-        except sqlite3.Error as error:
+        except sqlite3.DatabaseError as error:
             self._release()
-            raise EngineError(f"Cannot use the history {self.path}: {error}.") from error
+            raise open_error(self.path, error) from error
         except OSError as error:
             self._release()
-            raise EngineError(f"Cannot write {error.filename}: {error.strerror}.") from error
+            raise EngineError(f"Cannot write {self._epoch_file.path}: {error.strerror}.") from error
 
     def _load(self) -> None:
         """Read the state of the file, and prepare what belongs to it."""

@@ -52,6 +52,8 @@ class Retention:
         self._heads = heads
         self._clock = clock
         self._last_id = last_id
+        self._grown: dict[str, None] = {}
+        """Rooms that may have too many posts, in the order in which they are checked."""
         self.set_limits(keep_days, keep_posts)
         self._counts: Counter[str] = Counter()
         self._deleted: Counter[str] = Counter()
@@ -61,12 +63,12 @@ class Retention:
         """Change the limits."""
         self._keep_days = keep_days
         self._keep_posts = keep_posts
-        self._grown = set(self._heads)
+        self._grown = dict.fromkeys(self._heads)
 
     def posts_added(self, rooms: Bounds) -> None:
         """Check these rooms in the next pass. Rooms without new posts cannot exceed their number."""
         if self._keep_posts:
-            self._grown.update(rooms)
+            self._grown.update(dict.fromkeys(rooms))
 
     def trim(self, now: datetime, *, by_age: bool) -> tuple[Bounds, bool]:
         """Delete some posts in one transaction of about `SLICE_S`.
@@ -84,12 +86,13 @@ class Retention:
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
             checked = self._trim_by_number(bounds, deadline)
-            more = self._clock() > deadline
+            more = len(checked) < len(self._grown)
             if not more and by_age and self._keep_days:
                 more = self._trim_by_age(bounds, now, deadline)
             if bounds:
                 self._save(bounds)
-        self._grown -= checked
+        for room in checked:
+            self._grown.pop(room, None)
         self._heads.update(bounds)
         self._deleted += self._counts
         self._trimmed_rooms.update(bounds)
@@ -112,8 +115,10 @@ class Retention:
 
     def _trim_by_number(self, bounds: Bounds, deadline: float) -> set[str]:
         """Delete surplus posts; returns the rooms that have none any more."""
+        if not self._keep_posts:
+            return set(self._grown)
         checked: set[str] = set()
-        for room in self._grown if self._keep_posts else ():
+        for room in self._grown:
             first, last = self._heads.get(room, (1, 0))
             surplus_end = last - self._keep_posts
             if first <= surplus_end:

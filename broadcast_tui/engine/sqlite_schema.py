@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,8 @@ APPLICATION_ID = 0x62637431
 VERSION = 2
 """Version 1 had a different search index, updated by triggers."""
 LOCK_WAIT_S = 2.0
+FULL_BYTES = 131_072
+"""Free space with which a disk counts as full. SQLite needs more to open a file."""
 HEADER_BYTES = 100
 """Size of the header of a SQLite file. SQLite would overwrite a shorter file as an empty database."""
 
@@ -64,20 +67,25 @@ def open_file(path: Path) -> tuple[sqlite3.Connection, FileLock]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise EngineError(f"Cannot open the history {path}: {reason}.") from error
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "locked" in text:
-            raise EngineError(f"The history {path} is in use by another server.") from error
-        if "readonly" in text or "read-only" in text:
-            raise EngineError(
-                f"Cannot write the history {path}: permission denied or read-only file system."
-            ) from error
-        raise EngineError(f"Cannot use the history {path}: {text}.") from error
     except sqlite3.DatabaseError as error:
-        raise EngineError(
-            f"The history {path} is damaged or not a history ({error}). Move it away."
-        ) from error
+        raise open_error(path, error) from error
     return connection, lock
+
+
+def open_error(path: Path, error: sqlite3.DatabaseError) -> EngineError:
+    """The error that says in one sentence why a file cannot be opened."""
+    text, name = str(error), getattr(error, "sqlite_errorname", "")
+    if not isinstance(error, sqlite3.OperationalError):
+        return EngineError(f"The history {path} is damaged or not a history ({text}). Move it away.")
+    if "locked" in text:
+        return EngineError(f"The history {path} is in use by another server.")
+    if "readonly" in text or "read-only" in text:
+        return EngineError(f"Cannot write the history {path}: permission denied or read-only file system.")
+    # SQLite reports a full disk as an I/O error if it cannot extend its shared memory file.
+    is_full = shutil.disk_usage(path.parent).free < FULL_BYTES
+    if name == "SQLITE_FULL" or (name.startswith("SQLITE_IOERR") and is_full):
+        return EngineError(f"Cannot write the history {path}: the disk is full.")
+    return EngineError(f"Cannot use the history {path}: {text}.")
 
 
 def _open_locked(path: Path, lock: FileLock) -> sqlite3.Connection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -30,7 +31,7 @@ from broadcast_tui.core.session.updates import GapFound
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.sqlite_reader import SqliteReader
-from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION
+from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION, open_error
 from tests.cli.program import Program, program, run
 from tests.client.watching import online
 from tests.support.plain import v1_client
@@ -575,6 +576,27 @@ async def test_full_disk_rejects_the_whole_batch_until_there_is_space(path: Path
     async with opened(path) as engine:
         kept = [post for room in range(3) for post in await engine.read(f"r{room}", limit=100)]
         assert sorted(texts(kept)) == sorted(item.text for item in batch)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "free_bytes", "sentence"),
+    [
+        ("SQLITE_IOERR_SHMSIZE", "disk I/O error", 0, "the disk is full"),
+        ("SQLITE_FULL", "database or disk is full", 10_000_000, "the disk is full"),
+        ("SQLITE_IOERR_READ", "disk I/O error", 10_000_000, "disk I/O error"),
+    ],
+)
+def test_full_disk_at_the_start_is_named(
+    path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, free_bytes: int, sentence: str
+) -> None:
+    usage = shutil.disk_usage(path.parent)._replace(free=free_bytes)
+    monkeypatch.setattr(shutil, "disk_usage", lambda directory: usage)
+    fault = sqlite3.OperationalError(text)
+    fault.sqlite_errorname = name
+    assert str(open_error(path, fault)) in (
+        f"Cannot write the history {path}: {sentence}.",
+        f"Cannot use the history {path}: {sentence}.",
+    )
 
 
 async def test_failed_topic_change_keeps_the_old_topic(path: Path) -> None:
