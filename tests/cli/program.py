@@ -1,4 +1,4 @@
-"""`broadcast-tui` as a process of its own, its output read while it runs."""
+"""`broadcast-tui` as a process whose output is read while it runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Outcome:
 
 
 class Program:
-    """A running process. `err` is what it wrote to standard error so far."""
+    """A running process. `out` and `err` are its output read so far."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
@@ -35,7 +35,7 @@ class Program:
 
     @staticmethod
     def environment(home: Path) -> dict[str, str]:
-        """Ours, with an empty home and no settings of the user."""
+        """The environment of the tests, with an empty home and no settings of the user."""
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith("BROADCAST_TUI_")},
             "HOME": str(home),
@@ -53,20 +53,20 @@ class Program:
         return line.rstrip("\n")
 
     async def port(self) -> int:
-        """The port from the first line."""
+        """The port in the first line of output."""
         line = await self.line()
         found = re.fullmatch(r"Broadcast server started on wss?://\S+:(\d+)", line)
         assert found, f"{line!r}, and {self.err}"
         return int(found[1])
 
     async def line_with(self, text: str) -> str:
-        """The next line of standard output that has `text` in it."""
+        """Read standard output up to a line that contains `text`."""
         while text not in (line := await self.line()):
             assert line, f"the end came before {text!r}, and {self.err}"
         return line
 
     async def log_line(self, pattern: str) -> re.Match[str]:
-        """The first match of `pattern` on standard error, as soon as it is there."""
+        """Wait for a match of `pattern` on standard error."""
         assert self.process.stderr is not None
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -79,7 +79,7 @@ class Program:
         return found
 
     async def stop(self, number: signal.Signals) -> Outcome:
-        """Send a signal, wait for the end."""
+        """Send a signal and wait for the end."""
         self.process.send_signal(number)
         return await self.ended()
 
@@ -100,11 +100,11 @@ EXECUTED = "from broadcast_tui.cli import main; main()"
 async def program(
     *arguments: str, home: Path, before: tuple[str, ...] = (), code: str = ""
 ) -> AsyncIterator[Program]:
-    """Run `broadcast-tui` with its own empty home; killed at the end if it still runs.
+    """Run `broadcast-tui` with an empty home directory; killed at the end if it is still running.
 
     Args:
-        before: Words in front of the interpreter's, such as those of a shell that sets limits.
-        code: Python to run in place of the module, with the same arguments.
+        before: Words in front of the command, such as a shell that sets limits.
+        code: Python code to run instead of the module, with the same arguments.
     """
     how = ("-c", code) if code else ("-m", "broadcast_tui")
     process = await asyncio.create_subprocess_exec(
@@ -124,7 +124,7 @@ async def program(
 
 
 async def run(*arguments: str, home: Path) -> Outcome:
-    """Run it to its end."""
+    """Run a command and wait for its end."""
     async with program(*arguments, home=home) as running:
         async with asyncio.timeout(START_S):
             return await running.ended()

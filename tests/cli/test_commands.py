@@ -1,4 +1,4 @@
-"""The program itself: version, help, and the chat where there is no terminal."""
+"""The program: version, help, and the chat without a terminal."""
 
 from __future__ import annotations
 

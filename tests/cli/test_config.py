@@ -1,4 +1,4 @@
-"""`serve --config` and `config check`: the same options from a file, and one line for what is wrong."""
+"""`serve --config` and `config check`: options from a file, and errors in one line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def checked(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Status and what was said."""
+    """Exit status and output of `config check`."""
     with pytest.raises(SystemExit) as ended:
         main(["config", "check", str(path)])
     captured = capsys.readouterr()

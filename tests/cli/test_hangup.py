@@ -1,4 +1,4 @@
-"""A server on a terminal ends with it; SIGHUP from anyone else has it reload."""
+"""A server stops when its terminal is closed, and reloads on any other SIGHUP."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.running import PATIENCE_S
 
 WITHOUT_CONTROL = "from broadcast_tui.cli import main; main()"
 TAKE_TERMINAL = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); " + WITHOUT_CONTROL
-# The tests themselves may run under nohup, which ignores SIGHUP in all that they start.
+# The tests may run under nohup, and child processes inherit the ignored SIGHUP.
 ON_TERMINAL = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); " + TAKE_TERMINAL
 
 
 class OnTerminal:
-    """`serve` as the leader of a session on a terminal of its own, `terminal` being the other end of that."""
+    """`serve` as a session leader on a pseudo-terminal; `terminal` is the controlling end."""
 
     def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
         self.process = process
@@ -40,7 +40,7 @@ class OnTerminal:
             self.shown += os.read(self.terminal, 65_536).decode()
 
     def close(self) -> None:
-        """Close the terminal, as a terminal emulator does with its window."""
+        """Close the terminal, as closing a window does."""
         if self.terminal >= 0:
             os.close(self.terminal)
         self.terminal = -1

@@ -1,4 +1,4 @@
-"""`chat --plain` as a process, its lines in a pipe."""
+"""`chat --plain` as a process, with pipes for input and output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last line of defence of the log: whatever a record holds, nothing raw gets out."""
+"""Log formatters escape control characters in any record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator does to a running server: reload it, measure it, read its log."""
+"""Operating a running server: reload, metrics, log."""
 
 from __future__ import annotations
 

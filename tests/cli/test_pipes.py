@@ -1,4 +1,4 @@
-"""`broadcast-tui send` and `tail` as parts of a pipe."""
+"""`broadcast-tui send` and `tail` in pipes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HOSTILE = "\x1b]0;pwned\x07red\x1b[31m\x9b1m\u202egnp.exe\n12:00 boss: forged"
 async def command(
     *words: str, home: Path, env: dict[str, str] | None = None, stdout: int = asyncio.subprocess.PIPE
 ) -> AsyncIterator[Program]:
-    """`broadcast-tui` with a pipe at each end; killed at the end if it still runs."""
+    """`broadcast-tui` with pipes for input and output; killed at the end if it is still running."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("BROADCAST_TUI_")}
     own = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"), str(home))
     process = await asyncio.create_subprocess_exec(
@@ -57,7 +57,7 @@ async def command(
 
 
 async def run(*words: str, home: Path, given: bytes = b"", env: dict[str, str] | None = None) -> Outcome:
-    """Run it to its end with `given` on standard input."""
+    """Run a command with `given` on standard input and wait for its end."""
     async with command(*words, home=home, env=env) as running:
         async with asyncio.timeout(START_S):
             out, err = await running.process.communicate(given)
@@ -73,20 +73,20 @@ async def write(program: Program, data: bytes) -> None:
 
 
 async def ended(program: Program) -> Outcome:
-    """Close its input and wait for its end."""
+    """Close the input of a program and wait for its end."""
     assert program.process.stdin is not None
     program.process.stdin.close()
     return await program.ended()
 
 
 async def posts(server: BroadcastServer, room: str = "lobby") -> list[str]:
-    """What is in a room's log."""
+    """The texts of a room's log."""
     return [post.text for post in await server._engine.read(room, limit=100_000)]
 
 
 @asynccontextmanager
 async def room_with(*texts: str, limits: Limits = UNLIMITED) -> AsyncIterator[BroadcastServer]:
-    """A server with these posts of ana in its lobby."""
+    """A server with these posts by ana in its lobby."""
     async with running_server(limits=limits) as server:
         async with v1_client(server.url, "ana") as ana:
             await say_all(ana, *texts)
@@ -424,7 +424,7 @@ async def test_characters_outside_the_encoding_are_escaped(tmp_path: Path) -> No
 
 
 async def test_tail_sanitizes_hostile_text(tmp_path: Path) -> None:
-    """Past the server's own cleaning: straight into its log."""
+    """Append to the log directly, without sanitizing."""
     engine = MemoryEngine()
     async with running_server(limits=UNLIMITED, engine=engine) as server:
         from datetime import UTC, datetime

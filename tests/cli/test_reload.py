@@ -1,4 +1,4 @@
-"""SIGHUP: all of it or nothing."""
+"""A reload applies everything or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Closing a server and getting in, as users do it: tokens, invites and TLS by real programs."""
+"""Access control with real programs: tokens, invites and TLS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TOKEN = r"bt_[A-Za-z0-9_-]{43}"
 
 
 def one_line(outcome: Outcome, status: int) -> str:
-    """The one line on standard error of a program that ended with `status`."""
+    """The only line on standard error of a program that exited with `status`."""
     assert outcome.status == status, outcome
     [line] = outcome.err.splitlines()
     assert line.startswith("broadcast-tui: ")
@@ -178,7 +178,7 @@ async def test_revoking_ends_live_connections_of_a_running_server(tmp_path: Path
 
 
 async def invited(home: Path, port: int, *options: str) -> list[str]:
-    """The words of the line that `invite` prints."""
+    """The words of the command line that `invite` prints."""
     outcome = await run("invite", "--port", str(port), *options, home=home)
     assert outcome.status == 0, outcome.err
     return shlex.split(outcome.out.splitlines()[0])
@@ -340,7 +340,7 @@ async def test_listening_on_other_interfaces_prints_advice(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 async def test_stalled_tls_peers_use_less_than_1_mb_each_and_are_dropped(tmp_path: Path) -> None:
-    """Half of them stall in the handshake, half in what comes after it."""
+    """Half of the peers stall within the TLS handshake, half after it."""
     count = 40
     options = ("--tls", "self-signed", "--handshake-timeout", "3")
     async with program(*ANY_PORT, *options, home=tmp_path, code=EXECUTED) as server:

@@ -1,4 +1,4 @@
-"""`broadcast-tui serve` as a user starts and stops it."""
+"""`broadcast-tui serve` from start to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The config file: what it gives, what beats it, and what is wrong with it in one line."""
+"""The config file: its settings, their precedence, and errors in one line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.cli.program import ROOT, run
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty file that is the user's config file for the test."""
+    """An empty file, used as the user's config file."""
     path = tmp_path / "config.toml"
     path.touch()
     monkeypatch.setattr(USER_CONFIG, "path", path)
@@ -29,7 +29,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shown(capsys: pytest.CaptureFixture[str], section: str = "") -> dict[str, tuple[str, str]]:
-    """What `config` prints: value and source by name."""
+    """The output of `config`: value and source by name."""
     USER_CONFIG._tables = None
     assert config(section) == 0
     rows = {}

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or read by nobody."""
+"""Standard streams that are closed, full or not read."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shell(redirection: str) -> tuple[str, ...]:
 
 
 async def url_of(server: Program, redirection: str) -> str:
-    """Where it listens, from the stream that is left."""
+    """The URL of a server, read from the stream that is open."""
     if "2>&-" in redirection:
         return f"ws://127.0.0.1:{await server.port()}"
     return (await server.log_line(r"listening on (\S+)"))[1]

@@ -1,4 +1,4 @@
-"""`BroadcastClient` against a real server: talking, listening, leaving."""
+"""`BroadcastClient` with a real server: posting, listening, leaving."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ async def test_rename_while_disconnected_applies_on_reconnect() -> None:
         ana.disconnect()
         await watcher.state(ConnectionState.CLOSED)
         ana.rename("ana2")
-        # A loop that was woken would tell that it is closed again.
+        # A loop that was woken would report CLOSED again.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         ana.reconnect_now()

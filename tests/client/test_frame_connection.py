@@ -28,7 +28,7 @@ MAX_BYTES = 70_000
 
 
 class Wire(asyncio.Transport):
-    """Keeps what is written."""
+    """A transport that collects the written data."""
 
     max_size = 262_144
 
@@ -66,7 +66,7 @@ class Wire(asyncio.Transport):
 
 
 class Client:
-    """A `FrameConnection` that has asked for a WebSocket, and the server's answer to that."""
+    """A `FrameConnection` that has sent its handshake, and the server's response."""
 
     def __init__(self) -> None:
         protocol = ClientProtocol(parse_uri("ws://localhost/"), max_size=MAX_BYTES)

@@ -1,4 +1,4 @@
-"""Lost connections: the client comes back by itself, and nothing is lost or repeated."""
+"""Reconnecting: the client reconnects by itself, and nothing is lost or repeated."""
 
 from __future__ import annotations
 
@@ -359,7 +359,7 @@ async def test_unread_updates_are_bounded() -> None:
 
 
 def newest(client: BroadcastClient) -> list[PostArrived]:
-    """The newest update that waits to be read, if it is a post."""
+    """The newest unread update, if it is a post."""
     update = client._updates[-1] if client._updates else None
     return [update] if isinstance(update, PostArrived) else []
 

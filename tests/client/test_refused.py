@@ -1,4 +1,4 @@
-"""Servers that will not have us, or are none: the reason is clear, and what helps goes on."""
+"""Rejected connections: the reason is clear, and the client retries where that helps."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_other_websocket_server_is_rejected() -> None:
 
 @contextmanager
 def http_server(status: int, version: str, content_type: str, body: bytes) -> Iterator[int]:
-    """The port of a web server that gives one answer to everything."""
+    """The port of a web server that gives the same response to every request."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = version

@@ -1,4 +1,4 @@
-"""What a client sends its token to, and which server it believes."""
+"""Client security: where the token is sent, and which certificates are trusted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the client share: reading its updates, and servers that misbehave."""
+"""Shared by the tests of the client: reading its updates, and misbehaving servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SYNCED = '{"type":"synced","room":"lobby","id":"k3f9-0"}'
 
 
 class Watcher:
-    """Reads a client's updates; `seen` are all that were read so far."""
+    """Reads a client's updates; `seen` contains all read so far."""
 
     def __init__(self, client: BroadcastClient) -> None:
         self.seen: list[Update] = []
@@ -34,7 +34,7 @@ class Watcher:
         self._unread: list[Update] = []
 
     async def next_of(self, kind: type[U], wanted: Callable[[U], bool] = lambda update: True) -> U:
-        """The next update of a kind that is `wanted`; those before it are passed over."""
+        """The next update of a kind that is `wanted`; those before it are skipped."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
@@ -87,7 +87,7 @@ async def online(
 async def odd_server(
     handler: Callable[[ServerConnection], Awaitable[None]], *, subprotocol: Subprotocol | None = V1
 ) -> AsyncIterator[int]:
-    """The port of a WebSocket server that does what the test says."""
+    """The port of a WebSocket server with the given handler."""
     async with serve(
         handler, "127.0.0.1", 0, subprotocols=[subprotocol] if subprotocol else None, close_timeout=1
     ) as server:

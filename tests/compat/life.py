@@ -1,6 +1,6 @@
-"""One life of a server and a chat in which every kind of file is written, by the programs themselves.
+"""A run of a server and a chat that writes every kind of file.
 
-It made `files/`, and makes the files anew whose shape is compared with those.
+It has written `files/`, and writes the files whose structure is compared with them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from tests.support.terminal import Terminal, program
 
 CTRL_Q, ALT_J = "\x11", "\x1bj"
 DIRECTORY = "broadcast-tui"
-"""Where in the user's directories all of it is."""
+"""Name of the directory of the program."""
 
 
 def live(home: Path, port: int, tls_port: int) -> None:
-    """Leave in `home` what tokens, a server with posts and bans, a chat, and a server with TLS leave."""
+    """Create tokens in `home`, and run a server with posts and bans, a chat, and a server with TLS."""
     tokens = {}
     for name, *options in (
         ("zoe", "--role", "admin"),
@@ -50,7 +50,7 @@ def live(home: Path, port: int, tls_port: int) -> None:
 
 
 def sanction(script: Transcript) -> None:
-    """Ban and mute, for good and for a time, names and addresses."""
+    """Ban and mute names and addresses, permanently and temporarily."""
     script.enter("bob", "dev")
     script.ask("zoe", "ban", who="bob", reason="spam, spam")
     script.closed("bob")
@@ -60,7 +60,7 @@ def sanction(script: Transcript) -> None:
 
 
 def chat(home: Path, url: str, token: str, script: Transcript) -> None:
-    """A full-screen chat with an invite: rooms, posts, and everything that it remembers."""
+    """Run a full-screen chat with an invite that saves every kind of state."""
     state = home / DIRECTORY / "state.json"
     words = program("chat", f"{url}/lobby#token={token}", "--name", "mia")
     with Terminal(words, columns=100, rows=30, environment=environment(home)) as terminal:
@@ -86,7 +86,7 @@ def chat(home: Path, url: str, token: str, script: Transcript) -> None:
 
 
 def invited(home: Path, port: int) -> None:
-    """A chat over TLS with what `invite` prints: it keeps the token and the fingerprint."""
+    """Run a chat over TLS with the output of `invite`; it saves the token and the fingerprint."""
     made = run("invite", "--token", "mia", "--port", str(port), home=home)
     assert made.status == 0, made.err
     words = shlex.split(made.out)[1:]
@@ -97,7 +97,7 @@ def invited(home: Path, port: int) -> None:
 
 
 def wait_for_credentials(home: Path, url: str, terminal: Terminal) -> None:
-    """Wait until the chat has kept the token for `url`."""
+    """Wait until the chat has saved the token for `url`."""
     path = home / DIRECTORY / "credentials.json"
     terminal.wait_until(
         lambda: path.exists() and url in json.loads(path.read_text()), f"the token for {url} kept"
@@ -111,7 +111,7 @@ def _all_kept(path: Path) -> bool:
 
 
 def shape(value: object, name: Callable[[str], str] = str) -> object:
-    """What a JSON value is made of: keys and types; of a list what its items are made of."""
+    """The structure of a JSON value: keys and types; for a list, the structures of its items."""
     if isinstance(value, dict):
         return {name(key): shape(part, name) for key, part in sorted(value.items())}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""`broadcast-tui` as a process, known only by its command line, its streams and its files."""
+"""`broadcast-tui` as a process, used only through its command line, streams and files."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from difflib import unified_diff
 from pathlib import Path
 
 LIMIT_S = 60.0
-"""How long anything may take before a test gives up on it."""
+"""Timeout of everything a test waits for."""
 HERE = Path(__file__).parent
 FILES = HERE / "files"
-"""Files that an earlier version has written, and goldens of what it printed."""
+"""Files that an earlier version has written, and golden files of its output."""
 COMMAND = (sys.executable, "-m", "broadcast_tui")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a process ended."""
+    """Exit status and output of a process."""
 
     status: int
     out: str
@@ -30,7 +30,7 @@ class Outcome:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """The environment of a process whose user has only `home` and no settings."""
+    """The environment of a process with the home directory `home` and no settings."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("BROADCAST_TUI_")}
     homes = dict.fromkeys(
         ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"), str(home)
@@ -40,7 +40,7 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 def run(*words: str, home: Path, given: str = "", env: Mapping[str, str] | None = None) -> Outcome:
-    """Run a command to its end with `given` on standard input."""
+    """Run a command with `given` on standard input and wait for its end."""
     done = subprocess.run(
         [*COMMAND, *words],
         input=given,
@@ -56,7 +56,7 @@ def run(*words: str, home: Path, given: str = "", env: Mapping[str, str] | None 
 
 
 class Server:
-    """A running `broadcast-tui serve` on 127.0.0.1 and the port that it took."""
+    """A running `broadcast-tui serve` on 127.0.0.1."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -79,7 +79,7 @@ class Server:
 
 @contextmanager
 def serving(*words: str, home: Path, port: int = 0) -> Iterator[Server]:
-    """A server with these options; stopped in the end. Its log is `serve.log` in `home`."""
+    """A server with these options; stopped at the end. Its log is `serve.log` in `home`."""
     with (home / "serve.log").open("a") as log:
         process = subprocess.Popen(
             [*COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port), *words],
@@ -102,7 +102,7 @@ def serving(*words: str, home: Path, port: int = 0) -> Iterator[Server]:
 
 
 def check_golden(name: str, found: str, *, inside: Path = HERE) -> None:
-    """Compare with a golden file. With COMPAT_RECORD=1 in the environment it is written anew instead."""
+    """Compare with a golden file, or write it if COMPAT_RECORD=1 is set."""
     path = inside / name
     if os.environ.get("COMPAT_RECORD"):
         path.write_text(found, "utf-8")

@@ -38,7 +38,7 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """Addresses of an open server, and of one that wants tokens."""
+    """Addresses of an open server, and of one that requires tokens."""
     home = tmp_path_factory.mktemp("servers")
     with (
         serving("--history", str(home / "used.db"), "--max-message-bytes", "100", home=home) as free,
@@ -56,7 +56,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
 
 
 def prepare(home: Path) -> dict[str, str]:
-    """Files in `home` that commands are given; returns their paths."""
+    """Create the files that commands use; returns their paths."""
     written = {
         "garbage": "\0\1 this is nothing",
         "wrong-token": "bt_wrong",

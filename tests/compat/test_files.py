@@ -89,7 +89,7 @@ def test_resent_posts_are_recognized_after_a_restart(tmp_path: Path) -> None:
     port = unused_port()
     directory = restored(tmp_path, port=port)
     with contextlib.closing(sqlite3.connect(directory / f"history-{port}.db")) as database, database:
-        # As if all of it had been posted just now.
+        # As if all posts were new.
         database.execute("UPDATE posts SET at_us = ?", (int(time.time() * 1e6),))
     recorded = [json.loads(line) for line in (FILES / "posts.jsonl").read_text("utf-8").splitlines()]
     with serving(home=tmp_path, port=port) as server, transcript(server.url) as script:
@@ -226,7 +226,7 @@ def _row_with(rows: list[str], text: str) -> int:
 
 
 def wait_for_read(path: Path, url: str, room: str, seq: int, terminal: Terminal) -> None:
-    """Wait until the chat has written down that a room was read up to a post."""
+    """Wait until the chat has saved the read position of a room."""
 
     def is_written() -> bool:
         post_id: str = read_json(path)[url][room][0]
@@ -299,7 +299,7 @@ def test_files_have_the_recorded_structure(tmp_path: Path) -> None:
             old, new = (shape(read_json(path), stable) for path in pair)
             assert new == old, name
         elif name.endswith(".jsonl"):
-            # Every line: the same was typed.
+            # The same input was typed.
             assert pair[1].read_text() == pair[0].read_text()
         elif name.endswith(".pem"):
             old, new = (re.findall("-----.*-----", path.read_text()) for path in pair)
@@ -310,7 +310,7 @@ def test_files_have_the_recorded_structure(tmp_path: Path) -> None:
 
 
 def schema(path: Path) -> Frame:
-    """What a SQLite file is, and what is in its tables but for times, ids and texts.
+    """The schema of a SQLite file, and the contents of its tables without times, ids and texts.
 
     Version 2 has another search index, and says so: earlier programs cannot use the file.
     """

@@ -1,7 +1,7 @@
 """The names that users and their scripts rely on: options, variables, defaults, settings, keys, commands.
 
-They are read from what the program prints, without its prose and in alphabetical order. COMPAT_RECORD=1 in
-the environment writes the golden files anew.
+They are read from the program's output, without prose and in alphabetical order. COMPAT_RECORD=1 in
+the environment writes the golden files.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def names_in(page: str) -> Iterator[str]:
             else:
                 rows.append(line.strip())
         for row in rows:
-            # Between a name and its text there are two blanks or more.
+            # At least two spaces separate a name from its text.
             name, _, about = row.removeprefix("*").strip().partition("  ")
             _, found, tags = about.partition("[env var: ")
             _, has_choices, choices = about.partition("[choices: ")

@@ -1,7 +1,7 @@
 """Protocol v1 and the plain protocol, frame by frame: one scripted session, compared with its transcript.
 
 `wire.txt` holds every frame that was sent and received, without what differs from run to run and without
-the prose of errors. COMPAT_RECORD=1 in the environment writes it anew.
+the prose of errors. COMPAT_RECORD=1 in the environment writes it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.compat.transcript import Transcript, transcript
 
 OPTIONS = (
     *("--history", "memory", "--tokens", str(TOKENS_FILE), "--trusted-proxy", "127.0.0.1"),
-    # Posts are counted, and the count does not recover while the session lasts.
+    # The limit of posts does not recover within this session.
     *("--message-rate", "0.01", "--message-burst", "100", "--byte-burst", "0", "--byte-rate", "0"),
     *("--history-rate", "0", "--max-rooms", "4"),
 )
@@ -35,7 +35,7 @@ def test_the_session_is_as_recorded(tmp_path: Path) -> None:
 
 
 def begin_to_wait(script: Transcript) -> None:
-    """A connection is lost: its person leaves after the grace, which is waited for at the end."""
+    """Lose a connection. Its person leaves after the grace period, which the last part waits for."""
     script.enter("watcher", "grace")
     script.enter("ghost", "grace")
     script.expect("watcher", event="join")
@@ -98,7 +98,7 @@ def handshakes(script: Transcript) -> None:
 
 
 def hello(script: Transcript) -> None:
-    """Hello: what may come first, names, rooms, tokens."""
+    """Hello: first frames, names, rooms, tokens."""
     script.open("ana")
     for type, fields in (
         ("message", {"message": "hi", "nonce": "n"}),
@@ -136,7 +136,7 @@ def hello(script: Transcript) -> None:
 
 
 def posts(script: Transcript) -> None:
-    """Posts: acknowledgement, resends, cleaning, refusals."""
+    """Posts: acknowledgments, resends, sanitizing, rejections."""
     script.enter("ana", "posts")
     script.enter("ben", "posts")
     script.expect("ana", event="join")
@@ -159,7 +159,7 @@ def posts(script: Transcript) -> None:
 
 
 def malformed(script: Transcript) -> None:
-    """Malformed frames and what ends a connection."""
+    """Malformed frames, and errors that close the connection."""
     script.enter("ana", "bad")
     for raw in (
         "not json", "", "[]", "7", "null", "{}", '{"type":null}', '{"type":"nonsense","ref":"r1"}',
@@ -218,7 +218,7 @@ def rooms(script: Transcript) -> None:
 
 
 def people(script: Transcript) -> None:
-    """People: names, being away, typing, two connections of one person."""
+    """People: names, away status, typing, two connections of one person."""
     script.enter("ana", "people")
     script.enter("ben", "people")
     script.expect("ana", event="join")
@@ -338,7 +338,7 @@ def floods(script: Transcript) -> None:
 
 
 def moderation(script: Transcript) -> None:
-    """Moderation: who may, and what it does."""
+    """Moderation: permissions and effects."""
     script.enter("zoe", "court", token=ZOE_ADMIN)
     script.enter("rita", "court", token=RITA_READER)
     script.expect("zoe", event="join")
@@ -399,7 +399,7 @@ def moderation(script: Transcript) -> None:
 
 
 def end_of_grace(script: Transcript) -> None:
-    """The person whose connection was lost at the beginning leaves."""
+    """The person whose connection was lost in the first part leaves."""
     script.expect("watcher", event="leave")
     script.close("watcher")
 
@@ -422,7 +422,7 @@ PARTS = (
 
 
 def http_answers(server: Server) -> list[str]:
-    """Status and headers of requests that want no WebSocket."""
+    """Status and headers of plain HTTP requests."""
     lines = []
     for method, path in (
         ("GET", "/healthz"),

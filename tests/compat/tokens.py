@@ -1,4 +1,4 @@
-"""The tokens whose digests are in `files/home/tokens.json`; they open nothing but servers of these tests."""
+"""The tokens whose digests are in `files/home/tokens.json`; only servers of these tests accept them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Several connections to one server, and a transcript of every frame that they send and receive.
 
-What differs from run to run is replaced: times, the log's epoch, the node, waits, long texts. The prose of
+Values that differ between runs are replaced: times, the log's epoch, the node, delays, long texts. Prose of
 errors and system lines is replaced too, so that it may be reworded; only the two lines that the protocol
 promises word for word are kept.
 """
@@ -26,12 +26,12 @@ PROMISED = re.compile(
     r"Welcome! You are now connected to the broadcast server\. \d+ client\(s\) online\."
     r"|A new client has joined the chat\. \d+ client\(s\) online\."
 )
-"""The prose of system frames that clients may rely on."""
+"""Texts of system frames that clients may rely on."""
 LONG = 200
 
 
 class Transcript:
-    """Connections by name, and `lines`: what they sent (`>`), received (`<`), and how they closed (`x`)."""
+    """Connections by name, and `lines` for each frame sent (`>`) or received (`<`), and each close (`x`)."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -54,7 +54,7 @@ class Transcript:
         offer: Sequence[str] = (),
         headers: dict[str, str] | None = None,
     ) -> None:
-        """Connect; a v1 connection is sent nothing before its hello."""
+        """Connect; the server sends nothing to a v1 connection before its hello."""
         offered = [Subprotocol(text) for text in offer or ([V1] if v1 else [])]
         sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
         about = {"offers": offered, "headers": sorted(sent), "path": path}
@@ -90,7 +90,7 @@ class Transcript:
     def hello(
         self, name: str, *, as_name: str | None = None, rooms: Sequence[Frame] = (), **fields: object
     ) -> Frame:
-        """Say hello and read up to the last `synced`; returns the welcome."""
+        """Send hello and read up to the last `synced`; returns the welcome."""
         given: Frame = {"client_id": f"id-of-{name}", **fields}
         called = name if as_name is None else as_name
         given |= {"name": called} if called else {}
@@ -101,25 +101,25 @@ class Transcript:
         return welcome
 
     def enter(self, name: str, *rooms: str, **fields: Any) -> None:
-        """A v1 connection that is called `name` and is in `rooms`, live."""
+        """Open a v1 connection named `name` that is in `rooms` and live."""
         self.open(name, token=fields.pop("token", ""))
         self.hello(name, rooms=[{"room": room} for room in rooms], **fields)
 
     def close(self, *names: str) -> None:
-        """Read what the server sent so far, then end these connections in order."""
+        """Read all pending frames, then close these connections."""
         for name in names:
             self._sockets.pop(name).close()
             self._opened.pop(name).close()
             self._note(name, ">", "CLOSE")
 
     def drop(self, name: str) -> None:
-        """Lose a connection without a word."""
+        """Abort a connection."""
         self._sockets.pop(name).close_socket()
         self._opened.pop(name).close()
         self._note(name, ">", "LOST")
 
     def closed(self, name: str) -> None:
-        """Read to the end that the server makes."""
+        """Read until the server closes the connection."""
         socket = self._sockets.pop(name)
         try:
             while True:
@@ -138,7 +138,7 @@ class Transcript:
         self._sockets[name].send(json.dumps(frame))
 
     def send_raw(self, name: str, data: str | bytes, *, text: bool | None = None) -> None:
-        """Send what may be no frame of the protocol."""
+        """Send raw data."""
         shown = (
             repr(data)
             if len(data) <= LONG
@@ -153,7 +153,7 @@ class Transcript:
         return last
 
     def expect_set(self, name: str, *wanted: Frame) -> list[Frame]:
-        """Read frames that may come in either order; they are noted in the order of `wanted`."""
+        """Read frames that may arrive in any order; they are recorded in the order of `wanted`."""
         left, found = list(wanted), {}
         while left:
             frame = self._next(name)
@@ -175,7 +175,7 @@ class Transcript:
         return self.expect(name, ref=fields["ref"])
 
     def say(self, name: str, text: str, *, room: str, nonce: str, to: Sequence[str] = ()) -> Frame:
-        """Post and wait until it is acknowledged and everyone in `to` has it; returns the ack."""
+        """Post and wait until it is acknowledged and everyone in `to` has received it; returns the ack."""
         self.send(name, "message", message=text, room=room, nonce=nonce)
         ack, _ = self.expect_set(name, {"type": "ack", "nonce": nonce}, {"type": "message", "nonce": nonce})
         for other in to:
@@ -183,7 +183,7 @@ class Transcript:
         return ack
 
     def count(self, name: str, /, **fields: object) -> None:
-        """Read up to the next frame that has all of `fields`; note how many of each kind there were."""
+        """Read up to the next frame that has all of `fields`; record the number of frames of each type."""
         kinds = Counter(
             f"{frame['type']} {frame.get('code', '')}".strip() for frame in self._each(name, fields)
         )
@@ -191,12 +191,12 @@ class Transcript:
             self._note(name, "<", f"{number} × {kind}")
 
     def settle(self, *names: str) -> None:
-        """Read all that is on its way to v1 connections."""
+        """Read all pending frames of v1 connections."""
         for name in names:
             self.ask(name, "list", ref="settle")
 
     def wait_until_one(self, name: str, person: str, *, room: str) -> None:
-        """Wait, without a line, until `person` has one connection left in `room`."""
+        """Wait until `person` has one connection left in `room`; records nothing."""
         left = 0
         while left != 1:
             self._sockets[name].send(json.dumps({"type": "presence", "room": room, "ref": "how many"}))
@@ -204,12 +204,12 @@ class Transcript:
             [left] = [each["connections"] for each in answer["members"] if each["name"] == person]
 
     def part(self, heading: str, *, listed: Sequence[str] = ()) -> None:
-        """Begin a part of the transcript; only the rooms in `listed` are noted of lists of rooms."""
+        """Begin a part of the transcript; room lists are recorded with the rooms in `listed` only."""
         self._listed = (*listed,)
         self.lines += ["", f"# {heading}"]
 
     def end(self) -> None:
-        """Close what is still open, without a line."""
+        """Close all open connections; records nothing."""
         for socket in self._sockets.values():
             socket.close_socket()
         for opened in self._opened.values():
@@ -244,7 +244,7 @@ class Transcript:
         if frame["type"] == "welcome" and not self._epoch:
             self._epoch = frame["rooms"][0]["head"].rpartition("-")[0]
         if frame["type"] == "list":
-            # Rooms of earlier parts may or may not have lost their last people by now.
+            # The last people of earlier parts may or may not have left yet.
             frame = {**frame, "rooms": [room for room in frame["rooms"] if room["room"] in self._listed]}
         self._note(name, "<", self._shown(frame))
 
@@ -253,7 +253,7 @@ class Transcript:
         return text.replace(self._epoch, "EPOCH") if self._epoch else text
 
     def _stable(self, value: Any, key: str, frame: Frame) -> Any:
-        """`value` without what differs from run to run, and without prose."""
+        """`value` without parts that differ between runs, and without prose."""
         if isinstance(value, dict):
             ordered = sorted(value.items(), key=lambda item: (item[0] != "type", item[0]))
             return {name: self._stable(part, name, value) for name, part in ordered}
@@ -287,7 +287,7 @@ def _has(frame: Frame, fields: Frame) -> bool:
 
 @contextmanager
 def transcript(url: str) -> Iterator[Transcript]:
-    """A transcript of connections to `url`; they are closed in the end."""
+    """A transcript of connections to `url`; they are closed at the end."""
     script = Transcript(url)
     try:
         yield script

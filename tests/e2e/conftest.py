@@ -1,4 +1,4 @@
-"""Real programs for whole stories: a server process, terminals, and a home of their own."""
+"""End-to-end tests with real programs: a server process and terminals."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if sys.platform == "win32":
 
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
-    """What the dice of a test are thrown with."""
+    """The random seed of a test."""
     given: int | None = request.config.getoption("--seed", None)
     return random.randrange(2**32) if given is None else given
 
 
 @pytest.fixture
 def soak_s() -> float:
-    """Seconds that a test of endurance lasts."""
+    """Duration of a soak test, in seconds."""
     return profile.soak_s()
 
 
 class ServerProcess:
-    """`broadcast-tui serve` on a port of its own, to be killed and started again."""
+    """`broadcast-tui serve` on its own port; it can be killed and restarted."""
 
     def __init__(self, log: Path) -> None:
         self.port = unused_port()
@@ -63,7 +63,7 @@ class ServerProcess:
         assert said == f"Broadcast server started on {self.url}\n", said + self.log.read_text()
 
     def kill(self) -> None:
-        """End it as a crash would: no close frames, no good-bye."""
+        """Kill the server: clients get no close frames."""
         assert self._process is not None
         self._process.kill()
         self._process.communicate()
@@ -89,7 +89,7 @@ Open = Callable[..., Terminal]
 
 @pytest.fixture
 def open_terminal(tmp_path: Path) -> Iterator[Open]:
-    """Opens `broadcast-tui chat` (or another command) in a terminal; all are closed in the end."""
+    """Opens `broadcast-tui chat` or another command in a terminal; all are closed at the end."""
     opened: list[Terminal] = []
 
     def open_one(
@@ -104,7 +104,7 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
             program(*words) if words and words[0] in ("chat", "serve", "connect") else list(words),
             columns=columns,
             rows=rows,
-            # The size is the terminal's, whatever a shell has left of another one.
+            # The size of the terminal takes precedence over these.
             environment={
                 "XDG_STATE_HOME": str(state),
                 "HOME": str(state),
@@ -123,19 +123,19 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
 
 
 class Other:
-    """Somebody else in the room: a plain client called bob."""
+    """Another user in the lobby: a plain client named bob."""
 
     def __init__(self, url: str) -> None:
         self._socket = websocket.create_connection(url, timeout=20)
         self.say("bob is here")
 
     def say(self, text: str) -> None:
-        """Post, and wait until everybody has it."""
+        """Post, and wait until the server has broadcast it."""
         self._socket.send(json.dumps({"type": "message", "message": text, "sender": "bob"}))
         self.read_until(text)
 
     def read_until(self, text: str) -> list[str]:
-        """The posts that came, up to the one that says `text`, without it."""
+        """Read posts until one is `text`; returns those before it."""
         before: list[str] = []
         while True:
             frame = json.loads(self._socket.recv())

@@ -1,4 +1,4 @@
-"""A room that needs a token, from the dialog to the next start, in a real terminal."""
+"""A server that requires tokens, in a real terminal."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def closed(tmp_path: Path, book: TokenStore) -> Iterator[ServerProcess]:
 
 
 def shows_nothing_of(token: str, *places: bytes) -> bool:
-    """Whether no part of the token stands in any of the places."""
+    """Whether no part of the token is in any of the places."""
     parts = [token[start : start + 10].encode() for start in range(3, len(token) - 9)]
     return not any(part in place for part in parts for place in places)
 

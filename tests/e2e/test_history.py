@@ -1,6 +1,6 @@
-"""Nothing lost, nothing twice, one order for all: through a bad network and a server that keeps dying.
+"""No post is lost, duplicated or reordered by a bad network and a server that keeps crashing.
 
-The dice of a run are thrown with `--seed`; `--soak SECONDS` makes it longer.
+`--seed` repeats a run; `--soak SECONDS` makes it longer.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from broadcast_tui.core.session.updates import (
 )
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.e2e.conftest import ServerProcess
-from tests.support.chaos import ChaosProxy, Harm, chaos_proxy
-from tests.support.history_check import History, Hole, Publisher, Reader, Seen, faults
+from tests.support.chaos import ChaosProxy, Fault, chaos_proxy
+from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults
 from tests.support.profile import by_profile
 
 ROOMS = ("lobby", "dev")
@@ -36,19 +36,19 @@ PUBLISHERS = 4
 READERS = 4
 DRAIN_S = 120.0
 KILL_AFTER_S = by_profile((0.5, 1.5), (1.5, 5.0))
-"""Shortest and longest life of a server."""
-LAST_WORDS = "the end"
+"""Minimum and maximum lifetime of a server."""
+LAST_POST = "the end"
 
 
 class Person:
-    """A client whose every update is written down; it says things if it is a publisher."""
+    """A client that records every update; it posts if it is a publisher."""
 
-    def __init__(self, name: str, port: int, dice: Random) -> None:
+    def __init__(self, name: str, port: int, rng: Random) -> None:
         self.client = BroadcastClient("127.0.0.1", port, name=name, rooms=ROOMS, last=0)
         self.publisher = Publisher(name)
         self.readers = {room: Reader(name, room) for room in ROOMS}
         self.moved = asyncio.Condition()
-        self._dice = dice
+        self._rng = rng
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
@@ -63,30 +63,30 @@ class Person:
         match update:
             case PostArrived(post=post):
                 seen = Seen(post.position, post.nonce, post.text)
-                self.readers[post.room].given.append(seen)
+                self.readers[post.room].received.append(seen)
             case GapFound(room=room, count=count):
-                self.readers[room].given.append(Hole(count))
+                self.readers[room].received.append(Gap(count))
             case PostDelivered(nonce=nonce, post_id=post_id):
                 self.publisher.acknowledged.append((nonce, post_id))
             case PostRejected(nonce=nonce):
-                self.publisher.refused.append(nonce)
+                self.publisher.rejected.append(nonce)
             case ConnectionChanged(state=ConnectionState.WAITING):
-                # The back-off of a client that is cut all the time would leave little to look at.
-                wait_s = self._dice.uniform(0.02, 0.4)
+                # Full backoff would leave few connections to test.
+                wait_s = self._rng.uniform(0.02, 0.4)
                 asyncio.get_running_loop().call_later(wait_s, self.client.reconnect_now)
 
     def say(self, room: str, text: str) -> None:
-        self.publisher.said[self.client.say(room, text)] = (room, text)
+        self.publisher.posted[self.client.say(room, text)] = (room, text)
 
     async def publish(self, until: float) -> None:
-        """Say something every now and then, sometimes much at once."""
+        """Post at random times, sometimes in bursts."""
         loop, number = asyncio.get_running_loop(), 0
         while loop.time() < until:
-            for _ in range(self._dice.choice((1, 1, 1, 1, 1, 1, 2, 5, 100))):
+            for _ in range(self._rng.choice((1, 1, 1, 1, 1, 1, 2, 5, 100))):
                 number += 1
-                text = f"{self.publisher.name} {number} " + "x" * self._dice.choice((0, 10, 100, 3_000))
-                self.say(self._dice.choice(ROOMS), text.strip())
-            await asyncio.sleep(self._dice.uniform(0.01, 0.2))
+                text = f"{self.publisher.name} {number} " + "x" * self._rng.choice((0, 10, 100, 3_000))
+                self.say(self._rng.choice(ROOMS), text.strip())
+            await asyncio.sleep(self._rng.uniform(0.01, 0.2))
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
         async with self.moved:
@@ -95,13 +95,13 @@ class Person:
     def is_online(self) -> bool:
         return self.client.state is ConnectionState.ONLINE
 
-    def is_settled(self) -> bool:
-        """Whether the server has said of each of our posts that it has it."""
+    def is_acknowledged(self) -> bool:
+        """Whether the server has acknowledged all own posts."""
         return self.client.unacknowledged == 0
 
-    def has_last_words(self) -> bool:
-        newest = [reader.given[-1] if reader.given else None for reader in self.readers.values()]
-        return all(isinstance(seen, Seen) and seen.text == LAST_WORDS for seen in newest)
+    def has_last_post(self) -> bool:
+        newest = [reader.received[-1] if reader.received else None for reader in self.readers.values()]
+        return all(isinstance(seen, Seen) and seen.text == LAST_POST for seen in newest)
 
     async def close(self) -> None:
         self.publisher.unacknowledged = self.client.unacknowledged
@@ -120,20 +120,20 @@ async def people(names: Iterable[str], port: int, seed: int) -> AsyncIterator[li
         yield present
 
 
-async def keep_killing(server: ServerProcess, options: tuple[str, ...], dice: Random, until: float) -> int:
-    """Kill the server every few seconds and start it again; how often."""
+async def kill_repeatedly(server: ServerProcess, options: tuple[str, ...], rng: Random, until: float) -> int:
+    """Kill and restart the server every few seconds; returns the number of kills."""
     loop, kills = asyncio.get_running_loop(), 0
     while (left_s := until - loop.time()) > 0:
-        await asyncio.sleep(min(left_s, dice.uniform(*KILL_AFTER_S)))
+        await asyncio.sleep(min(left_s, rng.uniform(*KILL_AFTER_S)))
         await asyncio.to_thread(server.kill)
         kills += 1
-        await asyncio.sleep(dice.uniform(0.0, 0.7))
+        await asyncio.sleep(rng.uniform(0.0, 0.7))
         await asyncio.to_thread(server.start, *options)
     return kills
 
 
-async def told_by(path: Path) -> dict[str, list[Seen]]:
-    """What is in the file, when no server is using it."""
+async def stored_posts(path: Path) -> dict[str, list[Seen]]:
+    """The posts in a history file that no server is using."""
     engine = SqliteEngine(path)
     await engine.start()
     try:
@@ -143,8 +143,8 @@ async def told_by(path: Path) -> dict[str, list[Seen]]:
     return {room: [Seen(p.position, p.nonce, p.text) for p in posts] for room, posts in log.items()}
 
 
-async def live_through(server: ServerProcess, path: Path, seed: int, length_s: float) -> tuple[History, str]:
-    """The history of `length_s` bad seconds and the calm after them, and what was done in words."""
+async def run_chaos(server: ServerProcess, path: Path, seed: int, length_s: float) -> tuple[History, str]:
+    """Run chaos for `length_s` seconds, then calm; returns the history and a summary."""
     options = ("--history", str(path), "--message-rate", "0", "--log-level", "warning")
     await asyncio.to_thread(server.start, *options)
     names = [f"pub{number}" for number in range(PUBLISHERS)] + [f"sub{n}" for n in range(READERS)]
@@ -155,13 +155,13 @@ async def live_through(server: ServerProcess, path: Path, seed: int, length_s: f
         async with asyncio.TaskGroup() as group:
             for person in present[:PUBLISHERS]:
                 group.create_task(person.publish(until))
-            killing = group.create_task(keep_killing(server, options, Random(f"{seed}-kills"), until))
+            killing = group.create_task(kill_repeatedly(server, options, Random(f"{seed}-kills"), until))
         proxy.calm.set()
         await _drain(present)
-        done = f"{killing.result()} kills, {proxy.accepted_count} connections, {_misdeeds(proxy)}"
+        done = f"{killing.result()} kills, {proxy.accepted_count} connections, {_fault_summary(proxy)}"
     await asyncio.to_thread(server.stop)
     history = History(
-        await told_by(path),
+        await stored_posts(path),
         [person.publisher for person in present],
         [reader for person in present for reader in person.readers.values()],
     )
@@ -169,18 +169,18 @@ async def live_through(server: ServerProcess, path: Path, seed: int, length_s: f
 
 
 async def _drain(present: list[Person]) -> None:
-    """Until all that was said is settled, and everyone has the last word of each room."""
+    """Wait until all posts are acknowledged and everyone has the last post of each room."""
     for person in present:
-        await person.wait_for(person.is_settled)
+        await person.wait_for(person.is_acknowledged)
     for room in ROOMS:
-        present[0].say(room, LAST_WORDS)
+        present[0].say(room, LAST_POST)
     for person in present:
-        await person.wait_for(person.has_last_words)
-    await present[0].wait_for(present[0].is_settled)
+        await person.wait_for(person.has_last_post)
+    await present[0].wait_for(present[0].is_acknowledged)
 
 
-def _misdeeds(proxy: ChaosProxy) -> str:
-    return ", ".join(f"{count} {harm}" for harm, count in proxy.done.items() if harm is not Harm.NONE)
+def _fault_summary(proxy: ChaosProxy) -> str:
+    return ", ".join(f"{count} {fault}" for fault, count in proxy.done.items() if fault is not Fault.NONE)
 
 
 @pytest.mark.timeout(0)  # it has its own, which grows with --soak
@@ -190,25 +190,25 @@ async def test_no_post_is_lost_duplicated_or_reordered_in_chaos(
     server = ServerProcess(tmp_path / "server.log")
     try:
         async with asyncio.timeout(soak_s + DRAIN_S):
-            history, done = await live_through(server, tmp_path / "history.db", seed, soak_s)
+            history, done = await run_chaos(server, tmp_path / "history.db", seed, soak_s)
     except BaseException as error:
         error.add_note(f"again with: --seed {seed} --soak {soak_s:g}")
         raise
     finally:
         server.stop()
     posts = sum(map(len, history.log.values()))
-    said = sum(len(publisher.said) for publisher in history.publishers)
+    posted = sum(len(publisher.posted) for publisher in history.publishers)
     print(f"{posts} posts, {done}")
     assert faults(history) == [], f"{done}; again with: --seed {seed} --soak {soak_s:g}"
-    assert posts == said > 100
+    assert posts == posted > 100
     assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 
 # -- the checker itself
 
 
-def sound() -> History:
-    """Two publishers, two rooms, three readers, one of them with an announced hole."""
+def valid_history() -> History:
+    """A valid history: two publishers, two rooms, and readers, one of them with an announced gap."""
     log = {
         room: [
             Seen(Position("e1", seq), f"{who}{room}{seq}", f"text {seq}")
@@ -225,16 +225,16 @@ def sound() -> History:
         for who in "ab"
     ]
     readers = [Reader(name, room, 0, list(log[room])) for name in ("r", "s") for room in ROOMS]
-    readers.append(Reader("late", "lobby", 2, [log["lobby"][2], Hole(2), *log["lobby"][5:]]))
-    readers.append(Reader("lost", "lobby", 0, [log["lobby"][0], Hole(None), *log["lobby"][5:]]))
+    readers.append(Reader("late", "lobby", 2, [log["lobby"][2], Gap(2), *log["lobby"][5:]]))
+    readers.append(Reader("lost", "lobby", 0, [log["lobby"][0], Gap(None), *log["lobby"][5:]]))
     return History(log, publishers, readers)
 
 
-def post_lost_from_the_log(history: History) -> None:
+def post_missing_in_the_log(history: History) -> None:
     del history.log["lobby"][-1]
     for reader in history.readers:
         if reader.room == "lobby":
-            reader.given.pop()
+            reader.received.pop()
 
 
 def post_twice_in_the_log(history: History) -> None:
@@ -242,52 +242,52 @@ def post_twice_in_the_log(history: History) -> None:
     history.log["dev"].append(Seen(Position("e1", 9), again.nonce, again.text))
     for reader in history.readers:
         if reader.room == "dev":
-            reader.given.append(history.log["dev"][-1])
+            reader.received.append(history.log["dev"][-1])
 
 
-def post_lost_on_the_way(history: History) -> None:
-    del history.readers[0].given[3]
+def post_not_received(history: History) -> None:
+    del history.readers[0].received[3]
 
 
-def last_post_lost_on_the_way(history: History) -> None:
-    history.readers[0].given.pop()
+def last_post_not_received(history: History) -> None:
+    history.readers[0].received.pop()
 
 
-def nothing_read(history: History) -> None:
-    history.readers[1].given.clear()
+def nothing_received(history: History) -> None:
+    history.readers[1].received.clear()
 
 
-def post_given_twice(history: History) -> None:
-    history.readers[0].given.insert(4, history.readers[0].given[3])
+def post_received_twice(history: History) -> None:
+    history.readers[0].received.insert(4, history.readers[0].received[3])
 
 
-def posts_given_in_another_order(history: History) -> None:
-    given = history.readers[0].given
-    given[2], given[3] = given[3], given[2]
+def posts_received_in_another_order(history: History) -> None:
+    received = history.readers[0].received
+    received[2], received[3] = received[3], received[2]
 
 
 def other_post_under_the_same_number(history: History) -> None:
-    history.readers[0].given[2] = Seen(Position("e1", 3), "other", "text")
+    history.readers[0].received[2] = Seen(Position("e1", 3), "other", "text")
 
 
 def other_epoch(history: History) -> None:
     there = history.log["lobby"][2]
-    history.readers[0].given[2] = Seen(Position("e2", 3), there.nonce, there.text)
+    history.readers[0].received[2] = Seen(Position("e2", 3), there.nonce, there.text)
 
 
-def hole_in_silence(history: History) -> None:
-    history.readers[4].given.remove(Hole(2))
+def missing_gap(history: History) -> None:
+    history.readers[4].received.remove(Gap(2))
 
 
-def hole_announced_too_small(history: History) -> None:
-    history.readers[4].given[1] = Hole(1)
+def gap_too_small(history: History) -> None:
+    history.readers[4].received[1] = Gap(1)
 
 
-def hole_announced_that_is_none(history: History) -> None:
-    history.readers[0].given.insert(2, Hole(1))
+def gap_without_missing_posts(history: History) -> None:
+    history.readers[0].received.insert(2, Gap(1))
 
 
-def acknowledged_and_not_kept(history: History) -> None:
+def acknowledged_but_not_stored(history: History) -> None:
     history.publishers[0].acknowledged.append(("never", "e1-3"))
 
 
@@ -300,57 +300,57 @@ def acknowledged_twice(history: History) -> None:
     history.publishers[0].acknowledged.append(history.publishers[0].acknowledged[0])
 
 
-def said_and_not_kept(history: History) -> None:
-    history.publishers[1].said["never"] = ("lobby", "text")
+def posted_but_not_stored(history: History) -> None:
+    history.publishers[1].posted["never"] = ("lobby", "text")
 
 
-def kept_with_another_text(history: History) -> None:
-    nonce, (room, _) = next(iter(history.publishers[1].said.items()))
-    history.publishers[1].said[nonce] = (room, "something else")
+def stored_with_another_text(history: History) -> None:
+    nonce, (room, _) = next(iter(history.publishers[1].posted.items()))
+    history.publishers[1].posted[nonce] = (room, "something else")
 
 
-def left_unsettled(history: History) -> None:
+def unacknowledged_at_the_end(history: History) -> None:
     history.publishers[1].unacknowledged = 1
 
 
-def refused(history: History) -> None:
-    history.publishers[1].refused.append("b1")
+def rejected(history: History) -> None:
+    history.publishers[1].rejected.append("b1")
 
 
 def number_missing_in_the_log(history: History) -> None:
     del history.log["dev"][2]
 
 
-DOCTORED = (
-    post_lost_from_the_log,
+MANIPULATIONS = (
+    post_missing_in_the_log,
     post_twice_in_the_log,
-    post_lost_on_the_way,
-    last_post_lost_on_the_way,
-    nothing_read,
-    post_given_twice,
-    posts_given_in_another_order,
+    post_not_received,
+    last_post_not_received,
+    nothing_received,
+    post_received_twice,
+    posts_received_in_another_order,
     other_post_under_the_same_number,
     other_epoch,
-    hole_in_silence,
-    hole_announced_too_small,
-    hole_announced_that_is_none,
-    acknowledged_and_not_kept,
+    missing_gap,
+    gap_too_small,
+    gap_without_missing_posts,
+    acknowledged_but_not_stored,
     acknowledged_with_another_id,
     acknowledged_twice,
-    said_and_not_kept,
-    kept_with_another_text,
-    left_unsettled,
-    refused,
+    posted_but_not_stored,
+    stored_with_another_text,
+    unacknowledged_at_the_end,
+    rejected,
     number_missing_in_the_log,
 )
 
 
 def test_valid_history_has_no_faults() -> None:
-    assert faults(sound()) == []
+    assert faults(valid_history()) == []
 
 
-@pytest.mark.parametrize("doctor", DOCTORED, ids=lambda doctor: doctor.__name__)
-def test_each_manipulation_is_detected(doctor: Callable[[History], None]) -> None:
-    history = copy.deepcopy(sound())
-    doctor(history)
+@pytest.mark.parametrize("manipulate", MANIPULATIONS, ids=lambda manipulate: manipulate.__name__)
+def test_each_manipulation_is_detected(manipulate: Callable[[History], None]) -> None:
+    history = copy.deepcopy(valid_history())
+    manipulate(history)
     assert faults(history) != []

@@ -1,4 +1,4 @@
-"""Text of strangers never drives a terminal or forges a log line: looked at where it arrives, in bytes."""
+"""Hostile text never controls a terminal or forges a log line; checked in the bytes that arrive there."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MARKUP = ("[red]x[/]", "[@click=app.quit]x[/]", "[/nope]")
 _SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[PX^_][^\x1b]*\x1b\\|.|\Z)", re.DOTALL
 )
-_OURS = re.compile(
+_KNOWN = re.compile(
     r"\x1b\[(?:\d+;\d+H|[\d;:]*m|\?\d+[hl]|\?\d+\$p|2[23];0t|>\d+u|<u)"  # places, looks, modes, title, keys
     r"|\x1b\[(?:\d+[GHMLX]|K|6n|(?:\d+;\d+)?r)"  # places in a row, rows that move, blanks, a question
     r"|\x1b\]22;[a-z-]+\x07"  # the pointer's shape
@@ -41,10 +41,10 @@ _OURS = re.compile(
     r"|\x1b\]0;(?:(?:\([\d,! ]+\) )?#lobby · broadcast-tui)?\x07"
 )
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
-_UNSEEN = (
+_INVISIBLE = (
     "\xad\u034f\u180e\u200b\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ue000-\uf8ff\U000e0000-\U000e0fff"
 )
-_UNWANTED = re.compile(f"[{_CONTROLS}{_UNSEEN}]")
+_UNWANTED = re.compile(f"[{_CONTROLS}{_INVISIBLE}]")
 
 
 @pytest.fixture
@@ -53,22 +53,22 @@ def hostile() -> Iterator[HostileServer]:
         yield server
 
 
-def assert_only_ours(raw: bytes) -> None:
-    """Hold that a terminal got no escape sequence but those the program is known to write."""
+def assert_known_sequences(raw: bytes) -> None:
+    """Check that a terminal received only escape sequences that the program is known to write."""
     text = raw.decode()
-    strange = {found for found in _SEQUENCE.findall(text) if not _OURS.fullmatch(found) or NUMBER in found}
+    strange = {found for found in _SEQUENCE.findall(text) if not _KNOWN.fullmatch(found) or NUMBER in found}
     assert not strange
     unwanted = set(_UNWANTED.findall(_SEQUENCE.sub("", text).replace("\r\n", "\n")))
     assert not unwanted
 
 
 def assert_plain(data: bytes) -> None:
-    """Hold that output without colors is nothing but text and line feeds."""
+    """Check that output without colors contains only text and line feeds."""
     assert not set(_UNWANTED.findall(data.decode()))
 
 
 def row_with(terminal: Terminal, *texts: str) -> str:
-    """The row of the screen that shows all `texts`, in this order, once there is one."""
+    """Wait for a row of the screen that contains all `texts` in this order, and return it."""
     wanted = re.compile(".*".join(map(re.escape, texts)))
 
     def rows() -> list[str]:
@@ -78,8 +78,8 @@ def row_with(terminal: Terminal, *texts: str) -> str:
     return rows()[0]
 
 
-class Story:
-    """A server that tells a client hostile things, and waits until it has shown each batch."""
+class HostileScript:
+    """Sends hostile frames to a client, and waits until it has shown each batch."""
 
     def __init__(self, server: HostileServer, terminal: Terminal) -> None:
         self._server = server
@@ -94,7 +94,7 @@ class Story:
 
     def tell(self, *frames: Frame | str) -> None:
         self._batches += 1
-        done = f"batch {self._batches} is told"
+        done = f"batch {self._batches} is hostile_room"
         self._server.send(*frames, self.post(done, "zed"))
         self._terminal.wait_for(done)
 
@@ -102,12 +102,12 @@ class Story:
 ALL = (*HOSTILE.values(), *MARKUP)
 
 
-def posts(story: Story) -> list[Frame]:
-    said = [story.post(f"begin{text}end", f"s{text}w") for text in ALL]
-    return said + [story.post(f"/me {text} victim {text}", text) for text in ALL]
+def posts(script: HostileScript) -> list[Frame]:
+    said = [script.post(f"begin{text}end", f"s{text}w") for text in ALL]
+    return said + [script.post(f"/me {text} victim {text}", text) for text in ALL]
 
 
-def comings_and_goings() -> list[Frame]:
+def presence_events() -> list[Frame]:
     return [
         *(system("join", text, f"n{text}m", text) for text in ALL),
         *(system("join", f"x{text}y", name=f"n{text}m") for text in ALL),
@@ -131,8 +131,8 @@ def gaps() -> list[Frame]:
     return [{**gap, "from": text, "to": f"z{n}-1", "reason": text} for n, text in enumerate(ALL)]
 
 
-def nonsense() -> Sequence[Frame | str]:
-    """Frames for rooms that are none of ours, of unknown types, of wrong shapes, and half characters."""
+def malformed_frames() -> Sequence[Frame | str]:
+    """Frames for other rooms, of unknown types and invalid structure, and lone surrogates."""
     frames: list[Frame] = []
     for text in ALL:
         frames += [
@@ -156,20 +156,20 @@ def test_hostile_frames_are_shown_as_text(
     hostile.members = [f"b{text}e" for text in ALL]
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=columns, rows=rows)
     victim.wait_for("online")
-    story = Story(hostile, victim)
+    script = HostileScript(hostile, victim)
 
     def history(asked: Frame) -> list[Frame]:
         page: Frame = {"type": "history", "ref": asked["ref"], "room": "lobby", "more": False}
         items = [post(0, f"begin{text}end", f"s{text}w") for text in ("the oldest", *ALL)]
-        return [{**page, "items": items}, story.post("it came late", "zed")]
+        return [{**page, "items": items}, script.post("it came late", "zed")]
 
     hostile.answers["history"] = history
-    story.tell(*posts(story))
-    story.tell(*comings_and_goings())
-    story.tell(*notices())
-    story.tell(*nonsense())
-    story.tell(*gaps())
-    story.tell(*typing())
+    script.tell(*posts(script))
+    script.tell(*presence_events())
+    script.tell(*notices())
+    script.tell(*malformed_frames())
+    script.tell(*gaps())
+    script.tell(*typing())
     victim.type(CTRL_HOME)
     victim.wait_for("1 new")
     victim.type(CTRL_HOME)
@@ -181,7 +181,7 @@ def test_hostile_frames_are_shown_as_text(
     victim.wait_for("still here")
     victim.enter("/quit")
     assert victim.wait_exit() == 0
-    assert_only_ours(bytes(victim.raw))
+    assert_known_sequences(bytes(victim.raw))
     assert left_clean(bytes(victim.raw))
 
 
@@ -191,15 +191,15 @@ def test_names_and_lines_cannot_imitate_others(hostile: HostileServer, open_term
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=160, rows=40)
     victim.wait_for(*(name[:18] for name in MARKUP))
     assert row_with(victim, "[@click=app.quit]x")[130:].strip() == "[@click=app.quit]x[…"
-    story = Story(hostile, victim)
-    story.tell(
+    script = HostileScript(hostile, victim)
+    script.tell(
         system("join", "", broken),
         system("leave", "", *MARKUP),
         system("rename", "", broken, "[/nope]"),
         system("notice", f"no{broken}tice", online=None),
         error("internal", f"er{broken}ror"),
-        story.post("hello\r\n 10:31          admin │ gotcha", broken),
-        story.post("[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
+        script.post("hello\r\n 10:31          admin │ gotcha", broken),
+        script.post("[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
         {"type": "typing", "room": "lobby", "name": broken},
     )
     victim.type("\x1bj")
@@ -224,13 +224,13 @@ def test_pasted_text_is_sanitized_in_composer_toast_and_log(
     victim = open_terminal("chat", hostile.url, "--name", "victim", columns=41, rows=30)
     victim.wait_for("online")
 
-    def told(n: int) -> bool:
+    def hostile_room(n: int) -> bool:
         return re.search(rf"command[^/]*/t{n}-", victim.text) is not None
 
     for n, text in enumerate(ALL):
         victim.paste(f"/t{n}-{text}")
         victim.type("\r")
-        victim.wait_until(partial(told, n), f"a toast about /t{n}-")
+        victim.wait_until(partial(hostile_room, n), f"a toast about /t{n}-")
         victim.type("\x03")
         victim.paste(f"post {n} {text}")
         victim.type("\r")
@@ -238,7 +238,7 @@ def test_pasted_text_is_sanitized_in_composer_toast_and_log(
     victim.wait_for("still here")
     victim.enter("/quit")
     assert victim.wait_exit() == 0
-    assert_only_ours(bytes(victim.raw))
+    assert_known_sequences(bytes(victim.raw))
 
 
 def test_hostile_rejection_reasons_are_shown_as_text(hostile: HostileServer, open_terminal: Open) -> None:
@@ -276,7 +276,7 @@ def test_hostile_rejection_reasons_are_shown_as_text(hostile: HostileServer, ope
     victim.wait_for("1 post has not been sent")
     victim.type("q")
     assert victim.wait_exit() == 0
-    assert_only_ours(bytes(victim.raw))
+    assert_known_sequences(bytes(victim.raw))
 
 
 def test_reasons_for_rejected_posts_and_names_are_shown_as_text(
@@ -306,7 +306,7 @@ def test_reasons_for_rejected_posts_and_names_are_shown_as_text(
     row_with(victim, "● online", "new", "[/nope]")
     victim.enter("/quit")
     assert victim.wait_exit() == 0
-    assert_only_ours(bytes(victim.raw))
+    assert_known_sequences(bytes(victim.raw))
 
 
 def run(*words: str) -> subprocess.CompletedProcess[bytes]:
@@ -333,8 +333,8 @@ def test_usage_error_is_one_line_of_text(words: tuple[str, ...]) -> None:
 
 
 @pytest.fixture
-def told(hostile: HostileServer) -> HostileServer:
-    """A server with a room full of hostile posts, and errors among them."""
+def hostile_room(hostile: HostileServer) -> HostileServer:
+    """A server with a room full of hostile posts and errors."""
     said = [post(n, f"begin{text}end", f"s{text}w") for n, text in enumerate(ALL, 1)]
     hostile.welcome["rooms"] = [
         {"room": "lobby", "head": f"k3f9-{len(said)}", "recovered": True, "missed": len(said), "online": 1}
@@ -343,8 +343,8 @@ def told(hostile: HostileServer) -> HostileServer:
     return hostile
 
 
-def test_tail_prints_sanitized_lines(told: HostileServer) -> None:
-    ended = run("tail", told.url, "--last", "50")
+def test_tail_prints_sanitized_lines(hostile_room: HostileServer) -> None:
+    ended = run("tail", hostile_room.url, "--last", "50")
     assert ended.returncode == 0
     assert_plain(ended.stdout + ended.stderr)
     lines = ended.stdout.decode().splitlines()
@@ -353,8 +353,8 @@ def test_tail_prints_sanitized_lines(told: HostileServer) -> None:
     assert all(line.startswith("broadcast-tui: ") for line in ended.stderr.decode().splitlines())
 
 
-def test_tail_json_has_no_raw_control_characters(told: HostileServer) -> None:
-    ended = run("tail", told.url, "--last", "50", "--json")
+def test_tail_json_has_no_raw_control_characters(hostile_room: HostileServer) -> None:
+    ended = run("tail", hostile_room.url, "--last", "50", "--json")
     assert ended.returncode == 0
     lines = ended.stdout.decode().split("\n")
     assert [json.loads(line)["message"] for line in lines[:-1]] == [f"begin{text}end" for text in ALL]

@@ -13,7 +13,7 @@ MOVE, PRESS, RELEASE = 35, 0, 0
 
 
 def mouse(terminal: Terminal, button: int, x: int, y: int, end: str) -> None:
-    """What a terminal reports of the mouse at column `x`, row `y`, from 0."""
+    """Report a mouse event at column `x`, row `y`, from 0."""
     terminal.type(f"\x1b[<{button};{x + 1};{y + 1}{end}")
 
 

@@ -1,4 +1,4 @@
-"""What a real terminal is sent for mentions, and that nothing old ever rings."""
+"""Notifications of mentions in a real terminal; old mentions are silent."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.conftest import Open, ServerProcess
 from tests.support.terminal import Terminal
 
 FOCUS_IN, FOCUS_OUT, CTRL_Q, ALT_P, ALT_U, ESCAPE = "\x1b[I", "\x1b[O", "\x11", "\x1bp", "\x1bu", "\x1b"
-KEYS_TRIED = frozenset(("log.go-unread",))
+COVERED_KEYS = frozenset(("log.go-unread",))
 RULE = "── new ──"
 
 
@@ -24,13 +24,13 @@ def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Bob:
-    """Somebody else in the room."""
+    """Another user in the lobby."""
 
     def __init__(self, url: str) -> None:
         self._socket = websocket.create_connection(url, timeout=20)
 
     def say(self, *texts: str) -> None:
-        """Post, and wait until everybody has it."""
+        """Post, and wait until the server has broadcast it."""
         for text in texts:
             self._socket.send(json.dumps({"type": "message", "message": text, "sender": "bob"}))
             while json.loads(self._socket.recv()).get("message") != text:
@@ -48,7 +48,7 @@ def bob(server: ServerProcess) -> Iterator[Bob]:
 
 
 def look_away(terminal: Terminal, bob: Bob) -> None:
-    """Take the focus from a terminal, and make sure that it knows."""
+    """Remove the focus from a terminal, and wait until the chat knows."""
     terminal.type(FOCUS_OUT)
     for number in range(100):
         bob.say(f"filler {number}")
@@ -60,7 +60,7 @@ def look_away(terminal: Terminal, bob: Bob) -> None:
 
 
 def rings(terminal: Terminal) -> list[bytes]:
-    """What was sent to make it ring, but titles and pointer shapes, which end with a BEL too."""
+    """Bells and notifications that were sent, without titles and pointer shapes, which also end with BEL."""
     raw = re.sub(rb"\x1b\](?:0|22);[^\x07]*\x07", b"", bytes(terminal.raw))
     return re.findall(rb"\x1bPtmux;.*?\x1b\\\x07?|\x1b\][^\x07]*\x07\x07?|\x07", raw, re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""What stands on a real terminal after each step is what a redraw of the whole screen gives."""
+"""After each step the screen of a real terminal equals a full redraw."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def redrawn(terminal: Terminal) -> list[list[tuple[str, ...]]]:
 
 
 def differing(row: list[tuple[str, ...]], right: list[tuple[str, ...]]) -> str:
-    """Both rows, as text from the first cell on that differs, and that cell."""
+    """The first cell that differs between two rows, and both rows from there on, as text."""
     x = next(x for x in range(len(row)) if row[x] != right[x])
     return f"{x}: {row[x]} {right[x]} {[''.join(cell[0] for cell in each[x:]) for each in (row, right)]}"
 
 
-def act(terminal: Terminal, bob: Other, dice: random.Random) -> str:
-    """One thing that changes the screen; returns what it was."""
-    match dice.randrange(7):
+def act(terminal: Terminal, bob: Other, rng: random.Random) -> str:
+    """Do one random thing that changes the screen; returns its description."""
+    match rng.randrange(7):
         case 0 | 1:
-            count = dice.choice((1, 1, 2, 5, 40))
-            bob.say("\n".join(" ".join(dice.choices(WORDS, k=dice.randint(1, 20))) for _ in range(count)))
+            count = rng.choice((1, 1, 2, 5, 40))
+            bob.say("\n".join(" ".join(rng.choices(WORDS, k=rng.randint(1, 20))) for _ in range(count)))
             return f"{count} rows"
         case 2:
-            terminal.type(dice.choice(PAGES))
+            terminal.type(rng.choice(PAGES))
             return "a scroll"
         case 3:
-            terminal.type(dice.choice(("typing", "漢字", "\x1b\r", "\x15")))
+            terminal.type(rng.choice(("typing", "漢字", "\x1b\r", "\x15")))
             return "typing"
         case 4:
             terminal.type(F8)
             return "people"
         case 5:
-            terminal.type(dice.choice((F1, ESCAPE)))
+            terminal.type(rng.choice((F1, ESCAPE)))
             return "help"
         case _:
-            size = dice.choice(((80, 24), (50, 12), (120, 30)))
+            size = rng.choice(((80, 24), (50, 12), (120, 30)))
             terminal.resize(*size)
             return f"a resize to {size}"
 
@@ -62,9 +62,9 @@ def test_each_screen_equals_a_full_redraw(
     monkeypatch.setenv("BROADCAST_TUI_OUTPUT", output)
     terminal = open_terminal("chat", server.url, "--name", "ana")
     terminal.wait_for("Joined #lobby")
-    dice = random.Random(5)
+    rng = random.Random(5)
     for step in range(20 if output == "fast" else 5):
-        done = act(terminal, bob, dice)
+        done = act(terminal, bob, rng)
         terminal.wait_idle(server.process_id)
         before = terminal.cells
         after = redrawn(terminal)

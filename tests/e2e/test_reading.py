@@ -1,4 +1,4 @@
-"""Picking, copying, finding and searching as a terminal sees them: keys and mouse in, bytes out."""
+"""Selecting, copying, finding and searching in a real terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_DESKTOP = dict.fromkeys(
 )
 
 
-KEYS_TRIED = frozenset(
+COVERED_KEYS = frozenset(
     (
         *("log.page-up", "log.page-down", "log.line-up", "log.line-down", "log.go-top", "log.go-bottom"),
         *("log.previous-mention", "log.next-mention", "log.pick-post", "log.find-text", "log.show-bare"),
@@ -29,11 +29,11 @@ KEYS_TRIED = frozenset(
         *("find.step-older", "find.step-newer", "find.stay-here", "find.go-back"),
     )
 )
-"""Those of the stories below."""
+"""Keys covered by the tests below."""
 
 
 def copied(terminal: Terminal) -> list[str]:
-    """The texts that the terminal was asked to put into its clipboard."""
+    """The texts copied by OSC 52."""
     return [
         base64.b64decode(found).decode()
         for found in re.findall(rb"\x1b\]52;c;([A-Za-z0-9+/=]*)\x07", bytes(terminal.raw))
@@ -41,12 +41,12 @@ def copied(terminal: Terminal) -> list[str]:
 
 
 def mouse(kind: int, x: int, y: int, up: bool = False) -> str:
-    """A report of the mouse at cell (x, y), from 0."""
+    """A mouse report for the cell (x, y), from 0."""
     return f"\x1b[<{kind};{x + 1};{y + 1}{'m' if up else 'M'}"
 
 
 def place_of(terminal: Terminal, text: str) -> tuple[int, int]:
-    """Where `text` stands on the screen."""
+    """Column and row of `text` on the screen."""
     for y, line in enumerate(terminal.lines):
         if text in line:
             return line.index(text), y
@@ -56,7 +56,7 @@ def place_of(terminal: Terminal, text: str) -> tuple[int, int]:
 def chat(
     server: ServerProcess, open_terminal: Open, columns: int = 80, rows: int = 24, **more: str
 ) -> Terminal:
-    """A terminal in which ana chats, with nothing around it, but for `more` in its environment."""
+    """A terminal in which ana chats, without a desktop; `more` is added to the environment."""
     words = ("chat", server.url, "--name", "ana")
     terminal = open_terminal(*words, columns=columns, rows=rows, environment=NO_DESKTOP | more)
     terminal.wait_for("● online")
@@ -135,7 +135,7 @@ def test_posts_are_selected_by_keys(server: ServerProcess, bob: Other, open_term
     picked(ana, "https://example.org/a")
     ana.type(ESCAPE)
     ana.wait_gone("▶")
-    # It stands in the top row, of which the bar that opens leaves nothing.
+    # The selected post is in the top row, which the find bar covers.
     ana.type(f"{CTRL_F}tea")
     picked(ana, "tea 16.")
     ana.type(UP)
@@ -150,7 +150,7 @@ def test_posts_are_selected_by_keys(server: ServerProcess, bob: Other, open_term
     picked(ana, "tea 16.")
     ana.type("G")
     picked(ana, "https://example.org/a")
-    # Last, because the toast covers posts for seconds.
+    # This comes last, because the toast covers posts for seconds.
     ana.type("o")
     ana.wait_until(lambda: "No browser available" in toast(ana), "why it is not opened")
 

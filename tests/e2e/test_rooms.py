@@ -17,7 +17,7 @@ ALT, CTRL_K, CTRL_N, CTRL_P = "\x1b", "\x0b", "\x0e", "\x10"
 F7, F8, PAGE_UP, CTRL_END = "\x1b[18~", "\x1b[19~", "\x1b[5~", "\x1b[1;5F"
 ALT_LEFT, ALT_RIGHT = "\x1b[1;3D", "\x1b[1;3C"
 
-COMMANDS_TRIED = frozenset(
+COVERED_COMMANDS = frozenset(
     (
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
         *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
@@ -25,8 +25,8 @@ COMMANDS_TRIED = frozenset(
         *("notify", "mute", "unmute"),
     )
 )
-"""Those of the stories below and of test_terminals."""
-KEYS_TRIED = frozenset(
+"""Commands covered by the tests below and in test_terminals."""
+COVERED_KEYS = frozenset(
     (
         *("room.switch", "room.next", "room.previous", "room.go-urgent", "room.go-last", "room.toggle-list"),
         *(f"room.go-{n}" for n in range(1, 10)),
@@ -52,14 +52,14 @@ def in_room(terminal: Terminal, room: str) -> None:
 
 
 def warned(terminal: Terminal, text: str) -> None:
-    """Wait for a warning, then clear the line that it left in the input."""
+    """Wait for a warning, then clear the line that stays in the composer."""
     terminal.wait_until(lambda: text in toast(terminal), f"a warning: {text}")
     terminal.type(CTRL_C)
 
 
 def test_every_command_and_room_key_is_covered() -> None:
-    assert {command.name for command in COMMANDS} == COMMANDS_TRIED
-    assert {row.id for row in KEYS if row.area in ("room", "people")} == KEYS_TRIED
+    assert {command.name for command in COMMANDS} == COVERED_COMMANDS
+    assert {row.id for row in KEYS if row.area in ("room", "people")} == COVERED_KEYS
 
 
 def test_alt_and_a_digit_shows_a_room(ana: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""Hundreds of people who chat, join, leave, rename themselves, search and drop: nothing grows.
+"""Hundreds of users who chat, join, leave, rename, search and disconnect: nothing grows.
 
 `--soak 300` runs it for five minutes with 200 people.
 """
@@ -90,7 +90,7 @@ class Probe:
 
 
 class Person:
-    """Somebody with a connection, who does something every second or so."""
+    """A user who does something about every second."""
 
     def __init__(self, port: int, number: int, seed: int) -> None:
         self._port = port

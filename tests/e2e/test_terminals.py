@@ -1,4 +1,4 @@
-"""What a user does in a terminal of any size, one key after another, and what the screen then shows."""
+"""The chat in real terminals of several sizes: keys in, screen out."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ PAGE_UP, ESCAPE, UP, F1, TAB = "\x1b[5~", "\x1b", "\x1b[A", "\x1bOP", "\t"
 ALT_ENTER, CTRL_C, CTRL_D, CTRL_Q, CTRL_U = "\x1b\r", "\x03", "\x04", "\x11", "\x15"
 CTRL_G, CTRL_L, CTRL_Z, F5 = "\x07", "\x0c", "\x1a", "\x1b[15~"
 
-KEYS_TRIED = frozenset(
+COVERED_KEYS = frozenset(
     (
         *("app.show-help", "app.open-palette", "app.quit-chat", "app.interrupt", "app.leave-empty"),
         *("app.suspend-process", "app.redraw-screen", "app.reconnect-now", "composer.close-list"),
     )
 )
-"""Those of the stories below, beside many of writing and reading."""
+"""Keys covered by the tests below."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def ana(server: ServerProcess, bob: Other, open_terminal: Open) -> Terminal:
 
 
 def log_rows(terminal: Terminal) -> list[str]:
-    """The rows of the log, without the last one, on which the badge may be, and without the scrollbar."""
+    """The rows of the log without the scrollbar, and without the last one, which may contain the badge."""
     status = next(n for n, line in enumerate(terminal.lines) if line.startswith(" ●"))
     return [
         re.sub(r"\s*[▁▂▃▄▅▆▇█]?\s*(?:\d+ here|ana \(you\)|bob)?$", "", line)
@@ -45,7 +45,7 @@ def log_rows(terminal: Terminal) -> list[str]:
 
 
 def toast(terminal: Terminal) -> str:
-    """The text of the notice at the top, however wrapped."""
+    """The text of the toast, joined to one line."""
     return " ".join(line.partition("▌ ")[2].rstrip("─ ") for line in terminal.lines if "▌ " in line)
 
 
@@ -85,7 +85,7 @@ def test_first_session_from_login_to_scrolling_back(
 
 
 def test_screen_is_unchanged_after_many_resizes(bob: Other, ana: Terminal) -> None:
-    # Emulators disagree on how wide a family is, so it is out of sight when screens are compared.
+    # Emulators disagree on the width of a family emoji, so it is scrolled out when screens are compared.
     bob.say("👩‍👩‍👧‍👦 🏳️‍🌈🇩🇪" * 20)
     bob.say("漢字かな" * 30)
     bob.say("😀🎉" * 40 + "é" * 80)

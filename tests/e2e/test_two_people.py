@@ -1,4 +1,4 @@
-"""Two people in two real terminals, one real server: the whole story."""
+"""Two users in two real terminals, with a real server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.e2e.conftest import Open, ServerProcess
 from tests.support.ports import unused_port
 from tests.support.terminal import left_clean
 
-KEYS_TRIED = frozenset(("log.show-presence",))
+COVERED_KEYS = frozenset(("log.show-presence",))
 
 
 def test_two_users_continue_after_losing_the_server(server: ServerProcess, open_terminal: Open) -> None:
@@ -164,7 +164,7 @@ def test_permanently_lost_server_is_reported_once(server: ServerProcess, open_te
     shown: list[str] = []
 
     def counts_down_again() -> bool:
-        """Whether the seconds until the next try have risen: the one before has failed."""
+        """Whether the delay until the next attempt has grown, because an attempt has failed."""
         now = re.search(r"econnecting in (\d+) s", ana.text)
         if now and (not shown or now[1] != shown[-1]):
             shown.append(now[1])

@@ -1,4 +1,4 @@
-"""Long pastes, the search in what was typed and an editor of one's own, in a real terminal."""
+"""Long pastes, the search in the input history and an external editor, in a real terminal."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.terminal import Terminal, left_clean
 CTRL_C, CTRL_R, CTRL_X, ENTER, RIGHT, UP = "\x03", "\x12", "\x18", "\r", "\x1b[C", "\x1b[A"
 
 EDITOR = """#!/bin/sh
-# Its file is the last word; it says what it got and waits for a line before it writes.
+# The file is the last argument. Record it, and wait for a line before writing it.
 for file; do :; done
 cp "$file" "$SEEN/text"
 ls -l "$file" | cut -c1-10 > "$SEEN/mode"
@@ -36,7 +36,7 @@ esac
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """One that lets anybody post as fast as they can."""
+    """A server without rate limits."""
     process = ServerProcess(tmp_path / "server.log")
     process.start("--message-rate", "0", "--message-burst", "0")
     yield process
@@ -89,10 +89,10 @@ KEYS = [
     ("one two\x1b[1;2Hx", "x"),
     ("one two\x01\x1b[C\x1b[1;2Fx", "ox"),
 ]
-"""What is typed before Enter, by the bytes of a terminal without the kitty protocol, and what is sent."""
+"""Input before Enter, in bytes of a terminal without the kitty protocol, and the text that is sent."""
 
 
-KEYS_TRIED = frozenset(
+COVERED_KEYS = frozenset(
     (
         *(
             "composer.send-post",
@@ -114,7 +114,7 @@ KEYS_TRIED = frozenset(
         *("search.clear-query", "search.go-back", "log.unfold-post"),
     )
 )
-"""Those of the list above and of the stories below."""
+"""Keys covered by the list above and the tests below."""
 
 
 def test_readline_keys_edit_as_in_a_shell(ana: Terminal, server: ServerProcess) -> None:
@@ -242,11 +242,11 @@ def test_signal_ends_the_chat_and_its_editor(ana: Terminal, tmp_path: Path) -> N
 
 
 POSTS = by_profile(1_000, 4_000)
-"""Each wait for its echo makes them arrive in more batches than the 30 that Textual queues for a terminal."""
+"""Each waits for its echo, so they arrive in more batches than the 30 that Textual queues for a terminal."""
 
 
 def test_chat_receives_posts_while_the_editor_runs(ana: Terminal, server: ServerProcess) -> None:
-    """Far more arrives than Textual would write before it blocks."""
+    """More arrives than Textual queues before it blocks."""
     ana.wait_for("Joined #lobby")
     ana.type(CTRL_X)
     ana.wait_for("EDITOR RUNS")

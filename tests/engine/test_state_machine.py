@@ -30,7 +30,7 @@ from broadcast_tui.core.session.updates import GapFound, PostArrived, PostDelive
 from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
-from tests.support.history_check import History, Hole, Publisher, Reader, Seen, faults
+from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults
 from tests.support.hub_pair import User, Wire, World, read_frames
 from tests.support.model_log import ModelLog
 
@@ -450,9 +450,9 @@ def _reader(user: User, room: str) -> Reader:
     for update in user.updates:
         if isinstance(update, PostArrived) and update.post.room == room:
             post = update.post
-            reader.given.append(Seen(post.position, _own(post.nonce), post.text))
+            reader.received.append(Seen(post.position, _own(post.nonce), post.text))
         elif isinstance(update, GapFound) and update.room == room:
-            reader.given.append(Hole(update.count))
+            reader.received.append(Gap(update.count))
     return reader
 
 

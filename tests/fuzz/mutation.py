@@ -1,4 +1,4 @@
-"""Seeds kept in `corpus`, and what becomes of them: the bytes that fuzz tests are fed."""
+"""Input for fuzz tests: seeds from `corpus`, and their mutations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 
 def seeds(name: str) -> list[bytes]:
-    """The seeds of a kind, one Python expression of bytes a line."""
+    """The seeds of a kind; a file has one Python bytes literal per line."""
     lines = (CORPUS / f"{name}.txt").read_text("ascii").splitlines()
     found = [
         eval(line, {"__builtins__": {}}) for line in lines
@@ -22,7 +22,7 @@ def seeds(name: str) -> list[bytes]:
 
 @st.composite
 def mutated(draw: st.DrawFn, name: str) -> bytes:
-    """A seed with up to eight parts of it changed, doubled, cut out, or taken from another seed."""
+    """A seed with up to eight parts changed, duplicated, removed, or replaced by parts of another seed."""
     kept = seeds(name)
     data = draw(st.sampled_from(kept))
     for _ in range(draw(st.integers(0, 8))):

@@ -1,4 +1,4 @@
-"""Whatever comes, from wherever a stranger can send: no exception, no harm to others, nothing raw."""
+"""Fuzz tests of everything strangers can send: no exceptions, no effect on others, no control characters."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def take_frame(data: bytes) -> None:
 
 
 def take_in_hub(frames: list[bytes]) -> None:
-    """A stranger of each kind and an admin send it all; a bystander is still served."""
+    """Send the frames from a stranger of each kind and an admin; a bystander is still served."""
     world = World(Limits(max_errors=10**6, history_rate=0))
     bystander = world.user("ben")
     for role, v1 in (("member", True), ("admin", True), ("member", False)):
@@ -90,7 +90,7 @@ def take_name(data: bytes) -> None:
 
 
 def take_request(data: bytes) -> None:
-    """Through the parser of the library, as from a socket, then through all that looks at a request."""
+    """Parse the data with the library, as from a socket, then pass the request to all its readers."""
     protocol = ServerProtocol()
     protocol.receive_data(data)
     for request in protocol.events_received():

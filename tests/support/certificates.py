@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority made on the spot, and what it or nobody vouches for."""
+"""Certificates for tests: a new authority, and certificates signed by it or by nobody."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pair:
 
 
 class Authority:
-    """`ca` is its own certificate as a PEM file in `directory`."""
+    """A certificate authority; `ca` is its certificate as a PEM file in `directory`."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

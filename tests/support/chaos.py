@@ -1,7 +1,7 @@
-"""A TCP proxy that misbehaves as networks do, by dice: the same seed throws the same for each connection.
+"""A TCP proxy with network faults, random but repeatable for each connection by a seed.
 
-What it does to a connection: latency, dribble (a few bytes at a time), stall, reset, cut in the middle
-of what is passed on, and duplication: a second connection that says all that the first one says.
+Faults: latency, dribble (a few bytes at a time), stall, reset, cut in the middle
+of forwarded data, and duplication: a second connection that sends the same as the first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from enum import StrEnum
 from random import Random
 
 
-class Harm(StrEnum):
+class Fault(StrEnum):
     NONE = "none"
     LATENCY = "latency"
     DRIBBLE = "dribble"
@@ -28,41 +28,41 @@ class Harm(StrEnum):
 
 
 CHANCES = {
-    Harm.NONE: 0.9,
-    Harm.LATENCY: 0.05,
-    Harm.DRIBBLE: 0.025,
-    Harm.STALL: 0.01,
-    Harm.RESET: 0.005,
-    Harm.CUT: 0.01,
+    Fault.NONE: 0.9,
+    Fault.LATENCY: 0.05,
+    Fault.DRIBBLE: 0.025,
+    Fault.STALL: 0.01,
+    Fault.RESET: 0.005,
+    Fault.CUT: 0.01,
 }
-"""For each piece of data passed on."""
+"""Probabilities for each piece of forwarded data."""
 DUPLICATE_CHANCE = 0.2
-"""For each connection."""
+"""Probability for each connection."""
 STALL_S = 2.0
 
 
 class ChaosProxy:
-    """Passes bytes between 127.0.0.1:`port` and 127.0.0.1:`target_port`; `done` counts its misdeeds."""
+    """Forwards data between 127.0.0.1:`port` and 127.0.0.1:`target_port`; `done` counts the faults."""
 
     def __init__(self, target_port: int, seed: int) -> None:
         self.target_port = target_port
         self.port = 0
         self.calm = asyncio.Event()
-        """Set: connections made from now on, and what is passed on from now on, are left alone."""
-        self.done: Counter[Harm] = Counter()
+        """When set, there are no more faults."""
+        self.done: Counter[Fault] = Counter()
         self.accepted_count = 0
         self._seed = seed
         self._writers: set[asyncio.StreamWriter] = set()
 
     def cut(self) -> None:
-        """Lose all connections at once."""
+        """Abort all connections."""
         for writer in self._writers:
             writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted_count += 1
         name = f"{self._seed}-{self.accepted_count}"
-        dice = Random(name)
+        rng = Random(name)
         try:
             far_reader, far_writer = await self._open()
         except OSError:
@@ -70,24 +70,24 @@ class ChaosProxy:
             return
         ends = {writer, far_writer}
         self._writers |= ends
-        copies: list[asyncio.StreamWriter] = []
+        duplicates: list[asyncio.StreamWriter] = []
         tasks = set()
-        if dice.random() < DUPLICATE_CHANCE and not self.calm.is_set():
+        if rng.random() < DUPLICATE_CHANCE and not self.calm.is_set():
             with contextlib.suppress(OSError):
-                copy_reader, copy_writer = await self._open()
-                self.done[Harm.DUPLICATE] += 1
-                copies.append(copy_writer)
-                self._writers.add(copy_writer)
-                ends.add(copy_writer)
-                tasks.add(asyncio.create_task(self._swallow(copy_reader)))
-        ways = {
-            asyncio.create_task(self._pass_on(reader, [far_writer, *copies], Random(f"{name}-up"))),
-            asyncio.create_task(self._pass_on(far_reader, [writer], Random(f"{name}-down"))),
+                duplicate_reader, duplicate_writer = await self._open()
+                self.done[Fault.DUPLICATE] += 1
+                duplicates.append(duplicate_writer)
+                self._writers.add(duplicate_writer)
+                ends.add(duplicate_writer)
+                tasks.add(asyncio.create_task(self._discard(duplicate_reader)))
+        directions = {
+            asyncio.create_task(self._forward(reader, [far_writer, *duplicates], Random(f"{name}-up"))),
+            asyncio.create_task(self._forward(far_reader, [writer], Random(f"{name}-down"))),
         }
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            tasks |= ways
+            tasks |= directions
             for end in ends:
                 end.transport.abort()
             self._writers -= ends
@@ -98,42 +98,42 @@ class ChaosProxy:
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.target_port)
 
-    async def _swallow(self, reader: asyncio.StreamReader) -> None:
+    async def _discard(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):
             while await reader.read(65_536):
                 pass
 
-    async def _pass_on(
-        self, reader: asyncio.StreamReader, writers: list[asyncio.StreamWriter], dice: Random
+    async def _forward(
+        self, reader: asyncio.StreamReader, writers: list[asyncio.StreamWriter], rng: Random
     ) -> None:
-        """Until the connection ends, on its own or by what is done to it."""
+        """Forward data until the connection ends, by itself or by a fault."""
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
-                harm = Harm.NONE
-                [thrown] = dice.choices(list(CHANCES), list(CHANCES.values()))
+                fault = Fault.NONE
+                [drawn] = rng.choices(list(CHANCES), list(CHANCES.values()))
                 if not self.calm.is_set():
-                    harm = thrown
-                    self.done[harm] += 1
-                match harm:
-                    case Harm.LATENCY:
-                        await asyncio.sleep(dice.uniform(0.0, 0.1))
-                    case Harm.DRIBBLE:
-                        data = await self._dribble(data, writers, dice)
-                    case Harm.STALL:
-                        await asyncio.sleep(dice.uniform(0.2, STALL_S))
-                    case Harm.CUT:
-                        await _write(writers, data[: dice.randrange(len(data))])
+                    fault = drawn
+                    self.done[fault] += 1
+                match fault:
+                    case Fault.LATENCY:
+                        await asyncio.sleep(rng.uniform(0.0, 0.1))
+                    case Fault.DRIBBLE:
+                        data = await self._dribble(data, writers, rng)
+                    case Fault.STALL:
+                        await asyncio.sleep(rng.uniform(0.2, STALL_S))
+                    case Fault.CUT:
+                        await _write(writers, data[: rng.randrange(len(data))])
                         return
-                    case Harm.RESET:
+                    case Fault.RESET:
                         for writer in writers:
                             _reset(writer)
                         return
                 await _write(writers, data)
 
-    async def _dribble(self, data: bytes, writers: list[asyncio.StreamWriter], dice: Random) -> bytes:
-        """Pass the beginning on in small pieces; the rest is returned."""
+    async def _dribble(self, data: bytes, writers: list[asyncio.StreamWriter], rng: Random) -> bytes:
+        """Forward the beginning in small pieces; returns the rest."""
         for _ in range(20):
-            size = dice.randint(1, 7)
+            size = rng.randint(1, 7)
             await _write(writers, data[:size])
             data = data[size:]
             await asyncio.sleep(0.002)
@@ -141,9 +141,9 @@ class ChaosProxy:
 
 
 async def _write(writers: list[asyncio.StreamWriter], data: bytes) -> None:
-    """To all; a copy that is gone is no matter."""
-    first, *copies = writers
-    for copy in copies:
+    """Write to all; duplicates that are closed are skipped."""
+    first, *duplicates = writers
+    for copy in duplicates:
         if not copy.transport.is_closing():
             copy.write(data)
     first.write(data)

@@ -44,7 +44,7 @@ class Chat:
         return self.app.screen.query_one(Composer)
 
     async def deliver(self, *updates: Update) -> None:
-        """Let a batch arrive and be drawn."""
+        """Deliver a batch and wait until it is drawn."""
         await self.client.deliver(*updates)
         await self.pilot.pause()
         await self.settled()
@@ -101,7 +101,7 @@ async def enter_rooms(chat: Chat, *rooms: str) -> None:
 
 
 async def press(pilot: Pilot[None], *keys: str) -> None:
-    """Press `keys` as `pilot.press` does, but wait for the app only after those that are no letters."""
+    """Press `keys` as `pilot.press` does, but wait for the app only after keys other than letters."""
     for key in keys:
         if len(key) == 1:
             pilot.app.post_message(events.Key(key, key))

@@ -1,4 +1,4 @@
-"""`python -m tests.support.chat_program HOME [NAME]`: the chat as a process of its own, without a network.
+"""`python -m tests.support.chat_program HOME [NAME]`: the chat as a process without a network.
 
 Every post comes back; one that says `crash` is an update that no client makes, one that says `hang` blocks
 the event loop.
@@ -18,7 +18,7 @@ from tests.support.fake_client import FakeClient
 
 
 class EchoClient(FakeClient):
-    """A client whose server is alone with us."""
+    """A client whose server has no other users."""
 
     def start(self) -> None:
         self.feed(*self.online(self.name))

@@ -1,4 +1,4 @@
-"""A `ClientRequests` without a network: tests give it updates and read off what was asked of it."""
+"""A `ClientRequests` without a network: tests deliver updates and check the recorded requests."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _call(command: commands.Request) -> tuple[str, ...]:
 
 
 class FakeClient(ClientRequests):
-    """Records calls in `calls`; `deliver` hands a batch to the reader and waits until it is taken in."""
+    """Records calls in `calls`; `deliver` passes a batch to the reader and waits until it is processed."""
 
     url = ""
     name = ""
@@ -136,7 +136,7 @@ class FakeClient(ClientRequests):
         return [call[1:] for call in self.calls if call[0] == method]
 
     def feed(self, *updates: Update) -> None:
-        """Hand over a batch without waiting."""
+        """Deliver a batch without waiting."""
         for update in updates:
             if isinstance(update, ConnectionChanged):
                 self.state = update.state
@@ -144,13 +144,13 @@ class FakeClient(ClientRequests):
         self._batches.put_nowait(list(updates))
 
     async def deliver(self, *updates: Update) -> None:
-        """Hand over a batch and wait until its reader comes back for the next one."""
+        """Deliver a batch and wait until the reader asks for the next one."""
         self.feed(*updates)
         async with asyncio.timeout(PATIENCE_S):
             await self._idle.wait()
 
     def online(self, *people: str, room: str = "lobby") -> list[Update]:
-        """The updates of a connection that came up, with `people` in the room."""
+        """The updates after connecting, with `people` in the room."""
         return [
             ConnectionChanged(ConnectionState.ONLINE),
             Welcomed(self.name, "n1", (room,), 16_384),
@@ -169,13 +169,13 @@ class FakeClient(ClientRequests):
         at: datetime = AT,
         room: str = "lobby",
     ) -> PostArrived:
-        """The next post of the room; one with a nonce is our own."""
+        """The next post of the room; a post with a nonce is an own post."""
         self._seq += 1
         return PostArrived(
             Post(room, Position("k3f9", self._seq), sender, text, at, nonce), live, bool(nonce)
         )
 
     def echo(self, nonce: str, text: str) -> list[Update]:
-        """What comes back for a post of ours."""
+        """The updates for an accepted own post."""
         arrived = self.post(self.name, text, nonce=nonce)
         return [PostDelivered("lobby", nonce, str(arrived.post.position), AT), arrived]

@@ -21,7 +21,7 @@ class FakeThemes:
 
 
 class FakeContext:
-    """Runs commands with `execute`; `warnings` has the errors, `calls` the actions by method name."""
+    """Runs commands with `execute`; `warnings` contains the errors, `calls` the actions by method name."""
 
     def __init__(self, *people: str, name: str = "ana") -> None:
         self.client = FakeClient(name)

@@ -64,7 +64,7 @@ MAX_REQUEST_BYTES = 200_000
 
 
 def module_of(command: Sequence[str]) -> tuple[str, list[str]] | None:
-    """The module that `command` runs and its arguments; None if it is not one of ours."""
+    """The module that `command` runs and its arguments; None for other programs."""
     if command[0] == CONSOLE_SCRIPT:
         return MODULES[0], list(command[1:])
     if command[0] == sys.executable and list(command[1:2]) == ["-m"] and command[2] in MODULES:
@@ -245,7 +245,7 @@ def serve(connection: socket.socket) -> None:
             os.write(writer, struct.pack("i", pid))
             os._exit(0)
         os.waitpid(between, 0)
-        # The fork belongs to the test process now.
+        # The test process is now the parent of the fork.
         connection.send(os.read(reader, 4))
         os.close(reader)
         os.close(writer)

@@ -1,4 +1,4 @@
-"""Holds what everyone saw against what is in the log: nothing lost, nothing twice, one order for all."""
+"""Checks what clients received against the log: nothing lost, nothing duplicated, the same order for all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from broadcast_tui.core.post import Position
 
 @dataclass(frozen=True)
 class Seen:
-    """A post as a reader was given it."""
+    """A post as a client received it."""
 
     position: Position
     nonce: str
@@ -18,38 +18,38 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Hole:
-    """Posts that a reader was told it would not get; None: an unknown number."""
+class Gap:
+    """A gap announced to a client: the number of missing posts, or None if unknown."""
 
     count: int | None
 
 
 @dataclass
 class Reader:
-    """What one client was given in one room, in order, after position `start`."""
+    """What one client received in one room, in order, after position `start`."""
 
     name: str
     room: str
     start: int = 0
-    given: list[Seen | Hole] = field(default_factory=list)
+    received: list[Seen | Gap] = field(default_factory=list)
 
 
 @dataclass
 class Publisher:
-    """What one client said, by nonce, and what it was told of it."""
+    """The posts of one client by nonce, and their acknowledgments."""
 
     name: str
-    said: dict[str, tuple[str, str]] = field(default_factory=dict)
+    posted: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Room and text."""
     acknowledged: list[tuple[str, str]] = field(default_factory=list)
-    """Nonce and post id, as often as it was told."""
-    refused: list[str] = field(default_factory=list)
+    """Nonce and post id of each acknowledgment."""
+    rejected: list[str] = field(default_factory=list)
     unacknowledged: int = 0
 
 
 @dataclass
 class History:
-    """The end of a story: `log` has the posts of each room, as the engine keeps them."""
+    """The result of a run: `log` has the stored posts of each room."""
 
     log: dict[str, list[Seen]]
     publishers: list[Publisher]
@@ -57,7 +57,7 @@ class History:
 
 
 def faults(history: History) -> list[str]:
-    """What is wrong with a history, a sentence each; empty if all is well."""
+    """The faults of a history, one sentence each."""
     found: list[str] = []
     for room, posts in history.log.items():
         found += _faults_of_log(room, posts)
@@ -71,7 +71,7 @@ def faults(history: History) -> list[str]:
 def _faults_of_log(room: str, posts: list[Seen]) -> list[str]:
     found = []
     if [post.position.seq for post in posts] != list(range(1, len(posts) + 1)):
-        found.append(f"the numbers of {room} are not 1 to {len(posts)}, each once")
+        found.append(f"{room} does not have the numbers 1 to {len(posts)} once each")
     if len({post.position.epoch for post in posts}) > 1:
         found.append(f"{room} has more than one epoch")
     found += [
@@ -85,11 +85,11 @@ def _faults_of_log(room: str, posts: list[Seen]) -> list[str]:
 def _faults_of_publisher(publisher: Publisher, log: dict[str, list[Seen]]) -> list[str]:
     found = []
     if publisher.unacknowledged:
-        found.append(f"{publisher.unacknowledged} posts of {publisher.name} are unsettled")
-    found += [f"{nonce} of {publisher.name} was refused" for nonce in publisher.refused]
-    kept = {post.nonce: (room, post) for room, posts in log.items() for post in posts}
-    for nonce, (room, text) in publisher.said.items():
-        in_log = kept.get(nonce)
+        found.append(f"{publisher.unacknowledged} posts of {publisher.name} are unacknowledged")
+    found += [f"{nonce} of {publisher.name} was rejected" for nonce in publisher.rejected]
+    stored = {post.nonce: (room, post) for room, posts in log.items() for post in posts}
+    for nonce, (room, text) in publisher.posted.items():
+        in_log = stored.get(nonce)
         if in_log is None:
             found.append(f"{nonce} of {publisher.name} is lost")
         elif (in_log[0], in_log[1].text) != (room, text):
@@ -97,7 +97,7 @@ def _faults_of_publisher(publisher: Publisher, log: dict[str, list[Seen]]) -> li
     times = Counter(nonce for nonce, _ in publisher.acknowledged)
     found += [f"{nonce} was acknowledged {count} times" for nonce, count in times.items() if count > 1]
     for nonce, post_id in publisher.acknowledged:
-        in_log = kept.get(nonce)
+        in_log = stored.get(nonce)
         if in_log is None or str(in_log[1].position) != post_id:
             found.append(f"{nonce} was acknowledged as {post_id}, which is not where it is in the log")
     return found
@@ -107,21 +107,21 @@ def _faults_of_reader(reader: Reader, log: list[Seen]) -> list[str]:
     found = []
     who = f"{reader.name} in {reader.room}"
     at: int | None = reader.start
-    """Seq up to which everything was given or announced; None after a hole of unknown size."""
+    """Seq up to which everything received or announced; None after a gap of unknown size."""
     last = reader.start
-    for given in reader.given:
-        if isinstance(given, Hole):
-            at = None if at is None or given.count is None else at + given.count
+    for received in reader.received:
+        if isinstance(received, Gap):
+            at = None if at is None or received.count is None else at + received.count
             continue
-        seq = given.position.seq
+        seq = received.position.seq
         if seq <= last:
-            found.append(f"{who} was given {given.position} after number {last}")
+            found.append(f"{who} received {received.position} after number {last}")
             continue
         if at is not None and seq != at + 1:
-            found.append(f"{who} was given number {seq} after {at}, and no hole of that size was announced")
-        if not 1 <= seq <= len(log) or log[seq - 1] != given:
-            found.append(f"{who} was given {given}, which is not what the log has there")
+            found.append(f"{who} received number {seq} after {at}, and no gap of that size was announced")
+        if not 1 <= seq <= len(log) or log[seq - 1] != received:
+            found.append(f"{who} received {received}, which is not what the log has there")
         at = last = seq
     if at is not None and at != len(log):
-        found.append(f"{who} stands at number {at}, and the log at {len(log)}")
+        found.append(f"{who} received up to number {at}, and the log has {len(log)}")
     return found

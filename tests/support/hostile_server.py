@@ -1,7 +1,7 @@
-"""A server that cleans nothing: what it is told to send arrives as it is, in every field a client may show.
+"""A server that sanitizes nothing: it sends hostile text in every field that a client may show.
 
-It speaks `broadcast-tui.v1`, runs in threads of its own, and serves one client after another. `HOSTILE` is
-what to send: each text tries something else, and may be embedded in any other.
+It speaks `broadcast-tui.v1`, runs in its own threads, and serves one client after another. `HOSTILE` contains
+the texts: each tries something else, and may be embedded in any other.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Frame = dict[str, object]
 
 PATIENCE_S = 20.0
 NUMBER = "66613"
-"""A parameter of escape sequences that no program uses."""
+"""A parameter of escape sequences that no program sends."""
 
 WRAP_CRASHER = "\u200d\u200d\u2764\ufe0f" + "漢" * 60
 """The line wrapping of Textual 8.2 fails on this word at half of all widths."""
@@ -75,7 +75,7 @@ def post(seq: int, text: str, sender: str = "mallory", *, nonce: str = "", room:
 
 
 def system(event: str, text: str, *names: str, **fields: object) -> Frame:
-    """A line of the server's own about people in the lobby."""
+    """A system event about people in the lobby."""
     about: Frame = {"names": list(names)} if names else {}
     return {
         "type": "system",
@@ -94,7 +94,7 @@ def error(code: str, text: str, **fields: object) -> Frame:
 
 
 class HostileServer:
-    """What the next client meets; `send` and `close` reach the one that is connected."""
+    """Settings for the next client; `send` and `close` affect the connected one."""
 
     def __init__(self) -> None:
         self.welcome: Frame = {
@@ -107,14 +107,14 @@ class HostileServer:
             "rooms": [{"room": "lobby", "head": "k3f9-0", "recovered": True, "missed": 0, "online": 3}],
         }
         self.greeting: list[Frame] = []
-        """Sent right after the welcome, before the replay is said to be over."""
+        """Sent between `welcome` and `synced`."""
         self.denial: Frame | None = None
-        """Sent to a hello instead of the welcome."""
+        """Sent instead of the welcome."""
         self.refusal: tuple[HTTPStatus, str] | None = None
-        """Status and body that every handshake is answered with."""
+        """Status and body of the response to every handshake."""
         self.members: list[str] = []
         self.answers: dict[str, Callable[[Frame], list[Frame]]] = {}
-        """What frames of a type are answered with, instead of nothing."""
+        """Answers to frames of a type."""
         self.port = 0
         self._clients: queue.Queue[ServerConnection] = queue.Queue()
         self._client: ServerConnection | None = None
@@ -125,7 +125,7 @@ class HostileServer:
 
     @property
     def client(self) -> ServerConnection:
-        """The one that was welcomed last; waits for the first."""
+        """The client that was welcomed last; waits for the first."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self._client = self._clients.get_nowait()
@@ -134,12 +134,12 @@ class HostileServer:
         return self._client
 
     def send(self, *frames: Frame | str) -> None:
-        """Send frames as they are; a string is one frame, JSON or not."""
+        """Send frames unchanged; a string is one frame, JSON or not."""
         for frame in frames:
             self.client.send(frame if isinstance(frame, str) else json.dumps(frame))
 
     def close(self, code: int, reason: str) -> None:
-        """Close the client's connection; the next `client` is another one."""
+        """Close the client's connection; the next client to connect replaces it."""
         self.client.close(code, reason)
         self._client = None
 
@@ -165,7 +165,7 @@ class HostileServer:
         return []
 
     def check(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse a handshake as `refusal` says, if it does."""
+        """Reject a handshake if `refusal` is set."""
         if self.refusal is None:
             return None
         status, body = self.refusal[0], self.refusal[1].encode()

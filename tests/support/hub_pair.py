@@ -1,4 +1,4 @@
-"""Hub and client sessions joined without loop, socket or clock: a network that tests can hurt."""
+"""A hub and client sessions connected without event loop, socket or clock, with faults that tests choose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Wire:
-    """One connection: frames under way in both directions. The `Link` of its peer."""
+    """One connection, with the frames in transit in both directions; it is the `Link` of its peer."""
 
     def __init__(self) -> None:
         self.to_client: deque[bytes] = deque()
@@ -36,7 +36,7 @@ class Wire:
 
 
 class User:
-    """A client session and everything it was told."""
+    """A client session and its updates."""
 
     def __init__(self, world: World, name: str, rooms: tuple[tuple[str, int], ...]) -> None:
         self.world = world
@@ -51,7 +51,7 @@ class User:
         self.collect()
 
     def cut(self, *, noticed: bool = True) -> None:
-        """The connection breaks; the server notices now, or never (a ghost is left)."""
+        """Break the connection; the server notices now, or never (a ghost remains)."""
         wire, self.wire = self.wire, None
         if wire is None:
             return
@@ -79,7 +79,7 @@ class User:
 
 
 class World:
-    """One hub, its log, and users. `step` moves everything until nothing moves."""
+    """A hub, its log and users. `step` delivers frames until none are left."""
 
     def __init__(self, limits: Limits | None = None, authenticator: Authenticator | None = None) -> None:
         self.authenticator = authenticator
@@ -111,7 +111,7 @@ class World:
             user.collect()
 
     def restart(self, *, keep_log: bool) -> None:
-        """The server dies and comes back, with its log or with an empty one."""
+        """Restart the server, with its log or with an empty one."""
         for user in self.users:
             user.cut(noticed=False)
         if not keep_log:
@@ -119,7 +119,7 @@ class World:
         self.hub = Hub(self.log, self.limits, "n2", self.authenticator)
 
     def serve(self) -> None:
-        """What the server's shell does in a loop turn: append, read, write."""
+        """Do what the server does in a loop turn: append, read, write."""
         hub = self.hub
         if hub.effects.pending_posts:
             batch = hub.effects.take_pending_posts()
@@ -140,7 +140,7 @@ class World:
                 peer.link.write(data)
 
     def step(self) -> None:
-        """Deliver every frame under way, and what comes of it, until all is quiet."""
+        """Deliver all frames in transit, and those that they cause."""
         moved = True
         while moved:
             moved = False
@@ -167,7 +167,7 @@ class World:
 
 
 def read_frames(wire: Wire) -> list[dict[str, object]]:
-    """Take what has come to a plain client."""
+    """Read the frames that a plain client has received."""
     frames = [msgspec.json.decode(data, type=dict[str, object]) for data in wire.to_client]
     wire.to_client.clear()
     return frames

@@ -1,4 +1,4 @@
-"""What a test starts, found in its code, and in which order tests run.
+"""Markers and order of tests: what a test starts is found in its code.
 
 A test is marked `app` if it, its fixtures or the helpers it uses (in `tests`) run a Textual app, `process` if
 they start a process or it is in a module full of busy servers, `soak` if its length is set by `--soak`.
@@ -22,9 +22,9 @@ ATTRIBUTES = {
     "create_subprocess_exec": "process",
     "create_subprocess_shell": "process",
 }
-"""Names that mark the code that mentions them."""
+"""Attribute names and the markers of code that uses them."""
 MODULES = {"subprocess": "process", "pexpect": "process"}
-"""Modules that mark the code that uses them."""
+"""Modules and the markers of code that uses them."""
 FIXTURES = {"soak_s": "soak"}
 DIRECTORIES = {"tests/e2e/": "process", "tests/compat/": "process"}
 BUSY = {
@@ -52,7 +52,7 @@ SLOW_FIRST = (
     "tests/tui/screens/",
     "tests/tui/",
 )
-"""Beginnings of paths, the slowest first: a long test that starts last is waited for by all workers."""
+"""Prefixes of paths, the slowest first: a long test that starts last leaves the other workers idle."""
 
 
 # -- markers

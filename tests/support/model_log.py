@@ -1,4 +1,4 @@
-"""The simplest thing that can be called a log: lists, for tests to hold the hub and engines against."""
+"""The simplest model of a log: lists, to compare with the hub and engines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 
 
 class ModelLog:
-    """Every post of every room, kept for ever unless `trim` is called."""
+    """Every post of every room, stored forever unless `trim` is called."""
 
     def __init__(self, epoch: str = "e1") -> None:
         self.epoch = epoch
@@ -34,7 +34,7 @@ class ModelLog:
         return sorted(with_posts | {room for room, topic in self.topics.items() if topic})
 
     def trim(self, room: str, seq: int) -> None:
-        """Forget the posts up to `seq`."""
+        """Delete the posts up to `seq`."""
         self.trimmed[room] = min(seq, self.last_seq(room))
 
     def append(self, new_posts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
@@ -57,7 +57,7 @@ class ModelLog:
         return results, new
 
     def read(self, read: Read) -> list[Post]:
-        """What the engine would answer."""
+        """The expected answer of the engine."""
         if isinstance(read, SearchRead):
             before = read.before or self.last_seq(read.room) + 1
             hits = [post for post in self.posts.get(read.room, []) if read.query in post.text]

@@ -1,4 +1,4 @@
-"""A client of frames as they are on the wire, both kinds: JSON objects in, JSON objects out."""
+"""A client for raw frames of both protocols: JSON objects in and out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ V1 = Subprotocol("broadcast-tui.v1")
 
 
 class WireClient:
-    """One connection. `frames` are all that were read so far; reading goes on where it stopped."""
+    """One connection. `frames` contains all frames read so far; reading continues after them."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -37,7 +37,7 @@ class WireClient:
         await self.send("message", message=message, **fields)
 
     async def until(self, **fields: object) -> list[Frame]:
-        """The frames not read before, up to the first that has all of `fields`."""
+        """Read frames up to the first that has all of `fields`, and return them."""
         read: list[Frame] = []
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -55,11 +55,11 @@ class WireClient:
             raise AssertionError(f"{closed} before a frame with {fields}, after {read}") from None
 
     async def next_of(self, **fields: object) -> Frame:
-        """The next frame that has all of `fields`; those before it are passed over."""
+        """The next frame that has all of `fields`; those before it are skipped."""
         return (await self.until(**fields))[-1]
 
     async def next_frame(self) -> Frame:
-        """The next frame, whatever it is."""
+        """The next frame of any kind."""
         return await self.next_of()
 
     async def closed(self) -> tuple[int, str]:
@@ -72,14 +72,14 @@ class WireClient:
             return (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd is not None else (1006, "")
 
     async def settle(self) -> list[Frame]:
-        """All that is under way to us: what comes before the answer to a question of ours. v1 only."""
+        """All frames in transit: those before the answer to a request. v1 only."""
         self._asked = getattr(self, "_asked", 0) + 1
         ref = f"settle-{self._asked}"
         await self.send("presence", room="lobby", ref=ref)
         return (await self.until(ref=ref))[:-1]
 
     def drop(self) -> None:
-        """Lose the connection without a word."""
+        """Abort the connection."""
         self.socket.transport.abort()
 
 
@@ -103,7 +103,7 @@ async def v1_client(
     token: str = "",
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[WireClient]:
-    """A v1 client that has said hello and read its welcome, and nothing after it."""
+    """A v1 client that has sent hello and read its welcome, but nothing after it."""
     async with silent_v1_client(url, token=token, tls=tls) as client:
         await client.send("hello", name=name, client_id=client_id or f"id-of-{name}", rooms=list(rooms))
         await client.next_of(type="welcome")
@@ -114,7 +114,7 @@ async def v1_client(
 async def silent_v1_client(
     url: str, *, token: str = "", tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[WireClient]:
-    """A v1 client that has not said hello."""
+    """A v1 client that has not sent hello."""
     async with _connected(url, V1, token=token, tls=tls) as client:
         assert client.socket.subprotocol == V1
         yield client

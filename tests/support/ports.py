@@ -1,4 +1,4 @@
-"""Ports that nobody has, for servers that are started later or more than once."""
+"""Unused ports, for servers that are started later or more than once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from random import Random
 
 
 def unused_port() -> int:
-    """Below those that the system gives to clients: while the server is down, no client must get it."""
-    dice = Random()
+    """A port outside the ephemeral range, so that no client gets it while the server is down."""
+    rng = Random()
     while True:
         with socket.socket() as probe:
-            port = dice.randrange(20_000, 32_000)
+            port = rng.randrange(20_000, 32_000)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

@@ -9,28 +9,28 @@ from contextlib import asynccontextmanager
 
 
 class Proxy:
-    """Passes bytes on to `target_port` of 127.0.0.1, which may be changed between connections."""
+    """Forwards data to `target_port` of 127.0.0.1, which may change between connections."""
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.port = 0
         self.refusing = False
-        """New connections are ended at once."""
+        """Whether new connections are aborted."""
         self.accepted_count = 0
         self.flowing = asyncio.Event()
-        """Cleared: connections stay up and carry nothing."""
+        """When cleared, connections stay open and forward nothing."""
         self.flowing.set()
         self.came = asyncio.Condition()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def cut(self) -> None:
-        """Lose all connections at once, and what is under way in them."""
+        """Abort all connections, and lose data in transit."""
         for writer in self._writers:
             writer.transport.abort()
 
     async def accepted(self, count: int) -> None:
-        """Wait until that many connections came in all."""
+        """Wait until `count` connections have been accepted."""
         async with asyncio.timeout(20.0), self.came:
             await self.came.wait_for(lambda: self.accepted_count >= count)
 

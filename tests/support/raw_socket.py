@@ -1,4 +1,4 @@
-"""A WebSocket client by hand, to send what no library would, or to read nothing at all."""
+"""A WebSocket client without a library, to send invalid data or to read nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def frame(opcode: int, payload: bytes, *, final: bool = True, masked: bool = Tru
 
 
 class RawSocket:
-    """A TCP connection; nothing is read from it but by `read`, `read_frame` and `read_to_end`."""
+    """A TCP connection; only `read`, `read_frame` and `read_to_end` read from it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -43,7 +43,7 @@ class RawSocket:
         await self.send(frame(TEXT, text.encode()))
 
     async def send_until_cut(self, data: bytes, times: int, measure: Callable[[], int]) -> int:
-        """Send `data` again and again until the other side ends the connection; the most measured."""
+        """Send `data` until the other side closes the connection; returns the maximum of `measure`."""
         worst = 0
         try:
             for _ in range(times):
@@ -54,11 +54,11 @@ class RawSocket:
         raise AssertionError(f"{times * len(data)} bytes were taken, and the connection is still up")
 
     async def handshake(self, subprotocol: str = "", path: str = "/", headers: str = "", **named: str) -> str:
-        """Become a WebSocket; returns the head of the answer.
+        """Open a WebSocket; returns the head of the response.
 
         Args:
-            headers: Whole lines with their ends.
-            named: A header each, such as `X_Forwarded_For`; `Host` in place of the usual one.
+            headers: Complete lines with line ends.
+            named: Headers, such as `X_Forwarded_For`; `Host` replaces the default.
         """
         extra = headers + (f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else "")
         host = named.pop("Host", "localhost")
@@ -83,14 +83,14 @@ class RawSocket:
         return first & 0x0F, await self._take(size)
 
     async def read_close(self) -> tuple[int, str]:
-        """Code and reason of the close frame; frames before it are passed over."""
+        """Code and reason of the close frame; frames before it are skipped."""
         while True:
             opcode, payload = await self.read_frame()
             if opcode == CLOSE:
                 return struct.unpack("!H", payload[:2])[0], payload[2:].decode()
 
     async def read_to_end(self) -> bytes:
-        """All that comes until the other side ends the connection, in order or not."""
+        """All data until the other side closes or resets the connection."""
         data, self._buffer = self._buffer, b""
         try:
             while True:
@@ -100,7 +100,7 @@ class RawSocket:
             return data
 
     def reset(self) -> None:
-        """End the connection with a TCP reset, as a broken line looks to the other side."""
+        """Close the connection with a TCP reset."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 

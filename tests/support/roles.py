@@ -1,4 +1,4 @@
-"""Rights of a connection, given by a test."""
+"""Roles of connections in tests."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from broadcast_tui.server import BroadcastServer
 
 
 def give_role(peer: Peer, role: str) -> None:
-    """Let a connection be what a token would make it: `admin`, `member` or `reader`."""
+    """Give a connection the role `admin`, `member` or `reader`, as a token would."""
     peer.role = Role(role)
 
 
 def promote(server: BroadcastServer, name: str) -> None:
-    """Make whoever is called so an admin."""
+    """Make the user with this name an admin."""
     [peer] = [peer for peer in server._runner.connections if peer.name == name]
     give_role(peer, "admin")

@@ -1,4 +1,4 @@
-"""A `BroadcastServer` for the length of a test, and what a test may look at in it."""
+"""A `BroadcastServer` for the duration of a test, and waiting for its state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from broadcast_tui.server.tls import ServerTls
 T = TypeVar("T")
 
 PATIENCE_S = 20.0
-"""How long anything may take before a test gives up on it."""
+"""Timeout of everything a test waits for."""
 
 
 @asynccontextmanager
@@ -29,7 +29,7 @@ async def running_server(
     authenticator: TokenAuthenticator | None = None,
     tls: ServerTls | None = None,
 ) -> AsyncIterator[BroadcastServer]:
-    """A server on 127.0.0.1 and a free port; stopped at the end if the test has not done it."""
+    """A server on 127.0.0.1 and a free port; stopped at the end."""
     server = BroadcastServer(
         "127.0.0.1",
         port,
@@ -48,19 +48,19 @@ async def running_server(
 
 
 def waiting_bytes(server: BroadcastServer) -> int:
-    """The most that waits in this process to be written to any one connection."""
+    """The largest write buffer of all connections, in bytes."""
     connections = server._runner.connections.values()
     return max((connection.transport.get_write_buffer_size() for connection in connections), default=0)
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Return once `condition` holds; for what no frame or event tells of."""
+    """Wait until `condition` holds, where no frame or event reports it."""
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
 
 
 async def in_time(work: Awaitable[T]) -> T:
-    """The result of `work`, which must come within `PATIENCE_S`."""
+    """The result of `work`; fails after `PATIENCE_S`."""
     async with asyncio.timeout(PATIENCE_S):
         return await work

@@ -1,6 +1,6 @@
-"""A screen as text that can be compared and read: its rows, then how each cell looks.
+"""A screen as readable text for comparison: its rows, then the style of each cell.
 
-`UPDATE_SNAPSHOTS=1 pytest tests/tui/test_snapshots.py` writes the files anew; read the difference before
+`UPDATE_SNAPSHOTS=1 pytest tests/tui/test_snapshots.py` rewrites the files; read the difference before
 it is committed.
 """
 
@@ -23,7 +23,7 @@ _SIGNS = ascii_letters + digits + "!$%&*+,-/:;<=>?@^_~"
 
 
 def screen_text(app: App[None], system: ColorSystem = ColorSystem.TRUECOLOR) -> str:
-    """Size, rows, the same rows with a sign for each look, and what the signs stand for.
+    """Size, rows, the same rows with a letter for each style, and the styles of the letters.
 
     Colors are those that a terminal of `system` would be sent.
     """
@@ -67,7 +67,7 @@ def _runs(row: str) -> Iterator[str]:
 
 
 def compare(name: str, text: str) -> None:
-    """Compare `text` with the file of that name, or write the file if that is asked for."""
+    """Compare `text` with the file of that name, or write the file with UPDATE_SNAPSHOTS=1."""
     path = SNAPSHOTS / f"{name}.txt"
     if os.environ.get("UPDATE_SNAPSHOTS"):
         path.parent.mkdir(exist_ok=True)

@@ -32,14 +32,14 @@ class Cell(NamedTuple):
 
     @property
     def seen(self) -> Cell:
-        """What a reader sees of it: nothing but the background of most blanks."""
+        """The visible parts of a cell; for most blanks only the background."""
         if self.text == " " and not self.link and self.attributes <= {"1", "2", "3"}:
             return Cell(" ", background=self.background)
         return self
 
 
 class StrictScreen:
-    """What stands on a screen after all that was fed. `questions` counts the answers it owes."""
+    """A screen and its contents. `questions` counts the queries that have not been answered."""
 
     def __init__(
         self,
@@ -62,14 +62,14 @@ class StrictScreen:
         self._region = (0, height - 1)
 
     def scramble(self, dice: random.Random) -> None:
-        """Show anything, as after a resize."""
+        """Fill the screen with arbitrary text, as after a resize."""
         for row in self.cells:
             row[:] = [Cell(dice.choice("x#"), background=dice.choice(("", "41"))) for _ in row]
         self.x, self.y = dice.randrange(self.width), dice.randrange(self.height)
 
     @property
     def seen(self) -> list[list[Cell]]:
-        """The screen as a reader sees it."""
+        """The visible screen."""
         return [[cell.seen for cell in row] for row in self.cells]
 
     @property
@@ -86,7 +86,7 @@ class StrictScreen:
             if token["final"]:
                 self._control(token["private"], token["parameters"], token["final"])
             elif token["link"] is not None:
-                # Which of the rows of a link light up together (its id) is no part of what is seen.
+                # The id of a link, which groups its rows for highlighting, is not visible.
                 self.pen = self.pen._replace(link=token["link"].partition(";")[2])
             elif token["feed"]:
                 assert self.y < self.height - 1, "a line feed that scrolls"

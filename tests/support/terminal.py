@@ -1,6 +1,6 @@
-"""A program in a real pseudo-terminal, its screen read by a terminal emulator.
+"""A program in a pseudo-terminal, with a terminal emulator for its screen.
 
-Waiting is for what the screen shows, with a generous limit; nothing sleeps for a fixed time.
+Tests wait for the contents of the screen, with a generous timeout, and never for a fixed time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUIET_S = 0.1 if sys.platform == "linux" else 0.5
 class Terminal:
     """`command` (words) running in a terminal of `columns` by `rows`.
 
-    `raw` is every byte the terminal received, `lines` what stands on its screen now.
+    `raw` contains all bytes that the terminal received, `lines` the rows of its screen.
     """
 
     def __init__(
@@ -47,22 +47,22 @@ class Terminal:
             timeout=LIMIT_S,
         )
         self._child.delaybeforesend = None
-        # It says where its cursor stands when it is asked, as terminals do.
+        # The emulator answers queries, such as for the position of the cursor.
         vars(self._screen)["write_process_input"] = self.type
 
     # -- looking
 
     @property
     def lines(self) -> list[str]:
-        """The screen's rows, without blanks at their ends."""
+        """The rows of the screen without trailing blanks."""
         screen = self._screen
         rows = (screen.buffer[y] for y in range(screen.lines))
-        # Its own `display` fails where half of a wide character was written over.
+        # pyte's `display` fails if half of a wide character was overwritten.
         return ["".join(row[x].data for x in range(screen.columns)).rstrip() for row in rows]
 
     @property
     def cells(self) -> list[list[tuple[str, ...]]]:
-        """What is seen in each cell: character and look; of most blanks only the background."""
+        """The visible parts of each cell: character and style; for most blanks only the background."""
         return [
             [_seen(self._screen.buffer[y][x]) for x in range(self._screen.columns)]
             for y in range(self._screen.lines)
@@ -73,7 +73,7 @@ class Terminal:
         return "\n".join(self.lines)
 
     def read(self, wait_s: float = 0.05) -> bool:
-        """Take what the program wrote, waiting at most `wait_s` for it; False when it has ended."""
+        """Read output of the program for at most `wait_s`; returns False if it has exited."""
         try:
             data = self._child.read_nonblocking(65_536, wait_s)
         except pexpect.TIMEOUT:
@@ -81,12 +81,12 @@ class Terminal:
         except pexpect.EOF:
             return False
         self.raw += data
-        # pyte knows no private parameters such as ESC [ > 25 u and would print their rest.
+        # pyte would print parts of sequences with private parameters, such as ESC [ > 25 u.
         self._stream.feed(re.sub(rb"\x1b\[[<>=?][0-9;]*[a-ln-zA-Z]|\x1b\[>[0-9;]*m", b"", data))
         return True
 
     def wait_until(self, condition: Callable[[], object], what: str) -> None:
-        """Read on until `condition` holds of the screen; fails with the screen if it never does."""
+        """Read until `condition` holds; on timeout, fails and shows the screen."""
         deadline = time.monotonic() + LIMIT_S
         while not condition():
             alive = self.read()
@@ -99,7 +99,7 @@ class Terminal:
     def wait_idle(self, *process_ids: int) -> None:
         """Read until nothing arrives while the program and the processes `process_ids` sleep.
 
-        A process that waits for a CPU is not asleep, so a busy machine delays this but does not deceive it.
+        A process that waits for a CPU is not asleep, so this is slower but still correct on a busy machine.
         """
         deadline = time.monotonic() + LIMIT_S
         processes = (self._child.pid, *process_ids)
@@ -112,7 +112,7 @@ class Terminal:
                 return
 
     def wait_for(self, *texts: str) -> None:
-        """Wait until all `texts` stand on the screen together."""
+        """Wait until the screen contains all `texts`."""
         self.wait_until(lambda: all(text in self.text for text in texts), f"{texts} on the screen")
 
     def wait_gone(self, text: str) -> None:
@@ -135,14 +135,14 @@ class Terminal:
         self._child.setwinsize(rows, columns)
 
     def forget(self) -> None:
-        """Show nothing, as after another program has drawn over everything."""
+        """Clear the screen behind the program's back."""
         self._screen.erase_in_display(2)
 
     def signal(self, number: signal.Signals) -> None:
         self._child.kill(number)
 
     def wait_exit(self) -> int:
-        """The exit status (128 + n after an unhandled signal n), once the program has ended."""
+        """Wait for the end; returns the exit status, 128 + n after an unhandled signal n."""
         deadline = time.monotonic() + LIMIT_S
         while self.read():
             assert time.monotonic() < deadline, f"still running:\n{self.text}"
@@ -184,7 +184,7 @@ def program(*words: str) -> list[str]:
 
 
 def left_clean(raw: bytes) -> bool:
-    """Whether what was turned on in a terminal was turned off again, in the end."""
+    """Whether all modes that were enabled in a terminal have been disabled again."""
     for on, off in (
         (rb"\x1b\[\?1049h", rb"\x1b\[\?1049l"),
         (rb"\x1b\[\?1000h", rb"\x1b\[\?1000l"),

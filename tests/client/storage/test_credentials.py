@@ -1,4 +1,4 @@
-"""What is kept for servers: in the keyring if there is one, else in a file for the user alone."""
+"""Saved credentials: in the keyring if there is one, otherwise in a private file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class KeyringError(Exception):
 
 
 class Ring:
-    """A keyring for tests; `broken` raises, `forgetful` keeps nothing."""
+    """A keyring for tests; `broken` raises, `forgetful` stores nothing."""
 
     def __init__(self, *, broken: bool = False, forgetful: bool = False) -> None:
         self.kept: dict[tuple[str, str], str] = {}
