@@ -11,6 +11,12 @@ LOOPBACK_FAILURES_PER_MINUTE = 100
 """Higher, since all users of this machine, and all clients behind a proxy on it, share one address."""
 ADDRESSES_MAX = 10_000
 LOG_KEYS_MAX = 1_000
+LOG_RATE_BYTES = 2_048
+"""Sustained size of the log lines about one address, per second."""
+LOG_BURST_BYTES = 16_384
+"""The same at once, such as the lines of a class that connects."""
+LOG_REPORT_S = 10.0
+"""Minimum time between two reports of suppressed lines of one address."""
 
 
 class TokenBucket:
@@ -156,3 +162,39 @@ class LogLimiter:
             self._seen.clear()
         self._seen[key] = now, 0
         return suppressed
+
+
+class LogBudget:
+    """Limits the log lines about each address, in bytes, and counts the others.
+
+    Stores the `LOG_KEYS_MAX` addresses with the most recent lines.
+    """
+
+    def __init__(self) -> None:
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._suppressed: dict[str, tuple[int, float]] = {}
+        """Number of suppressed lines, and the time at which to report them."""
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def allow(self, key: str, size_bytes: int, now: float) -> bool:
+        """Whether to log a line about an address; otherwise it is counted."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = TokenBucket(LOG_RATE_BYTES, LOG_BURST_BYTES)
+        self._buckets.move_to_end(key)
+        if bucket.take(now, size_bytes) == 0.0:
+            return True
+        count, report_at = self._suppressed.get(key, (0, now + LOG_REPORT_S))
+        self._suppressed[key] = count + 1, report_at
+        return False
+
+    def take_reports(self, now: float) -> list[tuple[str, int]]:
+        """Addresses with suppressed lines that are due, and the numbers of lines; drops old addresses."""
+        due = [(key, count) for key, (count, report_at) in self._suppressed.items() if report_at <= now]
+        for key, _ in due:
+            del self._suppressed[key]
+        while len(self._buckets) > LOG_KEYS_MAX:
+            self._buckets.popitem(last=False)
+        return due

@@ -6,20 +6,24 @@ import asyncio
 import errno
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
+from broadcast_tui.core.hub.effects import PendingPost
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.rooms import Rooms
-from broadcast_tui.core.post import Post
+from broadcast_tui.core.post import AppendResult, Position
 from broadcast_tui.core.protocol.codec import text_frames
-from broadcast_tui.core.rate_limit import LogLimiter
+from broadcast_tui.core.rate_limit import LogBudget, LogLimiter
 from broadcast_tui.core.redaction import redact
 from broadcast_tui.core.text import log_safe
 
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+
+LINE_OVERHEAD_BYTES = 40
+"""Time, level and end of a line."""
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -31,31 +35,71 @@ class _Kind(msgspec.Struct):
 _kind_decoder = msgspec.json.Decoder(_Kind)
 
 
-def log_broadcast(posts: Sequence[Post], rooms: Rooms) -> None:
-    """Log a line for each room of `posts`, which are in order."""
-    by_room: dict[str, list[Post]] = {}
-    for post in posts:
-        by_room.setdefault(post.room, []).append(post)
-    for room_name, room_posts in by_room.items():
-        room = rooms.by_name.get(room_name)
-        first, last = room_posts[0], room_posts[-1]
-        senders = {post.sender for post in room_posts}
-        log.info(
-            "broadcast %s%s from %s in %s to %d client(s)",
-            first.position,
-            f"…{last.position.seq}" if last is not first else "",
-            log_safe(first.sender, 40) if last is first else f"{len(senders)} sender(s)",
-            log_safe(room_name, 60),
-            len(room.subscriptions) if room is not None else 0,
-        )
+class ActivityLog:
+    """Log lines that peers cause: at most 2 KB per second for each address, then only their number.
 
+    Args:
+        clock: Monotonic time in seconds.
+    """
 
-def log_name(peer: Peer, old_name: str) -> None:
-    """Log a line about a changed or first name of a connection."""
-    if old_name:
-        log.info("#%d %s is now %s", peer.id, log_safe(old_name, 40), log_safe(peer.name, 40))
-    else:
-        log.info("#%d is %s", peer.id, log_safe(peer.name, 40))
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._budget = LogBudget()
+
+    def connected(self, peer: Peer, count: int) -> None:
+        self.log(peer, logging.INFO, "%s connected, %d client(s)", log_safe(peer.label), count)
+
+    def disconnected(self, peer: Peer, code: int, count: int) -> None:
+        self.log(peer, logging.INFO, "%s disconnected (%s), %d client(s)", log_safe(peer.label), code, count)
+
+    def dropped(self, peer: Peer, reason: str) -> None:
+        self.log(peer, logging.WARNING, "%s dropped: it %s", log_safe(peer.label), reason)
+
+    def renamed(self, peer: Peer, old_name: str) -> None:
+        """Log a changed or first name of a connection."""
+        name = log_safe(peer.name, 40)
+        if old_name:
+            self.log(peer, logging.INFO, "#%d %s is now %s", peer.id, log_safe(old_name, 40), name)
+        else:
+            self.log(peer, logging.INFO, "#%d is %s", peer.id, name)
+
+    def posted(
+        self, pending_posts: Sequence[PendingPost], results: Sequence[AppendResult], rooms: Rooms
+    ) -> None:
+        """Log a line for each connection and room with new posts; `results` are those of `pending_posts`."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        positions: dict[tuple[Peer, str], list[Position]] = {}
+        for pending_post, result in zip(pending_posts, results, strict=True):
+            if not result.dup:
+                key = pending_post.peer, pending_post.new_post.room
+                positions.setdefault(key, []).append(result.position)
+        for (peer, room_name), posted in positions.items():
+            room = rooms.by_name.get(room_name)
+            self.log(
+                peer,
+                logging.INFO,
+                "broadcast %s%s from %s in %s to %d client(s)",
+                posted[0],
+                f"…{posted[-1].seq}" if len(posted) > 1 else "",
+                log_safe(peer.sender, 40),
+                log_safe(room_name, 60),
+                len(room.subscriptions) if room is not None else 0,
+            )
+
+    def log(self, peer: Peer | None, level: int, text: str, *args: object) -> None:
+        """Log a line about a peer, or about the storage (None), unless there are too many."""
+        if not log.isEnabledFor(level):
+            return
+        line = text % args
+        key = (peer.rate_limit_key or "loopback") if peer is not None else "storage"
+        if self._budget.allow(key, len(line) + LINE_OVERHEAD_BYTES, self._clock()):
+            log.log(level, "%s", line)
+
+    def report_suppressed(self) -> None:
+        """Log the numbers of suppressed lines that are due. Call it periodically."""
+        for key, count in self._budget.take_reports(self._clock()):
+            log.info("%d more line(s) about %s suppressed", count, log_safe(key, 60))
 
 
 def log_frames(recipient: str, data: bytes) -> None:

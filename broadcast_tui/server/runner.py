@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -30,7 +31,7 @@ from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.server.activity_log import describe_received, log_broadcast, log_frames, log_name
+from broadcast_tui.server.activity_log import ActivityLog, describe_received, log_frames
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
@@ -78,6 +79,7 @@ class HubRunner:
         self.hub = Hub(engine, limits, node, authenticator)
         engine.set_open_rooms(self.hub.rooms.by_name)
         self.stats = ServerStats()
+        self.activity = ActivityLog(time.monotonic)
         self._on_tick = on_tick
         self.sanction_store = SanctionStore(self.hub.moderation.sanctions, self.hub.effects, sanction_file)
         self.connections: dict[Peer, PeerConnection] = {}
@@ -134,7 +136,7 @@ class HubRunner:
             rate_limit_key=connection.rate_limit_key,
         )
         self.connections[peer] = connection
-        log.info("%s connected, %d client(s)", log_safe(peer.label), len(self.connections))
+        self.activity.connected(peer, len(self.connections))
 
         def on_flow(blocked: bool) -> None:
             peer.blocked = blocked
@@ -159,11 +161,8 @@ class HubRunner:
         for task in self._reads.pop(peer, ()):
             task.cancel()
         code = connection.close_code
-        log.info(
-            "%s disconnected (%s), %d client(s)",
-            log_safe(peer.label),
-            code if code is not None else CloseCode.ABNORMAL,
-            len(self.connections),
+        self.activity.disconnected(
+            peer, code if code is not None else CloseCode.ABNORMAL, len(self.connections)
         )
         self.wake()
 
@@ -184,9 +183,10 @@ class HubRunner:
             log.exception(
                 "internal error while handling a frame from %s; closing the connection", log_safe(peer.label)
             )
-            self.connections[peer].end(CloseCode.INTERNAL, "internal error")
+            peer.closing = CloseCode.INTERNAL, "internal error"
+            self.connections[peer].end(*peer.closing)
         if peer.name != old_name:
-            log_name(peer, old_name)
+            self.activity.renamed(peer, old_name)
         self.wake()
 
     # -- engine
@@ -231,12 +231,16 @@ class HubRunner:
             try:
                 results = await self._engine.append([pending_post.new_post for pending_post in batch])
             except EngineError as error:
-                log.error("%d post(s) could not be stored: %s", len(batch), log_safe(str(error)))
+                reason = log_safe(str(error))
+                self.activity.log(
+                    None, logging.ERROR, "%d post(s) could not be stored: %s", len(batch), reason
+                )
                 self._discount(len(batch))
                 hub.append_failed(batch, STORAGE_FAILED, self.instant())
             else:
                 self._discount(sum(result.dup for result in results))
                 hub.posts_appended(batch, results)
+                self.activity.posted(batch, results, hub.rooms)
                 self.stats.append.observe(self._loop.time() - started)
                 self.stats.posts += sum(not result.dup for result in results)
             self.wake()
@@ -260,8 +264,6 @@ class HubRunner:
                     self.hub.deliver(batch)
                 except Exception:
                     log.exception("%d post(s) could not be delivered; they are in the log", len(batch))
-                if log.isEnabledFor(logging.INFO):
-                    log_broadcast(batch, self.hub.rooms)
                 self.wake()
                 unflushed += len(batch)
                 if unflushed >= DELIVER_POSTS:
@@ -423,7 +425,7 @@ class HubRunner:
         connection = self.connections.get(peer)
         if connection is not None:
             self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
-            log.warning("%s dropped: it %s", log_safe(peer.label), reason)
+            self.activity.dropped(peer, reason)
             peer.closing = peer.closing or (CloseCode.TIMED_OUT, f"Timed out: your client {reason}.")
             connection.end(*peer.closing)
             self._loop.call_later(CLOSE_TIMEOUT_S, connection.abort)
@@ -451,6 +453,7 @@ class HubRunner:
                 self.wake()
                 await pauses.pause()
         self._on_tick(self._loop.time())
+        self.activity.report_suppressed()
         self.sanction_store.poll()
         checked = list(self.connections.items())
         for start in range(0, len(checked), CHECKED_TOGETHER):

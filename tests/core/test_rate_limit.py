@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from broadcast_tui.core import rate_limit
-from broadcast_tui.core.rate_limit import FAILURES_PER_MINUTE, LOOPBACK_FAILURES_PER_MINUTE, FailureLimiter
+from broadcast_tui.core.rate_limit import (
+    FAILURES_PER_MINUTE,
+    LOG_BURST_BYTES,
+    LOG_RATE_BYTES,
+    LOOPBACK_FAILURES_PER_MINUTE,
+    FailureLimiter,
+    LogBudget,
+)
 
 
 def fail(guesses: FailureLimiter, address: str, times: int, now: float) -> None:
@@ -66,3 +73,31 @@ def test_addresses_of_one_host_share_a_limit_with_and_without_a_port(address: st
     )
     assert guesses.wait_s(other, 0.0) > 0
     assert guesses.wait_s("2001:db8:1:3::9:5000", 0.0) == 0.0
+
+
+def test_log_lines_about_an_address_are_limited_in_bytes() -> None:
+    lines, logged = LogBudget(), 0
+    for second in range(100):
+        logged += sum(lines.allow("192.0.2.1", 100, float(second)) for _ in range(300))
+    assert logged * 100 <= LOG_BURST_BYTES + 100 * LOG_RATE_BYTES
+    assert logged * 100 >= 99 * LOG_RATE_BYTES
+    assert lines.allow("192.0.2.2", 100, 99.0), "others have their own"
+
+
+def test_suppressed_lines_are_reported_by_number() -> None:
+    lines = LogBudget()
+    logged = sum(lines.allow("192.0.2.1", 100, 0.0) for _ in range(1_000))
+    assert lines.take_reports(9.9) == []
+    assert lines.take_reports(10.0) == [("192.0.2.1", 1_000 - logged)]
+    assert lines.take_reports(20.0) == []
+
+
+def test_addresses_with_log_lines_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limit, "LOG_KEYS_MAX", 10)
+    lines = LogBudget()
+    for number in range(1_000):
+        lines.allow(f"key {number}", 100_000, 0.0)
+        assert not lines.allow(f"key {number}", 100_000, 0.0)
+        lines.take_reports(float(number))
+        assert len(lines) <= 10
+    assert len(lines.take_reports(2_000.0)) <= 20
