@@ -19,7 +19,7 @@ from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, set_up
 from broadcast_tui.cli.option_types import Count, Port, Rate
-from broadcast_tui.cli.reload import Load, Options, Reloader, read_options
+from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader, read_options
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
 from broadcast_tui.cli.serve_options import (
     AdmissionOptions,
@@ -30,9 +30,11 @@ from broadcast_tui.cli.serve_options import (
 from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
 from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.registry import StorageOptions, engine_for
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.admission import file_shortage
 from broadcast_tui.server.client_address import parse_networks
 from broadcast_tui.server.listen import choose_addresses, raise_open_files
 from broadcast_tui.server.watchdog import Watchdog
@@ -135,8 +137,8 @@ def serve(
             metrics = MetricsListener(server, metrics_host, metrics_port)
         info = security.info(host, chosen, certificate)
         lines = [storage.description(chosen), *security.lines(info)]
-        warning = security.warning(host, secure=info.secure)
-        await _run(server, info, lines, warning, metrics, options)
+        warnings = [security.warning(host, secure=info.secure), _file_warning(admission.limits())]
+        await _run(server, info, lines, "\n".join(filter(None, warnings)), metrics, options)
 
     _runner()(run())
     return ExitCode.OK
@@ -170,6 +172,18 @@ class History:
         entry = engine_for(self.where)
         line = entry.description.format(location=self.where, path=self.path(port))
         return f"{line} To store none, add --history off." if entry.is_file else line
+
+
+def _file_warning(limits: AdmissionLimits) -> str:
+    """A warning if the open file limit is too low for the connections to admit; empty if it is not."""
+    shortage = file_shortage(limits)
+    if shortage is None:
+        return ""
+    files, connections = shortage
+    return (
+        f"Warning: the open file limit of {files} allows only {connections} connections. "
+        "Raise it with ulimit -n, or LimitNOFILE in systemd."
+    )
 
 
 def _runner() -> Callable[..., object]:
@@ -227,10 +241,12 @@ def _on_hangup(
     reloader.add("tokens and certificate", lambda _: _security_of(server))
     terminal, is_stopping = ControllingTerminal(), False
 
+    reload_later = Coalescer(reloader, asyncio.get_running_loop())
+
     def on_hangup() -> None:
         nonlocal is_stopping
         if not terminal.is_gone:
-            reloader()
+            reload_later()
         elif not is_stopping:  # the kernel and the shell may both send it
             is_stopping = True
             terminal.detach()

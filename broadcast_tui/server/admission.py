@@ -12,7 +12,7 @@ import http
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from websockets.http11 import Request, Response
@@ -27,6 +27,8 @@ from broadcast_tui.server.client_address import client_address, is_within, parse
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.listen import RESERVED_DESCRIPTORS, open_files_max
 
+CONNECTIONS_EXPECTED = 500
+"""Number of connections that a server should admit if it is not limited by an option."""
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 
 audit = logging.getLogger("broadcast_tui.audit")
@@ -249,6 +251,18 @@ def _fit_descriptors(limits: AdmissionLimits) -> tuple[int, int]:
     if connections is None:
         return half_open, connections_max
     return half_open, min(connections, connections_max) if connections else 0
+
+
+def file_shortage(limits: AdmissionLimits) -> tuple[int, int] | None:
+    """The open file limit and the number of connections it admits; None if these are enough.
+
+    Enough are as many as `limits` admit, or `CONNECTIONS_EXPECTED`.
+    """
+    files = open_files_max()
+    _, admitted = _fit_descriptors(replace(limits, max_connections=None))
+    if files is None or admitted >= (limits.max_connections or CONNECTIONS_EXPECTED):
+        return None
+    return files, admitted
 
 
 def _peer_of(connection: PeerConnection) -> str:

@@ -11,10 +11,13 @@ import hashlib
 import html
 import http
 import re
+from collections.abc import Sequence
 from email.utils import formatdate
 
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+
+from broadcast_tui.core.network import is_loopback_host, parse_ip
 
 METHODS = ("GET", "HEAD")
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -55,6 +58,21 @@ def is_handshake(request: Request) -> bool:
         for value in request.headers.get_all("Upgrade")
         for token in value.split(",")
     )
+
+
+def is_local_host(hosts: Sequence[str], own_name: str) -> bool:
+    """Whether the `Host` headers of a request from this machine name the machine itself.
+
+    Any other name may have been made to resolve to it by a web page (DNS rebinding). IP addresses are safe,
+    and so are requests without the header, which browsers do not send.
+    """
+    if not hosts:
+        return True
+    if len(hosts) > 1 or not _HOST.fullmatch(hosts[0]):
+        return False
+    name = re.sub(r":[0-9]*\Z", "", hosts[0]).casefold()
+    is_known = is_loopback_host(name) or name.endswith(".localhost") or name == own_name.casefold()
+    return is_known or parse_ip(name) is not None
 
 
 def response_to(

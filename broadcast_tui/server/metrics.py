@@ -23,6 +23,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from broadcast_tui import __version__
+from broadcast_tui.core.network import is_loopback
 from broadcast_tui.server import http as pages
 from broadcast_tui.server.listen import ListenError, choose_addresses
 from broadcast_tui.server.stats import Histogram
@@ -159,6 +160,11 @@ class MetricsListener:
     def _answer(self, connection: ServerConnection, request: Request) -> Response:
         if request.method not in pages.METHODS:
             return pages.method_not_allowed()
+        peername = connection.transport.get_extra_info("peername")
+        is_local = peername is not None and is_loopback(str(peername[0]))
+        if is_local and not pages.is_local_host(request.headers.get_all("Host"), self.host):
+            text = "This host name is not one of the metrics port. Use localhost or an IP address."
+            return pages.rejection(http.HTTPStatus.MISDIRECTED_REQUEST, text)
         if request.path.partition("?")[0] != "/metrics":
             return pages.rejection(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
         response = pages.make_response(http.HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
 import pytest
 
 from broadcast_tui.cli.errors import UsageError
-from broadcast_tui.cli.reload import Load, Options, Reloader
+from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader
+from tests.support.running import in_time
 
 
 def test_one_invalid_part_prevents_the_whole_reload(caplog: pytest.LogCaptureFixture) -> None:
@@ -54,3 +56,28 @@ def test_options_that_need_a_restart_are_logged(caplog: pytest.LogCaptureFixture
     assert [record.getMessage() for record in caplog.records] == [
         "restart the server to apply changes of: auth, metrics-port"
     ]
+
+
+async def test_hundreds_of_signals_cause_few_reloads() -> None:
+    reloads = 0
+    done = asyncio.Event()
+
+    def reload() -> None:
+        nonlocal reloads
+        reloads += 1
+        done.set()
+
+    soon = Coalescer(reload, asyncio.get_running_loop(), interval_s=1_000.0)
+    for _ in range(300):
+        soon()
+    await in_time(done.wait())
+    for _ in range(300):
+        soon()
+        await asyncio.sleep(0)
+    assert reloads == 1
+    again = Coalescer(reload, asyncio.get_running_loop(), interval_s=0.0)
+    for count in range(2, 5):
+        done.clear()
+        again()
+        await in_time(done.wait())
+        assert reloads == count

@@ -223,3 +223,20 @@ async def test_zero_means_unlimited(tmp_path: Path) -> None:
         await ana.say("x" * 300_000)
         frames = await ana.until(message="x" * 300_000)
         assert [frame["message"] for frame in frames[:-1]] == ["quick"] * 50
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "admitted"),
+    [(64, (), 1), (256, (), 144), (256, ("--max-connections", "100"), 0), (4_096, (), 0)],
+)
+async def test_low_open_file_limit_is_reported(
+    tmp_path: Path, files: int, options: tuple[str, ...], admitted: int
+) -> None:
+    few = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh")
+    command = ("serve", "--port", "0", "--history", "memory", *options)
+    async with program(*command, home=tmp_path, before=few) as server:
+        await server.port()
+        outcome = await server.stop(signal.SIGTERM)
+    assert ("open file limit" in outcome.err) == bool(admitted)
+    if admitted:
+        assert f"the open file limit of {files} allows only {admitted} connection" in outcome.err

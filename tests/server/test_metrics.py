@@ -107,3 +107,32 @@ async def test_metrics_port_in_use_raises() -> None:
     async with running_server() as server:
         with pytest.raises(MetricsListenError, match="is in use"):
             await MetricsListener(server, "127.0.0.1", server.port).start()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST:9100", 200),
+        ("127.0.0.1:9100", 200),
+        ("[::1]:9100", 200),
+        ("192.0.2.7", 200),
+        ("prometheus.localhost", 200),
+        ("rebound.example", 421),
+        ("rebound.example:9100", 421),
+        ("127.0.0.1.rebound.example", 421),
+        ("localhost\r\nHost: rebound.example", 421),
+        ("<script>", 421),
+    ],
+)
+async def test_metrics_port_rejects_other_host_names_from_this_machine(host: str, status: int) -> None:
+    async with (
+        running_server() as server,
+        listening(server) as listener,
+        raw_socket(listener.port) as sock,
+    ):
+        await sock.send(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        answer = (await sock.read_to_end()).decode()
+        assert answer.startswith(f"HTTP/1.1 {status} ")
+        assert ("connections" in answer) == (status == 200)
+        assert "<script>" not in answer
