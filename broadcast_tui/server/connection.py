@@ -231,6 +231,9 @@ class PeerConnection(ServerConnection):
             super().data_received(piece)
             if self.protocol.state is not State.OPEN:
                 self._notify_flow()
+            # Pings and fragments leave the inbox empty.
+            if self._unparsed and perf_counter() > deadline:
+                return True
 
     def _pass_on(self, deadline: float) -> bool:
         """Pass on messages until `deadline`; returns whether that was not reached."""

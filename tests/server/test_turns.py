@@ -12,10 +12,10 @@ from websockets.server import ServerProtocol
 from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget
 from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.server import connection as connection_module
-from broadcast_tui.server.connection import PIECE_BYTES
+from broadcast_tui.server.connection import PIECE_BYTES, PeerConnection
 from broadcast_tui.server.turns import ROUND_S, TURN_S, TurnScheduler
 from tests.support.plain import plain_client, v1_client
-from tests.support.raw_socket import CONTINUATION, PING, TEXT, frame, raw_socket
+from tests.support.raw_socket import CONTINUATION, PING, PONG, TEXT, frame, raw_socket
 from tests.support.running import eventually, running_server
 
 
@@ -264,6 +264,31 @@ async def test_turn_ends_between_frames_and_goes_on(monkeypatch: pytest.MonkeyPa
             await ana.say("x" * 5_000, nonce=str(number))
         for number in range(50):
             await ana.next_of(type="ack", nonce=str(number))
+
+
+@pytest.mark.parametrize("flood", [frame(PING, b""), frame(PONG, b"")], ids=["pings", "pongs"])
+async def test_turn_ends_between_control_frames(flood: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They never reach the inbox, and a read of them took a third of a second."""
+    turns: list[int] = []
+    receive_data, process = ServerProtocol.receive_data, PeerConnection.process
+
+    def count_pieces(protocol: ServerProtocol, data: bytes) -> None:
+        if turns:
+            turns[-1] += 1
+        receive_data(protocol, data)
+
+    def count_turns(connection: PeerConnection, deadline: float) -> bool:
+        turns.append(0)
+        return process(connection, deadline)
+
+    monkeypatch.setattr(ServerProtocol, "receive_data", count_pieces)
+    monkeypatch.setattr(PeerConnection, "process", count_turns)
+    monkeypatch.setattr(connection_module, "perf_counter", lambda: float("inf"))
+    async with running_server() as server, raw_socket(server.port) as sock, plain_client(server.url) as ana:
+        await sock.handshake()
+        await sock.send(flood * 20_000 + frame(TEXT, b'{"type":"message","message":"hello"}'))
+        await ana.next_of(type="message", message="hello")
+    assert max(turns) == 1
 
 
 async def test_connection_that_closes_while_it_waits_leaves_no_state() -> None:
