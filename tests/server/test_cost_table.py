@@ -28,10 +28,12 @@ from tests.support.hostile_load import (
     attack,
     bystanders,
     fill_history,
+    flood,
     most_expensive,
     request_pages,
 )
 from tests.support.profile import by_profile
+from tests.support.raw_socket import CONTINUATION, PING, PONG, TEXT, frame
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -49,6 +51,16 @@ PAGES = {
     "unknown": ("/" + "é" * 6_000, ""),
     "many headers": ("/", "".join(f"X-{n}: {'y' * 60}\r\n" for n in range(120))),
     "forwarded": ("/", "X-Forwarded-For: " + "127.0.0.1, " * 700 + "127.0.0.1\r\n"),
+}
+FRAMES = {
+    "pings": frame(PING, b"") * 10_000,
+    "long pings": frame(PING, b"x" * 125) * 1_000,
+    "pongs": frame(PONG, b"") * 10_000,
+    "fragments": frame(TEXT, b"", final=False) + frame(CONTINUATION, b"", final=False) * 10_000,
+    "empty frames": frame(TEXT, b"") * 10_000,
+    "nested JSON": frame(TEXT, b"[" * 100_000) * 2,
+    "long strings": frame(TEXT, b'{"type":"message","message":"' + b"\\u0301" * 20_000 + b'"}') * 2,
+    "many keys": frame(TEXT, b'{"type":"list"' + b',"":0' * 20_000 + b"}") * 2,
 }
 
 
@@ -105,6 +117,13 @@ async def test_costly_requests_of_one_address_leave_the_server_to_others(
         await everyone_else_gets_through(server, others, attack(server, kind, form, ATTACK_S, ATTACKER))
         fast = attack(server, kind, form, FLOOD_S, "198.51.100.8", AS_FAST_AS_POSSIBLE)
         await everyone_else_gets_through(server, others, fast)
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+async def test_floods_of_frames_leave_the_server_to_others(kind: str, history: Path, tmp_path: Path) -> None:
+    async with measured_server(history, tmp_path) as (server, others):
+        flooding = flood(server, FRAMES[kind], ATTACK_S, ATTACKER)
+        await everyone_else_gets_through(server, others, flooding)
 
 
 @pytest.mark.parametrize("page", PAGES)

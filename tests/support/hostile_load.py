@@ -515,6 +515,24 @@ async def _greet_again(
             return
 
 
+async def flood(server: ServerProcess, data: bytes, seconds: float, address: str) -> None:
+    """Write the same frames over and over, over all connections that one address may have."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    form = Form()
+    attackers = [
+        await connect(server.port, address, who, plain_hello(form, who))
+        for who in range(AdmissionLimits().max_connections_per_ip)
+    ]
+    while loop.time() < until:
+        for attacker in attackers:
+            if not attacker.transport.is_closing() and not attacker.transport.get_write_buffer_size():
+                attacker.transport.write(data)
+        await asyncio.sleep(0.01)
+    for attacker in attackers:
+        attacker.transport.abort()
+
+
 async def request_pages(server: ServerProcess, path: str, seconds: float, address: str, headers: str) -> int:
     """Ask for a path over and over, 20 connections at a time; returns the number of answers."""
     loop = asyncio.get_running_loop()
