@@ -20,6 +20,8 @@ APPLICATION_ID = 0x62637431
 """`bct1`: marks the file as a history (SQLite's `application_id`)."""
 VERSION = 2
 """Version 1 had a different search index, updated by triggers."""
+SYNCHRONOUS = "FULL"
+"""Every commit is synced, so that acknowledged posts survive a power failure."""
 LOCK_WAIT_S = 2.0
 FULL_BYTES = 131_072
 """Free space with which a disk counts as full. SQLite needs more to open a file."""
@@ -154,7 +156,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
     connection.execute("PRAGMA temp_store = MEMORY")
     with connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -38,6 +38,17 @@ SERVERS = {
     "ws.broadcast": [PYTHON, str(BENCH / "peers" / "ws_broadcast.py"), "PORT", "uvloop"],
     "project": [*PROJECT, "--history", "memory", "--port", "PORT"],
     "sqlite": [*PROJECT, "--history", "FILE", "--port", "PORT"],
+    "unsynced": [
+        sys.executable,
+        "-c",
+        "from broadcast_tui.cli import main; from broadcast_tui.engine import sqlite_schema;"
+        " sqlite_schema.SYNCHRONOUS = 'NORMAL'; main()",
+        *PROJECT[1:],
+        "--history",
+        "FILE",
+        "--port",
+        "PORT",
+    ],
 }
 REPEAT = 3
 
@@ -108,6 +119,7 @@ def measure_sqlite() -> None:
             return load(port, 500, 6_000, 64)["deliveries_per_s"]
 
     compare("SQLite against memory, 500 clients, window 64", "/s", ["sqlite", "project"], rate)
+    compare("SQLite synced against unsynced, window 64", "/s", ["sqlite", "unsynced"], rate)
 
 
 def measure_latency() -> None:
