@@ -100,17 +100,19 @@ def test_invalid_option_in_the_file_is_reported_in_one_line(
 ) -> None:
     path = tmp_path / "server.toml"
     path.write_text(content)
-    status, said = checked(path, capsys)
+    status, output = checked(path, capsys)
     assert status == 2
-    assert re.fullmatch(r"broadcast-tui: [^\n]+\n", said)
-    assert named in said
+    assert re.fullmatch(r"broadcast-tui: [^\n]+\n", output)
+    assert named in output
 
 
 @pytest.mark.parametrize("path", ["/nowhere/at/all.toml", "/"])
 def test_unreadable_file_is_reported_in_one_line(path: str, capsys: pytest.CaptureFixture[str]) -> None:
-    status, said = checked(Path(path), capsys)
+    status, output = checked(Path(path), capsys)
     assert status == 2
-    assert re.fullmatch(rf"broadcast-tui: (Cannot read )?{re.escape(path)}( does not exist|: )[^\n]+\n", said)
+    assert re.fullmatch(
+        rf"broadcast-tui: (Cannot read )?{re.escape(path)}( does not exist|: )[^\n]+\n", output
+    )
 
 
 def test_missing_file_is_reported_without_advice_for_other_commands(
@@ -163,6 +165,6 @@ def test_any_file_is_valid_or_reported_in_one_line(
 ) -> None:
     path = tmp_path / "server.toml"
     path.write_text(content, "utf-8", errors="surrogatepass")
-    status, said = checked(path, capsys)
+    status, output = checked(path, capsys)
     assert status in (0, 2)
-    assert re.fullmatch(r"[^\n\x00-\x1f\x7f-\x9f]+\n", said)
+    assert re.fullmatch(r"[^\n\x00-\x1f\x7f-\x9f]+\n", output)

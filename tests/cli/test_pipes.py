@@ -368,10 +368,10 @@ async def test_tail_reads_any_number_of_posts(tmp_path: Path, last: int, count: 
         options = ("--json", "--last", str(last))
         outcome = await run("tail", server.url, *options, home=tmp_path)
         assert (outcome.status, outcome.err) == (0, "")
-        told = [json.loads(line)["message"] for line in outcome.out.splitlines()]
-        assert told == [str(number) for number in range(2_600 - count, 2_600)]
+        printed = [json.loads(line)["message"] for line in outcome.out.splitlines()]
+        assert printed == [str(number) for number in range(2_600 - count, 2_600)]
         async with command("tail", server.url, *options, "--follow", home=tmp_path) as tail:
-            for text in told:
+            for text in printed:
                 assert json.loads(await tail.line())["message"] == text
             await server.broadcast_to_all({"type": "message", "message": "live", "sender": "ana"})
             assert json.loads(await tail.line())["message"] == "live"
@@ -383,9 +383,9 @@ async def test_trimmed_history_is_not_a_gap_for_tail(tmp_path: Path) -> None:
             await server.broadcast_to_all({"type": "message", "message": str(number), "sender": "ana"})
         outcome = await run("tail", server.url, "--json", "--last", "1400", home=tmp_path)
         assert (outcome.status, outcome.err) == (0, "")
-        told = [int(json.loads(line)["message"]) for line in outcome.out.splitlines()]
-        assert told == list(range(told[0], 1_500))
-        assert 100 < told[0] <= 300
+        printed = [int(json.loads(line)["message"]) for line in outcome.out.splitlines()]
+        assert printed == list(range(printed[0], 1_500))
+        assert 100 < printed[0] <= 300
 
 
 async def test_tail_of_an_empty_room_prints_nothing(tmp_path: Path) -> None:
@@ -395,8 +395,8 @@ async def test_tail_of_an_empty_room_prints_nothing(tmp_path: Path) -> None:
 
 
 async def test_json_lines_contain_the_posts(tmp_path: Path) -> None:
-    said = ["one", 'two "quoted" \\ and\nover two lines', "né 😀 \u2028", "<script>"]
-    async with room_with(*said) as server:
+    texts = ["one", 'two "quoted" \\ and\nover two lines', "né 😀 \u2028", "<script>"]
+    async with room_with(*texts) as server:
         outcome = await run(
             "tail",
             server.url,
@@ -411,7 +411,7 @@ async def test_json_lines_contain_the_posts(tmp_path: Path) -> None:
         assert [(line["message"], line["sender"], line["id"], line["room"]) for line in found] == [
             (post.text, post.sender, str(post.position), "lobby") for post in kept
         ]
-        assert [line["type"] for line in found] == ["message"] * len(said)
+        assert [line["type"] for line in found] == ["message"] * len(texts)
 
 
 async def test_characters_outside_the_encoding_are_escaped(tmp_path: Path) -> None:

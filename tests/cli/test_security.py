@@ -385,10 +385,10 @@ async def test_server_info_contains_no_secret(tmp_path: Path) -> None:
 async def test_forget_deletes_credentials_by_address(tmp_path: Path) -> None:
     kept = Credentials(tmp_path / "broadcast-tui")
     kept.save_pin("wss://localhost:1", "sha256:" + "A" * 43)
-    for said in (
+    for message in (
         "Deleted the credentials of wss://localhost:1.",
         "No credentials saved for wss://localhost:1.",
     ):
         outcome = await run("forget", "wss://localhost:1/dev", home=tmp_path)
-        assert (outcome.status, outcome.out, outcome.err) == (0, "", said + "\n")
+        assert (outcome.status, outcome.out, outcome.err) == (0, "", message + "\n")
     assert kept.pin("wss://localhost:1") == ""

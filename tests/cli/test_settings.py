@@ -122,7 +122,7 @@ def test_keys_may_be_dotted_quoted_or_lists(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("[chat]\nnam = 1", "has no option 'nam'. Did you mean name?"),
         ("[chat]\nzzzz = 1", "Available: ca, host, "),
@@ -141,13 +141,13 @@ def test_keys_may_be_dotted_quoted_or_lists(file: Path) -> None:
         ("\x00", "is not valid TOML"),
     ],
 )
-async def test_config_error_is_one_line(tmp_path: Path, content: str, said: str) -> None:
+async def test_config_error_is_one_line(tmp_path: Path, content: str, message: str) -> None:
     directory = tmp_path / "broadcast-tui"
     directory.mkdir()
     (directory / "config.toml").write_text(content)
     outcome = await run("config", home=tmp_path)
     assert outcome.status == 2
-    assert said in outcome.err
+    assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
 
 
@@ -157,10 +157,10 @@ def test_key_conflict_is_reported_on_standard_error(
 ) -> None:
     file.write_text('[keys]\n"log.page-up" = "f3"\n"log.page-down" = "f3"\n')
     assert config(section) == 0
-    said = capsys.readouterr()
-    assert "clash" not in said.out
-    told = f"broadcast-tui: {file}: [keys] F3 is bound to both log.page-"
-    assert [line.startswith(told) for line in said.err.splitlines()] == [True] * (section != "chat")
+    captured = capsys.readouterr()
+    assert "clash" not in captured.out
+    conflict = f"broadcast-tui: {file}: [keys] F3 is bound to both log.page-"
+    assert [line.startswith(conflict) for line in captured.err.splitlines()] == [True] * (section != "chat")
 
 
 async def test_unknown_key_binding_is_reported_after_the_list(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ async def test_offline_posts_are_sent_in_order_after_reconnecting() -> None:
         delivered = [(await watcher.next_of(PostDelivered)).nonce for _ in nonces]
         assert delivered == nonces
         frames = await ben.until(message="offline 4")
-        said = [frame["message"] for frame in frames if frame["type"] == "message"]
-        assert said == [f"offline {number}" for number in range(5)]
+        texts = [frame["message"] for frame in frames if frame["type"] == "message"]
+        assert texts == [f"offline {number}" for number in range(5)]
 
 
 async def test_posts_before_the_first_connection_are_sent() -> None:
@@ -254,7 +254,7 @@ async def test_joined_rooms_are_rejoined_after_a_disconnect() -> None:
 
 
 async def test_backoff_grows_although_handshakes_succeed() -> None:
-    """`connect()` of `websockets` 17.4 as an iterator starts its back-off anew after each handshake: a
+    """`connect()` of `websockets` 17.4 as an iterator resets its backoff after each handshake: a
     server that accepts and closes with 1013 was hit 2448 times in 3 s."""
 
     async def busy(socket: ServerConnection) -> None:

@@ -61,9 +61,9 @@ class Server:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         assert process.stdout is not None
-        said = process.stdout.readline()
-        found = re.fullmatch(r"Broadcast server started on (wss?://\S+:(\d+))\n", said)
-        assert found, f"the server did not start: {said!r}"
+        first_line = process.stdout.readline()
+        found = re.fullmatch(r"Broadcast server started on (wss?://\S+:(\d+))\n", first_line)
+        assert found, f"the server did not start: {first_line!r}"
         self.url, self.port = found[1], int(found[2])
 
     def stop(self) -> int:

@@ -2,7 +2,7 @@
 
 A line has the exit status, how many lines there are on standard output and on standard error (0, 1 or
 many), and the command as a shell would be given it: variables before it, `text |` for its input. Names in
-braces are filled in. COMPAT_RECORD=1 in the environment, and -n0, write the three figures anew; for a new
+braces are filled in. COMPAT_RECORD=1 in the environment, and -n0, write the three figures; for a new
 line write `? ? ?  command` first.
 """
 

@@ -1,8 +1,8 @@
 """Files of an earlier version are read by this one, and those of this one have the same shape.
 
-`files/home` is what `life.live` left in a user's directory; it is not made anew, for it stands for what
-people have on their disks. Ports, and the place of the token file, are set in each copy. COMPAT_RECORD=1 in
-the environment writes anew what is read of it: `posts.jsonl` and `config.txt`.
+`files/home` is what `life.live` left in a user's directory; it is never regenerated, because it
+represents files of users. Ports, and the place of the token file, are set in each copy. COMPAT_RECORD=1 in
+the environment rewrites the expected contents: `posts.jsonl` and `config.txt`.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ def test_history_and_topics_are_read_and_continued(tmp_path: Path) -> None:
     with serving("--keep-days", "0", home=tmp_path, port=port) as server:
         posts = ""
         for room in ("lobby", "dev", "empty"):
-            told = run("tail", server.url, "--room", room, "--last", "100", "--json", home=tmp_path)
-            assert (told.status, told.err) == (0, "")
-            posts += told.out
+            outcome = run("tail", server.url, "--room", room, "--last", "100", "--json", home=tmp_path)
+            assert (outcome.status, outcome.err) == (0, "")
+            posts += outcome.out
         check_golden("posts.jsonl", posts, inside=FILES)
         with transcript(server.url) as script:
             script.enter("zoe", "dev", "lobby", token=ZOE_ADMIN)
@@ -137,9 +137,9 @@ def _until(shown: str) -> str:
 
 def test_tokens_are_accepted_listed_and_revoked(tmp_path: Path) -> None:
     restored(tmp_path)
-    told = run("token", "list", home=tmp_path)
-    assert told.status == 0
-    listed = [line.split() for line in told.out.splitlines()]
+    outcome = run("token", "list", home=tmp_path)
+    assert outcome.status == 0
+    listed = [line.split() for line in outcome.out.splitlines()]
     entries = read_json(HOME / "tokens.json")["tokens"]
     assert [(words[0], words[1], words[-1]) for words in listed] == [
         (entry["id"], entry["role"], entry["name"]) for entry in entries
@@ -173,8 +173,8 @@ def test_certificate_matches_saved_pins(tmp_path: Path) -> None:
         assert read_json(directory / f"server-{tls_port}.json")["pin"] == pin
         sent = run("send", "--url", f"wss://127.0.0.1:{tls_port}", "--wait", "over TLS", home=tmp_path)
         assert (sent.status, sent.err) == (0, "")
-        told = run("tail", f"wss://127.0.0.1:{tls_port}", "--json", home=tmp_path)
-        assert (told.status, json.loads(told.out)["sender"]) == (0, "mia")
+        outcome = run("tail", f"wss://127.0.0.1:{tls_port}", "--json", home=tmp_path)
+        assert (outcome.status, json.loads(outcome.out)["sender"]) == (0, "mia")
     assert run("forget", f"wss://127.0.0.1:{tls_port}", home=tmp_path).status == 0
     assert list(read_json(directory / "credentials.json")) == [f"ws://127.0.0.1:{RECORDED_PORT}"]
 

@@ -21,9 +21,9 @@ COMMANDS = (
 
 def test_options_are_as_recorded(tmp_path: Path) -> None:
     def text(command: str) -> str:
-        told = run(*command.split(), "--help", home=tmp_path)
-        assert (told.status, told.err) == (0, "")
-        return told.out
+        outcome = run(*command.split(), "--help", home=tmp_path)
+        assert (outcome.status, outcome.err) == (0, "")
+        return outcome.out
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         pages = list(pool.map(text, COMMANDS))
@@ -56,9 +56,9 @@ def names_in(page: str) -> Iterator[str]:
 
 
 def test_settings_and_keys_are_as_recorded(tmp_path: Path) -> None:
-    told = run("config", home=tmp_path)
-    assert (told.status, told.err) == (0, "")
-    first, *rows = told.out.splitlines()
+    outcome = run("config", home=tmp_path)
+    assert (outcome.status, outcome.err) == (0, "")
+    first, *rows = outcome.out.splitlines()
     assert first.startswith(f"# {tmp_path / 'broadcast-tui' / 'config.toml'}")
     settings = [row.rpartition("  # ")[0].rstrip() for row in rows]
     assert all(row.rpartition("  # ")[2].startswith("default") for row in rows)
@@ -67,7 +67,7 @@ def test_settings_and_keys_are_as_recorded(tmp_path: Path) -> None:
 
 def test_slash_commands_are_as_recorded(tmp_path: Path) -> None:
     with serving("--history", "off", home=tmp_path) as server:
-        told = run("chat", "--plain", server.url, "--name", "ana", home=tmp_path, given="/help\n")
-    assert told.status == 0
-    names = sorted(set(re.findall(r"(?<!\S)/[a-z][a-z-]*", told.out)))
+        outcome = run("chat", "--plain", server.url, "--name", "ana", home=tmp_path, given="/help\n")
+    assert outcome.status == 0
+    names = sorted(set(re.findall(r"(?<!\S)/[a-z][a-z-]*", outcome.out)))
     check_golden("chat_commands.txt", "\n".join(names) + "\n")

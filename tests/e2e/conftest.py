@@ -59,8 +59,8 @@ class ServerProcess:
                 text=True,
             )
         assert self._process.stdout is not None
-        said = self._process.stdout.readline()
-        assert said == f"Broadcast server started on {self.url}\n", said + self.log.read_text()
+        first_line = self._process.stdout.readline()
+        assert first_line == f"Broadcast server started on {self.url}\n", first_line + self.log.read_text()
 
     def kill(self) -> None:
         """Kill the server: clients get no close frames."""

@@ -103,8 +103,8 @@ ALL = (*HOSTILE.values(), *MARKUP)
 
 
 def posts(script: HostileScript) -> list[Frame]:
-    said = [script.post(f"begin{text}end", f"s{text}w") for text in ALL]
-    return said + [script.post(f"/me {text} victim {text}", text) for text in ALL]
+    sent = [script.post(f"begin{text}end", f"s{text}w") for text in ALL]
+    return sent + [script.post(f"/me {text} victim {text}", text) for text in ALL]
 
 
 def presence_events() -> list[Frame]:
@@ -335,11 +335,11 @@ def test_usage_error_is_one_line_of_text(words: tuple[str, ...]) -> None:
 @pytest.fixture
 def hostile_room(hostile: HostileServer) -> HostileServer:
     """A server with a room full of hostile posts and errors."""
-    said = [post(n, f"begin{text}end", f"s{text}w") for n, text in enumerate(ALL, 1)]
+    sent = [post(n, f"begin{text}end", f"s{text}w") for n, text in enumerate(ALL, 1)]
     hostile.welcome["rooms"] = [
-        {"room": "lobby", "head": f"k3f9-{len(said)}", "recovered": True, "missed": len(said), "online": 1}
+        {"room": "lobby", "head": f"k3f9-{len(sent)}", "recovered": True, "missed": len(sent), "online": 1}
     ]
-    hostile.greeting = [*notices(), *said]
+    hostile.greeting = [*notices(), *sent]
     return hostile
 
 

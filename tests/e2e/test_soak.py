@@ -95,7 +95,7 @@ class Person:
     def __init__(self, port: int, number: int, seed: int) -> None:
         self._port = port
         self._number = number
-        self._dice = Random(f"{seed}-{number}")
+        self._rng = Random(f"{seed}-{number}")
         self._rooms: list[str] = []
         self._count = 0
 
@@ -103,18 +103,18 @@ class Person:
         loop = asyncio.get_running_loop()
         client = await self._connect()
         while loop.time() < until:
-            [action] = self._dice.choices(list(ACTIONS), list(ACTIONS.values()))
+            [action] = self._rng.choices(list(ACTIONS), list(ACTIONS.values()))
             if action == "drop" or client.transport.is_closing():
                 client.transport.abort()
                 client = await self._connect()
             else:
                 client.send(json.dumps(self._request(action)))
-            await asyncio.sleep(self._dice.uniform(*PAUSE_S))
+            await asyncio.sleep(self._rng.uniform(*PAUSE_S))
         client.transport.abort()
 
     async def _connect(self) -> WriteOnlyClient:
         loop = asyncio.get_running_loop()
-        self._rooms = ["lobby", f"room-{self._dice.randrange(ROOMS)}"]
+        self._rooms = ["lobby", f"room-{self._rng.randrange(ROOMS)}"]
         rooms = [{"room": room, "last": 20} for room in self._rooms]
         hello = {"type": "hello", "client_id": f"id-{self._number}", "rooms": rooms}
         hello["name"] = f"person{self._number}"
@@ -128,12 +128,12 @@ class Person:
 
     def _request(self, action: str) -> dict[str, object]:
         self._count += 1
-        room, dice = self._dice.choice(self._rooms), self._dice
-        other = f"room-{dice.randrange(ROOMS)}"
+        room, rng = self._rng.choice(self._rooms), self._rng
+        other = f"room-{rng.randrange(ROOMS)}"
         match action:
             case "chat":
-                text = f"{self._count} " + "word " * dice.choice((1, 5, 20, 200))
-                nonce = f"{self._number}-{self._count}-{dice.randrange(10**9)}"
+                text = f"{self._count} " + "word " * rng.choice((1, 5, 20, 200))
+                nonce = f"{self._number}-{self._count}-{rng.randrange(10**9)}"
                 return {"type": "message", "message": text, "room": room, "nonce": nonce}
             case "join":
                 self._rooms = [*{*self._rooms, other}][-8:] or ["lobby"]
@@ -141,9 +141,9 @@ class Person:
             case "leave" if len(self._rooms) > 1:
                 return {"type": "leave", "room": self._rooms.pop(), "reason": "lunch"}
             case "rename":
-                return {"type": "rename", "name": f"person{self._number}.{dice.randrange(10)}"}
+                return {"type": "rename", "name": f"person{self._number}.{rng.randrange(10)}"}
             case "search":
-                return {"type": "search", "room": room, "query": dice.choice(("word", "wo", "1 word", "2"))}
+                return {"type": "search", "room": room, "query": rng.choice(("word", "wo", "1 word", "2"))}
             case "history":
                 return {"type": "history", "room": room, "latest": True, "limit": 50}
             case "topic":

@@ -257,7 +257,7 @@ def test_crash_prints_one_line_and_restores_the_terminal(tmp_path: Path, open_te
     assert ana.wait_exit() == 1
     assert left_clean(bytes(ana.raw))
     after = bytes(ana.raw).decode().rpartition("\x1b[?1049l")[2]
-    said = re.sub(r"\x1b(?:\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~])", "", after)
-    assert said.startswith("broadcast-tui: internal error: ")
-    assert said.endswith(f"{tmp_path / 'crash.log'}\r\n")
-    assert said.count("\n") == 1
+    printed = re.sub(r"\x1b(?:\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~])", "", after)
+    assert printed.startswith("broadcast-tui: internal error: ")
+    assert printed.endswith(f"{tmp_path / 'crash.log'}\r\n")
+    assert printed.count("\n") == 1

@@ -27,7 +27,7 @@ DEFAULT = AdmissionLimits(trusted_proxies=PROXY)
 
 
 async def come(stack: AsyncExitStack, server: BroadcastServer, address: str = "", **headers: str) -> str:
-    """The head of the answer to one more client, which stays."""
+    """Connect one more client that stays; returns the head of the response."""
     sock = await stack.enter_async_context(raw_socket(server.port))
     if address:
         headers["X_Forwarded_For"] = address

@@ -65,7 +65,7 @@ def bearer(token: str) -> str:
 
 
 async def refusal(server: BroadcastServer, headers: str = "", subprotocol: str = "") -> str:
-    """The whole answer to a handshake that is refused."""
+    """The complete response to a rejected handshake."""
     async with raw_socket(server.port) as sock:
         head = await sock.handshake(subprotocol, headers=headers)
         return head + "\r\n\r\n" + (await sock.read_to_end()).decode()
@@ -134,7 +134,7 @@ async def test_a_hello_without_a_valid_token_is_closed_with_4500_and_the_reason(
         code, reason = await ana.closed()
         assert code == 4500
         assert "token" in reason
-        assert [frame["type"] for frame in ana.frames] == ["error"], "nothing else is told"
+        assert [frame["type"] for frame in ana.frames] == ["error"], "nothing else is sent"
 
 
 async def test_a_handshake_without_a_valid_token_is_counted_as_refused_and_as_no_connection(
@@ -232,7 +232,7 @@ async def test_a_reader_may_not_post(tmp_path: Path) -> None:
 
 
 def attempt(authenticator: TokenAuthenticator, token: str, address: str, now: float) -> float:
-    """Show a token; seconds to wait, 0.0 if it was only wrong, -1.0 if it was right."""
+    """Send a token; returns the seconds to wait, 0.0 for an invalid token, -1.0 for a valid one."""
     try:
         authenticator.authenticate(token, address, Instant(now, AT))
     except RequestError as refused:
@@ -380,11 +380,11 @@ async def test_new_token_claims_its_name_on_an_open_server(tmp_path: Path) -> No
         await ben.settle()
 
 
-# -- what is not told
+# -- what is not revealed
 
 
 async def test_no_token_is_ever_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """At every level and by every library, right and wrong ones, in the handshake, frames and nonsense."""
+    """No library logs a token at any level: valid or invalid, in the handshake, in frames, or malformed."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="broadcast_tui.websockets")
     async with closed_server(tmp_path) as closed:

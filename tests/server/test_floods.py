@@ -31,14 +31,14 @@ def resident_bytes(server: Program) -> int:
 
 
 async def exchange(one: WireClient, other: WireClient, text: str) -> None:
-    """A post each way; both must come."""
+    """Post in each direction; both must arrive."""
     for sender, reader in ((one, other), (other, one)):
         await sender.say(text, nonce=text)
         await reader.next_of(type="message", message=text)
 
 
 async def half_open(stack: AsyncExitStack, port: int, count: int, filler: bytes = b"") -> None:
-    """So many connections that ask for nothing, or for more and more of it."""
+    """Connections that send no request, or an endless one."""
     for _ in range(count):
         sock = await stack.enter_async_context(raw_socket(port))
         try:
@@ -61,7 +61,7 @@ async def test_half_open_flood_does_not_delay_others(tmp_path: Path, filler: byt
                     await exchange(ana, ben, f"in part {part}")
                 async with v1_client(url, "carl") as carl:
                     await exchange(ana, carl, "a newcomer")
-                # 1,000 at most are kept, of at most 16 KiB of request each.
+                # At most 1,000 stay open, with at most 16 KiB of request each.
                 assert resident_bytes(server) - before < 45 * MEGABYTE
             await exchange(ana, ben, "after")
         outcome = await server.stop(signal.SIGTERM)
@@ -71,8 +71,10 @@ async def test_half_open_flood_does_not_delay_others(tmp_path: Path, filler: byt
 
 
 @pytest.mark.parametrize("code", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
-@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01\x02\x00"], ids=["silent", "begun"])
-async def test_unfinished_tls_flood_does_not_delay_others(tmp_path: Path, code: str, begun: bytes) -> None:
+@pytest.mark.parametrize("first_bytes", [b"", b"\x16\x03\x01\x02\x00"], ids=["silent", "begun"])
+async def test_unfinished_tls_flood_does_not_delay_others(
+    tmp_path: Path, code: str, first_bytes: bytes
+) -> None:
     async with program(*SERVE, "--tls", "self-signed", home=tmp_path, code=code or EXECUTED) as server:
         port = await server.port()
         url = f"wss://localhost:{port}"
@@ -86,12 +88,12 @@ async def test_unfinished_tls_flood_does_not_delay_others(tmp_path: Path, code: 
                     for _ in range(200):
                         sock = await flood.enter_async_context(raw_socket(port))
                         with suppress(ConnectionError):
-                            await sock.send(begun)
+                            await sock.send(first_bytes)
                     await exchange(ana, ben, f"in part {part}")
                 async with v1_client(url, "carl", tls=tls) as carl:
                     await exchange(ana, carl, "a newcomer")
-                # 1,000 at most are kept. Who has begun costs a state of TLS: 55 kB, or 350 kB with asyncio.
-                most = 30 if not begun else 450 if code else 80
+                # At most 1,000 stay open. Each then has TLS state: 55 kB, or 350 kB with asyncio.
+                most = 30 if not first_bytes else 450 if code else 80
                 assert resident_bytes(server) - before < most * MEGABYTE
             await exchange(ana, ben, "after")
         outcome = await server.stop(signal.SIGTERM)
@@ -150,7 +152,7 @@ async def test_server_at_its_descriptor_limit_serves_open_connections(tmp_path: 
 
 
 async def test_running_out_of_descriptors_is_logged_once(tmp_path: Path) -> None:
-    """With every cap lifted, `accept` itself fails; asyncio alone writes 4,000 tracebacks a second."""
+    """Without limits `accept` fails; asyncio alone logs 4,000 tracebacks a second."""
     few = ("sh", "-c", 'ulimit -n 64; exec "$@"', "sh")
     options = ("--max-connections", "0", "--max-half-open", "0", "--handshake-timeout", "0")
     async with program(*SERVE, *options, home=tmp_path, before=few, code=WITHOUT_UVLOOP) as server:

@@ -21,7 +21,7 @@ from tests.support.running import eventually, in_time, running_server
 
 
 async def ask(server: BroadcastServer, path: str, method: str = "GET", *lines: str) -> tuple[str, str, str]:
-    """Status line, other lines of the head, and body of the answer to a request."""
+    """Status line, headers and body of the response to a request."""
     async with raw_socket(server.port) as sock:
         head = "\r\n".join((f"{method} {path} HTTP/1.1", *(lines or ("Host: chat.example.org",))))
         await sock.send(head.encode() + b"\r\n\r\n")

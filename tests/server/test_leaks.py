@@ -30,7 +30,7 @@ LIMITS = Limits(message_rate=0, leave_grace_s=0.2, history_rate=0)
 
 
 async def come_and_go(server: BroadcastServer, number: int) -> None:
-    """One connection of one kind or the other, with one end or the other."""
+    """Open and end one connection; `number` selects the kind of client and how it ends."""
     v1 = number % 2 == 0
     async with raw_socket(server.port) as sock:
         assert " 101 " in await sock.handshake("broadcast-tui.v1" if v1 else "")
@@ -66,7 +66,7 @@ async def enter(sock: RawSocket, number: int) -> None:
 
 
 async def many_come_and_go(server: BroadcastServer, first: int) -> None:
-    """`COUNT` of them; returns when the server has noticed the last."""
+    """Open and end `COUNT` connections; returns when the server has noticed all ends."""
     numbers = iter(range(first, first + COUNT))
 
     async def one_after_another() -> None:
@@ -83,7 +83,7 @@ async def many_come_and_go(server: BroadcastServer, first: int) -> None:
 
 
 def left(server: BroadcastServer) -> dict[str, int]:
-    """How much there is of everything that grows with connections."""
+    """The sizes of everything that grows with connections."""
     gc.collect()
     hub = server._runner.hub
     counts = {
@@ -109,20 +109,20 @@ def left(server: BroadcastServer) -> dict[str, int]:
 
 
 async def is_as_it_was(server: BroadcastServer, before: dict[str, int]) -> None:
-    """What the last connection set in motion may take a moment to end."""
+    """Wait until the sizes equal `before`: work of the last connections may still be running."""
     with contextlib.suppress(TimeoutError):
         await eventually(lambda: left(server) == before)
     assert left(server) == before
 
 
 def objects() -> int:
-    """Objects that the collector knows, once it has collected."""
+    """Number of objects that the garbage collector tracks, after a collection."""
     gc.collect()
     return len(gc.get_objects())
 
 
 def resident_bytes() -> int:
-    """Memory of this process that is in use, as the system sees it."""
+    """Resident memory of this process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -170,7 +170,7 @@ async def test_repeated_reconnects_leave_no_state() -> None:
 
 @pytest.mark.parametrize("kept", ["memory", "sqlite"])
 async def test_posts_that_were_delivered_are_not_counted_as_waiting(tmp_path: Path, kept: str) -> None:
-    """Else the server would stop taking posts after a while."""
+    """Otherwise the server would stop accepting posts after a while."""
     engine = MemoryEngine() if kept == "memory" else SqliteEngine(tmp_path / "history.db")
     async with running_server(limits=LIMITS, engine=engine) as server:
         async with BroadcastClient("127.0.0.1", server.port, name="ana") as client:

@@ -70,7 +70,7 @@ async def test_zero_rate_is_unlimited() -> None:
 
 
 async def next_answer(client: WireClient, *types: str) -> str:
-    """The type of the next frame of one of `types`; errors overtake what the log has to answer."""
+    """The type of the next frame of one of `types`; errors overtake answers from the log."""
     while (frame := await client.next_frame())["type"] not in types:
         pass
     return str(frame["type"])

@@ -13,7 +13,7 @@ from tests.support.running import PATIENCE_S, in_time, running_server
 
 
 def chat(url: str) -> list[dict[str, Any]]:
-    """Connect, say one line, read until it comes back; the frames read."""
+    """Connect, post one line and read until it is broadcast; returns the frames."""
     connection = websocket.create_connection(url, timeout=PATIENCE_S)
     try:
         frames = [json.loads(connection.recv())]
@@ -35,5 +35,5 @@ async def test_websocket_client_chats_with_the_frames_of_the_plain_section() -> 
         assert (frames[1]["message"], frames[1]["sender"]) == ("Hello, world!", "Alice")
         joined = await ben.next_frame()
         assert joined["message"] == "A new client has joined the chat. 2 client(s) online."
-        said = await ben.next_of(type="message")
-        assert (said["message"], said["sender"]) == ("Hello, world!", "Alice")
+        post = await ben.next_of(type="message")
+        assert (post["message"], post["sender"]) == ("Hello, world!", "Alice")

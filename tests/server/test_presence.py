@@ -86,11 +86,11 @@ async def test_joins_of_the_same_moment_are_one_line() -> None:
         names = [f"person{number}" for number in range(12)]
         for name in names:
             await stack.enter_async_context(v1_client(server.url, name))
-        lines, told = [], set[str]()
-        while told != set(names):
+        lines, joined = [], set[str]()
+        while joined != set(names):
             line = await watcher.next_of(event="join")
             lines.append(line)
-            told |= set(line.get("names", [])) | ({line["name"]} if "name" in line else set())
+            joined |= set(line.get("names", [])) | ({line["name"]} if "name" in line else set())
         assert len(lines) < len(names)
         merged = max(lines, key=lambda line: len(line.get("names", [])))
         assert "and" in merged["message"]

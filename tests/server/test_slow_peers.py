@@ -17,7 +17,7 @@ TEXT_16K = "x" * 16_000
 
 
 async def flood(server: BroadcastServer, poster: WireClient, listener: WireClient, count: int) -> int:
-    """Post `count` times 16 kB, each once the listener has the one before; the most that waited."""
+    """Post 16 kB `count` times, each after the listener received the last; returns the largest buffer."""
     worst = 0
     for number in range(count):
         await poster.say(f"{number} {TEXT_16K}", nonce=f"n{number}")
@@ -78,7 +78,7 @@ async def test_slow_reader_gets_a_gap_and_is_not_dropped() -> None:
 
 
 async def test_slow_plain_reader_gets_a_notice() -> None:
-    """Plain clients know the types message and system only."""
+    """Plain clients receive the types message and system only."""
     limits = Limits(message_rate=0, stall_timeout_s=PATIENCE_S, ring_bytes=200_000)
     async with (
         running_server(limits=limits) as server,
@@ -131,7 +131,7 @@ async def test_unread_pages_are_bounded() -> None:
 
 
 async def test_a_peer_that_sends_and_never_reads_is_dropped() -> None:
-    """What it posts comes back to it; while that waits, nothing more is read from it."""
+    """A client receives its own posts; while these cannot be written, the server reads nothing from it."""
     limits = Limits(message_rate=0, stall_timeout_s=0.3)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:
         async with deaf_client(server.port) as deaf:

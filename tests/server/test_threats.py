@@ -1,4 +1,4 @@
-"""What strangers try on the wire that no other file asks about; `tests/THREATS.md` is the list of all."""
+"""Threats from strangers that no other module covers; `tests/THREATS.md` lists all."""
 
 from __future__ import annotations
 

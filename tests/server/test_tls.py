@@ -46,7 +46,7 @@ def serving(authority: Authority, label: str = "server") -> ServerTls:
 
 
 async def certificate_at(port: int) -> bytes:
-    """The certificate shown now, in DER form; SNI is sent by half of the clients only."""
+    """The current certificate, in DER form, requested without SNI."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

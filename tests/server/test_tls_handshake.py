@@ -47,7 +47,7 @@ def serving(authority: Authority) -> ServerTls:
 
 
 class TlsByHand:
-    """A TLS client whose every byte the test sends."""
+    """A TLS client without sockets: the test sends each byte."""
 
     def __init__(self, authority: Authority, sock: RawSocket) -> None:
         self._sock = sock
@@ -56,7 +56,7 @@ class TlsByHand:
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname="localhost")
 
     def written(self, data: bytes = b"") -> bytes:
-        """Bytes to send: the next ones of the handshake, and `data` behind the last of them."""
+        """The next bytes of the handshake, with `data` after the last ones."""
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -64,8 +64,8 @@ class TlsByHand:
         self._tls.write(data)
         return self._outgoing.read()
 
-    async def heard(self) -> None:
-        """Take in what the server has sent."""
+    async def receive(self) -> None:
+        """Read data from the server."""
         self._incoming.write(await in_time(asyncio.get_running_loop().sock_recv(self._sock.sock, 65_536)))
 
     async def read(self) -> bytes:
@@ -73,7 +73,7 @@ class TlsByHand:
             try:
                 return self._tls.read(65_536)
             except ssl.SSLWantReadError:
-                await self.heard()
+                await self.receive()
 
 
 @pytest.mark.parametrize("piece", [1, 7, 100_000])
@@ -93,7 +93,7 @@ def test_a_handshake_in_any_pieces_with_the_request_close_behind(
                     await asyncio.sleep(0)
                 if client._tls.version() and not client._tls.pending():
                     break
-                await client.heard()
+                await client.receive()
             answer = b""
             while b"welcome" not in answer:
                 answer += await client.read()
@@ -107,9 +107,9 @@ def test_a_handshake_in_any_pieces_with_the_request_close_behind(
     AdmissionLimits(max_half_open=3, handshake_timeout_s=0),
     AdmissionLimits(max_half_open_per_ip=3, handshake_timeout_s=0, exempt_loopback=False),
 ], ids=["in all", "by address"])  # fmt: skip
-@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
+@pytest.mark.parametrize("first_bytes", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
 def test_unfinished_tls_handshake_counts_as_half_open(
-    authority: Authority, runner: asyncio.Runner, limits: AdmissionLimits, begun: bytes
+    authority: Authority, runner: asyncio.Runner, limits: AdmissionLimits, first_bytes: bytes
 ) -> None:
     trusted, tls = ssl.create_default_context(cafile=authority.ca), serving(authority)
 
@@ -118,7 +118,7 @@ def test_unfinished_tls_handshake_counts_as_half_open(
             admission = server._admission
             socks = [await stack.enter_async_context(raw_socket(server.port)) for _ in range(3)]
             for sock in socks:
-                await sock.send(begun)
+                await sock.send(first_bytes)
             await eventually(lambda: admission.half_open == 3)
             async with v1_client(server.url, "ana", tls=trusted):
                 assert admission.rejected == {"half_open": 1}
@@ -131,13 +131,15 @@ def test_unfinished_tls_handshake_counts_as_half_open(
     runner.run(exchange())
 
 
-@pytest.mark.parametrize("begun", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
-def test_handshake_timeout_includes_tls(authority: Authority, runner: asyncio.Runner, begun: bytes) -> None:
+@pytest.mark.parametrize("first_bytes", [b"", b"\x16\x03\x01"], ids=["silent", "begun"])
+def test_handshake_timeout_includes_tls(
+    authority: Authority, runner: asyncio.Runner, first_bytes: bytes
+) -> None:
     tls, limits = serving(authority), AdmissionLimits(handshake_timeout_s=2.0)
 
     async def exchange() -> None:
         async with running_server(tls=tls, admission=limits) as server, raw_socket(server.port) as sock:
-            await sock.send(begun)
+            await sock.send(first_bytes)
             await eventually(lambda: server._admission.half_open == 1)
             server._admission.sweep(asyncio.get_running_loop().time() + 2.1)
             await sock.read_to_end()

@@ -20,7 +20,7 @@ from tests.support.running import eventually, running_server
 
 
 class FakeLoop:
-    """A loop whose iterations and time are up to the test."""
+    """An event loop whose iterations and time the test controls."""
 
     def __init__(self) -> None:
         self.now = 0.0

@@ -17,7 +17,7 @@ UNLIMITED = Limits(message_rate=0, history_rate=0)
 
 
 async def post_many(client: WireClient, count: int, room: str = "lobby") -> list[str]:
-    """Post `post 1` and so on; returns the ids, once all are acknowledged."""
+    """Post `post 1` and so on; returns the ids when all are acknowledged."""
     for number in range(1, count + 1):
         await client.say(f"post {number}", room=room, nonce=f"{room}-{number}")
     return [(await client.next_of(type="ack", nonce=f"{room}-{n}"))["id"] for n in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""What a server written plainly on `websockets` 17.4 does wrong; each test fails on such a server.
+"""Defects of a simple server based on `websockets` 17.4; each test fails on such a server.
 
 The defects were measured (reference: broadcast-servers 7). The one of the client (reconnecting
 without a pause) is in tests/client/test_reconnecting.py.
@@ -19,7 +19,7 @@ from tests.support.running import eventually, in_time, running_server, waiting_b
 
 async def test_keepalive_drops_a_peer_that_stopped_reading() -> None:
     """`ping()` waits for the write buffer to drain, without a time limit, before its timeout begins: a
-    peer that stopped reading with more than the high-water mark under way was kept for ever."""
+    peer that stopped reading with more than the high-water mark in transit stayed connected forever."""
     limits = Limits(message_rate=0, ping_interval_s=0.1, ping_timeout_s=0.2, stall_timeout_s=0.3)
     async with (
         running_server(limits=limits) as server,
@@ -87,7 +87,7 @@ async def test_large_write_does_not_block_other_posts_to_the_peer() -> None:
 async def test_broken_connection_logs_no_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """`ConnectionClosedError` from a handler, as every dropped line causes it, is logged as an error with a
+    """`ConnectionClosedError` in a handler, as after every lost connection, is logged as an error with a
     traceback."""
     caplog.set_level(logging.INFO)
     async with running_server() as server, plain_client(server.url) as ana:
@@ -120,7 +120,7 @@ async def test_broken_connection_logs_no_traceback(
     ids=["nothing", "cut off", "TLS", "hostile path", "POST", "hostile header"],
 )  # fmt: skip
 async def test_failed_handshake_logs_no_traceback(caplog: pytest.LogCaptureFixture, sent: bytes) -> None:
-    """A port scan is logged by `websockets` as errors with tracebacks, the peer's bytes in them."""
+    """A port scan is logged by `websockets` as errors with tracebacks that contain the peer's bytes."""
     caplog.set_level(logging.INFO)
     async with running_server() as server:
         async with raw_socket(server.port) as scanner:
@@ -135,7 +135,7 @@ async def test_failed_handshake_logs_no_traceback(caplog: pytest.LogCaptureFixtu
 
 
 async def test_fast_sender_is_not_dropped() -> None:
-    """Once `max_queue` frames wait for a handler, nothing is read, pongs neither: a healthy peer was
+    """Once `max_queue` frames wait for a handler, nothing is read, not even pongs: a healthy peer was
     closed with 1011 as if it were gone."""
     limits = Limits(message_rate=0, ping_interval_s=0.2, ping_timeout_s=5.0)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:

@@ -349,9 +349,9 @@ async def fill_history(path: Path, lobby_posts: int, rooms: int) -> None:
         "watching",
         "ébène",
     ]
-    dice = Random(1)
+    rng = Random(1)
     at = datetime.now(UTC)
-    lobby = [NewPost("lobby", "ana", " ".join(dice.choices(words, k=12)), at) for _ in range(lobby_posts)]
+    lobby = [NewPost("lobby", "ana", " ".join(rng.choices(words, k=12)), at) for _ in range(lobby_posts)]
     long_text = "e" * 20 + " er" * (LONG_POST_BYTES // 3)
     big = [
         NewPost(f"big-{room}", "ana", f"{number} {long_text}"[:LONG_POST_BYTES], at)
@@ -373,7 +373,7 @@ async def fill_history(path: Path, lobby_posts: int, rooms: int) -> None:
 
 
 async def most_expensive(
-    server: ServerProcess, kind: str, start: Form, dice: Random, evaluations: int
+    server: ServerProcess, kind: str, start: Form, rng: Random, evaluations: int
 ) -> tuple[Form, float]:
     """The form of a frame type that costs the server the most processor time per request, and that time.
 
@@ -381,15 +381,15 @@ async def most_expensive(
     so that no limit has been reached before.
     """
     knobs = relevant_knobs(kind)
-    best, best_cost = start, await cost_s(server, kind, start, random_address(dice))
+    best, best_cost = start, await cost_s(server, kind, start, random_address(rng))
     while evaluations > 0:
-        for knob in dice.sample(knobs, len(knobs)):
+        for knob in rng.sample(knobs, len(knobs)):
             for value in KNOBS[knob]:
                 form = replace(best, **{knob: value})
                 if form == best or evaluations <= 0:
                     continue
                 evaluations -= 1
-                cost = await cost_s(server, kind, form, random_address(dice))
+                cost = await cost_s(server, kind, form, random_address(rng))
                 if cost > best_cost:
                     best, best_cost = form, cost
     return best, best_cost
@@ -400,8 +400,8 @@ def relevant_knobs(kind: str) -> list[str]:
     return [knob for knob in KNOBS if knob not in RELEVANT or RELEVANT[knob] & fields]
 
 
-def random_address(dice: Random) -> str:
-    return f"10.{dice.randrange(256)}.{dice.randrange(256)}.1"
+def random_address(rng: Random) -> str:
+    return f"10.{rng.randrange(256)}.{rng.randrange(256)}.1"
 
 
 async def cost_s(server: ServerProcess, kind: str, form: Form, address: str, count: int = 8) -> float:

@@ -50,8 +50,8 @@ def message(post_id: str, text: str = "hi", **fields: object) -> bytes:
 
 
 def system(kind: str, *names: str, **fields: object) -> bytes:
-    told = {"message": "people", "timestamp": AT, "room": "lobby", "online": 3, "names": names, **fields}
-    return event("system", event=kind, **told)
+    frame = {"message": "people", "timestamp": AT, "room": "lobby", "online": 3, "names": names, **fields}
+    return event("system", event=kind, **frame)
 
 
 def welcome(*rooms: str) -> bytes:

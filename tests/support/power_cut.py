@@ -172,7 +172,7 @@ def recorded() -> Iterator[Recorder]:
         uninstall()
 
 
-def files_after_cut(operations: Sequence[Operation], dice: Random, survival: float) -> dict[str, bytes]:
+def files_after_cut(operations: Sequence[Operation], rng: Random, survival: float) -> dict[str, bytes]:
     """The files by path after a cut that follows `operations`.
 
     Args:
@@ -194,7 +194,7 @@ def files_after_cut(operations: Sequence[Operation], dice: Random, survival: flo
     for path, changes in unsynced.items():
         content = synced.setdefault(path, bytearray())
         for change in changes:
-            if dice.random() < survival:
+            if rng.random() < survival:
                 _apply(content, change)
     return {path: bytes(content) for path, content in synced.items()}
 

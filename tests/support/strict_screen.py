@@ -61,11 +61,11 @@ class StrictScreen:
         self.cells = [[Cell(" ")] * width for _ in range(height)]
         self._region = (0, height - 1)
 
-    def scramble(self, dice: random.Random) -> None:
+    def scramble(self, rng: random.Random) -> None:
         """Fill the screen with arbitrary text, as after a resize."""
         for row in self.cells:
-            row[:] = [Cell(dice.choice("x#"), background=dice.choice(("", "41"))) for _ in row]
-        self.x, self.y = dice.randrange(self.width), dice.randrange(self.height)
+            row[:] = [Cell(rng.choice("x#"), background=rng.choice(("", "41"))) for _ in row]
+        self.x, self.y = rng.randrange(self.width), rng.randrange(self.height)
 
     @property
     def seen(self) -> list[list[Cell]]:

@@ -52,9 +52,9 @@ def test_token_is_in_a_private_file_without_a_keyring(
 ) -> None:
     use(monkeypatch, None)
     kept = Credentials(tmp_path / "state")
-    said = kept.save_token(URL, TOKEN)
-    assert str(kept.path) in said
-    assert TOKEN not in said
+    message = kept.save_token(URL, TOKEN)
+    assert str(kept.path) in message
+    assert TOKEN not in message
     assert Credentials(tmp_path / "state").token(URL) == TOKEN
     assert kept.token(OTHER) == "", "a token for TLS is never shown without it"
     if sys.platform != "win32":
@@ -126,6 +126,6 @@ def test_malformed_credentials_are_skipped(tmp_path: Path) -> None:
 
 def test_unwritable_directory_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    said = Credentials(tmp_path / "file" / "state").save_token(URL, TOKEN)
-    assert "Cannot write" in said
-    assert TOKEN not in said
+    message = Credentials(tmp_path / "file" / "state").save_token(URL, TOKEN)
+    assert "Cannot write" in message
+    assert TOKEN not in message
