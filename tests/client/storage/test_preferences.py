@@ -94,7 +94,7 @@ def test_invalid_values_are_skipped(tmp_path: Path) -> None:
 def test_uncreatable_directory_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     preferences = Preferences.load(tmp_path / "file" / "state")
-    assert "cannot" in preferences.notice
+    assert "Cannot write" in preferences.notice
     assert preferences.client_id
 
 
