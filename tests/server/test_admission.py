@@ -369,7 +369,7 @@ async def test_repeated_rejections_are_logged_once_with_a_count(caplog: pytest.L
         assert lines == ["connection from 192.0.2.7 rejected: per_address"]
 
 
-async def test_a_client_behind_a_proxy_is_logged_and_known_by_its_own_address(
+async def test_client_behind_a_proxy_is_logged_with_its_address(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO, "broadcast_tui.server")

@@ -79,9 +79,7 @@ async def refusal(server: BroadcastServer, headers: str = "", subprotocol: str =
     ["", "Authorization: Basic YTpi\r\n", "Authorization: \r\n", "Authorization: Bearer\r\n", bearer(WRONG)],
     ids=["none", "basic", "empty", "no token", "wrong"],
 )
-async def test_a_plain_client_without_a_valid_token_gets_401_and_how_to_send_one(
-    tmp_path: Path, headers: str
-) -> None:
+async def test_plain_client_without_a_valid_token_gets_401_with_advice(tmp_path: Path, headers: str) -> None:
     async with closed_server(tmp_path) as closed:
         answer = await refusal(closed.server, headers)
         assert answer.startswith("HTTP/1.1 401 ")
@@ -137,7 +135,7 @@ async def test_a_hello_without_a_valid_token_is_closed_with_4500_and_the_reason(
         assert [frame["type"] for frame in ana.frames] == ["error"], "nothing else is sent"
 
 
-async def test_a_handshake_without_a_valid_token_is_counted_as_refused_and_as_no_connection(
+async def test_handshake_without_a_valid_token_is_counted_as_rejected(
     tmp_path: Path,
 ) -> None:
     async with closed_server(tmp_path) as closed, raw_socket(closed.server.port) as sock:
@@ -147,7 +145,7 @@ async def test_a_handshake_without_a_valid_token_is_counted_as_refused_and_as_no
         assert not admission._admitted
 
 
-async def test_the_holder_of_an_admin_token_moderates_and_of_another_does_not(tmp_path: Path) -> None:
+async def test_only_admin_tokens_can_moderate(tmp_path: Path) -> None:
     async with closed_server(tmp_path) as closed:
         boss, ben = closed.token("boss", Role.ADMIN), closed.token("ben")
         async with silent_v1_client(closed.server.url) as admin, silent_v1_client(closed.server.url) as other:
@@ -193,14 +191,14 @@ async def test_unknown_expired_and_revoked_tokens_get_the_same_answer(tmp_path: 
         assert len(answers) == 1
 
 
-async def test_a_token_made_while_the_server_runs_works_at_once(tmp_path: Path) -> None:
+async def test_new_token_is_valid_without_a_restart(tmp_path: Path) -> None:
     async with closed_server(tmp_path) as closed:
         for name in ("ana", "ben", "cleo"):
             async with v1_client(closed.server.url, token=closed.token(name)):
                 pass
 
 
-async def test_an_open_server_lets_anyone_in_but_not_under_a_name_with_a_token(tmp_path: Path) -> None:
+async def test_open_server_reserves_names_with_tokens(tmp_path: Path) -> None:
     async with closed_server(tmp_path, needs_token=False) as closed:
         token = closed.token("ana")
         closed.authenticator.refresh(AT, force=True)
@@ -240,7 +238,7 @@ def attempt(authenticator: TokenAuthenticator, token: str, address: str, now: fl
     return -1.0
 
 
-def test_guessing_is_throttled_by_address_even_with_a_right_one(tmp_path: Path) -> None:
+def test_guessing_is_throttled_by_address_even_for_a_valid_token(tmp_path: Path) -> None:
     book = TokenStore(tmp_path / "tokens.json")
     token, _ = book.create("ana", Role.MEMBER, None)
     authenticator = TokenAuthenticator(book, needs_token=True)
@@ -331,9 +329,7 @@ async def test_reload_reads_the_token_file_at_once(tmp_path: Path, monkeypatch: 
         assert (await ana.closed())[0] == 4500
 
 
-async def test_a_file_that_breaks_while_the_server_runs_changes_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_damaged_token_file_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with closed_server(tmp_path) as closed:
         token = closed.token("ana")
         async with v1_client(closed.server.url, token=token) as ana:
@@ -353,9 +349,7 @@ async def test_a_server_does_not_start_with_a_broken_file(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-async def test_a_file_that_others_may_read_is_one_line_in_the_log(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_readable_token_file_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "tokens.json"
     TokenStore(path).create("ana", Role.MEMBER, None)
     path.chmod(0o644)

@@ -168,14 +168,14 @@ async def test_the_longest_message_fits_even_if_every_character_is_escaped() -> 
         assert (await ana.next_of(type="message"))["message"] == "A" * 16_384
 
 
-async def test_with_unlimited_messages_a_megabyte_passes() -> None:
+async def test_unlimited_messages_allow_a_megabyte() -> None:
     limits = Limits(max_message_bytes=0, message_rate=0)
     async with running_server(limits=limits) as server, plain_client(server.url) as ana:
         await ana.say("x" * 1_000_000)
         assert len((await ana.next_of(type="message"))["message"]) == 1_000_000
 
 
-async def test_a_character_cut_in_two_by_fragments_is_whole_again() -> None:
+async def test_character_split_by_fragments_is_joined() -> None:
     async with running_server() as server, raw_socket(server.port) as sock, plain_client(server.url) as ana:
         await sock.handshake()
         payload = '{"type":"message","message":"né 😀"}'.encode()
@@ -190,7 +190,7 @@ async def test_a_character_cut_in_two_by_fragments_is_whole_again() -> None:
         assert received == (PONG, b"between")
 
 
-async def test_frames_that_come_together_and_cut_anywhere_are_all_read() -> None:
+async def test_frames_are_read_at_any_boundaries() -> None:
     limits = Limits(message_rate=0)
     async with (
         running_server(limits=limits) as server,

@@ -169,7 +169,7 @@ async def test_repeated_reconnects_leave_no_state() -> None:
 
 
 @pytest.mark.parametrize("kept", ["memory", "sqlite"])
-async def test_posts_that_were_delivered_are_not_counted_as_waiting(tmp_path: Path, kept: str) -> None:
+async def test_delivered_posts_are_not_counted_as_pending(tmp_path: Path, kept: str) -> None:
     """Otherwise the server would stop accepting posts after a while."""
     engine = MemoryEngine() if kept == "memory" else SqliteEngine(tmp_path / "history.db")
     async with running_server(limits=LIMITS, engine=engine) as server:

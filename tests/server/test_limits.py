@@ -14,7 +14,7 @@ from tests.support.plain import WireClient, plain_client, silent_v1_client, v1_c
 from tests.support.running import running_server
 
 
-async def test_posts_beyond_the_burst_are_refused_for_a_while_and_the_connection_stays() -> None:
+async def test_posts_above_the_burst_are_rejected_temporarily() -> None:
     limits = Limits(message_rate=0.5, message_burst=3)
     async with (
         running_server(limits=limits) as server,
@@ -76,7 +76,7 @@ async def next_answer(client: WireClient, *types: str) -> str:
     return str(frame["type"])
 
 
-async def test_bytes_beyond_the_burst_are_refused_for_a_while() -> None:
+async def test_bytes_above_the_burst_are_rejected_temporarily() -> None:
     limits = Limits(message_rate=1_000.0, byte_rate=100.0, byte_burst=1_000)
     async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:
         await ana.say("x" * 1_000, nonce="n0")
@@ -107,7 +107,7 @@ async def test_the_longest_frame_by_default(size: int, taken: bool) -> None:
 
 
 @pytest.mark.parametrize(("posts", "refused"), [(29, 0), (30, 0), (31, 1)])
-async def test_a_pasted_block_passes_and_one_more_line_waits(posts: int, refused: int) -> None:
+async def test_burst_of_posts_is_accepted_and_the_next_is_rejected(posts: int, refused: int) -> None:
     limits = Limits(message_rate=0.001)
     assert limits.message_burst == 30
     async with running_server(limits=limits) as server, v1_client(server.url, "ana") as ana:

@@ -28,7 +28,7 @@ from tests.support.running import eventually, in_time, running_server
 BEHIND_PROXY = AdmissionLimits(trusted_proxies=("127.0.0.1",))
 
 
-async def test_a_kick_is_close_code_4503_with_the_reason() -> None:
+async def test_kick_closes_with_4503_and_the_reason() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana") as ana,

@@ -31,7 +31,7 @@ class SlowEngine(MemoryEngine):
         return []
 
 
-async def test_search_is_cancelled_when_its_connection_closes() -> None:
+async def test_search_is_canceled_when_its_connection_closes() -> None:
     engine = SlowEngine()
     async with running_server(engine=engine) as server:
         async with v1_client(server.url, "ana") as ana:

@@ -132,7 +132,7 @@ async def test_client_that_never_reads_does_not_delay_stopping() -> None:
         await in_time(server.stop_server())
 
 
-async def test_a_post_that_was_acknowledged_before_the_stop_was_broadcast() -> None:
+async def test_acknowledged_post_is_broadcast_before_the_stop() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana") as ana,

@@ -42,7 +42,7 @@ async def test_unknown_keys_are_not_relayed() -> None:
             assert got["id"] != "x-1"
 
 
-async def test_a_later_frame_cannot_change_who_one_is() -> None:
+async def test_later_frame_cannot_change_the_identity() -> None:
     async with (
         running_server() as server,
         plain_client(server.url) as mallory,
@@ -160,14 +160,14 @@ def rows() -> list[tuple[str, str]]:
     return [(threat, test) for threat, tests in found for test in re.findall(r"`([^`]+)`", tests)]
 
 
-def test_the_list_of_threats_is_long_and_each_row_is_read() -> None:
+def test_threat_list_is_parsed() -> None:
     lines = [line for line in THREATS.splitlines() if line.startswith("| ") and "---" not in line]
     titles = [line for line in lines if line.startswith("| threat")]
     assert len({threat for threat, _ in rows()}) == len(lines) - len(titles) > 50
 
 
 @pytest.mark.parametrize(("threat", "test"), rows(), ids=lambda value: value.replace(" ", "-")[:60])
-def test_each_threat_of_the_list_has_the_test_it_names(threat: str, test: str) -> None:
+def test_each_threat_has_its_test(threat: str, test: str) -> None:
     path, _, name = test.partition("::")
     tree = ast.parse((ROOT / "tests" / path).read_text("utf-8"))
     names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

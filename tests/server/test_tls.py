@@ -136,7 +136,7 @@ async def test_stalled_peer_after_tls_handshake_is_dropped(authority: Authority)
         writer.transport.abort()
 
 
-async def test_a_tls_peer_that_never_reads_costs_a_bounded_amount_and_is_dropped(
+async def test_tls_peer_that_never_reads_has_a_bounded_cost(
     authority: Authority,
 ) -> None:
     trusted = trusting(authority)

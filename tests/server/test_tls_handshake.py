@@ -78,7 +78,7 @@ class TlsByHand:
 
 @pytest.mark.parametrize("piece", [1, 7, 100_000])
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_handshake_in_any_pieces_with_the_request_close_behind(
+def test_handshake_in_pieces_followed_by_the_request(
     authority: Authority, runner: asyncio.Runner, piece: int, version: ssl.TLSVersion
 ) -> None:
     tls = serving(authority)

@@ -106,7 +106,7 @@ async def test_nothing_but_hello_may_come_first(frame: Frame) -> None:
         await ana.next_of(type="welcome")
 
 
-async def test_a_second_hello_is_refused_and_changes_nothing() -> None:
+async def test_second_hello_is_rejected() -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
         await ana.send("hello", name="eve")
         assert (await ana.next_of(type="error"))["code"] == "bad_frame"
@@ -134,7 +134,7 @@ async def test_missing_hello_closes_with_a_retryable_code() -> None:
         ("\x1b[31mred", "bad_name"),
     ],
 )
-async def test_a_name_refused_at_hello_leaves_the_connection_to_try_another(name: str, code: str) -> None:
+async def test_rejected_name_in_hello_allows_another(name: str, code: str) -> None:
     async with running_server() as server, silent_v1_client(server.url) as ana:
         await ana.send("hello", name=name)
         error = await ana.next_frame()
@@ -169,7 +169,7 @@ async def test_a_plain_client_cannot_take_a_name_in_use() -> None:
         ] == ["Eve"]
 
 
-async def test_a_name_is_free_at_once_after_its_owner_left_in_order() -> None:
+async def test_name_is_free_after_a_normal_close() -> None:
     async with running_server(limits=Limits(leave_grace_s=60)) as server:
         async with v1_client(server.url, "ana", client_id="one") as ana:
             await ana.send("leave", room="lobby", ref="l1")
@@ -193,7 +193,7 @@ async def test_name_is_reserved_for_a_dropped_owner() -> None:
 # -- posting
 
 
-async def test_a_post_is_acknowledged_with_the_id_that_everyone_sees() -> None:
+async def test_post_is_acknowledged_with_its_id() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana") as ana,
@@ -220,7 +220,7 @@ async def test_ids_rise_by_one() -> None:
         assert [int(number) for number in numbers] == list(range(1, 21))
 
 
-async def test_a_resend_is_acknowledged_as_dup_and_shown_to_nobody() -> None:
+async def test_resend_is_acknowledged_as_dup_and_not_broadcast() -> None:
     async with (
         running_server() as server,
         v1_client(server.url, "ana", client_id="c1") as ana,
@@ -235,7 +235,7 @@ async def test_a_resend_is_acknowledged_as_dup_and_shown_to_nobody() -> None:
         assert texts(await ben.until(message="after")) == ["hi", "after"]
 
 
-async def test_a_resend_on_another_connection_is_recognised() -> None:
+async def test_resend_on_another_connection_is_recognized() -> None:
     async with running_server() as server:
         async with v1_client(server.url, "ana", client_id="c1") as ana:
             await ana.say("hi", nonce="n1")
@@ -332,7 +332,7 @@ async def test_last_replays_that_many_posts(last: int, expected: list[str] | Non
 
 
 @pytest.mark.parametrize("since", ["beef1234-2", "nonsense", "-", "x-99999999999999999999"])
-async def test_since_of_another_log_is_a_gap_and_never_a_silent_hole(since: str) -> None:
+async def test_since_of_another_log_is_a_gap(since: str) -> None:
     async with running_server(limits=UNLIMITED) as server, v1_client(server.url, "ana") as ana:
         ids = await post_many(ana, 3)
         async with silent_v1_client(server.url) as ben:
@@ -369,7 +369,7 @@ async def test_since_a_trimmed_position_sends_a_gap_and_the_rest() -> None:
             assert texts(await ben.until(type="synced")) == [f"post {number}" for number in range(7, 11)]
 
 
-async def test_a_room_that_nobody_was_in_meanwhile_is_replayed_from_the_log() -> None:
+async def test_empty_room_is_replayed_from_the_log() -> None:
     async with running_server(limits=UNLIMITED) as server:
         async with v1_client(server.url, "ana", rooms=[{"room": "dev"}]) as ana:
             ids = await post_many(ana, 5, "dev")
@@ -382,7 +382,7 @@ async def test_a_room_that_nobody_was_in_meanwhile_is_replayed_from_the_log() ->
             assert texts(await ben.until(type="synced")) == ["post 3", "post 4", "post 5"]
 
 
-async def test_posts_made_while_somebody_resumes_come_once_and_in_order() -> None:
+async def test_posts_during_a_resume_arrive_once_and_in_order() -> None:
     async with running_server(limits=UNLIMITED) as server, v1_client(server.url, "ana") as ana:
         ids = await post_many(ana, 300)
         posting = asyncio.create_task(post_more(ana, 300))
@@ -462,7 +462,7 @@ async def test_pages_put_together_are_the_whole_log() -> None:
 
 @pytest.mark.parametrize("key", ["before", "after", "around"])
 @pytest.mark.parametrize("bad_id", ["beef1234-1", "nonsense", "-1", "x-", "x-1x"])
-async def test_history_around_an_id_of_no_log_is_refused(key: str, bad_id: str) -> None:
+async def test_history_around_an_unknown_id_is_rejected(key: str, bad_id: str) -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
         await ana.send("history", ref="h1", **{key: bad_id})
         error = await ana.next_of(type="error")
@@ -546,7 +546,7 @@ async def test_joining_with_a_position_resumes_there() -> None:
 
 
 @pytest.mark.parametrize("room", ["", "-x", "a b", "x" * 49, "a/b", "\x1b"])
-async def test_a_bad_room_is_refused_by_its_ref(room: str) -> None:
+async def test_invalid_room_is_rejected_with_its_ref(room: str) -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana:
         await ana.send("join", ref="j1", room=room)
         error = await ana.next_of(type="error")
@@ -625,7 +625,7 @@ async def test_rename_is_acknowledged_and_broadcast() -> None:
 @pytest.mark.parametrize(
     ("name", "code"), [("ben", "name_taken"), ("SERVER", "name_reserved"), ("", "bad_name")]
 )
-async def test_a_refused_rename_names_its_ref_and_changes_nothing(name: str, code: str) -> None:
+async def test_rejected_rename_has_its_ref_and_changes_nothing(name: str, code: str) -> None:
     async with running_server() as server, v1_client(server.url, "ana") as ana, v1_client(server.url, "ben"):
         await ana.send("rename", name=name, ref="r1")
         error = await ana.next_of(type="error")
