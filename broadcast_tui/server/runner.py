@@ -90,6 +90,7 @@ class HubRunner:
         self._flush_scheduled = False
         self._to_write: list[Subscription] = []
         self._append_requested = asyncio.Event()
+        self._topics_requested = asyncio.Event()
         self._undelivered = 0
         self._delivered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +102,7 @@ class HubRunner:
         await self._engine.start()
         self._loop = asyncio.get_running_loop()
         self._turns = TurnScheduler(self._loop)
-        for work in (self._append(), self._follow_tail(), self._tick()):
+        for work in (self._append(), self._store_topics(), self._follow_tail(), self._tick()):
             self._spawn(work)
 
     async def stop(self) -> None:
@@ -199,8 +200,7 @@ class HubRunner:
         if effects.audit_lines:
             self.sanction_store.poll()
         if effects.topic_changes:
-            for change in effects.take_topic_changes():
-                self._spawn(self._set_topic(change))
+            self._topics_requested.set()
         if effects.reads:
             for read in effects.take_reads():
                 task = self._spawn(self._read(read))
@@ -230,11 +230,8 @@ class HubRunner:
             started = self._loop.time()
             try:
                 results = await self._engine.append([pending_post.new_post for pending_post in batch])
-            except EngineError as error:
-                reason = log_safe(str(error))
-                self.activity.log(
-                    None, logging.ERROR, "%d post(s) could not be stored: %s", len(batch), reason
-                )
+            except Exception as error:
+                self._log_failure(f"{len(batch)} post(s)", error)
                 self._discount(len(batch))
                 hub.append_failed(batch, STORAGE_FAILED, self.instant())
             else:
@@ -244,6 +241,14 @@ class HubRunner:
                 self.stats.append.observe(self._loop.time() - started)
                 self.stats.posts += sum(not result.dup for result in results)
             self.wake()
+
+    def _log_failure(self, what: str, error: Exception) -> None:
+        """Log that something could not be stored; an unexpected error with its traceback."""
+        if isinstance(error, EngineError):
+            reason = log_safe(str(error))
+            self.activity.log(None, logging.ERROR, "%s could not be stored: %s", what, reason)
+        else:
+            log.error("%s could not be stored", what, exc_info=error)
 
     def _discount(self, count: int) -> None:
         """Subtract delivered posts.
@@ -299,11 +304,19 @@ class HubRunner:
                 await pauses.pause()
         return encoded
 
+    async def _store_topics(self) -> None:
+        """Store topics one by one: each is a transaction, and posts wait for one of them at most."""
+        while True:
+            await self._topics_requested.wait()
+            self._topics_requested.clear()
+            while self._effects.topic_changes:
+                await self._set_topic(self._effects.take_topic_change())
+
     async def _set_topic(self, change: TopicChange) -> None:
         try:
             await self._engine.set_topic(change.room, change.topic)
-        except EngineError as error:
-            log.error("a topic could not be stored: %s", log_safe(str(error)))
+        except Exception as error:
+            self._log_failure("a topic", error)
             self.hub.topic_failed(change, STORAGE_FAILED, self.instant())
         else:
             self.hub.topic_saved(change)

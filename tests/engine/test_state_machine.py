@@ -184,7 +184,8 @@ class EngineWorld(World):
                 [pending_post.new_post for pending_post in batch],
                 lambda results: hub.posts_appended(batch, results),
             )
-        for change in hub.effects.take_topic_changes():
+        while hub.effects.topic_changes:
+            change = hub.effects.take_topic_change()
             self.run(self.engine.set_topic(change.room, change.topic))
             self.log.topics[change.room] = change.topic
             hub.topic_saved(change)

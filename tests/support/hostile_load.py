@@ -149,6 +149,8 @@ WORST_FORMS: dict[str, Form] = {
     "history": Form(room="each big", edge="latest", in_big_rooms=True),
     "search": Form(word_chars=1, alphabet="various"),
     "rename": Form(in_big_rooms=True),
+    "topic": Form(share=0.1, room="each big", in_big_rooms=True),
+    "away": Form(share=0.01, in_big_rooms=True),
 }
 """The most expensive forms found so far; the others are about as costly as the default."""
 

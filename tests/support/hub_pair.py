@@ -126,7 +126,8 @@ class World:
             results, posts = self.log.append([pending_post.new_post for pending_post in batch])
             hub.posts_appended(batch, results)
             hub.deliver(posts)
-        for change in hub.effects.take_topic_changes():
+        while hub.effects.topic_changes:
+            change = hub.effects.take_topic_change()
             self.log.topics[change.room] = change.topic
             hub.topic_saved(change)
         for read in hub.effects.take_reads():

@@ -73,10 +73,9 @@ class Effects:
         posts, self.pending_posts = self.pending_posts, []
         return posts
 
-    def take_topic_changes(self) -> list[TopicChange]:
-        """Remove and return the topics to store."""
-        changes, self.topic_changes = self.topic_changes, []
-        return changes
+    def take_topic_change(self) -> TopicChange:
+        """Remove and return the first topic to store."""
+        return self.topic_changes.pop(0)
 
     def take_reads(self) -> list[Read]:
         """Remove and return the log ranges to read."""

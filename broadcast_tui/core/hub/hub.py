@@ -52,6 +52,8 @@ from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.text import clean_line, clean_post, size_in_utf8
 
 TOPIC_BYTES = 512
+TOPIC_CHANGES_MAX = 100
+"""Maximum number of topics waiting for the engine; further ones are temporarily rejected."""
 PENDING_POSTS_MAX = 10_000
 """Maximum number of posts waiting for the engine; further ones are temporarily rejected."""
 _REFUSALS = {
@@ -349,6 +351,8 @@ class Hub:
             case commands.SetTopic():
                 room = self._request_room(peer, command.room, when)
                 topic = clean_line(command.topic, TOPIC_BYTES)
+                if len(self.effects.topic_changes) >= TOPIC_CHANGES_MAX:
+                    raise _busy()
                 change = TopicChange(peer, command.ref, room.name, topic, peer.sender)
                 self.effects.topic_changes.append(change)
             case commands.SetAway():
@@ -385,9 +389,7 @@ class Hub:
 
     def _say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
         if len(self.effects.pending_posts) >= PENDING_POSTS_MAX:
-            raise RequestError(
-                ErrorCode.TRY_LATER, "The server is busy. Try again.", temporary=True, retry_after=1.0
-            )
+            raise _busy()
         if self.draining:
             raise RequestError(
                 ErrorCode.DRAINING,
@@ -534,3 +536,8 @@ class Hub:
             ErrorCode.TOO_MANY_ROOMS,
             f"You can be in at most {self.limits.max_rooms_per_peer} rooms. Leave one first.",
         )
+
+
+def _busy() -> RequestError:
+    text = "The server is busy. Try again."
+    return RequestError(ErrorCode.TRY_LATER, text, temporary=True, retry_after=1.0)

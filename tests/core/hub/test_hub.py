@@ -517,7 +517,7 @@ def test_failed_topic_change_is_a_temporary_error() -> None:
     wire = v1(world, "ana")
     assert wire.peer is not None
     world.hub.receive(wire.peer, b'{"type":"topic","topic":"x","ref":"t1"}', world.when)
-    (change,) = world.hub.effects.take_topic_changes()
+    change = world.hub.effects.take_topic_change()
     world.hub.topic_failed(change, "Disk full.", world.when)
     world.step()
     (error,) = only(wire, "error")
