@@ -17,7 +17,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_paths_are_completed_as_they_are_typed(home: Path) -> None:
+def test_paths_are_completed_in_the_form_typed(home: Path) -> None:
     assert complete_path("") == ("docs/", "dump.md")
     assert complete_path("du") == ("dump.md",)
     assert complete_path("docs/") == ("docs/a.md", "docs/b.md")
@@ -31,7 +31,7 @@ def test_hidden_files_need_their_dot_and_names_that_cannot_be_drawn_are_left_out
     assert complete_path("dirty") == ()
 
 
-def test_where_nothing_can_be_read_there_is_nothing(home: Path) -> None:
+def test_an_unreadable_directory_has_no_completions(home: Path) -> None:
     assert complete_path("nowhere/x") == ()
     assert complete_path("dump.md/x") == ()
     assert complete_path("a\0b/") == ()

@@ -5,7 +5,7 @@ import pytest
 from broadcast_tui.tui.model.ignore_list import IgnoreList, parse_ignore_duration
 
 
-def test_people_are_ignored_until_they_are_not() -> None:
+def test_users_are_ignored_until_unignored() -> None:
     ignored = IgnoreList()
     ignored.add("Bob", None)
     assert ignored.has("bob")
@@ -15,7 +15,7 @@ def test_people_are_ignored_until_they_are_not() -> None:
     assert not ignored
 
 
-def test_some_only_for_a_while() -> None:
+def test_a_temporary_ignore_ends() -> None:
     ignored = IgnoreList()
     ignored.add("bob", None)
     assert not ignored.is_timed

@@ -69,7 +69,7 @@ class Chat:
 # Leaving and returning
 
 
-def test_a_long_absence_with_much_said_is_one_line() -> None:
+def test_a_long_absence_with_many_posts_is_summarized() -> None:
     chat = Chat()
     chat.online()
     chat.look(False)
@@ -110,7 +110,7 @@ def test_another_focus_event_of_the_same_kind_changes_nothing() -> None:
     assert chat.told() == ["away 10 min · 8 posts · Alt+U"]
 
 
-def test_sending_takes_the_rule_away() -> None:
+def test_sending_removes_the_unread_line() -> None:
     chat = Chat()
     chat.online()
     chat.look(False)
@@ -138,7 +138,7 @@ def test_each_room_has_its_own_line_and_absence() -> None:
     assert (chat.told(), chat.ruled(), chat.ruled("dev")) == ([], "elsewhere", "")
 
 
-def test_changing_rooms_without_the_focus_reads_nothing() -> None:
+def test_changing_rooms_without_the_focus_marks_nothing_as_read() -> None:
     chat = Chat()
     chat.online()
     chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", room="dev"))
@@ -150,7 +150,7 @@ def test_changing_rooms_without_the_focus_reads_nothing() -> None:
     assert chat.state.rooms.unread == 0
 
 
-def test_opened_above_its_end_a_room_stays_unread_until_the_end() -> None:
+def test_a_room_opened_above_its_end_is_unread_until_the_end_is_reached() -> None:
     chat = Chat()
     chat.online()
     chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", "y", room="dev"))
@@ -161,7 +161,7 @@ def test_opened_above_its_end_a_room_stays_unread_until_the_end() -> None:
     assert chat.state.rooms.unread == 0
 
 
-def test_of_a_muted_room_elsewhere_only_mentions_count() -> None:
+def test_only_mentions_count_in_a_muted_room() -> None:
     chat = Chat(RoomSet(levels={"dev": NotifyLevel.OFF}))
     chat.online()
     chat.take(*chat.posts("ana!", "or not", room="dev"))
@@ -216,7 +216,7 @@ def test_mentions_notify_only_in_rooms_not_viewed() -> None:
     assert [alert.text for alert in chat.take(*chat.posts("ana?", "or not")).alerts] == ["ana?"]
 
 
-def test_neither_backlog_nor_replay_nor_history_nor_oneself_rings() -> None:
+def test_backlog_replay_history_and_own_posts_do_not_notify() -> None:
     chat = Chat(RoomSet(levels={"lobby": NotifyLevel.ALL}, has_focus=False))
     assert chat.online(*chat.posts("ana!", live=False)).alerts == []
     assert chat.take(*chat.client.echo("n1", "I am ana")).alerts == []
@@ -238,7 +238,7 @@ def test_levels_decide_which_posts_notify() -> None:
         assert [alert.text for alert in chat.take(*chat.posts("ana", "bob", room="dev")).alerts] == texts
 
 
-def test_keywords_ring_as_names_do() -> None:
+def test_keywords_notify_like_names() -> None:
     chat = Chat(keywords=("deploy",))
     chat.online()
     assert [alert.text for alert in chat.take(*chat.posts("Deploy now", "deployed", room="dev")).alerts] == [
@@ -246,7 +246,7 @@ def test_keywords_ring_as_names_do() -> None:
     ]
 
 
-def test_of_a_long_post_the_line_that_mentions_rings() -> None:
+def test_a_notification_shows_the_line_with_the_mention() -> None:
     chat = Chat()
     chat.online()
     assert [a.text for a in chat.take(*chat.posts("much\nana: look\nmore", room="dev")).alerts] == [
@@ -267,7 +267,7 @@ def test_mentions_in_pages_of_history_are_marked() -> None:
 # From one run to the next
 
 
-def test_the_next_run_begins_where_this_one_ended() -> None:
+def test_the_next_run_resumes_at_the_bookmark() -> None:
     first = Chat()
     first.online(*first.posts(*"abc", live=False))
     first.look(False)
@@ -286,7 +286,7 @@ def test_the_next_run_begins_where_this_one_ended() -> None:
     assert later.state.rooms.current_bookmarks(later.at) == {"lobby": Bookmark(Position("k3f9", 8), later.at)}
 
 
-def test_rooms_that_are_given_know_their_earlier_run_too() -> None:
+def test_rooms_passed_to_the_set_get_bookmarks_and_levels() -> None:
     mark = Bookmark(Position("k3f9", 3), NOON)
     given = RoomModel("dev")
     chat = Chat(RoomSet(joined={"dev": given}, bookmarks={"dev": mark}, levels={"dev": NotifyLevel.ALL}))
@@ -295,7 +295,7 @@ def test_rooms_that_are_given_know_their_earlier_run_too() -> None:
     assert chat.state.rooms.unread == 1
 
 
-def test_a_first_visit_opens_at_the_end_and_unread_of_nothing() -> None:
+def test_a_first_visit_opens_at_the_end_without_unread_posts() -> None:
     chat = Chat()
     assert not chat.online(*chat.posts("ana!", *"bcdefg", live=False)).opened
     assert (chat.told(), chat.ruled(), chat.state.rooms.unread) == ([], "", 0)

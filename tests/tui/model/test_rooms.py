@@ -25,13 +25,13 @@ def room(name: str, unread: int = 0, mentions: int = 0, *, muted: bool = False) 
     return view
 
 
-def test_neighbours_go_round() -> None:
+def test_stepping_through_rooms_wraps_around() -> None:
     assert adjacent_room(ROOMS, "ops", 1) == "lobby"
     assert adjacent_room(ROOMS, "lobby", -1) == "ops"
     assert adjacent_room(["lobby"], "lobby", 1) == "lobby"
 
 
-def test_numbers_begin_at_one() -> None:
+def test_room_numbers_start_at_one() -> None:
     assert [room_by_number(ROOMS, number) for number in (0, 1, 5, 6)] == [None, "lobby", "ops", None]
 
 
@@ -49,7 +49,7 @@ def test_numbers_begin_at_one() -> None:
         ("lobbyy", []),
     ],
 )
-def test_rooms_are_ranked_by_how_well_they_fit(typed: str, found: list[str]) -> None:
+def test_rooms_are_ranked_by_quality_of_match(typed: str, found: list[str]) -> None:
     assert rank_rooms(typed, ROOMS) == found
 
 
@@ -79,7 +79,7 @@ def test_mentions_are_more_urgent_than_other_posts_and_muted_rooms_are_not() -> 
     assert most_urgent([room("a")]) is None
 
 
-def test_listed_rooms_come_with_people_and_topic_the_fullest_first() -> None:
+def test_room_list_is_sorted_by_members_and_shows_topics() -> None:
     lines = room_lines(room_list("r", (("dev", 2, "x\x1b[31m"), ("lobby", 12, "")), False), ["lobby"])
     assert lines[0].startswith("2 rooms")
     assert lines[1] == "* #lobby    12"
@@ -87,7 +87,7 @@ def test_listed_rooms_come_with_people_and_topic_the_fullest_first() -> None:
     assert "\x1b" not in lines[2]
 
 
-def test_a_long_list_says_that_there_is_more() -> None:
+def test_a_truncated_list_says_so() -> None:
     rooms = tuple((f"r{n:03}", 1, "") for n in range(100))
     assert room_lines(room_list("r", rooms, False), [])[-1] == "… and 40 more"
     assert room_lines(room_list("r", rooms[:3], True), [])[-1] == "… and more"

@@ -22,7 +22,7 @@ def post(seq: int, text: str = "x") -> Post:
     return Post("lobby", Position("k3f9", seq), "bob", text, NOON)
 
 
-def test_pages_are_put_together_the_newest_first() -> None:
+def test_pages_are_combined_newest_first() -> None:
     search = ServerSearch("lobby", "x", ref="r1")
     assert not search.handle_reply(SearchFound("lobby", "other", (post(1),), True))
     assert search.handle_reply(SearchFound("lobby", "r1", (post(7), post(9)), True))
@@ -34,7 +34,7 @@ def test_pages_are_put_together_the_newest_first() -> None:
     assert not search.handle_reply(SearchFound("lobby", "r2", (post(1),), False))
 
 
-def test_a_page_without_posts_is_the_last_whatever_it_says() -> None:
+def test_an_empty_page_is_the_last() -> None:
     search = ServerSearch("lobby", "x", ref="r1")
     assert search.handle_reply(SearchFound("lobby", "r1", (), True))
     assert (search.posts, search.more, search.oldest_id) == ([], False, "")
@@ -51,7 +51,7 @@ def test_an_error_reply_is_shown_in_the_search_only() -> None:
     assert len(state.rooms.shown.transcript) > before
 
 
-def test_posts_around_one_stay_out_of_the_room() -> None:
+def test_posts_fetched_around_a_result_are_not_added_to_the_room() -> None:
     state = AppState(name="ana")
     state.search = ServerSearch("lobby", "x", around_ref="r1")
     state.apply([HistoryFetched("lobby", "r1", (post(1), post(2)), True)], 0.0, NOON)
@@ -68,7 +68,7 @@ def test_posts_around_one_stay_out_of_the_room() -> None:
         ("漢", "漢字", ["漢"]),
     ],
 )
-def test_words_are_marked_where_they_begin(query: str, text: str, found: list[str]) -> None:
+def test_matches_begin_at_word_starts(query: str, text: str, found: list[str]) -> None:
     pattern = words_pattern(query)
     assert pattern is not None
     assert [match[0] for match in pattern.finditer(text)] == found
@@ -89,7 +89,7 @@ def test_a_snippet_begins_a_little_before_the_first_match() -> None:
     assert snippet_of("x" * 90 + " deploy", words_pattern("deploy"))[0] == "…" + "x" * 22 + " deploy"
 
 
-def test_a_date_is_as_short_as_it_stays_clear() -> None:
+def test_dates_are_as_short_as_unambiguous() -> None:
     now = NOON.replace(hour=20)
     assert [format_date(at, now) for at in (NOON, NOON.replace(month=1, day=2), NOON.replace(year=2024))] == [
         "12:00",

@@ -105,7 +105,7 @@ def test_a_failed_first_connection_is_printed_as_such() -> None:
     assert chat.state.connection.retry_in(chat.now + 9) == 0
 
 
-def test_a_post_goes_pending_delivered_arrived() -> None:
+def test_a_post_is_pending_then_delivered_then_arrived() -> None:
     chat = Chat("ana")
     chat.state.add_own_post("n1", "hi", AT)
     assert chat.marks() == [DeliveryState.PENDING]
@@ -117,7 +117,7 @@ def test_a_post_goes_pending_delivered_arrived() -> None:
     assert chat.lines[-1] == "ana: hi"
 
 
-def test_a_refused_post_is_marked_and_its_text_given_back() -> None:
+def test_a_rejected_post_is_marked_and_its_text_returned() -> None:
     chat = Chat("ana")
     chat.state.add_own_post("n1", "hi", AT)
     changes = chat.take(PostRejected("lobby", "n1", "rate_limited", "Too fast.", "hi"))
@@ -145,7 +145,7 @@ def test_other_rooms_count_towards_unread() -> None:
     assert chat.state.rooms.get("dev").unread == 1
 
 
-def test_mentions_are_marked_but_not_ones_own() -> None:
+def test_mentions_are_marked_except_in_own_posts() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "ana: look"), *chat.client.echo("n1", "I am ana"))
     chunk = chat.state.rooms.shown.transcript.chunks[-1]
@@ -153,7 +153,7 @@ def test_mentions_are_marked_but_not_ones_own() -> None:
     assert [line.mention for line in posts] == [True, False]
 
 
-def test_people_come_go_and_change_their_names() -> None:
+def test_members_join_leave_and_rename() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     chat.take(
@@ -193,7 +193,7 @@ def test_consecutive_joins_and_leaves_share_one_line() -> None:
     assert line.brief == "cy left"
 
 
-def test_the_own_join_is_not_printed() -> None:
+def test_ones_own_join_is_not_printed() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     chat.take(PresenceChanged("lobby", "join", ("ana",), 2, "", AT))
@@ -220,7 +220,7 @@ def test_large_rooms_are_counted_and_listed_again_when_they_are_small() -> None:
     assert chat.take(PresenceChanged("lobby", "online", (), 98, "", AT)).rooms_to_list == []
 
 
-def test_a_name_denied_at_the_door_asks_for_another() -> None:
+def test_a_name_denied_on_connecting_requires_another() -> None:
     chat = Chat()
     denied = NameDenied("ana", "name_taken", "That name is taken.")
     refused = ConnectionChanged(ConnectionState.REFUSED, "That name is taken.")
@@ -236,19 +236,19 @@ def test_a_denial_may_come_before_or_after_the_refusal() -> None:
     assert chat.take(ConnectionChanged(ConnectionState.REFUSED)).denied == denied
 
 
-def test_a_rename_that_is_denied_leaves_a_line() -> None:
+def test_a_denied_rename_prints_a_line() -> None:
     chat = Chat("ana")
     assert chat.take(NameDenied("bob", "name_taken", "That name is taken.")).denied is None
     assert chat.lines[-1] == "ERROR: That name is taken."
 
 
-def test_a_refusal_for_another_reason_says_why() -> None:
+def test_a_rejection_for_another_reason_prints_the_reason() -> None:
     chat = Chat()
     chat.take(ConnectionChanged(ConnectionState.REFUSED, "Wrong token."))
     assert chat.lines == ["ERROR: Connection rejected: Wrong token."]
 
 
-def test_older_posts_go_on_top_only_if_asked_for() -> None:
+def test_older_posts_are_prepended_only_if_requested() -> None:
     chat = Chat("ana")
     arrived = chat.client.post("bob", "old")
     view = chat.state.rooms.shown
@@ -269,7 +269,7 @@ def test_a_failed_request_may_be_made_again() -> None:
     assert chat.lines[-1] == "ERROR: No such room."
 
 
-def test_a_gap_is_never_silent() -> None:
+def test_a_gap_is_reported() -> None:
     chat = Chat("ana")
     chat.take(GapFound("lobby", 1200, "trimmed"), GapFound("lobby", None, "epoch"))
     assert chat.lines[-2:] == [
@@ -308,7 +308,7 @@ def test_names_are_sanitized_everywhere(hostile: str) -> None:
     assert not any(set("\x1b\u202e\n\x9b") & set(text) for text in kept)
 
 
-def test_leaving_keeps_the_lines_and_shows_the_room_before() -> None:
+def test_leaving_preserves_the_lines_and_shows_the_previous_room() -> None:
     chat = Chat("ana")
     for room in ("dev", "ops"):
         chat.take(RoomEntered(room, 1, 0))
@@ -352,7 +352,7 @@ def test_the_number_of_left_rooms_is_limited() -> None:
     assert list(chat.state.rooms.left) == [f"r{number}" for number in range(4, 12)]
 
 
-def test_a_room_that_is_shown_is_read() -> None:
+def test_showing_a_room_marks_it_as_read() -> None:
     chat = Chat("ana", "bob")
     chat.take(chat.client.post("bob", "hi ana", room="dev"), chat.client.post("bob", "hi", room="dev"))
     assert (chat.state.rooms.get("dev").unread, chat.state.rooms.get("dev").mention_count) == (2, 1)
@@ -373,7 +373,7 @@ def test_without_the_focus_a_room_that_is_shown_stays_unread() -> None:
     assert chat.state.rooms.get("dev").unread == 0
 
 
-def test_urgent_rooms_are_visited_mentions_first_and_then_the_way_leads_back() -> None:
+def test_urgent_rooms_are_visited_mentions_first_then_the_first_room_again() -> None:
     chat = Chat("ana", "bob")
     for room in ("dev", "ops", "quiet"):
         chat.take(RoomEntered(room, 1, 0))
@@ -390,7 +390,7 @@ def test_urgent_rooms_are_visited_mentions_first_and_then_the_way_leads_back() -
     assert visited == ["ops", "dev", "lobby"]
 
 
-def test_going_somewhere_else_ends_the_way_back() -> None:
+def test_going_to_another_room_forgets_the_way_back() -> None:
     chat = Chat("ana", "bob")
     chat.take(RoomEntered("ops", 1, 0), chat.client.post("bob", "hi", room="dev"))
     assert chat.state.rooms.show_urgent(AT)
@@ -454,7 +454,7 @@ def test_posts_of_ignored_users_are_hidden_everywhere_and_not_counted() -> None:
     assert not chat.state.rooms.unignore("eve")
 
 
-def test_ignoring_for_a_while_ends_by_time() -> None:
+def test_a_temporary_ignore_expires() -> None:
     chat = Chat("ana", "eve")
     chat.state.rooms.ignore("eve", chat.now + 60)
     chat.take(chat.client.post("eve", "hm"))
@@ -463,7 +463,7 @@ def test_ignoring_for_a_while_ends_by_time() -> None:
     assert chat.lines[-2:] == ["eve: hm", "SYSTEM: eve is no longer ignored"]
 
 
-def test_a_topic_is_a_line_in_its_room_and_known_there() -> None:
+def test_a_topic_is_stored_and_printed_in_its_room() -> None:
     chat = Chat("ana")
     chat.take(RoomEntered("dev", 1, 0, "Old"), events.Topic("dev", "New\x1b", "bob"))
     view = chat.state.rooms.get("dev")
@@ -528,7 +528,7 @@ def test_joins_of_any_number_of_people_are_one_line_and_bounded_names() -> None:
     assert len(chat.lines) - before <= 50
 
 
-def test_people_who_type_or_are_away_are_bounded() -> None:
+def test_typing_and_away_people_are_bounded() -> None:
     chat = Chat("ana", "bob")
     chat.take(*(events.Typing("lobby", f"name {number}") for number in range(20_000)))
     chat.take(*(events.Away(f"name {number}", True, "gone") for number in range(20_000)))

@@ -67,7 +67,7 @@ def test_the_countdown_runs() -> None:
     assert line(state, 60, 111.0).startswith("◌ reconnecting now")
 
 
-def test_a_refusal_says_why_where_there_is_room() -> None:
+def test_a_rejection_shows_its_reason_if_it_fits() -> None:
     state = AppState(name="ana", connection=Connection(ConnectionState.REFUSED, "Wrong token."))
     assert line(state, 80).startswith("✕ rejected: Wrong token.")
     assert line(state, 24).startswith("✕ rejected")

@@ -8,7 +8,7 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.update_slice import SLICE_S, UpdateSlice
 
 
-def test_updates_are_applied_until_the_time_is_over() -> None:
+def test_updates_are_applied_within_the_time_limit() -> None:
     pending: deque[Update] = deque(Noticed(str(number)) for number in range(10))
     now = 0.0
 
@@ -26,7 +26,7 @@ def test_updates_are_applied_until_the_time_is_over() -> None:
     assert not pending
 
 
-def test_an_update_is_taken_however_slow_it_is() -> None:
+def test_a_slow_update_is_still_applied() -> None:
     pending: deque[Update] = deque([Noticed("a"), Noticed("b")])
     times = iter([0.0, 50.0, 50.0, 100.0])
     assert list(UpdateSlice(pending, lambda: next(times))) == [Noticed("a")]

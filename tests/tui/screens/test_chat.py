@@ -29,7 +29,7 @@ from tests.support.fake_client import AT
 from tests.support.profile import by_profile
 
 
-async def test_a_post_is_sent_shown_pending_and_then_in_its_place() -> None:
+async def test_a_post_is_sent_shown_as_pending_and_then_delivered() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.type(*"hi", "enter")
         assert chat.said == ["hi"]
@@ -74,7 +74,7 @@ async def test_nick_is_validated_requested_and_applied() -> None:
         assert chat.drawn("#status")[0].endswith("eve")
 
 
-async def test_who_asks_and_prints() -> None:
+async def test_who_requests_the_member_list() -> None:
     async with chatting("ana", "bob") as chat:
         asked = len(chat.client.called("list_members"))
         await chat.enter("/who")
@@ -125,7 +125,7 @@ async def test_typing_is_reported_but_not_for_commands() -> None:
         assert chat.client.called("send_typing") == [("lobby",)]
 
 
-async def test_a_draft_that_is_shown_again_is_no_typing() -> None:
+async def test_showing_a_draft_again_does_not_report_typing() -> None:
     async with chatting("ana") as chat:
         chat.composer.give_back("draft", "ops")
         chat.composer.enter_room("ops")
@@ -175,7 +175,7 @@ async def test_reaching_the_top_asks_for_older_posts_once() -> None:
         assert chat.client.called("fetch_history") == [("lobby", str(posts[0].post.position), "50")]
 
 
-async def test_people_are_listed_where_there_is_room_and_on_demand() -> None:
+async def test_members_are_listed_if_there_is_space_or_on_demand() -> None:
     async with chatting("ana", "bob") as chat:
         for width, shown in [(40, False), (59, False), (60, True), (80, True), (140, True)]:
             await chat.pilot.resize_terminal(width, 24)
@@ -187,7 +187,7 @@ async def test_people_are_listed_where_there_is_room_and_on_demand() -> None:
         assert chat.screen.people.display
 
 
-async def test_people_follow_who_comes_and_goes() -> None:
+async def test_the_member_list_follows_joins_and_counts() -> None:
     async with chatting("ana", "bob", size=(100, 24)) as chat:
         await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
         rows = [row.strip() for row in chat.drawn("#people") if row.strip()]
@@ -196,7 +196,7 @@ async def test_people_follow_who_comes_and_goes() -> None:
         assert [row.strip() for row in chat.drawn("#people") if row.strip()] == ["250 here"]
 
 
-async def test_with_the_people_beside_it_a_log_of_80_columns_keeps_its_columns() -> None:
+async def test_the_member_list_leaves_the_log_its_columns_at_80_columns() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(chat.client.post("bob", "hello"))
         assert chat.screen.people.display
@@ -226,7 +226,7 @@ async def test_a_key_shows_a_long_post_in_full_and_the_log_says_which() -> None:
         assert any(row.endswith("│ h") for row in chat.drawn("#log"))
 
 
-async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
+async def test_alt_j_reports_which_join_and_leave_lines_are_shown() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
         seen, told = [], []
@@ -240,7 +240,7 @@ async def test_alt_j_says_whose_comings_and_goings_are_shown() -> None:
         ]
 
 
-async def test_whose_comings_and_goings_are_shown_is_remembered(tmp_path: Path) -> None:
+async def test_the_choice_of_join_and_leave_lines_is_saved(tmp_path: Path) -> None:
     async with chatting("ana", "bob", home=tmp_path) as chat:
         await chat.type("alt+j")
     async with chatting("ana", "bob", home=tmp_path) as chat:
@@ -279,7 +279,7 @@ async def test_ctrl_c_clears_the_input_which_up_brings_back_then_asks_to_quit() 
         assert chat.app.return_code == 0
 
 
-async def test_a_warning_is_on_top_of_the_screen_however_many_came_before() -> None:
+async def test_the_latest_warning_is_at_the_top_of_the_screen() -> None:
     async with chatting("ana") as chat:
         for count in range(30):
             await chat.enter(f"/x{count}")
@@ -306,7 +306,7 @@ async def test_ctrl_c_copies_the_selection() -> None:
 
 
 @pytest.mark.parametrize("keys", [["ctrl+q"], ["/", "q", "u", "i", "t", "enter"], ["ctrl+d", "ctrl+d"]])
-async def test_leaving_closes_the_client_first(keys: list[str]) -> None:
+async def test_quitting_closes_the_client_first(keys: list[str]) -> None:
     async with chatting("ana") as chat:
         await chat.type(*keys)
         assert chat.client.closed
@@ -379,7 +379,7 @@ async def test_hostile_text_is_drawn_harmless_everywhere() -> None:
         assert not set("\x1b\x07\x9b\u202e\r\n") & set(chat.toasts)
 
 
-async def test_any_size_will_do() -> None:
+async def test_any_terminal_size_works() -> None:
     async with chatting("ana", "bob", size=(1, 1)) as chat:
         await chat.deliver(*(chat.client.post("bob", f"日本語 {i} " * 9) for i in range(9)))
         more = by_profile([], [(5, 2), (10, 4), (20, 5), (1, 1)])
@@ -438,7 +438,7 @@ async def test_the_unread_line_stays_until_escape_at_the_end() -> None:
         assert not any("── new ──" in row for row in chat.drawn("#log"))
 
 
-async def test_sending_and_leaving_again_take_the_unread_line_away() -> None:
+async def test_sending_and_losing_the_focus_remove_the_unread_line() -> None:
     async with chatting("ana", "bob") as chat:
         for take_away in ("send", "leave"):
             await focus(chat, False)
@@ -470,7 +470,7 @@ async def test_alt_u_goes_to_the_first_unread_post() -> None:
         assert "── new ──" in chat.drawn("#log")[0]
 
 
-async def test_scrolled_up_alt_u_goes_to_newer_posts() -> None:
+async def test_alt_u_goes_to_newer_posts_if_scrolled_up() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(*(chat.client.post("bob", f"old {i}") for i in range(60)))
         await chat.type("ctrl+home")
@@ -545,7 +545,7 @@ async def fetched(chat: Chat, posts: list[PostArrived], *, more: bool = True) ->
 
 
 @pytest.mark.parametrize("size", [(80, 24), (80, 100)])
-async def test_all_that_is_unread_is_counted_and_shown_from_its_beginning(
+async def test_all_unread_posts_are_counted_and_shown_from_the_first(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
     async with chatting("ana", home=tmp_path) as chat:
@@ -564,7 +564,7 @@ async def test_all_that_is_unread_is_counted_and_shown_from_its_beginning(
         assert len(chat.client.called("fetch_history")) == 1
 
 
-async def test_who_has_scrolled_on_meanwhile_stays_there(tmp_path: Path) -> None:
+async def test_fetched_posts_do_not_move_a_log_that_was_scrolled(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
         await chat.deliver(chat.client.post("bob", "read"))
     async with chatting(home=tmp_path) as chat:
@@ -579,7 +579,7 @@ async def test_who_has_scrolled_on_meanwhile_stays_there(tmp_path: Path) -> None
         assert chat.drawn("#log")[1].endswith("night 1")
 
 
-async def test_of_thousands_unread_the_line_says_how_many_lie_above_it(tmp_path: Path) -> None:
+async def test_the_unread_line_counts_older_unread_posts_above_it(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
         await chat.deliver(chat.client.post("bob", "read"))
     async with chatting(home=tmp_path) as chat:
@@ -598,7 +598,7 @@ async def test_of_thousands_unread_the_line_says_how_many_lie_above_it(tmp_path:
         assert len(chat.client.called("fetch_history")) == 6
 
 
-async def test_a_mention_rings_without_the_focus_and_not_with_it() -> None:
+async def test_a_mention_notifies_only_without_the_focus() -> None:
     async with chatting("ana", "bob") as chat:
         written = rung(chat)
         await chat.deliver(chat.client.post("bob", "hi ana"))
@@ -612,7 +612,7 @@ async def test_a_mention_rings_without_the_focus_and_not_with_it() -> None:
         assert written == ["\x1b]9;bob in #lobby: hi ana,␛]0,x␇\x07\x07"]
 
 
-async def test_a_mention_in_another_room_rings_with_the_focus() -> None:
+async def test_a_mention_in_another_room_notifies_with_the_focus() -> None:
     async with chatting("ana", "bob") as chat:
         written = rung(chat, TMUX="/tmp/tmux-0/default,1,0")
         await chat.deliver(chat.client.post("bob", "hi ana", room="dev"))
@@ -646,7 +646,7 @@ async def test_notification_levels_are_saved(tmp_path: Path) -> None:
         assert len(written) == 1
 
 
-async def test_notify_test_rings_at_once_and_says_how() -> None:
+async def test_notify_test_notifies_at_once_and_reports_the_method() -> None:
     async with chatting("ana", "bob") as chat:
         written = rung(chat, TMUX="x")
         await chat.enter("/notify test")
@@ -660,7 +660,7 @@ async def test_notify_test_rings_at_once_and_says_how() -> None:
         assert any("Sent the bell." in row for row in chat.drawn("#log"))
 
 
-async def test_the_title_tells_mentions_apart() -> None:
+async def test_the_title_counts_mentions_separately() -> None:
     async with chatting("ana", "bob") as chat:
         titles: list[str] = []
         chat.app._terminal_title = TerminalTitle(titles.append)
@@ -672,7 +672,7 @@ async def test_the_title_tells_mentions_apart() -> None:
         assert shown == [f"{counts}#lobby · broadcast-tui" for counts in ("(1!) ", "(1!, 2) ", "")]
 
 
-async def test_only_two_presses_in_a_row_leave() -> None:
+async def test_only_two_consecutive_presses_quit() -> None:
     async with chatting("ana", "bob") as chat:
         for between in (["a", "b", "ctrl+c"], ["pageup"], ["a", "backspace"], ["left"]):
             await chat.type("ctrl+c", *between, "ctrl+c")
@@ -683,14 +683,14 @@ async def test_only_two_presses_in_a_row_leave() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (40, 10)])
-async def test_a_toast_replaces_the_one_before(size: tuple[int, int]) -> None:
+async def test_a_toast_replaces_the_previous_one(size: tuple[int, int]) -> None:
     async with chatting("ana", "bob", size=size) as chat:
         await chat.type("alt+m", "alt+j", "alt+j")
         assert len(chat.app._notifications) == 1
         assert len([toast for toast in chat.screen.query("Toast") if toast.region.height]) == 1
 
 
-async def test_of_many_notices_a_small_terminal_shows_the_last_in_two_rows() -> None:
+async def test_a_small_terminal_shows_only_the_last_notice_in_two_rows() -> None:
     async with chatting("ana", "bob", size=(40, 10)) as chat:
         for number in range(3):
             chat.app.notify(f"notice {number} " + "that goes on and on " * 6)

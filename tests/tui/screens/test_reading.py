@@ -71,7 +71,7 @@ async def test_a_match_in_a_folded_post_is_unfolded() -> None:
         assert chat.drawn("#log")[-1].endswith("post 59")
 
 
-async def test_ignoring_somebody_keeps_matches_and_the_picked_post() -> None:
+async def test_ignoring_somebody_preserves_matches_and_the_picked_post() -> None:
     async with reading("tea 0", "none", "tea 1", "tea 2") as chat:
         await chat.deliver(chat.client.post("eve", "tea 3"))
         await chat.type("ctrl+f", *"tea", "up", "up")
@@ -123,7 +123,7 @@ async def test_clearing_drops_the_selection() -> None:
         assert not chat.screen.selections
 
 
-async def test_who_came_and_went_is_copied_as_it_is_shown() -> None:
+async def test_join_and_leave_lines_are_copied_as_shown() -> None:
     async with reading("first") as chat:
         come = (PresenceChanged("lobby", "join", (name,), 3, "", AT) for name in ("zoe", "bob"))
         await chat.deliver(*come)
@@ -145,7 +145,7 @@ async def test_who_came_and_went_is_copied_as_it_is_shown() -> None:
         assert "zoe" in selected.text
 
 
-async def test_bare_there_are_no_rooms_and_no_topic() -> None:
+async def test_the_bare_view_hides_rooms_and_topic() -> None:
     async with reading("only this", size=(120, 24)) as chat:
         await enter_rooms(chat, "dev")
         chat.screen._state.rooms.shown.topic = "about"

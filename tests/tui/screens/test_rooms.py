@@ -24,7 +24,7 @@ def room_rows(chat: Chat) -> list[str]:
     return [row.rstrip() for row in chat.drawn("#rooms") if row.strip()]
 
 
-async def test_one_room_needs_no_list_and_two_have_one_where_there_is_space() -> None:
+async def test_the_room_list_is_shown_for_two_rooms_if_there_is_space() -> None:
     async with chatting("ana", size=WIDE) as chat:
         assert not chat.screen.rooms.display
         await enter_rooms(chat, "dev")
@@ -57,7 +57,7 @@ async def test_the_room_list_shows_unread_mentions_and_muted_rooms() -> None:
         assert rows[:2] == ["1 lobby", "▸2 dev"]
 
 
-async def test_long_names_leave_room_for_the_counts() -> None:
+async def test_long_names_are_cut_to_leave_space_for_counts() -> None:
     async with chatting("ana", "bob", size=WIDE) as chat:
         await enter_rooms(chat, "a-very-long-name-of-a-room-for-a-list", "漢字漢字漢字漢字漢字漢字")
         await chat.type("alt+1")
@@ -90,7 +90,7 @@ async def test_a_click_shows_a_room() -> None:
         (["alt+1", "alt+slash"], "ops"),
     ],
 )
-async def test_keys_go_from_room_to_room(keys: list[str], room: str) -> None:
+async def test_keys_switch_rooms(keys: list[str], room: str) -> None:
     async with chatting("ana") as chat:
         await enter_rooms(chat, "dev", "ops")
         await chat.type(*keys)
@@ -98,7 +98,7 @@ async def test_keys_go_from_room_to_room(keys: list[str], room: str) -> None:
         assert chat.composer.placeholder.plain == f"Message #{room}"  # type: ignore[union-attr]
 
 
-async def test_alt_a_goes_to_mentions_then_to_the_unread_then_back() -> None:
+async def test_alt_a_visits_mentions_then_unread_rooms_then_returns() -> None:
     async with chatting("ana", "bob") as chat:
         await enter_rooms(chat, "dev", "ops")
         await chat.type("alt+1")
@@ -114,7 +114,7 @@ async def test_alt_a_goes_to_mentions_then_to_the_unread_then_back() -> None:
         assert "No unread posts in other rooms" in chat.toasts
 
 
-async def test_each_room_has_its_log_its_people_its_topic_and_its_draft() -> None:
+async def test_each_room_has_its_own_log_members_topic_and_draft() -> None:
     async with chatting("ana", "bob", size=WIDE) as chat:
         await chat.deliver(chat.client.post("bob", "in the lobby"))
         await chat.type(*"lobby draft")
@@ -140,7 +140,7 @@ async def test_each_room_has_its_log_its_people_its_topic_and_its_draft() -> Non
         assert chat.client.called("say") == [("lobby", "lobby draft!")]
 
 
-async def test_undo_does_not_bring_the_draft_of_another_room() -> None:
+async def test_undo_does_not_restore_the_draft_of_another_room() -> None:
     async with chatting("ana") as chat:
         await enter_rooms(chat, "dev")
         await chat.type(*"dev words", "alt+1", "ctrl+underscore")
@@ -158,7 +158,7 @@ async def test_a_post_goes_to_the_room_it_was_written_in() -> None:
         assert chat.composer.text == ""
 
 
-async def test_a_mistake_made_before_leaving_stays_where_it_was_made() -> None:
+async def test_an_invalid_command_stays_in_the_input_of_its_room() -> None:
     async with chatting("ana") as chat:
         await enter_rooms(chat, "dev")
         for key in [*"/zz", "enter", "alt+1"]:
@@ -170,7 +170,7 @@ async def test_a_mistake_made_before_leaving_stays_where_it_was_made() -> None:
         assert chat.composer.text == "/zz"
 
 
-async def test_a_post_refused_in_another_room_is_given_back_there() -> None:
+async def test_a_post_rejected_in_another_room_is_restored_there() -> None:
     async with chatting("ana") as chat:
         await enter_rooms(chat, "dev")
         await chat.enter("hi")
@@ -182,7 +182,7 @@ async def test_a_post_refused_in_another_room_is_given_back_there() -> None:
         assert chat.composer.text == "hi"
 
 
-async def test_a_room_that_refuses_us_is_gone_again() -> None:
+async def test_a_room_that_rejects_the_user_is_removed() -> None:
     async with chatting("ana") as chat:
         await chat.enter("/join dev")
         await chat.deliver(RoomLeft("dev"))
@@ -190,7 +190,7 @@ async def test_a_room_that_refuses_us_is_gone_again() -> None:
         assert list(chat.screen._state.rooms.joined) == ["lobby"]
 
 
-async def test_the_log_of_a_room_stays_where_it_was_left() -> None:
+async def test_each_room_preserves_its_scroll_position() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(*(chat.client.post("bob", f"line {n}") for n in range(60)))
         await enter_rooms(chat, "dev")
@@ -202,7 +202,7 @@ async def test_the_log_of_a_room_stays_where_it_was_left() -> None:
         assert chat.drawn("#log")[0] == top
 
 
-async def test_the_switcher_goes_to_a_room_by_some_letters() -> None:
+async def test_the_switcher_finds_a_room_by_some_letters() -> None:
     async with chatting("ana", "bob") as chat:
         await enter_rooms(chat, "dev-ops", "random")
         await chat.type("alt+k")
@@ -231,7 +231,7 @@ async def test_the_switcher_enters_rooms_that_are_new() -> None:
         assert "#fresh" in chat.drawn("#status")[0]
 
 
-async def test_the_switcher_closes_without_a_trace_and_takes_no_nonsense() -> None:
+async def test_the_switcher_rejects_invalid_names_and_closes_without_effect() -> None:
     async with chatting("ana") as chat:
         await chat.type(*"draft")
         await chat.type("alt+k", *"!!!", "enter")
@@ -243,7 +243,7 @@ async def test_the_switcher_closes_without_a_trace_and_takes_no_nonsense() -> No
         assert chat.client.called("join") == []
 
 
-async def test_rooms_and_the_shown_one_are_remembered_for_their_server(tmp_path: Path) -> None:
+async def test_rooms_and_the_shown_room_are_saved_per_server(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
         await enter_rooms(chat, "dev", "ops")
         await chat.type("alt+2", "ctrl+q")
@@ -252,12 +252,12 @@ async def test_rooms_and_the_shown_one_are_remembered_for_their_server(tmp_path:
     assert Preferences.load(tmp_path).rooms_on("ws://elsewhere:1").joined == ("lobby",)
 
 
-async def test_the_rooms_of_the_client_are_there_from_the_start() -> None:
+async def test_the_rooms_of_the_client_are_listed_at_the_start() -> None:
     async with chatting(rooms=("lobby", "dev"), size=WIDE) as chat:
         assert room_rows(chat) == ["▸1 lobby", " 2 dev"]
 
 
-async def test_lists_fit_any_size() -> None:
+async def test_lists_fit_any_terminal_size() -> None:
     async with chatting("ana", "bob", size=(1, 1)) as chat:
         await enter_rooms(chat, *(f"room-{n}" for n in range(20)))
         await chat.type("f7", "f8")

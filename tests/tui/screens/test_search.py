@@ -60,7 +60,7 @@ async def test_waiting_no_results_and_errors_are_shown() -> None:
         assert "Wait 2 s." not in "".join(chat.drawn())
 
 
-async def test_older_pages_are_asked_for_at_the_last_one() -> None:
+async def test_older_pages_are_requested_at_the_last_result() -> None:
     async with chatting("ana", "bob") as chat:
         await searched(chat, *(post(n, f"deploy {n}") for n in range(5, 35)), more=True)
         await chat.type("down")
@@ -84,7 +84,7 @@ async def test_enter_goes_to_a_loaded_result_and_picks_it() -> None:
         assert any(row.startswith("▶") for row in chat.drawn("#log"))
 
 
-async def test_escape_leaves_everything_where_it_was() -> None:
+async def test_escape_restores_the_scroll_position() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 1, 60)
         await chat.type("pageup")
@@ -95,7 +95,7 @@ async def test_escape_leaves_everything_where_it_was() -> None:
         assert chat.composer.has_focus
 
 
-async def test_history_is_fetched_page_by_page_up_to_a_post_not_far_above() -> None:
+async def test_history_is_fetched_page_by_page_up_to_a_near_result() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 501, 10)
         await searched(chat, post(150, "post 150"))
@@ -113,7 +113,7 @@ async def test_history_is_fetched_page_by_page_up_to_a_post_not_far_above() -> N
         assert len(chat.client.called("fetch_history")) == 2
 
 
-async def test_a_result_that_is_gone_is_reported() -> None:
+async def test_a_deleted_result_is_reported() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 501, 10)
         await searched(chat, post(450, "post 450"))
@@ -174,7 +174,7 @@ async def test_the_context_of_a_result_is_scrolled_by_keys() -> None:
         assert isinstance(chat.app.screen, ContextScreen)
 
 
-async def test_a_post_of_an_earlier_log_is_shown_apart_too() -> None:
+async def test_a_post_of_an_earlier_log_opens_the_context_screen() -> None:
     async with chatting("ana", "bob") as chat:
         await held(chat, 501, 10)
         await searched(chat, post(500, "x", epoch="zzzz"))
@@ -184,7 +184,7 @@ async def test_a_post_of_an_earlier_log_is_shown_apart_too() -> None:
         assert "not from this log" in "".join(chat.drawn("#context"))
 
 
-async def test_posts_that_arrive_meanwhile_are_there_afterwards() -> None:
+async def test_posts_that_arrive_during_a_search_are_shown_afterwards() -> None:
     async with chatting("ana", "bob") as chat:
         await searched(chat, post(1, "deploy"))
         await chat.deliver(chat.client.post("bob", "while you look"))

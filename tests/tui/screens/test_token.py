@@ -40,7 +40,7 @@ async def kept(chat: Chat) -> None:
     await chat.pilot.pause()
 
 
-async def test_a_server_that_wants_a_token_brings_the_dialog_with_its_reason() -> None:
+async def test_a_server_that_requires_a_token_opens_the_dialog_with_its_reason() -> None:
     async with chatting("ana") as chat:
         await chat.deliver(WANTED)
         assert isinstance(chat.app.screen, TokenScreen)
@@ -49,7 +49,7 @@ async def test_a_server_that_wants_a_token_brings_the_dialog_with_its_reason() -
         assert URL in drawn
 
 
-async def test_any_other_refusal_brings_no_dialog() -> None:
+async def test_any_other_rejection_opens_no_dialog() -> None:
     async with chatting("ana") as chat:
         await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, "You were removed."))
         assert isinstance(chat.app.screen, ChatScreen)
@@ -139,7 +139,7 @@ async def test_an_invalid_token_is_rejected_in_the_dialog(typed: str, says: str)
         assert chat.client.called("authenticate") == []
 
 
-async def test_escape_leaves_the_chat_to_be_read() -> None:
+async def test_escape_closes_the_dialog_and_shows_the_chat() -> None:
     async with chatting("ana") as chat:
         await chat.deliver(chat.client.post("bob", "still here"), WANTED)
         await chat.type("escape")

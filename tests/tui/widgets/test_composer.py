@@ -84,7 +84,7 @@ async def test_letters_typed_right_after_enter_belong_to_the_next_post(stage: St
         assert stage.submitted == ["one", "x"]
 
 
-async def test_the_input_grows_to_eight_rows_and_no_further(stage: Stage) -> None:
+async def test_the_input_grows_to_at_most_eight_rows(stage: Stage) -> None:
     async with stage.run_test(size=(40, 20)) as pilot:
         heights = []
         for rows in (1, 2, 7, 8, 9, 30):
@@ -94,7 +94,7 @@ async def test_the_input_grows_to_eight_rows_and_no_further(stage: Stage) -> Non
         assert heights == [1, 2, 7, 8, 8, 8]
 
 
-async def test_up_and_down_walk_the_history_and_restore_the_draft(stage: Stage) -> None:
+async def test_up_and_down_move_through_the_history_and_restore_the_draft(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"one", "enter", *"two", "enter", *"draft")
         await press(pilot, "up")
@@ -186,7 +186,7 @@ WORDS: list[tuple[str, list[str], str]] = [
 
 
 @pytest.mark.parametrize(("text", "keys", "result"), WORDS)
-async def test_moves_stop_at_the_words_that_cuts_take(
+async def test_cursor_movement_and_cuts_use_the_same_words(
     stage: Stage, text: str, keys: list[str], result: str
 ) -> None:
     async with stage.run_test() as pilot:
@@ -212,7 +212,7 @@ async def test_a_paste_is_cleaned_and_not_sent(stage: Stage) -> None:
         assert stage.submitted == ["one\ntwo[31m\nthree   x"]
 
 
-async def test_a_paste_takes_the_place_of_the_selection(stage: Stage) -> None:
+async def test_a_paste_replaces_the_selection(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"abc", "shift+left", "shift+left")
         stage.composer.post_message(events.Paste("X"))
@@ -233,7 +233,7 @@ async def test_a_rejected_text_is_restored_before_newer_text(stage: Stage) -> No
         assert stage.composer.text == "old new"
 
 
-async def test_markup_is_only_text(stage: Stage) -> None:
+async def test_markup_is_shown_as_text(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         stage.composer.set_hint("[/] [red]x")
         await press(pilot, *"[/]", "[", "r", "]")
@@ -241,7 +241,7 @@ async def test_markup_is_only_text(stage: Stage) -> None:
         assert stage.composer.text == "[/][r]"
 
 
-async def test_a_text_that_cannot_be_given_back_is_the_last_of_the_history(stage: Stage) -> None:
+async def test_a_text_that_cannot_be_restored_is_added_to_the_history(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"sent", "enter", *"new")
         assert not stage.composer.give_back("refused", "lobby")
@@ -277,7 +277,7 @@ async def test_submitted_text_is_available_before_the_message(stage: Stage) -> N
         assert stage.submitted == []
 
 
-async def test_hold_keeps_the_text_until_it_is_submitted(stage: Stage) -> None:
+async def test_a_held_text_stays_until_it_is_submitted(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         stage.held.add("wait")
         await press(pilot, *"wait", "enter")
@@ -287,7 +287,7 @@ async def test_hold_keeps_the_text_until_it_is_submitted(stage: Stage) -> None:
         assert (stage.submitted, stage.composer.text) == (["wait"], "")
 
 
-async def test_a_refused_text_becomes_the_draft_of_its_room(stage: Stage) -> None:
+async def test_a_rejected_text_becomes_the_draft_of_its_room(stage: Stage) -> None:
     async with stage.run_test():
         assert stage.composer.give_back("refused", "ops")
         assert not stage.composer.give_back("refused too", "ops")
@@ -314,7 +314,7 @@ async def test_up_walks_the_room_and_ctrl_up_all_rooms(stage: Stage) -> None:
         assert stage.composer.text == "d"
 
 
-async def test_the_last_word_then_the_one_before(stage: Stage) -> None:
+async def test_alt_period_inserts_the_last_word_of_earlier_posts(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"a first", "enter", *"a second", "enter", *"say ", "alt+full_stop")
         assert stage.composer.text == "say second"
@@ -362,7 +362,7 @@ async def test_escape_closes_the_list_and_keeps_the_text(stage: Stage) -> None:
         assert stage.offered == ["/nick <name>"]
 
 
-async def test_an_emoji_is_put_in_by_tab_only(stage: Stage) -> None:
+async def test_an_emoji_is_inserted_by_tab_only(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"so :smile: ok 12:30:45", "enter")
         await pilot.pause()
@@ -371,7 +371,7 @@ async def test_an_emoji_is_put_in_by_tab_only(stage: Stage) -> None:
         assert stage.composer.text == "so 😄 ok"
 
 
-async def test_a_search_narrows_and_its_match_is_not_sent(stage: Stage) -> None:
+async def test_a_history_search_narrows_and_does_not_send_the_match(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"foo one", "enter", *"foo two", "enter", *"bar", "enter", *"dr", "ctrl+r", *"fo")
         assert stage.composer.text == "dr"
@@ -391,7 +391,7 @@ async def test_a_search_narrows_and_its_match_is_not_sent(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("key", ["escape", "ctrl+c", "ctrl+g"])
-async def test_a_search_given_up_leaves_everything_as_it_was(stage: Stage, key: str) -> None:
+async def test_a_canceled_search_restores_the_input(stage: Stage, key: str) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"foo", "enter", *"draft", "left", "ctrl+r", *"fo", key)
         assert (stage.composer.text, stage.composer.offset_of_cursor) == ("draft", 4)
@@ -407,7 +407,7 @@ async def test_another_key_accepts_the_match_and_runs_its_action(stage: Stage) -
         assert stage.suggestions is None
 
 
-async def test_letters_after_ctrl_r_are_searched_however_fast_they_come(stage: Stage) -> None:
+async def test_letters_typed_quickly_after_ctrl_r_are_searched(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"foo", "enter")
         for key in ["ctrl+r", "f", "backspace", "f", "o", "enter", "!"]:
@@ -416,7 +416,7 @@ async def test_letters_after_ctrl_r_are_searched_however_fast_they_come(stage: S
         assert stage.composer.text == "foo!"
 
 
-async def test_a_paste_into_a_search_is_looked_for(stage: Stage) -> None:
+async def test_text_pasted_into_a_search_is_searched(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"foo", "enter", "ctrl+r")
         stage.composer.post_message(events.Paste("fo\nrest"))

@@ -61,7 +61,7 @@ async def test_a_click_accepts_a_suggestion() -> None:
         assert chat.composer.text == "/help "
 
 
-async def test_who_spoke_to_us_is_completed_first() -> None:
+async def test_people_who_mentioned_the_user_are_completed_first() -> None:
     async with chatting("ana", "alice", "bob", "eve") as chat:
         await chat.deliver(
             chat.client.post("alice", "ana: are you there?"),
@@ -74,7 +74,7 @@ async def test_who_spoke_to_us_is_completed_first() -> None:
         assert chat.composer.text == "eve: "
 
 
-async def test_the_search_has_a_prompt_however_small_the_screen() -> None:
+async def test_the_history_search_has_a_prompt_on_a_small_screen() -> None:
     async with chatting("ana", size=(40, 3)) as chat:
         await chat.enter("something said")
         await chat.type("ctrl+r", *"som")
@@ -83,7 +83,7 @@ async def test_the_search_has_a_prompt_however_small_the_screen() -> None:
         assert offered(chat) == []
 
 
-async def test_a_search_has_its_keys_only_while_it_goes_on() -> None:
+async def test_history_search_keys_are_bound_only_during_a_search() -> None:
     async with chatting("ana") as chat:
         for keys, commands in [((), True), (("ctrl+r",), False), (("ctrl+g",), True)]:
             await chat.type(*keys)
@@ -92,7 +92,7 @@ async def test_a_search_has_its_keys_only_while_it_goes_on() -> None:
         assert isinstance(chat.app.screen, CommandPalette)
 
 
-async def test_escape_leaves_the_search_first_and_then_goes_to_the_bottom() -> None:
+async def test_escape_first_closes_the_search_and_then_scrolls_to_the_end() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(60)))
         await chat.type("pageup", "ctrl+r", "escape")
@@ -189,7 +189,7 @@ async def test_queued_posts_are_counted() -> None:
         assert "queued" not in chat.drawn("#status")[0]
 
 
-async def test_a_refused_text_goes_to_the_history_while_another_is_typed() -> None:
+async def test_a_rejected_text_goes_to_the_history_if_another_is_being_typed() -> None:
     async with chatting("ana") as chat:
         await chat.enter("refused")
         await chat.enter("accepted")

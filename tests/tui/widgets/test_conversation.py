@@ -75,7 +75,7 @@ async def test_alt_up_picks_the_newest_post_in_view_and_keys_move() -> None:
         assert any(row.startswith("▶") and row.endswith("post 58") for row in chat.drawn("#log"))
 
 
-async def test_scrolled_up_the_newest_in_view_is_picked() -> None:
+async def test_the_newest_post_in_view_is_picked_if_scrolled_up() -> None:
     async with reading() as chat:
         await chat.type("pageup")
         before = chat.drawn("#log")
@@ -95,7 +95,7 @@ async def test_without_a_post_there_is_nothing_to_pick() -> None:
         assert chat.composer.has_focus
 
 
-async def test_above_the_oldest_post_more_are_asked_for() -> None:
+async def test_history_is_requested_above_the_oldest_post() -> None:
     async with reading() as chat:
         await chat.type("alt+up", "g", "k")
         await chat.pilot.pause()
@@ -130,7 +130,7 @@ async def test_typing_anything_else_goes_into_the_input() -> None:
         assert chat.said == []
 
 
-async def test_letters_typed_right_after_r_are_those_of_the_answer() -> None:
+async def test_letters_typed_right_after_r_go_into_the_answer() -> None:
     async with reading("hello") as chat:
         await chat.type("alt+up", *"ryogi")
         await chat.pilot.pause()
@@ -145,7 +145,7 @@ async def test_the_post_bar_shows_as_many_keys_as_fit() -> None:
         assert len(row) <= 38
 
 
-async def test_y_copies_the_text_and_says_how() -> None:
+async def test_y_copies_the_text_and_reports_the_method() -> None:
     async with reading("two\nrows 漢字") as chat:
         await chat.type("alt+up", "y")
         await done(chat)
@@ -154,7 +154,7 @@ async def test_y_copies_the_text_and_says_how() -> None:
         assert picked(chat)
 
 
-async def test_capital_y_copies_time_and_name_too() -> None:
+async def test_capital_y_copies_the_text_with_time_and_name() -> None:
     async with reading("hello") as chat:
         await chat.type("alt+up", "Y")
         await done(chat)
@@ -171,7 +171,7 @@ async def test_r_inserts_the_name_before_the_draft() -> None:
         assert chat.composer.has_focus
 
 
-async def test_o_without_a_browser_copies_the_link_and_says_so() -> None:
+async def test_o_copies_the_link_if_there_is_no_browser() -> None:
     async with reading("see https://one.example/a, https://two.example") as chat:
         await chat.type("alt+up", "o")
         await done(chat)
@@ -182,7 +182,7 @@ async def test_o_without_a_browser_copies_the_link_and_says_so() -> None:
         assert chat.app.clipboard == "https://two.example"
 
 
-async def test_o_opens_http_links_only_and_only_then(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_o_opens_http_links_only(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
 
     async def browse(tool: Tool, url: str) -> bool:
@@ -202,7 +202,7 @@ async def test_o_opens_http_links_only_and_only_then(monkeypatch: pytest.MonkeyP
         assert "Opened https://one.example" in chat.toasts
 
 
-async def test_i_shows_all_there_is_to_know_and_comes_back() -> None:
+async def test_i_shows_the_details_of_a_post_and_returns() -> None:
     async with reading("p\u0430y x\u200dy") as chat:
         await chat.type("alt+up", "i")
         assert isinstance(chat.app.screen, InspectScreen)
@@ -214,7 +214,7 @@ async def test_i_shows_all_there_is_to_know_and_comes_back() -> None:
         assert "Copied 1 post" in chat.toasts
 
 
-async def test_another_focus_ends_picking_but_not_that_of_another_window() -> None:
+async def test_focusing_another_widget_ends_picking_but_another_window_does_not() -> None:
     async with reading() as chat:
         await chat.type("alt+up", "k")
         chat.app.post_message(events.AppBlur())
@@ -228,7 +228,7 @@ async def test_another_focus_ends_picking_but_not_that_of_another_window() -> No
         assert picked(chat) == ""
 
 
-async def test_a_click_on_the_log_ends_finding_and_leaves_the_keys_with_the_input() -> None:
+async def test_a_click_on_the_log_closes_the_find_bar_and_focuses_the_input() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"post")
         await chat.pilot.click(MessageLog, offset=(30, 3))
@@ -279,7 +279,7 @@ async def test_part_of_the_input_is_copied_by_the_same_key() -> None:
 # Finding
 
 
-async def test_ctrl_s_finds_too() -> None:
+async def test_ctrl_s_opens_the_find_bar() -> None:
     async with reading() as chat:
         await chat.type("ctrl+s", *"post 4")
         assert picked(chat) == "post 49"
@@ -302,13 +302,13 @@ async def test_matches_are_counted_and_shown_as_you_type() -> None:
         assert chat.composer.text == ""
 
 
-async def test_a_step_right_after_the_last_letter_is_one_of_all_that_was_typed() -> None:
+async def test_a_step_right_after_typing_uses_the_whole_query() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"post 4", "up")
         assert (await found(chat), picked(chat)) == ("2/11", "post 48")
 
 
-async def test_capitals_find_only_themselves() -> None:
+async def test_capital_letters_make_finding_case_sensitive() -> None:
     async with reading("Deploy now", "deploy later") as chat:
         await chat.type("ctrl+f", *"Deploy")
         assert (await found(chat), picked(chat)) == ("1/1", "Deploy now")
@@ -316,7 +316,7 @@ async def test_capitals_find_only_themselves() -> None:
         assert (await found(chat), picked(chat)) == ("1/2", "deploy later")
 
 
-async def test_escape_returns_to_where_you_were() -> None:
+async def test_escape_restores_the_position_before_finding() -> None:
     async with reading() as chat:
         await chat.type("pageup")
         before = chat.drawn("#log")
@@ -336,7 +336,7 @@ async def test_escape_returns_to_where_you_were() -> None:
         assert chat.screen.log_view.is_following
 
 
-async def test_enter_stays_at_the_match_and_n_goes_on() -> None:
+async def test_enter_stays_at_the_match_and_n_continues() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"post 1", "enter")
         await eventually(lambda: chat.drawn("#pick")[0].strip().startswith("1/11  n next"))
@@ -351,7 +351,7 @@ async def test_enter_stays_at_the_match_and_n_goes_on() -> None:
         assert "post 18" in "".join(chat.drawn("#log"))
 
 
-async def test_it_searches_from_here_upwards_first() -> None:
+async def test_finding_starts_at_the_view_and_goes_up() -> None:
     async with reading(*(f"x {n}" if n % 20 == 0 else f"post {n}" for n in range(100))) as chat:
         await chat.type("pageup", "pageup", "ctrl+f", "x")
         assert (await found(chat), picked(chat)) == ("2/5", "x 60")
@@ -366,7 +366,7 @@ async def test_matches_in_new_posts_are_counted() -> None:
         assert picked(chat) == "post 59"
 
 
-async def test_nothing_found_says_so_and_enter_asks_the_server() -> None:
+async def test_enter_without_a_match_searches_on_the_server() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", *"nowhere")
         assert "none" in await found(chat)
@@ -375,7 +375,7 @@ async def test_nothing_found_says_so_and_enter_asks_the_server() -> None:
         assert chat.client.called("search") == [("lobby", "nowhere", "")]
 
 
-async def test_enter_on_nothing_just_closes() -> None:
+async def test_enter_on_an_empty_query_closes_the_find_bar() -> None:
     async with reading() as chat:
         await chat.type("ctrl+f", "enter")
         assert chat.composer.has_focus
@@ -443,7 +443,7 @@ async def test_a_paste_while_a_post_is_picked_goes_into_the_input(keys: list[str
         assert not chat.screen.query_one(PostBar).display
 
 
-async def test_keys_that_edit_leave_picking_for_the_input() -> None:
+async def test_editing_keys_end_picking_and_go_to_the_input() -> None:
     async with reading() as chat:
         for key, left in (
             ("ctrl+u", "x"),

@@ -67,7 +67,7 @@ def styled(rows: list[Strip], text: str) -> Style:
 @example("https://u@e.org", 300, True)
 @example("a\u200d*b*", 1, False)
 @example("*\u0301b* `漢\u0301`\u0301", 80, False)
-def test_as_many_rows_are_painted_as_are_counted(text: str, width: int, unfolded: bool) -> None:
+def test_the_number_of_rendered_rows_matches_the_count(text: str, width: int, unfolded: bool) -> None:
     transcript = post_of(text)
     showing = VisibilityOptions()
     if unfolded:
@@ -135,7 +135,7 @@ def test_long_rows_of_code_are_cut_by_cells() -> None:
     ]  # fmt: skip
 
 
-def test_colors_of_code_go_over_line_ends() -> None:
+def test_multiline_tokens_of_code_have_one_color() -> None:
     rows = painted('```py\nx = """one\ntwo\n  three"""\n```')
     assert styled(rows, "two").color == styled(rows, "  three").color == styled(rows, "one").color
     assert styled(rows, "two").color != styled(rows, "x").color
@@ -203,7 +203,7 @@ def test_a_folded_post_shows_the_real_host_too() -> None:
         (PresenceShown.NONE, []),
     ],
 )
-def test_who_came_and_went_is_shown_as_wished(presence: PresenceShown, expected: list[str]) -> None:
+def test_join_and_leave_lines_follow_the_setting(presence: PresenceShown, expected: list[str]) -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_presence("ana and bob joined", "ana joined", NOON)
     showing = VisibilityOptions(presence)

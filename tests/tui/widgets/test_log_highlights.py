@@ -90,7 +90,7 @@ async def test_a_drag_selects_the_text_between() -> None:
         assert on.styled(1, on.part("selected")) == "wide"
 
 
-async def test_both_halves_of_a_wide_character_are_that_character() -> None:
+async def test_both_halves_of_a_wide_character_select_it() -> None:
     async with stage(conversation()) as on:
         for x in (11, 12):
             await on.drag((GUTTER + x, 1), (GUTTER + 13, 1))
@@ -100,13 +100,13 @@ async def test_both_halves_of_a_wide_character_are_that_character() -> None:
             assert on.copied == "漢字"
 
 
-async def test_a_drag_over_several_posts_says_whose_they_are() -> None:
+async def test_a_drag_over_several_posts_includes_the_senders() -> None:
     async with stage(conversation()) as on:
         await on.drag((GUTTER + 7, 2), (GUTTER + 2, 5))
         assert on.copied == "ana: row\n* bob waves\n-- dan joined\ncarl: see"
 
 
-async def test_from_the_gutter_it_is_the_whole_line_and_the_gutter_is_never_copied() -> None:
+async def test_a_drag_from_the_gutter_selects_whole_lines_without_the_gutter() -> None:
     async with stage(conversation()) as on:
         await on.drag((2, 1), (2, 3))
         assert on.copied == "hello wide 漢字 world\nsecond row"
@@ -114,7 +114,7 @@ async def test_from_the_gutter_it_is_the_whole_line_and_the_gutter_is_never_copi
         assert on.copied == "see https://example.org/a, ok"
 
 
-async def test_upwards_is_the_same_as_downwards() -> None:
+async def test_dragging_up_selects_the_same_as_dragging_down() -> None:
     async with stage(conversation()) as on:
         await on.drag((GUTTER + 2, 5), (GUTTER + 7, 2))
         assert on.copied == "ana: row\n* bob waves\n-- dan joined\ncarl: see"
@@ -138,7 +138,7 @@ async def test_two_clicks_select_a_word_or_an_address_three_a_post() -> None:
         assert on.copied == ""
 
 
-async def test_the_selection_stays_on_its_text_whatever_happens() -> None:
+async def test_the_selection_stays_on_its_text() -> None:
     transcript = Transcript(200, zone=UTC)
     for n in range(60):
         transcript.add_post("ana", f"post {n} is rather long, so that it wraps in a narrow terminal", NOON)
@@ -168,7 +168,7 @@ async def test_the_text_of_hidden_rows_is_copied_too() -> None:
         assert on.copied == "a" * 200
 
 
-async def test_narrow_the_name_before_a_text_is_not_part_of_it() -> None:
+async def test_narrow_layouts_do_not_select_the_name() -> None:
     async with stage(conversation(), 40) as on:
         # `12:00 ana: hello …`
         await on.drag((7, 1), (15, 1))
@@ -233,7 +233,7 @@ async def test_no_color_leaves_marks_without_colors(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("width", [1, 3, 5, 24, 59, 60, 100])
-async def test_any_width_draws_with_everything_marked(width: int) -> None:
+async def test_all_highlights_can_be_drawn_at_any_width(width: int) -> None:
     transcript = conversation()
     transcript.add_post("eve", "\u200d👍🏽 e\u0301" * 9 + "\n\n x", NOON, mention=True)
     transcript.add_pending("n", "me", "on its way", NOON)
@@ -253,7 +253,7 @@ async def test_any_width_draws_with_everything_marked(width: int) -> None:
 # Bare
 
 
-async def test_bare_there_is_no_gutter_and_each_post_says_whose_it_is() -> None:
+async def test_the_bare_view_has_no_gutter_and_shows_each_sender() -> None:
     async with stage(conversation()) as on:
         on.log.set_bare(True)
         await on.pilot.pause()

@@ -222,7 +222,7 @@ async def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("theme", ["textual-dark", "textual-light", "ansi-dark", "ansi-light"])
-async def test_in_sixteen_colors_nothing_vanishes_and_marks_need_no_color(theme: str) -> None:
+async def test_sixteen_colors_are_readable_and_marks_need_no_color(theme: str) -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_post("bob", "**bold** `code` [text](https://e.org/x) https://e.org", NOON)
     transcript.add_post("bob", "hi **ana** `x`", NOON, mention=True)
@@ -246,7 +246,7 @@ async def test_in_sixteen_colors_nothing_vanishes_and_marks_need_no_color(theme:
                 assert theme != "ansi-dark" or numbers[1] is None, part
 
 
-async def test_the_colors_of_code_can_be_read_in_every_theme() -> None:
+async def test_code_is_readable_in_every_theme() -> None:
     async with stage(transcript_of(1)) as on:
         for theme in [*BUILTIN_THEMES.values(), *OWN_THEMES]:
             if theme.name.startswith("ansi"):
@@ -281,7 +281,7 @@ async def test_follows_the_newest_line() -> None:
         assert (on.log.unseen, on.app.unseen_said) == (0, [])
 
 
-async def test_scrolled_up_it_stays_put_and_counts() -> None:
+async def test_a_scrolled_log_does_not_move_and_counts_new_posts() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         on.log.action_page_up()
@@ -371,7 +371,7 @@ async def test_a_cleared_transcript_is_empty_and_at_its_end() -> None:
         assert on.rows[-1].endswith("post 49")
 
 
-async def test_many_changes_are_one_look() -> None:
+async def test_many_changes_are_drawn_in_one_frame() -> None:
     transcript = transcript_of(10)
     async with stage(transcript) as on:
         looks = 0
@@ -454,7 +454,7 @@ async def test_any_text_can_be_drawn_at_any_width(width: int) -> None:
         assert len(on.screen) == 100
 
 
-async def test_one_cell_is_enough_not_to_crash() -> None:
+async def test_a_log_of_one_cell_does_not_crash() -> None:
     transcript = transcript_of(50)
     async with stage(transcript, 1, 1) as on:
         for action in (on.log.action_page_up, on.log.action_scroll_home, on.log.action_scroll_end):
@@ -490,7 +490,7 @@ async def test_the_cache_of_rendered_lines_is_bounded() -> None:
 # Own posts
 
 
-async def test_own_posts_on_their_way_are_marked_until_they_arrive() -> None:
+async def test_pending_posts_are_marked_until_they_arrive() -> None:
     transcript = transcript_of(3)
     async with stage(transcript) as on:
         transcript.add_pending("n", "me", "mine", NOON)
@@ -589,7 +589,7 @@ async def test_scrolling_to_the_top_includes_undrawn_posts() -> None:
 # Several transcripts
 
 
-async def test_each_transcript_keeps_its_place() -> None:
+async def test_each_transcript_preserves_its_scroll_position() -> None:
     one, other = transcript_of(100, "one {}"), transcript_of(200, "other {}")
     async with stage(one) as on:
         on.log.action_page_up()
@@ -670,7 +670,7 @@ async def test_the_lowest_folded_post_is_the_first_to_be_shown() -> None:
         assert folded == [(True, False), (False, False), (True, True), (True, False)]
 
 
-async def test_where_nothing_is_long_there_is_nothing_to_show() -> None:
+async def test_unfolding_without_long_posts_does_nothing() -> None:
     async with stage(transcript_of(30)) as on:
         assert not on.log.folding.unfold_next()
         assert on.log.is_following
@@ -700,7 +700,7 @@ async def test_unfolded_posts_are_remembered_per_transcript() -> None:
 # Who came and went
 
 
-async def test_a_line_about_who_came_and_went_grows_in_place() -> None:
+async def test_a_join_and_leave_line_is_updated_in_place() -> None:
     transcript = transcript_of(30)
     line_id = transcript.add_presence("bob joined", "bob joined", NOON + timedelta(hours=1))
     async with stage(transcript) as on:
@@ -718,7 +718,7 @@ async def test_a_line_about_who_came_and_went_grows_in_place() -> None:
         assert on.rows[-1].endswith("post 29")
 
 
-async def test_lines_about_who_came_and_went_are_shown_as_wished() -> None:
+async def test_join_and_leave_lines_follow_the_chosen_setting() -> None:
     transcript = transcript_of(3)
     transcript.add_presence("eve joined", "", NOON + timedelta(minutes=2))
     transcript.add_post("ana", "hello", NOON + timedelta(minutes=2))
@@ -823,7 +823,7 @@ async def test_a_room_shown_again_starts_at_its_unread_line() -> None:
         assert (on.rows[1][-8:], on.log.unseen) == ("third 49", 51)
 
 
-async def test_an_unread_line_that_comes_and_goes_moves_nothing_that_is_read() -> None:
+async def test_adding_or_removing_the_unread_line_does_not_move_the_view() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         on.log.action_page_up()
@@ -839,7 +839,7 @@ async def test_an_unread_line_that_comes_and_goes_moves_nothing_that_is_read() -
         assert on.rows[4:] == before[3:-1]
 
 
-async def test_at_the_end_an_unread_line_leaves_the_newest_post_in_view() -> None:
+async def test_the_newest_post_stays_in_view_when_the_unread_line_appears() -> None:
     transcript = transcript_of(100)
     async with stage(transcript) as on:
         add_posts(transcript, range(100, 101))
@@ -878,7 +878,7 @@ async def test_mentions_are_visited_in_order_and_wrap_around() -> None:
         assert [wrapped for _, wrapped in walk] == [False, False, False, False, True, True, False, False]
 
 
-async def test_from_where_one_has_scrolled_to_the_mention_above_the_top() -> None:
+async def test_the_previous_mention_is_above_the_top_of_the_view() -> None:
     transcript = transcript_of(100)
     transcript.add_post("bob", "ana one", NOON, mention=True)
     add_posts(transcript, range(100))
@@ -893,7 +893,7 @@ async def test_from_where_one_has_scrolled_to_the_mention_above_the_top() -> Non
         assert any(row.endswith("ana one") for row in on.rows)
 
 
-async def test_without_mentions_there_is_nowhere_to_go() -> None:
+async def test_without_mentions_the_log_does_not_move() -> None:
     async with stage(transcript_of(100)) as on:
         assert on.log.navigator.go_to_mention(back=True) is None
         assert on.log.is_following

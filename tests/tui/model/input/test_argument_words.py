@@ -32,7 +32,7 @@ def test_the_argument_of_a_command_is_completed() -> None:
     assert texts("/export x") == ()
 
 
-def test_after_other_commands_and_further_words_come_names_as_anywhere() -> None:
+def test_names_complete_after_other_commands_and_words() -> None:
     assert texts("/me zo") == ("zoe ",)
     assert texts("/ignore bob zo") == ("zoe ",)
     assert texts("//join lo") == ()

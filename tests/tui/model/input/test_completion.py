@@ -25,16 +25,16 @@ def test_users_who_left_are_not_suggested() -> None:
     assert texts("go") == ()
 
 
-def test_in_a_large_room_speakers_are_all_that_is_known() -> None:
+def test_only_speakers_are_suggested_in_a_large_room() -> None:
     assert texts("go", CompletionContext(speakers=("gone",), here=None, own="ana")) == ("gone: ",)
 
 
-def test_the_colon_is_for_the_start_of_a_message() -> None:
+def test_a_colon_follows_a_name_only_at_the_start() -> None:
     assert texts("hello al") == ("alan ", "Albert ", "alice ")
     assert texts("one\nbo") == ("bob ",)
 
 
-def test_an_at_sign_stays() -> None:
+def test_an_at_sign_is_preserved() -> None:
     assert texts("@bo") == ("@bob ",)
 
 
@@ -53,7 +53,7 @@ def test_an_empty_input_never_offers_oneself() -> None:
     assert texts("@", CompletionContext(here=("ana",), own="ana")) == ("@ana ",)
 
 
-def test_tab_goes_on_in_a_directory_that_is_the_only_choice() -> None:
+def test_tab_continues_inside_a_directory_that_is_the_only_match() -> None:
     paths = {"d": ("docs/",), "docs/": ("docs/a.md", "docs/b.md"), "x": ("x1/", "x2/")}
     people = CompletionContext(files=lambda typed: paths[typed])
     completer = Completer()
@@ -135,12 +135,12 @@ def test_emoji_complete_from_two_letters_of_their_name() -> None:
     assert candidates("(:+1", 4, HERE).start == 1  # type: ignore[union-attr]
 
 
-def test_a_whole_name_is_that_emoji_only() -> None:
+def test_a_complete_name_suggests_only_its_emoji() -> None:
     assert texts(":smile:") == ("😄 ",)
     assert texts(":smilex:") == ()
 
 
-def test_faces_are_left_alone() -> None:
+def test_emoticons_are_not_completed() -> None:
     for text in (":-D", ":D", ":)", ":-)", ":/", ":_x", ":P"):
         assert texts(text) == (), text
     assert texts(":-1")[0] == "👎 "

@@ -46,7 +46,7 @@ def test_only_the_newest_entries_are_stored() -> None:
     assert history.older("b") is None
 
 
-def test_each_room_walks_its_own_and_keeps_its_draft() -> None:
+def test_each_room_has_its_own_history_and_draft() -> None:
     history = filled("one")
     history.enter("ops")
     history.add("two")
@@ -112,7 +112,7 @@ PUBLIC = [
 ]
 
 
-def test_secrets_are_never_remembered() -> None:
+def test_secrets_are_never_stored() -> None:
     assert [text for text in PRIVATE if not is_private(text)] == []
     assert [text for text in PUBLIC if is_private(text)] == []
     assert len(filled(*PRIVATE)) == 0

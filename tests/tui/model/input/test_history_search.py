@@ -10,7 +10,7 @@ def searching(*texts: str) -> HistorySearch:
     return HistorySearch([Entry("lobby", text) for text in texts])
 
 
-def test_typing_narrows_and_older_goes_on() -> None:
+def test_typing_narrows_the_search_and_older_continues_it() -> None:
     search = searching("food", "foo bar", "other", "Foo")
     assert search.found is None
     search.type("f")
@@ -40,7 +40,7 @@ def test_deleting_a_letter_finds_more_and_keeps_the_selection() -> None:
     assert (search.query, search.found) == ("", None)
 
 
-def test_a_capital_asks_for_a_capital() -> None:
+def test_a_capital_letter_makes_the_search_case_sensitive() -> None:
     search = searching("Foo", "foo")
     search.type("F")
     assert search.found == "Foo"

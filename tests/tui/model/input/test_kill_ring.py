@@ -9,7 +9,7 @@ from broadcast_tui.tui.model.input.kill_ring import MAX_KILLS, KillRing, Where, 
 
 
 @given(st.text("ab /.\n", max_size=12), st.data(), st.sampled_from(get_args(Where)))
-def test_a_cut_touches_the_cursor_and_stays_in_the_text(text: str, data: st.DataObject, where: Where) -> None:
+def test_a_cut_range_touches_the_cursor_within_the_text(text: str, data: st.DataObject, where: Where) -> None:
     cursor = data.draw(st.integers(0, len(text)))
     start, end = kill_span(text, cursor, where)
     assert 0 <= start <= end <= len(text)

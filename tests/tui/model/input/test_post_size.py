@@ -27,7 +27,7 @@ def test_lines_are_bounded_too() -> None:
     assert excess("x\n" * MAX_POST_LINES + "x", 0) == "1 line too long"
 
 
-def test_more_than_twenty_lines_are_asked_about() -> None:
+def test_more_than_twenty_lines_need_confirmation() -> None:
     assert lines_to_confirm("\n".join("x" * 20)) == 0
     assert lines_to_confirm("\n".join("x" * 21)) == 21
     assert lines_to_confirm("") == 0

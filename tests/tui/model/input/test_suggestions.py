@@ -7,7 +7,7 @@ from broadcast_tui.tui.model.input.suggestions import Suggestion, Suggestions
 
 
 @given(st.integers(0, 20), st.integers(-1, 19), st.integers(-2, 25), st.booleans())
-def test_the_window_holds_as_many_as_fit_and_the_chosen_one(
+def test_the_window_contains_the_chosen_suggestion_and_fits(
     count: int, chosen: int, room: int, prompt: bool
 ) -> None:
     chosen = min(chosen, count - 1)

@@ -36,7 +36,7 @@ def test_the_language_is_the_first_word_in_any_case() -> None:
     assert kinds("true", "JSON lines=3") == {"true": CodeKind.KEYWORD}
 
 
-def test_every_language_of_the_list_is_one() -> None:
+def test_every_listed_language_is_supported() -> None:
     aliases = {alias for _, names, _, _ in get_all_lexers() for alias in names}
     assert sorted(LANGUAGES - aliases) == ["kt", "patch"]
     assert kinds("-old\n+new", "patch") == kinds("-old\n+new", "diff")

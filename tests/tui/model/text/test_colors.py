@@ -25,7 +25,7 @@ def rgb(color: str) -> Rgb:
 
 @pytest.mark.parametrize("theme", [theme for theme in BUILTIN_THEMES.values() if "ansi" not in theme.name])
 @pytest.mark.parametrize("surface", ["background", "surface"])
-def test_every_name_can_be_read_in_every_theme(theme: Theme, surface: str) -> None:
+def test_every_name_is_readable_in_every_theme(theme: Theme, surface: str) -> None:
     colors = theme.to_color_system().generate()
     background = rgb(colors[surface])
     assert min(contrast(rgb(color), background) for color in palette(background)) >= MIN_CONTRAST
@@ -37,7 +37,7 @@ def test_contrast_is_that_of_wcag() -> None:
     assert contrast((10, 20, 30), (10, 20, 30)) == 1
 
 
-def test_a_name_keeps_its_place_in_either_palette() -> None:
+def test_a_name_has_the_same_index_in_both_palettes() -> None:
     assert len(ON_DARK) == len(ON_LIGHT) == len(set(ON_DARK)) == len(set(ON_LIGHT))
     assert palette((0, 0, 0)) is ON_DARK
     assert palette((255, 255, 255)) is ON_LIGHT
@@ -47,7 +47,7 @@ def test_a_name_keeps_its_place_in_either_palette() -> None:
 @pytest.mark.parametrize(
     ("background", "numbers"), [((0, 0, 0), range(9, 15)), ((255, 255, 255), range(1, 7))]
 )
-def test_sixteen_colors_stay_six_that_differ(background: Rgb, numbers: range) -> None:
+def test_sixteen_color_terminals_get_six_distinct_colors(background: Rgb, numbers: range) -> None:
     colors = palette(background, sixteen=True)
     sent = {Color.parse(color).downgrade(ColorSystem.STANDARD).number for color in colors}
     assert sent == set(numbers)

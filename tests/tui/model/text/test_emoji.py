@@ -4,19 +4,19 @@ from broadcast_tui.core.text import clean_post
 from broadcast_tui.tui.model.text.emoji import EMOJI_OFFERED, emoji_named, emoji_table
 
 
-def test_the_usual_names_are_there() -> None:
+def test_common_emoji_names_exist() -> None:
     table = emoji_table()
     for name, emoji in {"smile": "😄", "+1": "👍", "tada": "🎉", "joy": "😂", "thumbsup": "👍"}.items():
         assert table[name] == emoji
         assert emoji_named(name)[0] == (name, emoji)
 
 
-def test_every_emoji_arrives_as_it_was_sent() -> None:
+def test_no_emoji_is_changed_by_sanitizing() -> None:
     assert len(emoji_table()) > 3_000
     assert all(clean_post(emoji, 0) == emoji for emoji in emoji_table().values())
 
 
-def test_names_that_begin_so_come_first_and_each_emoji_once() -> None:
+def test_prefix_matches_come_first_and_each_emoji_once() -> None:
     found = emoji_named("SMIL")
     starts = [name.startswith("smil") for name, _ in found]
     assert starts == sorted(starts, reverse=True)

@@ -75,7 +75,7 @@ def test_addresses_are_found_without_the_punctuation_around_them() -> None:
 
 
 @given(st.text() | st.text("https:/@.[]\\;%aä漢\x1b\x9c\n ", max_size=40))
-def test_whatever_is_opened_is_harmless_in_a_terminal(text: str) -> None:
+def test_links_are_harmless_in_a_terminal(text: str) -> None:
     for written in (text, f"https://{text}", f"https://e.org/{text}"):
         target = target_of(written)
         if target is not None:

@@ -109,7 +109,7 @@ def links(text: str) -> list[tuple[str, str]]:
         ("https://bank.org\\@e.org", []),
     ],
 )
-def test_where_links_lead(text: str, expected: list[tuple[str, str]]) -> None:
+def test_targets_of_links(text: str, expected: list[tuple[str, str]]) -> None:
     assert links(text) == expected
 
 
@@ -138,13 +138,13 @@ def test_every_character_is_accounted_for_once(line: str) -> None:
 
 
 @given(ANY_LINE)
-def test_the_cheap_test_misses_nothing(line: str) -> None:
+def test_the_fast_check_has_no_false_negatives(line: str) -> None:
     found = list(markup._parse(line))
     assert has_markup(line) or all(run.style is TextStyle.MARK for run in found)
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_the_work_is_linear_whatever_the_text(name: str) -> None:
+def test_cost_is_linear_in_the_length_of_the_text(name: str) -> None:
     """Steps are lines of Python run, and characters are seen by patterns that cannot go back."""
 
     def text_of(count: int) -> str:
@@ -179,7 +179,7 @@ def steps(work: Callable[[], object]) -> int:
     return count
 
 
-def test_patterns_cannot_go_back() -> None:
+def test_patterns_do_not_backtrack() -> None:
     """Each repetition is possessive, bounded, or of one class that what follows cannot begin with."""
     assert "++" in link_rules.URL_SOURCE
     assert "*)" not in markup._TOKEN.pattern.replace("*+)", "")

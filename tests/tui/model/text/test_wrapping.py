@@ -117,7 +117,7 @@ def test_nothing_but_blanks_and_line_feeds_is_left_out(text: str, width: int) ->
 
 
 @given(ANY_TEXT, WIDTHS)
-def test_text_that_measures_at_most_the_width_is_one_row(text: str, width: int) -> None:
+def test_text_that_fits_the_width_is_one_row(text: str, width: int) -> None:
     if measure(text) <= width:
         assert wrap(text, width) == [(0, len(text))]
 

@@ -24,13 +24,13 @@ def exported(wanted: Format) -> list[str]:
     return list(lines_of(transcript().snapshot(), wanted, "lobby"))
 
 
-def test_the_ending_says_the_format() -> None:
+def test_the_file_extension_selects_the_format() -> None:
     assert format_of(".md") is Format.MARKDOWN
     assert format_of(".JSONL") is Format.JSON_LINES
     assert format_of(".txt") is format_of("") is Format.TEXT
 
 
-def test_text_has_a_line_a_post_and_further_rows_set_in() -> None:
+def test_text_export_has_one_entry_per_post_with_indented_lines() -> None:
     at = f"{LOCAL:%Y-%m-%d %H:%M:%S}"
     assert exported(Format.TEXT) == [
         f"{at} bob: one",
@@ -40,14 +40,14 @@ def test_text_has_a_line_a_post_and_further_rows_set_in() -> None:
     ]
 
 
-def test_markdown_takes_nothing_of_a_post_for_its_own() -> None:
+def test_markdown_export_escapes_posts() -> None:
     lines = exported(Format.MARKDOWN)
     assert lines[:4] == ["# #lobby".replace("##", "#"), "", f"## {LOCAL:%Y-%m-%d}", ""]
     assert lines[4] == f"- {LOCAL:%H:%M} **bob**: one  \n  two \\*stars\\* \\<b\\>"
     assert lines[5] == f"- {LOCAL:%H:%M} *eve waves*"
 
 
-def test_json_lines_hold_everything_one_object_a_line() -> None:
+def test_json_lines_export_is_complete() -> None:
     rows = [json.loads(line) for line in exported(Format.JSON_LINES)]
     assert rows[0] == {
         "at": "2025-08-30T10:30:40+00:00",

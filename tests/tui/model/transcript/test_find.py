@@ -62,7 +62,7 @@ def test_blanks_find_nothing(query: str) -> None:
     assert pattern_of(query) is None
 
 
-def test_the_newest_comes_first_and_each_step_goes_one_further_up() -> None:
+def test_the_newest_match_is_first_and_each_step_goes_up() -> None:
     transcript = transcript_of("x 0", "other", "x 1", "x 2")
     search = finder(transcript, "x")
     search_all(search)
@@ -75,7 +75,7 @@ def test_the_newest_comes_first_and_each_step_goes_one_further_up() -> None:
     assert text_of(transcript, search.current) == "x 0"
 
 
-def test_it_begins_at_the_line_given_and_below_it_only_if_there_is_nothing_above() -> None:
+def test_search_starts_at_a_line_and_goes_below_it_last() -> None:
     transcript = transcript_of("a x", "b", "c x", "d")
     # The day line is the first one.
     from_b = finder(transcript, "x", transcript.first_id + 2)
@@ -86,7 +86,7 @@ def test_it_begins_at_the_line_given_and_below_it_only_if_there_is_nothing_above
     assert (from_top.number, text_of(transcript, from_top.current)) == (1, "c x")
 
 
-def test_lines_that_are_no_posts_are_not_found() -> None:
+def test_only_posts_are_found() -> None:
     transcript = transcript_of("x")
     transcript.add_system("x joined", NOON)
     transcript.add_pending("n", "ana", "x on its way", NOON)
@@ -134,7 +134,7 @@ def test_a_cleared_transcript_has_nothing_to_find() -> None:
     assert text_of(transcript, search.current) == "x again"
 
 
-def test_without_a_match_there_is_none_to_step_to() -> None:
+def test_stepping_without_a_match_returns_nothing() -> None:
     transcript = transcript_of("one")
     search = finder(transcript, "two")
     search_all(search)

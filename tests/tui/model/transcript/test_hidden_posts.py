@@ -173,7 +173,7 @@ def test_cleared_and_restored_lines_stay_within_the_limit() -> None:
     assert lines(transcript)[-1] == "bob: 59"
 
 
-def test_how_much_somebody_spoke() -> None:
+def test_posts_of_a_sender_are_counted() -> None:
     transcript = Transcript()
     add(transcript, ("bob", "1"), ("eve", "2"))
     transcript.add_post("bob", "3", AT + timedelta(hours=1))

@@ -40,7 +40,7 @@ def test_the_nearest_mention_is_found_and_the_search_wraps_around(
     assert found == (choose(beyond or held), not beyond)
 
 
-def test_a_hundred_thousand_posts_take_a_search_a_chunk() -> None:
+def test_searching_100_000_posts_takes_one_step_per_chunk() -> None:
     transcript = transcript_of([number in (7, 98_000) for number in range(99_000)])
     older, newer = mention_ids(transcript)
     assert next_mention(transcript, transcript.next_id, back=True) == (newer, False)
@@ -49,12 +49,12 @@ def test_a_hundred_thousand_posts_take_a_search_a_chunk() -> None:
     assert next_mention(transcript, newer, back=False) == (older, True)
 
 
-def test_there_may_be_none() -> None:
+def test_a_transcript_without_mentions_has_no_next_one() -> None:
     assert next_mention(Transcript(), 0, back=True) is None
     assert next_mention(transcript_of([False]), 0, back=False) is None
 
 
-def test_the_first_newer_post_is_one_of_others() -> None:
+def test_the_first_newer_post_is_from_someone_else() -> None:
     transcript = transcript_of([False] * 5)
     transcript.add_post("ana", "ours", NOON, own=True, post_id="k3f9-6")
     transcript.add_post("bob", "theirs", NOON, post_id="k3f9-7")

@@ -20,7 +20,7 @@ def transcript() -> Transcript:
     return made
 
 
-def test_the_next_post_is_beyond_lines_that_are_none() -> None:
+def test_the_next_post_skips_other_lines() -> None:
     lines = transcript()
     assert [post_from(lines, at, 1) for at in range(-3, 9)] == [
         1,
@@ -41,7 +41,7 @@ def test_the_next_post_is_beyond_lines_that_are_none() -> None:
     assert post_near(Transcript(), 0) is None
 
 
-def test_posts_are_known_by_their_id_both_ways() -> None:
+def test_posts_and_ids_map_both_ways() -> None:
     lines = transcript()
     assert [post_id_of(lines, at) for at in (-1, 0, 1, 2, 4, 6, 7)] == [
         "",

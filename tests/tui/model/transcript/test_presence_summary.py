@@ -55,7 +55,7 @@ def test_a_rename_after_a_join_shows_the_new_name() -> None:
     assert comings.text() == "anna joined · bob left"
 
 
-def test_only_of_some_by_any_of_their_names() -> None:
+def test_brief_summary_matches_old_and_new_names() -> None:
     comings = PresenceSummary(lambda name: name in ("eve", "bob"))
     comings.joined(["ana", "eve"])
     comings.renamed("bob", "rob")
@@ -94,7 +94,7 @@ def test_summary_describes_the_difference_of_the_room(toggled: list[str], before
     assert (set(joined), set(left)) == (now - before, before - now)
 
 
-def test_a_change_costs_the_same_however_many_people_the_line_covers() -> None:
+def test_cost_of_a_change_is_independent_of_the_number_of_people() -> None:
     def work(people: int) -> int:
         asked = 0
 

@@ -125,7 +125,7 @@ def test_a_resize_measures_only_the_surroundings_of_the_anchor() -> None:
     assert ids == sorted(ids)
 
 
-def test_around_a_place_in_a_page_of_long_posts_all_is_measured() -> None:
+def test_rows_around_an_anchor_in_long_posts_are_measured() -> None:
     transcript = transcript_of(100)
     index = RowIndex(transcript, RowLayout.of_width(40))
     index.measure_end(20)
@@ -140,7 +140,7 @@ def test_around_a_place_in_a_page_of_long_posts_all_is_measured() -> None:
     assert around[20] == top
 
 
-def test_measuring_in_slices_ends_and_moves_no_place() -> None:
+def test_measuring_in_slices_ends_and_moves_no_anchor() -> None:
     index = RowIndex(transcript_of(5_000), RowLayout.of_width(80))
     place = RowAnchor(2_500, 1)
     index.measure_around(place, 50)
@@ -152,7 +152,7 @@ def test_measuring_in_slices_ends_and_moves_no_place() -> None:
     assert [index.anchor_at(index.row_of(place) + row) for row in range(50)] == around
 
 
-def test_settling_on_an_estimate_makes_it_exact() -> None:
+def test_resolving_an_estimated_anchor_makes_it_exact() -> None:
     index = RowIndex(transcript_of(5_000), RowLayout.of_width(80))
     assert index.anchor_at(2_000) is None
     place = index.measure_anchor(2_000)
@@ -163,7 +163,7 @@ def test_settling_on_an_estimate_makes_it_exact() -> None:
     assert last.line_id == 5_000
 
 
-def test_a_place_that_was_trimmed_is_the_top() -> None:
+def test_a_trimmed_anchor_becomes_the_top() -> None:
     transcript = transcript_of(10, limit=64)
     index = RowIndex(transcript, RowLayout.of_width(80))
     for number in range(200):
@@ -172,7 +172,7 @@ def test_a_place_that_was_trimmed_is_the_top() -> None:
     assert index.row_of(RowAnchor(3, 0)) == 0
 
 
-def test_lines_that_are_not_shown_take_no_row() -> None:
+def test_hidden_lines_have_no_rows() -> None:
     transcript = transcript_of(2)
     for number in range(600):
         transcript.add_presence(f"bob {number} joined", "", NOON)
@@ -190,7 +190,7 @@ def test_lines_that_are_not_shown_take_no_row() -> None:
     assert index.total == 604
 
 
-def test_a_transcript_of_which_nothing_is_shown_has_no_rows() -> None:
+def test_a_transcript_with_only_hidden_lines_has_no_rows() -> None:
     transcript = transcript_of(0)
     transcript.add_presence("bob joined", "", NOON)
     transcript.add_presence("bob left", "", NOON)

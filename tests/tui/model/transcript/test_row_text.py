@@ -19,7 +19,7 @@ def line_of(text: str, kind: LineKind = LineKind.POST) -> Line:
 
 @settings(deadline=None)
 @given(TEXTS, COLUMNS, st.sampled_from([LineKind.POST, LineKind.ACTION, LineKind.SYSTEM]))
-def test_there_and_back(text: str, columns: RowLayout, kind: LineKind) -> None:
+def test_character_and_cell_positions_round_trip(text: str, columns: RowLayout, kind: LineKind) -> None:
     rows = RowText(line_of(text, kind), columns)
     for index in range(len(text) + 1):
         assert rows.written_at(rows.shown_at(index)) == index
@@ -53,7 +53,7 @@ def test_every_cell_of_a_row_has_an_index(text: str, columns: RowLayout) -> None
         (40, 1, 4, 5, (2, 3)),
     ],
 )
-def test_the_cells_of_a_part(
+def test_cells_of_a_range_of_characters(
     width: int, row: int, start: int, end: int, cells: tuple[int, int] | None
 ) -> None:
     assert RowText(line_of("one\nthree"), RowLayout.of_width(width)).cells(row, start, end) == cells

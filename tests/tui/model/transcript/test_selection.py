@@ -34,13 +34,13 @@ def copied(transcript: Transcript, start: tuple[int, int] | None, end: tuple[int
     return "" if found is None else found.text
 
 
-def test_part_of_a_post_is_its_characters_alone(transcript: Transcript) -> None:
+def test_part_of_a_post_is_copied_without_the_sender(transcript: Transcript) -> None:
     assert copied(transcript, (1, 6), (1, 11)) == "world"
     assert copied(transcript, (1, 6), (1, 18)) == "world\nsecond"
     assert excerpt(transcript, TextPosition(1, 6), TextPosition(1, 11)) == Excerpt("world", 1, False)
 
 
-def test_several_lines_say_whose_they_are(transcript: Transcript) -> None:
+def test_several_lines_are_copied_with_their_senders(transcript: Transcript) -> None:
     assert copied(transcript, (1, 6), (4, 2)) == (
         "ana: world\nsecond row\n-- bob joined\n* bob waves\ncarl: la"
     )
@@ -48,28 +48,30 @@ def test_several_lines_say_whose_they_are(transcript: Transcript) -> None:
     assert found == Excerpt("* bob waves\ncarl: last", 2, True)
 
 
-def test_from_the_bottom_up_it_is_the_same(transcript: Transcript) -> None:
+def test_a_selection_from_the_bottom_up_is_the_same(transcript: Transcript) -> None:
     assert copied(transcript, (4, 2), (1, 6)) == copied(transcript, (1, 6), (4, 2))
 
 
-def test_a_line_of_which_nothing_is_selected_is_not_meant(transcript: Transcript) -> None:
+def test_a_line_without_selected_characters_is_left_out(transcript: Transcript) -> None:
     assert copied(transcript, (1, 0), (2, 0)) == "hello world\nsecond row"
     assert copied(transcript, (1, 0), (2, -1)) == "hello world\nsecond row"
 
 
 @pytest.mark.parametrize(("start", "end"), [((4, 2), (4, 2)), ((9, 0), (9, 5)), ((1, 99), (1, 120))])
-def test_nothing_is_nothing(transcript: Transcript, start: tuple[int, int], end: tuple[int, int]) -> None:
+def test_an_empty_selection_copies_nothing(
+    transcript: Transcript, start: tuple[int, int], end: tuple[int, int]
+) -> None:
     assert excerpt(transcript, TextPosition(*start), TextPosition(*end)) is None
 
 
-def test_without_ends_it_is_everything(transcript: Transcript) -> None:
+def test_a_selection_without_ends_is_everything(transcript: Transcript) -> None:
     assert copied(transcript, None, None).startswith("-- Saturday 30 August 2025\nana: hello world\n")
     assert copied(transcript, None, None).endswith("\ncarl: last")
     assert copied(transcript, (3, 0), None) == "* bob waves\ncarl: last"
     assert copied(transcript, None, (1, 5)).endswith("\nana: hello")
 
 
-def test_row_ends_around_a_part_are_left_out(transcript: Transcript) -> None:
+def test_line_ends_around_the_selection_are_left_out(transcript: Transcript) -> None:
     assert copied(transcript, (1, 0), (1, 12)) == "hello world"
     assert copied(transcript, (1, 11), (1, 18)) == "second"
 
@@ -83,7 +85,7 @@ def test_clusters_are_never_cut() -> None:
     assert copied(transcript, (1, text.index("👧")), (1, len(text))) == "👩\u200d👧"
 
 
-def test_lines_put_above_and_trimmed_change_nothing() -> None:
+def test_the_selection_survives_prepended_and_trimmed_lines() -> None:
     transcript = Transcript(64, zone=UTC)
     for n in range(40):
         transcript.add_post("ana", f"post {n}", NOON)
@@ -117,7 +119,7 @@ def test_a_picked_post_is_copied_with_or_without_its_time(transcript: Transcript
         (Excerpt("-- bob joined", 0, True), "13 characters"),
     ],
 )
-def test_how_much_it_is(found: Excerpt, amount: str) -> None:
+def test_the_amount_copied_is_described(found: Excerpt, amount: str) -> None:
     assert found.amount == amount
 
 
@@ -134,11 +136,11 @@ def test_how_much_it_is(found: Excerpt, amount: str) -> None:
         ("a 👍🏽 b", 2, "👍🏽"),
     ],
 )
-def test_the_word_under_a_click(text: str, index: int, word: str) -> None:
+def test_a_click_selects_the_word_under_it(text: str, index: int, word: str) -> None:
     start, end = word_at(text, index)
     assert text[start:end] == word
 
 
-def test_links_are_http_addresses_each_once() -> None:
+def test_links_are_distinct_http_addresses() -> None:
     text = "see https://a.example/x, http://b.example (https://a.example/x) file:///etc javascript:x"
     assert links_in(text) == ["https://a.example/x", "http://b.example"]

@@ -97,7 +97,7 @@ def test_system_and_error_lines_have_no_sender() -> None:
 
 
 @pytest.mark.parametrize("enter", ["post", "pending", "system", "older"])
-def test_text_of_strangers_is_made_harmless(enter: str) -> None:
+def test_received_text_is_sanitized(enter: str) -> None:
     transcript = transcript_of()
     evil = "\x1b[31m\x9b2J\u202e\x07\r\nx\ud800"
     match enter:
@@ -137,7 +137,7 @@ def test_days_are_those_of_the_time_zone() -> None:
     assert texts(transcript, days=True) == ["Friday 29 August 2025", "a", "Saturday 30 August 2025", "b"]
 
 
-def test_a_clock_that_steps_back_opens_no_day() -> None:
+def test_a_clock_that_steps_back_adds_no_day_line() -> None:
     transcript = Transcript(zone=UTC)
     for hours in (0, 12, -1, 12, -30):
         transcript.add_system("x", NOON + timedelta(hours=hours))
@@ -145,7 +145,7 @@ def test_a_clock_that_steps_back_opens_no_day() -> None:
 
 
 @pytest.mark.parametrize("year", [1, 1969, 9999])
-def test_times_out_of_this_world_do_no_harm(year: int) -> None:
+def test_timestamps_out_of_range_are_harmless(year: int) -> None:
     transcript = Transcript()
     transcript.add_post("ana", "x", datetime(year, 12, 31, 23, 59, tzinfo=UTC))
     transcript.add_post("ana", "y", NOON)
@@ -155,7 +155,7 @@ def test_times_out_of_this_world_do_no_harm(year: int) -> None:
 # Own posts on their way
 
 
-def test_posts_on_their_way_stay_below_all_others() -> None:
+def test_pending_posts_stay_below_all_others() -> None:
     transcript = transcript_of("a")
     transcript.add_pending("n1", "ana", "mine", NOON)
     transcript.add_pending("n2", "ana", "mine too", NOON)
@@ -166,7 +166,7 @@ def test_posts_on_their_way_stay_below_all_others() -> None:
     assert_sound(transcript)
 
 
-def test_a_post_that_arrives_takes_its_place() -> None:
+def test_a_post_that_arrives_moves_to_its_position() -> None:
     transcript = transcript_of("a")
     transcript.add_pending("n1", "ana", "mine", NOON)
     transcript.add_pending("n2", "ana", "mine too", NOON)
@@ -178,7 +178,7 @@ def test_a_post_that_arrives_takes_its_place() -> None:
     assert_sound(transcript)
 
 
-def test_a_confirmed_post_waits_for_its_place() -> None:
+def test_a_confirmed_post_waits_for_its_position() -> None:
     transcript = transcript_of("a")
     transcript.add_pending("n", "ana", "mine", NOON)
     transcript.confirm("n")
@@ -206,7 +206,7 @@ def test_a_refused_post_stays_with_the_reason() -> None:
     assert_sound(transcript)
 
 
-def test_a_nonce_never_seen_changes_nothing() -> None:
+def test_an_unknown_nonce_changes_nothing() -> None:
     transcript = transcript_of("a")
     version = transcript.version
     transcript.confirm("x")
@@ -234,7 +234,7 @@ def test_older_posts_of_another_day_get_their_own_day_line() -> None:
     assert_sound(transcript)
 
 
-def test_lines_keep_their_ids_when_older_ones_come() -> None:
+def test_line_ids_are_stable_when_older_posts_are_prepended() -> None:
     transcript = transcript_of("a")
     transcript.add_pending("n", "ana", "mine", NOON)
     ids = {line.text: line.id for line in lines(transcript)[1:]}
@@ -252,7 +252,7 @@ def test_older_posts_into_an_empty_transcript() -> None:
     assert_sound(transcript)
 
 
-def test_older_posts_above_a_trimmed_top_keep_the_days_apart() -> None:
+def test_older_posts_above_a_trimmed_top_get_their_day_line() -> None:
     transcript = Transcript(limit=64, zone=UTC)
     for number in range(66):
         transcript.add_post("ana", str(number), NOON + timedelta(minutes=number))
@@ -264,7 +264,7 @@ def test_older_posts_above_a_trimmed_top_keep_the_days_apart() -> None:
     assert_sound(transcript)
 
 
-def test_a_full_transcript_takes_no_older_posts() -> None:
+def test_a_full_transcript_accepts_no_older_posts() -> None:
     transcript = Transcript(limit=16, zone=UTC)
     for number in range(15):
         transcript.add_post("ana", str(number), NOON)
@@ -384,14 +384,14 @@ def test_only_posts_of_others_count_as_arrived() -> None:
 
 
 @pytest.mark.parametrize("post_id", ["k3f9-1", "k3f9-0", "a-b-12", "odd", "odd-x", "x-1234567890123456789"])
-def test_post_ids_come_back_as_they_were(post_id: str) -> None:
+def test_post_ids_round_trip(post_id: str) -> None:
     transcript = transcript_of()
     transcript.add_system("no post", NOON)
     transcript.add_post("ana", "x", NOON, post_id=post_id)
     assert transcript.first_post_id == post_id
 
 
-def test_where_names_share_the_texts_column_further_lines_are_indented() -> None:
+def test_narrow_layouts_indent_continuation_lines() -> None:
     from broadcast_tui.tui.model.transcript.layout import RowLayout
 
     assert RowLayout.of_width(40).body("hi\nSYSTEM: you are logged out") == "hi\n  SYSTEM: you are logged out"
