@@ -66,7 +66,7 @@ class Chat:
         await self.type("enter")
 
     @property
-    def said(self) -> list[str]:
+    def sent(self) -> list[str]:
         """The texts that were sent."""
         return [text for _, text in self.client.called("say")]
 

@@ -50,10 +50,10 @@ async def test_the_last_name_is_offered(tmp_path: Path) -> None:
 
 async def test_an_invalid_name_is_rejected_while_typing() -> None:
     async with chatting(name="") as chat:
-        for typed, says in [("system", "reserved"), ("x" * 40, "shorter"), ("<b>", "letters")]:
+        for typed, reason in [("system", "reserved"), ("x" * 40, "shorter"), ("<b>", "letters")]:
             chat.app.screen.query_one(Input).value = typed
             await chat.pilot.pause()
-            assert says in " ".join(" ".join(chat.drawn("#login-reason")).split())
+            assert reason in " ".join(" ".join(chat.drawn("#login-reason")).split())
             assert chat.app.screen.query_one("#login-reason").has_class("-bad")
             await chat.type("enter")
             assert isinstance(chat.app.screen, LoginScreen)
@@ -237,12 +237,12 @@ async def test_no_server_is_offered_after_joining() -> None:
 
 
 @pytest.mark.parametrize(
-    ("people", "key", "ends", "kept"),
+    ("people", "key", "ends", "keeps_running"),
     [(("ana",), "", True, False), (("ana", "bob"), "k", True, True), (("ana", "bob"), "c", True, False),
      (("ana", "bob"), "s", False, False), (("ana", "bob"), "escape", False, False)],
 )  # fmt: skip
 async def test_quitting_with_others_on_a_managed_server_asks_first(
-    people: tuple[str, ...], key: str, ends: bool, kept: bool
+    people: tuple[str, ...], key: str, ends: bool, keeps_running: bool
 ) -> None:
     local = LocalServerDouble()
     local.is_managed = True
@@ -253,11 +253,11 @@ async def test_quitting_with_others_on_a_managed_server_asks_first(
             assert "1 other is still here" in " ".join(chat.drawn("#choice"))
             await chat.type(key)
         assert (chat.app.return_code == 0) is ends
-        assert local.is_managed is not kept
+        assert local.is_managed is not keeps_running
 
 
 async def test_others_on_a_managed_server_count_even_if_not_visible() -> None:
-    """They are in other rooms, or we are connected to another server."""
+    """They are in other rooms, or the chat is connected to another server."""
     local = LocalServerDouble()
     local.is_managed = True
     local.connected = 2
@@ -306,14 +306,14 @@ async def test_unsent_posts_and_others_on_a_managed_server_are_two_questions() -
 async def test_posts_in_transit_are_not_asked_about_but_reported_if_undelivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told = StringIO()
-    monkeypatch.setattr("sys.__stderr__", told)
+    stderr = StringIO()
+    monkeypatch.setattr("sys.__stderr__", stderr)
     async with chatting("ana", "bob") as chat:
         await chat.enter("one")
         chat.client.unacknowledged = 2
         await chat.type("ctrl+q")
         assert chat.app.return_code == 0
-    assert told.getvalue() == (
+    assert stderr.getvalue() == (
         "broadcast-tui: 2 posts were not sent. To edit and resend, press Up in the next chat.\n"
     )
 

@@ -34,7 +34,7 @@ def test_the_default_keys_are_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("id", "keys", "said"),
+    ("id", "keys", "error"),
     [
         ("log.pageup", "f3", "Did you mean log.page-up"),
         ("zzz", "f3", "run: broadcast-tui config keys"),
@@ -48,8 +48,8 @@ def test_the_default_keys_are_valid() -> None:
         ("log.page-up", "ctrl+frob", "Invalid key"),
     ],
 )
-def test_invalid_keys_are_rejected(id: str, keys: str, said: str) -> None:
-    with pytest.raises(KeyBindingError, match=said.replace("+", r"\+")):
+def test_invalid_keys_are_rejected(id: str, keys: str, error: str) -> None:
+    with pytest.raises(KeyBindingError, match=error.replace("+", r"\+")):
         checked_keys({id: keys})
 
 

@@ -64,7 +64,7 @@ async def plain(
     assert client.closed
 
 
-def token_of(client: FakeClient, *call: str) -> str:
+def nonce_of(client: FakeClient, *call: str) -> str:
     """The nonce or ref that a recorded call returned."""
     return f"n{client.calls.index(call)}"  # `start` is a call too, but returns nothing
 
@@ -99,8 +99,8 @@ async def test_lines_wait_for_the_join_and_the_end_for_all_answers() -> None:
     await client.deliver(*client.online("ana"))
     await eventually(lambda: client.called("say") == [("lobby", "hello")])
     await eventually(lambda: len(client.called("list_members")) == 2)
-    said = token_of(client, "say", "lobby", "hello")
-    await client.deliver(*client.echo(said, "hello"))
+    nonce = nonce_of(client, "say", "lobby", "hello")
+    await client.deliver(*client.echo(nonce, "hello"))
     assert not client.closed
     await client.deliver(member_list("lobby", f"n{len(client.calls) - 1}", 1, ("ana",), False))
     await in_time(running)
@@ -111,7 +111,7 @@ async def test_own_posts_are_not_echoed_after_typing() -> None:
     async with plain("ana", echo=False) as talk:
         await talk.type("hi", " ", "")
         await eventually(lambda: talk.client.called("say") == [("lobby", "hi")])
-        await talk.client.deliver(*talk.client.echo(token_of(talk.client, "say", "lobby", "hi"), "hi"))
+        await talk.client.deliver(*talk.client.echo(nonce_of(talk.client, "say", "lobby", "hi"), "hi"))
         assert not [line for line in talk.written if "hi" in line.split()]
 
 
@@ -119,7 +119,7 @@ async def test_a_rejected_post_is_reported_with_the_reason() -> None:
     async with plain("ana") as talk:
         await talk.type("hi")
         await eventually(lambda: bool(talk.client.called("say")))
-        nonce = token_of(talk.client, "say", "lobby", "hi")
+        nonce = nonce_of(talk.client, "say", "lobby", "hi")
         await talk.client.deliver(PostRejected("lobby", nonce, "rate_limited", "too fast", "hi"))
         assert "!! not sent: too fast" in talk.written
 
@@ -134,7 +134,7 @@ async def test_commands_are_the_same_as_in_the_full_screen_chat() -> None:
         assert "Change your name" in text
         assert "/help join describes /join." in text
         assert [line for line in talk.written if line.startswith("!!") and "letters" in line]
-        nonce = token_of(talk.client, "say", "lobby", "/slash")
+        nonce = nonce_of(talk.client, "say", "lobby", "/slash")
         await talk.client.deliver(*talk.client.echo(nonce, "/slash"))
 
 
@@ -185,7 +185,7 @@ async def test_a_room_is_left_after_posts_to_it_have_arrived(monkeypatch: pytest
     async with plain("ana") as talk:
         await talk.type("/join #dev", "for dev", "/part")
         await eventually(lambda: talk.client.called("say") == [("dev", "for dev")])
-        nonce = token_of(talk.client, "say", "dev", "for dev")
+        nonce = nonce_of(talk.client, "say", "dev", "for dev")
         await talk.client.deliver(RoomEntered("dev", 1, 0))
         await talk.client.deliver(PostDelivered("dev", nonce, "k3f9-1", AT))
         assert talk.client.called("leave") == []
@@ -243,7 +243,7 @@ async def test_search_results_are_written() -> None:
     async with plain("ana") as talk:
         await talk.type("/search needle")
         await eventually(lambda: bool(talk.client.called("search")))
-        ref = token_of(talk.client, "search", "lobby", "needle", "")
+        ref = nonce_of(talk.client, "search", "lobby", "needle", "")
         post = talk.client.post("bob", "the needle").post
         await talk.client.deliver(SearchFound("lobby", ref, (post,), False))
         text = "\n".join(talk.written)

@@ -1,4 +1,4 @@
-"""The screens as they were looked at and found right; see `tests/support/screen_text.py`."""
+"""Snapshots of the screens; see `tests/support/screen_text.py`."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ PEOPLE = ("ana", "bob", "Chloé", "дима", "李雷")
 AT_TWO_SIZES = pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
 
 
-class StandingClock(datetime):
-    """It is always half past ten."""
+class FixedClock(datetime):
+    """A clock that always shows 10:30."""
 
     @classmethod
-    def now(cls, tz: tzinfo | None = None) -> StandingClock:
+    def now(cls, tz: tzinfo | None = None) -> FixedClock:
         return cls.fromtimestamp(AT.timestamp(), tz)
 
 
 @pytest.fixture(autouse=True)
-def at_one_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Times on the screen are those of one clock and one zone, whenever and wherever the tests run."""
+def fixed_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Use a fixed clock and time zone for the times on the screen."""
     monkeypatch.setenv("TZ", "UTC")
     for module in [*sys.modules.values()]:
         if getattr(module, "__name__", "").startswith("broadcast_tui.tui") and "datetime" in vars(module):
-            monkeypatch.setattr(module, "datetime", StandingClock)
+            monkeypatch.setattr(module, "datetime", FixedClock)
     time.tzset()
     yield
     monkeypatch.undo()
     time.tzset()
 
 
-async def talk(chat: Chat) -> None:
-    """A conversation with something of everything."""
+async def deliver_conversation(chat: Chat) -> None:
+    """Deliver a conversation with every kind of content."""
     client = chat.client
-    said = [
+    texts = [
         ("bob", "Deploy of **1.4** starts at `14:00`, see https://example.org/runbook"),
         ("bob", "/me gets coffee"),
         ("Chloé", "@ana can you watch the *error rate*? 👍🏽"),
@@ -64,7 +64,7 @@ async def talk(chat: Chat) -> None:
             "a line that is longer than the terminal is wide, so that it has to be wrapped at a blank " * 2,
         ),
     ]
-    for minute, (sender, text) in enumerate(said):
+    for minute, (sender, text) in enumerate(texts):
         await chat.deliver(client.post(sender, text, at=AT + timedelta(minutes=minute // 2)))
     await chat.deliver(client.post("ana", "watching", nonce="own", at=AT + timedelta(minutes=4)))
 
@@ -73,7 +73,7 @@ async def talk(chat: Chat) -> None:
 @pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
 async def test_a_room(size: tuple[int, int], theme: str) -> None:
     async with chatting(*PEOPLE, size=size, theme=theme) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         compare(f"room-{size[0]}x{size[1]}-{theme}", screen_text(chat.app))
 
 
@@ -81,20 +81,20 @@ async def test_a_room(size: tuple[int, int], theme: str) -> None:
 async def test_a_room_in_sixteen_colors(theme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
     async with chatting(*PEOPLE, theme=theme) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         compare(f"room-16-colors-{theme}", screen_text(chat.app, ColorSystem.STANDARD))
 
 
 async def test_a_room_without_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with chatting(*PEOPLE) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         compare("room-no-color", screen_text(chat.app))
 
 
 async def test_rooms_beside_it() -> None:
     async with chatting(*PEOPLE, size=(120, 30)) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         await chat.deliver(
             RoomEntered("dev", 2, 0, "Everything about 1.4"), chat.client.post("bob", "hi ana", room="dev")
         )
@@ -103,7 +103,7 @@ async def test_rooms_beside_it() -> None:
 
 async def test_finding() -> None:
     async with chatting(*PEOPLE) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         await chat.type("ctrl+f", *"wrapped")
         await eventually(lambda: "1/" in "\n".join(chat.drawn()))
         compare("find-80x24", screen_text(chat.app))
@@ -111,7 +111,7 @@ async def test_finding() -> None:
 
 async def test_a_list_of_completions() -> None:
     async with chatting(*PEOPLE) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         await chat.type(*"/un")
         compare("completion-80x24", screen_text(chat.app))
 
@@ -140,7 +140,7 @@ async def test_help(size: tuple[int, int]) -> None:
 @AT_TWO_SIZES
 async def test_the_room_switcher(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         await chat.deliver(RoomEntered("dev", 2, 0, ""), chat.client.post("bob", "hi ana", room="dev"))
         await chat.deliver(room_list("", (("dev", 2, ""), ("lobby", 5, ""), ("ops", 12, "On call")), False))
         await chat.type("alt+k")
@@ -157,15 +157,15 @@ async def test_the_room_switcher_in_sixteen_colors(monkeypatch: pytest.MonkeyPat
 @AT_TWO_SIZES
 async def test_search_results(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         await chat.enter("/search deploy")
-        said = (
+        texts = (
             "The deploy of 1.3 went well",
             "Who will deploy 1.4? I can, if somebody watches the error rate",
         )
         posts = tuple(
             Post("lobby", Position("k3f9", number), sender, text, AT - timedelta(days=3 - number))
-            for number, (sender, text) in enumerate(zip(("bob", "Chloé"), said, strict=True), 1)
+            for number, (sender, text) in enumerate(zip(("bob", "Chloé"), texts, strict=True), 1)
         )
         await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", posts, more=True))
         compare(f"search-{size[0]}x{size[1]}", screen_text(chat.app))
@@ -181,7 +181,7 @@ async def test_the_question_before_a_long_post(size: tuple[int, int]) -> None:
 @AT_TWO_SIZES
 async def test_a_picked_post_with_its_actions(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         await chat.type("alt+up", "k", "k", "k")
         compare(f"pick-{size[0]}x{size[1]}", screen_text(chat.app))
 
@@ -211,7 +211,7 @@ async def test_the_question_whether_to_stop_the_own_server() -> None:
 
 async def test_the_bare_view() -> None:
     async with chatting(*PEOPLE) as chat:
-        await talk(chat)
+        await deliver_conversation(chat)
         await chat.type("alt+l")
         compare("bare-80x24", screen_text(chat.app))
 

@@ -470,7 +470,7 @@ async def test_an_unknown_command_stays_in_the_input() -> None:
         await chat.enter("/msg bob hi")
         assert "No such command" in chat.toasts
         assert chat.composer.text == "/msg bob hi"
-        assert chat.said == []
+        assert chat.sent == []
 
 
 async def test_hostile_text_from_the_server_is_harmless_in_command_output() -> None:

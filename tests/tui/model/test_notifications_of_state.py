@@ -1,4 +1,4 @@
-"""What the state makes of posts that nobody looks at: counts, lines, alerts, bookmarks."""
+"""Posts in rooms that are not viewed: unread counts, summary lines, alerts and bookmarks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
 
 class Chat:
-    """A state in its lobby, with the fake client that makes its updates; `minutes` pass by hand."""
+    """A state in its lobby and the fake client that creates its updates; `minutes` is its clock."""
 
     def __init__(self, rooms: RoomSet | None = None, keywords: tuple[str, ...] = ()) -> None:
         self.client = FakeClient()
@@ -37,7 +37,7 @@ class Chat:
     def at(self) -> datetime:
         return NOON + timedelta(minutes=self.minutes)
 
-    def take(self, *updates: Update) -> Changes:
+    def apply(self, *updates: Update) -> Changes:
         return self.state.apply(updates, 0.0, self.at)
 
     def posts(
@@ -47,19 +47,19 @@ class Chat:
 
     def online(self, *backlog: PostArrived) -> Changes:
         *before, caught_up = self.client.online("ana", "bob")
-        return self.take(*before, *backlog, caught_up)
+        return self.apply(*before, *backlog, caught_up)
 
-    def look(self, looking: bool) -> None:
-        self.state.rooms.set_focused(looking, self.at)
+    def set_focused(self, focused: bool) -> None:
+        self.state.rooms.set_focused(focused, self.at)
 
-    def told(self, room: str = "lobby") -> list[str]:
-        """The lines of our own in a room, but the one on entering."""
+    def printed(self, room: str = "lobby") -> list[str]:
+        """System and presence lines of a room, except the one about entering it."""
         chunks = self.state.rooms.get(room).transcript.chunks
         lines = [chunk.line(i) for chunk in chunks for i in range(len(chunk))]
         ours = (LineKind.SYSTEM, LineKind.PRESENCE)
         return [line.text for line in lines if line.kind in ours and "Joined #" not in line.text]
 
-    def ruled(self, room: str = "lobby") -> str:
+    def first_unread(self, room: str = "lobby") -> str:
         """The text of the post below the unread line; empty if there is no such line."""
         transcript = self.state.rooms.get(room).transcript
         line = None if transcript.unread_line_id is None else transcript.line(transcript.unread_line_id)
@@ -72,88 +72,88 @@ class Chat:
 def test_a_long_absence_with_many_posts_is_summarized() -> None:
     chat = Chat()
     chat.online()
-    chat.look(False)
-    chat.take(PresenceChanged("lobby", "join", ("carl",), 3, "", NOON))
-    chat.take(*chat.posts("one", "ana: two", "three", "four", "ask Ana's cat"))
+    chat.set_focused(False)
+    chat.apply(PresenceChanged("lobby", "join", ("carl",), 3, "", NOON))
+    chat.apply(*chat.posts("one", "ana: two", "three", "four", "ask Ana's cat"))
     chat.minutes = 14
-    chat.look(True)
-    assert chat.told() == ["carl joined", "away 14 min · 5 posts · 2 mention you · Alt+U"]
-    assert chat.ruled() == "one"
+    chat.set_focused(True)
+    assert chat.printed() == ["carl joined", "away 14 min · 5 posts · 2 mention you · Alt+U"]
+    assert chat.first_unread() == "one"
     assert (chat.state.rooms.unread, chat.state.rooms.mention_count) == (0, 0)
-    chat.look(False)
+    chat.set_focused(False)
     chat.minutes = 60
-    chat.look(True)
-    assert len(chat.told()) == 2
-    assert chat.ruled() == ""
+    chat.set_focused(True)
+    assert len(chat.printed()) == 2
+    assert chat.first_unread() == ""
 
 
 def test_a_short_absence_has_the_unread_line_but_no_summary() -> None:
     chat = Chat()
     chat.online()
-    chat.look(False)
-    chat.take(*chat.posts(*"abcdefgh"))
+    chat.set_focused(False)
+    chat.apply(*chat.posts(*"abcdefgh"))
     chat.minutes = 0.9
-    chat.look(True)
-    assert (chat.told(), chat.ruled()) == ([], "a")
+    chat.set_focused(True)
+    assert (chat.printed(), chat.first_unread()) == ([], "a")
 
 
 def test_another_focus_event_of_the_same_kind_changes_nothing() -> None:
     chat = Chat()
     chat.online()
-    chat.look(False)
+    chat.set_focused(False)
     chat.minutes = 5
-    chat.look(False)
-    chat.take(*chat.posts(*"abcdefgh"))
+    chat.set_focused(False)
+    chat.apply(*chat.posts(*"abcdefgh"))
     chat.minutes = 10
-    chat.look(True)
-    chat.look(True)
-    assert chat.told() == ["away 10 min · 8 posts · Alt+U"]
+    chat.set_focused(True)
+    chat.set_focused(True)
+    assert chat.printed() == ["away 10 min · 8 posts · Alt+U"]
 
 
 def test_sending_removes_the_unread_line() -> None:
     chat = Chat()
     chat.online()
-    chat.look(False)
-    chat.take(*chat.posts("one"))
-    chat.look(True)
+    chat.set_focused(False)
+    chat.apply(*chat.posts("one"))
+    chat.set_focused(True)
     chat.state.add_own_post("n1", "hi", NOON)
-    assert chat.ruled() == ""
+    assert chat.first_unread() == ""
 
 
 def test_each_room_has_its_own_line_and_absence() -> None:
     chat = Chat()
     chat.online()
-    chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"))
-    chat.take(*chat.posts(*"abcde", room="dev"), *chat.posts("seen"))
+    chat.apply(RoomEntered("dev", 2, 0), CaughtUp("dev"))
+    chat.apply(*chat.posts(*"abcde", room="dev"), *chat.posts("seen"))
     assert (chat.state.rooms.get("dev").unread, chat.state.rooms.unread) == (5, 5)
     chat.minutes = 2
     chat.state.rooms.show("dev", chat.at)
     chat.state.rooms.set_at_end(True)
-    assert (chat.told("dev"), chat.ruled("dev")) == (["away 2 min · 5 posts · Alt+U"], "a")
+    assert (chat.printed("dev"), chat.first_unread("dev")) == (["away 2 min · 5 posts · Alt+U"], "a")
     assert chat.state.rooms.unread == 0
-    chat.take(*chat.posts("elsewhere"))
-    assert (chat.ruled(), chat.state.rooms.unread) == ("elsewhere", 1)
+    chat.apply(*chat.posts("elsewhere"))
+    assert (chat.first_unread(), chat.state.rooms.unread) == ("elsewhere", 1)
     chat.state.rooms.show("lobby", chat.at)
     chat.state.rooms.set_at_end(True)
-    assert (chat.told(), chat.ruled(), chat.ruled("dev")) == ([], "elsewhere", "")
+    assert (chat.printed(), chat.first_unread(), chat.first_unread("dev")) == ([], "elsewhere", "")
 
 
 def test_changing_rooms_without_the_focus_marks_nothing_as_read() -> None:
     chat = Chat()
     chat.online()
-    chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", room="dev"))
-    chat.look(False)
+    chat.apply(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", room="dev"))
+    chat.set_focused(False)
     chat.state.rooms.show("dev", chat.at)
     chat.state.rooms.set_at_end(True)
     assert chat.state.rooms.unread == 1
-    chat.look(True)
+    chat.set_focused(True)
     assert chat.state.rooms.unread == 0
 
 
 def test_a_room_opened_above_its_end_is_unread_until_the_end_is_reached() -> None:
     chat = Chat()
     chat.online()
-    chat.take(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", "y", room="dev"))
+    chat.apply(RoomEntered("dev", 2, 0), CaughtUp("dev"), *chat.posts("x", "y", room="dev"))
     chat.state.rooms.show("dev", chat.at)
     chat.state.rooms.set_at_end(False)
     assert chat.state.rooms.unread == 2
@@ -164,7 +164,7 @@ def test_a_room_opened_above_its_end_is_unread_until_the_end_is_reached() -> Non
 def test_only_mentions_count_in_a_muted_room() -> None:
     chat = Chat(RoomSet(levels={"dev": NotifyLevel.OFF}))
     chat.online()
-    chat.take(*chat.posts("ana!", "or not", room="dev"))
+    chat.apply(*chat.posts("ana!", "or not", room="dev"))
     assert (chat.state.rooms.unread, chat.state.rooms.mention_count, chat.state.rooms.get("dev").unread) == (
         1,
         1,
@@ -175,32 +175,32 @@ def test_only_mentions_count_in_a_muted_room() -> None:
 # Reconnects
 
 
-def cut_off(chat: Chat, minutes: float) -> None:
-    chat.take(ConnectionChanged(ConnectionState.WAITING, "no answer", 4.0))
+def lose_connection(chat: Chat, minutes: float) -> None:
+    chat.apply(ConnectionChanged(ConnectionState.WAITING, "no answer", 4.0))
     chat.minutes += minutes
-    chat.take(ConnectionChanged(ConnectionState.WAITING, "no answer", 8.0))
+    chat.apply(ConnectionChanged(ConnectionState.WAITING, "no answer", 8.0))
 
 
 def test_posts_missed_while_offline_are_summarized_without_a_notification() -> None:
     chat = Chat()
     chat.online()
-    cut_off(chat, 3)
+    lose_connection(chat, 3)
     changes = chat.online(*chat.posts("one", "ana: two", live=False))
     assert changes.alerts == []
-    assert chat.told()[-1] == "offline 3 min · 2 posts · 1 mentions you · Alt+U"
-    assert chat.ruled() == "one"
+    assert chat.printed()[-1] == "offline 3 min · 2 posts · 1 mentions you · Alt+U"
+    assert chat.first_unread() == "one"
     assert chat.state.rooms.unread == 0
 
 
 def test_missed_posts_are_unread_while_the_room_is_not_viewed() -> None:
     chat = Chat()
     chat.online()
-    chat.look(False)
-    cut_off(chat, 3)
+    chat.set_focused(False)
+    lose_connection(chat, 3)
     assert chat.online(*chat.posts("one", "ana: two", live=False)).alerts == []
     assert (chat.state.rooms.unread, chat.state.rooms.mention_count) == (2, 1)
-    chat.look(True)
-    assert "offline" not in "".join(chat.told())
+    chat.set_focused(True)
+    assert "offline" not in "".join(chat.printed())
 
 
 # Alerts
@@ -209,21 +209,21 @@ def test_missed_posts_are_unread_while_the_room_is_not_viewed() -> None:
 def test_mentions_notify_only_in_rooms_not_viewed() -> None:
     chat = Chat()
     chat.online()
-    assert chat.take(*chat.posts("hi ana")).alerts == []
-    alerts = chat.take(*chat.posts("hi ana", "hi all", room="dev")).alerts
+    assert chat.apply(*chat.posts("hi ana")).alerts == []
+    alerts = chat.apply(*chat.posts("hi ana", "hi all", room="dev")).alerts
     assert [(alert.room, alert.sender, alert.text) for alert in alerts] == [("dev", "bob", "hi ana")]
-    chat.look(False)
-    assert [alert.text for alert in chat.take(*chat.posts("ana?", "or not")).alerts] == ["ana?"]
+    chat.set_focused(False)
+    assert [alert.text for alert in chat.apply(*chat.posts("ana?", "or not")).alerts] == ["ana?"]
 
 
 def test_backlog_replay_history_and_own_posts_do_not_notify() -> None:
     chat = Chat(RoomSet(levels={"lobby": NotifyLevel.ALL}, has_focus=False))
     assert chat.online(*chat.posts("ana!", live=False)).alerts == []
-    assert chat.take(*chat.client.echo("n1", "I am ana")).alerts == []
-    assert chat.take(*chat.posts("ana from my other terminal", sender="ana")).alerts == []
+    assert chat.apply(*chat.client.echo("n1", "I am ana")).alerts == []
+    assert chat.apply(*chat.posts("ana from my other terminal", sender="ana")).alerts == []
     old = chat.client.post("bob", "ana, old")
     chat.state.rooms.shown.history_ref = "h1"
-    assert chat.take(HistoryFetched("lobby", "h1", (old.post,), False)).alerts == []
+    assert chat.apply(HistoryFetched("lobby", "h1", (old.post,), False)).alerts == []
     assert (chat.state.rooms.unread, chat.state.rooms.mention_count) == (0, 0)
 
 
@@ -235,13 +235,13 @@ def test_levels_decide_which_posts_notify() -> None:
     ]:
         chat = Chat(RoomSet(levels={"dev": level}))
         chat.online()
-        assert [alert.text for alert in chat.take(*chat.posts("ana", "bob", room="dev")).alerts] == texts
+        assert [alert.text for alert in chat.apply(*chat.posts("ana", "bob", room="dev")).alerts] == texts
 
 
 def test_keywords_notify_like_names() -> None:
     chat = Chat(keywords=("deploy",))
     chat.online()
-    assert [alert.text for alert in chat.take(*chat.posts("Deploy now", "deployed", room="dev")).alerts] == [
+    assert [alert.text for alert in chat.apply(*chat.posts("Deploy now", "deployed", room="dev")).alerts] == [
         "Deploy now"
     ]
 
@@ -249,7 +249,7 @@ def test_keywords_notify_like_names() -> None:
 def test_a_notification_shows_the_line_with_the_mention() -> None:
     chat = Chat()
     chat.online()
-    assert [a.text for a in chat.take(*chat.posts("much\nana: look\nmore", room="dev")).alerts] == [
+    assert [a.text for a in chat.apply(*chat.posts("much\nana: look\nmore", room="dev")).alerts] == [
         "ana: look"
     ]
 
@@ -259,19 +259,19 @@ def test_mentions_in_pages_of_history_are_marked() -> None:
     chat.online()
     posts = [each.post for each in (*chat.posts("ana: old"), *chat.posts("I am ana", sender="ana"))]
     chat.state.rooms.shown.history_ref = "h1"
-    chat.take(HistoryFetched("lobby", "h1", tuple(posts), False))
+    chat.apply(HistoryFetched("lobby", "h1", tuple(posts), False))
     chunk = chat.state.rooms.shown.transcript.chunks[0]
     assert [chunk.line(i).mention for i in range(len(chunk)) if chunk.line(i).sender] == [True, False]
 
 
-# From one run to the next
+# Bookmarks across runs
 
 
 def test_the_next_run_resumes_at_the_bookmark() -> None:
     first = Chat()
     first.online(*first.posts(*"abc", live=False))
-    first.look(False)
-    first.take(*first.posts("unread"))
+    first.set_focused(False)
+    first.apply(*first.posts("unread"))
     marks = first.state.rooms.current_bookmarks(first.at)
     assert marks == {"lobby": Bookmark(Position("k3f9", 3), NOON)}
     later = Chat(RoomSet(bookmarks=marks))
@@ -279,8 +279,8 @@ def test_the_next_run_resumes_at_the_bookmark() -> None:
     changes = later.online(*later.posts(*"abc", "unread", "ana: more", "x", "y", "z", live=False))
     assert changes.opened
     assert changes.alerts == []
-    assert later.told() == ["away 1 h 30 min · 5 posts · 1 mentions you · Alt+U"]
-    assert later.ruled() == "unread"
+    assert later.printed() == ["away 1 h 30 min · 5 posts · 1 mentions you · Alt+U"]
+    assert later.first_unread() == "unread"
     assert later.state.rooms.unread == 5
     later.state.rooms.set_at_end(True)
     assert later.state.rooms.current_bookmarks(later.at) == {"lobby": Bookmark(Position("k3f9", 8), later.at)}
@@ -288,32 +288,32 @@ def test_the_next_run_resumes_at_the_bookmark() -> None:
 
 def test_rooms_passed_to_the_set_get_bookmarks_and_levels() -> None:
     mark = Bookmark(Position("k3f9", 3), NOON)
-    given = RoomModel("dev")
-    chat = Chat(RoomSet(joined={"dev": given}, bookmarks={"dev": mark}, levels={"dev": NotifyLevel.ALL}))
-    assert (given.level, given.reading.bookmark(NOON)) == (NotifyLevel.ALL, mark)
-    chat.take(RoomEntered("dev", 2, 0), *chat.posts(*"abcd", live=False, room="dev"), CaughtUp("dev"))
+    room = RoomModel("dev")
+    chat = Chat(RoomSet(joined={"dev": room}, bookmarks={"dev": mark}, levels={"dev": NotifyLevel.ALL}))
+    assert (room.level, room.reading.bookmark(NOON)) == (NotifyLevel.ALL, mark)
+    chat.apply(RoomEntered("dev", 2, 0), *chat.posts(*"abcd", live=False, room="dev"), CaughtUp("dev"))
     assert chat.state.rooms.unread == 1
 
 
 def test_a_first_visit_opens_at_the_end_without_unread_posts() -> None:
     chat = Chat()
     assert not chat.online(*chat.posts("ana!", *"bcdefg", live=False)).opened
-    assert (chat.told(), chat.ruled(), chat.state.rooms.unread) == ([], "", 0)
+    assert (chat.printed(), chat.first_unread(), chat.state.rooms.unread) == ([], "", 0)
 
 
 def test_posts_of_ignored_users_are_not_unread_and_the_unread_line_keeps_its_post() -> None:
     chat = Chat()
     chat.online()
-    chat.take(*chat.posts("seen"), *chat.posts("seen, too", sender="eve"))
-    chat.look(False)
-    chat.take(*chat.posts("one"), *chat.posts("two", sender="eve"))
+    chat.apply(*chat.posts("seen"), *chat.posts("seen, too", sender="eve"))
+    chat.set_focused(False)
+    chat.apply(*chat.posts("one"), *chat.posts("two", sender="eve"))
     reading = chat.state.rooms.shown.reading
     chat.state.rooms.ignore("eve", None)
-    assert (chat.ruled(), reading.target_id) == ("one", reading.transcript.unread_line_id)
-    assert chat.take(*chat.posts("ana!", sender="eve")).alerts == []
+    assert (chat.first_unread(), reading.target_id) == ("one", reading.transcript.unread_line_id)
+    assert chat.apply(*chat.posts("ana!", sender="eve")).alerts == []
     assert (reading.count, reading.mentions) == (2, 0)
     chat.state.rooms.ignore("bob", None)
     assert reading.transcript.unread_line_id is None
     chat.state.rooms.unignore("eve")
-    chat.take(*chat.posts("three", sender="cy"))
-    assert chat.ruled() == "three"
+    chat.apply(*chat.posts("three", sender="cy"))
+    assert chat.first_unread() == "three"

@@ -15,7 +15,7 @@ NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
 
 class Room:
-    """A reading and the posts that come to it, as a screen would have it."""
+    """A read state and its posts, used as the screen uses it."""
 
     def __init__(self, bookmark: Bookmark | None = None) -> None:
         self.transcript = Transcript(zone=UTC)
@@ -60,8 +60,8 @@ class Room:
         return mark.position.seq
 
 
-def visited(posts: int = 3) -> Room:
-    """A room of which everything is read."""
+def read_room(posts: int = 3) -> Room:
+    """A room without unread posts."""
     room = Room()
     for _ in range(posts):
         room.post(live=False)
@@ -70,13 +70,13 @@ def visited(posts: int = 3) -> Room:
 
 
 def test_viewed_posts_are_read_without_an_unread_line() -> None:
-    room = visited()
+    room = read_room()
     room.post()
     assert (room.reading.count, room.transcript.unread_line_id, room.read_seq) == (0, None, 4)
 
 
 def test_the_unread_line_is_above_the_first_post_after_leaving() -> None:
-    room = visited()
+    room = read_room()
     room.leave()
     room.transcript.add_system("carl joined", NOON)
     first = room.post(mention=True)
@@ -86,7 +86,7 @@ def test_the_unread_line_is_above_the_first_post_after_leaving() -> None:
 
 
 def test_the_unread_line_stays_until_leaving_again() -> None:
-    room = visited()
+    room = read_room()
     room.leave()
     first = room.post()
     room.come_back()
@@ -99,7 +99,7 @@ def test_the_unread_line_stays_until_leaving_again() -> None:
 
 
 def test_leaving_before_everything_was_seen_keeps_the_line() -> None:
-    room = visited()
+    room = read_room()
     room.leave()
     first = room.post()
     room.at_end = False
@@ -111,7 +111,7 @@ def test_leaving_before_everything_was_seen_keeps_the_line() -> None:
 
 
 def test_scrolled_up_posts_are_unread_without_a_line() -> None:
-    room = visited()
+    room = read_room()
     room.at_end = False
     first = room.post()
     assert (room.reading.count, room.reading.target_id, room.transcript.unread_line_id) == (1, first, None)
@@ -121,7 +121,7 @@ def test_scrolled_up_posts_are_unread_without_a_line() -> None:
 
 
 def test_own_posts_are_neither_unread_nor_below_a_line() -> None:
-    room = visited()
+    room = read_room()
     room.leave()
     room.post(own=True)
     assert (room.reading.count, room.transcript.unread_line_id, room.read_seq) == (0, None, 4)
@@ -131,7 +131,7 @@ def test_own_posts_are_neither_unread_nor_below_a_line() -> None:
 
 
 def test_the_unread_line_can_be_removed() -> None:
-    room = visited()
+    room = read_room()
     room.leave()
     room.post()
     room.come_back()
@@ -140,7 +140,7 @@ def test_the_unread_line_can_be_removed() -> None:
 
 
 def test_an_absence_counts_its_posts() -> None:
-    room = visited()
+    room = read_room()
     room.leave(0)
     for number in range(6):
         room.post(mention=number % 3 == 0)
@@ -152,7 +152,7 @@ def test_an_absence_counts_its_posts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("absence", "told"),
+    ("absence", "notable"),
     [
         (CatchUpSummary("away", 60, 5, 0), True),
         (CatchUpSummary("away", 59, 500, 3), False),
@@ -163,8 +163,8 @@ def test_an_absence_counts_its_posts() -> None:
         (CatchUpSummary("away", -5000, 50, 0), False),
     ],
 )
-def test_only_long_absences_with_many_posts_are_notable(absence: CatchUpSummary, told: bool) -> None:
-    assert absence.is_notable is told
+def test_only_long_absences_with_many_posts_are_notable(absence: CatchUpSummary, notable: bool) -> None:
+    assert absence.is_notable is notable
 
 
 def test_the_line_of_an_absence_is_grammatical() -> None:
@@ -174,11 +174,11 @@ def test_the_line_of_an_absence_is_grammatical() -> None:
     assert CatchUpSummary("away", 60, 1212, 0).line("F2") == "away 1 min · 1,212 posts · F2"
 
 
-# Being cut off
+# Lost connections
 
 
 def test_replayed_posts_are_below_the_unread_line_and_summarized_while_viewing() -> None:
-    room = visited()
+    room = read_room()
     room.reading.disconnected(NOON)
     room.reading.entered(NOON, there=True)
     first = room.post(live=False, mention=True)
@@ -190,7 +190,7 @@ def test_replayed_posts_are_below_the_unread_line_and_summarized_while_viewing()
 
 
 def test_a_replay_takes_the_line_from_where_all_was_seen() -> None:
-    room = visited()
+    room = read_room()
     room.leave()
     old = room.post()
     room.come_back()
@@ -202,7 +202,7 @@ def test_a_replay_takes_the_line_from_where_all_was_seen() -> None:
 
 
 def test_a_replay_while_away_is_notable_on_return() -> None:
-    room = visited()
+    room = read_room()
     room.leave(0)
     room.post()
     room.reading.disconnected(NOON)
@@ -214,7 +214,7 @@ def test_a_replay_while_away_is_notable_on_return() -> None:
 
 
 def test_posts_that_are_lost_count_as_missed() -> None:
-    room = visited()
+    room = read_room()
     for _ in range(2):
         room.reading.disconnected(NOON)
         room.reading.entered(NOON, there=True)
@@ -229,7 +229,7 @@ def test_posts_that_are_lost_count_as_missed() -> None:
 
 
 def test_a_short_break_without_posts_is_nothing() -> None:
-    room = visited()
+    room = read_room()
     room.reading.disconnected(NOON)
     room.reading.entered(NOON, there=True)
     absence = room.catch_up()
@@ -238,7 +238,7 @@ def test_a_short_break_without_posts_is_nothing() -> None:
     assert room.transcript.unread_line_id is None
 
 
-# From one run to the next
+# Bookmarks across runs
 
 
 def test_the_backlog_of_a_first_visit_is_read() -> None:
@@ -369,7 +369,7 @@ def test_own_posts_at_the_top_of_the_loaded_lines_are_not_above_them() -> None:
     assert (room.reading.count, room.reading.above_count, room.transcript.unread_line_id) == (1, 0, first)
 
 
-# Against a slow obvious model
+# Comparison with a simple model
 
 
 @dataclass(frozen=True)
@@ -389,7 +389,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_unread_counts_unseen_posts(steps: list[Step]) -> None:
-    room = visited(1)
+    room = read_room(1)
     unseen: list[int] = []
     rule: int | None = None
     for step in steps:

@@ -32,21 +32,21 @@ LOST = ConnectionChanged(ConnectionState.WAITING, "no answer", 4.0)
 
 
 class Chat:
-    """A state with the fake client that makes its updates."""
+    """A state and the fake client that creates its updates."""
 
     def __init__(self, *people: str) -> None:
         self.client = FakeClient()
         self.state = AppState(name="ana")
         self.now = 100.0
         if people:
-            self.take(*self.client.online(*people))
+            self.apply(*self.client.online(*people))
 
-    def take(self, *updates: Update) -> Changes:
+    def apply(self, *updates: Update) -> Changes:
         return self.state.apply(updates, self.now, AT)
 
     @property
     def lines(self) -> list[str]:
-        """All lines but those of days, as `kind: text` or `sender: text`."""
+        """All lines except day lines, as `kind: text` or `sender: text`."""
         chunks = self.state.rooms.shown.transcript.chunks
         lines = [chunk.line(i) for chunk in chunks for i in range(len(chunk))]
         return [
@@ -60,29 +60,29 @@ class Chat:
 
 def test_entering_a_room_prints_one_line_and_requests_the_members() -> None:
     chat = Chat()
-    changes = chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 3, 0))
+    changes = chat.apply(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 3, 0))
     assert changes.rooms_to_list == ["lobby"]
     assert chat.lines == []
-    chat.take(CaughtUp("lobby"))
+    chat.apply(CaughtUp("lobby"))
     assert chat.lines == ["SYSTEM: Joined #lobby as ana with 2 others. F1 for help."]
-    assert chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False)).rooms_to_list == []
+    assert chat.apply(member_list("lobby", "", 3, ("ana", "bob", "eve"), False)).rooms_to_list == []
     assert chat.state.rooms.shown.people() == ["ana", "bob", "eve"]
 
 
 def test_the_line_about_entering_a_room_follows_the_backlog() -> None:
     chat = Chat()
-    chat.take(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 2, 2))
-    chat.take(chat.client.post("bob", "first", live=False))
-    chat.take(LOST, ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 2, 1))
-    chat.take(chat.client.post("bob", "second", live=False), CaughtUp("lobby"))
-    chat.take(chat.client.post("bob", "new"))
+    chat.apply(ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 2, 2))
+    chat.apply(chat.client.post("bob", "first", live=False))
+    chat.apply(LOST, ConnectionChanged(ConnectionState.ONLINE), RoomEntered("lobby", 2, 1))
+    chat.apply(chat.client.post("bob", "second", live=False), CaughtUp("lobby"))
+    chat.apply(chat.client.post("bob", "new"))
     assert [line for line in chat.lines if "onnect" not in line and "online" not in line] == [
         "bob: first",
         "bob: second",
         "SYSTEM: Joined #lobby as ana with 1 other. F1 for help.",
         "bob: new",
     ]
-    chat.take(RoomEntered("lobby", 2, 0), CaughtUp("lobby"))
+    chat.apply(RoomEntered("lobby", 2, 0), CaughtUp("lobby"))
     assert chat.lines[-1] == "bob: new"
 
 
@@ -90,16 +90,16 @@ def test_a_lost_connection_is_printed_once_for_all_attempts() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     for _ in range(5):
-        chat.take(LOST, ConnectionChanged(ConnectionState.CONNECTING))
+        chat.apply(LOST, ConnectionChanged(ConnectionState.CONNECTING))
     assert len(chat.lines) == before + 1
     assert chat.lines[-1].startswith("SYSTEM: Connection lost: no answer.")
-    chat.take(*chat.client.online("ana", "bob"))
+    chat.apply(*chat.client.online("ana", "bob"))
     assert chat.lines[before + 1 :] == ["SYSTEM: Back online"]
 
 
 def test_a_failed_first_connection_is_printed_as_such() -> None:
     chat = Chat()
-    chat.take(LOST)
+    chat.apply(LOST)
     assert chat.lines[0].startswith("SYSTEM: No connection yet: no answer.")
     assert chat.state.connection.retry_in(chat.now) == 4
     assert chat.state.connection.retry_in(chat.now + 9) == 0
@@ -110,9 +110,9 @@ def test_a_post_is_pending_then_delivered_then_arrived() -> None:
     chat.state.add_own_post("n1", "hi", AT)
     assert chat.marks() == [DeliveryState.PENDING]
     delivered, arrived = chat.client.echo("n1", "hi")
-    chat.take(delivered)
+    chat.apply(delivered)
     assert chat.marks() == [DeliveryState.DELIVERED]
-    chat.take(arrived)
+    chat.apply(arrived)
     assert chat.marks() == [DeliveryState.NONE]
     assert chat.lines[-1] == "ana: hi"
 
@@ -120,17 +120,17 @@ def test_a_post_is_pending_then_delivered_then_arrived() -> None:
 def test_a_rejected_post_is_marked_and_its_text_returned() -> None:
     chat = Chat("ana")
     chat.state.add_own_post("n1", "hi", AT)
-    changes = chat.take(PostRejected("lobby", "n1", "rate_limited", "Too fast.", "hi"))
+    changes = chat.apply(PostRejected("lobby", "n1", "rate_limited", "Too fast.", "hi"))
     assert [refused.text for refused in changes.rejected] == ["hi"]
     assert chat.marks() == [DeliveryState.REJECTED]
 
 
 def test_posts_without_focus_are_unread_until_the_focus_returns() -> None:
     chat = Chat("ana", "bob")
-    chat.take(chat.client.post("bob", "seen"))
+    chat.apply(chat.client.post("bob", "seen"))
     chat.state.rooms.set_focused(False, AT)
-    chat.take(chat.client.post("bob", "one"), chat.client.post("bob", "two"))
-    chat.take(chat.client.post("bob", "replayed", live=False), *chat.client.echo("n1", "ours"))
+    chat.apply(chat.client.post("bob", "one"), chat.client.post("bob", "two"))
+    chat.apply(chat.client.post("bob", "replayed", live=False), *chat.client.echo("n1", "ours"))
     assert chat.state.rooms.unread == 3
     chat.state.rooms.set_focused(True, AT)
     assert chat.state.rooms.unread == 0
@@ -140,14 +140,14 @@ def test_posts_without_focus_are_unread_until_the_focus_returns() -> None:
 
 def test_other_rooms_count_towards_unread() -> None:
     chat = Chat("ana")
-    chat.take(chat.client.post("bob", "elsewhere", room="dev"))
+    chat.apply(chat.client.post("bob", "elsewhere", room="dev"))
     assert chat.state.rooms.unread == 1
     assert chat.state.rooms.get("dev").unread == 1
 
 
 def test_mentions_are_marked_except_in_own_posts() -> None:
     chat = Chat("ana", "bob")
-    chat.take(chat.client.post("bob", "ana: look"), *chat.client.echo("n1", "I am ana"))
+    chat.apply(chat.client.post("bob", "ana: look"), *chat.client.echo("n1", "I am ana"))
     chunk = chat.state.rooms.shown.transcript.chunks[-1]
     posts = [chunk.line(i) for i in range(len(chunk)) if chunk.line(i).sender]
     assert [line.mention for line in posts] == [True, False]
@@ -156,7 +156,7 @@ def test_mentions_are_marked_except_in_own_posts() -> None:
 def test_members_join_leave_and_rename() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
-    chat.take(
+    chat.apply(
         PresenceChanged("lobby", "join", ("eve", "zoe", "max", "tim"), 6, "", AT),
         PresenceChanged("lobby", "leave", ("bob",), 5, "", AT),
         PresenceChanged("lobby", "rename", ("eve", "eva"), 5, "", AT),
@@ -174,19 +174,19 @@ def test_consecutive_joins_and_leaves_share_one_line() -> None:
     chat = Chat("ana", "bob", "cy")
     before = len(chat.lines)
 
-    def take(event: str, *names: str) -> None:
-        chat.take(PresenceChanged("lobby", event, names, 3, "", AT))
+    def apply(event: str, *names: str) -> None:
+        chat.apply(PresenceChanged("lobby", event, names, 3, "", AT))
 
-    take("leave", "cy")
-    take("join", "eve")
+    apply("leave", "cy")
+    apply("join", "eve")
     assert chat.lines[before:] == ["PRESENCE: eve joined · cy left"]
-    take("join", "cy")
-    take("leave", "eve")
+    apply("join", "cy")
+    apply("leave", "eve")
     assert chat.lines[before:] == ["PRESENCE: "]
-    take("leave", "bob")
-    chat.take(chat.client.post("cy", "hello"))
-    take("join", "bob")
-    take("leave", "cy")
+    apply("leave", "bob")
+    chat.apply(chat.client.post("cy", "hello"))
+    apply("join", "bob")
+    apply("leave", "cy")
     assert chat.lines[before:] == ["PRESENCE: bob left", "cy: hello", "PRESENCE: bob joined · cy left"]
     line = chat.state.rooms.shown.transcript.line(chat.state.rooms.shown.transcript.next_id - 1)
     assert line is not None
@@ -196,15 +196,15 @@ def test_consecutive_joins_and_leaves_share_one_line() -> None:
 def test_ones_own_join_is_not_printed() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
-    chat.take(PresenceChanged("lobby", "join", ("ana",), 2, "", AT))
-    chat.take(PresenceChanged("lobby", "join", ("ana", "eve"), 3, "", AT))
+    chat.apply(PresenceChanged("lobby", "join", ("ana",), 2, "", AT))
+    chat.apply(PresenceChanged("lobby", "join", ("ana", "eve"), 3, "", AT))
     assert chat.lines[before:] == ["PRESENCE: eve joined"]
 
 
 def test_the_new_own_name_is_printed_once() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
-    chat.take(NameChanged("ana2"), PresenceChanged("lobby", "rename", ("ana", "ana2"), 2, "", AT))
+    chat.apply(NameChanged("ana2"), PresenceChanged("lobby", "rename", ("ana", "ana2"), 2, "", AT))
     assert chat.lines[before:] == ["SYSTEM: You are now known as ana2"]
     assert chat.state.name == "ana2"
     assert chat.state.rooms.shown.people() == ["ana2", "bob"]
@@ -212,39 +212,39 @@ def test_the_new_own_name_is_printed_once() -> None:
 
 def test_large_rooms_are_counted_and_listed_again_when_they_are_small() -> None:
     chat = Chat("ana")
-    assert chat.take(PresenceChanged("lobby", "online", (), 101, "", AT)).rooms_to_list == []
+    assert chat.apply(PresenceChanged("lobby", "online", (), 101, "", AT)).rooms_to_list == []
     assert chat.state.rooms.shown.people() is None
-    assert chat.take(PresenceChanged("lobby", "online", (), 99, "", AT)).rooms_to_list == []
-    chat.take(member_list("lobby", "", 101, (), True))
-    assert chat.take(PresenceChanged("lobby", "online", (), 99, "", AT)).rooms_to_list == ["lobby"]
-    assert chat.take(PresenceChanged("lobby", "online", (), 98, "", AT)).rooms_to_list == []
+    assert chat.apply(PresenceChanged("lobby", "online", (), 99, "", AT)).rooms_to_list == []
+    chat.apply(member_list("lobby", "", 101, (), True))
+    assert chat.apply(PresenceChanged("lobby", "online", (), 99, "", AT)).rooms_to_list == ["lobby"]
+    assert chat.apply(PresenceChanged("lobby", "online", (), 98, "", AT)).rooms_to_list == []
 
 
 def test_a_name_denied_on_connecting_requires_another() -> None:
     chat = Chat()
     denied = NameDenied("ana", "name_taken", "That name is taken.")
     refused = ConnectionChanged(ConnectionState.REFUSED, "That name is taken.")
-    assert chat.take(denied, refused).denied == denied
+    assert chat.apply(denied, refused).denied == denied
     assert chat.lines == []
-    assert chat.take(ConnectionChanged(ConnectionState.CONNECTING)).denied is None
+    assert chat.apply(ConnectionChanged(ConnectionState.CONNECTING)).denied is None
 
 
 def test_a_denial_may_come_before_or_after_the_refusal() -> None:
     denied = NameDenied("ana", "name_taken", "That name is taken.")
     chat = Chat()
-    assert chat.take(denied).denied is None
-    assert chat.take(ConnectionChanged(ConnectionState.REFUSED)).denied == denied
+    assert chat.apply(denied).denied is None
+    assert chat.apply(ConnectionChanged(ConnectionState.REFUSED)).denied == denied
 
 
 def test_a_denied_rename_prints_a_line() -> None:
     chat = Chat("ana")
-    assert chat.take(NameDenied("bob", "name_taken", "That name is taken.")).denied is None
+    assert chat.apply(NameDenied("bob", "name_taken", "That name is taken.")).denied is None
     assert chat.lines[-1] == "ERROR: That name is taken."
 
 
 def test_a_rejection_for_another_reason_prints_the_reason() -> None:
     chat = Chat()
-    chat.take(ConnectionChanged(ConnectionState.REFUSED, "Wrong token."))
+    chat.apply(ConnectionChanged(ConnectionState.REFUSED, "Wrong token."))
     assert chat.lines == ["ERROR: Connection rejected: Wrong token."]
 
 
@@ -252,10 +252,10 @@ def test_older_posts_are_prepended_only_if_requested() -> None:
     chat = Chat("ana")
     arrived = chat.client.post("bob", "old")
     view = chat.state.rooms.shown
-    chat.take(HistoryFetched("lobby", "h9", (arrived.post,), True))
+    chat.apply(HistoryFetched("lobby", "h9", (arrived.post,), True))
     assert not any("old" in line for line in chat.lines)
     view.history_ref = "h1"
-    chat.take(HistoryFetched("lobby", "h1", (arrived.post,), False))
+    chat.apply(HistoryFetched("lobby", "h1", (arrived.post,), False))
     assert chat.lines[0] == "bob: old"
     assert view.history_ended
     assert not view.history_ref
@@ -264,14 +264,14 @@ def test_older_posts_are_prepended_only_if_requested() -> None:
 def test_a_failed_request_may_be_made_again() -> None:
     chat = Chat("ana")
     chat.state.rooms.shown.history_ref = "h1"
-    chat.take(Noticed("No such room.", error=True, ref="h1"))
+    chat.apply(Noticed("No such room.", error=True, ref="h1"))
     assert chat.state.rooms.shown.history_ref == ""
     assert chat.lines[-1] == "ERROR: No such room."
 
 
 def test_a_gap_is_reported() -> None:
     chat = Chat("ana")
-    chat.take(GapFound("lobby", 1200, "trimmed"), GapFound("lobby", None, "epoch"))
+    chat.apply(GapFound("lobby", 1200, "trimmed"), GapFound("lobby", None, "epoch"))
     assert chat.lines[-2:] == [
         "SYSTEM: 1,200 posts are missing here: the server no longer has them.",
         "SYSTEM: Some posts are missing here: the server restarted without its history.",
@@ -281,15 +281,15 @@ def test_a_gap_is_reported() -> None:
 def test_who_prints_the_list_it_requested() -> None:
     chat = Chat("ana", "bob")
     chat.state.rooms.shown.who_ref = "p1"
-    chat.take(member_list("lobby", "p1", 5, ("ana", "bob"), True))
+    chat.apply(member_list("lobby", "p1", 5, ("ana", "bob"), True))
     assert chat.lines[-1] == "SYSTEM: 5 here: ana (you), bob and 3 more"
 
 
 def test_typing_ends_by_time_by_a_post_or_by_leaving() -> None:
     chat = Chat("ana", "bob", "eve")
-    chat.take(events.Typing("lobby", "bob"), events.Typing("lobby", "eve"), events.Typing("lobby", "ana"))
+    chat.apply(events.Typing("lobby", "bob"), events.Typing("lobby", "eve"), events.Typing("lobby", "ana"))
     assert chat.state.rooms.shown.typing(chat.now) == ["bob", "eve"]
-    chat.take(chat.client.post("bob", "done"))
+    chat.apply(chat.client.post("bob", "done"))
     assert chat.state.rooms.shown.typing(chat.now) == ["eve"]
     assert chat.state.rooms.shown.typing(chat.now + 60) == []
 
@@ -297,29 +297,29 @@ def test_typing_ends_by_time_by_a_post_or_by_leaving() -> None:
 @pytest.mark.parametrize("hostile", ["e\x1b[31mve", "e\u202eve", "e\nve", "e\x9bve"])
 def test_names_are_sanitized_everywhere(hostile: str) -> None:
     chat = Chat("ana")
-    chat.take(
+    chat.apply(
         PresenceChanged("lobby", "join", (hostile,), 2, "", AT),
         events.Typing("lobby", hostile),
         ConnectionChanged(ConnectionState.WAITING, hostile, 1.0),
         NameChanged(hostile),
     )
-    kept = [*(chat.state.rooms.shown.people() or ()), *chat.state.rooms.shown.typing(chat.now)]
-    kept += [chat.state.name, chat.state.connection.reason, *chat.lines]
-    assert not any(set("\x1b\u202e\n\x9b") & set(text) for text in kept)
+    texts = [*(chat.state.rooms.shown.people() or ()), *chat.state.rooms.shown.typing(chat.now)]
+    texts += [chat.state.name, chat.state.connection.reason, *chat.lines]
+    assert not any(set("\x1b\u202e\n\x9b") & set(text) for text in texts)
 
 
 def test_leaving_preserves_the_lines_and_shows_the_previous_room() -> None:
     chat = Chat("ana")
     for room in ("dev", "ops"):
-        chat.take(RoomEntered(room, 1, 0))
+        chat.apply(RoomEntered(room, 1, 0))
         chat.state.rooms.show(room, AT)
-    chat.take(chat.client.post("bob", "kept", room="ops"), RoomLeft("ops"))
+    chat.apply(chat.client.post("bob", "kept", room="ops"), RoomLeft("ops"))
     assert list(chat.state.rooms.joined) == ["lobby", "dev"]
     assert chat.state.rooms.shown_name == "dev"
     assert not chat.state.rooms.left["ops"].entered
-    chat.take(chat.client.post("bob", "late", room="ops"))
+    chat.apply(chat.client.post("bob", "late", room="ops"))
     assert "ops" not in chat.state.rooms.joined
-    chat.take(RoomEntered("ops", 1, 0))
+    chat.apply(RoomEntered("ops", 1, 0))
     assert list(chat.state.rooms.joined) == ["lobby", "dev", "ops"]
     chat.state.rooms.show("ops", AT)
     assert "bob: kept" in chat.lines
@@ -327,20 +327,20 @@ def test_leaving_preserves_the_lines_and_shows_the_previous_room() -> None:
 
 def test_rejoining_before_the_leave_is_confirmed_stays_joined() -> None:
     chat = Chat("ana")
-    chat.take(RoomEntered("dev", 1, 0))
+    chat.apply(RoomEntered("dev", 1, 0))
     chat.state.rooms.part("dev", AT)
     chat.state.rooms.enter("dev")
     chat.state.rooms.show("dev", AT)
-    chat.take(RoomLeft("dev"), RoomEntered("dev", 1, 0))
+    chat.apply(RoomLeft("dev"), RoomEntered("dev", 1, 0))
     assert list(chat.state.rooms.joined) == ["lobby", "dev"]
     assert chat.state.rooms.shown_name == "dev"
-    chat.take(RoomLeft("dev"))
+    chat.apply(RoomLeft("dev"))
     assert chat.state.rooms.shown_name == "lobby"
 
 
 def test_the_only_room_stays_on_the_screen() -> None:
     chat = Chat("ana")
-    chat.take(RoomLeft("lobby"))
+    chat.apply(RoomLeft("lobby"))
     assert chat.state.rooms.shown_name == "lobby"
     assert list(chat.state.rooms.joined) == ["lobby"]
 
@@ -348,13 +348,13 @@ def test_the_only_room_stays_on_the_screen() -> None:
 def test_the_number_of_left_rooms_is_limited() -> None:
     chat = Chat("ana")
     for number in range(12):
-        chat.take(RoomEntered(f"r{number}", 1, 0), RoomLeft(f"r{number}"))
+        chat.apply(RoomEntered(f"r{number}", 1, 0), RoomLeft(f"r{number}"))
     assert list(chat.state.rooms.left) == [f"r{number}" for number in range(4, 12)]
 
 
 def test_showing_a_room_marks_it_as_read() -> None:
     chat = Chat("ana", "bob")
-    chat.take(chat.client.post("bob", "hi ana", room="dev"), chat.client.post("bob", "hi", room="dev"))
+    chat.apply(chat.client.post("bob", "hi ana", room="dev"), chat.client.post("bob", "hi", room="dev"))
     assert (chat.state.rooms.get("dev").unread, chat.state.rooms.get("dev").mention_count) == (2, 1)
     assert (chat.state.rooms.unread, chat.state.rooms.unread_here) == (2, 0)
     chat.state.rooms.show("dev", AT)
@@ -365,7 +365,7 @@ def test_showing_a_room_marks_it_as_read() -> None:
 
 def test_without_the_focus_a_room_that_is_shown_stays_unread() -> None:
     chat = Chat("ana", "bob")
-    chat.take(chat.client.post("bob", "hi", room="dev"))
+    chat.apply(chat.client.post("bob", "hi", room="dev"))
     chat.state.rooms.set_focused(False, AT)
     chat.state.rooms.show("dev", AT)
     assert chat.state.rooms.get("dev").unread == 1
@@ -376,9 +376,9 @@ def test_without_the_focus_a_room_that_is_shown_stays_unread() -> None:
 def test_urgent_rooms_are_visited_mentions_first_then_the_first_room_again() -> None:
     chat = Chat("ana", "bob")
     for room in ("dev", "ops", "quiet"):
-        chat.take(RoomEntered(room, 1, 0))
+        chat.apply(RoomEntered(room, 1, 0))
     chat.state.rooms.get("quiet").level = NotifyLevel.OFF
-    chat.take(
+    chat.apply(
         chat.client.post("bob", "hi", room="dev"),
         chat.client.post("bob", "ana?", room="ops"),
         chat.client.post("bob", "hm", room="quiet"),
@@ -392,7 +392,7 @@ def test_urgent_rooms_are_visited_mentions_first_then_the_first_room_again() -> 
 
 def test_going_to_another_room_forgets_the_way_back() -> None:
     chat = Chat("ana", "bob")
-    chat.take(RoomEntered("ops", 1, 0), chat.client.post("bob", "hi", room="dev"))
+    chat.apply(RoomEntered("ops", 1, 0), chat.client.post("bob", "hi", room="dev"))
     assert chat.state.rooms.show_urgent(AT)
     chat.state.rooms.set_at_end(True)
     chat.state.rooms.show("ops", AT)
@@ -402,36 +402,36 @@ def test_going_to_another_room_forgets_the_way_back() -> None:
 
 def test_away_status_ends_on_return_or_leave() -> None:
     chat = Chat("ana", "bob", "eve")
-    chat.take(events.Away("bob", True, "lunch"), events.Away("eve", True))
+    chat.apply(events.Away("bob", True, "lunch"), events.Away("eve", True))
     assert [(person.name, person.away) for person in chat.state.member_list() or ()] == [
         ("ana", None),
         ("bob", "lunch"),
         ("eve", ""),
     ]
-    chat.take(PresenceChanged("lobby", "rename", ("bob", "rob"), 3, "", AT))
+    chat.apply(PresenceChanged("lobby", "rename", ("bob", "rob"), 3, "", AT))
     assert chat.state.away.reason("rob") == "lunch"
-    chat.take(events.Away("rob", False), PresenceChanged("lobby", "leave", ("eve",), 2, "", AT))
+    chat.apply(events.Away("rob", False), PresenceChanged("lobby", "leave", ("eve",), 2, "", AT))
     assert [chat.state.away.reason(name) for name in ("rob", "eve", "bob")] == [None, None, None]
 
 
 def test_a_member_list_replaces_away_status() -> None:
     chat = Chat("ana", "bob", "eve")
-    chat.take(events.Away("bob", True, "lunch"))
-    chat.take(member_list("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
+    chat.apply(events.Away("bob", True, "lunch"))
+    chat.apply(member_list("lobby", "", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
     assert [person.away for person in chat.state.member_list() or ()] == [None, None, "out"]
     chat.state.rooms.shown.who_ref = "w"
-    chat.take(member_list("lobby", "w", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
+    chat.apply(member_list("lobby", "w", 3, ("ana", "bob", "eve"), False, (("eve", "out"),)))
     assert chat.lines[-1] == "SYSTEM: 3 here: ana (you), bob, eve (away)"
 
 
 def test_the_own_away_status_is_printed_once() -> None:
     chat = Chat("ana")
     before = len(chat.lines)
-    chat.take(events.Away("ana", True, "lunch"), events.Away("ana", True, "lunch"))
+    chat.apply(events.Away("ana", True, "lunch"), events.Away("ana", True, "lunch"))
     assert chat.state.own_away == "lunch"
-    chat.take(NameChanged("anna"))
+    chat.apply(NameChanged("anna"))
     assert chat.state.own_away == "lunch"
-    chat.take(events.Away("anna", False))
+    chat.apply(events.Away("anna", False))
     assert chat.lines[before:] == [
         "SYSTEM: You are away: lunch. Use /back when you return.",
         "SYSTEM: You are now known as anna",
@@ -441,12 +441,12 @@ def test_the_own_away_status_is_printed_once() -> None:
 
 def test_posts_of_ignored_users_are_hidden_everywhere_and_not_counted() -> None:
     chat = Chat("ana", "bob", "eve")
-    chat.take(chat.client.post("eve", "before"), chat.client.post("eve", "ana!", room="dev"))
+    chat.apply(chat.client.post("eve", "before"), chat.client.post("eve", "ana!", room="dev"))
     chat.state.rooms.ignore("eve", None)
     assert not any("before" in line for line in chat.lines)
     unread = chat.state.rooms.unread
-    chat.take(chat.client.post("eve", "ana again", room="dev"), chat.client.post("bob", "hm"))
-    chat.take(RoomEntered("new", 2, 0), chat.client.post("eve", "hey", room="new"))
+    chat.apply(chat.client.post("eve", "ana again", room="dev"), chat.client.post("bob", "hm"))
+    chat.apply(RoomEntered("new", 2, 0), chat.client.post("eve", "hey", room="new"))
     assert chat.state.rooms.unread == unread
     assert "SYSTEM: 1 hidden from eve" in chat.lines
     assert chat.state.rooms.unignore("eve")
@@ -457,7 +457,7 @@ def test_posts_of_ignored_users_are_hidden_everywhere_and_not_counted() -> None:
 def test_a_temporary_ignore_expires() -> None:
     chat = Chat("ana", "eve")
     chat.state.rooms.ignore("eve", chat.now + 60)
-    chat.take(chat.client.post("eve", "hm"))
+    chat.apply(chat.client.post("eve", "hm"))
     assert not chat.state.tick(chat.now + 59, AT)
     assert chat.state.tick(chat.now + 60, AT)
     assert chat.lines[-2:] == ["eve: hm", "SYSTEM: eve is no longer ignored"]
@@ -465,7 +465,7 @@ def test_a_temporary_ignore_expires() -> None:
 
 def test_a_topic_is_stored_and_printed_in_its_room() -> None:
     chat = Chat("ana")
-    chat.take(RoomEntered("dev", 1, 0, "Old"), events.Topic("dev", "New\x1b", "bob"))
+    chat.apply(RoomEntered("dev", 1, 0, "Old"), events.Topic("dev", "New\x1b", "bob"))
     view = chat.state.rooms.get("dev")
     assert (view.topic, view.topic_by, view.topic_at) == ("New␛", "bob", AT)
     assert not any("topic" in line for line in chat.lines)
@@ -479,7 +479,7 @@ def test_a_ping_and_a_list_are_answered_once() -> None:
     chat.state.requests.list_ref = "l"
     listed = room_list("l", (("lobby", 1, ""), ("dev", 2, "x")), False)
     for _ in range(2):
-        chat.take(member_list("lobby", "p", 1, ("ana",), False), listed)
+        chat.apply(member_list("lobby", "p", 1, ("ana",), False), listed)
     assert chat.lines[-2:] == [
         "SYSTEM: Round trip: 12 ms",
         "SYSTEM: 2 rooms with member counts (* joined):\n  #dev       2  x\n* #lobby     1",
@@ -489,9 +489,9 @@ def test_a_ping_and_a_list_are_answered_once() -> None:
 
 def test_a_requested_disconnection_is_printed_as_such() -> None:
     chat = Chat("ana")
-    chat.take(ConnectionChanged(ConnectionState.CLOSED))
+    chat.apply(ConnectionChanged(ConnectionState.CLOSED))
     assert chat.lines[-1].startswith("SYSTEM: Disconnected.")
-    chat.take(ConnectionChanged(ConnectionState.ONLINE))
+    chat.apply(ConnectionChanged(ConnectionState.ONLINE))
     assert chat.lines[-1] == "SYSTEM: Back online"
 
 
@@ -501,16 +501,16 @@ def test_a_requested_disconnection_is_printed_as_such() -> None:
 def test_notices_are_limited_and_say_so() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
-    chat.take(*(Noticed(f"notice {number}", True) for number in range(20_000)))
-    chat.take(*(events.Topic("lobby", f"topic {number}", "bob", "") for number in range(20_000)))
-    chat.take(*(GapFound("lobby", None, "epoch") for _ in range(20_000)))
-    chat.take(*(NameChanged(f"ana{number}") for number in range(20_000)))
+    chat.apply(*(Noticed(f"notice {number}", True) for number in range(20_000)))
+    chat.apply(*(events.Topic("lobby", f"topic {number}", "bob", "") for number in range(20_000)))
+    chat.apply(*(GapFound("lobby", None, "epoch") for _ in range(20_000)))
+    chat.apply(*(NameChanged(f"ana{number}") for number in range(20_000)))
     assert len(chat.lines) - before == LINES_MAX + 1
     assert chat.lines[-1] == f"SYSTEM: {HIDDEN_LINE}"
     assert chat.state.rooms.shown.topic == "topic 19999"
     assert chat.state.name == "ana19999"
     chat.now += WINDOW_S
-    chat.take(Noticed("later"))
+    chat.apply(Noticed("later"))
     assert chat.lines[-1] == "SYSTEM: later"
 
 
@@ -519,19 +519,19 @@ def test_joins_of_any_number_of_people_are_one_line_and_bounded_names() -> None:
     before = len(chat.lines)
     for number in range(50):
         names = tuple(f"{number} {other}" for other in range(500))
-        chat.take(PresenceChanged("lobby", "join", names, 3, "", AT))
+        chat.apply(PresenceChanged("lobby", "join", names, 3, "", AT))
     room = chat.state.rooms.shown
     assert len(room.members) <= MEMBERS_MAX
     assert room.people() is None
-    chat.take(member_list("lobby", "", 3, tuple(f"name {number}" for number in range(1_000)), False))
+    chat.apply(member_list("lobby", "", 3, tuple(f"name {number}" for number in range(1_000)), False))
     assert room.people() is None
     assert len(chat.lines) - before <= 50
 
 
 def test_typing_and_away_people_are_bounded() -> None:
     chat = Chat("ana", "bob")
-    chat.take(*(events.Typing("lobby", f"name {number}") for number in range(20_000)))
-    chat.take(*(events.Away(f"name {number}", True, "gone") for number in range(20_000)))
+    chat.apply(*(events.Typing("lobby", f"name {number}") for number in range(20_000)))
+    chat.apply(*(events.Away(f"name {number}", True, "gone") for number in range(20_000)))
     assert len(chat.state.rooms.shown.typing(chat.now)) == TYPING_MAX
     known = [number for number in range(20_000) if chat.state.away.reason(f"name {number}") is not None]
     assert known == list(range(20_000 - AWAY_MAX, 20_000))
@@ -539,6 +539,6 @@ def test_typing_and_away_people_are_bounded() -> None:
 
 def test_mentions_of_any_number_of_people_are_bounded() -> None:
     chat = Chat("ana")
-    chat.take(*(chat.client.post(f"bob{number}", "ana: hi") for number in range(200)))
+    chat.apply(*(chat.client.post(f"bob{number}", "ana: hi") for number in range(200)))
     assert len(chat.state.rooms.shown.addressed) == ADDRESSED_MAX
     assert next(reversed(chat.state.rooms.shown.addressed)) == "bob199"

@@ -32,7 +32,7 @@ from tests.support.profile import by_profile
 async def test_a_post_is_sent_shown_as_pending_and_then_delivered() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.type(*"hi", "enter")
-        assert chat.said == ["hi"]
+        assert chat.sent == ["hi"]
         assert any("…" in row and row.endswith("hi") for row in chat.drawn("#log"))
         await chat.deliver(*chat.client.echo(f"n{chat.client._count}", "hi"))
         rows = [row for row in chat.drawn("#log") if row.endswith("hi")]
@@ -43,7 +43,7 @@ async def test_a_post_is_sent_shown_as_pending_and_then_delivered() -> None:
 async def test_an_unknown_command_is_never_sent_and_stays_in_the_input() -> None:
     async with chatting("ana") as chat:
         await chat.enter("/hlep")
-        assert chat.said == []
+        assert chat.sent == []
         assert chat.composer.text == "/hlep"
         assert "Did you mean /help?" in chat.toasts
 
@@ -51,13 +51,13 @@ async def test_an_unknown_command_is_never_sent_and_stays_in_the_input() -> None
 async def test_two_slashes_send_one() -> None:
     async with chatting("ana") as chat:
         await chat.enter("//x")
-        assert chat.said == ["/x"]
+        assert chat.sent == ["/x"]
 
 
 async def test_me_is_a_post() -> None:
     async with chatting("ana") as chat:
         await chat.enter("/me waves")
-        assert chat.said == ["/me waves"]
+        assert chat.sent == ["/me waves"]
         assert any("ana waves" in row for row in chat.drawn("#log"))
 
 
@@ -76,9 +76,9 @@ async def test_nick_is_validated_requested_and_applied() -> None:
 
 async def test_who_requests_the_member_list() -> None:
     async with chatting("ana", "bob") as chat:
-        asked = len(chat.client.called("list_members"))
+        request_count = len(chat.client.called("list_members"))
         await chat.enter("/who")
-        assert len(chat.client.called("list_members")) == asked + 1
+        assert len(chat.client.called("list_members")) == request_count + 1
 
 
 async def test_help_lists_every_command() -> None:
@@ -93,14 +93,14 @@ async def test_clear_clears_the_screen_only() -> None:
         await chat.deliver(chat.client.post("bob", "something"))
         await chat.enter("/clear")
         assert not any("something" in row for row in chat.drawn("#log"))
-        assert chat.said == []
+        assert chat.sent == []
 
 
 async def test_text_typed_while_offline_is_queued() -> None:
     async with chatting("ana") as chat:
         await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "no answer", 9.0))
         await chat.enter("later")
-        assert chat.said == ["later"]
+        assert chat.sent == ["later"]
         assert any("…" in row and "later" in row for row in chat.drawn("#log"))
 
 
@@ -229,13 +229,13 @@ async def test_a_key_shows_a_long_post_in_full_and_the_log_says_which() -> None:
 async def test_alt_j_reports_which_join_and_leave_lines_are_shown() -> None:
     async with chatting("ana", "bob") as chat:
         await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
-        seen, told = [], []
+        seen, reports = [], []
         for _ in range(3):
             seen.append("eve joined" in "\n".join(chat.drawn("#log")))
             await chat.type("alt+j")
-            told.append(chat.toasts)
+            reports.append(chat.toasts)
         assert seen == [False, True, False]
-        assert told == [
+        assert reports == [
             f"Join and leave lines: {whom}" for whom in ("everyone", "hidden", "those who spoke lately")
         ]
 
@@ -390,7 +390,7 @@ async def test_any_terminal_size_works() -> None:
         for size in [(3, 3), (40, 10)]:
             await chat.pilot.resize_terminal(*size)
             await chat.type("f1", "escape")
-        assert chat.said == ["hi"] * (4 + len(more))
+        assert chat.sent == ["hi"] * (4 + len(more))
         assert any(row.endswith("hi") for row in chat.drawn("#log"))
 
 
@@ -404,7 +404,7 @@ async def test_forty_by_ten_has_log_status_input_and_footer() -> None:
         assert chat.composer.region.height == 2
 
 
-# What is unread, and who is told
+# Unread posts and notifications
 
 
 async def focus(chat: Chat, focused: bool) -> None:
@@ -413,8 +413,8 @@ async def focus(chat: Chat, focused: bool) -> None:
     await chat.settled()
 
 
-def rung(chat: Chat, **environment: str) -> list[str]:
-    """What the terminal is sent from now on, as one with these variables."""
+def capture_notifications(chat: Chat, **environment: str) -> list[str]:
+    """Collect what is written to the terminal from now on, with these environment variables."""
     written: list[str] = []
     chat.app._notifier = Notifier(written.append, {"TERM": "xterm", **environment})
     return written
@@ -440,12 +440,12 @@ async def test_the_unread_line_stays_until_escape_at_the_end() -> None:
 
 async def test_sending_and_losing_the_focus_remove_the_unread_line() -> None:
     async with chatting("ana", "bob") as chat:
-        for take_away in ("send", "leave"):
+        for cause in ("send", "leave"):
             await focus(chat, False)
             await chat.deliver(chat.client.post("bob", "new"))
             await focus(chat, True)
             assert any("── new ──" in row for row in chat.drawn("#log"))
-            if take_away == "send":
+            if cause == "send":
                 await chat.enter("hi")
             else:
                 await focus(chat, False)
@@ -502,7 +502,7 @@ async def test_the_next_start_opens_at_the_unread_line(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
         await chat.deliver(*(chat.client.post("bob", f"line {i}") for i in range(5)))
     async with chatting(home=tmp_path) as chat:
-        written = rung(chat)
+        written = capture_notifications(chat)
         *before, caught_up = chat.client.online("ana", "bob")
         backlog = [chat.client.post("bob", f"line {i}", live=False) for i in range(5)]
         backlog += [chat.client.post("bob", f"ana: night {i}", live=False) for i in range(45)]
@@ -538,8 +538,8 @@ async def test_unread_posts_above_the_backlog_are_fetched_on_the_way_to_them(tmp
         assert rows[1].endswith("night 1")
 
 
-async def fetched(chat: Chat, posts: list[PostArrived], *, more: bool = True) -> None:
-    """Answer the page of history that was asked for last."""
+async def deliver_history(chat: Chat, posts: list[PostArrived], *, more: bool = True) -> None:
+    """Answer the last request for a page of history."""
     older = tuple(each.post for each in posts)
     await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", older, more))
 
@@ -556,7 +556,7 @@ async def test_all_unread_posts_are_counted_and_shown_from_the_first(
         await chat.deliver(*before, *posts[81:], caught_up)
         assert chat.screen._state.rooms.unread == 130
         assert len(chat.client.called("fetch_history")) == 1
-        await fetched(chat, posts[:81])
+        await deliver_history(chat, posts[:81])
         rows = chat.drawn("#log")
         assert "── new ──" in rows[0]
         assert rows[1].rstrip(" ▁▂▃▄▅▆▇").endswith("night 1")
@@ -573,7 +573,7 @@ async def test_fetched_posts_do_not_move_a_log_that_was_scrolled(tmp_path: Path)
         await chat.deliver(*before, *posts[81:], caught_up)
         await chat.type("pagedown")
         rows = [row[:60].rstrip() for row in chat.drawn("#log")[:-1]]
-        await fetched(chat, posts[:81])
+        await deliver_history(chat, posts[:81])
         assert [row[:60].rstrip() for row in chat.drawn("#log")[:-1]] == rows
         await chat.type("alt+u")
         assert chat.drawn("#log")[1].endswith("night 1")
@@ -588,7 +588,7 @@ async def test_the_unread_line_counts_older_unread_posts_above_it(tmp_path: Path
         await chat.deliver(*before, *posts[2_401:], caught_up)
         assert "── 2,400 older unread above ──" in chat.drawn("#log")[0]
         for end in range(2_401, 1_401, -200):
-            await fetched(chat, posts[end - 200 : end])
+            await deliver_history(chat, posts[end - 200 : end])
         assert len(chat.client.called("fetch_history")) == 5
         rows = chat.drawn("#log")
         assert "── 1,400 older unread above ──" in rows[0]
@@ -600,7 +600,7 @@ async def test_the_unread_line_counts_older_unread_posts_above_it(tmp_path: Path
 
 async def test_a_mention_notifies_only_without_the_focus() -> None:
     async with chatting("ana", "bob") as chat:
-        written = rung(chat)
+        written = capture_notifications(chat)
         await chat.deliver(chat.client.post("bob", "hi ana"))
         assert written == []
         await focus(chat, False)
@@ -614,14 +614,14 @@ async def test_a_mention_notifies_only_without_the_focus() -> None:
 
 async def test_a_mention_in_another_room_notifies_with_the_focus() -> None:
     async with chatting("ana", "bob") as chat:
-        written = rung(chat, TMUX="/tmp/tmux-0/default,1,0")
+        written = capture_notifications(chat, TMUX="/tmp/tmux-0/default,1,0")
         await chat.deliver(chat.client.post("bob", "hi ana", room="dev"))
         assert written == ["\x1bPtmux;\x1b\x1b]9;bob in #dev: hi ana\x07\x1b\\\x07"]
 
 
 async def test_notification_levels_are_saved(tmp_path: Path) -> None:
     async with chatting("ana", "bob", home=tmp_path) as chat:
-        for typed, says in [
+        for typed, output in [
             ("/notify", "notifies you of mentions"),
             ("/notify all", "notifies you of every post"),
             ("/notify", "notifies you of every post"),
@@ -630,13 +630,15 @@ async def test_notification_levels_are_saved(tmp_path: Path) -> None:
             ("/notify OFF", "#lobby is muted"),
         ]:
             await chat.enter(typed)
-            assert says in " ".join(" ".join(filter(None, map(str.strip, chat.drawn("#log")))).split()[-20:])
+            assert output in " ".join(
+                " ".join(filter(None, map(str.strip, chat.drawn("#log")))).split()[-20:]
+            )
         await chat.enter("/notify loudly")
         assert "off, mentions, all or test" in chat.toasts
         assert chat.composer.text == "/notify loudly"
-        assert chat.said == []
+        assert chat.sent == []
     async with chatting("ana", "bob", home=tmp_path) as chat:
-        written = rung(chat)
+        written = capture_notifications(chat)
         await focus(chat, False)
         await chat.deliver(chat.client.post("bob", "hi ana"))
         assert written == []
@@ -648,13 +650,13 @@ async def test_notification_levels_are_saved(tmp_path: Path) -> None:
 
 async def test_notify_test_notifies_at_once_and_reports_the_method() -> None:
     async with chatting("ana", "bob") as chat:
-        written = rung(chat, TMUX="x")
+        written = capture_notifications(chat, TMUX="x")
         await chat.enter("/notify test")
         await chat.enter("/notify test")
         assert len(written) == 2
         assert "This is a test" in written[0]
         assert any("allow-passthrough" in row for row in chat.drawn("#log"))
-        written = rung(chat, TERM="linux")
+        written = capture_notifications(chat, TERM="linux")
         await chat.enter("/notify test")
         assert written == ["\x07"]
         assert any("Sent the bell." in row for row in chat.drawn("#log"))

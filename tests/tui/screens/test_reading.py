@@ -1,4 +1,4 @@
-"""Picking, finding and selecting while rooms change, people are hidden, posts fold, the screen is cleared."""
+"""Picking, finding and selecting while rooms, ignored people and folded posts change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.post_bar import PostBar
 from tests.support.chat_app import Chat, enter_rooms
 from tests.support.fake_client import AT
-from tests.tui.widgets.test_conversation import found, no_desktop, picked, reading
+from tests.tui.widgets.test_conversation import chat_with_posts, find_status, no_desktop, picked
 
 __all__ = ["no_desktop"]
 
@@ -17,7 +17,7 @@ LONG = "\n".join(f"row {n}" for n in range(60))
 
 
 def is_idle(chat: Chat) -> bool:
-    """Whether nothing is picked, looked for or selected, and the input has the keys."""
+    """Whether nothing is picked, searched or selected, and the input has the focus."""
     bars = chat.screen.query_one(PostBar), chat.screen.query_one(FindBar)
     log = chat.screen.conversation.log_view
     busy = (
@@ -30,7 +30,7 @@ def is_idle(chat: Chat) -> bool:
 
 @pytest.mark.parametrize("keys", [["alt+up", "k"], ["ctrl+f", *"post"], ["ctrl+f", *"post", "enter"]])
 async def test_switching_rooms_ends_picking_and_finding(keys: list[str]) -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await enter_rooms(chat, "dev")
         await chat.type("alt+1", *keys)
         assert not is_idle(chat)
@@ -44,7 +44,7 @@ async def test_switching_rooms_ends_picking_and_finding(keys: list[str]) -> None
 
 
 async def test_switching_rooms_clears_the_selection() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await enter_rooms(chat, "dev")
         await chat.type("alt+1")
         await chat.pilot.triple_click("#log", offset=(30, 3))
@@ -55,7 +55,7 @@ async def test_switching_rooms_clears_the_selection() -> None:
 
 
 async def test_a_folded_post_is_picked_in_full() -> None:
-    async with reading(LONG, "short") as chat:
+    async with chat_with_posts(LONG, "short") as chat:
         assert not any("row 50" in row for row in chat.drawn("#log"))
         await chat.type("alt+up", "k")
         assert picked(chat) == LONG
@@ -63,34 +63,34 @@ async def test_a_folded_post_is_picked_in_full() -> None:
 
 
 async def test_a_match_in_a_folded_post_is_unfolded() -> None:
-    async with reading(LONG, *(f"post {n}" for n in range(60))) as chat:
+    async with chat_with_posts(LONG, *(f"post {n}" for n in range(60))) as chat:
         await chat.type("ctrl+f", *"row 55")
-        assert await found(chat) == "1/1"
+        assert await find_status(chat) == "1/1"
         assert any(row.endswith("row 55") for row in chat.drawn("#log"))
         await chat.type("escape")
         assert chat.drawn("#log")[-1].endswith("post 59")
 
 
 async def test_ignoring_somebody_preserves_matches_and_the_picked_post() -> None:
-    async with reading("tea 0", "none", "tea 1", "tea 2") as chat:
+    async with chat_with_posts("tea 0", "none", "tea 1", "tea 2") as chat:
         await chat.deliver(chat.client.post("eve", "tea 3"))
         await chat.type("ctrl+f", *"tea", "up", "up")
-        assert (await found(chat), picked(chat)) == ("3/4", "tea 1")
+        assert (await find_status(chat), picked(chat)) == ("3/4", "tea 1")
         chat.screen._state.rooms.ignore("eve", None)
         chat.screen.refresh_views()
         await chat.settled()
         chat.screen.conversation.finder.search_some()
-        assert (await found(chat), picked(chat)) == ("2/3", "tea 1")
+        assert (await find_status(chat), picked(chat)) == ("2/3", "tea 1")
         await chat.type("up")
-        assert (await found(chat), picked(chat)) == ("3/3", "tea 0")
+        assert (await find_status(chat), picked(chat)) == ("3/3", "tea 0")
         chat.screen._state.rooms.unignore("eve")
         chat.screen.conversation.finder.search_some()
         await chat.type("down")
-        assert (await found(chat), picked(chat)) == ("3/4", "tea 1")
+        assert (await find_status(chat), picked(chat)) == ("3/4", "tea 1")
 
 
 async def test_a_picked_post_that_is_hidden_is_no_longer_picked() -> None:
-    async with reading("tea") as chat:
+    async with chat_with_posts("tea") as chat:
         await chat.type("alt+up")
         chat.screen._state.rooms.ignore("bob", None)
         chat.screen.refresh_views()
@@ -102,21 +102,21 @@ async def test_a_picked_post_that_is_hidden_is_no_longer_picked() -> None:
 
 
 async def test_cleared_posts_are_found_once_restored() -> None:
-    async with reading("tea 0", "tea 1") as chat:
+    async with chat_with_posts("tea 0", "tea 1") as chat:
         await chat.enter("/clear")
         await chat.deliver(chat.client.post("bob", "tea 2"))
         await chat.type("ctrl+f", *"tea")
-        assert await found(chat) == "1/1"
+        assert await find_status(chat) == "1/1"
         await chat.type("enter", "k")
         await chat.pilot.pause()
         assert chat.screen._state.rooms.shown.transcript.has_cleared is False
-        await found(chat)
+        await find_status(chat)
         await chat.type("n", "n")
         assert picked(chat) == "tea 0"
 
 
 async def test_clearing_drops_the_selection() -> None:
-    async with reading("tea") as chat:
+    async with chat_with_posts("tea") as chat:
         await chat.pilot.triple_click("#log", offset=(30, 2))
         assert chat.screen.conversation.log_view.highlights.selected() is not None
         await chat.enter("/clear")
@@ -124,9 +124,9 @@ async def test_clearing_drops_the_selection() -> None:
 
 
 async def test_join_and_leave_lines_are_copied_as_shown() -> None:
-    async with reading("first") as chat:
-        come = (PresenceChanged("lobby", "join", (name,), 3, "", AT) for name in ("zoe", "bob"))
-        await chat.deliver(*come)
+    async with chat_with_posts("first") as chat:
+        joins = (PresenceChanged("lobby", "join", (name,), 3, "", AT) for name in ("zoe", "bob"))
+        await chat.deliver(*joins)
         log = chat.screen.conversation.log_view
         brief = next(row for row in chat.drawn("#log") if "bob" in row and "first" not in row)
         assert "zoe" not in brief
@@ -146,7 +146,7 @@ async def test_join_and_leave_lines_are_copied_as_shown() -> None:
 
 
 async def test_the_bare_view_hides_rooms_and_topic() -> None:
-    async with reading("only this", size=(120, 24)) as chat:
+    async with chat_with_posts("only this", size=(120, 24)) as chat:
         await enter_rooms(chat, "dev")
         chat.screen._state.rooms.shown.topic = "about"
         chat.screen.refresh_views()

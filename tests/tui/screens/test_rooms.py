@@ -1,4 +1,4 @@
-"""Several rooms on one screen: list, keys, switcher, a draft for each, and what is remembered."""
+"""Several rooms on one screen: list, keys, switcher, drafts and saved rooms."""
 
 from __future__ import annotations
 

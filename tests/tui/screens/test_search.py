@@ -16,8 +16,8 @@ def post(seq: int, text: str, epoch: str = "k3f9") -> Post:
     return Post("lobby", Position(epoch, seq), "bob", text, AT + timedelta(seconds=seq - 10_000))
 
 
-async def searched(chat: Chat, *posts: Post, more: bool = False) -> None:
-    """Let `posts` be what /search deploy finds."""
+async def show_results(chat: Chat, *posts: Post, more: bool = False) -> None:
+    """Search for `deploy` with `posts` as the results."""
     await chat.enter("/search deploy")
     await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", posts, more))
     await chat.pilot.pause()
@@ -28,15 +28,15 @@ def picked(chat: Chat) -> str:
     return "" if line is None else line.text
 
 
-async def held(chat: Chat, first: int, count: int) -> None:
-    """Let the room hold posts from number `first` on."""
+async def load_posts(chat: Chat, first: int, count: int) -> None:
+    """Deliver `count` posts to the room, from number `first` on."""
     chat.client._seq = first - 1
     await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(first, first + count)))
 
 
 async def test_results_are_listed_newest_first_with_matches() -> None:
     async with chatting("ana", "bob") as chat:
-        await searched(chat, post(1, "first deploy"), post(2, "[red]Deploying[/] \x1b[2J"))
+        await show_results(chat, post(1, "first deploy"), post(2, "[red]Deploying[/] \x1b[2J"))
         assert chat.client.called("search") == [("lobby", "deploy", "")]
         rows = [row.strip("│ ") for row in chat.drawn("#search")]
         assert rows[0].startswith("╭─ Search #lobby: deploy")
@@ -62,7 +62,7 @@ async def test_waiting_no_results_and_errors_are_shown() -> None:
 
 async def test_older_pages_are_requested_at_the_last_result() -> None:
     async with chatting("ana", "bob") as chat:
-        await searched(chat, *(post(n, f"deploy {n}") for n in range(5, 35)), more=True)
+        await show_results(chat, *(post(n, f"deploy {n}") for n in range(5, 35)), more=True)
         await chat.type("down")
         assert len(chat.client.called("search")) == 1
         await chat.type("end")
@@ -76,8 +76,8 @@ async def test_older_pages_are_requested_at_the_last_result() -> None:
 
 async def test_enter_goes_to_a_loaded_result_and_picks_it() -> None:
     async with chatting("ana", "bob") as chat:
-        await held(chat, 1, 60)
-        await searched(chat, post(5, "post 5"), post(9, "post 9"))
+        await load_posts(chat, 1, 60)
+        await show_results(chat, post(5, "post 5"), post(9, "post 9"))
         await chat.type("down", "enter")
         assert isinstance(chat.app.screen, ChatScreen)
         assert picked(chat) == "post 5"
@@ -86,10 +86,10 @@ async def test_enter_goes_to_a_loaded_result_and_picks_it() -> None:
 
 async def test_escape_restores_the_scroll_position() -> None:
     async with chatting("ana", "bob") as chat:
-        await held(chat, 1, 60)
+        await load_posts(chat, 1, 60)
         await chat.type("pageup")
         before = chat.drawn("#log")
-        await searched(chat, post(5, "post 5"))
+        await show_results(chat, post(5, "post 5"))
         await chat.type("escape")
         assert chat.drawn("#log") == before
         assert chat.composer.has_focus
@@ -97,8 +97,8 @@ async def test_escape_restores_the_scroll_position() -> None:
 
 async def test_history_is_fetched_page_by_page_up_to_a_near_result() -> None:
     async with chatting("ana", "bob") as chat:
-        await held(chat, 501, 10)
-        await searched(chat, post(150, "post 150"))
+        await load_posts(chat, 501, 10)
+        await show_results(chat, post(150, "post 150"))
         await chat.type("enter")
         assert isinstance(chat.app.screen, ChatScreen)
         assert chat.client.called("fetch_history") == [("lobby", "k3f9-501", "200")]
@@ -115,8 +115,8 @@ async def test_history_is_fetched_page_by_page_up_to_a_near_result() -> None:
 
 async def test_a_deleted_result_is_reported() -> None:
     async with chatting("ana", "bob") as chat:
-        await held(chat, 501, 10)
-        await searched(chat, post(450, "post 450"))
+        await load_posts(chat, 501, 10)
+        await show_results(chat, post(450, "post 450"))
         await chat.type("enter")
         await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", (post(499, "x"),), False))
         assert "no longer available" in chat.toasts
@@ -125,8 +125,8 @@ async def test_a_deleted_result_is_reported() -> None:
 
 async def test_an_old_result_is_shown_with_its_context() -> None:
     async with chatting("ana", "bob") as chat:
-        await held(chat, 9_001, 60)
-        await searched(chat, post(30, "deploy 30"), post(40, "deploy 40"))
+        await load_posts(chat, 9_001, 60)
+        await show_results(chat, post(30, "deploy 30"), post(40, "deploy 40"))
         await chat.type("down", "enter")
         assert isinstance(chat.app.screen, ContextScreen)
         assert chat.client.called("fetch_around") == [("lobby", "k3f9-30", "60")]
@@ -145,8 +145,8 @@ async def test_an_old_result_is_shown_with_its_context() -> None:
 
 async def test_the_context_of_a_result_is_scrolled_by_keys() -> None:
     async with chatting("ana", "bob") as chat:
-        await held(chat, 9_001, 60)
-        await searched(chat, post(30, "post 30"))
+        await load_posts(chat, 9_001, 60)
+        await show_results(chat, post(30, "post 30"))
         await chat.type("enter")
         around = tuple(post(n, f"post {n}") for n in range(1, 61))
         await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", around, True))
@@ -176,8 +176,8 @@ async def test_the_context_of_a_result_is_scrolled_by_keys() -> None:
 
 async def test_a_post_of_an_earlier_log_opens_the_context_screen() -> None:
     async with chatting("ana", "bob") as chat:
-        await held(chat, 501, 10)
-        await searched(chat, post(500, "x", epoch="zzzz"))
+        await load_posts(chat, 501, 10)
+        await show_results(chat, post(500, "x", epoch="zzzz"))
         await chat.type("enter")
         assert isinstance(chat.app.screen, ContextScreen)
         await chat.deliver(Noticed("This post id is not from this log.", True, "", f"n{chat.client._count}"))
@@ -186,7 +186,7 @@ async def test_a_post_of_an_earlier_log_opens_the_context_screen() -> None:
 
 async def test_posts_that_arrive_during_a_search_are_shown_afterwards() -> None:
     async with chatting("ana", "bob") as chat:
-        await searched(chat, post(1, "deploy"))
+        await show_results(chat, post(1, "deploy"))
         await chat.deliver(chat.client.post("bob", "while you look"))
         assert isinstance(chat.app.screen, SearchScreen)
         await chat.type("escape")
@@ -195,6 +195,6 @@ async def test_posts_that_arrive_during_a_search_are_shown_afterwards() -> None:
 
 async def test_the_list_fits_a_small_terminal() -> None:
     async with chatting("ana", "bob", size=(40, 10)) as chat:
-        await searched(chat, *(post(n, f"deploy {n}") for n in range(1, 9)))
+        await show_results(chat, *(post(n, f"deploy {n}") for n in range(1, 9)))
         assert "8 results" in chat.drawn("#search")[1]
         assert "deploy 8" in chat.drawn("#search")[3]

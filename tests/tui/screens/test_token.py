@@ -1,4 +1,4 @@
-"""The token dialog: it comes when the server wants one, hides what is typed, keeps it only if told to."""
+"""The token dialog: opened if the server requires a token, hides the input, saves it on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.chat_app import Chat, chatting
 URL = "ws://localhost:8765"
 TOKEN = "bt_" + "a1_-" * 10
 UNAUTHORIZED = DisconnectCause.UNAUTHORIZED
-WANTED = ConnectionChanged(ConnectionState.REFUSED, "This server needs a token.", cause=UNAUTHORIZED)
+TOKEN_REQUIRED = ConnectionChanged(ConnectionState.REFUSED, "This server needs a token.", cause=UNAUTHORIZED)
 
 
 @pytest.fixture(autouse=True)
@@ -26,15 +26,15 @@ def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broadcast_tui.client.storage.credentials._keyring", lambda: None)
 
 
-def keeping_in(chat: Chat, home: Path, *, token: str = "", pin: str = "") -> Credentials:
-    """Let the app keep what it keeps in `home`."""
+def save_credentials_in(chat: Chat, home: Path, *, token: str = "", pin: str = "") -> Credentials:
+    """Let the app save credentials in `home`."""
     credentials = Credentials(home)
     chat.app._token_prompter = TokenPrompter(chat.app, PendingCredentials(credentials, URL, token, pin))
     return credentials
 
 
-async def kept(chat: Chat) -> None:
-    """Wait until what is to be kept is."""
+async def wait_until_saved(chat: Chat) -> None:
+    """Wait until the credentials are saved."""
     for worker in [worker for worker in chat.app.workers if worker.group == "keeping"]:
         await worker.wait()
     await chat.pilot.pause()
@@ -42,7 +42,7 @@ async def kept(chat: Chat) -> None:
 
 async def test_a_server_that_requires_a_token_opens_the_dialog_with_its_reason() -> None:
     async with chatting("ana") as chat:
-        await chat.deliver(WANTED)
+        await chat.deliver(TOKEN_REQUIRED)
         assert isinstance(chat.app.screen, TokenScreen)
         drawn = "\n".join(chat.drawn())
         assert "This server needs a token." in drawn
@@ -58,7 +58,7 @@ async def test_any_other_rejection_opens_no_dialog() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (40, 10)])
 async def test_the_token_is_hidden_and_sent_to_the_server(size: tuple[int, int]) -> None:
     async with chatting("ana", size=size) as chat:
-        await chat.deliver(WANTED)
+        await chat.deliver(TOKEN_REQUIRED)
         await chat.type(*TOKEN)
         drawn = "\n".join(chat.drawn())
         assert TOKEN[:8] not in drawn
@@ -71,14 +71,14 @@ async def test_the_token_is_hidden_and_sent_to_the_server(size: tuple[int, int])
 
 async def test_the_token_is_saved_after_success_if_checked(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
-        credentials = keeping_in(chat, tmp_path)
-        await chat.deliver(WANTED)
+        credentials = save_credentials_in(chat, tmp_path)
+        await chat.deliver(TOKEN_REQUIRED)
         await chat.type(*TOKEN, "tab", "space")
         assert "[x] Save" in "\n".join(chat.drawn())
         await chat.type("enter")
         assert credentials.token(URL) == "", "it has not worked yet"
         await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
-        await kept(chat)
+        await wait_until_saved(chat)
         assert credentials.token(URL) == TOKEN
         assert "is saved in" in chat.toasts
         assert TOKEN not in chat.toasts
@@ -86,7 +86,7 @@ async def test_the_token_is_saved_after_success_if_checked(tmp_path: Path) -> No
 
 async def test_keys_in_one_read_run_in_order(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
-        await chat.deliver(WANTED)
+        await chat.deliver(TOKEN_REQUIRED)
         for key in (*TOKEN, "tab", "space"):
             chat.app.post_message(events.Key(key, " " if key == "space" else key if len(key) == 1 else None))
         await chat.pilot.pause()
@@ -96,18 +96,18 @@ async def test_keys_in_one_read_run_in_order(tmp_path: Path) -> None:
 
 async def test_the_token_is_not_saved_unless_checked(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
-        credentials = keeping_in(chat, tmp_path)
-        await chat.deliver(WANTED)
+        credentials = save_credentials_in(chat, tmp_path)
+        await chat.deliver(TOKEN_REQUIRED)
         await chat.type(*TOKEN, "enter")
         await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
-        await kept(chat)
+        await wait_until_saved(chat)
         assert not credentials.path.exists()
 
 
 async def test_a_rejected_token_is_requested_again_and_not_saved(tmp_path: Path) -> None:
     async with chatting("ana") as chat:
-        credentials = keeping_in(chat, tmp_path)
-        await chat.deliver(WANTED)
+        credentials = save_credentials_in(chat, tmp_path)
+        await chat.deliver(TOKEN_REQUIRED)
         await chat.type(*TOKEN, "tab", "space", "enter")
         wrong = ConnectionChanged(ConnectionState.REFUSED, "This token is not valid.", cause=UNAUTHORIZED)
         await chat.deliver(wrong)
@@ -115,33 +115,33 @@ async def test_a_rejected_token_is_requested_again_and_not_saved(tmp_path: Path)
         assert chat.app.screen.query_one(Input).value == ""
         await chat.type("escape")
         await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
-        await kept(chat)
+        await wait_until_saved(chat)
         assert not credentials.path.exists()
 
 
 async def test_the_token_of_an_invite_is_saved_after_success(tmp_path: Path) -> None:
     pin = "sha256:" + "A" * 43
     async with chatting("ana") as chat:
-        credentials = keeping_in(chat, tmp_path, token=TOKEN, pin=pin)
+        credentials = save_credentials_in(chat, tmp_path, token=TOKEN, pin=pin)
         await chat.deliver(ConnectionChanged(ConnectionState.ONLINE))
-        await kept(chat)
+        await wait_until_saved(chat)
         assert (credentials.token(URL), credentials.pin(URL)) == (TOKEN, pin)
 
 
-@pytest.mark.parametrize(("typed", "says"), [("", "Enter a token"), ("two words", "Invalid token")])
-async def test_an_invalid_token_is_rejected_in_the_dialog(typed: str, says: str) -> None:
+@pytest.mark.parametrize(("typed", "error"), [("", "Enter a token"), ("two words", "Invalid token")])
+async def test_an_invalid_token_is_rejected_in_the_dialog(typed: str, error: str) -> None:
     async with chatting("ana") as chat:
-        await chat.deliver(WANTED)
+        await chat.deliver(TOKEN_REQUIRED)
         chat.app.screen.query_one(Input).value = typed
         await chat.type("enter")
         assert isinstance(chat.app.screen, TokenScreen)
-        assert says in "\n".join(chat.drawn("#token-reason"))
+        assert error in "\n".join(chat.drawn("#token-reason"))
         assert chat.client.called("authenticate") == []
 
 
 async def test_escape_closes_the_dialog_and_shows_the_chat() -> None:
     async with chatting("ana") as chat:
-        await chat.deliver(chat.client.post("bob", "still here"), WANTED)
+        await chat.deliver(chat.client.post("bob", "still here"), TOKEN_REQUIRED)
         await chat.type("escape")
         assert isinstance(chat.app.screen, ChatScreen)
         assert any("still here" in row for row in chat.drawn())

@@ -22,11 +22,11 @@ from broadcast_tui.tui.terminal.clipboard import (
 posix = pytest.mark.skipif(sys.platform == "win32", reason="scripts")
 
 
-def having(*programs: str) -> Callable[[str], str | None]:
+def which_with(*programs: str) -> Callable[[str], str | None]:
     return lambda name: f"/bin/{name}" if name in programs else None
 
 
-EVERYTHING = having("tmux", "wl-copy", "xclip", "xsel", "pbcopy", "clip.exe", "xdg-open", "open", "gio")
+EVERYTHING = which_with("tmux", "wl-copy", "xclip", "xsel", "pbcopy", "clip.exe", "xdg-open", "open", "gio")
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_clipboard_tools_match_the_desktop(
 
 def test_missing_tools_are_not_used() -> None:
     environment = {"DISPLAY": ":0", "WAYLAND_DISPLAY": "w", "TMUX": "1"}
-    tools = clipboard_tools(environment, find=having("xsel"), platform="linux")
+    tools = clipboard_tools(environment, find=which_with("xsel"), platform="linux")
     assert [tool.name for tool in tools] == ["xsel"]
-    assert clipboard_tools(environment, find=having(), platform="linux") == []
+    assert clipboard_tools(environment, find=which_with(), platform="linux") == []
 
 
 @pytest.mark.parametrize(
@@ -119,22 +119,24 @@ async def test_only_http_addresses_are_opened(url: str) -> None:
 
 async def test_copying_with_osc_52_reports_the_method() -> None:
     written: list[str] = []
-    told = await copy(Excerpt("a\nb", 2, True), written.append, {})
-    assert (written, told) == (["a\nb"], "Copied 2 posts (OSC 52)")
+    message = await copy(Excerpt("a\nb", 2, True), written.append, {})
+    assert (written, message) == (["a\nb"], "Copied 2 posts (OSC 52)")
 
 
 @posix
 async def test_copying_also_uses_a_desktop_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script(tmp_path / "xclip", f"cat > {tmp_path}/got")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    told = await copy(Excerpt("hello", 1, False), lambda text: None, {"DISPLAY": ":0"})
-    assert told == "Copied 5 characters (OSC 52, xclip)"
+    message = await copy(Excerpt("hello", 1, False), lambda text: None, {"DISPLAY": ":0"})
+    assert message == "Copied 5 characters (OSC 52, xclip)"
     assert (tmp_path / "got").read_text() == "hello"
 
 
 @pytest.mark.parametrize(("size", "fits"), [(OSC52_MAX_BYTES, True), (OSC52_MAX_BYTES + 1, False)])
 async def test_text_over_the_osc_52_limit_is_not_written(size: int, fits: bool) -> None:
     written: list[str] = []
-    told = await copy(Excerpt("é" * (size // 2) + "x" * (size % 2), 1, False), written.append, {})
+    message = await copy(Excerpt("é" * (size // 2) + "x" * (size % 2), 1, False), written.append, {})
     assert bool(written) is fits
-    assert told.startswith("Copied" if fits else "Not copied: 74,995 bytes is more than the terminal's limit")
+    assert message.startswith(
+        "Copied" if fits else "Not copied: 74,995 bytes is more than the terminal's limit"
+    )

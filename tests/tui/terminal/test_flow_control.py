@@ -41,12 +41,12 @@ def test_a_frame_waits_for_queued_writes() -> None:
 
 def test_frames_do_not_wait_for_a_terminal_that_never_answered() -> None:
     flow = FlowControl()
-    now, asked = 0.0, 0
+    now, question_count = 0.0, 0
     for _ in range(100):
         assert flow.can_send(now, 0)
-        asked += flow.send(5_000, now)
+        question_count += flow.send(5_000, now)
         now += 1.0
-    assert asked == MISSES_MAX
+    assert question_count == MISSES_MAX
 
 
 def test_waiting_for_a_terminal_that_stops_answering_is_limited() -> None:

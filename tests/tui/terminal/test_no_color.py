@@ -1,4 +1,4 @@
-"""NO_COLOR: nothing is colored, and distinct backgrounds stay distinct."""
+"""NO_COLOR: nothing is colored, and different backgrounds can still be told apart."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ async def test_distinct_backgrounds_are_reversed(theme: str) -> None:
 async def test_weak_text_is_dim_and_a_mention_is_marked(theme: str) -> None:
     async with chatting("ana", "bob", theme=theme) as chat:
         await chat.deliver(chat.client.post("bob", "ana: look"), chat.client.post("bob", "well"))
-        looks = {text.strip(): style for text, style in drawn(chat)}
-        assert looks["┃"].bold
-        assert not looks["┃"].dim
-        assert looks["│"].dim
-        assert looks["10:30"].dim
-        assert not looks["well"].dim
-        assert not looks["bob"].dim
+        styles = {text.strip(): style for text, style in drawn(chat)}
+        assert styles["┃"].bold
+        assert not styles["┃"].dim
+        assert styles["│"].dim
+        assert styles["10:30"].dim
+        assert not styles["well"].dim
+        assert not styles["bob"].dim
 
 
 async def test_a_badge_of_unread_posts_is_reversed() -> None:

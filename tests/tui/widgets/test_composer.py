@@ -12,12 +12,12 @@ from tests.support.chat_app import press
 
 
 class Stage(App[None]):
-    """A composer and what it said."""
+    """An app with only a composer that records its messages."""
 
     def __init__(self) -> None:
         super().__init__()
         self.submitted: list[str] = []
-        self.held: set[str] = set()
+        self.held_texts: set[str] = set()
         self.pasted: list[Composer.Pasted] = []
         self.suggestions: Suggestions | None = None
 
@@ -25,7 +25,7 @@ class Stage(App[None]):
         yield Composer(
             lambda: CompletionContext(("bob",), ("alice", "ana", "bob"), "ana"),
             InputHistory(room="lobby"),
-            hold=lambda text: text in self.held,
+            hold=lambda text: text in self.held_texts,
         )
 
     @property
@@ -44,7 +44,7 @@ class Stage(App[None]):
         self.pasted.append(event)
 
     @property
-    def offered(self) -> list[str]:
+    def suggested(self) -> list[str]:
         return [row.label for row in self.suggestions.rows] if self.suggestions else []
 
 
@@ -279,7 +279,7 @@ async def test_submitted_text_is_available_before_the_message(stage: Stage) -> N
 
 async def test_a_held_text_stays_until_it_is_submitted(stage: Stage) -> None:
     async with stage.run_test() as pilot:
-        stage.held.add("wait")
+        stage.held_texts.add("wait")
         await press(pilot, *"wait", "enter")
         assert (stage.submitted, stage.composer.text) == ([], "wait")
         stage.composer.submit("wait")
@@ -327,39 +327,39 @@ async def test_alt_period_inserts_the_last_word_of_earlier_posts(stage: Stage) -
 async def test_commands_are_explained_while_typed_and_enter_still_sends(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"/ni")
-        assert stage.offered == ["/nick <name>"]
+        assert stage.suggested == ["/nick <name>"]
         await press(pilot, "tab")
         assert stage.composer.text == "/nick "
-        assert stage.offered == ["/nick <name>"]
+        assert stage.suggested == ["/nick <name>"]
         await press(pilot, "x")
-        assert stage.offered == []
+        assert stage.suggested == []
         await press(pilot, "ctrl+u", *"/he", "enter")
         await pilot.pause()
         assert stage.submitted == ["/he"]
-        assert stage.offered == []
+        assert stage.suggested == []
 
 
 async def test_tab_lists_other_completions_until_another_key(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, "a", "tab")
-        assert stage.offered == ["alice", "ana"]
+        assert stage.suggested == ["alice", "ana"]
         assert stage.suggestions is not None
         assert stage.suggestions.chosen == 0
         await press(pilot, "tab")
         assert stage.composer.text == "ana: "
         assert stage.suggestions.chosen == 1
         await press(pilot, "x")
-        assert stage.offered == []
+        assert stage.suggested == []
         assert stage.composer.text == "ana: x"
 
 
 async def test_escape_closes_the_list_and_keeps_the_text(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"/n", "escape")
-        assert stage.offered == []
+        assert stage.suggested == []
         assert stage.composer.text == "/n"
         await press(pilot, "i")
-        assert stage.offered == ["/nick <name>"]
+        assert stage.suggested == ["/nick <name>"]
 
 
 async def test_an_emoji_is_inserted_by_tab_only(stage: Stage) -> None:
@@ -377,7 +377,7 @@ async def test_a_history_search_narrows_and_does_not_send_the_match(stage: Stage
         assert stage.composer.text == "dr"
         assert stage.suggestions is not None
         assert stage.suggestions.prompt == "(search) fo"
-        assert stage.offered == ["foo one", "foo two"]
+        assert stage.suggested == ["foo one", "foo two"]
         assert stage.suggestions.chosen == 1
         await press(pilot, "ctrl+r")
         assert stage.suggestions.chosen == 0
@@ -421,7 +421,7 @@ async def test_text_pasted_into_a_search_is_searched(stage: Stage) -> None:
         await press(pilot, *"foo", "enter", "ctrl+r")
         stage.composer.post_message(events.Paste("fo\nrest"))
         await pilot.pause()
-        assert stage.offered == ["foo"]
+        assert stage.suggested == ["foo"]
         assert stage.composer.text == ""
 
 

@@ -22,7 +22,7 @@ async def paste(chat: Chat, text: str) -> None:
     await chat.type()
 
 
-def offered(chat: Chat) -> list[str]:
+def suggested(chat: Chat) -> list[str]:
     """The rows of the list above the input, as drawn."""
     return (
         [row.strip() for row in chat.drawn("SuggestionList")]
@@ -31,7 +31,7 @@ def offered(chat: Chat) -> list[str]:
     )
 
 
-def footer_says(chat: Chat, text: str, shown: bool) -> bool:
+def footer_shows(chat: Chat, text: str, shown: bool) -> bool:
     return (text in chat.drawn("Footer")[0]) is shown
 
 
@@ -39,21 +39,21 @@ async def test_commands_are_listed_above_the_input_and_cover_no_more_than_half()
     async with chatting("ana") as chat:
         log = chat.screen.log_view.region
         await chat.type("/")
-        assert len(offered(chat)) == ROWS_MAX
-        assert any("/me <action> " in row and "action in the third person" in row for row in offered(chat))
+        assert len(suggested(chat)) == ROWS_MAX
+        assert any("/me <action> " in row and "action in the third person" in row for row in suggested(chat))
         assert chat.screen.query_one(SuggestionList).region.bottom == chat.screen.status.region.y
         assert chat.screen.log_view.region == log
         for height, rows in [(10, 3), (6, 2), (4, 1), (3, 1), (2, 0), (1, 0)]:
             await chat.pilot.resize_terminal(40, height)
             await chat.type()
-            assert (height, len(offered(chat))) == (height, rows)
+            assert (height, len(suggested(chat))) == (height, rows)
             assert chat.composer.text == "/"
 
 
 async def test_a_click_accepts_a_suggestion() -> None:
     async with chatting("ana", "alan", "alice") as chat:
         await chat.type(*"hi al", "tab")
-        assert offered(chat) == ["alan", "alice"]
+        assert suggested(chat) == ["alan", "alice"]
         await chat.pilot.click(SuggestionList, offset=(2, 1))
         assert chat.composer.text == "hi alice "
         await chat.type("ctrl+u", *"/h")
@@ -78,16 +78,16 @@ async def test_the_history_search_has_a_prompt_on_a_small_screen() -> None:
     async with chatting("ana", size=(40, 3)) as chat:
         await chat.enter("something said")
         await chat.type("ctrl+r", *"som")
-        assert offered(chat) == ["(search) som   something said"]
+        assert suggested(chat) == ["(search) som   something said"]
         await chat.type("escape")
-        assert offered(chat) == []
+        assert suggested(chat) == []
 
 
 async def test_history_search_keys_are_bound_only_during_a_search() -> None:
     async with chatting("ana") as chat:
         for keys, commands in [((), True), (("ctrl+r",), False), (("ctrl+g",), True)]:
             await chat.type(*keys)
-            await eventually(partial(footer_says, chat, "^G Commands", commands))
+            await eventually(partial(footer_shows, chat, "^G Commands", commands))
         await chat.type("ctrl+g")
         assert isinstance(chat.app.screen, CommandPalette)
 
@@ -111,7 +111,7 @@ async def test_a_long_paste_must_be_confirmed() -> None:
             assert any("Send 21 lines as one post?" in row for row in chat.drawn())
             await chat.type("enter")
             assert isinstance(chat.app.screen, ChatScreen)
-        assert chat.said == []
+        assert chat.sent == []
         assert chat.composer.text == LONG
 
 
@@ -120,7 +120,7 @@ async def test_a_confirmed_paste_is_sent_as_one_post() -> None:
         await paste(chat, LONG)
         await chat.type("enter", "right", "enter")
         await chat.type()
-        assert chat.said == [LONG]
+        assert chat.sent == [LONG]
         assert chat.composer.text == ""
         await chat.type("up")
         assert chat.composer.text == LONG
@@ -141,7 +141,7 @@ async def test_a_discarded_paste_is_in_the_history() -> None:
         await paste(chat, LONG)
         await chat.type("enter", "right", "right", "enter")
         await chat.type()
-        assert chat.said == []
+        assert chat.sent == []
         assert chat.composer.text == ""
         await chat.type("up")
         assert chat.composer.text == LONG
@@ -153,14 +153,14 @@ async def test_leaving_the_question_keeps_the_text(key: str) -> None:
         await paste(chat, LONG)
         await chat.type("enter", "right", "s", key)
         assert isinstance(chat.app.screen, ChatScreen)
-        assert (chat.said, chat.composer.text) == ([], LONG)
+        assert (chat.sent, chat.composer.text) == ([], LONG)
 
 
 async def test_twenty_lines_are_sent_without_a_question() -> None:
     async with chatting("ana") as chat:
         await paste(chat, LONG.partition("\n")[2])
         await chat.type("enter")
-        assert len(chat.said) == 1
+        assert len(chat.sent) == 1
 
 
 async def test_a_post_that_is_too_large_shows_a_warning_and_is_not_sent() -> None:
@@ -169,13 +169,13 @@ async def test_a_post_that_is_too_large_shows_a_warning_and_is_not_sent() -> Non
         await paste(chat, "é" * 11)
         assert "⚠ 2 bytes too long" in chat.drawn("#status")[0]
         await chat.type("enter")
-        assert chat.said == []
+        assert chat.sent == []
         assert chat.composer.text == "é" * 11
         assert "2 bytes too long for one post" in chat.toasts
         await chat.type("backspace")
         assert "too long" not in chat.drawn("#status")[0]
         await chat.type("enter")
-        assert chat.said == ["é" * 10]
+        assert chat.sent == ["é" * 10]
 
 
 async def test_queued_posts_are_counted() -> None:
@@ -223,4 +223,4 @@ async def test_an_unreadable_history_is_reported_once(tmp_path: Path) -> None:
     async with chatting("ana", home=tmp_path) as chat:
         assert "Cannot read" in chat.toasts
         await chat.enter("still works")
-        assert chat.said == ["still works"]
+        assert chat.sent == ["still works"]

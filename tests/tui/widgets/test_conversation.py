@@ -1,4 +1,4 @@
-"""Picking, copying and finding in the room, by what keys and messages do."""
+"""Picking posts, copying and finding in the conversation."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tests.support.running import eventually
 
 @pytest.fixture(autouse=True)
 def no_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests run nobody's browser and leave the clipboard alone."""
+    """Run no browser and leave the clipboard unchanged."""
     monkeypatch.setattr(clipboard, "clipboard_tools", lambda environment: [])
     monkeypatch.setattr(conversation, "browser_tool", lambda environment: None)
 
 
 @asynccontextmanager
-async def reading(*texts: str, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Chat]:
-    """A room in which bob has said `texts`, or else `post 0` to `post 59`."""
+async def chat_with_posts(*texts: str, size: tuple[int, int] = (80, 24)) -> AsyncIterator[Chat]:
+    """A room with `texts` posted by bob, by default `post 0` to `post 59`."""
     async with chatting("ana", "bob", size=size) as chat:
-        said = texts or [f"post {n}" for n in range(60)]
-        await chat.deliver(*(chat.client.post("bob", text) for text in said))
+        sent = texts or [f"post {n}" for n in range(60)]
+        await chat.deliver(*(chat.client.post("bob", text) for text in sent))
         yield chat
 
 
@@ -41,16 +41,16 @@ def picked(chat: Chat) -> str:
     return "" if line is None else line.text
 
 
-async def done(chat: Chat) -> None:
-    """Wait for what was begun aside."""
+async def workers_done(chat: Chat) -> None:
+    """Wait for the workers that copy and open links."""
     for worker in [worker for worker in chat.app.workers if worker.group in ("copy", "open")]:
         await worker.wait()
     await chat.settled()
     await chat.pilot.pause()
 
 
-async def found(chat: Chat) -> str:
-    """What the bar says once all is searched."""
+async def find_status(chat: Chat) -> str:
+    """The match count in the find bar after the whole log is searched."""
     finder = chat.screen.conversation.finder.state
     while finder is not None and not finder.is_complete:
         await chat.pilot.pause()
@@ -63,7 +63,7 @@ async def found(chat: Chat) -> str:
 
 
 async def test_alt_up_picks_the_newest_post_in_view_and_keys_move() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("alt+up")
         seen = [picked(chat)]
         for key in ("k", "up", "j", "g", "down", "G", "pageup", "pagedown", "alt+up"):
@@ -76,7 +76,7 @@ async def test_alt_up_picks_the_newest_post_in_view_and_keys_move() -> None:
 
 
 async def test_the_newest_post_in_view_is_picked_if_scrolled_up() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("pageup")
         before = chat.drawn("#log")
         await chat.type("alt+up")
@@ -96,7 +96,7 @@ async def test_without_a_post_there_is_nothing_to_pick() -> None:
 
 
 async def test_history_is_requested_above_the_oldest_post() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("alt+up", "g", "k")
         await chat.pilot.pause()
         assert len(chat.client.called("fetch_history")) == 1
@@ -104,7 +104,7 @@ async def test_history_is_requested_above_the_oldest_post() -> None:
 
 
 async def test_escape_goes_back_to_the_input_with_its_draft() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type(*"draft", "alt+up", "k", "escape")
         assert chat.composer.has_focus
         assert chat.composer.text == "draft"
@@ -113,7 +113,7 @@ async def test_escape_goes_back_to_the_input_with_its_draft() -> None:
 
 
 async def test_a_picked_post_that_is_gone_ends_picking() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("alt+up")
         chat.screen.log_view.transcript.clear()
         await chat.type("k")
@@ -123,22 +123,22 @@ async def test_a_picked_post_that_is_gone_ends_picking() -> None:
 
 
 async def test_typing_anything_else_goes_into_the_input() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("alt+up", "n", "e", "y")
         assert chat.composer.text == "ney"
         assert picked(chat) == ""
-        assert chat.said == []
+        assert chat.sent == []
 
 
 async def test_letters_typed_right_after_r_go_into_the_answer() -> None:
-    async with reading("hello") as chat:
+    async with chat_with_posts("hello") as chat:
         await chat.type("alt+up", *"ryogi")
         await chat.pilot.pause()
         assert chat.composer.text == "bob: yogi"
 
 
 async def test_the_post_bar_shows_as_many_keys_as_fit() -> None:
-    async with reading(size=(40, 10)) as chat:
+    async with chat_with_posts(size=(40, 10)) as chat:
         await chat.type("alt+up")
         row = chat.drawn("#pick")[0].strip()
         assert row.startswith("y copy  r answer  o open link")
@@ -146,24 +146,24 @@ async def test_the_post_bar_shows_as_many_keys_as_fit() -> None:
 
 
 async def test_y_copies_the_text_and_reports_the_method() -> None:
-    async with reading("two\nrows 漢字") as chat:
+    async with chat_with_posts("two\nrows 漢字") as chat:
         await chat.type("alt+up", "y")
-        await done(chat)
+        await workers_done(chat)
         assert chat.app.clipboard == "two\nrows 漢字"
         assert "Copied 1 post (OSC 52)" in chat.toasts
         assert picked(chat)
 
 
 async def test_capital_y_copies_the_text_with_time_and_name() -> None:
-    async with reading("hello") as chat:
+    async with chat_with_posts("hello") as chat:
         await chat.type("alt+up", "Y")
-        await done(chat)
+        await workers_done(chat)
         stamp, _, rest = chat.app.clipboard.partition(" bob: ")
         assert (stamp[:8], rest) == ("2025-08-", "hello")
 
 
 async def test_r_inserts_the_name_before_the_draft() -> None:
-    async with reading("hello") as chat:
+    async with chat_with_posts("hello") as chat:
         await chat.type(*"yes", "alt+up", "r", "!")
         assert chat.composer.text == "bob: yes!"
         await chat.type("alt+up", "r")
@@ -172,13 +172,13 @@ async def test_r_inserts_the_name_before_the_draft() -> None:
 
 
 async def test_o_copies_the_link_if_there_is_no_browser() -> None:
-    async with reading("see https://one.example/a, https://two.example") as chat:
+    async with chat_with_posts("see https://one.example/a, https://two.example") as chat:
         await chat.type("alt+up", "o")
-        await done(chat)
+        await workers_done(chat)
         assert chat.app.clipboard == "https://one.example/a"
         assert "No browser" in chat.toasts
         await chat.type("o")
-        await done(chat)
+        await workers_done(chat)
         assert chat.app.clipboard == "https://two.example"
 
 
@@ -191,31 +191,31 @@ async def test_o_opens_http_links_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(conversation, "browser_tool", lambda environment: Tool("xdg-open", ("xdg-open",)))
     monkeypatch.setattr(conversation, "browse", browse)
-    async with reading("file:///etc/passwd javascript:alert(1)", "https://one.example") as chat:
+    async with chat_with_posts("file:///etc/passwd javascript:alert(1)", "https://one.example") as chat:
         await chat.type("alt+up", "k", "o")
-        await done(chat)
+        await workers_done(chat)
         assert "no link" in chat.toasts
         assert opened == []
         await chat.type("j", "o")
-        await done(chat)
+        await workers_done(chat)
         assert opened == ["https://one.example"]
         assert "Opened https://one.example" in chat.toasts
 
 
 async def test_i_shows_the_details_of_a_post_and_returns() -> None:
-    async with reading("p\u0430y x\u200dy") as chat:
+    async with chat_with_posts("p\u0430y x\u200dy") as chat:
         await chat.type("alt+up", "i")
         assert isinstance(chat.app.screen, InspectScreen)
         drawn = "\n".join(chat.drawn())
         for text in ("⟨U+0430⟩", "⟨U+200D⟩", "zero width joiner", "2025-08-30 10:30:40", "k3f9-1", "bob"):
             assert text in drawn
         await chat.type("escape", "k", "y")
-        await done(chat)
+        await workers_done(chat)
         assert "Copied 1 post" in chat.toasts
 
 
 async def test_focusing_another_widget_ends_picking_but_another_window_does_not() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("alt+up", "k")
         chat.app.post_message(events.AppBlur())
         await chat.pilot.pause()
@@ -229,7 +229,7 @@ async def test_focusing_another_widget_ends_picking_but_another_window_does_not(
 
 
 async def test_a_click_on_the_log_closes_the_find_bar_and_focuses_the_input() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f", *"post")
         await chat.pilot.click(MessageLog, offset=(30, 3))
         await chat.pilot.pause()
@@ -244,10 +244,10 @@ async def test_a_click_on_the_log_closes_the_find_bar_and_focuses_the_input() ->
 
 
 async def test_ctrl_c_copies_the_selection_and_escape_clears_it() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.pilot.triple_click("#log", offset=(30, 5))
         await chat.type("ctrl+c")
-        await done(chat)
+        await workers_done(chat)
         assert chat.app.clipboard.startswith("post ")
         assert "Copied 1 post (OSC 52)" in chat.toasts
         await chat.type("escape")
@@ -255,23 +255,23 @@ async def test_ctrl_c_copies_the_selection_and_escape_clears_it() -> None:
 
 
 async def test_a_drag_out_of_the_log_stays_in_it() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("pageup")
         rows = chat.drawn("#log")
         await chat.pilot.mouse_down("#log", offset=(0, 2))
         await chat.pilot.hover("#status", offset=(60, 0))
         await chat.pilot.mouse_up("#status", offset=(60, 0))
         await chat.type("ctrl+c")
-        await done(chat)
+        await workers_done(chat)
         last = rows[-1].rpartition("│ ")[2].rstrip(" ▂▃▄▅▆▇")
         assert chat.app.clipboard.splitlines()[-1] == f"bob: {last}"
         assert "online" not in chat.app.clipboard
 
 
 async def test_part_of_the_input_is_copied_by_the_same_key() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type(*"one two", "ctrl+shift+left", "ctrl+c")
-        await done(chat)
+        await workers_done(chat)
         assert chat.app.clipboard == "two"
         assert "Copied 3 characters (OSC 52)" in chat.toasts
 
@@ -280,7 +280,7 @@ async def test_part_of_the_input_is_copied_by_the_same_key() -> None:
 
 
 async def test_ctrl_s_opens_the_find_bar() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+s", *"post 4")
         assert picked(chat) == "post 49"
         await chat.type("ctrl+s")
@@ -288,40 +288,40 @@ async def test_ctrl_s_opens_the_find_bar() -> None:
 
 
 async def test_matches_are_counted_and_shown_as_you_type() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f", *"POST 4".lower())
-        assert await found(chat) == "1/11"
+        assert await find_status(chat) == "1/11"
         assert picked(chat) == "post 49"
         await chat.type("up", "up")
-        assert (picked(chat), await found(chat)) == ("post 47", "3/11")
+        assert (picked(chat), await find_status(chat)) == ("post 47", "3/11")
         await chat.type("ctrl+f")
         assert picked(chat) == "post 46"
         await chat.type("down", "down", "down", "down")
-        assert (picked(chat), await found(chat)) == ("post 4", "11/11")
+        assert (picked(chat), await find_status(chat)) == ("post 4", "11/11")
         assert "post 4" in "".join(chat.drawn("#log"))
         assert chat.composer.text == ""
 
 
 async def test_a_step_right_after_typing_uses_the_whole_query() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f", *"post 4", "up")
-        assert (await found(chat), picked(chat)) == ("2/11", "post 48")
+        assert (await find_status(chat), picked(chat)) == ("2/11", "post 48")
 
 
 async def test_capital_letters_make_finding_case_sensitive() -> None:
-    async with reading("Deploy now", "deploy later") as chat:
+    async with chat_with_posts("Deploy now", "deploy later") as chat:
         await chat.type("ctrl+f", *"Deploy")
-        assert (await found(chat), picked(chat)) == ("1/1", "Deploy now")
+        assert (await find_status(chat), picked(chat)) == ("1/1", "Deploy now")
         await chat.type("ctrl+u", *"deploy")
-        assert (await found(chat), picked(chat)) == ("1/2", "deploy later")
+        assert (await find_status(chat), picked(chat)) == ("1/2", "deploy later")
 
 
 async def test_escape_restores_the_position_before_finding() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("pageup")
         before = chat.drawn("#log")
         await chat.type(*"draft", "ctrl+f", *"post 5")
-        await found(chat)
+        await find_status(chat)
         assert chat.drawn("#log")[0] != before[0]
         await chat.type("up", "escape")
         assert chat.drawn("#log") == before
@@ -330,14 +330,14 @@ async def test_escape_restores_the_position_before_finding() -> None:
         await chat.type("escape")
         assert chat.screen.log_view.is_following
         await chat.type("ctrl+f", *"post 3")
-        await found(chat)
+        await find_status(chat)
         assert not chat.screen.log_view.is_following
         await chat.type("escape")
         assert chat.screen.log_view.is_following
 
 
 async def test_enter_stays_at_the_match_and_n_continues() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f", *"post 1", "enter")
         await eventually(lambda: chat.drawn("#pick")[0].strip().startswith("1/11  n next"))
         assert picked(chat) == "post 19"
@@ -352,38 +352,38 @@ async def test_enter_stays_at_the_match_and_n_continues() -> None:
 
 
 async def test_finding_starts_at_the_view_and_goes_up() -> None:
-    async with reading(*(f"x {n}" if n % 20 == 0 else f"post {n}" for n in range(100))) as chat:
+    async with chat_with_posts(*(f"x {n}" if n % 20 == 0 else f"post {n}" for n in range(100))) as chat:
         await chat.type("pageup", "pageup", "ctrl+f", "x")
-        assert (await found(chat), picked(chat)) == ("2/5", "x 60")
+        assert (await find_status(chat), picked(chat)) == ("2/5", "x 60")
 
 
 async def test_matches_in_new_posts_are_counted() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f", *"post")
-        assert await found(chat) == "1/60"
+        assert await find_status(chat) == "1/60"
         await chat.deliver(chat.client.post("bob", "post new"))
-        assert await found(chat) == "2/61"
+        assert await find_status(chat) == "2/61"
         assert picked(chat) == "post 59"
 
 
 async def test_enter_without_a_match_searches_on_the_server() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f", *"nowhere")
-        assert "none" in await found(chat)
+        assert "none" in await find_status(chat)
         await chat.type("enter")
         assert isinstance(chat.app.screen, SearchScreen)
         assert chat.client.called("search") == [("lobby", "nowhere", "")]
 
 
 async def test_enter_on_an_empty_query_closes_the_find_bar() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f", "enter")
         assert chat.composer.has_focus
         assert not chat.screen.query_one(FindBar).display
 
 
 async def test_a_paste_into_the_search_is_one_harmless_line() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("ctrl+f")
         chat.app.post_message(events.Paste("a\x1b[31m\nb"))
         await chat.pilot.pause()
@@ -391,18 +391,18 @@ async def test_a_paste_into_the_search_is_one_harmless_line() -> None:
 
 
 async def test_finding_works_in_a_small_terminal() -> None:
-    async with reading(size=(40, 10)) as chat:
+    async with chat_with_posts(size=(40, 10)) as chat:
         await chat.type("ctrl+f", *"post 3")
-        assert await found(chat) == "1/11"
+        assert await find_status(chat) == "1/11"
         assert chat.drawn("#find")[0].split() == ["Find", "post", "3", "1/11"]
         assert any("post 39" in row for row in chat.drawn("#log"))
 
 
-# Bare
+# The bare view
 
 
 async def test_the_bare_view_is_text_alone_until_the_key_or_a_letter() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         before = chat.drawn()
         await chat.type("alt+l")
         rows = chat.drawn()
@@ -421,19 +421,19 @@ async def test_the_bare_view_is_text_alone_until_the_key_or_a_letter() -> None:
 
 
 async def test_mouse_support_can_be_turned_off_and_on() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type("alt+m")
         assert "Mouse off: the terminal selects text; Alt+M turns it on" in chat.toasts
         await chat.type("alt+m")
         assert "Mouse on" in chat.toasts
 
 
-# Leaving it for the input
+# Returning to the input
 
 
 @pytest.mark.parametrize("keys", [["alt+up", "k"], ["ctrl+f", *"post", "enter"]])
 async def test_a_paste_while_a_post_is_picked_goes_into_the_input(keys: list[str]) -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         await chat.type(*"so ", *keys)
         await eventually(lambda: chat.screen.query_one(PostBar).display)
         chat.app.post_message(events.Paste("pasted"))
@@ -444,7 +444,7 @@ async def test_a_paste_while_a_post_is_picked_goes_into_the_input(keys: list[str
 
 
 async def test_editing_keys_end_picking_and_go_to_the_input() -> None:
-    async with reading() as chat:
+    async with chat_with_posts() as chat:
         for key, left in (
             ("ctrl+u", "x"),
             ("ctrl+e", "draftx"),
@@ -456,11 +456,13 @@ async def test_editing_keys_end_picking_and_go_to_the_input() -> None:
             await chat.type(key, "x")
             assert (chat.composer.text, picked(chat)) == (left, "")
         await chat.type("alt+up", "enter")
-        assert chat.said == []
+        assert chat.sent == []
 
 
 async def test_the_host_of_each_titled_link_is_shown() -> None:
-    async with reading("[paypal.com](https://evil.example/x) and [docs](https://docs.example)") as chat:
+    async with chat_with_posts(
+        "[paypal.com](https://evil.example/x) and [docs](https://docs.example)"
+    ) as chat:
         assert any("⚠ a link goes to evil.example" in row for row in chat.drawn("#log"))
         await chat.type("alt+up", "i")
         drawn = "\n".join(chat.drawn())

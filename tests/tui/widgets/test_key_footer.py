@@ -37,3 +37,10 @@ async def test_the_chat_is_laid_out_for_its_size_at_once() -> None:
         await chat.pilot.resize_terminal(50, 30)
         assert {"-narrow", "-tall"} <= chat.screen.classes
         assert not {"-wide", "-low"} & chat.screen.classes
+
+
+async def test_a_removed_footer_is_not_rebuilt() -> None:
+    async with chatting("ana", "bob") as chat:
+        footer = chat.screen.query_one(KeyFooter)
+        await footer.remove()
+        await footer.recompose()

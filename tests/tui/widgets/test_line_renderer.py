@@ -30,7 +30,7 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
 WIDTHS = st.integers(1, 30) | st.integers(1, 300)
 
 
-def painter(width: int, showing: VisibilityOptions | None = None) -> LineRenderer:
+def renderer(width: int, showing: VisibilityOptions | None = None) -> LineRenderer:
     parts = defaultdict(Style, {part: Style(color="red") for part in PARTS})
     parts["block"] = parts["code"] = Style(bgcolor="blue")
     styles = log_styles(Style(), parts, BLACK, ON_DARK)
@@ -49,8 +49,8 @@ def line_of(transcript: Transcript) -> Line:
     return line
 
 
-def painted(text: str, width: int = 80, showing: VisibilityOptions | None = None) -> list[Strip]:
-    return painter(width, showing).render(line_of(post_of(text)), None)
+def rendered(text: str, width: int = 80, showing: VisibilityOptions | None = None) -> list[Strip]:
+    return renderer(width, showing).render(line_of(post_of(text)), None)
 
 
 def styled(rows: list[Strip], text: str) -> Style:
@@ -74,15 +74,15 @@ def test_the_number_of_rendered_rows_matches_the_count(text: str, width: int, un
         showing.unfolded.add(transcript.next_id - 1)
     columns = RowLayout.of_width(width)
     line = line_of(transcript)
-    rows = painter(width, showing).render(line, None)
+    rows = renderer(width, showing).render(line, None)
     counts = [count for chunk in transcript.chunks for count in columns.count_rows(chunk, 0, showing)]
     assert counts[-1] == len(rows)
     laid = columns.lay(line.kind, line.sender, line.text, folded=not unfolded)
-    told = [number for number in (laid.fold_row, len(rows) - 1 if laid.hosts else -1) if number >= 0]
+    notice_rows = [number for number in (laid.fold_row, len(rows) - 1 if laid.hosts else -1) if number >= 0]
     for number, (row, (start, end)) in enumerate(zip(rows, laid.rows, strict=True)):
         assert sum(segment.cell_length for segment in row) == row.cell_length == columns.width
         shown = laid.text[start:end]
-        if number not in told and cells_of(shown) <= columns.text:
+        if number not in notice_rows and cells_of(shown) <= columns.text:
             assert row.crop(columns.gutter).text.rstrip() == shown.rstrip()
 
 
@@ -105,7 +105,7 @@ def test_only_blanks_and_folded_text_are_missing(text: str, width: int) -> None:
 
 
 def test_markup_characters_and_marked_text() -> None:
-    rows = painted("a **bold** *it* ~~no~~ `code`")
+    rows = rendered("a **bold** *it* ~~no~~ `code`")
     assert styled(rows, "bold").bold
     assert styled(rows, "it").italic
     assert styled(rows, "no").strike
@@ -115,8 +115,8 @@ def test_markup_characters_and_marked_text() -> None:
 
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_block_of_code_keeps_its_indentation_and_background(width: int) -> None:
-    rows = painted("see\n```py\nif x:\n    return 'one\n```\nend", width)
-    rows = painted("```py\nif x:\n    return 'one'\n```\nend", width)
+    rows = rendered("see\n```py\nif x:\n    return 'one\n```\nend", width)
+    rows = rendered("```py\nif x:\n    return 'one'\n```\nend", width)
     gutter = RowLayout.of_width(width).gutter
     indent = "" if width == 80 else "  "
     assert [row.crop(gutter).text.rstrip() for row in rows[1:]] == [
@@ -136,20 +136,20 @@ def test_long_rows_of_code_are_cut_by_cells() -> None:
 
 
 def test_multiline_tokens_of_code_have_one_color() -> None:
-    rows = painted('```py\nx = """one\ntwo\n  three"""\n```')
+    rows = rendered('```py\nx = """one\ntwo\n  three"""\n```')
     assert styled(rows, "two").color == styled(rows, "  three").color == styled(rows, "one").color
     assert styled(rows, "two").color != styled(rows, "x").color
 
 
 def test_links_can_be_opened() -> None:
-    rows = painted("https://e.org/a;b and [text](https://e.org/x)")
+    rows = rendered("https://e.org/a;b and [text](https://e.org/x)")
     assert styled(rows, "https://e.org/a;b").link == "https://e.org/a%3Bb"
     assert styled(rows, "text").link == styled(rows, "e.org").link == "https://e.org/x"
     assert styled(rows, "/x)").link is None
 
 
 def test_a_wrapped_link_is_one_link() -> None:
-    rows = painted("https://e.org/" + "x" * 200)
+    rows = rendered("https://e.org/" + "x" * 200)
     ids = {segment.style.link_id for row in rows for segment in row if segment.style and segment.style.link}
     assert len(rows) > 2
     assert len(ids) == 1
@@ -157,7 +157,7 @@ def test_a_wrapped_link_is_one_link() -> None:
 
 @pytest.mark.parametrize("text", ["https://аррӏе.com/login", "ok https://bank.org@evil.org"])
 def test_a_misleading_link_shows_its_host(text: str) -> None:
-    rows = painted(text)
+    rows = rendered(text)
     assert len(rows) == 2
     assert "⚠ a link goes to " in rows[1].text
     assert styled(rows, "⚠").link is None
@@ -166,7 +166,7 @@ def test_a_misleading_link_shows_its_host(text: str) -> None:
 def test_system_lines_have_links_but_no_marks() -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_system("**not bold** `no code` https://e.org\n```\nno block", NOON)
-    rows = painter(80).render(line_of(transcript), None)
+    rows = renderer(80).render(line_of(transcript), None)
     assert len(rows) == 3
     assert [s.text for row in rows for s in row if s.style and s.style.link] == ["https://e.org"]
     assert not any(s.style and (s.style.bold or s.style.bgcolor) for row in rows for s in row)
@@ -174,21 +174,21 @@ def test_system_lines_have_links_but_no_marks() -> None:
 
 def test_a_long_post_is_folded() -> None:
     text = "\n".join(f"line {number}" for number in range(40))
-    rows = painted(text)
+    rows = rendered(text)
     assert [row.crop(RowLayout.of_width(80).gutter).text.rstrip() for row in rows] == [
         "line 0", "line 1", "line 2", "… 37 more lines (Alt+O)",
     ]  # fmt: skip
-    rows = painted(text, 30)
+    rows = rendered(text, 30)
     assert rows[3].text.strip() == "… 37 more lines (Alt+O)", "as written, not as wrapped"
-    assert painted("word " * 200)[3].text.partition("│ ")[2].strip() == "… 16 more rows (Alt+O)"
-    assert len(painted("\n".join("abcde"))) == 5
-    assert len(painted("\n".join("abcdef"))) == FOLD_KEEPS + 1
-    assert len(painted("word " * 100)) == 10
-    assert len(painted("word " * 200)) == FOLD_KEEPS + 1
+    assert rendered("word " * 200)[3].text.partition("│ ")[2].strip() == "… 16 more rows (Alt+O)"
+    assert len(rendered("\n".join("abcde"))) == 5
+    assert len(rendered("\n".join("abcdef"))) == FOLD_KEEPS + 1
+    assert len(rendered("word " * 100)) == 10
+    assert len(rendered("word " * 200)) == FOLD_KEEPS + 1
 
 
 def test_a_folded_post_shows_the_real_host_too() -> None:
-    rows = painted("x\n" * 9 + "https://u@e.org")
+    rows = rendered("x\n" * 9 + "https://u@e.org")
     assert [row.crop(RowLayout.of_width(80).gutter).text[:12] for row in rows[-2:]] == [
         "… 7 more lin",
         "⚠ a link goe",
@@ -207,6 +207,6 @@ def test_join_and_leave_lines_follow_the_setting(presence: PresenceShown, expect
     transcript = Transcript(zone=UTC)
     transcript.add_presence("ana and bob joined", "ana joined", NOON)
     showing = VisibilityOptions(presence)
-    rows = painter(80, showing).render(line_of(transcript), None)
+    rows = renderer(80, showing).render(line_of(transcript), None)
     assert [row.text.partition("── ")[2].rstrip() for row in rows] == expected
     assert RowLayout.of_width(80).count_rows(transcript.chunks[0], 1, showing) == [len(expected)]

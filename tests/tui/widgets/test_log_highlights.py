@@ -41,7 +41,7 @@ class Stage:
 
     @property
     def copied(self) -> str:
-        """What a copy of the selection would be."""
+        """The text that copying the selection copies."""
         return self.app.screen.get_selected_text() or ""
 
     async def drag(self, start: tuple[int, int], end: tuple[int, int]) -> None:
@@ -51,7 +51,7 @@ class Stage:
         await self.pilot.pause()
 
     def styled(self, y: int, style: Style) -> str:
-        """What of row `y` has the background of `style`."""
+        """The part of row `y` with the background of `style`."""
         row = self.log.render_lines(Region(0, y, *self.log.size))[0]
         return "".join(part.text for part in row if part.style and part.style.bgcolor == style.bgcolor)
 
@@ -250,7 +250,7 @@ async def test_all_highlights_can_be_drawn_at_any_width(width: int) -> None:
                 assert on.log.render_line(y).cell_length == on.log.index.columns.width
 
 
-# Bare
+# The bare view
 
 
 async def test_the_bare_view_has_no_gutter_and_shows_each_sender() -> None:

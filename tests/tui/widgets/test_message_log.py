@@ -39,45 +39,45 @@ HOSTILE = [
 
 
 class LogApp(App[None]):
-    """Hosts the log alone and keeps what it says."""
+    """An app with only the log that records its messages."""
 
     def __init__(self, transcript: Transcript) -> None:
         super().__init__()
         self.log_view = MessageLog(transcript)
         self.log_view.can_focus = True
-        self.said: list[Message] = []
+        self.messages: list[Message] = []
 
     def compose(self) -> ComposeResult:
         yield self.log_view
 
     def on_message_log_unseen_changed(self, message: MessageLog.UnseenChanged) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
     def on_message_log_end_changed(self, message: MessageLog.EndChanged) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
     def on_message_log_top_reached(self, message: MessageLog.TopReached) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
     @property
-    def unseen_said(self) -> list[int]:
-        return [message.count for message in self.said if isinstance(message, MessageLog.UnseenChanged)]
+    def unseen_counts(self) -> list[int]:
+        return [message.count for message in self.messages if isinstance(message, MessageLog.UnseenChanged)]
 
     @property
-    def tops_said(self) -> int:
-        return sum(isinstance(message, MessageLog.TopReached) for message in self.said)
+    def top_count(self) -> int:
+        return sum(isinstance(message, MessageLog.TopReached) for message in self.messages)
 
 
 class Stage:
-    """A log on a screen, and what one sees there."""
+    """A log on a screen and its visible content."""
 
     def __init__(self, app: LogApp, pilot: Pilot[None]) -> None:
         self.app = app
         self.pilot = pilot
         self.log = app.log_view
 
-    async def caught_up(self) -> None:
-        """Wait until the log has looked at its transcript."""
+    async def synced(self) -> None:
+        """Wait until the log shows its transcript."""
         self.log.refresh_lines()
         await self.until(lambda: not draw_soon(self.log))
 
@@ -93,7 +93,7 @@ class Stage:
 
     @property
     def rows(self) -> list[str]:
-        """The rows of the log as the compositor gets them, without blanks at their ends."""
+        """The rows of the log as the compositor gets them, without trailing spaces."""
         region = Region(0, 0, *self.log.size)
         return [strip.text.rstrip() for strip in self.log.render_lines(region)]
 
@@ -108,7 +108,7 @@ class Stage:
 
     @property
     def top_post(self) -> str:
-        """The text of the first row that has some."""
+        """The text of the first visible post."""
         return self.rows[0].partition("│ ")[2]
 
 
@@ -121,7 +121,7 @@ async def stage(transcript: Transcript, width: int = 80, height: int = 24) -> As
 
 
 def transcript_of(count: int, text: str = "post {}", limit: int = 100_000) -> Transcript:
-    """Posts `text` with their number, one a minute."""
+    """A transcript with `count` posts, one per minute; `text` is formatted with their number."""
     transcript = Transcript(limit, zone=UTC)
     add_posts(transcript, range(count), text)
     return transcript
@@ -133,7 +133,7 @@ def add_posts(transcript: Transcript, numbers: range, text: str = "post {}") -> 
         transcript.add_post("ana", text.format(number), at, post_id=f"k3f9-{number + 1000}")
 
 
-# What it looks like
+# Appearance
 
 
 async def test_a_room_at_80_columns() -> None:
@@ -267,7 +267,7 @@ def rgb(color: RichColor | None) -> Rgb:
     return red, green, blue
 
 
-# Following and standing
+# Following the end and scrolling
 
 
 async def test_follows_the_newest_line() -> None:
@@ -275,10 +275,10 @@ async def test_follows_the_newest_line() -> None:
     async with stage(transcript) as on:
         assert on.rows[-1].endswith("post 99")
         add_posts(transcript, range(100, 110))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-1].endswith("post 109")
         assert on.log.is_following
-        assert (on.log.unseen, on.app.unseen_said) == (0, [])
+        assert (on.log.unseen, on.app.unseen_counts) == (0, [])
 
 
 async def test_a_scrolled_log_does_not_move_and_counts_new_posts() -> None:
@@ -289,11 +289,11 @@ async def test_a_scrolled_log_does_not_move_and_counts_new_posts() -> None:
         add_posts(transcript, range(100, 112))
         transcript.add_post("me", "own", NOON, own=True)
         transcript.add_system("bob joined", NOON)
-        await on.caught_up()
+        await on.synced()
         assert on.rows[:-1] == before[:-1]
         assert on.rows[-1].endswith(" ↓ 12 new")
         assert on.screen[-1].rstrip(" ▁▂▃▄▅▆▇").endswith("↓ 12 new")
-        assert on.app.unseen_said == [12]
+        assert on.app.unseen_counts == [12]
 
 
 async def test_back_at_the_end_nothing_is_unseen() -> None:
@@ -301,11 +301,11 @@ async def test_back_at_the_end_nothing_is_unseen() -> None:
     async with stage(transcript) as on:
         on.log.action_page_up()
         add_posts(transcript, range(100, 103))
-        await on.caught_up()
+        await on.synced()
         on.log.action_scroll_end()
         await on.pilot.pause()
         assert on.rows[-1].endswith("post 102")
-        assert (on.log.unseen, on.app.unseen_said) == (0, [3, 0])
+        assert (on.log.unseen, on.app.unseen_counts) == (0, [3, 0])
 
 
 async def test_scrolling_down_to_the_end_follows_again() -> None:
@@ -317,7 +317,7 @@ async def test_scrolling_down_to_the_end_follows_again() -> None:
             on.log.action_scroll_down()
         assert on.log.is_following
         add_posts(transcript, range(100, 101))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-1].endswith("post 100")
 
 
@@ -326,7 +326,7 @@ async def test_a_click_on_the_count_goes_to_the_end() -> None:
     async with stage(transcript) as on:
         on.log.action_page_up()
         add_posts(transcript, range(100, 103))
-        await on.caught_up()
+        await on.synced()
         await on.pilot.click(MessageLog, offset=(74, 23))
         assert on.log.is_following
 
@@ -355,7 +355,7 @@ async def test_trimmed_lines_do_not_move_the_view() -> None:
         on.log.action_page_up()
         before = on.rows
         add_posts(transcript, range(300, 500))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[:-1] == before[:-1]
 
 
@@ -364,30 +364,30 @@ async def test_a_cleared_transcript_is_empty_and_at_its_end() -> None:
     async with stage(transcript) as on:
         on.log.action_scroll_home()
         transcript.clear()
-        await on.caught_up()
+        await on.synced()
         assert set(on.rows) == {""}
         add_posts(transcript, range(50))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-1].endswith("post 49")
 
 
 async def test_many_changes_are_drawn_in_one_frame() -> None:
     transcript = transcript_of(10)
     async with stage(transcript) as on:
-        looks = 0
+        frame_count = 0
         sync = on.log.sync
 
-        def counted() -> None:
-            nonlocal looks
-            looks += 1
+        def count_sync() -> None:
+            nonlocal frame_count
+            frame_count += 1
             sync()
 
-        on.log.sync = counted  # type: ignore[method-assign]
+        on.log.sync = count_sync  # type: ignore[method-assign]
         for number in range(1000):
             add_posts(transcript, range(number, number + 1))
             on.log.refresh_lines()
-        await on.until(lambda: not draw_soon(on.log) and looks > 0)
-        assert looks == 1
+        await on.until(lambda: not draw_soon(on.log) and frame_count > 0)
+        assert frame_count == 1
         assert on.rows[-1].endswith("post 999")
 
 
@@ -461,7 +461,7 @@ async def test_a_log_of_one_cell_does_not_crash() -> None:
             action()
             await on.pilot.pause()
         add_posts(transcript, range(50, 60))
-        await on.caught_up()
+        await on.synced()
         await on.resize(300, 100)
         assert "post 59" in "\n".join(on.rows)
         await on.resize(1, 1)
@@ -494,17 +494,17 @@ async def test_pending_posts_are_marked_until_they_arrive() -> None:
     transcript = transcript_of(3)
     async with stage(transcript) as on:
         transcript.add_pending("n", "me", "mine", NOON)
-        await on.caught_up()
+        await on.synced()
         assert on.rows[4] == " 12:00           me … mine"
         transcript.confirm("n")
-        await on.caught_up()
+        await on.synced()
         assert on.rows[4] == " 12:00           me │ mine"
         transcript.add_post("bob", "first", NOON)
-        await on.caught_up()
+        await on.synced()
         assert [row.partition(" │ ")[2] for row in on.rows[4:6]] == ["first", "mine"]
         transcript.add_post("me", "mine", NOON, own=True, nonce="n")
         transcript.add_post("bob", "last", NOON)
-        await on.caught_up()
+        await on.synced()
         assert [row.partition(" │ ")[2] for row in on.rows[4:7]] == ["first", "mine", "last"]
 
 
@@ -512,9 +512,9 @@ async def test_a_refused_post_stays_with_the_reason() -> None:
     transcript = transcript_of(1)
     async with stage(transcript) as on:
         transcript.add_pending("n", "me", "mine", NOON)
-        await on.caught_up()
+        await on.synced()
         transcript.reject("n", "Wait 2 s.")
-        await on.caught_up()
+        await on.synced()
         assert on.rows[2:4] == ["                 me ⚠ mine", "                    ⚠ not sent: Wait 2 s."]
 
 
@@ -530,20 +530,20 @@ async def test_top_reached_is_posted_once_per_visit() -> None:
         for _ in range(9):
             on.log.action_page_up()
             await on.pilot.pause()
-        assert on.app.tops_said == 1
+        assert on.app.top_count == 1
         on.log.action_page_down()
         on.log.action_scroll_home()
         await on.pilot.pause()
-        assert on.app.tops_said == 2
+        assert on.app.top_count == 2
 
 
 async def test_top_reached_is_posted_if_everything_fits() -> None:
     async with stage(transcript_of(3)) as on:
-        assert on.app.tops_said == 0
+        assert on.app.top_count == 0
         on.log.action_page_up()
         on.log.action_page_up()
         await on.pilot.pause()
-        assert on.app.tops_said == 1
+        assert on.app.top_count == 1
 
 
 async def test_older_posts_do_not_move_the_view() -> None:
@@ -552,13 +552,13 @@ async def test_older_posts_do_not_move_the_view() -> None:
         on.log.action_scroll_home()
         before = on.rows
         transcript.prepend_posts(older(50))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[2:] == before[2:]
         assert on.rows[0].endswith("old 49")
         on.log.action_scroll_home()
         await on.pilot.pause()
         assert on.rows[1].endswith("old 0")
-        assert on.app.tops_said == 2
+        assert on.app.top_count == 2
 
 
 async def test_a_page_of_long_posts_does_not_move_the_view() -> None:
@@ -568,7 +568,7 @@ async def test_a_page_of_long_posts_does_not_move_the_view() -> None:
         before = on.rows
         page = [("bob", "old words " * 30, NOON, False, False, f"k3f9-{n + 1}") for n in range(50)]
         transcript.prepend_posts(page)
-        await on.caught_up()
+        await on.synced()
         assert on.rows[2:] == before[2:]
         assert on.rows[0].endswith("old words")
         on.log.action_page_up()
@@ -605,7 +605,7 @@ async def test_each_transcript_preserves_its_scroll_position() -> None:
         on.log.show(other)
         await on.pilot.pause()
         assert on.rows[-1].endswith("other 204")
-        assert on.app.unseen_said == [5, 0]
+        assert on.app.unseen_counts == [5, 0]
 
 
 async def test_a_transcript_filled_before_it_is_shown() -> None:
@@ -623,7 +623,7 @@ async def test_an_empty_transcript_that_fills_up() -> None:
     async with stage(transcript) as on:
         assert set(on.rows) == {""}
         add_posts(transcript, range(30))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-1].endswith("post 29")
 
 
@@ -697,7 +697,7 @@ async def test_unfolded_posts_are_remembered_per_transcript() -> None:
         assert "pasted 9" in "\n".join(on.rows)
 
 
-# Who came and went
+# Join and leave lines
 
 
 async def test_a_join_and_leave_line_is_updated_in_place() -> None:
@@ -706,15 +706,15 @@ async def test_a_join_and_leave_line_is_updated_in_place() -> None:
     async with stage(transcript) as on:
         assert on.rows[-1].endswith("── bob joined")
         transcript.replace_presence(line_id, "bob and cy joined", "bob joined", NOON + timedelta(hours=1))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-1].endswith("── bob joined")
         on.log.folding.show_next_presence()
         assert on.rows[-1].endswith("── bob and cy joined")
         transcript.replace_presence(line_id, "bob joined · eve left", "", NOON + timedelta(hours=1))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-1].endswith("── bob joined · eve left")
         transcript.replace_presence(line_id, "", "", NOON + timedelta(hours=1))
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-1].endswith("post 29")
 
 
@@ -764,12 +764,12 @@ async def test_the_unread_line_is_a_row_above_its_post() -> None:
     add_posts(transcript, range(2, 3), "again {}")
     async with stage(transcript) as on:
         transcript.unread_line_id = transcript.next_id - 1
-        await on.caught_up()
+        await on.synced()
         assert on.rows[4].strip("─") == RULE
         assert on.rows[5] == " 12:02          ana │ again 2"
         assert on.screen[4].rstrip().strip("─") == RULE
         transcript.unread_line_id = None
-        await on.caught_up()
+        await on.synced()
         assert on.rows[4] == "                    │ again 2"
         assert on.rows[5] == ""
 
@@ -830,10 +830,10 @@ async def test_adding_or_removing_the_unread_line_does_not_move_the_view() -> No
         before = on.rows
         for unread_line_id in (10, 99, None):
             transcript.unread_line_id = unread_line_id
-            await on.caught_up()
+            await on.synced()
             assert on.rows == before
         transcript.unread_line_id = on.log.top_anchor.line_id + 3 if on.log.top_anchor else 0
-        await on.caught_up()
+        await on.synced()
         assert on.rows[3].strip("─") == RULE
         assert on.rows[:3] == before[:3]
         assert on.rows[4:] == before[3:-1]
@@ -844,7 +844,7 @@ async def test_the_newest_post_stays_in_view_when_the_unread_line_appears() -> N
     async with stage(transcript) as on:
         add_posts(transcript, range(100, 101))
         transcript.unread_line_id = transcript.next_id - 1
-        await on.caught_up()
+        await on.synced()
         assert on.rows[-2].strip("─") == RULE
         assert on.rows[-1].endswith("post 100")
 
@@ -855,8 +855,10 @@ async def test_end_changed_is_posted_when_the_end_is_reached_or_left() -> None:
         on.log.action_page_up()
         on.log.action_scroll_end()
         await on.pilot.pause()
-        said = [message.at_end for message in on.app.said if isinstance(message, MessageLog.EndChanged)]
-        assert said == [False, True]
+        messages = [
+            message.at_end for message in on.app.messages if isinstance(message, MessageLog.EndChanged)
+        ]
+        assert messages == [False, True]
 
 
 async def test_mentions_are_visited_in_order_and_wrap_around() -> None:

@@ -83,14 +83,14 @@ def test_an_unsent_text_is_found_and_does_not_move_the_position() -> None:
 
 
 def test_sent_texts_are_saved_and_unsent_ones_are_not() -> None:
-    kept: list[Entry] = []
-    history = InputHistory(save=kept.append, room="lobby")
+    saved: list[Entry] = []
+    history = InputHistory(save=saved.append, room="lobby")
     history.add("sent")
     history.add("sent")
     history.add_unsent("cleared")
     history.add(" private")
     history.add("/nick ana")
-    assert kept == [Entry("lobby", "sent"), Entry("lobby", "/nick ana")]
+    assert saved == [Entry("lobby", "sent"), Entry("lobby", "/nick ana")]
     assert history.older("") == "/nick ana"
     assert history.older("") == "cleared"
 

@@ -47,7 +47,7 @@ HOSTILE = {
 }
 
 
-def looks(text: str) -> dict[str, str]:
+def styles_of(text: str) -> dict[str, str]:
     """How each piece of `text` that is not plain looks, marks left out."""
     return {
         text[run.start : run.end]: (run.style & ~TextStyle.MARK).name or ""
@@ -80,7 +80,7 @@ def looks(text: str) -> dict[str, str]:
     ],
 )
 def test_styles_of_markers(text: str, expected: dict[str, str]) -> None:
-    assert looks(text) == expected
+    assert styles_of(text) == expected
 
 
 def test_markers_have_a_style_of_their_own() -> None:
@@ -123,7 +123,7 @@ def test_the_host_of_a_titled_link_is_highlighted() -> None:
 @given(ANY_LINE)
 def test_every_character_is_accounted_for_once(line: str) -> None:
     end = 0
-    kept = ""
+    rebuilt = ""
     for run in styled_spans(line):
         assert run.start >= end
         assert run.end > run.start
@@ -131,9 +131,9 @@ def test_every_character_is_accounted_for_once(line: str) -> None:
         assert not run.href or (
             run.href.isascii() and run.href.isprintable() and not {" ", ";"} & set(run.href)
         )
-        kept += line[end : run.start] + line[run.start : run.end]
+        rebuilt += line[end : run.start] + line[run.start : run.end]
         end = run.end
-    assert kept + line[end:] == line
+    assert rebuilt + line[end:] == line
     assert end <= len(line)
 
 

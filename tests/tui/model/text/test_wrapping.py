@@ -107,11 +107,11 @@ def test_rows_fit_and_no_cluster_is_cut(text: str, width: int) -> None:
 @given(ANY_TEXT, WIDTHS)
 def test_nothing_but_blanks_and_line_feeds_is_left_out(text: str, width: int) -> None:
     end = 0
-    kept = ""
+    rebuilt = ""
     for start, next_end in wrap(text, width):
         assert start >= end
         assert not text[end:start].strip(" \n")
-        kept += text[start:next_end]
+        rebuilt += text[start:next_end]
         end = next_end
     assert not text[end:].strip(" \n")
 

@@ -117,9 +117,9 @@ def test_trimmed_lines_are_no_longer_found() -> None:
     for n in range(30, 45):
         transcript.add_post("ana", f"x {n}", NOON)
     search_all(search)
-    held = [n for n in range(10, 20) if any(f"x {n}" in chunk.texts for chunk in transcript.chunks)]
-    assert search.count == len(held) > 0
-    assert text_of(transcript, search.current) == f"x {held[0]}"
+    remaining = [n for n in range(10, 20) if any(f"x {n}" in chunk.texts for chunk in transcript.chunks)]
+    assert search.count == len(remaining) > 0
+    assert text_of(transcript, search.current) == f"x {remaining[0]}"
 
 
 def test_a_cleared_transcript_has_nothing_to_find() -> None:

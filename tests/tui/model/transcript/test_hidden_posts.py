@@ -12,7 +12,7 @@ AT = datetime(2025, 8, 30, 10, 30, tzinfo=UTC)
 
 
 def lines(transcript: Transcript) -> list[str]:
-    """All lines but those of days, as `sender: text` or the text."""
+    """All lines except day lines, as `sender: text` or the text."""
     found = [chunk.line(i) for chunk in transcript.chunks for i in range(len(chunk))]
     return [
         f"{line.sender}: {line.text}" if line.sender else line.text
@@ -186,7 +186,7 @@ def test_snapshot_includes_cleared_lines() -> None:
     add(transcript, ("bob", "1"))
     transcript.clear()
     add(transcript, ("bob", "2"))
-    held = [
+    texts = [
         chunk.texts[i] for chunk, count in transcript.snapshot() for i in range(count) if chunk.senders[i]
     ]
-    assert held == ["1", "2"]
+    assert texts == ["1", "2"]

@@ -30,14 +30,14 @@ def test_the_nearest_mention_is_found_and_the_search_wraps_around(
 ) -> None:
     transcript = transcript_of(mentions, limit=64)
     transcript.add_pending("n", "ana", "mine", NOON)
-    held = mention_ids(transcript)
+    ids = mention_ids(transcript)
     found = next_mention(transcript, line_id, back=back)
-    if not held:
+    if not ids:
         assert found is None
         return
-    beyond = [held_id for held_id in held if (held_id < line_id if back else held_id > line_id)]
+    beyond = [mention_id for mention_id in ids if (mention_id < line_id if back else mention_id > line_id)]
     choose = max if back else min
-    assert found == (choose(beyond or held), not beyond)
+    assert found == (choose(beyond or ids), not beyond)
 
 
 def test_searching_100_000_posts_takes_one_step_per_chunk() -> None:

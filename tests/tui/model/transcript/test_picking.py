@@ -9,7 +9,7 @@ NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
 
 def transcript() -> Transcript:
-    """Lines 0 to 5: day, post 1, system, system, post 2, system; then a post on its way."""
+    """Lines 0 to 5: day, post 1, system, system, post 2, system; then a pending post."""
     made = Transcript(zone=UTC)
     made.add_post("ana", "one", NOON, post_id="k3f9-1")
     made.add_system("bob joined", NOON)

@@ -16,67 +16,67 @@ def test_names_are_joined_for_reading() -> None:
 
 
 def test_joins_leaves_and_renames_are_summarized() -> None:
-    comings = PresenceSummary()
-    comings.joined(["ana", "bob"])
-    comings.left(["cy"])
-    comings.renamed("dora", "dodo")
-    comings.add_unnamed("A new client has joined the chat.")
-    comings.add_unnamed("A new client has joined the chat.")
-    assert comings.text() == (
+    summary = PresenceSummary()
+    summary.joined(["ana", "bob"])
+    summary.left(["cy"])
+    summary.renamed("dora", "dodo")
+    summary.add_unnamed("A new client has joined the chat.")
+    summary.add_unnamed("A new client has joined the chat.")
+    assert summary.text() == (
         "ana and bob joined · cy left · dora is now dodo · A new client has joined the chat."
     )
 
 
 def test_join_and_leave_cancel_out() -> None:
-    comings = PresenceSummary()
-    comings.joined(["ana"])
-    comings.left(["ana", "cy"])
-    comings.joined(["cy"])
-    comings.renamed("bob", "rob")
-    comings.renamed("rob", "bob")
-    assert comings.text() == ""
+    summary = PresenceSummary()
+    summary.joined(["ana"])
+    summary.left(["ana", "cy"])
+    summary.joined(["cy"])
+    summary.renamed("bob", "rob")
+    summary.renamed("rob", "bob")
+    assert summary.text() == ""
 
 
 def test_reason_is_shown_for_a_single_leave_only() -> None:
-    comings = PresenceSummary()
-    comings.joined(["ana"])
-    comings.left(["bob"], "lunch")
-    assert comings.text() == "ana joined · bob left: lunch"
-    comings.left(["cy"])
-    assert comings.text() == "ana joined · bob and cy left"
+    summary = PresenceSummary()
+    summary.joined(["ana"])
+    summary.left(["bob"], "lunch")
+    assert summary.text() == "ana joined · bob left: lunch"
+    summary.left(["cy"])
+    assert summary.text() == "ana joined · bob and cy left"
 
 
 def test_a_rename_after_a_join_shows_the_new_name() -> None:
-    comings = PresenceSummary()
-    comings.joined(["ana"])
-    comings.renamed("ana", "anna")
-    comings.renamed("bob", "rob")
-    comings.left(["rob"])
-    assert comings.text() == "anna joined · bob left"
+    summary = PresenceSummary()
+    summary.joined(["ana"])
+    summary.renamed("ana", "anna")
+    summary.renamed("bob", "rob")
+    summary.left(["rob"])
+    assert summary.text() == "anna joined · bob left"
 
 
 def test_brief_summary_matches_old_and_new_names() -> None:
-    comings = PresenceSummary(lambda name: name in ("eve", "bob"))
-    comings.joined(["ana", "eve"])
-    comings.renamed("bob", "rob")
-    comings.add_unnamed("Someone came.")
-    assert comings.brief() == "eve joined · bob is now rob"
-    comings.renamed("ana", "bob")
-    comings.joined(["bob"])
-    assert comings.brief() == "eve and bob joined · bob is now rob"
-    comings.left(["eve", "bob", "rob"])
-    assert comings.brief() == "bob left"
-    assert comings.text() == "bob left · Someone came."
+    summary = PresenceSummary(lambda name: name in ("eve", "bob"))
+    summary.joined(["ana", "eve"])
+    summary.renamed("bob", "rob")
+    summary.add_unnamed("Someone came.")
+    assert summary.brief() == "eve joined · bob is now rob"
+    summary.renamed("ana", "bob")
+    summary.joined(["bob"])
+    assert summary.brief() == "eve and bob joined · bob is now rob"
+    summary.left(["eve", "bob", "rob"])
+    assert summary.brief() == "bob left"
+    assert summary.text() == "bob left · Someone came."
 
 
 def test_many_names_are_counted() -> None:
-    comings = PresenceSummary()
+    summary = PresenceSummary()
     for number in range(5):
-        comings.renamed(f"a{number}", f"b{number}")
-    assert comings.text().endswith("a2 is now b2 · 2 more changed their names")
-    assert not comings.is_full
-    comings.joined(str(number) for number in range(PEOPLE_MAX))
-    assert comings.is_full
+        summary.renamed(f"a{number}", f"b{number}")
+    assert summary.text().endswith("a2 is now b2 · 2 more changed their names")
+    assert not summary.is_full
+    summary.joined(str(number) for number in range(PEOPLE_MAX))
+    assert summary.is_full
 
 
 @given(st.lists(st.sampled_from(NAMES)), st.sets(st.sampled_from(NAMES)))
@@ -96,22 +96,22 @@ def test_summary_describes_the_difference_of_the_room(toggled: list[str], before
 
 def test_cost_of_a_change_is_independent_of_the_number_of_people() -> None:
     def work(people: int) -> int:
-        asked = 0
+        call_count = 0
 
-        def about(name: str) -> bool:
-            nonlocal asked
-            asked += 1
+        def is_relevant(name: str) -> bool:
+            nonlocal call_count
+            call_count += 1
             return False
 
-        comings = PresenceSummary(about)
-        comings.joined(f"name {number}" for number in range(people))
-        comings.left(f"other {number}" for number in range(people))
-        before = asked
-        comings.renamed("name 1", "first")
-        comings.left(["name 2"])
-        comings.joined(["other 3", "newcomer"])
-        assert comings.text().startswith(f"name 0, first and {people - 2} others joined")
-        assert comings.brief() == ""
-        return asked - before
+        summary = PresenceSummary(is_relevant)
+        summary.joined(f"name {number}" for number in range(people))
+        summary.left(f"other {number}" for number in range(people))
+        before = call_count
+        summary.renamed("name 1", "first")
+        summary.left(["name 2"])
+        summary.joined(["other 3", "newcomer"])
+        assert summary.text().startswith(f"name 0, first and {people - 2} others joined")
+        assert summary.brief() == ""
+        return call_count - before
 
     assert work(10) == work(300) <= 4

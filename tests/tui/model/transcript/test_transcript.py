@@ -36,7 +36,7 @@ def older(*posts: str, at: datetime = NOON) -> list[OlderPost]:
 
 
 def assert_sound(transcript: Transcript) -> None:
-    """Ids have no holes, each line is found by its id, and the length is that of what is there."""
+    """Assert that ids have no gaps, each line is found by its id, and the length is right."""
     all_lines = lines(transcript)
     first_id = transcript.first_id
     assert [line.id for line in all_lines] == list(range(first_id, first_id + len(all_lines)))
@@ -152,7 +152,7 @@ def test_timestamps_out_of_range_are_harmless(year: int) -> None:
     assert texts(transcript) == ["x", "y"]
 
 
-# Own posts on their way
+# Pending posts
 
 
 def test_pending_posts_stay_below_all_others() -> None:
@@ -272,7 +272,7 @@ def test_a_full_transcript_accepts_no_older_posts() -> None:
     assert_sound(transcript)
 
 
-# Who came and went
+# Join and leave lines
 
 
 def test_a_presence_line_can_be_replaced_while_it_is_the_last() -> None:
@@ -355,7 +355,7 @@ def test_clear_removes_all_but_pending_posts() -> None:
     assert_sound(transcript)
 
 
-# Who and what
+# Senders and post ids
 
 
 def test_senders_are_the_last_speakers_last_first() -> None:
