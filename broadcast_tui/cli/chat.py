@@ -20,6 +20,9 @@ from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, pa
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, check_room
 
+CONNECT_TIMEOUT_S = 10.0
+"""Time to reach the server with `--plain` if the input is not a terminal, where nobody can end the chat."""
+
 
 def chat(
     url: str = "",
@@ -169,9 +172,12 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
             preferences=preferences,
             mentions=mentions,
             advice=ADVICE,
+            connect_timeout_s=None if interactive else CONNECT_TIMEOUT_S,
         )
+        if preferences.notice:
+            chat.warn(preferences.notice)
         await chat.run(read_input_lines())
-        return ExitCode.UNREACHABLE if chat.was_rejected else ExitCode.OK
+        return ExitCode.UNREACHABLE if chat.has_failed else ExitCode.OK
 
     return asyncio.run(run())
 

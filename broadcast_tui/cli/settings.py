@@ -125,7 +125,7 @@ def read_tables(path: Path, *, must_exist: bool) -> dict[str, Table]:
     """The tables of a file by section. Raises ConfigError if a section is unknown."""
     try:
         content = read_toml(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         if must_exist:
             raise ConfigError(f"{path} does not exist. Create it, or unset {FILE_VARIABLE}.") from None
         return {}
@@ -140,12 +140,17 @@ def read_tables(path: Path, *, must_exist: bool) -> dict[str, Table]:
 
 
 def read_toml(path: Path) -> dict[str, object]:
-    """Read a TOML file. Raises ConfigError, and FileNotFoundError if it does not exist."""
+    """Read a TOML file.
+
+    Raises:
+        ConfigError: It cannot be read or is not valid.
+        FileNotFoundError, NotADirectoryError: It does not exist.
+    """
     import tomllib
 
     try:
         return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"Cannot read {path}: {getattr(error, 'strerror', None) or error}.") from error

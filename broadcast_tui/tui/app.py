@@ -48,7 +48,7 @@ from broadcast_tui.tui.quit import QuitFlow, close_in_time
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
-from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of
+from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of, ignore_size_variables
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
@@ -102,6 +102,7 @@ class ChatApp(App[None]):
         has_token: bool = False,
         mentions: tuple[str, ...] = (),
     ) -> None:
+        ignore_size_variables()
         super().__init__(driver_class=chat_driver_class())
         drop_colors(self)
         for own_theme in themes.OWN_THEMES:
@@ -134,7 +135,8 @@ class ChatApp(App[None]):
         candidates = (self._theme_for_run, self._preferences.theme, themes.default_theme(os.environ))
         self.theme = next(theme for theme in candidates if theme in self.available_themes)
         self.watch(self, "theme", self._save_theme, init=False)
-        self.app_suspend_signal.subscribe(self, lambda _: self._terminal_title.restore())
+        if isinstance(driver := driver_of(self), ChatDriver):
+            driver.on_suspend = self._terminal_title.restore
         self.app_resume_signal.subscribe(self, lambda _: self._handle_resume())
         self._signals.install()
         self._terminal_title.set(f"#{self._room}")

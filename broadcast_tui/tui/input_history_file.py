@@ -49,7 +49,7 @@ class InputHistoryFile:
                 truncated = bool(data) and not data.endswith(b"\n")
                 if truncated or len(data) > 2 * FILE_BYTES or data.count(b"\n") > 2 * HISTORY_LIMIT:
                     write_private(self.path, b"".join(map(_line, newest)), sync=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             self.notice = visible_line(f"Cannot read {self.path}: {error}")

@@ -61,6 +61,7 @@ class LineChat:
         preferences: Saved choices; None to load and save nothing.
         mentions: Words that count as mentions, in addition to the name.
         advice: What to write about causes of a rejected connection.
+        connect_timeout_s: Time to reach the server; None to keep trying, for a user who can end the chat.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class LineChat:
         preferences: Preferences | None = None,
         mentions: tuple[str, ...] = (),
         advice: Mapping[DisconnectCause, str] | None = None,
+        connect_timeout_s: float | None = None,
     ) -> None:
+        self._connect_timeout_s = connect_timeout_s
         self._preferences = preferences
         self._client = client
         self._advice = advice or {}
@@ -84,8 +87,9 @@ class LineChat:
         self._write = write
         self._formatter = LineFormatter(own=echo)
         self._commands = CommandDispatcher(client, self._state, self)
-        self.was_rejected = False
-        """Whether the server rejected the connection, for a reason that was written."""
+        self.has_failed = False
+        """Whether the server was not reached or rejected the connection, for a reason that was written, or
+        posts were not delivered."""
         self._needs_name = False
         self._threads: set[asyncio.Task[str]] = set()
         self._quitting = asyncio.Event()
@@ -115,6 +119,7 @@ class LineChat:
             # Write the posts that arrive until the connection is closed.
             await receiving
         if lost := self._client.unacknowledged:
+            self.has_failed = True
             self.warn(f"{undelivered_text(lost)}.")
 
     # CommandContext
@@ -228,7 +233,7 @@ class LineChat:
             self._needs_name = True
             self.warn(f"{changes.denied.reason} Enter another name.")
         elif self._state.connection.state is ConnectionState.REFUSED:
-            self.was_rejected = True
+            self.has_failed = True
             for update in batch:
                 if isinstance(update, ConnectionChanged) and update.cause in self._advice:
                     self.warn(self._advice[update.cause])
@@ -238,7 +243,13 @@ class LineChat:
 
     async def _handle_lines(self, lines: AsyncIterator[str]) -> None:
         """Handle each line, but none before we have joined: a pipe does not wait for that."""
-        await self._until(lambda: self._state.rooms.shown.entered or self._needs_name)
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await self._until(lambda: self._state.rooms.shown.entered or self._needs_name)
+        except TimeoutError:
+            self.has_failed = True
+            self.warn(f"No connection to {self._client.url} within {self._connect_timeout_s:g} s.")
+            return
         async for line in lines:
             text = line.rstrip("\r\n")
             if not text.strip():

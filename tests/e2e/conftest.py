@@ -109,8 +109,8 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
                 "XDG_STATE_HOME": str(state),
                 "HOME": str(state),
                 "TZ": "UTC",
-                "COLUMNS": "97",
-                "LINES": "31",
+                "COLUMNS": "999999",
+                "LINES": "999999",
                 **(environment or {}),
             },
         )

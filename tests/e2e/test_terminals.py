@@ -223,6 +223,7 @@ def test_ctrl_z_suspends_and_fg_resumes(server: ServerProcess, open_terminal: Op
     shell.wait_for("half written")
     shell.type(CTRL_Z)
     shell.wait_for("Stopped")
+    assert b"\x1b[23;0t" in bytes(shell.raw).partition(b"Stopped")[0], "the title is restored"
     assert left_clean(bytes(shell.raw).partition(b"Stopped")[0])
     shell.forget()
     shell.enter("fg")

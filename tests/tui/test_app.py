@@ -375,8 +375,10 @@ def test_the_title_is_pushed_once_sanitized_and_restored() -> None:
     assert written[:2] == ["\x1b[22;0t", "\x1b]0;(3) lob␛]0;by␇ · broadcast-tui\x07"]
     assert written[2].endswith("\x1b[23;0t")
     assert len(written) == 3
+    title.set("lobby", 4)
+    assert len(written) == 3
     title.show_again()
-    assert "(3)" in written[3]
+    assert "(4) lobby" in written[3]
 
 
 def test_every_key_is_unique_in_its_area() -> None:

@@ -49,11 +49,21 @@ class Conversation:
 
 @asynccontextmanager
 async def plain(
-    *people: str, echo: bool = True, preferences: Preferences | None = None
+    *people: str,
+    echo: bool = True,
+    preferences: Preferences | None = None,
+    connect_timeout_s: float | None = None,
 ) -> AsyncIterator[Conversation]:
     client = FakeClient()
     written: list[str] = []
-    chat = LineChat(client, "lobby", written.append, echo=echo, preferences=preferences)
+    chat = LineChat(
+        client,
+        "lobby",
+        written.append,
+        echo=echo,
+        preferences=preferences,
+        connect_timeout_s=connect_timeout_s,
+    )
     talk = Conversation(client, chat, written)
     running = asyncio.create_task(talk.chat.run(talk.lines()))
     if people:
@@ -221,15 +231,22 @@ async def test_a_taken_name_prompts_for_another() -> None:
         assert "!! That name is taken. Enter another name." in talk.written
         await talk.type("<>", "ana2")
         await eventually(lambda: talk.client.called("rename") == [("ana2",)])
-        assert not talk.chat.was_rejected
+        assert not talk.chat.has_failed
 
 
 async def test_a_rejection_by_the_server_ends_the_chat() -> None:
     async with plain() as talk:
         await talk.client.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
         await eventually(lambda: talk.client.closed)
-    assert talk.chat.was_rejected
+    assert talk.chat.has_failed
     assert any(line.startswith("!!") and "You are banned." in line for line in talk.written)
+
+
+async def test_a_server_that_is_not_reached_in_time_ends_the_chat() -> None:
+    async with plain(connect_timeout_s=0.01) as talk:
+        await eventually(lambda: talk.client.closed)
+    assert talk.chat.has_failed
+    assert talk.written[-1] == f"!! No connection to {talk.client.url} within 0.01 s."
 
 
 async def test_nothing_hostile_is_written() -> None:

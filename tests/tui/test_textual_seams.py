@@ -53,6 +53,7 @@ SEAMS: list[tuple[str, str, str]] = [
     ("textual.drivers.linux_driver:LinuxDriver", "_writer_thread", ATTRIBUTE),
     ("textual.drivers._writer_thread:WriterThread", "_queue", ATTRIBUTE),
     ("textual.drivers.linux_driver:LinuxDriver", "run_input_thread", "self"),
+    ("textual.drivers.linux_driver:LinuxDriver", "_get_terminal_size", "self"),
     ("textual.drivers.linux_driver:LinuxDriver", "attrs_before", ATTRIBUTE),
     ("textual.drivers.linux_driver:LinuxDriver", "exit_event", ATTRIBUTE),
     ("textual.drivers.linux_driver:LinuxDriver", "fileno", ATTRIBUTE),

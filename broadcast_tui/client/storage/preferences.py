@@ -120,7 +120,8 @@ class Preferences:
                     changed = merged(self._base, content, theirs) | {"client_id": self.client_id}
                 write_json(self.path, _trimmed(changed))
         except (OSError, UnicodeError) as error:
-            self.notice = f"Cannot write {self.path}: {error}"
+            reason = getattr(error, "strerror", None) or error
+            self.notice = f"Nothing is saved: cannot write {self.path}: {reason}."
             return False
         self._base = content
         return True
@@ -215,7 +216,7 @@ def read_object(path: Path) -> tuple[dict[str, object], str]:
     """Read a JSON object; empty if there is no file. The second value is an error sentence or empty."""
     try:
         value = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}, ""
     except (OSError, ValueError, RecursionError) as error:
         return {}, f"Ignored unreadable file {path}: {error}"

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 from queue import Empty
@@ -32,6 +32,8 @@ else:
     from textual.drivers.linux_driver import LinuxDriver as PlatformDriver
 
 READ_BYTES = 4096
+SIZE_MAX = (2_000, 1_000)
+"""Maximum size in cells; a larger terminal is used in part."""
 POLL_S = 0.1
 """How often the input thread looks for a lone Escape and for the end of the application mode."""
 
@@ -92,14 +94,17 @@ class ChatDriver(PlatformDriver):
     def __init__(
         self, app: App[None], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
-        # COLUMNS and LINES would fix the size, here and in an editor, whatever the terminal's real size is.
-        for variable in ("COLUMNS", "LINES"):
-            os.environ.pop(variable, None)
         register_alt_keys()
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self._is_silent = False
+        self.on_suspend: Callable[[], object] = lambda: None
+        """Called while the terminal is still in application mode; Textual's own signal comes too late."""
         self.start_count = 0
         """How often application mode was started; each start shows a blank screen."""
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        width, height = super()._get_terminal_size()
+        return min(width, SIZE_MAX[0]), min(height, SIZE_MAX[1])
 
     # Input
 
@@ -139,6 +144,10 @@ class ChatDriver(PlatformDriver):
     def start_application_mode(self) -> None:
         self.start_count += 1
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def suspend_application_mode(self) -> None:
+        self.on_suspend()
+        super().suspend_application_mode()
 
     def write(self, data: str) -> None:
         if not self._is_silent:
@@ -195,6 +204,15 @@ class ChatDriver(PlatformDriver):
                     writer._queue.get(timeout=0.05)
             else:
                 time.sleep(0.05)
+
+
+def ignore_size_variables() -> None:
+    """Remove COLUMNS and LINES from the environment; call it before the app is created.
+
+    They would fix the size, here and in an editor, whatever the terminal's real size is.
+    """
+    for variable in ("COLUMNS", "LINES"):
+        os.environ.pop(variable, None)
 
 
 def chat_driver_class() -> type[Driver] | None:

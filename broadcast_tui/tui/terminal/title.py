@@ -14,6 +14,8 @@ class TerminalTitle:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._pushed = False
+        self._restored = False
+        """Whether the title belongs to another program, until `show_again`."""
         self._text = ""
 
     def set(self, place: str, unread: int = 0, mentions: int = 0) -> None:
@@ -27,7 +29,8 @@ class TerminalTitle:
             counts.append(f"{unread:,}")
         prefix = f"({', '.join(counts)}) " if counts else ""
         text = f"{prefix}{visible_line(place)} · {PROGRAM}"
-        if text == self._text and self._pushed:
+        if self._restored or (text == self._text and self._pushed):
+            self._text = text
             return
         if not self._pushed:
             self._write("\x1b[22;0t")
@@ -36,13 +39,15 @@ class TerminalTitle:
         self._write(f"\x1b]0;{text}\x07")
 
     def restore(self) -> None:
-        """Restore the title from before the first `set`."""
+        """Restore the title from before the first `set`; further ones are shown by `show_again`."""
+        self._restored = True
         if self._pushed:
             self._pushed = False
             self._write("\x1b]0;\x07\x1b[23;0t")
 
     def show_again(self) -> None:
         """Set the last text again after `restore`."""
+        self._restored = False
         if self._text and not self._pushed:
             self._write(f"\x1b[22;0t\x1b]0;{self._text}\x07")
             self._pushed = True

@@ -1,4 +1,4 @@
-"""Two chats of one user share their saved state."""
+"""The home directory: shared by two chats of one user, or unusable."""
 
 from __future__ import annotations
 
@@ -30,3 +30,16 @@ def test_two_chats_with_one_home_keep_each_others_changes(
     saved = json.loads(path.read_text())
     assert set(saved["ignored"][server.url]) == {"bob", "max"}
     assert set(saved["rooms"][server.url]["joined"]) == {"lobby", "dev", "ops"}
+
+
+def test_without_a_usable_home_the_chat_runs_and_says_once_that_nothing_is_saved(
+    server: ServerProcess, open_terminal: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "home").write_text("a file")
+    ana = open_terminal("chat", server.url, "--name", "ana")
+    ana.wait_for("● online", "Nothing is saved: cannot write")
+    ana.enter("hello")
+    ana.wait_for("hello")
+    assert "Cannot read" not in ana.text
+    ana.enter("/quit")
+    assert ana.wait_exit() == 0
