@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from broadcast_tui.client.connection import Connection
 
 BATCH_MAX = 500
+NONCE_BYTES = 16
 UNREAD_MAX = 10_000
 """Maximum number of unread updates. With more, the client stops reading from the server; if nothing reads
 `batches`, it drops the oldest instead."""
@@ -80,7 +81,7 @@ class BroadcastClient(ClientRequests):
         chosen = tuple(check_room(room) for room in rooms) or (self._address.room,)
         session = ClientSession(
             client_id=derive_client_id(client_id or secrets.token_hex(16), self._address.server_key),
-            nonce_prefix=secrets.token_hex(6) + "-",
+            make_nonce=lambda: secrets.token_urlsafe(NONCE_BYTES),
             name=name,
             rooms=((room, last) for room in chosen),
         )

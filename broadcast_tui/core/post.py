@@ -64,6 +64,7 @@ class Post(msgspec.Struct, frozen=True, gc=False):
     text: str
     at: datetime
     nonce: str = ""
+    """Set by a client session in its own posts."""
 
 
 class AppendResult(msgspec.Struct, frozen=True):

@@ -119,7 +119,7 @@ class MemoryEngine:
             room = RingBuffer(self._max_posts, self._max_bytes, self.last_seq(name))
             self._rooms[name] = room
         position = Position(self._epoch, room.last_seq + 1)
-        post = Post(name, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
+        post = Post(name, position, new_post.sender, new_post.text, new_post.at)
         room.append(post, sys.getsizeof(new_post.text) + POST_OVERHEAD_BYTES)
         self._index.set_bounds(name, self._first_stored(room), room.last_seq, now)
         self.memory.resize(name, room.size_bytes + ROOM_OVERHEAD_BYTES)

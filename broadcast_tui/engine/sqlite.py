@@ -278,9 +278,7 @@ class SqliteEngine:
                 bounds[new_post.room] = oldest, newest + 1
                 position = Position(self._epoch, newest + 1)
                 results.append(AppendResult(position, timestamp(new_post.at), dup=False))
-                posts.append(
-                    Post(new_post.room, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
-                )
+                posts.append(Post(new_post.room, position, new_post.sender, new_post.text, new_post.at))
                 if new_post.room not in room_ids:
                     room_ids[new_post.room] = self._room_id(new_post.room)
                 rows.append(
@@ -414,7 +412,7 @@ class SqliteEngine:
     ) -> list[Post]:
         """Posts of a room that match a condition, in ascending order, at most `max_bytes` of text."""
         rows = connection.execute(
-            "SELECT seq, at_us, sender, text, nonce FROM posts"
+            "SELECT seq, at_us, sender, text FROM posts"
             f" WHERE room_id = (SELECT id FROM rooms WHERE name = ?) AND {condition}",
             (room, *values),
         )
@@ -422,8 +420,8 @@ class SqliteEngine:
         rows.close()
         return sorted(posts, key=lambda post: post.position.seq)
 
-    def _post(self, room: str, seq: int, at_us: int, sender: str, text: str, nonce: str) -> Post:
-        return Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us), nonce)
+    def _post(self, room: str, seq: int, at_us: int, sender: str, text: str) -> Post:
+        return Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us))
 
     def tail(self) -> AsyncIterator[list[Post]]:
         return self._tail.follow()

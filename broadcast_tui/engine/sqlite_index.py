@@ -32,8 +32,8 @@ SHADOW_RESERVED = 10
 """Highest id of the rows of FTS5's data table that are not blocks."""
 MAX_ID = 2**63 - 1
 
-Row = tuple[int, int, str, str, str]
-"""A found post: seq, time in microseconds, sender, text, nonce."""
+Row = tuple[int, int, str, str]
+"""A found post: seq, time in microseconds, sender, text."""
 
 
 def room_token(room_id: int) -> str:
@@ -149,7 +149,7 @@ def search(
     end_id = int(end[0]) if end else MAX_ID
     expression = " AND ".join([f'"{room_token(room_id)}"', *(f'"{term}" *' for term in terms)])
     hits: list[Row] = connection.execute(
-        f"SELECT posts.seq, posts.at_us, posts.sender, posts.text, posts.nonce FROM {table} AS found"
+        f"SELECT posts.seq, posts.at_us, posts.sender, posts.text FROM {table} AS found"
         " CROSS JOIN posts ON posts.id = found.rowid"
         f" WHERE found.{table} MATCH ? AND found.rowid < ? AND posts.room_id = ?"
         " ORDER BY found.rowid DESC LIMIT ?",
@@ -167,7 +167,7 @@ def _scan(
     matcher = Matcher(list(terms))
     hits: list[Row] = []
     for row in connection.execute(
-        "SELECT seq, at_us, sender, text, nonce FROM posts WHERE id < ? AND room_id + 0 = ? ORDER BY id DESC",
+        "SELECT seq, at_us, sender, text FROM posts WHERE id < ? AND room_id + 0 = ? ORDER BY id DESC",
         (end_id, room_id),
     ):
         if matcher.matches(fold(row[3])):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -91,6 +91,8 @@ class HubRunner:
         self._to_write: list[Subscription] = []
         self._append_requested = asyncio.Event()
         self._topics_requested = asyncio.Event()
+        self._appends: set[asyncio.Event] = set()
+        """Appends in progress; each event is set when its posts have been acknowledged, or rejected."""
         self._undelivered = 0
         self._delivered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -228,6 +230,7 @@ class HubRunner:
             # Counted before `append`, since the tail may deliver them before it returns.
             self._undelivered += len(batch)
             started = self._loop.time()
+            self._appends.add(done := asyncio.Event())
             try:
                 results = await self._engine.append([pending_post.new_post for pending_post in batch])
             except Exception as error:
@@ -240,6 +243,9 @@ class HubRunner:
                 self.activity.posted(batch, results, hub.rooms)
                 self.stats.append.observe(self._loop.time() - started)
                 self.stats.posts += sum(not result.dup for result in results)
+            finally:
+                self._appends.discard(done)
+                done.set()
             self.wake()
 
     def _log_failure(self, what: str, error: Exception) -> None:
@@ -261,6 +267,7 @@ class HubRunner:
     async def _follow_tail(self) -> None:
         unflushed = 0
         async for posts in self._engine.tail():
+            await self._wait_for_acks(posts)
             if not self._flush_scheduled:
                 unflushed = 0
             for start in range(0, len(posts), DELIVER_POSTS):
@@ -275,6 +282,15 @@ class HubRunner:
                     await self.flushed()
                     unflushed = 0
             self._discount(len(posts))
+
+    async def _wait_for_acks(self, posts: Sequence[Post]) -> None:
+        """Wait for the append that stored `posts` if it has not returned, so that acks precede posts.
+
+        Its posts may be in the tail before its task continues. Other posts do not wait for later appends.
+        """
+        if self._appends and not self.hub.are_appended(posts):
+            for done in tuple(self._appends):
+                await done.wait()
 
     async def flushed(self) -> None:
         """Wait until all pending frames have been written to the connections that are not blocked."""

@@ -179,7 +179,7 @@ class Transcript:
         self.send(name, "message", message=text, room=room, nonce=nonce)
         ack, _ = self.expect_set(name, {"type": "ack", "nonce": nonce}, {"type": "message", "nonce": nonce})
         for other in to:
-            self.expect(other, type="message", nonce=nonce)
+            assert "nonce" not in self.expect(other, type="message", id=ack["id"])
         return ack
 
     def count(self, name: str, /, **fields: object) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from random import Random
 
@@ -140,7 +141,13 @@ async def stored_posts(path: Path) -> dict[str, list[Seen]]:
         log = {room: await engine.read(room, limit=10_000_000) for room in ROOMS}
     finally:
         await engine.close()
-    return {room: [Seen(p.position, p.nonce, p.text) for p in posts] for room, posts in log.items()}
+    query = "SELECT name, seq, nonce FROM posts JOIN rooms ON rooms.id = room_id"
+    with closing(sqlite3.connect(path)) as file:
+        nonces = {(room, seq): nonce for room, seq, nonce in file.execute(query)}
+    return {
+        room: [Seen(p.position, nonces[room, p.position.seq], p.text) for p in posts]
+        for room, posts in log.items()
+    }
 
 
 async def run_chaos(server: ServerProcess, path: Path, seed: int, length_s: float) -> tuple[History, str]:

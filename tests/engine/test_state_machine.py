@@ -415,7 +415,10 @@ class LogMachine(RuleBasedStateMachine):
                 user.connect()
         self.world.step()
         log = {
-            room: [Seen(p.position, _own(p.nonce), p.text) for p in self.world.log.posts.get(room, [])]
+            room: [
+                Seen(p.position, _own(self.world.log.nonces[room, p.position]), p.text)
+                for p in self.world.log.posts.get(room, [])
+            ]
             for room in ROOMS
         }
         publishers = [self._publisher(user) for user in self.users]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import msgspec
 
@@ -40,7 +41,10 @@ class User:
 
     def __init__(self, world: World, name: str, rooms: tuple[tuple[str, int], ...]) -> None:
         self.world = world
-        self.session = ClientSession(client_id=f"id-{name}", nonce_prefix=f"{name}.", name=name, rooms=rooms)
+        numbers = count(1)
+        self.session = ClientSession(
+            client_id=f"id-{name}", make_nonce=lambda: f"{name}.{next(numbers)}", name=name, rooms=rooms
+        )
         self.wire: Wire | None = None
         self.updates: list[up.Update] = []
 

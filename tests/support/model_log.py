@@ -18,6 +18,8 @@ class ModelLog:
         self.posts: dict[str, list[Post]] = {}
         self.trimmed: dict[str, int] = {}
         self.topics: dict[str, str] = {}
+        self.nonces: dict[tuple[str, Position], str] = {}
+        """By room and position: engines store them and do not give them out."""
         self._seen: dict[tuple[str, str, str, str], AppendResult] = {}
 
     def first_seq(self, room: str) -> int:
@@ -49,8 +51,9 @@ class ModelLog:
                 continue
             room = self.posts.setdefault(new_post.room, [])
             position = Position(self.epoch, len(room) + 1)
-            post = Post(new_post.room, position, new_post.sender, new_post.text, new_post.at, new_post.nonce)
+            post = Post(new_post.room, position, new_post.sender, new_post.text, new_post.at)
             room.append(post)
+            self.nonces[new_post.room, position] = new_post.nonce
             new.append(post)
             results.append(AppendResult(position, timestamp(new_post.at), dup=False))
             self._seen[key] = results[-1]

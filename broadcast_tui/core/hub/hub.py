@@ -217,16 +217,31 @@ class Hub:
     # -- results of effects
 
     def posts_appended(self, pending_posts: Sequence[PendingPost], results: Sequence[AppendResult]) -> None:
-        """Acknowledge posts that the engine has stored; `results` are in the order of `pending_posts`."""
+        """Acknowledge posts that the engine has stored; `results` are in the order of `pending_posts`.
+
+        Call it before `deliver` with the same posts, so that their authors recognize them.
+        """
         for pending_post, result in zip(pending_posts, results, strict=True):
-            new_post = pending_post.new_post
-            if new_post.nonce and pending_post.peer.v1:
-                pending_post.peer.send(
-                    events.Ack(
-                        new_post.nonce, str(result.position), new_post.room, result.at_text, result.dup
-                    )
+            new_post, peer, position = pending_post.new_post, pending_post.peer, result.position
+            room = self.rooms.by_name.get(new_post.room)
+            if room is not None:
+                room.appended_seq = max(room.appended_seq, position.seq)
+            if not new_post.nonce:
+                continue
+            if peer.v1:
+                peer.send(
+                    events.Ack(new_post.nonce, str(position), new_post.room, result.at_text, result.dup)
                 )
-                self.broadcaster.mark_dirty(pending_post.peer)
+                self.broadcaster.mark_dirty(peer)
+            if (subscription := peer.subscriptions.get(new_post.room)) is not None:
+                subscription.add_own_post(position.seq, new_post.nonce)
+
+    def are_appended(self, posts: Sequence[Post]) -> bool:
+        """Whether `posts_appended` was called for posts of the tail, or they have no reader here."""
+        return all(
+            (room := self.rooms.by_name.get(post.room)) is None or post.position.seq <= room.appended_seq
+            for post in posts
+        )
 
     def append_failed(self, pending_posts: Sequence[PendingPost], reason: str, when: Instant) -> None:
         """Report to their authors that posts were not stored and may be sent again."""

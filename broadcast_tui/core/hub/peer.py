@@ -209,7 +209,9 @@ class Peer:
     def enter_fast_path(self) -> None:
         """Allow direct writes of posts, if the connection is in one room and has nothing else pending."""
         for subscription in self.subscriptions.values():
-            subscription.fast = len(self.subscriptions) == 1 and not (self.blocked or self.has_pending)
+            subscription.fast = len(self.subscriptions) == 1 and not (
+                self.blocked or self.has_pending or subscription.own_nonces
+            )
 
     def leave_fast_path(self) -> None:
         """Stop direct writes: control frames are pending or the socket is blocked."""

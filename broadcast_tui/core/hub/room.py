@@ -15,7 +15,7 @@ from broadcast_tui.core.hub.presence import RoomPresence
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.protocol.codec import framed, message_of
+from broadcast_tui.core.protocol.codec import framed, message_of, with_nonce
 from broadcast_tui.core.protocol.events import Gap, Synced, System
 from broadcast_tui.core.ring import RingBuffer
 
@@ -44,7 +44,7 @@ class EncodedPost(NamedTuple):
 class Subscription:
     """One connection's cursor in one room."""
 
-    __slots__ = ("backfilled", "cursor", "fast", "paused", "peer", "room", "send", "synced_at")
+    __slots__ = ("backfilled", "cursor", "fast", "own_nonces", "paused", "peer", "room", "send", "synced_at")
 
     def __init__(self, peer: Peer, room: Room, cursor: int) -> None:
         self.peer = peer
@@ -57,6 +57,8 @@ class Subscription:
         """Whether writing waits until the ring has been backfilled from the engine."""
         self.backfilled = False
         """Whether a backfill has been requested for the posts after the cursor."""
+        self.own_nonces: dict[int, str] = {}
+        """Nonces of posts by this connection after the cursor, by seq: only their author gets them."""
         self.synced_at: int | None = None
         """Seq at which to send `synced`; None once it has been sent."""
 
@@ -78,7 +80,7 @@ class Subscription:
             parts.append(self._lag_notice(ring.first_seq - 1))
             self.cursor = ring.first_seq - 1
         chunk, count = self.room.chunk(self.cursor)
-        parts.append(chunk)
+        parts.append(self._with_own_nonces(chunk, count) if self.own_nonces else chunk)
         self.cursor += count
         self.backfilled = False
         self.peer.delivered += count
@@ -86,6 +88,24 @@ class Subscription:
             self.synced_at = None
             parts.append(framed(Synced(self.room.name, str(Position(self.room.epoch, self.cursor)))))
         return b"".join(parts)
+
+    def add_own_post(self, seq: int, nonce: str) -> None:
+        """Send the nonce of a post by this connection with the post, unless that has already been sent."""
+        if seq > self.cursor:
+            self.own_nonces[seq] = nonce
+            self.fast = False
+
+    def _with_own_nonces(self, chunk: bytes, count: int) -> bytes:
+        """The chunk of `count` posts after the cursor, with the nonces of this connection's posts."""
+        first, end = self.cursor + 1, self.cursor + 1 + count
+        own = [seq for seq in self.own_nonces if first <= seq < end]
+        if own:
+            frames = list(self.room.ring.after(self.cursor, count))
+            for seq in own:
+                frames[seq - first] = with_nonce(frames[seq - first], self.own_nonces[seq])
+            chunk = b"".join(frames)
+        self.own_nonces = {seq: nonce for seq, nonce in self.own_nonces.items() if seq >= end}
+        return chunk
 
     def _lag_notice(self, end: int) -> bytes:
         """A frame that reports the posts after the cursor up to `end` as lost."""
@@ -131,6 +151,8 @@ class Room:
         self._buffers = buffers
         self._start_backfill = start_backfill
         self.ring = self._empty_ring(last_seq)
+        self.appended_seq = last_seq
+        """Newest seq of which the hub knows the author."""
         self.subscriptions: dict[Peer, Subscription] = {}
         self.presence = RoomPresence(limits)
         self.backfilling = False

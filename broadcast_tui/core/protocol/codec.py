@@ -164,6 +164,12 @@ def framed(event: events.Event) -> bytes:
     return frame(_encoder.encode(event))
 
 
+def with_nonce(message: bytes, nonce: str) -> bytes:
+    """The frame of a `message` event for the author of the post: with its nonce."""
+    start, end = frame_extent(message, 0)
+    return frame(b'%b,"nonce":%b}' % (message[start : end - 1], _encoder.encode(nonce)))
+
+
 def schema() -> dict[str, object]:
     """The JSON schema of the protocol, generated from the structs."""
     roots: Iterable[type] = (commands.Command, events.Event)  # type: ignore[assignment]
@@ -178,8 +184,8 @@ def schema() -> dict[str, object]:
 
 
 def message_of(post: Post) -> Message:
-    """The `message` event of a post."""
-    return Message(post.text, post.sender, timestamp(post.at), str(post.position), post.room, post.nonce)
+    """The `message` event of a post for everyone but its author: without the nonce."""
+    return Message(post.text, post.sender, timestamp(post.at), str(post.position), post.room)
 
 
 def post_of(event: Message, when: Instant) -> Post:

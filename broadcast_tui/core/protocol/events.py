@@ -9,7 +9,7 @@ import msgspec
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="message"):
-    """A post with its position in the log. By the `nonce`, its author recognizes it."""
+    """A post with its position in the log. Only the author gets the `nonce`, but not in replays."""
 
     message: str
     sender: str

@@ -1,14 +1,19 @@
 """Unacknowledged posts of this client, kept in order and resent after a reconnect.
 
 Invariants: a post leaves the outbox only when the server has acknowledged or permanently rejected it;
-each post has its own nonce, so that the server recognizes a resend.
+each post has its own random nonce, so that the server recognizes a resend and nobody can guess the nonce of
+the next post.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
+from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.rate_limit import TokenBucket
+from broadcast_tui.core.text import clean_post
 
 POST_BYTES_MAX = 4_194_304
 """Maximum length of a post, in bytes of UTF-8, for servers without a limit.
@@ -17,7 +22,7 @@ With its escapes, a longer one could exceed the frame size that clients accept.
 """
 
 
-@dataclass(slots=True)
+@dataclass
 class Outgoing:
     """A post to send. `sent` is true once it was written to the current connection."""
 
@@ -27,15 +32,30 @@ class Outgoing:
     size: int
     """Length in bytes of UTF-8."""
     sent: bool = False
+    is_recognized: bool = False
+    """Whether it was found among the posts that arrived, before its ack."""
+
+    @cached_property
+    def clean_text(self) -> str:
+        """The text as the server sanitizes it; empty if it rejects it."""
+        try:
+            return clean_post(self.text, 0)
+        except RequestError:
+            return ""
 
 
 class Outbox:
-    """Unacknowledged posts in the order written, paced to the server's rate limit."""
+    """Unacknowledged posts in the order written, paced to the server's rate limit.
 
-    def __init__(self, nonce_prefix: str) -> None:
-        self._prefix = nonce_prefix
-        self._count = 0
+    Args:
+        make_nonce: Returns a new nonce that cannot be guessed.
+    """
+
+    def __init__(self, make_nonce: Callable[[], str]) -> None:
+        self._make_nonce = make_nonce
         self._posts: dict[str, Outgoing] = {}
+        self._in_flight: dict[str, Outgoing] = {}
+        """Posts that the server may have stored: written to any connection, and not rejected since."""
         self._bucket = TokenBucket(0, 1)
         self._not_before = 0.0
         self.message_bytes = 0
@@ -49,19 +69,31 @@ class Outbox:
         """Number of posts not yet sent on this connection."""
         return sum(not outgoing.sent for outgoing in self._posts.values())
 
-    def is_own_nonce(self, nonce: str) -> bool:
-        """Whether this session made the nonce."""
-        return nonce.startswith(self._prefix)
+    def __contains__(self, nonce: str) -> bool:
+        """Whether the post with this nonce is in the outbox."""
+        return nonce in self._posts
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether the server may have stored a post without an ack."""
+        return bool(self._in_flight)
+
+    def first_unrecognized(self, room: str) -> Outgoing | None:
+        """The first post to a room that the server may have stored and that has not been recognized."""
+        for outgoing in self._in_flight.values():
+            if outgoing.room == room and not outgoing.is_recognized:
+                return outgoing
+        return None
 
     def add(self, room: str, text: str) -> Outgoing:
         """Append a post and give it a new nonce."""
-        self._count += 1
-        outgoing = Outgoing(room, f"{self._prefix}{self._count}", text, len(text.encode()))
+        outgoing = Outgoing(room, self._make_nonce(), text, len(text.encode()))
         self._posts[outgoing.nonce] = outgoing
         return outgoing
 
     def remove(self, nonce: str) -> Outgoing | None:
         """Remove and return a post; None if it is not in the outbox."""
+        self._in_flight.pop(nonce, None)
         return self._posts.pop(nonce, None)
 
     def remove_room(self, room: str) -> list[Outgoing]:
@@ -76,7 +108,7 @@ class Outbox:
 
     def _remove(self, removed: list[Outgoing]) -> list[Outgoing]:
         for outgoing in removed:
-            del self._posts[outgoing.nonce]
+            self.remove(outgoing.nonce)
         return removed
 
     def connected(self, rate: float, burst: int, message_bytes: int) -> None:
@@ -91,10 +123,13 @@ class Outbox:
         """Resend a post that the server rejected temporarily; send nothing before `at`."""
         if (outgoing := self._posts.get(nonce)) is not None:
             outgoing.sent = False
+            self._in_flight.pop(nonce, None)
         self._not_before = max(self._not_before, at)
 
-    def due(self, ready_rooms: set[str], now: float) -> tuple[list[Outgoing], float | None]:
-        """Mark the posts to send now as sent.
+    def due(
+        self, ready_rooms: set[str], now: float, *, only_resends: bool = False
+    ) -> tuple[list[Outgoing], float | None]:
+        """Mark the posts to send now as sent; with `only_resends`, no posts that were never sent.
 
         Returns:
             Those posts in order, and when to call again; None if only a change can make more posts due.
@@ -105,9 +140,12 @@ class Outbox:
         for outgoing in self._posts.values():
             if outgoing.sent or outgoing.room not in ready_rooms:
                 continue
+            if only_resends and outgoing.nonce not in self._in_flight:
+                continue
             wait_s = self._bucket.take(now)
             if wait_s > 0:
                 return due, now + wait_s
             outgoing.sent = True
+            self._in_flight[outgoing.nonce] = outgoing
             due.append(outgoing)
         return due, None

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from broadcast_tui.core.clock import Instant, parse_time
 from broadcast_tui.core.errors import ErrorCode, FrameError
 from broadcast_tui.core.post import Position, Post
@@ -19,6 +21,7 @@ from broadcast_tui.core.protocol.codec import decode_event, encode, post_of
 from broadcast_tui.core.session import updates as up
 from broadcast_tui.core.session.bounds import bounded, bounded_delay_s
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
+from broadcast_tui.core.session.own_posts import OwnPosts
 from broadcast_tui.core.session.room_cursor import RoomCursor
 from broadcast_tui.core.session.updates import is_presence, update_from_event, update_from_notice
 from broadcast_tui.core.text import too_long_reason
@@ -35,8 +38,9 @@ class ClientSession:
     """A user's presence on a server.
 
     Args:
-        client_id: Random, one per installation. Together with the nonce it identifies resent posts.
-        nonce_prefix: Random, one per session.
+        client_id: Random, one per installation and server. Together with the name and the nonce, it
+            identifies resent posts.
+        make_nonce: Returns a new nonce that cannot be guessed.
         rooms: Rooms to enter, each with the number of latest posts to request.
     """
 
@@ -44,7 +48,7 @@ class ClientSession:
         self,
         *,
         client_id: str,
-        nonce_prefix: str,
+        make_nonce: Callable[[], str],
         name: str,
         rooms: Iterable[tuple[str, int]],
     ) -> None:
@@ -60,7 +64,8 @@ class ClientSession:
         self._left: dict[str, RoomCursor] = {}
         """Cursors of rooms left earlier, so that rejoining replays only what was missed."""
         self._client_id = client_id
-        self._outbox = Outbox(nonce_prefix)
+        self._outbox = Outbox(make_nonce)
+        self._own_posts = OwnPosts(self._outbox)
         self._outgoing: list[bytes] = []
         self._updates: list[up.Update] = []
         self._refs: dict[str, commands.Request] = {}
@@ -70,6 +75,10 @@ class ClientSession:
         self._fill_at: dict[str, float] = {}
         """When to retry a history request that the server rejected temporarily, by room."""
         self._send_at: float | None = None
+        self._rename: commands.Rename | None = None
+        """A rename that waits until no post is in flight: the server recognizes resent posts by the name."""
+        self._is_name_rejected = False
+        """Whether the server has rejected the name in the last hello."""
         self._away: events.Away | None = None
         """The last away status, sent again after a reconnect: the server may have restarted."""
 
@@ -104,6 +113,9 @@ class ClientSession:
         """A connection is open: send the hello frame."""
         self.fatal = None
         self.drain_spread_s = None
+        self._send_hello()
+
+    def _send_hello(self) -> None:
         requests = tuple(
             commands.RoomRequest(c.room, str(c.position) if c.position else "", 0 if c.position else c.last)
             for c in self.cursors.values()
@@ -144,6 +156,7 @@ class ClientSession:
         """Send the request that `build` makes from a new ref.
 
         Offline, joining, leaving and renaming change the session at once; other requests fail with `Noticed`.
+        A rename waits until the server has acknowledged or rejected all posts that it may have stored.
 
         Returns:
             The ref of the answer; empty if the request took effect offline.
@@ -161,8 +174,14 @@ class ClientSession:
                     commands.Leave(command.room, command.ref, command.reason[:REASON_MAX])
                 )
             case commands.Rename() if not self.welcomed:
-                self.name = command.name
+                if self._outbox.in_flight and not self._is_name_rejected:
+                    self._rename = command
+                else:
+                    self.name, self._rename = command.name, None
                 return ""
+            case commands.Rename() if self._outbox.in_flight:
+                self._rename = command
+                return command.ref
             case _:
                 return self._send_request(command)
 
@@ -202,8 +221,14 @@ class ClientSession:
             return
         reason = too_long_reason(self._outbox.message_bytes)
         self._reject(self._outbox.remove_too_long(), ErrorCode.TOO_LONG, reason)
+        if self._rename is not None and not self._outbox.in_flight:
+            rename, self._rename = self._rename, None
+            self._send_request(rename)
+        is_renaming = self._rename is not None or any(
+            isinstance(request, commands.Rename) for request in self._refs.values()
+        )
         synced = {cursor.room for cursor in self.cursors.values() if cursor.synced}
-        due, self._send_at = self._outbox.due(synced, now)
+        due, self._send_at = self._outbox.due(synced, now, only_resends=is_renaming)
         for outgoing in due:
             self._send(commands.Say(outgoing.text, self.name or None, outgoing.room, outgoing.nonce))
 
@@ -276,6 +301,7 @@ class ClientSession:
                 self._refs.pop(event.ref, None)
                 self.name = event.name
                 self._updates.append(up.NameChanged(event.name))
+                self.flush_outbox(when.now)
             case events.Drain():
                 self.drain_spread_s = max(0.0, min(event.spread, 60.0))
             case events.Found() | events.Moderated() | events.BanList():
@@ -291,6 +317,7 @@ class ClientSession:
 
     def _on_welcome(self, event: events.Welcome, when: Instant) -> None:
         self.welcomed = True
+        self._is_name_rejected = False
         self.name = event.name or self.name
         self._outbox.connected(event.limits.rate, event.limits.burst, event.limits.message_bytes)
         self._updates.append(up.ConnectionChanged(up.ConnectionState.ONLINE))
@@ -317,7 +344,7 @@ class ClientSession:
         if not post.position.epoch:
             self._updates.append(up.PostArrived(post, live=True, own=False))
             return
-        if self._is_own(post):
+        if post.nonce in self._outbox and post.sender == (self.name or post.sender):
             self._acknowledge(post.nonce, event.id, event.timestamp, when)
         self._deliver(cursor, cursor.received(post))
         self._fill(cursor)
@@ -325,23 +352,32 @@ class ClientSession:
     def _deliver(self, cursor: RoomCursor, released: Iterable[Post | up.GapFound]) -> None:
         for item in released:
             if isinstance(item, Post):
-                self._updates.append(up.PostArrived(item, cursor.synced, self._is_own(item)))
+                nonce = self._own_posts.claim(item, self.name)
+                post = msgspec.structs.replace(item, nonce=nonce) if nonce != item.nonce else item
+                self._updates.append(up.PostArrived(post, cursor.synced, bool(nonce)))
             else:
+                self._own_posts.skipped(cursor.room)
                 self._updates.append(item)
-
-    def _is_own(self, post: Post) -> bool:
-        return self._outbox.is_own_nonce(post.nonce) and post.sender == self.name
 
     def _acknowledge(self, nonce: str, post_id: str, at: str, when: Instant) -> None:
         outgoing = self._outbox.remove(nonce)
-        if outgoing is not None:
-            self._updates.append(up.PostDelivered(outgoing.room, nonce, post_id, parse_time(at, when)))
+        if outgoing is None:
+            return
+        has_arrived, position = False, Position.parse(post_id)
+        if position is not None:
+            cursor = self.cursors.get(outgoing.room)
+            last = cursor.position if cursor is not None else None
+            has_arrived = self._own_posts.acknowledged(outgoing, position, last)
+        at_utc = parse_time(at, when)
+        self._updates.append(up.PostDelivered(outgoing.room, nonce, post_id, at_utc, has_arrived))
+        if self._rename is not None:
+            self.flush_outbox(when.now)
 
     def _on_gap(self, event: events.Gap) -> None:
         cursor, end = self.cursors[event.room], Position.parse(event.end)
         if end is None:
             return
-        self._updates += cursor.gap(end, event.reason)
+        self._deliver(cursor, cursor.gap(end, event.reason))
         self._fill(cursor)
 
     def _fill(self, cursor: RoomCursor) -> None:
@@ -366,14 +402,19 @@ class ClientSession:
 
     def _on_error(self, event: events.Error, when: Instant) -> None:
         request = self._refs.pop(event.ref, None) if event.ref else None
-        if event.nonce and self._outbox.is_own_nonce(event.nonce):
+        if event.nonce in self._outbox:
             self._on_post_error(event, when)
+        elif isinstance(request, commands.Rename) and self.welcomed:
+            self._on_rename_error(request, event, when)
+        elif not self.welcomed and event.code in NAME_CODES and self._rename is not None:
+            # The old name is no longer available, so there is nothing to wait for.
+            self.name, self._rename = self._rename.name, None
+            self._send_hello()
         elif (room := self._fills.pop(event.ref, None)) is not None:
             self._on_fill_error(room, event, when)
-        elif isinstance(request, commands.Rename) and event.code in NAME_CODES:
-            self._updates.append(up.NameDenied(request.name, event.code, event.message))
         elif not self.welcomed and not (event.temporary and event.code not in NAME_CODES):
             if event.code in NAME_CODES:
+                self._is_name_rejected = True
                 self._updates.append(up.NameDenied(self.name, event.code, event.message))
             self.fatal = event.message
             is_unauthorized = event.code == ErrorCode.UNAUTHORIZED
@@ -384,12 +425,21 @@ class ClientSession:
             ref = event.ref if request is not None else ""
             self._updates.append(up.Noticed(event.message, True, event.code, ref))
 
+    def _on_rename_error(self, request: commands.Rename, event: events.Error, when: Instant) -> None:
+        if event.code in NAME_CODES:
+            self._updates.append(up.NameDenied(request.name, event.code, event.message))
+        else:
+            self._updates.append(up.Noticed(event.message, True, event.code, event.ref))
+        self.flush_outbox(when.now)
+
     def _on_post_error(self, event: events.Error, when: Instant) -> None:
         if event.temporary:
             self._outbox.retry(event.nonce, when.now + bounded_delay_s(event.retry_after))
             self.flush_outbox(when.now)
         elif (outgoing := self._outbox.remove(event.nonce)) is not None:
             self._reject([outgoing], event.code, event.message)
+            if self._rename is not None:
+                self.flush_outbox(when.now)
 
     def _on_fill_error(self, room: str, event: events.Error, when: Instant) -> None:
         if (cursor := self.cursors.get(room)) is None:
@@ -418,6 +468,7 @@ class ClientSession:
         self._fill_at.pop(room, None)
         if (cursor := self.cursors.pop(room, None)) is not None:
             cursor.disconnected()
+            self._own_posts.skipped(room)
             self._left[room] = cursor
             self._reject(self._outbox.remove_room(room), *NOT_IN_ROOM)
             self._updates.append(up.RoomLeft(room))

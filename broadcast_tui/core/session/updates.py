@@ -118,6 +118,8 @@ class PostDelivered(msgspec.Struct, frozen=True):
     nonce: str
     post_id: str
     at: datetime
+    has_arrived: bool = False
+    """Whether `PostArrived` with this id came before, perhaps not marked as own."""
 
 
 class PostRejected(msgspec.Struct, frozen=True):

@@ -368,7 +368,7 @@ class AppState:
             case CaughtUp():
                 self._caught_up(room, changes, at)
             case PostDelivered():
-                room.transcript.confirm(update.nonce)
+                room.transcript.confirm(update.nonce, has_arrived=update.has_arrived)
             case PostRejected():
                 room.transcript.reject(update.nonce, update.reason)
                 changes.rejected.append(update)

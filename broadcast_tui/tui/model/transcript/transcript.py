@@ -229,9 +229,16 @@ class Transcript:
         self._tail = None
         self.version += 1
 
-    def confirm(self, nonce: str) -> None:
-        """Mark a pending post as stored by the server. Ignored if it has arrived already."""
-        if pending := self._pending.get(nonce):
+    def confirm(self, nonce: str, *, has_arrived: bool = False) -> None:
+        """Mark a pending post as stored by the server; remove it if it is already among the lines.
+
+        Ignored if it is not pending.
+        """
+        if has_arrived and nonce in self._pending:
+            del self._pending[nonce]
+            self._tail = None
+            self.version += 1
+        elif pending := self._pending.get(nonce):
             pending.delivery = DeliveryState.DELIVERED
             self._tail = None
             self.version += 1

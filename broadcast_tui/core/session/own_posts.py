@@ -1,0 +1,75 @@
+"""Recognizes own posts among those that arrive.
+
+An ack with the id of a post usually precedes the post. It may also come later: after a reconnect, the replay
+contains own posts whose ack was lost, and only the ack of the resent post has their id. Until then, such a
+post is recognized by its sender and text. If two connections of one person send the same text, that can be
+wrong, but it only decides which of two equal lines counts as the pending one.
+
+Invariant: each nonce is returned for at most one post.
+"""
+
+from __future__ import annotations
+
+from broadcast_tui.core.names import GUEST
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.session.outbox import Outbox, Outgoing
+
+UNCONFIRMED_MAX = 10_000
+"""Maximum number of posts under the own name that are remembered while acks are missing."""
+
+
+class OwnPosts:
+    """Own posts that have an ack or have arrived, but not both.
+
+    Args:
+        outbox: The posts without an ack.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._expected: dict[tuple[str, Position], str] = {}
+        """Nonces of posts with an ack that have not arrived."""
+        self._unconfirmed: dict[tuple[str, Position], None] = {}
+        """Posts that arrived under the own name while acks were missing, in order."""
+
+    def acknowledged(self, outgoing: Outgoing, position: Position, last: Position | None) -> bool:
+        """Note the ack of a post that has left the outbox.
+
+        Args:
+            last: The last post that has arrived in its room.
+
+        Returns:
+            Whether the post has already arrived.
+        """
+        key = outgoing.room, position
+        has_arrived = key in self._unconfirmed
+        is_skipped = last is not None and last.epoch == position.epoch and position.seq <= last.seq
+        if not has_arrived and not outgoing.is_recognized and not is_skipped:
+            self._expected[key] = outgoing.nonce
+        if not self._outbox.in_flight:
+            self._unconfirmed.clear()
+        return has_arrived
+
+    def claim(self, post: Post, name: str) -> str:
+        """The nonce of a post that arrives, if it is an own one; otherwise empty.
+
+        Args:
+            name: The name of this session; empty for a guest.
+        """
+        if (nonce := self._expected.pop((post.room, post.position), "")) or not self._outbox.in_flight:
+            return nonce
+        if post.sender != name and (name or not post.sender.startswith(GUEST)):
+            return ""
+        self._unconfirmed[post.room, post.position] = None
+        if len(self._unconfirmed) > UNCONFIRMED_MAX:
+            del self._unconfirmed[next(iter(self._unconfirmed))]
+        outgoing = self._outbox.first_unrecognized(post.room)
+        if outgoing is None or not name or outgoing.clean_text != post.text:
+            return ""
+        outgoing.is_recognized = True
+        return outgoing.nonce
+
+    def skipped(self, room: str) -> None:
+        """Posts of a room were lost in a gap: stop waiting for own posts there."""
+        for key in [key for key in self._expected if key[0] == room]:
+            del self._expected[key]
