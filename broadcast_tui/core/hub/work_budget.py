@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, assert_never
 from broadcast_tui.core.errors import RequestError, rate_limited
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.names import check_room
+from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.rate_limit import TokenBucket
 
@@ -255,7 +256,7 @@ class PriceList:
         limits = self._limits.current
         last_seq, first_seq = self._index.last_seq(name), self._index.first_seq(name)
         stored = min(last_seq - first_seq + 1, limits.ring_posts)
-        wanted = stored if request.since else min(stored, max(0, request.last))
+        wanted = min(stored, self._missed(request, last_seq) if request.since else max(0, request.last))
         if wanted <= 0:
             return price_s
         in_ring = len(room.ring) if room is not None else 0
@@ -265,6 +266,13 @@ class PriceList:
             price_s += missing * BACKFILL_POST_S + missing_bytes / _KIB * BACKFILL_KIB_S
         ring_bytes = room.ring.size_bytes if room is not None and in_ring >= wanted else limits.ring_bytes
         return price_s + min(wanted * AVERAGE_MAX_BYTES, ring_bytes) / _KIB * REPLAY_KIB_S
+
+    def _missed(self, request: commands.RoomRequest, last_seq: int) -> int:
+        """The number of posts after the position of a client that returns."""
+        position = Position.parse(request.since)
+        if position is None or position.epoch != self._index.epoch:
+            return last_seq
+        return max(0, last_seq - position.seq)
 
     def unused_s(self, read: HistoryRead | SearchRead, posts: Sequence[Post]) -> float:
         """The part of the price of a page that its posts did not need."""

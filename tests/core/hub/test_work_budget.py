@@ -215,6 +215,19 @@ def test_join_pays_for_its_replay_under_any_spelling() -> None:
     assert warm < price(world, peer, commands.Join(ROOM, last=100)), "a read of the log costs more"
 
 
+def test_returning_pays_for_the_posts_that_were_missed() -> None:
+    world = World(Limits(**UNLIMITED))  # type: ignore[arg-type]
+    ana = Person(world, "ana", "", rooms=[{"room": ROOM}])
+    peer = Person(world, "ben").peer
+    for _ in range(20):
+        ana.send("message", message="x" * 10_000, room=ROOM)
+    everything = price(world, peer, commands.Join(ROOM, last=20))
+    epoch = world.hub.rooms.by_name[ROOM].epoch
+    assert price(world, peer, commands.Join(ROOM, since=f"{epoch}-19")) < everything / 5
+    assert price(world, peer, commands.Join(ROOM, since=f"{epoch}-0")) == pytest.approx(everything)
+    assert price(world, peer, commands.Join(ROOM, since="other-19")) == pytest.approx(everything)
+
+
 def test_page_that_is_cheaper_than_its_price_is_refunded() -> None:
     world = busy_world()
     mallory = Person(world, "mallory", rooms=[{"room": ROOM}])
