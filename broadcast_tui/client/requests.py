@@ -110,9 +110,9 @@ class ClientRequests(ABC):
         """Request the members of a room: `events.Presence`."""
         return self._request(lambda ref: commands.ListMembers(room, ref))
 
-    def list_rooms(self) -> str:
-        """Request all rooms: `events.RoomList`."""
-        return self._request(commands.ListRooms)
+    def list_rooms(self, after: str = "") -> str:
+        """Request a page of the rooms whose names sort after a name: `events.RoomList`."""
+        return self._request(lambda ref: commands.ListRooms(ref, after))
 
     def set_topic(self, room: str, topic: str) -> str:
         """Set the topic of a room, or clear it with an empty one; its members get `events.Topic`."""

@@ -220,3 +220,28 @@ async def test_flood_from_one_peer_does_not_starve_others() -> None:
         for task in noise:
             task.cancel()
         await asyncio.gather(*noise, return_exceptions=True)
+
+
+async def test_a_reader_behind_an_emptied_ring_gets_its_posts_from_the_log() -> None:
+    async with (
+        running_server(limits=Limits(message_rate=0)) as server,
+        v1_client(server.url, "ana") as ana,
+        v1_client(server.url, "slow") as slow,
+    ):
+        runner = server._runner
+        (peer,) = [peer for peer in runner.connections if peer.name == "slow"]
+        peer.blocked = True
+        peer.leave_fast_path()
+        for number in range(300):
+            await ana.say(f"{number}", nonce=f"n{number}")
+        await ana.until(message="299")
+        runner.hub.rooms.by_name["lobby"].drop_buffers()
+        await ana.say("300", nonce="n300")
+        await ana.until(message="300")
+        peer.blocked = False
+        runner.hub.broadcaster.mark_dirty(peer)
+        runner.wake()
+        frames = [*slow.frames, *await slow.until(message="300")]
+        posts = [frame["message"] for frame in frames if frame["type"] == "message"]
+        assert posts == [str(number) for number in range(301)]
+        assert not any(frame["type"] == "gap" for frame in frames)

@@ -63,6 +63,8 @@ def _call(command: commands.Request) -> tuple[str, ...]:
             return "join", room, str(last)
         case commands.Leave(room=room, reason=reason):
             return "leave", room, *filter(None, [reason])
+        case commands.ListRooms(after=after):
+            return "list_rooms", *filter(None, [after])
         case commands.ListBans():
             return ("bans",)
     method = "_".join(word.lower() for word in re.findall("[A-Z][a-z]+", type(command).__name__))

@@ -22,6 +22,8 @@ from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.read_state import CatchUpSummary
 from broadcast_tui.tui.model.room import RoomModel
 
+PAGES_MAX = 10
+"""Pages of the room list that are requested: 5,000 rooms of a server with the default limits."""
 LISTED_MAX = 60
 """Rooms printed by /list; the room switcher finds the others."""
 
@@ -90,6 +92,37 @@ def most_urgent(views: Iterable[RoomModel]) -> str | None:
         if view.mention_count:
             return view.name
     return next((view.name for view in views if view.unread and not view.muted), None)
+
+
+class RoomListing:
+    """The room list of the server, collected from at most `PAGES_MAX` pages."""
+
+    def __init__(self) -> None:
+        self.rooms: dict[str, events.RoomInfo] = {}
+        """The rooms listed so far, by name."""
+        self._pages = 0
+        self._next_ref = ""
+
+    def expect(self, ref: str) -> None:
+        """Continue the list with the reply that has this ref; any other reply starts a new list."""
+        self._next_ref = ref
+
+    def add(self, page: events.RoomList) -> str:
+        """Add a page.
+
+        Returns the name after which to request the next one; empty if the list is complete, or too long.
+        """
+        if not page.ref or page.ref != self._next_ref:
+            self.rooms, self._pages = {}, 0
+        known_count = len(self.rooms)
+        self.rooms.update((info.room, info) for info in page.rooms)
+        self._pages += 1
+        self._next_ref = ""
+        # Servers without pages send the same rooms again.
+        is_new = len(self.rooms) == known_count + len(page.rooms)
+        if page.truncated and page.rooms and is_new and self._pages < PAGES_MAX:
+            return page.rooms[-1].room
+        return ""
 
 
 def room_lines(update: events.RoomList, joined: Iterable[str]) -> list[str]:

@@ -40,7 +40,7 @@ from broadcast_tui.tui.model.moderation import action_line, ban_lines
 from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, Admission, NoticeLimiter
 from broadcast_tui.tui.model.notifications import Alert
 from broadcast_tui.tui.model.room import Person, RoomModel, gap_line
-from broadcast_tui.tui.model.rooms import RoomSet, room_lines
+from broadcast_tui.tui.model.rooms import RoomListing, RoomSet, room_lines
 from broadcast_tui.tui.model.server_search import ServerSearch
 from broadcast_tui.tui.model.transcript.layout import PresenceShown
 
@@ -50,6 +50,7 @@ class PendingRequests:
     """Refs of pending requests, empty if there is none. `ping_at` is in monotonic seconds."""
 
     list_ref: str = ""
+    listing: RoomListing = field(default_factory=RoomListing)
     ping_ref: str = ""
     ping_at: float = 0.0
 
@@ -68,7 +69,14 @@ class PendingRequests:
         if not update.ref or update.ref != self.list_ref:
             return ""
         self.list_ref = ""
-        return "\n".join(room_lines(update, joined))
+        listed = events.RoomList(update.ref, tuple(self.listing.rooms.values()), update.truncated)
+        return "\n".join(room_lines(listed, joined))
+
+    def continue_list(self, ref: str, next_ref: str) -> None:
+        """Expect the next page of the room list, requested as `next_ref`, after that of `ref`."""
+        self.listing.expect(next_ref)
+        if ref and ref == self.list_ref:
+            self.list_ref = next_ref
 
     def clear(self, ref: str) -> None:
         """Clear the request with this ref: it failed."""
@@ -197,6 +205,8 @@ class Changes:
     """The server denied the name and closed the connection: ask for another name."""
     rooms_listed: bool = False
     """`known_rooms` changed."""
+    next_rooms: tuple[str, str] | None = None
+    """The ref of a page of the room list, and the name after which to request the next page."""
     rooms_to_list: list[str] = field(default_factory=list)
     """Rooms whose member list must be requested."""
     alerts: list[Alert] = field(default_factory=list)
@@ -328,8 +338,7 @@ class AppState:
                         self._print_notice(own_away_line(update), now, at)
                     changes.people = True
                 case events.RoomList():
-                    self._rooms_listed(update, at)
-                    changes.rooms_listed = True
+                    self._rooms_listed(update, changes, at)
                 case SearchFound():
                     self._clear_request(update.ref)
                 case Moderated():
@@ -424,9 +433,16 @@ class AppState:
         if line := self.requests.members_listed(update, now):
             self.print(line, at)
 
-    def _rooms_listed(self, update: events.RoomList, at: datetime) -> None:
-        self.known_rooms = {visible_line(info.room): (info.online, info.topic) for info in update.rooms}
-        if lines := self.requests.rooms_listed(update, self.rooms.joined):
+    def _rooms_listed(self, update: events.RoomList, changes: Changes, at: datetime) -> None:
+        changes.rooms_listed = True
+        after = self.requests.listing.add(update)
+        self.known_rooms = {
+            visible_line(info.room): (info.online, info.topic)
+            for info in self.requests.listing.rooms.values()
+        }
+        if after:
+            changes.next_rooms = update.ref, after
+        elif lines := self.requests.rooms_listed(update, self.rooms.joined):
             self.print(lines, at)
 
     def _caught_up(self, room: RoomModel, changes: Changes, at: datetime) -> None:

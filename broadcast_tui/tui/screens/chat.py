@@ -204,6 +204,9 @@ class ChatScreen(Screen[None]):
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
         for room in changes.rooms_to_list:
             self._client.list_members(room)
+        if changes.next_rooms is not None:
+            ref, after = changes.next_rooms
+            self._state.requests.continue_list(ref, self._client.list_rooms(after))
         for refused in changes.rejected:
             if not self.composer.give_back(refused.text, refused.room):
                 self.warn(f"Not sent: {refused.reason} Press Up to edit the text.")

@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broadcast_tui.core.protocol import events
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import (
+    RoomListing,
     adjacent_room,
     find_room,
     most_urgent,
@@ -85,6 +87,39 @@ def test_room_list_is_sorted_by_members_and_shows_topics() -> None:
     assert lines[1] == "* #lobby    12"
     assert lines[2].startswith("  #dev       2  x")
     assert "\x1b" not in lines[2]
+
+
+def page(ref: str, first: int, count: int, truncated: bool = True) -> events.RoomList:
+    """A page of the room list with `count` rooms from r`first` on."""
+    return room_list(ref, tuple((f"r{n:05}", 1, "") for n in range(first, first + count)), truncated)
+
+
+def test_a_room_list_is_collected_from_pages() -> None:
+    listing = RoomListing()
+    assert listing.add(page("a", 0, 3)) == "r00002"
+    listing.expect("b")
+    assert listing.add(page("b", 3, 3)) == "r00005"
+    listing.expect("c")
+    assert listing.add(page("c", 6, 1, truncated=False)) == ""
+    assert list(listing.rooms) == [f"r{n:05}" for n in range(7)]
+    assert listing.add(page("d", 1, 1, truncated=False)) == ""
+    assert list(listing.rooms) == ["r00001"], "a new list"
+
+
+def test_a_room_list_ends_after_ten_pages_and_with_a_server_without_pages() -> None:
+    listing = RoomListing()
+    ref = "p"
+    count = 0
+    while listing.add(page(ref, 500 * count, 500)):
+        count += 1
+        ref = f"p{count}"
+        listing.expect(ref)
+    assert len(listing.rooms) == 5_000
+    assert listing.add(page("a", 0, 3)) == "r00002"
+    listing.expect("b")
+    assert listing.add(page("b", 0, 3)) == "", "the same page again"
+    assert len(listing.rooms) == 3
+    assert listing.add(page("c", 0, 0)) == ""
 
 
 def test_a_truncated_list_says_so() -> None:

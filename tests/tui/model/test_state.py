@@ -487,6 +487,19 @@ def test_a_ping_and_a_list_are_answered_once() -> None:
     assert list(chat.state.known_rooms) == ["lobby", "dev"]
 
 
+def test_a_list_is_printed_after_its_last_page() -> None:
+    chat = Chat("ana")
+    chat.state.requests.list_ref = "l"
+    changes = chat.apply(room_list("l", (("dev", 2, ""),), True))
+    assert (changes.next_rooms, changes.rooms_listed) == (("l", "dev"), True)
+    assert list(chat.state.known_rooms) == ["dev"]
+    chat.state.requests.continue_list("l", "m")
+    changes = chat.apply(room_list("m", (("lobby", 1, ""),), False))
+    assert changes.next_rooms is None
+    assert chat.lines[-1] == "SYSTEM: 2 rooms with member counts (* joined):\n  #dev       2\n* #lobby     1"
+    assert list(chat.state.known_rooms) == ["dev", "lobby"]
+
+
 def test_a_requested_disconnection_is_printed_as_such() -> None:
     chat = Chat("ana")
     chat.apply(ConnectionChanged(ConnectionState.CLOSED))

@@ -224,6 +224,19 @@ async def test_the_switcher_finds_a_room_by_some_letters() -> None:
         assert "#dev-ops" in chat.drawn("#status")[0]
 
 
+async def test_the_switcher_offers_rooms_of_all_pages() -> None:
+    async with chatting("ana") as chat:
+        await chat.type("alt+k")
+        await chat.client.deliver(room_list("", (("docs", 7, ""),), True))
+        await chat.pilot.pause()
+        assert chat.client.called("list_rooms") == [(), ("docs",)]
+        ref = f"n{chat.client._count}"
+        await chat.client.deliver(room_list(ref, (("zebra", 3, ""),), False))
+        await chat.pilot.pause()
+        offered = [row.split()[0] for row in map(str.strip, chat.drawn("#switcher-rooms")) if row]
+        assert {"#docs", "#zebra"} <= set(offered)
+
+
 async def test_the_switcher_enters_rooms_that_are_new() -> None:
     async with chatting("ana") as chat:
         await chat.type("alt+k", *"fresh", "enter")
