@@ -31,7 +31,7 @@ from broadcast_tui.engine.epoch_file import EpochFile
 from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, query_terms
 from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
 from broadcast_tui.engine.sqlite_index import SearchIndex, search
-from broadcast_tui.engine.sqlite_reader import SqliteReader
+from broadcast_tui.engine.sqlite_reader import LogGate, SqliteReader
 from broadcast_tui.engine.sqlite_retention import Bounds, Retention, microseconds
 from broadcast_tui.engine.sqlite_schema import open_error, open_file
 from broadcast_tui.engine.steady_clock import STEADY_S, SteadyClock
@@ -174,8 +174,9 @@ class SqliteEngine:
             last_id=lambda: self._last_id,
         )
         self._load_nonces()
-        self._page_reader = SqliteReader(self.path, "sqlite-pages", self._work_clock)
-        self._search_reader = SqliteReader(self.path, "sqlite-search", self._work_clock)
+        self._log_gate = LogGate(self.path)
+        self._page_reader = SqliteReader(self.path, "sqlite-pages", self._log_gate, self._work_clock)
+        self._search_reader = SqliteReader(self.path, "sqlite-search", self._log_gate, self._work_clock)
 
     def _meta(self, key: str) -> str | None:
         row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -305,6 +306,7 @@ class SqliteEngine:
         if rows:
             self._last_id = rows[-1][0]
             self._record_last_id()
+        self._log_gate.check()
         self._loop.call_soon_threadsafe(self._publish, bounds, posts)
         return results
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +21,38 @@ CHECK_STEPS = 100
 
 A row costs some 15 steps. The index of FTS5 costs a few per page, which has about 2,000 entries.
 """
+
+
+LOG_MAX_BYTES = 33_554_432
+"""Size of the write-ahead log above which new reads wait until it starts again."""
+LOG_WAIT_S = 1.0
+"""Maximum time for which a read waits for it."""
+
+
+class LogGate:
+    """Delays new reads while the write-ahead log is too large.
+
+    SQLite can start the log again only at a moment when nobody reads it. Without a gate, reads that overlap
+    all the time would let it grow without bound.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._log = f"{os.path.realpath(path)}-wal"
+        self._open = threading.Event()
+        self._open.set()
+
+    def check(self) -> None:
+        """Open or close the gate. Called by the writing thread after each commit."""
+        try:
+            is_small = os.stat(self._log).st_size <= LOG_MAX_BYTES
+        except OSError:
+            is_small = True
+        if is_small != self._open.is_set():
+            (self._open.set if is_small else self._open.clear)()
+
+    def wait(self) -> None:
+        """Wait until the gate is open, at most `LOG_WAIT_S`."""
+        self._open.wait(LOG_WAIT_S)
 
 
 class _Job:
@@ -44,11 +78,13 @@ class SqliteReader:
 
     Args:
         path: A file that a writing connection of this process has open.
+        gate: Delays jobs while the write-ahead log is too large.
         clock: Monotonic clock in seconds, for time limits.
     """
 
-    def __init__(self, path: Path, name: str, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, name: str, gate: LogGate, clock: Callable[[], float]) -> None:
         self._connection = connect(path, "ro")
+        self._gate = gate
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self.started = 0
@@ -73,6 +109,7 @@ class SqliteReader:
 
         def execute() -> T:
             nonlocal job
+            self._gate.wait()
             self.started += 1
             job = self._running = _Job(self._clock, time_limit_s)
             return self._execute(work, job)

@@ -22,6 +22,8 @@ VERSION = 2
 """Version 1 had a different search index, updated by triggers."""
 SYNCHRONOUS = "FULL"
 """Every commit is synced, so that acknowledged posts survive a power failure."""
+LOG_KEEP_BYTES = 8_388_608
+"""Size to which the write-ahead log is cut when SQLite starts it again."""
 LOCK_WAIT_S = 2.0
 FULL_BYTES = 131_072
 """Free space with which a disk counts as full. SQLite needs more to open a file."""
@@ -157,6 +159,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_KEEP_BYTES}")
     connection.execute("PRAGMA temp_store = MEMORY")
     with connection:
         connection.execute("BEGIN IMMEDIATE")

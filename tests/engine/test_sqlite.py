@@ -28,6 +28,7 @@ from broadcast_tui.core.errors import EngineError, SearchTooCostlyError
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import NewPost, Position, Post
 from broadcast_tui.core.session.updates import GapFound
+from broadcast_tui.engine import sqlite_reader, sqlite_schema
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.sqlite_reader import SqliteReader
@@ -35,7 +36,7 @@ from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION, open_err
 from tests.cli.program import Program, program, run
 from tests.client.watching import online
 from tests.support.plain import v1_client
-from tests.support.running import eventually, in_time, running_server
+from tests.support.running import PATIENCE_S, eventually, in_time, running_server
 
 AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
 UNLIMITED = Limits(message_rate=0)
@@ -466,24 +467,27 @@ class StoppedClock:
         return self.now
 
 
-def block(engine: SqliteEngine, reader: SqliteReader) -> tuple[asyncio.Task[None], threading.Event]:
+def block(
+    reader: SqliteReader, *, time_limit_s: float | None = None
+) -> tuple[asyncio.Task[None], threading.Event]:
     """Occupy a reader until the event is set or its job has to stop."""
     released = threading.Event()
 
     def work(connection: sqlite3.Connection) -> None:
+        connection.execute("SELECT count(*) FROM meta").fetchall()
         connection.create_function("released", 0, lambda: released.wait(0.001))
         connection.execute(
             "WITH RECURSIVE waits(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM waits WHERE NOT released())"
             " SELECT count(*) FROM waits"
         ).fetchall()
 
-    return asyncio.create_task(reader.run(work, time_limit_s=1.0)), released
+    return asyncio.create_task(reader.run(work, time_limit_s=time_limit_s)), released
 
 
 async def test_appends_and_pages_do_not_wait_for_a_search(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post("one")])
-        task, released = block(engine, engine._search_reader)
+        task, released = block(engine._search_reader)
         await in_time(engine.append([new_post("two")]))
         assert texts(await in_time(engine.read("lobby", limit=5))) == ["one", "two"]
         assert not task.done()
@@ -493,7 +497,7 @@ async def test_appends_and_pages_do_not_wait_for_a_search(path: Path) -> None:
 
 async def test_appends_do_not_wait_for_a_page(path: Path) -> None:
     async with opened(path) as engine:
-        task, released = block(engine, engine._page_reader)
+        task, released = block(engine._page_reader)
         await in_time(engine.append([new_post(str(number)) for number in range(5_000)]))
         assert not task.done()
         released.set()
@@ -506,7 +510,7 @@ async def test_search_beyond_its_time_limit_is_rejected_and_the_next_one_succeed
     await engine.start()
     try:
         await engine.append([new_post("tea")])
-        task, _ = block(engine, engine._search_reader)
+        task, _ = block(engine._search_reader, time_limit_s=1.0)
         await asyncio.sleep(0)
         while engine._search_reader._running is None:
             await asyncio.sleep(0)
@@ -521,7 +525,7 @@ async def test_search_beyond_its_time_limit_is_rejected_and_the_next_one_succeed
 async def test_cancelled_search_stops_and_queued_ones_never_start(path: Path) -> None:
     async with opened(path) as engine:
         await engine.append([new_post("tea")])
-        task, _ = block(engine, engine._search_reader)
+        task, _ = block(engine._search_reader)
         queued = [asyncio.create_task(engine.search("lobby", "tea", limit=5)) for _ in range(5)]
         while engine._search_reader._running is None:
             await asyncio.sleep(0)
@@ -534,9 +538,35 @@ async def test_cancelled_search_stops_and_queued_ones_never_start(path: Path) ->
         assert engine._search_reader.started == 2
 
 
+async def test_write_ahead_log_starts_again_under_reads_that_overlap(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_reader, "LOG_MAX_BYTES", 6_000_000)
+    monkeypatch.setattr(sqlite_reader, "LOG_WAIT_S", PATIENCE_S)
+    monkeypatch.setattr(sqlite_schema, "LOG_KEEP_BYTES", 100_000)
+    log = Path(f"{path}-wal")
+    async with opened(path) as engine:
+        await engine.append([new_post("first")])
+        task, released = block(engine._search_reader)
+        queued = [asyncio.create_task(engine.search("lobby", "first", limit=5)) for _ in range(5)]
+        while log.stat().st_size <= 6_000_000:
+            await in_time(engine.append([new_post("x" * 16_000) for _ in range(50)]))
+        assert not task.done()
+        released.set()
+        await in_time(task)
+        page = asyncio.create_task(engine.read("lobby", limit=1))
+        await asyncio.sleep(0)
+        assert engine._search_reader.started == 1
+        for _ in range(3):
+            await in_time(engine.append([new_post("more")]))
+        assert log.stat().st_size <= 200_000
+        assert [texts(found) for found in await in_time(asyncio.gather(*queued))] == [["first"]] * 5
+        assert texts(await in_time(page)) == ["first"]
+
+
 async def test_closing_does_not_wait_for_a_search(path: Path) -> None:
     async with opened(path) as engine:
-        task, _ = block(engine, engine._search_reader)
+        task, _ = block(engine._search_reader)
         while engine._search_reader._running is None:
             await asyncio.sleep(0)
         queued = asyncio.create_task(engine.search("lobby", "tea", limit=5))
