@@ -102,6 +102,13 @@ class PeerConnection(ServerConnection):
         if self.protocol.state is State.OPEN and not transport.is_closing():
             transport.write(data)
 
+    def send_data(self) -> None:
+        """Write what the library wants to send, such as the pongs of a flood of pings, at once."""
+        writes = self.protocol.writes
+        if len(writes) > 1 and all(writes):  # an empty one stands for the end of the stream
+            self.protocol.writes = [b"".join(writes)]
+        super().send_data()
+
     @property
     def secure(self) -> bool:
         """Whether the connection uses TLS."""

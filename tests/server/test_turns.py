@@ -236,6 +236,26 @@ async def test_one_read_with_thousands_of_frames_takes_many_turns(monkeypatch: p
     assert 0 < largest <= PIECE_BYTES
 
 
+@pytest.mark.parametrize(
+    "flood",
+    [
+        frame(PING, b"") * 10_000,
+        frame(TEXT, b"", final=False) + frame(CONTINUATION, b"", final=False) * 10_000,
+    ],
+    ids=["pings", "fragments"],
+)
+async def test_turn_ends_without_a_complete_message(flood: bytes) -> None:
+    async with running_server() as server, raw_socket(server.port) as sock:
+        await sock.handshake()
+        await eventually(lambda: server.connection_count == 1)
+        [connection] = server._runner.connections.values()
+        connection._unparsed = flood
+        turns = 1
+        while connection.process(deadline=0.0):
+            turns += 1
+        assert turns >= len(flood) / PIECE_BYTES
+
+
 async def test_frames_sent_with_the_handshake_take_turns_too(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_server() as server, raw_socket(server.port) as sock, plain_client(server.url) as ana:
         posts = b"".join(frame(TEXT, b'{"type":"message","message":"%d"}' % number) for number in range(20))
