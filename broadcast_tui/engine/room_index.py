@@ -16,6 +16,8 @@ FORGET_AFTER_S = 600.0
 """Time for which a room is known after it became empty, so that a short absence leaves no gap."""
 FORGET_ROOMS = 500
 """Maximum number of rooms that are forgotten at once, so that nothing else waits long."""
+STARTS_MAX = 10_000
+"""Maximum number of rooms without posts, topic and people whose start is stored."""
 
 
 class RoomIndex:
@@ -34,7 +36,7 @@ class RoomIndex:
         self._empty: dict[str, float] = {}
         """Known rooms without posts and topic, by the time since when, oldest first."""
         self._starts: dict[str, int] = {}
-        """Last seqs of rooms that were open and not yet known when the floor rose."""
+        """Last seqs of rooms that are not known yet, but have to keep the start of their log."""
 
     def load(self, rooms: Iterable[tuple[str, int, int, str]], floor: int) -> None:
         """Add the (name, first_seq, last_seq, topic) of many rooms to an empty index."""
@@ -93,6 +95,16 @@ class RoomIndex:
             self._topics.pop(room, None)
         self._update_names(room, now)
 
+    def start_change(self, room: str, now: float) -> int:
+        """Keep a room, known or not, for a post or topic that is about to be stored; returns its last seq."""
+        if room in self._empty:
+            del self._empty[room]
+            self._empty[room] = now
+        last_seq = self.last_seq(room)
+        if room not in self._bounds:
+            self._starts[room] = last_seq
+        return last_seq
+
     def forget(self, now: float, limit: int) -> list[str]:
         """Forget up to `limit` rooms that have been empty for `FORGET_AFTER_S` and are not open.
 
@@ -114,8 +126,11 @@ class RoomIndex:
         """Raise the floor to at least `last_seq`, but not below rooms that people are in."""
         if last_seq <= self.floor:
             return
-        unknown = [room for room in self.open_rooms if room not in self._bounds]
-        self._starts = {room: self.last_seq(room) for room in unknown}
+        if len(self._starts) > STARTS_MAX:
+            self._starts = {room: start for room, start in self._starts.items() if room in self.open_rooms}
+        for room in self.open_rooms:
+            if room not in self._bounds:
+                self._starts.setdefault(room, self.floor)
         self.floor = 1 << (last_seq - 1).bit_length()
 
     def _update_names(self, room: str, now: float) -> None:

@@ -240,7 +240,9 @@ class SqliteEngine:
 
     async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
         try:
-            starts = {new_post.room: self.last_seq(new_post.room) for new_post in new_posts}
+            now = self._clock()
+            rooms = {new_post.room for new_post in new_posts}
+            starts = {room: self._index.start_change(room, now) for room in rooms}
             return await self._in_thread(lambda: self._append_batch(new_posts, starts))
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
@@ -338,7 +340,7 @@ class SqliteEngine:
     async def set_topic(self, room: str, topic: str) -> None:
         if not topic and not self._index.topic(room):
             return
-        start = self.last_seq(room)
+        start = self._index.start_change(room, self._clock())
 
         def run() -> None:
             with self._connection:

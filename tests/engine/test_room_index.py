@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broadcast_tui.engine.room_index import FORGET_AFTER_S, RoomIndex
+from broadcast_tui.engine.room_index import FORGET_AFTER_S, STARTS_MAX, RoomIndex
 
 ROOMS = ("a", "b", "c", "d")
 LATER = FORGET_AFTER_S + 1.0
@@ -68,6 +68,30 @@ def test_rooms_that_people_are_in_keep_their_start_when_the_floor_rises() -> Non
     assert (index.last_seq("quiet"), index.last_seq("new"), index.last_seq("other")) == (0, 64, 128)
     index.set_bounds("quiet", 1, 1, LATER)
     assert index.last_seq("quiet") == 1
+
+
+def test_rooms_keep_their_start_while_a_post_is_being_stored() -> None:
+    index = RoomIndex()
+    trimmed(index, "known", 5)
+    trimmed(index, "other", 50)
+    assert index.start_change("known", LATER) == 5
+    assert index.start_change("unknown", LATER) == 0
+    assert index.forget(LATER, 10) == ["other"]
+    assert (index.last_seq("known"), index.last_seq("unknown"), index.last_seq("new")) == (5, 0, 64)
+    index.set_bounds("unknown", 1, 1, LATER)
+    trimmed(index, "unknown", 1, LATER)
+    assert index.forget(2 * LATER, 10) == ["known", "unknown"]
+    assert index.last_seq("unknown") == 64, "its start is no longer valid"
+
+
+def test_the_number_of_stored_starts_is_bounded() -> None:
+    index = RoomIndex()
+    index.open_rooms = {"people"}
+    for number in range(STARTS_MAX + 1):
+        index.start_change(f"room{number}", 0.0)
+    trimmed(index, "old", 50)
+    index.forget(LATER, 10)
+    assert index._starts == {"people": 0}
 
 
 def test_many_rooms_are_forgotten_some_at_a_time() -> None:
