@@ -91,15 +91,16 @@ class EpochFile:
             temporary.unlink()
         self._open(temporary, epoch, os.O_CREAT | os.O_EXCL)
         self.write(last_id)
-        self.sync()
+        self.close()  # Windows cannot rename an open file
         temporary.replace(self.path)
+        self.open(epoch)
 
     def open(self, epoch: str) -> None:
         """Open the existing file. Raises OSError."""
         self._open(self.path, epoch, 0)
 
     def _open(self, path: Path, epoch: str, flags: int) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | flags, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | flags | getattr(os, "O_BINARY", 0), 0o600)
         self._epoch = epoch
         self._inode = os.fstat(self._descriptor).st_ino
 

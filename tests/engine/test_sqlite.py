@@ -495,6 +495,28 @@ async def test_appends_and_pages_do_not_wait_for_a_search(path: Path) -> None:
         await in_time(task)
 
 
+async def test_costly_searches_do_not_delay_posts(path: Path) -> None:
+    engine = SqliteEngine(path)
+    async with (
+        running_server(limits=UNLIMITED, engine=engine) as server,
+        v1_client(server.url, "ana") as ana,
+        v1_client(server.url, "ben") as ben,
+    ):
+        task, released = block(engine._search_reader)
+        await ana.say("hi", nonce="n")
+        await ana.next_of(type="ack")
+        await ana.send("search", room="lobby", ref="s", query="hi")
+        for number in range(20):
+            await ben.say(f"hi {number}", nonce=f"n{number}")
+            await ben.next_of(type="ack")
+        await ben.send("history", room="lobby", ref="h", latest=True)
+        assert len((await ben.next_of(ref="h"))["items"]) == 21
+        assert not task.done()
+        released.set()
+        assert [item["message"] for item in (await ana.next_of(ref="s"))["items"]] == ["hi"]
+        await task
+
+
 async def test_appends_do_not_wait_for_a_page(path: Path) -> None:
     async with opened(path) as engine:
         task, released = block(engine._page_reader)
