@@ -56,8 +56,8 @@ class Chat:
         """System and presence lines of a room, except the one about entering it."""
         chunks = self.state.rooms.get(room).transcript.chunks
         lines = [chunk.line(i) for chunk in chunks for i in range(len(chunk))]
-        ours = (LineKind.SYSTEM, LineKind.PRESENCE)
-        return [line.text for line in lines if line.kind in ours and "Joined #" not in line.text]
+        kinds = (LineKind.SYSTEM, LineKind.PRESENCE)
+        return [line.text for line in lines if line.kind in kinds and "Joined #" not in line.text]
 
     def first_unread(self, room: str = "lobby") -> str:
         """The text of the post below the unread line; empty if there is no such line."""

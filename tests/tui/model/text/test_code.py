@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pygments.lexers import get_all_lexers
 
 from broadcast_tui.tui.model.text.code import LANGUAGES, LINES_MAX, CodeKind, parts_of_code
+from tests.support.profile import by_profile
 
 
 def kinds(source: str, language: str) -> dict[str, CodeKind]:
@@ -57,6 +58,7 @@ def test_long_code_is_plain() -> None:
 
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
+@settings(max_examples=by_profile(30, 500))
 @given(source=st.text(st.sampled_from("abc(){}[]<>\"'`#/*-+=\\ \n\t0.:;漢e\u0301"), max_size=60))
 def test_no_text_breaks_a_language(language: str, source: str) -> None:
     end = 0
