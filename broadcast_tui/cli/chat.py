@@ -19,6 +19,7 @@ from broadcast_tui.client import SecurityOptions
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, check_room
+from broadcast_tui.core.session.updates import DisconnectCause
 
 CONNECT_TIMEOUT_S = 10.0
 """Time to reach the server with `--plain` if the input is not a terminal, where nobody can end the chat."""
@@ -138,6 +139,8 @@ def _run(
         credentials=PendingCredentials(Credentials(), address.url, address.token, address.pin),
         has_token=bool(security.token),
         mentions=mentions,
+        # The app asks for a missing token itself.
+        advice={cause: ADVICE[cause] for cause in ADVICE if cause is not DisconnectCause.UNAUTHORIZED},
         local_server=child if address.is_local and not address.secure else None,
     )
     app.run()

@@ -28,6 +28,7 @@ from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import BroadcastError, InvalidNameError
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_name
+from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import PROGRAM, themes
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver, load_ignored, save_ignored
@@ -74,6 +75,7 @@ class ChatApp(App[None]):
         credentials: Token and pin to save once they have worked.
         has_token: Whether the client has a token, which contains the name.
         mentions: Words that count as mentions, in addition to the name.
+        advice: What the user can do about causes of a rejected connection.
     """
 
     CSS_PATH = "app.tcss"
@@ -101,6 +103,7 @@ class ChatApp(App[None]):
         credentials: PendingCredentials | None = None,
         has_token: bool = False,
         mentions: tuple[str, ...] = (),
+        advice: Mapping[DisconnectCause, str] | None = None,
     ) -> None:
         ignore_size_variables()
         super().__init__(driver_class=chat_driver_class())
@@ -118,6 +121,7 @@ class ChatApp(App[None]):
         self._preferences = preferences if preferences is not None else Preferences.load()
         self._server_prompts = LocalServerPrompts(self, local_server, server)
         self._mentions = mentions
+        self._advice = advice or {}
         self._state = AppState(RoomSet(room))
         self._token_prompter = TokenPrompter(
             self, credentials if credentials is not None else PendingCredentials(Credentials(), server)
@@ -188,6 +192,7 @@ class ChatApp(App[None]):
             name,
             presence=presence_of(self._preferences.presence),
             keywords=self._mentions,
+            advice=self._advice,
         )
         file = InputHistoryFile(self._preferences.path.parent)
         history = InputHistory(file.load(), save=file.append, room=self._state.rooms.shown_name)

@@ -60,7 +60,7 @@ class LineChat:
         echo: Whether to write our own posts, which are already visible to a user who types them.
         preferences: Saved choices; None to load and save nothing.
         mentions: Words that count as mentions, in addition to the name.
-        advice: What to write about causes of a rejected connection.
+        advice: What the user can do about causes of a rejected connection.
         connect_timeout_s: Time to reach the server; None to keep trying, for a user who can end the chat.
     """
 
@@ -79,10 +79,13 @@ class LineChat:
         self._connect_timeout_s = connect_timeout_s
         self._preferences = preferences
         self._client = client
-        self._advice = advice or {}
         ignored = IgnoreList() if preferences is None else load_ignored(preferences, client.url)
         self._state = AppState(
-            RoomSet(room, ignored=ignored, unread_key=""), client.name, help_key="", keywords=mentions
+            RoomSet(room, ignored=ignored, unread_key=""),
+            client.name,
+            help_key="",
+            keywords=mentions,
+            advice=advice or {},
         )
         self._write = write
         self._formatter = LineFormatter(own=echo)
@@ -234,9 +237,6 @@ class LineChat:
             self.warn(f"{changes.denied.reason} Enter another name.")
         elif self._state.connection.state is ConnectionState.REFUSED:
             self.has_failed = True
-            for update in batch:
-                if isinstance(update, ConnectionChanged) and update.cause in self._advice:
-                    self.warn(self._advice[update.cause])
             self.quit_chat()
 
     # Lines from the user

@@ -6,7 +6,7 @@ regardless of the number of attempts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
@@ -19,6 +19,7 @@ from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
+    DisconnectCause,
     GapFound,
     HistoryFetched,
     Moderated,
@@ -237,6 +238,8 @@ class AppState:
     """Which join and leave lines are shown initially."""
     keywords: tuple[str, ...] = ()
     """Keywords that count as mentions of the user."""
+    advice: Mapping[DisconnectCause, str] = field(default_factory=dict)
+    """What the user can do about causes of a rejected connection."""
     _denied: NameDenied | None = None
     _notices: NoticeLimiter = field(default_factory=NoticeLimiter)
 
@@ -306,7 +309,7 @@ class AppState:
             at: UTC, the time of lines without their own.
         """
         changes = Changes()
-        refused = False
+        refused: ConnectionChanged | None = None
         for update in updates:
             match update:
                 # First, because most updates are posts.
@@ -321,7 +324,7 @@ class AppState:
                     if update.state is ConnectionState.WAITING:
                         for room in self.rooms.joined.values():
                             room.reading.disconnected(at)
-                    refused = update.state is ConnectionState.REFUSED
+                    refused = update if update.state is ConnectionState.REFUSED else None
                     changes.people = True
                 case Welcomed():
                     self._set_name(update.name)
@@ -471,12 +474,15 @@ class AppState:
             if ref and ref == room.who_ref:
                 room.who_ref = ""
 
-    def _handle_denied_name(self, changes: Changes, refused: bool, at: datetime) -> None:
+    def _handle_denied_name(self, changes: Changes, refused: ConnectionChanged | None, at: datetime) -> None:
         """Ask for another name if the connection was rejected because of it; otherwise print the error."""
         if self._denied is None:
-            if refused:
+            if refused is not None:
                 reason = self.connection.reason or "no reason given"
-                self.print(f"Connection rejected: {reason}", at, error=True)
+                line = f"Connection rejected: {reason}"
+                if advice := self.advice.get(refused.cause):
+                    line = f"{line.rstrip('.')}. {advice}"
+                self.print(line, at, error=True)
             return
         if self.connection.state is ConnectionState.REFUSED:
             changes.denied, self._denied = self._denied, None

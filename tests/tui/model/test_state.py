@@ -9,6 +9,7 @@ from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
+    DisconnectCause,
     GapFound,
     HistoryFetched,
     NameChanged,
@@ -246,6 +247,17 @@ def test_a_rejection_for_another_reason_prints_the_reason() -> None:
     chat = Chat()
     chat.apply(ConnectionChanged(ConnectionState.REFUSED, "Wrong token."))
     assert chat.lines == ["ERROR: Connection rejected: Wrong token."]
+
+
+def test_advice_is_appended_to_a_rejection() -> None:
+    chat = Chat()
+    chat.state.advice = {DisconnectCause.UNTRUSTED_CERTIFICATE: "Add --ca FILE."}
+    for cause in (DisconnectCause.UNTRUSTED_CERTIFICATE, DisconnectCause.OTHER):
+        chat.take(ConnectionChanged(ConnectionState.REFUSED, "Not trusted", cause=cause))
+    assert chat.lines == [
+        "ERROR: Connection rejected: Not trusted. Add --ca FILE.",
+        "ERROR: Connection rejected: Not trusted",
+    ]
 
 
 def test_older_posts_are_prepended_only_if_requested() -> None:
