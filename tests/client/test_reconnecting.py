@@ -331,7 +331,7 @@ async def test_close_during_a_long_frame_is_not_an_internal_error(
 
     async with odd_server(short_sighted) as port, started(port, "ana") as (client, watcher):
         await watcher.state(ConnectionState.ONLINE)
-        client.say("lobby", "x" * 7_000_000)
+        client.say("lobby", "x" * 4_000_000)
         change = await watcher.state(ConnectionState.WAITING)
         assert "internal" not in change.reason
         assert not [record for record in caplog.records if record.name == "broadcast_tui.client"]

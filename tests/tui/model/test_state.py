@@ -253,7 +253,7 @@ def test_advice_is_appended_to_a_rejection() -> None:
     chat = Chat()
     chat.state.advice = {DisconnectCause.UNTRUSTED_CERTIFICATE: "Add --ca FILE."}
     for cause in (DisconnectCause.UNTRUSTED_CERTIFICATE, DisconnectCause.OTHER):
-        chat.take(ConnectionChanged(ConnectionState.REFUSED, "Not trusted", cause=cause))
+        chat.apply(ConnectionChanged(ConnectionState.REFUSED, "Not trusted", cause=cause))
     assert chat.lines == [
         "ERROR: Connection rejected: Not trusted. Add --ca FILE.",
         "ERROR: Connection rejected: Not trusted",
