@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.hostile_load             # all frame types
     python -m tests.benchmarks.hostile_load join search
+    python -m tests.benchmarks.hostile_load rooms       # 100,000 rooms that are made and left
 
 Prints the rows of a table: delivery time (p50 and p99) idle and under load, and the server's memory. The
 attacker is a process of its own, with all connections that one address may have.
@@ -33,6 +34,7 @@ from tests.support.hostile_load import (
     fill_history,
     most_expensive,
 )
+from tests.support.plain import v1_client
 
 PAIRS = 4
 IDLE_S = 8.0
@@ -40,6 +42,7 @@ ATTACK_S = 12.0
 EVALUATIONS = 12
 LOBBY_POSTS = 100_000
 ROOMS = 5_000
+MADE_ROOMS = 100_000
 
 
 async def latencies_s(pairs: Sequence[Bystanders], seconds: float) -> list[float]:
@@ -98,12 +101,41 @@ async def measure_all(kinds: Sequence[str]) -> None:
             await measure(kind, history)
 
 
+async def measure_rooms() -> None:
+    """Join and leave many rooms, and look at what is left of them."""
+    options = ("--room-rate", "0", "--history-rate", "0")
+    with TemporaryDirectory() as directory:
+        home = Path(directory)
+        history = str(home / "history.db")
+        async with program("serve", "--port", "0", "--history", history, *options, home=home) as running:
+            port = await running.port()
+            server = ServerProcess(port, running.process.pid)
+            async with v1_client(f"ws://localhost:{port}", "ana") as ana:
+                before_mb = server.resident_bytes() / 1e6
+                most_mb = before_mb
+                for start in range(0, MADE_ROOMS, 500):
+                    for number in range(start, start + 500):
+                        await ana.send("join", room=f"room-{number}")
+                        await ana.send("leave", room=f"room-{number}", ref=str(number))
+                    await ana.next_of(type="left", ref=str(start + 499))
+                    ana.frames.clear()
+                    most_mb = max(most_mb, server.resident_bytes() / 1e6)
+                await ana.send("list", ref="list")
+                listed = [room["room"] for room in (await ana.next_of(type="list"))["rooms"]]
+            print(
+                f"{MADE_ROOMS:,} rooms made and left: {before_mb:.0f} MB before, at most {most_mb:.0f} MB; "
+                f"rooms listed: {listed}"
+            )
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--attack"]:
         port, pid, kind, form = sys.argv[2:]
         server = ServerProcess(int(port), int(pid))
         chosen = Form(**json.loads(form))
         asyncio.run(attack(server, kind, chosen, ATTACK_S, "198.51.100.7"))
+    elif sys.argv[1:2] == ["rooms"]:
+        asyncio.run(measure_rooms())
     else:
         asyncio.run(measure_all(sys.argv[1:] or list(COMMANDS)))
 
