@@ -74,19 +74,25 @@ class Probe:
     def __init__(self, running: Program, server: ServerProcess) -> None:
         self._running = running
         self._server = server
-        self._count = 0
 
     async def sample(self) -> Sample:
-        self._count += 1
         self._running.process.send_signal(signal.SIGUSR1)
-        pattern = r"(?s)" + r"tasks (\d+)\n.*?" * (self._count - 1) + r"tasks (\d+)\n"
-        found = await self._running.log_line(pattern)
         return Sample(
             asyncio.get_running_loop().time(),
             self._server.resident_bytes(),
             len(os.listdir(f"/proc/{self._server.pid}/fd")),
-            int(found[self._count]),
+            await self._task_count(),
         )
+
+    async def _task_count(self) -> int:
+        assert self._running.process.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                line = (await self._running.process.stderr.readline()).decode()
+                assert line, self._running.err
+                if line.startswith("tasks "):
+                    return int(line.split()[1])
+                self._running.err += line
 
 
 class Person:
