@@ -58,13 +58,19 @@ class LogGate:
 class _Job:
     """A piece of work, which another thread may cancel."""
 
-    __slots__ = ("_clock", "_deadline", "cancelled", "expired")
+    __slots__ = ("_clock", "_deadline", "_time_limit_s", "cancelled", "expired")
 
     def __init__(self, clock: Callable[[], float], time_limit_s: float | None) -> None:
         self.cancelled = False
         self.expired = False
         self._clock = clock
-        self._deadline = None if time_limit_s is None else clock() + time_limit_s
+        self._time_limit_s = time_limit_s
+        self._deadline: float | None = None
+
+    def start(self) -> None:
+        """Start the time limit."""
+        if self._time_limit_s is not None:
+            self._deadline = self._clock() + self._time_limit_s
 
     def must_stop(self) -> bool:
         """Called by SQLite during the work."""
@@ -105,25 +111,20 @@ class SqliteReader:
             sqlite3.Error: The file cannot be read.
             EngineError: The engine is closing.
         """
-        job: _Job | None = None
-
-        def execute() -> T:
-            nonlocal job
-            self._gate.wait()
-            self.started += 1
-            job = self._running = _Job(self._clock, time_limit_s)
-            return self._execute(work, job)
-
+        job = _Job(self._clock, time_limit_s)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, execute)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._execute, work, job)
         except asyncio.CancelledError:
-            if job is not None:
-                job.cancelled = True
+            job.cancelled = True
             raise
 
     def _execute(self, work: Callable[[sqlite3.Connection], T], job: _Job) -> T:
+        self._gate.wait()
         if self._closing:
             raise EngineError("The history is closed.")
+        self.started += 1
+        self._running = job
+        job.start()
         self._connection.set_progress_handler(job.must_stop, CHECK_STEPS)
         try:
             self._connection.execute("BEGIN")
