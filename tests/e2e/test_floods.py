@@ -1,4 +1,4 @@
-"""The chat in a terminal against a server that floods: it can be used, and left."""
+"""The chat in a terminal during floods: it reacts to keys and signals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.hostile_scenarios import (
 from tests.support.profile import by_profile
 
 CTRL_Q = "\x11"
-CHOSEN = ["a line of many names", "errors", "a post of escapes", "an endless message"]
+CHOSEN = ["a line of many names", "errors", "a post of escape characters", "an endless message"]
 WAYS = [(ENDLESS[0], "key"), (ENDLESS[1], "signal"), (ENDLESS[2], "signal"), (ENDLESS[3], "key")]
 ALL_WAYS = list(itertools.product(ENDLESS, ("key", "signal")))
 

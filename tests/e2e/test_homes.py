@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.e2e.conftest import Open, ServerProcess
 
 
-def test_two_chats_with_one_home_keep_each_others_changes(
+def test_two_chats_with_one_home_merge_their_changes(
     server: ServerProcess, open_terminal: Open, tmp_path: Path
 ) -> None:
     first = open_terminal("chat", server.url, "--name", "ana")

@@ -1,4 +1,4 @@
-"""Whatever a server sends, the chat stays usable, within its bounds, and shows nothing raw."""
+"""The chat against hostile servers: it stays usable and bounded, and shows no control characters."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ async def test_the_client_is_usable_after(scenario: Scenario) -> None:
             await in_time(chat.client.close())
 
 
+@pytest.mark.timeout(600)
 async def test_the_screen_is_usable_after_one_scenario_after_the_other(tmp_path: Path) -> None:
     async with scenario_server() as server:
         client = BroadcastClient("127.0.0.1", server.port, name="ana", last=0)
@@ -138,5 +139,5 @@ def shows_follow_up(app: ChatApp, client: BroadcastClient, scenario: Scenario) -
     return f"{FOLLOW_UP} {scenario.name}" in text
 
 
-def test_there_are_sixty_scenarios_with_names_of_their_own() -> None:
+def test_there_are_sixty_scenarios_with_distinct_names() -> None:
     assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS) >= 60

@@ -1,9 +1,8 @@
-"""Bounds on what a server sends: longer strings and lists are cut before anything else is done with them.
+"""Limits on strings and lists in events: longer ones are cut before the session processes an event.
 
-The server limits these itself. A client applies its own limits because a hostile or broken server can send
-any frame up to the maximum size, and work and memory must depend on neither the number of names in it nor
-their length. Frames are cut rather than rejected, so that a future server with higher limits still works.
-The text of a post is not cut: the client's user decides how much of it to show.
+Servers have limits of their own, but a hostile or broken server can send any frame up to the maximum size.
+Events are cut rather than rejected, so that a future server with higher limits still works. The text of a
+post is not cut: scripts need all of it, and the screen shortens it itself.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import msgspec
 
 from broadcast_tui.core.protocol import events
 
-NAME_CHARS = 256
-"""Names of people and rooms, ids, refs and codes. Servers allow 48 characters."""
-LINE_CHARS = 4_096
+NAME_CHARS = 128
+"""Names of people and rooms, ids, refs and codes. Servers allow 64 characters."""
+LINE_CHARS = 1_024
 """Topics, away messages, reasons, notices and error messages."""
 NAMES_MAX = 500
 """Names in one line about joins and leaves. Servers send them for rooms of up to 100 people."""
-LIST_MAX = 1_000
-"""Members, rooms, bans, and posts in a page. Servers send up to 500."""
+LIST_MAX = 500
+"""Members, rooms, bans, and posts in a page. Servers send no more."""
 ADDRESSES_MAX = 100
 DELAY_MAX_S = 300.0
 """Longest delay that a server can ask for."""

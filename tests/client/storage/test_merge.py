@@ -42,13 +42,11 @@ def test_changes_of_both_sides_are_merged() -> None:
     }
 
 
-def test_what_changed_last_comes_last() -> None:
+def test_recently_changed_entries_come_last() -> None:
     assert list(merged({"a": 1, "b": 1}, {"b": 1, "a": 2}, {"a": 1, "b": 1, "c": 1})) == ["b", "c", "a"]
 
 
 @given(contents, contents)
-def test_without_changes_of_the_other_side_the_result_is_ours_and_vice_versa(
-    base: dict[str, object], changed: dict[str, object]
-) -> None:
+def test_changes_of_one_side_only_are_applied(base: dict[str, object], changed: dict[str, object]) -> None:
     assert merged(base, changed, base) == changed
     assert merged(base, base, changed) == changed

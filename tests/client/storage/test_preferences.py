@@ -94,7 +94,7 @@ def test_invalid_values_are_skipped(tmp_path: Path) -> None:
 def test_uncreatable_directory_is_a_notice(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     preferences = Preferences.load(tmp_path / "file" / "state")
-    assert "Cannot write" in preferences.notice
+    assert "cannot write" in preferences.notice
     assert preferences.client_id
 
 
@@ -147,7 +147,7 @@ def test_valid_rooms_among_invalid_ones_are_kept(tmp_path: Path) -> None:
     assert len(loaded.rooms["ws://b:1"].joined) == 32
 
 
-def test_two_chats_with_one_file_keep_each_others_changes(tmp_path: Path) -> None:
+def test_two_chats_with_one_file_merge_their_changes(tmp_path: Path) -> None:
     first, second = Preferences.load(tmp_path), Preferences.load(tmp_path)
     first.set_ignored("ws://a:1", {"bob": None})
     first.set_level("ws://a:1", "dev", "off")
@@ -171,7 +171,7 @@ def test_two_chats_with_one_file_keep_each_others_changes(tmp_path: Path) -> Non
     assert again.client_id == first.client_id == second.client_id
 
 
-def test_chats_that_start_together_get_one_id(tmp_path: Path) -> None:
+def test_chats_that_start_together_get_the_same_id(tmp_path: Path) -> None:
     first, second = Preferences(tmp_path / FILE_NAME), Preferences(tmp_path / FILE_NAME)
     assert first.client_id != second.client_id
     assert first.save()

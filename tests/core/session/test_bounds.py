@@ -1,4 +1,4 @@
-"""A session passes on only what a user can use, however much a server sends."""
+"""Limits of a session on what a server sends, and events that it ignores."""
 
 from __future__ import annotations
 

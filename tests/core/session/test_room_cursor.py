@@ -124,7 +124,7 @@ def test_an_impossible_number_of_missed_posts_is_corrected(missed: int) -> None:
     assert 0 <= cursor.position.seq <= 7
 
 
-def test_posts_held_back_are_bounded_by_their_length_too() -> None:
+def test_buffered_posts_are_also_bounded_by_length() -> None:
     cursor = track_at(1)
     long = "x" * (AHEAD_CHARS // 4)
     for seq in range(3, 12):

@@ -539,7 +539,7 @@ def test_notices_are_limited_and_say_so() -> None:
     assert chat.lines[-1] == "SYSTEM: later"
 
 
-def test_joins_of_any_number_of_people_are_one_line_and_bounded_names() -> None:
+def test_joins_of_many_people_store_a_bounded_number_of_names() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     for number in range(50):
@@ -562,7 +562,7 @@ def test_typing_and_away_people_are_bounded() -> None:
     assert known == list(range(20_000 - AWAY_MAX, 20_000))
 
 
-def test_mentions_of_any_number_of_people_are_bounded() -> None:
+def test_people_who_mention_the_user_are_bounded() -> None:
     chat = Chat("ana")
     chat.apply(*(chat.client.post(f"bob{number}", "ana: hi") for number in range(200)))
     assert len(chat.state.rooms.shown.addressed) == ADDRESSED_MAX

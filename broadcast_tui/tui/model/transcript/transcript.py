@@ -254,7 +254,7 @@ class Transcript:
     def add_system(self, text: str, at: datetime, *, error: bool = False) -> int:
         """Add a system line and return its id."""
         kind = LineKind.ERROR if error else LineKind.SYSTEM
-        return self._append(LineRecord(kind, "", visible(text), _seconds(at)))
+        return self._append(LineRecord(kind, "", visible(_shortened(text)), _seconds(at)))
 
     def add_presence(self, text: str, brief: str, at: datetime) -> int:
         """Add a line about joins and leaves and return its id; `brief` covers recent senders only."""

@@ -398,7 +398,7 @@ def test_narrow_layouts_indent_continuation_lines() -> None:
     assert RowLayout.of_width(80).body("hi\nthere") == "hi\nthere"
 
 
-def test_a_very_long_post_is_shown_in_part() -> None:
+def test_a_very_long_post_is_shortened() -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_post("ana", "x" * (TEXT_MAX + 1_234), NOON)
     line = transcript.line(transcript.next_id - 1)
@@ -406,7 +406,7 @@ def test_a_very_long_post_is_shown_in_part() -> None:
     assert line.text == "x" * TEXT_MAX + "\n… (1,234 more characters are not shown)"
 
 
-def test_all_lines_together_are_bounded_by_their_length_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_lines_together_are_also_bounded_by_length(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broadcast_tui.tui.model.transcript.transcript.CHARS_MAX", 100_000)
     monkeypatch.setattr("broadcast_tui.tui.model.transcript.transcript.CHUNK_CHARS", 10_000)
     transcript = Transcript(zone=UTC)
