@@ -58,6 +58,8 @@ class MemoryEngine:
         self.dedup = DedupCache()
         """Nonces of recent posts."""
         self._tail = Tail()
+        self._searching = asyncio.Lock()
+        """One search at a time, so that together they take one slice of each iteration of the event loop."""
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
@@ -161,8 +163,9 @@ class MemoryEngine:
         if found is None:
             return []
         stop = found.last_seq + 1 if before is None else before
-        newest_first = reversed(found.before(stop, stop))
-        return (await search_posts(newest_first, query, limit, self._search_clock))[::-1]
+        async with self._searching:
+            newest_first = reversed(found.before(stop, stop))
+            return (await search_posts(newest_first, query, limit, self._search_clock))[::-1]
 
     def tail(self) -> AsyncIterator[list[Post]]:
         return self._tail.follow()

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.core.errors import SearchTooCostlyError
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post import NewPost, Position, Post
 from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, TERMS_MAX, Matcher, fold, query_terms, words_of
+from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.memory_search import SLICE_CHARS, SLICE_S, search_posts
 
 AT = datetime(2025, 8, 30, tzinfo=UTC)
@@ -120,3 +121,17 @@ async def test_cancelled_search_stops() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert clock.now < 5 * SLICE_S
+
+
+async def test_searches_in_memory_take_one_slice_of_each_turn_together() -> None:
+    clock = Clock(SLICE_S)
+    engine = MemoryEngine(search_clock=clock)
+    await engine.append([NewPost("lobby", "ana", "x" * SLICE_CHARS, AT) for _ in range(100)])
+    searches = [asyncio.create_task(engine.search("lobby", "tea", limit=1)) for _ in range(20)]
+    for _ in range(10):
+        before = clock.now
+        await asyncio.sleep(0)
+        assert clock.now - before <= 3 * SLICE_S
+    for search in searches:
+        search.cancel()
+    await asyncio.gather(*searches, return_exceptions=True)
