@@ -32,6 +32,7 @@ import sys
 import termios
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,8 @@ READ_AT_START = ("PYTHON", "LC_", "LANG", "TEXTUAL_")
 """Prefixes of environment variables that are read once. Each set of values has its own fork server."""
 PR_SET_CHILD_SUBREAPER = 36
 MAX_REQUEST_BYTES = 200_000
+STARTS_MIN = 4
+"""Number of starts in an environment other than that of the tests from which a server is worth its start."""
 
 
 # -- in the test process
@@ -128,14 +131,24 @@ def _adopt_orphans(on: bool) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-_servers: dict[tuple[tuple[str, str], ...], ForkServer] = {}
+Key = tuple[tuple[str, str], ...]
+_servers: dict[Key, ForkServer] = {}
+_starts: Counter[Key] = Counter()
 _servers_lock = threading.Lock()
 
 
-def _server_for(environment: Mapping[str, str]) -> ForkServer:
-    fixed = {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
+def _fixed(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
+
+
+def _server_for(environment: Mapping[str, str]) -> ForkServer | None:
+    """The fork server for an environment; None if so few starts need it that they are faster without."""
+    fixed = _fixed(environment)
     key = tuple(sorted(fixed.items()))
     with _servers_lock:  # tests start programs from several threads
+        _starts[key] += 1
+        if fixed != _fixed(os.environ) and _starts[key] < STARTS_MIN:
+            return None
         if key not in _servers:
             others = {name: value for name, value in os.environ.items() if not name.startswith(READ_AT_START)}
             _servers[key] = ForkServer({**others, **fixed})
@@ -156,7 +169,9 @@ def start(
         return None
     environment = dict(os.environ if environment is None else environment)
     module, arguments = found
-    return _server_for(environment).start(
+    if (server := _server_for(environment)) is None:
+        return None
+    return server.start(
         module,
         arguments,
         environment,
@@ -219,6 +234,9 @@ def _install_in_pexpect() -> None:
             )
         finally:
             os.close(theirs)
+        if pid is None:
+            os.close(ours)
+            return spawn(self, args, **options)
         return ptyprocess.PtyProcess(pid, ours)
 
     setattr(pexpect.spawn, "_spawnpty", spawn_pty)  # noqa: B010
