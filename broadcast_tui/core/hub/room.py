@@ -100,7 +100,7 @@ class Subscription:
         first, end = self.cursor + 1, self.cursor + 1 + count
         own = [seq for seq in self.own_nonces if first <= seq < end]
         if own:
-            frames = list(self.room.ring.after(self.cursor, count))
+            frames = self.room.ring.after(self.cursor, count)
             for seq in own:
                 frames[seq - first] = with_nonce(frames[seq - first], self.own_nonces[seq])
             chunk = b"".join(frames)

@@ -190,6 +190,16 @@ def test_a_confirmed_post_waits_for_its_position() -> None:
     assert_sound(transcript)
 
 
+def test_a_confirmed_post_that_has_arrived_is_shown_once() -> None:
+    transcript = transcript_of("a")
+    transcript.add_pending("n", "ana", "mine", NOON)
+    transcript.add_post("ana", "mine", NOON, own=True)
+    transcript.confirm("n", has_arrived=True)
+    assert texts(transcript) == ["a", "mine"]
+    assert transcript.pending_count == 0
+    assert_sound(transcript)
+
+
 def test_a_refused_post_stays_with_the_reason() -> None:
     transcript = transcript_of("a")
     transcript.add_pending("n", "ana", "mine", NOON)
