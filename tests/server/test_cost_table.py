@@ -21,6 +21,7 @@ from tests.support.hostile_load import (
     AS_FAST_AS_POSSIBLE,
     COMMANDS,
     SERVE_BEHIND_PROXY,
+    SERVE_FROM_MEMORY,
     WORST_FORMS,
     Bystanders,
     Form,
@@ -74,11 +75,15 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def measured_server(history: Path, home: Path) -> AsyncIterator[tuple[ServerProcess, Bystanders]]:
-    """A server on a copy of `history`; at the end, nothing may have held it up."""
-    copy = home / "history.db"
-    copy.write_bytes(history.read_bytes())
-    async with program(*SERVE_BEHIND_PROXY, "--history", str(copy), home=home, code=CODE) as running:
+async def measured_server(
+    history: Path | None, home: Path
+) -> AsyncIterator[tuple[ServerProcess, Bystanders]]:
+    """A server on a copy of `history`, or in memory; at the end, nothing may have held it up."""
+    storage, code = "memory", SERVE_FROM_MEMORY
+    if history is not None:
+        storage, code = str(home / "history.db"), CODE
+        Path(storage).write_bytes(history.read_bytes())
+    async with program(*SERVE_BEHIND_PROXY, "--history", storage, home=home, code=code) as running:
         port = await running.port()
         async with bystanders(port) as others:
             yield ServerProcess(port, running.process.pid), others
@@ -110,8 +115,20 @@ async def everyone_else_gets_through(
 async def test_costly_requests_of_one_address_leave_the_server_to_others(
     kind: str, history: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    seed = request.config.getoption("--seed") or 1
-    async with measured_server(history, tmp_path) as (server, others):
+    await attack_with(kind, history, tmp_path, request.config.getoption("--seed") or 1)
+
+
+@pytest.mark.timeout(by_profile(120, 1_200))
+@pytest.mark.parametrize("kind", ["message", "join", "history", "search"])
+async def test_costly_requests_to_a_history_in_memory_leave_the_server_to_others(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    await attack_with(kind, None, tmp_path, request.config.getoption("--seed") or 1)
+
+
+async def attack_with(kind: str, history: Path | None, home: Path, seed: int) -> None:
+    """Find the most expensive form of a frame type, and send it at the allowed rate and without pause."""
+    async with measured_server(history, home) as (server, others):
         form, cost = await most_expensive(
             server, kind, WORST_FORMS.get(kind, Form()), Random(seed), EVALUATIONS
         )

@@ -332,43 +332,54 @@ class ServerProcess:
         return False
 
 
-async def fill_history(path: Path, lobby_posts: int, rooms: int) -> None:
-    """A history with a long lobby, rooms full of long posts, and many rooms."""
-    words = [
-        "e",
-        "er",
-        "the",
-        "quick",
-        "brown",
-        "fox",
-        "jumps",
-        "over",
-        "lazy",
-        "dog",
-        "while",
-        "nobody",
-        "is",
-        "watching",
-        "ébène",
-    ]
+WORDS = ("e", "er", "the", "quick", "brown", "fox", "jumps", "over", "lazy", "dog", "is", "watching", "ébène")
+
+
+def history_posts(lobby_posts: int, rooms: int) -> list[NewPost]:
+    """A long lobby, rooms full of long posts, and many rooms."""
     rng = Random(1)
     at = datetime.now(UTC)
-    lobby = [NewPost("lobby", "ana", " ".join(rng.choices(words, k=12)), at) for _ in range(lobby_posts)]
+    lobby = [NewPost("lobby", "ana", " ".join(rng.choices(WORDS, k=12)), at) for _ in range(lobby_posts)]
     long_text = "e" * 20 + " er" * (LONG_POST_BYTES // 3)
     big = [
         NewPost(f"big-{room}", "ana", f"{number} {long_text}"[:LONG_POST_BYTES], at)
         for room in range(BIG_ROOMS)
         for number in range(BIG_ROOM_POSTS)
     ]
-    many = [NewPost(f"room-{number}", "ana", "hello", at) for number in range(rooms)]
+    return [*lobby, *big, *(NewPost(f"room-{number}", "ana", "hello", at) for number in range(rooms))]
+
+
+async def fill_history(path: Path, lobby_posts: int, rooms: int) -> None:
+    """Write a history file."""
+    posts = history_posts(lobby_posts, rooms)
     engine = SqliteEngine(path)
     await engine.start()
     try:
-        for posts in (lobby, big, many):
-            for start in range(0, len(posts), 500):
-                await engine.append(posts[start : start + 500])
+        for start in range(0, len(posts), 500):
+            await engine.append(posts[start : start + 500])
     finally:
         await engine.close()
+
+
+SERVE_FROM_MEMORY = r"""
+from datetime import UTC, datetime
+from broadcast_tui.cli import main
+from broadcast_tui.core.post import NewPost
+from broadcast_tui.engine.memory import MemoryEngine
+from tests.support.hostile_load import history_posts
+
+start = MemoryEngine.start
+
+async def start_filled(engine):
+    await start(engine)
+    await engine.append(history_posts(0, 0))
+    text = "\u00e9" * 1_600
+    await engine.append([NewPost("lobby", "ana", text, datetime.now(UTC)) for _ in range(9_000)])
+
+MemoryEngine.start = start_filled
+main()
+"""
+"""A server with `--history memory` whose lobby is full of accents, which are the most expensive to search."""
 
 
 # -- search
