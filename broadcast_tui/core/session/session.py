@@ -250,6 +250,8 @@ class ClientSession:
         Nothing else may reach the user: a server could create any number of rooms and lines with it.
         """
         match event:
+            case events.Message() | events.Typing():
+                return event.room in self.cursors
             case events.Welcome():
                 return not self.welcomed
             case (
@@ -261,8 +263,6 @@ class ClientSession:
             case events.History():
                 return event.ref in self._refs or event.ref in self._fills
             case events.Left() | events.Synced() | events.Gap() | events.Topic():
-                return event.room in self.cursors
-            case events.Message() | events.Typing():
                 return event.room in self.cursors
             case events.System():
                 return event.room in self.cursors or not (event.room or is_presence(event))
