@@ -1,12 +1,16 @@
 """The engine interface: one log per room, appended in batches, read by range, and followed by its tail.
 
-Every engine passes tests/engine/test_contract.py, which checks: - `append` is atomic: when it returns, all
-posts of the batch are in the log, in order, each with the next seq of its room. Otherwise it raises
-`EngineError`, and none is. - A post with a sender, client_id and nonce that its room received in the last
-`dedup.DEDUP_S` seconds is not appended again: the result has the first position, with `dup` set. Posts
-without both are always appended. - `tail` yields each post appended after `start` once, in order within its
-room, soon after `append`. - `first_seq`, `last_seq` and `epoch` return at once, and include every completed
-`append`. - A cancelled `read` or `search` stops soon, or never starts if it is still queued.
+Every engine passes tests/engine/test_contract.py, which checks:
+
+- `append` is atomic: when it returns, all posts of the batch are in the log, in order, each with the next seq
+  of its room. Otherwise it raises `EngineError`, and none is.
+- A post with a sender, client_id and nonce that its room received in the last `dedup.DEDUP_S` seconds is not
+  appended again: the result has the first position, with `dup` set. Posts without a client_id and a nonce are
+  always appended.
+- `tail` yields each post appended after `start` once, in order within its room, soon after `append`.
+- `first_seq`, `last_seq` and `epoch` return at once, and include every completed `append`.
+
+A cancelled `read` or `search` stops soon, or never starts if it is still queued. Appends wait for neither.
 """
 
 from __future__ import annotations
@@ -100,8 +104,8 @@ class Engine(Protocol):
     async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
         """The newest `limit` posts with seq < `before` that match all words of `query`, in ascending order.
 
-        Words match prefixes of words, without regard to case and accents. Raises EngineError, and
-        SearchTooCostlyError if the search exceeds its deadline.
+        Words match prefixes of words, without regard to case and accents. Of more than 8 words, the longest
+        count. Raises EngineError, and SearchTooCostlyError if the search exceeds `SEARCH_TIME_LIMIT_S`.
         """
         ...
 

@@ -13,7 +13,9 @@ from broadcast_tui.engine.sqlite_index import SearchIndex
 SLICE_S = 0.02
 """Maximum time of a transaction, so that appends never wait long."""
 DELETE_S = SLICE_S / 2
-"""Time for deletions in a transaction; the commit takes about as long."""
+"""Maximum time for deletions in a transaction; the commit may take as long. If it takes longer, the next
+transactions delete less."""
+DELETE_MIN_S = SLICE_S / 20
 KEEP_DAYS_MAX = 1_000_000.0
 """Effectively forever, but still a valid number of microseconds in SQLite."""
 DAY_US = 86_400_000_000
@@ -52,6 +54,7 @@ class Retention:
         self._heads = heads
         self._clock = clock
         self._last_id = last_id
+        self._delete_s = DELETE_S
         self._grown: dict[str, None] = {}
         """Rooms that may have too many posts, in the order in which they are checked."""
         self.set_limits(keep_days, keep_posts)
@@ -80,7 +83,8 @@ class Retention:
         Returns:
             The changed bounds, and whether there may be more to delete.
         """
-        deadline = self._clock() + DELETE_S
+        started = self._clock()
+        deadline = started + self._delete_s
         bounds: Bounds = {}
         self._counts.clear()
         with self._connection:
@@ -91,6 +95,9 @@ class Retention:
                 more = self._trim_by_age(bounds, now, deadline)
             if bounds:
                 self._save(bounds)
+        took_s = self._clock() - started
+        change = 0.8 * SLICE_S / took_s if took_s else 1.0
+        self._delete_s = min(DELETE_S, max(DELETE_MIN_S, self._delete_s * change))
         for room in checked:
             self._grown.pop(room, None)
         self._heads.update(bounds)

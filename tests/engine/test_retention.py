@@ -14,7 +14,7 @@ import pytest
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.engine import sqlite
 from broadcast_tui.engine.sqlite import TRIM_EVERY_S, SqliteEngine
-from broadcast_tui.engine.sqlite_retention import DELETE_S
+from broadcast_tui.engine.sqlite_retention import DELETE_S, SLICE_S, Bounds
 from broadcast_tui.engine.steady_clock import STEADY_S, STEP_S, SteadyClock
 from tests.support.running import in_time
 
@@ -214,6 +214,27 @@ async def test_transaction_ends_when_its_time_is_over_whatever_is_left(path: Pat
         assert not await engine.trim(START)
         assert engine.first_seq("lobby") == (21 if by == "age" else 20)
         assert len(await engine.search("lobby", "x", limit=50)) == (0 if by == "age" else 1)
+
+
+async def test_slow_commits_are_compensated_by_fewer_deletions(path: Path) -> None:
+    clock = SlowClock()
+    async with opened(path, keep_posts=1, work_clock=clock) as engine:
+        await append(engine, START, *map(str, range(1_000)))
+        save = engine._retention._save
+
+        def save_slowly(bounds: Bounds) -> None:
+            save(bounds)
+            clock.now += 4 * SLICE_S
+
+        engine._retention._save = save_slowly  # type: ignore[method-assign]
+        clock.step_s = DELETE_S / 100
+        counts = []
+        for _ in range(8):
+            first = engine.first_seq("lobby")
+            await engine.trim(START, by_age=False)
+            counts.append(engine.first_seq("lobby") - first)
+        assert counts[0] > 50
+        assert all(0 < count < 50 for count in counts[4:])
 
 
 async def test_appends_run_between_the_transactions(path: Path) -> None:
