@@ -92,6 +92,17 @@ async def test_search_returns_to_the_event_loop_after_each_slice() -> None:
     assert turns >= 50
 
 
+async def test_concurrent_searches_share_the_slices_of_one() -> None:
+    engine = MemoryEngine(search_clock=Clock(SLICE_S))
+    await engine.append([NewPost("lobby", "ana", "x" * SLICE_CHARS, AT) for _ in range(20)])
+    turns = 0
+    searches = [asyncio.create_task(engine.search("lobby", "tea", limit=10)) for _ in range(10)]
+    while not all(task.done() for task in searches):
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= 10 * 20
+
+
 async def test_search_beyond_the_time_limit_is_rejected() -> None:
     texts = ["x" * SLICE_CHARS] * 10
     with pytest.raises(SearchTooCostlyError, match="takes too long"):
