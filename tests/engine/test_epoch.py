@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from broadcast_tui.core.post import NewPost
+from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.engine.epoch_file import MODIFIED_AFTER_S, EpochFile
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.support.plain import v1_client
@@ -270,3 +274,98 @@ async def test_unwritable_epoch_file_does_not_stop_appends(
         await append(engine, "2")
         assert await texts(engine) == ["1", "2"]
     assert len([record for record in caplog.records if "No space left" in record.getMessage()]) == 1
+
+
+class Files:
+    """A history that is closed, crashes, loses its log, and is replaced by backups, in any order.
+
+    Args:
+        directory: For the files, and their copies after crashes.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path = directory / "0" / "history.db"
+        self._backup = directory / "backup" / "history.db"
+        self._crashes = 0
+        self._posts = 0
+        self.sent: dict[Position, str] = {}
+        """The text of every post that a client may have received, by epoch and seq."""
+
+    async def open(self) -> None:
+        self._engine = SqliteEngine(self._path, keep_days=0)
+        await self._engine.start()
+        for post in await self._engine.read("lobby", limit=10_000):
+            assert self.sent.setdefault(post.position, post.text) == post.text
+
+    async def append(self) -> None:
+        self._posts += 1
+        text = f"post {self._posts}"
+        [result] = await self._engine.append([NewPost("lobby", "ana", text, datetime.now(UTC))])
+        assert result.position not in self.sent, "its number was used before"
+        self.sent[result.position] = text
+
+    async def close(self) -> None:
+        await in_time(self._engine.close())
+
+    async def restart(self) -> None:
+        await self.close()
+        await self.open()
+
+    async def crash(self, *, kept: float = 1.0) -> None:
+        """Continue with the files as they are, with a part of the log."""
+        self._crashes += 1
+        copy = self._directory / str(self._crashes) / "history.db"
+        copy_files(self._path, copy)
+        await self.close()
+        self._path = copy
+        adopt(copy)
+        log = Path(f"{copy}-wal")
+        if log.exists():
+            os.truncate(log, int(log.stat().st_size * kept))
+        await self.open()
+
+    async def lose_half_of_the_log(self) -> None:
+        await self.crash(kept=0.5)
+
+    async def lose_the_log(self) -> None:
+        await self.crash(kept=0.0)
+
+    async def back_up(self) -> None:
+        await self.close()
+        copy_files(self._path, self._backup)
+        await self.open()
+
+    async def restore(self) -> None:
+        await self.close()
+        if self._backup.exists():
+            shutil.copy2(self._backup, self._path)
+        await self.open()
+
+
+STEPS = (
+    Files.append,
+    Files.restart,
+    Files.crash,
+    Files.lose_half_of_the_log,
+    Files.lose_the_log,
+    Files.back_up,
+    Files.restore,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=st.lists(st.sampled_from(STEPS) | st.just(Files.append), max_size=20))
+def test_no_number_is_used_twice_whatever_happens_to_the_files(
+    steps: list[Callable[[Files], Coroutine[None, None, None]]],
+) -> None:
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as directory:
+            files = Files(Path(directory))
+            await files.open()
+            for step in steps:
+                await step(files)
+            await files.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(run())
