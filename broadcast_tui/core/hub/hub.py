@@ -294,12 +294,14 @@ class Hub:
 
     def backfill_done(self, read: BackfillRead, posts: Sequence[EncodedPost]) -> None:
         """Use the result of a read for the ring of a room, which takes milliseconds to encode."""
-        room = self.rooms.by_name.get(read.room)
+        room = self.rooms.find(read.room)
         if room is not None:
             room.backfill(posts)
             for subscription in room.subscriptions.values():
-                subscription.paused = False
-                self.broadcaster.mark_dirty(subscription.peer)
+                if subscription.paused:
+                    subscription.paused = False
+                    subscription.peer.resume_waiting()
+                    self.broadcaster.mark_dirty(subscription.peer)
 
     def read_failed(self, read: Read, error: RequestError, when: Instant) -> None:
         """Reply to a read that the engine rejected."""

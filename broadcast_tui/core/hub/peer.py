@@ -206,6 +206,17 @@ class Peer:
                 size += len(parts[-1])
         return b"".join(parts)
 
+    @property
+    def is_backfilling(self) -> bool:
+        """Whether the ring of one of its rooms is being backfilled for it."""
+        return any(s.paused and s.backfilled for s in self.subscriptions.values())
+
+    def resume_waiting(self) -> None:
+        """Resume the subscriptions that wait for the backfill of another room of the connection."""
+        for subscription in self.subscriptions.values():
+            if not subscription.backfilled:
+                subscription.paused = False
+
     def enter_fast_path(self) -> None:
         """Allow direct writes of posts, if the connection is in one room and has nothing else pending."""
         for subscription in self.subscriptions.values():

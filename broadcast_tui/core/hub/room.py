@@ -198,6 +198,9 @@ class Room:
     def request_backfill(self, subscription: Subscription) -> bool:
         """Pause a subscription until the posts between its cursor and the ring have been read.
 
+        A connection waits for one room at a time. Otherwise the rings of its other rooms could be evicted
+        before it is their turn to be written.
+
         Returns False, and does nothing, if the ring is too small for them, they are not stored, or they have
         been requested before.
         """
@@ -205,6 +208,9 @@ class Room:
         missing = min(self._limits.current.ring_posts - len(ring), ring.first_seq - 1 - subscription.cursor)
         if subscription.backfilled or ring.is_full or missing <= 0:
             return False
+        if subscription.peer.is_backfilling:
+            subscription.paused = True
+            return True
         if not self.backfilling:
             if not self._start_backfill(self, missing):
                 return False

@@ -75,6 +75,7 @@ class Rooms:
         if (before := peer.subscriptions.get(name)) is not None:
             # A flush in progress may still refer to it.
             before.paused = True
+            peer.resume_waiting()
         subscription = Subscription(peer, room, resume.cursor)
         peer.subscriptions[name] = subscription
         room.subscriptions[peer] = subscription
@@ -93,6 +94,8 @@ class Rooms:
         peer.subscriptions.pop(room.name, None)
         if (subscription := room.subscriptions.pop(peer, None)) is not None:
             subscription.paused = True
+            peer.resume_waiting()
+            self._broadcaster.mark_dirty(peer)
         room.presence.remove(peer.key, when.now, grace=grace, reason=reason)
         self._broadcaster.flush_presence(room, when)
         self._remove_if_empty(room, when.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -160,6 +161,63 @@ def test_a_failed_backfill_is_a_gap_and_not_repeated() -> None:
     assert [(f["from"], f["to"]) for f in frames] == [("e1-1", "e1-4")]
     say(world, fast, "later")
     assert [f["id"] for f in only(slow, "message")] == ["e1-5"]
+
+
+def enter_cold(world: World, name: str, rooms: list[str]) -> Wire:
+    """A connection that has requested the last posts of rooms, which are not in their rings."""
+    wire = Wire()
+    wire.peer = world.hub.open(wire, v1=True, address="test", when=world.when)
+    hello = {"type": "hello", "name": name, "rooms": [{"room": room, "last": 9} for room in rooms]}
+    world.hub.receive(wire.peer, json.dumps(hello).encode(), world.when)
+    return wire
+
+
+def test_a_connection_waits_for_one_room_at_a_time() -> None:
+    """More rooms than fit into the budget: their rings would be evicted before they are written."""
+    world = World(unlimited(max_buffer_bytes=150_000))
+    rooms = [f"room{number}" for number in range(20)]
+    for room in rooms:
+        fill(world, room, 8, "x" * 16_000)
+    wire = enter_cold(world, "ana", rooms)
+    assert len(world.hub.effects.reads) == 1
+    world.step()
+    frames = read_frames(wire)
+    assert [f["room"] for f in frames if f["type"] == "message"] == [room for room in rooms for _ in range(8)]
+    assert [f for f in frames if f["type"] == "gap"] == []
+    assert {f["room"] for f in frames if f["type"] == "synced"} == set(rooms)
+
+
+@pytest.mark.parametrize("change", ["leave", "join"])
+def test_a_connection_that_leaves_the_room_it_waits_for_gets_the_others(change: str) -> None:
+    world = World(unlimited())
+    for room in ("one", "two"):
+        fill(world, room, 2, "hi")
+    wire = enter_cold(world, "ana", ["one", "two"])
+    assert wire.peer is not None
+    (read,) = world.hub.effects.take_reads()
+    world.hub.receive(wire.peer, json.dumps({"type": change, "room": "one"}).encode(), world.when)
+    world.step()
+    world.hub.read_done(read, world.log.read(read))
+    world.step()
+    frames = read_frames(wire)
+    assert [f["room"] for f in frames if f["type"] == "message"] == ["two", "two"]
+    assert "two" in {f["room"] for f in frames if f["type"] == "synced"}
+
+
+def test_a_backfill_that_ends_after_everyone_has_left_does_not_block_the_room() -> None:
+    world = World(unlimited(leave_grace_s=0))
+    fill(world, "one", 5, "hi")
+    ana = enter_cold(world, "ana", ["one"])
+    (read,) = world.hub.effects.take_reads()
+    posts = world.log.read(read)
+    _, new = world.log.append([NewPost("one", "ana", "new", world.when.at)])
+    world.hub.deliver(new)
+    leave_all(world, ana)
+    world.pass_time(1.0)
+    world.hub.read_done(read, posts)
+    bob = enter_cold(world, "bob", ["one"])
+    world.step()
+    assert [f["message"] for f in only(bob, "message")] == ["hi"] * 5 + ["new"]
 
 
 def test_a_backfill_for_a_ring_that_changed_meanwhile_is_ignored() -> None:
