@@ -78,8 +78,8 @@ TOPIC_S = 200 * _US
 """Storing a topic."""
 SCAN_S = 3 * _US
 """Comparing a connection with the target of a kick, ban or mute."""
-AVERAGE_MAX_BYTES = 16_384
-"""Size of a post whose size is not known yet."""
+UNKNOWN_POST_BYTES = 16_384
+"""Size of a post that has not been read yet: the default maximum."""
 RETRY_MIN_S = 0.1
 """Minimum time to wait after a rejected request."""
 
@@ -262,10 +262,10 @@ class PriceList:
         in_ring = len(room.ring) if room is not None else 0
         if wanted > in_ring and (room is None or not room.backfilling):
             missing = wanted - in_ring
-            missing_bytes = min(missing * AVERAGE_MAX_BYTES, limits.ring_bytes)
+            missing_bytes = min(missing * UNKNOWN_POST_BYTES, limits.ring_bytes)
             price_s += missing * BACKFILL_POST_S + missing_bytes / _KIB * BACKFILL_KIB_S
         ring_bytes = room.ring.size_bytes if room is not None and in_ring >= wanted else limits.ring_bytes
-        return price_s + min(wanted * AVERAGE_MAX_BYTES, ring_bytes) / _KIB * REPLAY_KIB_S
+        return price_s + min(wanted * UNKNOWN_POST_BYTES, ring_bytes) / _KIB * REPLAY_KIB_S
 
     def _missed(self, request: commands.RoomRequest, last_seq: int) -> int:
         """The number of posts after the position of a client that returns."""
@@ -281,7 +281,7 @@ class PriceList:
 
     def _page_s(self, limit: int) -> float:
         count = max(1, min(limit, self._limits.current.history_page_max))
-        return page_price_s(count, min(count * AVERAGE_MAX_BYTES, 262_144))
+        return page_price_s(count, min(count * UNKNOWN_POST_BYTES, 262_144))
 
     def _list_s(self, count: int) -> float:
         return READ_S + max(0, min(count, self._limits.current.presence_list_max)) * LISTED_S
