@@ -1,6 +1,6 @@
 """Budgets of server time: each request has a price in seconds, which its address pays in advance.
 
-A limit on the number of requests does not bound what they cost: the dearest history page takes a thousand
+A limit on the number of requests does not bound what they cost: the dearest history page takes a hundred
 times as long as a typing notice. So all connections of one address share a budget, a token bucket of seconds.
 Prices are upper bounds; what a request depends on (its text, the posts it reads, the people who are notified)
 is part of its price. What the work really took is settled after each turn (`WorkBudget.settle`), so that
