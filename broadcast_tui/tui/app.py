@@ -212,6 +212,8 @@ class ChatApp(App[None]):
         async for batch in client.batches():
             pending = deque(batch)
             while pending:
+                if self._quit.has_begun:
+                    return  # a flood must not delay the end
                 updates = UpdateSlice(pending, monotonic)
                 screen.receive(updates)
                 self._server_prompts.offer_start(self._state, client)

@@ -20,7 +20,7 @@ from broadcast_tui.tui.terminal.renderer import TerminalRenderer
 LEAVE = "leave"
 CLOSE_TIMEOUT_S = 2.0
 """Limit for closing in order while posts are not acknowledged."""
-LEAVE_TIMEOUT_S = 0.6
+LEAVE_TIMEOUT_S = 0.5
 """Limit for closing in order otherwise: the others are notified, but a server that floods cannot delay it."""
 
 ANSWER_TIMEOUT_S = 0.3
