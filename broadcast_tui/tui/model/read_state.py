@@ -14,7 +14,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -96,8 +96,10 @@ class ReadState:
     """The first replay after the bookmark is pending."""
     _counts_on_leaving: tuple[int, int] = (0, 0)
     """`count` and `mentions` when the user left."""
-    _missed: list[Arrival] = field(default_factory=list)
-    """Unread posts of this replay."""
+    _missed_count: int = 0
+    """Number of unread posts of this replay."""
+    _missed_mentions: int = 0
+    """Number of them that mention the user."""
     _first_replayed: Arrival | None = None
     """The first post of this replay."""
     _unloaded_from: Position | None = None
@@ -157,7 +159,8 @@ class ReadState:
             self._read = self._newest or self._read
             return
         if not live:
-            self._missed.append(arrival)
+            self._missed_count += 1
+            self._missed_mentions += arrival.mention
         if not (live and there) and (self.count == 0 or self.transcript.unread_line_id is None):
             self.transcript.unread_line_id = arrival.line_id
         if self.first_id is None:
@@ -211,7 +214,7 @@ class ReadState:
 
     def entered(self, at: datetime, *, there: bool) -> None:
         """Record that the room was entered; a replay follows until `caught_up`."""
-        self._missed.clear()
+        self._missed_count = self._missed_mentions = 0
         self._first_replayed = None
         if there:
             self._lost_count = 0
@@ -224,8 +227,8 @@ class ReadState:
 
     def caught_up(self, at: datetime, *, there: bool) -> CatchUpSummary | None:
         """Record the end of the replay; returns what it brought, if the user is viewing the room."""
-        missed, self._missed = self._missed, []
-        mentions = sum(arrival.mention for arrival in missed)
+        missed, mentions = self._missed_count, self._missed_mentions
+        self._missed_count = self._missed_mentions = 0
         disconnected_at, self._disconnected_at = self._disconnected_at, None
         resuming, self._resuming = self._resuming, False
         above = self._count_unloaded() if resuming else 0
@@ -233,7 +236,7 @@ class ReadState:
             self._read = self._newest or ROOM_BEGIN
         if not there:
             return None
-        posts, self._lost_count = self._lost_count + above + len(missed), 0
+        posts, self._lost_count = self._lost_count + above + missed, 0
         if resuming:
             left_at, self._left_at = self._left_at or at, None
             return CatchUpSummary("away", (at - left_at).total_seconds(), posts, mentions)
