@@ -113,7 +113,9 @@ class WorkBudget:
     @property
     def is_limited(self) -> bool:
         """Whether there is a limit. Otherwise prices need not be computed."""
-        if self._limits is not None and self._limits.version != self._limits_version:
+        if self._limits is None:
+            return False
+        if self._limits.version != self._limits_version:
             self._bucket = self._new_bucket()
         return not self._bucket.is_unlimited
 
