@@ -43,21 +43,22 @@ ACTIONS = {
     "drop": 4,
 }
 """Actions by weight."""
-GROWTH_BYTES_MAX = 8_000_000
-"""Growth of memory in the second half: rings and the cache of nonces fill up for ten minutes."""
+GROWTH_BYTES_MAX = 4_000_000
 SERVE = (
-    *("serve", "--host", "127.0.0.1", "--port", "0"),
+    *("serve", "--host", "127.0.0.1", "--port", "0", "--max-buffer-bytes", "1000000"),
     *("--watchdog", "--log-level", "warning"),
 )
 COUNTS_TASKS = """
 import asyncio, signal, sys
 from broadcast_tui.cli import main
+from broadcast_tui.engine import dedup
+dedup.DEDUP_S = 15.0
 def report(*_):
     print("tasks", len(asyncio.all_tasks()), file=sys.stderr, flush=True)
 signal.signal(signal.SIGUSR1, report)
 main()
 """
-"""A server that reports the number of its tasks on SIGUSR1."""
+"""A server that reports the number of its tasks on SIGUSR1. Its caches are soon full, so that leaks show."""
 
 
 @dataclass(frozen=True, slots=True)
