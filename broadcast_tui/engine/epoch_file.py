@@ -68,19 +68,19 @@ class EpochFile:
         """Why a history with this epoch and newest post must start a new epoch; empty if it need not.
 
         Args:
-            required: Whether the history is known to have an epoch file. Otherwise it is new, or from a
-                version that had none.
+            required: Whether the history is known to have an epoch file. Otherwise, none need exist: the
+                history is new, is from a version without epoch files, or has lost its log.
         """
         record = self.load()
         if record is None:
             return f"{self.path.name} is missing or damaged" if required else ""
         if record.epoch != epoch:
-            return f"{self.path.name} belongs to another history" if required else ""
+            return f"{self.path.name} belongs to another history"
         if record.last_id > last_id:
             return f"{record.last_id - last_id} post(s) that were sent are missing"
         status = self.path.stat()
         if status.st_ino != record.inode or status.st_mtime > record.written_at + MODIFIED_AFTER_S:
-            return f"{self.path.name} is a copy" if required else ""
+            return f"{self.path.name} is a copy"
         return ""
 
     def create(self, epoch: str, last_id: int) -> None:

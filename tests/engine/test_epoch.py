@@ -354,6 +354,14 @@ STEPS = (
 )
 
 
+async def test_history_that_loses_its_log_twice_does_not_return_to_its_first_epoch(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    await files.open()
+    for step in (Files.append, Files.lose_half_of_the_log, Files.lose_half_of_the_log, Files.append):
+        await step(files)
+    await files.close()
+
+
 @settings(max_examples=30, deadline=None)
 @given(steps=st.lists(st.sampled_from(STEPS) | st.just(Files.append), max_size=20))
 def test_no_number_is_used_twice_whatever_happens_to_the_files(
