@@ -473,14 +473,16 @@ class SqliteEngine:
 
     async def _forget_rooms(self) -> None:
         """Forget empty rooms, some at a time, so that appends never wait long."""
-        while names := self._index.forget(self._clock(), FORGET_ROOMS):
-            log.info("%d room(s) without posts and topic forgotten", len(names))
-            try:
+        count = 0
+        try:
+            while names := self._index.forget(self._clock(), FORGET_ROOMS):
                 await self._in_thread(partial(self._delete_rooms, names, self._index.floor))
-            except sqlite3.Error as error:
-                # They remain in the file and are forgotten after the next start.
-                log.warning("empty rooms could not be deleted: %s: %s", self.path, error)
-                return
+                count += len(names)
+        except sqlite3.Error as error:
+            # They remain in the file and are forgotten after the next start.
+            log.warning("empty rooms could not be deleted: %s: %s", self.path, error)
+        if count:
+            log.info("%d room(s) without posts and topic forgotten", count)
 
     def _delete_rooms(self, names: Sequence[str], floor: int) -> None:
         with self._connection:
