@@ -55,6 +55,7 @@ ALPHABETS = {
     "control": "\x01",
     "digits": "19",
     "quote": '"',
+    "random": "".join(Random(1).choices("abcdefghijklmnopqrstuvwxyz", k=9_973)),
     "various": "".join(map(chr, range(0x4E00, 0x4E00 + 997))),
 }
 SERVE_BEHIND_PROXY = (
@@ -143,7 +144,7 @@ class Form:
 
 WORST_FORMS: dict[str, Form] = {
     "hello": Form(edge="last", room="each big", number=1_000),
-    "message": Form(alphabet="decomposed"),
+    "message": Form(alphabet="random", word_chars=3),
     "join": Form(edge="last", room="each big", number=1_000),
     "leave": Form(room="each big"),
     "history": Form(room="each big", edge="latest", in_big_rooms=True),

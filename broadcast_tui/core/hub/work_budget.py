@@ -48,6 +48,8 @@ NAME_CHAR_S = 2 * _US
 """Normalizing a character of a name that is not ASCII, and its skeleton."""
 POST_S = 60 * _US
 """Appending and acknowledging a post, and encoding it once."""
+INDEX_KIB_S = 250 * _US
+"""Indexing each KiB of a post in the thread that stores all posts. Short words cost the most."""
 DELIVERY_S = 2 * _US
 """Writing a post to a connection."""
 EVENT_S = 6 * _US
@@ -243,7 +245,8 @@ class PriceList:
     def _say_s(self, peer: Peer, say: commands.Say) -> float:
         name_s = _name_s(say.sender) if say.sender and not peer.v1 and not peer.name else 0.0
         receivers = sum(len(room.subscriptions) for room in self._rooms_of(peer, say.room))
-        return POST_S + name_s + receivers * DELIVERY_S
+        index_s = len(say.message) / _KIB * INDEX_KIB_S
+        return POST_S + index_s + name_s + receivers * DELIVERY_S
 
     def _enter_s(self, peer: Peer, request: commands.RoomRequest) -> float:
         """The price of entering a room, with its replay."""

@@ -215,6 +215,14 @@ def test_join_pays_for_its_replay_under_any_spelling() -> None:
     assert warm < price(world, peer, commands.Join(ROOM, last=100)), "a read of the log costs more"
 
 
+def test_post_pays_for_indexing_its_words() -> None:
+    """Short random words take 4 ms of the storing thread in 16 KiB."""
+    world = World(Limits(**UNLIMITED))  # type: ignore[arg-type]
+    peer = Person(world, "ben").peer
+    short = price(world, peer, commands.Say("x", room="lobby"))
+    assert price(world, peer, commands.Say("xyz " * 4_096, room="lobby")) > short + 0.004
+
+
 def test_returning_pays_for_the_posts_that_were_missed() -> None:
     world = World(Limits(**UNLIMITED))  # type: ignore[arg-type]
     ana = Person(world, "ana", "", rooms=[{"room": ROOM}])
