@@ -268,6 +268,19 @@ class PeerConnection(ServerConnection):
         self._inbox, self._unparsed, self._parsed_bytes = [], b"", 0
         if self._turns is not None:
             self._turns.remove(self)
+        self._break_cycles()
+
+    def _break_cycles(self) -> None:
+        """Let reference counting free a closed connection.
+
+        The garbage collector rarely looks at old objects: thousands of closed connections would stay.
+        """
+        self.on_frame = self.on_flow = self.on_tcp_connected = None
+        vars(self.protocol).pop("select_subprotocol", None)  # a closure of the library
+        for error in (self.protocol.parser_exc, self.connection_exc):
+            if error is not None:
+                error.__traceback__ = None
+        self.protocol.parser.close()
 
     def eof_received(self) -> None:
         super().eof_received()

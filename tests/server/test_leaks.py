@@ -198,3 +198,24 @@ async def test_stopped_servers_leave_no_tasks_threads_or_descriptors(tmp_path: P
     assert threading.active_count() <= threads
     if sys.platform == "linux":
         assert len(os.listdir("/proc/self/fd")) <= descriptors
+
+
+async def test_closed_connections_are_freed_without_the_garbage_collector() -> None:
+    """It looks at old objects after millions of new ones, and pauses the server for as long as that takes."""
+    async with running_server(limits=LIMITS) as server:
+        await come_and_go(server, 0)
+        await eventually(lambda: server.connection_count == 0)
+        gc.collect()
+        gc.disable()
+        try:
+            for number in range(20):
+                await come_and_go(server, number)
+            async with raw_socket(server.port) as sock:
+                await sock.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                await sock.read_to_end()
+            async with raw_socket(server.port) as sock:
+                await sock.send(b"GET / HTTP/1.1\r\nHost: ")
+            await eventually(lambda: server.connection_count == 0)
+            await eventually(lambda: not server._connections)
+        finally:
+            gc.enable()
