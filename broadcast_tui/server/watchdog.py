@@ -48,8 +48,16 @@ class Watchdog:
 
     def watch_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Time what a transport calls on `protocol`. Call it before the connection is made."""
+        connection_lost = protocol.connection_lost
+
+        def connection_lost_and_unwatched(error: Exception | None) -> None:
+            self.run(connection_lost, (error,))
+            for name in PROTOCOL_CALLBACKS:  # they refer to the protocol, which could not be freed
+                vars(protocol).pop(name, None)
+
         for name in PROTOCOL_CALLBACKS:
             setattr(protocol, name, _Timed(self, getattr(protocol, name)))
+        setattr(protocol, "connection_lost", connection_lost_and_unwatched)  # noqa: B010
 
     def _timing_scheduler(self, schedule: Callable[..., Any], place: int) -> Callable[..., Any]:
         def schedule_timed(*args: Any, **kwargs: Any) -> Any:

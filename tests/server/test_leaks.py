@@ -18,6 +18,7 @@ from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.watchdog import Watchdog
 from tests.support.plain import plain_client
 from tests.support.profile import by_profile
 from tests.support.raw_socket import CLOSE, TEXT, RawSocket, frame, raw_socket
@@ -200,9 +201,10 @@ async def test_stopped_servers_leave_no_tasks_threads_or_descriptors(tmp_path: P
         assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
-async def test_closed_connections_are_freed_without_the_garbage_collector() -> None:
+@pytest.mark.parametrize("watchdog", [None, Watchdog()], ids=["unwatched", "watched"])
+async def test_closed_connections_are_freed_without_the_garbage_collector(watchdog: Watchdog | None) -> None:
     """It looks at old objects after millions of new ones, and pauses the server for as long as that takes."""
-    async with running_server(limits=LIMITS) as server:
+    async with BroadcastServer("127.0.0.1", 0, limits=LIMITS, watchdog=watchdog) as server:
         await come_and_go(server, 0)
         await eventually(lambda: server.connection_count == 0)
         gc.collect()
