@@ -371,6 +371,7 @@ async def test_serve_reports_an_invalid_history_in_one_line(
     assert fingerprints(path.parent) == before
 
 
+@pytest.mark.usefixtures("no_lock_wait")
 async def test_locked_history_is_rejected_and_its_server_continues(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     async with opened(path) as engine:
@@ -404,6 +405,12 @@ async def test_read_only_file_is_rejected(tmp_path: Path) -> None:
     assert fingerprints(tmp_path) == before
 
 
+@pytest.fixture
+def no_lock_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines of this process do not wait for a locked file, as `serve` does."""
+    monkeypatch.setattr(sqlite_schema, "LOCK_WAIT_S", 0.0)
+
+
 async def _serve_refuses(path: Path, named: str) -> None:
     with tempfile.TemporaryDirectory() as home:
         outcome = await run(
@@ -419,6 +426,7 @@ async def _serve_refuses(path: Path, named: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="symbolic links need privileges")
 @pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+@pytest.mark.usefixtures("no_lock_wait")
 async def test_link_to_a_locked_file_is_rejected(tmp_path: Path, link: Callable[[Path, Path], None]) -> None:
     path, other = tmp_path / "history.db", tmp_path / "elsewhere" / "other.db"
     other.parent.mkdir()
@@ -431,6 +439,7 @@ async def test_link_to_a_locked_file_is_rejected(tmp_path: Path, link: Callable[
         await _serve_refuses(other, "in use by another server")
 
 
+@pytest.mark.usefixtures("no_lock_wait")
 async def test_lock_is_held_after_other_starts_failed(tmp_path: Path) -> None:
     """POSIX locks are lost when the process closes any descriptor of the file."""
     path = tmp_path / "history.db"

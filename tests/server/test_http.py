@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from websockets.datastructures import Headers
 from websockets.http11 import Request
 
+from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.server import BroadcastServer, http
 from tests.support.plain import plain_client
 from tests.support.raw_socket import TEXT, frame, raw_socket
@@ -153,7 +154,8 @@ async def test_http_text_within_a_frame_is_data() -> None:
 async def test_data_after_an_invalid_request_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with running_server() as server, raw_socket(server.port) as sock:
+    quick = AdmissionLimits(handshake_timeout_s=0.5)
+    async with running_server(admission=quick) as server, raw_socket(server.port) as sock:
         await sock.send(b"nonsense\r\n\r\n")
 
         async def flood() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from broadcast_tui.core.hub import rooms as rooms_module
 from broadcast_tui.core.hub.room import CHUNK_CACHE_BYTES, WRITE_BYTES, Room
-from broadcast_tui.core.hub.rooms import IDLE_ROOMS_MAX
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import NewPost
 from tests.core.hub.test_hub import only, say, send, v1
@@ -279,10 +279,13 @@ def test_an_idle_room_gets_the_posts_that_arrive_after_everyone_has_left() -> No
     assert [f["message"] for f in only(bob, "message")] == ["one", "two"]
 
 
-def test_the_number_of_idle_rooms_is_bounded_and_empty_rings_are_not_kept() -> None:
+def test_the_number_of_idle_rooms_is_bounded_and_empty_rings_are_not_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rooms_module, "IDLE_ROOMS_MAX", 100)
     world = World(unlimited(leave_grace_s=0))
     ana = v1(world, "ana")
-    for number in range(IDLE_ROOMS_MAX + 100):
+    for number in range(160):
         send(world, ana, type="join", room=f"room{number}", ref="j")
         if number % 2 == 0:
             say(world, ana, "hi", room=f"room{number}")
@@ -290,15 +293,15 @@ def test_the_number_of_idle_rooms_is_bounded_and_empty_rings_are_not_kept() -> N
         world.pass_time(0.001)
         read_frames(ana)
     assert set(world.hub.rooms.by_name) == {"lobby"}
-    assert len(world.hub.rooms._idle) == (IDLE_ROOMS_MAX + 100) // 2
-    for number in range(IDLE_ROOMS_MAX + 100):
+    assert len(world.hub.rooms._idle) == 80
+    for number in range(160):
         send(world, ana, type="join", room=f"more{number}", ref="j")
         say(world, ana, "hi", room=f"more{number}")
         send(world, ana, type="leave", room=f"more{number}", ref="l")
         world.pass_time(0.001)
         read_frames(ana)
-    assert len(world.hub.rooms._idle) == IDLE_ROOMS_MAX
-    assert world.hub.rooms.buffers.used_bytes < 1_000 * IDLE_ROOMS_MAX
+    assert len(world.hub.rooms._idle) == 100
+    assert world.hub.rooms.buffers.used_bytes < 1_000 * 100
 
 
 def test_only_rooms_with_pending_presence_are_visited_by_a_tick() -> None:
