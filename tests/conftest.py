@@ -61,10 +61,12 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what a test starts, and begin with the longest tests."""
+    """Mark what a test starts and whether it counts for the coverage; begin with the longest tests."""
     for item in items:
         for mark in kinds.marks_of(item):
             item.add_marker(mark)
+        if not kinds.counts_for_coverage(item):
+            item.add_marker("no_cover")
     items.sort(key=kinds.order)
 
 

@@ -17,7 +17,7 @@ OPTIONS = (
     *("--history", "memory", "--tokens", str(TOKENS_FILE), "--trusted-proxy", "127.0.0.1"),
     # The limit of posts does not recover within this session.
     *("--message-rate", "0.01", "--message-burst", "100", "--byte-burst", "0", "--byte-rate", "0"),
-    *("--history-rate", "0", "--max-rooms", "4"),
+    *("--history-rate", "0", "--work-rate", "0", "--max-rooms", "4"),
 )
 
 

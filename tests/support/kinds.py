@@ -38,6 +38,8 @@ BUSY = {
     "tests/tui/terminal/test_clipboard.py",
 }
 """Modules that are too slow for the inner loop, or whose tests start programs through the package."""
+COVERED = ("tests/core/", "tests/engine/", "tests/fuzz/", "tests/server/")
+"""Directories whose tests count for the coverage. Measuring it makes a test take twice as long."""
 STARTS_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """Audit events."""
 SLOW_FIRST = (
@@ -72,6 +74,11 @@ def marks_of(item: pytest.Item) -> list[str]:
             used += [value for value in item.callspec.params.values() if inspect.isfunction(value)]
         marks.update(*(_marks_of_object(part) for part in used))
     return sorted(marks)
+
+
+def counts_for_coverage(item: pytest.Item) -> bool:
+    """Whether the coverage of core and engine is measured while a test runs."""
+    return _path(item).startswith(COVERED)
 
 
 def order(item: pytest.Item) -> int:
