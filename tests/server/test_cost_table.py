@@ -39,10 +39,10 @@ from tests.support.raw_socket import CONTINUATION, PING, PONG, TEXT, frame
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 ATTACKER = "198.51.100.7"
-EVALUATIONS = by_profile(3, 60)
-ATTACK_S = by_profile(0.5, 10.0)
+EVALUATIONS = by_profile(2, 60)
+ATTACK_S = by_profile(0.3, 10.0)
 FLOOD_S = by_profile(0.2, 5.0)
-LOBBY_POSTS = by_profile(5_000, 100_000)
+LOBBY_POSTS = by_profile(2_000, 100_000)
 ROOMS = by_profile(1_000, 9_000)
 CODE = by_profile("", EXECUTED)
 """By default, a fork that starts fast. It shares some 100 MB with others, so that its limit is stricter."""
