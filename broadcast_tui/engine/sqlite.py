@@ -497,6 +497,10 @@ class SqliteEngine:
             if first > last:
                 self._heads.pop(name, None)
 
+    async def set_retention(self, keep_days: float, keep_posts: int) -> None:
+        """Change how much is kept; the next pass deletes what exceeds it."""
+        await self._in_thread(lambda: self._retention.set_limits(keep_days, keep_posts))
+
     async def trim(self, now: datetime, *, by_age: bool = True) -> bool:
         """Delete some posts that exceed the retention at `now`; returns whether there may be more.
 

@@ -252,7 +252,7 @@ async def test_deleted_posts_are_not_missing_posts(path: Path) -> None:
     async with opened(path) as engine:
         await append(engine, *map(str, range(10)))
         epoch = engine.epoch
-        engine._retention.set_limits(1e-9, 0)
+        await engine.set_retention(1e-9, 0)
         while await engine.trim(datetime.now(UTC)):
             pass
         assert engine.first_seq("lobby") == 11

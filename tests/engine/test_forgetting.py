@@ -69,10 +69,10 @@ async def post(engine: Opened, room: str, count: int = 1) -> list[int]:
 async def delete_posts(engine: Opened) -> None:
     """Delete all posts, by the means of the engine."""
     if isinstance(engine, SqliteEngine):
-        engine._retention.set_limits(1.0, 0)
+        await engine.set_retention(1.0, 0)
         while await engine.trim(AT + timedelta(days=2)):
             pass
-        engine._retention.set_limits(0.0, 0)
+        await engine.set_retention(0.0, 0)
     elif not isinstance(engine, NoHistoryEngine):
         await engine.append([NewPost("filler", "ana", "x" * 10_000, AT)])
     await eventually(lambda: engine.room_names() in ([], ["filler"]))

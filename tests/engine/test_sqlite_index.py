@@ -162,7 +162,7 @@ async def test_posts_that_are_not_indexed_yet_can_be_deleted(path: Path, paused:
     await asyncio.to_thread(version_1, path)
     async with opened(path) as engine:
         await engine._in_thread(engine._search_index.step)
-        engine._retention.set_limits(0, COUNT // 2)
+        await engine.set_retention(0, COUNT // 2)
         while await engine.trim(datetime.now(UTC)):
             pass
         paused.set()

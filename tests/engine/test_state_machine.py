@@ -136,9 +136,9 @@ class EngineWorld(World):
     def trim(self, keep: int) -> None:
         """Forget all but the newest posts of each room; in memory that happens by itself."""
         if isinstance(self.engine, SqliteEngine):
-            self.engine._retention.set_limits(0, keep)
+            self.run(self.engine.set_retention(0, keep))
             self.run(_trim(self.engine))
-            self.engine._retention.set_limits(0, 0)
+            self.run(self.engine.set_retention(0, 0))
         for room, posts in self.log.posts.items():
             self.log.trim(room, max(self.log.first_seq(room) - 1, len(posts) - keep))
 
