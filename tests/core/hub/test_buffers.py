@@ -279,6 +279,18 @@ def test_an_idle_room_gets_the_posts_that_arrive_after_everyone_has_left() -> No
     assert [f["message"] for f in only(bob, "message")] == ["one", "two"]
 
 
+def test_ring_of_an_idle_room_whose_log_was_deleted_is_freed() -> None:
+    world = World(unlimited(leave_grace_s=0))
+    ana = v1(world, "ana")
+    say(world, ana, "one")
+    say(world, ana, "two")
+    leave_all(world, ana)
+    assert world.hub.rooms.buffers.used_bytes > 0
+    world.log.posts["lobby"].pop()
+    v1(world, "bob")
+    assert world.hub.rooms.buffers.used_bytes == 0
+
+
 def test_the_number_of_idle_rooms_is_bounded_and_empty_rings_are_not_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -175,6 +175,7 @@ def price(world: World, peer: Peer, command: commands.Command) -> float:
         (commands.Rename("x"), commands.Rename("\u0301")),
         (commands.FetchHistory(limit=1), commands.FetchHistory(limit=200)),
         (commands.Search("x", limit=1), commands.Search("x", limit=50)),
+        (commands.ListRooms(limit=1), commands.ListRooms()),
         (commands.SetTopic("x"), commands.SetTopic("x" * 4_000)),
         (commands.Join("x" * 48), commands.Join("\u00e9" * 48)),
     ],

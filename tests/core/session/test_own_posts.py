@@ -249,6 +249,33 @@ def test_waiting_rename_replaces_a_name_that_was_taken_meanwhile() -> None:
     assert names_and_texts(world) == [("bea", "one")]
 
 
+@pytest.mark.parametrize("temporary", [False, True])
+def test_rename_is_sent_after_a_post_was_rejected(temporary: bool) -> None:
+    world = World()
+    ana = world.user("ana")
+    nonce = ana.say("one")
+    ana.session.request(lambda ref: commands.Rename("bea", ref))
+    ana.session.pop_outgoing()
+    error = {"type": "error", "code": "empty", "message": "Empty.", "temporary": temporary, "nonce": nonce}
+    ana.session.receive(msgspec.json.encode(error), world.when)
+    assert [msgspec.json.decode(data)["type"] for data in ana.session.pop_outgoing()] == ["rename"]
+    ana.collect()
+    rejected = [update.code for update in ana.seen(up.PostRejected)]  # type: ignore[union-attr]
+    assert rejected == ([] if temporary else ["empty"])
+
+
+def test_ack_with_an_invalid_id_does_not_count_as_arrived() -> None:
+    world = World()
+    ana = world.user("ana")
+    nonce = ana.say("one")
+    ack = {"type": "ack", "nonce": nonce, "id": "not an id", "room": "lobby", "timestamp": "", "dup": False}
+    ana.session.receive(msgspec.json.encode(ack), world.when)
+    ana.collect()
+    (delivered,) = ana.seen(up.PostDelivered)
+    assert isinstance(delivered, up.PostDelivered)
+    assert not delivered.has_arrived
+
+
 def test_denied_rename_does_not_hold_posts_back() -> None:
     world = World()
     ana = world.user("ana")

@@ -57,6 +57,13 @@ def test_posts_after_a_hole_wait_until_it_is_filled() -> None:
     assert not track.filling
 
 
+def test_the_post_behind_a_hole_is_released_without_being_fetched() -> None:
+    track = track_at(5)
+    assert track.received(post(8)) == []
+    assert seqs(track.filled([post(6), post(7)])) == [6, 7, 8]
+    assert not track.filling
+
+
 def test_lagged_gap_is_filled_from_history() -> None:
     track = track_at(5)
     assert track.gap(Position("e", 8), "lagged") == []
