@@ -231,7 +231,12 @@ class Room:
         """Invalidate the cached chunks, and report the size of the ring."""
         self._chunks.clear()
         self._chunk_bytes = 0
-        self._buffers.resize(self, self.ring.size_bytes + POST_OVERHEAD_BYTES * len(self.ring))
+        self._report_size()
+
+    def _report_size(self) -> None:
+        """Report the size of the ring and the cached chunks to the memory budget."""
+        ring_bytes = self.ring.size_bytes + POST_OVERHEAD_BYTES * len(self.ring)
+        self._buffers.resize(self, ring_bytes + self._chunk_bytes)
 
     def _empty_ring(self, last_seq: int) -> RingBuffer[bytes]:
         limits = self._limits.current
@@ -261,8 +266,7 @@ class Room:
         if self._chunk_bytes + size_bytes > CHUNK_CACHE_BYTES:
             self._drop_chunks()
         self._chunk_bytes += size_bytes
-        ring_bytes = self.ring.size_bytes + POST_OVERHEAD_BYTES * len(self.ring)
-        self._buffers.resize(self, ring_bytes + self._chunk_bytes)
+        self._report_size()
 
     def gap(self, start: int, end: int, reason: str) -> bytes:
         """An encoded `gap` event for seqs `start` to `end`."""
