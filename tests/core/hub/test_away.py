@@ -38,9 +38,9 @@ def test_going_away_is_broadcast_and_acknowledged() -> None:
     plain = world.plain()
     read_frames(plain)
     send(world, ana, type="away", text="  lunch\n at   one ", ref="a1")
-    told = {"type": "away", "name": "ana", "away": True, "text": "lunch at one"}
-    assert only(ana, "away") == [{**told, "ref": "a1"}]
-    assert only(bob, "away") == [told]
+    expected = {"type": "away", "name": "ana", "away": True, "text": "lunch at one"}
+    assert only(ana, "away") == [{**expected, "ref": "a1"}]
+    assert only(bob, "away") == [expected]
     assert read_frames(plain) == []
     assert listed(world, bob) == {"ana": "lunch at one"}
     send(world, ana, type="away", away=False, ref="a2")

@@ -497,9 +497,9 @@ def test_rooms_are_listed_with_people_and_topics() -> None:
     for wire in (ana, bob, plain):
         read_frames(wire)
     send(world, ana, type="topic", room="lobby", ref="t1", topic="Release\n  1.4")
-    told = {"type": "topic", "room": "lobby", "topic": "Release 1.4", "name": "ana"}
-    assert only(ana, "topic") == [{**told, "ref": "t1"}]
-    assert only(bob, "topic") == [{**told, "ref": ""}]
+    expected = {"type": "topic", "room": "lobby", "topic": "Release 1.4", "name": "ana"}
+    assert only(ana, "topic") == [{**expected, "ref": "t1"}]
+    assert only(bob, "topic") == [{**expected, "ref": ""}]
     assert only(plain, "topic") == []
     send(world, bob, type="list", ref="l1")
     (listed,) = only(bob, "list")

@@ -59,18 +59,18 @@ def an_admin(world: World) -> Wire:
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"),
+    ("reason", "expected"),
     [("lunch.", "lunch"), (" a\n\x1b[31mb ", "a [31mb"), ("x" * 300, "x" * 120), ("\u200b", ""), ("", "")],
 )
-def test_leave_reason_is_one_short_sanitized_line(reason: str, told: str) -> None:
+def test_leave_reason_is_one_short_sanitized_line(reason: str, expected: str) -> None:
     world = World()
     bob, ana = come(world, "bob"), come(world, "ana")
     read_frames(ana)
     ask(world, bob, commands.Leave("lobby", "r", reason))
     (left,) = [frame for frame in read_frames(ana) if frame.get("event") == "leave"]
-    why = f": {told}" if told else ""
+    why = f": {expected}" if expected else ""
     assert left["message"] == f"bob has left the chat{why}. 1 client(s) online."
-    assert left.get("reason", "") == told
+    assert left.get("reason", "") == expected
 
 
 @pytest.mark.parametrize("silenced", ["mute", "reader"])
@@ -275,7 +275,7 @@ def test_loopback_and_very_large_networks_cannot_be_banned(who: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("who", "told"),
+    ("who", "expected"),
     [
         ("10.0.0.0/33", "Invalid network: 10.0.0.0/33. The number after / must be between 0 and 32."),
         ("2001:db8::/129", "Invalid network: 2001:db8::/129. The number after / must be between 0 and 128."),
@@ -289,13 +289,13 @@ def test_loopback_and_very_large_networks_cannot_be_banned(who: str) -> None:
         ("2001:db8::g", "Invalid address: 2001:db8::g. "),
     ],
 )
-def test_invalid_network_is_not_banned_as_a_name(who: str, told: str) -> None:
+def test_invalid_network_is_not_banned_as_a_name(who: str, expected: str) -> None:
     world = World()
     admin = an_admin(world)
     for act in (commands.Ban(who, ref="r"), commands.Unban(who, ref="r")):
         [error] = ask(world, admin, act)
         assert (error["code"], error["ref"]) == ("bad_frame", "r")
-        assert str(error["message"]).startswith(told)
+        assert str(error["message"]).startswith(expected)
         assert "\n" not in str(error["message"])
     assert codes(ask(world, admin, commands.Mute(who))) == ["bad_name"]
     assert world.hub.moderation.sanctions.all(world.when.at) == []
