@@ -4,12 +4,17 @@ Invariants: connections are counted from the moment they are accepted. A half-op
 the oldest of too many, is dropped without a response, so that prompt clients always find a place. A rejected
 handshake counts as half-open until its socket closes. Limits per address do not apply to loopback clients,
 unless they come through a trusted proxy.
+
+Connections and requests are charged to the budget of server time of their address. While it is negative,
+requests are rejected with 429. If it falls further, new connections are closed as soon as they are accepted,
+which costs the least.
 """
 
 from __future__ import annotations
 
 import http
 import logging
+import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +23,7 @@ from urllib.parse import urlsplit
 from websockets.http11 import Request, Response
 
 from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.hub.work_budget import ACCEPT_S, UNLIMITED, WorkBudget, request_price_s
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.core.network import contains_loopback, is_loopback, is_loopback_host, rate_limit_key
 from broadcast_tui.core.rate_limit import AddressRates, LogLimiter
@@ -49,6 +55,7 @@ class Admission:
         url: Returns the URL of the server, for its landing page.
         find_ban: Returns the message and remaining seconds (None: permanent) of the ban of an address.
         check_token: Returns the response to a handshake with an invalid or missing token.
+        budget_of: Returns the budget of server time for a rate-limit key; an empty key is exempt.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Admission:
         url: Callable[[], str] = lambda: "",
         find_ban: Callable[[str], tuple[str, float | None] | None] = lambda _: None,
         check_token: Callable[[PeerConnection, Request], Response | None] = lambda connection, request: None,
+        budget_of: Callable[[str], WorkBudget] = lambda _: UNLIMITED,
     ) -> None:
         self.draining = False
         """Whether the server is stopping: all handshakes are rejected."""
@@ -68,6 +76,7 @@ class Admission:
         self._url = url
         self._find_ban = find_ban
         self._check_token = check_token
+        self._budget_of = budget_of
         self._half_open: OrderedDict[PeerConnection, _HalfOpen] = OrderedDict()
         self._half_open_by_address: Counter[str] = Counter()
         self._admitted: dict[PeerConnection, str] = {}
@@ -93,6 +102,13 @@ class Admission:
         is_proxy = is_within(peer, self._trusted)
         key = "" if is_proxy or self._is_exempt(peer, peer) else rate_limit_key(peer)
         limits, now = self.limits, connection.loop.time()
+        connection.budget = budget = self._budget_of(key)
+        is_exhausted = budget.is_exhausted(now) and not is_loopback(peer)  # it may be a health check
+        budget.charge(ACCEPT_S, now)
+        if is_exhausted:
+            self._log_rejection("work", peer, now)
+            connection.abort()
+            return
         per_ip_max = limits.max_half_open_per_ip
         if key and per_ip_max and self._half_open_by_address[key] >= per_ip_max:
             self._drop(next(c for c, half in self._half_open.items() if half.key == key), "half_open")
@@ -145,14 +161,19 @@ class Admission:
 
         None accepts it and counts the connection until it closes.
         """
+        peer, forwarded = _peer_of(connection), request.headers.get_all("X-Forwarded-For")
+        address = client_address(peer, forwarded, self._trusted)
+        connection.client_address = address
+        wait_s = self._pay(connection, request, address)
+        if wait_s > 0:
+            self._log_rejection("work", address, connection.loop.time())
+            text = f"The requests from your address take too much time. Wait {math.ceil(wait_s)} s."
+            return pages.rejection(http.HTTPStatus.TOO_MANY_REQUESTS, text, math.ceil(wait_s))
         page = pages.response_to(
             request, not_ready_reason=self.not_ready_reason, url=self._url(), secure=connection.secure
         )
         if page is not None:
             return page
-        forwarded = request.headers.get_all("X-Forwarded-For")
-        address = client_address(_peer_of(connection), forwarded, self._trusted)
-        connection.client_address = address
         rejection = self._check(connection, request, address)
         if rejection is not None:
             reason, status, text, retry_after_s = rejection
@@ -164,11 +185,31 @@ class Admission:
             return denied
         self._remove_half_open(connection)
         key = rate_limit_key(address)
-        if not self._is_exempt(_peer_of(connection), address):
+        if not self._is_exempt(peer, address):
             connection.rate_limit_key = key
         self._admitted[connection] = key
         self._by_address[key] += 1
         return None
+
+    def _pay(self, connection: PeerConnection, request: Request, address: str) -> float:
+        """Pay for a request from the budget of an address, and return 0.0.
+
+        If the budget was negative, returns the seconds to wait. Health checks that this machine or a load
+        balancer makes for itself are always answered.
+        """
+        peer, now = _peer_of(connection), connection.loop.time()
+        if self._is_exempt(peer, address):
+            return 0.0
+        price_s = request_price_s(connection.head_bytes)
+        budget = self._budget_of(rate_limit_key(address))
+        if budget is not connection.budget:  # the connection of a proxy has not been paid
+            price_s += ACCEPT_S
+        in_debt = budget.debt_wait_s(now) > 0
+        budget.charge(price_s, now)  # a rejection costs about as much
+        is_probe = pages.is_health_check(request) and not request.headers.get_all("X-Forwarded-For")
+        if not in_debt or (is_probe and (is_loopback(peer) or is_within(peer, self._trusted))):
+            return 0.0
+        return budget.debt_wait_s(now)
 
     def _connection_lost(self, connection: PeerConnection) -> None:
         self._remove_half_open(connection)

@@ -25,7 +25,7 @@ from websockets.http11 import Request
 from websockets.protocol import Event, State
 
 from broadcast_tui.core.hub.auth import Identity
-from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget
+from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget, request_price_s
 from broadcast_tui.server.http import method_not_allowed
 from broadcast_tui.server.turns import TurnScheduler
 
@@ -73,7 +73,7 @@ class PeerConnection(ServerConnection):
         self.on_flow: Callable[[bool], None] | None = None
         """Called with True when writing must stop, for now or forever, and with False when it may resume."""
         self.budget = UNLIMITED
-        """Server time for the requests of its address."""
+        """Server time for the requests of its address; before the handshake, that of the TCP connection."""
         self._turns: TurnScheduler | None = None
         self._inbox: list[tuple[bytes, bool]] = []
         self._unparsed = b""
@@ -85,7 +85,8 @@ class PeerConnection(ServerConnection):
         self._fragments: bytearray | None = None
         self._fragments_text = True
         self._is_aborted = False
-        self._head_bytes = 0
+        self.head_bytes = 0
+        """Size of the handshake request so far."""
         self._head_end = b""
         """Last bytes of an incomplete handshake request."""
 
@@ -194,7 +195,7 @@ class PeerConnection(ServerConnection):
         """Parse bytes of the handshake request and return those after it, which are frames."""
         if self.request is not None:
             return data
-        if not self._head_bytes:
+        if not self.head_bytes:
             if data.startswith(TLS_RECORD) and not self.secure:
                 # An unencrypted response fails a TLS client at once; otherwise it waits for a timeout.
                 self._respond(_NOT_TLS_RESPONSE)
@@ -208,8 +209,8 @@ class PeerConnection(ServerConnection):
         size = end + 4 - known if end >= 0 else len(data)
         self._head_end = (self._head_end + data)[-3:]
         super().data_received(data[:size])
-        self._head_bytes += size
-        if self.request is None and self._head_bytes > HEAD_BYTES_MAX:
+        self.head_bytes += size
+        if self.request is None and self.head_bytes > HEAD_BYTES_MAX:
             self._respond(_HEAD_TOO_LONG)
         return data[size:]
 
@@ -256,7 +257,8 @@ class PeerConnection(ServerConnection):
 
     def _respond(self, response: bytes) -> None:
         """Send a raw HTTP response and close."""
-        self._head_bytes = HEAD_BYTES_MAX + 1
+        self.budget.charge(request_price_s(self.head_bytes), self.loop.time())
+        self.head_bytes = HEAD_BYTES_MAX + 1
         if self.protocol.eof_sent:  # the library has already rejected the request
             self.transport.abort()
         elif not self.transport.is_closing():
@@ -317,6 +319,9 @@ class PeerConnection(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if not hasattr(self, "transport"):
             self.tcp_connected(cast("asyncio.Transport", transport))
+            if self._is_aborted:
+                super(ServerConnection, self).connection_made(transport)  # without a task for the handshake
+                return
         super().connection_made(transport)
         self.write_now = self.transport.write
         if self._is_aborted:

@@ -20,6 +20,7 @@ from websockets.http11 import Request, Response
 from broadcast_tui.core.network import is_loopback_host, parse_ip
 
 METHODS = ("GET", "HEAD")
+HEALTH_PATHS = ("/healthz", "/readyz")
 _HOST = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9.-]{0,252}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _STYLE = (
     "body{max-width:38rem;margin:3rem auto;padding:0 1rem;font:1rem/1.6 sans-serif;color-scheme:light dark}"
@@ -58,6 +59,11 @@ def is_handshake(request: Request) -> bool:
         for value in request.headers.get_all("Upgrade")
         for token in value.split(",")
     )
+
+
+def is_health_check(request: Request) -> bool:
+    """Whether a request asks for the state of the server, as load balancers do."""
+    return request.path.partition("?")[0] in HEALTH_PATHS and not is_handshake(request)
 
 
 def is_local_host(hosts: Sequence[str], own_name: str) -> bool:

@@ -23,7 +23,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from broadcast_tui import __version__
-from broadcast_tui.core.network import is_loopback
+from broadcast_tui.core.errors import RequestError
+from broadcast_tui.core.hub.work_budget import SCRAPE_S
+from broadcast_tui.core.network import is_loopback, rate_limit_key
 from broadcast_tui.server import http as pages
 from broadcast_tui.server.listen import ListenError, choose_addresses
 from broadcast_tui.server.stats import Histogram
@@ -121,6 +123,7 @@ class MetricsListener:
     def __init__(self, server: BroadcastServer, host: str, port: int) -> None:
         self.host = host
         self.port = port
+        self._broadcast_server = server
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_ServerCollector(server))
         ProcessCollector(registry=self._registry)
@@ -161,12 +164,18 @@ class MetricsListener:
         if request.method not in pages.METHODS:
             return pages.method_not_allowed()
         peername = connection.transport.get_extra_info("peername")
-        is_local = peername is not None and is_loopback(str(peername[0]))
+        host = str(peername[0]) if peername else ""
+        is_local = is_loopback(host)
         if is_local and not pages.is_local_host(request.headers.get_all("Host"), self.host):
             text = "This host name is not one of the metrics port. Use localhost or an IP address."
             return pages.rejection(http.HTTPStatus.MISDIRECTED_REQUEST, text)
         if request.path.partition("?")[0] != "/metrics":
             return pages.rejection(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
+        budget = self._broadcast_server._runner.hub.budgets.of("" if is_local else rate_limit_key(host))
+        try:
+            budget.spend(SCRAPE_S, connection.loop.time())
+        except RequestError as error:
+            return pages.rejection(http.HTTPStatus.TOO_MANY_REQUESTS, error.text, error.retry_after)
         response = pages.make_response(http.HTTPStatus.OK, generate_latest(self._registry), CONTENT_TYPE)
         if request.method == "HEAD":
             response.body = b""

@@ -97,6 +97,7 @@ class BroadcastServer:
             url=lambda: self.url,
             find_ban=self._find_ban,
             check_token=self._check_token,
+            budget_of=lambda key: self._runner.hub.budgets.of(key),
         )
         self._sanction_file = SanctionFile(sanctions) if sanctions is not None else None
         self._runner = HubRunner(

@@ -16,6 +16,7 @@ from typing import cast
 
 from websockets.server import ServerProtocol
 
+from broadcast_tui.core.hub.work_budget import TLS_HANDSHAKE_S
 from broadcast_tui.server.connection import PeerConnection
 
 SHUTDOWN_TIMEOUT_S = 2.0
@@ -47,6 +48,7 @@ class TlsHandshakeProtocol(asyncio.Protocol):
         self._received.append(data)
         if self._upgrade is None:
             loop = self._connection.loop
+            self._connection.budget.charge(TLS_HANDSHAKE_S, loop.time())
             self._transport.pause_reading()
             self._upgrade = loop.create_task(self._start_tls())
             # start_tls replaces the transport's protocol and schedules its connection_made. A callback after

@@ -68,6 +68,10 @@ class RawSocket:
             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n"
         )
         await self.send(request.encode())
+        return await self.read_head()
+
+    async def read_head(self) -> str:
+        """The head of the response."""
         while b"\r\n\r\n" not in self._buffer:
             await self._fill()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")

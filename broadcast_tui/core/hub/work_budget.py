@@ -34,8 +34,18 @@ _US = 1e-6
 _KIB = 1024
 
 # The prices, in seconds. tests/benchmarks measures what they cover.
-CONNECT_S = 1_000 * _US
-"""A handshake, and the events about a connection that opens and closes."""
+ACCEPT_S = 250 * _US
+"""Accepting a TCP connection and closing it, with a request that is not valid HTTP."""
+TLS_HANDSHAKE_S = 2_000 * _US
+"""A TLS handshake, most of which is the signature of the certificate's key."""
+REQUEST_S = 350 * _US
+"""An HTTP request: parsing it, and the page, the response to a handshake, or the rejection."""
+REQUEST_KIB_S = 50 * _US
+"""Each KiB of the head of a request."""
+SCRAPE_S = 5_000 * _US
+"""A page of metrics."""
+CONNECT_S = 400 * _US
+"""The events about a connection that opens and closes, after its handshake."""
 FRAME_S = 30 * _US
 """A frame: parsing it, and the reply or the error."""
 FRAME_KIB_S = 4 * _US
@@ -154,6 +164,13 @@ class WorkBudget:
         """Seconds until a negative budget is balanced; 0.0 if it is not negative."""
         return self._bucket.wait_s(now, 0.0)
 
+    def is_exhausted(self, now: float) -> bool:
+        """Whether the debt has reached half of its maximum, so that not even a rejection is affordable."""
+        if not self.is_limited or self._limits is None:
+            return False
+        limits = self._limits.current
+        return self.debt_wait_s(now) * limits.work_rate >= limits.work_burst_s / 2
+
 
 UNLIMITED = WorkBudget()
 """The budget of exempt connections."""
@@ -185,6 +202,11 @@ class WorkBudgets:
 def frame_price_s(size_bytes: int) -> float:
     """The price of receiving a frame."""
     return FRAME_S + size_bytes / _KIB * FRAME_KIB_S
+
+
+def request_price_s(head_bytes: int) -> float:
+    """The price of an HTTP request, of which a WebSocket handshake is one."""
+    return REQUEST_S + head_bytes / _KIB * REQUEST_KIB_S
 
 
 def page_price_s(post_count: int, text_bytes: int) -> float:
