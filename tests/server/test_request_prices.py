@@ -122,6 +122,7 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> str:
 async def connections_before_drop(server: BroadcastServer, data: bytes) -> int:
     """The number of connections that send `data` and stay open before one is dropped at once."""
     admitted = server._admission
+    admitted.rejected.clear()
     for count in range(FLOOD):
         async with raw_socket(server.port) as sock:
             with contextlib.suppress(ConnectionError):
