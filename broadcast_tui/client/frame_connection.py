@@ -154,20 +154,33 @@ class FrameConnection(ClientConnection):
         if len(self._unparsed) < max(self._needed, 1):
             return False
         data, self._needed = bytes(self._unparsed), 0
-        start = self._parse_frames(data) if self.protocol.state is State.OPEN else 0
-        if self.protocol.state is not State.OPEN and start < len(data):
-            super().data_received(data[start:])
+        start = self._parse_frames(data) if self._expects_frames else 0
+        if not self._expects_frames and start < len(data):
+            super().data_received(data[start:])  # the library discards it
             start = len(data)
         del self._unparsed[:start]
         return start > 0
 
+    @property
+    def _expects_frames(self) -> bool:
+        """Whether the library still parses frames: not after a close frame of the server or an error."""
+        protocol = self.protocol
+        if protocol.state is State.CLOSING:
+            return protocol.close_rcvd is None and protocol.parser_exc is None
+        return protocol.state is State.OPEN
+
     def _parse_frames(self, data: bytes) -> int:
-        """Parse frames at the start of `data`; returns the start of the first one that was not parsed."""
+        """Parse frames at the start of `data`; returns the start of the first one that was not parsed.
+
+        Once this side has sent a close frame, only the server's close frame counts. All other frames are
+        skipped: to parse a flood of them and to answer its pings would delay the end.
+        """
         start = 0
         for _ in range(GROUP_MAX):
-            if self.protocol.state is not State.OPEN:
+            is_open = self.protocol.state is State.OPEN
+            if not (is_open or self._expects_frames):
                 break
-            if self._fragments is None:
+            if is_open and self._fragments is None:
                 messages, start = text_frames(data, start)
                 self._messages += messages
             head, end = frame_extent(data, start)
@@ -176,7 +189,8 @@ class FrameConnection(ClientConnection):
             if not head or end > len(data):
                 self._needed = end - start if head else 0
                 break
-            super().data_received(data[start:end])
+            if is_open or data[start] & 0x0F == Opcode.CLOSE:
+                super().data_received(data[start:end])
             start = end
         if self.transport.get_write_buffer_size() > PONG_BYTES_MAX:
             self.transport.abort()

@@ -289,3 +289,39 @@ async def test_server_that_does_not_close_is_aborted() -> None:
     async with asyncio.timeout(20):
         while not client.wire.is_aborted:
             await asyncio.sleep(0.01)
+
+
+async def test_a_closing_connection_skips_a_flood_up_to_the_close_frame() -> None:
+    client = Client()
+    client.receive(client.answer)
+    client.connection.start_receiving(client.batches.append)
+    closing = asyncio.create_task(client.connection.close())
+    await asyncio.sleep(0)
+    written_bytes = len(client.wire.written)
+    ticks = itertools.count()
+    client.connection.clock = lambda: next(ticks) * SLICE_S
+    flood = framed(Opcode.PING, b"") * GROUP_MAX + framed(Opcode.TEXT, b"x") * GROUP_MAX
+    client.receive(flood * 10 + framed(Opcode.CLOSE, b"\x03\xe8") + flood)
+    turns = 0
+    while client.connection.protocol.close_rcvd is None:
+        assert client.wire.is_paused
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= 10
+    assert len(client.wire.written) == written_bytes
+    assert client.messages == []
+    client.connection.connection_lost(None)
+    await closing
+
+
+async def test_a_closing_connection_does_not_buffer_a_long_frame() -> None:
+    client = Client()
+    client.receive(client.answer)
+    client.connection.start_receiving(client.batches.append)
+    closing = asyncio.create_task(client.connection.close())
+    await asyncio.sleep(0)
+    for _ in range(10):
+        client.receive(b"\x81\x7f" + (2**40).to_bytes(8, "big") + b"x" * MAX_BYTES)
+        assert not client.connection._unparsed
+    client.connection.connection_lost(None)
+    await closing
