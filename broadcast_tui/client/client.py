@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
-from broadcast_tui.client.connection import CLOSE_TIMEOUT_S, ConnectError, Disconnect, Unauthorized
-from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.client.connection import ConnectError, Disconnect, Unauthorized
+from broadcast_tui.client.requests import LEAVE_TIMEOUT_S, ClientRequests
 from broadcast_tui.client.security import SecurityOptions, derive_client_id, normalize_token
 from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.core.errors import ErrorCode, RequestError
@@ -179,13 +179,20 @@ class BroadcastClient(ClientRequests):
         if self._connection is not None:
             self._connection.stop()
 
-    async def close(self, reason: str = "") -> None:
+    async def close(self, reason: str = "", timeout_s: float = LEAVE_TIMEOUT_S) -> None:
         if self._closing:
             return
         self._closing = True
         self._wakeup.set()
-        if self._session.welcomed:
-            await self._leave_rooms(reason)
+        try:
+            if self._session.welcomed:
+                async with asyncio.timeout(timeout_s):
+                    await self._leave_rooms(reason, timeout_s / 2)
+        except TimeoutError:
+            log.debug("server did not complete the close in time")
+        finally:
+            if self._connection is not None:
+                self._connection.abort()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -333,9 +340,9 @@ class BroadcastClient(ClientRequests):
                 async with asyncio.timeout(delay_s):
                     await self._wakeup.wait()
 
-    async def _leave_rooms(self, reason: str) -> None:
-        """Wait briefly for unacknowledged posts, then leave all rooms and close the connection."""
-        deadline = time.monotonic() + CLOSE_TIMEOUT_S
+    async def _leave_rooms(self, reason: str, wait_s: float) -> None:
+        """Wait up to `wait_s` for unacknowledged posts, then leave all rooms and close the connection."""
+        deadline = time.monotonic() + wait_s
         while self._session.unacknowledged and self._session.welcomed and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
         self._session.goodbye(reason)

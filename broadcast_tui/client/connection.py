@@ -290,6 +290,11 @@ class Connection:
         """Close this connection, or the one being opened, in the background."""
         self._stopping = asyncio.get_running_loop().create_task(self.close())
 
+    def abort(self) -> None:
+        """End this connection at once, without a close frame."""
+        if self._socket is not None and not self._socket.connection_lost_waiter.done():
+            self._socket.transport.abort()
+
     async def close(self) -> None:
         """Send the remaining frames of the session, then close."""
         socket = self._socket

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.session.updates import ConnectionState, Update
 
+LEAVE_TIMEOUT_S = 2.0
+"""Default limit for `ClientRequests.close`."""
+
 
 class ClientRequests(ABC):
     """A connection to a broadcast server that reconnects by itself, and the requests it can send.
@@ -57,8 +60,11 @@ class ClientRequests(ABC):
         """Close the connection until `reconnect_now`; posts written meanwhile are sent then."""
 
     @abstractmethod
-    async def close(self, reason: str = "") -> None:
-        """Close for good: wait briefly for unsent posts, then leave all rooms with `reason`."""
+    async def close(self, reason: str = "", timeout_s: float = LEAVE_TIMEOUT_S) -> None:
+        """Close for good: wait for unacknowledged posts, then leave all rooms with `reason`.
+
+        The wait takes at most half of `timeout_s`; at the end of `timeout_s` the connection is aborted.
+        """
 
     @abstractmethod
     def say(self, room: str, text: str) -> str:

@@ -45,7 +45,7 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.layout import presence_of
 from broadcast_tui.tui.model.update_slice import UpdateSlice
-from broadcast_tui.tui.quit import QuitFlow, close_in_time
+from broadcast_tui.tui.quit import QUIT_TIMEOUT_S, QuitFlow
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
@@ -269,7 +269,7 @@ class ChatApp(App[None]):
         self._token_prompter = TokenPrompter(
             self, PendingCredentials(Credentials(), address.url, address.token, address.pin)
         )
-        await close_in_time(previous)
+        await previous.close(timeout_s=QUIT_TIMEOUT_S)
         if lost := previous.unacknowledged:
             self.notify(f"{undelivered_text(lost)}. Press Up to edit and resend.", severity="warning")
         self._chat(self._client, self._make_screen(self._client, previous.name))

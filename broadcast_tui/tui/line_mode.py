@@ -42,7 +42,6 @@ class _NoThemes:
 
 
 SEARCH_RESULTS_MAX = 20
-CLOSE_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 10.0
 """Limit for answers that the end of the input waits for, and for posts that leaving a room waits for."""
 TICK_S = 1.0
@@ -117,8 +116,7 @@ class LineChat:
                 task.cancel()
             # From here on, do not report that the connection ends.
             self._is_closing = True
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._client.close(self._quit_reason), CLOSE_TIMEOUT_S)
+            await self._client.close(self._quit_reason)
             # Write the posts that arrive until the connection is closed.
             await receiving
         if lost := self._client.unacknowledged:

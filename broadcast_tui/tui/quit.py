@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,11 +17,8 @@ from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
 
 LEAVE = "leave"
-CLOSE_TIMEOUT_S = 2.0
-"""Limit for closing in order while posts are not acknowledged."""
-LEAVE_TIMEOUT_S = 0.5
-"""Limit for closing in order otherwise: the others are notified, but a server that floods cannot delay it."""
-
+QUIT_TIMEOUT_S = 0.6
+"""Limit for closing in order, so that the whole end takes less than 1 s whatever the server does."""
 ANSWER_TIMEOUT_S = 0.3
 """Limit for the terminal's answer to the last question it was sent."""
 
@@ -90,7 +86,7 @@ class QuitFlow:
 
     async def _close_and_exit(self, client: ClientRequests, code: int) -> None:
         try:
-            await close_in_time(client, self.reason)
+            await client.close(self.reason, QUIT_TIMEOUT_S)
             await self._renderer.finish(ANSWER_TIMEOUT_S)
         finally:
             self._app.exit(return_code=code)
@@ -106,10 +102,3 @@ class QuitFlow:
             # After SIGHUP there is no terminal to write to.
             with suppress(OSError, ValueError):
                 print("\n".join(lines), file=sys.__stderr__, flush=True)
-
-
-async def close_in_time(client: ClientRequests, reason: str = "") -> None:
-    """Close `client` in order, but take `CLOSE_TIMEOUT_S` at most."""
-    timeout_s = CLOSE_TIMEOUT_S if client.unacknowledged else LEAVE_TIMEOUT_S
-    with suppress(TimeoutError):
-        await asyncio.wait_for(client.close(reason), timeout_s)

@@ -423,6 +423,21 @@ async def test_closing_does_not_wait_for_a_dead_connection() -> None:
         assert client.state is ConnectionState.CLOSED
 
 
+async def test_closing_aborts_a_connection_that_takes_no_data() -> None:
+    async with (
+        running_server() as server,
+        running_proxy(server.port) as proxy,
+        online(proxy.port, "ana") as (client, _),
+    ):
+        proxy.flowing.clear()
+        for _ in range(1_000):
+            client.say("lobby", "into the void" * 500)
+        lost = client._connection._socket.connection_lost_waiter  # type: ignore[union-attr]
+        await in_time(client.close(timeout_s=0.01))
+        assert lost.done()
+        assert client.unacknowledged == 1_000
+
+
 async def test_closing_twice_ends_the_batches() -> None:
     async with running_server() as server:
         client = BroadcastClient("127.0.0.1", server.port, name="ana")

@@ -87,6 +87,7 @@ class FakeClient(ClientRequests):
         self.calls: list[tuple[str, ...]] = []
         self.closed = False
         self.leave_reason = ""
+        self.close_timeout_s = 0.0
         self._batches: asyncio.Queue[list[Update] | None] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._count = 0
@@ -119,9 +120,10 @@ class FakeClient(ClientRequests):
     def disconnect(self) -> None:
         self._called("disconnect")
 
-    async def close(self, reason: str = "") -> None:
+    async def close(self, reason: str = "", timeout_s: float = 0.0) -> None:
         self.closed = True
         self.leave_reason = reason
+        self.close_timeout_s = timeout_s
         self._batches.put_nowait(None)
 
     def _called(self, *call: str) -> str:

@@ -12,6 +12,7 @@ from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, NameDenied
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
+from broadcast_tui.tui.quit import ANSWER_TIMEOUT_S
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.screens.help import HelpScreen
@@ -316,6 +317,14 @@ async def test_posts_in_transit_are_not_asked_about_but_reported_if_undelivered(
     assert stderr.getvalue() == (
         "broadcast-tui: 2 posts were not sent. To edit and resend, press Up in the next chat.\n"
     )
+
+
+async def test_quitting_waits_less_than_a_second_for_server_and_terminal() -> None:
+    async with chatting("ana", "bob") as chat:
+        await chat.enter("one")
+        chat.client.unacknowledged = 1
+        await chat.type("ctrl+q")
+    assert 0.0 < chat.client.close_timeout_s < 1.0 - ANSWER_TIMEOUT_S
 
 
 async def test_a_choice_is_made_by_letter_or_by_arrows() -> None:

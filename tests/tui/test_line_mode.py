@@ -214,7 +214,7 @@ async def test_closing_is_not_reported_as_a_lost_connection() -> None:
     async with plain("ana") as talk:
         close = talk.client.close
 
-        async def close_with_news(reason: str = "") -> None:
+        async def close_with_news(reason: str = "", timeout_s: float = 0.0) -> None:
             talk.client.feed(ConnectionChanged(ConnectionState.CLOSED))
             await close(reason)
 
