@@ -18,6 +18,11 @@ class ServerLimits:
     """
     max_rooms_total: int = 10_000
     """Maximum number of rooms with people, posts or a topic; 0: unlimited."""
+    max_rooms_per_ip: int = 200
+    """Maximum number of existing rooms that were created from one address (IPv6: per /64); 0: unlimited.
+
+    Loopback clients are exempt. Rooms from before a restart count for nobody.
+    """
     room_rate: int = 30
     """New rooms per address, per minute, with as many at once; 0: unlimited."""
 

@@ -16,6 +16,7 @@ from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.history import BackfillRead, LogIndex
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Room, Subscription
+from broadcast_tui.core.hub.room_creators import RoomCreators
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import check_room
@@ -37,6 +38,7 @@ class Rooms:
         self._names: list[str] = []
         """The names of these rooms, sorted."""
         self._creations = AddressRates(limits.current.room_rate)
+        self._creators = RoomCreators(lambda name: name in self.by_name or self._is_stored(name))
         self.buffers = LruBudget[Room](lambda: limits.current.max_buffer_bytes, Room.drop_buffers)
         """Memory of the rings and cached chunks of all rooms."""
         self._idle: OrderedDict[str, tuple[Room, float]] = OrderedDict()
@@ -149,6 +151,8 @@ class Rooms:
         del self.by_name[room.name]
         del self._names[bisect_left(self._names, room.name)]
         self._effects.dirty_rooms.discard(room)
+        if not self._is_stored(room.name):
+            self._creators.discard(room.name)
         if len(room.ring) and self._limits.current.idle_room_s > 0:
             self._idle[room.name] = room, now + self._limits.current.idle_room_s
             if len(self._idle) > IDLE_ROOMS_MAX:
@@ -180,8 +184,8 @@ class Rooms:
         """Check that a connection may enter a room, which may be a new one. The default room always exists.
 
         Raises:
-            RequestError: TOO_MANY_ROOMS if there are too many rooms, RATE_LIMITED if its address has created
-                too many.
+            RequestError: TOO_MANY_ROOMS if there are too many rooms, or too many created from its address,
+                RATE_LIMITED if its address has created too many in a short time.
         """
         if name == DEFAULT_ROOM or name in self.by_name or self._is_stored(name):
             return
@@ -194,11 +198,19 @@ class Rooms:
             )
         if not peer.rate_limit_key:
             return
+        created_max = self._limits.current.max_rooms_per_ip
+        if created_max and self._creators.has_created(peer.rate_limit_key, created_max):
+            raise RequestError(
+                ErrorCode.TOO_MANY_ROOMS,
+                f"#{name} does not exist, and your address has created {created_max:,} rooms, "
+                "which is the maximum. Join an existing one.",
+            )
         self._creations.set_rate(self._limits.current.room_rate)
         wait_s = self._creations.take(peer.rate_limit_key, now)
         if wait_s > 0:
             text = f"Too many new rooms from your address. Wait {wait_s:.1f} s and try again."
             raise rate_limited(text, wait_s)
+        self._creators.add(name, peer.rate_limit_key)
 
     def _is_stored(self, name: str) -> bool:
         """Whether a room has posts or a topic."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from broadcast_tui.core.hub import room_creators
 from broadcast_tui.core.hub import rooms as rooms_module
+from broadcast_tui.core.hub.room_creators import RoomCreators
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.session import updates as up
@@ -74,7 +76,7 @@ def test_the_number_of_rooms_is_limited_whatever_makes_them_exist() -> None:
 
 
 def test_zero_rooms_is_no_limit() -> None:
-    world = World(unlimited(max_rooms_total=0, room_rate=0))
+    world = World(unlimited(max_rooms_total=0, max_rooms_per_ip=0, room_rate=0))
     ana = from_address(world, "192.0.2.7", "ana")
     for number in range(500):
         assert join(world, ana, f"room{number}")["type"] == "joined"
@@ -100,6 +102,56 @@ def test_the_rooms_that_an_address_creates_are_limited_by_time() -> None:
     world.hub.set_limits(unlimited(room_rate=1))
     assert join(world, ana, "three-more")["type"] == "joined", "a new rate"
     assert join(world, ana, "four-more")["retry_after"] == pytest.approx(60.0)
+
+
+def test_one_address_cannot_fill_the_server_with_rooms() -> None:
+    world = World(unlimited(max_rooms_total=20, max_rooms_per_ip=5, room_rate=0))
+    ana = from_address(world, "192.0.2.7", "ana")
+    bob = from_address(world, "192.0.2.7", "bob")
+    for number in range(5):
+        room = f"room{number}"
+        assert join(world, (ana, bob)[number % 2], room)["type"] == "joined"
+        say(world, ana, "hi", room=room)
+    reply = join(world, bob, "sixth")
+    assert (reply["code"], "temporary" in reply) == ("too_many_rooms", False)
+    assert reply["message"] == (
+        "#sixth does not exist, and your address has created 5 rooms, which is the maximum. "
+        "Join an existing one."
+    )
+    assert join(world, bob, "room0")["type"] == "joined", "it exists"
+    cy = from_address(world, "192.0.2.8", "cy")
+    assert join(world, cy, "sixth")["type"] == "joined", "another address"
+    di = v1(world, "di")
+    for number in range(10):
+        assert join(world, di, f"local{number}")["type"] == "joined", "an exempt connection"
+
+
+def test_rooms_that_have_been_forgotten_no_longer_count_for_their_creator() -> None:
+    world = World(unlimited(max_rooms_per_ip=2, room_rate=0))
+    ana = from_address(world, "192.0.2.7", "ana")
+    for number in range(20):
+        assert join(world, ana, f"room{number}")["type"] == "joined"
+        send(world, ana, type="leave", room=f"room{number}", ref="l")
+    assert len(world.hub.rooms._creators) == 0
+    world.log.topics["stored"] = ""
+    for room in ("stored", "open"):
+        assert join(world, ana, room)["type"] == "joined"
+    world.log.topics["stored"] = "Tea"
+    send(world, ana, type="leave", room="stored", ref="l")
+    assert join(world, ana, "third")["code"] == "too_many_rooms"
+    world.log.topics["stored"] = ""
+    assert join(world, ana, "third")["type"] == "joined"
+
+
+def test_the_creators_of_rooms_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room_creators, "ROOMS_MAX", 10)
+    creators = RoomCreators(lambda _: True)
+    for number in range(100):
+        creators.add(f"room{number}", f"192.0.2.{number % 25}")
+    assert len(creators) == len(creators._rooms) == 10
+    creators.add("room99", "192.0.2.1")
+    assert creators.has_created("192.0.2.1", 1)
+    assert not creators.has_created("192.0.2.24", 1), "it was created again by another address"
 
 
 def test_a_hello_enters_the_rooms_that_it_may_and_leaves_the_others() -> None:
