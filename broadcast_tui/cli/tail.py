@@ -19,7 +19,7 @@ from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, serv
 from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.post import Post
-from broadcast_tui.core.protocol.codec import message_of
+from broadcast_tui.core.protocol.entries import message_of
 from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,

@@ -41,6 +41,9 @@ class ErrorCode(StrEnum):
     BANNED = "banned"
     MUTED = "muted"
     UNKNOWN_PERSON = "unknown_person"
+    NO_SUCH_POST = "no_such_post"
+    TOO_MANY_NOTES = "too_many_notes"
+    ASK_CLOSED = "ask_closed"
     INTERNAL = "internal"
 
 

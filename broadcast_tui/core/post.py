@@ -1,16 +1,19 @@
 """Posts, and positions in the log of a room.
 
-Invariant: within a room and epoch, `seq` increases by 1 from post to post, without holes.
+Invariant: within a room and epoch, `seq` increases by 1 from entry to entry, without holes. An entry is
+a post or a note.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+
+from broadcast_tui.core.errors import RequestError
+from broadcast_tui.core.post_state import NO_STATE, Ask, PostState
 
 MAX_SEQ = 2**53 - 1
 """Largest integer that every JSON parser reads exactly."""
@@ -19,7 +22,7 @@ _POSITION = re.compile("([0-9A-Za-z]{1,32})-([0-9]{1,16})")
 
 
 class Position(NamedTuple):
-    """A position in a room's log: the post with this `seq`, or with 0 the start of the log."""
+    """A position in a room's log: the entry with this `seq`, or with 0 the start of the log."""
 
     epoch: str
     seq: int
@@ -53,6 +56,12 @@ class NewPost(msgspec.Struct, frozen=True):
     client_id: str = ""
     """Identifies a resent post, together with `sender` and `nonce`; empty for plain clients."""
     nonce: str = ""
+    author: str = ""
+    """Identifies who may edit it (see `author_key`); empty if nobody can."""
+    re: int = 0
+    """Seq of the post that it replies to; 0 if it is not a reply."""
+    ask: Ask | None = None
+    """The question that it asks."""
 
 
 class Post(msgspec.Struct, frozen=True, gc=False):
@@ -65,14 +74,28 @@ class Post(msgspec.Struct, frozen=True, gc=False):
     at: datetime
     nonce: str = ""
     """Set by a client session in its own posts."""
+    re: int = 0
+    """Seq of the post that it replies to; 0 if it is not a reply."""
+    root: int = 0
+    """Seq of the first post of its thread; 0 if it is not a reply."""
+    author: str = ""
+    """Identifies who may edit it; empty if nobody can, and in clients."""
+    state: PostState = NO_STATE
 
 
 class AppendResult(msgspec.Struct, frozen=True):
-    """The position and timestamp of an appended post; with `dup`, those of an earlier copy of it."""
+    """The position and timestamp of an appended entry; with `dup`, those of an earlier copy of it.
+
+    A change that appends no entry has the position of the post that it is about, and a rejected one
+    position 0 and an `error`; it has changed nothing.
+    """
 
     position: Position
     at_text: str
     dup: bool
+    post: Post | None = None
+    """The post after a change that is announced later."""
+    error: RequestError | None = None
 
 
 class Bookmark(NamedTuple):
@@ -88,22 +111,3 @@ def is_newer(position: Position, read: Position) -> bool:
     A server has only one epoch, so any other epoch counts as newer.
     """
     return position.epoch != read.epoch or position.seq > read.seq
-
-
-def first_fitting(posts: Iterable[Post], max_bytes: int | None, *, overhead_bytes: int = 0) -> list[Post]:
-    """The first of `posts`, at least one, whose texts have at most `max_bytes` bytes in UTF-8.
-
-    Each post counts `overhead_bytes` more. It consumes no more of `posts` than needed. None: no limit.
-    """
-    if max_bytes is None:
-        return list(posts)
-    fitting: list[Post] = []
-    size_bytes = 0
-    for post in posts:
-        size_bytes += len(post.text.encode()) + overhead_bytes
-        if fitting and size_bytes > max_bytes:
-            break
-        fitting.append(post)
-        if size_bytes >= max_bytes:
-            break
-    return fitting

@@ -2,12 +2,22 @@
 
 Every engine passes tests/engine/test_contract.py, which checks:
 
-- `append` is atomic: when it returns, all posts of the batch are in the log, in order, each with the next seq
-  of its room. Otherwise it raises `EngineError`, and none is.
-- A post with a sender, client_id and nonce that its room received in the last `dedup.DEDUP_S` seconds is not
-  appended again: the result has the first position, with `dup` set. Posts without a client_id and a nonce are
-  always appended.
-- `tail` yields each post appended after `start` once, in order within its room, soon after `append`.
+- `append` is atomic: when it returns, all entries of the batch are in the log, in order, each with the next
+  seq of its room. Otherwise it raises `EngineError`, and none is.
+- A post or note with a sender, client_id and nonce that its room received in the last `dedup.DEDUP_S` seconds
+  is not appended again: the result has the first position, with `dup` set. Those without a client_id and a
+  nonce are always appended.
+- A note is folded into the post that it is about (`core.notes.fold`) in the same atomic step, in the order of
+  the batch. If `fold` rejects it, or the post is not stored, its result has the `error`, and the rest of the
+  batch is appended. If it changes nothing, its result has the position of the post and `dup` set.
+- Reactions and answers (`is_coalesced`) change the post without an entry of their own; their result has the
+  position of the post, and `post`. A `NewSummary` appends the note that announces them; if nothing is
+  pending, it appends nothing.
+- The text of a deleted post, and the former text of an edited one, are not stored any more: neither in
+  `search` nor in files, once what the engine does in the background has caught up.
+- A reply gets the `root` of the post that it is about, or that post itself; the reply to a post that is not
+  stored is an ordinary post.
+- `tail` yields each entry appended after `start` once, in order within its room, soon after `append`.
 - `first_seq`, `last_seq` and `epoch` return at once, and include every completed `append`.
 
 A cancelled `read` or `search` stops soon, or never starts if it is still queued. Appends wait for neither.
@@ -16,11 +26,30 @@ A cancelled `read` or `search` stops soon, or never starts if it is still queued
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Protocol
+from datetime import datetime
+from typing import NamedTuple, Protocol
 
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.post import AppendResult, NewPost, Post
+from broadcast_tui.core.notes import Entry, NewEntry
+from broadcast_tui.core.post import AppendResult, Post
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.dedup import DedupCache
+
+
+class OpenAsk(NamedTuple):
+    """A question that has not been closed. `until` is the UTC time at which it has to be."""
+
+    room: str
+    seq: int
+    until: datetime
+
+
+class PendingSummary(NamedTuple):
+    """A post with reactions or answers that no note has announced."""
+
+    room: str
+    seq: int
+    kind: NoteKind
 
 
 class Engine(Protocol):
@@ -32,11 +61,23 @@ class Engine(Protocol):
         ...
 
     def first_seq(self, room: str) -> int:
-        """Seq of the oldest stored post; `last_seq + 1` if there are none."""
+        """Seq of the oldest stored entry; `last_seq + 1` if there are none."""
         ...
 
     def last_seq(self, room: str) -> int:
-        """Seq of the newest post; in a room without posts, the one before its next post."""
+        """Seq of the newest entry; in a room without entries, the one before its next entry."""
+        ...
+
+    def pins(self, room: str) -> Sequence[int]:
+        """Seqs of the pinned posts of a room, ascending. Returns at once; do not modify it."""
+        ...
+
+    def open_asks(self, room: str = "") -> Sequence[OpenAsk]:
+        """The questions of a room, or of all rooms, that are not closed, oldest first. Returns at once."""
+        ...
+
+    def pending_summaries(self) -> Sequence[PendingSummary]:
+        """Reactions and answers that were pending at `start`, after a crash."""
         ...
 
     def topic(self, room: str) -> str:
@@ -77,10 +118,10 @@ class Engine(Protocol):
         """Store everything that has been appended, and end `tail`."""
         ...
 
-    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         """Append a batch.
 
-        Results are in the order of `new_posts`. Raises EngineError if nothing was appended.
+        Results are in the order of `entries`. Raises EngineError if nothing was appended.
         """
         ...
 
@@ -93,22 +134,33 @@ class Engine(Protocol):
         limit: int,
         from_end: bool = False,
         max_bytes: int | None = None,
-    ) -> list[Post]:
-        """Stored posts with `after` < seq < `before`, in ascending order.
+        root: int = 0,
+    ) -> list[Entry]:
+        """Stored entries with `after` < seq < `before`, in ascending order.
 
         At most `limit` of them, and at most as many as have `max_bytes` bytes of text in UTF-8, but at least
-        one: the newest with `from_end`, otherwise the oldest. Raises EngineError.
+        one: the newest with `from_end`, otherwise the oldest. Posts are folded, and notes have the post that
+        they are about as it is now. With `root`, only the posts of the thread that starts there, including
+        the first one, and no notes. Raises EngineError.
         """
         ...
 
-    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+    async def posts(self, room: str, seqs: Sequence[int]) -> list[Post]:
+        """The stored posts with these seqs, in ascending order. Raises EngineError."""
+        ...
+
+    async def search(
+        self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
+    ) -> list[Post]:
         """The newest `limit` posts with seq < `before` that match all words of `query`, in ascending order.
+
+        With `root`, only those of the thread that starts there.
 
         Words match prefixes of words, without regard to case and accents. Of more than 8 words, the longest
         count. Raises EngineError, and SearchTooCostlyError if the search exceeds `SEARCH_TIME_LIMIT_S`.
         """
         ...
 
-    def tail(self) -> AsyncIterator[list[Post]]:
-        """Non-empty batches of new posts, for one reader; ends after `close`."""
+    def tail(self) -> AsyncIterator[list[Entry]]:
+        """Non-empty batches of new entries, for one reader; ends after `close`."""
         ...

@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
+from broadcast_tui.core.notes import Entry, NewEntry, first_fitting
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 from broadcast_tui.core.ring import RingBuffer
+from broadcast_tui.engine.base import OpenAsk, PendingSummary
 from broadcast_tui.engine.dedup import SWEEP_EVERY_S, DedupCache, dedup_key
 from broadcast_tui.engine.memory_search import search_posts
 from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
@@ -104,14 +106,28 @@ class MemoryEngine:
                     self.memory.remove(name)
                 await asyncio.sleep(0)
 
-    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
+    def pins(self, room: str) -> Sequence[int]:
+        return ()
+
+    def open_asks(self, room: str = "") -> Sequence[OpenAsk]:
+        return ()
+
+    def pending_summaries(self) -> Sequence[PendingSummary]:
+        return ()
+
+    async def posts(self, room: str, seqs: Sequence[int]) -> list[Post]:
+        return []
+
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         now = self._clock()
-        new: list[Post] = []
-        results = [self._append(new_post, now, new) for new_post in new_posts]
+        new: list[Entry] = []
+        results: list[AppendResult] = [
+            self._append(entry, now, new) for entry in entries if isinstance(entry, NewPost)
+        ]
         self._tail.put(new)
         return results
 
-    def _append(self, new_post: NewPost, now: float, new: list[Post]) -> AppendResult:
+    def _append(self, new_post: NewPost, now: float, new: list[Entry]) -> AppendResult:
         key = dedup_key(new_post)
         if (seen := self.dedup.find(key, now)) is not None:
             return AppendResult(Position(self._epoch, seen.seq), timestamp(seen.at), dup=True)
@@ -147,18 +163,21 @@ class MemoryEngine:
         limit: int,
         from_end: bool = False,
         max_bytes: int | None = None,
-    ) -> list[Post]:
+        root: int = 0,
+    ) -> list[Entry]:
         found = self._rooms.get(room)
         if found is None:
             return []
         stop = found.last_seq + 1 if before is None else before
         if from_end:
             newest = [post for post in found.before(stop, limit) if post.position.seq > after]
-            return first_fitting(reversed(newest), max_bytes)[::-1]
+            return list[Entry](first_fitting(reversed(newest), max_bytes)[::-1])
         oldest = (post for post in found.after(after, limit) if post.position.seq < stop)
-        return first_fitting(oldest, max_bytes)
+        return list[Entry](first_fitting(oldest, max_bytes))
 
-    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+    async def search(
+        self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
+    ) -> list[Post]:
         found = self._rooms.get(room)
         if found is None:
             return []
@@ -167,7 +186,7 @@ class MemoryEngine:
             newest_first = reversed(found.before(stop, stop))
             return (await search_posts(newest_first, query, limit, self._search_clock))[::-1]
 
-    def tail(self) -> AsyncIterator[list[Post]]:
+    def tail(self) -> AsyncIterator[list[Entry]]:
         return self._tail.follow()
 
 
@@ -189,8 +208,11 @@ class NoHistoryEngine(MemoryEngine):
         limit: int,
         from_end: bool = False,
         max_bytes: int | None = None,
-    ) -> list[Post]:
+        root: int = 0,
+    ) -> list[Entry]:
         return []
 
-    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+    async def search(
+        self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
+    ) -> list[Post]:
         return []

@@ -25,7 +25,9 @@ from typing import Any, TypeVar
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post, first_fitting
+from broadcast_tui.core.notes import Entry, NewEntry, first_fitting
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.engine.base import OpenAsk, PendingSummary
 from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, SWEEP_EVERY_S, DedupCache, SeenPost, dedup_key
 from broadcast_tui.engine.epoch_file import EpochFile
 from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, query_terms
@@ -238,7 +240,20 @@ class SqliteEngine:
 
     # -- appending
 
-    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
+    def pins(self, room: str) -> Sequence[int]:
+        return ()
+
+    def open_asks(self, room: str = "") -> Sequence[OpenAsk]:
+        return ()
+
+    def pending_summaries(self) -> Sequence[PendingSummary]:
+        return ()
+
+    async def posts(self, room: str, seqs: Sequence[int]) -> list[Post]:
+        return []
+
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
+        new_posts = [entry for entry in entries if isinstance(entry, NewPost)]
         try:
             now = self._clock()
             rooms = {new_post.room for new_post in new_posts}
@@ -372,7 +387,8 @@ class SqliteEngine:
         limit: int,
         from_end: bool = False,
         max_bytes: int | None = None,
-    ) -> list[Post]:
+        root: int = 0,
+    ) -> list[Entry]:
         order = "DESC" if from_end else "ASC"
         values = after, self._before(room, before), limit
 
@@ -380,9 +396,11 @@ class SqliteEngine:
             condition = f"seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?"
             return self._select(connection, room, condition, values, max_bytes)
 
-        return await self._read_with(self._page_reader, run)
+        return list[Entry](await self._read_with(self._page_reader, run))
 
-    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+    async def search(
+        self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
+    ) -> list[Post]:
         terms, stop = query_terms(query), self._before(room, before)
 
         def run(connection: sqlite3.Connection) -> list[Post]:
@@ -427,7 +445,7 @@ class SqliteEngine:
     def _post(self, room: str, seq: int, at_us: int, sender: str, text: str) -> Post:
         return Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us))
 
-    def tail(self) -> AsyncIterator[list[Post]]:
+    def tail(self) -> AsyncIterator[list[Entry]]:
         return self._tail.follow()
 
     # -- retention

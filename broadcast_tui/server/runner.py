@@ -26,9 +26,9 @@ from broadcast_tui.core.hub.effects import TopicChange
 from broadcast_tui.core.hub.history import PAGE_BYTES, BackfillRead, HistoryRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.room import EncodedPost, Subscription
+from broadcast_tui.core.hub.room import EncodedEntry, Subscription
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.post import Post
+from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.activity_log import ActivityLog, describe_received, log_frames
@@ -283,12 +283,12 @@ class HubRunner:
                     unflushed = 0
             self._discount(len(posts))
 
-    async def _wait_for_acks(self, posts: Sequence[Post]) -> None:
-        """Wait for the append that stored `posts` if it has not returned, so that acks precede posts.
+    async def _wait_for_acks(self, entries: Sequence[Entry]) -> None:
+        """Wait for the append that stored `entries` if it has not returned, so that acks precede them.
 
-        Its posts may be in the tail before its task continues. Other posts do not wait for later appends.
+        Its entries may be in the tail before its task continues. Other entries do not wait for later appends.
         """
-        if self._appends and not self.hub.are_appended(posts):
+        if self._appends and not self.hub.are_appended(entries):
             for done in tuple(self._appends):
                 await done.wait()
 
@@ -310,12 +310,12 @@ class HubRunner:
                 self.hub.read_done(read, posts)
         self.wake()
 
-    async def _encode(self, posts: list[Post]) -> list[EncodedPost]:
-        """Encode posts for the ring of a room. A full ring takes several milliseconds."""
+    async def _encode(self, entries: Sequence[Entry]) -> list[EncodedEntry]:
+        """Encode entries for the ring of a room. A full ring takes several milliseconds."""
         encoded = []
         pauses = Pauses()
-        for post in posts:
-            encoded.append(EncodedPost.of(post))
+        for entry in entries:
+            encoded.append(EncodedEntry.of(entry))
             if pauses.is_due:
                 await pauses.pause()
         return encoded
@@ -512,7 +512,7 @@ class HubRunner:
             log.critical("a server task failed: %r", error, exc_info=error)
 
 
-async def read_posts(read: Read, engine: Engine) -> list[Post]:
+async def read_posts(read: Read, engine: Engine) -> Sequence[Entry]:
     """Read posts from the engine, in ascending order; if the engine fails, logs it and returns none.
 
     Raises:

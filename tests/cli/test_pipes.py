@@ -24,6 +24,7 @@ from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
 from tests.cli.program import ROOT, START_S, Outcome, Program
+from tests.support.entries import posts_of, texts_of
 from tests.support.plain import WireClient, v1_client
 from tests.support.proxy import running_proxy
 from tests.support.running import eventually, in_time, running_server
@@ -81,7 +82,7 @@ async def ended(program: Program) -> Outcome:
 
 async def posts(server: BroadcastServer, room: str = "lobby") -> list[str]:
     """The texts of a room's log."""
-    return [post.text for post in await server._engine.read(room, limit=100_000)]
+    return texts_of(await server._engine.read(room, limit=100_000))
 
 
 @asynccontextmanager
@@ -409,7 +410,7 @@ async def test_json_lines_contain_the_posts(tmp_path: Path) -> None:
         found = [json.loads(line) for line in lines]
         kept = await server._engine.read("lobby", limit=10)
         assert [(line["message"], line["sender"], line["id"], line["room"]) for line in found] == [
-            (post.text, post.sender, str(post.position), "lobby") for post in kept
+            (post.text, post.sender, str(post.position), "lobby") for post in posts_of(kept)
         ]
         assert [line["type"] for line in found] == ["message"] * len(texts)
 

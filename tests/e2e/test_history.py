@@ -29,6 +29,7 @@ from broadcast_tui.core.session.updates import (
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.e2e.conftest import ServerProcess
 from tests.support.chaos import ChaosProxy, Fault, chaos_proxy
+from tests.support.entries import posts_of
 from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults
 from tests.support.profile import by_profile
 
@@ -145,8 +146,8 @@ async def stored_posts(path: Path) -> dict[str, list[Seen]]:
     with closing(sqlite3.connect(path)) as file:
         nonces = {(room, seq): nonce for room, seq, nonce in file.execute(query)}
     return {
-        room: [Seen(p.position, nonces[room, p.position.seq], p.text) for p in posts]
-        for room, posts in log.items()
+        room: [Seen(p.position, nonces[room, p.position.seq], p.text) for p in posts_of(entries)]
+        for room, entries in log.items()
     }
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from broadcast_tui.core.clock import timestamp
+from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import NewPost, Position, Post
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.support.entries import texts_of
 from tests.support.running import in_time
 
 AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
@@ -42,7 +44,7 @@ def new_posts(count: int, room: str = "lobby") -> list[NewPost]:
     return [new_post(f"post {number}", room) for number in range(1, count + 1)]
 
 
-def seqs(posts: Sequence[Post]) -> list[int]:
+def seqs(posts: Sequence[Entry]) -> list[int]:
     return [post.position.seq for post in posts]
 
 
@@ -55,7 +57,7 @@ async def test_room_without_posts_has_a_first_seq_after_its_last(engine: Engine)
 async def test_appended_posts_are_numbered_in_order(engine: Engine) -> None:
     results = await engine.append(new_posts(3))
     assert [result.position for result in results] == [Position(engine.epoch, seq) for seq in (1, 2, 3)]
-    assert [post.text for post in await engine.read("lobby", limit=10)] == ["post 1", "post 2", "post 3"]
+    assert texts_of(await engine.read("lobby", limit=10)) == ["post 1", "post 2", "post 3"]
 
 
 async def test_seqs_continue_across_batches(engine: Engine) -> None:
@@ -69,7 +71,7 @@ async def test_seqs_continue_across_batches(engine: Engine) -> None:
 async def test_each_room_has_its_own_seqs(engine: Engine) -> None:
     results = await engine.append([new_post("a"), new_post("b", "dev"), new_post("c"), new_post("d", "dev")])
     assert [result.position.seq for result in results] == [1, 1, 2, 2]
-    assert [post.text for post in await engine.read("dev", limit=10)] == ["b", "d"]
+    assert texts_of(await engine.read("dev", limit=10)) == ["b", "d"]
 
 
 async def test_empty_batch_changes_nothing(engine: Engine) -> None:
@@ -109,7 +111,7 @@ async def test_resend_returns_the_first_position_and_is_not_appended(engine: Eng
     [second] = await engine.append([later])
     assert (first.dup, second.dup) == (False, True)
     assert (second.position, second.at_text) == (first.position, first.at_text)
-    assert [post.text for post in await engine.read("lobby", limit=10)] == ["hi"]
+    assert texts_of(await engine.read("lobby", limit=10)) == ["hi"]
 
 
 async def test_resend_within_one_batch_is_recognized(engine: Engine) -> None:
@@ -257,7 +259,7 @@ async def test_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
     tail = engine.tail()
     await engine.append(new_posts(3))
     await engine.append(new_posts(2, "dev"))
-    seen: list[Post] = []
+    seen: list[Entry] = []
     while len(seen) < 5:
         batch = await in_time(anext(tail))
         assert batch, "a batch is never empty"
@@ -286,10 +288,10 @@ async def test_tail_omits_resends(engine: Engine) -> None:
     await engine.append([again])
     await engine.append([again])
     await engine.append([new_post("after")])
-    seen: list[Post] = []
+    seen: list[Entry] = []
     while len(seen) < 2:
         seen += await in_time(anext(tail))
-    assert [post.text for post in seen] == ["hi", "after"]
+    assert texts_of(seen) == ["hi", "after"]
     await engine.close()
     assert await in_time(anext(tail, None)) is None
 
@@ -343,7 +345,7 @@ async def test_memory_counts_the_bytes_that_wide_characters_take() -> None:
     engine = MemoryEngine(max_posts=0, max_bytes=50_000)
     await engine.append([new_post("😀" * 4_000) for _ in range(20)])
     kept = await engine.read("lobby", limit=100)
-    assert sum(len(post.text.encode()) for post in kept) <= 50_000
+    assert sum(len(text.encode()) for text in texts_of(kept)) <= 50_000
 
 
 async def test_memory_keeps_the_newest_post_even_if_it_alone_is_too_large() -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.engine.epoch_file import MODIFIED_AFTER_S, EpochFile
 from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.support.entries import posts_of, texts_of
 from tests.support.plain import v1_client
 from tests.support.running import in_time, running_server
 
@@ -40,7 +41,7 @@ async def append(engine: SqliteEngine, *texts: str) -> None:
 
 
 async def texts(engine: SqliteEngine) -> list[str]:
-    return [post.text for post in await engine.read("lobby", limit=10_000)]
+    return texts_of(await engine.read("lobby", limit=10_000))
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -136,7 +137,7 @@ async def test_restored_copy_starts_a_new_epoch_with_its_posts(
         assert new_epoch != epoch
         assert await texts(engine) == ["1", "2", "3"]
         await append(engine, "other 4")
-        assert [post.text for post in await engine.search("lobby", "other", limit=5)] == ["other 4"]
+        assert texts_of(await engine.search("lobby", "other", limit=5)) == ["other 4"]
     assert len([record for record in caplog.records if "new epoch" in record.getMessage()]) == 1
     async with opened(path) as engine:
         assert engine.epoch == new_epoch
@@ -295,7 +296,7 @@ class Files:
     async def open(self) -> None:
         self._engine = SqliteEngine(self._path, keep_days=0)
         await self._engine.start()
-        for post in await self._engine.read("lobby", limit=10_000):
+        for post in posts_of(await self._engine.read("lobby", limit=10_000)):
             assert self.sent.setdefault(post.position, post.text) == post.text
 
     async def append(self) -> None:

@@ -18,6 +18,7 @@ from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.room_index import FORGET_AFTER_S
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server.runner import read_posts
+from tests.support.entries import texts_of
 from tests.support.hub_pair import Wire, read_frames
 from tests.support.running import eventually
 
@@ -190,7 +191,7 @@ async def test_memory_history_has_one_budget_for_all_rooms(clock: Clock) -> None
         assert engine.last_seq(f"room{number % 50}") == number // 50 + 1
     stored = [await engine.read(f"room{number}", limit=10) for number in range(50)]
     assert stored[:30] == [[]] * 30
-    assert stored[-1][-1].text == "x" * 50 * 199
+    assert texts_of(stored[-1])[-1] == "x" * 50 * 199
     assert engine.first_seq("room0") == engine.last_seq("room0") + 1 == 5
     assert engine.memory.evictions > 100
     assert len(engine._rooms) == sum(bool(posts) for posts in stored) < 20

@@ -11,6 +11,7 @@ import pytest
 
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.support.entries import posts_of
 from tests.support.power_cut import IS_SUPPORTED, Recorder, files_after_cut, recorded
 from tests.support.profile import by_profile
 
@@ -52,7 +53,9 @@ async def stored(path: Path) -> dict[str, list[tuple[int, str]]]:
         rooms = {room: await engine.read(room, limit=100_000) for room in ("lobby", "dev")}
     finally:
         await engine.close()
-    return {room: [(post.position.seq, post.text) for post in posts] for room, posts in rooms.items()}
+    return {
+        room: [(post.position.seq, post.text) for post in posts_of(posts)] for room, posts in rooms.items()
+    }
 
 
 @pytest.mark.timeout(by_profile(120, 600))

@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.errors import EngineError, SearchTooCostlyError
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.post import NewPost, Position, Post
+from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.core.session.updates import GapFound
 from broadcast_tui.engine import sqlite_reader, sqlite_schema
 from broadcast_tui.engine.memory import MemoryEngine
@@ -35,6 +36,7 @@ from broadcast_tui.engine.sqlite_reader import SqliteReader
 from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION, open_error
 from tests.cli.program import Program, program, run
 from tests.client.watching import online
+from tests.support.entries import texts_of
 from tests.support.plain import v1_client
 from tests.support.running import PATIENCE_S, eventually, in_time, running_server
 
@@ -44,10 +46,6 @@ UNLIMITED = Limits(message_rate=0)
 
 def new_post(text: str, room: str = "lobby", *, nonce: str = "", at: datetime | None = None) -> NewPost:
     return NewPost(room, "ana", text, at or datetime.now(UTC), "client" if nonce else "", nonce)
-
-
-def texts(posts: list[Post]) -> list[str]:
-    return [post.text for post in posts]
 
 
 @asynccontextmanager
@@ -145,7 +143,7 @@ async def test_posts_seqs_epoch_and_topics_survive_a_restart(path: Path) -> None
         assert engine.room_names() == ["dev", "lobby", "quiet"]
         [result] = await engine.append([new_post("three")])
         assert result.position == Position(epoch, 3)
-        assert texts(await engine.search("lobby", "one", limit=5)) == ["one"]
+        assert texts_of(await engine.search("lobby", "one", limit=5)) == ["one"]
 
 
 async def test_resend_after_a_restart_is_recognized(path: Path) -> None:
@@ -191,7 +189,7 @@ async def test_tail_does_not_repeat_posts_of_an_earlier_process(path: Path) -> N
         await engine.append([new_post("old")])
     async with opened(path) as engine:
         await engine.append([new_post("new")])
-        assert texts(await in_time(anext(engine.tail()))) == ["new"]
+        assert texts_of(await in_time(anext(engine.tail()))) == ["new"]
 
 
 async def test_unused_history_leaves_no_file(path: Path) -> None:
@@ -243,7 +241,7 @@ async def test_acknowledged_posts_survive_a_kill(tmp_path: Path) -> None:
     async with opened(path) as engine:
         posts = await engine.read("lobby", limit=1000)
         assert [post.position.seq for post in posts] == list(range(1, 201))
-        assert len({post.text for post in posts}) == 200
+        assert len(set(texts_of(posts))) == 200
 
 
 # -- files that cannot be had
@@ -380,7 +378,7 @@ async def test_locked_history_is_rejected_and_its_server_continues(tmp_path: Pat
             await SqliteEngine(path).start()
         await _serve_refuses(path, "in use by another server")
         await engine.append([new_post("two")])
-        assert texts(await engine.read("lobby", limit=5)) == ["one", "two"]
+        assert texts_of(await engine.read("lobby", limit=5)) == ["one", "two"]
     async with opened(path) as engine:
         assert engine.last_seq("lobby") == 2
 
@@ -498,7 +496,7 @@ async def test_appends_and_pages_do_not_wait_for_a_search(path: Path) -> None:
         await engine.append([new_post("one")])
         task, released = block(engine._search_reader)
         await in_time(engine.append([new_post("two")]))
-        assert texts(await in_time(engine.read("lobby", limit=5))) == ["one", "two"]
+        assert texts_of(await in_time(engine.read("lobby", limit=5))) == ["one", "two"]
         assert not task.done()
         released.set()
         await in_time(task)
@@ -548,7 +546,7 @@ async def test_search_beyond_its_time_limit_is_rejected_and_the_next_one_succeed
         clock.now += 1.1
         with pytest.raises(SearchTooCostlyError):
             await in_time(task)
-        assert texts(await engine.search("lobby", "tea", limit=5)) == ["tea"]
+        assert texts_of(await engine.search("lobby", "tea", limit=5)) == ["tea"]
     finally:
         await engine.close()
 
@@ -564,7 +562,7 @@ async def test_cancelled_search_stops_and_queued_ones_never_start(path: Path) ->
         for one in (*queued, task):
             one.cancel()
         await in_time(asyncio.gather(*queued, task, return_exceptions=True))
-        assert texts(await in_time(engine.search("lobby", "tea", limit=5))) == ["tea"]
+        assert texts_of(await in_time(engine.search("lobby", "tea", limit=5))) == ["tea"]
         assert running.cancelled
         assert engine._search_reader.started == 2
 
@@ -591,8 +589,8 @@ async def test_write_ahead_log_starts_again_under_reads_that_overlap(
         for _ in range(3):
             await in_time(engine.append([new_post("more")]))
         assert log.stat().st_size <= 200_000
-        assert [texts(found) for found in await in_time(asyncio.gather(*queued))] == [["first"]] * 5
-        assert texts(await in_time(page)) == ["first"]
+        assert [texts_of(found) for found in await in_time(asyncio.gather(*queued))] == [["first"]] * 5
+        assert texts_of(await in_time(page)) == ["first"]
 
 
 async def test_closing_does_not_wait_for_a_search(path: Path) -> None:
@@ -632,7 +630,7 @@ async def test_full_disk_rejects_the_whole_batch_until_there_is_space(path: Path
             await engine.append(batch)
         assert engine.last_seq("r0") == 0
         assert await engine.read("r0", limit=10) == []
-        assert texts(await engine.read("lobby", limit=10)) == ["first"]
+        assert texts_of(await engine.read("lobby", limit=10)) == ["first"]
         await limit_pages(engine, full=False)
         results = await engine.append(batch)
         assert not any(result.dup for result in results)
@@ -640,7 +638,7 @@ async def test_full_disk_rejects_the_whole_batch_until_there_is_space(path: Path
         assert [result.dup for result in await engine.append([new_post("first", nonce="n0")])] == [True]
     async with opened(path) as engine:
         kept = [post for room in range(3) for post in await engine.read(f"r{room}", limit=100)]
-        assert sorted(texts(kept)) == sorted(item.text for item in batch)
+        assert sorted(texts_of(kept)) == sorted(item.text for item in batch)
 
 
 @pytest.mark.parametrize(
@@ -747,7 +745,7 @@ async def test_server_recovers_when_its_file_may_grow_again(tmp_path: Path) -> N
             await ben.settle()
         assert (await server.stop(signal.SIGTERM)).status == 0
     async with opened(path) as engine:
-        assert [post.text for post in await engine.read("lobby", limit=10)] == [
+        assert texts_of(await engine.read("lobby", limit=10)) == [
             "before",
             *(str(number) * 16_000 for number in range(5)),
         ]
@@ -772,10 +770,10 @@ async def test_posts_past_their_retention_are_deleted_and_seqs_continue(path: Pa
         await trim(engine, new)
         assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (6, 8)
         assert (engine.first_seq("dev"), engine.last_seq("dev")) == (2, 1)
-        assert texts(await engine.read("lobby", limit=10)) == ["new 0", "new 1", "new 2"]
-        assert texts(await engine.read("lobby", after=2, limit=1)) == ["new 0"]
+        assert texts_of(await engine.read("lobby", limit=10)) == ["new 0", "new 1", "new 2"]
+        assert texts_of(await engine.read("lobby", after=2, limit=1)) == ["new 0"]
         assert await engine.search("lobby", "old", limit=10) == []
-        assert texts(await engine.search("lobby", "new", limit=10)) == ["new 0", "new 1", "new 2"]
+        assert texts_of(await engine.search("lobby", "new", limit=10)) == ["new 0", "new 1", "new 2"]
         assert [result.position.seq for result in await engine.append([new_post("on", "dev")])] == [2]
     async with opened(path) as engine:
         assert (engine.first_seq("lobby"), engine.last_seq("lobby")) == (6, 8)
@@ -884,7 +882,7 @@ async def test_every_word_in_any_script_finds_its_post(path: Path) -> None:
             for text in said:
                 for word in text.split():
                     for query in (word, word.upper(), word.lower(), word[:2]):
-                        assert text in texts(await kept.search("lobby", query, limit=10)), query
+                        assert text in texts_of(await kept.search("lobby", query, limit=10)), query
 
 
 @settings(max_examples=60, deadline=None)
@@ -897,7 +895,7 @@ def test_sqlite_and_memory_search_return_the_same(said: list[str], query: str) -
                 found = []
                 for kept in (engine, memory):
                     await kept.append([new_post(text) for text in said])
-                    found.append(texts(await kept.search("lobby", query, limit=10)))
+                    found.append(texts_of(await kept.search("lobby", query, limit=10)))
             assert found[0] == found[1]
 
     run_alone(compare())
@@ -941,7 +939,7 @@ async def test_operators_and_quotes_in_a_query_are_only_words(path: Path, query:
     async with opened(path) as engine:
         await engine.append([new_post("tea"), new_post("coffee")])
         assert await engine.search("lobby", query, limit=5) == []
-        assert texts(await engine.search("lobby", "tea", limit=5)) == ["tea"]
+        assert texts_of(await engine.search("lobby", "tea", limit=5)) == ["tea"]
 
 
 async def test_search_is_limited_to_its_room(path: Path) -> None:
@@ -967,11 +965,8 @@ async def test_concurrent_appends_survive_a_restart(path: Path) -> None:
         posts = await engine.read("lobby", limit=1000)
         assert [post.position.seq for post in posts] == list(range(1, 501))
         for batch, of_batch in zip(batches, results, strict=True):
-            assert [posts[result.position.seq - 1].text for result in of_batch] == texts_of(batch)
-
-
-def texts_of(new_posts: list[NewPost]) -> list[str]:
-    return [item.text for item in new_posts]
+            texts = texts_of(posts)
+            assert [texts[result.position.seq - 1] for result in of_batch] == [item.text for item in batch]
 
 
 async def test_cancelled_append_reaches_the_tail_or_has_no_effect(path: Path) -> None:
@@ -986,8 +981,8 @@ async def test_cancelled_append_reaches_the_tail_or_has_no_effect(path: Path) ->
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await engine.append([new_post("the end")])
-        seen: list[Post] = []
-        while not seen or seen[-1].text != "the end":
+        seen: list[Entry] = []
+        while texts_of(seen)[-1:] != ["the end"]:
             seen += await in_time(anext(tail))
         assert seen == await engine.read("lobby", limit=100)
         assert [post.position.seq for post in seen] == list(range(1, len(seen) + 1))

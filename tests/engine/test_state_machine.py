@@ -23,6 +23,7 @@ from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.history import BackfillRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.protocol.codec import encode
@@ -151,7 +152,7 @@ class EngineWorld(World):
         expected, new = self.log.append(batch)
         assert results == expected
         accepted(results)
-        told: list[Post] = []
+        told: list[Entry] = []
         while len(told) < len(new):
             told += self.run(_next(self._tail))
         assert told == new
@@ -159,15 +160,15 @@ class EngineWorld(World):
         if not self._in_file:
             self.trim(MEMORY_POSTS)
 
-    def read(self, read: Read) -> list[Post]:
+    def read(self, read: Read) -> Sequence[Entry]:
         """From the engine; the model must say the same."""
         if isinstance(read, SearchRead):
-            found = self.run(self.engine.search(read.room, read.query, before=read.before, limit=read.limit))
+            hits = self.run(self.engine.search(read.room, read.query, before=read.before, limit=read.limit))
             kept = self.log.posts.get(read.room, [])[self.log.first_seq(read.room) - 1 :]
             before = read.before or self.log.last_seq(read.room) + 1
-            hits = [p for p in kept if p.text.startswith(read.query) and p.position.seq < before]
-            assert found == hits[-read.limit :]
-            return found
+            expected = [p for p in kept if p.text.startswith(read.query) and p.position.seq < before]
+            assert hits == expected[-read.limit :]
+            return hits
         from_end = isinstance(read, BackfillRead) or read.from_end
         after = 0 if isinstance(read, BackfillRead) else read.after
         found = self.run(
@@ -207,7 +208,7 @@ class EngineWorld(World):
         return read_frames(wire)
 
 
-async def _next(tail: AsyncIterator[list[Post]]) -> list[Post]:
+async def _next(tail: AsyncIterator[list[Entry]]) -> list[Entry]:
     """The next batch; empty at the end."""
     async with asyncio.timeout(20.0):
         return await anext(tail, [])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.core.post import AppendResult, NewPost
+from broadcast_tui.core.notes import NewEntry
+from broadcast_tui.core.post import AppendResult
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
@@ -19,8 +20,8 @@ from tests.support.running import in_time, running_server
 class LateEngine(MemoryEngine):
     """Its tail has the posts long before `append` returns."""
 
-    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
-        results = await super().append(new_posts)
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
+        results = await super().append(entries)
         for _ in range(20):
             await asyncio.sleep(0)
         return results
@@ -36,13 +37,13 @@ class GatedEngine(MemoryEngine):
         self.first = asyncio.Event()
         self.second = asyncio.Event()
 
-    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         if self.first.is_set():
             self.second.set()
             await self.gate.wait()
-            return await super().append(new_posts)
+            return await super().append(entries)
         self.first.set()
-        results = await super().append(new_posts)
+        results = await super().append(entries)
         while not self.has_next():
             await asyncio.sleep(0.001)
         return results

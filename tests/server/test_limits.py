@@ -180,7 +180,9 @@ async def test_zero_means_unlimited_for_all_connection_limits() -> None:
 class CostlyEngine(MemoryEngine):
     """An engine for which every search takes too long."""
 
-    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+    async def search(
+        self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
+    ) -> list[Post]:
         raise SearchTooCostlyError
 
 

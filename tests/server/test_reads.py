@@ -21,7 +21,9 @@ class SlowEngine(MemoryEngine):
         self.started = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def search(self, room: str, query: str, *, before: int | None = None, limit: int) -> list[Post]:
+    async def search(
+        self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
+    ) -> list[Post]:
         self.started.set()
         try:
             await asyncio.Event().wait()

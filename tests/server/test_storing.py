@@ -9,7 +9,8 @@ import pytest
 
 from broadcast_tui.core.hub.hub import TOPIC_CHANGES_MAX
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.post import AppendResult, NewPost
+from broadcast_tui.core.notes import NewEntry
+from broadcast_tui.core.post import AppendResult
 from broadcast_tui.engine.memory import MemoryEngine
 from tests.support.plain import v1_client
 from tests.support.running import eventually, running_server
@@ -54,10 +55,10 @@ class Broken(MemoryEngine):
 
     broken = True
 
-    async def append(self, new_posts: Sequence[NewPost]) -> list[AppendResult]:
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         if self.broken:
             raise ZeroDivisionError
-        return await super().append(new_posts)
+        return await super().append(entries)
 
     async def set_topic(self, room: str, topic: str) -> None:
         if self.broken:

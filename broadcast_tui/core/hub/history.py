@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
-from broadcast_tui.core.post import Position, Post, first_fitting
+from broadcast_tui.core.notes import E, Entry, first_fitting
+from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.protocol import commands, events
-from broadcast_tui.core.protocol.codec import message_of
+from broadcast_tui.core.protocol.entries import event_of, message_of
 
 if TYPE_CHECKING:
     from broadcast_tui.core.hub.peer import Peer
@@ -108,11 +109,11 @@ def plan_search(
     return SearchRead(peer, command.ref, room, command.query, before, limit)
 
 
-def response_to(read: HistoryRead | SearchRead, posts: Sequence[Post], index: LogIndex) -> events.Event:
-    """The event that answers a client's read; `posts` are in ascending order."""
+def response_to(read: HistoryRead | SearchRead, entries: Sequence[Entry], index: LogIndex) -> events.Event:
+    """The event that answers a client's read; `entries` are in ascending order."""
     if isinstance(read, SearchRead):
-        return search_page(read, posts)
-    return history_page(read, posts, index.first_seq(read.room), index.last_seq(read.room))
+        return search_page(read, [entry for entry in entries if isinstance(entry, Post)])
+    return history_page(read, entries, index.first_seq(read.room), index.last_seq(read.room))
 
 
 def search_page(read: SearchRead, posts: Sequence[Post]) -> events.Found:
@@ -122,22 +123,24 @@ def search_page(read: SearchRead, posts: Sequence[Post]) -> events.Found:
     return events.Found(read.ref, read.room, tuple(message_of(post) for post in page), more)
 
 
-def history_page(read: HistoryRead, posts: Sequence[Post], first_seq: int, last_seq: int) -> events.History:
+def history_page(
+    read: HistoryRead, entries: Sequence[Entry], first_seq: int, last_seq: int
+) -> events.History:
     """The reply to a history request, cut to `PAGE_BYTES` at the end farther from the client's position."""
-    page = fit_page(posts, from_end=read.from_end)
+    page = fit_page(entries, from_end=read.from_end)
     if read.from_end:
         more = bool(page) and page[0].position.seq > first_seq
     else:
         more = bool(page) and page[-1].position.seq < last_seq
-    return events.History(read.ref, read.room, tuple(message_of(post) for post in page), more)
+    return events.History(read.ref, read.room, tuple(map(event_of, page)), more)
 
 
-def fit_page(posts: Sequence[Post], *, from_end: bool) -> list[Post]:
-    """The newest (`from_end`) or oldest of `posts` that fit into a page, at least one.
+def fit_page(entries: Sequence[E], *, from_end: bool) -> list[E]:
+    """The newest (`from_end`) or oldest of `entries` that fit into a page, at least one.
 
     All in ascending order.
     """
-    page = first_fitting(reversed(posts) if from_end else posts, PAGE_BYTES, overhead_bytes=200)
+    page = first_fitting(reversed(entries) if from_end else entries, PAGE_BYTES, overhead_bytes=200)
     return page[::-1] if from_end else page
 
 

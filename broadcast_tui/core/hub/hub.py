@@ -34,7 +34,7 @@ from broadcast_tui.core.hub.history import (
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Link, Peer
-from broadcast_tui.core.hub.room import EncodedPost, Room
+from broadcast_tui.core.hub.room import EncodedEntry, Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.hub.work_budget import (
     CONNECT_S,
@@ -45,7 +45,8 @@ from broadcast_tui.core.hub.work_budget import (
 )
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
 from broadcast_tui.core.names import check_name, check_not_guest, check_room, name_key
-from broadcast_tui.core.post import AppendResult, NewPost, Post
+from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.post import AppendResult, NewPost
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, framed
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
@@ -236,11 +237,11 @@ class Hub:
             if (subscription := peer.subscriptions.get(new_post.room)) is not None:
                 subscription.add_own_post(position.seq, new_post.nonce)
 
-    def are_appended(self, posts: Sequence[Post]) -> bool:
-        """Whether `posts_appended` was called for posts of the tail, or they have no reader here."""
+    def are_appended(self, entries: Sequence[Entry]) -> bool:
+        """Whether `posts_appended` was called for entries of the tail, or they have no reader here."""
         return all(
-            (room := self.rooms.by_name.get(post.room)) is None or post.position.seq <= room.appended_seq
-            for post in posts
+            (room := self.rooms.by_name.get(entry.room)) is None or entry.position.seq <= room.appended_seq
+            for entry in entries
         )
 
     def append_failed(self, pending_posts: Sequence[PendingPost], reason: str, when: Instant) -> None:
@@ -249,15 +250,15 @@ class Hub:
         for pending_post in pending_posts:
             self.broadcaster.send_error(pending_post.peer, error, when, nonce=pending_post.new_post.nonce)
 
-    def deliver(self, posts: Sequence[Post]) -> None:
-        """Add posts from the engine's tail, in order within each room, to the rings of their rooms."""
-        for post in posts:
-            room = self.rooms.by_name.get(post.room)
+    def deliver(self, entries: Sequence[Entry]) -> None:
+        """Add entries from the engine's tail, in order within each room, to the rings of their rooms."""
+        for entry in entries:
+            room = self.rooms.by_name.get(entry.room)
             if room is not None:
-                room.append(post)
+                room.append(entry)
                 self.effects.dirty_rooms.add(room)
             else:
-                self.rooms.append_idle(post)
+                self.rooms.append_idle(entry)
 
     def topic_saved(self, change: TopicChange) -> None:
         """Announce a topic that the engine has stored."""
@@ -276,23 +277,23 @@ class Hub:
         error = RequestError(ErrorCode.TRY_LATER, reason, temporary=True, retry_after=2.0)
         self.broadcaster.send_error(change.peer, error, when, ref=change.ref)
 
-    def read_done(self, read: Read, posts: Sequence[Post]) -> None:
-        """Use the result of a read; `posts` are in ascending order."""
+    def read_done(self, read: Read, entries: Sequence[Entry]) -> None:
+        """Use the result of a read; `entries` are in ascending order."""
         if isinstance(read, BackfillRead):
-            self.backfill_done(read, [EncodedPost.of(post) for post in posts])
+            self.backfill_done(read, [EncodedEntry.of(entry) for entry in entries])
             return
         read.peer.end_read(read)
         if read.peer.id not in self.peers:
             return
-        read.peer.budget.refund(self._prices.unused_s(read, posts))
+        read.peer.budget.refund(self._prices.unused_s(read, entries))
         if sum(map(len, read.peer.control)) > CONTROL_BYTES:
             text = "Too many replies are waiting. Read them before you request more."
             read.peer.send(events.Error(ErrorCode.TRY_LATER, text, temporary=True, ref=read.ref))
         else:
-            read.peer.send(response_to(read, posts, self._index))
+            read.peer.send(response_to(read, entries, self._index))
         self.broadcaster.mark_dirty(read.peer)
 
-    def backfill_done(self, read: BackfillRead, posts: Sequence[EncodedPost]) -> None:
+    def backfill_done(self, read: BackfillRead, posts: Sequence[EncodedEntry]) -> None:
         """Use the result of a read for the ring of a room, which takes milliseconds to encode."""
         room = self.rooms.find(read.room)
         if room is not None:
@@ -384,6 +385,8 @@ class Hub:
             case commands.ListBans():
                 peer.spend_fetch(when.now)
                 self.moderation.send_bans(peer, command, self.limits.presence_list_max, when)
+            case commands.Note() | commands.Direct():
+                raise RequestError(ErrorCode.UNKNOWN_TYPE, "This server does not support this yet.")
             case _:
                 assert_never(command)
 

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from broadcast_tui.core.hub.presence import RoomPresence
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.protocol.codec import framed, message_of, with_nonce
+from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.post import Position
+from broadcast_tui.core.protocol.codec import framed, with_nonce
+from broadcast_tui.core.protocol.entries import event_of
 from broadcast_tui.core.protocol.events import Gap, Synced, System
 from broadcast_tui.core.ring import RingBuffer
 
@@ -30,15 +32,15 @@ POST_OVERHEAD_BYTES = 50
 """Memory of an encoded post besides its bytes: object header and places in the ring."""
 
 
-class EncodedPost(NamedTuple):
-    """A post as the frame that is sent to connections."""
+class EncodedEntry(NamedTuple):
+    """An entry of the log as the frame that is sent to connections."""
 
     seq: int
     data: bytes
 
     @classmethod
-    def of(cls, post: Post) -> EncodedPost:
-        return cls(post.position.seq, framed(message_of(post)))
+    def of(cls, entry: Entry) -> EncodedEntry:
+        return cls(entry.position.seq, framed(event_of(entry)))
 
 
 class Subscription:
@@ -179,19 +181,19 @@ class Room:
         self._chunks.clear()
         self._chunk_bytes = 0
 
-    def append(self, post: Post) -> None:
-        """Add the next post of the log.
+    def append(self, entry: Entry) -> None:
+        """Add the next entry of the log.
 
-        Ignores a known post, and restarts the ring if posts are missing before it.
+        Ignores a known entry, and restarts the ring if entries are missing before it.
         """
-        seq = post.position.seq
+        seq = entry.position.seq
         if seq <= self.ring.last_seq:
             return
         if seq > self.ring.last_seq + 1:
             self.ring = self._empty_ring(seq - 1)
-        message = message_of(post)
-        self.last_timestamp = message.timestamp
-        encoded = framed(message)
+        event = event_of(entry)
+        self.last_timestamp = event.timestamp
+        encoded = framed(event)
         self.ring.append(encoded, len(encoded))
         self._drop_chunks()
 
@@ -218,7 +220,7 @@ class Room:
         subscription.backfilled = subscription.paused = True
         return True
 
-    def backfill(self, posts: Sequence[EncodedPost]) -> None:
+    def backfill(self, posts: Sequence[EncodedEntry]) -> None:
         """Prepend older posts, in ascending order; ignores them if the ring has lost its oldest meanwhile."""
         self.backfilling = False
         first_seq = self.ring.first_seq

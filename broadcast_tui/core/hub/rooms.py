@@ -20,7 +20,7 @@ from broadcast_tui.core.hub.room_creators import RoomCreators
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import check_room
-from broadcast_tui.core.post import Post
+from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.rate_limit import AddressRates
 
@@ -122,10 +122,10 @@ class Rooms:
         """The room with a name, also if it is idle; None if it is not in memory."""
         return self.by_name.get(name) or self._idle.get(name, (None,))[0]
 
-    def append_idle(self, post: Post) -> None:
-        """Add a post to the ring of its room, if that is idle."""
-        if (idle := self._idle.get(post.room)) is not None:
-            idle[0].append(post)
+    def append_idle(self, entry: Entry) -> None:
+        """Add an entry to the ring of its room, if that is idle."""
+        if (idle := self._idle.get(entry.room)) is not None:
+            idle[0].append(entry)
 
     def _open(self, name: str) -> Room:
         """The room, with its ring if it was idle."""

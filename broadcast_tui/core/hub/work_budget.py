@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, assert_never
 from broadcast_tui.core.errors import RequestError, rate_limited
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.names import check_room
+from broadcast_tui.core.notes import text_bytes
 from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.rate_limit import TokenBucket
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from broadcast_tui.core.hub.peer import Peer
     from broadcast_tui.core.hub.room import Room
     from broadcast_tui.core.hub.rooms import Rooms
-    from broadcast_tui.core.post import Post
+    from broadcast_tui.core.notes import Entry
 
 ADDRESSES_MAX = 10_000
 """Maximum number of addresses whose budgets are stored; the least recent are dropped."""
@@ -58,6 +59,8 @@ NAME_CHAR_S = 2 * _US
 """Normalizing a character of a name that is not ASCII, and its skeleton."""
 POST_S = 60 * _US
 """Appending and acknowledging a post, and encoding it once."""
+NOTE_S = 150 * _US
+"""Folding a note into its post, and encoding both once."""
 INDEX_KIB_S = 250 * _US
 """Indexing each KiB of a post in the thread that stores all posts. Short words cost the most."""
 DELIVERY_S = 2 * _US
@@ -86,6 +89,8 @@ MEMBER_S = 1 * _US
 """Sorting a member of a room into a list."""
 LISTED_S = 8 * _US
 """An item of a list of members, rooms or bans."""
+DIRECT_S = 100 * _US
+"""Opening a room for two, and notifying the other person."""
 TOPIC_S = 200 * _US
 """Storing a topic."""
 SCAN_S = 3 * _US
@@ -255,6 +260,12 @@ class PriceList:
                 return self._list_s(self._limits.current.presence_list_max)
             case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
                 return len(self._peers) * SCAN_S
+            case commands.Note():
+                receivers = sum(len(room.subscriptions) for room in self._rooms_of(peer, command.room))
+                text = command.message + command.reason + command.key + command.choice
+                return _text_s(text) + NOTE_S + len(text) / _KIB * INDEX_KIB_S + receivers * DELIVERY_S
+            case commands.Direct():
+                return DIRECT_S + _name_s(command.name)
             case _:
                 assert_never(command)
 
@@ -301,10 +312,9 @@ class PriceList:
             return last_seq
         return max(0, last_seq - position.seq)
 
-    def unused_s(self, read: HistoryRead | SearchRead, posts: Sequence[Post]) -> float:
-        """The part of the price of a page that its posts did not need."""
-        text_bytes = sum(len(post.text) for post in posts)
-        return self._page_s(read.limit) - page_price_s(len(posts), text_bytes)
+    def unused_s(self, read: HistoryRead | SearchRead, entries: Sequence[Entry]) -> float:
+        """The part of the price of a page that its entries did not need."""
+        return self._page_s(read.limit) - page_price_s(len(entries), sum(map(text_bytes, entries)))
 
     def _page_s(self, limit: int) -> float:
         count = max(1, min(limit, self._limits.current.history_page_max))

@@ -11,18 +11,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from broadcast_tui.core.clock import Instant, parse_time, timestamp
 from broadcast_tui.core.errors import ErrorCode, FrameError
-from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.protocol import commands, events
-from broadcast_tui.core.protocol.events import Message
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 
 _TEXT_FRAME = b"\x81"
 """First byte of an unfragmented text frame."""
 _COMMAND_TYPES = frozenset(
     (
-        *("hello", "message", "join", "leave", "history", "presence"),
+        *("hello", "message", "note", "join", "leave", "history", "presence", "direct"),
         *("rename", "search", "list", "topic", "away", "typing"),
         *("kick", "ban", "unban", "mute", "unmute", "bans"),
     )
@@ -181,16 +178,3 @@ def schema() -> dict[str, object]:
         "properties": {"client_to_server": command, "server_to_client": event},
         "$defs": components,
     }
-
-
-def message_of(post: Post) -> Message:
-    """The `message` event of a post for everyone but its author: without the nonce."""
-    return Message(post.text, post.sender, timestamp(post.at), str(post.position), post.room)
-
-
-def post_of(event: Message, when: Instant) -> Post:
-    """The post in a `message` event; without a valid id, its position is `("", 0)`."""
-    position = Position.parse(event.id) or Position("", 0)
-    return Post(
-        event.room, position, event.sender, event.message, parse_time(event.timestamp, when), event.nonce
-    )

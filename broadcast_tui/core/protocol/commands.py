@@ -7,12 +7,15 @@ from typing import Annotated
 import msgspec
 
 from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.post_state import NoteKind
 
 Token = Annotated[str, msgspec.Meta(max_length=64)]
 """A nonce, ref, client id or post id: a short opaque string."""
 RawName = Annotated[str, msgspec.Meta(max_length=512)]
 """The name of a person or room, not validated yet."""
 Reason = Annotated[str, msgspec.Meta(max_length=512)]
+Choice = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+"""A choice of a question."""
 
 
 class RoomRequest(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -30,15 +33,58 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
     client_id: Token = ""
     token: Annotated[str, msgspec.Meta(max_length=512)] = ""
     rooms: Annotated[tuple[RoomRequest, ...], msgspec.Meta(max_length=64)] = ()
+    notes: bool = False
+    """Whether the client understands notes. Otherwise it gets them as posts that describe them."""
+
+
+class Question(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A question: its `choices`, and when it closes, in seconds; `to` are the people asked.
+
+    Without `to`, the people in the room.
+    """
+
+    choices: Annotated[tuple[Choice, ...], msgspec.Meta(min_length=1, max_length=10)]
+    until_s: Annotated[float, msgspec.Meta(gt=0, le=2_592_000)]
+    to: Annotated[tuple[RawName, ...], msgspec.Meta(max_length=100)] = ()
 
 
 class Say(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="message"):
-    """A post. `sender` sets the name of a plain client; a v1 client sets it in its hello."""
+    """A post. `sender` sets the name of a plain client; a v1 client sets it in its hello.
+
+    `re` is the id of the post that it replies to; `ask` makes it a question.
+    """
 
     message: str
     sender: RawName | None = None
     room: RawName = DEFAULT_ROOM
     nonce: Token = ""
+    re: Token = ""
+    ask: Question | None = None
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="note"):
+    """Change the post with the id `re`.
+
+    `note` says how: `edit` (to `message`), `delete` (with a `reason`), `pin` (or, with `on` false, unpin),
+    `react` (with the emoji `key`; removed with `on` false), `answer` (with a `choice`).
+    """
+
+    note: NoteKind
+    re: Token
+    room: RawName = DEFAULT_ROOM
+    nonce: Token = ""
+    message: str = ""
+    reason: Reason = ""
+    on: bool = True
+    key: Token = ""
+    choice: Token = ""
+
+
+class Direct(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="direct"):
+    """Open the direct messages with a person: a room for two."""
+
+    name: RawName
+    ref: Token = ""
 
 
 class Join(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="join"):
@@ -57,7 +103,10 @@ class Leave(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
 
 
 class FetchHistory(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="history"):
-    """Request a page of history `before`, `after` or `around` a post id; by default the `latest`."""
+    """Request a page of history `before`, `after` or `around` a post id; by default the `latest`.
+
+    With `root`, only the thread of the post with that id; with `pinned`, the pinned posts.
+    """
 
     room: RawName = DEFAULT_ROOM
     ref: Token = ""
@@ -66,6 +115,8 @@ class FetchHistory(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="t
     around: Token = ""
     latest: bool = False
     limit: int = 50
+    root: Token = ""
+    pinned: bool = False
 
 
 class ListMembers(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="presence"):
@@ -81,6 +132,8 @@ class Search(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     ref: Token = ""
     before: Token = ""
     limit: int = 20
+    root: Token = ""
+    """Search only the thread of the post with this id."""
 
 
 class ListRooms(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="list"):
@@ -168,6 +221,7 @@ Moderate = Kick | Ban | Unban | Mute | Unmute
 Command = (
     Hello
     | Say
+    | Note
     | Join
     | Leave
     | FetchHistory
@@ -178,6 +232,7 @@ Command = (
     | SetTopic
     | SetAway
     | Typing
+    | Direct
     | Moderate
     | ListBans
 )
@@ -191,6 +246,7 @@ Request = (
     | ListRooms
     | SetTopic
     | SetAway
+    | Direct
     | Moderate
     | ListBans
 )
@@ -201,4 +257,8 @@ def publishes_text(command: Command) -> bool:
     """Whether the command publishes text from its sender."""
     if isinstance(command, SetAway):
         return command.away and bool(command.text)
+    if isinstance(command, Note):
+        return command.note is not NoteKind.ANSWER and (
+            command.note is not NoteKind.DELETE or bool(command.reason)
+        )
     return isinstance(command, Say | SetTopic)

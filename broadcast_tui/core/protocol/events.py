@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import msgspec
 
+from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, Votes
+
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="message"):
-    """A post with its position in the log. Only the author gets the `nonce`, but not in replays."""
+    """A post with its position in the log. Only the author gets the `nonce`, but not in replays.
+
+    A reply has `re`, the id of the post that it answers, and `root`, the id of the first one of its thread.
+    The rest is what notes have changed up to the seq `as`. Votes and `waiting` contain the first 20 names.
+    """
 
     message: str
     sender: str
@@ -17,10 +23,60 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
     id: str
     room: str
     nonce: str = ""
+    re: str = ""
+    root: str = ""
+    edited: str = ""
+    """Timestamp of the last edit."""
+    deleted: Deletion | None = None
+    pinned: Pin | None = None
+    reactions: dict[str, Votes] = {}
+    ask: Ask | None = None
+    tally: dict[str, Votes] = {}
+    waiting: tuple[str, ...] = ()
+    closed: str = ""
+    folded: int = msgspec.field(default=0, name="as")
+
+
+class NoteState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The state of a post after a note, in the part that this kind of note changes.
+
+    An `edit` changes `message` and `edited`, a `delete` `deleted`, a `pin` `pinned`, a `react` `reactions`,
+    an `answer` `tally`, `of`, `waiting` and `closed`. Of a deleted post, only `deleted` is left.
+    """
+
+    message: str = ""
+    edited: str = ""
+    deleted: Deletion | None = None
+    pinned: Pin | None = None
+    reactions: dict[str, Votes] = {}
+    tally: dict[str, Votes] = {}
+    of: int = 0
+    waiting: tuple[str, ...] = ()
+    closed: str = ""
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="note"):
+    """A note in the log: `by` changed the post `re`, which is now as in `now`.
+
+    A note about reactions or answers summarizes those of several people and has no `by`. `now` is missing if
+    the post is no longer stored.
+    """
+
+    id: str
+    room: str
+    note: NoteKind
+    re: str
+    by: str
+    timestamp: str
+    now: NoteState | None = None
+    nonce: str = ""
 
 
 class System(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="system"):
-    """A line from the server. `event` is join, leave, rename, welcome, notice, online or error."""
+    """A line from the server.
+
+    `event` is join, leave, rename, welcome, notice, online or error; for plain clients also note or direct.
+    """
 
     event: str
     message: str
@@ -38,7 +94,7 @@ class System(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
 
 
 class RoomState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The state of a room for a client that enters it; `missed` is the number of posts to be replayed."""
+    """The state of a room for a client that enters it; `missed` is the number of entries to be replayed."""
 
     room: str
     head: str
@@ -46,6 +102,10 @@ class RoomState(msgspec.Struct, frozen=True, omit_defaults=True):
     missed: int
     online: int
     topic: str = ""
+    pinned: tuple[str, ...] = ()
+    """Ids of the pinned posts, in ascending order."""
+    asks: tuple[str, ...] = ()
+    """Ids of the newest open questions, in ascending order."""
 
 
 class LimitsInfo(msgspec.Struct, frozen=True):
@@ -58,6 +118,15 @@ class LimitsInfo(msgspec.Struct, frozen=True):
     rooms: int
 
 
+class DirectInfo(msgspec.Struct, frozen=True):
+    """A room for direct messages, `with` one person; `durable` if it outlasts the server's process."""
+
+    room: str
+    other: str = msgspec.field(name="with")
+    head: str
+    durable: bool
+
+
 class Welcome(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="welcome"):
     name: str
     node: str
@@ -65,6 +134,8 @@ class Welcome(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type",
     ping: float
     limits: LimitsInfo
     rooms: tuple[RoomState, ...]
+    directs: tuple[DirectInfo, ...] = ()
+    """Direct messages with other people, by their names."""
 
 
 class Synced(msgspec.Struct, frozen=True, tag_field="type", tag="synced"):
@@ -100,7 +171,7 @@ class History(msgspec.Struct, frozen=True, tag_field="type", tag="history"):
 
     ref: str
     room: str
-    items: tuple[Message, ...]
+    items: tuple[Message | Note, ...]
     more: bool
 
 
@@ -112,6 +183,8 @@ class Joined(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", 
     missed: int
     online: int
     topic: str = ""
+    pinned: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
 
 
 class Left(msgspec.Struct, frozen=True, tag_field="type", tag="left"):
@@ -178,6 +251,20 @@ class Away(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", ta
     ref: str = ""
 
 
+class Direct(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="direct"):
+    """Direct messages `with` a person are in `room`; with `ref`, the reply to the one who opened them.
+
+    `note` says in a sentence what the person cannot do, if anything.
+    """
+
+    room: str
+    other: str = msgspec.field(name="with")
+    head: str
+    durable: bool
+    note: str = ""
+    ref: str = ""
+
+
 class Renamed(msgspec.Struct, frozen=True, tag_field="type", tag="renamed"):
     ref: str
     name: str
@@ -240,6 +327,7 @@ class BanList(msgspec.Struct, frozen=True, tag_field="type", tag="bans"):
 
 Event = (
     Message
+    | Note
     | System
     | Welcome
     | Synced
@@ -248,6 +336,7 @@ Event = (
     | History
     | Joined
     | Left
+    | Direct
     | Presence
     | Renamed
     | Found

@@ -17,7 +17,8 @@ from broadcast_tui.core.clock import Instant, parse_time
 from broadcast_tui.core.errors import ErrorCode, FrameError
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.protocol import commands, events
-from broadcast_tui.core.protocol.codec import decode_event, encode, post_of
+from broadcast_tui.core.protocol.codec import decode_event, encode
+from broadcast_tui.core.protocol.entries import post_of
 from broadcast_tui.core.session import updates as up
 from broadcast_tui.core.session.bounds import bounded, bounded_delay_s
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
@@ -250,7 +251,7 @@ class ClientSession:
         Nothing else may reach the user: a server could create any number of rooms and lines with it.
         """
         match event:
-            case events.Message() | events.Typing():
+            case events.Message() | events.Note() | events.Typing():
                 return event.room in self.cursors
             case events.Welcome():
                 return not self.welcomed
@@ -309,6 +310,8 @@ class ClientSession:
                 self._updates.append(update_from_event(event, when))
             case events.Typing():
                 self._updates.append(event)
+            case events.Note() | events.Direct():
+                pass
             case _:
                 self._refs.pop(event.ref, None)
                 if isinstance(event, events.Away) and event.name == self.name:
@@ -391,7 +394,7 @@ class ClientSession:
             self._send(commands.FetchHistory(cursor.room, ref, after=str(cursor.position), limit=FILL_PAGE))
 
     def _on_history(self, event: events.History, when: Instant) -> None:
-        posts = tuple(post_of(item, when) for item in event.items)
+        posts = tuple(post_of(item, when) for item in event.items if isinstance(item, events.Message))
         room = self._fills.pop(event.ref, None)
         if room is None:
             self._refs.pop(event.ref, None)

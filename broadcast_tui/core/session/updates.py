@@ -15,7 +15,7 @@ import msgspec
 from broadcast_tui.core.clock import Instant, parse_time
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.protocol import events
-from broadcast_tui.core.protocol.codec import post_of
+from broadcast_tui.core.protocol.entries import post_of
 
 
 class ConnectionState(StrEnum):

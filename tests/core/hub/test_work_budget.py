@@ -133,6 +133,8 @@ REQUESTS: dict[str, dict[str, object]] = {
     "topic": {"room": ROOM, "topic": "news"},
     "away": {"text": "lunch"},
     "typing": {"room": ROOM},
+    "note": {"room": ROOM, "note": "react", "re": "x-1", "key": "+1"},
+    "direct": {"name": "ben"},
     "kick": {"name": "ben"},
     "ban": {"who": "ben"},
     "unban": {"who": "ben"},

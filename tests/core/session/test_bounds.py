@@ -71,6 +71,7 @@ def test_lists_are_cut_and_say_so() -> None:
         events.History("r", "lobby", (events.Message("hi", LONG, AT, "e1-1", "lobby"),) * 5_000, True)
     )
     assert len(page.items) == LIST_MAX
+    assert isinstance(page.items[0], events.Message)
     assert len(page.items[0].sender) == NAME_CHARS
     assert len(bounded(events.Moderated("r", "kick", "bob", 9, (LONG,) * 5_000)).addresses) == 100
 

@@ -1,0 +1,18 @@
+"""The posts among entries of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.post import Post
+
+
+def posts_of(entries: Iterable[Entry]) -> list[Post]:
+    """The posts, in their order."""
+    return [entry for entry in entries if isinstance(entry, Post)]
+
+
+def texts_of(entries: Iterable[Entry]) -> list[str]:
+    """The texts of the posts, in their order."""
+    return [post.text for post in posts_of(entries)]
