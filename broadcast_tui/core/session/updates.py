@@ -13,7 +13,9 @@ from typing import assert_never
 import msgspec
 
 from broadcast_tui.core.clock import Instant, parse_time
-from broadcast_tui.core.post import Post
+from broadcast_tui.core.notes import Note
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.protocol.entries import post_of
 
@@ -86,6 +88,10 @@ class RoomEntered(msgspec.Struct, frozen=True):
     online: int
     missed: int
     topic: str = ""
+    pinned: tuple[Position, ...] = ()
+    """The pinned posts, in ascending order."""
+    asks: tuple[Position, ...] = ()
+    """The newest open questions, in ascending order."""
 
 
 class RoomLeft(msgspec.Struct, frozen=True):
@@ -132,6 +138,58 @@ class PostRejected(msgspec.Struct, frozen=True):
     text: str
 
 
+class NoteArrived(msgspec.Struct, frozen=True, gc=False):
+    """The next note of its room, in order and once: `apply_note` applies it to the post that it is about.
+
+    That post may not be loaded. `live` is false in a replay; `own` is true if this session sent it.
+    """
+
+    note: Note
+    live: bool
+    own: bool
+
+
+class NoteDelivered(msgspec.Struct, frozen=True):
+    """The server has stored the own note with this nonce. Its effect arrives with `NoteArrived`."""
+
+    room: str
+    nonce: str
+    re: str
+    """Id of the post that it changes."""
+    kind: NoteKind
+
+
+class NoteRejected(msgspec.Struct, frozen=True):
+    """The server rejected the own note with this nonce, which has changed nothing.
+
+    `text` is the text of an edit, for the user to try again.
+    """
+
+    room: str
+    nonce: str
+    re: str
+    """Id of the post that it was to change; the nonce of that post if it was never stored."""
+    kind: NoteKind
+    code: str
+    reason: str
+    text: str = ""
+
+
+class DirectOpened(msgspec.Struct, frozen=True):
+    """Direct messages with `other` are in `room`, which this session has to join.
+
+    `ref` is set if this session opened them; otherwise the other person did, now or while we were away.
+    """
+
+    room: str
+    other: str
+    durable: bool
+    """Whether they outlast the server's process."""
+    note: str = ""
+    """A sentence about what the other person cannot do; usually empty."""
+    ref: str = ""
+
+
 class GapFound(msgspec.Struct, frozen=True):
     """`count` posts of `room` (None: unknown) cannot be fetched; `reason` is lagged, trimmed or epoch."""
 
@@ -141,12 +199,17 @@ class GapFound(msgspec.Struct, frozen=True):
 
 
 class HistoryFetched(msgspec.Struct, frozen=True):
-    """A page of history: the answer to `ref`, in ascending order; `more` if the log continues that way."""
+    """A page of history: the answer to `ref`, in ascending order; `more` if the log continues that way.
+
+    The posts include all notes about them. Notes in the page itself are left out.
+    """
 
     room: str
     ref: str
     posts: tuple[Post, ...]
     more: bool
+    start: Position | None = None
+    """Position of the first entry, perhaps a note, before which older posts are requested; None if empty."""
 
 
 class PresenceChanged(msgspec.Struct, frozen=True):
@@ -228,6 +291,10 @@ Update = (
     | PostArrived
     | PostDelivered
     | PostRejected
+    | NoteArrived
+    | NoteDelivered
+    | NoteRejected
+    | DirectOpened
     | GapFound
     | HistoryFetched
     | PresenceChanged

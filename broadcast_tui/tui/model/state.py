@@ -19,12 +19,16 @@ from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
+    DirectOpened,
     DisconnectCause,
     GapFound,
     HistoryFetched,
     Moderated,
     NameChanged,
     NameDenied,
+    NoteArrived,
+    NoteDelivered,
+    NoteRejected,
     Noticed,
     PostArrived,
     PostDelivered,
@@ -351,6 +355,8 @@ class AppState:
                 case Noticed():
                     self._print_notice(visible_line(update.text), now, at, error=update.error)
                     self._clear_request(update.ref)
+                case NoteArrived() | NoteDelivered() | NoteRejected() | DirectOpened():
+                    pass
                 case _:
                     self._room_changed(update, changes, now, at)
         self._handle_denied_name(changes, refused, at)
