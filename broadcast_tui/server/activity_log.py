@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from broadcast_tui.core.hub.effects import PendingPost
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.pending_posts import PendingPost
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.post import AppendResult, Position
 from broadcast_tui.core.protocol.codec import text_frames

@@ -33,6 +33,7 @@ from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.activity_log import ActivityLog, describe_received, log_frames
 from broadcast_tui.server.connection import PeerConnection
+from broadcast_tui.server.fair_slots import FairSlots
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
 from broadcast_tui.server.stats import ServerStats
@@ -48,6 +49,10 @@ SLICE_S = 0.0005
 
 The rest follows in the next loop turn, after frames that have arrived meanwhile.
 """
+SEARCHES_AT_ONCE = 1
+"""Searches that an engine works on; it has one thread for them, which would do others in order."""
+PAGES_AT_ONCE = 2
+"""The same for pages of history: one is read while another is on its way."""
 CHECKED_TOGETHER = 256
 """Connections checked between two looks at the clock."""
 SLICE_PEERS = 32
@@ -96,6 +101,10 @@ class HubRunner:
         self._undelivered = 0
         self._delivered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._slots: dict[type[Read], FairSlots] = {
+            SearchRead: FairSlots(SEARCHES_AT_ONCE),
+            HistoryRead: FairSlots(PAGES_AT_ONCE),
+        }
         self._reads: dict[Peer, set[asyncio.Task[None]]] = {}
         """Reads for connections, which are cancelled when the connection closes."""
 
@@ -226,7 +235,7 @@ class HubRunner:
             while self._undelivered > UNDELIVERED_MAX:
                 self._delivered.clear()
                 await self._delivered.wait()
-            batch = effects.take_pending_posts()
+            batch = effects.pending_posts.take_batch()
             # Counted before `append`, since the tail may deliver them before it returns.
             self._undelivered += len(batch)
             started = self._loop.time()
@@ -299,7 +308,7 @@ class HubRunner:
 
     async def _read(self, read: Read) -> None:
         try:
-            posts = await read_posts(read, self._engine)
+            posts = await self._read_in_turn(read)
         except SearchTooCostlyError as error:
             too_costly = RequestError(ErrorCode.SEARCH_TOO_COSTLY, str(error))
             self.hub.read_failed(read, too_costly, self.instant())
@@ -309,6 +318,20 @@ class HubRunner:
             else:
                 self.hub.read_done(read, posts)
         self.wake()
+
+    async def _read_in_turn(self, read: Read) -> Sequence[Entry]:
+        """Read posts when it is the turn of the address. Raises SearchTooCostlyError.
+
+        The posts that a room needs for its ring are read at once.
+        """
+        if isinstance(read, BackfillRead):
+            return await read_posts(read, self._engine)
+        slots = self._slots[type(read)]
+        await slots.acquire(read.peer.rate_limit_key or read.peer)
+        try:
+            return await read_posts(read, self._engine)
+        finally:
+            slots.release()
 
     async def _encode(self, entries: Sequence[Entry]) -> list[EncodedEntry]:
         """Encode entries for the ring of a room. A full ring takes several milliseconds."""

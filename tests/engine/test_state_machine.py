@@ -180,7 +180,7 @@ class EngineWorld(World):
     def serve(self) -> None:
         hub = self.hub
         if hub.effects.pending_posts:
-            batch = hub.effects.take_pending_posts()
+            batch = hub.effects.pending_posts.take_batch()
             self._append(
                 [pending_post.new_post for pending_post in batch],
                 lambda results: hub.posts_appended(batch, results),

@@ -126,7 +126,7 @@ class World:
         """Do what the server does in a loop turn: append, read, write."""
         hub = self.hub
         if hub.effects.pending_posts:
-            batch = hub.effects.take_pending_posts()
+            batch = hub.effects.pending_posts.take_batch()
             results, posts = self.log.append([pending_post.new_post for pending_post in batch])
             hub.posts_appended(batch, results)
             hub.deliver(posts)

@@ -6,15 +6,8 @@ import msgspec
 
 from broadcast_tui.core.hub.history import Read
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.pending_posts import PendingPosts
 from broadcast_tui.core.hub.room import Room
-from broadcast_tui.core.post import NewPost
-
-
-class PendingPost(msgspec.Struct, frozen=True):
-    """A post to append to the log, and the connection that waits for its acknowledgement."""
-
-    peer: Peer
-    new_post: NewPost
 
 
 class TopicChange(msgspec.Struct, frozen=True):
@@ -46,8 +39,8 @@ class Effects:
     )
 
     def __init__(self) -> None:
-        self.pending_posts: list[PendingPost] = []
-        """Posts to append, in order of arrival."""
+        self.pending_posts = PendingPosts()
+        """Posts to append."""
         self.topic_changes: list[TopicChange] = []
         """Topics to store, in order of arrival."""
         self.reads: list[Read] = []
@@ -67,11 +60,6 @@ class Effects:
     def needs_flush(self) -> bool:
         """Whether there are frames to write or connections to close."""
         return bool(self.dirty_rooms or self.dirty_peers or self.closing_peers)
-
-    def take_pending_posts(self) -> list[PendingPost]:
-        """Remove and return the posts to append."""
-        posts, self.pending_posts = self.pending_posts, []
-        return posts
 
     def take_topic_change(self) -> TopicChange:
         """Remove and return the first topic to store."""

@@ -20,7 +20,7 @@ from broadcast_tui.core.hub.auth import Authenticator, Identity, OpenAuthenticat
 from broadcast_tui.core.hub.authorization import Authorizer
 from broadcast_tui.core.hub.away import AwayStatus
 from broadcast_tui.core.hub.broadcaster import Broadcaster
-from broadcast_tui.core.hub.effects import Effects, PendingPost, TopicChange
+from broadcast_tui.core.hub.effects import Effects, TopicChange
 from broadcast_tui.core.hub.history import (
     BackfillRead,
     HistoryRead,
@@ -34,6 +34,7 @@ from broadcast_tui.core.hub.history import (
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Link, Peer
+from broadcast_tui.core.hub.pending_posts import PendingPost
 from broadcast_tui.core.hub.room import EncodedEntry, Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.hub.work_budget import (

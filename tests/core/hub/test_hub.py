@@ -220,7 +220,7 @@ def test_failed_append_is_a_temporary_error() -> None:
     wire = v1(world, "ana")
     assert wire.peer is not None
     world.hub.receive(wire.peer, b'{"type":"message","message":"hi","nonce":"n1"}', world.when)
-    batch = world.hub.effects.take_pending_posts()
+    batch = world.hub.effects.pending_posts.take_batch()
     world.hub.append_failed(batch, "Disk full.", world.when)
     world.step()
     (error,) = only(wire, "error")

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from broadcast_tui.core.errors import CloseCode, ErrorCode, RequestError
+from broadcast_tui.core.hub import hub as hub_module
 from broadcast_tui.core.hub import work_budget
-from broadcast_tui.core.hub.hub import PENDING_POSTS_MAX
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.work_budget import WorkBudget, WorkBudgets
 from broadcast_tui.core.limits import Limits, SharedLimits
@@ -343,10 +343,10 @@ def test_client_that_waits_as_told_is_never_closed() -> None:
         assert ana.peer.closing is None
 
 
-def test_going_on_while_the_server_is_overloaded_closes_with_1013() -> None:
+def test_going_on_while_the_server_is_overloaded_closes_with_1013(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(Limits(max_refusals=10, message_rate=0, message_burst=0))
     ana = Person(world, "ana")
-    world.hub.effects.pending_posts = [None] * PENDING_POSTS_MAX  # type: ignore[list-item]
+    monkeypatch.setattr(hub_module, "PENDING_POSTS_MAX", 0)
     for _ in range(12):
         world.hub.receive(ana.peer, b'{"type":"message","message":"x"}', world.when)
     assert ana.peer.closing is not None
