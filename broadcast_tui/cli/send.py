@@ -61,7 +61,13 @@ def send(
     user, secret = identity(name)
     security = connection.security(address)
     client = BroadcastClient(
-        address.url, name=user, rooms=[address.room], last=0, client_id=secret, security=security
+        address.url,
+        name=user,
+        rooms=[address.room],
+        last=0,
+        presence=False,
+        client_id=secret,
+        security=security,
     )
     sender = _Sender(client, address.room, wait=wait, timeout_s=timeout)
     return asyncio.run(sender.run(_posts(text, as_one)))

@@ -63,7 +63,7 @@ def tail(
     address = server_address(url, room)
     configure_stdout(as_json=json)
     security = connection.security(address)
-    client = BroadcastClient(address.url, rooms=[address.room], last=last, security=security)
+    client = BroadcastClient(address.url, rooms=[address.room], last=last, presence=False, security=security)
     return asyncio.run(_tail(client, as_json=json, follow=follow, timeout_s=timeout))
 
 

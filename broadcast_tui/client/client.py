@@ -55,6 +55,8 @@ class BroadcastClient(ClientRequests):
         name: Name to post under; empty to read only.
         rooms: Rooms to join; by default the room of the address, or the lobby.
         last: Number of latest posts to request when a room is first joined.
+        presence: Whether others see the client come and go, in the member list and the member count. Set it
+            to false for a program that is not a person. Older servers ignore it.
         client_id: Random, one per installation; by default new for each client. It is never sent: each
             server gets an id derived from it.
         token: Access token; sent over `wss://` and to this machine only.
@@ -73,6 +75,7 @@ class BroadcastClient(ClientRequests):
         name: str = "",
         rooms: Iterable[str] = (),
         last: int = 50,
+        presence: bool = True,
         client_id: str = "",
         token: str = "",
         security: SecurityOptions | None = None,
@@ -84,6 +87,7 @@ class BroadcastClient(ClientRequests):
             make_nonce=lambda: secrets.token_urlsafe(NONCE_BYTES),
             name=name,
             rooms=((room, last) for room in chosen),
+            presence=presence,
         )
         self._session = session
         self._security = security or SecurityOptions(token or self._address.token, self._address.pin)

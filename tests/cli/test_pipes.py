@@ -25,7 +25,7 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
 from tests.cli.program import ROOT, START_S, Outcome, Program
 from tests.support.entries import posts_of, texts_of
-from tests.support.plain import WireClient, v1_client
+from tests.support.plain import WireClient, plain_client, v1_client
 from tests.support.proxy import running_proxy
 from tests.support.running import eventually, in_time, running_server
 
@@ -533,15 +533,25 @@ async def test_signal_ends_tail(tmp_path: Path) -> None:
         await eventually(lambda: server.connection_count == 0)
 
 
-async def test_tail_is_not_listed_as_a_member(tmp_path: Path) -> None:
-    async with room_with("one") as server, v1_client(server.url, "ana") as ana:
-        outcome = await run("tail", server.url, home=tmp_path)
-        assert outcome.status == 0
-        assert await posts(server) == ["one"]
-        assert "tail" not in json.dumps(await ana.settle())
-
-
 # -- both
+
+
+async def test_nobody_sees_send_and_tail_come_and_go(tmp_path: Path) -> None:
+    async with running_server() as server, plain_client(server.url) as plain:
+        async with command("tail", server.url, "--follow", home=tmp_path) as tail:
+            await eventually(lambda: server.connection_count == 2)
+            sent = await run("send", "--url", server.url, "--name", "ci", "--wait", "done", home=tmp_path)
+            assert sent.status == 0
+            assert (await tail.line()).endswith("ci: done")
+            tail.process.send_signal(signal.SIGINT)
+            await tail.ended()
+        await eventually(lambda: server.connection_count == 1)
+        await plain.say("over")
+        frames = await plain.until(message="over")
+        assert [(frame["type"], frame["message"]) for frame in frames] == [
+            ("message", "done"),
+            ("message", "over"),
+        ]
 
 
 async def test_tail_prints_what_send_sends(tmp_path: Path) -> None:

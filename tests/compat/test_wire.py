@@ -254,6 +254,22 @@ def people(script: Transcript) -> None:
     script.close("reader", "ben", "ana")
 
 
+def programs(script: Transcript) -> None:
+    """Programs: connections without presence are not announced, counted or listed."""
+    script.enter("ana", "unseen")
+    script.enter("build", "unseen", presence=False)
+    script.ask("ana", "presence", room="unseen")
+    script.ask("build", "away", ref="never away")
+    script.send("build", "typing", room="unseen")
+    script.ask("build", "rename", name="deploy")
+    script.send("build", "message", message="done", room="unseen", nonce="b1")
+    script.expect_set("build", {"type": "ack", "nonce": "b1"}, {"type": "message", "nonce": "b1"})
+    script.expect("ana", type="message")
+    script.ask("build", "leave", room="unseen")
+    script.settle("ana")
+    script.close("build", "ana")
+
+
 def history(script: Transcript) -> None:
     """History pages and searches."""
     script.enter("ana", "pages")
@@ -413,6 +429,7 @@ PARTS = (
     malformed,
     rooms,
     people,
+    programs,
     history,
     resume,
     floods,

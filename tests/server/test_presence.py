@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack
+
+import pytest
 
 from broadcast_tui.core.limits import Limits
 from tests.support.plain import plain_client, v1_client
@@ -123,3 +126,13 @@ async def test_many_people_joining_cost_few_frames_each() -> None:
             await stack.enter_async_context(v1_client(server.url, f"person{number}"))
         frames = await watcher.until(online=count + 1)
         assert len(frames) <= 5 + count // 2
+
+
+async def test_unseen_reader_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "broadcast_tui.server")
+    async with running_server() as server, v1_client(server.url, "ana") as ana:
+        async with v1_client(server.url, "spy", presence=False):
+            assert server.connection_count == 2
+        await eventually(lambda: server.connection_count == 1)
+        assert all(frame["type"] == "synced" for frame in await ana.settle())
+    assert "spy" in caplog.text

@@ -102,10 +102,12 @@ async def v1_client(
     rooms: Sequence[Frame] = ({"room": "lobby"},),
     token: str = "",
     tls: ssl.SSLContext | None = None,
+    **hello: object,
 ) -> AsyncIterator[WireClient]:
     """A v1 client that has sent hello and read its welcome, but nothing after it."""
     async with silent_v1_client(url, token=token, tls=tls) as client:
-        await client.send("hello", name=name, client_id=client_id or f"id-of-{name}", rooms=list(rooms))
+        about = {"name": name, "client_id": client_id or f"id-of-{name}", **hello}
+        await client.send("hello", **about, rooms=list(rooms))
         await client.next_of(type="welcome")
         yield client
 

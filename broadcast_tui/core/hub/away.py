@@ -32,8 +32,11 @@ class AwayStatus:
         """Set or clear a person's away status and reply. Other people are notified only of a change.
 
         Raises:
-            RequestError: BAD_NAME if the person has no name; otherwise as `clean_line`.
+            RequestError: FORBIDDEN for a connection that is not counted, BAD_NAME if the person has no name;
+                otherwise as `clean_line`.
         """
+        if not peer.is_counted:
+            raise RequestError(ErrorCode.FORBIDDEN, "A connection without presence has no away status.")
         if not peer.name:
             raise RequestError(ErrorCode.BAD_NAME, "Choose a name before you set yourself away.")
         text = clean_line(command.text, AWAY_BYTES) if command.away else ""
@@ -45,7 +48,7 @@ class AwayStatus:
 
     def entered(self, peer: Peer, room: Room) -> None:
         """Notify a room that the person who entered it is away."""
-        text = self._names.away(peer.key)
+        text = self._names.away(peer.key) if peer.is_counted else None
         if text is not None:
             self._send(events.Away(peer.name, True, text), self._listening(room) - {peer})
 

@@ -92,8 +92,8 @@ class Broadcaster:
                 reason=line.reason,
             )  # fmt: skip
             single = line.event == "join" and len(line.keys) == 1
-            newcomers = (peer for peer in room.subscriptions if peer.key in line.keys) if single else ()
-            self.broadcast(room, event, but=frozenset(newcomers))
+            newcomers = (p for p in room.subscriptions if p.is_counted and p.key in line.keys)
+            self.broadcast(room, event, but=frozenset(newcomers if single else ()))
         if room.presence.pending:
             self.presence_rooms.add(room)
         else:
@@ -102,7 +102,7 @@ class Broadcaster:
     def relay_typing(self, peer: Peer, room: Room, limits: Limits, when: Instant) -> None:
         """Send a typing notice to the other v1 clients in a room, unless it is too soon or too large."""
         soon = when.now - peer.typed_at < limits.typing_interval_s
-        if soon or not peer.name or room.presence.online > limits.typing_members_max:
+        if soon or not peer.name or not peer.is_counted or room.presence.online > limits.typing_members_max:
             return
         peer.typed_at = when.now
         data = framed(events.Typing(room.name, peer.name))

@@ -444,6 +444,7 @@ class Hub:
         if name and peer.identity is None:
             self.moderation.check_name_of_muted(name, hello.client_id, when)
         peer.client_id = hello.client_id
+        peer.is_counted = hello.presence
         if name:
             self._claim_name(peer, name, when)
         peer.welcomed = True
@@ -485,7 +486,7 @@ class Hub:
         old, name = peer.name, check_name(rename.name)
         self._claim_name(peer, name, when)
         self.broadcaster.reply(peer, events.Renamed(rename.ref, name))
-        if old and old != name:
+        if peer.is_counted and old and old != name:
             for subscription in peer.subscriptions.values():
                 self.broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
 
@@ -497,19 +498,27 @@ class Hub:
         owner = self.authorizer.name_owner(peer, key, name)
         self.moderation.check_name(peer, key, peer.client_id, when)
         if key != peer.key:
-            self._names.claim(key, name, owner, peer.id, when.now, take_over=peer.identity is not None)
+            take_over = peer.identity is not None
+            self._names.claim(
+                key, name, owner, peer.id, when.now, take_over=take_over, is_counted=peer.is_counted
+            )
             if peer.name:
-                self._names.copy_away(peer.key, key)
+                if peer.is_counted:
+                    self._names.copy_away(peer.key, key)
                 self._names.release(peer.key, peer.id, when.now, grace=False)
-            for subscription in peer.subscriptions.values():
-                subscription.room.presence.rekey(peer.key, key, name)
-                self.broadcaster.presence_rooms.add(subscription.room)
-                if not peer.name:
-                    self.broadcaster.broadcast_first_name(subscription.room, peer, name, when)
-        else:
-            for subscription in peer.subscriptions.values():
-                subscription.room.presence.rekey(key, key, name)
+        if peer.is_counted:
+            self._rename_member(peer, key, name, when)
         peer.key, peer.name = key, name
+
+    def _rename_member(self, peer: Peer, key: str, name: str, when: Instant) -> None:
+        """Change the key and name of a person in the rooms of a connection, and announce a first name."""
+        for subscription in peer.subscriptions.values():
+            room = subscription.room
+            room.presence.rekey(peer.key, key, name)
+            if key != peer.key:
+                self.broadcaster.presence_rooms.add(room)
+                if not peer.name:
+                    self.broadcaster.broadcast_first_name(room, peer, name, when)
 
     # -- closing and limits
 

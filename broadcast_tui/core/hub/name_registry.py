@@ -17,13 +17,18 @@ class _Holder:
     name: str
     owner: str
     peers: set[int] = field(default_factory=set)
+    """All its connections."""
+    counted: set[int] = field(default_factory=set)
+    """Those that make the person present."""
     until: float = 0.0
+    """End of the grace period; 0.0 outside of one."""
 
 
 class NameRegistry:
     """Owners of names, and their away status.
 
-    A name stays reserved for `leave_grace_s` after its last connection.
+    A name stays reserved for `leave_grace_s` after its last connection, and the person stays away for as long
+    after their last counted one.
     """
 
     def __init__(self, limits: SharedLimits) -> None:
@@ -32,17 +37,28 @@ class NameRegistry:
         self._away: dict[str, str] = {}
 
     def claim(
-        self, key: str, name: str, owner: str, peer_id: int, now: float, *, take_over: bool = False
+        self,
+        key: str,
+        name: str,
+        owner: str,
+        peer_id: int,
+        now: float,
+        *,
+        take_over: bool = False,
+        is_counted: bool = True,
     ) -> None:
         """Claim the name with skeleton `key` for a connection; with `take_over` even if it has another owner.
+
+        Args:
+            is_counted: Whether the connection makes the person present.
 
         Raises:
             InvalidNameError: NAME_TAKEN; temporary, since its owner may leave.
         """
         holder = self._holders.get(key)
         if holder is not None and holder.until and holder.until <= now:
-            self._free(key)
-            holder = None
+            self._end_grace(key)
+            holder = self._holders.get(key)
         if holder is not None and take_over and holder.owner != owner:
             holder = None
         if holder is not None and (holder.owner != owner or (holder.peers and not owner)):
@@ -53,25 +69,33 @@ class NameRegistry:
             )
         if holder is None:
             holder = self._holders[key] = _Holder(name, owner)
-        holder.until = 0.0
         holder.peers.add(peer_id)
+        if is_counted:
+            holder.counted.add(peer_id)
+            holder.until = 0.0
 
     def release(self, key: str, peer_id: int, now: float, *, grace: bool) -> None:
-        """Remove a connection from a name. The last one frees it, with `grace` after the grace period."""
+        """Remove a connection from a name. The last one frees it, with `grace` after the grace period.
+
+        The last counted connection ends the person's away status in the same way.
+        """
         holder = self._holders.get(key)
         if holder is None:
             return
+        was_counted = peer_id in holder.counted
         holder.peers.discard(peer_id)
-        if not holder.peers:
-            if grace:
-                holder.until = now + self._limits.current.leave_grace_s
-            else:
-                self._free(key)
+        holder.counted.discard(peer_id)
+        if holder.counted or (holder.peers and not was_counted):
+            return
+        if grace:
+            holder.until = now + self._limits.current.leave_grace_s
+        elif was_counted or not holder.until:
+            self._end_grace(key)
 
     def expire(self, now: float) -> None:
         """Free the names whose grace period has ended."""
         for key in [key for key, holder in self._holders.items() if holder.until and holder.until <= now]:
-            self._free(key)
+            self._end_grace(key)
 
     # -- away status
 
@@ -99,6 +123,9 @@ class NameRegistry:
         if (text := self._away.get(old_key)) is not None:
             self._away[key] = text
 
-    def _free(self, key: str) -> None:
-        del self._holders[key]
+    def _end_grace(self, key: str) -> None:
+        """End the away status of a person who is gone, and free the name if no connection has it."""
         self._away.pop(key, None)
+        self._holders[key].until = 0.0
+        if not self._holders[key].peers:
+            del self._holders[key]

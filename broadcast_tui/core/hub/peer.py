@@ -62,6 +62,7 @@ class Peer:
         "hello_until",
         "id",
         "identity",
+        "is_counted",
         "key",
         "link",
         "name",
@@ -102,6 +103,8 @@ class Peer:
         self.key = f"\0{peer_id}"
         """Presence key: the skeleton of the name, or a unique key without a name."""
         self.client_id = ""
+        self.is_counted = True
+        """Whether the connection makes its person present in rooms; false for programs that asked for it."""
         self.identity: Identity | None = None
         """Identity from its token; None without a token."""
         self.role = Role.MEMBER

@@ -72,7 +72,7 @@ class Rooms:
             insort(self._names, name)
         first_seq = self._index.first_seq(name)
         resume = room.resume(request.since, request.last, first_seq)
-        if name not in peer.subscriptions:
+        if peer.is_counted and name not in peer.subscriptions:
             room.presence.add(peer.key, peer.name)
         if (before := peer.subscriptions.get(name)) is not None:
             # A flush in progress may still refer to it.
@@ -98,7 +98,8 @@ class Rooms:
             subscription.paused = True
             peer.resume_waiting()
             self._broadcaster.mark_dirty(peer)
-        room.presence.remove(peer.key, when.now, grace=grace, reason=reason)
+        if peer.is_counted:
+            room.presence.remove(peer.key, when.now, grace=grace, reason=reason)
         self._broadcaster.flush_presence(room, when)
         self._remove_if_empty(room, when.now)
 

@@ -33,6 +33,8 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
     client_id: Token = ""
     token: Annotated[str, msgspec.Meta(max_length=512)] = ""
     rooms: Annotated[tuple[RoomRequest, ...], msgspec.Meta(max_length=64)] = ()
+    presence: bool = True
+    """Whether the connection is counted, listed and announced as a person; false for programs."""
     notes: bool = False
     """Whether the client understands notes. Otherwise it gets them as posts that describe them."""
 

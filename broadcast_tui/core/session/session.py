@@ -43,6 +43,7 @@ class ClientSession:
             identifies resent posts.
         make_nonce: Returns a new nonce that cannot be guessed.
         rooms: Rooms to enter, each with the number of latest posts to request.
+        presence: Whether the user is counted, listed and announced in rooms.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class ClientSession:
         make_nonce: Callable[[], str],
         name: str,
         rooms: Iterable[tuple[str, int]],
+        presence: bool = True,
     ) -> None:
         self.name = name
         self.welcomed = False
@@ -65,6 +67,7 @@ class ClientSession:
         self._left: dict[str, RoomCursor] = {}
         """Cursors of rooms left earlier, so that rejoining replays only what was missed."""
         self._client_id = client_id
+        self._presence = presence
         self._outbox = Outbox(make_nonce)
         self._own_posts = OwnPosts(self._outbox)
         self._outgoing: list[bytes] = []
@@ -121,7 +124,7 @@ class ClientSession:
             commands.RoomRequest(c.room, str(c.position) if c.position else "", 0 if c.position else c.last)
             for c in self.cursors.values()
         )
-        self._send(commands.Hello(self.name, self._client_id, rooms=requests))
+        self._send(commands.Hello(self.name, self._client_id, rooms=requests, presence=self._presence))
 
     def disconnected(self, state: up.ConnectionState, reason: str, retry_in_s: float | None = None) -> None:
         """The connection was lost, or could not be opened."""

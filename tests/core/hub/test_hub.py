@@ -30,7 +30,7 @@ def v1(world: World, name: str = "", **hello: object) -> Wire:
     wire.peer = world.hub.open(wire, v1=True, address="test", when=world.when)
     world.step()
     assert read_frames(wire) == []
-    send(world, wire, type="hello", name=name, client_id=f"id-{name}", **hello)
+    send(world, wire, **{"type": "hello", "name": name, "client_id": f"id-{name}", **hello})
     return wire
 
 
