@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from broadcast_tui.core.errors import BroadcastError
@@ -17,6 +17,12 @@ except ImportError:  # Windows has no such limit
     resource = None  # type: ignore[assignment]
 
 BACKLOG = 4096
+"""Connections that wait in the system until they are accepted."""
+ACCEPTS_PER_TURN = 16
+"""Connections that a listener accepts in one iteration of the event loop; each takes some 0.2 ms.
+
+asyncio accepts as many as the backlog that it is given; uvloop accepts one.
+"""
 RESERVED_DESCRIPTORS = 64
 """File descriptors reserved for history, logs, listeners and connections that are about to be rejected."""
 
@@ -99,6 +105,13 @@ def _listen_error(error: OSError, host: str, port: int) -> ListenError:
             return ListenError(f"{host} is not an address of this machine.", "host")
         case _:
             return ListenError(f"Cannot listen on {host}:{port}: {error.strerror}.")
+
+
+def widen_backlog(listeners: Iterable[socket.socket]) -> None:
+    """Raise the backlog of listeners that asyncio has created with `ACCEPTS_PER_TURN` to `BACKLOG`."""
+    for listener in listeners:
+        with socket.fromfd(listener.fileno(), listener.family, listener.type) as same:
+            same.listen(BACKLOG)
 
 
 def open_files_max() -> int | None:

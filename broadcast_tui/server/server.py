@@ -33,7 +33,7 @@ from broadcast_tui.server.admission import Admission
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.connection import PeerConnection, address_of
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S
-from broadcast_tui.server.listen import BACKLOG, ListenError, choose_addresses
+from broadcast_tui.server.listen import ACCEPTS_PER_TURN, ListenError, choose_addresses, widen_backlog
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionFileError
 from broadcast_tui.server.tls import ServerTls
@@ -158,13 +158,14 @@ class BroadcastServer:
                 ping_interval=None,
                 open_timeout=None,
                 close_timeout=CLOSE_TIMEOUT_S,
-                backlog=BACKLOG,
+                backlog=ACCEPTS_PER_TURN,
                 logger=_websockets_log,
                 server_header=None,
             )
         except OSError as error:
             await self._runner.stop()
             raise ListenError(f"Cannot listen on {self.host}:{port}: {error.strerror}.") from error
+        widen_backlog(self._server.sockets)
         self.port = port
         if self._authenticator is not None:
             self._watcher = asyncio.create_task(self._authenticator.watch(self._runner.close_expired))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -18,9 +20,11 @@ from broadcast_tui.core.network import is_loopback
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.admission import is_allowed_origin
 from broadcast_tui.server.client_address import NetworkError, client_address, parse_networks
+from broadcast_tui.server.listen import ACCEPTS_PER_TURN
+from tests.server.test_tls_handshake import LOOPS
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import RawSocket, raw_socket
-from tests.support.running import eventually, in_time, running_server
+from tests.support.running import PATIENCE_S, eventually, in_time, running_server
 
 PROXY = ("127.0.0.1",)
 DEFAULT = AdmissionLimits(trusted_proxies=PROXY)
@@ -207,6 +211,27 @@ async def test_half_open_connections_of_one_address_by_default(
             await half_open(stack, server)
         await eventually(lambda: len(server._admission._half_open) == count - lost)
         await eventually(lambda: server._admission.rejected["half_open"] == lost)
+
+
+async def accept_at_once(count: int) -> list[int]:
+    """The numbers of connections that a server accepts in each iteration of its loop, of `count` at once."""
+    accepted = [0]
+    async with running_server() as server, AsyncExitStack() as stack:
+        for _ in range(count):  # the loop does not run meanwhile
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S))
+        async with asyncio.timeout(PATIENCE_S):
+            while sum(accepted) < count:
+                await asyncio.sleep(0)
+                accepted.append(server._admission.half_open - sum(accepted))
+    return accepted
+
+
+@pytest.mark.parametrize("new_event_loop", LOOPS)
+def test_connections_that_arrive_at_once_are_accepted_a_few_at_a_time(
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert 0 < max(runner.run(accept_at_once(200))) <= ACCEPTS_PER_TURN
 
 
 async def test_only_late_handshakes_are_dropped() -> None:
