@@ -17,7 +17,7 @@ from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
 
 LEAVE = "leave"
-QUIT_TIMEOUT_S = 0.6
+QUIT_TIMEOUT_S = 0.5
 """Limit for closing in order, so that the whole end takes less than 1 s whatever the server does."""
 ANSWER_TIMEOUT_S = 0.3
 """Limit for the terminal's answer to the last question it was sent."""
