@@ -29,6 +29,7 @@ from broadcast_tui.core.text import too_long_reason
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
 NOT_IN_ROOM = (ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
+UNSUPPORTED = "This server is too old for that command."
 FILL_PAGE = 200
 """Posts per history request while a gap is filled."""
 REASON_MAX = 120
@@ -429,7 +430,8 @@ class ClientSession:
             if isinstance(request, commands.Join):
                 self._leave_room(request.room)
             ref = event.ref if request is not None else ""
-            self._updates.append(up.Noticed(event.message, True, event.code, ref))
+            text = UNSUPPORTED if event.code == ErrorCode.UNKNOWN_TYPE else event.message
+            self._updates.append(up.Noticed(text, True, event.code, ref))
 
     def _on_rename_error(self, request: commands.Rename, event: events.Error, when: Instant) -> None:
         if event.code in NAME_CODES:

@@ -13,6 +13,7 @@ from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import encode
 from broadcast_tui.core.protocol.events import Event, Message, System
 from broadcast_tui.core.session import updates as up
+from broadcast_tui.core.session.session import UNSUPPORTED
 from tests.support.hub_pair import User, World
 
 
@@ -487,6 +488,16 @@ def test_room_can_be_left_while_offline() -> None:
     world.step()
     assert set(ana.session.cursors) == {"lobby", "ops"}
     assert ana.session.cursors["ops"].synced
+
+
+def test_a_request_that_an_older_server_does_not_know_is_reported_in_words() -> None:
+    world = World()
+    ana = world.user("ana")
+    ref = ana.session.request(lambda ref: commands.SetAway(True, "lunch", ref))
+    event = events.Error("unknown_type", "Unknown frame type. Known types: hello, message.", ref=ref)
+    ana.session.receive(encode(event), world.when)
+    ana.collect()
+    assert ana.seen(up.Noticed)[-1] == up.Noticed(UNSUPPORTED, True, "unknown_type", ref)
 
 
 def test_disconnect_reports_pending_requests_as_lost() -> None:
