@@ -523,6 +523,18 @@ class HubRunner:
         self.hub.close_expired(self.instant())
         self.wake()
 
+    def enforce_bans(self) -> None:
+        """Close the connections of everyone who is banned, in slices of the event loop."""
+        self._spawn(self._enforce_bans())
+
+    async def _enforce_bans(self) -> None:
+        pauses = Pauses()
+        for _ in self.hub.moderation.enforce_steps(self.instant()):
+            if pauses.is_due:
+                self.wake()
+                await pauses.pause()
+        self.wake()
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)

@@ -351,8 +351,7 @@ class BroadcastServer:
             if sanctions is not None:
                 self._runner.hub.moderation.sanctions.replace(sanctions)
                 if self._server is not None:
-                    self._runner.hub.moderation.enforce(self._runner.instant())
-                    self._runner.wake()
+                    self._runner.enforce_bans()
 
         return apply
 

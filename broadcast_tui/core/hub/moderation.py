@@ -6,7 +6,7 @@ action adds a line to the audit log.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import assert_never
 
 from broadcast_tui.core.clock import Instant, format_duration, timestamp
@@ -31,6 +31,8 @@ from broadcast_tui.core.text import clean_post, log_safe, visible_line
 REASON_BYTES = 512
 LEAVE_REASON_CHARS = 120
 """Maximum length of the reason for leaving a room."""
+STEP_PEERS = 128
+"""Connections that a step of `Moderation.enforce_steps` checks."""
 _PAST_TENSE = {"kick": "kicked", "ban": "banned", "mute": "muted", "unban": "unbanned", "unmute": "unmuted"}
 
 
@@ -108,17 +110,16 @@ class Moderation:
         """The mute of a person; None if they are not muted."""
         return self.sanctions.find_by_person("mute", peer.key, peer.client_id, when.at)
 
-    def enforce(self, when: Instant) -> int:
-        """Close the connections of everyone who is banned; returns their number."""
-        count = 0
-        for peer in self._peers.values():
+    def enforce_steps(self, when: Instant) -> Iterator[None]:
+        """Close the connections of everyone who is banned, in short steps."""
+        for number, peer in enumerate(list(self._peers.values())):
+            if number % STEP_PEERS == 0:
+                yield
             ban = self.sanctions.find_by_address(host_of(peer), when.at) or self.sanctions.find_by_person(
                 "ban", peer.key, peer.client_id, when.at
             )
             if ban is not None and peer.role is not Role.ADMIN:
                 self._close(peer, CloseCode.KICKED, ban.describe(when.at))
-                count += 1
-        return count
 
     # -- actions of admins
 

@@ -16,7 +16,7 @@ import msgspec
 from broadcast_tui.core.clock import DAY_S, format_duration
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import name_key
-from broadcast_tui.core.network import Network, host_network
+from broadcast_tui.core.network import Network, host_network, parse_ip
 from broadcast_tui.core.text import visible_line
 
 SANCTION_MAX_S = 10 * 365 * DAY_S
@@ -61,18 +61,29 @@ class Sanction(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"You are {verb}{duration}{': ' + self.reason if self.reason else ''}"
 
 
+_Key = tuple[str, str, str]
+"""Action, kind and key of a sanction."""
+
+
 class Sanctions:
-    """All sanctions of a server."""
+    """All sanctions of a server.
+
+    Finding one takes the same time however many there are, since each post and handshake does it.
+    """
 
     def __init__(self, sanctions: Iterable[Sanction] = ()) -> None:
-        self._sanctions: dict[tuple[str, str, str], Sanction] = {}
-        self._networks: dict[str, Network] = {}
+        self._sanctions: dict[_Key, Sanction] = {}
+        self._networks: dict[tuple[int, int], dict[int, str]] = {}
+        """Banned networks by IP version and prefix length: the bits of their prefix, and their keys."""
+        self._clients: dict[tuple[str, str], dict[_Key, None]] = {}
+        """Sanctions by action and client id."""
         self.replace(sanctions)
 
     def replace(self, sanctions: Iterable[Sanction]) -> None:
         """Replace all sanctions; those with an invalid address are ignored."""
         self._sanctions.clear()
         self._networks.clear()
+        self._clients.clear()
         for sanction in sanctions:
             if sanction.kind == "name" or parse_network(sanction.key) is not None:
                 self._store(sanction)
@@ -106,12 +117,14 @@ class Sanctions:
 
     def find_by_address(self, host: str, at: datetime) -> Sanction | None:
         """The ban that covers an address; None if there is none."""
-        if not self._networks:
+        address = parse_ip(host) if self._networks else None
+        if address is None:
             return None
-        address = parse_network(host, whole=False)
-        for key, network in list(self._networks.items()):
-            covered = address and address.version == network.version and address.subnet_of(network)  # type: ignore[arg-type]
-            if covered and (sanction := self._in_force(("ban", "address", key), at)) is not None:
+        for (version, length), keys in self._networks.items():
+            if version != address.version:
+                continue
+            key = keys.get(int(address) >> (address.max_prefixlen - length))
+            if key is not None and (sanction := self._in_force(("ban", "address", key), at)) is not None:
                 return sanction
         return None
 
@@ -119,11 +132,9 @@ class Sanctions:
         """The sanction of the name with skeleton `key` or of a client id; None if there is none."""
         if (found := self._in_force((action, "name", key), at)) is not None:
             return found
-        if client_id:
-            for sanction in self._sanctions.values():
-                key_of = (sanction.action, sanction.kind, sanction.key)
-                if sanction.action == action and client_id in sanction.clients and self._in_force(key_of, at):
-                    return sanction
+        for sanction_key in self._clients.get((action, client_id), ()):
+            if (found := self._in_force(sanction_key, at)) is not None:
+                return found
         return None
 
     def _in_force(self, key: tuple[str, str, str], at: datetime) -> Sanction | None:
@@ -133,13 +144,34 @@ class Sanctions:
         return sanction
 
     def _store(self, sanction: Sanction) -> None:
-        self._sanctions[sanction.action, sanction.kind, sanction.key] = sanction
+        key = (sanction.action, sanction.kind, sanction.key)
+        if key in self._sanctions:
+            self._remove(key)
+        self._sanctions[key] = sanction
+        for client_id in sanction.clients:
+            self._clients.setdefault((sanction.action, client_id), {})[key] = None
         if sanction.kind == "address" and (network := parse_network(sanction.key)) is not None:
-            self._networks[sanction.key] = network
+            group, prefix = _prefix_of(network)
+            self._networks.setdefault(group, {})[prefix] = sanction.key
 
-    def _remove(self, key: tuple[str, str, str]) -> None:
-        del self._sanctions[key]
-        self._networks.pop(key[2], None) if key[1] == "address" else None
+    def _remove(self, key: _Key) -> None:
+        sanction = self._sanctions.pop(key)
+        for client_id in sanction.clients:
+            keys = self._clients.get((sanction.action, client_id), {})
+            keys.pop(key, None)
+            if not keys:
+                self._clients.pop((sanction.action, client_id), None)
+        if sanction.kind == "address" and (network := parse_network(sanction.key)) is not None:
+            group, prefix = _prefix_of(network)
+            self._networks[group].pop(prefix, None)
+            if not self._networks[group]:
+                del self._networks[group]
+
+
+def _prefix_of(network: Network) -> tuple[tuple[int, int], int]:
+    """The IP version and prefix length of a network, and the bits of its prefix."""
+    host_bits = network.max_prefixlen - network.prefixlen
+    return (network.version, network.prefixlen), int(network.network_address) >> host_bits
 
 
 def parse_network(text: str, *, whole: bool = True) -> Network | None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from types import FrameType
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.hub.auth import Identity, Role
+from broadcast_tui.core.hub.moderation import STEP_PEERS
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.sanctions import SANCTION_MAX_S, Sanction, Sanctions, end_time, parse_network
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.network import parse_ip
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.protocol.codec import encode
 from tests.support.hub_pair import Wire, World, read_frames
@@ -528,3 +537,98 @@ def test_lifting_a_sanction_that_is_not_in_force_is_an_error(
     world = World()
     (error,) = ask(world, an_admin(world), command)
     assert (error["code"], error["message"]) == ("unknown_person", message)
+
+
+# Many sanctions and connections
+
+
+def executed_lines(work: Callable[[], object]) -> int:
+    """The number of lines of Python that `work` executes."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("host", ["10.0.9.1", "2001:db8::1", "192.0.2.7"])
+def test_finding_a_sanction_takes_as_long_among_many_as_among_few(host: str) -> None:
+    def lines(count: int) -> int:
+        networks = [f"10.0.{number}.0/24" for number in range(100, 100 + count)]
+        sanctions = Sanctions(Sanction("ban", "address", key, key, "root", AT) for key in networks)
+        for number in range(count):
+            clients = (f"client-{number}",)
+            sanctions.add(Sanction("mute", "name", f"name{number}", "x", "root", AT, None, "", clients))
+        return executed_lines(
+            lambda: (
+                sanctions.find_by_address(host, AT), sanctions.find_by_person("mute", "ana", "id-ana", AT)
+            )
+        )  # fmt: skip
+
+    assert lines(100) == lines(3)
+
+
+NETWORKS = st.sampled_from(
+    ("10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32", "10.1.2.4/32", "2001:db8::/32", "2001:db8::/64", "::/16")
+)
+
+
+@given(st.lists(st.tuples(st.booleans(), NETWORKS)))
+def test_a_ban_covers_the_addresses_of_its_network_until_it_is_lifted(
+    steps: list[tuple[bool, str]],
+) -> None:
+    sanctions, banned = Sanctions(), set[str]()
+    for is_ban, key in steps:
+        if is_ban:
+            sanctions.add(Sanction("ban", "address", key, key, "root", AT))
+            banned.add(key)
+        else:
+            assert sanctions.lift("ban", key) == (key in banned)
+            banned.discard(key)
+    for host in (
+        "10.1.2.3",
+        "::ffff:10.1.2.4",
+        "10.1.9.9",
+        "10.9.9.9",
+        "2001:db8::7%eth0",
+        "[2001:db8:9::1]",
+    ):
+        address = parse_ip(host)
+        assert address is not None
+        covered = any(address in ip_network(key) for key in banned)
+        assert (sanctions.find_by_address(host, AT) is not None) == covered
+    assert len(sanctions._networks) <= len(banned)
+
+
+def test_client_ids_of_replaced_and_lifted_mutes_are_forgotten() -> None:
+    sanctions = Sanctions()
+    for clients in (("one", "two"), ("two", "three")):
+        sanctions.add(Sanction("mute", "name", "ana", "ana", "root", AT, None, "", clients))
+    found = [
+        sanctions.find_by_person("mute", "", client, AT) is not None for client in ("one", "two", "three")
+    ]
+    assert found == [False, True, True]
+    assert sanctions.find_by_person("ban", "", "two", AT) is None
+    sanctions.lift("mute", "ana")
+    assert not sanctions._clients
+
+
+def test_bans_of_a_reloaded_file_are_enforced_in_steps() -> None:
+    world = World(Limits(max_rooms_total=0, work_rate=0))
+    wires = [come(world, f"user{number}x", address=f"192.0.2.{number % 250}:1") for number in range(300)]
+    admin = an_admin(world)
+    ban = Sanction("ban", "address", "192.0.2.0/24", "192.0.2.0/24", "root", AT)
+    world.hub.moderation.sanctions.replace([ban])
+    steps = sum(1 for _ in world.hub.moderation.enforce_steps(world.when))
+    assert steps >= 300 // STEP_PEERS
+    assert all(peer_of(wire).closing == (CloseCode.KICKED, "You are banned") for wire in wires)
+    assert peer_of(admin).closing is None
