@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from broadcast_tui.core.network import parse_ip, rate_limit_key
 
@@ -10,6 +12,7 @@ FAILURES_PER_MINUTE = 10
 LOOPBACK_FAILURES_PER_MINUTE = 100
 """Higher, since all users of this machine, and all clients behind a proxy on it, share one address."""
 ADDRESSES_MAX = 10_000
+"""Maximum number of addresses whose budgets are stored."""
 LOG_KEYS_MAX = 1_000
 LOG_RATE_BYTES = 2_048
 """Sustained size of the log lines about one address, per second."""
@@ -17,6 +20,39 @@ LOG_BURST_BYTES = 16_384
 """The same at once, such as the lines of a class that connects."""
 LOG_REPORT_S = 10.0
 """Minimum time between two reports of suppressed lines of one address."""
+
+V = TypeVar("V")
+
+
+class LruMap(Generic[V]):
+    """The values of the `max_count` most recently used keys, each created when it is first used."""
+
+    def __init__(self, create: Callable[[str], V], max_count: int) -> None:
+        self._create = create
+        self._max_count = max_count
+        self._values: OrderedDict[str, V] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def use(self, key: str) -> V:
+        """The value of a key, which becomes the most recently used one."""
+        value = self._values.get(key)
+        if value is None:
+            if len(self._values) >= self._max_count:
+                self._values.popitem(last=False)
+            value = self._values[key] = self._create(key)
+        else:
+            self._values.move_to_end(key)
+        return value
+
+    def peek(self, key: str) -> V | None:
+        """The value of a key if it is stored; does not count as a use."""
+        return self._values.get(key)
+
+    def clear(self) -> None:
+        """Drop all values."""
+        self._values.clear()
 
 
 class TokenBucket:
@@ -80,27 +116,24 @@ class FailureLimiter:
     """Limits failed attempts per address, for the `ADDRESSES_MAX` addresses with the most recent failures."""
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._buckets = LruMap(_new_failure_bucket, ADDRESSES_MAX)
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def wait_s(self, address: str, now: float) -> float:
         """Seconds until an address may try again; 0.0 if it may now."""
-        bucket = self._buckets.get(_key(address))
+        bucket = self._buckets.peek(_key(address))
         return 0.0 if bucket is None else bucket.wait_s(now)
 
     def record_failure(self, address: str, now: float) -> None:
         """Count a failed attempt of an address."""
-        key = _key(address)
-        bucket = self._buckets.pop(key, None)
-        if bucket is None:
-            burst = LOOPBACK_FAILURES_PER_MINUTE if key == "loopback" else FAILURES_PER_MINUTE
-            bucket = TokenBucket(burst / 60, burst)
-        bucket.take(now)
-        self._buckets[key] = bucket
-        while len(self._buckets) > ADDRESSES_MAX:
-            self._buckets.popitem(last=False)
+        self._buckets.use(_key(address)).take(now)
+
+
+def _new_failure_bucket(key: str) -> TokenBucket:
+    burst = LOOPBACK_FAILURES_PER_MINUTE if key == "loopback" else FAILURES_PER_MINUTE
+    return TokenBucket(burst / 60, burst)
 
 
 class AddressRates:
@@ -111,7 +144,7 @@ class AddressRates:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._buckets = LruMap(lambda _: TokenBucket(self._rate / 60, self._rate), ADDRESSES_MAX)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -126,13 +159,7 @@ class AddressRates:
         """Count an event and return 0.0; above the rate, count nothing and return the seconds to wait."""
         if not self._rate:
             return 0.0
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            while len(self._buckets) >= ADDRESSES_MAX:
-                self._buckets.popitem(last=False)
-            bucket = self._buckets[key] = TokenBucket(self._rate / 60, self._rate)
-        self._buckets.move_to_end(key)
-        return bucket.take(now)
+        return self._buckets.use(key).take(now)
 
 
 def _key(address: str) -> str:
@@ -171,7 +198,7 @@ class LogBudget:
     """
 
     def __init__(self) -> None:
-        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+        self._buckets = LruMap(lambda _: TokenBucket(LOG_RATE_BYTES, LOG_BURST_BYTES), LOG_KEYS_MAX)
         self._suppressed: dict[str, tuple[int, float]] = {}
         """Number of suppressed lines, and the time at which to report them."""
 
@@ -180,21 +207,15 @@ class LogBudget:
 
     def allow(self, key: str, size_bytes: int, now: float) -> bool:
         """Whether to log a line about an address; otherwise it is counted."""
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = TokenBucket(LOG_RATE_BYTES, LOG_BURST_BYTES)
-        self._buckets.move_to_end(key)
-        if bucket.take(now, size_bytes) == 0.0:
+        if self._buckets.use(key).take(now, size_bytes) == 0.0:
             return True
         count, report_at = self._suppressed.get(key, (0, now + LOG_REPORT_S))
         self._suppressed[key] = count + 1, report_at
         return False
 
     def take_reports(self, now: float) -> list[tuple[str, int]]:
-        """Addresses with suppressed lines that are due, and the numbers of lines; drops old addresses."""
+        """Addresses with suppressed lines that are due, and the numbers of lines."""
         due = [(key, count) for key, (count, report_at) in self._suppressed.items() if report_at <= now]
         for key, _ in due:
             del self._suppressed[key]
-        while len(self._buckets) > LOG_KEYS_MAX:
-            self._buckets.popitem(last=False)
         return due

@@ -12,7 +12,28 @@ from broadcast_tui.core.rate_limit import (
     LOOPBACK_FAILURES_PER_MINUTE,
     FailureLimiter,
     LogBudget,
+    LruMap,
 )
+
+
+def test_the_least_recently_used_key_is_dropped_first() -> None:
+    created: list[str] = []
+
+    def create(key: str) -> list[str]:
+        created.append(key)
+        return [key]
+
+    values = LruMap(create, 2)
+    first = values.use("a")
+    values.use("b")
+    assert values.use("a") is first
+    assert values.peek("b") == ["b"]
+    values.use("c")
+    assert (len(values), values.peek("b")) == (2, None)
+    assert values.use("a") is first
+    assert created == ["a", "b", "c"]
+    values.clear()
+    assert (len(values), values.peek("a")) == (0, None)
 
 
 def fail(guesses: FailureLimiter, address: str, times: int, now: float) -> None:

@@ -119,7 +119,7 @@ async def test_new_connections_of_one_address_a_minute_by_default(before: int, s
     limits = AdmissionLimits(trusted_proxies=PROXY, max_connections_per_ip=0)
     async with running_server(admission=limits) as server, AsyncExitStack() as stack:
         server._admission._rates.take("192.0.2.7", 0.0)
-        bucket = server._admission._rates._buckets["192.0.2.7"]
+        bucket = server._admission._rates._buckets.use("192.0.2.7")
         bucket._rate, bucket._tokens = 1e-6, bucket._burst
         for _ in range(before):
             assert status_of(await come(stack, server, "192.0.2.7")) == 101

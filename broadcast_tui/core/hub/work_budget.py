@@ -9,7 +9,6 @@ work without a price is paid too.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
@@ -19,7 +18,7 @@ from broadcast_tui.core.names import check_room
 from broadcast_tui.core.notes import text_bytes
 from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol import commands
-from broadcast_tui.core.rate_limit import TokenBucket
+from broadcast_tui.core.rate_limit import ADDRESSES_MAX, LruMap, TokenBucket
 
 if TYPE_CHECKING:
     from broadcast_tui.core.hub.history import HistoryRead, LogIndex, SearchRead
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from broadcast_tui.core.hub.room import Room
     from broadcast_tui.core.hub.rooms import Rooms
     from broadcast_tui.core.notes import Entry
-
-ADDRESSES_MAX = 10_000
-"""Maximum number of addresses whose budgets are stored; the least recent are dropped."""
 
 _US = 1e-6
 _KIB = 1024
@@ -185,23 +181,14 @@ class WorkBudgets:
     """The budgets of addresses, by rate-limit key. They outlast the connections."""
 
     def __init__(self, limits: SharedLimits) -> None:
-        self._limits = limits
-        self._budgets: OrderedDict[str, WorkBudget] = OrderedDict()
+        self._budgets = LruMap(lambda _: WorkBudget(limits), ADDRESSES_MAX)
 
     def __len__(self) -> int:
         return len(self._budgets)
 
     def of(self, key: str) -> WorkBudget:
         """The budget of an address; an empty key is exempt."""
-        if not key:
-            return UNLIMITED
-        budget = self._budgets.get(key)
-        if budget is None:
-            while len(self._budgets) >= ADDRESSES_MAX:
-                self._budgets.popitem(last=False)
-            budget = self._budgets[key] = WorkBudget(self._limits)
-        self._budgets.move_to_end(key)
-        return budget
+        return self._budgets.use(key) if key else UNLIMITED
 
 
 def frame_price_s(size_bytes: int) -> float:
