@@ -18,13 +18,15 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from enum import IntFlag
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 from broadcast_tui.tui.model.text.links import TITLED_SOURCE, URL_SOURCE, is_spoofed, target_of, trimmed_end
 
 MAX_CHARS = 20_000
 """Longer texts are not parsed."""
+SPANS_MAX = 1_000
+"""Maximum number of spans parsed in one line, so that a line of markers does not take far longer to draw."""
 _LINK_SHIFT = 8
 
 
@@ -113,7 +115,7 @@ def styled_spans(line: str) -> tuple[StyledSpan, ...]:
         return ()
     styles = [0] * len(line)
     hrefs = [""]
-    for start, end, style, href in _parse(line):
+    for start, end, style, href in islice(_parse(line), SPANS_MAX):
         if href and href != hrefs[-1]:
             hrefs.append(href)
         added = style | ((len(hrefs) - 1) << _LINK_SHIFT if href else 0)

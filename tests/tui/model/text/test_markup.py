@@ -13,6 +13,7 @@ from broadcast_tui.tui.model.text import links as link_rules
 from broadcast_tui.tui.model.text import markup
 from broadcast_tui.tui.model.text.markup import (
     MAX_CHARS,
+    SPANS_MAX,
     CodeBlock,
     TextStyle,
     blocks_of,
@@ -189,6 +190,14 @@ def test_a_very_long_text_has_no_markup() -> None:
     assert not has_markup("*a* " * MAX_CHARS)
     assert styled_spans("*a* " * MAX_CHARS) == ()
     assert blocks_of("```\n" * MAX_CHARS) == []
+
+
+@pytest.mark.parametrize("pattern", ["**`_", "*_", "` ", "*a* ", "[a](http://b.org) "])
+def test_the_spans_of_a_line_are_bounded(pattern: str) -> None:
+    line = (pattern * MAX_CHARS)[:MAX_CHARS]
+    spans = styled_spans(line)
+    assert 0 < len(spans) <= 2 * SPANS_MAX
+    assert steps(lambda: styled_spans.__wrapped__(line)) <= 40 * SPANS_MAX + 12 * MAX_CHARS
 
 
 # Blocks
