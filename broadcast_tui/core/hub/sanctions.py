@@ -26,8 +26,11 @@ SANCTIONS_MAX = 10_000
 
 Action = Literal["ban", "mute"]
 
-_ADDRESS_LIKE = re.compile(r"[/:*%]|^\[?[0-9]+(\.[0-9]*){2,}\]?$")
-"""Matches text with characters that names cannot have, and numbers with at least two periods."""
+_ADDRESS_LIKE = re.compile(
+    r"[/:*%]|^\[?[0-9]+(\.[0-9]*){2,}\]?$|^[0-9]+(\.[0-9]+){3} *[-\u2013] *[0-9]+(\.[0-9]+)*$"
+)
+"""Matches text with characters that names cannot have, numbers with at least two periods, and ranges of
+addresses."""
 
 
 class Sanction(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -294,6 +294,8 @@ def test_loopback_and_very_large_networks_cannot_be_banned(who: str) -> None:
         ("10.0.0.", "Invalid address: 10.0.0.. "),
         ("10.0.0.*", "Invalid address: 10.0.0.*. "),
         ("1.2.3.4.5", "Invalid address: 1.2.3.4.5. "),
+        ("10.0.0.1-10.0.0.9", "Invalid address: 10.0.0.1-10.0.0.9. "),
+        ("10.0.0.1 \u2013 9", "Invalid address: 10.0.0.1 \u2013 9. "),
         ("192.0.2.7:8765", "Invalid address: 192.0.2.7:8765. "),
         ("2001:db8::g", "Invalid address: 2001:db8::g. "),
     ],
