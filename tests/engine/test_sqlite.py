@@ -30,6 +30,7 @@ from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.core.session.updates import GapFound
 from broadcast_tui.engine import sqlite_reader, sqlite_schema
+from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.sqlite_reader import SqliteReader
@@ -465,12 +466,14 @@ async def test_server_with_an_exclusive_connection_is_noticed(path: Path) -> Non
 
 
 class StoppedClock:
-    """A clock that a test sets."""
+    """A clock that a test sets. It advances by `step_s` each time it is read."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.step_s = 0.0
 
     def __call__(self) -> float:
+        self.now += self.step_s
         return self.now
 
 
@@ -547,6 +550,21 @@ async def test_search_beyond_its_time_limit_is_rejected_and_the_next_one_succeed
         with pytest.raises(SearchTooCostlyError):
             await in_time(task)
         assert texts_of(await engine.search("lobby", "tea", limit=5)) == ["tea"]
+    finally:
+        await engine.close()
+
+
+async def test_every_search_has_the_time_limit(path: Path) -> None:
+    clock = StoppedClock()
+    engine = SqliteEngine(path, work_clock=clock)
+    await engine.start()
+    try:
+        await engine.append([new_post("tea") for _ in range(500)])
+        assert len(await engine.search("lobby", "tea", limit=200)) == 200
+        clock.step_s = SEARCH_TIME_LIMIT_S
+        with pytest.raises(SearchTooCostlyError):
+            await engine.search("lobby", "tea", limit=200)
+        clock.step_s = 0.0
     finally:
         await engine.close()
 

@@ -256,6 +256,22 @@ async def test_turn_ends_without_a_complete_message(flood: bytes) -> None:
         assert turns >= len(flood) / PIECE_BYTES
 
 
+async def test_turn_ends_between_the_messages_of_one_piece() -> None:
+    async with running_server() as server, raw_socket(server.port) as sock:
+        await sock.handshake()
+        await eventually(lambda: server.connection_count == 1)
+        [connection] = server._runner.connections.values()
+        received: list[bytes] = []
+        connection.on_frame = lambda data, is_text: received.append(data)
+        connection._unparsed = b"".join(frame(TEXT, b"%d" % number) for number in range(50))
+        assert len(connection._unparsed) < PIECE_BYTES
+        counts = []
+        while connection.process(deadline=0.0):
+            counts.append(len(received))
+        assert received == [b"%d" % number for number in range(50)]
+        assert counts == list(range(1, 50))
+
+
 async def test_frames_sent_with_the_handshake_take_turns_too(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running_server() as server, raw_socket(server.port) as sock, plain_client(server.url) as ana:
         posts = b"".join(frame(TEXT, b'{"type":"message","message":"%d"}' % number) for number in range(20))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from broadcast_tui.core.hub import rooms as rooms_module
+from broadcast_tui.core.hub.history import BackfillRead
 from broadcast_tui.core.hub.room import CHUNK_CACHE_BYTES, WRITE_BYTES, Room
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.post import NewPost
@@ -123,6 +124,23 @@ def test_an_evicted_ring_reads_only_the_posts_that_are_missing() -> None:
     assert (read.before, read.limit) == (51, 3)
     world.step()
     assert [f["id"] for f in only(bob, "message")] == ["e1-48", "e1-49", "e1-50"]
+
+
+@pytest.mark.parametrize("live_count", [0, 40])
+def test_a_cold_join_reads_no_more_than_the_ring_takes(live_count: int) -> None:
+    world = World(unlimited())
+    fill(world, "dev", 1_000, "x" * 16_000)
+    ana = v1(world, "ana", rooms=[{"room": "dev"}])
+    for _ in range(live_count):
+        send(world, ana, type="message", message="x" * 16_000, room="dev")
+    bob = Wire()
+    bob.peer = world.hub.open(bob, v1=True, address="test", when=world.when)
+    world.hub.receive(bob.peer, b'{"type":"hello","rooms":[{"room":"dev","last":1000}]}', world.when)
+    (read,) = world.hub.effects.reads
+    assert isinstance(read, BackfillRead)
+    used = world.hub.rooms.by_name["dev"].ring.size_bytes
+    assert used >= live_count * 16_000
+    assert read.max_bytes == world.limits.ring_bytes - used
 
 
 def test_posts_that_an_evicted_ring_cannot_get_back_are_a_gap() -> None:

@@ -12,9 +12,10 @@ from broadcast_tui.core.errors import CloseCode, ErrorCode, RequestError
 from broadcast_tui.core.hub import hub as hub_module
 from broadcast_tui.core.hub import work_budget
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.work_budget import WorkBudget, WorkBudgets
+from broadcast_tui.core.hub.work_budget import BACKFILL_KIB_S, BACKFILL_POST_S, WorkBudget, WorkBudgets
 from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.core.protocol import commands
+from broadcast_tui.core.text import clean_post
 from tests.support.hub_pair import Wire, World
 
 NAT = "203.0.113.9"
@@ -215,7 +216,8 @@ def test_join_pays_for_its_replay_under_any_spelling() -> None:
     assert empty == live < warm
     assert warm == pytest.approx(price(world, peer, commands.Join(ROOM.upper(), last=100)))
     ana.send("leave", room=ROOM)
-    assert warm < price(world, peer, commands.Join(ROOM, last=100)), "a read of the log costs more"
+    cold = price(world, peer, commands.Join(ROOM, last=100))
+    assert cold >= warm + 20 * BACKFILL_POST_S + 20 * 10_000 / 1_024 * BACKFILL_KIB_S
 
 
 def test_post_pays_for_indexing_its_words() -> None:
@@ -264,6 +266,20 @@ def test_size_is_charged_before_the_text_is_sanitized() -> None:
     answers = ana.send("message", message="a" + "\u0301" * 1_000, nonce="1")
     assert [frame["type"] for frame in answers if frame["type"] != "message"] == ["ack"]
     assert ana.send("message", message="short", nonce="2")[-1]["code"] == "rate_limited"
+
+
+def test_rejected_posts_are_not_sanitized(monkeypatch: pytest.MonkeyPatch) -> None:
+    sanitized: list[str] = []
+
+    def recorded(text: str, max_bytes: int) -> str:
+        sanitized.append(text)
+        return clean_post(text, max_bytes)
+
+    monkeypatch.setattr("broadcast_tui.core.hub.hub.clean_post", recorded)
+    ana = Person(World(Limits(message_rate=1.0, message_burst=1)), "ana")
+    answers = [ana.send("message", message=f"post {number}", nonce=f"{number}") for number in range(3)]
+    assert [answer[-1].get("code") for answer in answers] == [None, "rate_limited", "rate_limited"]
+    assert sanitized == ["post 0"]
 
 
 # Addresses

@@ -26,10 +26,13 @@ ROOT = Path(__file__).parents[2]
 
 
 class Terminal:
-    """A chat process in a terminal of 80x24; `seen` is all its output so far."""
+    """A chat process in a terminal of 80x24; `seen` is all its output so far.
+
+    COLUMNS and LINES are wrong: a screen of that size would take all memory.
+    """
 
     def __init__(self, home: Path, *arguments: str) -> None:
-        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"}
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "999999", "LINES": "9999"}
         command = ["-m", "tests.support.chat_program", str(home), *arguments]
         self.child = pexpect.spawn(
             sys.executable,
