@@ -109,7 +109,7 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("log.previous-mention", "alt+p", "Previous mention"),
     KeyRow("log.next-mention", "alt+n", "Next mention"),
     KeyRow("log.unfold-post", "alt+o", "Unfold the next long post in view; fold all again"),
-    KeyRow("log.show-presence", "alt+j", "Join and leave lines: recent speakers, everyone, nobody"),
+    KeyRow("log.show-presence", "alt+j", "Join and leave lines: automatic, everyone, nobody"),
     KeyRow(
         "room.switch",
         "alt+k,ctrl+k",

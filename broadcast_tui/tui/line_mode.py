@@ -323,14 +323,13 @@ class LineFormatter:
         """Yield the new lines of `room`, each with `#label` in front if `label` is not empty.
 
         When the transcript was laid out again, because somebody is hidden or shown, only its last line is
-        new: the one that says so. A summary of joins and leaves is yielded once another line follows it,
-        because it can still change.
+        new: the one that says so. A summary of joins and leaves that can still change is yielded once another
+        line follows it.
         """
         end = transcript.next_id
         rebuild_count, start = self._progress.get(room, (transcript.rebuild_count, 0))
         start = end - 1 if rebuild_count != transcript.rebuild_count else max(start, transcript.first_id)
-        last = transcript.line(end - 1)
-        if last is not None and last.kind is LineKind.PRESENCE:
+        if transcript.growing_id is not None:
             end = max(start, end - 1)
         self._progress[room] = transcript.rebuild_count, end
         for line_id in range(start, end):

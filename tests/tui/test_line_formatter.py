@@ -20,6 +20,14 @@ def test_a_presence_summary_is_yielded_once_another_line_follows() -> None:
     assert list(formatter.new_lines("lobby", transcript)) == ["-- bob and eve joined", "12:00 bob: hello"]
 
 
+def test_a_presence_line_that_cannot_change_is_yielded_at_once() -> None:
+    transcript = Transcript(zone=UTC)
+    formatter = LineFormatter(UTC)
+    transcript.add_presence("bob joined", "bob joined", NOON, grows=False)
+    assert list(formatter.new_lines("lobby", transcript)) == ["-- Saturday 30 August 2025", "-- bob joined"]
+    assert list(formatter.new_lines("lobby", transcript)) == []
+
+
 def test_an_empty_presence_summary_is_not_yielded() -> None:
     transcript = Transcript(zone=UTC)
     formatter = LineFormatter(UTC)

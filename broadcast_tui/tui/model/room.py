@@ -21,7 +21,7 @@ from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.read_state import Arrival, OlderPost, ReadState
 from broadcast_tui.tui.model.text.mentions import mentioning_line, mentions
 from broadcast_tui.tui.model.transcript.navigation import first_from, position_of
-from broadcast_tui.tui.model.transcript.presence_summary import PresenceSummary
+from broadcast_tui.tui.model.transcript.presence_lines import PresenceLines
 from broadcast_tui.tui.model.transcript.transcript import OlderPost as TranscriptPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -80,14 +80,13 @@ class RoomModel:
     history_ended: bool = False
     who_ref: str = ""
     """Ref of the list requested by /who; empty if there is none."""
-    _summary: PresenceSummary = field(default_factory=PresenceSummary)
-    """Content and id of the last line about joins and leaves."""
-    _summary_id: int = -1
     addressed: dict[str, None] = field(default_factory=dict)
     """Users who mentioned the user, the most recent last: the likeliest to be answered."""
     _typing: dict[str, float] = field(default_factory=dict)
+    _presence_lines: PresenceLines = field(init=False)
 
     def __post_init__(self) -> None:
+        self._presence_lines = PresenceLines(self.transcript)
         self.reading = ReadState(self.transcript)
 
     @property
@@ -231,29 +230,10 @@ class RoomModel:
         if len(self.members) > MEMBERS_MAX:
             self.members.clear()
             self.listed = False
-        others = tuple(name for name in names if name != own_name)
-        if names and (not others or (update.event == "rename" and own_name in names)):
+        others = tuple(name for name in names if name != own_name and not self.transcript.is_hidden(name))
+        if names and (not others or (update.event == "rename" and others != names)):
             return
-        self._print_presence(update, others)
-
-    def _print_presence(self, update: PresenceChanged, names: tuple[str, ...]) -> None:
-        """Extend the last line if it is about joins and leaves; otherwise add one."""
-        transcript = self.transcript
-        line_id = self._summary_id
-        if line_id != transcript.next_id - 1 or self._summary.is_full:
-            self._summary, line_id = PresenceSummary(transcript.posted_recently), -1
-        match update.event, names:
-            case "join", (_, *_):
-                self._summary.joined(names)
-            case "leave", (_, *_):
-                self._summary.left(names, visible_line(update.reason))
-            case "rename", (before, now):
-                self._summary.renamed(before, now)
-            case _:
-                self._summary.add_unnamed(visible_line(update.text))
-        text, brief = self._summary.text(), self._summary.brief()
-        if line_id < 0 or not transcript.replace_presence(line_id, text, brief, update.at):
-            self._summary_id = transcript.add_presence(text, brief, update.at)
+        self._presence_lines.add(update, others)
 
     def people_listed(self, update: events.Presence, own_name: str, at: datetime) -> None:
         """Replace the member list; print it if /who requested it."""

@@ -238,7 +238,7 @@ class AppState:
     """How far the draft exceeds the limits of a post; empty if it fits."""
     search: ServerSearch | None = None
     """The current search on the server."""
-    presence: PresenceShown = PresenceShown.SPEAKERS
+    presence: PresenceShown = PresenceShown.AUTO
     """Which join and leave lines are shown initially."""
     keywords: tuple[str, ...] = ()
     """Keywords that count as mentions of the user."""

@@ -158,25 +158,27 @@ def test_members_join_leave_and_rename() -> None:
     chat = Chat("ana", "bob")
     before = len(chat.lines)
     chat.apply(
-        PresenceChanged("lobby", "join", ("eve", "zoe", "max", "tim"), 6, "", AT),
-        PresenceChanged("lobby", "leave", ("bob",), 5, "", AT),
-        PresenceChanged("lobby", "rename", ("eve", "eva"), 5, "", AT),
-        PresenceChanged("lobby", "join", (), 6, "A new client has joined the chat.", AT),
+        PresenceChanged("lobby", "join", ("eve", "zoe", "max", "tim"), 26, "", AT),
+        PresenceChanged("lobby", "leave", ("bob",), 25, "", AT),
+        PresenceChanged("lobby", "rename", ("eve", "eva"), 25, "", AT),
+        PresenceChanged(
+            "lobby", "join", (), 26, "A new client has joined the chat. 26 client(s) online.", AT
+        ),
         PresenceChanged("lobby", "online", (), 7, "7 online", AT),
     )
     assert chat.lines[before:] == [
-        "PRESENCE: eva, zoe and 2 others joined · bob left · A new client has joined the chat."
+        "PRESENCE: eva, zoe and 2 others joined · bob left · A new client has joined the chat"
     ]
     assert chat.state.rooms.shown.people() == ["ana", "eva", "max", "tim", "zoe"]
     assert chat.state.rooms.shown.online == 7
 
 
-def test_consecutive_joins_and_leaves_share_one_line() -> None:
+def test_consecutive_joins_and_leaves_in_a_large_room_share_one_line() -> None:
     chat = Chat("ana", "bob", "cy")
     before = len(chat.lines)
 
     def apply(event: str, *names: str) -> None:
-        chat.apply(PresenceChanged("lobby", event, names, 3, "", AT))
+        chat.apply(PresenceChanged("lobby", event, names, 30, "", AT))
 
     apply("leave", "cy")
     apply("join", "eve")

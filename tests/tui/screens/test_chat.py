@@ -228,7 +228,7 @@ async def test_a_key_shows_a_long_post_in_full_and_the_log_says_which() -> None:
 
 async def test_alt_j_reports_which_join_and_leave_lines_are_shown() -> None:
     async with chatting("ana", "bob") as chat:
-        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 30, "", AT))
         seen, reports = [], []
         for _ in range(3):
             seen.append("eve joined" in "\n".join(chat.drawn("#log")))
@@ -236,7 +236,7 @@ async def test_alt_j_reports_which_join_and_leave_lines_are_shown() -> None:
             reports.append(chat.toasts)
         assert seen == [False, True, False]
         assert reports == [
-            f"Join and leave lines: {whom}" for whom in ("everyone", "hidden", "those who spoke lately")
+            f"Join and leave lines: {whom}" for whom in ("everyone", "hidden", "small rooms, recent speakers")
         ]
 
 
@@ -244,7 +244,7 @@ async def test_the_choice_of_join_and_leave_lines_is_saved(tmp_path: Path) -> No
     async with chatting("ana", "bob", home=tmp_path) as chat:
         await chat.type("alt+j")
     async with chatting("ana", "bob", home=tmp_path) as chat:
-        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 3, "", AT))
+        await chat.deliver(PresenceChanged("lobby", "join", ("eve",), 30, "", AT))
         assert "eve joined" in "\n".join(chat.drawn("#log"))
 
 

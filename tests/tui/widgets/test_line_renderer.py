@@ -199,7 +199,7 @@ def test_a_folded_post_shows_the_real_host_too() -> None:
     ("presence", "expected"),
     [
         (PresenceShown.ALL, ["ana and bob joined"]),
-        (PresenceShown.SPEAKERS, ["ana joined"]),
+        (PresenceShown.AUTO, ["ana joined"]),
         (PresenceShown.NONE, []),
     ],
 )

@@ -728,7 +728,7 @@ async def test_join_and_leave_lines_follow_the_chosen_setting() -> None:
         for _ in range(3):
             shown.append((on.log.folding.show_next_presence().name, on.rows[4].strip(), on.rows[5].strip()))
         assert shown == [
-            ("ALL", "── eve joined", "ana │ hello"), ("NONE", "│ hello", ""), ("SPEAKERS", "│ hello", ""),
+            ("ALL", "── eve joined", "ana │ hello"), ("NONE", "│ hello", ""), ("AUTO", "│ hello", ""),
         ]  # fmt: skip
 
 

@@ -49,7 +49,7 @@ class Line(NamedTuple):
     own: bool
     mention: bool
     brief: str = ""
-    """The text of a PRESENCE line limited to recent senders."""
+    """The short form of a PRESENCE line: in large rooms, limited to recent senders."""
 
 
 class LineRecord(NamedTuple):

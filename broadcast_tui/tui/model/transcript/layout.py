@@ -210,7 +210,8 @@ def clip_name(name: str) -> str:
 class PresenceShown(Enum):
     """Which join and leave lines are visible."""
 
-    SPEAKERS = "those who spoke lately"
+    AUTO = "small rooms, recent speakers"
+    """Everyone's in small rooms, those of recent speakers in larger ones: the short form of a line."""
     ALL = "everyone"
     NONE = "hidden"
 
@@ -227,14 +228,14 @@ class PresenceShown(Enum):
 
 def presence_of(word: str) -> PresenceShown:
     """Parse a saved choice; the default if it is invalid."""
-    return next((choice for choice in PresenceShown if choice.word == word), PresenceShown.SPEAKERS)
+    return next((choice for choice in PresenceShown if choice.word == word), PresenceShown.AUTO)
 
 
 @dataclass(slots=True)
 class VisibilityOptions:
     """What the user chose to show. After a change, rows must be counted again."""
 
-    presence: PresenceShown = PresenceShown.SPEAKERS
+    presence: PresenceShown = PresenceShown.AUTO
     unfolded: set[int] = field(default_factory=set)
     """Ids of long posts shown in full."""
 
@@ -243,7 +244,7 @@ class VisibilityOptions:
         match self.presence:
             case PresenceShown.ALL:
                 return text
-            case PresenceShown.SPEAKERS:
+            case PresenceShown.AUTO:
                 return brief
             case PresenceShown.NONE:
                 return ""

@@ -52,6 +52,8 @@ class PresenceSummary:
 
     about: Callable[[str], bool] = _nobody
     """The short form of the line is limited to users whose old or new name satisfies this."""
+    is_complete: bool = False
+    """Whether the short form covers everyone instead."""
     _all: _Changes = field(default_factory=_Changes)
     _some: _Changes = field(default_factory=_Changes)
     """The part of `_all` that the short form covers."""
@@ -107,7 +109,7 @@ class PresenceSummary:
 
     def brief(self) -> str:
         """The short form of the line, possibly empty."""
-        return " · ".join(self._some.text())
+        return self.text() if self.is_complete else " · ".join(self._some.text())
 
     def _covering(self, *names: str) -> list[_Changes]:
         """The changes that a user with these names belongs to."""

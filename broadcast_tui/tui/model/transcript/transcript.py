@@ -110,6 +110,7 @@ class Transcript:
         self._calendar = _Calendar(zone)
         self._senders: dict[str, int] = {}
         """Senders, the most recent last, with the line id of their last post."""
+        self._growing_id: int | None = None
         self._pending: dict[str, _Pending] = {}
         """Pending posts by nonce, in the order sent."""
         self._tail: Chunk | None = None
@@ -133,6 +134,11 @@ class Transcript:
     def next_id(self) -> int:
         """Id of the next line to be added: one more than the last line before the pending posts."""
         return self._next_id
+
+    @property
+    def growing_id(self) -> int | None:
+        """Id of the last line if it is about joins and leaves, and further ones may extend it."""
+        return self._growing_id if self._growing_id == self._next_id - 1 else None
 
     @property
     def chunks(self) -> Sequence[Chunk]:
@@ -256,9 +262,15 @@ class Transcript:
         kind = LineKind.ERROR if error else LineKind.SYSTEM
         return self._append(LineRecord(kind, "", visible(_shortened(text)), _seconds(at)))
 
-    def add_presence(self, text: str, brief: str, at: datetime) -> int:
-        """Add a line about joins and leaves and return its id; `brief` covers recent senders only."""
+    def add_presence(self, text: str, brief: str, at: datetime, *, grows: bool = True) -> int:
+        """Add a line about joins and leaves and return its id.
+
+        Args:
+            brief: The short form of the line, possibly empty.
+            grows: Whether `replace_presence` may rewrite it.
+        """
         line_id = self._append(LineRecord(LineKind.PRESENCE, "", visible_line(text), _seconds(at)))
+        self._growing_id = line_id if grows else None
         self._set_brief(line_id, brief)
         return line_id
 
