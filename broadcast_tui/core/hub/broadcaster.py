@@ -56,15 +56,17 @@ class Broadcaster:
 
     def broadcast(self, room: Room, event: events.System | events.Topic, *, but: frozenset[Peer]) -> None:
         """Send an event to all connections in a room, except `but`."""
-        data = framed(event)
-        for peer in room.subscriptions:
+        data, dirty_peers = framed(event), self._effects.dirty_peers
+        # Calling `mark_dirty` takes three times as long. Only this subscription can be on the fast path.
+        for peer, subscription in room.subscriptions.items():
             if peer in but:
                 continue
             if peer.blocked:
                 peer.presence_stale = True
             else:
                 peer.control.append(data)
-                self.mark_dirty(peer)
+                dirty_peers.add(peer)
+                subscription.fast = False
 
     def broadcast_rename(self, room: Room, peer: Peer, old: str, name: str, when: Instant) -> None:
         """Announce a rename to everyone else in the room."""

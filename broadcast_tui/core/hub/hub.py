@@ -324,7 +324,7 @@ class Hub:
 
     def tick_steps(self, when: Instant) -> Iterator[None]:
         """Do the work of `tick` in short steps, between which anything else may be done."""
-        self._names.expire(when.now)
+        yield from self._names.expire_steps(when.now)
         yield from self.rooms.tick_steps(when)
         for number, peer in enumerate(list(self.peers.values())):
             if number % TICK_PEERS == 0:

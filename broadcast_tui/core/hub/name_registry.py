@@ -6,10 +6,14 @@ name, and can claim one again only during its grace period.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError
 from broadcast_tui.core.limits import SharedLimits
+
+STEP_NAMES = 256
+"""Names that a step of `NameRegistry.expire_steps` frees."""
 
 
 @dataclass(slots=True)
@@ -92,10 +96,15 @@ class NameRegistry:
         elif was_counted or not holder.until:
             self._end_grace(key)
 
-    def expire(self, now: float) -> None:
-        """Free the names whose grace period has ended."""
-        for key in [key for key, holder in self._holders.items() if holder.until and holder.until <= now]:
-            self._end_grace(key)
+    def expire_steps(self, now: float) -> Iterator[None]:
+        """Free the names whose grace period has ended, in short steps."""
+        due = [key for key, holder in self._holders.items() if holder.until and holder.until <= now]
+        for number, key in enumerate(due):
+            if number % STEP_NAMES == 0:
+                yield
+            # Another connection may have claimed it meanwhile.
+            if (holder := self._holders.get(key)) is not None and holder.until and holder.until <= now:
+                self._end_grace(key)
 
     # -- away status
 

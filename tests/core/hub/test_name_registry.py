@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError
-from broadcast_tui.core.hub.name_registry import NameRegistry
+from broadcast_tui.core.hub.name_registry import STEP_NAMES, NameRegistry
 from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.core.names import name_key
 
@@ -51,9 +51,26 @@ def test_expired_names_are_removed_and_unknown_ones_ignored() -> None:
     directory = NameRegistry(LIMITS)
     directory.claim("ana", "Ana", "client-1", 1, 0.0)
     directory.release("ana", 1, 0.0, grace=True)
-    directory.expire(5.0)
+    for _ in directory.expire_steps(5.0):
+        pass
     directory.claim("ana", "Ana", "client-2", 2, 5.0)
     directory.release("nobody", 9, 5.0, grace=True)
+
+
+def test_names_are_freed_in_steps_unless_they_are_claimed_meanwhile() -> None:
+    directory = NameRegistry(LIMITS)
+    names = [f"user{number}" for number in range(3 * STEP_NAMES)]
+    for number, name in enumerate(names):
+        directory.claim(name, name, f"client-{number}", number, 0.0)
+        directory.release(name, number, 0.0, grace=True)
+    steps = directory.expire_steps(5.0)
+    next(steps)
+    last = len(names) - 1
+    directory.claim(names[-1], names[-1], f"client-{last}", last, 5.0)
+    assert sum(1 for _ in steps) == 2
+    with pytest.raises(InvalidNameError):
+        directory.claim(names[-1], names[-1], "other", 9_999, 5.0)
+    assert len(directory._holders) == 1
 
 
 def test_error_mentions_the_similar_name() -> None:
