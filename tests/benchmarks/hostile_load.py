@@ -1,7 +1,7 @@
 """How long posts of others take while one address sends the most expensive requests that its limits allow.
 
-    python -m tests.benchmarks.hostile_load             # all frame types
-    python -m tests.benchmarks.hostile_load join search
+    python -m tests.benchmarks.hostile_load             # all frame types and HTTP requests
+    python -m tests.benchmarks.hostile_load join GET "rejected handshake"
     python -m tests.benchmarks.hostile_load rooms       # 100,000 rooms that are made and left
 
 Prints the rows of a table: delivery time (p50 and p99) idle and under load, and the server's memory. The
@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from tests.cli.program import ROOT, program
 from tests.support.hostile_load import (
     COMMANDS,
+    REQUEST_FLOODS,
     SERVE_BEHIND_PROXY,
     WORST_FORMS,
     Bystanders,
@@ -33,9 +34,11 @@ from tests.support.hostile_load import (
     bystanders,
     fill_history,
     most_expensive,
+    request_pages,
 )
 from tests.support.plain import v1_client
 
+ATTACKER = "198.51.100.7"
 PAIRS = 4
 IDLE_S = 8.0
 ATTACK_S = 12.0
@@ -71,7 +74,9 @@ async def measure(kind: str, history: Path) -> None:
             port = await running.port()
             server = ServerProcess(port, running.process.pid)
             start = WORST_FORMS.get(kind, Form())
-            form, _ = await most_expensive(server, kind, start, Random(1), EVALUATIONS)
+            form = start
+            if kind in COMMANDS:
+                form, _ = await most_expensive(server, kind, start, Random(1), EVALUATIONS)
             pairs = [await stack.enter_async_context(bystanders(port, n)) for n in range(PAIRS)]
             idle = p50_p99_ms(await latencies_s(pairs, IDLE_S))
             attacker = await asyncio.create_subprocess_exec(
@@ -95,7 +100,7 @@ async def measure_all(kinds: Sequence[str]) -> None:
         history = Path(directory) / "history.db"
         await fill_history(history, LOBBY_POSTS, ROOMS)
         print(
-            "| frame | idle, p50 / p99 | under load, p50 / p99 | memory |\n|---|---:|---:|---:|", flush=True
+            "| request | idle, p50 / p99 | under load, p50 / p99 | memory |\n|---|---:|---:|---:|", flush=True
         )
         for kind in kinds:
             await measure(kind, history)
@@ -133,11 +138,15 @@ def main() -> None:
         port, pid, kind, form = sys.argv[2:]
         server = ServerProcess(int(port), int(pid))
         chosen = Form(**json.loads(form))
-        asyncio.run(attack(server, kind, chosen, ATTACK_S, "198.51.100.7"))
+        if kind in REQUEST_FLOODS:
+            path, headers = REQUEST_FLOODS[kind]
+            asyncio.run(request_pages(server, path, ATTACK_S, ATTACKER, headers))
+        else:
+            asyncio.run(attack(server, kind, chosen, ATTACK_S, ATTACKER))
     elif sys.argv[1:2] == ["rooms"]:
         asyncio.run(measure_rooms())
     else:
-        asyncio.run(measure_all(sys.argv[1:] or list(COMMANDS)))
+        asyncio.run(measure_all(sys.argv[1:] or [*COMMANDS, *REQUEST_FLOODS]))
 
 
 if __name__ == "__main__":

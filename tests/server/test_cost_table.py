@@ -20,6 +20,7 @@ from tests.cli.program import EXECUTED, program
 from tests.support.hostile_load import (
     AS_FAST_AS_POSSIBLE,
     COMMANDS,
+    REQUEST_FLOODS,
     SERVE_BEHIND_PROXY,
     SERVE_FROM_MEMORY,
     WORST_FORMS,
@@ -48,6 +49,7 @@ CODE = by_profile("", EXECUTED)
 """By default, a fork that starts fast. It shares some 100 MB with others, so that its limit is stricter."""
 MEMORY_BYTES = 256_000_000
 PAGES = {
+    **REQUEST_FLOODS,
     "landing page": ("/", ""),
     "health": ("/healthz", ""),
     "readiness": ("/readyz?" + "x" * 8_000, ""),

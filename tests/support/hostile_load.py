@@ -547,6 +547,17 @@ async def flood(server: ServerProcess, data: bytes, seconds: float, address: str
         attacker.transport.abort()
 
 
+REQUEST_FLOODS = {
+    "GET": ("/", ""),
+    "rejected handshake": (
+        "/",
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://example.org\r\n",
+    ),
+}
+"""Requests that are sent as fast as possible: paths, and headers with line ends."""
+
+
 async def request_pages(server: ServerProcess, path: str, seconds: float, address: str, headers: str) -> int:
     """Ask for a path over and over, 20 connections at a time; returns the number of answers."""
     loop = asyncio.get_running_loop()
