@@ -20,6 +20,7 @@ from broadcast_tui.client.security import SecurityOptions, derive_client_id, nor
 from broadcast_tui.client.stream import PostStream, texts_of
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import check_room
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.session.backoff import Backoff
 from broadcast_tui.core.session.session import ClientSession
@@ -150,8 +151,13 @@ class BroadcastClient(ClientRequests):
             # Other tasks get their turn, also during a flood.
             await asyncio.sleep(0)
 
-    def say(self, room: str, text: str) -> str:
-        nonce = self._session.say(room, text, time.monotonic())
+    def say(self, room: str, text: str, *, re: str = "", ask: commands.Question | None = None) -> str:
+        nonce = self._session.say(room, text, time.monotonic(), re=re, ask=ask)
+        self._dispatch()
+        return nonce
+
+    def send_note(self, room: str, re: str, kind: NoteKind, *, text: str = "", on: bool = True) -> str:
+        nonce = self._session.send_note(room, re, kind, time.monotonic(), text=text, on=on)
         self._dispatch()
         return nonce
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.session.updates import ConnectionState, Update
 
@@ -41,7 +42,7 @@ class ClientRequests(ABC):
     @property
     @abstractmethod
     def unacknowledged(self) -> int:
-        """Number of own posts that were neither acknowledged nor rejected."""
+        """Number of own posts and notes that were neither acknowledged nor rejected."""
 
     @abstractmethod
     def start(self) -> None:
@@ -67,10 +68,27 @@ class ClientRequests(ABC):
         """
 
     @abstractmethod
-    def say(self, room: str, text: str) -> str:
+    def say(self, room: str, text: str, *, re: str = "", ask: commands.Question | None = None) -> str:
         """Queue a post and return its nonce. It is sent now, or after the next reconnect.
 
         The outcome is `PostDelivered` and `PostArrived`, or `PostRejected`, each with the nonce.
+
+        Args:
+            re: Post that it replies to: its id, or the nonce of an own post.
+            ask: Makes the post a question with these choices.
+        """
+
+    @abstractmethod
+    def send_note(self, room: str, re: str, kind: NoteKind, *, text: str = "", on: bool = True) -> str:
+        """Queue a change of a post and return the nonce of the change. It is sent as a post is.
+
+        The outcome is `NoteDelivered` or `NoteRejected` with the nonce, the effect is `NoteArrived`. A post
+        that was not sent yet is edited or deleted at once.
+
+        Args:
+            re: Id of the post, or the nonce of an own post.
+            text: The new text of an edit, the reason of a deletion, a reaction, or the choice of an answer.
+            on: False removes a pin or reaction.
         """
 
     @abstractmethod
@@ -101,16 +119,37 @@ class ClientRequests(ABC):
         """Leave a room, with a reason shown to the others: `RoomLeft`. Its unsent posts are rejected."""
         return self._request(lambda ref: commands.Leave(room, ref, reason))
 
-    def fetch_history(self, room: str, *, before: str = "", around: str = "", limit: int = 50) -> str:
-        """Request the posts before or around a post id, or the latest: `HistoryFetched`."""
+    def fetch_history(
+        self,
+        room: str,
+        *,
+        before: str = "",
+        around: str = "",
+        limit: int = 50,
+        root: str = "",
+        pinned: bool = False,
+    ) -> str:
+        """Request the posts before or around a post id, or the latest: `HistoryFetched`.
+
+        With `root`, only the thread that begins with the post of this id; with `pinned`, the pinned posts.
+        """
         latest = not (before or around)
         return self._request(
-            lambda ref: commands.FetchHistory(room, ref, before, around=around, latest=latest, limit=limit)
+            lambda ref: commands.FetchHistory(
+                room, ref, before, around=around, latest=latest, limit=limit, root=root, pinned=pinned
+            )
         )
 
-    def search(self, room: str, query: str, *, before: str = "", limit: int = 20) -> str:
-        """Request the newest posts that contain all words of `query`: `SearchFound`."""
-        return self._request(lambda ref: commands.Search(query, room, ref, before, limit))
+    def search(self, room: str, query: str, *, before: str = "", limit: int = 20, root: str = "") -> str:
+        """Request the newest posts that contain all words of `query`: `SearchFound`.
+
+        With `root`, only those of the thread that begins with the post of this id.
+        """
+        return self._request(lambda ref: commands.Search(query, room, ref, before, limit, root))
+
+    def direct(self, name: str) -> str:
+        """Request the room for direct messages with a person: `DirectOpened`; then `join` it."""
+        return self._request(lambda ref: commands.Direct(name, ref))
 
     def list_members(self, room: str) -> str:
         """Request the members of a room: `events.Presence`."""

@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.core.notes import Note
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import NO_STATE, NoteKind, PostState
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
+    NoteArrived,
     PostArrived,
     PostDelivered,
     RoomEntered,
@@ -51,10 +54,12 @@ def _call(command: commands.Request) -> tuple[str, ...]:
     match command:
         case commands.FetchHistory(room=room, around=around, limit=limit) if around:
             return "fetch_around", room, around, str(limit)
-        case commands.FetchHistory(room=room, before=before, limit=limit):
-            return "fetch_history", room, before, str(limit)
-        case commands.Search(query=query, room=room, before=before):
-            return "search", room, query, before
+        case commands.FetchHistory(room=room, limit=limit, pinned=True):
+            return "fetch_pinned", room, str(limit)
+        case commands.FetchHistory(room=room, before=before, limit=limit, root=root):
+            return "fetch_history", room, before, str(limit), *filter(None, [root])
+        case commands.Search(query=query, room=room, before=before, root=root):
+            return "search", room, query, before, *filter(None, [root])
         case commands.SetTopic(topic=topic, room=room):
             return "set_topic", room, topic
         case commands.SetAway(away=away, text=text):
@@ -105,8 +110,16 @@ class FakeClient(ClientRequests):
                 return
             yield batch
 
-    def say(self, room: str, text: str) -> str:
-        return self._called("say", room, text)
+    def say(self, room: str, text: str, *, re: str = "", ask: commands.Question | None = None) -> str:
+        """Recorded as room and text, for a reply also its target, for a question `ask`, choices and names."""
+        question = () if ask is None else ("ask", *ask.choices, f"{ask.until_s:g}", *ask.to)
+        return self._called("say", room, text, *filter(None, [re]), *question)
+
+    def send_note(self, room: str, re: str, kind: NoteKind, *, text: str = "", on: bool = True) -> str:
+        """Recorded as room, post, kind, and the text if there is one; `off` if it removes something."""
+        return self._called(
+            "send_note", room, re, kind.value, *filter(None, [text]), *([] if on else ["off"])
+        )
 
     def authenticate(self, token: str) -> None:
         self._called("authenticate", token)
@@ -172,12 +185,43 @@ class FakeClient(ClientRequests):
         live: bool = True,
         at: datetime = AT,
         room: str = "lobby",
+        re: int = 0,
+        root: int = 0,
+        state: PostState = NO_STATE,
     ) -> PostArrived:
         """The next post of the room; a post with a nonce is an own post."""
         self._seq += 1
-        return PostArrived(
-            Post(room, Position("k3f9", self._seq), sender, text, at, nonce), live, bool(nonce)
+        post = Post(
+            room,
+            Position("k3f9", self._seq),
+            sender,
+            text,
+            at,
+            nonce,
+            re=re,
+            root=root or re,
+            state=state,
         )
+        return PostArrived(post, live, bool(nonce))
+
+    def note(
+        self,
+        kind: NoteKind,
+        re: int,
+        *,
+        by: str = "",
+        text: str = "",
+        nonce: str = "",
+        live: bool = True,
+        at: datetime = AT,
+        room: str = "lobby",
+        state: PostState = NO_STATE,
+    ) -> NoteArrived:
+        """The next note of the room, about the post with seq `re`, which has `text` and `state` after it."""
+        self._seq += 1
+        post = Post(room, Position("k3f9", re), "", text, at, state=state)
+        note = Note(room, Position("k3f9", self._seq), kind, re, by, at, post, nonce)
+        return NoteArrived(note, live, bool(nonce))
 
     def echo(self, nonce: str, text: str) -> list[Update]:
         """The updates for an accepted own post."""

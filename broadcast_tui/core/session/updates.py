@@ -155,8 +155,10 @@ class NoteDelivered(msgspec.Struct, frozen=True):
     room: str
     nonce: str
     re: str
-    """Id of the post that it changes."""
+    """Id of the post that it changes; its nonce if the post itself was not sent yet (see `text`)."""
     kind: NoteKind
+    text: str = ""
+    """New text of an own post that was not sent yet: it was edited at once, or deleted and is not sent."""
 
 
 class NoteRejected(msgspec.Struct, frozen=True):
@@ -188,6 +190,8 @@ class DirectOpened(msgspec.Struct, frozen=True):
     note: str = ""
     """A sentence about what the other person cannot do; usually empty."""
     ref: str = ""
+    head: Position | None = None
+    """Position of the last entry; None if there is none."""
 
 
 class GapFound(msgspec.Struct, frozen=True):
