@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from broadcast_tui.client.storage.preferences import Preferences
-from broadcast_tui.core.protocol import events
+from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.tui.app import ChatApp
 from tests.support.fake_client import FakeClient
 
@@ -23,8 +23,8 @@ class EchoClient(FakeClient):
     def start(self) -> None:
         self.feed(*self.online(self.name))
 
-    def say(self, room: str, text: str) -> str:
-        nonce = super().say(room, text)
+    def say(self, room: str, text: str, *, re: str = "", ask: commands.Question | None = None) -> str:
+        nonce = super().say(room, text, re=re, ask=ask)
         if text == "crash":
             self.feed(events.Typing("lobby", name=7))  # type: ignore[arg-type]
         elif text == "hang":

@@ -1,17 +1,20 @@
-"""Recognizes own posts among those that arrive.
+"""Recognizes own posts and notes among those that arrive.
 
 An ack with the id of a post usually precedes the post. It may also come later: after a reconnect, the replay
 contains own posts whose ack was lost, and only the ack of the resent post has their id. Until then, such a
 post is recognized by its sender and text. If two connections of one person send the same text, that can be
-wrong, but it only decides which of two equal lines counts as the pending one.
+wrong, but it only decides which of two equal lines counts as the pending one. A note is then recognized by
+its sender, its kind and its post.
 
-Invariant: each nonce is returned for at most one post.
+Invariant: each nonce is returned for at most one entry.
 """
 
 from __future__ import annotations
 
 from broadcast_tui.core.names import GUEST
+from broadcast_tui.core.notes import Note
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import COALESCED
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
 
 UNCONFIRMED_MAX = 10_000
@@ -19,24 +22,26 @@ UNCONFIRMED_MAX = 10_000
 
 
 class OwnPosts:
-    """Own posts that have an ack or have arrived, but not both.
+    """Own posts and notes that have an ack or have arrived, but not both.
 
     Args:
-        outbox: The posts without an ack.
+        outbox: The posts and notes without an ack.
     """
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._expected: dict[tuple[str, Position], str] = {}
         """Nonces of posts with an ack that have not arrived."""
+        self._expected_notes: dict[tuple[str, Position], str] = {}
+        """The same of notes."""
         self._unconfirmed: dict[tuple[str, Position], None] = {}
         """Posts that arrived under the own name while acks were missing, in order."""
 
     def acknowledged(self, outgoing: Outgoing, position: Position, last: Position | None) -> bool:
-        """Note the ack of a post that has left the outbox.
+        """Note the ack of a post or note that has left the outbox.
 
         Args:
-            last: The last post that has arrived in its room.
+            last: The last entry that has arrived in its room.
 
         Returns:
             Whether the post has already arrived.
@@ -45,7 +50,11 @@ class OwnPosts:
         has_arrived = key in self._unconfirmed
         is_skipped = last is not None and last.epoch == position.epoch and position.seq <= last.seq
         if not has_arrived and not outgoing.is_recognized and not is_skipped:
-            self._expected[key] = outgoing.nonce
+            if outgoing.kind is None:
+                self._expected[key] = outgoing.nonce
+            elif outgoing.kind not in COALESCED and outgoing.re != str(position):
+                # Otherwise the ack has the id of the post: no note of its own follows.
+                self._expected_notes[key] = outgoing.nonce
         if not self._outbox.in_flight:
             self._unconfirmed.clear()
         return has_arrived
@@ -69,7 +78,25 @@ class OwnPosts:
         outgoing.is_recognized = True
         return outgoing.nonce
 
+    def claim_note(self, note: Note, name: str) -> str:
+        """The nonce of a note that arrives, if it is an own one; otherwise empty.
+
+        Args:
+            name: The name of this session; empty for a guest.
+        """
+        if nonce := self._expected_notes.pop((note.room, note.position), ""):
+            return nonce
+        if not name or note.by != name or not self._outbox.in_flight:
+            return ""
+        target = str(Position(note.position.epoch, note.re))
+        outgoing = self._outbox.first_unrecognized(note.room, note.kind, target)
+        if outgoing is None:
+            return ""
+        outgoing.is_recognized = True
+        return outgoing.nonce
+
     def skipped(self, room: str) -> None:
-        """Posts of a room were lost in a gap: stop waiting for own posts there."""
-        for key in [key for key in self._expected if key[0] == room]:
-            del self._expected[key]
+        """Entries of a room were lost in a gap: stop waiting for own ones there."""
+        for expected in (self._expected, self._expected_notes):
+            for key in [key for key in expected if key[0] == room]:
+                del expected[key]

@@ -1,26 +1,27 @@
-"""A client's position in one room: detects gaps, orders posts and drops duplicates.
+"""A client's position in one room: detects gaps, orders entries and drops duplicates.
 
-Invariants: everything up to and including `position` was released; posts are released in order, each
-once; a gap is filled from history or reported, never skipped silently.
+Invariants: everything up to and including `position` was released; entries, that is posts and notes, are
+released in order, each once; a gap is filled from history or reported, never skipped silently.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.notes import Entry, Note
+from broadcast_tui.core.post import Position
 from broadcast_tui.core.session.updates import GapFound
 
 REPLAY_MAX = 1_000
-"""Maximum number of posts a server replays when a room is entered; the rest comes from history."""
+"""Maximum number of entries a server replays when a room is entered; the rest comes from history."""
 AHEAD_MAX = 5_000
-"""Maximum number of live posts buffered while a gap before them is filled; later ones are fetched again."""
+"""Maximum number of live entries buffered while a gap before them is filled; later ones are fetched again."""
 AHEAD_CHARS = 8_388_608
-"""The same in characters of text."""
+"""The same in characters of text and names."""
 
 
 class RoomCursor:
-    """Cursor of a client session in `room`. `last`: number of posts to request while it has no position."""
+    """Cursor of a client session in `room`. `last`: number of entries to request while it has no position."""
 
     def __init__(self, room: str, last: int) -> None:
         self.room = room
@@ -33,7 +34,7 @@ class RoomCursor:
         self.reported_caught_up = False
         """Whether `CaughtUp` was reported on this connection."""
         self._gap_end: int | None = None
-        self._buffered: list[Post] = []
+        self._buffered: list[Entry] = []
         self._buffered_chars = 0
         self._backfilling = False
         """The position was requested, not confirmed: a gap right after it is not an error."""
@@ -44,15 +45,15 @@ class RoomCursor:
         return self._gap_end is not None
 
     def disconnected(self) -> None:
-        """Reset the state of the connection; buffered posts will be replayed."""
+        """Reset the state of the connection; buffered entries will be replayed."""
         self.entered = self.synced = self.reported_caught_up = False
         self._gap_end = None
         self._clear_buffered()
 
     def entered_at(self, head: Position, missed: int) -> None:
-        """The server confirmed entry. A new cursor starts `missed` posts before `head`.
+        """The server confirmed entry. A new cursor starts `missed` entries before `head`.
 
-        If more posts than `REPLAY_MAX` were requested, the cursor starts further back and the gap is filled.
+        If more entries than `REPLAY_MAX` were requested, the cursor starts further back and fills the gap.
         """
         self.entered = True
         self.synced = self.reported_caught_up = False
@@ -69,31 +70,31 @@ class RoomCursor:
         self.reported_caught_up = True
         return True
 
-    def received(self, post: Post) -> list[Post | GapFound]:
-        """Add a live or replayed post; returns what can be released now, in order."""
-        released: list[Post | GapFound] = []
+    def received(self, entry: Entry) -> list[Entry | GapFound]:
+        """Add a live or replayed entry; returns what can be released now, in order."""
+        released: list[Entry | GapFound] = []
         position = self.position
-        if position is None or position.epoch != post.position.epoch:
+        if position is None or position.epoch != entry.position.epoch:
             if position is not None:
                 released.append(GapFound(self.room, None, "epoch"))
-            self.position = post.position
+            self.position = entry.position
             self._gap_end = None
             self._clear_buffered()
-            return [*released, post]
-        if post.position.seq <= position.seq:
+            return [*released, entry]
+        if entry.position.seq <= position.seq:
             return []
         if self._gap_end is not None:
-            self._buffer(post)
-        elif post.position.seq > position.seq + 1:
-            self._gap_end = post.position.seq - 1
-            self._buffer(post)
+            self._buffer(entry)
+        elif entry.position.seq > position.seq + 1:
+            self._gap_end = entry.position.seq - 1
+            self._buffer(entry)
         else:
-            self.position = post.position
-            return [post]
+            self.position = entry.position
+            return [entry]
         return []
 
     def gap(self, end: Position, reason: str) -> list[GapFound]:
-        """The server skips the posts up to and including `end`; returns the gap to report, if any."""
+        """The server skips the entries up to and including `end`; returns the gap to report, if any."""
         position = self.position
         if reason == "lagged" and position is not None and position.epoch == end.epoch:
             if end.seq > position.seq:
@@ -108,23 +109,23 @@ class RoomCursor:
         self._clear_buffered()
         return [GapFound(self.room, count, reason)]
 
-    def filled(self, posts: Iterable[Post]) -> list[Post | GapFound]:
+    def filled(self, entries: Iterable[Entry]) -> list[Entry | GapFound]:
         """Add a page of history after `position`, ascending; an empty page means that no more is available.
 
         Returns:
             What can be released now, in order. `filling` is then true if more history is needed.
         """
         assert self.position is not None
-        released: list[Post | GapFound] = []
+        released: list[Entry | GapFound] = []
         fresh = [
-            post
-            for post in posts
-            if post.position.epoch == self.position.epoch and post.position.seq > self.position.seq
+            entry
+            for entry in entries
+            if entry.position.epoch == self.position.epoch and entry.position.seq > self.position.seq
         ]
-        for post in fresh:
-            released += self._jump_to(post.position.seq - 1)
-            released.append(post)
-            self.position = post.position
+        for entry in fresh:
+            released += self._jump_to(entry.position.seq - 1)
+            released.append(entry)
+            self.position = entry.position
         if self._gap_end is None:
             return released
         if not fresh:
@@ -143,20 +144,34 @@ class RoomCursor:
         self.position = Position(self.position.epoch, seq)
         return [] if backfilling else [GapFound(self.room, missing, "trimmed")]
 
-    def _buffer(self, post: Post) -> None:
-        self._buffered.append(post)
-        self._buffered_chars += len(post.text)
+    def _buffer(self, entry: Entry) -> None:
+        self._buffered.append(entry)
+        self._buffered_chars += _chars(entry)
         if len(self._buffered) > AHEAD_MAX or self._buffered_chars > AHEAD_CHARS:
-            self._gap_end = post.position.seq
+            self._gap_end = entry.position.seq
             self._clear_buffered()
 
     def _clear_buffered(self) -> None:
         self._buffered.clear()
         self._buffered_chars = 0
 
-    def _release_buffered(self) -> list[Post | GapFound]:
+    def _release_buffered(self) -> list[Entry | GapFound]:
         ahead, self._buffered, self._buffered_chars = self._buffered, [], 0
-        released: list[Post | GapFound] = []
-        for post in ahead:
-            released += self.received(post)
+        released: list[Entry | GapFound] = []
+        for entry in ahead:
+            released += self.received(entry)
         return released
+
+
+def _chars(entry: Entry) -> int:
+    """Number of characters in the text and the lists of an entry."""
+    post = entry.post if isinstance(entry, Note) else entry
+    if post is None:
+        return 0
+    count, state = len(post.text), post.state
+    for by_choice in (state.reactions, state.tally):
+        for choice, votes in by_choice.items():
+            count += len(choice) + sum(map(len, votes.names))
+    if state.ask is not None:
+        count += sum(map(len, state.ask.choices)) + sum(map(len, state.ask.to))
+    return count + sum(map(len, state.waiting))

@@ -3,7 +3,7 @@
 The caller (`broadcast_tui.client`) opens connections, passes in received data and the time, sends
 `pop_outgoing()` and delivers `pop_updates()` to the user. One session spans many connections.
 
-Invariants: posts are delivered in room order, each once; an own post is resent until the server
+Invariants: posts and notes are delivered in room order, each once; an own one is resent until the server
 acknowledges or rejects it; `receive` never raises, whatever the server sends.
 """
 
@@ -15,10 +15,12 @@ import msgspec
 
 from broadcast_tui.core.clock import Instant, parse_time
 from broadcast_tui.core.errors import ErrorCode, FrameError
+from broadcast_tui.core.notes import Entry, Note
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_event, encode
-from broadcast_tui.core.protocol.entries import post_of
+from broadcast_tui.core.protocol.entries import entry_of
 from broadcast_tui.core.session import updates as up
 from broadcast_tui.core.session.bounds import bounded, bounded_delay_s
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
@@ -30,8 +32,11 @@ from broadcast_tui.core.text import too_long_reason
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
 NOT_IN_ROOM = (ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
 UNSUPPORTED = "This server is too old for that command."
+NO_SUCH_POST = (ErrorCode.NO_SUCH_POST, "This message does not exist.")
+DIRECTS_MAX = 500
+"""Maximum number of rooms for direct messages that the server can open without a request."""
 FILL_PAGE = 200
-"""Posts per history request while a gap is filled."""
+"""Entries per history request while a gap is filled."""
 REASON_MAX = 120
 """Maximum length of a leave reason in characters; the server truncates longer ones."""
 
@@ -86,6 +91,8 @@ class ClientSession:
         """Whether the server has rejected the name in the last hello."""
         self._away: events.Away | None = None
         """The last away status, sent again after a reconnect: the server may have restarted."""
+        self._directs: set[str] = set()
+        """Rooms for direct messages that the server has opened without a request."""
 
     # -- output
 
@@ -101,12 +108,12 @@ class ClientSession:
 
     @property
     def unacknowledged(self) -> int:
-        """Number of own posts that were neither acknowledged nor rejected."""
+        """Number of own posts and notes that were neither acknowledged nor rejected."""
         return len(self._outbox)
 
     @property
     def unsent(self) -> int:
-        """Number of own posts not yet sent on this connection."""
+        """Number of own posts and notes not yet sent on this connection."""
         return self._outbox.unsent
 
     # -- connection
@@ -125,7 +132,9 @@ class ClientSession:
             commands.RoomRequest(c.room, str(c.position) if c.position else "", 0 if c.position else c.last)
             for c in self.cursors.values()
         )
-        self._send(commands.Hello(self.name, self._client_id, rooms=requests, presence=self._presence))
+        self._send(
+            commands.Hello(self.name, self._client_id, rooms=requests, notes=True, presence=self._presence)
+        )
 
     def disconnected(self, state: up.ConnectionState, reason: str, retry_in_s: float | None = None) -> None:
         """The connection was lost, or could not be opened."""
@@ -149,13 +158,47 @@ class ClientSession:
 
     # -- user actions
 
-    def say(self, room: str, text: str, now: float) -> str:
-        """Queue a post; returns its nonce."""
-        outgoing = self._outbox.add(room, text.encode(errors="replace").decode())
-        if room not in self.cursors:
-            self._reject(self._outbox.remove_room(room), *NOT_IN_ROOM)
-        self.flush_outbox(now)
+    def say(
+        self, room: str, text: str, now: float, *, re: str = "", ask: commands.Question | None = None
+    ) -> str:
+        """Queue a post; returns its nonce.
+
+        Args:
+            re: Post that it replies to: its id, or the nonce of an own post.
+            ask: Makes the post a question.
+        """
+        outgoing = self._outbox.add(room, text.encode(errors="replace").decode(), re=re, ask=ask)
+        self._queued(outgoing, now)
         return outgoing.nonce
+
+    def send_note(
+        self, room: str, re: str, kind: NoteKind, now: float, *, text: str = "", on: bool = True
+    ) -> str:
+        """Queue a change of a post; returns its nonce.
+
+        An edit or deletion of an own post that was never sent changes it at once.
+
+        Args:
+            re: Id of the post, or the nonce of an own post.
+            text: The new text of an edit, the reason of a deletion, a reaction, or the choice of an answer.
+            on: False removes a pin or reaction.
+        """
+        text = text.encode(errors="replace").decode()
+        note = self._outbox.add(room, text, re=re, kind=kind, on=on)
+        if self._outbox.change_unsent(note):
+            self._updates.append(up.NoteDelivered(room, note.nonce, note.re, kind, text))
+            if kind is NoteKind.DELETE:
+                self._reject(self._outbox.reject([note.re]), *NO_SUCH_POST)
+        self._queued(note, now)
+        return note.nonce
+
+    def _queued(self, outgoing: Outgoing, now: float) -> None:
+        """Reject a new entry that cannot be sent, and send what is due."""
+        if outgoing.room not in self.cursors:
+            self._reject(self._outbox.reject_room(outgoing.room), *NOT_IN_ROOM)
+        elif (outgoing.re or outgoing.kind) and not self._outbox.has_target(outgoing):
+            self._reject(self._outbox.reject([outgoing.nonce]), *NO_SUCH_POST)
+        self.flush_outbox(now)
 
     def request(self, build: Callable[[str], commands.Request]) -> str:
         """Send the request that `build` makes from a new ref.
@@ -221,11 +264,11 @@ class ClientSession:
             self.flush_outbox(now)
 
     def flush_outbox(self, now: float) -> None:
-        """Send the posts that are due; reject those too long for this server."""
+        """Send the posts and notes that are due; reject those too long for this server."""
         if not self.welcomed:
             return
         reason = too_long_reason(self._outbox.message_bytes)
-        self._reject(self._outbox.remove_too_long(), ErrorCode.TOO_LONG, reason)
+        self._reject(self._outbox.reject_too_long(), ErrorCode.TOO_LONG, reason)
         if self._rename is not None and not self._outbox.in_flight:
             rename, self._rename = self._rename, None
             self._send_request(rename)
@@ -235,7 +278,7 @@ class ClientSession:
         synced = {cursor.room for cursor in self.cursors.values() if cursor.synced}
         due, self._send_at = self._outbox.due(synced, now, only_resends=is_renaming)
         for outgoing in due:
-            self._send(commands.Say(outgoing.text, self.name or None, outgoing.room, outgoing.nonce))
+            self._send(outgoing.command(self.name))
 
     # -- input from the server
 
@@ -276,8 +319,8 @@ class ClientSession:
 
     def _react(self, event: events.Event, when: Instant) -> None:
         match event:
-            case events.Message():
-                self._on_message(event, when)
+            case events.Message() | events.Note():
+                self._on_entry(event, when)
             case events.Ack():
                 self._acknowledge(event.nonce, event.id, event.timestamp, when)
             case events.System():
@@ -314,8 +357,8 @@ class ClientSession:
                 self._updates.append(update_from_event(event, when))
             case events.Typing():
                 self._updates.append(event)
-            case events.Note() | events.Direct():
-                pass
+            case events.Direct():
+                self._on_direct(event)
             case _:
                 self._refs.pop(event.ref, None)
                 if isinstance(event, events.Away) and event.name == self.name:
@@ -333,6 +376,8 @@ class ClientSession:
         for state in event.rooms:
             if state.room in self.cursors:
                 self._enter(state)
+        for direct in event.directs:
+            self._on_direct(events.Direct(direct.room, direct.other, direct.head, direct.durable))
         if self._away is not None and self._away.away:
             text = self._away.text
             self.request(lambda ref: commands.SetAway(True, text, ref))
@@ -344,30 +389,59 @@ class ClientSession:
             self._updates.append(up.Noticed("The server sent no position; posts may be missing.", True))
             return
         cursor.entered_at(head, state.missed)
-        self._updates.append(up.RoomEntered(state.room, state.online, state.missed, state.topic))
+        self._updates.append(
+            up.RoomEntered(
+                state.room,
+                state.online,
+                state.missed,
+                state.topic,
+                _positions(state.pinned),
+                _positions(state.asks),
+            )
+        )
 
-    def _on_message(self, event: events.Message, when: Instant) -> None:
-        post, cursor = post_of(event, when), self.cursors[event.room]
-        if not post.position.epoch:
-            self._updates.append(up.PostArrived(post, live=True, own=False))
+    def _on_direct(self, event: events.Direct) -> None:
+        """Report a room for direct messages, unless nothing follows from it."""
+        head, is_requested = Position.parse(event.head), self._refs.pop(event.ref, None) is not None
+        if not is_requested:
+            left = self._left.get(event.room)
+            if event.room in self.cursors or (left is not None and left.position == head):
+                return
+            if event.room not in self._directs and len(self._directs) >= DIRECTS_MAX:
+                return
+            self._directs.add(event.room)
+        ref = event.ref if is_requested else ""
+        self._updates.append(up.DirectOpened(event.room, event.other, event.durable, event.note, ref, head))
+
+    def _on_entry(self, event: events.Message | events.Note, when: Instant) -> None:
+        entry, cursor = entry_of(event, when), self.cursors[event.room]
+        if not entry.position.epoch:
+            if isinstance(entry, Post):
+                self._updates.append(up.PostArrived(entry, live=True, own=False))
             return
-        if post.nonce in self._outbox and post.sender == (self.name or post.sender):
-            self._acknowledge(post.nonce, event.id, event.timestamp, when)
-        self._deliver(cursor, cursor.received(post))
+        sender = entry.by if isinstance(entry, Note) else entry.sender
+        if entry.nonce in self._outbox and sender == (self.name or sender):
+            self._acknowledge(entry.nonce, event.id, event.timestamp, when)
+        self._deliver(cursor, cursor.received(entry))
         self._fill(cursor)
 
-    def _deliver(self, cursor: RoomCursor, released: Iterable[Post | up.GapFound]) -> None:
+    def _deliver(self, cursor: RoomCursor, released: Iterable[Entry | up.GapFound]) -> None:
         for item in released:
-            if isinstance(item, Post):
-                nonce = self._own_posts.claim(item, self.name)
-                post = msgspec.structs.replace(item, nonce=nonce) if nonce != item.nonce else item
-                self._updates.append(up.PostArrived(post, cursor.synced, bool(nonce)))
-            else:
-                self._own_posts.skipped(cursor.room)
-                self._updates.append(item)
+            match item:
+                case Post():
+                    nonce = self._own_posts.claim(item, self.name)
+                    post = msgspec.structs.replace(item, nonce=nonce) if nonce != item.nonce else item
+                    self._updates.append(up.PostArrived(post, cursor.synced, bool(nonce)))
+                case Note():
+                    nonce = self._own_posts.claim_note(item, self.name)
+                    note = msgspec.structs.replace(item, nonce=nonce) if nonce != item.nonce else item
+                    self._updates.append(up.NoteArrived(note, cursor.synced, bool(nonce)))
+                case _:
+                    self._own_posts.skipped(cursor.room)
+                    self._updates.append(item)
 
     def _acknowledge(self, nonce: str, post_id: str, at: str, when: Instant) -> None:
-        outgoing = self._outbox.remove(nonce)
+        outgoing = self._outbox.acknowledged(nonce, post_id)
         if outgoing is None:
             return
         has_arrived, position = False, Position.parse(post_id)
@@ -375,9 +449,12 @@ class ClientSession:
             cursor = self.cursors.get(outgoing.room)
             last = cursor.position if cursor is not None else None
             has_arrived = self._own_posts.acknowledged(outgoing, position, last)
-        at_utc = parse_time(at, when)
-        self._updates.append(up.PostDelivered(outgoing.room, nonce, post_id, at_utc, has_arrived))
-        if self._rename is not None:
+        if outgoing.kind is None:
+            at_utc = parse_time(at, when)
+            self._updates.append(up.PostDelivered(outgoing.room, nonce, post_id, at_utc, has_arrived))
+        else:
+            self._updates.append(up.NoteDelivered(outgoing.room, nonce, outgoing.re, outgoing.kind))
+        if self._rename is not None or self._outbox.has_waiting:
             self.flush_outbox(when.now)
 
     def _on_gap(self, event: events.Gap) -> None:
@@ -398,19 +475,21 @@ class ClientSession:
             self._send(commands.FetchHistory(cursor.room, ref, after=str(cursor.position), limit=FILL_PAGE))
 
     def _on_history(self, event: events.History, when: Instant) -> None:
-        posts = tuple(post_of(item, when) for item in event.items if isinstance(item, events.Message))
+        entries = tuple(entry_of(item, when) for item in event.items)
         room = self._fills.pop(event.ref, None)
         if room is None:
             self._refs.pop(event.ref, None)
-            self._updates.append(up.HistoryFetched(event.room, event.ref, posts, event.more))
+            posts = tuple(entry for entry in entries if isinstance(entry, Post))
+            start = entries[0].position if entries else None
+            self._updates.append(up.HistoryFetched(event.room, event.ref, posts, event.more, start))
         elif (cursor := self.cursors.get(room)) is not None and cursor.filling:
-            self._deliver(cursor, cursor.filled(posts))
+            self._deliver(cursor, cursor.filled(entries))
             self._fill(cursor)
 
     def _on_error(self, event: events.Error, when: Instant) -> None:
         request = self._refs.pop(event.ref, None) if event.ref else None
         if event.nonce in self._outbox:
-            self._on_post_error(event, when)
+            self._on_entry_error(event, when)
         elif isinstance(request, commands.Rename) and self.welcomed:
             self._on_rename_error(request, event, when)
         elif not self.welcomed and event.code in NAME_CODES and self._rename is not None:
@@ -440,13 +519,14 @@ class ClientSession:
             self._updates.append(up.Noticed(event.message, True, event.code, event.ref))
         self.flush_outbox(when.now)
 
-    def _on_post_error(self, event: events.Error, when: Instant) -> None:
+    def _on_entry_error(self, event: events.Error, when: Instant) -> None:
         if event.temporary:
             self._outbox.retry(event.nonce, when.now + bounded_delay_s(event.retry_after))
             self.flush_outbox(when.now)
-        elif (outgoing := self._outbox.remove(event.nonce)) is not None:
-            self._reject([outgoing], event.code, event.message)
-            if self._rename is not None:
+        else:
+            reason = UNSUPPORTED if event.code == ErrorCode.UNKNOWN_TYPE else event.message
+            self._reject(self._outbox.reject([event.nonce]), event.code, reason)
+            if self._rename is not None or self._outbox.has_waiting:
                 self.flush_outbox(when.now)
 
     def _on_fill_error(self, room: str, event: events.Error, when: Instant) -> None:
@@ -478,10 +558,21 @@ class ClientSession:
             cursor.disconnected()
             self._own_posts.skipped(room)
             self._left[room] = cursor
-            self._reject(self._outbox.remove_room(room), *NOT_IN_ROOM)
+            self._reject(self._outbox.reject_room(room), *NOT_IN_ROOM)
             self._updates.append(up.RoomLeft(room))
 
-    def _reject(self, posts: Iterable[Outgoing], code: str, reason: str) -> None:
-        """Return posts to the user as rejected."""
-        for post in posts:
-            self._updates.append(up.PostRejected(post.room, post.nonce, code, reason, post.text))
+    def _reject(self, entries: Iterable[Outgoing], code: str, reason: str) -> None:
+        """Return posts and notes to the user as rejected."""
+        for entry in entries:
+            if entry.kind is None:
+                self._updates.append(up.PostRejected(entry.room, entry.nonce, code, reason, entry.text))
+            else:
+                text = entry.text if entry.kind is NoteKind.EDIT else ""
+                self._updates.append(
+                    up.NoteRejected(entry.room, entry.nonce, entry.re, entry.kind, code, reason, text)
+                )
+
+
+def _positions(ids: Iterable[str]) -> tuple[Position, ...]:
+    """The positions in ids; invalid ones are left out."""
+    return tuple(position for text in ids if (position := Position.parse(text)) is not None)

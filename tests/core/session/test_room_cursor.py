@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
+from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.room_cursor import AHEAD_CHARS, AHEAD_MAX, RoomCursor
 from broadcast_tui.core.session.updates import GapFound
@@ -24,9 +26,10 @@ def track_at(seq: int) -> RoomCursor:
     return track
 
 
-def seqs(released: list[Post | GapFound]) -> list[int | str]:
+def seqs(released: Sequence[Entry | GapFound]) -> list[int | str]:
     return [
-        item.position.seq if isinstance(item, Post) else f"{item.reason}:{item.count}" for item in released
+        f"{item.reason}:{item.count}" if isinstance(item, GapFound) else item.position.seq
+        for item in released
     ]
 
 
