@@ -110,16 +110,23 @@ def test_a_slow_reader_gets_the_posts_of_an_evicted_ring_from_the_log(is_plain: 
     assert [f for f in frames if f["type"] == "gap" or f.get("event") == "notice"] == []
 
 
+def enter_cold(world: World, name: str, *rooms: str, **request: object) -> Wire:
+    """A connection that has requested posts of rooms, by default the last 9, and has not been served yet."""
+    wire = Wire()
+    wire.peer = world.hub.open(wire, v1=True, address="test", when=world.when)
+    requests = [{"room": room, **(request or {"last": 9})} for room in rooms]
+    hello = {"type": "hello", "name": name, "rooms": requests}
+    world.hub.receive(wire.peer, json.dumps(hello).encode(), world.when)
+    return wire
+
+
 def test_an_evicted_ring_reads_only_the_posts_that_are_missing() -> None:
     world = World(unlimited())
     fast = v1(world, "fast")
     for number in range(50):
         say(world, fast, f"post {number}")
     evict(world)
-    bob = Wire()
-    bob.peer = world.hub.open(bob, v1=True, address="test", when=world.when)
-    hello = b'{"type":"hello","name":"bob","rooms":[{"room":"lobby","since":"e1-47"}]}'
-    world.hub.receive(bob.peer, hello, world.when)
+    bob = enter_cold(world, "bob", "lobby", since="e1-47")
     (read,) = world.hub.effects.reads
     assert (read.before, read.limit) == (51, 3)
     world.step()
@@ -181,22 +188,13 @@ def test_a_failed_backfill_is_a_gap_and_not_repeated() -> None:
     assert [f["id"] for f in only(slow, "message")] == ["e1-5"]
 
 
-def enter_cold(world: World, name: str, rooms: list[str]) -> Wire:
-    """A connection that has requested the last posts of rooms, which are not in their rings."""
-    wire = Wire()
-    wire.peer = world.hub.open(wire, v1=True, address="test", when=world.when)
-    hello = {"type": "hello", "name": name, "rooms": [{"room": room, "last": 9} for room in rooms]}
-    world.hub.receive(wire.peer, json.dumps(hello).encode(), world.when)
-    return wire
-
-
 def test_a_connection_waits_for_one_room_at_a_time() -> None:
     """More rooms than fit into the budget: their rings would be evicted before they are written."""
     world = World(unlimited(max_buffer_bytes=150_000))
     rooms = [f"room{number}" for number in range(20)]
     for room in rooms:
         fill(world, room, 8, "x" * 16_000)
-    wire = enter_cold(world, "ana", rooms)
+    wire = enter_cold(world, "ana", *rooms)
     assert len(world.hub.effects.reads) == 1
     world.step()
     frames = read_frames(wire)
@@ -210,7 +208,7 @@ def test_a_connection_that_leaves_the_room_it_waits_for_gets_the_others(change: 
     world = World(unlimited())
     for room in ("one", "two"):
         fill(world, room, 2, "hi")
-    wire = enter_cold(world, "ana", ["one", "two"])
+    wire = enter_cold(world, "ana", "one", "two")
     assert wire.peer is not None
     (read,) = world.hub.effects.take_reads()
     world.hub.receive(wire.peer, json.dumps({"type": change, "room": "one"}).encode(), world.when)
@@ -225,7 +223,7 @@ def test_a_connection_that_leaves_the_room_it_waits_for_gets_the_others(change: 
 def test_a_backfill_that_ends_after_everyone_has_left_does_not_block_the_room() -> None:
     world = World(unlimited(leave_grace_s=0))
     fill(world, "one", 5, "hi")
-    ana = enter_cold(world, "ana", ["one"])
+    ana = enter_cold(world, "ana", "one")
     (read,) = world.hub.effects.take_reads()
     posts = world.log.read(read)
     _, new = world.log.append([NewPost("one", "ana", "new", world.when.at)])
@@ -233,7 +231,7 @@ def test_a_backfill_that_ends_after_everyone_has_left_does_not_block_the_room() 
     leave_all(world, ana)
     world.pass_time(1.0)
     world.hub.read_done(read, posts)
-    bob = enter_cold(world, "bob", ["one"])
+    bob = enter_cold(world, "bob", "one")
     world.step()
     assert [f["message"] for f in only(bob, "message")] == ["hi"] * 5 + ["new"]
 
@@ -242,11 +240,7 @@ def test_a_backfill_for_a_ring_that_changed_meanwhile_is_ignored() -> None:
     world = World(unlimited(ring_posts=4))
     for number in range(6):
         fill(world, "lobby", 1, f"post {number}")
-    bob = Wire()
-    bob.peer = world.hub.open(bob, v1=True, address="test", when=world.when)
-    world.hub.receive(
-        bob.peer, b'{"type":"hello","name":"bob","rooms":[{"room":"lobby","last":2}]}', world.when
-    )
+    bob = enter_cold(world, "bob", "lobby", last=2)
     (read,) = world.hub.effects.take_reads()
     old = world.log.read(read)
     _, new = world.log.append([NewPost("lobby", "ana", f"new {n}", world.when.at) for n in range(7)])
@@ -273,10 +267,7 @@ def test_a_room_that_everyone_has_left_keeps_its_ring_for_a_minute() -> None:
         assert world.hub.rooms.by_name == {}
         world.pass_time(waited_s - 1.0)
         assert (world.hub.rooms.buffers.used_bytes > 0) == is_warm
-        bob = Wire()
-        bob.peer = world.hub.open(bob, v1=True, address="test", when=world.when)
-        hello = b'{"type":"hello","name":"bob","rooms":[{"room":"lobby","last":1}]}'
-        world.hub.receive(bob.peer, hello, world.when)
+        bob = enter_cold(world, "bob", "lobby", last=1)
         assert bool(world.hub.effects.reads) != is_warm
         world.step()
         assert [f["message"] for f in only(bob, "message")] == ["one"]
