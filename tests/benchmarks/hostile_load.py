@@ -25,8 +25,6 @@ from tests.cli.program import ROOT, program
 from tests.support.hostile_load import (
     COMMANDS,
     REQUEST_FLOODS,
-    SERVE_BEHIND_PROXY,
-    WORST_FORMS,
     Bystanders,
     Form,
     ServerProcess,
@@ -35,6 +33,7 @@ from tests.support.hostile_load import (
     fill_history,
     most_expensive,
     request_pages,
+    running_behind_proxy,
 )
 from tests.support.plain import v1_client
 
@@ -64,24 +63,16 @@ def p50_p99_ms(latencies: Sequence[float]) -> tuple[float, float]:
 
 async def measure(kind: str, history: Path) -> None:
     with TemporaryDirectory() as directory:
-        home = Path(directory)
-        copy = home / "history.db"
-        copy.write_bytes(history.read_bytes())
         async with AsyncExitStack() as stack:
-            running = await stack.enter_async_context(
-                program(*SERVE_BEHIND_PROXY, "--history", str(copy), home=home)
-            )
-            port = await running.port()
-            server = ServerProcess(port, running.process.pid)
-            start = WORST_FORMS.get(kind, Form())
-            form = start
+            server, _ = await stack.enter_async_context(running_behind_proxy(history, Path(directory)))
+            form = Form()
             if kind in COMMANDS:
-                form, _ = await most_expensive(server, kind, start, Random(1), EVALUATIONS)
-            pairs = [await stack.enter_async_context(bystanders(port, n)) for n in range(PAIRS)]
+                form, _ = await most_expensive(server, kind, Random(1), EVALUATIONS)
+            pairs = [await stack.enter_async_context(bystanders(server.port, n)) for n in range(PAIRS)]
             idle = p50_p99_ms(await latencies_s(pairs, IDLE_S))
             attacker = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tests.benchmarks.hostile_load", "--attack"),
-                *(str(port), str(server.pid), kind, json.dumps(asdict(form))),
+                *(str(server.port), str(server.pid), kind, json.dumps(asdict(form))),
                 cwd=ROOT,
             )
             await asyncio.sleep(1.0)

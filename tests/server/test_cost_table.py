@@ -16,16 +16,12 @@ from random import Random
 
 import pytest
 
-from tests.cli.program import EXECUTED, program
+from tests.cli.program import EXECUTED
 from tests.support.hostile_load import (
     AS_FAST_AS_POSSIBLE,
     COMMANDS,
     REQUEST_FLOODS,
-    SERVE_BEHIND_PROXY,
-    SERVE_FROM_MEMORY,
-    WORST_FORMS,
     Bystanders,
-    Form,
     ServerProcess,
     attack,
     bystanders,
@@ -33,6 +29,7 @@ from tests.support.hostile_load import (
     flood,
     most_expensive,
     request_pages,
+    running_behind_proxy,
 )
 from tests.support.profile import by_profile
 from tests.support.raw_socket import CONTINUATION, PING, PONG, TEXT, frame
@@ -81,14 +78,9 @@ async def measured_server(
     history: Path | None, home: Path
 ) -> AsyncIterator[tuple[ServerProcess, Bystanders]]:
     """A server on a copy of `history`, or in memory; at the end, nothing may have held it up."""
-    storage, code = "memory", SERVE_FROM_MEMORY
-    if history is not None:
-        storage, code = str(home / "history.db"), CODE
-        Path(storage).write_bytes(history.read_bytes())
-    async with program(*SERVE_BEHIND_PROXY, "--history", storage, home=home, code=code) as running:
-        port = await running.port()
-        async with bystanders(port) as others:
-            yield ServerProcess(port, running.process.pid), others
+    async with running_behind_proxy(history, home, CODE) as (server, running):
+        async with bystanders(server.port) as others:
+            yield server, others
         outcome = await running.stop(signal.SIGTERM)
     assert "held the event loop" not in outcome.err, outcome.err
     assert "Traceback" not in outcome.err, outcome.err
@@ -131,9 +123,7 @@ async def test_costly_requests_to_a_history_in_memory_leave_the_server_to_others
 async def attack_with(kind: str, history: Path | None, home: Path, seed: int) -> None:
     """Find the most expensive form of a frame type, and send it at the allowed rate and without pause."""
     async with measured_server(history, home) as (server, others):
-        form, cost = await most_expensive(
-            server, kind, WORST_FORMS.get(kind, Form()), Random(seed), EVALUATIONS
-        )
+        form, cost = await most_expensive(server, kind, Random(seed), EVALUATIONS)
         print(f"{kind}: {cost * 1e3:.2f} ms a request with {form}")
         await everyone_else_gets_through(server, others, attack(server, kind, form, ATTACK_S, ATTACKER))
         fast = attack(server, kind, form, FLOOD_S, "198.51.100.8", AS_FAST_AS_POSSIBLE)

@@ -27,6 +27,7 @@ from broadcast_tui.core.limits import AdmissionLimits, Limits
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.cli.program import Program, program
 from tests.support.raw_socket import CLOSE, PONG, TEXT, RawSocket, frame, raw_socket
 from tests.support.running import PATIENCE_S
 
@@ -383,19 +384,39 @@ main()
 """A server with `--history memory` whose lobby is full of accents, which are the most expensive to search."""
 
 
+@asynccontextmanager
+async def running_behind_proxy(
+    history: Path | None, home: Path, code: str = ""
+) -> AsyncIterator[tuple[ServerProcess, Program]]:
+    """A server on a copy of the file `history` in `home`, or on a filled history in memory.
+
+    Args:
+        code: Python code to run instead of the program, if there is a file.
+    """
+    storage = "memory"
+    if history is not None:
+        storage = str(home / "history.db")
+        Path(storage).write_bytes(history.read_bytes())
+    else:
+        code = SERVE_FROM_MEMORY
+    async with program(*SERVE_BEHIND_PROXY, "--history", storage, home=home, code=code) as running:
+        yield ServerProcess(await running.port(), running.process.pid), running
+
+
 # -- search
 
 
 async def most_expensive(
-    server: ServerProcess, kind: str, start: Form, rng: Random, evaluations: int
+    server: ServerProcess, kind: str, rng: Random, evaluations: int
 ) -> tuple[Form, float]:
     """The form of a frame type that costs the server the most processor time per request, and that time.
 
-    Tries all values of one knob after another, from `start`. Every form is tried from an address of its own,
-    so that no limit has been reached before.
+    Tries all values of one knob after another, from the worst form known. Every form is tried from an address
+    of its own, so that no limit has been reached before.
     """
     knobs = relevant_knobs(kind)
-    best, best_cost = start, await cost_s(server, kind, start, random_address(rng))
+    best = WORST_FORMS.get(kind, Form())
+    best_cost = await cost_s(server, kind, best, random_address(rng))
     while evaluations > 0:
         for knob in rng.sample(knobs, len(knobs)):
             for value in KNOBS[knob]:
