@@ -14,7 +14,7 @@ Invariants:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ import msgspec
 
 from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position, is_newer
-from broadcast_tui.tui.model.transcript.navigation import first_newer
+from broadcast_tui.tui.model.transcript.navigation import first_newer, line_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 NOTABLE_FROM_S = 60.0
@@ -106,6 +106,8 @@ class ReadState:
     """The last post read, while unread posts after it are not loaded."""
     _counts_unloaded: bool = False
     """Whether the unloaded posts are included in `count`; false once the end was seen."""
+    _recalled: set[Position] = field(default_factory=set)
+    """Posts that had been read and count as unread again, because an edit mentions the user."""
     _lost_count: int = 0
     """Missed posts that the server reported as lost."""
 
@@ -167,6 +169,41 @@ class ReadState:
             self.first_id = arrival.line_id
         self.count += 1
         self.mentions += arrival.mention
+
+    # -- notes
+
+    def note_arrived(self, position: Position, *, live: bool) -> None:
+        """Record a note: it takes a position in the log, but is never unread."""
+        arrival = Arrival(self.transcript.next_id, position, True, False, live)
+        self.arrived(arrival, there=False, at_end=False)
+
+    def post_deleted(self, line_id: int, position: Position, *, mention: bool) -> None:
+        """Record that a post of another user was deleted: it is no longer unread."""
+        if self._is_unread(line_id, position):
+            self._recalled.discard(position)
+            self.count -= 1
+            self.mentions -= mention
+
+    def mention_added(self, line_id: int, position: Position, *, seen: bool) -> None:
+        """Record that an edit newly mentions the user; the post becomes unread unless it is `seen`."""
+        if seen:
+            return
+        if not self._is_unread(line_id, position):
+            self._recalled.add(position)
+            self.count += 1
+        self.mentions += 1
+
+    def mention_removed(self, line_id: int, position: Position) -> None:
+        """Record that an edit no longer mentions the user."""
+        if position in self._recalled:
+            self.post_deleted(line_id, position, mention=True)
+        elif self._is_unread(line_id, position):
+            self.mentions -= 1
+
+    def _is_unread(self, line_id: int, position: Position) -> bool:
+        if not self.count:
+            return False
+        return position in self._recalled or (self.first_id is not None and line_id >= self.first_id)
 
     def prepended(self, page: Sequence[OlderPost], *, ended: bool) -> None:
         """Record an added history page, the oldest if `ended`: the unread line moves up."""
@@ -268,6 +305,7 @@ class ReadState:
         """Record that all loaded posts have been seen."""
         self.count = self.mentions = 0
         self.first_id = None
+        self._recalled.clear()
         self._counts_unloaded = False
         self._counts_on_leaving = (0, 0)
         if self._read is not None:
@@ -281,6 +319,8 @@ class ReadState:
     @property
     def target_id(self) -> int | None:
         """Line id of the first unread post; if there is none, of the line below the unread line."""
+        if self.first_id is None and self._recalled:
+            return line_of(self.transcript, str(min(self._recalled)))
         return self.transcript.unread_line_id if self.first_id is None else self.first_id
 
 

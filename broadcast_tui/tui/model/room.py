@@ -5,24 +5,29 @@ Times are arguments: `now` in monotonic seconds, `at` in UTC. Names are sanitize
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from broadcast_tui.core.post import Post
+from broadcast_tui.core.post_state import NO_STATE
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
     GapFound,
     HistoryFetched,
+    NoteArrived,
     PostArrived,
     PresenceChanged,
 )
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.read_state import Arrival, OlderPost, ReadState
+from broadcast_tui.tui.model.room_notes import RoomNotes
 from broadcast_tui.tui.model.text.mentions import mentioning_line, mentions
 from broadcast_tui.tui.model.transcript.navigation import first_from, position_of
+from broadcast_tui.tui.model.transcript.post_details import details_of
 from broadcast_tui.tui.model.transcript.presence_lines import PresenceLines
-from broadcast_tui.tui.model.transcript.transcript import OlderPost as TranscriptPost
+from broadcast_tui.tui.model.transcript.records import OlderPost as TranscriptPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 DETAIL_MAX = 100
@@ -70,6 +75,7 @@ class RoomModel:
     """Who set the topic, if that happened while connected."""
     topic_at: datetime | None = None
     reading: ReadState = field(init=False)
+    notes: RoomNotes = field(init=False)
     level: NotifyLevel = NotifyLevel.MENTIONS
     """Which posts trigger notifications."""
     entered: bool = False
@@ -78,6 +84,8 @@ class RoomModel:
     history_ref: str = ""
     """Ref of the pending history request; empty if there is none."""
     history_ended: bool = False
+    _page_start: tuple[str, str] = ("", "")
+    """Id of the first entry of the last page, and of the oldest stored post at that time."""
     who_ref: str = ""
     """Ref of the list requested by /who; empty if there is none."""
     addressed: dict[str, None] = field(default_factory=dict)
@@ -88,6 +96,7 @@ class RoomModel:
     def __post_init__(self) -> None:
         self._presence_lines = PresenceLines(self.transcript)
         self.reading = ReadState(self.transcript)
+        self.notes = RoomNotes(self.transcript)
 
     @property
     def unread(self) -> int:
@@ -108,6 +117,14 @@ class RoomModel:
     def urgent_count(self) -> int:
         """Unread posts that ask for attention while another room is shown."""
         return self.mention_count if self.muted else self.unread
+
+    @property
+    def oldest_id(self) -> str:
+        """Id of the entry before which history can be fetched; empty if there is none."""
+        start, oldest = self._page_start
+        first = self.transcript.first_post_id
+        # A page may begin with notes, or consist of them.
+        return start if start and first == oldest else first
 
     def people(self) -> list[str] | None:
         """Member names in display order; None if only their number is known."""
@@ -152,12 +169,13 @@ class RoomModel:
         self._typing.pop(sender, None)
         own = update.own or _is_own(sender, own_name)
         hidden = not own and self.transcript.is_hidden(sender)
-        mention = not own and mentions(post.text, own_name, keywords)
+        details, is_deleted = None, False
+        if post.state is not NO_STATE or post.re:
+            details, is_deleted = details_of(post, self.transcript.hide_rule), bool(post.state.deleted)
+            self.notes.posted(post)
+        mention = not own and not is_deleted and mentions(post.text, own_name, keywords)
         if mention and sender:
-            self.addressed.pop(sender, None)
-            self.addressed[sender] = None
-            if len(self.addressed) > ADDRESSED_MAX:
-                del self.addressed[next(iter(self.addressed))]
+            self._addressed_by(sender)
         line_id = self.transcript.add_post(
             post.sender,
             post.text,
@@ -166,13 +184,53 @@ class RoomModel:
             mention=mention,
             post_id=str(post.position),
             nonce=post.nonce if update.own else "",
+            details=details,
         )
-        arrival = Arrival(line_id, post.position, own or hidden, mention, update.live)
+        arrival = Arrival(line_id, post.position, own or hidden or is_deleted, mention, update.live)
         self.reading.arrived(arrival, there=there, at_end=at_end)
-        if own or hidden or there or not update.live:
+        if own or hidden or there or is_deleted or not update.live:
             return None
         text = mentioning_line(post.text, own_name, keywords) if mention else post.text
         return Alert(self.name, post.sender, text, mention)
+
+    def note_arrived(
+        self, update: NoteArrived, own_name: str, keywords: Sequence[str] = (), *, there: bool, at_end: bool
+    ) -> Alert | None:
+        """Apply a live or replayed note; arguments as for `arrived`.
+
+        Returns:
+            An alert for a live edit of another user that newly mentions the user, else None.
+        """
+        note, reading = update.note, self.reading
+        reading.note_arrived(note.position, live=update.live)
+        before = self.notes.arrived(
+            note,
+            is_paging=bool(self.history_ref),
+            is_mention=lambda text: mentions(text, own_name, keywords),
+        )
+        if before is None or before.own or before.line_id is None:
+            return None
+        after = self.notes.post(str(before.post.position))
+        if after is None or after.post.state.deleted is not None:
+            reading.post_deleted(before.line_id, before.post.position, mention=before.mention)
+            return None
+        if before.mention == after.mention:
+            return None
+        if before.mention:
+            reading.mention_removed(before.line_id, before.post.position)
+            return None
+        self._addressed_by(after.post.sender)
+        reading.mention_added(before.line_id, before.post.position, seen=update.live and there and at_end)
+        if there or not update.live:
+            return None
+        text = mentioning_line(after.post.text, own_name, keywords)
+        return Alert(self.name, after.post.sender, text, True)
+
+    def _addressed_by(self, sender: str) -> None:
+        self.addressed.pop(sender, None)
+        self.addressed[sender] = None
+        if len(self.addressed) > ADDRESSED_MAX:
+            del self.addressed[next(iter(self.addressed))]
 
     def hide(self, rule: Callable[[str], bool] | None) -> None:
         """Hide the posts of senders that `rule` accepts (None: nobody). Keeps the unread position."""
@@ -194,22 +252,38 @@ class RoomModel:
         return f"{self.topic_by} {about}"
 
     def prepended(self, update: HistoryFetched, own_name: str, keywords: Sequence[str] = ()) -> bool:
-        """Add a page of older posts; returns false if it was not requested."""
+        """Add a page of older posts; returns false if it was not requested.
+
+        Any other page updates the posts that are loaded.
+        """
         if not update.ref or update.ref != self.history_ref:
+            self.merge(update.posts, own_name, keywords)
             return False
         self.history_ref = ""
         self.history_ended = not update.more
         older: list[TranscriptPost] = []
         page: list[OlderPost] = []
-        for post in update.posts:
+        for post in self.notes.take_page(update.posts):
             sender = visible_line(post.sender)
-            own = _is_own(sender, own_name)
-            mention = not own and mentions(post.text, own_name, keywords)
-            older.append((post.sender, post.text, post.at, own, mention, str(post.position)))
-            page.append(OlderPost(post.position, own or self.transcript.is_hidden(sender), mention))
-        is_held = self.transcript.prepend_posts(older) > 0
-        self.reading.prepended(page if is_held else [], ended=self.history_ended)
+            own, is_deleted = _is_own(sender, own_name), post.state.deleted is not None
+            mention = not own and not is_deleted and mentions(post.text, own_name, keywords)
+            details = details_of(post, self.transcript.hide_rule)
+            if details is not None:
+                self.notes.posted(post)
+            older.append(
+                TranscriptPost(post.sender, post.text, post.at, own, mention, str(post.position), details)
+            )
+            unread = not (own or is_deleted or self.transcript.is_hidden(sender))
+            page.append(OlderPost(post.position, not unread, mention))
+        is_added = self.transcript.prepend_posts(older) > 0
+        if update.start is not None:
+            self._page_start = str(update.start), self.transcript.first_post_id
+        self.reading.prepended(page if is_added else [], ended=self.history_ended)
         return True
+
+    def merge(self, posts: Iterable[Post], own_name: str, keywords: Sequence[str] = ()) -> None:
+        """Update the loaded posts among `posts`, which are as the server has them now."""
+        self.notes.merge(posts, lambda text: mentions(text, own_name, keywords))
 
     def people_changed(self, update: PresenceChanged, own_name: str) -> None:
         """Apply joins, leaves and renames, and add a line about users other than oneself."""

@@ -48,6 +48,7 @@ from broadcast_tui.tui.model.room import Person, RoomModel, gap_line
 from broadcast_tui.tui.model.rooms import RoomListing, RoomSet, room_lines
 from broadcast_tui.tui.model.server_search import ServerSearch
 from broadcast_tui.tui.model.transcript.layout import PresenceShown
+from broadcast_tui.tui.model.transcript.post_details import reply_details
 
 
 @dataclass(slots=True)
@@ -189,6 +190,8 @@ RoomUpdate = (
     | CaughtUp
     | PostDelivered
     | PostRejected
+    | NoteDelivered
+    | NoteRejected
     | GapFound
     | HistoryFetched
     | PresenceChanged
@@ -206,6 +209,8 @@ class Changes:
     """The members of the shown room or the user's name changed."""
     rejected: list[PostRejected] = field(default_factory=list)
     """Rejected posts, whose text returns to the input."""
+    rejected_notes: list[NoteRejected] = field(default_factory=list)
+    """Changes to posts that the server has rejected."""
     denied: NameDenied | None = None
     """The server denied the name and closed the connection: ask for another name."""
     rooms_listed: bool = False
@@ -284,10 +289,13 @@ class AppState:
 
     # -- user actions and updates
 
-    def add_own_post(self, nonce: str, text: str, at: datetime) -> None:
-        """Add an own post to the shown room; it is pending below all lines until it arrives."""
+    def add_own_post(self, nonce: str, text: str, at: datetime, *, re: str = "") -> None:
+        """Add an own post to the shown room; it is pending below all lines until it arrives.
+
+        `re` is what it replies to, as for `ClientRequests.say`.
+        """
         self.rooms.shown.reading.drop_unread_line()
-        self.rooms.shown.transcript.add_pending(nonce, self.name, text, at)
+        self.rooms.shown.transcript.add_pending(nonce, self.name, text, at, reply_details(re))
 
     def print(self, text: str, at: datetime, *, error: bool = False) -> None:
         """Print a system line in the shown room."""
@@ -319,15 +327,18 @@ class AppState:
                 # First, because most updates are posts.
                 case PostArrived():
                     self._arrived(update, changes)
+                case NoteArrived():
+                    self._note_arrived(update, changes)
                 case SearchFound() | HistoryFetched() | Noticed() if self.search and self.search.handle_reply(
                     update
                 ):
-                    pass
+                    if not isinstance(update, Noticed) and (room := self.rooms.joined.get(update.room)):
+                        room.merge(update.posts, self.name, self.keywords)
                 case ConnectionChanged():
                     self._connection_changed(update, now, at)
                     if update.state is ConnectionState.WAITING:
-                        for room in self.rooms.joined.values():
-                            room.reading.disconnected(at)
+                        for joined in self.rooms.joined.values():
+                            joined.reading.disconnected(at)
                     refused = update if update.state is ConnectionState.REFUSED else None
                     changes.people = True
                 case Welcomed():
@@ -355,7 +366,7 @@ class AppState:
                 case Noticed():
                     self._print_notice(visible_line(update.text), now, at, error=update.error)
                     self._clear_request(update.ref)
-                case NoteArrived() | NoteDelivered() | NoteRejected() | DirectOpened():
+                case DirectOpened():
                     pass
                 case _:
                     self._room_changed(update, changes, now, at)
@@ -367,6 +378,13 @@ class AppState:
         room = self.rooms.get(update.post.room)
         there = self.rooms.is_viewing(room)
         alert = room.arrived(update, self.name, self.keywords, there=there, at_end=self.rooms.at_end)
+        if alert and room.level.includes(mention=alert.mention):
+            changes.alerts.append(alert)
+
+    def _note_arrived(self, update: NoteArrived, changes: Changes) -> None:
+        room = self.rooms.get(update.note.room)
+        there = self.rooms.is_viewing(room)
+        alert = room.note_arrived(update, self.name, self.keywords, there=there, at_end=self.rooms.at_end)
         if alert and room.level.includes(mention=alert.mention):
             changes.alerts.append(alert)
 
@@ -390,6 +408,10 @@ class AppState:
             case PostRejected():
                 room.transcript.reject(update.nonce, update.reason)
                 changes.rejected.append(update)
+            case NoteDelivered():
+                room.notes.delivered(update)
+            case NoteRejected():
+                changes.rejected_notes.append(update)
             case GapFound():
                 room.reading.add_lost(update.count)
                 if self._admits_line(room, now, at):
@@ -432,6 +454,7 @@ class AppState:
         room.list_asked = room.list_pending = False
         if visible_line(update.topic) != room.topic:
             room.topic, room.topic_by, room.topic_at = visible_line(update.topic), "", None
+        room.notes.entered(update)
         room.reading.entered(at, there=self.rooms.is_viewing(room))
         if not room.entered:
             room.entered = room.greeting_due = True

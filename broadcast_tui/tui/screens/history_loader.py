@@ -100,6 +100,6 @@ class HistoryLoader:
     def _fetch(self, view: RoomModel, limit: int) -> None:
         """Request the page above the loaded posts, unless a request is pending or the history has ended."""
         is_online = self._state.connection.state is ConnectionState.ONLINE
-        oldest = view.transcript.first_post_id
+        oldest = view.oldest_id
         if oldest and not view.history_ref and not view.history_ended and is_online:
             view.history_ref = self._client.fetch_history(view.name, before=oldest, limit=limit)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position, is_newer
 from broadcast_tui.tui.model.read_state import Arrival, CatchUpSummary, OlderPost, ReadState
+from broadcast_tui.tui.model.transcript.records import OlderPost as TranscriptPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
@@ -303,7 +304,7 @@ def test_the_line_moves_up_as_older_unread_posts_are_fetched() -> None:
     for start in (51, 1):
         room.transcript.prepend_posts(
             [
-                ("bob", "old", NOON, number == 31, False, f"k3f9-{number}")
+                TranscriptPost("bob", "old", NOON, number == 31, False, f"k3f9-{number}")
                 for number in range(start, start + 50)
             ]
         )
@@ -314,7 +315,7 @@ def test_the_line_moves_up_as_older_unread_posts_are_fetched() -> None:
         c for c in reversed(room.transcript.chunks) if c.first_id <= (room.transcript.unread_line_id or 0)
     )
     assert chunk.numbers[room.transcript.unread_line_id - chunk.first_id] == 32  # 31 is our own
-    room.transcript.prepend_posts([("bob", "older", NOON, False, False, "k3f9-0")])
+    room.transcript.prepend_posts([TranscriptPost("bob", "older", NOON, False, False, "k3f9-0")])
     room.reading.prepended([], ended=False)
     assert not room.reading.begins_above
 
@@ -330,7 +331,7 @@ def test_unloaded_unread_posts_are_counted_before_they_are_loaded() -> None:
     assert room.reading.target_id == first_held
     posts = [(number, number in (100, 101), number in (29, 31)) for number in range(21, 111)]
     room.transcript.prepend_posts(
-        ("bob", "old", NOON, own, mention, f"k3f9-{number}") for number, own, mention in posts
+        TranscriptPost("bob", "old", NOON, own, mention, f"k3f9-{number}") for number, own, mention in posts
     )
     page = [OlderPost(Position("k3f9", number), own, mention) for number, own, mention in posts]
     room.reading.prepended(page, ended=False)
@@ -344,7 +345,7 @@ def test_posts_lost_on_the_server_are_not_unread() -> None:
     room.post(live=False)
     room.at_end = False
     room.catch_up()
-    room.transcript.prepend_posts([("bob", "old", NOON, False, False, "k3f9-110")])
+    room.transcript.prepend_posts([TranscriptPost("bob", "old", NOON, False, False, "k3f9-110")])
     room.reading.prepended([OlderPost(Position("k3f9", 110), False, False)], ended=True)
     assert (room.reading.count, room.reading.above_count) == (2, 0)
 

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from broadcast_tui.tui.model.transcript.find import pattern_of
+from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.widgets.log_highlights import PICK_MARK
 from broadcast_tui.tui.widgets.message_log import MessageLog
@@ -148,7 +149,7 @@ async def test_the_selection_stays_on_its_text() -> None:
         assert before.count("\n") == 1
         for n in range(60, 90):
             transcript.add_post("ana", f"post {n}", NOON)
-        transcript.prepend_posts([("bob", "old", NOON - timedelta(days=1), False, False, "")] * 20)
+        transcript.prepend_posts([OlderPost("bob", "old", NOON - timedelta(days=1), False, False, "")] * 20)
         on.log.refresh_lines()
         await on.pilot.pause(0.1)
         await on.pilot.resize_terminal(40, 12)

@@ -17,6 +17,7 @@ from textual.theme import BUILTIN_THEMES
 
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, Rgb, contrast
+from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.themes import OWN_THEMES
 from broadcast_tui.tui.widgets.log_rows import CACHED_LINES
@@ -521,8 +522,10 @@ async def test_a_refused_post_stays_with_the_reason() -> None:
 # Older posts
 
 
-def older(count: int) -> list[tuple[str, str, datetime, bool, bool, str]]:
-    return [("bob", f"old {number}", NOON, False, False, f"k3f9-{number + 1}") for number in range(count)]
+def older(count: int) -> list[OlderPost]:
+    return [
+        OlderPost("bob", f"old {number}", NOON, False, False, f"k3f9-{number + 1}") for number in range(count)
+    ]
 
 
 async def test_top_reached_is_posted_once_per_visit() -> None:
@@ -566,7 +569,7 @@ async def test_a_page_of_long_posts_does_not_move_the_view() -> None:
     async with stage(transcript) as on:
         on.log.action_scroll_home()
         before = on.rows
-        page = [("bob", "old words " * 30, NOON, False, False, f"k3f9-{n + 1}") for n in range(50)]
+        page = [OlderPost("bob", "old words " * 30, NOON, False, False, f"k3f9-{n + 1}") for n in range(50)]
         transcript.prepend_posts(page)
         await on.synced()
         assert on.rows[2:] == before[2:]

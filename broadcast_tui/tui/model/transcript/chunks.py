@@ -11,8 +11,10 @@ from array import array
 from enum import IntEnum
 from typing import NamedTuple
 
+from broadcast_tui.core.post import MAX_SEQ, Position
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.wrapping import MULTILINE, measure
+from broadcast_tui.tui.model.transcript.post_details import PostDetails
 
 
 class LineKind(IntEnum):
@@ -24,6 +26,12 @@ class LineKind(IntEnum):
     DAY = 4
     PRESENCE = 5
     """A system line about joins and leaves."""
+    DELETED = 6
+    """A deleted post; the text says who deleted it."""
+
+
+POSTS = frozenset((LineKind.POST, LineKind.ACTION, LineKind.DELETED))
+"""Kinds of lines that are posts."""
 
 
 class DeliveryState(IntEnum):
@@ -50,6 +58,8 @@ class Line(NamedTuple):
     mention: bool
     brief: str = ""
     """The short form of a PRESENCE line: in large rooms, limited to recent senders."""
+    details: PostDetails | None = None
+    """What there is to display about a post besides its text."""
 
 
 class LineRecord(NamedTuple):
@@ -62,6 +72,7 @@ class LineRecord(NamedTuple):
     flags: int = 0
     epoch: str = ""
     number: int = -1
+    details: PostDetails | None = None
 
 
 ACTION_PREFIX = "/me "
@@ -72,14 +83,16 @@ _MARK_BITS = 3
 _MENTION_MARKS = bytes(flags & MENTION > 0 for flags in range(256))
 _NO_BRIEFS: dict[int, str] = {}
 """Shared by all chunks without a PRESENCE line; never modified."""
+_NO_DETAILS: dict[int, PostDetails] = {}
+"""Shared by all chunks without details of posts; never modified."""
 
 
 class Chunk:
     """Consecutive lines as parallel columns; line `i` has the id `first_id + i`."""
 
     __slots__ = (
-        "briefs", "cells", "char_count", "epochs", "first_id", "flags", "kinds", "numbers", "senders",
-        "texts", "times",
+        "_highest", "_lowest", "briefs", "cells", "char_count", "details", "epochs", "first_id", "flags",
+        "kinds", "numbers", "senders", "texts", "times",
     )  # fmt: skip
 
     def __init__(self, first_id: int) -> None:
@@ -87,6 +100,10 @@ class Chunk:
         self.char_count = 0
         self.briefs: dict[int, str] = _NO_BRIEFS
         """Short texts of PRESENCE lines by line id."""
+        self.details: dict[int, PostDetails] = _NO_DETAILS
+        """Details of posts by line id, for those that have any; replaced by each change."""
+        self._lowest, self._highest = MAX_SEQ, -1
+        """Bounds of `numbers` that are not negative."""
         self.kinds = bytearray()
         self.flags = bytearray()
         self.senders: list[str] = []
@@ -100,13 +117,18 @@ class Chunk:
         return len(self.texts)
 
     def append(self, entry: LineRecord) -> None:
-        kind, sender, text, at, flags, epoch, number = entry
+        kind, sender, text, at, flags, epoch, number, details = entry
+        if details is not None:
+            self.details = {**self.details, self.first_id + len(self.texts): details}
+        if number > self._highest:
+            self._highest = number
+        if 0 <= number < self._lowest:
+            self._lowest = number
         self.kinds.append(kind)
         self.flags.append(flags)
         self.senders.append(sender)
         self.times.append(at)
-        # Spoofed links add a row with the real hosts.
-        self.cells.append(MULTILINE if "://" in text and real_hosts(text) else measure(text))
+        self.cells.append(_cells_of(text))
         self.epochs.append(epoch)
         self.numbers.append(number)
         self.texts.append(text)
@@ -124,7 +146,34 @@ class Chunk:
             bool(flags & OWN),
             bool(flags & MENTION),
             self.briefs.get(self.first_id + i, ""),
+            self.details.get(self.first_id + i) if self.details else None,
         )
+
+    def record(self, i: int) -> LineRecord:
+        """The columns of a line."""
+        return LineRecord(
+            LineKind(self.kinds[i]),
+            self.senders[i],
+            self.texts[i],
+            self.times[i],
+            self.flags[i],
+            self.epochs[i],
+            self.numbers[i],
+            self.details.get(self.first_id + i),
+        )
+
+    def index_of(self, position: Position) -> int | None:
+        """Index of the post at a position of the log; None if it is not here."""
+        epoch, seq = position
+        if not self._lowest <= seq <= self._highest:
+            return None
+        start = 0
+        while seq in self.numbers[start:]:
+            i = self.numbers.index(seq, start)
+            if self.epochs[i] == epoch:
+                return i
+            start = i + 1
+        return None
 
     def mention_marks(self) -> bytearray:
         """One byte for each line: 1 if it mentions the user, else 0."""
@@ -143,9 +192,24 @@ class Chunk:
     def without_last(self) -> Chunk:
         return self._part(0, len(self) - 1)
 
+    def with_line(self, i: int, entry: LineRecord) -> Chunk:
+        """A copy in which line `i` is replaced; its position in the log stays."""
+        changed = self._part(0, len(self))
+        changed.char_count += len(entry.text) - len(self.texts[i])
+        changed.kinds[i], changed.flags[i], changed.texts[i] = entry.kind, entry.flags, entry.text
+        changed.cells[i] = _cells_of(entry.text)
+        line_id = self.first_id + i
+        if entry.details is not None:
+            changed.details = {**self.details, line_id: entry.details}
+        elif line_id in self.details:
+            changed.details = {other: self.details[other] for other in self.details if other != line_id}
+        return changed
+
     def _part(self, start: int, end: int) -> Chunk:
         part = Chunk(self.first_id + start)
         part.briefs = self.briefs
+        part.details = self.details
+        part._lowest, part._highest = self._lowest, self._highest
         part.kinds = self.kinds[start:end]
         part.flags = self.flags[start:end]
         part.senders = self.senders[start:end]
@@ -156,3 +220,9 @@ class Chunk:
         part.epochs = self.epochs[start:end]
         part.numbers = self.numbers[start:end]
         return part
+
+
+def _cells_of(text: str) -> int:
+    """The stored width of a text, such that texts that need rows of their own are laid out."""
+    # Spoofed links add a row with the real hosts.
+    return MULTILINE if "://" in text and real_hosts(text) else measure(text)

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from operator import neg
 from unicodedata import normalize
 
-from broadcast_tui.tui.model.transcript.chunks import Chunk, LineKind
-from broadcast_tui.tui.model.transcript.navigation import POSTS
+from broadcast_tui.tui.model.transcript.chunks import POSTS, Chunk, LineKind
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 Pattern = re.Pattern[str]

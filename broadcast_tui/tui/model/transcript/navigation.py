@@ -10,7 +10,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from broadcast_tui.core.post import Position, is_newer
-from broadcast_tui.tui.model.transcript.chunks import LineKind
+from broadcast_tui.tui.model.transcript.chunks import OWN, POSTS, DeliveryState
+from broadcast_tui.tui.model.transcript.records import written_text
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 
@@ -81,9 +82,6 @@ def first_from(transcript: Transcript, position: Position | None) -> int | None:
     return None
 
 
-POSTS = (LineKind.POST, LineKind.ACTION)
-
-
 def post_from(transcript: Transcript, line_id: int, step: int) -> int | None:
     """The first post from `line_id` in direction `step` (1: down, -1: up), pending posts excluded.
 
@@ -116,13 +114,29 @@ def post_id_of(transcript: Transcript, line_id: int) -> str:
 
 def line_of(transcript: Transcript, post_id: str) -> int | None:
     """The line of the post with this id, or None if it is not stored."""
-    epoch, _, digits = post_id.rpartition("-")
-    if not digits.isdecimal():
-        return None
-    number = int(digits)
+    position = Position.parse(post_id)
+    for chunk in reversed(transcript.chunks) if position is not None else ():
+        if position is not None and (i := chunk.index_of(position)) is not None:
+            return chunk.first_id + i
+    return None
+
+
+class OwnPost(NamedTuple):
+    """A post of the user. `ref` is its id; its nonce if the server has not acknowledged it."""
+
+    ref: str
+    line_id: int
+    text: str
+    """As it was written."""
+
+
+def newest_own_post(transcript: Transcript) -> OwnPost | None:
+    """The newest post of the user that can be edited: neither deleted nor rejected."""
     for chunk in reversed(transcript.chunks):
-        if number in chunk.numbers:
-            for i, found in enumerate(chunk.numbers):
-                if found == number and chunk.epochs[i] == epoch:
-                    return chunk.first_id + i
+        for i in range(len(chunk) - 1, -1, -1):
+            if chunk.flags[i] & OWN:
+                line = chunk.line(i)
+                ref = post_id_of(transcript, line.id) or transcript.pending_nonce(line.id)
+                if ref and line.mark is not DeliveryState.REJECTED and (text := written_text(line)):
+                    return OwnPost(ref, line.id, text)
     return None

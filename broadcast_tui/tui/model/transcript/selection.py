@@ -14,9 +14,8 @@ import msgspec
 
 from broadcast_tui.tui.model.text.links import find_urls
 from broadcast_tui.tui.model.text.wrapping import Span
-from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
+from broadcast_tui.tui.model.transcript.chunks import POSTS, Line, LineKind
 from broadcast_tui.tui.model.transcript.layout import VisibilityOptions
-from broadcast_tui.tui.model.transcript.navigation import POSTS
 from broadcast_tui.tui.model.transcript.row_text import whole_clusters
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 

@@ -5,8 +5,8 @@ Invariants:
 - line ids are consecutive integers that rise from the top; a line keeps its id. Pending posts have
   provisional ids after the last line, until they arrive;
 - lines are stored in chunks, of which only the last one grows; any other change creates new chunks;
-- a line never changes, except that the last line is rewritten while it summarizes joins and leaves
-  (`rewritten_count`);
+- a line never changes, except that the last line is rewritten while it summarizes joins and leaves, and
+  that notes change posts (`rewritten_count`);
 - text is sanitized here, once.
 
 Posts of hidden (ignored) senders are kept, but each run of them is replaced by one line that counts them.
@@ -19,26 +19,35 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import lru_cache
 from operator import attrgetter
 
+from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible, visible_line
 from broadcast_tui.tui.model.transcript.chunks import (
-    ACTION_PREFIX,
-    MENTION,
     OWN,
+    POSTS,
     Chunk,
     DeliveryState,
     Line,
     LineKind,
     LineRecord,
 )
+from broadcast_tui.tui.model.transcript.post_details import PostDetails, details_of
+from broadcast_tui.tui.model.transcript.records import (
+    OlderPost,
+    StoredPost,
+    hidden_text,
+    older_post,
+    post_of_hidden,
+    post_of_line,
+    post_record,
+    seconds,
+    shortened,
+)
 
 CHUNK_LINES = 256
 CHUNK_CHARS = 1_048_576
 """Characters after which a chunk is complete, whatever its number of lines."""
-TEXT_MAX = 65_536
-"""Maximum number of stored characters of a post. Wrapping as many of the slowest kind takes 0.3 s."""
 CHARS_MAX = 67_108_864
 """Maximum number of characters of all lines; the oldest are dropped first."""
 HIDDEN_MAX = 1_000
@@ -46,14 +55,8 @@ HIDDEN_MAX = 1_000
 RECENT_LINES = 1_000
 """A sender of one of this many last lines has posted recently."""
 _SENDERS_MAX = 256
-_EARLIEST_S, _LATEST_S = 86_400.0, 250_000_000_000.0
-"""Unix times that every time zone can represent."""
-_POSTS = frozenset((LineKind.POST, LineKind.ACTION))
 _PLACEHOLDER = "\0hidden"
 """Used as post id: the line is going to replace a run of hidden posts."""
-
-OlderPost = tuple[str, str, datetime, bool, bool, str]
-"""A post of a page of history: sender, text, at (UTC), own, mention, post id."""
 
 
 @dataclass(slots=True)
@@ -114,7 +117,10 @@ class Transcript:
         self._pending: dict[str, _Pending] = {}
         """Pending posts by nonce, in the order sent."""
         self._tail: Chunk | None = None
-        self._hide_rule: Callable[[str], bool] | None = None
+        self.hide_rule: Callable[[str], bool] | None = None
+        """Whose posts are hidden, as set by `hide`; None: nobody's."""
+        self.edited_count = 0
+        """How often the text of a stored post was changed."""
         self._hidden: list[OlderPost] = []
         """Hidden posts after the last line."""
         self._hidden_runs: dict[int, list[OlderPost]] = {}
@@ -156,6 +162,11 @@ class Transcript:
     def pending_count(self) -> int:
         """Own posts that have neither arrived nor been rejected."""
         return len(self._pending)
+
+    def pending_nonce(self, line_id: int) -> str:
+        """The nonce of the pending post with this line id; empty if it is not pending."""
+        index = line_id - self._next_id
+        return list(self._pending)[index] if 0 <= index < len(self._pending) else ""
 
     @property
     def first_post_id(self) -> str:
@@ -204,17 +215,18 @@ class Transcript:
         mention: bool = False,
         post_id: str = "",
         nonce: str = "",
+        details: PostDetails | None = None,
     ) -> int:
         """Add a post after the last line and return its line id; for a hidden post, the id of the last line.
 
         If `nonce` is that of a pending post, that post has arrived and is no longer pending.
         """
         if not own and self.is_hidden(sender):
-            self._hidden.append((sender, _shortened(text), at, own, mention, post_id))
+            self._hidden.append(OlderPost(sender, shortened(text), at, own, mention, post_id, details))
             if len(self._hidden) >= HIDDEN_MAX:
                 self._append_placeholder()
             return self._next_id - 1
-        record = _post_record(sender, text, _seconds(at), own, mention, post_id)
+        record = post_record(sender, text, seconds(at), own, mention, post_id, details)
         if nonce in self._pending:
             del self._pending[nonce]
             self._tail = None
@@ -228,9 +240,11 @@ class Transcript:
             del self._senders[next(iter(self._senders))]
         return line_id
 
-    def add_pending(self, nonce: str, sender: str, text: str, at: datetime) -> None:
+    def add_pending(
+        self, nonce: str, sender: str, text: str, at: datetime, details: PostDetails | None = None
+    ) -> None:
         """Show an own post below all lines until `add_post` or `reject` is called with its nonce."""
-        record = _post_record(sender, text, _seconds(at), True, False, "")
+        record = post_record(sender, text, seconds(at), True, False, "", details)
         self._pending[nonce] = _Pending(record, DeliveryState.PENDING)
         self._tail = None
         self.version += 1
@@ -260,7 +274,7 @@ class Transcript:
     def add_system(self, text: str, at: datetime, *, error: bool = False) -> int:
         """Add a system line and return its id."""
         kind = LineKind.ERROR if error else LineKind.SYSTEM
-        return self._append(LineRecord(kind, "", visible(_shortened(text)), _seconds(at)))
+        return self._append(LineRecord(kind, "", visible(shortened(text)), seconds(at)))
 
     def add_presence(self, text: str, brief: str, at: datetime, *, grows: bool = True) -> int:
         """Add a line about joins and leaves and return its id.
@@ -269,7 +283,7 @@ class Transcript:
             brief: The short form of the line, possibly empty.
             grows: Whether `replace_presence` may rewrite it.
         """
-        line_id = self._append(LineRecord(LineKind.PRESENCE, "", visible_line(text), _seconds(at)))
+        line_id = self._append(LineRecord(LineKind.PRESENCE, "", visible_line(text), seconds(at)))
         self._growing_id = line_id if grows else None
         self._set_brief(line_id, brief)
         return line_id
@@ -277,7 +291,7 @@ class Transcript:
     def replace_presence(self, line_id: int, text: str, brief: str, at: datetime) -> bool:
         """Rewrite a PRESENCE line; returns false, without a change, if it is not the last line."""
         last = self._chunks[-1] if self._chunks else None
-        record = LineRecord(LineKind.PRESENCE, "", visible_line(text), _seconds(at))
+        record = LineRecord(LineKind.PRESENCE, "", visible_line(text), seconds(at))
         is_last = last is not None and line_id == self._next_id - 1 and last.kinds[-1] == LineKind.PRESENCE
         if last is None or not is_last or record.at >= self._calendar.ends_at:
             return False
@@ -332,16 +346,17 @@ class Transcript:
         runs: list[list[OlderPost]] = []
         older: list[OlderPost] = []
         for post in posts:
-            if post[3] or not self.is_hidden(post[0]):
+            if post.own or not self.is_hidden(post.sender):
                 older.append(post)
-            elif runs and older[-1][5] == _PLACEHOLDER:
+            elif runs and older[-1].post_id == _PLACEHOLDER:
                 runs[-1].append(post)
             else:
                 runs.append([post])
-                older.append(("", "", *post[2:5], _PLACEHOLDER))
+                older.append(OlderPost("", "", post.at, post.own, post.mention, _PLACEHOLDER))
         texts = iter(runs)
         older = [
-            ("", _hidden_text(next(texts)), *post[2:]) if post[5] == _PLACEHOLDER else post for post in older
+            post._replace(text=hidden_text(next(texts))) if post.post_id == _PLACEHOLDER else post
+            for post in older
         ]
         count = self._prepend(older)
         if count and runs:
@@ -351,8 +366,8 @@ class Transcript:
     def _prepend(self, posts: Iterable[OlderPost]) -> int:
         calendar = _Calendar(self.zone)
         records: list[LineRecord] = []
-        for sender, text, at, own, mention, post_id in posts:
-            record = _post_record(sender, text, _seconds(at), own, mention, post_id)
+        for sender, text, at, own, mention, post_id, details in posts:
+            record = post_record(sender, text, seconds(at), own, mention, post_id, details)
             records += filter(None, (calendar.open_day(record.at), record))
         chars = sum(len(record.text) for record in records)
         if not records or self._count + len(records) > self._limit or self._chars + chars > CHARS_MAX:
@@ -388,12 +403,13 @@ class Transcript:
 
     def hide(self, rule: Callable[[str], bool] | None) -> None:
         """Hide the posts, old and new, of the senders that `rule` accepts (None: nobody); show all others."""
-        self._hide_rule = rule
-        if rule is not None or self._hidden_runs or self._hidden:
+        was_hiding = self.hide_rule is not None
+        self.hide_rule = rule
+        if rule is not None or was_hiding:
             self._rebuild()
 
     def is_hidden(self, sender: str) -> bool:
-        return self._hide_rule is not None and self._hide_rule(visible_line(sender))
+        return self.hide_rule is not None and self.hide_rule(visible_line(sender))
 
     @property
     def hidden_count(self) -> int:
@@ -403,7 +419,7 @@ class Transcript:
     def _append_placeholder(self) -> None:
         """Add the line that replaces the hidden posts after the last line."""
         run, self._hidden = self._hidden, []
-        record = LineRecord(LineKind.SYSTEM, "", _hidden_text(run), _seconds(run[-1][2]), epoch=run[0][5])
+        record = LineRecord(LineKind.SYSTEM, "", hidden_text(run), seconds(run[-1][2]), epoch=run[0][5])
         self._hidden_runs[self._append(record)] = run
         for line_id in [line_id for line_id in self._hidden_runs if line_id < self.first_id]:
             del self._hidden_runs[line_id]
@@ -430,12 +446,13 @@ class Transcript:
         self._hidden, self._hidden_runs = [], {}
         for item in items:
             if isinstance(item, LineRecord):
-                self._append(item)
+                self._append(item._replace(details=self._displayed(item.details)))
             elif isinstance(item, Line):
                 self.add_presence(item.text, item.brief, datetime.fromtimestamp(item.at, UTC))
             else:
-                sender, text, at, own, mention, post_id = item
-                self.add_post(sender, text, at, own=own, mention=mention, post_id=post_id)
+                sender, text, at, own, mention, post_id, details = item
+                details = self._displayed(details)
+                self.add_post(sender, text, at, own=own, mention=mention, post_id=post_id, details=details)
         self.received_count = received_count
 
     def _all_lines(self) -> Iterator[LineRecord | Line | OlderPost]:
@@ -448,15 +465,64 @@ class Transcript:
                 line, epoch, number = chunk.line(i), chunk.epochs[i], chunk.numbers[i]
                 if line.id in self._hidden_runs:
                     yield from self._hidden_runs[line.id]
-                elif line.kind in _POSTS and not line.own and self.is_hidden(line.sender):
-                    yield _older_post(line, epoch if number < 0 else f"{epoch}-{number}")
+                elif line.kind in POSTS and not line.own and self.is_hidden(line.sender):
+                    yield older_post(line, epoch if number < 0 else f"{epoch}-{number}")
                 elif line.kind is LineKind.PRESENCE:
                     yield line
                 elif line.kind is not LineKind.DAY:
-                    yield LineRecord(
-                        line.kind, line.sender, line.text, line.at, chunk.flags[i], epoch, number
-                    )
+                    yield chunk.record(i)
         yield from self._hidden
+
+    # -- changing posts
+
+    def find_post(self, position: Position) -> StoredPost | None:
+        """The stored post at a position of the log, even if it is hidden or cleared, or None."""
+        if (place := self._place_of(position)) is not None:
+            chunks, at, i = place
+            line = chunks[at].line(i)
+            return StoredPost(post_of_line(line, position), line.own, line.mention, line.id)
+        if (hidden := self._hidden_place_of(position)) is not None:
+            run, i = hidden
+            return StoredPost(post_of_hidden(run[i], position), run[i].own, run[i].mention, None)
+        return None
+
+    def replace_post(self, post: Post, *, mention: bool) -> None:
+        """Replace the text and the state of the stored post at `post.position`, wherever it is."""
+        details = details_of(post, self.hide_rule)
+        if (place := self._place_of(post.position)) is not None:
+            chunks, at, i = place
+            before = chunks[at].record(i)
+            own = bool(before.flags & OWN)
+            new = post_record(before.sender, post.text, before.at, own, mention, "", details)
+            chunks[at] = chunks[at].with_line(i, new)
+            if chunks is self._chunks:
+                self._chars += len(new.text) - len(before.text)
+            self.rewritten_count += 1
+            self.edited_count += new.text != before.text
+            self.version += 1
+        elif (hidden := self._hidden_place_of(post.position)) is not None:
+            run, i = hidden
+            run[i] = run[i]._replace(text=shortened(post.text), mention=mention, details=details)
+
+    def _place_of(self, position: Position) -> tuple[list[Chunk], int, int] | None:
+        """The chunks, displayed or cleared, the chunk and the index in it of a post."""
+        for chunks in (self._chunks, self._cleared):
+            for at in range(len(chunks) - 1, -1, -1):
+                if (i := chunks[at].index_of(position)) is not None:
+                    return chunks, at, i
+        return None
+
+    def _hidden_place_of(self, position: Position) -> tuple[list[OlderPost], int] | None:
+        """The run of hidden posts with a post, and its index."""
+        post_id = str(position)
+        for run in (self._hidden, *self._hidden_runs.values()):
+            ends = [Position.parse(post.post_id) for post in (*run[:1], *run[-1:])]
+            if ends and ends[0] and ends[-1] and ends[0] <= position <= ends[-1]:
+                return next(((run, i) for i, post in enumerate(run) if post.post_id == post_id), None)
+        return None
+
+    def _displayed(self, details: PostDetails | None) -> PostDetails | None:
+        return details.without(self.hide_rule) if details is not None else None
 
     # -- clearing the screen
 
@@ -489,53 +555,3 @@ class Transcript:
         self.unread_line_id = None
         self._calendar = _Calendar(self.zone)
         self.version += 1
-
-
-def _post_record(sender: str, text: str, at: float, own: bool, mention: bool, post_id: str) -> LineRecord:
-    kind = LineKind.POST
-    text = visible(_shortened(text))
-    if text.startswith(ACTION_PREFIX):
-        kind = LineKind.ACTION
-        text = text.removeprefix(ACTION_PREFIX)
-    epoch, dash, digits = post_id.rpartition("-")
-    if dash and digits.isdecimal() and digits.isascii() and len(digits) < 18:
-        epoch, number = _interned(epoch), int(digits)
-    else:
-        epoch, number = post_id, -1
-    flags = (OWN if own else 0) | (MENTION if mention else 0)
-    return LineRecord(kind, _clean_name(sender), text, at, flags, epoch, number)
-
-
-def _shortened(text: str) -> str:
-    """The beginning of a very long post, with a note about the rest."""
-    if len(text) <= TEXT_MAX:
-        return text
-    return f"{text[:TEXT_MAX]}\n… ({len(text) - TEXT_MAX:,} more characters are not shown)"
-
-
-@lru_cache(maxsize=4096)
-def _clean_name(name: str) -> str:
-    """`name`, sanitized. Cached so that the posts of a sender share one string object."""
-    return visible_line(name)
-
-
-@lru_cache(maxsize=256)
-def _interned(epoch: str) -> str:
-    """`epoch` as one shared object, because thousands of posts refer to it."""
-    return epoch
-
-
-def _seconds(at: datetime) -> float:
-    seconds = at.timestamp()
-    return seconds if _EARLIEST_S < seconds < _LATEST_S else min(max(seconds, _EARLIEST_S), _LATEST_S)
-
-
-def _hidden_text(run: list[OlderPost]) -> str:
-    names = dict.fromkeys(visible_line(post[0]) for post in run)
-    shown = next(iter(names)) if len(names) == 1 else f"{len(names)} people"
-    return f"{len(run):,} hidden from {shown}"
-
-
-def _older_post(line: Line, post_id: str) -> OlderPost:
-    text = f"{ACTION_PREFIX}{line.text}" if line.kind is LineKind.ACTION else line.text
-    return (line.sender, text, datetime.fromtimestamp(line.at, UTC), line.own, line.mention, post_id)

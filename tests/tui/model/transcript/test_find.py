@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broadcast_tui.tui.model.transcript.chunks import LineKind
+from broadcast_tui.tui.model.transcript.chunks import POSTS, LineKind
 from broadcast_tui.tui.model.transcript.find import FindState, pattern_of
-from broadcast_tui.tui.model.transcript.navigation import POSTS
-from broadcast_tui.tui.model.transcript.transcript import OlderPost, Transcript
+from broadcast_tui.tui.model.transcript.records import OlderPost
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
@@ -142,7 +142,7 @@ def test_stepping_without_a_match_returns_nothing() -> None:
 
 
 def page(texts: list[str], at: datetime) -> list[OlderPost]:
-    return [("bob", text, at, False, False, "") for text in texts]
+    return [OlderPost("bob", text, at, False, False, "") for text in texts]
 
 
 TEXTS = st.lists(st.sampled_from(["x", "y", "x y", "X"]), max_size=40)

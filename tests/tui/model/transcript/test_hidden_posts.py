@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.transcript.chunks import LineKind
-from broadcast_tui.tui.model.transcript.transcript import OlderPost, Transcript
+from broadcast_tui.tui.model.transcript.records import OlderPost
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 AT = datetime(2025, 8, 30, 10, 30, tzinfo=UTC)
 
@@ -90,7 +91,7 @@ def test_our_own_posts_are_never_hidden() -> None:
 
 def older(*posts: tuple[str, str]) -> list[OlderPost]:
     return [
-        (sender, text, AT - timedelta(minutes=9), False, False, f"e-{number}")
+        OlderPost(sender, text, AT - timedelta(minutes=9), False, False, f"e-{number}")
         for number, (sender, text) in enumerate(posts)
     ]
 

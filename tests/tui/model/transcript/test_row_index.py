@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.transcript.layout import PresenceShown, RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -76,7 +77,7 @@ def test_follows_whatever_happens_to_a_transcript(events: list[str]) -> None:
             case "post":
                 transcript.add_post("ana", "a longer post " * 5, NOON)
             case "older":
-                transcript.prepend_posts([("bob", "old " * 30, NOON, False, False, "")] * 9)
+                transcript.prepend_posts([OlderPost("bob", "old " * 30, NOON, False, False, "")] * 9)
             case "pending":
                 transcript.add_pending("n", "ana", "mine", NOON)
             case "arrive":
@@ -130,7 +131,7 @@ def test_rows_around_an_anchor_in_long_posts_are_measured() -> None:
     index = RowIndex(transcript, RowLayout.of_width(40))
     index.measure_end(20)
     top = RowAnchor(transcript.first_id, 0)
-    transcript.prepend_posts([("bob", "old " * 30, NOON, False, False, "")] * 50)
+    transcript.prepend_posts([OlderPost("bob", "old " * 30, NOON, False, False, "")] * 50)
     index.update()
     index.measure_around(top, 20)
     row = index.row_of(top)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from broadcast_tui.tui.model.text.links import links_in
+from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.selection import (
     Excerpt,
     TextPosition,
@@ -90,7 +91,7 @@ def test_the_selection_survives_prepended_and_trimmed_lines() -> None:
     for n in range(40):
         transcript.add_post("ana", f"post {n}", NOON)
     before = copied(transcript, (30, 0), (31, 99))
-    assert transcript.prepend_posts([("bob", "older", NOON, False, False, "")])
+    assert transcript.prepend_posts([OlderPost("bob", "older", NOON, False, False, "")])
     assert copied(transcript, (30, 0), (31, 99)) == before
     for n in range(40, 60):
         transcript.add_post("ana", f"post {n}", NOON)

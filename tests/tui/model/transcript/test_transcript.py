@@ -5,13 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
-from broadcast_tui.tui.model.transcript.transcript import (
-    HIDDEN_MAX,
-    RECENT_LINES,
-    TEXT_MAX,
-    OlderPost,
-    Transcript,
-)
+from broadcast_tui.tui.model.transcript.records import TEXT_MAX, OlderPost
+from broadcast_tui.tui.model.transcript.transcript import HIDDEN_MAX, RECENT_LINES, Transcript
 
 NOON = datetime(2025, 8, 30, 12, tzinfo=UTC)
 
@@ -32,7 +27,9 @@ def transcript_of(*posts: str) -> Transcript:
 
 
 def older(*posts: str, at: datetime = NOON) -> list[OlderPost]:
-    return [("bob", text, at, False, False, f"k3f9-{number}") for number, text in enumerate(posts, 1)]
+    return [
+        OlderPost("bob", text, at, False, False, f"k3f9-{number}") for number, text in enumerate(posts, 1)
+    ]
 
 
 def assert_sound(transcript: Transcript) -> None:
@@ -109,7 +106,7 @@ def test_received_text_is_sanitized(enter: str) -> None:
         case "system":
             transcript.add_system(evil, NOON)
         case "older":
-            transcript.prepend_posts([(evil, evil, NOON, False, False, "")])
+            transcript.prepend_posts([OlderPost(evil, evil, NOON, False, False, "")])
     for line in lines(transcript):
         assert line.sender.isprintable()
         assert line.text.replace("\n", "").isprintable()
@@ -430,7 +427,7 @@ def test_all_lines_together_are_also_bounded_by_length(monkeypatch: pytest.Monke
     transcript.clear()
     transcript.restore_cleared()
     assert transcript._chars == sum(len(text) for chunk in transcript.chunks for text in chunk.texts)
-    assert transcript.prepend_posts([("ana", "y" * 60_000, NOON, False, False, "e-1")]) == 0
+    assert transcript.prepend_posts([OlderPost("ana", "y" * 60_000, NOON, False, False, "e-1")]) == 0
 
 
 def test_a_flood_of_hidden_posts_becomes_lines() -> None:

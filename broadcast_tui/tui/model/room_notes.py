@@ -1,0 +1,199 @@
+"""What people do with the posts of a room: notes applied to its transcript, pinned posts, open questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from broadcast_tui.core.names import name_key
+from broadcast_tui.core.notes import Note, apply_note, merged
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import NoteKind, PostState, answer_count
+from broadcast_tui.core.session.updates import NoteDelivered, RoomEntered
+from broadcast_tui.tui.model.transcript.records import StoredPost
+from broadcast_tui.tui.model.transcript.transcript import Transcript
+
+POSITIONS_MAX = 100
+"""Maximum number of pinned posts and of open questions that a client remembers."""
+EARLY_MAX = 1_000
+"""Maximum number of notes remembered while a page of history is on its way."""
+ACKNOWLEDGE = ("ok",)
+"""The choices of an announcement."""
+
+
+class OpenQuestion(msgspec.Struct, frozen=True):
+    """A question that concerns the user. Its text is sanitized."""
+
+    post_id: str
+    sender: str
+    text: str
+    choices: tuple[str, ...]
+    answered: int
+    of: int
+    waiting: tuple[str, ...]
+    """The first names of the people who have not answered."""
+    can_answer: bool
+    """Whether the user was asked and has not answered; otherwise the user has asked it."""
+
+    @property
+    def is_announcement(self) -> bool:
+        """Whether it only asks people to acknowledge it."""
+        return self.choices == ACKNOWLEDGE
+
+
+class RoomNotes:
+    """Notes of one room, whose posts are in `transcript`."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        self._transcript = transcript
+        self._pinned: set[Position] = set()
+        self._asks: set[Position] = set()
+        self._answered: set[Position] = set()
+        """Open questions that the user has answered from this client."""
+        self._early: list[Note] = []
+        """Notes about posts that a pending page of history may contain."""
+
+    @property
+    def pinned(self) -> list[Position]:
+        """The pinned posts, in ascending order. Not all of them need be loaded."""
+        return sorted(self._pinned)
+
+    @property
+    def pin_count(self) -> int:
+        return len(self._pinned)
+
+    @property
+    def asks(self) -> list[Position]:
+        """The open questions, in ascending order. Not all of them need be loaded."""
+        return sorted(self._asks)
+
+    def post(self, post_id: str) -> StoredPost | None:
+        """The loaded post with this id, with its current state; None if it is not loaded."""
+        position = Position.parse(post_id)
+        return None if position is None else self._transcript.find_post(position)
+
+    def open_question(self, own_name: str) -> OpenQuestion | None:
+        """The newest loaded open question that the user has asked or has to answer."""
+        for position in reversed(self.asks):
+            stored = self._transcript.find_post(position)
+            if stored is None or stored.line_id is None or stored.post.state.ask is None:
+                continue
+            post, ask = stored.post, stored.post.state.ask
+            can_answer = position not in self._answered and _is_waiting_for(post.state, own_name)
+            if stored.own or can_answer:
+                return OpenQuestion(
+                    str(position),
+                    post.sender,
+                    post.text,
+                    ask.choices,
+                    answer_count(post.state),
+                    ask.of,
+                    post.state.waiting,
+                    can_answer,
+                )
+        return None
+
+    # -- updates
+
+    def entered(self, update: RoomEntered) -> None:
+        """Replace the pinned posts and open questions by those of the server."""
+        self._pinned = set(update.pinned[-POSITIONS_MAX:])
+        self._asks = set(update.asks[-POSITIONS_MAX:])
+        self._answered &= self._asks
+
+    def posted(self, post: Post) -> None:
+        """Record a post that has a state."""
+        state = post.state
+        if state.deleted is not None:
+            self._discard(post.position)
+            return
+        _set(self._pinned, post.position, state.pinned is not None)
+        _set(self._asks, post.position, state.ask is not None and not state.closed)
+
+    def delivered(self, update: NoteDelivered) -> None:
+        """Record that the server has stored a note of the user."""
+        position = Position.parse(update.re)
+        if update.kind is NoteKind.ANSWER and position in self._asks:
+            self._answered.add(position)
+
+    def arrived(self, note: Note, *, is_paging: bool, is_mention: Callable[[str], bool]) -> StoredPost | None:
+        """Apply a note.
+
+        Args:
+            note: The note.
+            is_paging: A page of history is on its way.
+            is_mention: Whether a text mentions the user.
+
+        Returns:
+            The post before the note; None if the post is not loaded, or was changed by a later note already.
+        """
+        self._track(note)
+        position = Position(note.position.epoch, note.re)
+        stored = self._transcript.find_post(position)
+        if stored is None:
+            if is_paging and len(self._early) < EARLY_MAX:
+                self._early.append(note)
+            return None
+        post = apply_note(stored.post, note)
+        if post is stored.post:
+            return None
+        self._transcript.replace_post(post, mention=_mentions(post, stored, is_mention))
+        return stored
+
+    def take_page(self, posts: Iterable[Post]) -> list[Post]:
+        """The posts of a page with the notes that arrived before it."""
+        early, self._early = self._early, []
+        by_seq: dict[Position, list[Note]] = {}
+        for note in early:
+            by_seq.setdefault(Position(note.position.epoch, note.re), []).append(note)
+        page: list[Post] = []
+        for post in posts:
+            for note in by_seq.get(post.position, ()):
+                post = apply_note(post, note)
+            page.append(post)
+        return page
+
+    def merge(self, posts: Iterable[Post], is_mention: Callable[[str], bool]) -> None:
+        """Update loaded posts by a page of any kind that contains them."""
+        for read in posts:
+            stored = self._transcript.find_post(read.position) if read.state.folded else None
+            if stored is not None and (post := merged(stored.post, read)) is not stored.post:
+                self._transcript.replace_post(post, mention=_mentions(post, stored, is_mention))
+
+    def _track(self, note: Note) -> None:
+        """Update the pinned posts and open questions; the post need not be loaded."""
+        position = Position(note.position.epoch, note.re)
+        if note.post is None or note.post.state.deleted is not None:
+            self._discard(position)
+        elif note.kind is NoteKind.PIN:
+            _set(self._pinned, position, note.post.state.pinned is not None)
+        elif note.kind is NoteKind.ANSWER and note.post.state.closed:
+            _set(self._asks, position, False)
+
+    def _discard(self, position: Position) -> None:
+        self._pinned.discard(position)
+        self._asks.discard(position)
+        self._answered.discard(position)
+
+
+def _set(positions: set[Position], position: Position, on: bool) -> None:
+    if not on:
+        positions.discard(position)
+    elif len(positions) < POSITIONS_MAX:
+        positions.add(position)
+
+
+def _mentions(post: Post, stored: StoredPost, is_mention: Callable[[str], bool]) -> bool:
+    """Whether a changed post mentions the user; own posts never do."""
+    return not stored.own and post.state.deleted is None and is_mention(post.text)
+
+
+def _is_waiting_for(state: PostState, name: str) -> bool:
+    """Whether a person was asked and has not answered, as far as the names in `state` tell."""
+    key = name_key(name) if name else ""
+    if state.ask is None or not key:
+        return False
+    if state.ask.to and all(name_key(other) != key for other in state.ask.to):
+        return False
+    return all(name_key(other) != key for votes in state.tally.values() for other in votes.names)
