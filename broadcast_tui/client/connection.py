@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode as WebSocketCloseCode
 from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.frame_connection import FrameConnection, connection_factory
@@ -87,6 +88,28 @@ _websockets_log = logging.getLogger("broadcast_tui.websockets.client")
 _websockets_log.addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
+class RedirectError(BroadcastError):
+    """The server redirects to another one."""
+
+
+class _Connect(connect):
+    """Opens a connection, and follows redirects on the same server only.
+
+    With a redirect to another server, the first one would choose the client id that the user has there, since
+    that is derived from its own address. It could then pass as the user.
+    """
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        old = self.ws_uri
+        target = super().process_redirect(exc)
+        if isinstance(target, str):
+            new = parse_uri(target)
+            if new.host != old.host or (new.port != old.port and (old.secure or not new.secure)):
+                text = f"{self.uri} redirects to {log_safe(target)}. Connect to that address if you trust it."
+                return RedirectError(text)
+        return target
+
+
 class Connection:
     """The transport of a session; can be run again after each disconnect.
 
@@ -154,7 +177,7 @@ class Connection:
             # The library rejects ssl=None with a wss:// address, which a redirect may lead to.
             tls: dict[str, Any] = {"ssl": security.context()} if address.secure else {}
             async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
-                connection = await connect(
+                connection = await _Connect(
                     address.url,
                     create_connection=connection_factory(security.pin),  # type: ignore[arg-type]  # any factory works
                     additional_headers=security.headers(),
@@ -172,7 +195,7 @@ class Connection:
                 )
             assert isinstance(connection, FrameConnection)
             return connection
-        except TrustError as error:
+        except (TrustError, RedirectError) as error:
             return Disconnect(str(error), final=True)
         except (CertificateMismatchError, ssl.SSLError) as error:
             cause = DisconnectCause.UNTRUSTED_CERTIFICATE if is_untrusted(error) else DisconnectCause.OTHER

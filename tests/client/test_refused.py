@@ -72,7 +72,7 @@ async def test_other_websocket_server_is_rejected() -> None:
 
 
 @contextmanager
-def http_server(status: int, version: str, content_type: str, body: bytes) -> Iterator[int]:
+def http_server(status: int, version: str, content_type: str, body: bytes, **headers: str) -> Iterator[int]:
     """The port of a web server that gives the same response to every request."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,6 +82,8 @@ def http_server(status: int, version: str, content_type: str, body: bytes) -> It
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
@@ -97,6 +99,19 @@ def http_server(status: int, version: str, content_type: str, body: bytes) -> It
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_redirect_to_another_server_is_not_followed(host: str) -> None:
+    async with running_server() as server:
+        target = f"ws://{host}:{server.port}/"
+        with (
+            http_server(302, "HTTP/1.1", "text/plain", b"", Location=target) as port,
+            pytest.raises(ConnectError, match="redirects to") as failed,
+        ):
+            await in_time(BroadcastClient("127.0.0.1", port, name="ana").connect(retry=True))
+        assert target in str(failed.value)
+        assert server.connection_count == 0
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
