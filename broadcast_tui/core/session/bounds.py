@@ -7,11 +7,13 @@ post is not cut: scripts need all of it, and the screen shortens it itself.
 
 from __future__ import annotations
 
+from itertools import islice
 from operator import is_not
 from typing import TypeVar
 
 import msgspec
 
+from broadcast_tui.core.post_state import Votes
 from broadcast_tui.core.protocol import events
 
 NAME_CHARS = 128
@@ -23,19 +25,30 @@ NAMES_MAX = 500
 LIST_MAX = 500
 """Members, rooms, bans, and posts in a page. Servers send no more."""
 ADDRESSES_MAX = 100
+VOTER_NAMES_MAX = 100
+"""Names of people who chose a reaction or answer, or who have not answered. Servers send 20."""
+KEYS_MAX = 50
+"""Different reactions to a post, and choices of a question. Servers allow 20."""
 DELAY_MAX_S = 300.0
 """Longest delay that a server can ask for."""
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-_LINES = frozenset({"message", "topic", "text", "reason", "away"})
+_LINES = frozenset({"message", "topic", "text", "reason", "away", "note"})
 """Fields that contain a line of text, not a name."""
-_LISTS = {"names": NAMES_MAX, "addresses": ADDRESSES_MAX}
+_LISTS = {
+    "names": NAMES_MAX,
+    "addresses": ADDRESSES_MAX,
+    "choices": KEYS_MAX,
+    "waiting": VOTER_NAMES_MAX,
+    "pinned": KEYS_MAX,
+    "asks": KEYS_MAX,
+}
 """Maximum length of the lists other than `LIST_MAX`, by field."""
 
 
 def bounded(event: S) -> S:
-    """The event with its strings and lists cut to their limits; the same object if all are within them.
+    """The event with its strings, lists and votes cut to their limits; the same object if all are within.
 
     A shortened list of members, rooms or bans is marked as `truncated`.
     """
@@ -53,6 +66,11 @@ def bounded(event: S) -> S:
                 changes["truncated"] = True
             if len(items) < len(value) or any(map(is_not, items, value)):
                 changes[field] = items
+        elif isinstance(value, dict) and value:
+            if (votes := _bounded_votes(value)) != value:
+                changes[field] = votes
+        elif isinstance(value, msgspec.Struct) and (part := bounded(value)) is not value:
+            changes[field] = part
     return msgspec.structs.replace(event, **changes) if changes else event
 
 
@@ -68,13 +86,26 @@ def _has_short_fields(post: events.Message) -> bool:
         and len(post.timestamp) <= NAME_CHARS
         and len(post.nonce) <= NAME_CHARS
         and len(post.room) <= NAME_CHARS
+        and not (post.re or post.root or post.edited or post.deleted or post.pinned or post.reactions)
+        and not (post.ask or post.tally or post.waiting or post.closed)
     )
+
+
+def _bounded_votes(by_choice: dict[str, Votes]) -> dict[str, Votes]:
+    """Cut the number of choices, their length, and the names of each."""
+    return {
+        choice[:NAME_CHARS]: Votes(
+            votes.count, tuple(name[:NAME_CHARS] for name in votes.names[:VOTER_NAMES_MAX])
+        )
+        for choice, votes in islice(by_choice.items(), KEYS_MAX)
+    }
 
 
 def _bounded_text(event: msgspec.Struct, field: str, value: str) -> str:
     if field not in _LINES:
         return value[:NAME_CHARS]
-    return value if isinstance(event, events.Message) and field == "message" else value[:LINE_CHARS]
+    is_post = isinstance(event, events.Message | events.NoteState) and field == "message"
+    return value if is_post else value[:LINE_CHARS]
 
 
 def _bounded_item(item: object) -> object:

@@ -6,15 +6,18 @@ import math
 
 import pytest
 
+from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Votes
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.protocol.codec import encode
 from broadcast_tui.core.session import updates as up
 from broadcast_tui.core.session.bounds import (
     DELAY_MAX_S,
+    KEYS_MAX,
     LINE_CHARS,
     LIST_MAX,
     NAME_CHARS,
     NAMES_MAX,
+    VOTER_NAMES_MAX,
     bounded,
     bounded_delay_s,
 )
@@ -74,6 +77,52 @@ def test_lists_are_cut_and_say_so() -> None:
     assert isinstance(page.items[0], events.Message)
     assert len(page.items[0].sender) == NAME_CHARS
     assert len(bounded(events.Moderated("r", "kick", "bob", 9, (LONG,) * 5_000)).addresses) == 100
+
+
+def test_everything_about_notes_is_cut_but_the_text_of_an_edit() -> None:
+    votes = {f"{number}{LONG}": Votes(9, (LONG,) * 5_000) for number in range(200)}
+    ask = Ask((LONG,) * 500, AT, 9, (LONG,) * 5_000)
+    message = bounded(
+        events.Message(
+            "hi",
+            "ana",
+            AT,
+            "e1-1",
+            "lobby",
+            re=LONG,
+            deleted=Deletion(LONG, LONG, LONG),
+            reactions=votes,
+            ask=ask,
+            tally=votes,
+            waiting=(LONG,) * 5_000,
+        )
+    )
+    assert len(message.re) == NAME_CHARS
+    assert message.deleted is not None
+    assert [len(part) for part in (message.deleted.by, message.deleted.at, message.deleted.reason)] == [
+        NAME_CHARS,
+        NAME_CHARS,
+        LINE_CHARS,
+    ]
+    for by_choice in (message.reactions, message.tally):
+        assert len(by_choice) == KEYS_MAX
+        assert {len(key) for key in by_choice} == {NAME_CHARS}
+        assert {len(each.names) for each in by_choice.values()} == {VOTER_NAMES_MAX}
+    assert message.ask is not None
+    assert (len(message.ask.choices), len(message.ask.to)) == (KEYS_MAX, LIST_MAX)
+    assert {len(name) for name in (*message.ask.choices, *message.ask.to)} == {NAME_CHARS}
+    assert len(message.waiting) == VOTER_NAMES_MAX
+    state = events.NoteState(message=LONG, edited=LONG, tally=votes)
+    note = bounded(events.Note(LONG, "lobby", NoteKind.EDIT, LONG, LONG, LONG, state, LONG))
+    assert {len(part) for part in (note.id, note.re, note.by, note.timestamp, note.nonce)} == {NAME_CHARS}
+    assert note.now is not None
+    assert (len(note.now.message), len(note.now.edited), len(note.now.tally)) == (
+        100_000,
+        NAME_CHARS,
+        KEYS_MAX,
+    )
+    direct = bounded(events.Direct(LONG, LONG, LONG, True, LONG))
+    assert (len(direct.room), len(direct.other), len(direct.note)) == (NAME_CHARS, NAME_CHARS, LINE_CHARS)
 
 
 @pytest.mark.parametrize(
