@@ -202,9 +202,10 @@ def test_names_and_lines_cannot_imitate_others(hostile: HostileServer, open_term
         script.post("[red]said[/] [@click=app.quit]said[/] [/nope]", "[red]x[/]"),
         {"type": "typing", "room": "lobby", "name": broken},
     )
-    victim.type("\x1bj")
-    victim.wait_for("[/nope] joined")
-    row_with(victim, "── [/nope] joined · [red]x[/], [@click=app.quit]x[/] and [/nope] left")
+    victim.wait_for("is now [/nope]")
+    row_with(victim, "── ro", "wz joined")
+    row_with(victim, "── [red]x[/], [@click=app.quit]x[/] and [/nope] left")
+    row_with(victim, "── ro", "wz is now [/nope]")
     row_with(victim, "no", "ro", "wz", "tice")
     row_with(victim, "er", "ro", "wz", "ror")
     row_with(victim, "ro", "wz │ hello")
