@@ -39,7 +39,15 @@ DENIED = {
 ONLY_IN = {
     "sqlite3": {
         f"engine/{name}.py"
-        for name in ("sqlite", "sqlite_index", "sqlite_reader", "sqlite_retention", "sqlite_schema")
+        for name in (
+            "sqlite",
+            "sqlite_batch",
+            "sqlite_index",
+            "sqlite_reader",
+            "sqlite_retention",
+            "sqlite_rows",
+            "sqlite_schema",
+        )
     },
     "redis": {"engine/redis.py"},
 }

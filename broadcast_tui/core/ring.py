@@ -70,6 +70,21 @@ class RingBuffer(Generic[T]):
         self._trim()
         return self._last_seq
 
+    def get(self, seq: int) -> T | None:
+        """The item with this seq; None if it is not in the buffer."""
+        index = seq - self.first_seq
+        return self._items[self._dropped + index] if 0 <= index < len(self) else None
+
+    def replace(self, seq: int, item: T, size_bytes: int) -> None:
+        """Replace the item with this seq; does nothing if there is none. May drop the oldest items."""
+        index = seq - self.first_seq
+        if not 0 <= index < len(self):
+            return
+        index += self._dropped
+        self._size_bytes += size_bytes - self._sizes[index]
+        self._items[index], self._sizes[index] = item, size_bytes
+        self._trim()
+
     def resize(self, max_items: int, max_bytes: int) -> None:
         """Change the limits; drops the oldest items above them."""
         self._max_items = max_items

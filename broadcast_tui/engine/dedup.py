@@ -1,4 +1,4 @@
-"""Deduplication of resent posts."""
+"""Deduplication of resent posts and notes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from broadcast_tui.core.names import GUEST, name_key
-from broadcast_tui.core.post import NewPost
+from broadcast_tui.core.notes import NewEntry, NewNote, NewSummary
 
 DEDUP_S = 600.0
 DEDUP_COUNT = 200_000
@@ -37,18 +37,18 @@ class SeenPost(NamedTuple):
     at: datetime
 
 
-def dedup_key(new_post: NewPost) -> bytes:
-    """The key of a post: the same for a resent post, of constant length. Empty without a nonce.
+def dedup_key(entry: NewEntry) -> bytes:
+    """The key of an entry: the same if it is resent, of constant length. Empty without a nonce.
 
     It includes the skeleton of the sender's name, which has one owner at a time. Otherwise, anyone with a
     copied client id could use up the nonces of its owner.
     """
-    client_id, nonce = new_post.client_id, new_post.nonce
-    if not (client_id and nonce):
+    if isinstance(entry, NewSummary) or not (entry.client_id and entry.nonce):
         return b""
+    client_id, nonce = entry.client_id, entry.nonce
     # The lengths separate the fields, since they may contain any character.
-    author = _author_key(new_post.sender)
-    text = f"{new_post.room}\0{len(author)}\0{len(client_id)}\0{author}{client_id}{nonce}"
+    author = _author_key(entry.by if isinstance(entry, NewNote) else entry.sender)
+    text = f"{entry.room}\0{len(author)}\0{len(client_id)}\0{author}{client_id}{nonce}"
     return blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 

@@ -4,8 +4,8 @@ Acknowledged posts survive a crash and a power failure (write-ahead log with `sy
 batch). The file is locked against other servers. Search uses FTS5.
 
 Invariants: only the writing thread uses `_connection`, `_heads` and `dedup`. The state in the event loop
-(`_index` and the tail) is updated after each commit, even if the caller has been cancelled. Appends never
-wait for reads, nor reads for searches.
+(`_index`, `_notes` and the tail) is updated after each commit, even if the caller has been cancelled. Appends
+never wait for reads, nor reads for searches.
 """
 
 from __future__ import annotations
@@ -18,23 +18,27 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.core.notes import Entry, NewEntry, first_fitting
+from broadcast_tui.core.notes import Entry, NewEntry
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.engine.applying import apply_entry
 from broadcast_tui.engine.base import OpenAsk, PendingSummary
 from broadcast_tui.engine.dedup import DEDUP_COUNT, DEDUP_S, SWEEP_EVERY_S, DedupCache, SeenPost, dedup_key
 from broadcast_tui.engine.epoch_file import EpochFile
 from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, query_terms
+from broadcast_tui.engine.note_index import NoteIndex
 from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
+from broadcast_tui.engine.sqlite_batch import AppendBatch, room_id_of
 from broadcast_tui.engine.sqlite_index import SearchIndex, search
 from broadcast_tui.engine.sqlite_reader import LogGate, SqliteReader
-from broadcast_tui.engine.sqlite_retention import Bounds, Retention, microseconds
+from broadcast_tui.engine.sqlite_retention import Bounds, Retention
+from broadcast_tui.engine.sqlite_rows import COLUMNS, PENDING, RoomReader, datetime_of
 from broadcast_tui.engine.sqlite_schema import open_error, open_file
 from broadcast_tui.engine.steady_clock import STEADY_S, SteadyClock
 from broadcast_tui.engine.tail import Tail
@@ -77,6 +81,8 @@ class SqliteEngine:
         self._clock = clock
         self._epoch = ""
         self._index = RoomIndex()
+        self._notes = NoteIndex()
+        self._pending_summaries: list[PendingSummary] = []
         self._heads: Bounds = {}
         self.memory = None
         self.dedup = DedupCache()
@@ -112,6 +118,15 @@ class SqliteEngine:
 
     def set_open_rooms(self, rooms: Collection[str]) -> None:
         self._index.open_rooms = rooms
+
+    def pins(self, room: str) -> Sequence[int]:
+        return self._notes.pins(room)
+
+    def open_asks(self, room: str = "") -> Sequence[OpenAsk]:
+        return self._notes.open_asks(room)
+
+    def pending_summaries(self) -> Sequence[PendingSummary]:
+        return self._pending_summaries
 
     # -- opening and closing
 
@@ -176,6 +191,7 @@ class SqliteEngine:
             last_id=lambda: self._last_id,
         )
         self._load_nonces()
+        self._load_notes()
         self._log_gate = LogGate(self.path)
         self._page_reader = SqliteReader(self.path, "sqlite-pages", self._log_gate, self._work_clock)
         self._search_reader = SqliteReader(self.path, "sqlite-search", self._log_gate, self._work_clock)
@@ -218,8 +234,24 @@ class SqliteEngine:
         ).fetchall()
         now = self._clock()
         for name, seq, at_us, sender, client_id, nonce in reversed(rows):
-            at = _datetime(at_us)
+            at = datetime_of(at_us)
             self.dedup.add(dedup_key(NewPost(name, sender, "", at, client_id, nonce)), seq, at, now)
+
+    def _load_notes(self) -> None:
+        """Find pinned posts, open questions, and changes that were not announced."""
+        rows = self._connection.execute(
+            f"SELECT rooms.name, flags, {COLUMNS} FROM posts INDEXED BY posts_flagged"
+            " CROSS JOIN rooms ON rooms.id = room_id WHERE flags != 0 ORDER BY posts.id"
+        )
+        readers: dict[str, RoomReader] = {}
+        for room, flags, *row in rows:
+            if room not in readers:
+                readers[room] = RoomReader(self._connection, room, self._epoch)
+            post = readers[room].post(row)
+            self._notes.update(post)
+            if flags & PENDING:
+                seq = post.position.seq
+                self._pending_summaries += [PendingSummary(room, seq, kind) for kind in post.state.pending]
 
     def _close(self) -> None:
         is_unused = self._is_new and not self._heads
@@ -240,37 +272,31 @@ class SqliteEngine:
 
     # -- appending
 
-    def pins(self, room: str) -> Sequence[int]:
-        return ()
-
-    def open_asks(self, room: str = "") -> Sequence[OpenAsk]:
-        return ()
-
-    def pending_summaries(self) -> Sequence[PendingSummary]:
-        return ()
-
-    async def posts(self, room: str, seqs: Sequence[int]) -> list[Post]:
-        return []
-
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
-        new_posts = [entry for entry in entries if isinstance(entry, NewPost)]
         try:
             now = self._clock()
-            rooms = {new_post.room for new_post in new_posts}
+            rooms = {entry.room for entry in entries}
             starts = {room: self._index.start_change(room, now) for room in rooms}
-            return await self._in_thread(lambda: self._append_batch(new_posts, starts))
+            return await self._in_thread(lambda: self._append_batch(entries, starts))
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
-    def _publish(self, bounds: Bounds, posts: Sequence[Post] = ()) -> None:
-        """Update the state in the event loop after a commit."""
+    def _publish(self, bounds: Bounds, entries: Sequence[Entry] = (), changed: Sequence[Post] = ()) -> None:
+        """Update the state in the event loop after a commit.
+
+        Args:
+            changed: Posts whose state may have changed.
+        """
         now = self._clock()
         for room, (first, last) in bounds.items():
             self._index.set_bounds(room, first, last, now)
-        if posts:
-            self._tail.put(posts)
+            self._notes.trim(room, first)
+        for post in changed:
+            self._notes.update(post)
+        if entries:
+            self._tail.put(entries)
 
-    def _append_batch(self, new_posts: Sequence[NewPost], starts: Mapping[str, int]) -> list[AppendResult]:
+    def _append_batch(self, entries: Sequence[NewEntry], starts: Mapping[str, int]) -> list[AppendResult]:
         """Append a batch in one transaction, in the engine's thread. After an error, nothing has changed.
 
         Args:
@@ -278,61 +304,33 @@ class SqliteEngine:
         """
         now = self._clock()
         results: list[AppendResult] = []
-        rows: list[tuple[int, int, int, int, str, str, str, str]] = []
-        posts: list[Post] = []
-        bounds: Bounds = {}
-        room_ids: dict[str, int] = {}
         fresh: dict[bytes, SeenPost] = {}
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")
-            for new_post in new_posts:
-                key = dedup_key(new_post)
-                seen = self.dedup.find(key, now) or fresh.get(key)
-                if seen is not None:
+            batch = AppendBatch(
+                self._connection, self._search_index, self._epoch, self._heads, starts, self._last_id
+            )
+            for entry in entries:
+                key = dedup_key(entry)
+                if (seen := self.dedup.find(key, now) or fresh.get(key)) is not None:
                     position = Position(self._epoch, seen.seq)
                     results.append(AppendResult(position, timestamp(seen.at), dup=True))
                     continue
-                oldest, newest = bounds.get(new_post.room) or self._bounds_of(new_post.room, starts)
-                bounds[new_post.room] = oldest, newest + 1
-                position = Position(self._epoch, newest + 1)
-                results.append(AppendResult(position, timestamp(new_post.at), dup=False))
-                posts.append(Post(new_post.room, position, new_post.sender, new_post.text, new_post.at))
-                if new_post.room not in room_ids:
-                    room_ids[new_post.room] = self._room_id(new_post.room)
-                rows.append(
-                    (self._last_id + len(rows) + 1, room_ids[new_post.room], newest + 1,
-                     microseconds(new_post.at), new_post.sender, new_post.text, new_post.client_id,
-                     new_post.nonce)
-                )  # fmt: skip
-                if key:
-                    fresh[key] = SeenPost(newest + 1, new_post.at)
-            self._connection.executemany(
-                "INSERT INTO posts (id, room_id, seq, at_us, sender, text, client_id, nonce)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                rows,
-            )
-            self._search_index.add((row[0], row[1], row[5]) for row in rows)
-            self._connection.executemany(
-                "UPDATE rooms SET first_seq = ?, last_seq = ? WHERE id = ?",
-                [(oldest, newest, room_ids[room]) for room, (oldest, newest) in bounds.items()],
-            )
+                result = apply_entry(entry, batch)
+                results.append(result)
+                if key and result.error is None:
+                    fresh[key] = SeenPost(result.position.seq, entry.at)
+            batch.write()
         for key, seen in fresh.items():
             self.dedup.add(key, seen.seq, seen.at, now)
-        self._heads.update(bounds)
-        self._retention.posts_added(bounds)
-        if rows:
-            self._last_id = rows[-1][0]
+        self._heads.update(batch.bounds)
+        self._retention.posts_added(batch.bounds)
+        if batch.entries:
+            self._last_id = batch.last_id
             self._record_last_id()
         self._log_gate.check()
-        self._loop.call_soon_threadsafe(self._publish, bounds, posts)
+        self._loop.call_soon_threadsafe(self._publish, batch.bounds, batch.entries, batch.changed)
         return results
-
-    def _bounds_of(self, room: str, starts: Mapping[str, int]) -> tuple[int, int]:
-        """First and last seq of a room. An empty log begins after `starts[room]`."""
-        first, last = self._heads.get(room, (1, 0))
-        if first > last and last < (start := starts[room]):
-            return start + 1, start
-        return first, last
 
     def _record_last_id(self) -> None:
         try:
@@ -342,16 +340,6 @@ class SqliteEngine:
                 log.warning("cannot write %s: %s", self._epoch_file.path, error.strerror)
             self._epoch_file_failed = True
 
-    def _room_id(self, room: str, start: int = 0) -> int:
-        """The row id of a room, inserted if needed, in the current transaction."""
-        row = self._connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
-        if row is None:
-            row = self._connection.execute(
-                "INSERT INTO rooms (name, first_seq, last_seq) VALUES (?, ?, ?) RETURNING id",
-                (room, start + 1, start),
-            ).fetchone()
-        return int(row[0])
-
     async def set_topic(self, room: str, topic: str) -> None:
         if not topic and not self._index.topic(room):
             return
@@ -360,7 +348,7 @@ class SqliteEngine:
         def run() -> None:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
-                values = (topic, self._room_id(room, start))
+                values = (topic, room_id_of(self._connection, room, start))
                 self._connection.execute("UPDATE rooms SET topic = ? WHERE id = ?", values)
             self._heads.setdefault(room, (start + 1, start))
             self._loop.call_soon_threadsafe(publish)
@@ -389,14 +377,20 @@ class SqliteEngine:
         max_bytes: int | None = None,
         root: int = 0,
     ) -> list[Entry]:
-        order = "DESC" if from_end else "ASC"
-        values = after, self._before(room, before), limit
+        stop = self._before(room, before)
 
+        def run(connection: sqlite3.Connection) -> list[Entry]:
+            reader = RoomReader(connection, room, self._epoch)
+            read = partial(reader.thread, root) if root else reader.entries
+            return read(after=after, before=stop, limit=limit, from_end=from_end, max_bytes=max_bytes)
+
+        return await self._read_with(self._page_reader, run)
+
+    async def posts(self, room: str, seqs: Sequence[int]) -> list[Post]:
         def run(connection: sqlite3.Connection) -> list[Post]:
-            condition = f"seq > ? AND seq < ? ORDER BY seq {order} LIMIT ?"
-            return self._select(connection, room, condition, values, max_bytes)
+            return RoomReader(connection, room, self._epoch).posts(seqs)
 
-        return list[Entry](await self._read_with(self._page_reader, run))
+        return await self._read_with(self._page_reader, run)
 
     async def search(
         self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
@@ -404,18 +398,19 @@ class SqliteEngine:
         terms, stop = query_terms(query), self._before(room, before)
 
         def run(connection: sqlite3.Connection) -> list[Post]:
-            rows = search(connection, room, terms, before=stop, limit=limit)
-            return [self._post(room, *row) for row in reversed(rows)]
+            reader = RoomReader(connection, room, self._epoch)
+            rows = search(connection, reader.room_id, terms, before=stop, limit=limit, root=root)
+            return [reader.post(row) for row in reversed(rows)]
 
         return await self._read_with(self._search_reader, run, time_limit_s=SEARCH_TIME_LIMIT_S)
 
     async def _read_with(
         self,
         reader: SqliteReader,
-        work: Callable[[sqlite3.Connection], list[Post]],
+        work: Callable[[sqlite3.Connection], T],
         *,
         time_limit_s: float | None = None,
-    ) -> list[Post]:
+    ) -> T:
         try:
             return await reader.run(work, time_limit_s=time_limit_s)
         except sqlite3.Error as error:
@@ -423,27 +418,6 @@ class SqliteEngine:
 
     def _before(self, room: str, before: int | None) -> int:
         return self.last_seq(room) + 1 if before is None else before
-
-    def _select(
-        self,
-        connection: sqlite3.Connection,
-        room: str,
-        condition: str,
-        values: tuple[object, ...],
-        max_bytes: int | None,
-    ) -> list[Post]:
-        """Posts of a room that match a condition, in ascending order, at most `max_bytes` of text."""
-        rows = connection.execute(
-            "SELECT seq, at_us, sender, text FROM posts"
-            f" WHERE room_id = (SELECT id FROM rooms WHERE name = ?) AND {condition}",
-            (room, *values),
-        )
-        posts = first_fitting((self._post(room, *row) for row in rows), max_bytes)
-        rows.close()
-        return sorted(posts, key=lambda post: post.position.seq)
-
-    def _post(self, room: str, seq: int, at_us: int, sender: str, text: str) -> Post:
-        return Post(room, Position(self._epoch, seq), sender, text, _datetime(at_us))
 
     def tail(self) -> AsyncIterator[list[Entry]]:
         return self._tail.follow()
@@ -534,7 +508,3 @@ class SqliteEngine:
             return await self._in_thread(run)
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
-
-
-def _datetime(at_us: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from broadcast_tui.engine.fulltext import Matcher, fold, words_of
+from broadcast_tui.engine.sqlite_rows import COLUMNS, Row
 
 FOLDING = f"1/{unicodedata.unidata_version}"
 """Version of `index_text`."""
@@ -32,9 +33,6 @@ SHADOW_RESERVED = 10
 """Highest id of the rows of FTS5's data table that are not blocks."""
 MAX_ID = 2**63 - 1
 
-Row = tuple[int, int, str, str]
-"""A found post: seq, time in microseconds, sender, text."""
-
 
 def room_token(room_id: int) -> str:
     """The word that stands for a room in the index. Few rooms share one."""
@@ -49,7 +47,8 @@ def index_text(room_id: int, text: str) -> str:
 class SearchIndex:
     """The index, for the writing thread. All methods except `step` need a transaction.
 
-    Invariant: it contains exactly the posts with an id of at least `_first_id`.
+    Invariant: it contains exactly the posts with an id of at least `_first_id`. Entries without a text, such
+    as notes and deleted posts, are not in it.
     """
 
     def __init__(self, connection: sqlite3.Connection, last_id: int) -> None:
@@ -74,12 +73,18 @@ class SearchIndex:
         """Add posts: id, room id and text, by ascending id."""
         self._connection.executemany(
             f"INSERT INTO {self._table} (rowid, text) VALUES (?, ?)",
-            [(post_id, index_text(room_id, text)) for post_id, room_id, text in posts],
+            [(post_id, index_text(room_id, text)) for post_id, room_id, text in posts if text],
         )
+
+    def replace(self, post_id: int, room_id: int, before: str, text: str) -> None:
+        """Follow a post whose text changes."""
+        if post_id >= self._first_id:
+            self.remove(post_id, room_id, before)
+            self.add([(post_id, room_id, text)])
 
     def remove(self, post_id: int, room_id: int, text: str) -> None:
         """Remove a post that is about to be deleted."""
-        if post_id >= self._first_id:
+        if text and post_id >= self._first_id:
             self._connection.execute(
                 f"INSERT INTO {self._table} ({self._table}, rowid, text) VALUES ('delete', ?, ?)",
                 (post_id, index_text(room_id, text)),
@@ -131,17 +136,24 @@ class SearchIndex:
 
 
 def search(
-    connection: sqlite3.Connection, room: str, terms: Sequence[str], *, before: int, limit: int
+    connection: sqlite3.Connection,
+    room_id: int,
+    terms: Sequence[str],
+    *,
+    before: int,
+    limit: int,
+    root: int = 0,
 ) -> list[Row]:
     """The newest `limit` posts of a room with seq < `before` that match all of `terms`, newest first.
 
     The index yields posts from the newest one backward, so that a common word costs no more than the page.
-    `connection` must be in a transaction.
+    With `root`, only the posts of that thread, which are read one by one. `connection` must be in a
+    transaction.
     """
-    found = connection.execute("SELECT id FROM rooms WHERE name = ?", (room,)).fetchone()
-    if found is None or not terms or limit <= 0:
+    if not terms or limit <= 0:
         return []
-    room_id = int(found[0])
+    if root:
+        return _search_thread(connection, room_id, terms, root=root, before=before, limit=limit)
     table, first_id, _ = _meta(connection)
     end = connection.execute(
         "SELECT id FROM posts WHERE room_id = ? AND seq >= ? ORDER BY seq LIMIT 1", (room_id, before)
@@ -149,27 +161,43 @@ def search(
     end_id = int(end[0]) if end else MAX_ID
     expression = " AND ".join([f'"{room_token(room_id)}"', *(f'"{term}" *' for term in terms)])
     hits: list[Row] = connection.execute(
-        f"SELECT posts.seq, posts.at_us, posts.sender, posts.text FROM {table} AS found"
+        f"SELECT {COLUMNS} FROM {table} AS found"
         " CROSS JOIN posts ON posts.id = found.rowid"
         f" WHERE found.{table} MATCH ? AND found.rowid < ? AND posts.room_id = ?"
         " ORDER BY found.rowid DESC LIMIT ?",
         (expression, end_id, room_id, limit),
     ).fetchall()
     if len(hits) < limit and first_id:
-        hits += _scan(connection, room_id, terms, min(first_id, end_id), limit - len(hits))
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM posts WHERE id < ? AND room_id + 0 = ? ORDER BY id DESC",
+            (min(first_id, end_id), room_id),
+        )
+        hits += _matching(rows, terms, limit - len(hits))
     return hits
 
 
-def _scan(
-    connection: sqlite3.Connection, room_id: int, terms: Sequence[str], end_id: int, limit: int
+def _search_thread(
+    connection: sqlite3.Connection, room_id: int, terms: Sequence[str], *, root: int, before: int, limit: int
 ) -> list[Row]:
-    """The newest `limit` matching posts with an id below `end_id`, without the index."""
+    replies = connection.execute(
+        f"SELECT {COLUMNS} FROM posts WHERE room_id = ? AND root = ? AND root != 0 AND seq < ?"
+        " ORDER BY seq DESC",
+        (room_id, root, before),
+    )
+    hits = _matching(replies, terms, limit)
+    if len(hits) < limit and root < before:
+        first = connection.execute(
+            f"SELECT {COLUMNS} FROM posts WHERE room_id = ? AND seq = ?", (room_id, root)
+        )
+        hits += _matching(first, terms, 1)
+    return hits
+
+
+def _matching(rows: Iterable[Row], terms: Sequence[str], limit: int) -> list[Row]:
+    """The first `limit` rows that match, without the index."""
     matcher = Matcher(list(terms))
     hits: list[Row] = []
-    for row in connection.execute(
-        "SELECT seq, at_us, sender, text FROM posts WHERE id < ? AND room_id + 0 = ? ORDER BY id DESC",
-        (end_id, room_id),
-    ):
+    for row in rows:
         if matcher.matches(fold(row[3])):
             hits.append(row)
             if len(hits) >= limit:

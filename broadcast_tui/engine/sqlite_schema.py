@@ -18,8 +18,8 @@ from broadcast_tui.engine.file_lock import FileLock
 
 APPLICATION_ID = 0x62637431
 """`bct1`: marks the file as a history (SQLite's `application_id`)."""
-VERSION = 2
-"""Version 1 had a different search index, updated by triggers."""
+VERSION = 3
+"""Version 1 had a different search index, updated by triggers. Version 2 had posts without notes."""
 SYNCHRONOUS = "FULL"
 """Every commit is synced, so that acknowledged posts survive a power failure."""
 LOG_KEEP_BYTES = 8_388_608
@@ -30,23 +30,42 @@ FULL_BYTES = 131_072
 HEADER_BYTES = 100
 """Size of the header of a SQLite file. SQLite would overwrite a shorter file as an empty database."""
 
+NOTE_COLUMNS = (
+    "kind TEXT NOT NULL DEFAULT ''",
+    "re INTEGER NOT NULL DEFAULT 0",
+    "root INTEGER NOT NULL DEFAULT 0",
+    "author TEXT NOT NULL DEFAULT ''",
+    "state TEXT",
+    "flags INTEGER NOT NULL DEFAULT 0",
+)
+"""Columns since version 3: the kind of a note, or '' in a post; the seq that it is about, or to which it
+replies; the first seq of its thread; the key of its author; the state of a post with notes as JSON; and the
+flags of `sqlite_rows`."""
+NOTE_INDEXES = (
+    "CREATE INDEX posts_in_threads ON posts (room_id, root, seq) WHERE root != 0",
+    "CREATE INDEX posts_flagged ON posts (room_id, seq) WHERE flags != 0",
+)
+
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE rooms (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
     " first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, topic TEXT NOT NULL DEFAULT '')",
     "CREATE TABLE posts (id INTEGER PRIMARY KEY, room_id INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " at_us INTEGER NOT NULL, sender TEXT NOT NULL, text TEXT NOT NULL, client_id TEXT NOT NULL,"
-    " nonce TEXT NOT NULL, UNIQUE (room_id, seq))",
+    f" nonce TEXT NOT NULL, {', '.join(NOTE_COLUMNS)}, UNIQUE (room_id, seq))",
+    *NOTE_INDEXES,
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {VERSION}",
 )
 
-MIGRATION = (
-    "DROP TRIGGER posts_added",
-    "DROP TRIGGER posts_deleted",
+DROP_TRIGGERS = ("DROP TRIGGER posts_added", "DROP TRIGGER posts_deleted")
+"""From version 1. `SearchIndex` replaces the index."""
+ADD_NOTES = (
+    *(f"ALTER TABLE posts ADD COLUMN {column}" for column in NOTE_COLUMNS),
+    *NOTE_INDEXES,
     f"PRAGMA user_version = {VERSION}",
 )
-"""From version 1. `SearchIndex` replaces the index."""
+"""From version 2."""
 
 
 def open_file(path: Path) -> tuple[sqlite3.Connection, FileLock]:
@@ -167,6 +186,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
             for statement in SCHEMA:
                 connection.execute(statement)
             connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_hex(4),))
-        elif connection.execute("PRAGMA user_version").fetchone()[0] < VERSION:
-            for statement in MIGRATION:
-                connection.execute(statement)
+            return
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        for statement in (*(DROP_TRIGGERS if version < 2 else ()), *(ADD_NOTES if version < 3 else ())):
+            connection.execute(statement)
