@@ -191,6 +191,7 @@ class ChatApp(App[None]):
             rooms,
             name,
             presence=presence_of(self._preferences.presence),
+            reactions=self._preferences.reactions,
             keywords=self._mentions,
             advice=self._advice,
         )
@@ -297,6 +298,11 @@ class ChatApp(App[None]):
     def save_ignored_people(self) -> None:
         if self._client is not None:
             save_ignored(self._preferences, self._client.url, self._state.rooms.ignored)
+
+    @on(Conversation.ReactionsChosen)
+    def save_reactions(self, event: Conversation.ReactionsChosen) -> None:
+        self._preferences.reactions = event.shown
+        self._preferences.save()
 
     @on(Conversation.PresenceChosen)
     def save_presence(self, event: Conversation.PresenceChosen) -> None:

@@ -11,6 +11,7 @@ import pytest
 from rich.color import ColorSystem
 
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
@@ -90,6 +91,59 @@ async def test_a_room_without_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     async with chatting(*PEOPLE) as chat:
         await deliver_conversation(chat)
         compare("room-no-color", screen_text(chat.app))
+
+
+async def deliver_notes(chat: Chat) -> None:
+    """Deliver posts with everything that people can do with them."""
+    client = chat.client
+    ask = Ask(("yes", "no"), "2026-11-28T12:05:00.000Z", 3, ("ana", "bob", "дима"))
+    votes = {"yes": Votes(1, ("bob",))}
+    state = PostState(ask=ask, tally=votes, waiting=("ana", "дима"))
+    edited = PostState(edited="2025-08-30T10:31:00.000Z")
+    await chat.deliver(
+        client.post("bob", "Yes, it runs first.", at=AT),
+        client.post("Chloé", "Then I lock the table by hand", at=AT, re=1),
+        client.post("ana", "I wrote this in another room", at=AT),
+        client.post("bob", "Keep this in mind", at=AT),
+        client.post("李雷", "An answer to something long ago", at=AT, re=900),
+        client.post("дима", "Ship it today?", at=AT, state=state),
+        client.note(
+            NoteKind.EDIT,
+            2,
+            by="Chloé",
+            text="Then I lock it",
+            state=edited,
+        ),
+        client.note(NoteKind.DELETE, 3, by="ana", state=PostState(deleted=Deletion("ana", "", "wrong room"))),
+        client.note(NoteKind.PIN, 4, by="bob", state=PostState(pinned=Pin("bob", ""))),
+        client.note(
+            NoteKind.REACT,
+            1,
+            state=PostState(reactions={"👍": Votes(2, ("bob", "Chloé")), "✅": Votes(1, ("ana",))}),
+        ),
+    )
+
+
+@pytest.mark.parametrize("theme", ["broadcast-dark", "broadcast-light"])
+@pytest.mark.parametrize("size", [(40, 10), (80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
+async def test_notes(size: tuple[int, int], theme: str) -> None:
+    async with chatting(*PEOPLE, size=size, theme=theme) as chat:
+        await deliver_notes(chat)
+        compare(f"notes-{size[0]}x{size[1]}-{theme}", screen_text(chat.app))
+
+
+async def test_notes_in_sixteen_colors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
+    async with chatting(*PEOPLE, theme="ansi-dark") as chat:
+        await deliver_notes(chat)
+        compare("notes-16-colors", screen_text(chat.app, ColorSystem.STANDARD))
+
+
+async def test_notes_without_colors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with chatting(*PEOPLE) as chat:
+        await deliver_notes(chat)
+        compare("notes-no-color", screen_text(chat.app))
 
 
 async def test_rooms_beside_it() -> None:

@@ -62,6 +62,8 @@ class Preferences:
     """Notification levels other than the default, by `server #room`."""
     presence: str = ""
     """Which join and leave lines are shown; empty if not chosen."""
+    reactions: bool = True
+    """Whether reactions to posts are shown."""
     ignored: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """By server URL, the Unix time until which each name is ignored; None for permanently."""
     notice: str = ""
@@ -78,6 +80,7 @@ class Preferences:
         preferences.theme = _text(saved.get("theme"), 64)
         preferences.rooms = _rooms(saved.get("rooms"))
         preferences.presence = _text(saved.get("presence"), 16)
+        preferences.reactions = saved.get("reactions") is not False
         preferences.ignored = _ignored(saved.get("ignored"))
         levels = saved.get("levels")
         for room, level in list(levels.items())[-LEVELS_MAX:] if isinstance(levels, dict) else ():
@@ -137,6 +140,7 @@ class Preferences:
             },
             "levels": dict(self.levels),
             "presence": self.presence,
+            "reactions": self.reactions,
             "ignored": {url: dict(ends) for url, ends in self.ignored.items()},
         }
 

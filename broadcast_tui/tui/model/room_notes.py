@@ -11,6 +11,7 @@ from broadcast_tui.core.notes import Note, apply_note, merged
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind, PostState, answer_count
 from broadcast_tui.core.session.updates import NoteDelivered, RoomEntered
+from broadcast_tui.tui.model.transcript.post_rows import ACKNOWLEDGE
 from broadcast_tui.tui.model.transcript.records import StoredPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -18,8 +19,6 @@ POSITIONS_MAX = 100
 """Maximum number of pinned posts and of open questions that a client remembers."""
 EARLY_MAX = 1_000
 """Maximum number of notes remembered while a page of history is on its way."""
-ACKNOWLEDGE = ("ok",)
-"""The choices of an announcement."""
 
 
 class OpenQuestion(msgspec.Struct, frozen=True):

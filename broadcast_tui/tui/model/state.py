@@ -245,6 +245,8 @@ class AppState:
     """The current search on the server."""
     presence: PresenceShown = PresenceShown.AUTO
     """Which join and leave lines are shown initially."""
+    reactions: bool = True
+    """Whether reactions to posts are shown."""
     keywords: tuple[str, ...] = ()
     """Keywords that count as mentions of the user."""
     advice: Mapping[DisconnectCause, str] = field(default_factory=dict)

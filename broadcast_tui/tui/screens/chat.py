@@ -449,6 +449,8 @@ class ChatScreen(Screen[None]):
         """Show the state; with `people`, update the member list too."""
         state, view = self._state, self._state.rooms.shown
         people |= self._refresh_room()
+        if self.log_view.rows.set_own_name(state.name):
+            self.log_view.refresh()
         self.log_view.refresh_lines()
         self.status.refresh_status()
         self._arm_ticks()

@@ -99,6 +99,12 @@ class Conversation(Vertical):
 
         choice: PresenceShown
 
+    @dataclass
+    class ReactionsChosen(Message):
+        """The user has chosen whether reactions are visible."""
+
+        shown: bool
+
     def __init__(
         self,
         state: AppState,
@@ -138,6 +144,7 @@ class Conversation(Vertical):
 
     def on_mount(self) -> None:
         self.log_view.folding.show_presence(self._state.presence)
+        self.log_view.folding.show_reactions(self._state.reactions)
 
     @property
     def composer(self) -> Composer:
@@ -231,6 +238,12 @@ class Conversation(Vertical):
         choice = self.log_view.folding.show_next_presence()
         self.post_message(self.PresenceChosen(choice))
         show_toast(self, f"Join and leave lines: {choice.value}", 2)
+
+    def show_reactions(self, shown: bool) -> None:
+        """Show the reactions to posts, or hide them, now and in later runs."""
+        self._state.reactions = shown
+        self.log_view.folding.show_reactions(shown)
+        self.post_message(self.ReactionsChosen(shown))
 
     # Bare view
 

@@ -103,10 +103,11 @@ class FindController:
             self._next_slice = self._log.set_timer(pause_s, self.search_some)
 
     def _restarted(self, outdated: FindState) -> FindState:
-        """The same search from the current match on: all lines have been renumbered."""
+        """The same search from the current match on: lines were renumbered, or posts edited."""
         log = self._log
         log.highlights.follow_renumbering()
-        self.origin = None
+        if outdated.is_renumbered:
+            self.origin = None
         picked = log.highlights.picked
         self._start_id = log.transcript.next_id if picked is None else picked
         return FindState(log.transcript, outdated.pattern, self._start_id)

@@ -5,6 +5,7 @@ imitate a system line:
 
     HH:MM and name   of a post; blank if the post above has the same
     │                a post; ┃ a mention; … an own post on its way; ⚠ an own post that was refused
+    ┆                a row about a post that is not part of its text: a quoted post, votes, reactions
     ── and ⚠         a system line, an error
 
 A line becomes rows in three steps. The layout (`LineLayout`) splits the text into rows, as ranges of
@@ -21,7 +22,7 @@ Every row has exactly the width of the log: the compositor can use it without cr
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from itertools import accumulate
@@ -35,15 +36,22 @@ from textual.color import Color
 from textual.filter import LineFilter
 from textual.strip import Strip
 
+from broadcast_tui.core.names import name_key
 from broadcast_tui.tui.model.text.code import parts_of_code
 from broadcast_tui.tui.model.text.colors import color_index
 from broadcast_tui.tui.model.text.markup import CodeBlock, TextStyle, has_markup, styled_spans
 from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, clusters, is_single
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
 from broadcast_tui.tui.model.transcript.layout import LineLayout, RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.post_rows import PieceRow, quote_of
 from broadcast_tui.tui.widgets.log_styles import LogStyles
 
 _SYSTEM_KINDS = (LineKind.SYSTEM, LineKind.ERROR, LineKind.PRESENCE)
+
+_NAMED = (LineKind.POST, LineKind.DELETED)
+"""Kinds of lines with the sender in the gutter."""
+
+_ABOUT_SIGN = " ┆ "
 
 Run = tuple[int, int, Style]
 """Start and end (exclusive) of a range of characters, and its style."""
@@ -108,6 +116,8 @@ class LineRenderer:
         background: Color | None = None,
         showing: VisibilityOptions | None = None,
         unfold_key: str = "",
+        quoted: Callable[[Line], Line | None] = lambda line: None,
+        own_name: str = "",
     ) -> None:
         """Make a renderer.
 
@@ -119,10 +129,14 @@ class LineRenderer:
             background: The background that the filters blend with.
             showing: Which posts are folded and which lines are hidden.
             unfold_key: The key that unfolds long posts, as displayed.
+            quoted: Returns the line that a reply quotes; None if it is not loaded.
+            own_name: Name of the user, whose votes are highlighted.
         """
         self.columns = columns
         self._showing = VisibilityOptions() if showing is None else showing
         self._unfold_key = unfold_key
+        self._quoted = quoted
+        self._own_key = name_key(own_name) if own_name else ""
         self.styles = styles
         self._zone = zone
         self._filters = filters
@@ -138,17 +152,29 @@ class LineRenderer:
             return []
         line = shown
         folded = self._showing.folds(line.id)
-        laid = self.columns.lay(line.kind, line.sender, line.text, folded=folded)
+        laid = self.columns.lay(
+            line.kind,
+            line.sender,
+            line.text,
+            folded=folded,
+            details=line.details,
+            reactions=self._showing.reactions,
+        )
         base = self._text_style(line)
         runs = _whole_clusters(laid.text, list(self._runs(line, laid, base)))
         ends = [run[1] for run in runs]
         code = _block_spans(laid)
-        gutter = self._first_gutter(line, above)
+        gutter = self._first_gutter(line, above, is_quote=laid.has_quote)
         rows: list[Strip] = []
         for number, (start, end) in enumerate(laid.rows):
-            if number == laid.fold_row:
+            if number == 0 and laid.has_quote:
+                text = self._note_row(quote_of(self._quoted(line)), base, self.styles.note)
+            elif number >= laid.first_below:
+                gutter = self._next_gutter(line, is_about=True)
+                text = self._vote_row(laid.below[number - laid.first_below], base)
+            elif number == laid.fold_row:
                 text = self._note_row(self._fold_text(laid), base, self.styles.fold)
-            elif laid.hosts and number == len(laid.rows) - 1:
+            elif number == laid.host_row:
                 text = self._note_row(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self.styles.error)
             else:
                 in_block = any(first <= start <= last for first, last in code)
@@ -164,9 +190,13 @@ class LineRenderer:
         """The runs of `laid.text`, ascending."""
         if laid.label:
             yield 0, laid.label, self._label_style(line)
-        if not has_markup(line.text):
-            return
-        indent = (len(laid.text) - laid.label - len(line.text)) // max(1, line.text.count("\n"))
+        if line.kind is not LineKind.DELETED and has_markup(line.text):
+            yield from self._markup_runs(line, laid, base)
+        if laid.marks:
+            yield laid.text_end, len(laid.text), self.styles.note + Style(bgcolor=base.bgcolor)
+
+    def _markup_runs(self, line: Line, laid: LineLayout, base: Style) -> Iterator[Run]:
+        indent = laid.indent(line.text)
         starts = {block.first: block for block in laid.blocks}
         written = line.text.split("\n")
         number, offset = 0, laid.label
@@ -220,7 +250,8 @@ class LineRenderer:
         """The number of folded lines, or of folded rows of a single long line."""
         lines = laid.text.count("\n", laid.rows[laid.fold_row][0])
         amount = f"{laid.hidden:,} more rows" if lines == 0 else f"{lines:,} more line{'s' * (lines > 1)}"
-        return f"… {amount} ({self._unfold_key})" if self._unfold_key else f"… {amount}"
+        key = f" ({self._unfold_key})" if self._unfold_key else ""
+        return f"… {amount}{key}{laid.marks}"
 
     def _note_row(self, text: str, base: Style, style: Style) -> list[Segment]:
         """A row about the post that is not part of its text."""
@@ -228,6 +259,22 @@ class LineRenderer:
         text = clip(text, room)
         blanks = " " * (room - cells_of(text) + self.columns.padding)
         return [Segment(text, style + Style(bgcolor=base.bgcolor)), Segment(blanks, base)]
+
+    def _vote_row(self, row: PieceRow, base: Style) -> list[Segment]:
+        """A row of votes or reactions; those of the user stand out, also without color."""
+        on_base = Style(bgcolor=base.bgcolor)
+        segments = [
+            Segment(
+                piece.text,
+                (self.styles.own_vote if self._is_own(piece.voters) else self.styles.note) + on_base,
+            )
+            for piece in row
+        ]
+        cells = sum(cells_of(piece.text) for piece in row)
+        return [*segments, Segment(" " * (self.columns.text - cells + self.columns.padding), base)]
+
+    def _is_own(self, voters: Sequence[str]) -> bool:
+        return bool(self._own_key) and any(name_key(name) == self._own_key for name in voters)
 
     def titled_rule(self, title: str, style: Style) -> Strip:
         """A horizontal rule with `title` in the middle."""
@@ -261,6 +308,8 @@ class LineRenderer:
             return styles.error
         if line.mark in (DeliveryState.PENDING, DeliveryState.REJECTED):
             return styles.pending
+        if line.kind is LineKind.DELETED:
+            return styles.note
         return styles.mention if line.mention else styles.text
 
     def _name_style(self, line: Line) -> Style:
@@ -270,16 +319,18 @@ class LineRenderer:
         """The style of a name inside the text: on the background of the text."""
         return self._name_style(line) + Style(bgcolor=self._text_style(line).bgcolor)
 
-    def _first_gutter(self, line: Line, above: Line | None) -> list[Segment]:
+    def _first_gutter(self, line: Line, above: Line | None, *, is_quote: bool) -> list[Segment]:
         columns, styles = self.columns, self.styles
         same_minute = above is not None and above.at // 60 == line.at // 60 and above.kind is not LineKind.DAY
         time = "" if same_minute else f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
         sign, sign_style = self._sign(line)
+        if is_quote and sign in (" │ ", " ┃ "):
+            sign = _ABOUT_SIGN
         if not columns.time:
             return [Segment(sign.strip()[:1].ljust(columns.mark)[: columns.mark], sign_style)]
         if not columns.name:
-            if line.mention:
-                return [Segment(f"{time:5}", styles.time), Segment("┃", sign_style)]
+            if line.mention or sign == _ABOUT_SIGN:
+                return [Segment(f"{time:5}", styles.time), Segment(sign.strip(), sign_style)]
             if sign.strip() != "│":
                 return [Segment(f"{sign.strip():>5} ", sign_style)]
             return [Segment(f"{time:5} ", styles.time)]
@@ -287,8 +338,8 @@ class LineRenderer:
         name = ""
         if line.kind is LineKind.ACTION:
             name = "*"
-        elif line.kind is LineKind.POST and not (
-            same_minute and above and above.kind is LineKind.POST and above.sender == line.sender
+        elif line.kind in _NAMED and not (
+            same_minute and above and above.kind in _NAMED and above.sender == line.sender
         ):
             name = clip(line.sender, columns.name)
         blanks = " " * (columns.name - cells_of(name))
@@ -296,12 +347,16 @@ class LineRenderer:
         segments.append(Segment(sign, sign_style))
         return segments
 
-    def _next_gutter(self, line: Line) -> list[Segment]:
-        """The gutter of all rows of a line but the first."""
+    def _next_gutter(self, line: Line, *, is_about: bool = False) -> list[Segment]:
+        """The gutter of all rows of a line but the first; `is_about`: of a row about the post."""
         columns, styles = self.columns, self.styles
-        if not columns.name or line.kind in _SYSTEM_KINDS:
+        if line.kind in _SYSTEM_KINDS or not (columns.name or is_about):
             return [Segment(" " * columns.gutter, styles.text)]
         sign, style = (" ┃ ", styles.mention_mark) if line.mention else (" │ ", styles.rule)
+        if is_about:
+            sign = _ABOUT_SIGN
+        if not columns.name:
+            return [Segment(sign.strip().rjust(columns.gutter)[: columns.gutter], style)]
         return [Segment(" " * (columns.gutter - columns.mark), styles.text), Segment(sign, style)]
 
     def _sign(self, line: Line) -> tuple[str, Style]:

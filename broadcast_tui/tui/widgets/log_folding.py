@@ -1,4 +1,4 @@
-"""Folds and unfolds long posts of a log, and shows or hides its join and leave lines."""
+"""Folds and unfolds long posts of a log, and shows or hides its reactions and join and leave lines."""
 
 from __future__ import annotations
 
@@ -47,6 +47,12 @@ class LogFolding:
         """Show the join and leave lines that `choice` selects."""
         self._view.index.visibility.presence = choice
         self._recount(None)
+
+    def show_reactions(self, shown: bool) -> None:
+        """Show the reactions to posts, or hide them."""
+        if shown != self._view.index.visibility.reactions:
+            self._view.index.visibility.reactions = shown
+            self._recount(None)
 
     def _toggle(self, line_id: int) -> None:
         self._view.index.visibility.toggle(line_id)

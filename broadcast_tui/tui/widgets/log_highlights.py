@@ -17,7 +17,7 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from broadcast_tui.tui.model.text.wrapping import cells_of, clusters, is_single
-from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
+from broadcast_tui.tui.model.transcript.chunks import POSTS, Line, LineKind
 from broadcast_tui.tui.model.transcript.find import Pattern
 from broadcast_tui.tui.model.transcript.navigation import line_of, post_id_of
 from broadcast_tui.tui.model.transcript.row_text import RowText
@@ -178,7 +178,7 @@ class LogHighlights:
         return self._with_spans(row, text_row, line, spans) if spans else row
 
     def _matches_in(self, line: Line) -> list[tuple[int, int, str]]:
-        if self._pattern is None or line.kind not in (LineKind.POST, LineKind.ACTION):
+        if self._pattern is None or line.kind not in POSTS:
             return []
         if line.id not in self._matches:
             part = "found-here" if line.id == self._picked else "found"

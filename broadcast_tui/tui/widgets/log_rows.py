@@ -26,6 +26,8 @@ class LogRows:
     def __init__(self, make_renderer: Callable[[], LineRenderer]) -> None:
         self._make_renderer = make_renderer
         self._renderer: LineRenderer | None = None
+        self.own_name = ""
+        """Name of the user, whose votes are highlighted; set by `set_own_name`."""
         self._strips: dict[int, list[Strip]] = {}
         """Rendered lines by id, oldest rendering first."""
 
@@ -43,6 +45,14 @@ class LogRows:
         """Drop the renderer too: styles, width or transcript have changed."""
         self._renderer = None
         self._strips.clear()
+
+    def set_own_name(self, name: str) -> bool:
+        """Highlight the votes of another user; returns whether rows have changed."""
+        if name == self.own_name:
+            return False
+        self.own_name = name
+        self.reset()
+        return True
 
     def clear(self) -> None:
         """Drop all rendered lines."""

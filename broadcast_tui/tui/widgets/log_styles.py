@@ -15,7 +15,7 @@ from broadcast_tui.tui.model.text.colors import palette
 PARTS = (
     "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
     "code", "block", "marks",
-    "comment", "fold", "unread", "selected", "picked", "pick-mark", "found", "found-here",
+    "comment", "fold", "note", "own-vote", "unread", "selected", "picked", "pick-mark", "found", "found-here",
 )  # fmt: skip
 
 
@@ -43,6 +43,8 @@ MessageLog {
     & > .message-log--marks { color: $foreground 60%; }
     & > .message-log--comment { color: $foreground 80%; }
     & > .message-log--fold { color: $foreground 60%; text-style: italic; }
+    & > .message-log--note { color: $foreground 60%; }
+    & > .message-log--own-vote { color: $text-accent; text-style: bold; }
     & > .message-log--unread { color: $text-accent; text-style: bold; }
     & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
     & > .message-log--selected { background: $screen-selection-background; color: $foreground; }
@@ -90,6 +92,10 @@ class LogStyles(msgspec.Struct, frozen=True):
     marks: Style
     """Markup characters such as `**`."""
     fold: Style
+    note: Style
+    """Quotes, marks, votes and reactions: text about a post."""
+    own_vote: Style
+    """A vote or reaction of the user."""
     unread: Style
     badge: Style
 
@@ -118,6 +124,8 @@ def log_styles(
         | {CodeKind.COMMENT: Style(color=parts["comment"].color, italic=True)},
         marks=parts["marks"],
         fold=parts["fold"],
+        note=parts["note"],
+        own_vote=parts["own-vote"],
         unread=parts["unread"],
         badge=parts["badge"],
     )

@@ -6,6 +6,7 @@ However often the transcript changes, the widget looks at it once per frame, at 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import monotonic
 from typing import ClassVar
 from weakref import WeakKeyDictionary
@@ -20,6 +21,7 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import active_key
 from broadcast_tui.tui.model.transcript.layout import RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.navigation import quoted_line
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.widgets.anchored_scroll_view import AnchoredScrollView
@@ -138,7 +140,9 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         self.top_anchor, self._seen_count = state.anchor, state.seen_count
         self._unfolded[self.transcript] = self.index.visibility.unfolded
         showing = VisibilityOptions(
-            self.index.visibility.presence, self._unfolded.setdefault(transcript, set())
+            self.index.visibility.presence,
+            self._unfolded.setdefault(transcript, set()),
+            self.index.visibility.reactions,
         )
         self.index = RowIndex(transcript, self.index.columns, showing)
         self._known_ids = (transcript.first_id, transcript.next_id)
@@ -353,4 +357,6 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             background,
             self.index.visibility,
             active_key(self.app, UNFOLD_ID),
+            partial(quoted_line, self.transcript),
+            self.rows.own_name,
         )

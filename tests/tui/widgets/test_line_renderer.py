@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import example, given
@@ -10,10 +11,15 @@ from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
 
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import Ask, Deletion, Pin, PostState, Votes
 from broadcast_tui.tui.model.text.colors import ON_DARK
 from broadcast_tui.tui.model.text.wrapping import cells_of
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 from broadcast_tui.tui.model.transcript.layout import FOLD_KEEPS, PresenceShown, RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.navigation import quoted_line
+from broadcast_tui.tui.model.transcript.post_details import PostDetails, details_of
+from broadcast_tui.tui.model.transcript.row_text import RowText
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.widgets.line_renderer import LineRenderer
 from broadcast_tui.tui.widgets.log_styles import PARTS, log_styles
@@ -27,6 +33,24 @@ PIECES = [
     "❤\ufe0f", "\u200d", "x" * 90, "line\n" * 7,
 ]  # fmt: skip
 TEXTS = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
+KEYS = [
+    "👍", "✅", "e\u0301", "👨\u200d👩\u200d👧", "❤\ufe0f", "\x1b[31m", "漢字漢字", "+1", "\u202e", "x" * 40,
+]  # fmt: skip
+CHOICES = st.sampled_from([("ok",), ("yes", "no"), tuple(KEYS)])
+NAMES = st.lists(st.sampled_from(["ana", "ken", "李雷"]), max_size=3).map(tuple)
+VOTES = st.dictionaries(st.sampled_from(KEYS), st.builds(Votes, st.integers(-1, 2_000), NAMES), max_size=10)
+STATES = st.builds(
+    PostState,
+    folded=st.just(9),
+    edited=st.sampled_from(["", "2026-11-28T12:00:00.000Z"]),
+    deleted=st.none() | st.none() | st.builds(Deletion, st.sampled_from(["", "ana"]), st.just(""), TEXTS),
+    pinned=st.none() | st.just(Pin("bob", "")),
+    reactions=VOTES,
+    ask=st.none() | st.builds(Ask, CHOICES, st.just(""), st.integers(0, 9)),
+    tally=VOTES,
+    waiting=st.sampled_from([(), ("ken", "zoë"), ("李雷",) * 30]),
+    closed=st.sampled_from(["", "2026-11-28T12:00:00.000Z"]),
+)
 WIDTHS = st.integers(1, 30) | st.integers(1, 300)
 
 
@@ -51,6 +75,21 @@ def line_of(transcript: Transcript) -> Line:
 
 def rendered(text: str, width: int = 80, showing: VisibilityOptions | None = None) -> list[Strip]:
     return renderer(width, showing).render(line_of(post_of(text)), None)
+
+
+def detailed(
+    text: str, state: PostState, width: int = 80, *, re: int = 0, showing: VisibilityOptions | None = None
+) -> list[str]:
+    """The rows of a post with a state; a reply if `re` is set."""
+    transcript = detailed_post(text, state, re)
+    return [strip.text.rstrip() for strip in renderer(width, showing).render(line_of(transcript), None)]
+
+
+def detailed_post(text: str, state: PostState, re: int = 0) -> Transcript:
+    transcript = Transcript(zone=UTC)
+    details = details_of(Post("", Position("e", 2), "ana", text, NOON, re=re, root=re, state=state))
+    transcript.add_post("ana", text, NOON, post_id="e-2", details=details)
+    return transcript
 
 
 def styled(rows: list[Strip], text: str) -> Style:
@@ -84,6 +123,113 @@ def test_the_number_of_rendered_rows_matches_the_count(text: str, width: int, un
         shown = laid.text[start:end]
         if number not in notice_rows and cells_of(shown) <= columns.text:
             assert row.crop(columns.gutter).text.rstrip() == shown.rstrip()
+
+
+@given(TEXTS, STATES, WIDTHS, st.booleans(), st.sampled_from([0, 1]))
+def test_the_rows_of_a_post_with_a_state_match_the_count(
+    text: str, state: PostState, width: int, is_plain: bool, re: int
+) -> None:
+    transcript = detailed_post(text, state, re)
+    showing = VisibilityOptions(reactions=not is_plain)
+    if not is_plain:
+        showing.unfolded.add(transcript.next_id - 1)
+    columns = RowLayout.of_width(width)
+    rows = renderer(width, showing).render(line_of(transcript), None)
+    counts = [count for chunk in transcript.chunks for count in columns.count_rows(chunk, 0, showing)]
+    assert counts[-1] == len(rows)
+    for row in rows:
+        assert sum(segment.cell_length for segment in row) == row.cell_length == columns.width
+        assert not set(row.text) & set("\x1b\n\u202e")
+
+
+@given(TEXTS, STATES, WIDTHS, st.sampled_from([0, 1]), st.booleans())
+def test_the_characters_of_a_post_with_a_state_are_found_in_its_rows(
+    text: str, state: PostState, width: int, re: int, folded: bool
+) -> None:
+    line = line_of(detailed_post(text, state, re))
+    rows = RowText(line, RowLayout.of_width(width), folded=folded)
+    for index in range(0, len(line.text), 7):
+        assert rows.written_at(rows.shown_at(index)) == index
+        assert 0 <= rows.row_of(index) < len(rows.rows)
+    for row in range(len(rows.rows)):
+        assert all(0 <= index <= len(line.text) for index in rows.cell_indices(row))
+        assert rows.end(row) <= len(line.text)
+
+
+def test_a_reply_quotes_its_target() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("mira", "Yes,\nit runs first.", NOON, post_id="e-1")
+    details = PostDetails(re=1, root=1)
+    transcript.add_post("ana", "Then I lock", NOON, post_id="e-2", details=details)
+    rows = [
+        strip.text.rstrip()
+        for strip in LineRenderer(
+            RowLayout.of_width(80), renderer(80).styles, UTC, quoted=partial(quoted_line, transcript)
+        ).render(line_of(transcript), None)
+    ]
+    assert rows == [
+        " 12:00          ana ┆ ↪ mira: Yes, it runs first.",
+        "                    │ Then I lock",
+    ]
+    assert detailed("Then I lock", PostState(), re=7)[0].endswith("┆ ↪ an earlier message")
+    assert detailed("hi", PostState(), 40, re=7) == ["12:00┆↪ an earlier message", "      ana: hi"]
+
+
+def test_marks_follow_the_text() -> None:
+    state = PostState(edited="2026-11-28T12:00:00.000Z", pinned=Pin("bob", ""))
+    assert detailed("hi", state) == [" 12:00          ana │ hi (edited, pinned)"]
+    folded = detailed("line\n" * 9 + "end", PostState(edited="2026-11-28T12:00:00.000Z"))
+    assert folded[-1].endswith("… 7 more lines (Alt+O) (edited)")
+
+
+def test_a_deleted_post_has_only_the_deletion() -> None:
+    state = PostState(
+        deleted=Deletion("bob", "", "wrong [room](https://e.org)"), reactions={"+": Votes(1, ())}
+    )
+    rows = renderer(80).render(line_of(detailed_post("", state)), None)
+    assert [row.text.rstrip() for row in rows] == [
+        " 12:00          ana │ deleted by bob: wrong [room](https://e.org)"
+    ]
+    assert all(segment.style is None or segment.style.link is None for row in rows for segment in row)
+    assert detailed("", PostState(deleted=Deletion("bob", "")), 40) == ["12:00 ana: deleted by bob"]
+
+
+def test_reactions_are_below_the_post_and_can_be_hidden() -> None:
+    state = PostState(reactions={"👍": Votes(2, ("bob", "zoë")), "✅": Votes(1, ("ana",))})
+    assert detailed("hi", state)[1] == "                    ┆ 👍 2  ✅ 1"
+    assert detailed("hi", state, 40) == ["12:00 ana: hi", "     ┆👍 2 ✅ 1"]
+    assert detailed("hi", state, showing=VisibilityOptions(reactions=False)) == [" 12:00          ana │ hi"]
+
+
+def test_own_votes_stand_out_without_color() -> None:
+    parts = defaultdict(Style, {"own-vote": Style(bold=True)})
+    own = LineRenderer(
+        RowLayout.of_width(80), log_styles(Style(), parts, BLACK, ON_DARK), UTC, own_name="Ana"
+    )
+    state = PostState(reactions={"👍": Votes(2, ("bob",)), "✅": Votes(1, ("ana",))})
+    rows = own.render(line_of(detailed_post("hi", state)), None)
+    assert styled(rows, "✅ 1").bold
+    assert not styled(rows, "👍 2").bold
+
+
+def test_a_question_shows_its_votes() -> None:
+    ask = Ask(("yes", "no"), "", 9, ())
+    tally = {"yes": Votes(3, ("ken", "mira")), "no": Votes(1, ("bob",))}
+    assert detailed("Ship it?", PostState(ask=ask, tally=tally, waiting=("zoë",))) == [
+        " 12:00          ana │ Ship it?",
+        "                    ┆ yes 3  ken mira +1",
+        "                    ┆ no 1  bob",
+        "                    ┆ 4/9, waiting: zoë +4",
+    ]
+    assert detailed("Ship it?", PostState(ask=ask, tally=tally, waiting=("zoë",)), 40) == [
+        "12:00 ana: Ship it?",
+        "     ┆yes 3 · no 1",
+        "     ┆4/9",
+    ]
+    closed = PostState(
+        ask=Ask(("ok",), "", 2), tally={"ok": Votes(1, ("ken",))}, closed="2026-11-28T12:00:00Z"
+    )
+    assert detailed("Deploy", closed)[1] == "                    ┆ closed, 1/2"
 
 
 @given(TEXTS, WIDTHS)

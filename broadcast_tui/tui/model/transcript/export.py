@@ -50,24 +50,55 @@ def lines_of(snapshot: Snapshot, wanted: Format, room: str) -> Iterator[str]:
 
 
 def _text(line: Line, at: datetime) -> list[str]:
-    first, *rest = line.text.split("\n")
-    lead = {LineKind.POST: f"{line.sender}: ", LineKind.ACTION: f"* {line.sender} "}.get(line.kind, "-- ")
+    first, *rest = _with_marks(line).split("\n")
+    match line.kind:
+        case LineKind.POST | LineKind.DELETED:
+            lead = f"{line.sender}: "
+        case LineKind.ACTION:
+            lead = f"* {line.sender} "
+        case _:
+            lead = "-- "
     return [f"{at:%Y-%m-%d %H:%M:%S} {lead}{first}", *(f"    {row}" for row in rest)]
 
 
 def _markdown(line: Line, at: datetime) -> str:
-    text = "  \n  ".join(_escaped(row) for row in line.text.split("\n"))
+    text = "  \n  ".join(_escaped(row) for row in _with_marks(line).split("\n"))
     sender = _escaped(line.sender)
-    said = {LineKind.POST: f"**{sender}**: {text}", LineKind.ACTION: f"*{sender} {text}*"}.get(
-        line.kind, f"*{text}*"
-    )
+    match line.kind:
+        case LineKind.POST:
+            said = f"**{sender}**: {text}"
+        case LineKind.DELETED:
+            said = f"**{sender}**: *{text}*"
+        case LineKind.ACTION:
+            said = f"*{sender} {text}*"
+        case _:
+            said = f"*{text}*"
     return f"- {at:%H:%M} {said}"
 
 
 def _json(line: Line, room: str) -> str:
     at = datetime.fromtimestamp(line.at, UTC).isoformat()
-    row = {"at": at, "room": room, "kind": line.kind.name.lower(), "sender": line.sender, "text": line.text}
+    row: dict[str, object] = {
+        "at": at,
+        "room": room,
+        "kind": line.kind.name.lower(),
+        "sender": line.sender,
+        "text": line.text,
+    }
+    if line.details is not None:
+        state = line.details.state
+        row |= {"edited": state.edited} if state.edited else {}
+        row |= {"pinned": True} if state.pinned else {}
+        counts = {key: votes.count for key, votes in line.details.reactions.items()}
+        row |= {"reactions": counts} if counts else {}
+        row |= {"tally": {key: votes.count for key, votes in state.tally.items()}} if state.ask else {}
     return json.dumps(row, ensure_ascii=False)
+
+
+def _with_marks(line: Line) -> str:
+    """The text of a line with the words that are displayed after it."""
+    marks = line.details.marks if line.details is not None else ""
+    return f"{line.text} {marks}" if marks else line.text
 
 
 def _escaped(text: str) -> str:

@@ -38,7 +38,7 @@ class FindState:
         self.current: int | None = None
         """Line id of the current match."""
         self.transcript = transcript
-        self._laid_count = transcript.rebuild_count
+        self._version = _version(transcript)
         self._named: dict[str, bool] = {}
         """Whether the pattern matches a sender."""
         self._start_id = start_id
@@ -66,8 +66,13 @@ class FindState:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the transcript was rebuilt: start a new search."""
-        return self._laid_count != self.transcript.rebuild_count
+        """Whether lines were renumbered or posts edited: start a new search."""
+        return self._version != _version(self.transcript)
+
+    @property
+    def is_renumbered(self) -> bool:
+        """Whether the lines have new ids."""
+        return self._version[0] != self.transcript.rebuild_count
 
     def search_some(self, enough: Callable[[], bool]) -> bool:
         """Search new lines, then further up, until `enough()`; returns whether all are searched."""
@@ -161,6 +166,11 @@ def _chunks_between(transcript: Transcript, start: int, stop: int) -> list[Chunk
     chunks = transcript.chunks
     first = max(0, bisect_left(chunks, start + 1, key=_first_id) - 1)
     return list(chunks[first : bisect_left(chunks, stop, key=_first_id)])
+
+
+def _version(transcript: Transcript) -> tuple[int, int]:
+    """Changes if lines that have been searched may have changed."""
+    return transcript.rebuild_count, transcript.edited_count
 
 
 def _first_id(chunk: Chunk) -> int:

@@ -27,6 +27,8 @@ from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.markup import CodeBlock, blocks_of
 from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, wrap, wrap_by_cells
 from broadcast_tui.tui.model.transcript.chunks import Chunk, Line, LineKind
+from broadcast_tui.tui.model.transcript.post_details import PostDetails
+from broadcast_tui.tui.model.transcript.post_rows import PieceRow, rows_below
 
 FOLD_FROM_LINES = 6
 """Number of lines from which a post is folded."""
@@ -62,14 +64,11 @@ class LineLayout(NamedTuple):
     """A line split into rows."""
 
     text: str
-    """The content of the text column: label and text."""
+    """The content of the text column: label, text and marks."""
     label: int
     """Length of the label in characters."""
     rows: list[Span]
-    """Span of `text` in each row.
-
-    Empty for the row that counts folded rows and the row with the real hosts.
-    """
+    """Span of `text` in each row; empty for rows that show nothing of it."""
     blocks: list[CodeBlock]
     """Code blocks, in lines of `text`."""
     hidden: int
@@ -77,12 +76,37 @@ class LineLayout(NamedTuple):
     is_long: bool
     """Whether the line can be folded."""
     hosts: tuple[str, ...]
-    """Real hosts of spoofed links, shown in the last row if there are any."""
+    """Real hosts of spoofed links, shown in a row below the text if there are any."""
+    marks: str = ""
+    """Words about the post at the end of `text`, such as ` (edited)`."""
+    has_quote: bool = False
+    """Whether the first row quotes another post."""
+    below: Sequence[PieceRow] = ()
+    """The last rows: votes and reactions."""
 
     @property
     def fold_row(self) -> int:
         """Index of the row that counts the folded rows; -1 if there is none."""
-        return FOLD_KEEPS if self.hidden else -1
+        return FOLD_KEEPS + self.has_quote if self.hidden else -1
+
+    @property
+    def host_row(self) -> int:
+        """Index of the row with the real hosts; -1 if there is none."""
+        return self.first_below - 1 if self.hosts else -1
+
+    @property
+    def first_below(self) -> int:
+        """Index of the first row of `below`."""
+        return len(self.rows) - len(self.below)
+
+    @property
+    def text_end(self) -> int:
+        """Index in `text` of the end of what was written, before the marks."""
+        return len(self.text) - len(self.marks)
+
+    def indent(self, written: str) -> int:
+        """Number of blanks before each line of the written text but the first."""
+        return (self.text_end - self.label - len(written)) // max(1, written.count("\n"))
 
 
 class RowLayout(msgspec.Struct, frozen=True):
@@ -129,16 +153,39 @@ class RowLayout(msgspec.Struct, frozen=True):
         """The label in front of the text, inside the text column."""
         if kind == LineKind.ACTION:
             return f"{clip_name(sender)} " if self.name else f"* {clip_name(sender)} "
-        return f"{clip_name(sender)}: " if kind == LineKind.POST and not self.name else ""
+        is_named = kind in (LineKind.POST, LineKind.DELETED) and not self.name
+        return f"{clip_name(sender)}: " if is_named else ""
 
     def body(self, text: str) -> str:
         """`text` as shown. Without a name column, its lines are indented so they cannot imitate a post."""
         return text if self.name else text.replace("\n", "\n  ")
 
-    def lay(self, kind: int, sender: str, text: str, *, folded: bool = False) -> LineLayout:
-        """Split a line into rows; not for day lines. `folded`: fold the line if it is long."""
+    def lay(
+        self,
+        kind: int,
+        sender: str,
+        text: str,
+        *,
+        folded: bool = False,
+        details: PostDetails | None = None,
+        reactions: bool = True,
+    ) -> LineLayout:
+        """Split a line into rows; not for day lines.
+
+        Args:
+            kind: Kind of the line.
+            sender: Its sender.
+            text: Its text.
+            folded: Fold the line if it is long.
+            details: Details of the post.
+            reactions: Show reactions.
+        """
+        if kind == LineKind.DELETED:
+            details = None
         label = self.label(kind, sender)
         whole = label + self.body(text)
+        marks = f" {details.marks}" if details is not None and details.marks else ""
+        whole += marks
         is_post = kind <= LineKind.ACTION
         blocks = blocks_of(text) if is_post else []
         rows = self._wrap_blocks(whole, blocks) if blocks else wrap(whole, self.text)
@@ -148,10 +195,18 @@ class RowLayout(msgspec.Struct, frozen=True):
             hidden = len(rows) - FOLD_KEEPS
             del rows[FOLD_KEEPS:]
             rows.append((rows[-1][1], rows[-1][1]))
+        end = len(whole) - len(marks)
         hosts = real_hosts(text) if is_post and "://" in text else ()
         if hosts:
-            rows.append((len(whole), len(whole)))
-        return LineLayout(whole, len(label), rows, blocks, hidden, is_post and is_long, hosts)
+            rows.append((end, end))
+        laid = LineLayout(whole, len(label), rows, blocks, hidden, is_post and is_long, hosts, marks)
+        if details is None:
+            return laid
+        below = rows_below(details, self.text, named=self.name > 0, reactions=reactions)
+        rows += [(end, end)] * len(below)
+        if details.re:
+            rows.insert(0, (0, 0))
+        return laid._replace(has_quote=details.re != 0, below=below)
 
     def _wrap_blocks(self, whole: str, blocks: Sequence[CodeBlock]) -> list[Span]:
         """Rows of a text with code blocks, which wrap at any cell."""
@@ -187,6 +242,9 @@ class RowLayout(msgspec.Struct, frozen=True):
                 0 if kind in (LineKind.ACTION, LineKind.PRESENCE) else count
                 for count, kind in zip(counts, chunk.kinds[start:], strict=True)
             ]
+        for line_id in chunk.details:
+            if line_id >= chunk.first_id + start:
+                counts[line_id - chunk.first_id - start] = 0
         visibility = visibility or VisibilityOptions()
         return [count or self._count_wrapped(chunk, i, visibility) for i, count in enumerate(counts, start)]
 
@@ -198,7 +256,15 @@ class RowLayout(msgspec.Struct, frozen=True):
             text = visibility.presence_text(text, chunk.briefs.get(line_id, ""))
             if not text:
                 return 0
-        return len(self.lay(kind, chunk.senders[i], text, folded=visibility.folds(line_id)).rows)
+        laid = self.lay(
+            kind,
+            chunk.senders[i],
+            text,
+            folded=visibility.folds(line_id),
+            details=chunk.details.get(line_id),
+            reactions=visibility.reactions,
+        )
+        return len(laid.rows)
 
 
 @lru_cache(maxsize=1024)
@@ -238,6 +304,7 @@ class VisibilityOptions:
     presence: PresenceShown = PresenceShown.AUTO
     unfolded: set[int] = field(default_factory=set)
     """Ids of long posts shown in full."""
+    reactions: bool = True
 
     def presence_text(self, text: str, brief: str) -> str:
         """The visible text of a PRESENCE line; empty if it is not visible."""

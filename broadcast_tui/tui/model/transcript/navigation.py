@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from broadcast_tui.core.post import Position, is_newer
-from broadcast_tui.tui.model.transcript.chunks import OWN, POSTS, DeliveryState
+from broadcast_tui.tui.model.transcript.chunks import OWN, POSTS, DeliveryState, Line
 from broadcast_tui.tui.model.transcript.records import written_text
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -119,6 +119,24 @@ def line_of(transcript: Transcript, post_id: str) -> int | None:
         if position is not None and (i := chunk.index_of(position)) is not None:
             return chunk.first_id + i
     return None
+
+
+def quoted_line(transcript: Transcript, line: Line) -> Line | None:
+    """The line of the post that the post of `line` replies to; None if it is not loaded."""
+    if line.details is None or line.details.re <= 0:
+        return None
+    position = position_of(transcript, line.id)
+    epoch = _last_epoch(transcript) if position is None else position.epoch
+    return transcript.line_at(Position(epoch, line.details.re))
+
+
+def _last_epoch(transcript: Transcript) -> str:
+    """The epoch of the newest post; empty if there is none."""
+    for chunk in reversed(transcript.chunks):
+        for epoch, number in zip(reversed(chunk.epochs), reversed(chunk.numbers), strict=True):
+            if number >= 0:
+                return epoch
+    return ""
 
 
 class OwnPost(NamedTuple):

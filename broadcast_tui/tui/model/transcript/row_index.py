@@ -125,12 +125,23 @@ class RowIndex:
         self._version, self.unread_line_id = self.transcript.version, self.transcript.unread_line_id
         chunks = self.transcript.chunks
         known = {id(block.chunk): block for block in self._blocks}
-        self._blocks = [known.get(id(chunk)) or _Block(chunk, self.visibility) for chunk in chunks]
+        measured = {block.chunk.first_id for block in self._blocks if block.columns is self.columns}
+        self._blocks = [known.get(id(chunk)) or self._new_block(chunk, measured) for chunk in chunks]
         for block in self._blocks:
             if len(block.rows) != len(block.chunk):
                 block.grow(self.columns)
             block.put_rule(self.unread_line_id)
         self._sum_up()
+
+    def _new_block(self, chunk: Chunk, measured: set[int]) -> _Block:
+        """The block of a chunk; measured at once if it replaces one that is in `measured`, by first line.
+
+        An estimate would move the scrollbar each time a post changes.
+        """
+        block = _Block(chunk, self.visibility)
+        if chunk.first_id in measured:
+            block.measure(self.columns)
+        return block
 
     def resize(self, columns: RowLayout) -> None:
         """Change the width; all blocks become stale."""
@@ -237,7 +248,7 @@ class RowIndex:
         line = self.transcript.line(line_id)
         if line is None or line.kind > LineKind.ACTION:
             return False
-        return self.columns.lay(line.kind, line.sender, line.text).is_long
+        return self.columns.lay(line.kind, line.sender, line.text, details=line.details).is_long
 
     def fold_row(self, line_id: int) -> int:
         """The row of a line that says how many rows are folded; -1 if it is not folded."""
@@ -245,7 +256,8 @@ class RowIndex:
         if line is None or line.kind > LineKind.ACTION:
             return -1
         folded = self.visibility.folds(line_id)
-        return self.columns.lay(line.kind, line.sender, line.text, folded=folded).fold_row
+        laid = self.columns.lay(line.kind, line.sender, line.text, folded=folded, details=line.details)
+        return laid.fold_row
 
     def _block_of(self, line_id: int) -> int:
         return max(0, bisect_right(self._blocks, line_id, key=attrgetter("chunk.first_id")) - 1)

@@ -15,17 +15,18 @@ class RowText:
     """The text column of one line at one width; not for day lines."""
 
     def __init__(self, line: Line, columns: RowLayout, *, folded: bool = False) -> None:
-        laid = columns.lay(line.kind, line.sender, line.text, folded=folded)
+        laid = columns.lay(line.kind, line.sender, line.text, folded=folded, details=line.details)
         self._written = line.text
         self._label = laid.label
-        self._indent = (len(laid.text) - laid.label - len(line.text)) // max(1, line.text.count("\n"))
+        self._indent = laid.indent(line.text)
+        self._end = laid.text_end
         self.shown = laid.text
         self.rows: list[Span] = laid.rows
         """Span of `shown` in each row; empty for rows that show nothing of it."""
 
     def written_at(self, index: int) -> int:
-        """The written index of the character shown at `index`; 0 before the text."""
-        body = self.shown[self._label : max(self._label, index)]
+        """The written index of the character shown at `index`; 0 before the text, its length after it."""
+        body = self.shown[self._label : max(self._label, min(index, self._end))]
         lines, last = body.count("\n"), len(body) - body.rfind("\n") - 1
         return len(body) - lines * self._indent + (max(0, self._indent - last) if lines else 0)
 

@@ -90,7 +90,7 @@ def stamped_post(line: Line, zone: tzinfo | None) -> Excerpt:
 def named(line: Line, text: str) -> str:
     """`text` of `line`, with who or what it comes from before it."""
     match line.kind:
-        case LineKind.POST:
+        case LineKind.POST | LineKind.DELETED:
             return f"{line.sender}: {text}"
         case LineKind.ACTION:
             return f"* {line.sender} {text}"

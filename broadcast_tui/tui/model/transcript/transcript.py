@@ -477,14 +477,19 @@ class Transcript:
 
     def find_post(self, position: Position) -> StoredPost | None:
         """The stored post at a position of the log, even if it is hidden or cleared, or None."""
-        if (place := self._place_of(position)) is not None:
-            chunks, at, i = place
-            line = chunks[at].line(i)
+        if (line := self.line_at(position)) is not None:
             return StoredPost(post_of_line(line, position), line.own, line.mention, line.id)
         if (hidden := self._hidden_place_of(position)) is not None:
             run, i = hidden
             return StoredPost(post_of_hidden(run[i], position), run[i].own, run[i].mention, None)
         return None
+
+    def line_at(self, position: Position) -> Line | None:
+        """The line of the post at a position of the log, also if it is cleared; None if it is hidden."""
+        if (place := self._place_of(position)) is None:
+            return None
+        chunks, at, i = place
+        return chunks[at].line(i)
 
     def replace_post(self, post: Post, *, mention: bool) -> None:
         """Replace the text and the state of the stored post at `post.position`, wherever it is."""
