@@ -22,6 +22,7 @@ from broadcast_tui.core.names import name_key
 from broadcast_tui.core.post import NewPost, Position, Post
 from broadcast_tui.core.post_state import (
     COALESCED,
+    NO_STATE,
     Ask,
     Deletion,
     NoteKind,
@@ -37,6 +38,10 @@ REACTION_KEYS_MAX = 20
 """Maximum number of different reactions to a post."""
 VOTES_MAX = 10_000
 """Maximum number of reactions to a post, and of answers."""
+
+
+VIEW_NAMES_MAX = 20
+"""Names that clients get of a list of votes, and of people who have not answered."""
 
 
 class NewNote(msgspec.Struct, frozen=True):
@@ -110,9 +115,18 @@ def author_key(token_key: str, client_id: str) -> str:
 
 
 def text_bytes(entry: Entry) -> int:
-    """Length of the text of an entry in bytes of UTF-8, as it is sent."""
+    """Length of the text of an entry in bytes of UTF-8, as it is sent, with the names of votes."""
     post = entry.post if isinstance(entry, Note) else entry
-    return len(post.text.encode()) if post is not None else 0
+    if post is None:
+        return 0
+    size_bytes = len(post.text.encode())
+    if post.state is not NO_STATE:
+        for by_choice in (post.state.reactions, post.state.tally):
+            for choice, votes in by_choice.items():
+                size_bytes += len(choice.encode()) + sum(
+                    len(name.encode()) for name in votes.names[:VIEW_NAMES_MAX]
+                )
+    return size_bytes
 
 
 E = TypeVar("E", Post, Entry)

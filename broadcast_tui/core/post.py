@@ -97,6 +97,16 @@ class AppendResult(msgspec.Struct, frozen=True):
     """The post after a change that is announced later."""
     error: RequestError | None = None
 
+    @property
+    def is_appended(self) -> bool:
+        """Whether a new entry was appended."""
+        return self.has_changed and self.post is None
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the log has changed: by a new entry, or by a change that is announced later."""
+        return not self.dup and self.error is None
+
 
 class Bookmark(NamedTuple):
     """The position of the last post read in a room, and the UTC time of leaving it."""

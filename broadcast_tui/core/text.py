@@ -29,6 +29,13 @@ MAX_COMBINING = 8
 
 REPLACEMENT = "\ufffd"
 
+REACTION_CHARS = 8
+"""Maximum number of code points in a reaction; a family of four has 7."""
+REACTION_BYTES = 32
+"""Maximum length of a reaction in bytes of UTF-8."""
+_NO_REACTION = frozenset(f"{INVISIBLE}{REPLACEMENT}\u200c\u200e\u200f\u061c")
+"""Characters that a post may contain, but a reaction may not: they hide, or change the direction."""
+
 _CONTROLS = "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f"
 _BIDI = "\\u202a-\\u202e\\u2066-\\u2069"
 _INVISIBLE_BMP = "\u00ad\u034f\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff0-\ufffb"
@@ -116,6 +123,30 @@ def clean_post(text: str, max_bytes: int) -> str:
     if not (any(map(_has_ink, start[:8])) or any(map(_has_ink, set(start)))):
         raise RequestError(ErrorCode.EMPTY, "The message has no visible text.")
     return text
+
+
+def check_reaction(raw: str) -> str:
+    """Validate and normalize (NFC) a reaction, such as an emoji: a short visible text without white space.
+
+    Raises:
+        RequestError: `BAD_FRAME`.
+    """
+    try:
+        key = clean_line(raw, 0)
+    except RequestError:
+        key = ""
+    if (
+        not key
+        or key != normalize("NFC", raw)
+        or len(key) > REACTION_CHARS
+        or len(key.encode()) > REACTION_BYTES
+        or not _NO_REACTION.isdisjoint(key)
+        or any(map(str.isspace, key))
+    ):
+        raise RequestError(
+            ErrorCode.BAD_FRAME, f"Invalid reaction. Use an emoji, or up to {REACTION_CHARS} characters."
+        )
+    return key
 
 
 def size_in_utf8(text: str) -> int:

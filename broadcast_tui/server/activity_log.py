@@ -6,15 +6,16 @@ import asyncio
 import errno
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.pending_posts import PendingPost
+from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.rooms import Rooms
-from broadcast_tui.core.post import AppendResult, Position
+from broadcast_tui.core.post import AppendResult, NewPost, Position
 from broadcast_tui.core.protocol.codec import text_frames
 from broadcast_tui.core.rate_limit import LogBudget, LogLimiter
 from broadcast_tui.core.redaction import redact
@@ -63,17 +64,23 @@ class ActivityLog:
         else:
             self.log(peer, logging.INFO, "#%d is %s", peer.id, name)
 
-    def posted(
-        self, pending_posts: Sequence[PendingPost], results: Sequence[AppendResult], rooms: Rooms
-    ) -> None:
-        """Log a line for each connection and room with new posts; `results` are those of `pending_posts`."""
+    def appended(self, batch: Sequence[PendingEntry], results: Sequence[AppendResult], rooms: Rooms) -> None:
+        """Log a line for each connection and room with new posts, and one for notes.
+
+        `results` are those of `batch`.
+        """
         if not log.isEnabledFor(logging.INFO):
             return
         positions: dict[tuple[Peer, str], list[Position]] = {}
-        for pending_post, result in zip(pending_posts, results, strict=True):
-            if not result.dup:
-                key = pending_post.peer, pending_post.new_post.room
+        notes: Counter[tuple[Peer, str]] = Counter()
+        for pending, result in zip(batch, results, strict=True):
+            if pending.peer is None or not result.has_changed:
+                continue
+            key = pending.peer, pending.entry.room
+            if isinstance(pending.entry, NewPost):
                 positions.setdefault(key, []).append(result.position)
+            else:
+                notes[key] += 1
         for (peer, room_name), posted in positions.items():
             room = rooms.by_name.get(room_name)
             self.log(
@@ -86,6 +93,9 @@ class ActivityLog:
                 log_safe(room_name, 60),
                 len(room.subscriptions) if room is not None else 0,
             )
+        for (peer, room_name), count in notes.items():
+            sender, shown_room = log_safe(peer.sender, 40), log_safe(room_name, 60)
+            self.log(peer, logging.INFO, "%d note(s) from %s in %s", count, sender, shown_room)
 
     def log(self, peer: Peer | None, level: int, text: str, *args: object) -> None:
         """Log a line about a peer, or about the storage (None), unless there are too many."""

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import Any
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import (
@@ -23,10 +23,11 @@ from broadcast_tui.core.errors import (
 )
 from broadcast_tui.core.hub.auth import Authenticator
 from broadcast_tui.core.hub.effects import TopicChange
-from broadcast_tui.core.hub.history import PAGE_BYTES, BackfillRead, HistoryRead, Read, SearchRead
+from broadcast_tui.core.hub.history import BackfillRead, HistoryRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.room import EncodedEntry, Subscription
+from broadcast_tui.core.hub.ring_notes import EncodedEntry
+from broadcast_tui.core.hub.room import Subscription
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.text import log_safe
@@ -35,6 +36,7 @@ from broadcast_tui.server.activity_log import ActivityLog, describe_received, lo
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.fair_slots import FairSlots
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
+from broadcast_tui.server.log_reads import read_log
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
 from broadcast_tui.server.stats import ServerStats
 from broadcast_tui.server.turns import Pauses, TurnScheduler
@@ -113,8 +115,10 @@ class HubRunner:
         await self._engine.start()
         self._loop = asyncio.get_running_loop()
         self._turns = TurnScheduler(self._loop)
+        self.hub.started(self.instant())
         for work in (self._append(), self._store_topics(), self._follow_tail(), self._tick()):
             self._spawn(work)
+        self.wake()
 
     async def stop(self) -> None:
         """Append pending posts, save bans and mutes, close the engine, and cancel the tasks."""
@@ -206,7 +210,7 @@ class HubRunner:
     def wake(self) -> None:
         """Schedule the effects of the hub. Call it after every call to the hub."""
         effects = self._effects
-        if effects.pending_posts:
+        if effects.pending_entries:
             self._append_requested.set()
         if effects.audit_lines:
             self.sanction_store.poll()
@@ -231,27 +235,31 @@ class HubRunner:
 
     async def _append_pending(self) -> None:
         hub, effects = self.hub, self._effects
-        while effects.pending_posts:
+        while effects.pending_entries:
             while self._undelivered > UNDELIVERED_MAX:
                 self._delivered.clear()
                 await self._delivered.wait()
-            batch = effects.pending_posts.take_batch()
+            batch = effects.pending_entries.take_batch()
             # Counted before `append`, since the tail may deliver them before it returns.
             self._undelivered += len(batch)
             started = self._loop.time()
             self._appends.add(done := asyncio.Event())
             try:
-                results = await self._engine.append([pending_post.new_post for pending_post in batch])
+                results = await self._engine.append([pending.entry for pending in batch])
             except Exception as error:
-                self._log_failure(f"{len(batch)} post(s)", error)
+                self._log_failure(f"{len(batch)} post(s) or note(s)", error)
                 self._discount(len(batch))
                 hub.append_failed(batch, STORAGE_FAILED, self.instant())
             else:
-                self._discount(sum(result.dup for result in results))
-                hub.posts_appended(batch, results)
-                self.activity.posted(batch, results, hub.rooms)
+                self._discount(sum(not result.is_appended for result in results))
+                hub.entries_appended(batch, results, self.instant())
+                self.activity.appended(batch, results, hub.rooms)
                 self.stats.append.observe(self._loop.time() - started)
-                self.stats.posts += sum(not result.dup for result in results)
+                self.stats.count_entries(
+                    pending.entry
+                    for pending, result in zip(batch, results, strict=True)
+                    if result.has_changed
+                )
             finally:
                 self._appends.discard(done)
                 done.set()
@@ -325,11 +333,11 @@ class HubRunner:
         The posts that a room needs for its ring are read at once.
         """
         if isinstance(read, BackfillRead):
-            return await read_posts(read, self._engine)
+            return await read_log(read, self._engine)
         slots = self._slots[type(read)]
         await slots.acquire(read.peer.rate_limit_key or read.peer)
         try:
-            return await read_posts(read, self._engine)
+            return await read_log(read, self._engine)
         finally:
             slots.release()
 
@@ -545,39 +553,3 @@ class HubRunner:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("a server task failed: %r", error, exc_info=error)
-
-
-async def read_posts(read: Read, engine: Engine) -> Sequence[Entry]:
-    """Read posts from the engine, in ascending order; if the engine fails, logs it and returns none.
-
-    Raises:
-        SearchTooCostlyError: The search exceeded its deadline.
-    """
-    try:
-        match read:
-            case BackfillRead():
-                return await engine.read(
-                    read.room,
-                    before=read.before,
-                    limit=read.limit,
-                    from_end=True,
-                    max_bytes=read.max_bytes,
-                )
-            case HistoryRead():
-                return await engine.read(
-                    read.room,
-                    after=read.after,
-                    before=read.before,
-                    limit=read.limit,
-                    from_end=read.from_end,
-                    max_bytes=PAGE_BYTES,
-                )
-            case SearchRead():
-                return await engine.search(read.room, read.query, before=read.before, limit=read.limit)
-            case _:
-                assert_never(read)
-    except SearchTooCostlyError:
-        raise
-    except EngineError as error:
-        log.error("history of %s could not be read: %s", log_safe(read.room, 60), log_safe(str(error)))
-        return []

@@ -220,7 +220,7 @@ class BroadcastServer:
         if self._server is None:
             return
         self._admission.draining = True
-        self._runner.hub.draining = True
+        self._runner.hub.posting.draining = True
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
         log.info("stopping; closing %d client(s)", len(connections))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable
+
+from broadcast_tui.core.notes import NewEntry, NewNote
+from broadcast_tui.core.post import NewPost
 
 APPEND_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 LAG_BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
@@ -27,10 +31,22 @@ class Histogram:
 class ServerStats:
     """Counters and histograms of a HubRunner."""
 
-    __slots__ = ("append", "deliveries", "dropped", "lag", "lag_s", "posts", "received_bytes", "sent_bytes")
+    __slots__ = (
+        "append",
+        "deliveries",
+        "dropped",
+        "lag",
+        "lag_s",
+        "notes",
+        "posts",
+        "received_bytes",
+        "sent_bytes",
+    )
 
     def __init__(self) -> None:
         self.posts = 0
+        self.notes: dict[str, int] = {}
+        """Notes stored, and votes, by kind. Summaries of votes are not counted."""
         self.deliveries = 0
         """Posts written, once per connection."""
         self.received_bytes = 0
@@ -43,3 +59,11 @@ class ServerStats:
         """Delay of the periodic check, a measure of how busy the event loop is."""
         self.lag_s = 0.0
         """The most recent delay, in seconds."""
+
+    def count_entries(self, entries: Iterable[NewEntry]) -> None:
+        """Count posts and notes that the engine has stored."""
+        for entry in entries:
+            if isinstance(entry, NewPost):
+                self.posts += 1
+            elif isinstance(entry, NewNote):
+                self.notes[entry.kind] = self.notes.get(entry.kind, 0) + 1

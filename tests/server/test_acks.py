@@ -119,7 +119,7 @@ async def test_delivery_does_not_wait_for_later_appends() -> None:
         v1_client(server.url, "ana") as ana,
         v1_client(server.url, "ben") as ben,
     ):
-        engine.has_next = lambda: bool(server._runner.hub.effects.pending_posts)
+        engine.has_next = lambda: bool(server._runner.hub.effects.pending_entries)
         await ana.say("one", nonce="n1")
         await in_time(engine.first.wait())
         await ana.say("two", nonce="n2")

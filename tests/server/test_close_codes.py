@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broadcast_tui.core.errors import CloseCode, may_reconnect
-from broadcast_tui.core.hub import hub as hub_module
+from broadcast_tui.core.hub import posting
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.auth import TokenAuthenticator
@@ -96,7 +96,7 @@ async def internal(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 @sends(CloseCode.TRY_AGAIN_LATER)
 async def overloaded(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
-    monkeypatch.setattr(hub_module, "PENDING_POSTS_MAX", 0)
+    monkeypatch.setattr(posting, "PENDING_ENTRIES_MAX", 0)
     client = await plain(stack, max_refusals=3)
     for _ in range(5):
         await client.say("x")

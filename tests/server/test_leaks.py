@@ -94,7 +94,7 @@ def left(server: BroadcastServer) -> dict[str, int]:
         "subscriptions": len(hub.rooms.by_name["lobby"].subscriptions),
         "people": hub.rooms.by_name["lobby"].presence.online,
         "names": len(hub._names._holders),
-        "submissions": len(hub.effects.pending_posts),
+        "submissions": len(hub.effects.pending_entries),
         "reads": len(hub.effects.reads),
         "dirty": len(hub.effects.dirty_peers) + len(hub.effects.dirty_rooms) + len(hub.effects.closing_peers),
         "connections": len(server._runner.connections),

@@ -125,10 +125,10 @@ class World:
     def serve(self) -> None:
         """Do what the server does in a loop turn: append, read, write."""
         hub = self.hub
-        if hub.effects.pending_posts:
-            batch = hub.effects.pending_posts.take_batch()
-            results, posts = self.log.append([pending_post.new_post for pending_post in batch])
-            hub.posts_appended(batch, results)
+        if hub.effects.pending_entries:
+            batch = hub.effects.pending_entries.take_batch()
+            results, posts = self.log.append([pending.entry for pending in batch])
+            hub.entries_appended(batch, results, self.when)
             hub.deliver(posts)
         while hub.effects.topic_changes:
             change = hub.effects.take_topic_change()
@@ -152,7 +152,7 @@ class World:
             self.serve()
             for user in self.users:
                 moved |= self.deliver(user)
-            moved |= bool(self.hub.effects.pending_posts or self.hub.effects.reads)
+            moved |= bool(self.hub.effects.pending_entries or self.hub.effects.reads)
 
     def deliver(self, user: User, frames: int = 1_000_000) -> bool:
         """Move up to `frames` frames of one user in each direction; whether any moved."""

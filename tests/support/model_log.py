@@ -3,70 +3,168 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
 
 from broadcast_tui.core.clock import timestamp
+from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.history import BackfillRead, Read, SearchRead
 from broadcast_tui.core.names import GUEST, name_key
+from broadcast_tui.core.notes import Entry, NewEntry, NewNote, NewSummary, Note, fold, is_coalesced
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post_state import NO_STATE, PostState
+from broadcast_tui.engine.base import OpenAsk, PendingSummary
+from tests.support.entries import posts_of
 
 
 class ModelLog:
-    """Every post of every room, stored forever unless `trim` is called."""
+    """Every entry of every room, stored forever unless `trim` is called."""
 
     def __init__(self, epoch: str = "e1") -> None:
         self.epoch = epoch
-        self.posts: dict[str, list[Post]] = {}
+        self.entries: dict[str, list[Entry]] = {}
+        """Posts as they are now. Notes have no post here."""
         self.trimmed: dict[str, int] = {}
         self.topics: dict[str, str] = {}
         self.nonces: dict[tuple[str, Position], str] = {}
         """By room and position: engines store them and do not give them out."""
         self._seen: dict[tuple[str, str, str, str], AppendResult] = {}
 
+    @property
+    def posts(self) -> dict[str, list[Post]]:
+        """The posts of each room, without the notes."""
+        return {room: posts_of(entries) for room, entries in self.entries.items()}
+
     def first_seq(self, room: str) -> int:
         return self.trimmed.get(room, 0) + 1
 
     def last_seq(self, room: str) -> int:
-        return len(self.posts.get(room, []))
+        return len(self.entries.get(room, []))
+
+    def pins(self, room: str) -> list[int]:
+        return [post.position.seq for post in self._stored_posts(room) if post.state.pinned is not None]
+
+    def open_asks(self, room: str = "") -> list[OpenAsk]:
+        return [
+            OpenAsk(name, post.position.seq, datetime.fromisoformat(post.state.ask.until))
+            for name in ([room] if room else self.entries)
+            for post in self._stored_posts(name)
+            if post.state.ask is not None and not post.state.closed
+        ]
+
+    def pending_summaries(self) -> list[PendingSummary]:
+        return [
+            PendingSummary(room, post.position.seq, kind)
+            for room in self.entries
+            for post in self._stored_posts(room)
+            for kind in post.state.pending
+        ]
 
     def topic(self, room: str) -> str:
         return self.topics.get(room, "")
 
     def room_names(self) -> list[str]:
-        with_posts = {room for room in self.posts if self.first_seq(room) <= self.last_seq(room)}
+        with_posts = {room for room in self.entries if self.first_seq(room) <= self.last_seq(room)}
         return sorted(with_posts | {room for room, topic in self.topics.items() if topic})
 
     def trim(self, room: str, seq: int) -> None:
-        """Delete the posts up to `seq`."""
+        """Delete the entries up to `seq`."""
         self.trimmed[room] = min(seq, self.last_seq(room))
 
-    def append(self, new_posts: Sequence[NewPost]) -> tuple[list[AppendResult], list[Post]]:
-        """Results in the order of `new_posts`, and the posts that are new."""
-        results, new = [], []
-        for new_post in new_posts:
-            author = "" if new_post.sender.startswith(GUEST) else name_key(new_post.sender)
-            key = new_post.room, author, new_post.client_id, new_post.nonce
-            first = self._seen.get(key) if new_post.client_id and new_post.nonce else None
-            if first is not None:
-                results.append(AppendResult(first.position, first.at_text, dup=True))
-                continue
-            room = self.posts.setdefault(new_post.room, [])
-            position = Position(self.epoch, len(room) + 1)
-            post = Post(new_post.room, position, new_post.sender, new_post.text, new_post.at)
-            room.append(post)
-            self.nonces[new_post.room, position] = new_post.nonce
-            new.append(post)
-            results.append(AppendResult(position, timestamp(new_post.at), dup=False))
-            self._seen[key] = results[-1]
-        return results, new
+    def append(self, new_entries: Sequence[NewEntry]) -> tuple[list[AppendResult], list[Entry]]:
+        """Results in the order of `new_entries`, and the entries that are new."""
+        new: list[Entry] = []
+        return [self._append(entry, new) for entry in new_entries], new
 
-    def read(self, read: Read) -> list[Post]:
+    def _append(self, entry: NewEntry, new: list[Entry]) -> AppendResult:
+        key = self._dedup_key(entry)
+        if key is not None and (first := self._seen.get(key)) is not None:
+            return AppendResult(first.position, first.at_text, dup=True)
+        position = Position(self.epoch, self.last_seq(entry.room) + 1)
+        if isinstance(entry, NewPost):
+            self._add_post(entry, position, new)
+            result = AppendResult(position, timestamp(entry.at), dup=False)
+        else:
+            result = self._change(entry, position, new)
+        if result.position == position and not isinstance(entry, NewSummary):
+            self.nonces[entry.room, position] = entry.nonce
+        if key is not None and result.error is None:
+            self._seen[key] = result
+        return result
+
+    def _dedup_key(self, entry: NewEntry) -> tuple[str, str, str, str] | None:
+        if isinstance(entry, NewSummary) or not entry.client_id or not entry.nonce:
+            return None
+        sender = entry.sender if isinstance(entry, NewPost) else entry.by
+        return entry.room, "" if sender.startswith(GUEST) else name_key(sender), entry.client_id, entry.nonce
+
+    def _add_post(self, entry: NewPost, position: Position, new: list[Entry]) -> None:
+        parent = self.find(entry.room, entry.re)
+        re = entry.re if parent is not None else 0
+        root = (parent.root or re) if parent is not None else 0
+        state = PostState(ask=entry.ask) if entry.ask is not None else NO_STATE
+        post = Post(
+            entry.room, position, entry.sender, entry.text, entry.at,
+            re=re, root=root, author=entry.author, state=state,
+        )  # fmt: skip
+        self.entries.setdefault(entry.room, []).append(post)
+        new.append(post)
+
+    def _change(self, change: NewNote | NewSummary, position: Position, new: list[Entry]) -> AppendResult:
+        at_text, target = timestamp(change.at), self.find(change.room, change.re)
+        try:
+            if target is None:
+                raise RequestError(ErrorCode.NO_SUCH_POST, "This message is no longer stored.")
+            post = fold(target, change, position.seq, len(self.pins(change.room)))
+        except RequestError as error:
+            return AppendResult(Position(self.epoch, 0), at_text, dup=False, error=error)
+        if post is target:
+            return AppendResult(target.position, at_text, dup=True)
+        self.entries[change.room][change.re - 1] = post
+        if is_coalesced(change):
+            return AppendResult(target.position, at_text, dup=False, post=post)
+        by = change.by if isinstance(change, NewNote) else ""
+        note = Note(change.room, position, change.kind, change.re, by, change.at)
+        self.entries[change.room].append(note)
+        new.append(msgspec.structs.replace(note, post=post))
+        return AppendResult(position, at_text, dup=False)
+
+    def find(self, room: str, seq: int) -> Post | None:
+        """A stored post."""
+        if not self.first_seq(room) <= seq <= self.last_seq(room):
+            return None
+        entry = self.entries[room][seq - 1]
+        return entry if isinstance(entry, Post) else None
+
+    def _stored_posts(self, room: str) -> list[Post]:
+        return posts_of(self.entries.get(room, [])[self.trimmed.get(room, 0) :])
+
+    def read(self, read: Read) -> list[Entry]:
         """The expected answer of the engine."""
         if isinstance(read, SearchRead):
             before = read.before or self.last_seq(read.room) + 1
-            hits = [post for post in self.posts.get(read.room, []) if read.query in post.text]
-            return [post for post in hits if post.position.seq < before][-read.limit :]
-        after = max(0 if isinstance(read, BackfillRead) else read.after, self.trimmed.get(read.room, 0))
+            hits = [post for post in self._thread(read.room, read.root) if read.query in post.text]
+            return list[Entry]([post for post in hits if post.position.seq < before][-read.limit :])
+        after = 0 if isinstance(read, BackfillRead) else read.after
         before = read.before if read.before is not None else self.last_seq(read.room) + 1
-        posts = self.posts.get(read.room, [])[after : max(after, before - 1)]
+        found: Sequence[Entry]
+        if isinstance(read, BackfillRead) or not (read.root or read.pinned):
+            found = self.entries.get(read.room, [])[self.trimmed.get(read.room, 0) :]
+        elif read.pinned:
+            found = [post for post in self._stored_posts(read.room) if post.state.pinned is not None]
+        else:
+            found = self._thread(read.room, read.root)
+        entries = [
+            msgspec.structs.replace(entry, post=self.find(read.room, entry.re))
+            if isinstance(entry, Note)
+            else entry
+            for entry in found
+            if after < entry.position.seq < before
+        ]
         from_end = isinstance(read, BackfillRead) or read.from_end
-        return posts[-read.limit :] if from_end else posts[: read.limit]
+        return entries[-read.limit :] if from_end else entries[: read.limit]
+
+    def _thread(self, room: str, root: int) -> list[Post]:
+        posts = self._stored_posts(room)
+        return [post for post in posts if root in (0, post.root, post.position.seq)]

@@ -6,7 +6,7 @@ import msgspec
 
 from broadcast_tui.core.hub.history import Read
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.pending_posts import PendingPosts
+from broadcast_tui.core.hub.pending_entries import PendingEntries
 from broadcast_tui.core.hub.room import Room
 
 
@@ -32,15 +32,15 @@ class Effects:
         "closing_peers",
         "dirty_peers",
         "dirty_rooms",
-        "pending_posts",
+        "pending_entries",
         "reads",
         "sanctions_changed",
         "topic_changes",
     )
 
     def __init__(self) -> None:
-        self.pending_posts = PendingPosts()
-        """Posts to append."""
+        self.pending_entries = PendingEntries()
+        """Posts and notes to append."""
         self.topic_changes: list[TopicChange] = []
         """Topics to store, in order of arrival."""
         self.reads: list[Read] = []

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
-from broadcast_tui.core.notes import E, Entry, first_fitting
+from broadcast_tui.core.notes import E, Entry, Note, first_fitting
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands, events
+from broadcast_tui.core.protocol.dialects import Dialect, translate
 from broadcast_tui.core.protocol.entries import event_of, message_of
 
 if TYPE_CHECKING:
@@ -32,6 +35,18 @@ class LogIndex(Protocol):
 
     def last_seq(self, room: str) -> int:
         """Seq of the newest post; in a room without posts, the one before its next post."""
+        ...
+
+    def pins(self, room: str) -> Sequence[int]:
+        """Seqs of the pinned posts of a room, ascending. Do not modify it."""
+        ...
+
+    def open_asks(self, room: str = "") -> Sequence[tuple[str, int, datetime]]:
+        """Room, seq and UTC closing time of the open questions of a room, or of all, oldest first."""
+        ...
+
+    def pending_summaries(self) -> Sequence[tuple[str, int, NoteKind]]:
+        """Room, seq and kind of the votes that were not announced before a crash."""
         ...
 
     def topic(self, room: str) -> str:
@@ -62,6 +77,10 @@ class HistoryRead(msgspec.Struct, frozen=True):
     before: int | None
     limit: int
     from_end: bool
+    root: int = 0
+    """Seq of the first post of a thread to which the page is limited; 0: the whole log."""
+    pinned: bool = False
+    """Whether the page is limited to the pinned posts."""
 
 
 class SearchRead(msgspec.Struct, frozen=True):
@@ -73,6 +92,8 @@ class SearchRead(msgspec.Struct, frozen=True):
     query: str
     before: int | None
     limit: int
+    root: int = 0
+    """Seq of the first post of a thread to which the search is limited; 0: the whole log."""
 
 
 Read = BackfillRead | HistoryRead | SearchRead
@@ -87,13 +108,18 @@ def plan_history(
         RequestError: BAD_POSITION if a post id in it is not from this log.
     """
     limit = max(1, min(command.limit, page_max))
+    after, before, from_end = 0, None, False
     if command.after:
-        return HistoryRead(peer, command.ref, room, _parse_seq(command.after, index), None, limit, False)
-    if command.around:
-        middle = _parse_seq(command.around, index)
-        return HistoryRead(peer, command.ref, room, max(0, middle - limit // 2 - 1), None, limit, False)
-    before = _parse_seq(command.before, index) if command.before else None
-    return HistoryRead(peer, command.ref, room, 0, before, limit, True)
+        after = _parse_seq(command.after, index)
+    elif command.around:
+        after = max(0, _parse_seq(command.around, index) - limit // 2 - 1)
+    else:
+        before = _parse_seq(command.before, index) if command.before else None
+        from_end = True
+    root = _parse_seq(command.root, index) if command.root else 0
+    return HistoryRead(
+        peer, command.ref, room, after, before, limit, from_end, root, command.pinned and not root
+    )
 
 
 def plan_search(
@@ -106,7 +132,8 @@ def plan_search(
     """
     before = _parse_seq(command.before, index) if command.before else None
     limit = max(1, min(command.limit, page_max))
-    return SearchRead(peer, command.ref, room, command.query, before, limit)
+    root = _parse_seq(command.root, index) if command.root else 0
+    return SearchRead(peer, command.ref, room, command.query, before, limit, root)
 
 
 def response_to(read: HistoryRead | SearchRead, entries: Sequence[Entry], index: LogIndex) -> events.Event:
@@ -128,11 +155,26 @@ def history_page(
 ) -> events.History:
     """The reply to a history request, cut to `PAGE_BYTES` at the end farther from the client's position."""
     page = fit_page(entries, from_end=read.from_end)
-    if read.from_end:
-        more = bool(page) and page[0].position.seq > first_seq
+    if read.pinned:
+        more = len(page) < len(entries)
+    elif read.from_end:
+        more = bool(page) and page[0].position.seq > max(first_seq, read.root)
     else:
         more = bool(page) and page[-1].position.seq < last_seq
-    return events.History(read.ref, read.room, tuple(map(event_of, page)), more)
+    return events.History(read.ref, read.room, _items(page, read.peer.dialect), more)
+
+
+def _items(page: Sequence[Entry], dialect: Dialect) -> tuple[events.Message | events.Note, ...]:
+    """The events of a page in the dialect of a v1 client."""
+    if dialect is Dialect.NOTES:
+        return tuple(map(event_of, page))
+    items = []
+    for entry in page:
+        post = entry.post if isinstance(entry, Note) else entry
+        event = translate(event_of(entry), dialect, post.sender if post is not None else "")
+        if isinstance(event, events.Message | events.Note):
+            items.append(event)
+    return tuple(items)
 
 
 def fit_page(entries: Sequence[E], *, from_end: bool) -> list[E]:

@@ -33,9 +33,12 @@ from broadcast_tui.core.hub.history import (
 )
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
+from broadcast_tui.core.hub.notes import Summaries
 from broadcast_tui.core.hub.peer import Link, Peer
-from broadcast_tui.core.hub.pending_posts import PendingPost
-from broadcast_tui.core.hub.room import EncodedEntry, Room
+from broadcast_tui.core.hub.pending_entries import PendingEntry
+from broadcast_tui.core.hub.posting import Posting
+from broadcast_tui.core.hub.ring_notes import EncodedEntry
+from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.hub.work_budget import (
     CONNECT_S,
@@ -46,18 +49,17 @@ from broadcast_tui.core.hub.work_budget import (
 )
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
 from broadcast_tui.core.names import check_name, check_not_guest, check_room, name_key
-from broadcast_tui.core.notes import Entry
-from broadcast_tui.core.post import AppendResult, NewPost
+from broadcast_tui.core.notes import Entry, NewNote, NewSummary
+from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, framed
+from broadcast_tui.core.protocol.dialects import Dialect
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
-from broadcast_tui.core.text import clean_line, clean_post, size_in_utf8
+from broadcast_tui.core.text import clean_line
 
 TOPIC_BYTES = 512
 TOPIC_CHANGES_MAX = 100
 """Maximum number of topics waiting for the engine; further ones are temporarily rejected."""
-PENDING_POSTS_MAX = 10_000
-"""Maximum number of posts waiting for the engine; further ones are temporarily rejected."""
 _REFUSALS = {
     ErrorCode.RATE_LIMITED: CloseCode.TOO_MANY_REQUESTS,
     ErrorCode.TRY_LATER: CloseCode.TRY_AGAIN_LATER,
@@ -88,13 +90,15 @@ class Hub:
         self.authorizer = Authorizer(authenticator if authenticator is not None else OpenAuthenticator())
         self.rooms = Rooms(index, self._limits, self.broadcaster, self.effects)
         self.moderation = Moderation(self.peers, self.broadcaster, self.effects, self._close_later)
-        self.draining = False
-        """Whether the server is stopping: new posts are temporarily rejected."""
         self._index = index
         self._node = node
         self._names = NameRegistry(self._limits)
         self._away = AwayStatus(self._names, self.broadcaster, self._limits)
         self._last_peer_id = 0
+        self.posting = Posting(
+            self.rooms, index, self._limits, self.moderation, self.effects, self._claim_name
+        )
+        self._summaries = Summaries(index, self.effects)
         self.budgets = WorkBudgets(self._limits)
         self._prices = PriceList(self.rooms, index, self._limits, self.peers)
 
@@ -183,7 +187,7 @@ class Hub:
         except FrameError as error:
             self.reject(peer, error, when)
             return
-        nonce = command.nonce if isinstance(command, commands.Say) else ""
+        nonce = command.nonce if isinstance(command, commands.Say | commands.Note) else ""
         ref = getattr(command, "ref", "")
         try:
             self._dispatch(peer, command, when)
@@ -218,25 +222,41 @@ class Hub:
 
     # -- results of effects
 
-    def posts_appended(self, pending_posts: Sequence[PendingPost], results: Sequence[AppendResult]) -> None:
-        """Acknowledge posts that the engine has stored; `results` are in the order of `pending_posts`.
+    def started(self, when: Instant) -> None:
+        """Announce and close what was left to do when the server ended. Call it when the engine is open."""
+        self._summaries.start(when)
 
-        Call it before `deliver` with the same posts, so that their authors recognize them.
+    def entries_appended(
+        self, batch: Sequence[PendingEntry], results: Sequence[AppendResult], when: Instant
+    ) -> None:
+        """Acknowledge entries that the engine has stored or rejected; `results` are in the order of `batch`.
+
+        Call it before `deliver` with the same entries, so that their authors recognize them.
         """
-        for pending_post, result in zip(pending_posts, results, strict=True):
-            new_post, peer, position = pending_post.new_post, pending_post.peer, result.position
-            room = self.rooms.by_name.get(new_post.room)
+        for pending, result in zip(batch, results, strict=True):
+            entry, peer, position = pending.entry, pending.peer, result.position
+            room = self.rooms.by_name.get(entry.room)
             if room is not None:
                 room.appended_seq = max(room.appended_seq, position.seq)
-            if not new_post.nonce:
+            if isinstance(entry, NewNote) and result.post is not None:
+                self._summaries.changed(entry.room, entry.re, entry.kind, when)
+            if peer is None:
                 continue
-            if peer.v1:
-                peer.send(
-                    events.Ack(new_post.nonce, str(position), new_post.room, result.at_text, result.dup)
-                )
-                self.broadcaster.mark_dirty(peer)
-            if (subscription := peer.subscriptions.get(new_post.room)) is not None:
-                subscription.add_own_post(position.seq, new_post.nonce)
+            if result.error is not None:
+                self.broadcaster.send_error(peer, result.error, when, nonce=pending.nonce)
+                self._count_error(peer, when)
+            elif pending.nonce:
+                self._acknowledge(peer, pending, result)
+
+    def _acknowledge(self, peer: Peer, pending: PendingEntry, result: AppendResult) -> None:
+        entry, position = pending.entry, result.position
+        if peer.v1:
+            peer.send(events.Ack(pending.nonce, str(position), entry.room, result.at_text, result.dup))
+            self.broadcaster.mark_dirty(peer)
+        if isinstance(entry, NewNote) and position.seq == entry.re:
+            return  # it has no entry of its own
+        if (subscription := peer.subscriptions.get(entry.room)) is not None:
+            subscription.add_own_post(position.seq, pending.nonce)
 
     def are_appended(self, entries: Sequence[Entry]) -> bool:
         """Whether `posts_appended` was called for entries of the tail, or they have no reader here."""
@@ -245,15 +265,20 @@ class Hub:
             for entry in entries
         )
 
-    def append_failed(self, pending_posts: Sequence[PendingPost], reason: str, when: Instant) -> None:
-        """Report to their authors that posts were not stored and may be sent again."""
+    def append_failed(self, batch: Sequence[PendingEntry], reason: str, when: Instant) -> None:
+        """Report to their authors that entries were not stored and may be sent again."""
         error = RequestError(ErrorCode.TRY_LATER, reason, temporary=True, retry_after=2.0)
-        for pending_post in pending_posts:
-            self.broadcaster.send_error(pending_post.peer, error, when, nonce=pending_post.new_post.nonce)
+        for pending in batch:
+            if pending.peer is not None:
+                self.broadcaster.send_error(pending.peer, error, when, nonce=pending.nonce)
+            elif isinstance(pending.entry, NewSummary):
+                self._summaries.failed(pending.entry, when)
 
     def deliver(self, entries: Sequence[Entry]) -> None:
         """Add entries from the engine's tail, in order within each room, to the rings of their rooms."""
         for entry in entries:
+            if isinstance(entry, Post) and entry.state.ask is not None:
+                self._summaries.opened(entry)
             room = self.rooms.by_name.get(entry.room)
             if room is not None:
                 room.append(entry)
@@ -324,6 +349,7 @@ class Hub:
 
     def tick_steps(self, when: Instant) -> Iterator[None]:
         """Do the work of `tick` in short steps, between which anything else may be done."""
+        self._summaries.tick(when)
         yield from self._names.expire_steps(when.now)
         yield from self.rooms.tick_steps(when)
         for number, peer in enumerate(list(self.peers.values())):
@@ -340,7 +366,9 @@ class Hub:
         self._check_allowed(peer, command, when)
         match command:
             case commands.Say():
-                self._say(peer, command, when)
+                self.posting.say(peer, command, when)
+            case commands.Note():
+                self.posting.note(peer, command, when)
             case commands.Hello():
                 self._hello(peer, command, when)
             case commands.Join():
@@ -386,7 +414,7 @@ class Hub:
             case commands.ListBans():
                 peer.spend_fetch(when.now)
                 self.moderation.send_bans(peer, command, self.limits.presence_list_max, when)
-            case commands.Note() | commands.Direct():
+            case commands.Direct():
                 raise RequestError(ErrorCode.UNKNOWN_TYPE, "This server does not support this yet.")
             case _:
                 assert_never(command)
@@ -408,27 +436,6 @@ class Hub:
         if commands.publishes_text(command):
             self.moderation.check_not_muted(peer, when)
 
-    def _say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
-        if len(self.effects.pending_posts) >= PENDING_POSTS_MAX:
-            raise _busy()
-        if self.draining:
-            raise RequestError(
-                ErrorCode.DRAINING,
-                "The server is restarting. Try again.",
-                temporary=True,
-                retry_after=2.0,
-            )
-        room = self.rooms.subscription(peer, say.room).room
-        # Before the text is sanitized: rejected posts would cost as much as accepted ones.
-        peer.spend_post(size_in_utf8(say.message), when.now)
-        text = clean_post(say.message, self.limits.max_message_bytes)
-        if not peer.name and say.sender and not peer.v1:
-            name = check_name(say.sender)
-            self.moderation.check_not_muted(peer, when, name)
-            self._claim_name(peer, name, when)
-        new_post = NewPost(room.name, peer.sender, text, when.at, peer.client_id, say.nonce)
-        self.effects.pending_posts.append(PendingPost(peer, new_post))
-
     def _hello(self, peer: Peer, hello: commands.Hello, when: Instant) -> None:
         if peer.welcomed:
             raise RequestError(
@@ -444,6 +451,7 @@ class Hub:
         if name and peer.identity is None:
             self.moderation.check_name_of_muted(name, hello.client_id, when)
         peer.client_id = hello.client_id
+        peer.dialect = Dialect.NOTES if hello.notes else Dialect.LEGACY
         peer.is_counted = hello.presence
         if name:
             self._claim_name(peer, name, when)

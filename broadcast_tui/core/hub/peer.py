@@ -13,6 +13,7 @@ from broadcast_tui.core.hub.work_budget import WorkBudget
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import GUEST
 from broadcast_tui.core.protocol.codec import framed
+from broadcast_tui.core.protocol.dialects import Dialect
 from broadcast_tui.core.protocol.events import Event
 from broadcast_tui.core.rate_limit import TokenBucket
 
@@ -57,6 +58,7 @@ class Peer:
         "closing",
         "control",
         "delivered",
+        "dialect",
         "error_bucket",
         "fetch_bucket",
         "hello_until",
@@ -109,6 +111,8 @@ class Peer:
         """Identity from its token; None without a token."""
         self.role = Role.MEMBER
         """Role from its token; a member without a token."""
+        self.dialect = Dialect.LEGACY if v1 else Dialect.PLAIN
+        """The form in which it gets entries of logs; set by its hello."""
         self.welcomed = not v1
         self.hello_until = now + limits.current.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from broadcast_tui.core.hub.presence import RoomPresence
+from broadcast_tui.core.hub.ring_notes import EncodedEntry, RingNotes
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.notes import Entry, Note
 from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol.codec import framed, with_nonce
+from broadcast_tui.core.protocol.dialects import Dialect
 from broadcast_tui.core.protocol.entries import event_of
 from broadcast_tui.core.protocol.events import Gap, Synced, System
 from broadcast_tui.core.ring import RingBuffer
@@ -30,17 +32,6 @@ CHUNK_CACHE_BYTES = 8 * WRITE_BYTES
 """Maximum size of a room's cached chunks, besides the newest one."""
 POST_OVERHEAD_BYTES = 50
 """Memory of an encoded post besides its bytes: object header and places in the ring."""
-
-
-class EncodedEntry(NamedTuple):
-    """An entry of the log as the frame that is sent to connections."""
-
-    seq: int
-    data: bytes
-
-    @classmethod
-    def of(cls, entry: Entry) -> EncodedEntry:
-        return cls(entry.position.seq, framed(event_of(entry)))
 
 
 class Subscription:
@@ -81,14 +72,14 @@ class Subscription:
                 return b""
             parts.append(self._lag_notice(ring.first_seq - 1))
             self.cursor = ring.first_seq - 1
-        chunk, count = self.room.chunk(self.cursor)
+        chunk, count = self.room.chunk_in(self.peer.dialect, self.cursor)
         parts.append(self._with_own_nonces(chunk, count) if self.own_nonces else chunk)
         self.cursor += count
         self.backfilled = False
         self.peer.delivered += count
         if self.synced_at is not None and self.cursor >= self.synced_at:
             self.synced_at = None
-            parts.append(framed(Synced(self.room.name, str(Position(self.room.epoch, self.cursor)))))
+            parts.append(framed(Synced(self.room.name, self.room.id_of(self.cursor))))
         return b"".join(parts)
 
     def add_own_post(self, seq: int, nonce: str) -> None:
@@ -102,9 +93,10 @@ class Subscription:
         first, end = self.cursor + 1, self.cursor + 1 + count
         own = [seq for seq in self.own_nonces if first <= seq < end]
         if own:
-            frames = self.room.ring.after(self.cursor, count)
+            frames = self.room.frames_in(self.peer.dialect, self.cursor, count)
             for seq in own:
-                frames[seq - first] = with_nonce(frames[seq - first], self.own_nonces[seq])
+                if frames[seq - first]:
+                    frames[seq - first] = with_nonce(frames[seq - first], self.own_nonces[seq])
             chunk = b"".join(frames)
         self.own_nonces = {seq: nonce for seq, nonce in self.own_nonces.items() if seq >= end}
         return chunk
@@ -156,17 +148,25 @@ class Room:
         self.appended_seq = last_seq
         """Newest seq of which the hub knows the author."""
         self.subscriptions: dict[Peer, Subscription] = {}
+        self._notes = RingNotes()
+        """The notes and deleted posts in the ring."""
         self.presence = RoomPresence(limits)
         self.backfilling = False
         """Whether a read of older posts for the ring is in progress."""
         self.last_timestamp = ""
         """Timestamp of the newest post in the ring."""
         self._chunks: dict[int, tuple[bytes, int]] = {}
+        self._translated: dict[tuple[Dialect, int], tuple[bytes, int]] = {}
+        """Chunks with notes, in other dialects."""
         self._chunk_bytes = 0
 
     @property
     def head(self) -> Position:
         return Position(self.epoch, self.ring.last_seq)
+
+    def id_of(self, seq: int) -> str:
+        """The id of an entry."""
+        return str(Position(self.epoch, seq))
 
     def limits_changed(self) -> None:
         """Apply the current limits to the ring and to presence."""
@@ -178,8 +178,8 @@ class Room:
     def drop_buffers(self) -> None:
         """Free the ring and the cached chunks. Connections that need them wait for a backfill."""
         self.ring.clear()
-        self._chunks.clear()
-        self._chunk_bytes = 0
+        self._notes.clear()
+        self._clear_chunks()
 
     def append(self, entry: Entry) -> None:
         """Add the next entry of the log.
@@ -191,11 +191,21 @@ class Room:
             return
         if seq > self.ring.last_seq + 1:
             self.ring = self._empty_ring(seq - 1)
+            self._notes.clear()
         event = event_of(entry)
         self.last_timestamp = event.timestamp
         encoded = framed(event)
         self.ring.append(encoded, len(encoded))
+        if isinstance(entry, Note):
+            self._note_appended(entry)
         self._drop_chunks()
+
+    def _note_appended(self, note: Note) -> None:
+        """Bring the ring up to date with a note, and translate it for the connections that need that."""
+        self._notes.append(note, self.ring, keep=self.backfilling)
+        for peer, subscription in self.subscriptions.items():
+            if peer.dialect is not Dialect.NOTES:
+                subscription.fast = False
 
     def request_backfill(self, subscription: Subscription) -> bool:
         """Pause a subscription until the posts between its cursor and the ring have been read.
@@ -226,14 +236,20 @@ class Room:
         first_seq = self.ring.first_seq
         older = [post for post in posts if post.seq < first_seq]
         if older and older[-1].seq == first_seq - 1:
-            self.ring.prepend([(post.data, len(post.data)) for post in older])
+            current = self._notes.prepend(older)
+            self.ring.prepend([(data, len(data)) for data in current])
+        self._notes.backfilled()
         self._drop_chunks()
 
     def _drop_chunks(self) -> None:
         """Invalidate the cached chunks, and report the size of the ring."""
-        self._chunks.clear()
-        self._chunk_bytes = 0
+        self._clear_chunks()
         self._report_size()
+
+    def _clear_chunks(self) -> None:
+        self._chunks.clear()
+        self._translated.clear()
+        self._chunk_bytes = 0
 
     def _report_size(self) -> None:
         """Report the size of the ring and the cached chunks to the memory budget."""
@@ -263,6 +279,25 @@ class Room:
             self._chunks[cursor] = chunk
         return chunk
 
+    def chunk_in(self, dialect: Dialect, cursor: int) -> tuple[bytes, int]:
+        """As `chunk`, in the dialect of a connection. The bytes may be empty, although there are entries."""
+        chunk = self.chunk(cursor)
+        if dialect is Dialect.NOTES or not self._notes.has_any(cursor + 1, cursor + chunk[1]):
+            return chunk
+        translated = self._translated.get((dialect, cursor))
+        if translated is None:
+            translated = b"".join(self.frames_in(dialect, cursor, chunk[1])), chunk[1]
+            self._add_chunk_bytes(len(translated[0]))
+            self._translated[dialect, cursor] = translated
+        return translated
+
+    def frames_in(self, dialect: Dialect, cursor: int, count: int) -> list[bytes]:
+        """The frames of `count` entries after `cursor`, one for each; empty if a connection gets none."""
+        frames = self.ring.after(cursor, count)
+        if dialect is not Dialect.NOTES:
+            self._notes.translate(frames, cursor + 1, dialect)
+        return frames
+
     def _add_chunk_bytes(self, size_bytes: int) -> None:
         """Make room for a chunk, and count it."""
         if self._chunk_bytes + size_bytes > CHUNK_CACHE_BYTES:
@@ -272,9 +307,7 @@ class Room:
 
     def gap(self, start: int, end: int, reason: str) -> bytes:
         """An encoded `gap` event for seqs `start` to `end`."""
-        return framed(
-            Gap(self.name, str(Position(self.epoch, start)), str(Position(self.epoch, end)), reason)
-        )
+        return framed(Gap(self.name, self.id_of(start), self.id_of(end), reason))
 
     def resume(self, since: str, last: int, first_seq: int) -> Resume:
         """Choose the cursor of a new connection (protocol rule 3).

@@ -28,6 +28,10 @@ IDLE_ROOMS_MAX = 1_000
 """Maximum number of idle rooms whose rings are kept; the least recently left are dropped."""
 
 
+ASKS_MAX = 20
+"""Maximum number of open questions in the state of a room."""
+
+
 class Rooms:
     """The rooms that have connections or pending presence lines, by name; and those that are idle."""
 
@@ -88,8 +92,16 @@ class Rooms:
         if resume.cursor < room.ring.first_seq - 1:
             room.request_backfill(subscription)
         missed = room.ring.last_seq - resume.cursor
-        online, topic = room.presence.online, self._index.topic(name)
-        return events.RoomState(name, str(room.head), resume.recovered, missed, online, topic)
+        return events.RoomState(
+            name,
+            str(room.head),
+            resume.recovered,
+            missed,
+            room.presence.online,
+            self._index.topic(name),
+            tuple(room.id_of(seq) for seq in self._index.pins(name)),
+            tuple(room.id_of(ask[1]) for ask in self._index.open_asks(name)[-ASKS_MAX:]),
+        )
 
     def leave(self, peer: Peer, room: Room, when: Instant, *, grace: bool, reason: str = "") -> None:
         """Unsubscribe a connection; with `grace`, its person stays listed for `leave_grace_s`."""

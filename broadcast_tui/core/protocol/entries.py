@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import assert_never
 
 from broadcast_tui.core.clock import Instant, parse_time, timestamp
-from broadcast_tui.core.notes import Entry, Note
+from broadcast_tui.core.notes import VIEW_NAMES_MAX, Entry, Note
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NO_STATE, NoteKind, PostState, Votes, answer_count, waiting_names
 from broadcast_tui.core.protocol import events
-
-VIEW_NAMES_MAX = 20
-"""Names in a list of votes, and of people who have not answered."""
 
 
 def event_of(entry: Entry) -> events.Message | events.Note:
@@ -47,11 +44,12 @@ def message_of(post: Post) -> events.Message:
 def note_event_of(note: Note) -> events.Note:
     """The `note` event of a note for everyone but its author: without the nonce."""
     target = str(Position(note.position.epoch, note.re))
-    now = _note_state(note.post, note.kind) if note.post is not None else None
+    now = note_state(note.post, note.kind) if note.post is not None else None
     return events.Note(str(note.position), note.room, note.kind, target, note.by, timestamp(note.at), now)
 
 
-def _note_state(post: Post, kind: NoteKind) -> events.NoteState:
+def note_state(post: Post, kind: NoteKind) -> events.NoteState:
+    """The state of a post after a note, in the part that this kind of note changes."""
     state = post.state
     if state.deleted is not None:
         return events.NoteState(deleted=state.deleted)

@@ -295,7 +295,7 @@ def test_ring_of_an_idle_room_whose_log_was_deleted_is_freed() -> None:
     say(world, ana, "two")
     leave_all(world, ana)
     assert world.hub.rooms.buffers.used_bytes > 0
-    world.log.posts["lobby"].pop()
+    world.log.entries["lobby"].pop()
     v1(world, "bob")
     assert world.hub.rooms.buffers.used_bytes == 0
 

@@ -220,7 +220,7 @@ def test_failed_append_is_a_temporary_error() -> None:
     wire = v1(world, "ana")
     assert wire.peer is not None
     world.hub.receive(wire.peer, b'{"type":"message","message":"hi","nonce":"n1"}', world.when)
-    batch = world.hub.effects.pending_posts.take_batch()
+    batch = world.hub.effects.pending_entries.take_batch()
     world.hub.append_failed(batch, "Disk full.", world.when)
     world.step()
     (error,) = only(wire, "error")
@@ -567,7 +567,7 @@ def test_invalid_utf8_or_binary_frame_closes_the_connection_with_its_code() -> N
 def test_posts_are_temporarily_rejected_while_the_server_drains() -> None:
     world = World()
     wire = v1(world, "ana")
-    world.hub.draining = True
+    world.hub.posting.draining = True
     say(world, wire, "late", nonce="n1")
     (error,) = only(wire, "error")
     assert (error["code"], error["temporary"]) == ("draining", True)

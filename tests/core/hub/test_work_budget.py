@@ -9,8 +9,7 @@ import msgspec
 import pytest
 
 from broadcast_tui.core.errors import CloseCode, ErrorCode, RequestError
-from broadcast_tui.core.hub import hub as hub_module
-from broadcast_tui.core.hub import work_budget
+from broadcast_tui.core.hub import posting, work_budget
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.work_budget import BACKFILL_KIB_S, BACKFILL_POST_S, WorkBudget, WorkBudgets
 from broadcast_tui.core.limits import Limits, SharedLimits
@@ -275,7 +274,7 @@ def test_rejected_posts_are_not_sanitized(monkeypatch: pytest.MonkeyPatch) -> No
         sanitized.append(text)
         return clean_post(text, max_bytes)
 
-    monkeypatch.setattr("broadcast_tui.core.hub.hub.clean_post", recorded)
+    monkeypatch.setattr("broadcast_tui.core.hub.posting.clean_post", recorded)
     ana = Person(World(Limits(message_rate=1.0, message_burst=1)), "ana")
     answers = [ana.send("message", message=f"post {number}", nonce=f"{number}") for number in range(3)]
     assert [answer[-1].get("code") for answer in answers] == [None, "rate_limited", "rate_limited"]
@@ -362,7 +361,7 @@ def test_client_that_waits_as_told_is_never_closed() -> None:
 def test_going_on_while_the_server_is_overloaded_closes_with_1013(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World(Limits(max_refusals=10, message_rate=0, message_burst=0))
     ana = Person(world, "ana")
-    monkeypatch.setattr(hub_module, "PENDING_POSTS_MAX", 0)
+    monkeypatch.setattr(posting, "PENDING_ENTRIES_MAX", 0)
     for _ in range(12):
         world.hub.receive(ana.peer, b'{"type":"message","message":"x"}', world.when)
     assert ana.peer.closing is not None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.hub.pending_posts import BATCH_CHARS, BATCH_POSTS, PendingPost, PendingPosts
+from broadcast_tui.core.hub.pending_entries import BATCH_CHARS, BATCH_ENTRIES, PendingEntries, PendingEntry
 from broadcast_tui.core.post import NewPost
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,26 +19,26 @@ class Author:
         self.rate_limit_key = rate_limit_key
 
 
-def post(author: Author, text: str) -> PendingPost:
-    return PendingPost(cast("Peer", author), NewPost("lobby", "ana", text, AT))
+def post(author: Author, text: str) -> PendingEntry:
+    return PendingEntry(cast("Peer", author), NewPost("lobby", "ana", text, AT))
 
 
-def texts(batch: list[PendingPost]) -> list[str]:
-    return [pending_post.new_post.text for pending_post in batch]
+def texts(batch: list[PendingEntry]) -> list[str]:
+    return [pending.entry.text for pending in batch if isinstance(pending.entry, NewPost)]
 
 
 def test_a_batch_has_all_posts_in_order_of_arrival() -> None:
-    posts = PendingPosts()
+    posts = PendingEntries()
     ana, ben = Author("192.0.2.1"), Author()
-    for number in range(BATCH_POSTS):
+    for number in range(BATCH_ENTRIES):
         posts.append(post((ana, ana, ben)[number % 3], str(number)))
-    assert len(posts) == BATCH_POSTS
-    assert texts(posts.take_batch()) == [str(number) for number in range(BATCH_POSTS)]
+    assert len(posts) == BATCH_ENTRIES
+    assert texts(posts.take_batch()) == [str(number) for number in range(BATCH_ENTRIES)]
     assert not posts
 
 
 def test_long_posts_of_one_address_delay_others_by_one_batch() -> None:
-    posts = PendingPosts()
+    posts = PendingEntries()
     flood = [Author("192.0.2.1") for _ in range(32)]
     for number in range(125):
         posts.append(post(flood[number % 32], "x" * 16_384))
@@ -54,20 +54,20 @@ def test_long_posts_of_one_address_delay_others_by_one_batch() -> None:
 
 
 def test_many_short_posts_of_one_address_delay_others_by_one_batch() -> None:
-    posts = PendingPosts()
-    for number in range(10 * BATCH_POSTS):
+    posts = PendingEntries()
+    for number in range(10 * BATCH_ENTRIES):
         posts.append(post(Author("192.0.2.1"), str(number)))
     posts.append(post(Author(), "hello"))
     batch = texts(posts.take_batch())
-    assert len(batch) == BATCH_POSTS
+    assert len(batch) == BATCH_ENTRIES
     assert batch[:3] == ["0", "hello", "1"]
 
 
 def test_exempt_connections_take_turns_each_for_itself() -> None:
-    posts = PendingPosts()
+    posts = PendingEntries()
     busy, other = Author(), Author()
-    for number in range(2 * BATCH_POSTS):
+    for number in range(2 * BATCH_ENTRIES):
         posts.append(post(busy, str(number)))
     posts.append(post(other, "hello"))
     assert "hello" in texts(posts.take_batch())
-    assert len(posts) == BATCH_POSTS + 1
+    assert len(posts) == BATCH_ENTRIES + 1

@@ -1,0 +1,74 @@
+"""The entries that wait for the engine. They are appended in batches, to which all addresses contribute."""
+
+from __future__ import annotations
+
+import msgspec
+
+from broadcast_tui.core.fair_queue import FairQueue
+from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.notes import NewEntry, NewSummary
+
+BATCH_ENTRIES = 1_000
+"""Maximum number of entries in a batch if there are more than fit."""
+BATCH_CHARS = 131_072
+"""Size of the texts in a batch if there are more than fit. Indexing them takes some 30 ms."""
+
+
+class PendingEntry(msgspec.Struct, frozen=True):
+    """An entry to append to the log, and the connection that waits for its acknowledgement.
+
+    A summary has no connection.
+    """
+
+    peer: Peer | None
+    entry: NewEntry
+
+    @property
+    def nonce(self) -> str:
+        """The nonce of the request; empty without one, and for summaries."""
+        return "" if isinstance(self.entry, NewSummary) else self.entry.nonce
+
+    @property
+    def size_chars(self) -> int:
+        """Length of the text in characters."""
+        return 0 if isinstance(self.entry, NewSummary) else len(self.entry.text)
+
+
+class PendingEntries:
+    """Entries to append; those of a connection stay in order.
+
+    All of them form the next batch, in order of arrival, unless they are too many. Then addresses take turns,
+    so that the posts of one are not appended before all that another has sent at once.
+    """
+
+    def __init__(self) -> None:
+        self._arrived: list[PendingEntry] = []
+        self._waiting: FairQueue[PendingEntry] = FairQueue()
+        """Entries that did not fit into the last batch, by address."""
+
+    def __len__(self) -> int:
+        return len(self._arrived) + len(self._waiting)
+
+    def append(self, pending: PendingEntry) -> None:
+        """Add an entry."""
+        self._arrived.append(pending)
+
+    def take_batch(self) -> list[PendingEntry]:
+        """Remove and return the entries to append next."""
+        arrived, self._arrived = self._arrived, []
+        waiting = self._waiting
+        if not waiting and len(arrived) <= BATCH_ENTRIES and _fits(arrived):
+            return arrived
+        for pending in arrived:
+            peer = pending.peer
+            waiting.put("" if peer is None else peer.rate_limit_key or peer, pending)
+        batch: list[PendingEntry] = []
+        chars = 0
+        while waiting and len(batch) < BATCH_ENTRIES and chars < BATCH_CHARS:
+            batch.append(pending := waiting.pop())
+            chars += pending.size_chars
+        return batch
+
+
+def _fits(arrived: list[PendingEntry]) -> bool:
+    return sum(pending.size_chars for pending in arrived) <= BATCH_CHARS
