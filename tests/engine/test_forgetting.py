@@ -17,7 +17,7 @@ from broadcast_tui.engine import memory, sqlite
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.room_index import FORGET_AFTER_S
 from broadcast_tui.engine.sqlite import SqliteEngine
-from broadcast_tui.server.runner import read_posts
+from broadcast_tui.server.log_reads import read_log
 from tests.support.entries import texts_of
 from tests.support.hub_pair import Wire, read_frames
 from tests.support.running import eventually
@@ -131,7 +131,7 @@ async def enter(engine: Opened, room: str, since: str) -> Wire:
     hello = f'{{"type":"hello","name":"ana","rooms":[{{"room":"{room}","since":"{since}"}}]}}'
     hub.receive(wire.peer, hello.encode(), when)
     for read in hub.effects.take_reads():
-        hub.read_done(read, await read_posts(read, engine))
+        hub.read_done(read, await read_log(read, engine))
     while data := wire.peer.collect():
         wire.write(data)
     return wire
