@@ -43,6 +43,7 @@ ONLY_IN = {
             "sqlite",
             "sqlite_batch",
             "sqlite_index",
+            "sqlite_purge",
             "sqlite_reader",
             "sqlite_retention",
             "sqlite_rows",

@@ -36,6 +36,7 @@ from broadcast_tui.engine.note_index import NoteIndex
 from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
 from broadcast_tui.engine.sqlite_batch import AppendBatch, room_id_of
 from broadcast_tui.engine.sqlite_index import SearchIndex, search
+from broadcast_tui.engine.sqlite_purge import TextPurge
 from broadcast_tui.engine.sqlite_reader import LogGate, SqliteReader
 from broadcast_tui.engine.sqlite_retention import Bounds, Retention
 from broadcast_tui.engine.sqlite_rows import COLUMNS, PENDING, RoomReader, datetime_of
@@ -50,6 +51,10 @@ PAUSE_S = 0.02
 """Pause between two transactions of maintenance, for appends."""
 RETRY_S = 60.0
 """Time after which failed maintenance of the index is retried."""
+PURGE_DELAY_S = 1.0
+"""Time for which removed texts are collected before their copies are removed."""
+PURGE_SHARE = 0.1
+"""Maximum share of the time in which copies of removed texts are being removed."""
 
 log = logging.getLogger("broadcast_tui.engine")
 
@@ -97,6 +102,7 @@ class SqliteEngine:
         self._is_new = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._upkeep: asyncio.Future[Any] | None = None
+        self._text_removed = asyncio.Event()
 
     # -- index
 
@@ -140,7 +146,7 @@ class SqliteEngine:
         self._loop = asyncio.get_running_loop()
         await self._in_thread(self._open)
         self._upkeep = asyncio.gather(
-            self._trim_periodically(), self._sweep_periodically(), self._build_index()
+            self._trim_periodically(), self._sweep_periodically(), self._maintain_index()
         )
 
     async def close(self) -> None:
@@ -190,6 +196,7 @@ class SqliteEngine:
             clock=self._work_clock,
             last_id=lambda: self._last_id,
         )
+        self._purge = TextPurge(self._connection, self._search_index, self.path)
         self._load_nonces()
         self._load_notes()
         self._log_gate = LogGate(self.path)
@@ -257,6 +264,7 @@ class SqliteEngine:
         is_unused = self._is_new and not self._heads
         with contextlib.suppress(sqlite3.Error):  # fails on a full disk, which is harmless
             self._connection.execute("PRAGMA optimize")
+            self._purge.finish()
         self._release()
         if is_unused:
             self.path.resolve().unlink(missing_ok=True)
@@ -295,6 +303,8 @@ class SqliteEngine:
             self._notes.update(post)
         if entries:
             self._tail.put(entries)
+        if self._purge.is_pending:
+            self._text_removed.set()
 
     def _append_batch(self, entries: Sequence[NewEntry], starts: Mapping[str, int]) -> list[AppendResult]:
         """Append a batch in one transaction, in the engine's thread. After an error, nothing has changed.
@@ -321,6 +331,8 @@ class SqliteEngine:
                 if key and result.error is None:
                     fresh[key] = SeenPost(result.position.seq, entry.at)
             batch.write()
+            if batch.removes_text:
+                self._purge.mark()
         for key, seen in fresh.items():
             self.dedup.add(key, seen.seq, seen.at, now)
         self._heads.update(batch.bounds)
@@ -445,6 +457,24 @@ class SqliteEngine:
         while await self.trim(now, by_age=by_age):
             await asyncio.sleep(PAUSE_S)
         await self._in_thread(self._retention.end_pass)
+
+    async def _maintain_index(self) -> None:
+        await self._build_index()
+        if self._purge.is_pending:
+            self._text_removed.set()
+        while True:
+            await self._text_removed.wait()
+            await asyncio.sleep(PURGE_DELAY_S)
+            self._text_removed.clear()
+            started = self._clock()
+            try:
+                while await self._in_thread(self._purge.step):
+                    await asyncio.sleep(PAUSE_S)
+            except sqlite3.Error as error:
+                log.warning("copies of deleted texts could not be removed: %s", error)
+                self._text_removed.set()
+                await asyncio.sleep(RETRY_S)
+            await asyncio.sleep((self._clock() - started) * (1 / PURGE_SHARE - 1))
 
     async def _build_index(self) -> None:
         """Complete the search index, if it is new, and delete an old one."""

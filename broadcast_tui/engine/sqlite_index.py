@@ -100,6 +100,24 @@ class SearchIndex:
         self._first_id = first_id
         return True
 
+    def merge(self, pages: int, *, begin: bool) -> bool:
+        """Write about this many pages of a merge of all segments; returns whether there is more to do.
+
+        Removed words stay in the index until the segments that contain them have been merged.
+
+        Args:
+            begin: Begin a new merge, of all segments that there are now.
+        """
+        before = self._connection.total_changes
+        with self._connection:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute(
+                f"INSERT INTO {self._table} ({self._table}, rank) VALUES ('merge', ?)",
+                (-pages if begin else pages,),
+            )
+        # The command itself counts as one change (https://www.sqlite.org/fts5.html#the_merge_command).
+        return self._connection.total_changes - before >= 2
+
     def _build(self) -> int:
         """Index some older posts; returns the new lowest id."""
         posts: list[tuple[int, int, str]] = []

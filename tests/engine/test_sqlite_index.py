@@ -213,7 +213,9 @@ def check_index(path: Path) -> None:
                 "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL%'"
             )
         ]
-        posts = connection.execute("SELECT id, room_id, text FROM posts ORDER BY id").fetchall()
+        posts = connection.execute(
+            "SELECT id, room_id, text FROM posts WHERE text != '' ORDER BY id"
+        ).fetchall()
         connection.execute(f"CREATE VIRTUAL TABLE temp.expected USING fts5 (text, {sqlite_index.OPTIONS})")
         connection.executemany(
             "INSERT INTO expected (rowid, text) VALUES (?, ?)",
