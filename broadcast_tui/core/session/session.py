@@ -20,11 +20,12 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_event, encode
-from broadcast_tui.core.protocol.entries import entry_of
+from broadcast_tui.core.protocol.entries import entry_of, post_of
 from broadcast_tui.core.session import updates as up
 from broadcast_tui.core.session.bounds import bounded, bounded_delay_s
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
 from broadcast_tui.core.session.own_posts import OwnPosts
+from broadcast_tui.core.session.page_notes import PageNotes
 from broadcast_tui.core.session.room_cursor import RoomCursor
 from broadcast_tui.core.session.updates import is_presence, update_from_event, update_from_notice
 from broadcast_tui.core.text import too_long_reason
@@ -79,6 +80,7 @@ class ClientSession:
         self._outgoing: list[bytes] = []
         self._updates: list[up.Update] = []
         self._refs: dict[str, commands.Request] = {}
+        self._page_notes = PageNotes()
         self._ref_count = 0
         self._fills: dict[str, str] = {}
         """Rooms whose gap is being filled, by the ref of the history request."""
@@ -149,6 +151,7 @@ class ClientSession:
             if not isinstance(command, commands.Join | commands.Leave):
                 self._updates.append(up.Noticed("Connection lost; please try again.", True, "", ref))
         self._refs.clear()
+        self._page_notes.clear()
         self._updates.append(up.ConnectionChanged(state, reason, retry_in_s, self.cause))
 
     def goodbye(self, reason: str = "") -> None:
@@ -352,7 +355,12 @@ class ClientSession:
                 self.flush_outbox(when.now)
             case events.Drain():
                 self.drain_spread_s = max(0.0, min(event.spread, 60.0))
-            case events.Found() | events.Moderated() | events.BanList():
+            case events.Found():
+                self._refs.pop(event.ref, None)
+                found = tuple(post_of(item, when) for item in event.items)
+                posts = self._page_notes.completed(event.ref, found)
+                self._updates.append(up.SearchFound(event.room, event.ref, posts, event.more))
+            case events.Moderated() | events.BanList():
                 self._refs.pop(event.ref, None)
                 self._updates.append(update_from_event(event, when))
             case events.Typing():
@@ -435,6 +443,7 @@ class ClientSession:
                 case Note():
                     nonce = self._own_posts.claim_note(item, self.name)
                     note = msgspec.structs.replace(item, nonce=nonce) if nonce != item.nonce else item
+                    self._page_notes.arrived(note)
                     self._updates.append(up.NoteArrived(note, cursor.synced, bool(nonce)))
                 case _:
                     self._own_posts.skipped(cursor.room)
@@ -479,7 +488,8 @@ class ClientSession:
         room = self._fills.pop(event.ref, None)
         if room is None:
             self._refs.pop(event.ref, None)
-            posts = tuple(entry for entry in entries if isinstance(entry, Post))
+            found = (entry for entry in entries if isinstance(entry, Post))
+            posts = self._page_notes.completed(event.ref, found)
             start = entries[0].position if entries else None
             self._updates.append(up.HistoryFetched(event.room, event.ref, posts, event.more, start))
         elif (cursor := self.cursors.get(room)) is not None and cursor.filling:
@@ -488,6 +498,7 @@ class ClientSession:
 
     def _on_error(self, event: events.Error, when: Instant) -> None:
         request = self._refs.pop(event.ref, None) if event.ref else None
+        self._page_notes.completed(event.ref, ())
         if event.nonce in self._outbox:
             self._on_entry_error(event, when)
         elif isinstance(request, commands.Rename) and self.welcomed:
@@ -546,6 +557,8 @@ class ClientSession:
     def _send_request(self, command: commands.Request) -> str:
         if self.welcomed:
             self._refs[command.ref] = command
+            if isinstance(command, commands.FetchHistory | commands.Search):
+                self._page_notes.requested(command.ref, command.room)
             self._send(command)
         else:
             notice = "You are not connected; try again once you are online."

@@ -17,7 +17,6 @@ from broadcast_tui.core.notes import Note
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import events
-from broadcast_tui.core.protocol.entries import post_of
 
 
 class ConnectionState(StrEnum):
@@ -205,7 +204,7 @@ class GapFound(msgspec.Struct, frozen=True):
 class HistoryFetched(msgspec.Struct, frozen=True):
     """A page of history: the answer to `ref`, in ascending order; `more` if the log continues that way.
 
-    The posts include all notes about them. Notes in the page itself are left out.
+    The posts include all notes about them that have arrived. Notes in the page itself are left out.
     """
 
     room: str
@@ -315,12 +314,9 @@ Update = (
 """An event that a session passes through unchanged is an update as well."""
 
 
-def update_from_event(event: events.Found | events.Moderated | events.BanList, when: Instant) -> Update:
-    """Convert an answer to an update, and parse its times and posts."""
+def update_from_event(event: events.Moderated | events.BanList, when: Instant) -> Update:
+    """Convert an answer to an update, and parse its times."""
     match event:
-        case events.Found():
-            posts = tuple(post_of(item, when) for item in event.items)
-            return SearchFound(event.room, event.ref, posts, event.more)
         case events.Moderated():
             until = _parse_until(event.until, when)
             return Moderated(event.ref, event.action, event.who, event.connections, event.addresses, until)

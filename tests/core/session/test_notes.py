@@ -306,6 +306,24 @@ def test_a_page_has_only_posts_but_says_where_it_starts() -> None:
     assert post.state.reactions == {"👍": Votes(1, ("ken",))}
 
 
+def test_a_page_includes_the_notes_that_overtook_it() -> None:
+    server = Server(head=9)
+    ref = server.session.request(lambda ref: commands.FetchHistory("lobby", ref, "e-9"))
+    search = server.session.request(lambda ref: commands.Search("old", "lobby", ref))
+    server.receive(server.edit(10, 7, "first"), server.edit(11, 7, "new"), server.edit(12, 6, "other"))
+    server.receive(events.History(ref, "lobby", (server.post(7, "old"), server.post(8)), True))
+    server.receive(events.Found(search, "lobby", (server.post(7, "old"),), False))
+    *_, page, found = server.updates()
+    assert isinstance(page, up.HistoryFetched)
+    assert isinstance(found, up.SearchFound)
+    assert [post.text for post in (*page.posts, *found.posts)] == ["new", "hi", "new"]
+    later = server.session.request(lambda ref: commands.FetchHistory("lobby", ref, "e-9"))
+    server.receive(events.History(later, "lobby", (server.post(7, "old"),), True))
+    (page,) = server.updates()
+    assert isinstance(page, up.HistoryFetched)
+    assert [post.text for post in page.posts] == ["old"]
+
+
 def test_an_own_note_is_recognized_by_the_id_of_its_ack() -> None:
     server = Server(head=1)
     edit = server.note("e-1", NoteKind.EDIT, "new")
