@@ -171,7 +171,7 @@ MAX_MODULE_LINES = 600
 MAX_METHODS = 45
 """Of a class, including those it inherits from classes of the package."""
 LARGE = {
-    "client/client.py: BroadcastClient": 60,
+    "client/client.py: BroadcastClient": 75,
     "tui/widgets/message_log.py: MessageLog": 50,
 }
 """Classes over the limit, with the most methods that they may have."""

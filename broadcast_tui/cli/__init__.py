@@ -41,6 +41,7 @@ app = App(
 app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
 app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Open the chat client.")
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from arguments or standard input.")
+app.command("broadcast_tui.cli.ask:ask", name="ask", help="Ask people a question and wait for answers.")
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
 app.command(
     "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."

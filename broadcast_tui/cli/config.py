@@ -34,7 +34,7 @@ def config(section: str = "", /) -> int:
     Parameters
     ----------
     section
-        Print only this section: chat, send, tail, serve or keys.
+        Print only this section: chat, send, tail, ask, serve or keys.
     """
     if section and section not in SECTIONS:
         raise BroadcastError(f"No such section: {section!r}.{suggest(section, SECTIONS)}")

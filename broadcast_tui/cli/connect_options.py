@@ -1,4 +1,4 @@
-"""Options of `chat`, `send` and `tail` that secure the connection to the server."""
+"""Options of `chat`, `send`, `tail` and `ask` that secure the connection to the server."""
 
 from __future__ import annotations
 

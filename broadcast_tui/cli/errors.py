@@ -15,9 +15,13 @@ class ExitCode(IntEnum):
     USAGE = 2
     """Invalid usage or configuration, or the server cannot listen on the host or port."""
     REFUSED = 3
-    """The server rejected a post."""
+    """The server rejected a post or a question."""
     UNREACHABLE = 4
     """The server cannot be reached or refused the connection."""
+    OTHER_CHOICE = 5
+    """Somebody did not choose the first answer to a question."""
+    TIMED_OUT = 6
+    """A question was not answered in time."""
 
 
 def with_advice(error: BroadcastError) -> str:

@@ -9,6 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter, Token
 from cyclopts.validators import Number
 
+from broadcast_tui.core.clock import parse_duration
+
 
 def whole_number(_type: object, tokens: Sequence[Token]) -> int:
     """Convert the value of an option to an integer. Raises ValueError."""
@@ -16,6 +18,18 @@ def whole_number(_type: object, tokens: Sequence[Token]) -> int:
         return int(tokens[0].value)
     except ValueError:
         raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
+
+
+def time_span(_type: object, tokens: Sequence[Token]) -> float:
+    """Convert a duration such as `5m`, or a number of seconds, to seconds. Raises ValueError."""
+    value = tokens[0].value
+    seconds = parse_duration(value)
+    if seconds is not None:
+        return seconds
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"Invalid duration: {value!r}. Use 90s, 5m or 2h.") from None
 
 
 Port = Annotated[int, Parameter(converter=whole_number, validator=Number(gte=0, lte=65535))]

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
-from broadcast_tui.cli.errors import ExitCode
+from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import Duration
 from broadcast_tui.cli.pipes import (
     connect,
@@ -22,6 +22,7 @@ from broadcast_tui.cli.pipes import (
     server_address,
 )
 from broadcast_tui.client import BroadcastClient, ConnectError
+from broadcast_tui.core.post import Position
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, PostRejected
 
 BACKLOG = 500
@@ -35,6 +36,7 @@ def send(
     name: str | None = None,
     as_one: Annotated[bool, Parameter(negative=())] = False,
     wait: Annotated[bool, Parameter(negative=())] = False,
+    reply_to: str = "",
     connection: ConnectOptions = ConnectOptions(),  # noqa: B008
     timeout: Duration = 10.0,
 ) -> int:
@@ -54,9 +56,13 @@ def send(
         Send all of standard input as one post.
     wait
         Wait until the server has stored each post; the exit status then shows whether it did.
+    reply_to
+        Id of the post that the posts reply to, as printed by tail --json.
     timeout
         Seconds to keep trying to connect.
     """
+    if reply_to and Position.parse(reply_to) is None:
+        raise UsageError(f"--reply-to: {reply_to!r} is not the id of a post. Copy it from tail --json.")
     address = server_address(url, room)
     user, secret = identity(name)
     security = connection.security(address)
@@ -69,7 +75,7 @@ def send(
         client_id=secret,
         security=security,
     )
-    sender = _Sender(client, address.room, wait=wait, timeout_s=timeout)
+    sender = _Sender(client, address.room, wait=wait, timeout_s=timeout, re=reply_to)
     return asyncio.run(sender.run(_posts(text, as_one)))
 
 
@@ -90,11 +96,14 @@ class _Sender:
     A rejected post is reported, and the others are sent.
     """
 
-    def __init__(self, client: BroadcastClient, room: str, *, wait: bool, timeout_s: float) -> None:
+    def __init__(
+        self, client: BroadcastClient, room: str, *, wait: bool, timeout_s: float, re: str = ""
+    ) -> None:
         self._client = client
         self._room = room
         self._wait = wait
         self._timeout_s = timeout_s
+        self._re = re
         self._changed = asyncio.Event()
         self._rejections: set[str] = set()
         self._unreachable = ""
@@ -123,7 +132,7 @@ class _Sender:
 
     async def _feed(self, posts: AsyncIterator[str]) -> None:
         async for post in posts:
-            self._client.say(self._room, post)
+            self._client.say(self._room, post, re=self._re)
             await self._wait_for_backlog(BACKLOG)
         await self._wait_for_backlog(0)
 

@@ -36,7 +36,7 @@ FILE_VARIABLE = "BROADCAST_TUI_CONFIG"
 OPTIONS_FILE = "--config"
 """Option with the path of another file for one command, used in place of its table."""
 KEYS = "keys"
-SECTIONS = ("chat", "send", "tail", "serve", KEYS)
+SECTIONS = ("chat", "send", "tail", "ask", "serve", KEYS)
 Table = Mapping[str, object]
 
 

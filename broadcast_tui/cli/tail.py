@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from json import dumps
 from typing import Annotated
 
-import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -15,16 +13,19 @@ from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode
 from broadcast_tui.cli.option_types import Duration
-from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address
+from broadcast_tui.cli.pipes import configure_stdout, connect, json_line, print_error, server_address
 from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
 from broadcast_tui.client import BroadcastClient, ConnectError
+from broadcast_tui.core.notes import Note
 from broadcast_tui.core.post import Post
-from broadcast_tui.core.protocol.entries import message_of
+from broadcast_tui.core.post_state import NoteKind
+from broadcast_tui.core.protocol.entries import message_of, note_event_of
 from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
     GapFound,
+    NoteArrived,
     Noticed,
     PostArrived,
     Update,
@@ -54,7 +55,7 @@ def tail(
     last
         Number of latest posts to print first.
     json
-        Print each post as one line of JSON.
+        Print each post, and each change of a post, as one line of JSON.
     follow
         Keep printing new posts, also after reconnects, until Ctrl+C.
     timeout
@@ -93,7 +94,9 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
     for update in batch:
         match update:
             case PostArrived(post=post):
-                lines.append(_json_line(post) if as_json else _text_line(post))
+                lines.append(json_line(message_of(post)) if as_json else _text_line(post))
+            case NoteArrived(note=note):
+                lines += [json_line(note_event_of(note))] if as_json else _note_lines(note)
             case GapFound(reason=reason, count=count):
                 number = "Some" if count is None else str(count)
                 print(f"broadcast-tui: {number} post(s) missing here ({reason}).", file=sys.stderr)
@@ -107,18 +110,32 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
     return ExitCode.OK
 
 
-def _json_line(post: Post) -> str:
-    """The `message` event as JSON, with unprintable characters escaped."""
-    line = msgspec.json.encode(message_of(post)).decode()
-    if line.isprintable():
-        return line
-    return "".join(char if char.isprintable() else dumps(char)[1:-1] for char in line)
-
-
 def _text_line(post: Post) -> str:
     """`HH:MM name: text` in local time. Further lines are indented, so that they cannot imitate a post."""
-    text = visible(post.text).replace("\n", "\n    ")
-    return f"{post.at.astimezone():%H:%M} {visible_line(post.sender)}: {text}"
+    return f"{post.at.astimezone():%H:%M} {visible_line(post.sender)}: {_text_of(post)}"
+
+
+def _note_lines(note: Note) -> list[str]:
+    """`HH:MM * name edited a message: text`, or the same about a deletion; other notes have no line."""
+    if note.post is None or note.kind not in (NoteKind.EDIT, NoteKind.DELETE):
+        return []
+    by = visible_line(note.by)
+    if note.post.state.deleted is None:
+        what = f"{by} edited a message: {_text_of(note.post)}"
+    elif note.kind is NoteKind.DELETE:
+        reason = visible_line(note.post.state.deleted.reason)
+        what = f"{by} deleted a message" + (f": {reason}" if reason else "")
+    else:
+        return []  # an edit of a message that was deleted later
+    return [f"{note.at.astimezone():%H:%M} * {what}"]
+
+
+def _text_of(post: Post) -> str:
+    """The text of a post or, if it was deleted, a description of that."""
+    if (deletion := post.state.deleted) is None:
+        return visible(post.text).replace("\n", "\n    ")
+    reason = f": {visible_line(deletion.reason)}" if deletion.reason else ""
+    return f"(deleted by {visible_line(deletion.by)}{reason})"
 
 
 async def _close_with_stdout(client: BroadcastClient) -> None:

@@ -27,7 +27,11 @@ from broadcast_tui.core.session.session import ClientSession
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
+    DirectOpened,
     DisconnectCause,
+    NoteDelivered,
+    NoteRejected,
+    Noticed,
     PostDelivered,
     PostRejected,
     Update,
@@ -43,6 +47,8 @@ UNREAD_MAX = 10_000
 `batches`, it drops the oldest instead."""
 UNREAD_BYTES_MAX = 16_777_216
 """The same in bytes of messages, without the dropping."""
+
+Outcome = PostDelivered | NoteDelivered | DirectOpened
 
 log = logging.getLogger("broadcast_tui.client")
 
@@ -104,7 +110,8 @@ class BroadcastClient(ClientRequests):
         self._has_reader = False
         self._task: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
-        self._outcomes: dict[str, asyncio.Future[PostDelivered]] = {}
+        self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
+        """Outcomes of own posts, notes and requests that the library API waits for, by nonce or ref."""
         self._connected: asyncio.Future[None] | None = None
         self._retry_connect = False
         self._typing_sent_at = float("-inf")
@@ -246,23 +253,114 @@ class BroadcastClient(ClientRequests):
             await self.close()
             raise
 
-    async def post(self, room: str, text: str) -> PostDelivered:
+    async def post(
+        self, room: str, text: str, *, re: str = "", ask: commands.Question | None = None
+    ) -> PostDelivered:
         """Send a post and wait until the server has acknowledged it.
+
+        Args:
+            re: Id of the post that it replies to.
+            ask: Makes the post a question.
 
         Raises:
             RequestError: The server rejected it; the text says why.
             ConnectError: The client was closed first.
         """
+        self._check_room(room)
+        nonce = self._session.say(room, text, time.monotonic(), re=re, ask=ask)
+        outcome = await self._outcome(nonce)
+        assert isinstance(outcome, PostDelivered)
+        return outcome
+
+    async def reply(self, room: str, post_id: str, text: str) -> PostDelivered:
+        """Send a reply to a post. Raises as `post` does."""
+        return await self.post(room, text, re=post_id)
+
+    async def ask(
+        self,
+        room: str,
+        text: str,
+        choices: Iterable[str] = ("ok",),
+        *,
+        to: Iterable[str] = (),
+        timeout_s: float = 600.0,
+    ) -> PostDelivered:
+        """Send a question whose answers the server counts, and wait until it is stored, not answered.
+
+        The answers arrive as `NoteArrived` with the id of the question. Raises as `post` does.
+
+        Args:
+            choices: The answers to choose from. A question with the one choice `ok` is an announcement.
+            to: Names of the people asked; by default the people in the room.
+            timeout_s: Seconds until the question closes.
+        """
+        return await self.post(room, text, ask=commands.Question(tuple(choices), timeout_s, tuple(to)))
+
+    async def edit(self, room: str, post_id: str, text: str) -> NoteDelivered:
+        """Change the text of an own post, and wait until the server has stored the change.
+
+        Raises:
+            RequestError: The server rejected it; the text says why.
+            ConnectError: The client was closed first.
+        """
+        return await self._change(room, post_id, NoteKind.EDIT, text)
+
+    async def delete(self, room: str, post_id: str, reason: str = "") -> NoteDelivered:
+        """Delete an own post, as an admin also those of others. Raises as `edit` does."""
+        return await self._change(room, post_id, NoteKind.DELETE, reason)
+
+    async def react(self, room: str, post_id: str, emoji: str, *, on: bool = True) -> NoteDelivered:
+        """Add a reaction to a post, or remove it. Raises as `edit` does."""
+        return await self._change(room, post_id, NoteKind.REACT, emoji, on)
+
+    async def pin(self, room: str, post_id: str, *, on: bool = True) -> NoteDelivered:
+        """Pin a post to its room, or unpin it. Raises as `edit` does."""
+        return await self._change(room, post_id, NoteKind.PIN, "", on)
+
+    async def answer(self, room: str, post_id: str, choice: str) -> NoteDelivered:
+        """Answer a question with one of its choices. Raises as `edit` does."""
+        return await self._change(room, post_id, NoteKind.ANSWER, choice)
+
+    async def open_direct(self, name: str, last: int = 50) -> DirectOpened:
+        """Open the direct messages with a person and join their room, with its `last` posts.
+
+        Raises:
+            RequestError: The server rejected it, or there is no connection; the text says why.
+            ConnectError: The client was closed first.
+        """
+        opened = await self._outcome(self._session.request(lambda ref: commands.Direct(name, ref)))
+        assert isinstance(opened, DirectOpened)
+        self.join(opened.room, last)
+        return opened
+
+    async def listen(self) -> AsyncIterator[Update]:
+        """Iterate over everything that happens, such as posts and notes, until the client is closed."""
+        async for batch in self.batches():
+            for update in batch:
+                yield update
+
+    async def _change(
+        self, room: str, post_id: str, kind: NoteKind, text: str, on: bool = True
+    ) -> NoteDelivered:
+        self._check_room(room)
+        nonce = self._session.send_note(room, post_id, kind, time.monotonic(), text=text, on=on)
+        outcome = await self._outcome(nonce)
+        assert isinstance(outcome, NoteDelivered)
+        return outcome
+
+    def _check_room(self, room: str) -> None:
         if room not in self.rooms:
             raise RequestError(ErrorCode.NOT_IN_ROOM, "You are not in this room; join it first.")
-        outcome: asyncio.Future[PostDelivered] = asyncio.get_running_loop().create_future()
-        nonce = self._session.say(room, text, time.monotonic())
-        self._outcomes[nonce] = outcome
-        self._dispatch()  # a rejected post already has its outcome
+
+    async def _outcome(self, key: str) -> Outcome:
+        """The outcome of what was just passed to the session. `key`: its nonce or ref."""
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcomes[key] = outcome
+        self._dispatch()  # what was rejected at once already has its outcome
         try:
             return await outcome
         finally:
-            self._outcomes.pop(nonce, None)
+            self._outcomes.pop(key, None)
 
     def listen_for_messages(self) -> PostStream:
         """Iterate over posts as they arrive: `async for post in client.listen_for_messages()`.
@@ -367,7 +465,7 @@ class BroadcastClient(ClientRequests):
             if isinstance(update, ConnectionChanged):
                 self._state = update.state
                 self._report_connected(update)
-            elif isinstance(update, PostDelivered | PostRejected):
+            elif self._outcomes:
                 self._report_outcome(update)
             self._updates.append(update)
         if not self._has_reader:
@@ -391,14 +489,30 @@ class BroadcastClient(ClientRequests):
             error = Unauthorized if change.cause is DisconnectCause.UNAUTHORIZED else ConnectError
             self._connected.set_exception(error(change.reason, change.cause))
 
-    def _report_outcome(self, update: PostDelivered | PostRejected) -> None:
-        outcome = self._outcomes.get(update.nonce)
+    def _report_outcome(self, update: Update) -> None:
+        match update:
+            case PostDelivered() | NoteDelivered():
+                self._resolve(update.nonce, update)
+                if isinstance(update, NoteDelivered) and update.kind is NoteKind.DELETE:
+                    # If `re` is a nonce, the post was deleted before it was sent.
+                    self._resolve(update.re, _error(ErrorCode.NO_SUCH_POST, "This message was deleted."))
+            case PostRejected() | NoteRejected():
+                self._resolve(update.nonce, _error(update.code, update.reason))
+            case DirectOpened():
+                self._resolve(update.ref, update)
+            case Noticed(error=True):
+                self._resolve(update.ref, _error(update.code, update.text))
+
+    def _resolve(self, key: str, result: Outcome | RequestError) -> None:
+        outcome = self._outcomes.get(key)
         if outcome is None or outcome.done():
             return
-        if isinstance(update, PostDelivered):
-            outcome.set_result(update)
+        if isinstance(result, RequestError):
+            outcome.set_exception(result)
         else:
-            known = update.code in ErrorCode.__members__.values()
-            outcome.set_exception(
-                RequestError(ErrorCode(update.code) if known else ErrorCode.INTERNAL, update.reason)
-            )
+            outcome.set_result(result)
+
+
+def _error(code: str, reason: str) -> RequestError:
+    known = code in ErrorCode.__members__.values()
+    return RequestError(ErrorCode(code) if known else ErrorCode.INTERNAL, reason)

@@ -79,6 +79,8 @@ class PostState(msgspec.Struct, frozen=True, omit_defaults=True):
     """Votes by choice."""
     waiting: tuple[str, ...] = ()
     """For clients: the first names of the people asked who have not answered. Empty in servers."""
+    asked: int = 0
+    """For clients: number of people asked, in the state of a note. 0 in servers."""
     closed: str = ""
     """Timestamp at which the question was closed."""
     pending: tuple[NoteKind, ...] = ()

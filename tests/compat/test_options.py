@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.compat.program import check_golden, run, serving
 
 COMMANDS = (
-    *("", "serve", "chat", "send", "tail", "config", "config check"),
+    *("", "serve", "chat", "send", "tail", "ask", "config", "config check"),
     *("token", "token create", "token list", "token revoke", "invite", "forget"),
 )
 

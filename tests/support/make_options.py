@@ -32,6 +32,7 @@ CHAINS = (
     ("chat",),
     ("send",),
     ("tail",),
+    ("ask",),
     ("token", "create"),
     ("token", "list"),
     ("token", "revoke"),
@@ -41,7 +42,7 @@ CHAINS = (
     ("config", "check"),
 )
 """The commands to document, as words after `broadcast-tui`, in order."""
-WITH_SETTINGS = ("serve", "chat", "send", "tail")
+WITH_SETTINGS = ("serve", "chat", "send", "tail", "ask")
 """Commands that have a table in the user's `config.toml`."""
 
 GROUP = "*"
@@ -66,7 +67,7 @@ You can set an option in four places. The first one that has a value wins:
 [chat](chat.md#settings) and [server](server.md#configuration) pages describe the configuration files.
 
 Two more environment variables have no option: `BROADCAST_TUI_CONFIG` is the path of your configuration file,
-and `BROADCAST_TUI_TOKEN` is the [token](server.md#tokens) that `chat`, `send` and `tail` use.
+and `BROADCAST_TUI_TOKEN` is the [token](server.md#tokens) that `chat`, `send`, `tail` and `ask` use.
 """
 
 

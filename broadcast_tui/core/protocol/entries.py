@@ -65,7 +65,7 @@ def note_state(post: Post, kind: NoteKind) -> events.NoteState:
         case NoteKind.ANSWER:
             return events.NoteState(
                 tally=_view_of(state.tally),
-                of=state.ask.of if state.ask is not None else answer_count(state),
+                of=state.ask.of if state.ask is not None else state.asked or answer_count(state),
                 waiting=_waiting(state),
                 closed=state.closed,
             )
@@ -78,7 +78,9 @@ def _view_of(votes: dict[str, Votes]) -> dict[str, Votes]:
 
 
 def _waiting(state: PostState) -> tuple[str, ...]:
-    return () if state.closed else waiting_names(state)[:VIEW_NAMES_MAX]
+    if state.closed:
+        return ()
+    return state.waiting or waiting_names(state)[:VIEW_NAMES_MAX]
 
 
 def _id_of(post: Post, seq: int) -> str:
@@ -121,6 +123,7 @@ def note_of(event: events.Note, when: Instant) -> Note:
             reactions=now.reactions,
             tally=now.tally,
             waiting=now.waiting,
+            asked=now.of,
             closed=now.closed,
         )
         post = Post(event.room, re, "", now.message, at, state=state)
