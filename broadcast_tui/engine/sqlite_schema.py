@@ -63,9 +63,10 @@ DROP_TRIGGERS = ("DROP TRIGGER posts_added", "DROP TRIGGER posts_deleted")
 ADD_NOTES = (
     *(f"ALTER TABLE posts ADD COLUMN {column}" for column in NOTE_COLUMNS),
     *NOTE_INDEXES,
+    "INSERT INTO meta VALUES ('vacuum', '1')",
     f"PRAGMA user_version = {VERSION}",
 )
-"""From version 2."""
+"""From version 2, which did not zero unused pages. `TextPurge` rewrites the file."""
 
 
 def open_file(path: Path) -> tuple[sqlite3.Connection, FileLock]:
