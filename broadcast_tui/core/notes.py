@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar, assert_never
 
 import msgspec
@@ -154,6 +155,9 @@ def first_fitting(entries: Iterable[E], max_bytes: int | None, *, overhead_bytes
 
 # -- folding, on the server
 
+_key = lru_cache(VOTES_MAX)(name_key)
+"""`name_key` of voters, of which each vote compares all."""
+
 
 def fold(post: Post, change: NewNote | NewSummary, seq: int, pin_count: int = 0) -> Post:
     """The post after a change; the same object if there is nothing to change.
@@ -247,8 +251,8 @@ def _asked_name(ask: Ask, by: str) -> str | None:
     """The name under which a person was asked; None if the question was not put to them."""
     if not ask.to or by in ask.to:
         return by
-    key = name_key(by)
-    return next((name for name in ask.to if name_key(name) == key), None)
+    key = _key(by)
+    return next((name for name in ask.to if _key(name) == key), None)
 
 
 def _summarize(post: Post, summary: NewSummary, seq: int) -> Post:
@@ -275,8 +279,8 @@ def _is_voter(votes: Votes | None, name: str) -> bool:
     """Whether a person is among the voters, by the appearance of the name."""
     if votes is None or name in votes.names:
         return votes is not None
-    key = name_key(name)
-    return any(name_key(other) == key for other in votes.names)
+    key = _key(name)
+    return any(_key(other) == key for other in votes.names)
 
 
 def _check_vote_count(count: int) -> None:
@@ -291,8 +295,8 @@ def _with_vote(by_choice: dict[str, Votes], choice: str, name: str) -> dict[str,
 
 
 def _without_vote(by_choice: dict[str, Votes], choice: str, name: str) -> dict[str, Votes]:
-    key = name_key(name)
-    names = tuple(other for other in by_choice[choice].names if name_key(other) != key)
+    key = _key(name)
+    names = tuple(other for other in by_choice[choice].names if _key(other) != key)
     left = {**by_choice, choice: Votes(len(names), names)}
     if not names:
         del left[choice]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from broadcast_tui.core.clock import Instant
@@ -24,8 +23,8 @@ SUMMARY_EVERY_S = 1.0
 """Minimum time between two summaries of a post and kind."""
 CLOSE_RETRY_S = 5.0
 """Time after which a question that could not be closed is closed again."""
-_STALE_MIN = 1_000
-"""Number of questions that were closed early, above which they are forgotten together."""
+_CLEAN_MIN = 1_000
+"""Minimum number of questions at which those that were closed early are forgotten."""
 
 Target = tuple[str, int, NoteKind]
 """Room, seq and kind of what a summary is about."""
@@ -45,11 +44,13 @@ class Summaries:
         """What was announced less than `SUMMARY_EVERY_S` ago: the time at which the next summary may follow,
         and whether one has to. In the order of these times."""
         self._asks: list[tuple[datetime, str, int]] = []
-        """A heap of open questions by the time at which they have to be closed: UTC time, room and seq."""
+        """A heap of questions by the time at which they have to be closed: UTC time, room and seq."""
+        self._clean_at = _CLEAN_MIN
+        """Size of the heap at which it is rebuilt from the open questions."""
 
     def start(self, when: Instant) -> None:
         """Continue after a restart with what the engine has stored."""
-        self._asks = self._open_asks()
+        self._collect_asks()
         for room, seq, kind in self._index.pending_summaries():
             self.changed(room, seq, kind, when)
 
@@ -78,8 +79,8 @@ class Summaries:
         if post.state.ask is None or post.state.closed:
             return
         until = datetime.fromisoformat(post.state.ask.until)
-        if len(self._asks) > _STALE_MIN and len(self._asks) > 2 * len(self._index.open_asks()):
-            self._asks = self._open_asks()
+        if len(self._asks) >= self._clean_at:
+            self._collect_asks()
         heapq.heappush(self._asks, (until, post.room, post.position.seq))
 
     def tick(self, when: Instant) -> None:
@@ -102,8 +103,7 @@ class Summaries:
     def _append(self, summary: NewSummary) -> None:
         self._effects.pending_entries.append(PendingEntry(None, summary))
 
-    def _open_asks(self) -> list[tuple[datetime, str, int]]:
-        asks: Iterable[tuple[str, int, datetime]] = self._index.open_asks()
-        heap = [(until, room, seq) for room, seq, until in asks]
-        heapq.heapify(heap)
-        return heap
+    def _collect_asks(self) -> None:
+        self._asks = [(until, room, seq) for room, seq, until in self._index.open_asks()]
+        heapq.heapify(self._asks)
+        self._clean_at = max(_CLEAN_MIN, 2 * len(self._asks))

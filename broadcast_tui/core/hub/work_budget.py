@@ -266,7 +266,16 @@ class PriceList:
         name_s = _name_s(say.sender) if say.sender and not peer.v1 and not peer.name else 0.0
         receivers = sum(len(room.subscriptions) for room in self._rooms_of(peer, say.room))
         index_s = len(say.message) / _KIB * INDEX_KIB_S
-        return POST_S + index_s + name_s + receivers * DELIVERY_S
+        ask_s = self._ask_s(peer, say)
+        return POST_S + index_s + name_s + ask_s + receivers * DELIVERY_S
+
+    def _ask_s(self, peer: Peer, say: commands.Say) -> float:
+        """The price of a question: its choices, and the names of those asked, or of all in the room."""
+        if say.ask is None:
+            return 0.0
+        named_s = sum(map(_name_s, say.ask.to))
+        online = sum(room.presence.online for room in self._rooms_of(peer, say.room))
+        return NOTE_S + sum(map(_text_s, say.ask.choices)) + named_s + online * MEMBER_S
 
     def _enter_s(self, peer: Peer, request: commands.RoomRequest) -> float:
         """The price of entering a room, with its replay."""
