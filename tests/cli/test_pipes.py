@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from broadcast_tui.cli import pipes
+from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
@@ -348,6 +349,15 @@ async def test_signal_ends_send_while_the_input_is_open(tmp_path: Path, number: 
         await eventually(lambda: server.connection_count == 0)
 
 
+async def test_a_reply_names_its_post(tmp_path: Path) -> None:
+    async with room_with("one") as server:
+        (post,) = posts_of(await server._engine.read("lobby", limit=9))
+        words = ("send", "--url", server.url, "--wait", "--reply-to", str(post.position), "two")
+        assert await run(*words, home=tmp_path) == Outcome(0, "", "")
+        _, reply = posts_of(await server._engine.read("lobby", limit=9))
+        assert (reply.text, reply.re, reply.root) == ("two", 1, 1)
+
+
 # -- tail
 
 
@@ -359,6 +369,69 @@ async def test_tail_prints_the_latest_posts_and_exits(tmp_path: Path) -> None:
             "ana: two",
             "ana: three",
         ]
+
+
+async def test_tail_prints_what_people_do_with_posts(tmp_path: Path) -> None:
+    async with (
+        running_server() as server,
+        BroadcastClient(server.url, name="ana") as ana,
+        BroadcastClient(server.url, name="bob") as bob,
+        command("tail", server.url, "--follow", home=tmp_path) as tail,
+        command("tail", server.url, "--follow", "--json", home=tmp_path) as json_tail,
+    ):
+        first = (await ana.post("lobby", "helo")).post_id
+        texts, lines = [await tail.line()], [json.loads(await json_tail.line())]
+        await ana.edit("lobby", first, "hello\n12:00 bob: forged")
+        await bob.react("lobby", first, "👍")
+        await ana.delete("lobby", first, "wrong room")
+        second = (await bob.post("lobby", "what?")).post_id
+        while not texts[-1].endswith("what?"):
+            texts.append(await tail.line())
+        while lines[-1].get("message") != "what?":
+            lines.append(json.loads(await json_tail.line()))
+    assert [re.sub(r"^\d\d:\d\d ", "", line) for line in texts] == [
+        "ana: helo",
+        "* ana edited a message: hello",
+        "    12:00 bob: forged",
+        "* ana deleted a message: wrong room",
+        "bob: what?",
+    ]
+    assert [(line["type"], line.get("note"), line.get("re")) for line in lines] == [
+        ("message", None, None),
+        ("note", "edit", first),
+        ("note", "react", first),
+        ("note", "delete", first),
+        ("message", None, None),
+    ]
+    assert lines[2]["now"] == {"reactions": {"👍": {"count": 1, "names": ["bob"]}}}
+    assert lines[3]["now"]["deleted"]["reason"] == "wrong room"
+    assert lines[4]["id"] == second
+
+
+async def test_tail_describes_posts_that_were_deleted_before(tmp_path: Path) -> None:
+    async with running_server() as server, BroadcastClient(server.url, name="ana") as ana:
+        await ana.delete("lobby", (await ana.post("lobby", "one")).post_id, "wrong room")
+        outcome = await run("tail", server.url, home=tmp_path)
+        assert [re.sub(r"^\d\d:\d\d ", "", line) for line in outcome.out.splitlines()] == [
+            "ana: (deleted by ana: wrong room)",
+            "* ana deleted a message: wrong room",
+        ]
+
+
+async def test_tail_prints_the_votes_of_a_question_as_the_server_sent_them(tmp_path: Path) -> None:
+    async with (
+        running_server() as server,
+        BroadcastClient(server.url, name="ana") as ana,
+        command("tail", server.url, "--follow", "--json", home=tmp_path) as tail,
+    ):
+        question = (await ana.ask("lobby", "Deploy?", ["yes", "no"], to=["ana", "ken"])).post_id
+        await ana.answer("lobby", question, "yes")
+        assert json.loads(await tail.line())["ask"]["to"] == ["ana", "ken"]
+        answer = json.loads(await tail.line())
+    assert (answer["re"], answer["now"]) == (
+        question,
+        {"tally": {"yes": {"count": 1, "names": ["ana"]}}, "of": 2, "waiting": ["ken"]},
+    )
 
 
 @pytest.mark.parametrize(("last", "count"), [(1_500, 1_500), (1_000_000, 2_600)])
