@@ -94,7 +94,7 @@ async def test_a_room_without_colors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def deliver_notes(chat: Chat) -> None:
-    """Deliver posts with everything that people can do with them."""
+    """Deliver posts with everything that people can do with them, and an announcement."""
     client = chat.client
     ask = Ask(("yes", "no"), "2026-11-28T12:05:00.000Z", 3, ("ana", "bob", "дима"))
     votes = {"yes": Votes(1, ("bob",))}
@@ -120,6 +120,16 @@ async def deliver_notes(chat: Chat) -> None:
             NoteKind.REACT,
             1,
             state=PostState(reactions={"👍": Votes(2, ("bob", "Chloé")), "✅": Votes(1, ("ana",))}),
+        ),
+        client.post(
+            "Chloé",
+            "Deploy 1.5 in 5 min",
+            at=AT,
+            state=PostState(
+                ask=Ask(("ok",), "2026-11-28T12:05:00.000Z", 9, ("ana", "bob", "дима")),
+                tally={"ok": Votes(7, ("bob",))},
+                waiting=("ana", "дима"),
+            ),
         ),
     )
 

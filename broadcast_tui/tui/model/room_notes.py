@@ -17,6 +17,8 @@ from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 POSITIONS_MAX = 100
 """Maximum number of pinned posts and of open questions that a client remembers."""
+QUESTIONS_MAX = 10
+"""Number of open questions among which to look for one that concerns the user, the newest first."""
 EARLY_MAX = 1_000
 """Maximum number of notes remembered while a page of history is on its way."""
 
@@ -74,7 +76,7 @@ class RoomNotes:
 
     def open_question(self, own_name: str) -> OpenQuestion | None:
         """The newest loaded open question that the user has asked or has to answer."""
-        for position in reversed(self.asks):
+        for position in reversed(self.asks[-QUESTIONS_MAX:]):
             stored = self._transcript.find_post(position)
             if stored is None or stored.line_id is None or stored.post.state.ask is None:
                 continue

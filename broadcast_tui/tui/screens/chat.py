@@ -456,7 +456,7 @@ class ChatScreen(Screen[None]):
         self._arm_ticks()
         if people:
             self.people.show(state.member_list(), view.online)
-        self.conversation.show_topic(view.topic)
+        self.conversation.refresh_header()
         self._report_changes()
 
     def _refresh_room(self) -> bool:

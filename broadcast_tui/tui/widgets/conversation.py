@@ -14,10 +14,8 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Static
 
 from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.state import AppState
@@ -35,6 +33,8 @@ from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.find_controller import FindController
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.post_bar import PostAction, PostBar
+from broadcast_tui.tui.widgets.question_bar import QuestionBar
+from broadcast_tui.tui.widgets.room_header import RoomHeader
 from broadcast_tui.tui.widgets.toast import show_toast, show_warning
 
 BARE = "-bare"
@@ -117,6 +117,9 @@ class Conversation(Vertical):
     ) -> None:
         super().__init__()
         self.log_view = log
+        # The panel at the right has the number of people too.
+        self.header = RoomHeader(lambda: not right.display, id="topic")
+        self.question_bar = QuestionBar(id="question")
         self.post_bar = PostBar(id="pick")
         self.find_bar = FindBar(id="find")
         self.finder = FindController(log, self._show_count, self._find_finished)
@@ -124,9 +127,10 @@ class Conversation(Vertical):
         self._history = history
         self._panel = panel
         self._sides = left, right
-        self._topic = ""
         self._wants_mouse = True
         """Whether the app gets the mouse while the whole screen is displayed."""
+        self.answer_key = ""
+        """The key that answers the open question, as displayed; empty if there is none."""
         self._last_opened = ("", 0)
         """The text of the post whose link was opened last, and the number of links opened from it."""
 
@@ -135,7 +139,8 @@ class Conversation(Vertical):
         with Horizontal(id="room"):
             yield left
             with Vertical(id="talk"):
-                yield Static(id="topic", markup=False)
+                yield self.header
+                yield self.question_bar
                 yield self.log_view
                 yield self.post_bar
                 yield self.find_bar
@@ -155,13 +160,11 @@ class Conversation(Vertical):
         """Whether only the text of the log is displayed, for the terminal's own selection."""
         return self.screen.has_class(BARE)
 
-    def show_topic(self, topic: str) -> None:
-        """Show the topic of the room above the log; nothing if it is empty."""
-        if topic != self._topic:
-            self._topic = topic
-            header = self.query_one("#topic", Static)
-            header.update(Content(topic), layout=False)
-            header.set_class(bool(topic), "-set")
+    def refresh_header(self) -> None:
+        """Show topic, pinned posts and open question of the displayed room."""
+        room = self._state.rooms.shown
+        self.header.show(room)
+        self.question_bar.show(room.notes.open_question(self._state.name), self.answer_key)
 
     def follow_log(self) -> None:
         """Go to the newest line and drop the selection."""

@@ -88,11 +88,12 @@ class FindController:
             self.state = None
             self._show_count("")
             return
+        before = None if state.is_renumbered else state.current
         if state.is_outdated:
             state = self.state = self._restarted(state)
-        before, until = state.current, monotonic() + SLICE_S
+        until = monotonic() + SLICE_S
         complete = state.search_some(lambda: monotonic() >= until)
-        if state.current is not None and state.current != before:
+        if state.current != before and (complete or state.current is not None):
             self._log.pick(state.current)
         self._show_count(count_text(state))
         if self._finishing and (complete or state.current is not None):

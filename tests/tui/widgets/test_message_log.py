@@ -15,8 +15,11 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.theme import BUILTIN_THEMES
 
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import Ask, Deletion, PostState, Votes
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, Rgb, contrast
+from broadcast_tui.tui.model.transcript.post_details import PostDetails
 from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.themes import OWN_THEMES
@@ -902,3 +905,113 @@ async def test_without_mentions_the_log_does_not_move() -> None:
     async with stage(transcript_of(100)) as on:
         assert on.log.navigator.go_to_mention(back=True) is None
         assert on.log.is_following
+
+
+# Notes
+
+
+def transcript_with_ids(count: int) -> Transcript:
+    transcript = Transcript(zone=UTC)
+    for number in range(1, count + 1):
+        transcript.add_post("bob", f"post {number}", NOON, post_id=f"k3f9-{number}")
+    return transcript
+
+
+def change(transcript: Transcript, number: int, text: str, state: PostState, re: int = 0) -> None:
+    """Change a post of `transcript_with_ids`."""
+    post = Post("", Position("k3f9", number), "", text, NOON, re=re, state=state)
+    transcript.replace_post(post, mention=False)
+
+
+EDITED = PostState(edited="2025-08-30T12:00:00.000Z")
+DELETED = PostState(deleted=Deletion("ana", "", "wrong room"))
+
+
+@pytest.mark.parametrize("number", [3, 590, 900])
+async def test_a_post_out_of_view_changes_without_moving_the_view(number: int) -> None:
+    transcript = transcript_with_ids(1_000)
+    async with stage(transcript) as on:
+        on.log.navigator.go_to_line(transcript.first_id + 600)
+        await on.until(lambda: on.log.index.is_exact)
+        rows, total = on.rows, on.log.index.total
+        change(transcript, number, "line\n" * 3 + "end", PostState(reactions={"+": Votes(1, ("zoë",))}))
+        await on.synced()
+        assert on.rows == rows
+        assert on.log.index.total == total + 4
+
+
+async def test_a_post_in_view_changes_in_place() -> None:
+    transcript = transcript_with_ids(100)
+    async with stage(transcript) as on:
+        change(transcript, 99, "new", EDITED)
+        change(transcript, 100, "", DELETED)
+        await on.synced()
+        assert on.rows[-2].endswith("│ new (edited)")
+        assert on.rows[-1].endswith("│ deleted by ana: wrong room")
+
+
+async def test_a_quote_follows_its_target() -> None:
+    transcript = transcript_with_ids(300)
+    transcript.add_post("zoë", "yes", NOON, post_id="k3f9-301", details=PostDetails(re=5, root=5))
+    async with stage(transcript) as on:
+        assert on.rows[-2].endswith("┆ ↪ bob: post 5")
+        change(transcript, 5, "changed", EDITED)
+        await on.synced()
+        assert on.rows[-2].endswith("┆ ↪ bob: changed")
+        change(transcript, 5, "", DELETED)
+        await on.synced()
+        assert on.rows[-2].endswith("┆ ↪ bob: deleted by ana: wrong room")
+        transcript.clear()
+        transcript.add_post("zoë", "no", NOON, post_id="k3f9-302", details=PostDetails(re=301, root=5))
+        await on.synced()
+        assert any(row.endswith("┆ ↪ zoë: yes") for row in on.rows)
+
+
+async def test_the_quote_of_a_hidden_post_has_no_text() -> None:
+    transcript = transcript_with_ids(1)
+    transcript.add_post("zoë", "yes", NOON, post_id="k3f9-2", details=PostDetails(re=1, root=1))
+    transcript.hide(lambda name: name == "bob")
+    async with stage(transcript) as on:
+        assert any(row.endswith("┆ ↪ an earlier message") for row in on.rows)
+
+
+async def test_reactions_can_be_hidden() -> None:
+    transcript = transcript_with_ids(3)
+    change(transcript, 3, "post 3", PostState(reactions={"+1": Votes(2, ("zoë", "ken"))}))
+    async with stage(transcript) as on:
+        assert any(row.endswith("┆ +1 2") for row in on.rows)
+        on.log.folding.show_reactions(False)
+        await on.synced()
+        assert not any("+1" in row for row in on.rows)
+
+
+async def test_own_votes_are_highlighted() -> None:
+    transcript = transcript_with_ids(1)
+    change(transcript, 1, "post", PostState(reactions={"+1": Votes(1, ("zoë",))}))
+    async with stage(transcript) as on:
+
+        def is_bold() -> bool:
+            segments = [segment for y in range(5) for segment in on.strip(y) if "+1" in segment.text]
+            return any(segment.style is not None and bool(segment.style.bold) for segment in segments)
+
+        assert not is_bold()
+        assert on.log.rows.set_own_name("Zoë")
+        assert is_bold()
+
+
+@pytest.mark.parametrize("evil", HOSTILE)
+async def test_hostile_notes_stay_in_their_rows(evil: str) -> None:
+    transcript = transcript_with_ids(2)
+    votes = {f"{evil}{number}": Votes(2, (evil,)) for number in range(3)}
+    ask = Ask((evil, "yes"), evil, 3, (evil,))
+    state = PostState(folded=9, reactions=votes, ask=ask, tally=votes, waiting=(evil,))
+    change(transcript, 1, evil, state, re=2)
+    change(transcript, 2, evil, PostState(deleted=Deletion(evil, evil, evil)))
+    async with stage(transcript) as on:
+        for width in (80, 40, 12, 1):
+            await on.resize(width, 24)
+            await on.synced()
+            for y in range(on.log.size.height):
+                strip = on.strip(y)
+                assert strip.cell_length == sum(segment.cell_length for segment in strip)
+                assert not set(strip.text) & set("\x1b\n\x9b\u202e\x00\u200b")

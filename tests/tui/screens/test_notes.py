@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
+from broadcast_tui.tui.widgets.message_log import MessageLog
+from broadcast_tui.tui.widgets.question_bar import QuestionBar
+from tests.support.chat_app import chatting
+from tests.support.running import eventually
+
+ASK = Ask(("ok",), "2026-11-28T12:05:00.000Z", 9, ("ana", "ken", "zoë"))
+QUESTION = PostState(ask=ASK, tally={"ok": Votes(6, ())}, waiting=("ana", "ken", "zoë"))
+EDITED = PostState(edited="2025-08-30T10:31:00.000Z")
+
+
+async def test_the_open_question_has_a_bar() -> None:
+    async with chatting("ana", "mira") as chat:
+        bar = chat.screen.query_one(QuestionBar)
+        assert not bar.display
+        await chat.deliver(chat.client.post("mira", "Deploy in 5 min", state=QUESTION))
+        assert chat.drawn("#question")[0].startswith(" ! mira: Deploy in 5 min")
+        assert "6/9, waiting: ana ken zoë" in chat.drawn("#question")[0]
+        assert bar.answer()
+        answered = PostState(tally={"ok": Votes(7, ("ana",))}, waiting=("ken", "zoë"))
+        await chat.deliver(chat.client.note(NoteKind.ANSWER, 1, state=answered))
+        assert not bar.display
+        assert not bar.answer()
+
+
+async def test_the_header_counts_pinned_posts() -> None:
+    async with chatting("ana", "mira", size=(58, 24)) as chat:
+        header = chat.screen.query_one("#topic")
+        await chat.deliver(chat.client.post("mira", "Keep this"))
+        assert not header.display
+        await chat.deliver(
+            chat.client.note(NoteKind.PIN, 1, by="mira", state=PostState(pinned=Pin("mira", "")))
+        )
+        assert chat.drawn("#topic")[0].split("  ")[:2] == [" #lobby", "pinned: 1"]
+        assert chat.drawn("#topic")[0].endswith(" 2 here")
+        await chat.deliver(chat.client.note(NoteKind.PIN, 1, by="mira"))
+        assert not header.display
+
+
+async def test_copying_and_finding_use_the_edited_text() -> None:
+    async with chatting("ana", "mira") as chat:
+        await chat.deliver(chat.client.post("mira", "old text"), chat.client.post("mira", "other"))
+        await chat.type("ctrl+f", *"text")
+        await chat.deliver(chat.client.note(NoteKind.EDIT, 1, by="mira", text="new words", state=EDITED))
+        log = chat.screen.query_one(MessageLog)
+        await eventually(lambda: log.highlights.picked is None)
+        await chat.type("escape", "ctrl+f", *"words", "enter")
+        assert log.highlights.picked_line is not None
+        assert log.highlights.picked_line.text == "new words"
+        await chat.type("y")
+        await eventually(lambda: chat.app.clipboard == "new words")
+
+
+async def test_a_picked_post_that_is_deleted_stays_picked() -> None:
+    async with chatting("ana", "mira") as chat:
+        await chat.deliver(chat.client.post("mira", "secret"))
+        await chat.type("alt+up")
+        deleted = PostState(deleted=Deletion("mira", ""))
+        await chat.deliver(chat.client.note(NoteKind.DELETE, 1, by="mira", state=deleted))
+        line = chat.screen.query_one(MessageLog).highlights.picked_line
+        assert line is not None
+        assert line.text == "deleted by mira"
+        assert not any("secret" in row for row in chat.drawn("#log"))
+
+
+@pytest.mark.parametrize("shown", [False, True])
+async def test_the_choice_to_show_reactions_is_saved(shown: bool) -> None:
+    async with chatting("ana", "mira") as chat:
+        chat.screen.conversation.show_reactions(shown)
+        await chat.pilot.pause()
+        assert chat.app._preferences.reactions is shown
