@@ -49,6 +49,44 @@ def message(post_id: str, text: str = "hi", **fields: object) -> bytes:
     return event("message", **sent)
 
 
+def note(number: int, kind: str, re: int, **now: object) -> bytes:
+    """A note with this seq about the post with seq `re`."""
+    return event(
+        "note",
+        id=f"k3f9-{number}",
+        room="lobby",
+        note=kind,
+        re=f"k3f9-{re}",
+        by="mallory",
+        timestamp=AT,
+        now=now,
+    )
+
+
+def hostile_notes() -> Iterator[bytes]:
+    """Posts that all kinds of notes change, with hostile text in every field."""
+    seq = itertools.count(1)
+    for evil in HOSTILE.values():
+        votes = {f"{evil}{n}": {"count": 2, "names": [evil, "ana"]} for n in range(3)}
+        ask = {"choices": [evil, "ok"], "until": evil, "of": 9, "to": [evil, "ana"]}
+        post = next(seq)
+        yield message(f"k3f9-{post}", evil, ask=ask, tally=votes, waiting=[evil], **{"as": post})
+        yield message(f"k3f9-{next(seq)}", "a reply", re=f"k3f9-{post}", root=f"k3f9-{post}")
+        yield note(next(seq), "edit", post, message=evil, edited=evil)
+        yield note(next(seq), "react", post, reactions=votes)
+        yield note(next(seq), "pin", post, pinned={"by": evil, "at": evil})
+        yield note(next(seq), "answer", post, tally=votes, of=-1, waiting=[evil] * 100, closed="")
+        yield note(next(seq), "delete", post + 1, deleted={"by": evil, "at": evil, "reason": evil})
+
+
+def note_of(number: int) -> bytes:
+    """Post 1, then notes about it and about posts that do not exist."""
+    if number == 1:
+        return message("k3f9-1")
+    votes = {str(key): {"count": number, "names": [f"name {number}"] * 20} for key in range(20)}
+    return note(number, "react", 1 if number % 2 else 10**9 + number, reactions=votes)
+
+
 def system(kind: str, *names: str, **fields: object) -> bytes:
     frame = {"message": "people", "timestamp": AT, "room": "lobby", "online": 3, "names": names, **fields}
     return event("system", event=kind, **frame)
@@ -188,6 +226,8 @@ SCENARIOS = [
             )
         ),
     ),
+    Scenario("notes with hostile text", hostile_notes),
+    Scenario("many notes", numbered(FEW, note_of)),
     Scenario("posts of other rooms", numbered(MANY, lambda n: message("k3f9-1", room=f"room {n}"))),
     # Frames that are wrong
     Scenario("deep JSON", just(frame(b'{"type":' + b"[" * 100_000), frame(b"[" * 100_000 + b"]" * 100_000))),

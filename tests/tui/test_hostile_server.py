@@ -19,10 +19,12 @@ from broadcast_tui.core.session.updates import ConnectionState, Update
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.model.notice_limiter import LINES_MAX
 from broadcast_tui.tui.model.room import MEMBERS_MAX
+from broadcast_tui.tui.model.room_bars import question_text
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import status_items
-from broadcast_tui.tui.model.transcript.chunks import LineKind
+from broadcast_tui.tui.model.transcript.chunks import POSTS
 from broadcast_tui.tui.model.transcript.layout import RowLayout
+from broadcast_tui.tui.model.transcript.post_rows import rows_below
 from broadcast_tui.tui.model.transcript.row_index import RowIndex
 from broadcast_tui.tui.model.update_slice import UpdateSlice
 from broadcast_tui.tui.widgets.message_log import MessageLog
@@ -77,10 +79,16 @@ class ModelChat:
         assert len(state.rooms.shown.members) <= MEMBERS_MAX
         system = 0
         for chunk in transcript.chunks:
-            system += sum(kind not in (LineKind.POST, LineKind.ACTION) for kind in chunk.kinds)
+            system += sum(kind not in POSTS for kind in chunk.kinds)
+            for details in chunk.details.values():
+                rows = rows_below(details, 80, named=True, reactions=True)
+                assert len(rows) < 100
+                assert not RAW.search("".join(piece.text for row in rows for piece in row))
             for shown in (*chunk.texts, *chunk.senders):
                 assert not RAW.search(shown), repr(shown[:100])
         assert system <= SYSTEM_LINES_MAX
+        if (question := state.rooms.shown.notes.open_question("ana")) is not None:
+            assert not RAW.search(question_text(question, "Alt+R", 80))
         left, right = status_items(state, self.client.url, monotonic())
         assert not RAW.search("".join(item.text for item in (*left, *right)))
 

@@ -11,8 +11,10 @@ from broadcast_tui.core.notes import Note, apply_note, merged
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind, PostState, answer_count
 from broadcast_tui.core.session.updates import NoteDelivered, RoomEntered
+from broadcast_tui.core.text import visible, visible_line
+from broadcast_tui.tui.model.transcript.post_details import clean_state
 from broadcast_tui.tui.model.transcript.post_rows import ACKNOWLEDGE
-from broadcast_tui.tui.model.transcript.records import StoredPost
+from broadcast_tui.tui.model.transcript.records import StoredPost, shortened
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
 POSITIONS_MAX = 100
@@ -52,6 +54,10 @@ class RoomNotes:
         self._asks: set[Position] = set()
         self._answered: set[Position] = set()
         """Open questions that the user has answered from this client."""
+        self._far: dict[Position, Post] = {}
+        """Open questions that are older than all loaded posts; sanitized."""
+        self._fetched: set[Position] = set()
+        """Open questions that have been requested from the server."""
         self._early: list[Note] = []
         """Notes about posts that a pending page of history may contain."""
 
@@ -75,14 +81,18 @@ class RoomNotes:
         return None if position is None else self._transcript.find_post(position)
 
     def open_question(self, own_name: str) -> OpenQuestion | None:
-        """The newest loaded open question that the user has asked or has to answer."""
+        """The newest open question that the user has asked or has to answer."""
         for position in reversed(self.asks[-QUESTIONS_MAX:]):
             stored = self._transcript.find_post(position)
-            if stored is None or stored.line_id is None or stored.post.state.ask is None:
+            post = stored.post if stored is not None else self._far.get(position)
+            if post is None or post.state.ask is None:
                 continue
-            post, ask = stored.post, stored.post.state.ask
+            is_own = stored.own if stored is not None else post.sender == own_name
+            if not is_own and self._transcript.is_hidden(post.sender):
+                continue
+            ask = post.state.ask
             can_answer = position not in self._answered and _is_waiting_for(post.state, own_name)
-            if stored.own or can_answer:
+            if is_own or can_answer:
                 return OpenQuestion(
                     str(position),
                     post.sender,
@@ -95,6 +105,16 @@ class RoomNotes:
                 )
         return None
 
+    def take_questions_to_fetch(self) -> list[str]:
+        """The ids of open questions that are not loaded; each is returned once."""
+        missing = [
+            position
+            for position in self.asks[-QUESTIONS_MAX:]
+            if position not in self._fetched and self._transcript.find_post(position) is None
+        ]
+        self._fetched.update(missing)
+        return [str(position) for position in missing]
+
     # -- updates
 
     def entered(self, update: RoomEntered) -> None:
@@ -102,6 +122,8 @@ class RoomNotes:
         self._pinned = set(update.pinned[-POSITIONS_MAX:])
         self._asks = set(update.asks[-POSITIONS_MAX:])
         self._answered &= self._asks
+        self._fetched &= self._asks
+        self._far = {position: post for position, post in self._far.items() if position in self._asks}
 
     def posted(self, post: Post) -> None:
         """Record a post that has a state."""
@@ -133,6 +155,8 @@ class RoomNotes:
         position = Position(note.position.epoch, note.re)
         stored = self._transcript.find_post(position)
         if stored is None:
+            if position in self._far:
+                self._far[position] = _cleaned(apply_note(self._far[position], note))
             if is_paging and len(self._early) < EARLY_MAX:
                 self._early.append(note)
             return None
@@ -156,9 +180,12 @@ class RoomNotes:
         return page
 
     def merge(self, posts: Iterable[Post], is_mention: Callable[[str], bool]) -> None:
-        """Update loaded posts by a page of any kind that contains them."""
+        """Update loaded posts and open questions by a page of any kind that contains them."""
         for read in posts:
-            stored = self._transcript.find_post(read.position) if read.state.folded else None
+            is_asked = read.position in self._asks
+            stored = self._transcript.find_post(read.position) if read.state.folded or is_asked else None
+            if stored is None and is_asked:
+                self._far[read.position] = _cleaned(merged(self._far.get(read.position, read), read))
             if stored is not None and (post := merged(stored.post, read)) is not stored.post:
                 self._transcript.replace_post(post, mention=_mentions(post, stored, is_mention))
 
@@ -171,11 +198,23 @@ class RoomNotes:
             _set(self._pinned, position, note.post.state.pinned is not None)
         elif note.kind is NoteKind.ANSWER and note.post.state.closed:
             _set(self._asks, position, False)
+            self._far.pop(position, None)
 
     def _discard(self, position: Position) -> None:
         self._pinned.discard(position)
         self._asks.discard(position)
         self._answered.discard(position)
+        self._far.pop(position, None)
+
+
+def _cleaned(post: Post) -> Post:
+    """`post` with sanitized text."""
+    return msgspec.structs.replace(
+        post,
+        sender=visible_line(post.sender),
+        text=visible(shortened(post.text)),
+        state=clean_state(post.state),
+    )
 
 
 def _set(positions: set[Position], position: Position, on: bool) -> None:

@@ -219,6 +219,8 @@ class Changes:
     """The ref of a page of the room list, and the name after which to request the next page."""
     rooms_to_list: list[str] = field(default_factory=list)
     """Rooms whose member list must be requested."""
+    questions_to_fetch: list[tuple[str, str]] = field(default_factory=list)
+    """Room and post id of open questions that must be requested."""
     alerts: list[Alert] = field(default_factory=list)
     """Posts to notify the user of, in order of arrival."""
     opened: bool = False
@@ -486,6 +488,7 @@ class AppState:
         if room.greeting_due:
             room.greeting_due = False
             room.transcript.add_system(self._greeting(room), at)
+        changes.questions_to_fetch += [(room.name, ask) for ask in room.notes.take_questions_to_fetch()]
         self.rooms.print_catch_up(room, room.reading.caught_up(at, there=there), at)
         if is_opened and room is self.rooms.shown:
             changes.opened = True

@@ -207,6 +207,8 @@ class ChatScreen(Screen[None]):
         if changes.next_rooms is not None:
             ref, after = changes.next_rooms
             self._state.requests.continue_list(ref, self._client.list_rooms(after))
+        for name, post_id in changes.questions_to_fetch:
+            self._client.fetch_history(name, around=post_id, limit=1)
         for refused in changes.rejected:
             if not self.composer.give_back(refused.text, refused.room):
                 self.warn(f"Not sent: {refused.reason} Press Up to edit the text.")

@@ -3,6 +3,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NO_STATE, Ask, Deletion, NoteKind, Pin, PostState, Votes
@@ -23,6 +25,7 @@ EDITED = PostState(edited="2026-11-28T12:00:00.000Z")
 DELETED = PostState(deleted=Deletion("ana", "2026-11-28T12:00:00.000Z", "wrong room"))
 PINNED = PostState(pinned=Pin("bob", "2026-11-28T12:00:00.000Z"))
 ASK = Ask(("ok",), "2026-11-28T12:05:00.000Z", 2, ("ana", "ken"))
+ACTIONS = ("post", "post", "edit", "delete", "react", "clear", "restore", "ignore", "unignore", "look")
 QUESTION = PostState(ask=ASK, waiting=("ana", "ken"))
 
 
@@ -352,3 +355,83 @@ def test_the_newest_own_post() -> None:
     own = newest_own_post(chat.room.transcript)
     assert own is not None
     assert (own.ref, own.text) == ("n7", "on its way")
+
+
+def test_an_open_question_above_all_loaded_posts_is_requested_once() -> None:
+    chat = Chat()
+    chat.client._seq = 90
+    asks = (Position("k3f9", 4),)
+    changes = chat.apply(
+        RoomEntered("lobby", 2, 0, asks=asks), chat.client.post("bob", "hi", live=False), CaughtUp("lobby")
+    )
+    assert changes.questions_to_fetch == [("lobby", "k3f9-4")]
+    assert chat.room.notes.open_question("ana") is None
+    post = Post("lobby", Position("k3f9", 4), "mira", "Deploy\x1b in 5 min", AT, state=QUESTION)
+    chat.apply(HistoryFetched("lobby", "q", (post,), True))
+    question = chat.room.notes.open_question("ana")
+    assert question is not None
+    assert (question.post_id, question.sender, question.answered) == ("k3f9-4", "mira", 0)
+    assert "\x1b" not in question.text
+    chat.apply(
+        chat.client.note(
+            NoteKind.ANSWER, 4, state=PostState(tally={"ok": Votes(1, ("ken",))}, waiting=("ana",))
+        )
+    )
+    question = chat.room.notes.open_question("ana")
+    assert question is not None
+    assert (question.answered, question.waiting) == (1, ("ana",))
+    assert chat.apply(RoomEntered("lobby", 2, 0, asks=asks), CaughtUp("lobby")).questions_to_fetch == []
+    chat.apply(chat.client.note(NoteKind.ANSWER, 4, state=PostState(closed="2026-11-28T12:05:00.000Z")))
+    assert chat.room.notes.open_question("ana") is None
+
+
+def test_a_question_of_an_ignored_person_has_no_bar() -> None:
+    chat = Chat("mira")
+    chat.state.rooms.ignore("mira", None)
+    chat.post("mira", "Deploy in 5 min", QUESTION)
+    assert chat.room.notes.open_question("ana") is None
+
+
+# Any order of changes
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 11)), max_size=60))
+def test_posts_are_as_the_server_has_them_after_any_changes(actions: list[tuple[str, int]]) -> None:
+    chat = Chat("eve")
+    transcript = chat.room.transcript
+    posts: dict[int, str] = {}
+    for number, (action, choice) in enumerate(actions):
+        seq = list(posts)[choice % len(posts)] if posts else 0
+        match action:
+            case "post":
+                posts[chat.post(("ana", "bob", "eve")[choice % 3], f"text {number}")] = f"text {number}"
+            case "edit" if posts.get(seq):
+                posts[seq] = f"/me edits {number}" if choice % 2 else f"edit\n{number}"
+                chat.apply(chat.client.note(NoteKind.EDIT, seq, by="bob", text=posts[seq], state=EDITED))
+            case "delete" if seq:
+                posts[seq] = ""
+                chat.apply(chat.client.note(NoteKind.DELETE, seq, by="ana", state=DELETED))
+            case "react" if posts.get(seq):
+                state = PostState(reactions={"+": Votes(number + 1, ("eve",))})
+                chat.apply(chat.client.note(NoteKind.REACT, seq, state=state))
+            case "clear":
+                transcript.clear()
+            case "restore":
+                transcript.restore_cleared()
+            case "ignore":
+                chat.state.rooms.ignore("eve", None)
+            case "unignore":
+                chat.state.rooms.unignore("eve")
+            case "look":
+                chat.state.rooms.set_focused(choice % 2 == 0, AT)
+        assert 0 <= chat.room.mention_count <= chat.room.unread
+    chat.state.rooms.unignore("eve")
+    transcript.restore_cleared()
+    for seq, text in posts.items():
+        stored = chat.room.notes.post(f"k3f9-{seq}")
+        assert stored is not None
+        assert (stored.post.text, stored.post.state.deleted is not None) == (text, not text)
+    lines = [chunk.line(i) for chunk in transcript.chunks for i in range(len(chunk))]
+    assert [line.id for line in lines] == list(range(transcript.first_id, transcript.next_id))
+    assert sum(chunk.char_count for chunk in transcript.chunks) == sum(len(line.text) for line in lines)
+    assert transcript._chars == sum(len(line.text) for line in lines)
