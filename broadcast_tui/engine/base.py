@@ -34,6 +34,7 @@ from broadcast_tui.core.notes import Entry, NewEntry
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.dedup import DedupCache
+from broadcast_tui.engine.tail import Tail
 
 
 class OpenAsk(NamedTuple):
@@ -94,6 +95,11 @@ class Engine(Protocol):
         Other rooms are forgotten some time after they have lost their posts and topic. Their seqs are not
         used again in this epoch.
         """
+        ...
+
+    @property
+    def new_entries(self) -> Tail:
+        """The queue that `tail` follows."""
         ...
 
     @property

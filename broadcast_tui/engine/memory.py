@@ -46,6 +46,7 @@ class MemoryEngine:
         max_bytes: Maximum size of the posts of a room; 0: unlimited.
         max_total_bytes: Maximum size of the posts of all rooms; 0: unlimited. The rooms without new posts
             for the longest time lose theirs first.
+        tail: Queue of new entries; by default, one of its own.
         clock: Monotonic clock in seconds, for the deduplication.
         search_clock: Monotonic clock in seconds, for the time limit of searches.
     """
@@ -56,6 +57,7 @@ class MemoryEngine:
         max_bytes: int = 33_554_432,
         max_total_bytes: int = 67_108_864,
         *,
+        tail: Tail | None = None,
         clock: Callable[[], float] = time.monotonic,
         search_clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -63,7 +65,7 @@ class MemoryEngine:
         self._max_bytes = min(filter(None, (max_bytes, max_total_bytes)), default=0)
         self._clock = clock
         self._search_clock = search_clock
-        self._epoch = secrets.token_hex(4)
+        self.epoch = secrets.token_hex(4)
         self._index = RoomIndex()
         self._rooms: dict[str, RingBuffer[Entry]] = {}
         """Notes are stored without their posts."""
@@ -71,14 +73,10 @@ class MemoryEngine:
         self.memory = LruBudget[str](lambda: max_total_bytes, self._evict)
         self.dedup = DedupCache()
         """Nonces of recent posts."""
-        self._tail = Tail()
+        self.new_entries = tail if tail is not None else Tail()
         self._searching = asyncio.Lock()
         """One search at a time, so that together they take one slice of each iteration of the event loop."""
         self._sweeper: asyncio.Task[None] | None = None
-
-    @property
-    def epoch(self) -> str:
-        return self._epoch
 
     def first_seq(self, room: str) -> int:
         return self._index.first_seq(room)
@@ -106,7 +104,7 @@ class MemoryEngine:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
-        self._tail.close()
+        self.new_entries.close()
 
     async def _sweep_periodically(self) -> None:
         while True:
@@ -130,13 +128,13 @@ class MemoryEngine:
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         batch = _Batch(self, self._clock())
         results = [self._append(entry, batch) for entry in entries]
-        self._tail.put(batch.entries)
+        self.new_entries.put(batch.entries)
         return results
 
     def _append(self, entry: NewEntry, batch: _Batch) -> AppendResult:
         key = dedup_key(entry)
         if (seen := self.dedup.find(key, batch.now)) is not None:
-            return AppendResult(Position(self._epoch, seen.seq), timestamp(seen.at), dup=True)
+            return AppendResult(Position(self.epoch, seen.seq), timestamp(seen.at), dup=True)
         result = apply_entry(entry, batch)
         if result.error is None:
             self.dedup.add(key, result.position.seq, entry.at, batch.now)
@@ -229,7 +227,7 @@ class MemoryEngine:
             return (await search_posts(newest_first, query, limit, self._search_clock))[::-1]
 
     def tail(self) -> AsyncIterator[list[Entry]]:
-        return self._tail.follow()
+        return self.new_entries.follow()
 
 
 class _Batch:

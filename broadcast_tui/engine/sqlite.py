@@ -92,7 +92,7 @@ class SqliteEngine:
         self.memory = None
         self.dedup = DedupCache()
         """Nonces of recent posts."""
-        self._tail = Tail()
+        self.new_entries = Tail()
         self._last_id = 0
         """Row id of the newest post there has been."""
         self._epoch_file = EpochFile(path)
@@ -160,7 +160,7 @@ class SqliteEngine:
             await self._search_reader.close()
             await self._in_thread(self._close)
         self._thread.shutdown()
-        self._tail.close()
+        self.new_entries.close()
 
     def _open(self) -> None:
         self._is_new = not self.path.exists()
@@ -302,7 +302,7 @@ class SqliteEngine:
         for post in changed:
             self._notes.update(post)
         if entries:
-            self._tail.put(entries)
+            self.new_entries.put(entries)
         if self._purge.is_pending:
             self._text_removed.set()
 
@@ -432,7 +432,7 @@ class SqliteEngine:
         return self.last_seq(room) + 1 if before is None else before
 
     def tail(self) -> AsyncIterator[list[Entry]]:
-        return self._tail.follow()
+        return self.new_entries.follow()
 
     # -- retention
 

@@ -16,6 +16,7 @@ from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
+from broadcast_tui.engine.volatile import VolatileRoomsEngine
 from tests.support.entries import texts_of
 from tests.support.running import in_time
 
@@ -23,6 +24,7 @@ AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
 ENGINES: dict[str, Callable[[Path], Engine]] = {
     "memory": lambda directory: MemoryEngine(),
     "sqlite": lambda directory: SqliteEngine(directory / "history.db", keep_days=0),
+    "volatile": lambda directory: VolatileRoomsEngine(SqliteEngine(directory / "history.db", keep_days=0)),
 }
 
 
