@@ -25,6 +25,13 @@ RESERVED_NAMES = (
 )
 """Names that could be mistaken for the server or for everyone. Neither they nor look-alikes are allowed."""
 
+DIRECT_SIGN = "@"
+"""First character of the names of rooms for direct messages, and of no other room."""
+DIRECTS_END = chr(ord(DIRECT_SIGN) + 1)
+"""Sorts after the names of these rooms and before those that follow them."""
+VOLATILE_SIGN = "~"
+"""Part of the names of rooms that end with the server's process, and of no other room."""
+
 GUEST = "guest-"
 """Prefix of the sender name of connections without a name."""
 
@@ -112,6 +119,19 @@ def check_room(raw: str) -> str:
     if fault:
         raise RequestError(ErrorCode.BAD_ROOM, fault)
     return room
+
+
+def is_direct(room: str) -> bool:
+    """Whether a room is for direct messages."""
+    return room.startswith(DIRECT_SIGN)
+
+
+def check_any_room(raw: str) -> str:
+    """As `check_room`, but returns the name of a room for direct messages as it is.
+
+    Whoever may enter such a room is checked separately.
+    """
+    return raw if is_direct(raw) else check_room(raw)
 
 
 def _name_fault(cleaned: str) -> str:

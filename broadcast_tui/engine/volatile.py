@@ -1,7 +1,7 @@
 """An engine that keeps some rooms out of the storage of another one: their logs end with the process.
 
-Rooms with `~` in their names are in memory, all others in the other engine. Both have the same epoch and share
-one tail. A batch without such rooms is passed on unchanged.
+Rooms with `~` in their names are in memory, all others in the other engine. Both have the same epoch and
+share one tail. A batch without such rooms is passed on unchanged.
 """
 
 from __future__ import annotations

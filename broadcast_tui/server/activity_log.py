@@ -1,4 +1,7 @@
-"""Log lines for posts, names, frames and event loop errors. Content is logged at DEBUG only."""
+"""Log lines for posts, names, frames and event loop errors. Content is logged at DEBUG only.
+
+Invariant: no line says anything about direct messages, not even who writes to whom.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,15 @@ import msgspec
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.rooms import Rooms
+from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.post import AppendResult, NewPost, Position
 from broadcast_tui.core.protocol.codec import text_frames
 from broadcast_tui.core.rate_limit import LogBudget, LogLimiter
 from broadcast_tui.core.redaction import redact
 from broadcast_tui.core.text import log_safe
 
+_SIGNS_OF_SECRETS = (b"hello", b"direct", b"@", b"\\u")
+"""Bytes in an invalid frame that may be a hello or about direct messages."""
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 LINE_OVERHEAD_BYTES = 40
@@ -29,11 +35,30 @@ LINE_OVERHEAD_BYTES = 40
 log = logging.getLogger("broadcast_tui.server")
 
 
-class _Kind(msgspec.Struct):
+class _Room(msgspec.Struct):
+    room: str = ""
+
+
+class _Frame(msgspec.Struct):
+    """The parts of a frame that tell whether it may be logged."""
+
     type: str = ""
+    event: str = ""
+    room: str = ""
+    rooms: tuple[_Room, ...] = ()
+    directs: tuple[_Room, ...] = ()
+
+    @property
+    def is_about_directs(self) -> bool:
+        return (
+            "direct" in (self.type, self.event)
+            or is_direct(self.room)
+            or bool(self.directs)
+            or any(is_direct(room.room) for room in self.rooms)
+        )
 
 
-_kind_decoder = msgspec.json.Decoder(_Kind)
+_frame_decoder = msgspec.json.Decoder(_Frame)
 
 
 class ActivityLog:
@@ -82,6 +107,8 @@ class ActivityLog:
             else:
                 notes[key] += 1
         for (peer, room_name), posted in positions.items():
+            if is_direct(room_name):
+                continue
             room = rooms.by_name.get(room_name)
             self.log(
                 peer,
@@ -94,6 +121,8 @@ class ActivityLog:
                 len(room.subscriptions) if room is not None else 0,
             )
         for (peer, room_name), count in notes.items():
+            if is_direct(room_name):
+                continue
             sender, shown_room = log_safe(peer.sender, 40), log_safe(room_name, 60)
             self.log(peer, logging.INFO, "%d note(s) from %s in %s", count, sender, shown_room)
 
@@ -113,23 +142,28 @@ class ActivityLog:
 
 
 def log_frames(recipient: str, data: bytes) -> None:
-    """Log a line for each frame in `data`."""
+    """Log a line for each frame in `data`, except for those about direct messages."""
     for payload in text_frames(data)[0]:
-        log.debug("> %s %s", recipient, describe_sent(payload))
+        if not _frame_decoder.decode(payload).is_about_directs:
+            log.debug("> %s %s", recipient, describe_sent(payload))
 
 
 def describe_received(data: bytes, *, welcomed: bool) -> str:
-    """Text for a frame from a peer.
+    """Text for a frame from a peer; empty if it is about direct messages.
 
-    A frame that may be a hello is shown by size, since it may contain a token.
+    A frame that may be a hello is shown by size, since it may contain a token, and so is an invalid one that
+    may be about direct messages.
     """
     try:
-        is_hello = _kind_decoder.decode(data).type == "hello"
+        frame = _frame_decoder.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        is_hello = not welcomed
-    if is_hello:
+        if not welcomed:
+            return f"a hello, {len(data)} bytes"
+        may_be_secret = any(sign in data for sign in _SIGNS_OF_SECRETS)
+        return f"an invalid frame, {len(data)} bytes" if may_be_secret else describe_sent(data)
+    if frame.type == "hello":
         return f"a hello, {len(data)} bytes"
-    return describe_sent(data)
+    return "" if frame.is_about_directs else describe_sent(data)
 
 
 def describe_sent(payload: bytes) -> str:

@@ -70,6 +70,9 @@ class TokenAuthenticator:
     def is_reserved(self, key: str) -> bool:
         return self._store.is_reserved(key)
 
+    def token_name(self, key: str) -> str:
+        return self._store.name_of(key)
+
     def is_valid(self, identity: Identity, when: Instant) -> bool:
         return self._store.is_valid(identity, when.at)
 

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from broadcast_tui.core.errors import EngineError, SearchTooCostlyError
 from broadcast_tui.core.hub.history import PAGE_BYTES, BackfillRead, HistoryRead, Read, SearchRead
+from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
@@ -52,7 +53,8 @@ async def read_log(read: Read, engine: Engine) -> Sequence[Entry]:
     except SearchTooCostlyError:
         raise
     except EngineError as error:
-        log.error("history of %s could not be read: %s", log_safe(read.room, 60), log_safe(str(error)))
+        room = "a room" if is_direct(read.room) else log_safe(read.room, 60)
+        log.error("history of %s could not be read: %s", room, log_safe(str(error)))
         return []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
@@ -59,6 +60,8 @@ CHECKED_TOGETHER = 256
 """Connections checked between two looks at the clock."""
 SLICE_PEERS = 32
 """Connections written to between two looks at the clock."""
+RANDOM_ID_BYTES = 16
+"""Size of the random part of the names of rooms."""
 STORAGE_FAILED = "The server cannot store posts right now. Try again in a moment."
 
 log = logging.getLogger("broadcast_tui.server")
@@ -83,7 +86,14 @@ class HubRunner:
         on_tick: Callable[[float], None] = lambda now: None,
         sanction_file: SanctionFile | None = None,
     ) -> None:
-        self.hub = Hub(engine, limits, node, authenticator)
+        self.hub = Hub(
+            engine,
+            limits,
+            node,
+            authenticator,
+            random_id=lambda: secrets.token_urlsafe(RANDOM_ID_BYTES),
+            is_durable=engine.memory is None,
+        )
         engine.set_open_rooms(self.hub.rooms.by_name)
         self.stats = ServerStats()
         self.activity = ActivityLog(time.monotonic)
@@ -185,8 +195,8 @@ class HubRunner:
     def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
         """Handle a complete message from a connection."""
         self.stats.received_bytes += len(data)
-        if self._debug:
-            log.debug("< #%d %s", peer.id, describe_received(data, welcomed=peer.welcomed))
+        if self._debug and (text := describe_received(data, welcomed=peer.welcomed)):
+            log.debug("< #%d %s", peer.id, text)
         if peer.closing is not None:
             return
         old_name = peer.name

@@ -28,6 +28,7 @@ from broadcast_tui.core.protocol.handshake import SUBPROTOCOL, websocket_url
 from broadcast_tui.core.text import clean_post, log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.volatile import with_volatile_rooms
 from broadcast_tui.server.activity_log import LoopErrors
 from broadcast_tui.server.admission import Admission
 from broadcast_tui.server.auth import TokenAuthenticator
@@ -87,7 +88,7 @@ class BroadcastServer:
         self.host = host
         self.port = port
         self.limits = limits if limits is not None else Limits()
-        self._engine = engine if engine is not None else MemoryEngine()
+        self._engine = with_volatile_rooms(engine) if engine is not None else MemoryEngine()
         self._authenticator = authenticator
         self._tls = tls
         self.watchdog = watchdog

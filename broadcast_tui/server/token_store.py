@@ -66,7 +66,8 @@ class TokenStore:
         """Increases whenever `entries` are replaced."""
         self._by_digest: dict[str, TokenEntry] = {}
         self._by_id: dict[str, TokenEntry] = {}
-        self._keys: frozenset[str] = frozenset()
+        self._names: dict[str, str] = {}
+        """The names of the entries, by skeleton."""
         self._read_stat: tuple[int, int, int] | None = None
         self._warned = False
 
@@ -135,7 +136,11 @@ class TokenStore:
 
     def is_reserved(self, key: str) -> bool:
         """Whether the name with this skeleton has a token, even an expired one."""
-        return key in self._keys
+        return key in self._names
+
+    def name_of(self, key: str) -> str:
+        """The name with this skeleton that has a token, even an expired one; empty if there is none."""
+        return self._names.get(key, "")
 
     # -- writing
 
@@ -204,7 +209,7 @@ class TokenStore:
         self.version += 1
         self._by_digest = {entry.sha256: entry for entry in entries}
         self._by_id = {entry.id: entry for entry in entries}
-        self._keys = frozenset(name_key(entry.name) for entry in entries)
+        self._names = {name_key(entry.name): entry.name for entry in entries}
 
     def _stat(self) -> tuple[int, int, int] | None:
         try:

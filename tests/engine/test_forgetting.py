@@ -124,7 +124,7 @@ async def test_a_return_to_a_forgotten_room_gives_a_gap_and_every_post(engine: O
 
 async def enter(engine: Opened, room: str, since: str) -> Wire:
     """A connection that has entered a room and got its replay."""
-    hub = Hub(engine, Limits(), "n1")
+    hub = Hub(engine, Limits(), "n1", random_id=str)
     when = Instant(1.0, AT)
     wire = Wire()
     wire.peer = hub.open(wire, v1=True, address="test", when=when)

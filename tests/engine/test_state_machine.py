@@ -120,7 +120,7 @@ class EngineWorld(World):
         self._tail = self.engine.tail()
         if self.engine.epoch != self.log.epoch:
             self.log = TimedLog(self.engine.epoch, lambda: self.clock_s)
-        self.hub = Hub(self.engine, LIMITS, "n1")
+        self.hub = Hub(self.engine, LIMITS, "n1", random_id=str)
 
     def restart(self, *, keep_log: bool = True) -> None:
         """The engine is opened anew; its users come back to it."""

@@ -87,9 +87,11 @@ class World:
 
     def __init__(self, limits: Limits | None = None, authenticator: Authenticator | None = None) -> None:
         self.authenticator = authenticator
+        ids = count(1)
+        self.make_id = lambda: f"random{next(ids)}"
         self.log = ModelLog()
         self.limits = limits or Limits(message_rate=0, message_burst=0)
-        self.hub = Hub(self.log, self.limits, "n1", authenticator)
+        self.hub = Hub(self.log, self.limits, "n1", authenticator, random_id=self.make_id)
         self.when = Instant(100.0, EPOCH)
         self.users: list[User] = []
 
@@ -120,7 +122,8 @@ class World:
             user.cut(noticed=False)
         if not keep_log:
             self.log = ModelLog(f"{self.log.epoch}x")
-        self.hub = Hub(self.log, self.limits, "n2", self.authenticator)
+        self.hub = Hub(self.log, self.limits, "n2", self.authenticator, random_id=self.make_id)
+        self.hub.directs.load()
 
     def serve(self) -> None:
         """Do what the server does in a loop turn: append, read, write."""

@@ -54,6 +54,10 @@ class Authenticator(Protocol):
         """Whether the name with this skeleton belongs to a token."""
         ...
 
+    def token_name(self, key: str) -> str:
+        """The name with this skeleton that belongs to a token; empty if there is none."""
+        ...
+
     def is_valid(self, identity: Identity, when: Instant) -> bool:
         """Whether the identity's token has been neither revoked nor changed, and has not expired."""
         ...
@@ -71,6 +75,9 @@ class OpenAuthenticator:
 
     def is_reserved(self, key: str) -> bool:
         return False
+
+    def token_name(self, key: str) -> str:
+        return ""
 
     def is_valid(self, identity: Identity, when: Instant) -> bool:
         return True

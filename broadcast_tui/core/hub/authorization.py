@@ -70,6 +70,10 @@ class Authorizer:
             )
         return peer.client_id
 
+    def token_name(self, key: str) -> str:
+        """The name with this skeleton that belongs to a token; empty if there is none."""
+        return self._authenticator.token_name(key)
+
     def expired(self, peers: Iterable[Peer], when: Instant) -> list[tuple[Peer, CloseCode, str]]:
         """Connections to close, with close code and reason: their token is invalid or their name reserved."""
         expired = []

@@ -122,7 +122,13 @@ class Broadcaster:
         self.mark_dirty(peer)
 
     def send_welcome(
-        self, peer: Peer, node: str, limits: Limits, states: tuple[events.RoomState, ...], when: Instant
+        self,
+        peer: Peer,
+        node: str,
+        limits: Limits,
+        states: tuple[events.RoomState, ...],
+        directs: tuple[events.DirectInfo, ...],
+        when: Instant,
     ) -> None:
         """Reply to a hello, ahead of everything else that is queued."""
         info = events.LimitsInfo(
@@ -132,7 +138,8 @@ class Broadcaster:
             page=limits.history_page_max,
             rooms=limits.max_rooms_per_peer,
         )
-        event = events.Welcome(peer.name, node, timestamp(when.at), limits.ping_interval_s, info, states)
+        time = timestamp(when.at)
+        event = events.Welcome(peer.name, node, time, limits.ping_interval_s, info, states, directs)
         peer.control.insert(0, framed(event))
         self.mark_dirty(peer)
 

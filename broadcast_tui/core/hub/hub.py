@@ -9,7 +9,7 @@ the engine has stored it. An invalid frame affects only the connection that sent
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
 import msgspec
@@ -20,6 +20,7 @@ from broadcast_tui.core.hub.auth import Authenticator, Identity, OpenAuthenticat
 from broadcast_tui.core.hub.authorization import Authorizer
 from broadcast_tui.core.hub.away import AwayStatus
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects, TopicChange
 from broadcast_tui.core.hub.history import (
     BackfillRead,
@@ -32,6 +33,7 @@ from broadcast_tui.core.hub.history import (
     response_to,
 )
 from broadcast_tui.core.hub.moderation import Moderation
+from broadcast_tui.core.hub.name_claims import NameClaims
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.notes import Summaries
 from broadcast_tui.core.hub.peer import Link, Peer
@@ -48,7 +50,7 @@ from broadcast_tui.core.hub.work_budget import (
     frame_price_s,
 )
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
-from broadcast_tui.core.names import check_name, check_not_guest, check_room, name_key
+from broadcast_tui.core.names import DIRECT_SIGN, check_any_room, is_direct, name_key
 from broadcast_tui.core.notes import Entry, NewNote, NewSummary
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.core.protocol import commands, events
@@ -78,10 +80,19 @@ class Hub:
         index: The engine's index of its logs.
         node: Id of this process, sent to clients.
         authenticator: Checks tokens; by default there are none, and everyone may connect.
+        random_id: Returns an unguessable string of letters, digits, `-` and `_`, never the same one twice.
+        is_durable: Whether logs outlast the process.
     """
 
     def __init__(
-        self, index: LogIndex, limits: Limits, node: str, authenticator: Authenticator | None = None
+        self,
+        index: LogIndex,
+        limits: Limits,
+        node: str,
+        authenticator: Authenticator | None = None,
+        *,
+        random_id: Callable[[], str],
+        is_durable: bool = False,
     ) -> None:
         self._limits = SharedLimits(limits)
         self.peers: dict[int, Peer] = {}
@@ -95,8 +106,22 @@ class Hub:
         self._names = NameRegistry(self._limits)
         self._away = AwayStatus(self._names, self.broadcaster, self._limits)
         self._last_peer_id = 0
+        self.directs = DirectRooms(
+            self.peers,
+            self._names,
+            self.rooms,
+            self.broadcaster,
+            self.authorizer,
+            index,
+            self._limits,
+            is_durable=is_durable,
+            random_id=random_id,
+        )
+        self._claims = NameClaims(
+            self._names, self.authorizer, self.moderation, self.broadcaster, self.directs.renamed
+        )
         self.posting = Posting(
-            self.rooms, index, self._limits, self.moderation, self.effects, self._claim_name
+            self.rooms, index, self._limits, self.moderation, self.effects, self._claims.claim
         )
         self._summaries = Summaries(index, self.effects)
         self.budgets = WorkBudgets(self._limits)
@@ -150,10 +175,12 @@ class Hub:
         if not v1:
             try:
                 if identity is not None:
-                    self._claim_name(peer, identity.name, when)
+                    self._claims.claim(peer, identity.name, when)
             except RequestError as error:
                 self._close_later(peer, CloseCode.KICKED, error.text)
                 return peer
+            if identity is not None:
+                self.directs.entered(peer, when)
             state = self.rooms.enter(peer, commands.RoomRequest(DEFAULT_ROOM))
             self.broadcaster.send_greeting(peer, DEFAULT_ROOM, state.online, when)
             self.broadcaster.flush_presence(self.rooms.by_name[DEFAULT_ROOM], when)
@@ -163,6 +190,7 @@ class Hub:
         """Remove a closed connection; does nothing if it has already been removed."""
         if self.peers.pop(peer.id, None) is None:
             return
+        self.directs.left(peer)
         was_kicked = peer.closing is not None and peer.closing[0] is CloseCode.KICKED
         dropped = bool(peer.subscriptions) and not was_kicked
         for room_name in list(peer.subscriptions):
@@ -223,7 +251,8 @@ class Hub:
     # -- results of effects
 
     def started(self, when: Instant) -> None:
-        """Announce and close what was left to do when the server ended. Call it when the engine is open."""
+        """Continue with what the engine has stored. Call it when the engine is open."""
+        self.directs.load()
         self._summaries.start(when)
 
     def entries_appended(
@@ -285,6 +314,8 @@ class Hub:
                 self.effects.dirty_rooms.add(room)
             else:
                 self.rooms.append_idle(entry)
+            if entry.room[0] == DIRECT_SIGN:
+                self.directs.delivered(entry)
 
     def topic_saved(self, change: TopicChange) -> None:
         """Announce a topic that the engine has stored."""
@@ -352,6 +383,7 @@ class Hub:
         self._summaries.tick(when)
         yield from self._names.expire_steps(when.now)
         yield from self.rooms.tick_steps(when)
+        yield from self.directs.sweep_steps(when.now)
         for number, peer in enumerate(list(self.peers.values())):
             if number % TICK_PEERS == 0:
                 yield
@@ -386,7 +418,7 @@ class Hub:
                 room = self._request_room(peer, command.room, when)
                 self.broadcaster.reply(peer, self._away.members_of(room, command.ref))
             case commands.Rename():
-                self._rename(peer, command, when)
+                self._claims.rename(peer, command, when)
             case commands.Search():
                 room = self._request_room(peer, command.room, when)
                 page_max = self.limits.history_page_max
@@ -415,7 +447,7 @@ class Hub:
                 peer.spend_fetch(when.now)
                 self.moderation.send_bans(peer, command, self.limits.presence_list_max, when)
             case commands.Direct():
-                raise RequestError(ErrorCode.UNKNOWN_TYPE, "This server does not support this yet.")
+                self.directs.open(peer, command, when)
             case _:
                 assert_never(command)
 
@@ -435,6 +467,8 @@ class Hub:
         self.authorizer.check_command(peer, command)
         if commands.publishes_text(command):
             self.moderation.check_not_muted(peer, when)
+        if isinstance(command, commands.Say | commands.Note) and is_direct(command.room):
+            self.directs.check_reachable(peer, command.room)
 
     def _hello(self, peer: Peer, hello: commands.Hello, when: Instant) -> None:
         if peer.welcomed:
@@ -445,7 +479,7 @@ class Hub:
         if 0 < self.limits.max_rooms_per_peer < len(requests):
             raise self._too_many_rooms()
         for request in requests:
-            check_room(request.room)
+            check_any_room(request.room)
         name = self.authorizer.name_at_hello(peer, hello, when)
         self.moderation.check_name(peer, name_key(name) if name else "", hello.client_id, when)
         if name and peer.identity is None:
@@ -454,17 +488,18 @@ class Hub:
         peer.dialect = Dialect.NOTES if hello.notes else Dialect.LEGACY
         peer.is_counted = hello.presence
         if name:
-            self._claim_name(peer, name, when)
+            self._claims.claim(peer, name, when)
         peer.welcomed = True
         states: list[events.RoomState] = []
         rejected: list[tuple[str, RequestError]] = []
         for request in requests:
             try:
-                self.rooms.check_new(peer, check_room(request.room), when.now)
+                self._check_entry(peer, check_any_room(request.room), when)
                 states.append(self.rooms.enter(peer, request))
             except RequestError as error:
-                rejected.append((check_room(request.room), error))
-        self.broadcaster.send_welcome(peer, self._node, self.limits, tuple(states), when)
+                rejected.append((check_any_room(request.room), error))
+        directs = self.directs.entered(peer, when)
+        self.broadcaster.send_welcome(peer, self._node, self.limits, tuple(states), directs, when)
         for room_name, rejection in rejected:
             self.broadcaster.send_error(peer, rejection, when)
             peer.send(events.Left("", room_name))
@@ -474,11 +509,13 @@ class Hub:
             self._away.entered(peer, room)
 
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
-        name = check_room(join.room)
+        name = check_any_room(join.room)
         peer.spend_fetch(when.now)
-        if name not in peer.subscriptions and 0 < self.limits.max_rooms_per_peer <= len(peer.subscriptions):
+        # Others can open rooms for direct messages, which must not keep a person out of other rooms.
+        count = sum(is_direct(other) == is_direct(name) for other in peer.subscriptions)
+        if name not in peer.subscriptions and 0 < self.limits.max_rooms_per_peer <= count:
             raise self._too_many_rooms()
-        self.rooms.check_new(peer, name, when.now)
+        self._check_entry(peer, name, when)
         # The reply precedes the gap event that `enter` queues.
         queued, peer.control = peer.control, []
         state = self.rooms.enter(peer, commands.RoomRequest(name, join.since, join.last))
@@ -488,45 +525,12 @@ class Hub:
         self.broadcaster.flush_presence(self.rooms.by_name[name], when)
         self._away.entered(peer, self.rooms.by_name[name])
 
-    def _rename(self, peer: Peer, rename: commands.Rename, when: Instant) -> None:
-        peer.spend_fetch(when.now)
-        self.moderation.check_not_muted(peer, when)
-        old, name = peer.name, check_name(rename.name)
-        self._claim_name(peer, name, when)
-        self.broadcaster.reply(peer, events.Renamed(rename.ref, name))
-        if peer.is_counted and old and old != name:
-            for subscription in peer.subscriptions.values():
-                self.broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
-
-    # -- names and rooms
-
-    def _claim_name(self, peer: Peer, name: str, when: Instant) -> None:
-        key = name_key(name)
-        check_not_guest(name)
-        owner = self.authorizer.name_owner(peer, key, name)
-        self.moderation.check_name(peer, key, peer.client_id, when)
-        if key != peer.key:
-            take_over = peer.identity is not None
-            self._names.claim(
-                key, name, owner, peer.id, when.now, take_over=take_over, is_counted=peer.is_counted
-            )
-            if peer.name:
-                if peer.is_counted:
-                    self._names.copy_away(peer.key, key)
-                self._names.release(peer.key, peer.id, when.now, grace=False)
-        if peer.is_counted:
-            self._rename_member(peer, key, name, when)
-        peer.key, peer.name = key, name
-
-    def _rename_member(self, peer: Peer, key: str, name: str, when: Instant) -> None:
-        """Change the key and name of a person in the rooms of a connection, and announce a first name."""
-        for subscription in peer.subscriptions.values():
-            room = subscription.room
-            room.presence.rekey(peer.key, key, name)
-            if key != peer.key:
-                self.broadcaster.presence_rooms.add(room)
-                if not peer.name:
-                    self.broadcaster.broadcast_first_name(room, peer, name, when)
+    def _check_entry(self, peer: Peer, name: str, when: Instant) -> None:
+        """Raise RequestError if a connection may not enter a room."""
+        if is_direct(name):
+            self.directs.check_access(peer, name)
+        else:
+            self.rooms.check_new(peer, name, when.now)
 
     # -- closing and limits
 

@@ -171,7 +171,7 @@ class Moderation:
     def _kick(self, admin: Peer, kick: commands.Kick, when: Instant) -> None:
         targets = self._targets(kick.name)
         if not targets:
-            raise _unknown_person(kick.name)
+            raise unknown_person(kick.name)
         shown, reason = targets[0].sender, _clean_reason(kick.reason)
         for target in targets:
             self._close(target, CloseCode.KICKED, f"You were kicked{': ' + reason if reason else ''}")
@@ -226,7 +226,7 @@ class Moderation:
         """
         key = name_key(name)
         if not key:
-            raise _unknown_person(name)
+            raise unknown_person(name)
         shown = targets[0].sender if targets else visible_line(name.strip())[:32]
         clients = tuple(sorted({target.client_id for target in targets} - {""}))
         if targets and not targets[0].name and not clients:
@@ -330,7 +330,8 @@ def _check_no_network_fault(who: str) -> None:
         raise RequestError(ErrorCode.BAD_FRAME, fault)
 
 
-def _unknown_person(name: str) -> RequestError:
+def unknown_person(name: str) -> RequestError:
+    """The error of a request about a person who is not known."""
     return RequestError(
         ErrorCode.UNKNOWN_PERSON, f"No such user: {visible_line(name)[:64] or '(empty name)'}."
     )

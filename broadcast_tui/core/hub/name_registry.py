@@ -6,7 +6,7 @@ name, and can claim one again only during its grace period.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError
@@ -95,6 +95,11 @@ class NameRegistry:
             holder.until = now + self._limits.current.leave_grace_s
         elif was_counted or not holder.until:
             self._end_grace(key)
+
+    def connections(self, key: str) -> Collection[int]:
+        """The connections of the person with a name. Do not modify it."""
+        holder = self._holders.get(key)
+        return holder.peers if holder is not None else ()
 
     def expire_steps(self, now: float) -> Iterator[None]:
         """Free the names whose grace period has ended, in short steps."""

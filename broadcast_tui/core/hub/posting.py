@@ -17,7 +17,7 @@ from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.limits import SharedLimits
-from broadcast_tui.core.names import check_name, name_key
+from broadcast_tui.core.names import check_name, is_direct, name_key
 from broadcast_tui.core.notes import NewNote, author_key
 from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.core.post_state import Ask, NoteKind
@@ -95,7 +95,7 @@ class Posting:
             _author(peer),
             peer.client_id,
             note.nonce,
-            peer.role is Role.ADMIN,
+            peer.role is Role.ADMIN and not is_direct(room.name),
             self._text_of(note),
             note.on,
         )

@@ -19,7 +19,7 @@ from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.hub.room_creators import RoomCreators
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.names import check_room
+from broadcast_tui.core.names import DIRECT_SIGN, DIRECTS_END, check_any_room, is_direct
 from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.rate_limit import AddressRates
@@ -42,7 +42,7 @@ class Rooms:
         self._names: list[str] = []
         """The names of these rooms, sorted."""
         self._creations = AddressRates(limits.current.room_rate)
-        self._creators = RoomCreators(lambda name: name in self.by_name or self._is_stored(name))
+        self._creators = RoomCreators(lambda name: name in self.by_name or self.is_stored(name))
         self.buffers = LruBudget[Room](lambda: limits.current.max_buffer_bytes, Room.drop_buffers)
         """Memory of the rings and cached chunks of all rooms."""
         self._idle: OrderedDict[str, tuple[Room, float]] = OrderedDict()
@@ -58,7 +58,7 @@ class Rooms:
         Raises:
             RequestError: BAD_ROOM for an invalid name, NOT_IN_ROOM for a room it is not in.
         """
-        subscription = peer.subscriptions.get(room_name) or peer.subscriptions.get(check_room(room_name))
+        subscription = peer.subscriptions.get(room_name) or peer.subscriptions.get(check_any_room(room_name))
         if subscription is None:
             raise RequestError(ErrorCode.NOT_IN_ROOM, "You are not in this room. Join it first.")
         return subscription
@@ -69,7 +69,7 @@ class Rooms:
         Raises:
             RequestError: BAD_ROOM.
         """
-        name = check_room(request.room)
+        name = check_any_room(request.room)
         room = self.by_name.get(name)
         if room is None:
             room = self.by_name[name] = self._open(name)
@@ -164,7 +164,7 @@ class Rooms:
         del self.by_name[room.name]
         del self._names[bisect_left(self._names, room.name)]
         self._effects.dirty_rooms.discard(room)
-        if not self._is_stored(room.name):
+        if not self.is_stored(room.name):
             self._creators.discard(room.name)
         if len(room.ring) and self._limits.current.idle_room_s > 0:
             self._idle[room.name] = room, now + self._limits.current.idle_room_s
@@ -180,6 +180,8 @@ class Rooms:
 
     def list_page(self, query: commands.ListRooms, count_max: int) -> events.RoomList:
         """The reply to a room list request: rooms with people, posts or a topic, sorted by name.
+
+        Rooms for direct messages are not among them.
 
         O(log n) in the number of rooms, apart from the size of the page.
         """
@@ -200,13 +202,14 @@ class Rooms:
             RequestError: TOO_MANY_ROOMS if there are too many rooms, or too many created from its address,
                 RATE_LIMITED if its address has created too many in a short time.
         """
-        if name == DEFAULT_ROOM or name in self.by_name or self._is_stored(name):
+        if name == DEFAULT_ROOM or name in self.by_name or self.is_stored(name):
             return
+        what = "This room" if is_direct(name) else f"#{name}"
         count_max = self._limits.current.max_rooms_total
         if count_max and self._has_rooms(count_max):
             raise RequestError(
                 ErrorCode.TOO_MANY_ROOMS,
-                f"#{name} does not exist, and the server has its maximum of {count_max:,} rooms. "
+                f"{what} does not exist, and the server has its maximum of {count_max:,} rooms. "
                 "Join an existing one.",
             )
         if not peer.rate_limit_key:
@@ -215,7 +218,7 @@ class Rooms:
         if created_max and self._creators.has_created(peer.rate_limit_key, created_max):
             raise RequestError(
                 ErrorCode.TOO_MANY_ROOMS,
-                f"#{name} does not exist, and your address has created {created_max:,} rooms, "
+                f"{what} does not exist, and your address has created {created_max:,} rooms, "
                 "which is the maximum. Join an existing one.",
             )
         self._creations.set_rate(self._limits.current.room_rate)
@@ -225,7 +228,7 @@ class Rooms:
             raise rate_limited(text, wait_s)
         self._creators.add(name, peer.rate_limit_key)
 
-    def _is_stored(self, name: str) -> bool:
+    def is_stored(self, name: str) -> bool:
         """Whether a room has posts or a topic."""
         return self._index.first_seq(name) <= self._index.last_seq(name) or bool(self._index.topic(name))
 
@@ -234,7 +237,7 @@ class Rooms:
         stored_count = len(self._index.room_names())
         if stored_count + len(self.by_name) < count:
             return False
-        return stored_count + sum(not self._is_stored(name) for name in self.by_name) >= count
+        return stored_count + sum(not self.is_stored(name) for name in self.by_name) >= count
 
     def _start_backfill(self, room: Room, limit: int) -> bool:
         """Request the `limit` posts before a room's ring from the engine; returns False if there are none."""
@@ -247,6 +250,9 @@ class Rooms:
 
 
 def _after(names: Sequence[str], name: str, limit: int) -> Sequence[str]:
-    """The first `limit` of sorted names that follow `name`."""
+    """The first `limit` of sorted names that follow `name`, without those for direct messages."""
     start = bisect_right(names, name)
-    return names[start : start + limit]
+    directs, end = bisect_left(names, DIRECT_SIGN), bisect_left(names, DIRECTS_END)
+    before = names[start : min(start + limit, directs)]
+    start = max(start, end)
+    return [*before, *names[start : start + limit - len(before)]]

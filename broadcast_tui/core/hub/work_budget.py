@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from broadcast_tui.core.errors import RequestError, rate_limited
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
-from broadcast_tui.core.names import check_room
+from broadcast_tui.core.names import check_any_room
 from broadcast_tui.core.notes import text_bytes
 from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol import commands
@@ -281,7 +281,7 @@ class PriceList:
         """The price of entering a room, with its replay."""
         price_s = JOIN_S + _name_s(request.room)
         try:
-            name = check_room(request.room)
+            name = check_any_room(request.room)
         except RequestError:
             return price_s
         room = self._rooms.find(name)

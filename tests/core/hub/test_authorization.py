@@ -35,6 +35,9 @@ class StubAuthenticator:
     def is_reserved(self, key: str) -> bool:
         return any(name_key(identity.name) == key for identity in self.known)
 
+    def token_name(self, key: str) -> str:
+        return next((identity.name for identity in self.known if name_key(identity.name) == key), "")
+
     def is_valid(self, identity: Identity, when: Instant) -> bool:
         return identity in self.known and (identity.expires_at is None or identity.expires_at > when.at)
 

@@ -1,0 +1,333 @@
+"""Direct messages: rooms for two people, which nobody else can enter, find or list.
+
+Invariants: a room belongs to two *owners*, not to their names. An owner is a token, a client id, or a single
+connection without either. The room of two token holders is named `@ana+bob` and stored as any other room.
+Otherwise a name proves nothing: the room ends with the server's process, and its name ends with `~` and a
+random id that is never used again. To everyone else, rooms that exist and rooms that do not look the same.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from broadcast_tui.core.clock import Instant, timestamp
+from broadcast_tui.core.errors import ErrorCode, RequestError
+from broadcast_tui.core.hub.authorization import Authorizer
+from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.history import LogIndex
+from broadcast_tui.core.hub.moderation import unknown_person
+from broadcast_tui.core.hub.name_registry import NameRegistry
+from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.rooms import Rooms
+from broadcast_tui.core.hub.work_budget import LISTED_S, SCAN_S
+from broadcast_tui.core.limits import SharedLimits
+from broadcast_tui.core.names import (
+    DIRECT_SIGN,
+    DIRECTS_END,
+    VOLATILE_SIGN,
+    check_name,
+    is_direct,
+    name_key,
+)
+from broadcast_tui.core.notes import Entry, author_key
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.protocol import commands, events
+
+SWEEP_EVERY_S = 60.0
+UNUSED_S = 600.0
+"""Time after which a room without posts and people is forgotten."""
+SWEEP_ROOMS = 256
+"""Rooms that a step of `DirectRooms.sweep_steps` checks."""
+_TOKEN = author_key("x", "").removesuffix("x")
+"""Prefix of owners that are tokens."""
+_CONNECTION = "connection "
+"""Prefix of owners that are single connections, without a token or a client id."""
+
+
+@dataclass(eq=False, slots=True)
+class Person:
+    """An owner of rooms for two, with the current name and the open connections."""
+
+    name: str
+    peers: set[Peer] = field(default_factory=set)
+    rooms: dict[str, DirectRoom] = field(default_factory=dict)
+    """By name; the most recently used is the last one."""
+
+
+@dataclass(eq=False, slots=True)
+class DirectRoom:
+    """A room for two owners."""
+
+    name: str
+    owners: tuple[str, str]
+    unused_at: float | None = None
+    """Time since which it has had neither posts nor people, as of the last sweep."""
+
+    def other(self, owner: str) -> str:
+        """The owner who is not `owner`."""
+        first, second = self.owners
+        return second if owner == first else first
+
+
+def owner_of(peer: Peer) -> str:
+    """The owner that a connection belongs to."""
+    token_key = peer.key if peer.identity is not None else ""
+    return author_key(token_key, peer.client_id) or f"{_CONNECTION}{peer.id}"
+
+
+class DirectRooms:
+    """The rooms for two of a hub.
+
+    Args:
+        is_durable: Whether the rooms of token holders outlast the process.
+        random_id: Returns an unguessable string of letters, digits, `-` and `_`, never the same one twice.
+    """
+
+    def __init__(
+        self,
+        peers: Mapping[int, Peer],
+        names: NameRegistry,
+        rooms: Rooms,
+        broadcaster: Broadcaster,
+        authorizer: Authorizer,
+        index: LogIndex,
+        limits: SharedLimits,
+        *,
+        is_durable: bool,
+        random_id: Callable[[], str],
+    ) -> None:
+        self._peers = peers
+        self._names = names
+        self._hub_rooms = rooms
+        self._broadcaster = broadcaster
+        self._authorizer = authorizer
+        self._index = index
+        self._limits = limits
+        self._is_durable = is_durable
+        self._random_id = random_id
+        self._rooms: dict[str, DirectRoom] = {}
+        self._by_owners: dict[frozenset[str], DirectRoom] = {}
+        self._people: dict[str, Person] = {}
+        self._sweep_at = 0.0
+
+    def __len__(self) -> int:
+        """Number of rooms."""
+        return len(self._rooms)
+
+    def load(self) -> None:
+        """Find the rooms that the engine has stored."""
+        names = self._index.room_names()
+        for name in names[bisect_left(names, DIRECT_SIGN) : bisect_left(names, DIRECTS_END)]:
+            if name not in self._rooms and (pair := _token_names(name)) is not None:
+                self._add(name, {_token_owner(person): person for person in pair})
+
+    # -- access
+
+    def open(self, peer: Peer, command: commands.Direct, when: Instant) -> None:
+        """Reply with the room for a person and another one; creates it if there is none.
+
+        Raises:
+            RequestError: UNKNOWN_PERSON, BAD_NAME without a name of one's own or with that name,
+                TOO_MANY_ROOMS or RATE_LIMITED if the room would be one too many.
+        """
+        peer.spend_fetch(when.now)
+        if not peer.name:
+            raise RequestError(ErrorCode.BAD_NAME, "Choose a name before you send direct messages.")
+        own = owner_of(peer)
+        other, shown = self._find_person(command.name)
+        if other == own:
+            raise RequestError(ErrorCode.BAD_NAME, "You cannot send direct messages to yourself.")
+        room = self._by_owners.get(frozenset((own, other)))
+        if room is None:
+            room = self._create(peer, {own: peer.name, other: shown}, when)
+        peers = self._people[other].peers
+        note = ""
+        if peers and not any(one.v1 for one in peers):
+            note = f"{shown}'s client shows your messages, but cannot reply to them."
+        self._broadcaster.reply(peer, self._event(room, own, note, command.ref))
+
+    def check_access(self, peer: Peer, room_name: str) -> None:
+        """Raise RequestError (FORBIDDEN) unless a connection belongs to an owner of a room.
+
+        A room of token holders that was forgotten, since it has no posts, is created again.
+        """
+        room, own = self._rooms.get(room_name), owner_of(peer)
+        if room is None and peer.identity is not None:
+            room = self._restore(room_name, own)
+        if room is None or own not in room.owners:
+            text = "You cannot enter these direct messages: they belong to others, or have ended."
+            raise RequestError(ErrorCode.FORBIDDEN, text)
+
+    def check_reachable(self, peer: Peer, room_name: str) -> None:
+        """Raise RequestError (UNKNOWN_PERSON) if the other owner was a connection that is closed."""
+        room = self._rooms.get(room_name)
+        if room is None or room_name not in peer.subscriptions:
+            return
+        other = room.other(owner_of(peer))
+        person = self._people[other]
+        if other.startswith(_CONNECTION) and not person.peers:
+            raise RequestError(
+                ErrorCode.UNKNOWN_PERSON,
+                "The other person has disconnected and cannot get messages any more.",
+            )
+
+    # -- people
+
+    def entered(self, peer: Peer, when: Instant) -> tuple[events.DirectInfo, ...]:
+        """Add a connection to its owner.
+
+        Returns the rooms with posts, sorted by the other person's name; at most as many as fit into a list.
+        """
+        own = owner_of(peer)
+        person = self._people.get(own)
+        if person is None:
+            return ()
+        person.peers.add(peer)
+        self.renamed(peer)
+        stored = [room for room in person.rooms.values() if self._has_posts(room.name)]
+        stored = stored[-self._limits.current.presence_list_max :]
+        peer.budget.charge(len(stored) * LISTED_S, when.now)
+        infos = (
+            events.DirectInfo(event.room, event.other, event.head, event.durable)
+            for event in (self._event(room, own) for room in stored)
+        )
+        return tuple(sorted(infos, key=lambda info: (info.other.casefold(), info.other, info.room)))
+
+    def renamed(self, peer: Peer) -> None:
+        """Store the name of a connection's owner."""
+        person = self._people.get(owner_of(peer))
+        if person is not None and peer.name and peer in person.peers:
+            person.name = peer.name
+
+    def left(self, peer: Peer) -> None:
+        """Remove a closed connection."""
+        if (person := self._people.get(owner_of(peer))) is not None:
+            person.peers.discard(peer)
+
+    # -- delivery
+
+    def delivered(self, entry: Entry) -> None:
+        """Notify the connections of both owners that are not in the room of an entry about a post."""
+        room = self._rooms.get(entry.room)
+        if room is None or not isinstance(entry, Post):
+            return
+        for owner in room.owners:
+            person = self._people[owner]
+            person.rooms[room.name] = person.rooms.pop(room.name)
+            for peer in person.peers:
+                if room.name in peer.subscriptions:
+                    continue
+                if peer.v1:
+                    self._broadcaster.reply(peer, self._event(room, owner))
+                elif name_key(entry.sender) != peer.key:
+                    text = f"{entry.sender}, to you alone: {entry.text}"
+                    line = events.System("direct", text, timestamp(entry.at), name=entry.sender)
+                    self._broadcaster.reply(peer, line)
+
+    # -- time
+
+    def sweep_steps(self, now: float) -> Iterator[None]:
+        """Forget rooms that have had neither posts nor people for `UNUSED_S`, in short steps."""
+        if now < self._sweep_at:
+            return
+        self._sweep_at = now + SWEEP_EVERY_S
+        for number, room in enumerate(list(self._rooms.values())):
+            if number % SWEEP_ROOMS == 0:
+                yield
+            if room.name in self._hub_rooms.by_name or self._hub_rooms.is_stored(room.name):
+                room.unused_at = None
+            elif room.unused_at is None:
+                room.unused_at = now
+            elif now - room.unused_at >= UNUSED_S:
+                self._remove(room)
+
+    # -- rooms
+
+    def _find_person(self, name: str) -> tuple[str, str]:
+        """The owner and the name of a person who is connected, or who has a token."""
+        key = name_key(name)
+        for peer_id in self._names.connections(key):
+            peer = self._peers[peer_id]
+            return owner_of(peer), peer.name
+        shown = self._authorizer.token_name(key)
+        if not shown:
+            raise unknown_person(name)
+        return _token_owner(shown), shown
+
+    def _create(self, peer: Peer, names: dict[str, str], when: Instant) -> DirectRoom:
+        """Create a room for two owners with these names."""
+        count_max = self._limits.current.max_rooms_total
+        if count_max and len(self._rooms) >= count_max:
+            text = f"The server has its maximum of {count_max:,} rooms for direct messages. Try again later."
+            raise RequestError(ErrorCode.TOO_MANY_ROOMS, text)
+        name = f"{DIRECT_SIGN}{'+'.join(sorted(names.values(), key=name_key))}"
+        if not all(owner.startswith(_TOKEN) for owner in names):
+            name += VOLATILE_SIGN + self._random_id()
+        self._hub_rooms.check_new(peer, name, when.now)
+        peer.budget.charge(len(self._peers) * SCAN_S, when.now)
+        return self._add(name, names)
+
+    def _add(self, name: str, names: dict[str, str]) -> DirectRoom:
+        first, second = names
+        room = self._rooms[name] = DirectRoom(name, (first, second))
+        self._by_owners[frozenset(names)] = room
+        new_people = {owner: Person(shown) for owner, shown in names.items() if owner not in self._people}
+        self._people.update(new_people)
+        if new_people:
+            for peer in self._peers.values():
+                if peer.welcomed and (person := new_people.get(owner_of(peer))) is not None:
+                    person.peers.add(peer)
+        for owner in names:
+            self._people[owner].rooms[name] = room
+        return room
+
+    def _restore(self, name: str, own: str) -> DirectRoom | None:
+        """Create the room of token holders with this name again, if `own` is one and there is none."""
+        pair = _token_names(name)
+        if pair is None or not all(self._authorizer.token_name(name_key(person)) for person in pair):
+            return None
+        names = {_token_owner(person): person for person in pair}
+        if own not in names or frozenset(names) in self._by_owners:
+            return None
+        return self._add(name, names)
+
+    def _remove(self, room: DirectRoom) -> None:
+        del self._rooms[room.name], self._by_owners[frozenset(room.owners)]
+        for owner in room.owners:
+            person = self._people[owner]
+            del person.rooms[room.name]
+            if not person.rooms:
+                del self._people[owner]
+
+    def _has_posts(self, name: str) -> bool:
+        return self._index.first_seq(name) <= self._index.last_seq(name)
+
+    def _event(self, room: DirectRoom, owner: str, note: str = "", ref: str = "") -> events.Direct:
+        """The description of a room for one of its owners."""
+        head = str(Position(self._index.epoch, self._index.last_seq(room.name)))
+        durable = self._is_durable and VOLATILE_SIGN not in room.name
+        return events.Direct(room.name, self._people[room.other(owner)].name, head, durable, note, ref)
+
+
+def _token_owner(name: str) -> str:
+    return author_key(name_key(name), "")
+
+
+def _token_names(room_name: str) -> tuple[str, str] | None:
+    """The names in the name of a room of token holders; None if it is not a valid one."""
+    if not is_direct(room_name):
+        return None
+    names = room_name.removeprefix(DIRECT_SIGN).split("+")
+    if len(names) != 2 or not _are_checked(names):
+        return None
+    first, second = names
+    return (first, second) if name_key(first) < name_key(second) else None
+
+
+def _are_checked(names: Iterable[str]) -> bool:
+    try:
+        return all(check_name(name) == name for name in names)
+    except RequestError:
+        return False

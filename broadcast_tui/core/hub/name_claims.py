@@ -1,0 +1,78 @@
+"""Names of connections: claiming one, and announcing it in the rooms of the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.hub.authorization import Authorizer
+from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.moderation import Moderation
+from broadcast_tui.core.hub.name_registry import NameRegistry
+from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.names import check_name, check_not_guest, name_key
+from broadcast_tui.core.protocol import commands, events
+
+
+class NameClaims:
+    """Sets and changes the names of connections.
+
+    Args:
+        names: The names in use.
+        renamed: Called with each connection that has got a name.
+    """
+
+    def __init__(
+        self,
+        names: NameRegistry,
+        authorizer: Authorizer,
+        moderation: Moderation,
+        broadcaster: Broadcaster,
+        renamed: Callable[[Peer], None],
+    ) -> None:
+        self._names = names
+        self._authorizer = authorizer
+        self._moderation = moderation
+        self._broadcaster = broadcaster
+        self._renamed = renamed
+
+    def rename(self, peer: Peer, command: commands.Rename, when: Instant) -> None:
+        """Change a name on request, reply, and notify the rooms. Raises RequestError."""
+        peer.spend_fetch(when.now)
+        self._moderation.check_not_muted(peer, when)
+        old, name = peer.name, check_name(command.name)
+        self.claim(peer, name, when)
+        self._broadcaster.reply(peer, events.Renamed(command.ref, name))
+        if peer.is_counted and old and old != name:
+            for subscription in peer.subscriptions.values():
+                self._broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
+
+    def claim(self, peer: Peer, name: str, when: Instant) -> None:
+        """Set the name of a connection to a valid one. Raises RequestError if it may not have it."""
+        key = name_key(name)
+        check_not_guest(name)
+        owner = self._authorizer.name_owner(peer, key, name)
+        self._moderation.check_name(peer, key, peer.client_id, when)
+        if key != peer.key:
+            take_over = peer.identity is not None
+            self._names.claim(
+                key, name, owner, peer.id, when.now, take_over=take_over, is_counted=peer.is_counted
+            )
+            if peer.name:
+                if peer.is_counted:
+                    self._names.copy_away(peer.key, key)
+                self._names.release(peer.key, peer.id, when.now, grace=False)
+        if peer.is_counted:
+            self._rename_member(peer, key, name, when)
+        peer.key, peer.name = key, name
+        self._renamed(peer)
+
+    def _rename_member(self, peer: Peer, key: str, name: str, when: Instant) -> None:
+        """Change the key and name of a person in the rooms of a connection, and announce a first name."""
+        for subscription in peer.subscriptions.values():
+            room = subscription.room
+            room.presence.rekey(peer.key, key, name)
+            if key != peer.key:
+                self._broadcaster.presence_rooms.add(room)
+                if not peer.name:
+                    self._broadcaster.broadcast_first_name(room, peer, name, when)
