@@ -78,11 +78,15 @@ class TimedLog(ModelLog):
         for key, result in self._seen.items():
             if key not in self._seen_at:
                 self._seen_at[key] = now
-                self._written[key] = result
+                if not result.dup and result.post is None:
+                    self._written[key] = result
         return appended
 
     def read_again(self) -> None:
-        """What is kept of a file is read from it: posts of the last minutes, of which all here are."""
+        """Nonces are read from the entries in the file, but not those of reactions and answers.
+
+        All entries are from the last minutes.
+        """
         self._seen = {
             key: result
             for key, result in self._written.items()
