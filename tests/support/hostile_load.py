@@ -24,7 +24,9 @@ from typing import Any, get_args
 import msgspec
 
 from broadcast_tui.core.limits import AdmissionLimits, Limits
+from broadcast_tui.core.notes import author_key
 from broadcast_tui.core.post import NewPost
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.cli.program import Program, program
@@ -37,6 +39,8 @@ COMMANDS: dict[str, type[msgspec.Struct]] = {
 """The commands by frame type."""
 SETTLE_S = 3.0
 """Time after which the cost of a request is clear enough."""
+AUTHORS = 100
+"""Authors of the lobby's posts, in turn: the connections by number."""
 BIG_ROOMS = 32
 BIG_ROOM_POSTS = 70
 LONG_POST_BYTES = 15_000
@@ -74,6 +78,9 @@ KNOBS: dict[str, Sequence[Any]] = {
     "number": (1, 20, 200, 1_000, 2**40),
     "padding_bytes": (0, 60_000),
     "in_big_rooms": (False, True),
+    "note": tuple(NoteKind),
+    "scope": ("all", "thread", "pinned"),
+    "asks": (False, True),
 }
 RELEVANT = {
     "alphabet": TEXTS,
@@ -83,6 +90,9 @@ RELEVANT = {
     "edge": EDGES,
     "position": EDGES,
     "number": frozenset({"last", "limit", "seconds"}),
+    "note": frozenset({"note"}),
+    "scope": frozenset({"root"}),
+    "asks": frozenset({"ask"}),
 }
 """The fields that a knob has an effect on; the others have an effect on every frame."""
 
@@ -118,6 +128,11 @@ class Form:
     """Size of a key that the server ignores."""
     in_big_rooms: bool = False
     """Whether the connections are in all big rooms, or in the lobby only."""
+    note: NoteKind = NoteKind.EDIT
+    scope: str = "all"
+    """Which posts a history request or a search is for."""
+    asks: bool = False
+    """Whether posts are questions."""
 
     def text(self, bytes_max: int, number: int = 0) -> str:
         """Words of at most `bytes_max` bytes. Texts with other numbers have other words."""
@@ -146,6 +161,7 @@ class Form:
 WORST_FORMS: dict[str, Form] = {
     "hello": Form(edge="last", room="each big", number=1_000),
     "message": Form(alphabet="random", word_chars=3),
+    "note": Form(alphabet="random", word_chars=3),
     "join": Form(edge="last", room="each big", number=1_000),
     "leave": Form(room="each big"),
     "history": Form(room="each big", edge="latest", in_big_rooms=True),
@@ -163,6 +179,10 @@ class World:
 
     epoch: str = ""
     last_seq: int = 0
+
+    def post_of(self, who: int) -> str:
+        """The id of the newest post in the lobby that connection `who` may edit."""
+        return f"{self.epoch}-{max(1, self.last_seq - (self.last_seq - 1 - who) % AUTHORS)}"
 
 
 def requests(kind: str, form: Form, world: World, who: int, number: int) -> list[str]:
@@ -189,6 +209,7 @@ def _fields(
     info = msgspec.inspect.type_info(struct)
     assert isinstance(info, msgspec.inspect.StructType)
     filled = {field.name: _value(field.name, field.type, form, world, who, number) for field in info.fields}
+    filled = {name: value for name, value in filled.items() if value is not None}
     exclusive = EDGES & filled.keys()
     for name in exclusive - {form.edge}:
         del filled[name]
@@ -220,9 +241,31 @@ def _value(name: str, kind: msgspec.inspect.Type, form: Form, world: World, who:
             return form.number
         case "seconds":
             return float(form.number)
-        case "latest" | "away":
+        case "latest" | "away" | "presence" | "notes":
             return True
+        case "re":
+            return world.post_of(who)
+        case "root":
+            return world.post_of(who) if form.scope == "thread" else ""
+        case "pinned":
+            return form.scope == "pinned"
+        case "note":
+            return form.note
+        case "on":
+            return number % 2 == 0
+        case "key":
+            return ("👍", "🎉", "lgtm")[number % 3]
+        case "choice":
+            return "ok"
+        case "ask":
+            return _question(form) if form.asks else None
     raise LookupError(f"no value for the field {name!r}; add one, so that its cost is tested")
+
+
+def _question(form: Form) -> dict[str, object]:
+    """A question with the longest choices to the most people."""
+    choices = [f"{number} {form.text(50)}" for number in range(10)]
+    return {"choices": choices, "until_s": 600, "to": [f"{form.text(20)}{n}" for n in range(100)]}
 
 
 # -- one address
@@ -341,7 +384,13 @@ def history_posts(lobby_posts: int, rooms: int) -> list[NewPost]:
     """A long lobby, rooms full of long posts, and many rooms."""
     rng = Random(1)
     at = datetime.now(UTC)
-    lobby = [NewPost("lobby", "ana", " ".join(rng.choices(WORDS, k=12)), at) for _ in range(lobby_posts)]
+    lobby = [
+        NewPost(
+            "lobby", "ana", " ".join(rng.choices(WORDS, k=12)), at,
+            author=author_key("", f"client-{number % AUTHORS}"),
+        )
+        for number in range(lobby_posts)
+    ]  # fmt: skip
     long_text = "e" * 20 + " er" * (LONG_POST_BYTES // 3)
     big = [
         NewPost(f"big-{room}", "ana", f"{number} {long_text}"[:LONG_POST_BYTES], at)
@@ -489,7 +538,7 @@ class Pace:
 def allowed_pace(kind: str, size_bytes: int) -> Pace:
     """The pace that the limits of a connection allow."""
     limits = Limits()
-    if kind == "message":
+    if kind in ("message", "note"):
         by_size = limits.byte_rate / max(1, size_bytes)
         burst = min(limits.message_burst, limits.byte_burst // max(1, size_bytes))
         return Pace(burst, min(limits.message_rate, by_size))
