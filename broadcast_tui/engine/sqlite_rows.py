@@ -30,6 +30,7 @@ OPEN_ASK = 2
 PENDING = 4
 """Flags of posts that are found through an index: pinned, an open question, with changes to be announced."""
 
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder = msgspec.json.Decoder(PostState)
 
 Row = tuple[int, int, str, str, str, int, int, str, str | None]
@@ -58,7 +59,7 @@ def flags_of(state: PostState) -> int:
 
 def datetime_of(at_us: int) -> datetime:
     """The UTC time of microseconds since 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at_us)
+    return _UNIX_EPOCH + timedelta(0, 0, at_us)
 
 
 class RoomReader:
