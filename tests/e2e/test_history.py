@@ -1,4 +1,4 @@
-"""No post is lost, duplicated or reordered by a bad network and a server that keeps crashing.
+"""No post or note is lost, duplicated or reordered by a bad network and a server that keeps crashing.
 
 `--seed` repeats a run; `--soak SECONDS` makes it longer.
 """
@@ -10,17 +10,24 @@ import copy
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from broadcast_tui.client import BroadcastClient
-from broadcast_tui.core.post import Position
+from broadcast_tui.core.notes import Entry, Note, apply_note
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import NoteKind, Votes
+from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
     GapFound,
+    NoteArrived,
+    NoteDelivered,
+    NoteRejected,
     PostArrived,
     PostDelivered,
     PostRejected,
@@ -30,7 +37,8 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.e2e.conftest import ServerProcess
 from tests.support.chaos import ChaosProxy, Fault, chaos_proxy
 from tests.support.entries import posts_of
-from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults
+from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults, label_of
+from tests.support.note_check import Change, View, view_of
 from tests.support.profile import by_profile
 
 ROOMS = ("lobby", "dev")
@@ -40,6 +48,11 @@ DRAIN_S = 120.0
 KILL_AFTER_S = by_profile((0.5, 1.5), (1.5, 5.0))
 """Minimum and maximum lifetime of a server."""
 LAST_POST = "the end"
+REACTIONS = ("👍", "✅", "👀")
+LAST_REACTION = "🏁"
+CHOICES = ("yes", "no", "later")
+ASK = commands.Question(CHOICES, 86_400.0, (*(f"pub{number}" for number in range(PUBLISHERS)), "absent"))
+"""A question that stays open, since one of the people asked never answers."""
 
 
 class Person:
@@ -49,6 +62,7 @@ class Person:
         self.client = BroadcastClient("127.0.0.1", port, name=name, rooms=ROOMS, last=0)
         self.publisher = Publisher(name)
         self.readers = {room: Reader(name, room) for room in ROOMS}
+        self.posts: dict[str, dict[Position, Post]] = {room: {} for room in ROOMS}
         self.moved = asyncio.Condition()
         self._rng = rng
         self._task = asyncio.create_task(self._read())
@@ -64,21 +78,54 @@ class Person:
     def _note(self, update: Update) -> None:
         match update:
             case PostArrived(post=post):
-                seen = Seen(post.position, post.nonce, post.text)
+                seen = Seen(post.position, post.nonce, label_of(post.text))
                 self.readers[post.room].received.append(seen)
+                self.posts[post.room][post.position] = post
+            case NoteArrived(note=note):
+                seen = Seen(note.position, note.nonce, f"{note.kind} {note.re}")
+                self.readers[note.room].received.append(seen)
+                posts, target = self.posts[note.room], Position(note.position.epoch, note.re)
+                if target in posts:
+                    posts[target] = apply_note(posts[target], note)
             case GapFound(room=room, count=count):
                 self.readers[room].received.append(Gap(count))
             case PostDelivered(nonce=nonce, post_id=post_id):
                 self.publisher.acknowledged.append((nonce, post_id))
-            case PostRejected(nonce=nonce):
-                self.publisher.rejected.append(nonce)
+            case NoteDelivered(nonce=nonce, re=post_id):
+                self.publisher.acknowledged.append((nonce, post_id))
+            case PostRejected(nonce=nonce, reason=why) | NoteRejected(nonce=nonce, reason=why):
+                self.publisher.rejected.append((nonce, why))
             case ConnectionChanged(state=ConnectionState.WAITING):
                 # Full backoff would leave few connections to test.
                 wait_s = self._rng.uniform(0.02, 0.4)
                 asyncio.get_running_loop().call_later(wait_s, self.client.reconnect_now)
 
-    def say(self, room: str, text: str) -> None:
-        self.publisher.posted[self.client.say(room, text)] = (room, text)
+    def say(self, room: str, text: str, ask: commands.Question | None = None) -> str:
+        nonce = self.client.say(room, text, ask=ask)
+        self.publisher.posted[nonce] = (room, text)
+        return nonce
+
+    def change(self, room: str, re: str, kind: NoteKind, text: str, *, on: bool = True) -> None:
+        nonce = self.client.send_note(room, re, kind, text=text, on=on)
+        self.publisher.changes.append(Change(nonce, room, re, kind, text, on))
+
+    def change_something(self, number: int) -> None:
+        """Edit an own post, perhaps one without an ack, or react to a post, or answer a question."""
+        room = self._rng.choice(ROOMS)
+        own = [nonce for nonce, (posted_in, _) in self.publisher.posted.items() if posted_in == room]
+        seen = list(self.posts[room].values())[-50:]
+        asks = [post for post in seen if post.state.ask is not None]
+        match self._rng.choice((NoteKind.EDIT, NoteKind.REACT, NoteKind.REACT, NoteKind.ANSWER)):
+            case NoteKind.EDIT if own:
+                nonce = self._rng.choice(own[-20:])
+                text = f"{label_of(self.publisher.posted[nonce][1])} edited {number}"
+                self.change(room, nonce, NoteKind.EDIT, text)
+            case NoteKind.REACT if seen:
+                target, key = str(self._rng.choice(seen).position), self._rng.choice(REACTIONS)
+                self.change(room, target, NoteKind.REACT, key, on=self._rng.random() < 0.7)
+            case NoteKind.ANSWER if asks:
+                target = str(self._rng.choice(asks).position)
+                self.change(room, target, NoteKind.ANSWER, self._rng.choice(CHOICES))
 
     async def publish(self, until: float) -> None:
         """Post at random times, sometimes in bursts."""
@@ -87,7 +134,10 @@ class Person:
             for _ in range(self._rng.choice((1, 1, 1, 1, 1, 1, 2, 5, 100))):
                 number += 1
                 text = f"{self.publisher.name} {number} " + "x" * self._rng.choice((0, 10, 100, 3_000))
-                self.say(self._rng.choice(ROOMS), text.strip())
+                ask = ASK if self._rng.random() < 0.05 else None
+                self.say(self._rng.choice(ROOMS), text.strip(), ask)
+                if self._rng.random() < 0.4:
+                    self.change_something(number)
             await asyncio.sleep(self._rng.uniform(0.01, 0.2))
 
     async def wait_for(self, condition: Callable[[], bool]) -> None:
@@ -103,10 +153,17 @@ class Person:
 
     def has_last_post(self) -> bool:
         newest = [reader.received[-1] if reader.received else None for reader in self.readers.values()]
-        return all(isinstance(seen, Seen) and seen.text == LAST_POST for seen in newest)
+        return all(isinstance(seen, Seen) and seen.label == LAST_POST for seen in newest)
+
+    def sees_last_reaction_of(self, name: str) -> bool:
+        """Whether the first post of each room has the last reaction of a person."""
+        firsts = [posts[min(posts)] for posts in self.posts.values()]
+        return all(name in post.state.reactions.get(LAST_REACTION, Votes(0, ())).names for post in firsts)
 
     async def close(self) -> None:
         self.publisher.unacknowledged = self.client.unacknowledged
+        for room, reader in self.readers.items():
+            reader.views = {position: view_of(post) for position, post in self.posts[room].items()}
         await self.client.close()
         await self._task
 
@@ -134,8 +191,8 @@ async def kill_repeatedly(server: ServerProcess, options: tuple[str, ...], rng: 
     return kills
 
 
-async def stored_posts(path: Path) -> dict[str, list[Seen]]:
-    """The posts in a history file that no server is using."""
+async def stored_log(path: Path) -> tuple[dict[str, list[Seen]], dict[str, dict[Position, View]]]:
+    """The entries in a history file that no server is using, and its posts as they are now."""
     engine = SqliteEngine(path)
     await engine.start()
     try:
@@ -145,10 +202,16 @@ async def stored_posts(path: Path) -> dict[str, list[Seen]]:
     query = "SELECT name, seq, nonce FROM posts JOIN rooms ON rooms.id = room_id"
     with closing(sqlite3.connect(path)) as file:
         nonces = {(room, seq): nonce for room, seq, nonce in file.execute(query)}
-    return {
-        room: [Seen(p.position, nonces[room, p.position.seq], p.text) for p in posts_of(entries)]
+    seen = {
+        room: [Seen(e.position, nonces[room, e.position.seq], entry_label(e)) for e in entries]
         for room, entries in log.items()
     }
+    views = {room: {p.position: view_of(p) for p in posts_of(entries)} for room, entries in log.items()}
+    return seen, views
+
+
+def entry_label(entry: Entry) -> str:
+    return f"{entry.kind} {entry.re}" if isinstance(entry, Note) else label_of(entry.text)
 
 
 async def run_chaos(server: ServerProcess, path: Path, seed: int, length_s: float) -> tuple[History, str]:
@@ -168,18 +231,28 @@ async def run_chaos(server: ServerProcess, path: Path, seed: int, length_s: floa
         await _drain(present)
         done = f"{killing.result()} kills, {proxy.accepted_count} connections, {_fault_summary(proxy)}"
     await asyncio.to_thread(server.stop)
+    log, views = await stored_log(path)
     history = History(
-        await stored_posts(path),
+        log,
         [person.publisher for person in present],
         [reader for person in present for reader in person.readers.values()],
+        views,
     )
     return history, done
 
 
 async def _drain(present: list[Person]) -> None:
-    """Wait until all posts are acknowledged and everyone has the last post of each room."""
+    """Wait until everything is acknowledged and announced, and everyone has the last post of each room."""
     for person in present:
         await person.wait_for(person.is_acknowledged)
+    # Votes are announced within a second. Those on the first post have to wait as well, so once the second
+    # of two is announced, all earlier ones are.
+    for voter in present[:2]:
+        for room in ROOMS:
+            first = str(min(voter.posts[room]))
+            voter.change(room, first, NoteKind.REACT, LAST_REACTION)
+        for person in present:
+            await person.wait_for(partial(person.sees_last_reaction_of, voter.publisher.name))
     for room in ROOMS:
         present[0].say(room, LAST_POST)
     for person in present:
@@ -192,7 +265,7 @@ def _fault_summary(proxy: ChaosProxy) -> str:
 
 
 @pytest.mark.timeout(0)  # it has its own, which grows with --soak
-async def test_no_post_is_lost_duplicated_or_reordered_in_chaos(
+async def test_nothing_is_lost_duplicated_or_reordered_in_chaos(
     tmp_path: Path, seed: int, soak_s: float
 ) -> None:
     server = ServerProcess(tmp_path / "server.log")
@@ -204,11 +277,13 @@ async def test_no_post_is_lost_duplicated_or_reordered_in_chaos(
         raise
     finally:
         server.stop()
-    posts = sum(map(len, history.log.values()))
+    posts = sum(map(len, history.views.values()))
+    notes = sum(map(len, history.log.values())) - posts
     posted = sum(len(publisher.posted) for publisher in history.publishers)
-    print(f"{posts} posts, {done}")
-    assert faults(history) == [], f"{done}; again with: --seed {seed} --soak {soak_s:g}"
+    print(f"{posts} posts, {notes} notes, {done}")
+    assert "\n".join(faults(history)[:20]) == "", f"{done}; again with: --seed {seed} --soak {soak_s:g}"
     assert posts == posted > 100
+    assert notes > 20
     assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 
@@ -216,7 +291,10 @@ async def test_no_post_is_lost_duplicated_or_reordered_in_chaos(
 
 
 def valid_history() -> History:
-    """A valid history: two publishers, two rooms, and readers, one of them with an announced gap."""
+    """A valid history: two publishers, two rooms, and readers, one of them with an announced gap.
+
+    Post 3 is edited by its author, post 2 has a reaction by b, and post 4 answers by both.
+    """
     log = {
         room: [
             Seen(Position("e1", seq), f"{who}{room}{seq}", f"text {seq}")
@@ -224,30 +302,59 @@ def valid_history() -> History:
         ]
         for room in ROOMS
     }
+    changes = {
+        "a": [Change(f"4a{room}", room, "e1-4", NoteKind.ANSWER, "yes") for room in ROOMS],
+        "b": [
+            change
+            for room in ROOMS
+            for change in (
+                Change(f"3b{room}", room, f"b{room}3", NoteKind.EDIT, "text 3 edited"),
+                Change(f"2b{room}", room, "e1-2", NoteKind.REACT, "👀"),
+                Change(f"2x{room}", room, "e1-2", NoteKind.REACT, "👀", on=False),
+                Change(f"2y{room}", room, "e1-2", NoteKind.REACT, "👍"),
+                Change(f"4b{room}", room, "e1-4", NoteKind.ANSWER, "no"),
+                Change(f"4x{room}", room, "e1-4", NoteKind.ANSWER, "yes"),
+            )
+        ],
+    }
     publishers = [
         Publisher(
             who,
-            {p.nonce: (room, p.text) for room, posts in log.items() for p in posts if p.nonce[0] == who},
-            [(p.nonce, str(p.position)) for posts in log.values() for p in posts if p.nonce[0] == who],
+            {p.nonce: (room, p.label) for room, posts in log.items() for p in posts if p.nonce[0] == who},
+            changes[who],
+            [(p.nonce, str(p.position)) for posts in log.values() for p in posts if p.nonce[0] == who]
+            + [(change.nonce, f"e1-{change.nonce[0]}") for change in changes[who]],
         )
         for who in "ab"
     ]
-    readers = [Reader(name, room, 0, list(log[room])) for name in ("r", "s") for room in ROOMS]
+    views = {room: {post.position: View(post.label) for post in posts} for room, posts in log.items()}
+    for room, posts in log.items():
+        views[room] |= {
+            Position("e1", 2): View("text 2", reactions=(("👍", ("b",)),)),
+            Position("e1", 3): View("text 3 edited"),
+            Position("e1", 4): View("text 4", answers=(("yes", ("a", "b")),)),
+        }
+        notes = (f"3b{room}", "edit 3"), ("", "react 2"), ("", "answer 4")
+        posts += [Seen(Position("e1", seq), *note) for seq, note in enumerate(notes, start=9)]
+    readers = [
+        Reader(name, room, 0, list(log[room]), dict(views[room])) for name in ("r", "s") for room in ROOMS
+    ]
     readers.append(Reader("late", "lobby", 2, [log["lobby"][2], Gap(2), *log["lobby"][5:]]))
     readers.append(Reader("lost", "lobby", 0, [log["lobby"][0], Gap(None), *log["lobby"][5:]]))
-    return History(log, publishers, readers)
+    return History(log, publishers, readers, views)
 
 
 def post_missing_in_the_log(history: History) -> None:
-    del history.log["lobby"][-1]
+    other = Seen(Position("e1", 8), "", "react 1")
+    history.log["lobby"][7] = other
     for reader in history.readers:
         if reader.room == "lobby":
-            reader.received.pop()
+            reader.received[-4] = other
 
 
 def post_twice_in_the_log(history: History) -> None:
     again = history.log["dev"][0]
-    history.log["dev"].append(Seen(Position("e1", 9), again.nonce, again.text))
+    history.log["dev"].append(Seen(Position("e1", 12), again.nonce, again.label))
     for reader in history.readers:
         if reader.room == "dev":
             reader.received.append(history.log["dev"][-1])
@@ -280,7 +387,7 @@ def other_post_under_the_same_number(history: History) -> None:
 
 def other_epoch(history: History) -> None:
     there = history.log["lobby"][2]
-    history.readers[0].received[2] = Seen(Position("e2", 3), there.nonce, there.text)
+    history.readers[0].received[2] = Seen(Position("e2", 3), there.nonce, there.label)
 
 
 def missing_gap(history: History) -> None:
@@ -322,14 +429,74 @@ def unacknowledged_at_the_end(history: History) -> None:
 
 
 def rejected(history: History) -> None:
-    history.publishers[1].rejected.append("b1")
+    history.publishers[1].rejected.append(("b1", "You are muted."))
 
 
 def number_missing_in_the_log(history: History) -> None:
     del history.log["dev"][2]
 
 
+def edit_missing_in_the_log(history: History) -> None:
+    entry = history.log["lobby"][8]
+    history.log["lobby"][8] = Seen(entry.position, "", entry.label)
+
+
+def edit_of_another_post_in_the_log(history: History) -> None:
+    entry = history.log["lobby"][8]
+    history.log["lobby"][8] = Seen(entry.position, entry.nonce, "edit 4")
+
+
+def note_about_another_post_received(history: History) -> None:
+    entry = history.log["lobby"][9]
+    history.readers[0].received[9] = Seen(entry.position, "", "react 3")
+
+
+def note_received_twice(history: History) -> None:
+    history.readers[0].received.insert(9, history.readers[0].received[8])
+
+
+def note_not_acknowledged(history: History) -> None:
+    del history.publishers[1].acknowledged[-1]
+
+
+def note_acknowledged_for_another_post(history: History) -> None:
+    nonce, _ = history.publishers[1].acknowledged[-1]
+    history.publishers[1].acknowledged[-1] = nonce, "e1-5"
+
+
+def edit_of_another_post(history: History) -> None:
+    history.views["lobby"][Position("e1", 3)] = View("text 3")
+    history.views["lobby"][Position("e1", 5)] = View("text 3 edited")
+
+
+def reaction_missing(history: History) -> None:
+    history.views["dev"][Position("e1", 2)] = View("text 2")
+
+
+def reaction_not_removed(history: History) -> None:
+    history.views["dev"][Position("e1", 2)] = View("text 2", (("👀", ("b",)), ("👍", ("b",))))
+
+
+def earlier_answer_counted(history: History) -> None:
+    history.views["dev"][Position("e1", 4)] = View("text 4", answers=(("no", ("b",)), ("yes", ("a",))))
+
+
+def reader_without_the_edit(history: History) -> None:
+    history.readers[0].views[Position("e1", 3)] = View("text 3")
+
+
 MANIPULATIONS = (
+    edit_missing_in_the_log,
+    edit_of_another_post_in_the_log,
+    note_about_another_post_received,
+    note_received_twice,
+    note_not_acknowledged,
+    note_acknowledged_for_another_post,
+    edit_of_another_post,
+    reaction_missing,
+    reaction_not_removed,
+    earlier_answer_counted,
+    reader_without_the_edit,
     post_missing_in_the_log,
     post_twice_in_the_log,
     post_not_received,

@@ -435,9 +435,9 @@ class LogMachine(RuleBasedStateMachine):
         return Publisher(
             name,
             self.said[name],
-            [(u.nonce, u.post_id) for u in user.updates if isinstance(u, PostDelivered)],
-            [u.nonce for u in user.updates if isinstance(u, PostRejected)],
-            user.session.unacknowledged,
+            acknowledged=[(u.nonce, u.post_id) for u in user.updates if isinstance(u, PostDelivered)],
+            rejected=[(u.nonce, u.reason) for u in user.updates if isinstance(u, PostRejected)],
+            unacknowledged=user.session.unacknowledged,
         )
 
     def teardown(self) -> None:
