@@ -91,7 +91,7 @@ class Chunk:
     """Consecutive lines as parallel columns; line `i` has the id `first_id + i`."""
 
     __slots__ = (
-        "_highest", "_lowest", "briefs", "cells", "char_count", "details", "epochs", "first_id", "flags",
+        "_bounds", "briefs", "cells", "char_count", "details", "epochs", "first_id", "flags",
         "kinds", "numbers", "senders", "texts", "times",
     )  # fmt: skip
 
@@ -102,8 +102,8 @@ class Chunk:
         """Short texts of PRESENCE lines by line id."""
         self.details: dict[int, PostDetails] = _NO_DETAILS
         """Details of posts by line id, for those that have any; replaced by each change."""
-        self._lowest, self._highest = MAX_SEQ, -1
-        """Bounds of `numbers` that are not negative."""
+        self._bounds = (0, MAX_SEQ, -1)
+        """A number of lines, and the lowest and highest `number` of their posts."""
         self.kinds = bytearray()
         self.flags = bytearray()
         self.senders: list[str] = []
@@ -120,15 +120,11 @@ class Chunk:
         kind, sender, text, at, flags, epoch, number, details = entry
         if details is not None:
             self.details = {**self.details, self.first_id + len(self.texts): details}
-        if number > self._highest:
-            self._highest = number
-        if 0 <= number < self._lowest:
-            self._lowest = number
         self.kinds.append(kind)
         self.flags.append(flags)
         self.senders.append(sender)
         self.times.append(at)
-        self.cells.append(_cells_of(text))
+        self.cells.append(_cells_of(text) if "://" in text else measure(text))
         self.epochs.append(epoch)
         self.numbers.append(number)
         self.texts.append(text)
@@ -165,7 +161,12 @@ class Chunk:
     def index_of(self, position: Position) -> int | None:
         """Index of the post at a position of the log; None if it is not here."""
         epoch, seq = position
-        if not self._lowest <= seq <= self._highest:
+        count, lowest, highest = self._bounds
+        if count != len(self.numbers):
+            lowest = min((number for number in self.numbers if number >= 0), default=MAX_SEQ)
+            highest = max(self.numbers, default=-1)
+            self._bounds = len(self.numbers), lowest, highest
+        if not lowest <= seq <= highest:
             return None
         start = 0
         while seq in self.numbers[start:]:
@@ -209,7 +210,6 @@ class Chunk:
         part = Chunk(self.first_id + start)
         part.briefs = self.briefs
         part.details = self.details
-        part._lowest, part._highest = self._lowest, self._highest
         part.kinds = self.kinds[start:end]
         part.flags = self.flags[start:end]
         part.senders = self.senders[start:end]

@@ -125,21 +125,21 @@ class RowIndex:
         self._version, self.unread_line_id = self.transcript.version, self.transcript.unread_line_id
         chunks = self.transcript.chunks
         known = {id(block.chunk): block for block in self._blocks}
-        measured = {block.chunk.first_id for block in self._blocks if block.columns is self.columns}
-        self._blocks = [known.get(id(chunk)) or self._new_block(chunk, measured) for chunk in chunks]
+        self._blocks = [known.get(id(chunk)) or self._new_block(chunk) for chunk in chunks]
         for block in self._blocks:
             if len(block.rows) != len(block.chunk):
                 block.grow(self.columns)
             block.put_rule(self.unread_line_id)
         self._sum_up()
 
-    def _new_block(self, chunk: Chunk, measured: set[int]) -> _Block:
-        """The block of a chunk; measured at once if it replaces one that is in `measured`, by first line.
+    def _new_block(self, chunk: Chunk) -> _Block:
+        """The block of a chunk; measured at once if it replaces a measured one.
 
         An estimate would move the scrollbar each time a post changes.
         """
         block = _Block(chunk, self.visibility)
-        if chunk.first_id in measured:
+        former = self._blocks[self._block_of(chunk.first_id)] if self._blocks else None
+        if former and former.chunk.first_id == chunk.first_id and former.columns is self.columns:
             block.measure(self.columns)
         return block
 
