@@ -1,4 +1,4 @@
-"""Notes, replies and questions in the library, against a server in memory."""
+"""Notes, replies, questions and direct messages in the library, against a server in memory."""
 
 from __future__ import annotations
 
@@ -107,6 +107,21 @@ async def test_what_is_not_allowed_raises() -> None:
             with pytest.raises(RequestError) as raised:
                 await in_time(refused)
             assert raised.value.code is code
+
+
+async def test_direct_messages_are_between_two() -> None:
+    async with (
+        running_server() as server,
+        watching(server.url, "ana") as ana,
+        watching(server.url, "bob") as bob,
+    ):
+        room = (await ana.client.open_direct("bob")).room
+        post_id = (await ana.client.post(room, "just you")).post_id
+        assert (await bob.client.open_direct("ana")).room == room
+        await eventually(lambda: post_id in bob.posts)
+        assert bob.posts[post_id].text == "just you"
+        with pytest.raises(RequestError):
+            await ana.client.open_direct("nobody here")
 
 
 async def test_a_post_that_is_deleted_before_it_is_sent_is_not_posted() -> None:
