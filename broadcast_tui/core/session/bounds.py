@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from broadcast_tui.core.notes import Entry, Note
 from broadcast_tui.core.post_state import Votes
 from broadcast_tui.core.protocol import events
 
@@ -116,3 +117,17 @@ def _bounded_item(item: object) -> object:
             return item[:NAME_CHARS]
         case _:
             return item
+
+
+def entry_chars(entry: Entry) -> int:
+    """Number of characters in the text and the lists of an entry."""
+    post = entry.post if isinstance(entry, Note) else entry
+    if post is None:
+        return 0
+    count, state = len(post.text), post.state
+    for by_choice in (state.reactions, state.tally):
+        for choice, votes in by_choice.items():
+            count += len(choice) + sum(map(len, votes.names))
+    if state.ask is not None:
+        count += sum(map(len, state.ask.choices)) + sum(map(len, state.ask.to))
+    return count + sum(map(len, state.waiting))

@@ -252,6 +252,8 @@ class Outbox:
             if must_wait:
                 self.has_waiting = True
                 ready.discard(outgoing.room)
+                if not ready:
+                    break
                 continue
             if only_resends and outgoing.nonce not in self._in_flight:
                 continue

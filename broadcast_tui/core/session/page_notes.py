@@ -12,9 +12,12 @@ from collections.abc import Iterable
 from broadcast_tui.core.notes import Note, apply_note
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind
+from broadcast_tui.core.session.bounds import entry_chars
 
 NOTES_MAX = 5_000
-"""Maximum number of notes that are remembered per room; then the oldest are dropped."""
+"""Maximum number of notes that are remembered; then the oldest are dropped."""
+NOTES_CHARS = 8_388_608
+"""The same in characters of text and names."""
 
 
 class PageNotes:
@@ -23,43 +26,45 @@ class PageNotes:
     def __init__(self) -> None:
         self._rooms: dict[str, str] = {}
         """Rooms of the requested pages, by ref."""
-        self._notes: dict[str, dict[tuple[Position, NoteKind], Note]] = {}
+        self._notes: dict[tuple[str, Position, NoteKind], Note] = {}
         """Notes by room, post and kind, in the order of their arrival."""
+        self._chars = 0
 
     def requested(self, ref: str, room: str) -> None:
         """A page of a room was requested."""
         self._rooms[ref] = room
-        self._notes.setdefault(room, {})
 
     def arrived(self, note: Note) -> None:
         """Remember a note if a page of its room is requested."""
-        notes = self._notes.get(note.room)
-        if notes is None:
+        if note.room not in self._rooms.values():
             return
-        key = Position(note.position.epoch, note.re), note.kind
-        notes.pop(key, None)
-        notes[key] = note
-        if len(notes) > NOTES_MAX:
-            del notes[next(iter(notes))]
+        key = note.room, Position(note.position.epoch, note.re), note.kind
+        if key in self._notes:
+            self._drop(key)
+        self._notes[key] = note
+        self._chars += entry_chars(note)
+        while len(self._notes) > NOTES_MAX or self._chars > NOTES_CHARS:
+            self._drop(next(iter(self._notes)))
 
     def completed(self, ref: str, posts: Iterable[Post]) -> tuple[Post, ...]:
         """The posts of a page, each after the notes that arrived before the page."""
-        room = self._rooms.pop(ref, "")
-        notes = self._notes.get(room, {})
-        if room not in self._rooms.values():
-            self._notes.pop(room, None)
-        return tuple(_noted(post, notes) for post in posts)
+        self._rooms.pop(ref, None)
+        result = tuple(map(self._noted, posts))
+        if not self._rooms:
+            self.clear()
+        return result
 
     def clear(self) -> None:
         """No page is requested any more."""
         self._rooms.clear()
         self._notes.clear()
+        self._chars = 0
 
-
-def _noted(post: Post, notes: dict[tuple[Position, NoteKind], Note]) -> Post:
-    if not notes:
+    def _noted(self, post: Post) -> Post:
+        for kind in NoteKind if self._notes else ():
+            if (note := self._notes.get((post.room, post.position, kind))) is not None:
+                post = apply_note(post, note)
         return post
-    for kind in NoteKind:
-        if (note := notes.get((post.position, kind))) is not None:
-            post = apply_note(post, note)
-    return post
+
+    def _drop(self, key: tuple[str, Position, NoteKind]) -> None:
+        self._chars -= entry_chars(self._notes.pop(key))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from broadcast_tui.core.notes import Entry, Note
+from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import Position
+from broadcast_tui.core.session.bounds import entry_chars
 from broadcast_tui.core.session.updates import GapFound
 
 REPLAY_MAX = 1_000
@@ -146,7 +147,7 @@ class RoomCursor:
 
     def _buffer(self, entry: Entry) -> None:
         self._buffered.append(entry)
-        self._buffered_chars += _chars(entry)
+        self._buffered_chars += entry_chars(entry)
         if len(self._buffered) > AHEAD_MAX or self._buffered_chars > AHEAD_CHARS:
             self._gap_end = entry.position.seq
             self._clear_buffered()
@@ -161,17 +162,3 @@ class RoomCursor:
         for entry in ahead:
             released += self.received(entry)
         return released
-
-
-def _chars(entry: Entry) -> int:
-    """Number of characters in the text and the lists of an entry."""
-    post = entry.post if isinstance(entry, Note) else entry
-    if post is None:
-        return 0
-    count, state = len(post.text), post.state
-    for by_choice in (state.reactions, state.tally):
-        for choice, votes in by_choice.items():
-            count += len(choice) + sum(map(len, votes.names))
-    if state.ask is not None:
-        count += sum(map(len, state.ask.choices)) + sum(map(len, state.ask.to))
-    return count + sum(map(len, state.waiting))

@@ -13,6 +13,7 @@ from broadcast_tui.core.post_state import Ask, NoteKind, Votes
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, encode
 from broadcast_tui.core.session import updates as up
+from broadcast_tui.core.session.page_notes import NOTES_CHARS, NOTES_MAX
 from broadcast_tui.core.session.session import DIRECTS_MAX, ClientSession
 from tests.support.hub_pair import EPOCH
 
@@ -322,6 +323,20 @@ def test_a_page_includes_the_notes_that_overtook_it() -> None:
     (page,) = server.updates()
     assert isinstance(page, up.HistoryFetched)
     assert [post.text for post in page.posts] == ["old"]
+
+
+def test_notes_for_a_page_that_never_comes_are_bounded() -> None:
+    server = Server(head=9)
+    server.session.request(lambda ref: commands.FetchHistory("lobby", ref, "e-9"))
+    text = "x" * (NOTES_CHARS // 4)
+    for seq in range(10, 20):
+        server.receive(server.edit(seq, seq - 9, text))
+    notes = server.session._page_notes
+    assert sum(len(note.post.text) for note in notes._notes.values() if note.post) <= NOTES_CHARS
+    for seq in range(20, 30 + NOTES_MAX):
+        server.receive(server.edit(seq, seq, "short"))
+    assert len(notes._notes) == NOTES_MAX
+    assert notes._chars == len("short") * NOTES_MAX
 
 
 def test_an_own_note_is_recognized_by_the_id_of_its_ack() -> None:
