@@ -26,7 +26,7 @@ from broadcast_tui.core.post_state import COALESCED, Ask, NoteKind
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_state_machine import TimedLog
-from tests.support.entries import posts_of
+from tests.support.entries import comparable, posts_of
 
 T = TypeVar("T")
 
@@ -237,12 +237,6 @@ class NoteMachine(RuleBasedStateMachine):
         finally:
             self.runner.close()
             shutil.rmtree(self.directory)
-
-
-def comparable(result: AppendResult) -> tuple[object, ...]:
-    """A result with the code of its error: errors are compared by identity."""
-    error = result.error
-    return result.position, result.at_text, result.dup, result.post, error and (error.code, error.text)
 
 
 async def _next(tail: AsyncIterator[list[Entry]]) -> list[Entry]:

@@ -23,14 +23,16 @@ from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.history import BackfillRead, Read, SearchRead
 from broadcast_tui.core.hub.hub import Hub
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.notes import Entry, NewEntry
-from broadcast_tui.core.post import AppendResult, NewPost, Position
+from broadcast_tui.core.notes import Entry, NewEntry, NewNote, NewSummary, Note, apply_note
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.protocol.codec import encode
-from broadcast_tui.core.session.updates import GapFound, PostArrived, PostDelivered, PostRejected
+from broadcast_tui.core.session.updates import GapFound, NoteArrived, PostArrived, PostDelivered, PostRejected
 from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.support.entries import comparable, posts_of
 from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults
 from tests.support.hub_pair import User, Wire, World, read_frames
 from tests.support.model_log import ModelLog
@@ -50,10 +52,12 @@ LIMITS = Limits(
     leave_grace_s=0.0,
 )
 WORDS = ("apple", "pear", "plum")
+BOT = "client bot"
+"""The author of the posts of the bot."""
 room_names = st.sampled_from(ROOMS)
 words = st.sampled_from(WORDS)
 new_posts = st.builds(
-    lambda room, word, nonce: NewPost(room, "bot", word, datetime.now(UTC), nonce[:2], nonce),
+    lambda room, word, nonce: NewPost(room, "bot", word, datetime.now(UTC), nonce[:2], nonce, BOT),
     room_names,
     words,
     st.sampled_from(("", "c1-1", "c1-2", "c1-3", "c2-1", "c2-2")),
@@ -154,7 +158,7 @@ class EngineWorld(World):
     def _append(self, batch: Sequence[NewEntry], accepted: Callable[[list[AppendResult]], None]) -> None:
         results = self.run(self.engine.append(batch))
         expected, new = self.log.append(batch)
-        assert results == expected
+        assert [comparable(result) for result in results] == [comparable(result) for result in expected]
         accepted(results)
         told: list[Entry] = []
         while len(told) < len(new):
@@ -168,7 +172,7 @@ class EngineWorld(World):
         """From the engine; the model must say the same."""
         if isinstance(read, SearchRead):
             hits = self.run(self.engine.search(read.room, read.query, before=read.before, limit=read.limit))
-            kept = self.log.posts.get(read.room, [])[self.log.first_seq(read.room) - 1 :]
+            kept = posts_of(self.log.entries.get(read.room, [])[self.log.first_seq(read.room) - 1 :])
             before = read.before or self.log.last_seq(read.room) + 1
             expected = [p for p in kept if p.text.startswith(read.query) and p.position.seq < before]
             assert hits == expected[-read.limit :]
@@ -202,7 +206,7 @@ class EngineWorld(World):
         """What a connection that comes, asks and goes is sent; `since` is where it says it stands."""
         wire = Wire()
         peer = self.hub.open(wire, v1=True, address="test", when=self.when)
-        hello = commands.Hello("", "passer-by", "", (commands.RoomRequest(room, since),))
+        hello = commands.Hello("", "passer-by", "", (commands.RoomRequest(room, since),), notes=True)
         for command in (hello, *questions):
             self.hub.receive(peer, encode(command), self.when)
         self.serve()
@@ -286,7 +290,23 @@ class LogMachine(RuleBasedStateMachine):
     @rule(room=room_names, words=st.lists(words, min_size=6, max_size=14))
     def flood(self, room: str, words: list[str]) -> None:
         """More than a ring and a log in memory hold."""
-        self.world.append([NewPost(room, "bot", word, datetime.now(UTC)) for word in words])
+        self.world.append([NewPost(room, "bot", word, datetime.now(UTC), author=BOT) for word in words])
+
+    @rule(
+        room=room_names,
+        back=st.integers(0, 12),
+        kind=st.sampled_from(NoteKind),
+        word=words,
+        on=st.booleans(),
+    )
+    def change(self, room: str, back: int, kind: NoteKind, word: str, on: bool) -> None:
+        """The bot changes an earlier post; it may edit and delete its own ones only."""
+        re = self.world.log.last_seq(room) - back
+        text = word if kind is not NoteKind.DELETE else ""
+        now = datetime.now(UTC)
+        self.world.append([NewNote(room, re, kind, "bot", now, BOT, text=text, on=on)])
+        if kind is NoteKind.REACT:
+            self.world.append([NewSummary(room, re, kind, now)])
 
     @rule(room=room_names, nonce=st.sampled_from(("c1-1", "c2-1")), again=st.sampled_from((0.0, 9.5, 10.5)))
     def post_again(self, room: str, nonce: str, again: float) -> None:
@@ -341,10 +361,12 @@ class LogMachine(RuleBasedStateMachine):
                     at = int(last.rpartition("-")[2])
                 case {"type": "welcome", "rooms": [state]}:
                     assert state["recovered"] == recovered
-                case {"type": "message", "id": post_id, "message": text, "room": of_room}:
+                case {"type": "message" | "note" as kind, "id": entry_id, "room": of_room}:
                     assert of_room == room
-                    post = log.posts[room][at]
-                    assert (post_id, text) == (str(post.position), post.text)
+                    entry = log.entries[room][at]
+                    assert entry_id == str(entry.position)
+                    assert (kind == "note") == isinstance(entry, Note)
+                    assert isinstance(entry, Note) or frame["message"] == entry.text
                     at += 1
         assert at == log.last_seq(room)
 
@@ -378,7 +400,7 @@ class LogMachine(RuleBasedStateMachine):
         )
         frames = self.world.asked(room, "", question)
         [page] = [frame for frame in frames if frame["type"] == "history"]
-        kept = log.posts.get(room, [])[log.first_seq(room) - 1 :]
+        kept = log.entries.get(room, [])[log.first_seq(room) - 1 :]
         limit = min(limit, PAGE_MAX)
         match way:
             case "before":
@@ -419,16 +441,46 @@ class LogMachine(RuleBasedStateMachine):
             if user.wire is None:
                 user.connect()
         self.world.step()
+        entries = self.world.log.entries
+        changed = {
+            (room, post.position)
+            for room in ROOMS
+            for post in posts_of(entries.get(room, []))
+            if post.state.edited or post.state.deleted
+        }
         log = {
             room: [
-                Seen(p.position, _own(self.world.log.nonces[room, p.position]), p.text)
-                for p in self.world.log.posts.get(room, [])
+                _seen(entry, self.world.log.nonces.get((room, entry.position), ""), changed)
+                for entry in entries.get(room, [])
             ]
             for room in ROOMS
         }
         publishers = [self._publisher(user) for user in self.users]
-        readers = [_reader(user, room) for user in self.users for room in ROOMS]
+        readers = [_reader(user, room, changed) for user in self.users for room in ROOMS]
         assert faults(History(log, publishers, readers)) == []
+        for user in self.users:
+            for room in ROOMS:
+                self._check_posts(user, room)
+
+    def _check_posts(self, user: User, room: str) -> None:
+        """A user who has received everything has the posts as they are in the log."""
+        shown: dict[int, Post] = {}
+        for update in user.updates:
+            if isinstance(update, GapFound) and update.room == room:
+                return
+            if isinstance(update, PostArrived) and update.post.room == room:
+                shown[update.post.position.seq] = update.post
+            elif isinstance(update, NoteArrived) and update.note.room == room:
+                re = update.note.re
+                shown[re] = apply_note(shown[re], update.note)
+        for post in posts_of(self.world.log.entries.get(room, [])):
+            seen, state = shown[post.position.seq], post.state
+            assert (seen.text, seen.state.edited, seen.state.deleted) == (
+                post.text,
+                state.edited,
+                state.deleted,
+            )
+            assert (seen.state.pinned, seen.state.reactions) == (state.pinned, state.reactions)
 
     def _publisher(self, user: User) -> Publisher:
         name = user.session.name
@@ -454,12 +506,21 @@ def _own(nonce: str) -> str:
     return nonce if "." in nonce else ""
 
 
-def _reader(user: User, room: str) -> Reader:
+def _seen(entry: Entry, nonce: str, changed: set[tuple[str, Position]]) -> Seen:
+    """An entry; the text is left out if it was changed, since users may have received it before or after."""
+    if isinstance(entry, Note):
+        return Seen(entry.position, _own(nonce), f"{entry.kind} {entry.re}")
+    text = "" if (entry.room, entry.position) in changed else entry.text
+    return Seen(entry.position, _own(nonce), text)
+
+
+def _reader(user: User, room: str, changed: set[tuple[str, Position]]) -> Reader:
     reader = Reader(user.session.name, room)
     for update in user.updates:
         if isinstance(update, PostArrived) and update.post.room == room:
-            post = update.post
-            reader.received.append(Seen(post.position, _own(post.nonce), post.text))
+            reader.received.append(_seen(update.post, update.post.nonce, changed))
+        elif isinstance(update, NoteArrived) and update.note.room == room:
+            reader.received.append(_seen(update.note, update.note.nonce, changed))
         elif isinstance(update, GapFound) and update.room == room:
             reader.received.append(Gap(update.count))
     return reader

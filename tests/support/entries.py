@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from broadcast_tui.core.notes import Entry
-from broadcast_tui.core.post import Post
+from broadcast_tui.core.post import AppendResult, Post
 
 
 def posts_of(entries: Iterable[Entry]) -> list[Post]:
@@ -16,3 +16,9 @@ def posts_of(entries: Iterable[Entry]) -> list[Post]:
 def texts_of(entries: Iterable[Entry]) -> list[str]:
     """The texts of the posts, in their order."""
     return [post.text for post in posts_of(entries)]
+
+
+def comparable(result: AppendResult) -> tuple[object, ...]:
+    """A result with the code and text of its error: errors themselves are compared by identity."""
+    error = result.error
+    return result.position, result.at_text, result.dup, result.post, error and (error.code, error.text)
