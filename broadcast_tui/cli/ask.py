@@ -171,7 +171,9 @@ class _Asker:
         """Position of the question once the server has stored it."""
         self._post: Post | None = None
         self._read_ref = ""
-        """Ref of the request for the current state of the question, after a reconnect."""
+        """Ref of the request for the current state of the question, at first and after each reconnect."""
+        self._is_stored = False
+        """Whether such a request has found it."""
 
     async def run(self, text: str) -> int:
         try:
@@ -187,11 +189,11 @@ class _Asker:
                         limit.reschedule(until + GRACE_S)
                     if (status := self._process(update)) is not None:
                         return status
+            return ExitCode.UNREACHABLE  # the client was closed
         except TimeoutError:
-            pass
+            return self._finish(ExitCode.TIMED_OUT)
         finally:
             await self._client.close()
-        return self._finish(ExitCode.TIMED_OUT)
 
     def _process(self, update: Update) -> int | None:
         """Process an update; returns the exit status if the question is decided."""
@@ -200,7 +202,7 @@ class _Asker:
                 return print_error(f"not asked: {reason}", ExitCode.REFUSED)
             case PostDelivered(nonce=nonce, post_id=post_id) if nonce == self._nonce:
                 self._position = Position.parse(post_id)
-                if update.has_arrived:
+                if update.has_arrived and self._post is None:
                     self._read()
             case PostArrived(post=post) if post.nonce == self._nonce or post.position == self._position:
                 return self._asked(post)
@@ -224,8 +226,12 @@ class _Asker:
 
     def _read_again(self, posts: tuple[Post, ...]) -> int | None:
         found = [post for post in posts if post.position == self._position]
+        if not found and not self._is_stored:
+            text = "This server does not store messages, so it cannot count answers."
+            return print_error(text, ExitCode.REFUSED)
         if not found:
             return self._lost()
+        self._is_stored = True
         return (
             self._changed(merged(self._post, found[0])) if self._post is not None else self._asked(found[0])
         )
@@ -252,6 +258,9 @@ class _Asker:
         people = ", ".join(map(visible_line, ask.to)) or f"{ask.of} people"
         wait = format_duration(self._question.until_s, round_up=True)
         print(f"broadcast-tui: Asked {people} in #{self._room}; waiting for {wait}.", file=sys.stderr)
+        self._position = post.position
+        if not self._is_stored:
+            self._read()
         return self._changed(post)
 
     def _changed(self, post: Post) -> int | None:

@@ -19,6 +19,7 @@ from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.notes import NewNote
 from broadcast_tui.core.post_state import NO_STATE, Ask, NoteKind, PostState, Votes
 from broadcast_tui.core.session.updates import PostArrived
+from broadcast_tui.engine.memory import NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.cli.program import ROOT, Outcome, Program, program, run
 from tests.support.entries import posts_of, texts_of
@@ -214,6 +215,25 @@ async def test_a_server_that_lost_the_question_is_reported(tmp_path: Path) -> No
             outcome = await running.ended()
         assert outcome.status == 4
         assert outcome.err.endswith("broadcast-tui: The server no longer has the question.\n")
+
+
+async def test_a_server_that_stores_nothing_cannot_count_answers(tmp_path: Path) -> None:
+    async with running_server(engine=NoHistoryEngine()) as server:
+        outcome = await run("ask", "--url", server.url, "--to", "ana", "Deploy?", home=tmp_path)
+        assert outcome.status == 3
+        expected = "broadcast-tui: This server does not store messages, so it cannot count answers.\n"
+        assert outcome.err.endswith(expected)
+
+
+async def test_a_server_that_is_gone_at_the_end_is_reported(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        async with running_server() as server:
+            words = ("--url", server.url, "--to", "ana", "--timeout", "1s", "Deploy?")
+            running = await stack.enter_async_context(asking(*words, home=tmp_path))
+            await running.log_line("Asked ana")
+        outcome = await running.ended()
+        assert outcome.status == 4
+        assert outcome.err.endswith("broadcast-tui: No connection to the server.\n")
 
 
 async def test_the_documented_recipe(tmp_path: Path) -> None:
