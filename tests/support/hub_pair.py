@@ -123,7 +123,7 @@ class World:
         if not keep_log:
             self.log = ModelLog(f"{self.log.epoch}x")
         self.hub = Hub(self.log, self.limits, "n2", self.authenticator, random_id=self.make_id)
-        self.hub.directs.load()
+        self.hub.started(self.when)
 
     def serve(self) -> None:
         """Do what the server does in a loop turn: append, read, write."""
