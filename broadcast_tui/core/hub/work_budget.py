@@ -55,8 +55,10 @@ NAME_CHAR_S = 2 * _US
 """Normalizing a character of a name that is not ASCII, and its skeleton."""
 POST_S = 60 * _US
 """Appending and acknowledging a post, and encoding it once."""
-NOTE_S = 150 * _US
+NOTE_S = 250 * _US
 """Folding a note into its post, and encoding both once."""
+ASKED_S = 12 * _US
+"""Checking the name of a person who is asked a question."""
 INDEX_KIB_S = 250 * _US
 """Indexing each KiB of a post in the thread that stores all posts. Short words cost the most."""
 DELIVERY_S = 2 * _US
@@ -273,7 +275,7 @@ class PriceList:
         """The price of a question: its choices, and the names of those asked, or of all in the room."""
         if say.ask is None:
             return 0.0
-        named_s = sum(map(_name_s, say.ask.to))
+        named_s = sum(ASKED_S + _name_s(name) for name in say.ask.to)
         online = sum(room.presence.online for room in self._rooms_of(peer, say.room))
         return NOTE_S + sum(map(_text_s, say.ask.choices)) + named_s + online * MEMBER_S
 
