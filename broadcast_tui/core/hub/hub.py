@@ -484,7 +484,7 @@ class Hub:
         self.moderation.check_name(peer, name_key(name) if name else "", hello.client_id, when)
         if name and peer.identity is None:
             self.moderation.check_name_of_muted(name, hello.client_id, when)
-        peer.client_id = hello.client_id
+        peer.set_client_id(hello.client_id)
         peer.dialect = Dialect.NOTES if hello.notes else Dialect.LEGACY
         peer.is_counted = hello.presence
         if name:

@@ -11,7 +11,8 @@ from broadcast_tui.core.hub.history import Read, SearchRead
 from broadcast_tui.core.hub.room import WRITE_BYTES, Subscription
 from broadcast_tui.core.hub.work_budget import WorkBudget
 from broadcast_tui.core.limits import SharedLimits
-from broadcast_tui.core.names import GUEST
+from broadcast_tui.core.names import GUEST, name_key
+from broadcast_tui.core.notes import author_key
 from broadcast_tui.core.protocol.codec import framed
 from broadcast_tui.core.protocol.dialects import Dialect
 from broadcast_tui.core.protocol.events import Event
@@ -51,6 +52,7 @@ class Peer:
         "_limits",
         "_limits_version",
         "address",
+        "author",
         "blocked",
         "budget",
         "byte_bucket",
@@ -105,6 +107,8 @@ class Peer:
         self.key = f"\0{peer_id}"
         """Presence key: the skeleton of the name, or a unique key without a name."""
         self.client_id = ""
+        self.author = ""
+        """Identifies it as the author of posts (see `author_key`)."""
         self.is_counted = True
         """Whether the connection makes its person present in rooms; false for programs that asked for it."""
         self.identity: Identity | None = None
@@ -153,6 +157,13 @@ class Peer:
     def set_identity(self, identity: Identity) -> None:
         """Set the identity and role that a token grants."""
         self.identity, self.role = identity, identity.role
+        self.author = author_key(name_key(identity.name), "")
+
+    def set_client_id(self, client_id: str) -> None:
+        """Set the id from its hello, after its identity if it has one."""
+        self.client_id = client_id
+        if self.identity is None:
+            self.author = author_key("", client_id)
 
     @property
     def sender(self) -> str:

@@ -18,7 +18,7 @@ from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import check_name, is_direct, name_key
-from broadcast_tui.core.notes import NewNote, author_key
+from broadcast_tui.core.notes import NewNote
 from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.core.post_state import Ask, NoteKind
 from broadcast_tui.core.protocol import commands
@@ -74,7 +74,7 @@ class Posting:
             self._moderation.check_not_muted(peer, when, name)
             self._claim_name(peer, name, when)
         new_post = NewPost(
-            room.name, peer.sender, text, when.at, peer.client_id, say.nonce, _author(peer), re, ask
+            room.name, peer.sender, text, when.at, peer.client_id, say.nonce, peer.author, re, ask
         )
         self._effects.pending_entries.append(PendingEntry(peer, new_post))
 
@@ -92,7 +92,7 @@ class Posting:
             note.note,
             peer.sender,
             when.at,
-            _author(peer),
+            peer.author,
             peer.client_id,
             note.nonce,
             peer.role is Role.ADMIN and not is_direct(room.name),
@@ -158,8 +158,3 @@ def _clean_choice(raw: str) -> str:
     if len(choice) > CHOICE_CHARS:
         raise RequestError(ErrorCode.TOO_LONG, f"A choice is too long: at most {CHOICE_CHARS} characters.")
     return choice
-
-
-def _author(peer: Peer) -> str:
-    """The identity of a connection as the author of posts."""
-    return author_key(name_key(peer.identity.name) if peer.identity is not None else "", peer.client_id)
