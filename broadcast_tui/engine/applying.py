@@ -45,22 +45,13 @@ def apply_entry(entry: NewEntry, log: Log) -> AppendResult:
 
 
 def _append_post(new_post: NewPost, log: Log) -> AppendResult:
-    room, position = new_post.room, log.next_position(new_post.room)
-    parent = log.find_post(room, new_post.re) if new_post.re else None
-    re = parent.position.seq if parent is not None else 0
-    root = (parent.root or re) if parent is not None else 0
-    state = PostState(ask=new_post.ask) if new_post.ask is not None else NO_STATE
-    post = Post(
-        room,
-        position,
-        new_post.sender,
-        new_post.text,
-        new_post.at,
-        re=re,
-        root=root,
-        author=new_post.author,
-        state=state,
-    )
+    room, position, re, root = new_post.room, log.next_position(new_post.room), 0, 0
+    if new_post.re and (parent := log.find_post(room, new_post.re)) is not None:
+        re = parent.position.seq
+        root = parent.root or re
+    state = NO_STATE if new_post.ask is None else PostState(ask=new_post.ask)
+    sender, text, at, author = new_post.sender, new_post.text, new_post.at, new_post.author
+    post = Post(room, position, sender, text, at, "", re, root, author, state)
     log.add(post, new_post)
     return AppendResult(position, timestamp(new_post.at), dup=False)
 

@@ -159,8 +159,9 @@ class MemoryEngine:
 
     def _resized(self, name: str, room: RingBuffer[Entry], now: float) -> None:
         """Update what depends on the size of a room. It may lose its oldest entries, or all."""
-        self._index.set_bounds(name, self._first_stored(room), room.last_seq, now)
-        self._notes.trim(name, self._first_stored(room))
+        first_seq = self._first_stored(room)
+        self._index.set_bounds(name, first_seq, room.last_seq, now)
+        self._notes.trim(name, first_seq)
         self.memory.resize(name, room.size_bytes + ROOM_OVERHEAD_BYTES)
 
     def _first_stored(self, room: RingBuffer[Entry]) -> int:
@@ -180,11 +181,9 @@ class MemoryEngine:
         found = room.get(seq)
         return found if isinstance(found, Post) else None
 
-    def _with_post(self, entry: Entry) -> Entry:
-        """A note together with the post that it is about; posts are unchanged."""
-        if isinstance(entry, Post):
-            return entry
-        return msgspec.structs.replace(entry, post=self._find_post(entry.room, entry.re))
+    def _with_post(self, note: Note) -> Note:
+        """A note together with the post that it is about."""
+        return msgspec.structs.replace(note, post=self._find_post(note.room, note.re))
 
     async def posts(self, room: str, seqs: Sequence[int]) -> list[Post]:
         found = (self._find_post(room, seq) for seq in sorted(set(seqs)))
@@ -212,7 +211,8 @@ class MemoryEngine:
             entries = [entry for entry in found.before(stop, limit) if entry.position.seq > after]
         else:
             entries = [entry for entry in found.after(after, limit) if entry.position.seq < stop]
-        return _page(map(self._with_post, entries), limit, max_bytes, from_end=from_end)
+        with_posts = [entry if isinstance(entry, Post) else self._with_post(entry) for entry in entries]
+        return _page(with_posts, limit, max_bytes, from_end=from_end)
 
     async def search(
         self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0

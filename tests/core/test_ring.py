@@ -87,3 +87,29 @@ def test_smaller_ring_contains_the_newest_items_that_fit(
     assert log.last_seq == fresh.last_seq
     assert log.after(0) == kept[len(kept) - len(log) :]
     assert len(log) == min(len(kept), len(fresh))
+
+
+@given(
+    sizes=st.lists(st.integers(1, 50), min_size=1, max_size=400),
+    replaced=st.lists(st.tuples(st.integers(0, 450), st.integers(1, 300)), max_size=20),
+    max_bytes=st.integers(0, 2_000),
+    start=st.integers(0, 10),
+)
+def test_items_can_be_replaced_in_place(
+    sizes: list[int], replaced: list[tuple[int, int]], max_bytes: int, start: int
+) -> None:
+    ring: RingBuffer[str] = RingBuffer(300, max_bytes, start)
+    for number, size in enumerate(sizes):
+        ring.append(f"item {number}", size)
+    for seq, size in replaced:
+        first, before = ring.first_seq, ring.after(0)
+        ring.replace(seq, f"new {size}", size)
+        if first <= seq <= ring.last_seq:
+            before[seq - first] = f"new {size}"
+        assert ring.after(0) == before[len(before) - len(ring) :]
+        assert ring.size_bytes == sum(ring.sizes_after(0))
+        assert len(ring) == 1 or not max_bytes or ring.size_bytes <= max_bytes
+    items = ring.after(0)
+    for seq in range(start - 1, ring.last_seq + 2):
+        is_stored = ring.first_seq <= seq <= ring.last_seq
+        assert ring.get(seq) == (items[seq - ring.first_seq] if is_stored else None)
