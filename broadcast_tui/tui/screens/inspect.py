@@ -17,6 +17,7 @@ from textual.widgets import Static
 from broadcast_tui.tui.model.text.hidden_characters import HiddenCharacter, hidden_characters, split_hidden
 from broadcast_tui.tui.model.text.links import titled_links
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
+from broadcast_tui.tui.model.transcript.post_details import PostDetails
 
 
 def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str, str]]:
@@ -33,6 +34,17 @@ def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str,
     facts += [("Link", f"{title.strip()} → {host}") for title, host in titled_links(line.text)]
     if line.kind is LineKind.ACTION:
         facts.append(("Kind", "an action (/me)"))
+    return facts + (_facts_of_state(line.details) if line.details is not None else [])
+
+
+def _facts_of_state(details: PostDetails) -> list[tuple[str, str]]:
+    """What people have done with a post, and who."""
+    state = details.state
+    facts = [("Edited", state.edited)] if state.edited else []
+    facts += [("Pinned by", state.pinned.by)] if state.pinned else []
+    for key, votes in (*details.reactions.items(), *state.tally.items()):
+        more = votes.count - len(votes.names)
+        facts.append((key, ", ".join((*votes.names, f"{more:,} more") if more > 0 else votes.names)))
     return facts
 
 

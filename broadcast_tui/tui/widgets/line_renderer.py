@@ -165,16 +165,17 @@ class LineRenderer:
         ends = [run[1] for run in runs]
         code = _block_spans(laid)
         gutter = self._first_gutter(line, above, is_quote=laid.has_quote)
+        fold_row, host_row, first_below = laid.fold_row, laid.host_row, laid.first_below
         rows: list[Strip] = []
         for number, (start, end) in enumerate(laid.rows):
             if number == 0 and laid.has_quote:
                 text = self._note_row(quote_of(self._quoted(line)), base, self.styles.note)
-            elif number >= laid.first_below:
+            elif number >= first_below:
                 gutter = self._next_gutter(line, is_about=True)
-                text = self._vote_row(laid.below[number - laid.first_below], base)
-            elif number == laid.fold_row:
+                text = self._vote_row(laid.below[number - first_below], base)
+            elif number == fold_row:
                 text = self._note_row(self._fold_text(laid), base, self.styles.fold)
-            elif number == laid.host_row:
+            elif number == host_row:
                 text = self._note_row(f"⚠ a link goes to {', '.join(laid.hosts)}", base, self.styles.error)
             else:
                 in_block = any(first <= start <= last for first, last in code)

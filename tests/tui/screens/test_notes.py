@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 
+from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
+from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
+from broadcast_tui.tui.model.transcript.post_details import details_of
+from broadcast_tui.tui.screens.inspect import inspection
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.question_bar import QuestionBar
 from tests.support.chat_app import chatting
+from tests.support.fake_client import AT
 from tests.support.running import eventually
 
 ASK = Ask(("ok",), "2026-11-28T12:05:00.000Z", 9, ("ana", "ken", "zoë"))
@@ -73,3 +80,15 @@ async def test_the_choice_to_show_reactions_is_saved(shown: bool) -> None:
         chat.screen.conversation.show_reactions(shown)
         await chat.pilot.pause()
         assert chat.app._preferences.reactions is shown
+
+
+def test_the_inspector_lists_who_reacted() -> None:
+    votes = {"👍": Votes(3, ("bob", "zoë"))}
+    state = PostState(edited="2025-08-30T10:31:00.000Z", pinned=Pin("mira", ""), reactions=votes)
+    details = details_of(Post("", Position("e", 1), "mira", "hi", AT, state=state))
+    line = Line(1, LineKind.POST, "mira", "hi", 0.0, DeliveryState.NONE, False, False, details=details)
+    assert inspection(line, "e-1", UTC)[-3:] == [
+        ("Edited", "2025-08-30T10:31:00.000Z"),
+        ("Pinned by", "mira"),
+        ("👍", "bob, zoë, 1 more"),
+    ]

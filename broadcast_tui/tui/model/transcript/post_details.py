@@ -71,19 +71,22 @@ def clean_state(state: PostState) -> PostState:
     deleted, pinned, ask = state.deleted, state.pinned, state.ask
     return msgspec.structs.replace(
         state,
-        deleted=deleted and Deletion(_name(deleted.by), deleted.at, _line(deleted.reason, REASON_CHARS)),
-        pinned=pinned and Pin(_name(pinned.by), pinned.at),
+        edited=_name(state.edited),
+        deleted=deleted
+        and Deletion(_name(deleted.by), _name(deleted.at), _line(deleted.reason, REASON_CHARS)),
+        pinned=pinned and Pin(_name(pinned.by), _name(pinned.at)),
         reactions=_clean_votes(state.reactions, KEY_CHARS),
         ask=ask and clean_ask(ask),
         tally=_clean_votes(state.tally, CHOICE_CHARS),
         waiting=_names(state.waiting),
+        closed=_name(state.closed),
     )
 
 
 def clean_ask(ask: Ask) -> Ask:
     """`ask` with sanitized, bounded text."""
     choices = tuple(_line(choice, CHOICE_CHARS) for choice in ask.choices[:KEYS_MAX])
-    return Ask(choices, ask.until, max(0, ask.of), _names(ask.to))
+    return Ask(choices, _name(ask.until), max(0, ask.of), _names(ask.to))
 
 
 def deletion_text(deletion: Deletion) -> str:
@@ -112,6 +115,7 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _name(name: str) -> str:
+    """A name or timestamp."""
     return visible_line(name[:NAME_CHARS])
 
 
