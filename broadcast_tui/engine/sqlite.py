@@ -53,6 +53,8 @@ RETRY_S = 60.0
 """Time after which failed maintenance of the index is retried."""
 PURGE_DELAY_S = 1.0
 """Time for which removed texts are collected before their copies are removed."""
+PURGE_BLOCKED_S = 0.5
+"""Pause after a read prevented emptying the write-ahead log. Each attempt syncs the file."""
 PURGE_SHARE = 0.1
 """Maximum share of the time in which copies of removed texts are being removed."""
 
@@ -459,6 +461,7 @@ class SqliteEngine:
         await self._in_thread(self._retention.end_pass)
 
     async def _maintain_index(self) -> None:
+        """Complete the search index, then remove copies of texts whenever some have been removed."""
         await self._build_index()
         if self._purge.is_pending:
             self._text_removed.set()
@@ -466,15 +469,15 @@ class SqliteEngine:
             await self._text_removed.wait()
             await asyncio.sleep(PURGE_DELAY_S)
             self._text_removed.clear()
-            started = self._clock()
+            started = self._work_clock()
             try:
                 while await self._in_thread(self._purge.step):
-                    await asyncio.sleep(PAUSE_S)
+                    await asyncio.sleep(PURGE_BLOCKED_S if self._purge.is_blocked else PAUSE_S)
             except sqlite3.Error as error:
                 log.warning("copies of deleted texts could not be removed: %s", error)
                 self._text_removed.set()
                 await asyncio.sleep(RETRY_S)
-            await asyncio.sleep((self._clock() - started) * (1 / PURGE_SHARE - 1))
+            await asyncio.sleep((self._work_clock() - started) * (1 / PURGE_SHARE - 1))
 
     async def _build_index(self) -> None:
         """Complete the search index, if it is new, and delete an old one."""

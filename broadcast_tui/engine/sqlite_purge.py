@@ -36,6 +36,8 @@ class TextPurge:
         stored = dict(connection.execute("SELECT key, value FROM meta WHERE key IN ('purge', 'vacuum')"))
         self.is_pending = "purge" in stored
         """Whether `step` has work to do."""
+        self.is_blocked = False
+        """Whether a read prevented the last step from emptying the write-ahead log."""
         self._needs_vacuum = "vacuum" in stored
         self._round = 0
         self._is_merging = False
@@ -57,7 +59,8 @@ class TextPurge:
                 self._round += 1
             return True
         self._vacuum(VACUUM_MAX_BYTES)
-        if not self._truncate_log():
+        self.is_blocked = not self._truncate_log()
+        if self.is_blocked:
             return True
         with self._connection:
             self._connection.execute("BEGIN IMMEDIATE")

@@ -27,6 +27,7 @@ AT = datetime.now(UTC)
 def purge_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "PURGE_DELAY_S", 0.01)
     monkeypatch.setattr(sqlite, "PAUSE_S", 0.001)
+    monkeypatch.setattr(sqlite, "PURGE_BLOCKED_S", 0.01)
 
 
 @pytest.fixture
@@ -136,6 +137,7 @@ async def test_appends_continue_while_a_reader_delays_the_purge(path: Path) -> N
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM posts").fetchall()
             await engine.append([delete(1)])
+            await eventually(lambda: engine._purge.is_blocked)
             for number in range(50):
                 await in_time(engine.append([new_post(f"post {number}")]))
             assert engine._purge.is_pending
