@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeVar, assert_never
+from typing import ClassVar, TypeVar, assert_never
 
 import msgspec
 
@@ -77,6 +77,8 @@ class NewSummary(msgspec.Struct, frozen=True):
     kind: NoteKind
     at: datetime
     close: bool = False
+    text: ClassVar[str] = ""
+    nonce: ClassVar[str] = ""
 
 
 class Note(msgspec.Struct, frozen=True, gc=False):

@@ -267,28 +267,28 @@ class Hub:
             room = self.rooms.by_name.get(entry.room)
             if room is not None:
                 room.appended_seq = max(room.appended_seq, position.seq)
-            if isinstance(entry, NewNote) and result.post is not None:
+            if result.post is not None and isinstance(entry, NewNote):
                 self._summaries.changed(entry.room, entry.re, entry.kind, when)
             if peer is None:
                 continue
             if result.error is not None:
-                self.broadcaster.send_error(peer, result.error, when, nonce=pending.nonce)
+                self.broadcaster.send_error(peer, result.error, when, nonce=pending.entry.nonce)
                 self._count_error(peer, when)
-            elif pending.nonce:
+            elif pending.entry.nonce:
                 self._acknowledge(peer, pending, result)
 
     def _acknowledge(self, peer: Peer, pending: PendingEntry, result: AppendResult) -> None:
         entry, position = pending.entry, result.position
         if peer.v1:
-            peer.send(events.Ack(pending.nonce, str(position), entry.room, result.at_text, result.dup))
+            peer.send(events.Ack(pending.entry.nonce, str(position), entry.room, result.at_text, result.dup))
             self.broadcaster.mark_dirty(peer)
         if isinstance(entry, NewNote) and position.seq == entry.re:
             return  # it has no entry of its own
         if (subscription := peer.subscriptions.get(entry.room)) is not None:
-            subscription.add_own_post(position.seq, pending.nonce)
+            subscription.add_own_post(position.seq, pending.entry.nonce)
 
     def are_appended(self, entries: Sequence[Entry]) -> bool:
-        """Whether `posts_appended` was called for entries of the tail, or they have no reader here."""
+        """Whether `entries_appended` was called for entries of the tail, or they have no reader here."""
         return all(
             (room := self.rooms.by_name.get(entry.room)) is None or entry.position.seq <= room.appended_seq
             for entry in entries
@@ -299,7 +299,7 @@ class Hub:
         error = RequestError(ErrorCode.TRY_LATER, reason, temporary=True, retry_after=2.0)
         for pending in batch:
             if pending.peer is not None:
-                self.broadcaster.send_error(pending.peer, error, when, nonce=pending.nonce)
+                self.broadcaster.send_error(pending.peer, error, when, nonce=pending.entry.nonce)
             elif isinstance(pending.entry, NewSummary):
                 self._summaries.failed(pending.entry, when)
 

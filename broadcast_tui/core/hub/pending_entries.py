@@ -6,7 +6,7 @@ import msgspec
 
 from broadcast_tui.core.fair_queue import FairQueue
 from broadcast_tui.core.hub.peer import Peer
-from broadcast_tui.core.notes import NewEntry, NewSummary
+from broadcast_tui.core.notes import NewEntry
 
 BATCH_ENTRIES = 1_000
 """Maximum number of entries in a batch if there are more than fit."""
@@ -22,16 +22,6 @@ class PendingEntry(msgspec.Struct, frozen=True):
 
     peer: Peer | None
     entry: NewEntry
-
-    @property
-    def nonce(self) -> str:
-        """The nonce of the request; empty without one, and for summaries."""
-        return "" if isinstance(self.entry, NewSummary) else self.entry.nonce
-
-    @property
-    def size_chars(self) -> int:
-        """Length of the text in characters."""
-        return 0 if isinstance(self.entry, NewSummary) else len(self.entry.text)
 
 
 class PendingEntries:
@@ -66,9 +56,9 @@ class PendingEntries:
         chars = 0
         while waiting and len(batch) < BATCH_ENTRIES and chars < BATCH_CHARS:
             batch.append(pending := waiting.pop())
-            chars += pending.size_chars
+            chars += len(pending.entry.text)
         return batch
 
 
 def _fits(arrived: list[PendingEntry]) -> bool:
-    return sum(pending.size_chars for pending in arrived) <= BATCH_CHARS
+    return sum(len(pending.entry.text) for pending in arrived) <= BATCH_CHARS
