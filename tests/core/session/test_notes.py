@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
 
 import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.notes import apply_note
-from broadcast_tui.core.post import Position
-from broadcast_tui.core.post_state import Ask, NoteKind, Votes
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, Votes
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, encode
 from broadcast_tui.core.session import updates as up
@@ -451,3 +453,77 @@ def test_a_server_cannot_open_any_number_of_direct_rooms() -> None:
         *(events.Direct(f"@ana+{number}", str(number), "e-1", True) for number in range(2 * DIRECTS_MAX))
     )
     assert len(server.updates()) == DIRECTS_MAX
+
+
+# -- hostile servers
+
+ids = st.sampled_from(("e-0", "e-1", "e-2", "e-3", "e-5", "f-1", "-1", "e-9007199254740991", "?", ""))
+texts = st.text(max_size=5)
+votes = st.dictionaries(texts, st.builds(Votes, st.integers(-1, 5), st.tuples(texts, texts)), max_size=3)
+deletions = st.none() | st.builds(Deletion, texts, texts, texts)
+pins = st.none() | st.builds(Pin, texts, texts)
+asks = st.none() | st.builds(Ask, st.tuples(texts), texts, st.integers(-1, 5), st.tuples(texts))
+common = {"edited": texts, "deleted": deletions, "pinned": pins, "reactions": votes, "tally": votes}
+note_states = st.builds(events.NoteState, message=texts, of=st.integers(), closed=texts, **common)
+hostile_notes = st.builds(
+    events.Note,
+    id=ids,
+    room=st.sampled_from(("lobby", "other")),
+    note=st.sampled_from(NoteKind),
+    re=ids,
+    by=st.sampled_from(("ana", "eve", "")),
+    timestamp=texts,
+    now=st.none() | note_states,
+    nonce=st.sampled_from(("", "n1", "n2", "n9")),
+)
+hostile_posts = st.builds(
+    events.Message,
+    message=texts,
+    sender=st.sampled_from(("ana", "eve", "")),
+    timestamp=texts,
+    id=ids,
+    room=st.sampled_from(("lobby", "other")),
+    nonce=st.sampled_from(("", "n1", "n2", "n9")),
+    re=ids,
+    root=ids,
+    ask=asks,
+    waiting=st.tuples(texts),
+    closed=texts,
+    folded=st.integers(-1, 2**60),
+    **common,
+)
+hostile_frames = st.one_of(
+    hostile_notes,
+    hostile_posts,
+    st.builds(events.Ack, st.sampled_from(("n1", "n2", "n9")), ids, texts, texts, st.booleans()),
+    st.builds(events.Error, st.sampled_from(("muted", "?")), texts, st.booleans(), nonce=st.just("n2")),
+    st.builds(events.Direct, texts, texts, ids, st.booleans(), texts, st.sampled_from(("", "r1", "r9"))),
+    st.builds(
+        events.History,
+        st.sampled_from(("r1", "r2")),
+        texts,
+        st.tuples(hostile_posts, hostile_notes),
+        st.booleans(),
+    ),
+)
+
+
+@given(st.lists(hostile_frames, max_size=20))
+def test_notes_of_a_hostile_server_do_not_raise(frames: list[events.Event]) -> None:
+    server = Server(head=1)
+    server.note(server.say("hello"), NoteKind.EDIT, "bye")
+    server.note("e-1", NoteKind.REACT, "👍")
+    server.session.request(lambda ref: commands.FetchHistory("lobby", ref, "e-1"))
+    server.receive(*frames)
+    seqs: list[Position] = []
+    posts: dict[Position, Post] = {}
+    for update in server.updates():
+        match update:
+            case up.PostArrived(post=post) if post.position.epoch:
+                seqs.append(post.position)
+                posts[post.position] = post
+            case up.NoteArrived(note=note):
+                seqs.append(note.position)
+                posts = {position: apply_note(known, note) for position, known in posts.items()}
+    for before, after in pairwise(seqs):
+        assert before.epoch != after.epoch or before.seq < after.seq
