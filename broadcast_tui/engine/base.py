@@ -1,6 +1,6 @@
 """The engine interface: one log per room, appended in batches, read by range, and followed by its tail.
 
-Every engine passes tests/engine/test_contract.py, which checks:
+Every engine passes tests/engine/test_contract.py and test_notes_contract.py, which check:
 
 - `append` is atomic: when it returns, all entries of the batch are in the log, in order, each with the next
   seq of its room. Otherwise it raises `EngineError`, and none is.

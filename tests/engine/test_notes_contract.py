@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -514,6 +515,31 @@ async def test_notes_survive_a_restart(tmp_path: Path) -> None:
     engine = await reopened(engine)
     assert list(engine.pending_summaries()) == []
     assert marks_of(engine) == ([], [])
+    await engine.close()
+
+
+async def test_reactions_are_announced_after_a_crash(tmp_path: Path) -> None:
+    engine = SqliteEngine(tmp_path / "history.db", keep_days=0)
+    await engine.start()
+    await engine.append([post("a"), question("ana", "ben")])
+    await engine.append([react(1, "x"), answer(2, "yes", "ana"), answer(2, "no", "ben")])
+    after = tmp_path / "after"
+    after.mkdir()
+    for file in tmp_path.glob("history.db*"):
+        shutil.copyfile(file, after / file.name)
+    await engine.close()
+    engine = SqliteEngine(after / "history.db", keep_days=0)
+    await engine.start()
+    pending = list(engine.pending_summaries())
+    assert pending == [
+        PendingSummary("lobby", 1, NoteKind.REACT),
+        PendingSummary("lobby", 2, NoteKind.ANSWER),
+    ]
+    results = await engine.append([summary(each.seq, each.kind) for each in pending])
+    assert outcomes(results) == [(3, False), (4, False)]
+    assert (await state_of(engine, 1)).reactions == {"x": Votes(1, ("ana",))}
+    assert (await state_of(engine, 2)).closed
+    assert list(engine.open_asks()) == []
     await engine.close()
 
 
