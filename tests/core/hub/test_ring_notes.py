@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.history import BackfillRead
 from broadcast_tui.core.hub.ring_notes import EncodedEntry
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.notes import NewNote
-from broadcast_tui.core.post import NewPost
+from broadcast_tui.core.notes import NewNote, apply_note
+from broadcast_tui.core.post import NewPost, Post
 from broadcast_tui.core.post_state import NoteKind
+from broadcast_tui.core.protocol.codec import decode_event
+from broadcast_tui.core.protocol.entries import note_of, post_of
+from broadcast_tui.core.protocol.events import Message
+from broadcast_tui.core.protocol.events import Note as NoteEvent
 from tests.core.hub.test_buffers import evict, measured_bytes, unlimited
 from tests.core.hub.test_hub import only, say, send, v1
 from tests.core.hub.test_notes import note
@@ -43,7 +52,11 @@ def catch_up(world: World, wire: Wire) -> list[dict[str, Any]]:
     wire.peer.blocked = False
     world.hub.effects.dirty_peers.add(wire.peer)
     world.step()
-    return [frame for frame in read_frames(wire) if "id" in frame or frame.get("event") == "note"]
+    return [
+        frame
+        for frame in read_frames(wire)
+        if "id" in frame or "from" in frame or frame.get("event") == "note"
+    ]
 
 
 def test_slow_connections_get_the_current_state_in_their_dialect() -> None:
@@ -199,3 +212,94 @@ def test_a_ring_restarted_after_a_hole_has_no_notes() -> None:
 
 def _text(world: World, text: str) -> NewPost:
     return NewPost("lobby", "ana", text, world.when.at)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.just(0)),
+        st.tuples(st.sampled_from(("edit", "delete", "pin", "unpin", "react")), st.integers(1, 6)),
+        st.tuples(st.sampled_from(("block", "resume")), st.integers(0, 2)),
+        st.tuples(st.sampled_from(("evict", "tick", "read")), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS)
+def test_any_order_of_notes_and_delays_converges(steps: list[tuple[str, int]]) -> None:
+    """Connections that lag, rings that are evicted and read again: all end with the posts of the log."""
+    world = World(unlimited(ring_posts=15))
+    ana = v1(world, "ana", notes=True, rooms=[{"room": "lobby"}, {"room": "elsewhere"}])
+    readers = [v1(world, "new", notes=True), v1(world, "old"), world.plain()]
+    seen: list[list[dict[str, Any]]] = [[], [], []]
+    for number, (step, argument) in enumerate(steps):
+        target = f"e1-{argument}"
+        match step:
+            case "say":
+                say(world, ana, f"text {number}.")
+            case "edit" | "delete":
+                note(world, ana, step, target, message=f"text {number}.")
+            case "pin" | "unpin":
+                note(world, ana, "pin", target, on=step == "pin")
+            case "react":
+                note(world, ana, "react", target, key="👍", on=number % 2 == 0)
+            case "block":
+                behind(world, readers[argument])
+            case "resume":
+                seen[argument] += catch_up(world, readers[argument])
+            case "evict":
+                evict(world)
+            case "tick":
+                world.pass_time(1.0)
+                world.step()
+            case _:
+                send(world, ana, type="history", ref="h", latest=True)
+        read_frames(ana)
+    world.pass_time(5.0)
+    world.step()
+    for frames, wire in zip(seen, readers, strict=True):
+        frames += catch_up(world, wire)
+    room, log = lobby(world), world.log.posts.get("lobby", [])
+    current = {post.text for post in log}
+    for number in range(len(steps)):
+        if f"text {number}." not in current:
+            assert f"text {number}.".encode() not in memory_of(room)
+    assert _folded(seen[0]) == {
+        post.position.seq: (post.text, post.state.deleted is not None, post.state.pinned is not None)
+        for post in log
+        if post.position.seq in _folded(seen[0])
+    }
+    for frames in seen[:2]:
+        seqs = [seq for frame in frames for seq in _seqs(frame)]
+        assert seqs == list(range(1, world.log.last_seq("lobby") + 1))
+    assert all(frame["type"] in ("message", "gap") for frame in seen[1] if frame["type"] != "synced")
+    assert all(frame["type"] in ("message", "system") for frame in seen[2])
+
+
+def _seqs(frame: dict[str, Any]) -> range:
+    """The seqs that a frame accounts for."""
+    if frame["type"] == "gap":
+        return range(int(frame["from"].split("-")[1]), int(frame["to"].split("-")[1]) + 1)
+    if frame["type"] not in ("message", "note"):
+        return range(0)
+    seq = int(frame["id"].split("-")[1])
+    return range(seq, seq + 1)
+
+
+def _folded(frames: list[dict[str, Any]]) -> dict[int, tuple[str, bool, bool]]:
+    """The posts that a client has after these frames, as the session of a client folds them."""
+    posts: dict[int, Post] = {}
+    when = Instant(0.0, datetime(2026, 1, 1, tzinfo=UTC))
+    for frame in frames:
+        event = decode_event(msgspec.json.encode(frame))
+        if isinstance(event, Message):
+            post = post_of(event, when)
+            posts[post.position.seq] = post
+        elif isinstance(event, NoteEvent):
+            change = note_of(event, when)
+            if change.re in posts:
+                posts[change.re] = apply_note(posts[change.re], change)
+    return {
+        seq: (post.text, post.state.deleted is not None, post.state.pinned is not None)
+        for seq, post in posts.items()
+    }
