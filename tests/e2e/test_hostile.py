@@ -107,6 +107,39 @@ def posts(script: HostileScript) -> list[Frame]:
     return sent + [script.post(f"/me {text} victim {text}", text) for text in ALL]
 
 
+def notes(script: HostileScript) -> list[Frame]:
+    """Questions and replies that are edited, pinned, answered and deleted, with hostile text everywhere."""
+    sent: list[Frame] = []
+    for text in ALL:
+        votes = {f"{text}{n}": {"count": 2, "names": [text, "victim"]} for n in range(3)}
+        ask = {"choices": [text, "ok"], "until": text, "of": 9, "to": [text, "victim"]}
+        asked = script.post(f"begin{text}end", f"s{text}w") | {"ask": ask, "tally": votes, "waiting": [text]}
+        reply = script.post(f"re{text}", text) | {"re": asked["id"], "root": asked["id"]}
+        changes: list[tuple[str, Frame, Frame]] = [
+            ("edit", asked, {"message": f"new{text}", "edited": text}),
+            ("pin", asked, {"pinned": {"by": text, "at": text}}),
+            ("react", asked, {"reactions": votes}),
+            ("answer", asked, {"tally": votes, "of": 9, "waiting": [text]}),
+            ("delete", reply, {"deleted": {"by": text, "at": text, "reason": text}}),
+        ]
+        sent += [asked, reply]
+        for kind, changed, now in changes:
+            note = script.post("", text)
+            sent.append(
+                {
+                    "type": "note",
+                    "id": note["id"],
+                    "room": "lobby",
+                    "note": kind,
+                    "re": changed["id"],
+                    "by": text,
+                    "timestamp": note["timestamp"],
+                    "now": now,
+                }
+            )
+    return sent
+
+
 def presence_events() -> list[Frame]:
     return [
         *(system("join", text, f"n{text}m", text) for text in ALL),
@@ -165,6 +198,7 @@ def test_hostile_frames_are_shown_as_text(
 
     hostile.answers["history"] = history
     script.tell(*posts(script))
+    script.tell(*notes(script))
     script.tell(*presence_events())
     script.tell(*notices())
     script.tell(*malformed_frames())
