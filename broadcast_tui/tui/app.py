@@ -27,7 +27,7 @@ from broadcast_tui.client.storage.credentials import Credentials, PendingCredent
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import BroadcastError, InvalidNameError
 from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.names import check_name
+from broadcast_tui.core.names import check_name, is_direct
 from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import PROGRAM, themes
@@ -40,7 +40,7 @@ from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import levels_of
 from broadcast_tui.tui.model.room import RoomModel
-from broadcast_tui.tui.model.rooms import RoomSet
+from broadcast_tui.tui.model.rooms import RoomSet, is_lasting
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.layout import presence_of
@@ -244,9 +244,13 @@ class ChatApp(App[None]):
         # Quitting leaves the rooms one by one, and the next run must still join them.
         if self._client is None or self._quit.has_begun:
             return
+        # The server lists direct messages again.
+        rooms = tuple(room for room in event.rooms if not is_direct(room))
+        if not rooms:
+            return
         before = self._preferences.rooms.get(self._client.url)
-        self._preferences.set_rooms(self._client.url, event.rooms, event.shown)
-        if before is None or before.joined != event.rooms:
+        self._preferences.set_rooms(self._client.url, rooms, event.shown)
+        if before is None or before.joined != rooms:
             self._preferences.save()
 
     @on(ChatScreen.ConnectRequested)
@@ -277,7 +281,7 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.UnreadChanged)
     def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
-        self._terminal_title.set(f"#{event.room}", event.count, event.mentions)
+        self._terminal_title.set(self._state.rooms.get(event.room).label, event.count, event.mentions)
         self._bookmark_saver.save_soon(self._state)
 
     @on(ChatScreen.PostsAlerted)
@@ -290,7 +294,7 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.LevelChanged)
     def save_level(self, event: ChatScreen.LevelChanged) -> None:
-        if self._client is not None:
+        if self._client is not None and is_lasting(event.room):
             self._preferences.set_level(self._client.url, event.room, event.level.value)
             self._preferences.save()
 

@@ -22,6 +22,7 @@ from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionStat
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.bookmark_saver import load_ignored, save_ignored
 from broadcast_tui.tui.commands.context import ThemeHost
+from broadcast_tui.tui.commands.directs import follow_openings
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.model.ignore_list import IgnoreList
@@ -142,7 +143,7 @@ class LineChat:
         """Write the new lines of all rooms."""
         state = self._state
         for view in state.rooms.joined.values():
-            label = "" if view is state.rooms.shown else visible_line(view.name)
+            label = "" if view is state.rooms.shown else view.label
             for text in self._formatter.new_lines(view.name, view.transcript, label=label):
                 self._write(text)
 
@@ -156,7 +157,7 @@ class LineChat:
             state.rooms.show(room, datetime.now(UTC))
             state.rooms.set_at_end(True)
             if state.rooms.shown.entered:  # otherwise joining it is reported later
-                state.print(f"Now in #{room}. Your messages go there.", datetime.now(UTC))
+                state.print(f"Now in {state.rooms.shown.label}. Your messages go there.", datetime.now(UTC))
         self.refresh_views()
 
     def open_search(self, query: str) -> None:
@@ -228,6 +229,7 @@ class LineChat:
         self._updated.set()
         for room in changes.rooms_to_list:
             self._client.list_members(room)
+        follow_openings(self._client, self._state, self, changes.directs)
         self._print_search_results()
         self.refresh_views()
         if changes.denied is not None:
@@ -320,7 +322,7 @@ class LineFormatter:
         """By room: the transcript's layout count, and the ID after the last line returned."""
 
     def new_lines(self, room: str, transcript: Transcript, *, label: str = "") -> Iterator[str]:
-        """Yield the new lines of `room`, each with `#label` in front if `label` is not empty.
+        """Yield the new lines of `room`, each with `label` in front if that is not empty.
 
         When the transcript was laid out again, because somebody is hidden or shown, only its last line is
         new: the one that says so. A summary of joins and leaves that can still change is yielded once another
@@ -335,7 +337,7 @@ class LineFormatter:
         for line_id in range(start, end):
             line = transcript.line(line_id)
             if line is not None and line.text and (self._own or not line.own):
-                yield self._format(line, f"#{label} " if label else "")
+                yield self._format(line, f"{label} " if label else "")
 
     def _format(self, line: Line, prefix: str) -> str:
         text = line.text.replace("\n", _INDENT)

@@ -385,7 +385,8 @@ class ClientSession:
             if state.room in self.cursors:
                 self._enter(state)
         for direct in event.directs:
-            self._on_direct(events.Direct(direct.room, direct.other, direct.head, direct.durable))
+            event_of_room = events.Direct(direct.room, direct.other, direct.head, direct.durable)
+            self._on_direct(event_of_room, is_listed=True)
         if self._away is not None and self._away.away:
             text = self._away.text
             self.request(lambda ref: commands.SetAway(True, text, ref))
@@ -408,12 +409,15 @@ class ClientSession:
             )
         )
 
-    def _on_direct(self, event: events.Direct) -> None:
-        """Report a room for direct messages, unless nothing follows from it."""
+    def _on_direct(self, event: events.Direct, *, is_listed: bool = False) -> None:
+        """Report a room for direct messages, unless nothing follows from it.
+
+        Those that the server lists after connecting may have another name of the other person.
+        """
         head, is_requested = Position.parse(event.head), self._refs.pop(event.ref, None) is not None
         if not is_requested:
             left = self._left.get(event.room)
-            if event.room in self.cursors or (left is not None and left.position == head):
+            if (event.room in self.cursors and not is_listed) or (left is not None and left.position == head):
                 return
             if event.room not in self._directs and len(self._directs) >= DIRECTS_MAX:
                 return

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.tui.commands.connection import ConnectionCommands
 from broadcast_tui.tui.commands.context import CommandContext, CommandHandler
+from broadcast_tui.tui.commands.directs import DirectCommands
 from broadcast_tui.tui.commands.general import GeneralCommands
 from broadcast_tui.tui.commands.moderation import ModerationCommands
 from broadcast_tui.tui.commands.people import PeopleCommands
@@ -16,6 +17,7 @@ from broadcast_tui.tui.model.state import AppState
 
 HANDLERS: Mapping[str, type[CommandHandler]] = {
     "connection": ConnectionCommands,
+    "directs": DirectCommands,
     "general": GeneralCommands,
     "moderation": ModerationCommands,
     "people": PeopleCommands,

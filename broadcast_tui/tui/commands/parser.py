@@ -13,8 +13,6 @@ import msgspec
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command, Group
 from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
-_PRIVATE = frozenset({"msg", "query", "whisper", "dm", "pm", "tell"})
-"""Commands for private messages in other chat programs."""
 _BY_WORD = {word: command for command in COMMANDS for word in (command.name, *command.aliases)}
 
 
@@ -93,8 +91,6 @@ def _unknown(word: str) -> str:
 
 def _no_such_command(word: str) -> str:
     """The error for an unknown command, with the most similar command."""
-    if word.removeprefix("/").casefold() in _PRIVATE:
-        return f"No such command: {word}. Private messages are not supported."
     similar = nearest(word)
     suggestion = f"Did you mean /{similar.name}?" if similar else "/help lists the commands."
     return f"No such command: {word}. {suggestion}"

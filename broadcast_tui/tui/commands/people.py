@@ -39,7 +39,7 @@ class PeopleCommands(CommandHandler):
         if name is None:
             return self.print(f"No such user in your rooms: {visible_line(typed)}")
         facts = ["this is you"] if name == state.name else []
-        rooms = [f"#{room.name}" for room in state.rooms.with_member(name)]
+        rooms = [room.label for room in state.rooms.with_member(name) if not room.is_direct]
         facts.append(f"in {joined_names(rooms, len(rooms))}" if rooms else "not in any of your rooms now")
         if (reason := state.away.reason(name)) is not None:
             facts.append(f"away: {reason}" if reason else "away")

@@ -21,7 +21,7 @@ class RoomCommands(CommandHandler):
         if not typed and not state.rooms.left:
             return self.fail("Specify a room: /join #room")
         try:
-            room = check_room(typed or next(reversed(state.rooms.left)))
+            room = (self._direct(typed) or check_room(typed)) if typed else next(reversed(state.rooms.left))
         except RequestError as error:
             return self.fail(error.text)
         if room not in state.rooms.joined:
@@ -38,10 +38,12 @@ class RoomCommands(CommandHandler):
         """
         state = self._state
         first, _, reason = typed.partition(" ")
-        if reason and not first.startswith("#") and first.casefold() not in state.rooms.joined:
+        if self._direct(typed):
+            first, reason = typed, ""
+        elif reason and not first.startswith("#") and first.casefold() not in state.rooms.joined:
             first, reason = "", typed
         try:
-            room = check_room(first) if first else state.rooms.shown_name
+            room = (self._direct(first) or check_room(first)) if first else state.rooms.shown_name
         except RequestError as error:
             return self.fail(error.text)
         if room not in state.rooms.joined:
@@ -49,15 +51,24 @@ class RoomCommands(CommandHandler):
         if len(state.rooms.joined) == 1:
             return self.fail("This is your only room. /join another one first, or /quit.")
         self._client.leave(room, reason.strip())
+        left = state.rooms.get(room)
         state.rooms.part(room, datetime.now(UTC))
-        return self.print(f"You left #{room}. /join to return.")
+        if left.is_direct:
+            return self.print(f"Closed {left.label} until the next message. /join opens it again.")
+        return self.print(f"You left {left.label}. /join to return.")
 
     def buffer(self, typed: str) -> bool:
-        room = find_room(typed.removeprefix("#").casefold(), list(self._state.rooms.joined))
-        if room is None:
+        labels = {room.label.removeprefix("#"): room.name for room in self._state.rooms.joined.values()}
+        label = find_room(typed.removeprefix("#").casefold(), list(labels))
+        if label is None:
             return self.fail(f"You are not in a room that matches '{typed}'. /join enters a room.")
-        self._context.show_room(room)
+        self._context.show_room(labels[label])
         return True
+
+    def _direct(self, typed: str) -> str:
+        """The room of the direct messages with a person, written `@name`; empty if there is none."""
+        room = self._state.rooms.direct_with(typed[1:]) if typed.startswith("@") else None
+        return room.name if room is not None else ""
 
     def list(self, _argument: str) -> bool:
         room = self._state.rooms.shown
@@ -73,15 +84,15 @@ class RoomCommands(CommandHandler):
             self._client.set_topic(room.name, "" if text == "-" else text)
             return True
         if not room.topic:
-            return self.print(f"#{room.name} has no topic. Set one with /topic <text>")
+            return self.print(f"{room.label} has no topic. Set one with /topic <text>")
         when = f" on {room.topic_at.astimezone():%d %B at %H:%M}" if room.topic_at else ""
         setter = f", set by {room.topic_by}{when}" if room.topic_by else ""
-        return self.print(f"Topic of #{room.name}: {room.topic}{setter}")
+        return self.print(f"Topic of {room.label}: {room.topic}{setter}")
 
     def notify(self, typed: str) -> bool:
         word = typed.casefold()
         if not word:
-            return self.print(level_line(self._state.rooms.shown_name, self._state.rooms.shown.level))
+            return self.print(level_line(self._state.rooms.shown.label, self._state.rooms.shown.level))
         if word == "test":
             self._context.test_notification()
             return True
@@ -99,17 +110,17 @@ class RoomCommands(CommandHandler):
         room = self._state.rooms.shown_name
         self._state.rooms.shown.level = level
         self._context.save_notify_level(room, level)
-        return self.print(level_line(room, level))
+        return self.print(level_line(self._state.rooms.shown.label, level))
 
 
-def level_line(room: str, level: NotifyLevel) -> str:
+def level_line(label: str, level: NotifyLevel) -> str:
     """The line that describes the notification level of a room."""
     match level:
         case NotifyLevel.OFF:
-            return f"#{room} is muted. Mentions are still counted."
+            return f"{label} is muted. Mentions are still counted."
         case NotifyLevel.MENTIONS:
-            return f"#{room} notifies you of mentions."
+            return f"{label} notifies you of mentions."
         case NotifyLevel.ALL:
-            return f"#{room} notifies you of every post."
+            return f"{label} notifies you of every post."
         case _:
             assert_never(level)

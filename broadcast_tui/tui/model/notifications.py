@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
@@ -70,7 +71,8 @@ class NotificationLimiter:
 def alert_text(alert: Alert) -> str:
     """`bob in #lobby: hi ana`, or `* bob in #lobby waves` for an action."""
     sender = truncate(visible_line(alert.sender), NAME_MAX)
-    where = f"in #{truncate(visible_line(alert.room), NAME_MAX)}"
+    is_private = is_direct(alert.room)
+    where = "to you alone" if is_private else f"in #{truncate(visible_line(alert.room), NAME_MAX)}"
     text = visible_line(alert.text)
     if text.startswith(ACTION_PREFIX):
         return f"* {sender} {where} {truncate(text.removeprefix(ACTION_PREFIX), TEXT_MAX)}"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from broadcast_tui.core.names import VOLATILE_SIGN, is_direct
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.post_state import NO_STATE
 from broadcast_tui.core.protocol import events
@@ -47,6 +48,11 @@ _GAP_REASONS = {
 }
 
 
+def label_of(room: str) -> str:
+    """How a room is shown whose other person is not known: `#lobby`, or `@ana+bob` for direct messages."""
+    return visible_line(room.partition(VOLATILE_SIGN)[0]) if is_direct(room) else f"#{visible_line(room)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """An entry of the member list. `away` is the reason (may be empty); None: not away."""
@@ -78,6 +84,12 @@ class RoomModel:
     notes: RoomNotes = field(init=False)
     level: NotifyLevel = NotifyLevel.MENTIONS
     """Which posts trigger notifications."""
+    other: str = ""
+    """The other person, if the room is for direct messages."""
+    is_replaced: bool = False
+    """Whether direct messages with the same name are now in another room."""
+    alerts_of_replay: bool = False
+    """Whether posts of the pending replay trigger notifications: it was opened because of them."""
     entered: bool = False
     greeting_due: bool = False
     """Whether the line about joining is pending: it follows the backlog."""
@@ -97,6 +109,18 @@ class RoomModel:
         self._presence_lines = PresenceLines(self.transcript)
         self.reading = ReadState(self.transcript)
         self.notes = RoomNotes(self.transcript)
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether the room is for direct messages. Each post of the other person counts as a mention."""
+        return is_direct(self.name)
+
+    @property
+    def label(self) -> str:
+        """How the room is shown: `#lobby`, or `@bob` for direct messages."""
+        if not self.other:
+            return label_of(self.name)
+        return f"@{self.other}{' (old)' if self.is_replaced else ''}"
 
     @property
     def unread(self) -> int:
@@ -131,6 +155,10 @@ class RoomModel:
         if not self.listed or max(self.online, len(self.members)) > DETAIL_MAX:
             return None
         return sorted(self.members, key=str.casefold)
+
+    def known_names(self) -> Iterable[str]:
+        """Names of people who are in the room or have posted."""
+        return (*filter(None, [self.other]), *self.members, *self.transcript.senders)
 
     def request_list(self) -> bool:
         """Whether the member list must be requested now; returns true once each time it is unknown."""
@@ -186,12 +214,13 @@ class RoomModel:
             nonce=post.nonce if update.own else "",
             details=details,
         )
-        arrival = Arrival(line_id, post.position, own or hidden or is_deleted, mention, update.live)
+        is_urgent = mention or self.is_direct
+        arrival = Arrival(line_id, post.position, own or hidden or is_deleted, is_urgent, update.live)
         self.reading.arrived(arrival, there=there, at_end=at_end)
-        if own or hidden or there or is_deleted or not update.live:
+        if own or hidden or there or is_deleted or not (update.live or self.alerts_of_replay):
             return None
         text = mentioning_line(post.text, own_name, keywords) if mention else post.text
-        return Alert(self.name, post.sender, text, mention)
+        return Alert(self.name, post.sender, text, is_urgent)
 
     def note_arrived(
         self, update: NoteArrived, own_name: str, keywords: Sequence[str] = (), *, there: bool, at_end: bool
@@ -212,9 +241,10 @@ class RoomModel:
             return None
         after = self.notes.post(str(before.post.position))
         if after is None or after.post.state.deleted is not None:
-            reading.post_deleted(before.line_id, before.post.position, mention=before.mention)
+            was_urgent = before.mention or self.is_direct
+            reading.post_deleted(before.line_id, before.post.position, mention=was_urgent)
             return None
-        if before.mention == after.mention:
+        if before.mention == after.mention or self.is_direct:
             return None
         if before.mention:
             reading.mention_removed(before.line_id, before.post.position)
@@ -274,7 +304,7 @@ class RoomModel:
                 TranscriptPost(post.sender, post.text, post.at, own, mention, str(post.position), details)
             )
             unread = not (own or is_deleted or self.transcript.is_hidden(sender))
-            page.append(OlderPost(post.position, not unread, mention))
+            page.append(OlderPost(post.position, not unread, mention or self.is_direct))
         is_added = self.transcript.prepend_posts(older) > 0
         if update.start is not None:
             self._page_start = str(update.start), self.transcript.first_post_id
@@ -299,6 +329,8 @@ class RoomModel:
             case "rename" if len(names) == 2:
                 self.members.discard(names[0])
                 self.members.add(names[1])
+                if self.other == names[0]:
+                    self.other = names[1]
             case "online":
                 return
         if len(self.members) > MEMBERS_MAX:

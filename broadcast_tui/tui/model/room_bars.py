@@ -15,10 +15,10 @@ def header_text(room: str, topic: str, pin_count: int, online: int, width: int) 
     """`#ops  release 1.5  pinned: 1        9 here` in `width` cells; the topic is cut first."""
     here = f"{online:,} here" if online else ""
     pinned = f"{GAP}pinned: {pin_count:,}" if pin_count else ""
-    fixed = cells_of(f"#{room}{pinned}{GAP}{here}")
+    fixed = cells_of(f"{room}{pinned}{GAP}{here}")
     room_for_topic = width - fixed - len(GAP)
     shown = f"{GAP}{clip(topic, room_for_topic)}" if topic and room_for_topic > 0 else ""
-    return _spread(f"#{room}{shown}{pinned}", here, width)
+    return _spread(f"{room}{shown}{pinned}", here, width)
 
 
 def question_text(question: OpenQuestion, key: str, width: int) -> str:

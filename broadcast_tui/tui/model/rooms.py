@@ -14,6 +14,7 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.names import VOLATILE_SIGN, name_key
 from broadcast_tui.core.post import Bookmark
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.text import visible_line
@@ -145,6 +146,11 @@ def room_lines(update: events.RoomList, joined: Iterable[str]) -> list[str]:
     return [f"{count} with member counts (* joined):", *lines]
 
 
+def is_lasting(room: str) -> bool:
+    """Whether a room can outlast the server's process, so that its settings are worth saving."""
+    return VOLATILE_SIGN not in room
+
+
 LEFT_MAX = 8
 """Left rooms whose lines are kept in case the user rejoins."""
 
@@ -216,6 +222,20 @@ class RoomSet:
             room = self.joined[name] = RoomModel(name)
             self._restore(room)
         return room
+
+    def find(self, name: str) -> RoomModel | None:
+        """The room called `name`, joined or left; None if it is unknown."""
+        return self.joined.get(name) or self.left.get(name)
+
+    def all(self) -> list[RoomModel]:
+        """All rooms, joined and left."""
+        return [*self.joined.values(), *self.left.values()]
+
+    def direct_with(self, name: str) -> RoomModel | None:
+        """The room for direct messages with a person, joined or left."""
+        key = name_key(name)
+        rooms = (room for room in self.all() if room.is_direct and not room.is_replaced)
+        return next((room for room in rooms if key and name_key(room.other) == key), None)
 
     def enter(self, name: str) -> RoomModel:
         """Move a room that was left, with its lines, back to the joined rooms; or add a new one."""
@@ -299,7 +319,8 @@ class RoomSet:
 
     def current_bookmarks(self, at: datetime) -> dict[str, Bookmark]:
         """The read position of each room, to save for the next run."""
-        marks = {name: room.reading.bookmark(at) for name, room in {**self.left, **self.joined}.items()}
+        lasting = {name: room for name, room in {**self.left, **self.joined}.items() if is_lasting(name)}
+        marks = {name: room.reading.bookmark(at) for name, room in lasting.items()}
         return {name: mark for name, mark in marks.items() if mark is not None}
 
     def ignore(self, name: str, until: float | None) -> None:

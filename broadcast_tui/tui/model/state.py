@@ -41,6 +41,7 @@ from broadcast_tui.core.session.updates import (
     Welcomed,
 )
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.directs import DirectOpening, Directs, ended_line
 from broadcast_tui.tui.model.moderation import action_line, ban_lines
 from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, Admission, NoticeLimiter
 from broadcast_tui.tui.model.notifications import Alert
@@ -223,6 +224,8 @@ class Changes:
     """Room and post id of open questions that must be requested."""
     alerts: list[Alert] = field(default_factory=list)
     """Posts to notify the user of, in order of arrival."""
+    directs: list[DirectOpening] = field(default_factory=list)
+    """Rooms for direct messages that were opened."""
     opened: bool = False
     """The shown room got its first posts: scroll to the unread line unless it is visible."""
 
@@ -237,6 +240,7 @@ class AppState:
     """All rooms of the server as last listed: member count and topic by name."""
     away: AwayMap = field(default_factory=AwayMap)
     requests: PendingRequests = field(default_factory=PendingRequests)
+    directs: Directs = field(default_factory=Directs)
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
     help_key: str = "F1"
@@ -293,13 +297,16 @@ class AppState:
 
     # -- user actions and updates
 
-    def add_own_post(self, nonce: str, text: str, at: datetime, *, re: str = "") -> None:
-        """Add an own post to the shown room; it is pending below all lines until it arrives.
+    def add_own_post(
+        self, nonce: str, text: str, at: datetime, *, re: str = "", room: RoomModel | None = None
+    ) -> None:
+        """Add an own post to a room, by default the shown one; it is pending below all lines at first.
 
         `re` is what it replies to, as for `ClientRequests.say`.
         """
-        self.rooms.shown.reading.drop_unread_line()
-        self.rooms.shown.transcript.add_pending(nonce, self.name, text, at, reply_details(re))
+        room = room or self.rooms.shown
+        room.reading.drop_unread_line()
+        room.transcript.add_pending(nonce, self.name, text, at, reply_details(re))
 
     def print(self, text: str, at: datetime, *, error: bool = False) -> None:
         """Print a system line in the shown room."""
@@ -371,7 +378,7 @@ class AppState:
                     self._print_notice(visible_line(update.text), now, at, error=update.error)
                     self._clear_request(update.ref)
                 case DirectOpened():
-                    pass
+                    changes.directs += self.directs.opened(update, self.rooms, at)
                 case _:
                     self._room_changed(update, changes, now, at)
         self._handle_denied_name(changes, refused, at)
@@ -380,6 +387,8 @@ class AppState:
 
     def _arrived(self, update: PostArrived, changes: Changes) -> None:
         room = self.rooms.get(update.post.room)
+        if room.is_direct and not update.own and visible_line(update.post.sender) == room.other:
+            self.directs.last_room = room.name
         there = self.rooms.is_viewing(room)
         alert = room.arrived(update, self.name, self.keywords, there=there, at_end=self.rooms.at_end)
         if alert and room.level.includes(mention=alert.mention):
@@ -405,6 +414,8 @@ class AppState:
             case RoomLeft():
                 self.rooms.leave(update.room, at)
                 changes.people = True
+                if room.is_direct:
+                    self.print(ended_line(room), at)
             case CaughtUp():
                 self._caught_up(room, changes, at)
             case PostDelivered():
@@ -485,6 +496,7 @@ class AppState:
         """Print what was missed. If the room has just been opened, scroll to the unread line."""
         there = self.rooms.is_viewing(room)
         is_opened = room.reading.is_resuming
+        room.alerts_of_replay = False
         if room.greeting_due:
             room.greeting_due = False
             room.transcript.add_system(self._greeting(room), at)
@@ -496,12 +508,15 @@ class AppState:
             self.rooms.set_at_end(self.rooms.at_end)
 
     def _greeting(self, room: RoomModel) -> str:
+        if room.is_direct:
+            return f"Only you and {room.other or 'one other person'} can read this conversation."
         others = max(0, room.online - 1)
         company = {0: ". Nobody here yet.", 1: " with 1 other."}.get(others, f" with {others:,} others.")
         return f"Joined #{room.name} as {self.name}{company} {self.help_key or '/help'} for help."
 
     def _clear_request(self, ref: str) -> None:
         self.requests.clear(ref)
+        self.directs.clear(ref)
         for room in self.rooms.joined.values():
             if ref and ref == room.history_ref:
                 room.history_ref = ""

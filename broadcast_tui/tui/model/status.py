@@ -14,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.wrapping import clip
 from broadcast_tui.tui.model.transcript.presence_summary import joined_names
@@ -56,8 +57,8 @@ def status_items(state: AppState, server: str, now: float) -> tuple[list[StatusI
     room = state.rooms.shown
     left = [_connection_item(state, now)]
     if room.entered and state.connection.state is ConnectionState.ONLINE:
-        left.append(StatusItem(f"{room.online:,} here", Role.PLAIN, 60))
-    left.insert(1, StatusItem(f"#{visible_line(room.name)}", Role.PLAIN, 70))
+        left.append(StatusItem(_presence(room), Role.PLAIN, 60))
+    left.insert(1, StatusItem(room.label, Role.PLAIN, 70))
     left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
     right = []
     online = state.connection.state is ConnectionState.ONLINE
@@ -95,13 +96,20 @@ def rooms_activity(state: AppState) -> tuple[str, str]:
     busy = []
     for number, room in enumerate(state.rooms.joined.values(), 1):
         if room is not state.rooms.shown and room.unread and (room.mention_count or not room.muted):
-            mentions = f"{room.mention_count}!," if room.mention_count else ""
-            text = f"{number}:{visible_line(room.name)}({mentions}{room.unread:,})"
-            busy.append((not mentions, text, f"{number}{'!' if mentions else '+'}"))
+            mentions = f"{room.mention_count}!," if room.mention_count and not room.is_direct else ""
+            text = f"{number}:{room.label.removeprefix('#')}({mentions}{room.unread:,})"
+            busy.append((not room.mention_count, text, f"{number}{'!' if room.mention_count else '+'}"))
     busy.sort(key=lambda room: room[0])
     more = "…" if len(busy) > ACTIVE_MAX else ""
     named = busy[:ACTIVE_MAX]
     return " ".join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
+
+
+def _presence(room: RoomModel) -> str:
+    """Who is in the shown room."""
+    if not room.is_direct:
+        return f"{room.online:,} here"
+    return f"private, {room.other} is {'here' if room.online > 1 else 'not here'}"
 
 
 def _connection_item(state: AppState, now: float) -> StatusItem:

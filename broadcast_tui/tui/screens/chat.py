@@ -25,9 +25,10 @@ from textual.widgets import TextArea
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.session.updates import ConnectionState, NameDenied, Update
-from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import ThemeHost
+from broadcast_tui.tui.commands.directs import follow_openings
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.keymap import active_key, bind
@@ -209,6 +210,7 @@ class ChatScreen(Screen[None]):
             self._state.requests.continue_list(ref, self._client.list_rooms(after))
         for name, post_id in changes.questions_to_fetch:
             self._client.fetch_history(name, around=post_id, limit=1)
+        follow_openings(self._client, self._state, self, changes.directs)
         for refused in changes.rejected:
             if not self.composer.give_back(refused.text, refused.room):
                 self.warn(f"Not sent: {refused.reason} Press Up to edit the text.")
@@ -372,7 +374,9 @@ class ChatScreen(Screen[None]):
         """Open the switcher with the known rooms, and request the list of the server's rooms."""
 
         def join(room: str | None) -> None:
-            if room:
+            if room in self._state.rooms.joined:
+                self.show_room(room)
+            elif room:
                 self.submit(f"/join {room}")
 
         if self._state.connection.state is ConnectionState.ONLINE:
@@ -468,7 +472,7 @@ class ChatScreen(Screen[None]):
         if has_changed:
             self._drawn_room = state.rooms.shown_name
             self.composer.enter_room(state.rooms.shown_name)
-            self.composer.set_hint(f"Message #{visible_line(view.name)}")
+            self.composer.set_hint(f"Message {view.label}")
             self.log_view.show(view.transcript, view.unread)
             state.rooms.unseen = self.log_view.unseen
             if not view.reading.begins_above:
@@ -519,12 +523,13 @@ class ChatScreen(Screen[None]):
 def completion_context(state: AppState, themes: ThemeHost) -> CompletionContext:
     """What the composer can complete in the displayed room."""
     view = state.rooms.shown
+    rooms = (*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms)
     return CompletionContext(
         view.transcript.senders,
         view.people(),
         state.name,
         addressed=tuple(reversed(view.addressed)),
-        rooms=tuple(dict.fromkeys((*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms))),
+        rooms=tuple(dict.fromkeys(filter(lambda name: not is_direct(name), rooms))),
         themes=tuple(sorted(themes.available_themes)),
         files=complete_path,
     )

@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.room import label_of
 from broadcast_tui.tui.model.server_search import ServerSearch, format_date, snippet_of, words_pattern
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.colors import color_index
@@ -59,7 +60,7 @@ class SearchScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.query_one("#search").border_title = Content(
-            f"Search #{visible_line(self._search.room)}: {visible_line(self._search.query)}"
+            f"Search {label_of(self._search.room)}: {visible_line(self._search.query)}"
         )
         self.query_one(OptionList).focus()
         self.show_found()
@@ -138,7 +139,7 @@ class ContextScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         box = self.query_one("#context")
-        box.border_title = Content(f"#{visible_line(self._search.room)} history")
+        box.border_title = Content(f"{label_of(self._search.room)} history")
         box.border_subtitle = Content("Esc Back to the results")
         self.query_one(MessageLog).focus()
         self.show_context()

@@ -28,9 +28,10 @@ NO_MATCH = "No matching room"
 
 
 class RoomChoice(msgspec.Struct, frozen=True):
-    """A room with a `note` about it. Both are safe to draw."""
+    """A room with its `label` and a `note` about it. Both are safe to draw."""
 
     name: str
+    label: str
     note: str = ""
 
 
@@ -38,11 +39,14 @@ def choices_of(state: AppState) -> list[RoomChoice]:
     """The joined rooms, most urgent first, then the server's other rooms; the displayed room is last."""
     ours = [view for view in state.rooms.joined.values() if view is not state.rooms.shown]
     ours.sort(key=lambda view: (-view.mention_count, -view.unread))
-    choices = [RoomChoice(view.name, f"{view.unread:,} unread" if view.unread else "joined") for view in ours]
+    choices = [
+        RoomChoice(view.name, view.label, f"{view.unread:,} unread" if view.unread else "joined")
+        for view in ours
+    ]
     for name, (online, topic) in state.known_rooms.items():
         if name not in state.rooms.joined:
-            choices.append(RoomChoice(name, f"{online:,} here  {visible_line(topic)}".rstrip()))
-    return [*choices, RoomChoice(state.rooms.shown_name, "current")]
+            choices.append(RoomChoice(name, f"#{name}", f"{online:,} here  {visible_line(topic)}".rstrip()))
+    return [*choices, RoomChoice(state.rooms.shown_name, state.rooms.shown.label, "current")]
 
 
 class SwitcherScreen(ModalScreen[str]):
@@ -120,19 +124,18 @@ class SwitcherScreen(ModalScreen[str]):
             rooms.action_cursor_up()
 
     def _offer(self, typed: str) -> None:
-        by_name = {choice.name: choice for choice in self._choices}
-        self._offered = [by_name[name] for name in rank_rooms(typed.strip(), by_name)[:OFFERED_MAX]]
+        by_label = {choice.label.removeprefix("#"): choice for choice in self._choices}
+        self._offered = [by_label[label] for label in rank_rooms(typed.strip(), by_label)[:OFFERED_MAX]]
         try:
             new_room = check_room(typed.strip())
         except RequestError:
             new_room = ""
-        if new_room and new_room not in by_name:
-            self._offered.append(RoomChoice(new_room, "new room"))
+        if new_room and new_room not in by_label:
+            self._offered.append(RoomChoice(new_room, f"#{visible_line(new_room)}", "new room"))
         rooms = self.query_one(OptionList)
         rooms.clear_options()
         rooms.add_options(
-            Option(Content.assemble(f"#{visible_line(choice.name)}", (f"  {choice.note}", "dim")))
-            for choice in self._offered
+            Option(Content.assemble(choice.label, (f"  {choice.note}", "dim"))) for choice in self._offered
         )
         rooms.highlighted = 0 if self._offered else None
         hint = KEYS if self._offered else NO_MATCH

@@ -22,14 +22,17 @@ class RoomHeader(Widget):
         super().__init__(id=id)
         self._counts_people = counts_people
         self._shown = ("", "", 0, 0)
-        """Room, topic, number of pinned posts, and of people."""
+        """Label of the room, topic, number of pinned posts, and of people."""
 
     def show(self, room: RoomModel) -> None:
         """Show a room; cheap if nothing has changed."""
-        shown = (room.name, room.topic, room.notes.pin_count, room.online)
+        topic = room.topic
+        if room.is_direct and not topic:
+            topic = f"Only you and {room.other} can read this" if room.other else "Private"
+        shown = (room.label, topic, room.notes.pin_count, room.online)
         if shown != self._shown:
             self._shown = shown
-            self.set_class(bool(room.topic or room.notes.pin_count), "-set")
+            self.set_class(bool(topic or room.notes.pin_count), "-set")
             self.refresh()
 
     def render(self) -> Content:

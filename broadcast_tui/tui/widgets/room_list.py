@@ -19,7 +19,6 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Static
 
-from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.text.wrapping import clip
 
@@ -39,7 +38,8 @@ class Row:
 
     @classmethod
     def of(cls, view: RoomModel, shown: bool) -> Row:
-        return cls(visible_line(view.name), view.unread, view.mention_count, view.muted, shown)
+        mentions = 0 if view.is_direct else view.mention_count
+        return cls(view.label.removeprefix("#"), view.unread, mentions, view.muted, shown)
 
 
 class RoomList(VerticalScroll, can_focus=False):

@@ -467,9 +467,9 @@ async def test_connect_goes_to_another_server() -> None:
 
 async def test_an_unknown_command_stays_in_the_input() -> None:
     async with chatting("ana") as chat:
-        await chat.enter("/msg bob hi")
+        await chat.enter("/xyz bob hi")
         assert "No such command" in chat.toasts
-        assert chat.composer.text == "/msg bob hi"
+        assert chat.composer.text == "/xyz bob hi"
         assert chat.sent == []
 
 

@@ -119,16 +119,6 @@ def test_help_of_one_command_has_usage_aliases_and_example() -> None:
     assert help_lines("ban")[1:] == ["Example: /ban mallory 1h spam", "Example: /ban 192.0.2.7 7d"]
 
 
-@pytest.mark.parametrize("typed", ["/msg bob hi", "/query bob", "/MSG"])
-def test_private_messages_are_reported_as_unsupported(typed: str) -> None:
-    parsed = parse(typed)
-    assert isinstance(parsed, InputError)
-    word = typed.split()[0]
-    assert parsed.text == (
-        f"No such command: {word}. Private messages are not supported. To send it as text: /{word}"
-    )
-
-
 def test_text_sent_literally_is_shown_literally() -> None:
     transcript = Transcript(zone=UTC)
     for typed in ("//me waves", " /me waves"):

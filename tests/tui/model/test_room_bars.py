@@ -38,9 +38,11 @@ def test_who_has_asked_sees_no_key() -> None:
 
 
 def test_the_header_names_room_topic_pins_and_people() -> None:
-    assert header_text("ops", "release 1.5", 1, 9, 50) == "#ops  release 1.5  pinned: 1" + " " * 16 + "9 here"
-    assert header_text("ops", "", 0, 0, 8) == "#ops    "
-    cut = header_text("ops", "a long topic that is cut", 2, 9, 40)
+    assert (
+        header_text("#ops", "release 1.5", 1, 9, 50) == "#ops  release 1.5  pinned: 1" + " " * 16 + "9 here"
+    )
+    assert header_text("#ops", "", 0, 0, 8) == "#ops    "
+    cut = header_text("#ops", "a long topic that is cut", 2, 9, 40)
     assert cut == "#ops  a long topic t…  pinned: 2  9 here"
 
 

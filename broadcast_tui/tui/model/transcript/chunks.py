@@ -158,19 +158,14 @@ class Chunk:
             self.details.get(self.first_id + i),
         )
 
-    def seq_bounds(self) -> tuple[int, int]:
-        """The lowest and highest seq of the posts, whatever their epochs; empty bounds without posts."""
+    def index_of(self, position: Position) -> int | None:
+        """Index of the post at a position of the log; None if it is not here."""
+        epoch, seq = position
         count, lowest, highest = self._bounds
         if count != len(self.numbers):
             lowest = min((number for number in self.numbers if number >= 0), default=MAX_SEQ)
             highest = max(self.numbers, default=-1)
             self._bounds = len(self.numbers), lowest, highest
-        return lowest, highest
-
-    def index_of(self, position: Position) -> int | None:
-        """Index of the post at a position of the log; None if it is not here."""
-        epoch, seq = position
-        lowest, highest = self.seq_bounds()
         if not lowest <= seq <= highest:
             return None
         start = 0

@@ -512,10 +512,6 @@ class Transcript:
     def _place_of(self, position: Position) -> tuple[list[Chunk], int, int] | None:
         """The chunks, displayed or cleared, the chunk and the index in it of a post."""
         for chunks in (self._chunks, self._cleared):
-            # Posts ascend, except where the epoch changes.
-            at = bisect_right(chunks, position.seq, key=_lowest_seq) - 1
-            if at >= 0 and (i := chunks[at].index_of(position)) is not None:
-                return chunks, at, i
             for at in range(len(chunks) - 1, -1, -1):
                 if (i := chunks[at].index_of(position)) is not None:
                     return chunks, at, i
@@ -564,7 +560,3 @@ class Transcript:
         self.unread_line_id = None
         self._calendar = _Calendar(self.zone)
         self.version += 1
-
-
-def _lowest_seq(chunk: Chunk) -> int:
-    return chunk.seq_bounds()[0]
