@@ -131,7 +131,7 @@ class Preferences:
 
     def _content(self) -> dict[str, object]:
         """The content of the file, except for what other chats have written."""
-        return {
+        content: dict[str, object] = {
             "name": self.name,
             "theme": self.theme,
             "client_id": self.client_id,
@@ -140,9 +140,9 @@ class Preferences:
             },
             "levels": dict(self.levels),
             "presence": self.presence,
-            "reactions": self.reactions,
             "ignored": {url: dict(ends) for url, ends in self.ignored.items()},
         }
+        return content if self.reactions else content | {"reactions": False}
 
     def rooms_on(self, url: str, requested: str = "") -> SavedRooms:
         """The rooms to join on a server: the saved ones, plus `requested`, which is then shown.

@@ -209,3 +209,11 @@ def test_a_process_that_holds_the_lock_delays_a_save_only_briefly(tmp_path: Path
         assert "another process is writing it" in preferences.notice
     assert preferences.save()
     assert Preferences.load(tmp_path).theme == "nord"
+
+
+def test_the_choice_to_show_reactions_is_saved_and_taken_back(tmp_path: Path) -> None:
+    for shown in (True, False, True):
+        preferences = Preferences.load(tmp_path)
+        preferences.reactions = shown
+        assert preferences.save()
+        assert Preferences.load(tmp_path).reactions is shown

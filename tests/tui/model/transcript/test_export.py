@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import Deletion, PostState, Votes
 from broadcast_tui.tui.model.transcript.export import Format, format_of, lines_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -67,3 +69,25 @@ def test_cancelled_presence_changes_leave_no_empty_line(wanted: Format) -> None:
     lines = list(lines_of(transcript.snapshot(), wanted, "lobby"))
     assert len([line for line in lines if line.startswith(("20", "- ", "{"))]) == 1
     assert "eve left" in lines[-1]
+
+
+def test_marks_deletions_and_votes_are_exported() -> None:
+    state = PostState(edited="2025-08-30T10:31:00.000Z", reactions={"👍": Votes(2, ("zoë",))})
+    made = Transcript()
+    for number, text in enumerate(("one", "secret"), 1):
+        made.add_post("bob", text, AT, post_id=f"e-{number}")
+    made.replace_post(Post("", Position("e", 1), "bob", "new *text*", AT, state=state), mention=False)
+    deleted = PostState(deleted=Deletion("eve", ""))
+    made.replace_post(Post("", Position("e", 2), "bob", "", AT, state=deleted), mention=False)
+    lines, markdown, rows = (
+        list(lines_of(made.snapshot(), wanted, "lobby"))[-2:]
+        for wanted in (Format.TEXT, Format.MARKDOWN, Format.JSON_LINES)
+    )
+    assert [line[20:] for line in lines] == ["bob: new *text* (edited)", "bob: deleted by eve"]
+    assert [line[8:] for line in markdown] == [
+        "**bob**: new \\*text\\* (edited)",
+        "**bob**: *deleted by eve*",
+    ]
+    first, second = map(json.loads, rows)
+    assert (first["text"], first["edited"], first["reactions"]) == ("new *text*", state.edited, {"👍": 2})
+    assert (second["kind"], second["text"]) == ("deleted", "deleted by eve")
