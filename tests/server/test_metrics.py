@@ -137,3 +137,22 @@ async def test_metrics_port_rejects_other_host_names_from_this_machine(host: str
         assert answer.startswith(f"HTTP/1.1 {status} ")
         assert ("connections" in answer) == (status == 200)
         assert "<script>" not in answer
+
+
+async def test_notes_are_counted_by_kind() -> None:
+    async with (
+        running_server() as server,
+        listening(server) as listener,
+        v1_client(server.url, "ana", notes=True) as ana,
+    ):
+        await ana.say("hello", nonce="p")
+        post = (await ana.next_of(type="ack", nonce="p"))["id"]
+        for number, key in enumerate(("👍", "👍", "🎉")):  # the second one changes nothing
+            await ana.send("note", note="react", re=post, key=key, nonce=f"n{number}")
+        await ana.next_of(type="ack", nonce="n2")
+        await ana.send("note", note="pin", re=post, nonce="n3")
+        await ana.next_of(type="ack", nonce="n3")
+        found = await numbers(listener)
+        assert found['notes_total{kind="react"}'] == 2
+        assert found['notes_total{kind="pin"}'] == 1
+        assert found["posts_total"] == 1

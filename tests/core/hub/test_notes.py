@@ -8,6 +8,7 @@ import pytest
 
 from broadcast_tui.core.hub import posting
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.notes import PINS_MAX
 from tests.core.hub.test_authorization import ANA, StubAuthenticator
 from tests.core.hub.test_hub import only, say, send, v1
 from tests.support.hub_pair import Wire, World, read_frames
@@ -374,6 +375,32 @@ def test_muted_people_can_only_delete_and_answer() -> None:
     assert newest(ana, "ack")["nonce"] == "a"
     note(world, ana, "delete", nonce="d")
     assert newest(ana, "ack")["nonce"] == "d"
+
+
+def test_readers_can_answer_but_neither_react_nor_pin() -> None:
+    world = World()
+    ana, rita = v1(world, "ana", notes=True), v1(world, "rita", notes=True)
+    assert rita.peer is not None
+    give_role(rita.peer, "reader")
+    say(world, ana, "Lunch?", ask={"choices": ["ok"], "until_s": 60.0})
+    note(world, rita, "react", key="👍", nonce="n1")
+    note(world, rita, "pin", nonce="n2")
+    assert [error["code"] for error in only(rita, "error")] == ["forbidden", "forbidden"]
+    note(world, rita, "answer", choice="ok", nonce="n3")
+    assert newest(rita, "ack")["nonce"] == "n3"
+
+
+def test_a_room_has_a_maximum_of_pins() -> None:
+    world = World()
+    ana = v1(world, "ana", notes=True)
+    for number in range(1, PINS_MAX + 2):
+        say(world, ana, f"post {number}")
+        note(world, ana, "pin", f"e1-{2 * number - 1}", nonce=f"n{number}")
+    (error,) = only(ana, "error")
+    assert (error["code"], error["nonce"]) == ("too_many_notes", f"n{PINS_MAX + 1}")
+    note(world, ana, "delete", "e1-1")
+    note(world, ana, "pin", f"e1-{2 * PINS_MAX + 1}", nonce="again")
+    assert newest(ana, "ack")["nonce"] == "again"
 
 
 def test_admins_delete_the_posts_of_others_but_do_not_edit_them() -> None:
