@@ -125,7 +125,7 @@ async def test_clearing_drops_the_selection() -> None:
 
 async def test_join_and_leave_lines_are_copied_as_shown() -> None:
     async with chat_with_posts("first") as chat:
-        joins = (PresenceChanged("lobby", "join", (name,), 3, "", AT) for name in ("zoe", "bob"))
+        joins = (PresenceChanged("lobby", "join", (name,), 30, "", AT) for name in ("zoe", "bob"))
         await chat.deliver(*joins)
         log = chat.screen.conversation.log_view
         brief = next(row for row in chat.drawn("#log") if "bob" in row and "first" not in row)
