@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -228,6 +228,30 @@ async def test_a_crowd_answers_before_and_after_a_restart(tmp_path: Path) -> Non
         while not last.get("now", {}).get("closed"):
             last = await ana.next_of(type="note", note="answer")
     assert last["now"]["tally"]["yes"]["count"] == 100
+
+
+async def test_300_people_who_answer_at_once_are_a_note_per_second(engine: Engine) -> None:
+    loop = asyncio.get_running_loop()
+    async with (
+        running_server(engine=engine, limits=UNLIMITED) as server,
+        v1_client(server.url, "ana", notes=True) as ana,
+        AsyncExitStack() as stack,
+    ):
+        crowd = [await stack.enter_async_context(v1_client(server.url, f"user{n}")) for n in range(300)]
+        await ana.say("Lunch?", ask={"choices": ["yes", "no"], "until_s": 600}, nonce="q")
+        asked = (await ana.next_of(type="ack", nonce="q"))["id"]
+        started = loop.time()
+        for number, client in enumerate(crowd):
+            await client.send("note", note="answer", re=asked, choice=("yes", "no")[number % 2], nonce="a")
+        for client in crowd:
+            assert not (await client.next_of(type="ack", nonce="a"))["dup"]
+        tally: dict[str, int] = {}
+        while sum(tally.values()) < 300:
+            note = await ana.next_of(type="note", note="answer")
+            tally = {choice: votes["count"] for choice, votes in note["now"]["tally"].items()}
+        notes = [frame for frame in ana.frames if frame["type"] == "note"]
+        assert tally == {"yes": 150, "no": 150}
+        assert len(notes) <= 2 + (loop.time() - started)
 
 
 async def _answer(server: BroadcastServer, post: str, names: list[str]) -> None:
