@@ -18,6 +18,7 @@ from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
+from broadcast_tui.core.protocol.commands import Question
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, DisconnectCause, Update
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.bookmark_saver import load_ignored, save_ignored
@@ -27,12 +28,14 @@ from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.post_lines import question_line, rejection_text, reply_prefix
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import RoomSet
 from broadcast_tui.tui.model.server_search import ServerSearch, result_lines
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
-from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.post_printer import PostPrinter
 
 
 class _NoThemes:
@@ -90,6 +93,7 @@ class LineChat:
         self._write = write
         self._formatter = LineFormatter(own=echo)
         self._commands = CommandDispatcher(client, self._state, self)
+        self._posts = PostPrinter(client, self._state, self._print_in, self.warn, self._report)
         self.has_failed = False
         """Whether the server was not reached or rejected the connection, for a reason that was written, or
         posts were not delivered."""
@@ -130,10 +134,14 @@ class LineChat:
     def theme_host(self) -> ThemeHost:
         return _NoThemes()
 
-    def say(self, text: str) -> None:
+    @property
+    def post_context(self) -> PostPrinter:
+        return self._posts
+
+    def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
         """Send a post to the current room."""
-        nonce = self._client.say(self._state.rooms.shown_name, text)
-        self._state.add_own_post(nonce, text, datetime.now(UTC))
+        nonce = self._client.say(self._state.rooms.shown_name, text, re=re, ask=ask)
+        self._state.add_own_post(nonce, text, datetime.now(UTC), re=re)
 
     def warn(self, text: str) -> None:
         """Write a warning."""
@@ -144,7 +152,7 @@ class LineChat:
         state = self._state
         for view in state.rooms.joined.values():
             label = "" if view is state.rooms.shown else view.label
-            for text in self._formatter.new_lines(view.name, view.transcript, label=label):
+            for text in self._formatter.new_lines(view, label=label):
                 self._write(text)
 
     def follow_log(self) -> None:
@@ -175,6 +183,7 @@ class LineChat:
         if search.error:
             self.warn(search.error)
         else:
+            self._posts.remember(search.posts)
             self._state.print("\n".join(result_lines(search, datetime.now().astimezone())), datetime.now(UTC))
 
     def run_in_thread(self, work: Callable[[], str]) -> None:
@@ -225,7 +234,13 @@ class LineChat:
     def _receive(self, batch: list[Update]) -> None:
         if self._is_closing:
             batch = [update for update in batch if not isinstance(update, ConnectionChanged)]
+        before = self._posts.known(batch)
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
+        self._posts.handle(batch, before, datetime.now().astimezone())
+        for rejected in changes.rejected_notes:
+            self.warn(rejection_text(rejected))
+            if rejected.text:
+                self.warn(f"Your text was: {rejected.text}")
         self._updated.set()
         for room in changes.rooms_to_list:
             self._client.list_members(room)
@@ -238,6 +253,14 @@ class LineChat:
         elif self._state.connection.state is ConnectionState.REFUSED:
             self.has_failed = True
             self.quit_chat()
+
+    def _report(self, text: str) -> None:
+        self._write(f"-- {visible_line(text)}")
+
+    def _print_in(self, room: str, lines: list[str]) -> None:
+        """Print lines in a room."""
+        if room in self._state.rooms.joined:
+            self._state.rooms.get(room).transcript.add_system("\n".join(lines), datetime.now(UTC))
 
     # Lines from the user
 
@@ -265,16 +288,14 @@ class LineChat:
         return (
             not self._threads
             and not self._state.search
-            and not any(
-                view.transcript.pending_count or view.who_ref for view in self._state.rooms.joined.values()
-            )
+            and not self._posts.is_waiting
+            and not self._state.pending_count
+            and not any(view.who_ref for view in self._state.rooms.joined.values())
         )
 
     def _has_delivered(self) -> bool:
         """Whether no post is in transit; without a connection none is."""
-        views = self._state.rooms.joined.values()
-        is_online = self._state.connection.state is ConnectionState.ONLINE
-        return not is_online or not any(view.transcript.pending_count for view in views)
+        return not self._state.is_online or not self._state.pending_count
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for `condition`, but `ANSWER_TIMEOUT_S` at most."""
@@ -321,25 +342,26 @@ class LineFormatter:
         self._progress: dict[str, tuple[int, int]] = {}
         """By room: the transcript's layout count, and the ID after the last line returned."""
 
-    def new_lines(self, room: str, transcript: Transcript, *, label: str = "") -> Iterator[str]:
+    def new_lines(self, room: RoomModel, *, label: str = "") -> Iterator[str]:
         """Yield the new lines of `room`, each with `label` in front if that is not empty.
 
         When the transcript was laid out again, because somebody is hidden or shown, only its last line is
         new: the one that says so. A summary of joins and leaves that can still change is yielded once another
         line follows it.
         """
+        transcript = room.transcript
         end = transcript.next_id
-        rebuild_count, start = self._progress.get(room, (transcript.rebuild_count, 0))
+        rebuild_count, start = self._progress.get(room.name, (transcript.rebuild_count, 0))
         start = end - 1 if rebuild_count != transcript.rebuild_count else max(start, transcript.first_id)
         if transcript.growing_id is not None:
             end = max(start, end - 1)
-        self._progress[room] = transcript.rebuild_count, end
+        self._progress[room.name] = transcript.rebuild_count, end
         for line_id in range(start, end):
             line = transcript.line(line_id)
             if line is not None and line.text and (self._own or not line.own):
-                yield self._format(line, f"{label} " if label else "")
+                yield self._format(line, f"{label} " if label else "", room)
 
-    def _format(self, line: Line, prefix: str) -> str:
+    def _format(self, line: Line, prefix: str, room: RoomModel) -> str:
         text = line.text.replace("\n", _INDENT)
         match line.kind:
             case LineKind.SYSTEM | LineKind.PRESENCE | LineKind.DAY:
@@ -349,4 +371,8 @@ class LineFormatter:
         time = f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
         mark = "! " if line.mention else ""
         who = f"* {line.sender} " if line.kind is LineKind.ACTION else f"{line.sender}: "
-        return f"{time} {prefix}{mark}{who}{text}"
+        if line.details is None:
+            return f"{time} {prefix}{mark}{who}{text}"
+        reply = reply_prefix(line, room)
+        question = question_line(line, room)
+        return f"{time} {prefix}{mark}{who}{reply}{text}{f'{_INDENT}{question}' if question else ''}"

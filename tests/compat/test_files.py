@@ -208,6 +208,8 @@ def test_chat_restores_its_state(tmp_path: Path) -> None:
             read, unread = (_row_with(rows, text) for text in ("read by many", "news for mia"))
             assert any("─────" in row for row in rows[read + 1 : unread]), "a line above what is new"
             terminal.type(UP)
+            terminal.wait_for("Editing")  # the last post
+            terminal.type(UP)
             terminal.wait_for("/theme nord")
             terminal.type(CTRL_U)
             terminal.enter("as mia")

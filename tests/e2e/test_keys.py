@@ -5,6 +5,7 @@ from __future__ import annotations
 from broadcast_tui.tui.keymap import KEYS
 from tests.e2e import (
     test_notices,
+    test_posts,
     test_reading,
     test_rooms,
     test_terminals,
@@ -12,7 +13,7 @@ from tests.e2e import (
     test_writing,
 )
 
-MODULES = (test_notices, test_reading, test_rooms, test_terminals, test_two_people, test_writing)
+MODULES = (test_notices, test_posts, test_reading, test_rooms, test_terminals, test_two_people, test_writing)
 
 
 def test_every_key_is_covered_in_a_terminal() -> None:

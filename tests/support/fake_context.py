@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from broadcast_tui.client.address import Address
+from broadcast_tui.core.protocol.commands import Question
 from broadcast_tui.core.session.updates import Update
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, parse
+from broadcast_tui.tui.model.input.compose_mode import ComposeMode
 from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.post_target import PostTarget
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.transcript.chunks import LineKind
 from tests.support.fake_client import AT, FakeClient
@@ -18,6 +21,49 @@ from tests.support.fake_client import AT, FakeClient
 class FakeThemes:
     theme = "broadcast-dark"
     available_themes: Mapping[str, object] = {"broadcast-dark": None, "nord": None}
+
+
+class FakePostContext:
+    """Records what actions on posts ask for in `calls`. Questions are confirmed, the last choice is made."""
+
+    def __init__(self, calls: list[tuple[str, ...]]) -> None:
+        self.calls = calls
+        self.numbers_posts = False
+        self.picked: PostTarget | None = None
+        self.listed: dict[int, PostTarget] = {}
+
+    def picked_post(self) -> PostTarget | None:
+        return self.picked
+
+    def listed_post(self, number: int) -> PostTarget | None:
+        return self.listed.get(number)
+
+    def start_writing(self, mode: ComposeMode) -> bool:
+        self.calls.append(("start_writing", mode.kind.value, mode.target.ref, mode.initial_text))
+        return True
+
+    def choose_reaction(self, target: PostTarget) -> bool:
+        self.calls.append(("choose_reaction", target.ref))
+        return True
+
+    def confirm(self, question: str, answer: str, action: Callable[[], None]) -> None:
+        """Recorded, and confirmed."""
+        self.calls.append(("confirm", question, answer))
+        action()
+
+    def choose(self, question: str, choices: Sequence[str], action: Callable[[str], object]) -> None:
+        """Recorded; the last choice is made."""
+        self.calls.append(("choose", question, *choices))
+        action(choices[-1])
+
+    def report(self, text: str) -> None:
+        self.calls.append(("report", text))
+
+    def open_thread(self, target: PostTarget) -> None:
+        self.calls.append(("open_thread", target.root_id))
+
+    def open_pins(self) -> None:
+        self.calls.append(("open_pins",))
 
 
 class FakeContext:
@@ -29,6 +75,7 @@ class FakeContext:
         self.theme_host = FakeThemes()
         self.warnings: list[str] = []
         self.calls: list[tuple[str, ...]] = []
+        self.post_context = FakePostContext(self.calls)
         self._dispatcher = CommandDispatcher(self.client, self.state, self)
         if people:
             self.receive(*self.client.online(*people))
@@ -53,8 +100,10 @@ class FakeContext:
         """The arguments of all calls of `method`, in order."""
         return [call[1:] for call in self.calls if call[0] == method]
 
-    def say(self, text: str) -> None:
-        self.calls.append(("say", text))
+    def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
+        """Recorded as text, for a reply also its target, for a question `ask`, choices and names."""
+        question = () if ask is None else ("ask", *ask.choices, *ask.to)
+        self.calls.append(("say", text, *filter(None, [re]), *question))
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)

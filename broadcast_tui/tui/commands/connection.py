@@ -25,7 +25,7 @@ class ConnectionCommands(CommandHandler):
             address = parse_address(typed)
         except BroadcastError as error:
             return self.fail(str(error))
-        unsent = sum(room.transcript.pending_count for room in self._state.rooms.joined.values())
+        unsent = self._state.pending_count
         if unsent and not self._state.is_online:
             return self.fail(f"{unsent_text(unsent)}. Use /reconnect first to send them.")
         self._context.connect_to(address)

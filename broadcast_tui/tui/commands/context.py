@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.core.protocol.commands import Question
+from broadcast_tui.tui.model.input.compose_mode import ComposeMode
 from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.post_target import PostTarget
 from broadcast_tui.tui.model.state import AppState
 
 
@@ -21,14 +24,64 @@ class ThemeHost(Protocol):
     def available_themes(self) -> Mapping[str, object]: ...
 
 
+class PostContext(Protocol):
+    """The UI that actions on posts use."""
+
+    @property
+    def numbers_posts(self) -> bool:
+        """Whether a number before other arguments selects a post."""
+        ...
+
+    def picked_post(self) -> PostTarget | None:
+        """The post that is selected on the screen."""
+        ...
+
+    def listed_post(self, number: int) -> PostTarget | None:
+        """The post with this number that was listed, such as a search result; it need not be loaded."""
+        ...
+
+    def start_writing(self, mode: ComposeMode) -> bool:
+        """Begin a reply or an edit in the input; false, after an error, if there is no such input."""
+        ...
+
+    def choose_reaction(self, target: PostTarget) -> bool:
+        """Ask for an emoji and react with it; false, after an error, if that is not possible."""
+        ...
+
+    def confirm(self, question: str, answer: str, action: Callable[[], None]) -> None:
+        """Call `action` once the user has confirmed it with `answer`."""
+        ...
+
+    def choose(self, question: str, choices: Sequence[str], action: Callable[[str], object]) -> None:
+        """Ask for one of `choices` and call `action` with it."""
+        ...
+
+    def report(self, text: str) -> None:
+        """Show for a short time that something was done."""
+        ...
+
+    def open_thread(self, target: PostTarget) -> None:
+        """Show the thread of a post."""
+        ...
+
+    def open_pins(self) -> None:
+        """Show the pinned posts of the current room."""
+        ...
+
+
 class CommandContext(Protocol):
     """The UI that commands act on: the chat screen or line mode."""
 
     @property
     def theme_host(self) -> ThemeHost: ...
 
-    def say(self, text: str) -> None:
-        """Send a post to the current room."""
+    @property
+    def post_context(self) -> PostContext:
+        """What the user sees and is asked when acting on posts."""
+        ...
+
+    def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
+        """Send a post to the current room; `re` and `ask` are as for `ClientRequests.say`."""
         ...
 
     def warn(self, text: str) -> None:

@@ -11,6 +11,7 @@ from broadcast_tui.tui.commands.directs import DirectCommands
 from broadcast_tui.tui.commands.general import GeneralCommands
 from broadcast_tui.tui.commands.moderation import ModerationCommands
 from broadcast_tui.tui.commands.people import PeopleCommands
+from broadcast_tui.tui.commands.posts import PostCommands
 from broadcast_tui.tui.commands.registry import COMMANDS, Command
 from broadcast_tui.tui.commands.rooms import RoomCommands
 from broadcast_tui.tui.model.state import AppState
@@ -21,6 +22,7 @@ HANDLERS: Mapping[str, type[CommandHandler]] = {
     "general": GeneralCommands,
     "moderation": ModerationCommands,
     "people": PeopleCommands,
+    "posts": PostCommands,
     "rooms": RoomCommands,
 }
 """Handler classes by the first part of `Command.handler`."""

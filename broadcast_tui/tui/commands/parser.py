@@ -1,11 +1,13 @@
 """Parser of typed lines: a post, a command or an error.
 
 An unknown `/word` is never sent. `//word`, or a space before the slash, sends the text as a post. Text that
-starts with `/me ` gets a leading space then, because `/me ` marks an action on the wire.
+starts with `/me ` gets a leading space then, because `/me ` marks an action on the wire. `s/old/new/` is
+short for `/replace`; with a space before it, it is sent as a post.
 """
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 
 import msgspec
@@ -13,6 +15,8 @@ import msgspec
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command, Group
 from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
+SUBSTITUTION = re.compile(r"s/((?:[^/\\\n]|\\.)+)/((?:[^/\\\n]|\\.)*)/(g?)")
+"""`s/old/new/`, with `g` for each occurrence; a backslash quotes the next character."""
 _BY_WORD = {word: command for command in COMMANDS for word in (command.name, *command.aliases)}
 
 
@@ -52,6 +56,8 @@ def nearest(word: str) -> Command | None:
 def parse(text: str) -> PostInput | CommandInput | InputError:
     """Parse a submitted line, which must not be blank."""
     bare = text.lstrip()
+    if SUBSTITUTION.fullmatch(text.rstrip()):
+        return CommandInput(_BY_WORD["replace"], text.rstrip())
     if not bare.startswith("/"):
         return PostInput(text)
     if bare.startswith("//"):

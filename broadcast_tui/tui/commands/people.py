@@ -11,6 +11,7 @@ from broadcast_tui.core.names import check_name, name_key
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import CommandHandler
 from broadcast_tui.tui.model.ignore_list import parse_ignore_duration
+from broadcast_tui.tui.model.transcript.navigation import posts_by
 from broadcast_tui.tui.model.transcript.presence_summary import joined_names
 
 
@@ -43,7 +44,7 @@ class PeopleCommands(CommandHandler):
         facts.append(f"in {joined_names(rooms, len(rooms))}" if rooms else "not in any of your rooms now")
         if (reason := state.away.reason(name)) is not None:
             facts.append(f"away: {reason}" if reason else "away")
-        count, last = state.rooms.shown.transcript.posts_by(name)
+        count, last = posts_by(state.rooms.shown.transcript, name)
         if last is not None:
             at = datetime.fromtimestamp(last)
             facts.append(f"{count:,} loaded post{'s' * (count != 1)} here, the last on {at:%d %B at %H:%M}")

@@ -14,6 +14,7 @@ class Group(StrEnum):
     """Subject of a command, in the order of the help page."""
 
     TALK = "Talking"
+    POSTS = "Messages"
     ROOMS = "Rooms"
     PEOPLE = "People"
     SCREEN = "Screen"
@@ -38,6 +39,11 @@ class Kind(Enum):
     THEME = "theme"
     LEVEL = "level"
     FILE = "file"
+    EMOJI = "emoji"
+    PEOPLE = "people"
+    """Several names, separated by commas."""
+    CHOICE = "choice"
+    """A choice of an open question."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -116,6 +122,130 @@ COMMANDS: tuple[Command, ...] = (
         hint="text",
         argument=Argument.REQUIRED,
         examples=("/r Yes, at noon",),
+    ),
+    Command(
+        "reply",
+        "posts.reply",
+        "Reply to the selected message, or else to the newest one; without a text, write it in the input",
+        follows_log=False,
+        hint="text",
+        argument=Argument.OPTIONAL,
+        examples=("/reply Yes, it runs first.",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "edit",
+        "posts.edit",
+        "Edit the selected message, or else your last one; without a text, edit it in the input",
+        follows_log=False,
+        hint="text",
+        argument=Argument.OPTIONAL,
+        examples=("/edit Deploying 1.5",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "replace",
+        "posts.replace",
+        "Replace text in your last message; s/old/new/ is short for it, and s/old/new/g replaces every match",
+        follows_log=False,
+        aliases=("s",),
+        hint="s/old/new/",
+        argument=Argument.REQUIRED,
+        examples=("/replace s/1.4/1.5/",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "delete",
+        "posts.delete",
+        "Delete the selected message, or else your last one, with an optional reason",
+        follows_log=False,
+        hint="reason",
+        argument=Argument.OPTIONAL,
+        examples=("/delete wrong room",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "react",
+        "posts.react",
+        "React to the selected message, or else to the newest one; repeat to remove the reaction",
+        follows_log=False,
+        hint=":emoji:",
+        argument=Argument.OPTIONAL,
+        examples=("/react :thumbs_up:",),
+        group=Group.POSTS,
+        kind=Kind.EMOJI,
+    ),
+    Command(
+        "pin",
+        "posts.pin",
+        "Pin the selected message, or else the newest one; repeat to unpin it",
+        follows_log=False,
+        hint="number",
+        argument=Argument.OPTIONAL,
+        examples=("/pin",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "pins", "posts.pins", "List the pinned messages of this room", follows_log=False, group=Group.POSTS
+    ),
+    Command(
+        "thread",
+        "posts.thread",
+        "Show the replies to the selected message, or else to the newest one",
+        follows_log=False,
+        hint="number",
+        argument=Argument.OPTIONAL,
+        examples=("/thread",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "announce",
+        "posts.announce",
+        "Post a text that everyone in this room is asked to acknowledge",
+        hint="text",
+        argument=Argument.REQUIRED,
+        examples=("/announce Deploying 1.5 in 5 minutes",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "poll",
+        "posts.poll",
+        "Ask everyone in this room to choose; the poll is open for a day",
+        hint="question | choices",
+        argument=Argument.REQUIRED,
+        examples=("/poll Lunch at 12? | yes | no",),
+        group=Group.POSTS,
+    ),
+    Command(
+        "ask",
+        "posts.ask",
+        "Ask some people; without choices, they answer yes or no",
+        hint="names",
+        more="<question>",
+        argument=Argument.REQUIRED,
+        examples=("/ask ana,ken Deploy 1.5?", "/ask ana When? | today | tomorrow"),
+        group=Group.POSTS,
+        kind=Kind.PEOPLE,
+    ),
+    Command(
+        "answer",
+        "posts.answer",
+        "Answer the selected question, or else the newest one that is put to you",
+        follows_log=False,
+        hint="choice",
+        argument=Argument.OPTIONAL,
+        examples=("/answer yes",),
+        group=Group.POSTS,
+        kind=Kind.CHOICE,
+    ),
+    Command(
+        "posts",
+        "posts.posts",
+        "In plain mode: list the last messages with their numbers, for commands such as /reply 12 Yes",
+        hint="count",
+        argument=Argument.OPTIONAL,
+        examples=("/posts 50",),
+        group=Group.POSTS,
     ),
     Command(
         "join",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -82,6 +82,10 @@ class RoomNotes:
 
     def open_question(self, own_name: str) -> OpenQuestion | None:
         """The newest open question that the user has asked or has to answer."""
+        return next(self.open_questions(own_name), None)
+
+    def open_questions(self, own_name: str) -> Iterator[OpenQuestion]:
+        """The open questions that the user has asked or has to answer, the newest first."""
         for position in reversed(self.asks[-QUESTIONS_MAX:]):
             stored = self._transcript.find_post(position)
             post = stored.post if stored is not None else self._far.get(position)
@@ -93,7 +97,7 @@ class RoomNotes:
             ask = post.state.ask
             can_answer = position not in self._answered and _is_waiting_for(post.state, own_name)
             if is_own or can_answer:
-                return OpenQuestion(
+                yield OpenQuestion(
                     str(position),
                     post.sender,
                     post.text,
@@ -103,7 +107,6 @@ class RoomNotes:
                     post.state.waiting,
                     can_answer,
                 )
-        return None
 
     def take_questions_to_fetch(self) -> list[str]:
         """The ids of open questions that are not loaded; each is returned once."""
@@ -137,6 +140,9 @@ class RoomNotes:
     def delivered(self, update: NoteDelivered) -> None:
         """Record that the server has stored a note of the user."""
         position = Position.parse(update.re)
+        if update.kind in (NoteKind.EDIT, NoteKind.DELETE):
+            # The post may not have been sent yet; then it has no id, and no note about it follows.
+            self._transcript.edit_pending(update.re, update.text if update.kind is NoteKind.EDIT else "")
         if update.kind is NoteKind.ANSWER and position in self._asks:
             self._answered.add(position)
 

@@ -21,7 +21,10 @@ SNIPPET_CELLS = 240
 
 @dataclass(slots=True)
 class ServerSearch:
-    """One search in `room`. `ref` and `around_ref` are refs of pending requests, or empty."""
+    """One search in `room`. `ref` and `around_ref` are refs of pending requests, or empty.
+
+    Without a query, the list of the pinned posts.
+    """
 
     room: str
     query: str
@@ -50,6 +53,9 @@ class ServerSearch:
                 self.posts += reversed(update.posts)
                 # A page without posts has nothing to ask for more from before.
                 self.more = update.more and bool(update.posts)
+                self.error = self.ref = ""
+            case HistoryFetched(ref=ref) if ref == self.ref:
+                self.posts += reversed(update.posts)
                 self.error = self.ref = ""
             case HistoryFetched():
                 self.around = update.posts
@@ -81,7 +87,7 @@ def snippet_of(text: str, pattern: Pattern | None) -> tuple[str, list[tuple[int,
 
 
 def result_lines(search: ServerSearch, now: datetime) -> list[str]:
-    """The results as lines of text, oldest first, with times in the zone of `now`."""
+    """The results as lines of text, oldest first: number, time in the zone of `now`, sender and excerpt."""
     if not search.posts:
         return ["No results. Each search word must occur in the post, or start one of its words."]
     pattern = words_pattern(search.query)
@@ -91,7 +97,8 @@ def result_lines(search: ServerSearch, now: datetime) -> list[str]:
     ]
     for post in reversed(search.posts):
         at = format_date(post.at.astimezone(now.tzinfo), now)
-        lines.append(f"  {at} {visible_line(post.sender)}: {snippet_of(post.text, pattern)[0]}")
+        excerpt = snippet_of(post.text, pattern)[0]
+        lines.append(f"  {post.position.seq} {at} {visible_line(post.sender)}: {excerpt}")
     return lines
 
 

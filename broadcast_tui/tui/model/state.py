@@ -45,9 +45,11 @@ from broadcast_tui.tui.model.directs import DirectOpening, Directs, ended_line
 from broadcast_tui.tui.model.moderation import action_line, ban_lines
 from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, Admission, NoticeLimiter
 from broadcast_tui.tui.model.notifications import Alert
+from broadcast_tui.tui.model.reactions import RecentReactions
 from broadcast_tui.tui.model.room import Person, RoomModel, gap_line
 from broadcast_tui.tui.model.rooms import RoomListing, RoomSet, room_lines
 from broadcast_tui.tui.model.server_search import ServerSearch
+from broadcast_tui.tui.model.thread import Thread
 from broadcast_tui.tui.model.transcript.layout import PresenceShown
 from broadcast_tui.tui.model.transcript.post_details import reply_details
 
@@ -257,6 +259,11 @@ class AppState:
     """Keywords that count as mentions of the user."""
     advice: Mapping[DisconnectCause, str] = field(default_factory=dict)
     """What the user can do about causes of a rejected connection."""
+    thread: Thread | None = None
+    """The open thread."""
+    recent_reactions: RecentReactions = field(default_factory=RecentReactions)
+    _notes: dict[str, str] = field(default_factory=dict)
+    """Rooms of the user's changes to posts that the server has not acknowledged, by nonce."""
     _denied: NameDenied | None = None
     _notices: NoticeLimiter = field(default_factory=NoticeLimiter)
 
@@ -269,10 +276,15 @@ class AppState:
 
     @property
     def queued(self) -> int:
-        """Own posts in all rooms that wait for a connection; 0 while online."""
+        """Own posts and changes to posts in all rooms that wait for a connection; 0 while online."""
         if self.connection.state is ConnectionState.ONLINE:
             return 0
-        return self.rooms.pending_count
+        return self.pending_count
+
+    @property
+    def pending_count(self) -> int:
+        """Own posts and changes to posts in all rooms that the server has neither accepted nor rejected."""
+        return self.rooms.pending_count + len(self._notes)
 
     # -- people
 
@@ -307,6 +319,12 @@ class AppState:
         room = room or self.rooms.shown
         room.reading.drop_unread_line()
         room.transcript.add_pending(nonce, self.name, text, at, reply_details(re))
+        if self.thread is not None and (room.name, re) == (self.thread.view.name, self.thread.root_id):
+            self.thread.add_own_post(nonce, self.name, text, at)
+
+    def add_note(self, nonce: str, room: str) -> None:
+        """Record a change to a post in `room` that the server has not acknowledged."""
+        self._notes[nonce] = room
 
     def print(self, text: str, at: datetime, *, error: bool = False) -> None:
         """Print a system line in the shown room."""
@@ -334,6 +352,8 @@ class AppState:
         changes = Changes()
         refused: ConnectionChanged | None = None
         for update in updates:
+            if self.thread is not None:
+                self.thread.apply(update, self.name, self.keywords)
             match update:
                 # First, because most updates are posts.
                 case PostArrived():
@@ -424,8 +444,10 @@ class AppState:
                 room.transcript.reject(update.nonce, update.reason)
                 changes.rejected.append(update)
             case NoteDelivered():
+                self._notes.pop(update.nonce, None)
                 room.notes.delivered(update)
             case NoteRejected():
+                self._notes.pop(update.nonce, None)
                 changes.rejected_notes.append(update)
             case GapFound():
                 room.reading.add_lost(update.count)

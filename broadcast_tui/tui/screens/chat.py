@@ -26,6 +26,7 @@ from textual.widgets import TextArea
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.names import is_direct
+from broadcast_tui.core.protocol.commands import Question
 from broadcast_tui.core.session.updates import ConnectionState, NameDenied, Update
 from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.directs import follow_openings
@@ -33,12 +34,15 @@ from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.input.completion import CompletionContext
+from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
+from broadcast_tui.tui.model.post_target import newest_question
 from broadcast_tui.tui.model.rooms import adjacent_room, room_by_number
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.path_completion import complete_path
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
+from broadcast_tui.tui.screens.post_dialogs import PostDialogs
 from broadcast_tui.tui.screens.search import SearchController
 from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
 from broadcast_tui.tui.widgets.composer import Composer
@@ -159,6 +163,8 @@ class ChatScreen(Screen[None]):
         self._client = client
         self._state = state
         self._commands = CommandDispatcher(client, state, self)
+        self._mode: ComposeMode | None = None
+        """The reply or edit that is being submitted."""
         self._past = InputHistory(room=state.rooms.shown_name) if past is None else past
         self.log_view = MessageLog(id="log")
         self.status = StatusBar(state, client.url, id="status")
@@ -188,6 +194,18 @@ class ChatScreen(Screen[None]):
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
         self._state.help_key = active_key(self.app, "app.show-help")
         self._search = SearchController(self.app, self._client, self._state, self.conversation.start_picking)
+        self.post_context = PostDialogs(
+            self.app,
+            self._client,
+            self._state,
+            self,
+            self.conversation,
+            self._search,
+            partial(completion_context, self._state, self.app),
+            self.submit,
+        )
+        self.conversation.actor = self.post_context
+        self.conversation.answer_key = active_key(self.app, "log.answer-question")
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.composer.focus()
@@ -221,6 +239,9 @@ class ChatScreen(Screen[None]):
         if changes.rooms_listed and isinstance(self.app.screen, SwitcherScreen):
             self.app.screen.set_choices(choices_of(self._state))
         self._search.follow()
+        self.post_context.follow()
+        for note in changes.rejected_notes:
+            self.post_context.handle_rejected(note)
         if changes.denied is not None:
             self.post_message(self.NameRequired(changes.denied))
         if changes.alerts:
@@ -234,26 +255,33 @@ class ChatScreen(Screen[None]):
             self.composer.put(text)
         self.composer.focus()
 
-    def submit(self, text: str) -> bool:
-        """Send a post or execute a command, as if it had been typed; false if it was rejected."""
-        match parse(text):
-            case PostInput(text=post):
-                self.say(post)
-            case CommandInput(command=command, argument=argument):
-                return self._commands.execute(command, argument)
-            case InputError(text=why):
-                self.warn(why)
-                return False
-        return True
+    def submit(self, text: str, mode: ComposeMode | None = None) -> bool:
+        """Send a post or execute a command, as if it had been typed; false if it was rejected.
+
+        With `mode`, what would be posted is a reply or an edit.
+        """
+        self._mode = mode
+        try:
+            match parse(text):
+                case PostInput(text=post):
+                    self.say(post)
+                case CommandInput(command=command, argument=argument):
+                    return self._commands.execute(command, argument)
+                case InputError(text=why):
+                    self.warn(why)
+                    return False
+            return True
+        finally:
+            self._mode = None
 
     @on(Composer.Submitted)
     def submit_pending(self) -> None:
         """Submit the entered texts in the room where they were written; call this before switching rooms."""
-        for text in self.composer.take_submitted():
-            if self.submit(text):
-                self.composer.remember(text)
+        for submission in self.composer.take_submitted():
+            if self.submit(submission.text, submission.mode):
+                self.composer.remember(submission.text)
             else:
-                self.composer.reject(text)
+                self.composer.reject(submission)
 
     @on(TextArea.Changed, "#composer")
     def send_typing(self) -> None:
@@ -262,7 +290,10 @@ class ChatScreen(Screen[None]):
             self._quit_until = 0.0
         self.status.refresh_status()
         is_online = self._state.connection.state is ConnectionState.ONLINE
-        if text.strip() and not text.startswith("/") and is_online and not self.composer.is_restored:
+        mode = self.composer.drafts.mode
+        is_edit = mode is not None and mode.kind is ComposeKind.EDIT
+        is_new = text.strip() and not text.startswith("/") and not is_edit
+        if is_new and is_online and not self.composer.drafts.is_restored:
             self._client.send_typing(self._state.rooms.shown_name)
 
     async def on_key(self, event: events.Key) -> None:
@@ -282,10 +313,16 @@ class ChatScreen(Screen[None]):
     def theme_host(self) -> ThemeHost:
         return self.app
 
-    def say(self, text: str) -> None:
-        """Send a post to the displayed room."""
-        nonce = self._client.say(self._state.rooms.shown_name, text)
-        self._state.add_own_post(nonce, text, datetime.now(UTC))
+    def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
+        """Send a post to the displayed room, or what else the input writes: a reply or an edit."""
+        mode, self._mode = self._mode, None
+        if mode is not None and mode.kind is ComposeKind.EDIT:
+            self.post_context.actions.edit(mode.target, text)
+            return
+        if mode is not None:
+            re = mode.target.ref
+        nonce = self._client.say(self._state.rooms.shown_name, text, re=re, ask=ask)
+        self._state.add_own_post(nonce, text, datetime.now(UTC), re=re)
         self.log_view.follow()
         self.refresh_views()
         if self._state.own_away is None:
@@ -463,6 +500,7 @@ class ChatScreen(Screen[None]):
         if people:
             self.people.show(state.member_list(), view.online)
         self.conversation.refresh_header()
+        self.conversation.refresh_bar()
         self._report_changes()
 
     def _refresh_room(self) -> bool:
@@ -523,6 +561,7 @@ class ChatScreen(Screen[None]):
 def completion_context(state: AppState, themes: ThemeHost) -> CompletionContext:
     """What the composer can complete in the displayed room."""
     view = state.rooms.shown
+    question = newest_question(view, state.name)
     rooms = (*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms)
     return CompletionContext(
         view.transcript.senders,
@@ -531,5 +570,7 @@ def completion_context(state: AppState, themes: ThemeHost) -> CompletionContext:
         addressed=tuple(reversed(view.addressed)),
         rooms=tuple(dict.fromkeys(filter(lambda name: not is_direct(name), rooms))),
         themes=tuple(sorted(themes.available_themes)),
+        emoji=tuple(state.recent_reactions.offered()),
+        choices=() if question is None else question.choices,
         files=complete_path,
     )

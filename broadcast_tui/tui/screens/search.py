@@ -24,6 +24,7 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.colors import color_index
 from broadcast_tui.tui.model.transcript.find import Pattern
 from broadcast_tui.tui.model.transcript.navigation import line_of
+from broadcast_tui.tui.model.transcript.post_details import details_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.widgets.log_styles import name_colors
 from broadcast_tui.tui.widgets.message_log import MessageLog
@@ -59,9 +60,9 @@ class SearchScreen(ModalScreen[None]):
             yield OptionList(id="search-found", compact=True, markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#search").border_title = Content(
-            f"Search {label_of(self._search.room)}: {visible_line(self._search.query)}"
-        )
+        label, query = label_of(self._search.room), visible_line(self._search.query)
+        title = f"Search {label}: {query}" if query else f"Pinned in {label}"
+        self.query_one("#search").border_title = Content(title)
         self.query_one(OptionList).focus()
         self.show_found()
 
@@ -97,7 +98,9 @@ class SearchScreen(ModalScreen[None]):
         if search.error:
             return search.error
         if search.ref and not search.posts:
-            return "Searching…"
+            return "Searching…" if search.query else "Loading…"
+        if not search.query:
+            return "" if search.posts else "No pinned messages. /pin pins one."
         if not search.posts:
             return "No results. A post matches if it contains all words, or words that begin with them."
         count = len(search.posts)
@@ -154,7 +157,9 @@ class ContextScreen(ModalScreen[None]):
             return
         transcript = Transcript()
         for post in posts:
-            transcript.add_post(post.sender, post.text, post.at, post_id=str(post.position))
+            transcript.add_post(
+                post.sender, post.text, post.at, post_id=str(post.position), details=details_of(post)
+            )
         log = self.query_one(MessageLog)
         log.show(transcript)
         log.highlights.pattern = words_pattern(self._search.query)
@@ -206,6 +211,15 @@ class SearchController:
         self._state.search = search
         search.ref = self._client.search(room, query, limit=RESULTS_PAGE)
         screen = SearchScreen(search, self._show_more, self._choose)
+        self._app.push_screen(screen, lambda _: self._close(search))
+
+    def open_pins(self) -> None:
+        """List the pinned posts of the displayed room."""
+        room = self._state.rooms.shown_name
+        search = ServerSearch(room, "")
+        self._state.search = search
+        search.ref = self._client.fetch_history(room, pinned=True)
+        screen = SearchScreen(search, lambda: None, self._choose)
         self._app.push_screen(screen, lambda _: self._close(search))
 
     def follow(self) -> None:

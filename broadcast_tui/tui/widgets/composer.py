@@ -3,6 +3,8 @@
 Enter posts `Composer.Submitted`. The handler gets the texts with `take_submitted` and answers each with
 `remember`, or with `reject` if the text must be corrected. A paste never sends anything: it is cleaned,
 inserted, and waits for Enter.
+
+Its drafts, and the reply or edit that is being written, are in `Composer.drafts`.
 """
 
 from __future__ import annotations
@@ -18,19 +20,17 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import TextArea
-from textual.widgets.text_area import EditHistory
 
 from broadcast_tui.core.text import visible
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.model.input.completion import Completer, CompletionContext, hint
+from broadcast_tui.tui.model.input.compose_mode import ComposeMode
 from broadcast_tui.tui.model.input.history import HistorySearch, InputHistory
+from broadcast_tui.tui.model.input.post_size import is_post
 from broadcast_tui.tui.model.input.suggestions import Suggestions
+from broadcast_tui.tui.widgets.drafts import Drafts
 from broadcast_tui.tui.widgets.key_dispatch import forward_to_focus, forward_to_screen, run_binding
 from broadcast_tui.tui.widgets.readline_area import ReadlineArea, location
-
-_UNDO = (50, 2.0, 100)
-"""Undo steps, and the seconds and characters of one step: the defaults of TextArea."""
-
 
 SEARCH_KEYS = {
     "find-older": "edit_search('older')",
@@ -43,17 +43,12 @@ SEARCH_KEYS = {
 """Actions of the key bindings that exist only during a history search."""
 
 
-@dataclass
-class Draft:
-    """Unsent text of a room that is not displayed."""
+@dataclass(frozen=True)
+class Submission:
+    """A submitted text; with a `mode`, a reply or an edit."""
 
     text: str
-    cursor: tuple[int, int]
-    edits: EditHistory
-
-    @classmethod
-    def of(cls, text: str) -> Draft:
-        return cls(text, location(text, len(text)), EditHistory(*_UNDO))
+    mode: ComposeMode | None = None
 
 
 PASTE_MAX = 100_000
@@ -79,6 +74,7 @@ class Composer(ReadlineArea):
         past: The input history.
         hold: Called at Enter; true keeps the text in the input. The callee tells the user why, and may call
             `submit` later.
+        newest: Returns the edit that Up on an empty input begins; None if there is nothing to edit.
     """
 
     DEFAULT_CSS = """
@@ -142,21 +138,21 @@ class Composer(ReadlineArea):
         past: InputHistory | None = None,
         *,
         hold: Callable[[str], bool] = lambda text: False,
+        newest: Callable[[], ComposeMode | None] = lambda: None,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
         self.past = InputHistory() if past is None else past
         self.search: HistorySearch | None = None
-        self.drafts: dict[str, Draft] = {}
-        """Drafts of the rooms that are not displayed."""
+        self.drafts = Drafts(self, self.past)
         self.key_count = 0
         """Number of keys received."""
-        self._restored = ""
         self._last_word: tuple[str, int, int, int] | None = None
         """Text and cursor after the last insertion, its offset, and how many words back it was."""
         self._completion_context = context
         self._hold = hold
-        self._submitted: list[str] = []
+        self._newest = newest
+        self._submitted: list[Submission] = []
         self._completer = Completer()
         self._suggestions: Suggestions | None = None
         self._closed_at: str | None = None
@@ -166,34 +162,32 @@ class Composer(ReadlineArea):
         """Show `text`, which must be safe to draw, while the input is empty."""
         self.placeholder = Content(text)
 
-    def give_back(self, text: str, room: str | None = None) -> bool:
+    def give_back(self, text: str, room: str | None = None, mode: ComposeMode | None = None) -> bool:
         """Restore a text that was not sent in the input of `room` (None: the current room).
 
         If that input has other text, `text` only goes to the history. Returns whether it was restored.
         """
-        clean, elsewhere = clean_paste(text), room is not None and room != self.past.room
-        draft = self.drafts.get(room or "", Draft.of("")).text if elsewhere else self.text
-        if draft.strip():
-            self.past.add_unsent(clean, room)
-            return False
-        if elsewhere:
-            self.drafts[room or ""] = Draft.of(clean)
-        else:
-            self.put(clean)
-        return True
+        return self.drafts.give_back(clean_paste(text), room, mode)
 
-    def reject(self, text: str) -> None:
+    def reject(self, submission: Submission) -> None:
         """Return a submitted text to the input, before anything typed since."""
-        self.put(text + self.text)
+        if submission.mode is not None:
+            self.drafts.begin(submission.mode, submission.text)
+        else:
+            self.put(submission.text + self.text)
 
     def submit(self, text: str) -> None:
         """Submit `text`, the beginning of the input; anything after it stays for the next post."""
         rest = self.text.removeprefix(text)
-        self.put(rest if rest.strip() else "")
-        self._submitted.append(text)
+        mode = self.drafts.mode if self.drafts.mode is not None and is_post(text) else None
+        if mode is not None:
+            self.drafts.end()
+        if mode is None or rest.strip():
+            self.put(rest if rest.strip() else "")
+        self._submitted.append(Submission(text, mode))
         self.post_message(self.Submitted(text))
 
-    def take_submitted(self) -> list[str]:
+    def take_submitted(self) -> list[Submission]:
         """Remove and return the texts submitted since the last call, in order."""
         taken, self._submitted = self._submitted, []
         return taken
@@ -228,37 +222,26 @@ class Composer(ReadlineArea):
 
     # History and drafts
 
-    @property
-    def is_restored(self) -> bool:
-        """Whether the text is still the draft that entering the room restored."""
-        return self.text == self._restored
-
     def enter_room(self, room: str) -> None:
         """Switch to the draft of `room`; the current text becomes the draft of the room before.
 
         Call `take_submitted` first.
         """
-        before = self.past.room
-        if room == before:
+        if room == self.past.room:
             return
-        self.drafts[before] = Draft(self.text, self.cursor_location, self.history)
-        self.past.enter(room)
         if self.search is not None:
             self.action_leave_search()
-        draft = self.drafts.pop(room, None) or Draft.of("")
-        self._restored = draft.text
-        # load_text clears the undo history; replace it first, because the draft refers to it.
-        self.history = EditHistory(*_UNDO)
-        self.load_text(draft.text)
-        self.history = draft.edits
-        self.move_cursor(draft.cursor)
+        self.drafts.enter_room(room)
 
     def remember(self, text: str) -> None:
         """Add a submitted text to the history."""
         self.past.add(text)
 
     def stash(self) -> None:
-        """Clear the input; the text goes to the history."""
+        """Clear the input; the text goes to the history. Cancels a reply or an edit."""
+        if self.drafts.mode is not None:
+            self.drafts.cancel()
+            return
         self.past.add_unsent(self.text.rstrip())
         self.past.end_browsing()
         self.put("")
@@ -283,16 +266,24 @@ class Composer(ReadlineArea):
         return self.search is not None or action not in ("edit_search", "take_found", "leave_search")
 
     def action_move_up(self) -> None:
-        """Move up one line; on the first row show the previous input."""
+        """Move up one line; on the first row edit the newest own post, or show the previous input."""
         if self.get_cursor_up_location() != self.cursor_location and self.navigator_row() > 0:
             self.action_cursor_up()
-        elif (older := self.past.older(self.text)) is not None:
+            return
+        if not self.text and self.drafts.mode is None and (newest := self._newest()) is not None:
+            self.drafts.begin(newest)
+            return
+        if self.drafts.is_untouched_edit:
+            self.drafts.cancel()
+        if (older := self.past.older(self.text)) is not None:
             self.put(older)
 
     def action_move_down(self) -> None:
         """Move down one line; on the last row show the next input, at last the draft."""
         if self.navigator_row() < self.wrapped_document.height - 1:
             self.action_cursor_down()
+        elif self.drafts.is_untouched_edit:
+            self.drafts.cancel()
         elif (newer := self.past.newer(self.text)) is not None:
             self.put(newer)
 
@@ -364,7 +355,10 @@ class Composer(ReadlineArea):
         # The text may have changed without an update of the list yet.
         self.update_suggestions()
         if self._suggestions is None:
-            raise SkipAction
+            if self.drafts.mode is None:
+                raise SkipAction
+            self.drafts.cancel()
+            return
         self._closed_at = self.text
         self.update_suggestions()
 

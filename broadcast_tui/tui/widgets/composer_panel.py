@@ -11,16 +11,22 @@ from collections.abc import Callable
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import TextArea
+from textual.widgets import Static, TextArea
 
+from broadcast_tui.tui.keymap import active_key
 from broadcast_tui.tui.model.input.completion import CompletionContext
+from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.input.post_size import CONFIRM_ABOVE_LINES, excess, lines_to_confirm
+from broadcast_tui.tui.model.post_target import newest_own_target
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.terminal.editor import EditorError, edit
 from broadcast_tui.tui.widgets.composer import Composer
+from broadcast_tui.tui.widgets.drafts import Drafts
 from broadcast_tui.tui.widgets.suggestion_list import SuggestionList
 from broadcast_tui.tui.widgets.toast import show_warning
 
@@ -33,26 +39,64 @@ class ComposerPanel(Vertical):
         context: What can be completed; see `Composer`.
         past: The input history.
         head: The widget above the composer; suggestions are displayed above it.
+        room: Returns the room whose newest own post Up edits; by default the displayed one.
     """
 
-    DEFAULT_CSS = "ComposerPanel { height: auto; }"
+    DEFAULT_CSS = """
+    ComposerPanel {
+        height: auto;
+        #compose-mode {
+            display: none;
+            height: 1;
+            padding: 0 1;
+            background: $surface;
+            color: $text-accent;
+            text-wrap: nowrap;
+            text-overflow: ellipsis;
+            &.-set { display: block; }
+        }
+    }
+    """
 
     def __init__(
-        self, state: AppState, context: Callable[[], CompletionContext], past: InputHistory, head: Widget
+        self,
+        state: AppState,
+        context: Callable[[], CompletionContext],
+        past: InputHistory,
+        head: Widget,
+        *,
+        room: Callable[[], RoomModel] | None = None,
     ) -> None:
         super().__init__()
+        self._room = room or (lambda: state.rooms.shown)
         self._state = state
         self._suggestions = SuggestionList()
         self._head = head
-        self.composer = Composer(context, past, hold=self._hold, id="composer")
+        self._mode = Static(id="compose-mode", markup=False)
+        self.composer = Composer(context, past, hold=self._hold, newest=self._newest, id="composer")
 
     def compose(self) -> ComposeResult:
         yield self._suggestions
         yield self._head
+        yield self._mode
         yield self.composer
 
     def on_mount(self) -> None:
         self.screen.screen_layout_refresh_signal.subscribe(self, lambda _: self._fit_suggestions())
+
+    def _newest(self) -> ComposeMode | None:
+        """An edit of the newest own post."""
+        target = newest_own_target(self._room())
+        return None if target is None else ComposeMode(ComposeKind.EDIT, target)
+
+    @on(Drafts.ModeChanged)
+    def show_mode(self) -> None:
+        """Show what the composer is doing, and how to cancel it."""
+        mode = self.composer.drafts.mode
+        self._mode.set_class(mode is not None, "-set")
+        if mode is not None:
+            key = active_key(self.app, "composer.close-list")
+            self._mode.update(Content(f"{mode.label} · {key} cancels"))
 
     def _hold(self, text: str) -> bool:
         """Whether to keep `text`: it is too large, or so long that it may be an accident."""

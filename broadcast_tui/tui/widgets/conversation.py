@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import active_key, bind
+from broadcast_tui.tui.model.post_target import PostTarget, in_thread, target_of_line
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.links import links_in
 from broadcast_tui.tui.model.transcript.find import pattern_of
@@ -32,7 +33,7 @@ from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.find_controller import FindController
 from broadcast_tui.tui.widgets.message_log import MessageLog
-from broadcast_tui.tui.widgets.post_bar import PostAction, PostBar
+from broadcast_tui.tui.widgets.post_bar import PostAction, PostBar, Selected
 from broadcast_tui.tui.widgets.question_bar import QuestionBar
 from broadcast_tui.tui.widgets.room_header import RoomHeader
 from broadcast_tui.tui.widgets.toast import show_toast, show_warning
@@ -41,6 +42,18 @@ BARE = "-bare"
 """Class of the screen while only the text of the log is displayed."""
 
 _UPWARDS = ("page_up", "scroll_up", "scroll_home")
+
+
+class PostActor(Protocol):
+    """What carries out actions on posts."""
+
+    def act(self, action: PostAction, target: PostTarget) -> bool:
+        """Carry out an action; returns whether it was possible."""
+        ...
+
+    def answer_newest(self) -> None:
+        """Answer the newest open question."""
+        ...
 
 
 class Conversation(Vertical):
@@ -76,6 +89,7 @@ class Conversation(Vertical):
         bind("log.unfold-post", "unfold_post"),
         bind("log.show-presence", "show_presence"),
         bind("log.pick-post", "pick_post"),
+        bind("log.answer-question", "answer_question"),
         bind("log.find-text", "find_text"),
         bind("log.show-bare", "toggle_bare"),
         bind("log.toggle-mouse", "toggle_mouse"),
@@ -120,12 +134,14 @@ class Conversation(Vertical):
         # The panel at the right has the number of people too.
         self.header = RoomHeader(lambda: not right.display, id="topic")
         self.question_bar = QuestionBar(id="question")
-        self.post_bar = PostBar(id="pick")
+        self.post_bar = PostBar(self._selected, self._perform, id="pick")
         self.find_bar = FindBar(id="find")
         self.finder = FindController(log, self._show_count, self._find_finished)
         self._state = state
         self._history = history
         self._panel = panel
+        self.actor: PostActor | None = None
+        """Carries out actions on posts; set once the screen is mounted."""
         self._sides = left, right
         self._wants_mouse = True
         """Whether the app gets the mouse while the whole screen is displayed."""
@@ -296,10 +312,9 @@ class Conversation(Vertical):
         self.post_bar.open(matches=self.finder.state is not None)
         return True
 
-    @on(PostBar.ActionRequested)
-    def do_post_action(self, event: PostBar.ActionRequested) -> None:
-        event.stop()
-        log, action = self.log_view, event.action
+    def _perform(self, action: PostAction) -> None:
+        """Carry out an action on the selected post."""
+        log = self.log_view
         line = log.highlights.picked_line
         if line is None:
             # Another room is displayed, or the line was trimmed.
@@ -317,20 +332,58 @@ class Conversation(Vertical):
                 self._pick_other(line.id, action)
             case PostAction.MATCH_OLDER | PostAction.MATCH_NEWER:
                 self.finder.step(older=action is PostAction.MATCH_OLDER)
+                self.refresh_bar()
             case PostAction.COPY:
                 self.copy(whole_post(line))
             case PostAction.COPY_STAMPED:
                 self.copy(stamped_post(line, log.transcript.zone))
             case PostAction.OPEN:
                 self._open_link(line.text)
-            case PostAction.ANSWER:
-                self.end()
-                self._answer(line.sender)
+            case (
+                PostAction.REPLY
+                | PostAction.THREAD
+                | PostAction.REACT
+                | PostAction.ANSWER
+                | PostAction.EDIT
+                | PostAction.DELETE
+                | PostAction.PIN
+            ):
+                target = target_of_line(self._state.rooms.shown, line.id)
+                if target is None or self.actor is None or not self.actor.act(action, target):
+                    self.post_bar.stay()
             case PostAction.INSPECT:
                 post_id = post_id_of(log.transcript, line.id)
                 self.app.push_screen(InspectScreen(line, post_id, log.transcript.zone))
             case PostAction.LEAVE:
                 self.end()
+
+    @on(QuestionBar.AnswerRequested)
+    def action_answer_question(self) -> None:
+        if self.actor is not None:
+            self.actor.answer_newest()
+
+    @property
+    def picked_post(self) -> PostTarget | None:
+        """The selected post; None if none is selected, or it was rejected."""
+        line_id = self.log_view.highlights.picked
+        if line_id is None or not self.post_bar.display:
+            return None
+        return target_of_line(self._state.rooms.shown, line_id)
+
+    def _selected(self) -> Selected | None:
+        """The selected post for the bar with the possible actions."""
+        line = self.log_view.highlights.picked_line
+        if line is None:
+            return None
+        room = self._state.rooms.shown
+        target = target_of_line(room, line.id)
+        has_thread = target is not None and in_thread(room, target)
+        return Selected(target, has_thread, bool(links_in(line.text)))
+
+    def refresh_bar(self) -> None:
+        """Show the actions that are possible now for the selected post."""
+        if self.post_bar.display:
+            self.post_bar.refresh()
 
     @on(PostBar.Blurred)
     @on(FindBar.Blurred)
@@ -375,18 +428,11 @@ class Conversation(Vertical):
                 to = post_from(transcript, transcript.next_id - 1, -1)
         if to is not None:
             log.pick(to)
+            self.refresh_bar()
         if to in (None, line_id) and action in (PostAction.OLDER, PostAction.PAGE_UP, PostAction.FIRST):
             self.post_message(MessageLog.TopReached(log))
         if to in (None, line_id) and action in (PostAction.NEWER, PostAction.PAGE_DOWN, PostAction.LAST):
             log.follow()
-
-    def _answer(self, name: str) -> None:
-        """Begin the composer's text with a name."""
-        start = f"{name}: "
-        if not self.composer.text.startswith(start):
-            self.composer.insert(start, (0, 0))
-        self.composer.move_cursor(self.composer.document.end)
-        self.composer.focus()
 
     # Copying and opening links
 

@@ -21,6 +21,7 @@ from broadcast_tui.tui.commands.dispatcher import HANDLERS
 from broadcast_tui.tui.commands.general import write_export
 from broadcast_tui.tui.commands.parser import InputError, parse
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command
+from broadcast_tui.tui.model.transcript.navigation import posts_by
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, FakeClient, member_list, room_list
@@ -167,7 +168,7 @@ def test_part_leaves_and_join_alone_returns_to_the_same_lines() -> None:
     assert context.execute("/join")
     assert context.client.called("join")[-1] == ("dev", "50")
     assert context.state.rooms.shown_name == "dev"
-    assert context.state.rooms.shown.transcript.posts_by("bob")[0] == 1
+    assert posts_by(context.state.rooms.shown.transcript, "bob")[0] == 1
 
 
 def test_part_passes_the_reason() -> None:
@@ -295,9 +296,9 @@ def test_ignore_lists_and_unignore_restores() -> None:
     assert context.output[-1] == "Ignoring eve for 10 min. Undo with /unignore eve"
     assert context.execute("/ignore")
     assert context.output[-1] == "Ignored users:\n  eve (10 min left)"
-    assert context.state.rooms.shown.transcript.posts_by("eve")[0] == 0
+    assert posts_by(context.state.rooms.shown.transcript, "eve")[0] == 0
     assert context.execute("/unignore eve")
-    assert context.state.rooms.shown.transcript.posts_by("eve")[0] == 1
+    assert posts_by(context.state.rooms.shown.transcript, "eve")[0] == 1
     assert len(context.called("save_ignore_list")) == 2
 
 

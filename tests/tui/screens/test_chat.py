@@ -335,7 +335,7 @@ async def test_the_palette_offers_the_slash_commands() -> None:
 
 
 async def test_f1_shows_every_key_and_command() -> None:
-    async with chatting("ana", size=(100, 220)) as chat:
+    async with chatting("ana", size=(100, 260)) as chat:
         await chat.type("f1")
         assert isinstance(chat.app.screen, HelpScreen)
         drawn = "\n".join(chat.drawn())

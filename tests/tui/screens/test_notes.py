@@ -21,7 +21,7 @@ EDITED = PostState(edited="2025-08-30T10:31:00.000Z")
 
 
 async def test_the_open_question_has_a_bar() -> None:
-    async with chatting("ana", "mira") as chat:
+    async with chatting("ana", "mira", size=(120, 24)) as chat:
         bar = chat.screen.query_one(QuestionBar)
         assert not bar.display
         await chat.deliver(chat.client.post("mira", "Deploy in 5 min", state=QUESTION))

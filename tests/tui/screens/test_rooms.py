@@ -209,11 +209,11 @@ async def test_the_switcher_finds_a_room_by_some_letters() -> None:
         assert chat.client.called("list_rooms") == [()]
         await chat.client.deliver(room_list("", (("docs", 7, "Writing"), ("lobby", 1, "")), False))
         await chat.pilot.pause()
-        offered = [row.strip() for row in chat.drawn("#switcher-rooms")]
+        offered = [row.strip() for row in chat.drawn("#switcher-rows")]
         assert offered[0].startswith("#lobby")
         assert any(row.startswith("#docs  7 here  Writing") for row in offered)
         await chat.type(*"do")
-        assert [row.split()[0] for row in map(str.strip, chat.drawn("#switcher-rooms"))] == [
+        assert [row.split()[0] for row in map(str.strip, chat.drawn("#switcher-rows"))] == [
             "#docs",
             "#dev-ops",
             "#random",
@@ -233,7 +233,7 @@ async def test_the_switcher_offers_rooms_of_all_pages() -> None:
         ref = f"n{chat.client._count}"
         await chat.client.deliver(room_list(ref, (("zebra", 3, ""),), False))
         await chat.pilot.pause()
-        offered = [row.split()[0] for row in map(str.strip, chat.drawn("#switcher-rooms")) if row]
+        offered = [row.split()[0] for row in map(str.strip, chat.drawn("#switcher-rows")) if row]
         assert {"#docs", "#zebra"} <= set(offered)
 
 

@@ -5,9 +5,10 @@ from textual import events
 from textual.app import App, ComposeResult
 
 from broadcast_tui.tui.model.input.completion import CompletionContext
+from broadcast_tui.tui.model.input.compose_mode import ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.input.suggestions import Suggestions
-from broadcast_tui.tui.widgets.composer import PASTE_MAX, Composer, clean_paste
+from broadcast_tui.tui.widgets.composer import PASTE_MAX, Composer, Submission, clean_paste
 from tests.support.chat_app import press
 
 
@@ -18,6 +19,7 @@ class Stage(App[None]):
         super().__init__()
         self.submitted: list[str] = []
         self.held_texts: set[str] = set()
+        self.modes: list[ComposeMode | None] = []
         self.pasted: list[Composer.Pasted] = []
         self.suggestions: Suggestions | None = None
 
@@ -33,9 +35,10 @@ class Stage(App[None]):
         return self.query_one(Composer)
 
     def on_composer_submitted(self, event: Composer.Submitted) -> None:
-        for text in self.composer.take_submitted():
-            self.submitted.append(text)
-            self.composer.remember(text)
+        for submission in self.composer.take_submitted():
+            self.submitted.append(submission.text)
+            self.modes.append(submission.mode)
+            self.composer.remember(submission.text)
 
     def on_composer_suggestions_changed(self, event: Composer.SuggestionsChanged) -> None:
         self.suggestions = event.suggestions
@@ -227,7 +230,7 @@ def test_a_paste_is_bounded() -> None:
 async def test_a_rejected_text_is_restored_before_newer_text(stage: Stage) -> None:
     async with stage.run_test() as pilot:
         await press(pilot, *"new")
-        stage.composer.reject("old ")
+        stage.composer.reject(Submission("old "))
         assert stage.composer.text == "old new"
         assert not stage.composer.give_back("other")
         assert stage.composer.text == "old new"
@@ -271,7 +274,7 @@ async def test_submitted_text_is_available_before_the_message(stage: Stage) -> N
     async with stage.run_test() as pilot:
         await press(pilot, *"here")
         stage.composer.action_send_post()
-        assert stage.composer.take_submitted() == ["here"]
+        assert stage.composer.take_submitted() == [Submission("here")]
         stage.composer.enter_room("ops")
         await pilot.pause()
         assert stage.submitted == []
@@ -294,10 +297,10 @@ async def test_a_rejected_text_becomes_the_draft_of_its_room(stage: Stage) -> No
         assert stage.composer.text == ""
         stage.composer.enter_room("ops")
         assert stage.composer.text == "refused"
-        assert stage.composer.is_restored
+        assert stage.composer.drafts.is_restored
         stage.composer.insert("!")
         assert stage.composer.text == "refused!"
-        assert not stage.composer.is_restored
+        assert not stage.composer.drafts.is_restored
 
 
 async def test_up_walks_the_room_and_ctrl_up_all_rooms(stage: Stage) -> None:

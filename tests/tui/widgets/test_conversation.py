@@ -130,18 +130,19 @@ async def test_typing_anything_else_goes_into_the_input() -> None:
         assert chat.sent == []
 
 
-async def test_letters_typed_right_after_r_go_into_the_answer() -> None:
+async def test_letters_typed_right_after_r_go_into_the_reply() -> None:
     async with chat_with_posts("hello") as chat:
         await chat.type("alt+up", *"ryogi")
         await chat.pilot.pause()
-        assert chat.composer.text == "bob: yogi"
+        assert chat.composer.text == "yogi"
+        assert "Replying to bob · Esc cancels" in chat.drawn("#compose-mode")[0]
 
 
 async def test_the_post_bar_shows_as_many_keys_as_fit() -> None:
     async with chat_with_posts(size=(40, 10)) as chat:
         await chat.type("alt+up")
         row = chat.drawn("#pick")[0].strip()
-        assert row.startswith("y copy  r answer  o open link")
+        assert row == "r reply  + react  p pin  Esc back"
         assert len(row) <= 38
 
 
@@ -162,13 +163,14 @@ async def test_capital_y_copies_the_text_with_time_and_name() -> None:
         assert (stamp[:8], rest) == ("2025-08-", "hello")
 
 
-async def test_r_inserts_the_name_before_the_draft() -> None:
+async def test_r_replies_and_restores_the_draft() -> None:
     async with chat_with_posts("hello") as chat:
-        await chat.type(*"yes", "alt+up", "r", "!")
-        assert chat.composer.text == "bob: yes!"
-        await chat.type("alt+up", "r")
-        assert chat.composer.text == "bob: yes!"
+        await chat.type(*"draft", "alt+up", "r", *"yes")
         assert chat.composer.has_focus
+        await chat.type("enter")
+        assert chat.client.called("say") == [("lobby", "yes", "k3f9-1")]
+        assert chat.composer.text == "draft"
+        assert chat.composer.drafts.mode is None
 
 
 async def test_o_copies_the_link_if_there_is_no_browser() -> None:

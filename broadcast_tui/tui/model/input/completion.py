@@ -35,6 +35,8 @@ def argument_words(
     rooms: Iterable[str],
     themes: Iterable[str],
     files: Callable[[str], Iterable[str]],
+    emoji: Iterable[str] = (),
+    choices: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Completions of a command argument, each followed by a space, in the given order.
 
@@ -57,6 +59,15 @@ def argument_words(
             words = (*NotifyLevel, "test")
         case Kind.FILE:
             return tuple(path if path.endswith("/") else f"{path} " for path in files(typed))
+        case Kind.EMOJI if typed:
+            return tuple(f"{emoji} " for _, emoji in emoji_named(typed.strip(":")))
+        case Kind.EMOJI:
+            words = emoji
+        case Kind.PEOPLE:
+            before, comma, typed = typed.rpartition(",")
+            words, mark = people, f"{before}{comma}"
+        case Kind.CHOICE:
+            words = choices
         case Kind.TEXT:
             words = ()
     prefix = typed.casefold()
@@ -83,6 +94,10 @@ class CompletionContext(msgspec.Struct, frozen=True):
     rooms: Sequence[str] = ()
     """Known rooms, without `#`, in the order to suggest."""
     themes: Sequence[str] = ()
+    emoji: Sequence[str] = ()
+    """Emoji to react with, the likeliest first."""
+    choices: Sequence[str] = ()
+    """The choices of the newest question put to the user."""
     files: Callable[[str], Sequence[str]] = lambda typed: ()
     """Returns the paths that start with the given text; directories end with `/`."""
 
@@ -139,6 +154,8 @@ def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates 
             rooms=people.rooms,
             themes=people.themes,
             files=people.files,
+            emoji=people.emoji,
+            choices=people.choices,
         )
         found = (Candidate(text, text.rstrip()) for text in words)
     elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:

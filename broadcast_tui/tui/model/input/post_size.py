@@ -21,6 +21,15 @@ def post_of(typed: str) -> str:
     return ""
 
 
+def is_post(typed: str) -> bool:
+    """Whether submitting `typed` posts a text, rather than run another command."""
+    match parse(typed):
+        case CommandInput(command=command):
+            return command.name in ("me", "shrug")
+        case parsed:
+            return isinstance(parsed, PostInput)
+
+
 def excess(typed: str, message_bytes: int) -> str:
     """How far `typed` exceeds the limits (`1,204 bytes too long`); empty if it fits.
 

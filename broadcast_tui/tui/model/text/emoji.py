@@ -11,6 +11,9 @@ from broadcast_tui.core.text import visible_line
 EMOJI_OFFERED = 40
 """Maximum number of suggestions."""
 
+EMOJI_CHARS = 32
+"""Maximum number of characters of an emoji, of which some consist of many."""
+_ASCII = frozenset(map(chr, range(0x20, 0x7F))) - frozenset("#*0123456789")
 _NAME = re.compile(r"[a-z0-9_+\-]+")
 
 
@@ -39,3 +42,29 @@ def emoji_named(part: str) -> list[tuple[str, str]]:
     for name in names:
         first.setdefault(emoji_table()[name], name)
     return [(name, emoji) for emoji, name in first.items()][:EMOJI_OFFERED]
+
+
+@lru_cache(maxsize=1)
+def _names() -> Mapping[str, str]:
+    """The shortest name of each emoji."""
+    names: dict[str, str] = {}
+    for name, emoji in sorted(emoji_table().items(), key=lambda item: len(item[0])):
+        names.setdefault(emoji, name)
+    return names
+
+
+def name_of(emoji: str) -> str:
+    """The shortest name of an emoji, without colons; empty if it has none."""
+    return _names().get(emoji, "")
+
+
+def emoji_of(typed: str) -> str:
+    """The emoji typed as `:name:`, `name` or itself; empty if it is none of these."""
+    typed = typed.strip()
+    name = typed.strip(":").casefold()
+    if found := emoji_table().get(name):
+        return found
+    is_emoji = 0 < len(typed) <= EMOJI_CHARS and not any(
+        character.isspace() or character.isalpha() or character in _ASCII for character in typed
+    )
+    return typed if is_emoji and visible_line(typed) == typed else ""

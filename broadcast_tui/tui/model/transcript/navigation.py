@@ -139,6 +139,16 @@ def _last_epoch(transcript: Transcript) -> str:
     return ""
 
 
+def posts_by(transcript: Transcript, sender: str) -> tuple[int, float | None]:
+    """The number of stored posts of `sender`, and the Unix time of the last one."""
+    count, last = 0, None
+    for chunk in transcript.chunks:
+        if found := chunk.senders.count(sender):
+            count += found
+            last = chunk.times[len(chunk) - 1 - chunk.senders[::-1].index(sender)]
+    return count, last
+
+
 class OwnPost(NamedTuple):
     """A post of the user. `ref` is its id; its nonce if the server has not acknowledged it."""
 

@@ -190,15 +190,6 @@ class Transcript:
             return None
         return chunks[at].line(line_id - chunks[at].first_id)
 
-    def posts_by(self, sender: str) -> tuple[int, float | None]:
-        """Return the number of stored posts of `sender`, and the Unix time of the last one."""
-        count, last = 0, None
-        for chunk in self._chunks:
-            if found := chunk.senders.count(sender):
-                count += found
-                last = chunk.times[len(chunk) - 1 - chunk.senders[::-1].index(sender)]
-        return count, last
-
     def snapshot(self) -> list[tuple[Chunk, int]]:
         """All chunks, each with its current number of lines; includes cleared lines."""
         return [(chunk, len(chunk)) for chunk in (*self._cleared, *self.chunks)]
@@ -248,6 +239,19 @@ class Transcript:
         self._pending[nonce] = _Pending(record, DeliveryState.PENDING)
         self._tail = None
         self.version += 1
+
+    def edit_pending(self, nonce: str, text: str) -> None:
+        """Change the text of a pending post; an empty text removes the post. Ignored if it is not pending."""
+        if (pending := self._pending.get(nonce)) is None:
+            return
+        if text:
+            before = pending.record
+            at = datetime.fromtimestamp(before.at, UTC)
+            self.add_pending(nonce, before.sender, text, at, before.details)
+        else:
+            del self._pending[nonce]
+            self._tail = None
+            self.version += 1
 
     def confirm(self, nonce: str, *, has_arrived: bool = False) -> None:
         """Mark a pending post as stored by the server; remove it if it is already among the lines.

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broadcast_tui.tui.model.transcript.chunks import LineKind
+from broadcast_tui.tui.model.transcript.navigation import posts_by
 from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -178,8 +179,8 @@ def test_posts_of_a_sender_are_counted() -> None:
     transcript = Transcript()
     add(transcript, ("bob", "1"), ("eve", "2"))
     transcript.add_post("bob", "3", AT + timedelta(hours=1))
-    assert transcript.posts_by("bob") == (2, (AT + timedelta(hours=1)).timestamp())
-    assert transcript.posts_by("zoe") == (0, None)
+    assert posts_by(transcript, "bob") == (2, (AT + timedelta(hours=1)).timestamp())
+    assert posts_by(transcript, "zoe") == (0, None)
 
 
 def test_snapshot_includes_cleared_lines() -> None:
