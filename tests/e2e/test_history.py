@@ -50,6 +50,8 @@ KILL_AFTER_S = by_profile((0.5, 1.5), (1.5, 5.0))
 LAST_POST = "the end"
 REACTIONS = ("👍", "✅", "👀")
 LAST_REACTION = "🏁"
+QUESTIONS = 10
+"""Questions of each publisher. A room can have 100 open questions."""
 CHOICES = ("yes", "no", "later")
 ASK = commands.Question(CHOICES, 86_400.0, (*(f"pub{number}" for number in range(PUBLISHERS)), "absent"))
 """A question that stays open, since one of the people asked never answers."""
@@ -134,7 +136,7 @@ class Person:
             for _ in range(self._rng.choice((1, 1, 1, 1, 1, 1, 2, 5, 100))):
                 number += 1
                 text = f"{self.publisher.name} {number} " + "x" * self._rng.choice((0, 10, 100, 3_000))
-                ask = ASK if self._rng.random() < 0.05 else None
+                ask = ASK if number % 20 == 1 and number < 20 * QUESTIONS else None
                 self.say(self._rng.choice(ROOMS), text.strip(), ask)
                 if self._rng.random() < 0.4:
                     self.change_something(number)
