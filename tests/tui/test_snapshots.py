@@ -13,8 +13,10 @@ from rich.color import ColorSystem
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
 from broadcast_tui.core.session.updates import (
+    CaughtUp,
     ConnectionChanged,
     ConnectionState,
+    DirectOpened,
     DisconnectCause,
     NameDenied,
     RoomEntered,
@@ -209,6 +211,18 @@ async def test_the_room_switcher(size: tuple[int, int]) -> None:
         await chat.deliver(room_list("", (("dev", 2, ""), ("lobby", 5, ""), ("ops", 12, "On call")), False))
         await chat.type("alt+k")
         compare(f"switcher-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+@AT_TWO_SIZES
+async def test_direct_messages(size: tuple[int, int]) -> None:
+    room = "@ana+bob~x1"
+    async with chatting(*PEOPLE, size=size) as chat:
+        await deliver_conversation(chat)
+        await chat.deliver(DirectOpened(room, "bob", False, head=Position("k3f9", 1)))
+        await chat.deliver(RoomEntered(room, 2, 1, ""), chat.client.post("bob", "Lunch at noon?", room=room))
+        await chat.deliver(CaughtUp(room))
+        await chat.enter("/buffer bob")
+        compare(f"direct-{size[0]}x{size[1]}", screen_text(chat.app))
 
 
 async def test_the_room_switcher_in_sixteen_colors(monkeypatch: pytest.MonkeyPatch) -> None:

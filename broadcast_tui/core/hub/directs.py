@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
@@ -21,7 +22,7 @@ from broadcast_tui.core.hub.moderation import unknown_person
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.rooms import Rooms
-from broadcast_tui.core.hub.work_budget import LISTED_S, SCAN_S
+from broadcast_tui.core.hub.work_budget import EVENT_S, LISTED_S, SCAN_S
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import (
     DIRECT_SIGN,
@@ -38,6 +39,8 @@ from broadcast_tui.core.protocol import commands, events
 SWEEP_EVERY_S = 60.0
 UNUSED_S = 600.0
 """Time after which a room without posts and people is forgotten."""
+NOTIFIED_MAX = 32
+"""Maximum number of connections of an owner that are notified of a post in a room they are not in."""
 SWEEP_ROOMS = 256
 """Rooms that a step of `DirectRooms.sweep_steps` checks."""
 _TOKEN = author_key("x", "").removesuffix("x")
@@ -160,18 +163,22 @@ class DirectRooms:
             text = "You cannot enter these direct messages: they belong to others, or have ended."
             raise RequestError(ErrorCode.FORBIDDEN, text)
 
-    def check_reachable(self, peer: Peer, room_name: str) -> None:
-        """Raise RequestError (UNKNOWN_PERSON) if the other owner was a connection that is closed."""
+    def check_post(self, peer: Peer, room_name: str, when: Instant) -> None:
+        """Check a post or note, and charge for the notification of connections that are not in the room.
+
+        Raises:
+            RequestError: UNKNOWN_PERSON if the other owner was a connection that is closed.
+        """
         room = self._rooms.get(room_name)
         if room is None or room_name not in peer.subscriptions:
             return
         other = room.other(owner_of(peer))
         person = self._people[other]
         if other.startswith(_CONNECTION) and not person.peers:
-            raise RequestError(
-                ErrorCode.UNKNOWN_PERSON,
-                "The other person has disconnected and cannot get messages any more.",
-            )
+            text = "The other person has disconnected and cannot get your messages."
+            raise RequestError(ErrorCode.UNKNOWN_PERSON, text)
+        count = sum(min(len(self._people[owner].peers), NOTIFIED_MAX) for owner in room.owners)
+        peer.budget.charge(count * EVENT_S, when.now)
 
     # -- people
 
@@ -216,9 +223,8 @@ class DirectRooms:
         for owner in room.owners:
             person = self._people[owner]
             person.rooms[room.name] = person.rooms.pop(room.name)
-            for peer in person.peers:
-                if room.name in peer.subscriptions:
-                    continue
+            elsewhere = (peer for peer in person.peers if room.name not in peer.subscriptions)
+            for peer in islice(elsewhere, NOTIFIED_MAX):
                 if peer.v1:
                     self._broadcaster.reply(peer, self._event(room, owner))
                 elif name_key(entry.sender) != peer.key:

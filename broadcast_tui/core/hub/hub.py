@@ -468,7 +468,7 @@ class Hub:
         if commands.publishes_text(command):
             self.moderation.check_not_muted(peer, when)
         if isinstance(command, commands.Say | commands.Note) and is_direct(command.room):
-            self.directs.check_reachable(peer, command.room)
+            self.directs.check_post(peer, command.room, when)
 
     def _hello(self, peer: Peer, hello: commands.Hello, when: Instant) -> None:
         if peer.welcomed:

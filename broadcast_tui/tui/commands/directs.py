@@ -23,7 +23,7 @@ class DirectCommands(CommandHandler):
         name, text = split_name(argument, self._state)
         if not text:
             return self.fail(f"Specify a message: /msg {name} hello, or open the conversation: /query {name}")
-        return self._open(name, DirectRequest(text))
+        return self._open(name, DirectRequest(text, typed=f"/msg {argument}"))
 
     def query(self, argument: str) -> bool:
         """Show the direct messages with a person."""

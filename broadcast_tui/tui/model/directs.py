@@ -28,6 +28,8 @@ class DirectRequest(msgspec.Struct, frozen=True):
     """Message to send; may be empty."""
     show: bool = False
     """Whether to show the room."""
+    typed: str = ""
+    """The line that the user typed, which returns to the input if the request fails."""
 
 
 class DirectOpening(msgspec.Struct, frozen=True):
@@ -53,9 +55,10 @@ class Directs:
         if len(self._requests) > REQUESTS_MAX:
             del self._requests[next(iter(self._requests))]
 
-    def clear(self, ref: str) -> None:
-        """Drop a request that failed."""
-        self._requests.pop(ref, None)
+    def failed(self, ref: str) -> str:
+        """Drop the request with this ref, if there is one; returns the line that the user typed."""
+        request = self._requests.pop(ref, None)
+        return request.typed if request is not None else ""
 
     def opened(self, update: DirectOpened, rooms: RoomSet, at: datetime) -> list[DirectOpening]:
         """Add a room that was opened; returns what to do about it, if anything."""

@@ -397,6 +397,9 @@ class AppState:
                 case Noticed():
                     self._print_notice(visible_line(update.text), now, at, error=update.error)
                     self._clear_request(update.ref)
+                    if typed := self.directs.failed(update.ref):
+                        shown = self.rooms.shown_name
+                        changes.rejected.append(PostRejected(shown, "", update.code, update.text, typed))
                 case DirectOpened():
                     changes.directs += self.directs.opened(update, self.rooms, at)
                 case _:
@@ -538,7 +541,6 @@ class AppState:
 
     def _clear_request(self, ref: str) -> None:
         self.requests.clear(ref)
-        self.directs.clear(ref)
         for room in self.rooms.joined.values():
             if ref and ref == room.history_ref:
                 room.history_ref = ""

@@ -57,7 +57,7 @@ def status_items(state: AppState, server: str, now: float) -> tuple[list[StatusI
     room = state.rooms.shown
     left = [_connection_item(state, now)]
     if room.entered and state.connection.state is ConnectionState.ONLINE:
-        left.append(StatusItem(_presence(room), Role.PLAIN, 60))
+        left.append(StatusItem(_presence(room), Role.PLAIN, 60, short="private" if room.is_direct else ""))
     left.insert(1, StatusItem(room.label, Role.PLAIN, 70))
     left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
     right = []
@@ -109,7 +109,8 @@ def _presence(room: RoomModel) -> str:
     """Who is in the shown room."""
     if not room.is_direct:
         return f"{room.online:,} here"
-    return f"private, {room.other} is {'here' if room.online > 1 else 'not here'}"
+    # The other person may be connected and not in the room: it opens with the first message.
+    return f"private, {room.other} is here" if room.other and room.online > 1 else "private"
 
 
 def _connection_item(state: AppState, now: float) -> StatusItem:

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from broadcast_tui.core.hub.auth import Identity, Role
-from broadcast_tui.core.hub.directs import SWEEP_EVERY_S, UNUSED_S
+from broadcast_tui.core.hub.directs import NOTIFIED_MAX, SWEEP_EVERY_S, UNUSED_S
+from broadcast_tui.core.hub.work_budget import EVENT_S
 from broadcast_tui.core.limits import Limits
 from tests.core.hub.test_authorization import StubAuthenticator
 from tests.core.hub.test_hub import only, send, v1
@@ -289,6 +290,19 @@ def test_a_closed_room_is_reported_with_each_post_and_to_each_connection() -> No
         read_frames(wire)
     write(world, ana, room, "two")
     assert [len(only(wire, "direct")) for wire in (bob, tablet, phone, ana)] == [1, 1, 1, 0]
+
+
+def test_a_crowd_of_connections_is_bounded_and_paid_for() -> None:
+    world = World(Limits(message_rate=0, message_burst=0, work_burst_s=1e6, work_rate=1e-9))
+    ana, crowd = person(world, "ana"), [person(world, "bob") for _ in range(NOTIFIED_MAX + 8)]
+    room = enter(world, ana, "bob")
+    for wire in crowd:
+        read_frames(wire)
+    assert ana.peer is not None
+    ana.peer.budget = world.hub.budgets.of("192.0.2.1")
+    write(world, ana, room, "hi")
+    assert sum(len(only(wire, "direct")) for wire in crowd) == NOTIFIED_MAX
+    assert ana.peer.budget.priced_s > NOTIFIED_MAX * EVENT_S
 
 
 def test_direct_messages_do_not_keep_a_person_out_of_other_rooms() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from broadcast_tui.core.session.updates import CaughtUp, DirectOpened, RoomEntered
+from broadcast_tui.core.session.updates import CaughtUp, DirectOpened, Noticed, RoomEntered
 from broadcast_tui.tui.commands.directs import follow_openings, split_name
 from tests.support.fake_client import AT
 from tests.support.fake_context import FakeContext
@@ -32,6 +32,15 @@ def test_msg_opens_the_room_and_sends_without_showing_it() -> None:
     assert context.output[-1] == "Sent to @bob only."
     assert context.state.rooms.shown_name == "lobby"
     assert context.state.rooms.joined[ROOM].transcript.pending_count == 1
+
+
+def test_a_message_to_nobody_returns_to_the_input() -> None:
+    context = Context("ana", "bob")
+    assert context.execute("/msg carl hello there")
+    notice = Noticed("No such user: carl.", True, "unknown_person", context.last_ref)
+    [rejected] = context.state.apply([notice], 0.0, AT).rejected
+    assert (rejected.room, rejected.text) == ("lobby", "/msg carl hello there")
+    assert context.state.apply([notice], 0.0, AT).rejected == []
 
 
 def test_query_shows_the_room() -> None:

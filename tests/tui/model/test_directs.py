@@ -171,3 +171,5 @@ def test_the_status_line_says_who_reads_it() -> None:
     left, _ = status_items(chat.state, "server", 0.0)
     assert [item.text for item in left[1:3]] == ["@bob", "private, bob is here"]
     assert "Only you and bob can read this conversation." in chat.printed(ROOM)
+    chat.apply(PresenceChanged(ROOM, "leave", ("bob",), 1, "", AT))
+    assert status_items(chat.state, "server", 0.0)[0][2].text == "private"
