@@ -124,6 +124,8 @@ class RoomCursor:
             if entry.position.epoch == self.position.epoch and entry.position.seq > self.position.seq
         ]
         for entry in fresh:
+            if entry.position.seq <= self.position.seq:
+                continue  # twice, or not in ascending order: the server's fault
             released += self._jump_to(entry.position.seq - 1)
             released.append(entry)
             self.position = entry.position

@@ -67,6 +67,12 @@ def test_the_post_behind_a_hole_is_released_without_being_fetched() -> None:
     assert not track.filling
 
 
+def test_a_page_with_duplicates_or_out_of_order_is_released_once_and_in_order() -> None:
+    track = track_at(5)
+    assert track.received(post(10)) == []
+    assert seqs(track.filled([post(6), post(6), post(8), post(7), post(9)])) == [6, "trimmed:1", 8, 9, 10]
+
+
 def test_lagged_gap_is_filled_from_history() -> None:
     track = track_at(5)
     assert track.gap(Position("e", 8), "lagged") == []
