@@ -67,6 +67,8 @@ _REFUSALS = {
     ErrorCode.TRY_LATER: CloseCode.TRY_AGAIN_LATER,
 }
 """Errors about a limit, and the code that closes a connection after too many of them."""
+_OVERTAKEN = frozenset((ErrorCode.NO_SUCH_POST, ErrorCode.TOO_MANY_NOTES, ErrorCode.ASK_CLOSED))
+"""Errors of notes that were valid when their sender wrote them, perhaps offline: not invalid frames."""
 TICK_PEERS = 256
 """Connections that a step of `Hub.tick_steps` checks."""
 CONTROL_BYTES = 524_288
@@ -227,7 +229,7 @@ class Hub:
                 self._close_later(peer, CloseCode.KICKED, error.text)
             elif error.code in _REFUSALS:
                 self._count_refusal(peer, error, when)
-            elif not error.temporary:
+            elif not error.temporary and error.code not in _OVERTAKEN:
                 self._count_error(peer, when)
 
     def reject(self, peer: Peer, error: FrameError, when: Instant) -> None:
@@ -273,7 +275,6 @@ class Hub:
                 continue
             if result.error is not None:
                 self.broadcaster.send_error(peer, result.error, when, nonce=pending.entry.nonce)
-                self._count_error(peer, when)
             elif pending.entry.nonce:
                 self._acknowledge(peer, pending, result)
 

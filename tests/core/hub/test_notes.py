@@ -122,6 +122,19 @@ def test_a_note_about_no_post_is_rejected(re: str) -> None:
     assert newest(ana, "error")["code"] == "no_such_post"
 
 
+def test_notes_about_a_post_that_was_deleted_meanwhile_do_not_close_the_connection() -> None:
+    world = World(Limits(message_burst=1_000, max_errors=3))
+    ana = v1(world, "ana", notes=True)
+    say(world, ana, "hi")
+    note(world, ana, "delete", nonce="n0")
+    for number in range(10):
+        note(world, ana, "react", key="👍", nonce=f"n{number + 1}")
+        note(world, ana, "react", "e0-1", key="👍", nonce=f"o{number}")
+    assert {error["code"] for error in only(ana, "error")} == {"no_such_post"}
+    assert ana.peer is not None
+    assert ana.peer.closing is None
+
+
 def test_notes_count_like_posts_in_the_rate_limit() -> None:
     world = World(Limits(message_rate=1.0, message_burst=3))
     ana = v1(world, "ana", notes=True)
