@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,23 @@ class ServerProcess:
             self._process = None
 
 
+class HistoryServer(ServerProcess):
+    """A server that stores its history in `file` and restarts with the options of its first start."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "server.log")
+        self.file = directory / "history.db"
+        self._options: tuple[str, ...] = ()
+
+    def start(self, *options: str) -> None:
+        self._options = options or self._options
+        super().start("--history", str(self.file), *self._options)
+
+    def stored_bytes(self) -> bytes:
+        """The contents of the history file, its write-ahead log and all others beside it."""
+        return b"".join(path.read_bytes() for path in self.file.parent.glob(f"{self.file.name}*"))
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
     process = ServerProcess(tmp_path / "server.log")
@@ -87,9 +105,12 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 Open = Callable[..., Terminal]
 
 
-@pytest.fixture
-def open_terminal(tmp_path: Path) -> Iterator[Open]:
-    """Opens `broadcast-tui chat` or another command in a terminal; all are closed at the end."""
+@contextmanager
+def terminals(directory: Path) -> Iterator[Open]:
+    """A function that opens `broadcast-tui chat` or another command in a terminal; all are closed at the end.
+
+    Home directories are in `directory`.
+    """
     opened: list[Terminal] = []
 
     def open_one(
@@ -99,7 +120,7 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
         home: str = "home",
         environment: Mapping[str, str] | None = None,
     ) -> Terminal:
-        state = tmp_path / home
+        state = directory / home
         terminal = Terminal(
             program(*words) if words and words[0] in ("chat", "serve", "connect") else list(words),
             columns=columns,
@@ -117,9 +138,17 @@ def open_terminal(tmp_path: Path) -> Iterator[Open]:
         opened.append(terminal)
         return terminal
 
-    yield open_one
-    for terminal in opened:
-        terminal.close()
+    try:
+        yield open_one
+    finally:
+        for terminal in opened:
+            terminal.close()
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[Open]:
+    with terminals(tmp_path) as open_one:
+        yield open_one
 
 
 class Other:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.conftest import ServerProcess
+from tests.e2e.conftest import HistoryServer
 from tests.support.plain import Frame, WireClient, plain_client, v1_client
 from tests.support.running import PATIENCE_S
 
@@ -25,27 +25,6 @@ CROWD_OPTIONS = (
 )
 NOTES_MAX = 6
 """Notes that announce the answers, if they arrive within 5 s."""
-
-
-class HistoryServer(ServerProcess):
-    """A server that stores its history in `file`."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory / "server.log")
-        self.file = directory / "history.db"
-        self._options: tuple[str, ...] = ()
-
-    def start(self, *options: str) -> None:
-        self._options = options or self._options
-        super().start("--history", str(self.file), *self._options)
-
-    async def restart_after_kill(self) -> None:
-        await asyncio.to_thread(self.kill)
-        await asyncio.to_thread(self.start)
-
-    def stored_bytes(self) -> bytes:
-        """The contents of the history file, its write-ahead log and all others beside it."""
-        return b"".join(path.read_bytes() for path in self.file.parent.glob(f"{self.file.name}*"))
 
 
 @pytest.fixture
@@ -134,7 +113,8 @@ async def test_answers_of_a_crowd_are_announced_together(
         answering = asyncio.create_task(crowd.answer(clients, question["id"]))
         if killed_after is not None:
             await crowd.has_answered(killed_after)
-            await history_server.restart_after_kill()
+            await asyncio.to_thread(history_server.kill)
+            await asyncio.to_thread(history_server.start)
             await answering
             clients = await crowd.connect(stack)
             resume = [{"room": "lobby", "since": question["id"]}]
