@@ -55,7 +55,7 @@ class RingBuffer(Generic[T]):
     @property
     def first_seq(self) -> int:
         """Seq of the oldest item; `last_seq + 1` if the buffer is empty."""
-        return self._last_seq - len(self) + 1
+        return self._last_seq - len(self._items) + self._dropped + 1
 
     @property
     def size_bytes(self) -> int:
@@ -134,8 +134,8 @@ class RingBuffer(Generic[T]):
         return self._sizes[self._dropped + max(0, seq - self.first_seq + 1) :]
 
     def _trim(self) -> None:
-        while len(self) > 1 and (
-            (self._max_items and len(self) > self._max_items)
+        while (count := len(self._items) - self._dropped) > 1 and (
+            (self._max_items and count > self._max_items)
             or (self._max_bytes and self._size_bytes > self._max_bytes)
         ):
             self._drop_oldest()
