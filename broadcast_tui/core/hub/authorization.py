@@ -43,7 +43,7 @@ class Authorizer:
 
     def check_command(self, peer: Peer, command: commands.Command) -> None:
         """Raise RequestError (FORBIDDEN) if the connection's role does not allow the command."""
-        if commands.publishes_text(command) and not self.may_post(peer):
+        if not self.may_post(peer) and commands.publishes_text(command):
             raise RequestError(ErrorCode.FORBIDDEN, READ_ONLY)
 
     def may_post(self, peer: Peer) -> bool:

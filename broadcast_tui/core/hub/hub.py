@@ -69,6 +69,8 @@ _REFUSALS = {
 """Errors about a limit, and the code that closes a connection after too many of them."""
 _OVERTAKEN = frozenset((ErrorCode.NO_SUCH_POST, ErrorCode.TOO_MANY_NOTES, ErrorCode.ASK_CLOSED))
 """Errors of notes that were valid when their sender wrote them, perhaps offline: not invalid frames."""
+_NEW_ENTRIES = (commands.Say, commands.Note)
+"""Commands that append to a log. A union in `isinstance` would be built for each frame."""
 TICK_PEERS = 256
 """Connections that a step of `Hub.tick_steps` checks."""
 CONTROL_BYTES = 524_288
@@ -217,11 +219,10 @@ class Hub:
         except FrameError as error:
             self.reject(peer, error, when)
             return
-        nonce = command.nonce if isinstance(command, commands.Say | commands.Note) else ""
-        ref = getattr(command, "ref", "")
         try:
             self._dispatch(peer, command, when)
         except RequestError as error:
+            nonce, ref = getattr(command, "nonce", ""), getattr(command, "ref", "")
             self.broadcaster.send_error(peer, error, when, nonce=nonce, ref=ref)
             if error.code is ErrorCode.UNAUTHORIZED:
                 self._close_later(peer, CloseCode.UNAUTHORIZED, error.text)
@@ -468,7 +469,7 @@ class Hub:
         self.authorizer.check_command(peer, command)
         if commands.publishes_text(command):
             self.moderation.check_not_muted(peer, when)
-        if isinstance(command, commands.Say | commands.Note) and is_direct(command.room):
+        if isinstance(command, _NEW_ENTRIES) and is_direct(command.room):
             self.directs.check_post(peer, command.room, when)
 
     def _hello(self, peer: Peer, hello: commands.Hello, when: Instant) -> None:

@@ -32,22 +32,25 @@ class PendingEntries:
     """
 
     def __init__(self) -> None:
+        self._count = 0
         self._arrived: list[PendingEntry] = []
         self._waiting: FairQueue[PendingEntry] = FairQueue()
         """Entries that did not fit into the last batch, by address."""
 
     def __len__(self) -> int:
-        return len(self._arrived) + len(self._waiting)
+        return self._count
 
     def append(self, pending: PendingEntry) -> None:
         """Add an entry."""
         self._arrived.append(pending)
+        self._count += 1
 
     def take_batch(self) -> list[PendingEntry]:
         """Remove and return the entries to append next."""
         arrived, self._arrived = self._arrived, []
         waiting = self._waiting
         if not waiting and len(arrived) <= BATCH_ENTRIES and _fits(arrived):
+            self._count = 0
             return arrived
         for pending in arrived:
             peer = pending.peer
@@ -57,6 +60,7 @@ class PendingEntries:
         while waiting and len(batch) < BATCH_ENTRIES and chars < BATCH_CHARS:
             batch.append(pending := waiting.pop())
             chars += len(pending.entry.text)
+        self._count -= len(batch)
         return batch
 
 

@@ -257,10 +257,12 @@ Request = (
 
 def publishes_text(command: Command) -> bool:
     """Whether the command publishes text from its sender, or prepares for it."""
+    if isinstance(command, Say):  # most commands
+        return True
     if isinstance(command, SetAway):
         return command.away and bool(command.text)
     if isinstance(command, Note):
         return command.note is not NoteKind.ANSWER and (
             command.note is not NoteKind.DELETE or bool(command.reason)
         )
-    return isinstance(command, Say | SetTopic | Direct)
+    return isinstance(command, SetTopic | Direct)
