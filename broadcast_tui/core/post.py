@@ -100,7 +100,7 @@ class AppendResult(msgspec.Struct, frozen=True):
     @property
     def is_appended(self) -> bool:
         """Whether a new entry was appended."""
-        return self.has_changed and self.post is None
+        return self.post is None and self.error is None and not self.dup
 
     @property
     def has_changed(self) -> bool:

@@ -41,19 +41,18 @@ class Log(Protocol):
 
 def apply_entry(entry: NewEntry, log: Log) -> AppendResult:
     """Append a post, or apply a change; its result. A rejected change has an error and no effect."""
-    return _append_post(entry, log) if isinstance(entry, NewPost) else _apply_change(entry, log)
-
-
-def _append_post(new_post: NewPost, log: Log) -> AppendResult:
-    room, position, re, root = new_post.room, log.next_position(new_post.room), 0, 0
-    if new_post.re and (parent := log.find_post(room, new_post.re)) is not None:
+    if not isinstance(entry, NewPost):
+        return _apply_change(entry, log)
+    room, at = entry.room, entry.at
+    position = log.next_position(room)
+    re = root = 0
+    if entry.re and (parent := log.find_post(room, entry.re)) is not None:
         re = parent.position.seq
         root = parent.root or re
-    state = NO_STATE if new_post.ask is None else PostState(ask=new_post.ask)
-    sender, text, at, author = new_post.sender, new_post.text, new_post.at, new_post.author
-    post = Post(room, position, sender, text, at, "", re, root, author, state)
-    log.add(post, new_post)
-    return AppendResult(position, timestamp(new_post.at), dup=False)
+    state = NO_STATE if entry.ask is None else PostState(ask=entry.ask)
+    post = Post(room, position, entry.sender, entry.text, at, "", re, root, entry.author, state)
+    log.add(post, entry)
+    return AppendResult(position, timestamp(at), dup=False)
 
 
 def _apply_change(change: NewNote | NewSummary, log: Log) -> AppendResult:

@@ -10,7 +10,8 @@ from struct import Struct
 from typing import NamedTuple
 
 from broadcast_tui.core.names import GUEST, name_key
-from broadcast_tui.core.notes import NewEntry, NewNote, NewSummary
+from broadcast_tui.core.notes import NewEntry, NewNote
+from broadcast_tui.core.post import NewPost
 
 DEDUP_S = 600.0
 DEDUP_COUNT = 200_000
@@ -27,6 +28,7 @@ ENTRY_BYTES = 225
 """Memory of an entry, measured on CPython 3.11."""
 _DIGEST_BYTES = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 _entry = Struct("<dqq")  # an object with three numbers would take twice as much memory
 
 
@@ -43,11 +45,17 @@ def dedup_key(entry: NewEntry) -> bytes:
     It includes the skeleton of the sender's name, which has one owner at a time. Otherwise, anyone with a
     copied client id could use up the nonces of its owner.
     """
-    if isinstance(entry, NewSummary) or not (entry.client_id and entry.nonce):
+    if isinstance(entry, NewPost):
+        sender = entry.sender
+    elif isinstance(entry, NewNote):
+        sender = entry.by
+    else:
         return b""
     client_id, nonce = entry.client_id, entry.nonce
+    if not (client_id and nonce):
+        return b""
     # The lengths separate the fields, since they may contain any character.
-    author = _author_key(entry.by if isinstance(entry, NewNote) else entry.sender)
+    author = _author_key(sender)
     text = f"{entry.room}\0{len(author)}\0{len(client_id)}\0{author}{client_id}{nonce}"
     return blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
@@ -95,7 +103,7 @@ class DedupCache:
             return
         if key not in self._by_key:
             self._order.append(key)
-        self._by_key[key] = _entry.pack(now, seq, (at - _EPOCH) // timedelta(microseconds=1))
+        self._by_key[key] = _entry.pack(now, seq, (at - _EPOCH) // _MICROSECOND)
         if len(self._by_key) > DEDUP_COUNT:
             self.evictions += 1
             del self._by_key[self._order.popleft()]
