@@ -140,6 +140,8 @@ class LineChat:
 
     def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
         """Send a post to the current room."""
+        if not re and ask is None and self._state.directs.hold(text):
+            return
         nonce = self._client.say(self._state.rooms.shown_name, text, re=re, ask=ask)
         self._state.add_own_post(nonce, text, datetime.now(UTC), re=re)
 
@@ -282,6 +284,9 @@ class LineChat:
             else:
                 await self._handle_line(text)
         await self._wait_until(self._has_all_answers)
+        if self._state.directs.is_waiting:
+            self.has_failed = True
+            self.warn("A direct message was not sent: the server did not reply.")
 
     def _has_all_answers(self) -> bool:
         """Whether no post, search, member list or thread is pending."""
@@ -289,6 +294,7 @@ class LineChat:
             not self._threads
             and not self._state.search
             and not self._posts.is_waiting
+            and not self._state.directs.is_waiting
             and not self._state.pending_count
             and not any(view.who_ref for view in self._state.rooms.joined.values())
         )
@@ -308,6 +314,8 @@ class LineChat:
             await self._updated.wait()
 
     async def _handle_line(self, text: str) -> None:
+        # The next line is meant for the conversation that the last one opens.
+        await self._wait_until(lambda: not self._state.directs.is_waiting)
         match parse(text):
             case PostInput(text=post):
                 self.say(post)

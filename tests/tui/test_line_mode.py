@@ -15,6 +15,7 @@ from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
+    DirectOpened,
     NameDenied,
     PostDelivered,
     PostRejected,
@@ -271,3 +272,30 @@ async def test_search_results_are_written() -> None:
 def test_configured_words_count_as_mentions() -> None:
     chat = LineChat(FakeClient(), "lobby", print, echo=True, mentions=("deploy",))
     assert chat._state.keywords == ("deploy",)
+
+
+async def test_a_line_after_query_waits_for_the_conversation() -> None:
+    async with plain("ana", "bob") as talk:
+        await talk.type("/query bob", "secret")
+        await eventually(lambda: bool(talk.client.called("direct")))
+        assert talk.client.called("say") == []
+        ref = nonce_of(talk.client, "direct", "bob")
+        await talk.client.deliver(DirectOpened("@ana+bob", "bob", True, ref=ref))
+        await eventually(lambda: bool(talk.client.called("say")))
+        assert talk.client.called("say") == [("@ana+bob", "secret")]
+        [nonce] = [f"n{n}" for n, call in enumerate(talk.client.calls) if call[0] == "say"]
+        await talk.client.deliver(PostDelivered("@ana+bob", nonce, "e-1", AT), RoomEntered("@ana+bob", 2, 0))
+        await talk.client.deliver(talk.client.post("bob", "yes?", room="@ana+bob"))
+    assert talk.written[-1].endswith("bob: yes?")
+
+
+async def test_the_end_of_the_input_waits_for_a_direct_message() -> None:
+    async with plain("ana", "bob") as talk:
+        await talk.type("/msg bob hello")
+        talk.typed.put_nowait(None)
+        await eventually(lambda: bool(talk.client.called("direct")))
+        ref = nonce_of(talk.client, "direct", "bob")
+        await talk.client.deliver(DirectOpened("@ana+bob", "bob", True, ref=ref))
+        [nonce] = [f"n{n}" for n, call in enumerate(talk.client.calls) if call[0] == "say"]
+        await talk.client.deliver(PostDelivered("@ana+bob", nonce, "e-1", AT))
+    assert talk.client.called("say") == [("@ana+bob", "hello")]

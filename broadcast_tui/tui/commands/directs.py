@@ -23,26 +23,26 @@ class DirectCommands(CommandHandler):
         name, text = split_name(argument, self._state)
         if not text:
             return self.fail(f"Specify a message: /msg {name} hello, or open the conversation: /query {name}")
-        return self._open(name, DirectRequest(text, typed=f"/msg {argument}"))
+        return self._open(DirectRequest(name, (text,)))
 
     def query(self, argument: str) -> bool:
         """Show the direct messages with a person."""
-        return self._open(argument.strip().removeprefix("@").rstrip(":,").strip(), DirectRequest(show=True))
+        return self._open(DirectRequest(argument.strip().removeprefix("@").rstrip(":,").strip(), show=True))
 
     def answer(self, text: str) -> bool:
         """Send a direct message to the person who sent the last one."""
         room = self._state.rooms.find(self._state.directs.last_room)
         if room is None:
             return self.fail("Nobody has sent you a direct message yet. /msg bob hello sends one.")
-        return self._follow(room.name, DirectRequest(text))
+        return self._follow(room.name, DirectRequest(room.other, (text,)))
 
-    def _open(self, name: str, request: DirectRequest) -> bool:
+    def _open(self, request: DirectRequest) -> bool:
         state = self._state
         if state.is_online:
             # Even if there is a room: on a server without tokens, the name may belong to another client now.
-            state.directs.expect(self._client.direct(name), request)
+            state.directs.expect(self._client.direct(request.name), request)
             return True
-        room = state.rooms.direct_with(name)
+        room = state.rooms.direct_with(request.name)
         if room is None or room.name not in state.rooms.joined:
             return self.fail(OFFLINE)
         return self._follow(room.name, request)
@@ -63,11 +63,10 @@ def follow_openings(
         room, request = state.rooms.get(opening.room), opening.request
         if not opening.is_joined:
             client.join(opening.room)
-        if request.text:
-            state.add_own_post(
-                client.say(opening.room, request.text), request.text, datetime.now(UTC), room=room
-            )
-            if room is not state.rooms.shown:
+        for text in request.texts:
+            state.add_own_post(client.say(opening.room, text), text, datetime.now(UTC), room=room)
+        if request.texts:
+            if room is not state.rooms.shown and not request.show:
                 state.print(f"Sent to {room.label} only.", datetime.now(UTC))
                 context.follow_log()
             context.refresh_views()

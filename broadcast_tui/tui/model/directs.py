@@ -24,12 +24,17 @@ REQUESTS_MAX = 100
 class DirectRequest(msgspec.Struct, frozen=True):
     """What to do with a room for direct messages once it is open."""
 
-    text: str = ""
-    """Message to send; may be empty."""
+    name: str = ""
+    """The other person, as typed."""
+    texts: tuple[str, ...] = ()
+    """Messages to send."""
     show: bool = False
     """Whether to show the room."""
-    typed: str = ""
-    """The line that the user typed, which returns to the input if the request fails."""
+
+    @property
+    def typed(self) -> str:
+        """The line that returns to the input if the request fails; empty if there are no messages."""
+        return f"/msg {self.name} " + "\n".join(self.texts) if self.texts else ""
 
 
 class DirectOpening(msgspec.Struct, frozen=True):
@@ -48,6 +53,22 @@ class Directs:
     """Room of the last direct message from another person; empty if there is none."""
     _requests: dict[str, DirectRequest] = field(default_factory=dict)
     _has_warned: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a request has no reply yet."""
+        return bool(self._requests)
+
+    def hold(self, text: str) -> bool:
+        """Keep a message for the room that is about to be shown; returns false if there is none.
+
+        What is typed while it opens is meant for it, not for the shown room.
+        """
+        for ref, request in reversed(self._requests.items()):
+            if request.show:
+                self._requests[ref] = msgspec.structs.replace(request, texts=(*request.texts, text))
+                return True
+        return False
 
     def expect(self, ref: str, request: DirectRequest) -> None:
         """Store what to do with the answer to the request with this ref."""

@@ -321,6 +321,8 @@ class ChatScreen(Screen[None]):
             return
         if mode is not None:
             re = mode.target.ref
+        if not re and ask is None and self._state.directs.hold(text):
+            return
         nonce = self._client.say(self._state.rooms.shown_name, text, re=re, ask=ask)
         self._state.add_own_post(nonce, text, datetime.now(UTC), re=re)
         self.log_view.follow()

@@ -75,9 +75,9 @@ def test_each_live_post_of_the_other_counts_as_a_mention() -> None:
 
 def test_a_requested_room_is_shown_or_gets_the_message() -> None:
     chat = online()
-    chat.state.directs.expect("n7", DirectRequest("hello"))
+    chat.state.directs.expect("n7", DirectRequest("bob", ("hello",)))
     [opening] = chat.apply(opened(ref="n7", note="bob cannot reply.")).directs
-    assert opening == DirectOpening(ROOM, False, DirectRequest("hello"))
+    assert opening == DirectOpening(ROOM, False, DirectRequest("bob", ("hello",)))
     assert "bob cannot reply." in chat.printed(ROOM)
     chat.state.directs.expect("n8", DirectRequest(show=True))
     assert chat.apply(opened(ref="n8")).directs == [DirectOpening(ROOM, True, DirectRequest(show=True))]
