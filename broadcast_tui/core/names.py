@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections import Counter
+from collections.abc import Iterable
 from itertools import groupby
 from unicodedata import category, normalize
 from unicodedata import name as unicode_name
@@ -132,6 +134,16 @@ def check_any_room(raw: str) -> str:
     Whoever may enter such a room is checked separately.
     """
     return raw if is_direct(raw) else check_room(raw)
+
+
+def are_too_many(rooms: Iterable[str], limit: int) -> bool:
+    """Whether there are more than `limit` rooms of a connection; 0: unlimited.
+
+    Those for direct messages are counted separately, since others can open them: they must not keep a person
+    out of other rooms.
+    """
+    counts = Counter(map(is_direct, rooms))
+    return 0 < limit < max(counts.values(), default=0)
 
 
 def _name_fault(cleaned: str) -> str:

@@ -50,7 +50,7 @@ from broadcast_tui.core.hub.work_budget import (
     frame_price_s,
 )
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
-from broadcast_tui.core.names import DIRECT_SIGN, check_any_room, is_direct, name_key
+from broadcast_tui.core.names import DIRECT_SIGN, are_too_many, check_any_room, is_direct, name_key
 from broadcast_tui.core.notes import Entry, NewNote, NewSummary
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.core.protocol import commands, events
@@ -478,7 +478,7 @@ class Hub:
                 ErrorCode.BAD_FRAME, "A hello is only allowed as the first frame of a v1 connection."
             )
         requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
-        if 0 < self.limits.max_rooms_per_peer < len(requests):
+        if are_too_many((request.room for request in requests), self.limits.max_rooms_per_peer):
             raise self._too_many_rooms()
         for request in requests:
             check_any_room(request.room)
@@ -513,9 +513,8 @@ class Hub:
     def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
         name = check_any_room(join.room)
         peer.spend_fetch(when.now)
-        # Others can open rooms for direct messages, which must not keep a person out of other rooms.
-        count = sum(is_direct(other) == is_direct(name) for other in peer.subscriptions)
-        if name not in peer.subscriptions and 0 < self.limits.max_rooms_per_peer <= count:
+        is_new = name not in peer.subscriptions
+        if is_new and are_too_many((*peer.subscriptions, name), self.limits.max_rooms_per_peer):
             raise self._too_many_rooms()
         self._check_entry(peer, name, when)
         # The reply precedes the gap event that `enter` queues.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from broadcast_tui.core.errors import RequestError, rate_limited
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
-from broadcast_tui.core.names import check_any_room
+from broadcast_tui.core.names import are_too_many, check_any_room
 from broadcast_tui.core.notes import text_bytes
 from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol import commands
@@ -260,7 +260,8 @@ class PriceList:
 
     def _hello_s(self, peer: Peer, hello: commands.Hello) -> float:
         requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
-        if peer.welcomed or 0 < self._limits.current.max_rooms_per_peer < len(requests):
+        rooms_max = self._limits.current.max_rooms_per_peer
+        if peer.welcomed or are_too_many((request.room for request in requests), rooms_max):
             return 0.0  # rejected
         return _name_s(hello.name) + sum(self._enter_s(peer, request) for request in requests)
 

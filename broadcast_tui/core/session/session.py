@@ -15,6 +15,7 @@ import msgspec
 
 from broadcast_tui.core.clock import Instant, parse_time
 from broadcast_tui.core.errors import ErrorCode, FrameError
+from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.notes import Entry, Note
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind
@@ -415,6 +416,8 @@ class ClientSession:
         Those that the server lists after connecting may have another name of the other person.
         """
         head, is_requested = Position.parse(event.head), self._refs.pop(event.ref, None) is not None
+        if not is_direct(event.room):
+            return  # others can enter it, whatever the server says
         if not is_requested:
             left = self._left.get(event.room)
             if (event.room in self.cursors and not is_listed) or (left is not None and left.position == head):

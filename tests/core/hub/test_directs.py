@@ -317,6 +317,9 @@ def test_direct_messages_do_not_keep_a_person_out_of_other_rooms() -> None:
     assert only(ana, "error")[0]["code"] == "too_many_rooms"
     send(world, ana, type="join", room="dev", ref="j")
     assert only(ana, "joined")
+    rooms = [{"room": name} for name in ("lobby", "dev", "@ana+bob~random1", "@ana+zoe~random2")]
+    again = person(world, "ana", rooms=rooms)
+    assert len(cast("Frames", welcome_of(again)["rooms"])) == 4
 
 
 def test_the_number_of_rooms_is_limited_and_unused_ones_are_forgotten() -> None:

@@ -435,6 +435,15 @@ def test_direct_messages_are_opened_by_request_by_others_and_while_away() -> Non
     assert up.DirectOpened("@ana+zoë", "zoë", False, head=Position("f", 1)) in server.updates()
 
 
+def test_a_room_that_others_can_enter_is_never_opened_as_direct_messages() -> None:
+    server = Server()
+    ref = server.session.request(lambda ref: commands.Direct("bob", ref))
+    server.receive(
+        events.Direct("ops", "bob", "e-1", True), events.Direct("ops", "bob", "e-1", True, "", ref)
+    )
+    assert not [update for update in server.updates() if isinstance(update, up.DirectOpened)]
+
+
 def test_a_direct_room_is_not_opened_again_without_new_entries() -> None:
     server = Server()
     room, direct = "@ana+bob", events.Direct("@ana+bob", "bob", "e-0", True)
