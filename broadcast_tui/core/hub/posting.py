@@ -68,7 +68,7 @@ class Posting:
         peer.spend_post(size_in_utf8(say.message), when.now)
         text = clean_post(say.message, self._limits.current.max_message_bytes)
         re = self._seq_of(say.re) if say.re else 0
-        ask = self._ask(room, say.ask, when) if say.ask is not None else None
+        ask = self._ask(peer, room, say.ask, when) if say.ask is not None else None
         if not peer.name and say.sender and not peer.v1:
             name = check_name(say.sender)
             self._moderation.check_not_muted(peer, when, name)
@@ -134,7 +134,7 @@ class Posting:
             raise RequestError(ErrorCode.NO_SUCH_POST, "This message is not stored on this server.")
         return position.seq
 
-    def _ask(self, room: Room, question: commands.Question, when: Instant) -> Ask:
+    def _ask(self, peer: Peer, room: Room, question: commands.Question, when: Instant) -> Ask:
         """The question of a post. Raises RequestError."""
         if len(self._index.open_asks(room.name)) >= OPEN_ASKS_MAX:
             text = f"A room can have at most {OPEN_ASKS_MAX} open questions. Wait until one is closed."
@@ -145,7 +145,9 @@ class Posting:
         named = {name_key(name): name for name in map(check_name, question.to)}
         names, count = list(named.values()), len(named)
         if not names:
-            names, count = room.presence.names(ASKED_NAMES_MAX)
+            # The author of an announcement knows it already.
+            author = peer.name if len(choices) == 1 else ""
+            names, count = room.presence.names(ASKED_NAMES_MAX, without=author)
         until = when.at + timedelta(seconds=question.until_s)
         return Ask(choices, timestamp(until), count, tuple(names))
 

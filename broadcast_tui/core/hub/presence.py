@@ -65,9 +65,14 @@ class RoomPresence:
         named = ((name, self._connections.get(key, 0)) for key, name in self._names.items() if name)
         return sorted(named, key=lambda member: (member[0].casefold(), member[0]))[:limit]
 
-    def names(self, max_count: int) -> tuple[list[str], int]:
-        """The names of all members that have one, sorted, and their number; no names if it is larger."""
-        named = [name for name in self._names.values() if name]
+    def names(self, max_count: int, *, without: str = "") -> tuple[list[str], int]:
+        """The names of all members that have one, sorted, and their number; no names if it is larger.
+
+        Args:
+            max_count: Maximum number of names.
+            without: Name of a member who is left out.
+        """
+        named = [name for name in self._names.values() if name and name != without]
         names = sorted(named, key=str.casefold) if len(named) <= max_count else []
         return names, len(named)
 

@@ -249,11 +249,21 @@ def test_a_question_closes_when_all_have_answered() -> None:
     assert "asks" not in newest(late, "joined")
 
 
+def test_an_announcement_is_not_put_to_its_author() -> None:
+    world = World()
+    ana, bob = v1(world, "ana", notes=True), v1(world, "bob", notes=True)
+    say(world, ana, "Deploying", ask={"choices": ["ok"], "until_s": 60.0})
+    ask = newest(bob, "message")["ask"]
+    assert (ask["to"], ask["of"]) == (["bob"], 1)
+    note(world, bob, "answer", choice="ok")
+    assert newest(ana, "note")["now"]["closed"]
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_question_closes_when_its_time_is_over(restarts: bool) -> None:
     world = World()
     ana, bob = v1(world, "ana", notes=True), v1(world, "bob", notes=True)
-    say(world, ana, "Deploy?", ask={"choices": ["ok"], "until_s": 60.0})
+    say(world, ana, "Deploy?", ask={"choices": ["yes", "no"], "until_s": 60.0})
     assert newest(bob, "message")["ask"]["to"] == ["ana", "bob"], "those present"
     world.pass_time(59.0)
     world.step()
@@ -262,7 +272,7 @@ def test_a_question_closes_when_its_time_is_over(restarts: bool) -> None:
         world.restart(keep_log=True)
         world.hub.started(world.when)
         bob = v1(world, "bob", notes=True)
-    note(world, bob, "answer", choice="ok")
+    note(world, bob, "answer", choice="yes")
     assert newest(bob, "note")["now"]["waiting"] == ["ana"]
     world.pass_time(1.5)
     world.step()
