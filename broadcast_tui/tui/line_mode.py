@@ -154,7 +154,7 @@ class LineChat:
         state = self._state
         for view in state.rooms.joined.values():
             label = "" if view is state.rooms.shown else view.label
-            for text in self._formatter.new_lines(view, label=label):
+            for text in self._formatter.new_lines(view, state.name, label=label):
                 self._write(text)
 
     def follow_log(self) -> None:
@@ -350,8 +350,10 @@ class LineFormatter:
         self._progress: dict[str, tuple[int, int]] = {}
         """By room: the transcript's layout count, and the ID after the last line returned."""
 
-    def new_lines(self, room: RoomModel, *, label: str = "") -> Iterator[str]:
+    def new_lines(self, room: RoomModel, own_name: str = "", *, label: str = "") -> Iterator[str]:
         """Yield the new lines of `room`, each with `label` in front if that is not empty.
+
+        Below a question that the user, `own_name`, was asked, a line says how to answer it.
 
         When the transcript was laid out again, because somebody is hidden or shown, only its last line is
         new: the one that says so. A summary of joins and leaves that can still change is yielded once another
@@ -367,9 +369,9 @@ class LineFormatter:
         for line_id in range(start, end):
             line = transcript.line(line_id)
             if line is not None and line.text and (self._own or not line.own):
-                yield self._format(line, f"{label} " if label else "", room)
+                yield self._format(line, f"{label} " if label else "", room, own_name)
 
-    def _format(self, line: Line, prefix: str, room: RoomModel) -> str:
+    def _format(self, line: Line, prefix: str, room: RoomModel, own_name: str) -> str:
         text = line.text.replace("\n", _INDENT)
         match line.kind:
             case LineKind.SYSTEM | LineKind.PRESENCE | LineKind.DAY:
@@ -382,5 +384,5 @@ class LineFormatter:
         if line.details is None:
             return f"{time} {prefix}{mark}{who}{text}"
         reply = reply_prefix(line, room)
-        question = question_line(line, room)
+        question = question_line(line, room, own_name)
         return f"{time} {prefix}{mark}{who}{reply}{text}{f'{_INDENT}{question}' if question else ''}"

@@ -93,6 +93,8 @@ class PostActions:
             return self._fail("This message is not a question.")
         if target.state.closed:
             return self._fail("This question is closed.")
+        if not target.can_answer(self._state.name):
+            return self._fail("This question was not put to you.")
         if not choice and len(target.choices) > 1:
             question = f"{target.sender}: {target.excerpt}"
             self._ui.choose(question, target.choices, lambda chosen: self._answer(target, chosen))

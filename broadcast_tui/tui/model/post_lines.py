@@ -13,6 +13,7 @@ from broadcast_tui.core.session.updates import NoteRejected
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.post_target import target_of_line
 from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.room_notes import was_asked
 from broadcast_tui.tui.model.server_search import format_date
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 from broadcast_tui.tui.model.transcript.navigation import position_of
@@ -66,10 +67,12 @@ def reply_prefix(line: Line, room: RoomModel) -> str:
     return f"(to {sender}) " if sender else "(a reply) "
 
 
-def question_line(line: Line, room: RoomModel) -> str:
-    """What to write below an open question; empty for other posts."""
+def question_line(line: Line, room: RoomModel, own_name: str) -> str:
+    """What to write below an open question that the user was asked; empty for other posts."""
     state, position = line.details and line.details.state, position_of(room.transcript, line.id)
     if not state or state.ask is None or state.closed or position is None:
+        return ""
+    if not was_asked(state.ask, own_name):
         return ""
     choices = state.ask.choices
     if len(choices) == 1:

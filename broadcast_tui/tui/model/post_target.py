@@ -8,6 +8,7 @@ from broadcast_tui.core.names import name_key
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NO_STATE, Ask, PostState
 from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.room_notes import was_asked
 from broadcast_tui.tui.model.text.wrapping import clip
 from broadcast_tui.tui.model.transcript.chunks import POSTS, DeliveryState, Line
 from broadcast_tui.tui.model.transcript.navigation import newest_own_post, post_id_of
@@ -56,9 +57,10 @@ class PostTarget(msgspec.Struct, frozen=True):
     def is_deleted(self) -> bool:
         return self.state.deleted is not None
 
-    @property
-    def is_open_question(self) -> bool:
-        return self.state.ask is not None and not self.state.closed and not self.is_deleted
+    def can_answer(self, name: str) -> bool:
+        """Whether it is an open question that a person was asked."""
+        ask = self.state.ask
+        return ask is not None and not self.state.closed and not self.is_deleted and was_asked(ask, name)
 
     @property
     def is_announcement(self) -> bool:

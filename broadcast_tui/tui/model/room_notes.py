@@ -9,7 +9,7 @@ import msgspec
 from broadcast_tui.core.names import name_key
 from broadcast_tui.core.notes import Note, apply_note, merged
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.post_state import NoteKind, PostState, answer_count
+from broadcast_tui.core.post_state import Ask, NoteKind, PostState, answer_count
 from broadcast_tui.core.session.updates import NoteDelivered, RoomEntered
 from broadcast_tui.core.text import visible, visible_line
 from broadcast_tui.tui.model.transcript.post_details import clean_state
@@ -235,11 +235,15 @@ def _mentions(post: Post, stored: StoredPost, is_mention: Callable[[str], bool])
     return not stored.own and post.state.deleted is None and is_mention(post.text)
 
 
+def was_asked(ask: Ask, name: str) -> bool:
+    """Whether a person was asked; never true without a name."""
+    key = name_key(name) if name else ""
+    return bool(key) and (not ask.to or any(name_key(other) == key for other in ask.to))
+
+
 def _is_waiting_for(state: PostState, name: str) -> bool:
     """Whether a person was asked and has not answered, as far as the names in `state` tell."""
-    key = name_key(name) if name else ""
-    if state.ask is None or not key:
+    if state.ask is None or not was_asked(state.ask, name):
         return False
-    if state.ask.to and all(name_key(other) != key for other in state.ask.to):
-        return False
+    key = name_key(name)
     return all(name_key(other) != key for votes in state.tally.values() for other in votes.names)

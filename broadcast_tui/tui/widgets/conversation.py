@@ -378,7 +378,8 @@ class Conversation(Vertical):
         room = self._state.rooms.shown
         target = target_of_line(room, line.id)
         has_thread = target is not None and in_thread(room, target)
-        return Selected(target, has_thread, bool(links_in(line.text)))
+        can_answer = target is not None and target.can_answer(self._state.name)
+        return Selected(target, has_thread, bool(links_in(line.text)), can_answer)
 
     def refresh_bar(self) -> None:
         """Show the actions that are possible now for the selected post."""

@@ -58,6 +58,8 @@ class Selected(msgspec.Struct, frozen=True):
     """None for a post that was rejected."""
     has_thread: bool = False
     has_link: bool = False
+    can_answer: bool = False
+    """Whether it is an open question that the user was asked."""
 
     def hints(self) -> list[tuple[str, str]]:
         """The ids of the possible key bindings, the most useful first, with their labels."""
@@ -66,7 +68,7 @@ class Selected(msgspec.Struct, frozen=True):
         is_own = is_post and target is not None and target.own
         is_pinned = target is not None and target.state.pinned is not None
         hints = (
-            ("pick.answer-question", "answer", target is not None and target.is_open_question),
+            ("pick.answer-question", "answer", self.can_answer),
             ("pick.reply-post", "reply", is_post),
             ("pick.react-post", "react", is_post),
             ("pick.edit-post", "edit", is_own),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import pytest
 
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
@@ -14,6 +16,7 @@ from broadcast_tui.core.session.updates import (
 )
 from broadcast_tui.tui.commands.parser import CommandInput, PostInput, parse
 from broadcast_tui.tui.commands.posts import split_choices, split_names
+from broadcast_tui.tui.line_mode import LineFormatter
 from broadcast_tui.tui.model.post_target import target_by_number
 from broadcast_tui.tui.model.state import AppState
 from tests.support.fake_client import AT
@@ -268,7 +271,19 @@ def test_answered_and_other_questions_are_not_answered() -> None:
     assert not context.execute("/answer")
     assert context.warnings == ["There is no open question for you in this room."]
     context.post_context.picked = target_by_number(context.state.rooms.shown, 1)
-    assert context.execute("/answer")  # the server decides
+    assert not context.execute("/answer")
+    assert context.warnings[1:] == ["This question was not put to you."]
+    assert notes(context) == []
+
+
+def test_only_people_who_were_asked_see_how_to_answer() -> None:
+    context = talk(("bob", "Deploy?"), state=question("yes", "no", to=("ken",)))
+    target = target_by_number(context.state.rooms.shown, 1)
+    assert target is not None
+    for name, is_asked in (("ken", True), ("ana", False)):
+        assert target.can_answer(name) is is_asked
+        lines = "".join(LineFormatter(UTC).new_lines(context.state.rooms.shown, name))
+        assert ("Answer with /answer 1 and one of: yes, no" in lines) is is_asked
 
 
 # -- offline, and what the server says
