@@ -26,11 +26,19 @@ ENGINES: dict[str, Callable[[Path], Engine]] = {
     "sqlite": lambda directory: SqliteEngine(directory / "history.db", keep_days=0),
     "volatile": lambda directory: VolatileRoomsEngine(SqliteEngine(directory / "history.db", keep_days=0)),
 }
+ALL_VOLATILE = "volatile rooms"
+"""The engine `volatile`, with all rooms in its memory."""
 
 
-@pytest.fixture(params=sorted(ENGINES))
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
-    made = ENGINES[request.param](tmp_path)
+@pytest.fixture(params=[*sorted(ENGINES), ALL_VOLATILE])
+async def engine(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Engine]:
+    name = request.param
+    if name == ALL_VOLATILE:
+        monkeypatch.setattr("broadcast_tui.engine.volatile.VOLATILE_SIGN", "")
+        name = "volatile"
+    made = ENGINES[name](tmp_path)
     await made.start()
     yield made
     await made.close()

@@ -20,6 +20,8 @@ from broadcast_tui.core.post_state import Ask, NoteKind, PostState, Votes
 from broadcast_tui.engine.base import Engine, OpenAsk, PendingSummary
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
+from broadcast_tui.engine.volatile import VolatileRoomsEngine
+from tests.engine.test_contract import ALL_VOLATILE
 from tests.support.entries import posts_of, texts_of
 from tests.support.running import in_time
 
@@ -29,11 +31,16 @@ ANA = author_key("ana", "")
 ENGINES: dict[str, Callable[[Path], Engine]] = {
     "memory": lambda directory: MemoryEngine(),
     "sqlite": lambda directory: SqliteEngine(directory / "history.db", keep_days=0),
+    ALL_VOLATILE: lambda directory: VolatileRoomsEngine(SqliteEngine(directory / "history.db")),
 }
 
 
 @pytest.fixture(params=sorted(ENGINES))
-async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
+async def engine(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Engine]:
+    if request.param == ALL_VOLATILE:
+        monkeypatch.setattr("broadcast_tui.engine.volatile.VOLATILE_SIGN", "")
     made = ENGINES[request.param](tmp_path)
     await made.start()
     yield made
