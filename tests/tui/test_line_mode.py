@@ -12,11 +12,15 @@ from time import monotonic
 import pytest
 
 from broadcast_tui.client.storage.preferences import Preferences
+from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
     DirectOpened,
+    HistoryFetched,
     NameDenied,
+    NoteRejected,
     PostDelivered,
     PostRejected,
     RoomEntered,
@@ -299,3 +303,74 @@ async def test_the_end_of_the_input_waits_for_a_direct_message() -> None:
         [nonce] = [f"n{n}" for n, call in enumerate(talk.client.calls) if call[0] == "say"]
         await talk.client.deliver(PostDelivered("@ana+bob", nonce, "e-1", AT))
     assert talk.client.called("say") == [("@ana+bob", "hello")]
+
+
+async def test_posts_are_acted_on_by_number() -> None:
+    async with plain("ana", "bob") as conversation:
+        client = conversation.client
+        state = PostState(ask=Ask(("yes", "no"), "2030-01-01T00:00:00.000Z", 1, ("ana",)), waiting=("ana",))
+        await client.deliver(
+            client.post("bob", "Who goes?"),
+            client.post("ana", "mine", nonce="n0"),
+            client.post("zoe", "I go", re=1),
+            client.post("bob", "Deploy?", state=state),
+        )
+        assert any(line.endswith("zoe: (to bob) I go") for line in conversation.written)
+        assert any("Answer with /answer 4 and one of: yes, no" in line for line in conversation.written)
+        await conversation.type("/posts 2", "/edit 2 ours", "/react 3 ✅", "/answer 4 no", "/delete")
+        await conversation.type("/reply 1 Me", "/reply 9 x", "/reply 3", "/react 3", "/answer")
+        assert client.called("say") == [("lobby", "Me", "k3f9-1")]
+        assert client.called("send_note") == [
+            ("lobby", "k3f9-2", "edit", "ours"),
+            ("lobby", "k3f9-3", "react", "✅"),
+            ("lobby", "k3f9-4", "answer", "no"),
+            ("lobby", "k3f9-2", "delete"),
+        ]
+        warnings = [line for line in conversation.written if line.startswith("!! ")]
+        assert warnings[0] == "!! No such message: 9. /posts lists the messages with their numbers."
+        assert [warning.partition(",")[0] for warning in warnings[1:]] == [
+            "!! Add the text",
+            "!! Add an emoji",
+            "!! Add one of the choices to the command: yes",
+        ]
+
+
+async def test_changes_of_posts_are_written() -> None:
+    async with plain("ana", "bob") as conversation:
+        client = conversation.client
+        await client.deliver(client.post("bob", "frist"), client.post("ana", "mine", nonce="n0"))
+        del conversation.written[:]
+        edited, gone = PostState(edited="x"), PostState(deleted=Deletion("bob", "x", "wrong room"))
+        await client.deliver(
+            client.note(NoteKind.EDIT, 1, by="bob", text="first", state=edited),
+            client.note(NoteKind.PIN, 2, by="bob", state=PostState(pinned=Pin("bob", "x"))),
+        )
+        await client.deliver(
+            client.note(NoteKind.REACT, 2, state=PostState(reactions={"✅": Votes(2, ("bob", "zoe"))})),
+            client.note(NoteKind.DELETE, 1, by="bob", state=gone),
+        )
+        assert conversation.written == [
+            "-- bob edited their message 1: first",
+            "-- bob pinned message 2 of you",
+            "-- Reactions to message 2 of you: ✅ 2",
+            "-- bob deleted their message 1: wrong room",
+        ]
+        await client.deliver(
+            NoteRejected("lobby", "n5", "k3f9-2", NoteKind.EDIT, "forbidden", "You are muted.", "ours")
+        )
+        assert conversation.written[-2:] == ["!! Not edited: You are muted.", "!! Your text was: ours"]
+
+
+async def test_listed_posts_need_not_be_loaded() -> None:
+    async with plain("ana", "bob") as conversation:
+        client = conversation.client
+        await client.deliver(client.post("bob", "new"))
+        await conversation.type("/pins")
+        old = Post("lobby", Position("k3f9", 900), "zoe", "old", AT)
+        await client.deliver(HistoryFetched("lobby", f"n{client._count}", (old,), more=False))
+        assert conversation.written[-1].startswith("-- Pinned in #lobby:\n        900 ")
+        await conversation.type("/reply 900 still true")
+        assert client.called("say") == [("lobby", "still true", "k3f9-900")]
+        await conversation.type("/thread 900")
+        await client.deliver(HistoryFetched("lobby", f"n{client._count}", (), more=False))
+        assert conversation.written[-1] == "-- Thread of message 900: none"

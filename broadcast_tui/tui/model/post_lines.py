@@ -23,6 +23,7 @@ from broadcast_tui.tui.model.transcript.post_details import (
     deletion_text,
     details_of,
 )
+from broadcast_tui.tui.model.transcript.post_rows import ACKNOWLEDGE
 from broadcast_tui.tui.model.transcript.records import StoredPost
 
 NAMES_SHOWN = 10
@@ -133,7 +134,9 @@ def note_line(note: Note, after: StoredPost | None, own_name: str) -> str:
 
 
 def _tally(state: PostState) -> str:
-    votes = ", ".join(f"{choice} {each.count:,}" for choice, each in state.tally.items())
+    is_announcement = state.ask is not None and state.ask.choices == ACKNOWLEDGE
+    tally = () if is_announcement else state.tally.items()
+    votes = ", ".join(f"{choice} {each.count:,}" for choice, each in tally)
     parts = [votes or "none"]
     if state.ask is not None and state.ask.of:
         parts = [f"{answer_count(state):,} of {state.ask.of:,}", *filter(None, [votes])]

@@ -76,10 +76,11 @@ class PostDialogs:
 
     def start_writing(self, mode: ComposeMode) -> bool:
         """Begin a reply or an edit in the input."""
-        self._conversation.end()
-        self._conversation.leave_bare()
-        self._conversation.composer.drafts.begin(mode)
-        self._conversation.composer.focus()
+        conversation = self._conversation
+        conversation.end()
+        conversation.leave_bare()
+        conversation.composer.drafts.begin(mode)
+        conversation.focus_composer()
         return True
 
     def choose_reaction(self, target: PostTarget) -> bool:

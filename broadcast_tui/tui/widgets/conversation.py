@@ -403,7 +403,11 @@ class Conversation(Vertical):
         was_busy = bool(self.post_bar.display or self.find_bar.display)
         self._close_bars()
         if was_busy:
-            self.composer.focus()
+            self.focus_composer()
+
+    def focus_composer(self) -> None:
+        """Focus the composer at once, unlike `focus`: the next key is for it."""
+        self.screen.set_focus(self.composer, scroll_visible=False)
 
     def _close_bars(self) -> None:
         """Remove the bars and the highlights; the position of the log stays."""

@@ -19,7 +19,7 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.post_target import PostTarget
-from broadcast_tui.tui.widgets.key_dispatch import forward_to_screen, run_binding
+from broadcast_tui.tui.widgets.key_dispatch import forward_to_focus, forward_to_screen, run_binding
 
 
 class PostAction(StrEnum):
@@ -180,6 +180,8 @@ class PostBar(Widget, can_focus=True):
         if self.app.screen is not self.screen:
             # A dialog was opened. It must not be answered by a key that was typed before it was visible.
             event.prevent_default().stop()
+            return
+        if forward_to_focus(self, event):
             return
         binding = self.screen.active_bindings.get(event.key)
         is_own = binding is not None and binding.node is self
