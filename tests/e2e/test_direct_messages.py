@@ -95,7 +95,15 @@ def test_a_person_who_is_away_reads_it_later(
     bob.wait_for("for later", "private, ana is here")
     bob.enter("thanks")
     ana.wait_for("@bob bob: thanks")
+    bob.type("\x11")
+    assert bob.wait_exit() == 0
+    ana.enter("/r one more")
+    ana.wait_for("Sent to @bob only.")
+    again = open_terminal("chat", f"{closed.url}#token={tokens['bob']}", home="bob", columns=120)
+    again.wait_for("2:@ana(1)", "#lobby")
+    again.enter("/query ana")
+    again.wait_for("for later", "thanks", "one more")
     log = closed.log.read_text()
     assert "as bob" in log or "is bob" in log
-    for word in ("for later", "thanks", "@"):
+    for word in ("for later", "thanks", "one more", "@"):
         assert word not in log
