@@ -26,12 +26,12 @@ class RingBuffer(Generic[T]):
     __slots__ = (
         "_dropped",
         "_items",
-        "_last_seq",
         "_max_bytes",
         "_max_items",
-        "_size_bytes",
         "_sizes",
         "is_full",
+        "last_seq",
+        "size_bytes",
     )
 
     def __init__(self, max_items: int, max_bytes: int, last_seq: int = 0) -> None:
@@ -40,8 +40,9 @@ class RingBuffer(Generic[T]):
         self._items: list[T | None] = []
         self._sizes = array("Q")
         self._dropped = 0
-        self._size_bytes = 0
-        self._last_seq = last_seq
+        self.size_bytes = 0
+        """Size of all items. Read-only, like `last_seq`."""
+        self.last_seq = last_seq
         self.is_full = False
         """Whether items have been dropped because of the limits, since the buffer was last cleared."""
 
@@ -49,26 +50,18 @@ class RingBuffer(Generic[T]):
         return len(self._items) - self._dropped
 
     @property
-    def last_seq(self) -> int:
-        return self._last_seq
-
-    @property
     def first_seq(self) -> int:
         """Seq of the oldest item; `last_seq + 1` if the buffer is empty."""
-        return self._last_seq - len(self._items) + self._dropped + 1
-
-    @property
-    def size_bytes(self) -> int:
-        return self._size_bytes
+        return self.last_seq - len(self._items) + self._dropped + 1
 
     def append(self, item: T, size_bytes: int) -> int:
         """Append an item and return its seq; drops the oldest items above the limits. Amortized O(1)."""
         self._items.append(item)
         self._sizes.append(size_bytes)
-        self._size_bytes += size_bytes
-        self._last_seq += 1
+        self.size_bytes += size_bytes
+        self.last_seq += 1
         self._trim()
-        return self._last_seq
+        return self.last_seq
 
     def get(self, seq: int) -> T | None:
         """The item with this seq; None if it is not in the buffer."""
@@ -81,7 +74,7 @@ class RingBuffer(Generic[T]):
         if not 0 <= index < len(self):
             return
         index += self._dropped
-        self._size_bytes += size_bytes - self._sizes[index]
+        self.size_bytes += size_bytes - self._sizes[index]
         self._items[index], self._sizes[index] = item, size_bytes
         self._trim()
 
@@ -95,7 +88,7 @@ class RingBuffer(Generic[T]):
     def prepend(self, items: Sequence[tuple[T, int]]) -> None:
         """Prepend older (item, size in bytes) pairs in ascending order, as many of the newest as fit."""
         fitting: list[tuple[T, int]] = []
-        size_bytes, count = self._size_bytes, len(self)
+        size_bytes, count = self.size_bytes, len(self)
         for item, item_bytes in reversed(items):
             count += 1
             size_bytes += item_bytes
@@ -109,13 +102,13 @@ class RingBuffer(Generic[T]):
         self._items[: self._dropped] = [item for item, _ in fitting]
         self._sizes[: self._dropped] = array("Q", [item_bytes for _, item_bytes in fitting])
         self._dropped = 0
-        self._size_bytes = sum(self._sizes)
+        self.size_bytes = sum(self._sizes)
 
     def clear(self) -> None:
         """Drop all items; the seqs continue."""
         self._items.clear()
         del self._sizes[:]
-        self._dropped = self._size_bytes = 0
+        self._dropped = self.size_bytes = 0
         self.is_full = False
 
     def after(self, seq: int, limit: int | None = None) -> list[T]:
@@ -126,7 +119,7 @@ class RingBuffer(Generic[T]):
 
     def before(self, seq: int, limit: int) -> list[T]:
         """The last `limit` items with a seq below `seq`, in ascending order."""
-        stop = self._dropped + max(0, min(seq, self._last_seq + 1) - self.first_seq)
+        stop = self._dropped + max(0, min(seq, self.last_seq + 1) - self.first_seq)
         return self._items[max(self._dropped, stop - limit) : stop]  # type: ignore[return-value]
 
     def sizes_after(self, seq: int) -> array[int]:
@@ -136,13 +129,13 @@ class RingBuffer(Generic[T]):
     def _trim(self) -> None:
         while (count := len(self._items) - self._dropped) > 1 and (
             (self._max_items and count > self._max_items)
-            or (self._max_bytes and self._size_bytes > self._max_bytes)
+            or (self._max_bytes and self.size_bytes > self._max_bytes)
         ):
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         self.is_full = True
-        self._size_bytes -= self._sizes[self._dropped]
+        self.size_bytes -= self._sizes[self._dropped]
         self._items[self._dropped] = None
         self._dropped += 1
         if self._dropped >= _COMPACT_AT:
