@@ -20,6 +20,8 @@ KEEP_DAYS_MAX = 1_000_000.0
 """Effectively forever, but still a valid number of microseconds in SQLite."""
 DAY_US = 86_400_000_000
 READ_POSTS = 64
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 Bounds = dict[str, tuple[int, int]]
 """First and last seq by room."""
@@ -197,4 +199,4 @@ class Retention:
 
 def microseconds(at: datetime) -> int:
     """Exact microseconds since 1970 in UTC."""
-    return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return (at - _UNIX_EPOCH) // _MICROSECOND
