@@ -19,7 +19,7 @@ from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.names import is_direct
-from broadcast_tui.core.post import AppendResult, NewPost, Position
+from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.core.protocol.codec import text_frames
 from broadcast_tui.core.rate_limit import LogBudget, LogLimiter
 from broadcast_tui.core.redaction import redact
@@ -89,21 +89,22 @@ class ActivityLog:
         else:
             self.log(peer, logging.INFO, "#%d is %s", peer.id, name)
 
-    def appended(self, batch: Sequence[PendingEntry], results: Sequence[AppendResult], rooms: Rooms) -> None:
+    def stored(self, entries: Sequence[tuple[PendingEntry, Position]], rooms: Rooms) -> None:
         """Log a line for each connection and room with new posts, and one for notes.
 
-        `results` are those of `batch`.
+        Args:
+            entries: The entries that have changed the log, with their positions.
         """
         if not log.isEnabledFor(logging.INFO):
             return
         positions: dict[tuple[Peer, str], list[Position]] = {}
         notes: Counter[tuple[Peer, str]] = Counter()
-        for pending, result in zip(batch, results, strict=True):
-            if pending.peer is None or not result.has_changed:
+        for pending, position in entries:
+            if pending.peer is None:
                 continue
             key = pending.peer, pending.entry.room
             if isinstance(pending.entry, NewPost):
-                positions.setdefault(key, []).append(result.position)
+                positions.setdefault(key, []).append(position)
             else:
                 notes[key] += 1
         for (peer, room_name), posted in positions.items():

@@ -263,13 +263,14 @@ class HubRunner:
             else:
                 self._discount(sum(not result.is_appended for result in results))
                 hub.entries_appended(batch, results, self.instant())
-                self.activity.appended(batch, results, hub.rooms)
-                self.stats.append.observe(self._loop.time() - started)
-                self.stats.count_entries(
-                    pending.entry
+                stored = [
+                    (pending, result.position)
                     for pending, result in zip(batch, results, strict=True)
                     if result.has_changed
-                )
+                ]
+                self.activity.stored(stored, hub.rooms)
+                self.stats.append.observe(self._loop.time() - started)
+                self.stats.count_entries(pending.entry for pending, _ in stored)
             finally:
                 self._appends.discard(done)
                 done.set()

@@ -51,7 +51,7 @@ from broadcast_tui.core.hub.work_budget import (
 )
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
 from broadcast_tui.core.names import DIRECT_SIGN, are_too_many, check_any_room, is_direct, name_key
-from broadcast_tui.core.notes import Entry, NewNote, NewSummary
+from broadcast_tui.core.notes import Entry, NewEntry, NewNote, NewSummary
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, framed
@@ -268,26 +268,26 @@ class Hub:
         for pending, result in zip(batch, results, strict=True):
             entry, peer, position = pending.entry, pending.peer, result.position
             room = self.rooms.by_name.get(entry.room)
-            if room is not None:
-                room.appended_seq = max(room.appended_seq, position.seq)
+            if room is not None and position.seq > room.appended_seq:
+                room.appended_seq = position.seq
             if result.post is not None and isinstance(entry, NewNote):
                 self._summaries.changed(entry.room, entry.re, entry.kind, when)
             if peer is None:
                 continue
             if result.error is not None:
-                self.broadcaster.send_error(peer, result.error, when, nonce=pending.entry.nonce)
-            elif pending.entry.nonce:
-                self._acknowledge(peer, pending, result)
+                self.broadcaster.send_error(peer, result.error, when, nonce=entry.nonce)
+            elif entry.nonce:
+                self._acknowledge(peer, entry, result)
 
-    def _acknowledge(self, peer: Peer, pending: PendingEntry, result: AppendResult) -> None:
-        entry, position = pending.entry, result.position
+    def _acknowledge(self, peer: Peer, entry: NewEntry, result: AppendResult) -> None:
+        position = result.position
         if peer.v1:
-            peer.send(events.Ack(pending.entry.nonce, str(position), entry.room, result.at_text, result.dup))
+            peer.send(events.Ack(entry.nonce, str(position), entry.room, result.at_text, result.dup))
             self.broadcaster.mark_dirty(peer)
         if isinstance(entry, NewNote) and position.seq == entry.re:
             return  # it has no entry of its own
         if (subscription := peer.subscriptions.get(entry.room)) is not None:
-            subscription.add_own_post(position.seq, pending.entry.nonce)
+            subscription.add_own_post(position.seq, entry.nonce)
 
     def are_appended(self, entries: Sequence[Entry]) -> bool:
         """Whether `entries_appended` was called for entries of the tail, or they have no reader here."""
