@@ -97,12 +97,15 @@ def entry_of(event: events.Message | events.Note, when: Instant) -> Entry:
 
 def post_of(event: events.Message, when: Instant) -> Post:
     """The post in a `message` event; without a valid id, its position is `("", 0)`."""
+    position, at = _position_of(event.id), parse_time(event.timestamp, when)
+    if not (event.re or event.root or event.folded or event.reactions or event.ask):  # most posts
+        return Post(event.room, position, event.sender, event.message, at, event.nonce)
     return Post(
         event.room,
-        _position_of(event.id),
+        position,
         event.sender,
         event.message,
-        parse_time(event.timestamp, when),
+        at,
         event.nonce,
         re=_position_of(event.re).seq if event.re else 0,
         root=_position_of(event.root).seq if event.root else 0,

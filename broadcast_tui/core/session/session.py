@@ -434,9 +434,10 @@ class ClientSession:
             if isinstance(entry, Post):
                 self._updates.append(up.PostArrived(entry, live=True, own=False))
             return
-        sender = entry.by if isinstance(entry, Note) else entry.sender
-        if entry.nonce in self._outbox and sender == (self.name or sender):
-            self._acknowledge(entry.nonce, event.id, event.timestamp, when)
+        if entry.nonce and entry.nonce in self._outbox:
+            sender = entry.by if isinstance(entry, Note) else entry.sender
+            if sender == (self.name or sender):
+                self._acknowledge(entry.nonce, event.id, event.timestamp, when)
         self._deliver(cursor, cursor.received(entry))
         self._fill(cursor)
 
