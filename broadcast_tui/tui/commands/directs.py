@@ -33,7 +33,7 @@ class DirectCommands(CommandHandler):
         """Send a direct message to the person who sent the last one."""
         room = self._state.rooms.find(self._state.directs.last_room)
         if room is None:
-            return self.fail("Nobody has sent you a direct message yet. /msg bob hello sends one.")
+            return self.fail("Nobody has written to you yet. Use /msg bob hello.")
         return self._follow(room.name, DirectRequest(room.other, (text,)))
 
     def _open(self, request: DirectRequest) -> bool:

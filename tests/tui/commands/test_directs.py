@@ -54,7 +54,7 @@ def test_query_shows_the_room() -> None:
 def test_r_answers_the_person_who_wrote_last() -> None:
     context = Context("ana", "bob")
     assert not context.execute("/r hi")
-    assert context.warnings == ["Nobody has sent you a direct message yet. /msg bob hello sends one."]
+    assert context.warnings == ["Nobody has written to you yet. Use /msg bob hello."]
     context.receive_opened("")
     context.receive(RoomEntered(ROOM, 2, 0), CaughtUp(ROOM), context.client.post("bob", "psst", room=ROOM))
     assert context.execute("/r yes?")
