@@ -18,6 +18,7 @@ from broadcast_tui.core.session.updates import (
     ConnectionState,
     DirectOpened,
     DisconnectCause,
+    HistoryFetched,
     NameDenied,
     RoomEntered,
     SearchFound,
@@ -301,3 +302,35 @@ async def test_the_token_dialog(size: tuple[int, int]) -> None:
         await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, reason, cause=cause))
         await chat.type(*"secret")
         compare(f"token-{size[0]}x{size[1]}", screen_text(chat.app))
+
+
+@pytest.mark.parametrize("theme", ["broadcast-dark", "broadcast-light"])
+@AT_TWO_SIZES
+async def test_a_reply_and_the_dialogs_about_posts(size: tuple[int, int], theme: str) -> None:
+    name = f"{size[0]}x{size[1]}-{theme}"
+    async with chatting(*PEOPLE, size=size, theme=theme) as chat:
+        client = chat.client
+        ask = Ask(("yes", "no", "later"), "2030-01-01T00:00:00.000Z", 2, ("ana", "bob"))
+        root, reply = client.post("bob", "Who locks the table?"), client.post("Chloé", "I do", re=1)
+        await chat.deliver(
+            root,
+            reply,
+            client.post("ana", "wrong room", nonce="own"),
+            client.post("bob", "Deploy 1.5?", state=PostState(ask=ask, waiting=("ana", "bob"))),
+        )
+        await chat.type("alt+up", "k", "k", "k", "r", *"me too")
+        compare(f"reply-{name}", screen_text(chat.app))
+        await chat.type("escape", "alt+up", "k", "d")
+        compare(f"delete-{name}", screen_text(chat.app))
+        await chat.type("escape", "plus")
+        compare(f"react-{name}", screen_text(chat.app))
+        await chat.type("escape", "j", "a")
+        compare(f"answer-{name}", screen_text(chat.app))
+        await chat.type("escape", "escape")
+        await chat.enter("/pins")
+        await chat.deliver(HistoryFetched("lobby", f"n{client._count}", (root.post,), more=False))
+        compare(f"pins-{name}", screen_text(chat.app))
+        await chat.type("escape", "alt+up", "k", "k", "t")
+        posts = (root.post, reply.post)
+        await chat.deliver(HistoryFetched("lobby", f"n{client._count}", posts, more=False))
+        compare(f"thread-{name}", screen_text(chat.app))

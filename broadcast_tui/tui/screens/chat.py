@@ -204,7 +204,7 @@ class ChatScreen(Screen[None]):
             partial(completion_context, self._state, self.app),
             self.submit,
         )
-        self.conversation.actor = self.post_context
+        self.conversation.actor = self._search.actor = self.post_context
         self.conversation.answer_key = active_key(self.app, "log.answer-question")
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)

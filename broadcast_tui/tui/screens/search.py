@@ -18,6 +18,8 @@ from textual.widgets.option_list import Option
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.keymap import active_key, bind
+from broadcast_tui.tui.model.post_target import target_of_post
 from broadcast_tui.tui.model.room import label_of
 from broadcast_tui.tui.model.server_search import ServerSearch, format_date, snippet_of, words_pattern
 from broadcast_tui.tui.model.state import AppState
@@ -26,8 +28,10 @@ from broadcast_tui.tui.model.transcript.find import Pattern
 from broadcast_tui.tui.model.transcript.navigation import line_of
 from broadcast_tui.tui.model.transcript.post_details import details_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
+from broadcast_tui.tui.widgets.conversation import PostActor
 from broadcast_tui.tui.widgets.log_styles import name_colors
 from broadcast_tui.tui.widgets.message_log import MessageLog
+from broadcast_tui.tui.widgets.post_bar import PostAction
 
 
 class SearchScreen(ModalScreen[None]):
@@ -123,12 +127,28 @@ class SearchScreen(ModalScreen[None]):
 
 
 class ContextScreen(ModalScreen[None]):
-    """A post with the posts before and after it, in a log of its own."""
+    """A post with the posts before and after it, in a log of its own.
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter,ctrl+c", "dismiss", "Close", show=False)]
+    Args:
+        search: The search, with the posts around the result.
+        post: The result.
+        act: Called with an action on it.
+    """
 
-    def __init__(self, search: ServerSearch, post: Post) -> None:
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,ctrl+c", "dismiss", "Close", show=False),
+        bind("pick.reply-post", "act('reply')"),
+        bind("pick.show-thread", "act('thread')"),
+        bind("pick.react-post", "act('react')"),
+        bind("pick.answer-question", "act('answer')"),
+        bind("pick.edit-post", "act('edit')"),
+        bind("pick.delete-post", "act('delete')"),
+        bind("pick.pin-post", "act('pin')"),
+    ]
+
+    def __init__(self, search: ServerSearch, post: Post, act: Callable[[PostAction], None]) -> None:
         super().__init__()
+        self._act = act
         self._search = search
         self._post = post
 
@@ -143,9 +163,14 @@ class ContextScreen(ModalScreen[None]):
     def on_mount(self) -> None:
         box = self.query_one("#context")
         box.border_title = Content(f"{label_of(self._search.room)} history")
-        box.border_subtitle = Content("Esc Back to the results")
+        keys = (("pick.reply-post", "Reply"), ("pick.react-post", "React"))
+        hints = " · ".join(f"{active_key(self.app, id)} {label}" for id, label in keys)
+        box.border_subtitle = Content(f"{hints} · Esc Back")
         self.query_one(MessageLog).focus()
         self.show_context()
+
+    def action_act(self, action: str) -> None:
+        self._act(PostAction(action))
 
     def show_context(self) -> None:
         """Show the results received so far."""
@@ -200,6 +225,8 @@ class SearchController:
         self._client = client
         self._state = state
         self._go_to = go_to
+        self.actor: PostActor | None = None
+        """Carries out actions on results; set once there is one."""
         self._target: Post | None = None
         """The result that older posts are fetched for."""
         self._pages_left = 0
@@ -285,7 +312,14 @@ class SearchController:
             search.around_ref = self._client.fetch_history(
                 search.room, around=str(post.position), limit=CONTEXT_POSTS
             )
-            self._app.push_screen(ContextScreen(search, post))
+            self._app.push_screen(ContextScreen(search, post, lambda action: self._act(action, post)))
+
+    def _act(self, action: PostAction, post: Post) -> None:
+        """Close the dialogs, then carry out an action on a result that is not loaded."""
+        self._dismiss()
+        self._dismiss()
+        if self.actor is not None:
+            self.actor.act(action, target_of_post(post, self._state.name))
 
     def _dismiss(self) -> None:
         if isinstance(screen := self._app.screen, ModalScreen):

@@ -355,3 +355,18 @@ async def test_a_room_without_pinned_posts_says_so() -> None:
         await chat.enter("/pins")
         await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", (), more=False))
         assert "No pinned messages" in "\n".join(chat.drawn("#search"))
+
+
+async def test_a_result_that_is_not_loaded_is_acted_on() -> None:
+    async with chat_with_posts("new") as chat:
+        await chat.enter("/pins")
+        far = Post("lobby", Position("other", 7), "zoe", "far away", AT)
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", (far,), more=False))
+        await chat.type("enter")
+        await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", (far,), more=False))
+        assert "r Reply" in "\n".join(chat.drawn("#context"))
+        await chat.type("r")
+        await chat.pilot.pause()
+        assert mode_row(chat) == "Replying to zoe · Esc cancels"
+        await chat.type(*"yes", "enter")
+        assert chat.client.called("say") == [("lobby", "yes", "other-7")]
