@@ -39,6 +39,7 @@ from broadcast_tui.tui.keymap_config import clashes
 from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import levels_of
+from broadcast_tui.tui.model.reactions import RecentReactions
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import RoomSet, is_lasting
 from broadcast_tui.tui.model.state import AppState
@@ -192,6 +193,7 @@ class ChatApp(App[None]):
             name,
             presence=presence_of(self._preferences.presence),
             reactions=self._preferences.reactions,
+            recent_reactions=RecentReactions(self._preferences.emoji),
             keywords=self._mentions,
             advice=self._advice,
         )
@@ -345,7 +347,7 @@ class ChatApp(App[None]):
     def _leave(self, code: int, message: str = "") -> None:
         """Close the client, then exit with status `code` and `message` on standard error."""
         if self._client is not None and not self._quit.has_begun:
-            self._preferences.save()
+            self._save_preferences()
         self._quit.begin(self._client, code, message)
 
     def _handle_signal(self, number: int, meaning: str) -> None:
@@ -365,7 +367,11 @@ class ChatApp(App[None]):
         with suppress(Exception):
             self._bookmark_saver.close(self._state)
         with suppress(Exception):
-            self._preferences.save()
+            self._save_preferences()
+
+    def _save_preferences(self) -> None:
+        self._preferences.emoji = self._state.recent_reactions.used
+        self._preferences.save()
 
     def _handle_resume(self) -> None:
         self._terminal_title.show_again()

@@ -25,6 +25,8 @@ ROOMS_MAX = 32
 SERVERS_MAX = 50
 TIME_MAX = 1e12
 """Unix times at or after this are invalid."""
+EMOJI_MAX, EMOJI_CHARS = 20, 32
+"""Maximum number of saved emoji, and of their characters."""
 LEVELS_MAX = 500
 IGNORED_MAX = 500
 """Maximum number of saved ignored people per server."""
@@ -64,6 +66,8 @@ class Preferences:
     """Which join and leave lines are shown; empty if not chosen."""
     reactions: bool = True
     """Whether reactions to posts are shown."""
+    emoji: tuple[str, ...] = ()
+    """The emoji last used for reactions, the most recent first."""
     ignored: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """By server URL, the Unix time until which each name is ignored; None for permanently."""
     notice: str = ""
@@ -81,6 +85,9 @@ class Preferences:
         preferences.rooms = _rooms(saved.get("rooms"))
         preferences.presence = _text(saved.get("presence"), 16)
         preferences.reactions = saved.get("reactions") is not False
+        emoji = saved.get("emoji")
+        known = [_text(each, EMOJI_CHARS) for each in emoji] if isinstance(emoji, list) else []
+        preferences.emoji = tuple(filter(None, known))[:EMOJI_MAX]
         preferences.ignored = _ignored(saved.get("ignored"))
         levels = saved.get("levels")
         for room, level in list(levels.items())[-LEVELS_MAX:] if isinstance(levels, dict) else ():
@@ -142,6 +149,8 @@ class Preferences:
             "presence": self.presence,
             "ignored": {url: dict(ends) for url, ends in self.ignored.items()},
         }
+        if self.emoji:
+            content["emoji"] = list(self.emoji[:EMOJI_MAX])
         return content if self.reactions else content | {"reactions": False}
 
     def rooms_on(self, url: str, requested: str = "") -> SavedRooms:

@@ -217,3 +217,14 @@ def test_the_choice_to_show_reactions_is_saved_and_taken_back(tmp_path: Path) ->
         preferences.reactions = shown
         assert preferences.save()
         assert Preferences.load(tmp_path).reactions is shown
+
+
+def test_emoji_are_saved_in_order_and_bounded(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    preferences.emoji = ("🎉", "👍", *map(str, range(40)))
+    assert preferences.save()
+    assert Preferences.load(tmp_path).emoji[:3] == ("🎉", "👍", "0")
+    assert len(Preferences.load(tmp_path).emoji) == 20
+    file = preferences.path
+    file.write_text(file.read_text("utf-8").replace('"0"', '7, {}, "' + 99 * "x" + '"'), "utf-8")
+    assert Preferences.load(tmp_path).emoji[:3] == ("🎉", "👍", "1")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual import events
 
@@ -370,3 +372,14 @@ async def test_a_result_that_is_not_loaded_is_acted_on() -> None:
         assert mode_row(chat) == "Replying to zoe · Esc cancels"
         await chat.type(*"yes", "enter")
         assert chat.client.called("say") == [("lobby", "yes", "other-7")]
+
+
+async def test_used_emoji_come_first_in_the_next_run(tmp_path: Path) -> None:
+    for first in ("👍", "🎉"):
+        async with chatting("ana", "bob", home=tmp_path) as chat:
+            await chat.deliver(chat.client.post("bob", "hello"))
+            await chat.type("alt+up", "plus")
+            assert first in chat.drawn("#react-rows")[0]
+            await chat.type(*"tada", "enter")
+            await chat.app.action_quit()
+            await chat.pilot.pause()
