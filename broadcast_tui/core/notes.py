@@ -146,7 +146,10 @@ def first_fitting(entries: Iterable[E], max_bytes: int | None, *, overhead_bytes
     fitting: list[E] = []
     size_bytes = 0
     for entry in entries:
-        size_bytes += text_bytes(entry) + overhead_bytes
+        if isinstance(entry, Post) and entry.state is NO_STATE:  # most entries
+            size_bytes += len(entry.text.encode()) + overhead_bytes
+        else:
+            size_bytes += text_bytes(entry) + overhead_bytes
         if fitting and size_bytes > max_bytes:
             break
         fitting.append(entry)

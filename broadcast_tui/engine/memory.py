@@ -207,12 +207,12 @@ class MemoryEngine:
         if root:
             thread = _thread(found.after(max(after, root - 1)), root, stop)
             return list[Entry](_page(thread, limit, max_bytes, from_end=from_end))
-        if from_end:
-            entries = [entry for entry in found.before(stop, limit) if entry.position.seq > after]
-        else:
-            entries = [entry for entry in found.after(after, limit) if entry.position.seq < stop]
-        with_posts = [entry if isinstance(entry, Post) else self._with_post(entry) for entry in entries]
-        return _page(with_posts, limit, max_bytes, from_end=from_end)
+        start = max(after + 1, found.first_seq)
+        count = max(0, min(limit, min(stop, found.last_seq + 1) - start))
+        entries = found.before(stop, count)[::-1] if from_end else found.after(start - 1, count)
+        with_posts = (entry if isinstance(entry, Post) else self._with_post(entry) for entry in entries)
+        page = first_fitting(with_posts, max_bytes)
+        return page[::-1] if from_end else page
 
     async def search(
         self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
