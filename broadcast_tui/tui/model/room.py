@@ -67,6 +67,8 @@ class RoomModel:
     """One room."""
 
     name: str
+    is_direct: bool = field(init=False)
+    """Whether the room is for direct messages. Each post of the other person counts as a mention."""
     transcript: Transcript = field(default_factory=Transcript)
     members: set[str] = field(default_factory=set)
     listed: bool = False
@@ -106,14 +108,10 @@ class RoomModel:
     _presence_lines: PresenceLines = field(init=False)
 
     def __post_init__(self) -> None:
+        self.is_direct = is_direct(self.name)
         self._presence_lines = PresenceLines(self.transcript)
         self.reading = ReadState(self.transcript)
         self.notes = RoomNotes(self.transcript)
-
-    @property
-    def is_direct(self) -> bool:
-        """Whether the room is for direct messages. Each post of the other person counts as a mention."""
-        return is_direct(self.name)
 
     @property
     def label(self) -> str:
