@@ -22,10 +22,12 @@ COVERED_COMMANDS = frozenset(
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
         *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
         *("help", "quit", "search", "kick", "ban", "unban", "mute-user", "unmute-user", "bans"),
-        *("notify", "mute", "unmute"),
+        *("notify", "mute", "unmute", "msg", "query", "r"),
+        *("reply", "edit", "replace", "delete", "react", "pin", "pins", "thread", "posts"),
+        *("announce", "poll", "ask", "answer"),
     )
 )
-"""Commands covered by the tests below and in test_terminals."""
+"""Commands covered by the tests below and in test_terminals, test_posts and test_direct_messages."""
 COVERED_KEYS = frozenset(
     (
         *("room.switch", "room.next", "room.previous", "room.go-urgent", "room.go-last", "room.toggle-list"),

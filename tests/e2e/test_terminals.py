@@ -111,7 +111,7 @@ def test_screen_is_unchanged_after_many_resizes(bob: Other, ana: Terminal) -> No
 
 def test_general_commands(bob: Other, ana: Terminal) -> None:
     ana.enter("/help")
-    ana.wait_for("Talking: /me, /shrug, //text", "/nick", "/quit", "F1 opens")
+    ana.wait_for("Talking: /me, /shrug, /msg", "/nick", "/quit", "F1 opens")
     ana.enter("/clear")
     ana.wait_gone("/quit")
     ana.enter("/help nick")
@@ -150,6 +150,8 @@ def test_lines_are_completed_recalled_wrapped_and_pasted(bob: Other, ana: Termin
     bob.read_until("bob: hello")
     ana.type(f"/wh{TAB}\r")
     ana.wait_for("2 here: ana (you), bob")
+    ana.type(f"{UP}")
+    ana.wait_for("Editing")  # her last post; above it come the lines that she typed
     ana.type(f"{UP}{UP}, again\r")
     bob.read_until("bob: hello, again")
     ana.type(f"one{ALT_ENTER}two")
@@ -169,7 +171,7 @@ def test_help_opens_and_closes(bob: Other, ana: Terminal) -> None:
     ana.type("half written")
     ana.wait_for("half written")
     ana.type(F1)
-    ana.wait_for("Esc Close", "Commands", "/join [#room]")
+    ana.wait_for("Esc Close", "Commands", "/me <action>")
     bob.say("while you read")
     ana.type(ESCAPE)
     ana.wait_gone("Esc Close")

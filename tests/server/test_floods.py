@@ -22,6 +22,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 SERVE = ("serve", "--port", "0", "--host", "127.0.0.1", "--history", "memory")
 MEGABYTE = 1_000_000
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Filler: "
+LOG_LINES_MAX = 100
+"""Log lines of a flood of 2,000 connections. They are summarized by time, so a slow machine has more."""
 WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None; from broadcast_tui.cli import main; main()"
 
 
@@ -66,15 +68,18 @@ async def test_half_open_flood_does_not_delay_others(tmp_path: Path, filler: byt
             await exchange(ana, ben, "after")
         outcome = await server.stop(signal.SIGTERM)
         assert outcome.status == 0
-        assert outcome.err.count("\n") < 40
+        assert outcome.err.count("\n") < LOG_LINES_MAX
         assert "rejected: half_open" in outcome.err
 
 
 @pytest.mark.parametrize("code", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
 @pytest.mark.parametrize("first_bytes", [b"", b"\x16\x03\x01\x02\x00"], ids=["silent", "begun"])
 async def test_unfinished_tls_flood_does_not_delay_others(
-    tmp_path: Path, code: str, first_bytes: bytes
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, first_bytes: bytes
 ) -> None:
+    # Otherwise, glibc adapts the threshold to what was freed before, and the figure to changes elsewhere:
+    # uvloop's buffers of 256 kB are either fresh pages, of which few are touched, or part of the heap.
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "131072")
     async with program(*SERVE, "--tls", "self-signed", home=tmp_path, code=code or EXECUTED) as server:
         port = await server.port()
         url = f"wss://localhost:{port}"
@@ -98,7 +103,7 @@ async def test_unfinished_tls_flood_does_not_delay_others(
             await exchange(ana, ben, "after")
         outcome = await server.stop(signal.SIGTERM)
         assert outcome.status == 0
-        assert outcome.err.count("\n") < 40
+        assert outcome.err.count("\n") < LOG_LINES_MAX
         assert "rejected: half_open" in outcome.err
 
 
