@@ -278,7 +278,7 @@ class ChatApp(App[None]):
         )
         await previous.close(timeout_s=QUIT_TIMEOUT_S)
         if lost := previous.unacknowledged:
-            self.notify(f"{undelivered_text(lost)}. Press Up to edit and resend.", severity="warning")
+            self.notify(f"{undelivered_text(lost)}. Press Ctrl+Up to edit and resend.", severity="warning")
         self._chat(self._client, self._make_screen(self._client, previous.name))
 
     @on(ChatScreen.UnreadChanged)

@@ -96,7 +96,7 @@ class QuitFlow:
         lines, self.message = [self.message] if self.message else [], ""
         if client is not None and (lost := client.unacknowledged):
             lines.append(
-                f"{PROGRAM}: {undelivered_text(lost)}. To edit and resend, press Up in the next chat."
+                f"{PROGRAM}: {undelivered_text(lost)}. To edit and resend, press Ctrl+Up in the next chat."
             )
         if lines and sys.__stderr__ is not None:
             # After SIGHUP there is no terminal to write to.

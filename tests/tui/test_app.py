@@ -315,7 +315,7 @@ async def test_posts_in_transit_are_not_asked_about_but_reported_if_undelivered(
         await chat.type("ctrl+q")
         assert chat.app.return_code == 0
     assert stderr.getvalue() == (
-        "broadcast-tui: 2 posts were not sent. To edit and resend, press Up in the next chat.\n"
+        "broadcast-tui: 2 posts were not sent. To edit and resend, press Ctrl+Up in the next chat.\n"
     )
 
 

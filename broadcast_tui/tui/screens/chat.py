@@ -231,7 +231,7 @@ class ChatScreen(Screen[None]):
         follow_openings(self._client, self._state, self, changes.directs)
         for refused in changes.rejected:
             if not self.composer.give_back(refused.text, refused.room):
-                self.warn(f"Not sent: {refused.reason} Press Up to edit the text.")
+                self.warn(f"Not sent: {refused.reason} Press Ctrl+Up to edit the text.")
         self._history.follow()
         if changes.opened:
             self.call_after_refresh(open_at_unread)

@@ -165,7 +165,7 @@ class PostDialogs:
         target = target_by_id(room, note.re) or PostTarget(note.room, note.re, self._state.name, "", own=True)
         mode = ComposeMode(ComposeKind.EDIT, target)
         is_back = self._conversation.composer.give_back(typed_text(note.text), note.room, mode)
-        self._context.warn(reason if is_back else f"{reason} Press Ctrl+Up to see your text.")
+        self._context.warn(reason if is_back else f"{reason} Press Ctrl+Up to edit the text.")
 
     def _submit_in_thread(self, submission: Submission) -> bool:
         """Submit a text of the open thread: a reply to its first post, or an edit."""
