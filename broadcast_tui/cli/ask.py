@@ -17,10 +17,9 @@ from broadcast_tui.cli.option_types import Texts, time_span
 from broadcast_tui.cli.pipes import (
     configure_stdout,
     connect,
-    identity,
     json_line,
+    posting_client,
     print_error,
-    server_address,
 )
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.clock import DAY_S, format_duration
@@ -95,19 +94,9 @@ def ask(
     words = " ".join(text).strip()
     if not words:
         raise UsageError("Add the question as an argument, in quotation marks.")
-    address = server_address(url, room)
-    user, secret = identity(name)
+    client = posting_client(url, room, name, connection)
     configure_stdout(as_json=json)
-    client = BroadcastClient(
-        address.url,
-        name=user,
-        rooms=[address.room],
-        last=0,
-        presence=False,
-        client_id=secret,
-        security=connection.security(address),
-    )
-    return asyncio.run(_Asker(client, address.room, question, any_one=any, as_json=json).run(words))
+    return asyncio.run(_Asker(client, client.rooms[0], question, any_one=any, as_json=json).run(words))
 
 
 def _choices(given: tuple[str, ...]) -> tuple[str, ...]:

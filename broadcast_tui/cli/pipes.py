@@ -15,6 +15,7 @@ from json import dumps
 
 import msgspec
 
+from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice, prompt_address
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.client import BroadcastClient, ConnectError
@@ -45,25 +46,40 @@ def server_address(url: str, room: str | None) -> Address:
     return replace(address, room=check_room(room)) if room is not None else address
 
 
-def identity(name: str | None) -> tuple[str, str]:
-    """The name to post under, and the secret of this installation.
+def posting_client(
+    url: str, room: str | None, name: str | None, connection: ConnectOptions
+) -> BroadcastClient:
+    """A client that posts in one room, and is not listed as a person there.
 
-    The default is the login name, or an empty name (a guest) if that is not a valid name.
+    Args:
+        name: Name to post under; by default the login name. Empty for a guest, as is an invalid login name.
 
     Raises:
-        UsageError: The given name is invalid.
+        UsageError: The address or the given name is invalid.
     """
-    secret = load_secret()
+    address = server_address(url, room)
+    return BroadcastClient(
+        address.url,
+        name=_sender_name(name),
+        rooms=[address.room],
+        last=0,
+        presence=False,
+        client_id=load_secret(),
+        security=connection.security(address),
+    )
+
+
+def _sender_name(name: str | None) -> str:
     try:
         if name is not None:
-            return (check_name(name) if name else ""), secret
-        return check_name(getpass.getuser()), secret
+            return check_name(name) if name else ""
+        return check_name(getpass.getuser())
     except InvalidNameError as error:
         if name is not None:
             raise UsageError(f"--name: {error.text}") from error
     except (KeyError, OSError):
         pass
-    return "", secret
+    return ""
 
 
 async def read_input_lines() -> AsyncIterator[str]:

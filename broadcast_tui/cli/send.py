@@ -15,11 +15,10 @@ from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.option_types import Duration
 from broadcast_tui.cli.pipes import (
     connect,
-    identity,
+    posting_client,
     print_error,
     read_input,
     read_input_lines,
-    server_address,
 )
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.post import Position
@@ -63,19 +62,8 @@ def send(
     """
     if reply_to and Position.parse(reply_to) is None:
         raise UsageError(f"--reply-to: {reply_to!r} is not the id of a post. Copy it from tail --json.")
-    address = server_address(url, room)
-    user, secret = identity(name)
-    security = connection.security(address)
-    client = BroadcastClient(
-        address.url,
-        name=user,
-        rooms=[address.room],
-        last=0,
-        presence=False,
-        client_id=secret,
-        security=security,
-    )
-    sender = _Sender(client, address.room, wait=wait, timeout_s=timeout, re=reply_to)
+    client = posting_client(url, room, name, connection)
+    sender = _Sender(client, client.rooms[0], wait=wait, timeout_s=timeout, re=reply_to)
     return asyncio.run(sender.run(_posts(text, as_one)))
 
 

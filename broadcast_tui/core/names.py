@@ -131,7 +131,7 @@ def is_direct(room: str) -> bool:
 def check_any_room(raw: str) -> str:
     """As `check_room`, but returns the name of a room for direct messages as it is.
 
-    Whoever may enter such a room is checked separately.
+    Access to such a room is checked separately.
     """
     return raw if is_direct(raw) else check_room(raw)
 
