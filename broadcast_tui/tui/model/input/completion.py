@@ -146,6 +146,8 @@ def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates 
     found: Iterable[Candidate] = ()
     if start == 0 and word.startswith("/") and not word.startswith("//"):
         found = _commands(word[1:].casefold(), "/")
+    elif word and (command := command_before(text[:start])) is not None and command.kind is Kind.EMOJI:
+        found = _emoji(word.strip(":").casefold(), whole=len(word) > 1 and word.endswith(":"))
     elif (command := command_before(text[:start])) is not None and command.kind is not Kind.TEXT:
         words = argument_words(
             command.kind,

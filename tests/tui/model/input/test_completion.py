@@ -140,6 +140,15 @@ def test_a_complete_name_suggests_only_its_emoji() -> None:
     assert texts(":smilex:") == ()
 
 
+def test_reactions_are_suggested_with_their_names() -> None:
+    found = hint("/react :thumbsup", 16, lambda: HERE)
+    assert found is not None
+    assert found.rows[0] == Suggestion(":thumbsup:", "👍")
+    assert texts("/react tad")[0] == texts("/react :tad")[0] == "🎉 "
+    assert texts("/react :tada:") == ("🎉 ",)
+    assert texts("/react ", CompletionContext((), (), "ana", emoji=("👀",))) == ("👀 ",)
+
+
 def test_emoticons_are_not_completed() -> None:
     for text in (":-D", ":D", ":)", ":-)", ":/", ":_x", ":P"):
         assert texts(text) == (), text
