@@ -1,6 +1,6 @@
 """Draws the pictures of README.md as SVG: the real app, connected to a real server.
 
-python screenshots/make.py [NAME…]      # room, dialog, reconnecting, narrow, light; all by default
+python screenshots/make.py [NAME…]      # the keys of PICTURES; all by default
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ async def post_all(server: BroadcastServer, talk: list[tuple[str, str]]) -> list
     return list(clients.values())
 
 
-async def draw_conversation(size: tuple[int, int], theme: str, state: Path) -> str:
+async def draw_room(size: tuple[int, int], theme: str, state: Path) -> str:
     async with BroadcastServer("localhost", 0) as server:
         app = make_app(server, "ana", state, theme)
         async with app.run_test(size=size) as pilot:
@@ -100,15 +100,57 @@ async def draw_conversation(size: tuple[int, int], theme: str, state: Path) -> s
 
 
 async def room(state: Path) -> str:
-    return await draw_conversation((100, 30), "", state)
+    return await draw_room((100, 30), "", state)
 
 
 async def light(state: Path) -> str:
-    return await draw_conversation((100, 30), "textual-light", state)
+    return await draw_room((100, 30), "textual-light", state)
 
 
 async def narrow(state: Path) -> str:
-    return await draw_conversation((40, 20), "", state)
+    return await draw_room((40, 20), "", state)
+
+
+async def draw_conversation(size: tuple[int, int], theme: str, state: Path) -> str:
+    """A reply, an edit, reactions, a deletion, a pin, an open question and a direct message."""
+    async with BroadcastServer("localhost", 0) as server:
+        app = make_app(server, "ana", state, theme)
+        async with app.run_test(size=size) as pilot:
+            await wait_for(pilot, app, "here")
+            others = await post_all(server, TALK[:3])
+            mira, ken, zoe = others
+            runbook = await mira.post("lobby", "Runbook for 1.5: https://wiki.example.org/deploy")
+            await mira.pin("lobby", runbook.post_id)
+            first = await mira.post("lobby", "Yes, it runs first.")
+            for client in (ken, zoe):
+                await client.react("lobby", first.post_id, "👍")
+            await mira.react("lobby", first.post_id, "✅")
+            wrong = await ken.post("lobby", "SELECT * FROM invoices;")
+            await ken.delete("lobby", wrong.post_id, "wrong room")
+            reply = await zoe.reply("lobby", first.post_id, "Then I lock the tables")
+            await zoe.edit("lobby", reply.post_id, "Then I lock the table.")
+            question = await mira.ask("lobby", "Deploying 1.5 in 5 minutes", timeout_s=86_400)
+            await ken.answer("lobby", question.post_id, "ok")
+            direct = await ken.open_direct("ana")
+            await ken.post(direct.room, "Lunch afterwards?")
+            await wait_for(pilot, app, "@ken", "1/3", "Alt+R")
+            await pilot.pause(2)
+            svg = svg_of(app)
+        for other in others:
+            await other.close()
+    return svg
+
+
+async def conversation(state: Path) -> str:
+    return await draw_conversation((100, 30), "", state)
+
+
+async def conversation_light(state: Path) -> str:
+    return await draw_conversation((100, 30), "textual-light", state)
+
+
+async def conversation_narrow(state: Path) -> str:
+    return await draw_conversation((40, 10), "", state)
 
 
 async def dialog(state: Path) -> str:
@@ -140,6 +182,9 @@ async def reconnecting(state: Path) -> str:
 
 PICTURES: dict[str, Callable[[Path], Awaitable[str]]] = {
     "room": room,
+    "conversation": conversation,
+    "conversation-light": conversation_light,
+    "conversation-narrow": conversation_narrow,
     "dialog": dialog,
     "reconnecting": reconnecting,
     "narrow": narrow,
