@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -545,7 +546,10 @@ def test_lifting_a_sanction_that_is_not_in_force_is_an_error(
 
 
 def executed_lines(work: Callable[[], object]) -> int:
-    """The number of lines of Python that `work` executes."""
+    """The number of lines of Python that `work` executes.
+
+    Without garbage collections, which call functions of other packages at any time.
+    """
     count = 0
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
@@ -554,11 +558,13 @@ def executed_lines(work: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
+    gc.disable()
     sys.settrace(trace)
     try:
         work()
     finally:
         sys.settrace(before)
+        gc.enable()
     return count
 
 
