@@ -125,7 +125,12 @@ KEYS: tuple[KeyRow, ...] = (
         for n in range(1, 10)
     ),
     KeyRow("room.toggle-list", "f7", "Show or hide the room list"),
-    KeyRow("log.pick-post", "alt+up", "Select a post: reply, react, edit, delete, pin, copy, open its link"),
+    KeyRow(
+        "log.pick-post",
+        "alt+up",
+        "Select a post: reply, react, edit, delete, pin, copy, open its link",
+        "Reply, React",
+    ),
     KeyRow("log.answer-question", "alt+r", "Answer the newest open question"),
     KeyRow("log.find-text", "ctrl+f,ctrl+s", "Find in this room as you type"),
     KeyRow("log.show-bare", "alt+l", "Show only text, for the terminal's own selection"),

@@ -44,3 +44,14 @@ async def test_a_removed_footer_is_not_rebuilt() -> None:
         footer = chat.screen.query_one(KeyFooter)
         await footer.remove()
         await footer.recompose()
+
+
+async def test_keys_that_do_not_fit_are_left_out() -> None:
+    async with chatting("ana", "bob", size=(60, 20)) as chat:
+        assert chat.drawn("KeyFooter")[0].endswith("^G Commands")
+        await chat.pilot.resize_terminal(80, 24)
+        await chat.settled()
+        assert chat.drawn("KeyFooter")[0].endswith("^G Commands  Alt+Up Reply, React")
+        await chat.pilot.resize_terminal(40, 10)
+        await chat.settled()
+        assert chat.drawn("KeyFooter")[0].endswith("^Q Quit")
