@@ -314,7 +314,11 @@ class RoomModel:
         self.notes.merge(posts, lambda text: mentions(text, own_name, keywords))
 
     def people_changed(self, update: PresenceChanged, own_name: str) -> None:
-        """Apply joins, leaves and renames, and add a line about users other than oneself."""
+        """Apply joins, leaves and renames, and add a line about users other than oneself.
+
+        In a room for direct messages, only renames get a line: the status line says whether the other person
+        is there.
+        """
         self.online = update.online
         names = tuple(filter(None, map(visible_line, update.names)))
         match update.event:
@@ -337,7 +341,8 @@ class RoomModel:
         others = tuple(name for name in names if name != own_name and not self.transcript.is_hidden(name))
         if names and (not others or (update.event == "rename" and others != names)):
             return
-        self._presence_lines.add(update, others)
+        if not self.is_direct or update.event == "rename":
+            self._presence_lines.add(update, others)
 
     def people_listed(self, update: events.Presence, own_name: str, at: datetime) -> None:
         """Replace the member list; print it if /who requested it."""

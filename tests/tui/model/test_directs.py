@@ -138,6 +138,20 @@ def test_the_label_follows_a_rename() -> None:
     assert chat.state.rooms.joined[ROOM].label == "@rob"
 
 
+def test_only_renames_have_a_line_between_the_messages() -> None:
+    chat = online()
+    chat.apply(opened())
+    enter(chat, "hi")
+    room = chat.state.rooms.joined[ROOM]
+    before = room.transcript.next_id
+    for event in ("leave", "join"):
+        chat.apply(PresenceChanged(ROOM, event, ("bob",), 2, "", AT))
+    assert room.transcript.next_id == before
+    assert "bob" in room.members
+    chat.apply(PresenceChanged(ROOM, "rename", ("bob", "robert"), 2, "", AT))
+    assert room.transcript.next_id == before + 1
+
+
 def test_the_end_of_a_room_is_reported_where_the_user_is() -> None:
     chat = online()
     chat.apply(opened())
