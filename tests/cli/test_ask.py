@@ -239,7 +239,7 @@ async def test_a_server_that_is_gone_at_the_end_is_reported(tmp_path: Path) -> N
 async def test_the_documented_recipe(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "automation.md").read_text("utf-8")
     (recipe,) = re.findall(r"```sh\n(broadcast-tui ask .*?)```", page, re.DOTALL)
-    for choice, printed in (("yes", "deployed\n"), ("no", "Somebody is against it.\n")):
+    for choice, printed in (("yes", "deployed\n"), ("no", "Somebody chose no.\n")):
         async with running_server() as server:
             script = recipe.replace("--room ops --to ana,ken", f"--url {server.url} --to ana")
             script = script.replace("broadcast-tui", f"{sys.executable} -m broadcast_tui")
