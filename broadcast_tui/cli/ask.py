@@ -102,9 +102,9 @@ def ask(
 def _choices(given: tuple[str, ...]) -> tuple[str, ...]:
     choices = tuple(choice.strip() for choice in given) or DEFAULT_CHOICES
     if any(not 1 <= len(choice) <= CHOICE_CHARS_MAX for choice in choices):
-        raise UsageError(f"--choice: a choice has 1 to {CHOICE_CHARS_MAX} characters.")
+        raise UsageError(f"--choice: a choice must have 1 to {CHOICE_CHARS_MAX} characters.")
     if len(set(choices)) < len(choices):
-        raise UsageError("--choice: two choices are the same.")
+        raise UsageError("--choice: the choices must differ.")
     if len(choices) > CHOICES_MAX:
         raise UsageError(f"--choice: a question can have at most {CHOICES_MAX} choices.")
     return choices

@@ -240,7 +240,7 @@ def _answer(state: PostState, change: NewNote) -> PostState:
         raise RequestError(ErrorCode.BAD_FRAME, f"This is not one of the choices. Choose from: {choices}.")
     name = _asked_name(ask, change.by)
     if name is None:
-        raise RequestError(ErrorCode.FORBIDDEN, "This question was not put to you.")
+        raise RequestError(ErrorCode.FORBIDDEN, "You were not asked this question.")
     if _is_voter(state.tally.get(change.text), name):
         return state
     tally = state.tally

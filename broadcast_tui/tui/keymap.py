@@ -148,7 +148,7 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("pick.react-post", "plus", "React with an emoji; the same one again removes it"),
     KeyRow("pick.answer-question", "a", "Answer the question"),
     KeyRow("pick.edit-post", "e", "Edit your own post"),
-    KeyRow("pick.delete-post", "d", "Delete your own post; admins delete any"),
+    KeyRow("pick.delete-post", "d", "Delete your own post; admins can delete any"),
     KeyRow("pick.pin-post", "p", "Pin, or unpin"),
     KeyRow("pick.copy-text", "y", "Copy the text"),
     KeyRow("pick.copy-stamped", "Y", "Copy with time and name"),

@@ -351,8 +351,8 @@ async def test_changes_of_posts_are_written() -> None:
         )
         assert conversation.written == [
             "-- bob edited their message 1: first",
-            "-- bob pinned message 2 of you",
-            "-- Reactions to message 2 of you: ✅ 2",
+            "-- bob pinned your message 2",
+            "-- Reactions to your message 2: ✅ 2",
             "-- bob deleted their message 1: wrong room",
         ]
         await client.deliver(

@@ -160,7 +160,7 @@ class DirectRooms:
         if room is None and peer.identity is not None:
             room = self._restore(room_name, own)
         if room is None or own not in room.owners:
-            text = "You cannot enter these direct messages: they belong to others, or have ended."
+            text = "You cannot open this conversation: it belongs to other people, or has ended."
             raise RequestError(ErrorCode.FORBIDDEN, text)
 
     def check_post(self, peer: Peer, room_name: str, when: Instant) -> None:
@@ -175,7 +175,7 @@ class DirectRooms:
         other = room.other(owner_of(peer))
         person = self._people[other]
         if other.startswith(_CONNECTION) and not person.peers:
-            text = "The other person has disconnected and cannot get your messages."
+            text = "The other person has disconnected and cannot receive your messages."
             raise RequestError(ErrorCode.UNKNOWN_PERSON, text)
         count = sum(min(len(self._people[owner].peers), NOTIFIED_MAX) for owner in room.owners)
         peer.budget.charge(count * EVENT_S, when.now)

@@ -85,7 +85,7 @@ class Posting:
         peer.spend_post(size_in_utf8(raw), when.now)
         re = self._seq_of(note.re)
         if not peer.name and note.note in (NoteKind.PIN, NoteKind.REACT, NoteKind.ANSWER):
-            raise RequestError(ErrorCode.FORBIDDEN, "You need a name for this. Choose one first.")
+            raise RequestError(ErrorCode.FORBIDDEN, "Choose a name first.")
         new_note = NewNote(
             room.name,
             re,

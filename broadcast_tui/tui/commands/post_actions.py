@@ -79,7 +79,7 @@ class PostActions:
         if target.is_deleted:
             return self._fail_deleted()
         on = target.state.pinned is None
-        self._send(target, NoteKind.PIN, "Pin" if on else "Unpinning", on=on)
+        self._send(target, NoteKind.PIN, "Pin" if on else "Unpin", on=on)
         return True
 
     def answer_newest(self) -> bool:
@@ -94,7 +94,7 @@ class PostActions:
         if target.state.closed:
             return self._fail("This question is closed.")
         if not target.can_answer(self._state.name):
-            return self._fail("This question was not put to you.")
+            return self._fail("You were not asked this question.")
         if not choice and len(target.choices) > 1:
             question = f"{target.sender}: {target.excerpt}"
             self._ui.choose(question, target.choices, lambda chosen: self._answer(target, chosen))
@@ -116,7 +116,7 @@ class PostActions:
     def thread(self, target: PostTarget) -> bool:
         """Show the thread that a post belongs to."""
         if not target.root_id:
-            return self._fail("This message was not sent yet.")
+            return self._fail("This message has not been sent yet.")
         self._ui.open_thread(target)
         return True
 

@@ -24,7 +24,7 @@ from broadcast_tui.tui.model.transcript.post_rows import ACKNOWLEDGE
 
 CHOICES_MAX, CHOICE_CHARS, ASKED_MAX = 10, 64, 100
 """Limits of the protocol for a question: choices, their characters, people."""
-NO_OWN_POST = "You have no message here to change."
+NO_OWN_POST = "You have no message here to edit or delete."
 YES_NO = ("yes", "no")
 POSTS_SHOWN = 20
 """Posts that /posts lists by default."""
@@ -62,7 +62,7 @@ class PostCommands(CommandHandler):
             return self.fail(f"Your last message does not contain '{old}'. {hint}")
         text = target.text.replace(old, new, -1 if found[3] else 1)
         if not text.strip():
-            return self.fail("Nothing would be left of your message. /delete deletes it.")
+            return self.fail("The message would be empty. Use /delete to delete it.")
         return self._actions.edit(target, text)
 
     def delete(self, argument: str) -> bool:
@@ -92,7 +92,7 @@ class PostCommands(CommandHandler):
         if argument and not (argument.isdecimal() and argument.isascii()):
             return self.fail(f"Invalid number: '{argument}'. Use for example /posts 50.")
         if not self._context.post_context.numbers_posts:
-            return self.fail("Message numbers are for plain mode. Here you select a message on the screen.")
+            return self.fail("Message numbers work in plain mode only. Select a message instead.")
         count = min(int(argument or POSTS_SHOWN), POSTS_MAX)
         return self.print(*numbered_lines(self._state.rooms.shown, count))
 
@@ -131,7 +131,7 @@ class PostCommands(CommandHandler):
         action: Callable[[PostTarget, str], bool],
     ) -> bool:
         """Run an action on the numbered or picked post, or else on the one that `default` finds."""
-        missing = NO_OWN_POST if default is newest_own_target else "No message here yet."
+        missing = NO_OWN_POST if default is newest_own_target else "No messages here yet."
         target, rest = self._target(argument, default(self._state.rooms.shown), missing)
         return target is not None and action(target, rest)
 

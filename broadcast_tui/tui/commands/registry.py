@@ -146,7 +146,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "replace",
         "posts.replace",
-        "Replace text in your last message; s/old/new/ is short for it, and s/old/new/g replaces every match",
+        "Replace text in your last message; s/old/new/ alone does the same, s/old/new/g for every match",
         follows_log=False,
         aliases=("s",),
         hint="s/old/new/",
@@ -230,7 +230,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "answer",
         "posts.answer",
-        "Answer the selected question, or else the newest one that is put to you",
+        "Answer the selected question, or else the newest open one that you were asked",
         follows_log=False,
         hint="choice",
         argument=Argument.OPTIONAL,

@@ -109,7 +109,7 @@ class Directs:
         """Print what the user should know about the other person."""
         if previous is not None and previous is not room:
             previous.is_replaced = True
-            text = f"Another client uses the name {room.other} now. It may be another person than before."
+            text = f"Another client uses the name {room.other} now. It may be a different person."
             room.transcript.add_system(text, at)
         if not update.durable and not self._has_warned:
             self._has_warned = True

@@ -114,7 +114,7 @@ def note_line(note: Note, after: StoredPost | None, own_name: str) -> str:
     elif sender == visible_line(note.by):
         what = f"{'your' if by == 'You' else 'their'} {number}"
     else:
-        what = f"{number} of {'you' if sender == own_name else sender}"
+        what = f"your {number}" if sender == own_name else f"{number} from {sender}"
     if state.deleted is not None:
         return f"{by} deleted {what}{f': {state.deleted.reason}' if state.deleted.reason else ''}"
     match note.kind:

@@ -272,7 +272,7 @@ def test_answered_and_other_questions_are_not_answered() -> None:
     assert context.warnings == ["There is no open question for you in this room."]
     context.post_context.picked = target_by_number(context.state.rooms.shown, 1)
     assert not context.execute("/answer")
-    assert context.warnings[1:] == ["This question was not put to you."]
+    assert context.warnings[1:] == ["You were not asked this question."]
     assert notes(context) == []
 
 

@@ -123,7 +123,7 @@ def test_another_client_with_the_same_name_gets_another_room() -> None:
     rooms = chat.state.rooms
     assert [room.label for room in rooms.joined.values()] == ["#lobby", "@bob (old)", "@bob"]
     assert chat.printed("@ana+bob~x2") == [
-        "Another client uses the name bob now. It may be another person than before."
+        "Another client uses the name bob now. It may be a different person."
     ]
     assert rooms.direct_with("BOB") is rooms.joined["@ana+bob~x2"]
 
