@@ -87,6 +87,7 @@ class LineChat:
             RoomSet(room, ignored=ignored, unread_key=""),
             client.name,
             help_key="",
+            has_header=False,
             keywords=mentions,
             advice=advice or {},
         )

@@ -92,7 +92,7 @@ def test_a_person_who_is_away_reads_it_later(
     bob = open_terminal("chat", f"{closed.url}#token={tokens['bob']}", home="bob", columns=120)
     bob.wait_for("2:@ana(1)")
     bob.type("\x1ba")
-    bob.wait_for("for later", "private, ana is here")
+    bob.wait_for("for later", "ana is here")
     bob.enter("thanks")
     ana.wait_for("@bob bob: thanks")
     bob.type("\x11")

@@ -247,6 +247,8 @@ class AppState:
     message_bytes: int = 0
     help_key: str = "F1"
     """Display name of the key that opens the help page; empty if there is none."""
+    has_header: bool = True
+    """Whether a header says who can read direct messages."""
     draft_excess: str = ""
     """How far the draft exceeds the limits of a post; empty if it fits."""
     search: ServerSearch | None = None
@@ -524,7 +526,8 @@ class AppState:
         room.alerts_of_replay = False
         if room.greeting_due:
             room.greeting_due = False
-            room.transcript.add_system(self._greeting(room), at)
+            if greeting := self._greeting(room):
+                room.transcript.add_system(greeting, at)
         changes.questions_to_fetch += [(room.name, ask) for ask in room.notes.take_questions_to_fetch()]
         self.rooms.print_catch_up(room, room.reading.caught_up(at, there=there), at)
         if is_opened and room is self.rooms.shown:
@@ -533,6 +536,9 @@ class AppState:
             self.rooms.set_at_end(self.rooms.at_end)
 
     def _greeting(self, room: RoomModel) -> str:
+        """The first line of a room; empty if its header says the same."""
+        if room.is_direct and self.has_header:
+            return ""
         if room.is_direct:
             return f"Only you and {room.other or 'one other person'} can read this conversation."
         others = max(0, room.online - 1)

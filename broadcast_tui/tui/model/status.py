@@ -56,8 +56,9 @@ def status_items(state: AppState, server: str, now: float) -> tuple[list[StatusI
     """All items of the left and the right side; server texts are sanitized here."""
     room = state.rooms.shown
     left = [_connection_item(state, now)]
-    if room.entered and state.connection.state is ConnectionState.ONLINE:
-        left.append(StatusItem(_presence(room), Role.PLAIN, 60, short="private" if room.is_direct else ""))
+    is_inside = room.entered and state.connection.state is ConnectionState.ONLINE
+    if is_inside and (presence := _presence(room)):
+        left.append(StatusItem(presence, Role.PLAIN, 60))
     left.insert(1, StatusItem(room.label, Role.PLAIN, 70))
     left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
     right = []
@@ -106,11 +107,11 @@ def rooms_activity(state: AppState) -> tuple[str, str]:
 
 
 def _presence(room: RoomModel) -> str:
-    """Who is in the shown room."""
+    """Who is in the shown room; empty if only the user is in a room for direct messages."""
     if not room.is_direct:
         return f"{room.online:,} here"
     # The other person may be connected and not in the room: it opens with the first message.
-    return f"private, {room.other} is here" if room.other and room.online > 1 else "private"
+    return f"{room.other} is here" if room.other and room.online > 1 else ""
 
 
 def _connection_item(state: AppState, now: float) -> StatusItem:

@@ -177,13 +177,22 @@ def test_a_closed_room_opens_again_with_the_next_message() -> None:
     assert chat.state.rooms.joined[ROOM].unread == 2
 
 
-def test_the_status_line_says_who_reads_it() -> None:
+def test_the_status_line_says_whether_the_other_person_is_there() -> None:
     chat = online()
     chat.apply(opened())
     enter(chat)
     chat.state.rooms.show(ROOM, chat.at)
     left, _ = status_items(chat.state, "server", 0.0)
-    assert [item.text for item in left[1:3]] == ["@bob", "private, bob is here"]
-    assert "Only you and bob can read this conversation." in chat.printed(ROOM)
+    assert [item.text for item in left[1:3]] == ["@bob", "bob is here"]
     chat.apply(PresenceChanged(ROOM, "leave", ("bob",), 1, "", AT))
-    assert status_items(chat.state, "server", 0.0)[0][2].text == "private"
+    assert [item.text for item in status_items(chat.state, "server", 0.0)[0][1:]] == ["@bob", "server"]
+
+
+def test_who_can_read_it_is_printed_if_there_is_no_header() -> None:
+    for has_header in (True, False):
+        chat = online()
+        chat.state.has_header = has_header
+        chat.apply(opened(durable=True))
+        enter(chat)
+        expected = [] if has_header else ["Only you and bob can read this conversation."]
+        assert chat.printed(ROOM) == expected
