@@ -229,7 +229,15 @@ def test_a_question_shows_its_votes() -> None:
     closed = PostState(
         ask=Ask(("ok",), "", 2), tally={"ok": Votes(1, ("ken",))}, closed="2026-11-28T12:00:00Z"
     )
-    assert detailed("Deploy", closed)[1] == "                    ┆ closed, 1/2"
+    assert detailed("Deploy", closed)[1] == "                    ┆ closed, acknowledged 1/2"
+
+
+def test_an_announcement_shows_who_has_not_acknowledged_it() -> None:
+    state = PostState(ask=Ask(("ok",), "", 2), waiting=("ana", "bob"))
+    assert detailed("Deploying", state)[1] == "                    ┆ acknowledged 0/2, waiting: ana bob"
+    assert detailed("Deploying", state, 40)[1] == "     ┆acknowledged 0/2"
+    state = PostState(ask=Ask(("ok",), "", 0), tally={"ok": Votes(3, ("ken",))})
+    assert detailed("Deploying", state)[1] == "                    ┆ acknowledged 3"
 
 
 @given(TEXTS, WIDTHS)

@@ -69,7 +69,8 @@ def quote_of(line: Line | None) -> str:
 
 def _question_rows(state: PostState, ask: Ask, width: int, *, named: bool) -> list[PieceRow]:
     rows: list[PieceRow] = []
-    if ask.choices != ACKNOWLEDGE:
+    is_announcement = ask.choices == ACKNOWLEDGE
+    if not is_announcement:
         no_votes = Votes(0, ())
         choices = [(choice, state.tally.get(choice, no_votes)) for choice in ask.choices]
         if named:
@@ -78,13 +79,12 @@ def _question_rows(state: PostState, ask: Ask, width: int, *, named: bool) -> li
             pieces = (Piece(f"{choice} {votes.count:,}", votes.names) for choice, votes in choices)
             rows += _wrapped(pieces, width, " · ")
     answered = answer_count(state)
-    if state.closed:
-        text = f"closed, {answered:,}/{ask.of:,}" if ask.of else f"closed, {answered:,} answers"
-    elif ask.of:
-        text = tally_text(answered, ask.of, state.waiting if named else ())
+    if ask.of:
+        text = tally_text(answered, ask.of, state.waiting if named and not state.closed else ())
     else:
-        text = f"{answered:,} answers"
-    acknowledged = state.tally["ok"].names if ask.choices == ACKNOWLEDGE and "ok" in state.tally else ()
+        text = f"{answered:,}" if is_announcement else f"{answered:,} answers"
+    text = f"{'closed, ' if state.closed else ''}{'acknowledged ' if is_announcement else ''}{text}"
+    acknowledged = state.tally["ok"].names if is_announcement and "ok" in state.tally else ()
     return [*rows, (Piece(clip(text, width), acknowledged),)]
 
 
