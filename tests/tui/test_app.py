@@ -14,7 +14,7 @@ from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
 from broadcast_tui.tui.quit import ANSWER_TIMEOUT_S
 from broadcast_tui.tui.screens.chat import ChatScreen
-from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
+from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen, numbered_choices
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal.signals import report_crash
@@ -337,6 +337,25 @@ async def test_a_choice_is_made_by_letter_or_by_arrows() -> None:
             assert "Two [b]" in " ".join(chat.drawn("#choice"))
             await chat.type(*keys)
         assert made == ["2", "1", "1", "2", "1", ""]
+
+
+async def test_a_choice_is_made_by_its_number_or_an_unambiguous_first_letter() -> None:
+    async with chatting("ana") as chat:
+        for texts, key, expected in (
+            (("yes", "no"), "y", "yes"),
+            (("yes", "no"), "n", "no"),
+            (("yes", "no"), "N", "no"),
+            (("Kiwi", "lime"), "k", "Kiwi"),
+            (("today", "tomorrow"), "t", None),
+            (("2", "1"), "1", "2"),
+        ):
+            made: list[str | None] = []
+            chat.app.push_screen(ChoiceScreen("Which?", numbered_choices(texts)), made.append)
+            await chat.pilot.pause()
+            await chat.type(key)
+            assert made == ([] if expected is None else [expected])
+            if not made:
+                await chat.type("escape")
 
 
 async def test_a_key_conflict_is_reported() -> None:

@@ -24,6 +24,22 @@ class Choice(msgspec.Struct, frozen=True):
     key: str
     text: str
     value: str
+    initial: str = ""
+    """Another letter that selects it at once; not displayed."""
+
+
+def numbered_choices(texts: Sequence[str]) -> list[Choice]:
+    """Choices with digits for the first nine. A first letter that only one text has selects it too."""
+    initials = [text[:1].casefold() for text in texts]
+    return [
+        Choice(
+            str(number) if number < 10 else "",
+            text,
+            text,
+            initial if initial.isalpha() and initials.count(initial) == 1 else "",
+        )
+        for number, (text, initial) in enumerate(zip(texts, initials, strict=True), 1)
+    ]
 
 
 class ChoiceScreen(ModalScreen[str]):
@@ -56,8 +72,9 @@ class ChoiceScreen(ModalScreen[str]):
         self.query_one(OptionList).focus()
 
     def on_key(self, event: events.Key) -> None:
+        letter = (event.character or "").casefold()
         for choice in self._choices:
-            if choice.key and event.character and event.character.casefold() == choice.key:
+            if letter and letter in (choice.key, choice.initial):
                 event.stop()
                 self.dismiss(choice.value)
                 return

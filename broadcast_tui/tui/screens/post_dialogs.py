@@ -16,7 +16,7 @@ from broadcast_tui.tui.model.input.post_size import is_post
 from broadcast_tui.tui.model.post_lines import rejection_text
 from broadcast_tui.tui.model.post_target import PostTarget, target_by_id
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
+from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen, numbered_choices
 from broadcast_tui.tui.screens.react import ReactScreen
 from broadcast_tui.tui.screens.search import SearchController
 from broadcast_tui.tui.screens.thread import ThreadController
@@ -105,17 +105,13 @@ class PostDialogs:
         self._app.push_screen(ChoiceScreen(question, choices), on_answer)
 
     def choose(self, question: str, choices: Sequence[str], action: Callable[[str], object]) -> None:
-        """Ask for one of `choices`, then call `action` with it. Digits select the first nine."""
+        """Ask for one of `choices`, then call `action` with it."""
 
         def on_answer(chosen: str | None) -> None:
             if chosen:
                 action(chosen)
 
-        numbered = [
-            Choice(str(number) if number < 10 else "", choice, choice)
-            for number, choice in enumerate(choices, 1)
-        ]
-        self._app.push_screen(ChoiceScreen(question, numbered), on_answer)
+        self._app.push_screen(ChoiceScreen(question, numbered_choices(choices)), on_answer)
 
     def report(self, text: str) -> None:
         """Show for a short time that something was done."""
