@@ -11,7 +11,6 @@ from broadcast_tui.core.session.updates import HistoryFetched, NoteArrived, Noti
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.post_lines import note_line, post_line
 from broadcast_tui.tui.model.post_target import PostTarget, newest_position, target_of_post
-from broadcast_tui.tui.model.room import label_of
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.transcript.records import StoredPost
 
@@ -97,8 +96,8 @@ class PostPrinter:
 
     def open_pins(self) -> None:
         """Request the pinned posts of the current room, and print them once they have arrived."""
-        room = self._state.rooms.shown_name
-        self._requests[self._client.fetch_history(room, pinned=True)] = f"Pinned in {label_of(room)}:"
+        room = self._state.rooms.shown
+        self._requests[self._client.fetch_history(room.name, pinned=True)] = f"Pinned in {room.label}:"
 
     # For the chat
 

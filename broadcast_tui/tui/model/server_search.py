@@ -38,6 +38,8 @@ class ServerSearch:
     """Whether there may be older results."""
     error: str = ""
     """Error of the last request, sanitized."""
+    label: str = ""
+    """How the room is shown."""
 
     @property
     def oldest_id(self) -> str:

@@ -20,7 +20,6 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.post_target import target_of_post
-from broadcast_tui.tui.model.room import label_of
 from broadcast_tui.tui.model.server_search import ServerSearch, format_date, snippet_of, words_pattern
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.colors import color_index
@@ -64,7 +63,7 @@ class SearchScreen(ModalScreen[None]):
             yield OptionList(id="search-found", compact=True, markup=False)
 
     def on_mount(self) -> None:
-        label, query = label_of(self._search.room), visible_line(self._search.query)
+        label, query = self._search.label, visible_line(self._search.query)
         title = f"Search {label}: {query}" if query else f"Pinned in {label}"
         self.query_one("#search").border_title = Content(title)
         self.query_one(OptionList).focus()
@@ -162,7 +161,7 @@ class ContextScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         box = self.query_one("#context")
-        box.border_title = Content(f"{label_of(self._search.room)} history")
+        box.border_title = Content(f"{self._search.label} history")
         keys = (("pick.reply-post", "Reply"), ("pick.react-post", "React"))
         hints = " · ".join(f"{active_key(self.app, id)} {label}" for id, label in keys)
         box.border_subtitle = Content(f"{hints} · Esc Back")
@@ -233,19 +232,19 @@ class SearchController:
 
     def open(self, query: str) -> None:
         """Search the displayed room for `query`."""
-        room = self._state.rooms.shown_name
-        search = ServerSearch(room, query)
+        room = self._state.rooms.shown
+        search = ServerSearch(room.name, query, label=room.label)
         self._state.search = search
-        search.ref = self._client.search(room, query, limit=RESULTS_PAGE)
+        search.ref = self._client.search(room.name, query, limit=RESULTS_PAGE)
         screen = SearchScreen(search, self._show_more, self._choose)
         self._app.push_screen(screen, lambda _: self._close(search))
 
     def open_pins(self) -> None:
         """List the pinned posts of the displayed room."""
-        room = self._state.rooms.shown_name
-        search = ServerSearch(room, "")
+        room = self._state.rooms.shown
+        search = ServerSearch(room.name, "", label=room.label)
         self._state.search = search
-        search.ref = self._client.fetch_history(room, pinned=True)
+        search.ref = self._client.fetch_history(room.name, pinned=True)
         screen = SearchScreen(search, lambda: None, self._choose)
         self._app.push_screen(screen, lambda _: self._close(search))
 

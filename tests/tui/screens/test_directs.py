@@ -52,3 +52,13 @@ async def test_conversations_are_not_saved_as_rooms() -> None:
         await chat.enter("/buffer bob")
         rooms = chat.app._preferences.rooms[chat.client.url]
         assert rooms.joined == ("lobby",)
+
+
+async def test_search_and_pins_of_a_conversation_name_the_other_person() -> None:
+    async with chatting("ana", "bob") as chat:
+        await open_room(chat)
+        await chat.enter("/buffer bob")
+        for command, title in (("/pins", "Pinned in @bob"), ("/search lunch", "Search @bob: lunch")):
+            await chat.enter(command)
+            assert str(chat.app.screen.query_one("#search").border_title) == title
+            await chat.type("escape")
