@@ -586,7 +586,8 @@ class ClientSession:
         """Return posts and notes to the user as rejected."""
         for entry in entries:
             if entry.kind is None:
-                self._updates.append(up.PostRejected(entry.room, entry.nonce, code, reason, entry.text))
+                rejected = up.PostRejected(entry.room, entry.nonce, code, reason, entry.text, entry.re)
+                self._updates.append(rejected)
             else:
                 text = entry.text if entry.kind is NoteKind.EDIT else ""
                 self._updates.append(

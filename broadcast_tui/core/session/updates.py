@@ -135,6 +135,8 @@ class PostRejected(msgspec.Struct, frozen=True):
     code: str
     reason: str
     text: str
+    re: str = ""
+    """Id of the post that it replies to, or the nonce of that post if it was never stored; empty for none."""
 
 
 class NoteArrived(msgspec.Struct, frozen=True, gc=False):

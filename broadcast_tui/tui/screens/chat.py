@@ -230,8 +230,7 @@ class ChatScreen(Screen[None]):
             self._client.fetch_history(name, around=post_id, limit=1)
         follow_openings(self._client, self._state, self, changes.directs)
         for refused in changes.rejected:
-            if not self.composer.give_back(refused.text, refused.room):
-                self.warn(f"Not sent: {refused.reason} Press Ctrl+Up to edit the text.")
+            self.post_context.handle_rejected_post(refused)
         self._history.follow()
         if changes.opened:
             self.call_after_refresh(open_at_unread)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from textual.app import App
 
 from broadcast_tui.client.requests import ClientRequests
-from broadcast_tui.core.session.updates import NoteRejected
+from broadcast_tui.core.errors import ErrorCode
+from broadcast_tui.core.post import Position
+from broadcast_tui.core.session.updates import NoteRejected, PostRejected
 from broadcast_tui.tui.commands.context import CommandContext
 from broadcast_tui.tui.commands.post_actions import PostActions
 from broadcast_tui.tui.model.input.completion import CompletionContext
@@ -150,6 +152,17 @@ class PostDialogs:
     def follow(self) -> None:
         """Show what has changed in the open thread."""
         self._threads.follow()
+
+    def handle_rejected_post(self, rejected: PostRejected) -> None:
+        """Return the text of a rejected post to the input, as a reply if the post it answers still exists."""
+        room = self._state.rooms.get(rejected.room)
+        mode = None
+        if rejected.code != ErrorCode.NO_SUCH_POST and Position.parse(rejected.re) is not None:
+            target = target_by_id(room, rejected.re)
+            target = target or PostTarget(rejected.room, rejected.re, "", "", own=False)
+            mode = ComposeMode(ComposeKind.REPLY, target)
+        if not self._conversation.composer.give_back(rejected.text, rejected.room, mode):
+            self._context.warn(f"Not sent: {rejected.reason} Press Ctrl+Up to edit the text.")
 
     def handle_rejected(self, note: NoteRejected) -> None:
         """Report why a change to a post was rejected; the text of an edit goes back to the input."""

@@ -173,7 +173,7 @@ def test_notes_and_replies_are_rejected_with_their_post() -> None:
     assert server.updates() == [
         up.PostRejected("lobby", post, "muted", "You are muted.", "helo"),
         up.NoteRejected("lobby", edit, post, NoteKind.EDIT, "muted", "You are muted.", "hello"),
-        up.PostRejected("lobby", reply, "muted", "You are muted.", "right"),
+        up.PostRejected("lobby", reply, "muted", "You are muted.", "right", post),
         up.NoteRejected("lobby", pin, reply, NoteKind.PIN, "muted", "You are muted."),
     ]
     assert server.sent_nonces() == [later]

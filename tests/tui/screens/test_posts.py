@@ -16,6 +16,7 @@ from broadcast_tui.core.session.updates import (
     NoteDelivered,
     NoteRejected,
     Noticed,
+    PostRejected,
 )
 from broadcast_tui.tui.screens.choice import ChoiceScreen
 from broadcast_tui.tui.screens.react import ReactScreen
@@ -159,6 +160,23 @@ async def test_a_rejected_edit_does_not_replace_another_text() -> None:
         assert "Not pinned: Too many." in chat.toasts
         await chat.type("ctrl+up")
         assert chat.composer.text == "mine!"
+
+
+async def test_a_rejected_reply_returns_to_the_input_as_a_reply() -> None:
+    async with chat_with_posts("hello") as chat:
+        rejected = PostRejected("lobby", "n1", "rate_limited", "Too fast.", "mine", "k3f9-1")
+        await chat.deliver(rejected)
+        assert chat.composer.text == "mine"
+        assert mode_row(chat).startswith("Replying to bob")
+        await chat.type("enter")
+        assert chat.client.called("say")[-1] == ("lobby", "mine", "k3f9-1")
+
+
+@pytest.mark.parametrize(("code", "re"), [("no_such_post", "k3f9-1"), ("muted", "n7"), ("muted", "")])
+async def test_a_rejected_reply_to_nothing_returns_as_a_message(code: str, re: str) -> None:
+    async with chat_with_posts("hello") as chat:
+        await chat.deliver(PostRejected("lobby", "n1", code, "No.", "mine", re))
+        assert (chat.composer.text, mode_row(chat)) == ("mine", "")
 
 
 async def test_changes_are_counted_as_queued() -> None:
