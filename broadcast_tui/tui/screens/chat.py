@@ -208,8 +208,10 @@ class ChatScreen(Screen[None]):
         self.conversation.answer_key = active_key(self.app, "log.answer-question")
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
-        self.composer.focus()
-        self.refresh_views(people=True)
+        # The user may have left while the screen was opening: then some widgets are never mounted.
+        if self.query(Composer):
+            self.composer.focus()
+            self.refresh_views(people=True)
 
     # Updates from the client
 
