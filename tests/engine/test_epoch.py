@@ -6,8 +6,7 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,22 +17,13 @@ from hypothesis import strategies as st
 from broadcast_tui.core.post import NewPost, Position
 from broadcast_tui.engine.epoch_file import MODIFIED_AFTER_S, EpochFile
 from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.support.engines import opened
 from tests.support.entries import posts_of, texts_of
 from tests.support.plain import v1_client
 from tests.support.running import in_time, running_server
 
 FULL = 2
 """Value of `PRAGMA synchronous`: SQLite syncs the log before a commit returns."""
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteEngine]:
-    engine = SqliteEngine(path, keep_days=0)
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await in_time(engine.close())
 
 
 async def append(engine: SqliteEngine, *texts: str) -> None:

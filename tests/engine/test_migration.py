@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,8 +21,9 @@ from broadcast_tui.core.post_state import NO_STATE, NoteKind
 from broadcast_tui.engine import sqlite_schema
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_sqlite_index import check_index
+from tests.support.engines import opened
 from tests.support.entries import posts_of, texts_of
-from tests.support.running import eventually, in_time
+from tests.support.running import eventually
 
 FILES = Path(__file__).parents[1] / "compat" / "files"
 RECORDED = {
@@ -42,16 +42,6 @@ def copy_of(version: int, directory: Path) -> Path:
     if epoch.exists():
         shutil.copyfile(epoch, directory / "history.db-epoch")
     return path
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteEngine]:
-    engine = SqliteEngine(path, keep_days=0)
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await in_time(engine.close())
 
 
 def rows(path: Path) -> list[tuple[object, ...]]:

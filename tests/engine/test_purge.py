@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine import sqlite, sqlite_purge
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_sqlite_index import check_index
+from tests.support.engines import opened
 from tests.support.running import eventually, in_time
 
 AT = datetime.now(UTC)
@@ -33,16 +34,6 @@ def purge_soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "history.db"
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteEngine]:
-    engine = SqliteEngine(path, keep_days=0, keep_posts=0)
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await in_time(engine.close())
 
 
 def new_post(text: str) -> NewPost:

@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable, Coroutine
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from broadcast_tui.engine.sqlite_reader import SqliteReader
 from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION, open_error
 from tests.cli.program import Program, program, run
 from tests.client.watching import online
+from tests.support.engines import opened
 from tests.support.entries import texts_of
 from tests.support.plain import v1_client
 from tests.support.running import PATIENCE_S, eventually, in_time, running_server
@@ -47,16 +48,6 @@ UNLIMITED = Limits(message_rate=0)
 
 def new_post(text: str, room: str = "lobby", *, nonce: str = "", at: datetime | None = None) -> NewPost:
     return NewPost(room, "ana", text, at or datetime.now(UTC), "client" if nonce else "", nonce)
-
-
-@asynccontextmanager
-async def opened(path: Path, *, keep_days: float = 0, keep_posts: int = 0) -> AsyncIterator[SqliteEngine]:
-    engine = SqliteEngine(path, keep_days=keep_days, keep_posts=keep_posts)
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await in_time(engine.close())
 
 
 def run_alone(work: Coroutine[object, object, None]) -> None:

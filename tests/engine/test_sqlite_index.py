@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from broadcast_tui.engine import sqlite_index
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.sqlite_index import BUILD_POSTS, ROOM_TOKENS, index_text, room_token
 from broadcast_tui.engine.sqlite_schema import APPLICATION_ID
-from tests.support.running import eventually, in_time
+from tests.support.engines import opened
+from tests.support.running import eventually
 
 VERSION_1 = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
@@ -58,16 +58,6 @@ def version_1(path: Path) -> None:
             ],
         )
         connection.execute("COMMIT")
-
-
-@asynccontextmanager
-async def opened(path: Path, **options: float) -> AsyncIterator[SqliteEngine]:
-    engine = SqliteEngine(path, keep_days=0, keep_posts=int(options.get("keep_posts", 0)))
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await in_time(engine.close())
 
 
 async def found(engine: SqliteEngine, query: str, room: str = "lobby", **options: int) -> list[int]:

@@ -160,11 +160,11 @@ class EngineWorld(World):
         expected, new = self.log.append(batch)
         assert [comparable(result) for result in results] == [comparable(result) for result in expected]
         accepted(results)
-        told: list[Entry] = []
-        while len(told) < len(new):
-            told += self.run(_next(self._tail))
-        assert told == new
-        self.hub.deliver(told)
+        delivered: list[Entry] = []
+        while len(delivered) < len(new):
+            delivered += self.run(_next(self._tail))
+        assert delivered == new
+        self.hub.deliver(delivered)
         if not self._in_file:
             self.trim(MEMORY_POSTS)
 
