@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import websocket
 
+from broadcast_tui.server.token_store import TokenStore
 from tests.support import profile
 from tests.support.ports import unused_port
 from tests.support.terminal import Terminal, program
@@ -32,6 +33,12 @@ def seed(request: pytest.FixtureRequest) -> int:
 def soak_s() -> float:
     """Duration of a soak test, in seconds."""
     return profile.soak_s()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> TokenStore:
+    """The tokens of a server; without any, until a test creates them."""
+    return TokenStore(tmp_path / "tokens.json")
 
 
 class ServerProcess:

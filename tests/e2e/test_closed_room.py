@@ -14,11 +14,6 @@ from tests.support.terminal import left_clean
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> TokenStore:
-    return TokenStore(tmp_path / "tokens.json")
-
-
-@pytest.fixture
 def closed(tmp_path: Path, book: TokenStore) -> Iterator[ServerProcess]:
     process = ServerProcess(tmp_path / "server.log")
     options = ("--auth", "token", "--tokens", str(book.path), "--history", "off", "--log-level", "debug")

@@ -68,11 +68,6 @@ def test_the_end_of_a_conversation_is_reported(server: ServerProcess, open_termi
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> TokenStore:
-    return TokenStore(tmp_path / "tokens.json")
-
-
-@pytest.fixture
 def closed(tmp_path: Path, book: TokenStore) -> Iterator[ServerProcess]:
     process = ServerProcess(tmp_path / "server.log")
     options = ("--auth", "token", "--tokens", str(book.path), "--history", str(tmp_path / "history.db"))
