@@ -50,7 +50,14 @@ ONLY_IN = {
             "sqlite_schema",
         )
     },
-    "redis": {"engine/redis.py"},
+    "redis": {
+        "redis_client.py",
+        *(f"engine/redis_{name}.py" for name in ("batch", "engine", "retention", "rooms", "tail")),
+        *(
+            f"server/cluster/{name}.py"
+            for name in ("members", "names", "nodes", "redis_link", "signals", "stored")
+        ),
+    },
 }
 
 

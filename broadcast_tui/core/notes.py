@@ -20,7 +20,7 @@ import msgspec
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.names import name_key
-from broadcast_tui.core.post import NewPost, Position, Post
+from broadcast_tui.core.post import Fork, NewPost, Position, Post
 from broadcast_tui.core.post_state import (
     COALESCED,
     NO_STATE,
@@ -104,6 +104,8 @@ class Note(msgspec.Struct, frozen=True, gc=False):
 Entry = Post | Note
 """An entry of a room's log."""
 NewEntry = NewPost | NewNote | NewSummary
+LogEvent = Entry | Fork
+"""What the tail of a log yields: its new entries, and changes of its epoch."""
 
 
 def author_key(token_key: str, client_id: str) -> str:

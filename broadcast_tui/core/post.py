@@ -108,6 +108,20 @@ class AppendResult(msgspec.Struct, frozen=True):
         return not self.dup and self.error is None
 
 
+class Fork(msgspec.Struct, frozen=True):
+    """A change of the epoch of a room, after storage shared by several nodes was replaced or restored.
+
+    The entries up to `seq` are the same in both epochs. Those that the former epoch had above it are lost, or
+    follow again in the new one.
+    """
+
+    room: str
+    former: str
+    """The epoch before."""
+    epoch: str
+    seq: int
+
+
 class Bookmark(NamedTuple):
     """The position of the last post read in a room, and the UTC time of leaving it."""
 

@@ -18,7 +18,9 @@ Every engine passes tests/engine/test_contract.py and test_notes_contract.py, wh
 - A reply gets the `root` of the post that it is about, or that post itself; the reply to a post that is not
   stored is an ordinary post.
 - `tail` yields each entry appended after `start` once, in order within its room, soon after `append`.
-- `first_seq`, `last_seq` and `epoch` return at once, and include every completed `append`.
+- `first_seq`, `last_seq` and `epoch_of` return at once, and include every completed `append`.
+- An engine that is shared by several nodes may append a batch in parts, each of which is atomic. The entries
+  of a part that was not appended have results with a temporary error.
 
 A cancelled `read` or `search` stops soon, or never starts if it is still queued. Appends wait for neither.
 """
@@ -30,7 +32,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.notes import Entry, NewEntry
+from broadcast_tui.core.notes import Entry, LogEvent, NewEntry
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.dedup import DedupCache
@@ -57,8 +59,34 @@ class Engine(Protocol):
     """Storage of the logs of all rooms."""
 
     @property
-    def epoch(self) -> str:
-        """Id of the current logs; it changes when earlier positions become meaningless."""
+    def is_shared(self) -> bool:
+        """Whether the engines of other processes append to the same logs."""
+        ...
+
+    async def open_room(self, room: str) -> None:
+        """Load what the queries that return at once need to know of a room, and follow its log.
+
+        Does nothing if the room is open. Engines that are not shared have all rooms open. Raises EngineError.
+        """
+        ...
+
+    def close_room(self, room: str) -> None:
+        """Stop following the log of a room that nobody needs now. Returns at once."""
+        ...
+
+    def is_open(self, room: str) -> bool:
+        """Whether a room is open. Queries about another one have the answers for an empty room."""
+        ...
+
+    def epoch_of(self, room: str) -> str:
+        """Id of the current log of a room; it changes when earlier positions become meaningless."""
+        ...
+
+    def fork_of(self, room: str, epoch: str) -> int | None:
+        """Seq up to which a former epoch of a room has the same entries as the current one.
+
+        None if the epoch is unknown.
+        """
         ...
 
     def first_seq(self, room: str) -> int:
@@ -167,6 +195,10 @@ class Engine(Protocol):
         """
         ...
 
-    def tail(self) -> AsyncIterator[list[Entry]]:
-        """Non-empty batches of new entries, for one reader; ends after `close`."""
+    def tail(self) -> AsyncIterator[list[LogEvent]]:
+        """Non-empty batches of new entries, for one reader; ends after `close`.
+
+        A shared engine yields the entries that it has appended itself, and those of others in open rooms; it
+        yields a `Fork` before the first entry of another epoch.
+        """
         ...

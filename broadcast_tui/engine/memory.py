@@ -16,7 +16,7 @@ import msgspec
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.notes import Entry, NewEntry, Note, first_fitting
+from broadcast_tui.core.notes import Entry, LogEvent, NewEntry, Note, first_fitting
 from broadcast_tui.core.post import AppendResult, Position, Post
 from broadcast_tui.core.post_state import NO_STATE, PostState
 from broadcast_tui.core.ring import RingBuffer
@@ -77,6 +77,25 @@ class MemoryEngine:
         self._searching = asyncio.Lock()
         """One search at a time, so that together they take one slice of each iteration of the event loop."""
         self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        return False
+
+    async def open_room(self, room: str) -> None:
+        pass
+
+    def close_room(self, room: str) -> None:
+        pass
+
+    def is_open(self, room: str) -> bool:
+        return True
+
+    def epoch_of(self, room: str) -> str:
+        return self.epoch
+
+    def fork_of(self, room: str, epoch: str) -> int | None:
+        return None
 
     def first_seq(self, room: str) -> int:
         return self._index.first_seq(room)
@@ -226,7 +245,7 @@ class MemoryEngine:
             newest_first = reversed(_thread(entries, root, stop))
             return (await search_posts(newest_first, query, limit, self._search_clock))[::-1]
 
-    def tail(self) -> AsyncIterator[list[Entry]]:
+    def tail(self) -> AsyncIterator[list[LogEvent]]:
         return self.new_entries.follow()
 
 

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.core.notes import Entry, NewEntry
+from broadcast_tui.core.notes import Entry, LogEvent, NewEntry
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 from broadcast_tui.engine.applying import apply_entry
 from broadcast_tui.engine.base import OpenAsk, PendingSummary
@@ -40,7 +40,7 @@ from broadcast_tui.engine.sqlite_purge import TextPurge
 from broadcast_tui.engine.sqlite_reader import LogGate, SqliteReader
 from broadcast_tui.engine.sqlite_retention import Bounds, Retention
 from broadcast_tui.engine.sqlite_rows import COLUMNS, PENDING, RoomReader, datetime_of
-from broadcast_tui.engine.sqlite_schema import open_error, open_file
+from broadcast_tui.engine.sqlite_schema import meta_value, open_error, open_file
 from broadcast_tui.engine.steady_clock import STEADY_S, SteadyClock
 from broadcast_tui.engine.tail import Tail
 
@@ -112,6 +112,25 @@ class SqliteEngine:
     def epoch(self) -> str:
         return self._epoch
 
+    @property
+    def is_shared(self) -> bool:
+        return False
+
+    async def open_room(self, room: str) -> None:
+        pass
+
+    def close_room(self, room: str) -> None:
+        pass
+
+    def is_open(self, room: str) -> bool:
+        return True
+
+    def epoch_of(self, room: str) -> str:
+        return self.epoch
+
+    def fork_of(self, room: str, epoch: str) -> int | None:
+        return None
+
     def first_seq(self, room: str) -> int:
         return self._index.first_seq(room)
 
@@ -180,11 +199,11 @@ class SqliteEngine:
         """Read the state of the file, and prepare what belongs to it."""
         execute = self._connection.execute
         rooms = execute("SELECT name, first_seq, last_seq, topic FROM rooms").fetchall()
-        self._index.load(rooms, int(self._meta("floor") or 0))
+        self._index.load(rooms, int(meta_value(self._connection, "floor") or 0))
         self._heads.update((name, (first, last)) for name, first, last, _ in rooms)
         # Deleted posts may have had higher ids than those that are left.
         [(newest_id,)] = execute("SELECT coalesce(max(id), 0) FROM posts").fetchall()
-        self._last_id = max(newest_id, int(self._meta("last_id") or 0))
+        self._last_id = max(newest_id, int(meta_value(self._connection, "last_id") or 0))
         self._check_epoch()
         with self._connection:
             execute("BEGIN IMMEDIATE")
@@ -205,14 +224,10 @@ class SqliteEngine:
         self._page_reader = SqliteReader(self.path, "sqlite-pages", self._log_gate, self._work_clock)
         self._search_reader = SqliteReader(self.path, "sqlite-search", self._log_gate, self._work_clock)
 
-    def _meta(self, key: str) -> str | None:
-        row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
-
     def _check_epoch(self) -> None:
         """Start a new epoch if posts were sent that the file does not contain."""
-        self._epoch = str(self._meta("epoch"))
-        has_file = self._meta("has_epoch_file") is not None
+        self._epoch = str(meta_value(self._connection, "epoch"))
+        has_file = meta_value(self._connection, "has_epoch_file") is not None
         fault = self._epoch_file.fault(self._epoch, self._last_id, required=has_file)
         if fault:
             self._epoch = secrets.token_hex(4)
@@ -391,7 +406,7 @@ class SqliteEngine:
         max_bytes: int | None = None,
         root: int = 0,
     ) -> list[Entry]:
-        stop = self._before(room, before)
+        stop = self.last_seq(room) + 1 if before is None else before
 
         def run(connection: sqlite3.Connection) -> list[Entry]:
             reader = RoomReader(connection, room, self._epoch)
@@ -409,7 +424,8 @@ class SqliteEngine:
     async def search(
         self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
     ) -> list[Post]:
-        terms, stop = query_terms(query), self._before(room, before)
+        terms = query_terms(query)
+        stop = self.last_seq(room) + 1 if before is None else before
 
         def run(connection: sqlite3.Connection) -> list[Post]:
             reader = RoomReader(connection, room, self._epoch)
@@ -430,10 +446,7 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise EngineError(f"{self.path}: {error}") from error
 
-    def _before(self, room: str, before: int | None) -> int:
-        return self.last_seq(room) + 1 if before is None else before
-
-    def tail(self) -> AsyncIterator[list[Entry]]:
+    def tail(self) -> AsyncIterator[list[LogEvent]]:
         return self.new_entries.follow()
 
     # -- retention

@@ -172,7 +172,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         result = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if result != "ok":
             raise sqlite3.DatabaseError(" ".join(str(result).split()))
-        if connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() is None:
+        if meta_value(connection, "epoch") is None:
             raise sqlite3.DatabaseError("it has no epoch")
 
 
@@ -192,3 +192,9 @@ def _prepare(connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         for statement in (*(DROP_TRIGGERS if version < 2 else ()), *(ADD_NOTES if version < 3 else ())):
             connection.execute(statement)
+
+
+def meta_value(connection: sqlite3.Connection, key: str) -> str | None:
+    """A value of the `meta` table; None if there is none."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.notes import LogEvent
 
 
 class Tail:
     """New entries in batches, for one reader. Not thread-safe: use it in one event loop."""
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []
+        self._entries: list[LogEvent] = []
         self._wake = asyncio.Event()
         self._closed = False
 
-    def put(self, entries: Sequence[Entry]) -> None:
+    def put(self, entries: Sequence[LogEvent]) -> None:
         """Add entries, in order."""
         self._entries += entries
         self._wake.set()
@@ -26,7 +26,7 @@ class Tail:
         self._closed = True
         self._wake.set()
 
-    async def follow(self) -> AsyncIterator[list[Entry]]:
+    async def follow(self) -> AsyncIterator[list[LogEvent]]:
         """Yield all entries in non-empty batches; ends after `close`."""
         while self._entries or not self._closed:
             if self._entries:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 
+from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import VOLATILE_SIGN
-from broadcast_tui.core.notes import Entry, NewEntry
+from broadcast_tui.core.notes import Entry, LogEvent, NewEntry
 from broadcast_tui.core.post import AppendResult, Post
 from broadcast_tui.engine.base import Engine, OpenAsk, PendingSummary
 from broadcast_tui.engine.dedup import DedupCache
@@ -22,8 +23,11 @@ VOLATILE_BYTES = 33_554_432
 
 
 def with_volatile_rooms(engine: Engine) -> Engine:
-    """An engine that stores volatile rooms in memory only, and other rooms as `engine` does."""
-    return engine if engine.memory is not None else VolatileRoomsEngine(engine)
+    """An engine that stores volatile rooms in memory only, and other rooms as `engine` does.
+
+    A shared engine stores volatile rooms itself, for a limited time: nodes do not share their memory.
+    """
+    return engine if engine.memory is not None or engine.is_shared else VolatileRoomsEngine(engine)
 
 
 class VolatileRoomsEngine:
@@ -43,8 +47,23 @@ class VolatileRoomsEngine:
         return self._volatile if VOLATILE_SIGN in room else self._durable
 
     @property
-    def epoch(self) -> str:
-        return self._durable.epoch
+    def is_shared(self) -> bool:
+        return self._durable.is_shared
+
+    async def open_room(self, room: str) -> None:
+        await self._engine_of(room).open_room(room)
+
+    def close_room(self, room: str) -> None:
+        self._engine_of(room).close_room(room)
+
+    def is_open(self, room: str) -> bool:
+        return self._engine_of(room).is_open(room)
+
+    def epoch_of(self, room: str) -> str:
+        return self._engine_of(room).epoch_of(room)
+
+    def fork_of(self, room: str, epoch: str) -> int | None:
+        return self._engine_of(room).fork_of(room, epoch)
 
     @property
     def memory(self) -> LruBudget[str] | None:
@@ -91,7 +110,7 @@ class VolatileRoomsEngine:
 
     async def start(self) -> None:
         await self._durable.start()
-        self._volatile.epoch = self._durable.epoch
+        self._volatile.epoch = self._durable.epoch_of(DEFAULT_ROOM)
         await self._volatile.start()
 
     async def close(self) -> None:
@@ -133,5 +152,5 @@ class VolatileRoomsEngine:
     ) -> list[Post]:
         return await self._engine_of(room).search(room, query, before=before, limit=limit, root=root)
 
-    def tail(self) -> AsyncIterator[list[Entry]]:
+    def tail(self) -> AsyncIterator[list[LogEvent]]:
         return self._durable.tail()

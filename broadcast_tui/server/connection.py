@@ -85,6 +85,7 @@ class PeerConnection(ServerConnection):
         self._fragments: bytearray | None = None
         self._fragments_text = True
         self._is_aborted = False
+        self._is_held = False
         self.head_bytes = 0
         """Size of the handshake request so far."""
         self._head_end = b""
@@ -96,6 +97,15 @@ class PeerConnection(ServerConnection):
     def writable(self) -> bool:
         """Whether frames may still be sent."""
         return self.protocol.state is State.OPEN and not self.transport.is_closing()
+
+    def hold(self) -> None:
+        """Stop passing frames to the callback. Reading pauses as soon as some are waiting."""
+        self._is_held = True
+
+    def release(self) -> None:
+        """Pass frames on, beginning with those that are waiting."""
+        self._is_held = False
+        self._submit()
 
     def write(self, data: bytes) -> None:
         """Write complete frames, bypassing the library. Valid since no extensions are negotiated."""
@@ -215,7 +225,7 @@ class PeerConnection(ServerConnection):
         return data[size:]
 
     def _submit(self) -> None:
-        if self._turns is not None and (self._inbox or self._unparsed):
+        if self._turns is not None and not self._is_held and (self._inbox or self._unparsed):
             self._turns.submit(self)
         self._update_reading()
 
@@ -226,9 +236,9 @@ class PeerConnection(ServerConnection):
         """
         self.last_received_at = self.loop.time()
         while True:
-            if self._inbox and not self._pass_on(deadline):
+            if self._inbox and not self._is_held and not self._pass_on(deadline):
                 return True
-            if not self._unparsed:
+            if self._is_held or not self._unparsed:
                 self._update_reading()
                 return False
             start = self._parsed_bytes
@@ -250,7 +260,7 @@ class PeerConnection(ServerConnection):
         inbox, self._inbox = self._inbox, []
         for count, (data, is_text) in enumerate(inbox, 1):
             on_frame(data, is_text)
-            if perf_counter() > deadline:
+            if self._is_held or perf_counter() > deadline:
                 self._inbox = inbox[count:]
                 return not (self._inbox or self._unparsed)
         return True

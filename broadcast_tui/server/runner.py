@@ -30,10 +30,12 @@ from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.ring_notes import EncodedEntry
 from broadcast_tui.core.hub.room import Subscription
 from broadcast_tui.core.limits import Limits
-from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.notes import Entry, LogEvent
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.activity_log import ActivityLog, describe_received, log_frames
+from broadcast_tui.server.cluster.link import ClusterLink
+from broadcast_tui.server.cluster.work import ClusterWork
 from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.fair_slots import FairSlots
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
@@ -74,6 +76,7 @@ class HubRunner:
         node: Id of this process, sent to clients.
         on_tick: Called every `TICK_S` with the loop time in seconds.
         sanction_file: File of bans and mutes; without a file, they are lost on restart.
+        cluster: Link to the other nodes of a shared engine; None if there are none.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class HubRunner:
         *,
         on_tick: Callable[[float], None] = lambda now: None,
         sanction_file: SanctionFile | None = None,
+        cluster: ClusterLink | None = None,
     ) -> None:
         self.hub = Hub(
             engine,
@@ -93,7 +97,9 @@ class HubRunner:
             authenticator,
             random_id=lambda: secrets.token_urlsafe(RANDOM_ID_BYTES),
             is_durable=engine.memory is None,
+            is_shared=engine.is_shared,
         )
+        self._cluster = ClusterWork(self, engine, cluster) if cluster is not None else None
         engine.set_open_rooms(self.hub.rooms.by_name)
         self.stats = ServerStats()
         self.activity = ActivityLog(time.monotonic)
@@ -126,6 +132,8 @@ class HubRunner:
         self._loop = asyncio.get_running_loop()
         self._turns = TurnScheduler(self._loop)
         self.hub.started(self.instant())
+        if self._cluster is not None:
+            await self._cluster.start()
         for work in (self._append(), self._store_topics(), self._follow_tail(), self._tick()):
             self._spawn(work)
         self.wake()
@@ -134,6 +142,8 @@ class HubRunner:
         """Append pending posts, save bans and mutes, close the engine, and cancel the tasks."""
         await self._append_pending()
         await self.sanction_store.drain()
+        if self._cluster is not None:
+            await self._cluster.stop()
         await self._engine.close()
         for task in self._tasks:
             task.cancel()
@@ -233,6 +243,8 @@ class HubRunner:
                     tasks = self._reads.setdefault(read.peer, set())
                     tasks.add(task)
                     task.add_done_callback(tasks.discard)
+        if self._cluster is not None and self.hub.cluster.has_work:
+            self._cluster.perform()
         if not self._flush_scheduled and effects.needs_flush:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
@@ -311,12 +323,12 @@ class HubRunner:
                     unflushed = 0
             self._discount(len(posts))
 
-    async def _wait_for_acks(self, entries: Sequence[Entry]) -> None:
-        """Wait for the append that stored `entries` if it has not returned, so that acks precede them.
+    async def _wait_for_acks(self, log_events: Sequence[LogEvent]) -> None:
+        """Wait for the append that stored entries if it has not returned, so that acks precede them.
 
         Its entries may be in the tail before its task continues. Other entries do not wait for later appends.
         """
-        if self._appends and not self.hub.are_appended(entries):
+        if self._appends and not self.hub.are_appended(log_events):
             for done in tuple(self._appends):
                 await done.wait()
 

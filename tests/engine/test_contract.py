@@ -17,7 +17,7 @@ from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.volatile import VolatileRoomsEngine
-from tests.support.entries import texts_of
+from tests.support.entries import entry_tail, texts_of
 from tests.support.running import in_time
 
 AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
@@ -66,7 +66,8 @@ async def test_room_without_posts_has_a_first_seq_after_its_last(engine: Engine)
 
 async def test_appended_posts_are_numbered_in_order(engine: Engine) -> None:
     results = await engine.append(new_posts(3))
-    assert [result.position for result in results] == [Position(engine.epoch, seq) for seq in (1, 2, 3)]
+    epoch = engine.epoch_of("lobby")
+    assert [result.position for result in results] == [Position(epoch, seq) for seq in (1, 2, 3)]
     assert texts_of(await engine.read("lobby", limit=10)) == ["post 1", "post 2", "post 3"]
 
 
@@ -102,7 +103,7 @@ async def test_concurrent_appends_number_each_post_uniquely(engine: Engine) -> N
 async def test_epoch_can_be_parsed_from_a_post_id(engine: Engine) -> None:
     [result] = await engine.append(new_posts(1))
     assert Position.parse(str(result.position)) == result.position
-    assert result.position.epoch == engine.epoch
+    assert result.position.epoch == engine.epoch_of("lobby")
 
 
 async def test_every_field_is_stored(engine: Engine) -> None:
@@ -110,7 +111,7 @@ async def test_every_field_is_stored(engine: Engine) -> None:
     given = NewPost("dev", "Zoë O'Neill", text, AT, "client", "nonce-1")
     [result] = await engine.append([given])
     assert await engine.read("dev", limit=1) == [
-        Post("dev", Position(engine.epoch, 1), "Zoë O'Neill", text, AT)
+        Post("dev", Position(engine.epoch_of("dev"), 1), "Zoë O'Neill", text, AT)
     ]
     assert result.at_text == timestamp(AT)
 
@@ -266,7 +267,7 @@ async def test_search_accepts_any_text(engine: Engine, query: str) -> None:
 
 
 async def test_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
-    tail = engine.tail()
+    tail = entry_tail(engine)
     await engine.append(new_posts(3))
     await engine.append(new_posts(2, "dev"))
     seen: list[Entry] = []
@@ -283,7 +284,7 @@ async def test_tail_yields_each_new_post_once_in_order(engine: Engine) -> None:
 
 
 async def test_waiting_tail_yields_new_posts(engine: Engine) -> None:
-    tail = engine.tail()
+    tail = entry_tail(engine)
     waiting = asyncio.ensure_future(anext(tail))
     await asyncio.sleep(0)
     await engine.append(new_posts(1))
@@ -293,7 +294,7 @@ async def test_waiting_tail_yields_new_posts(engine: Engine) -> None:
 
 
 async def test_tail_omits_resends(engine: Engine) -> None:
-    tail = engine.tail()
+    tail = entry_tail(engine)
     again = new_post("hi", client_id="c", nonce="n")
     await engine.append([again])
     await engine.append([again])
@@ -307,7 +308,7 @@ async def test_tail_omits_resends(engine: Engine) -> None:
 
 
 async def test_closing_ends_a_waiting_tail(engine: Engine) -> None:
-    waiting = asyncio.ensure_future(anext(engine.tail(), None))
+    waiting = asyncio.ensure_future(anext(entry_tail(engine), None))
     await asyncio.sleep(0)
     await engine.close()
     assert await in_time(waiting) is None
@@ -318,7 +319,7 @@ async def test_closing_ends_the_tail_after_all_appended_posts(engine: Engine) ->
     await engine.close()
 
     async def all_of_it() -> list[int]:
-        return [seq for batch in [batch async for batch in engine.tail()] for seq in seqs(batch)]
+        return [seq for batch in [batch async for batch in entry_tail(engine)] for seq in seqs(batch)]
 
     async with asyncio.timeout(5.0):
         assert await all_of_it() == [1, 2, 3]

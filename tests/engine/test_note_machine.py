@@ -26,7 +26,7 @@ from broadcast_tui.core.post_state import COALESCED, Ask, NoteKind
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_state_machine import TimedLog
-from tests.support.entries import comparable, posts_of
+from tests.support.entries import comparable, entry_tail, posts_of
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class NoteMachine(RuleBasedStateMachine):
         else:
             self.engine = MemoryEngine(max_posts=MEMORY_POSTS, clock=lambda: self.clock_s)
         self.run(self.engine.start())
-        self.tail = self.engine.tail()
+        self.tail = entry_tail(self.engine)
         if self.engine.epoch != self.log.epoch:  # a new file, also in place of one that was not used
             self.log = TimedLog(self.engine.epoch, lambda: self.clock_s)
 

@@ -38,7 +38,7 @@ from broadcast_tui.engine.sqlite_schema import APPLICATION_ID, VERSION, open_err
 from tests.cli.program import Program, program, run
 from tests.client.watching import online
 from tests.support.engines import opened
-from tests.support.entries import texts_of
+from tests.support.entries import entry_tail, texts_of
 from tests.support.plain import v1_client
 from tests.support.running import PATIENCE_S, eventually, in_time, running_server
 
@@ -181,7 +181,7 @@ async def test_tail_does_not_repeat_posts_of_an_earlier_process(path: Path) -> N
         await engine.append([new_post("old")])
     async with opened(path) as engine:
         await engine.append([new_post("new")])
-        assert texts_of(await in_time(anext(engine.tail()))) == ["new"]
+        assert texts_of(await in_time(anext(entry_tail(engine)))) == ["new"]
 
 
 async def test_unused_history_leaves_no_file(path: Path) -> None:
@@ -980,7 +980,7 @@ async def test_concurrent_appends_survive_a_restart(path: Path) -> None:
 
 async def test_cancelled_append_reaches_the_tail_or_has_no_effect(path: Path) -> None:
     async with opened(path) as engine:
-        tail = engine.tail()
+        tail = entry_tail(engine)
         for round_number in range(20):
             task = asyncio.create_task(
                 engine.append([new_post(f"lost {round_number}", nonce=f"l{round_number}")])

@@ -32,7 +32,7 @@ from broadcast_tui.core.session.updates import GapFound, NoteArrived, PostArrive
 from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
-from tests.support.entries import comparable, posts_of
+from tests.support.entries import comparable, entry_tail, posts_of
 from tests.support.history_check import Gap, History, Publisher, Reader, Seen, faults
 from tests.support.hub_pair import User, Wire, World, read_frames
 from tests.support.model_log import ModelLog
@@ -125,7 +125,7 @@ class EngineWorld(World):
         else:
             self.engine = MemoryEngine(max_posts=MEMORY_POSTS, clock=lambda: self.clock_s)
         self.run(self.engine.start())
-        self._tail = self.engine.tail()
+        self._tail = entry_tail(self.engine)
         if self.engine.epoch != self.log.epoch:
             self.log = TimedLog(self.engine.epoch, lambda: self.clock_s)
         self.hub = Hub(self.engine, LIMITS, "n1", random_id=str)

@@ -16,7 +16,7 @@ from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.volatile import VolatileRoomsEngine, with_volatile_rooms
-from tests.support.entries import texts_of
+from tests.support.entries import entry_tail, texts_of
 from tests.support.running import in_time
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,7 +48,9 @@ def test_an_engine_in_memory_needs_no_other() -> None:
 async def test_a_mixed_batch_has_results_in_its_order(engine: Engine) -> None:
     batch = [post("a", "dev"), post("b", DIRECT), post("c", DIRECT), post("d", "dev"), post("e", "lobby")]
     results = await engine.append(batch)
-    assert [result.position for result in results] == [Position(engine.epoch, n) for n in (1, 1, 2, 2, 1)]
+    assert [result.position for result in results] == [
+        Position(engine.epoch_of("lobby"), n) for n in (1, 1, 2, 2, 1)
+    ]
     assert texts_of(await engine.read(DIRECT, limit=10)) == ["b", "c"]
     assert texts_of(await engine.read("dev", limit=10)) == ["a", "d"]
     assert (engine.first_seq(DIRECT), engine.last_seq(DIRECT)) == (1, 2)
@@ -57,7 +59,7 @@ async def test_a_mixed_batch_has_results_in_its_order(engine: Engine) -> None:
 async def test_one_tail_has_the_entries_of_all_rooms_in_order(engine: Engine) -> None:
     await engine.append([post("a", "dev"), post("b", DIRECT), post("c", "dev")])
     await engine.append([post("d", DIRECT)])
-    tail = engine.tail()
+    tail = entry_tail(engine)
     seen: dict[str, list[str]] = {}
     while sum(map(len, seen.values())) < 4:
         for entry in await in_time(anext(tail)):

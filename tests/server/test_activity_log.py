@@ -26,7 +26,7 @@ async def test_each_event_of_a_peer_is_logged(caplog: pytest.LogCaptureFixture) 
             await ana.send("rename", name="anna")
             await ana.next_of(type="renamed")
         await eventually(lambda: "disconnected" in caplog.text)
-        epoch = server._engine.epoch
+        epoch = server._engine.epoch_of("lobby")
     lines = [line for line in caplog.messages if not line.startswith(("listening", "stop"))]
     assert [line.replace(lines[0].split("(")[1].split(")")[0], "HOST") for line in lines] == [
         "#1 unnamed (HOST) connected, 1 client(s)",

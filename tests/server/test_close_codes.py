@@ -139,7 +139,7 @@ async def kicked(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, tmp_pat
     server = await serve(stack)
     client = await stack.enter_async_context(v1_client(server.url, "ana"))
     [peer] = server._runner.connections
-    server._runner.hub._close_later(peer, CloseCode.KICKED, "You were kicked.")
+    server._runner.hub.rejections.close_later(peer, CloseCode.KICKED, "You were kicked.")
     server._runner.wake()
     return await code_of(client)
 

@@ -1,11 +1,12 @@
-"""The posts among entries of a log."""
+"""The posts among entries of a log, and the entries in the tail of an engine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from broadcast_tui.core.notes import Entry
-from broadcast_tui.core.post import AppendResult, Post
+from broadcast_tui.core.post import AppendResult, Fork, Post
+from broadcast_tui.engine.base import Engine
 
 
 def posts_of(entries: Iterable[Entry]) -> list[Post]:
@@ -22,3 +23,10 @@ def comparable(result: AppendResult) -> tuple[object, ...]:
     """A result with the code and text of its error: errors themselves are compared by identity."""
     error = result.error
     return result.position, result.at_text, result.dup, result.post, error and (error.code, error.text)
+
+
+async def entry_tail(engine: Engine) -> AsyncIterator[list[Entry]]:
+    """The tail of an engine without forks."""
+    async for events in engine.tail():
+        if entries := [event for event in events if not isinstance(event, Fork)]:
+            yield entries

@@ -29,11 +29,18 @@ class Wire:
         self.to_client: deque[bytes] = deque()
         self.to_server: deque[bytes] = deque()
         self.peer: Peer | None = None
+        self.is_held = False
 
     def write_now(self, data: bytes) -> None:
         self.to_client.extend(text_frames(data)[0])
 
     write = write_now
+
+    def hold(self) -> None:
+        self.is_held = True
+
+    def release(self) -> None:
+        self.is_held = False
 
 
 class User:

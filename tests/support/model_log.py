@@ -36,6 +36,15 @@ class ModelLog:
         """The posts of each room, without the notes."""
         return {room: posts_of(entries) for room, entries in self.entries.items()}
 
+    def is_open(self, room: str) -> bool:
+        return True
+
+    def epoch_of(self, room: str) -> str:
+        return self.epoch
+
+    def fork_of(self, room: str, epoch: str) -> int | None:
+        return None
+
     def first_seq(self, room: str) -> int:
         return self.trimmed.get(room, 0) + 1
 

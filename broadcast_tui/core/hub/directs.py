@@ -17,7 +17,7 @@ from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.authorization import Authorizer
 from broadcast_tui.core.hub.broadcaster import Broadcaster
-from broadcast_tui.core.hub.history import LogIndex
+from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.moderation import unknown_person
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Peer
@@ -312,7 +312,7 @@ class DirectRooms:
 
     def _event(self, room: DirectRoom, owner: str, note: str = "", ref: str = "") -> events.Direct:
         """The description of a room for one of its owners."""
-        head = str(Position(self._index.epoch, self._index.last_seq(room.name)))
+        head = str(Position(self._index.epoch_of(room.name), self._index.last_seq(room.name)))
         durable = self._is_durable and VOLATILE_SIGN not in room.name
         return events.Direct(room.name, self._people[room.other(owner)].name, head, durable, note, ref)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
+from broadcast_tui.core.hub.log_index import LogIndex, current_seq
 from broadcast_tui.core.notes import E, Entry, Note, first_fitting
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.dialects import Dialect, translate
 from broadcast_tui.core.protocol.entries import event_of, message_of
@@ -21,41 +20,6 @@ if TYPE_CHECKING:
 
 PAGE_BYTES = 262_144
 """Maximum size of a page, in bytes of text. The client requests the rest in further pages."""
-
-
-class LogIndex(Protocol):
-    """The part of an engine that the hub queries without waiting."""
-
-    @property
-    def epoch(self) -> str: ...
-
-    def first_seq(self, room: str) -> int:
-        """Seq of the oldest stored post; `last_seq + 1` if there are none."""
-        ...
-
-    def last_seq(self, room: str) -> int:
-        """Seq of the newest post; in a room without posts, the one before its next post."""
-        ...
-
-    def pins(self, room: str) -> Sequence[int]:
-        """Seqs of the pinned posts of a room, ascending. Do not modify it."""
-        ...
-
-    def open_asks(self, room: str = "") -> Sequence[tuple[str, int, datetime]]:
-        """Room, seq and UTC closing time of the open questions of a room, or of all, oldest first."""
-        ...
-
-    def pending_summaries(self) -> Sequence[tuple[str, int, NoteKind]]:
-        """Room, seq and kind of the votes that were not announced before a crash."""
-        ...
-
-    def topic(self, room: str) -> str:
-        """The room's topic, or an empty string."""
-        ...
-
-    def room_names(self) -> Sequence[str]:
-        """Rooms that have posts or a topic, sorted. Do not modify it."""
-        ...
 
 
 class BackfillRead(msgspec.Struct, frozen=True):
@@ -110,13 +74,13 @@ def plan_history(
     limit = max(1, min(command.limit, page_max))
     after, before, from_end = 0, None, False
     if command.after:
-        after = _parse_seq(command.after, index)
+        after = _parse_seq(command.after, room, index)
     elif command.around:
-        after = max(0, _parse_seq(command.around, index) - limit // 2 - 1)
+        after = max(0, _parse_seq(command.around, room, index) - limit // 2 - 1)
     else:
-        before = _parse_seq(command.before, index) if command.before else None
+        before = _parse_seq(command.before, room, index) if command.before else None
         from_end = True
-    root = _parse_seq(command.root, index) if command.root else 0
+    root = _parse_seq(command.root, room, index) if command.root else 0
     return HistoryRead(
         peer, command.ref, room, after, before, limit, from_end, root, command.pinned and not root
     )
@@ -130,9 +94,9 @@ def plan_search(
     Raises:
         RequestError: BAD_POSITION, as `plan_history`.
     """
-    before = _parse_seq(command.before, index) if command.before else None
+    before = _parse_seq(command.before, room, index) if command.before else None
     limit = max(1, min(command.limit, page_max))
-    root = _parse_seq(command.root, index) if command.root else 0
+    root = _parse_seq(command.root, room, index) if command.root else 0
     return SearchRead(peer, command.ref, room, command.query, before, limit, root)
 
 
@@ -186,11 +150,12 @@ def fit_page(entries: Sequence[E], *, from_end: bool) -> list[E]:
     return page[::-1] if from_end else page
 
 
-def _parse_seq(text: str, index: LogIndex) -> int:
+def _parse_seq(text: str, room: str, index: LogIndex) -> int:
     position = Position.parse(text)
-    if position is None or position.epoch != index.epoch:
+    seq = current_seq(position, room, index) if position is not None else None
+    if seq is None:
         raise RequestError(
             ErrorCode.BAD_POSITION,
             "Unknown post id: it is not from this log. Request the latest posts instead.",
         )
-    return position.seq
+    return seq

@@ -20,18 +20,19 @@ from broadcast_tui.core.hub.auth import Authenticator, Identity, OpenAuthenticat
 from broadcast_tui.core.hub.authorization import Authorizer
 from broadcast_tui.core.hub.away import AwayStatus
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.cluster import Answers, Cluster, Preparation, Signal
 from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects, TopicChange
 from broadcast_tui.core.hub.history import (
     BackfillRead,
     HistoryRead,
-    LogIndex,
     Read,
     SearchRead,
     plan_history,
     plan_search,
     response_to,
 )
+from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_claims import NameClaims
 from broadcast_tui.core.hub.name_registry import NameRegistry
@@ -39,6 +40,7 @@ from broadcast_tui.core.hub.notes import Summaries
 from broadcast_tui.core.hub.peer import Link, Peer
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.posting import Posting
+from broadcast_tui.core.hub.rejections import Rejections
 from broadcast_tui.core.hub.ring_notes import EncodedEntry
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
@@ -51,8 +53,8 @@ from broadcast_tui.core.hub.work_budget import (
 )
 from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
 from broadcast_tui.core.names import DIRECT_SIGN, are_too_many, check_any_room, is_direct, name_key
-from broadcast_tui.core.notes import Entry, NewEntry, NewNote, NewSummary
-from broadcast_tui.core.post import AppendResult, Post
+from broadcast_tui.core.notes import Entry, LogEvent, NewEntry, NewNote, NewSummary
+from broadcast_tui.core.post import AppendResult, Fork, Post
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command, framed
 from broadcast_tui.core.protocol.dialects import Dialect
@@ -62,13 +64,6 @@ from broadcast_tui.core.text import clean_line
 TOPIC_BYTES = 512
 TOPIC_CHANGES_MAX = 100
 """Maximum number of topics waiting for the engine; further ones are temporarily rejected."""
-_REFUSALS = {
-    ErrorCode.RATE_LIMITED: CloseCode.TOO_MANY_REQUESTS,
-    ErrorCode.TRY_LATER: CloseCode.TRY_AGAIN_LATER,
-}
-"""Errors about a limit, and the code that closes a connection after too many of them."""
-_OVERTAKEN = frozenset((ErrorCode.NO_SUCH_POST, ErrorCode.TOO_MANY_NOTES, ErrorCode.ASK_CLOSED))
-"""Errors of notes that were valid when their sender wrote them, perhaps offline: not invalid frames."""
 _NEW_ENTRIES = (commands.Say, commands.Note)
 """Commands that append to a log. A union in `isinstance` would be built for each frame."""
 TICK_PEERS = 256
@@ -86,6 +81,7 @@ class Hub:
         authenticator: Checks tokens; by default there are none, and everyone may connect.
         random_id: Returns an unguessable string of letters, digits, `-` and `_`, never the same one twice.
         is_durable: Whether logs outlast the process.
+        is_shared: Whether other nodes have the same rooms.
     """
 
     def __init__(
@@ -97,14 +93,17 @@ class Hub:
         *,
         random_id: Callable[[], str],
         is_durable: bool = False,
+        is_shared: bool = False,
     ) -> None:
         self._limits = SharedLimits(limits)
         self.peers: dict[int, Peer] = {}
         self.effects = Effects()
+        self.cluster = Cluster(index, node, is_shared=is_shared)
         self.broadcaster = Broadcaster(self.peers, self.effects)
+        self.rejections = Rejections(self.broadcaster, self.effects)
         self.authorizer = Authorizer(authenticator if authenticator is not None else OpenAuthenticator())
         self.rooms = Rooms(index, self._limits, self.broadcaster, self.effects)
-        self.moderation = Moderation(self.peers, self.broadcaster, self.effects, self._close_later)
+        self.moderation = Moderation(self.peers, self.broadcaster, self.effects, self.rejections.close_later)
         self._index = index
         self._node = node
         self._names = NameRegistry(self._limits)
@@ -181,7 +180,7 @@ class Hub:
                 if identity is not None:
                     self._claims.claim(peer, identity.name, when)
             except RequestError as error:
-                self._close_later(peer, CloseCode.KICKED, error.text)
+                self.rejections.close_later(peer, CloseCode.KICKED, error.text)
                 return peer
             if identity is not None:
                 self.directs.entered(peer, when)
@@ -217,39 +216,36 @@ class Hub:
         try:
             command = decode_command(data)
         except FrameError as error:
-            self.reject(peer, error, when)
+            self.rejections.reject_frame(peer, error, when)
             return
         try:
             self._dispatch(peer, command, when)
         except RequestError as error:
-            nonce, ref = getattr(command, "nonce", ""), getattr(command, "ref", "")
-            self.broadcaster.send_error(peer, error, when, nonce=nonce, ref=ref)
-            if error.code is ErrorCode.UNAUTHORIZED:
-                self._close_later(peer, CloseCode.UNAUTHORIZED, error.text)
-            elif error.code is ErrorCode.BANNED and not isinstance(command, commands.Rename):
-                self._close_later(peer, CloseCode.KICKED, error.text)
-            elif error.code in _REFUSALS:
-                self._count_refusal(peer, error, when)
-            elif not error.temporary and error.code not in _OVERTAKEN:
-                self._count_error(peer, when)
-
-    def reject(self, peer: Peer, error: FrameError, when: Instant) -> None:
-        """Reply to an invalid frame; closes the connection after too many of them."""
-        self.broadcaster.send_error(
-            peer, RequestError(error.code, error.text), when, nonce=error.nonce, ref=error.ref
-        )
-        if error.code is ErrorCode.BAD_UTF8:
-            self._close_later(peer, CloseCode.BAD_UTF8, error.text)
-        elif error.code is ErrorCode.BINARY:
-            self._close_later(peer, CloseCode.BINARY, error.text)
-        else:
-            self._count_error(peer, when)
+            self.rejections.reject_command(peer, command, error, when)
 
     def reject_binary(self, peer: Peer, when: Instant) -> None:
         """Reject a binary frame, which the protocol does not use, and close the connection with 1003."""
-        self.reject(
+        self.rejections.reject_frame(
             peer, FrameError(ErrorCode.BINARY, "Binary frames are not supported. Send text frames."), when
         )
+
+    # -- the cluster
+
+    def prepared(self, preparation: Preparation, answers: Answers | RequestError, when: Instant) -> None:
+        """Execute a command whose needs have been answered, or reply with the error."""
+        peer = preparation.peer
+        if peer.id not in self.peers:
+            return
+        try:
+            if isinstance(answers, RequestError):
+                raise answers
+            preparation.then(answers, when)
+        except RequestError as error:
+            self.rejections.reject_command(peer, preparation.command, error, when)
+        peer.link.release()
+
+    def receive_signal(self, signal: Signal, when: Instant) -> None:
+        """Handle a signal from another node."""
 
     # -- results of effects
 
@@ -289,11 +285,13 @@ class Hub:
         if (subscription := peer.subscriptions.get(entry.room)) is not None:
             subscription.add_own_post(position.seq, entry.nonce)
 
-    def are_appended(self, entries: Sequence[Entry]) -> bool:
+    def are_appended(self, log_events: Sequence[LogEvent]) -> bool:
         """Whether `entries_appended` was called for entries of the tail, or they have no reader here."""
         return all(
-            (room := self.rooms.by_name.get(entry.room)) is None or entry.position.seq <= room.appended_seq
-            for entry in entries
+            isinstance(event, Fork)
+            or (room := self.rooms.by_name.get(event.room)) is None
+            or event.position.seq <= room.appended_seq
+            for event in log_events
         )
 
     def append_failed(self, batch: Sequence[PendingEntry], reason: str, when: Instant) -> None:
@@ -305,9 +303,11 @@ class Hub:
             elif isinstance(pending.entry, NewSummary):
                 self._summaries.failed(pending.entry, when)
 
-    def deliver(self, entries: Sequence[Entry]) -> None:
+    def deliver(self, log_events: Sequence[LogEvent]) -> None:
         """Add entries from the engine's tail, in order within each room, to the rings of their rooms."""
-        for entry in entries:
+        for entry in log_events:
+            if isinstance(entry, Fork):
+                continue
             if isinstance(entry, Post) and entry.state.ask is not None:
                 self._summaries.opened(entry)
             room = self.rooms.by_name.get(entry.room)
@@ -390,7 +390,7 @@ class Hub:
             if number % TICK_PEERS == 0:
                 yield
             if not peer.welcomed and peer.hello_until <= when.now:
-                self._close_later(peer, CloseCode.HELLO_TIMEOUT, "No hello received.")
+                self.rejections.close_later(peer, CloseCode.HELLO_TIMEOUT, "No hello received.")
             elif peer.presence_stale and not peer.blocked:
                 self.broadcaster.send_member_count(peer, when)
 
@@ -538,28 +538,7 @@ class Hub:
     def close_expired(self, when: Instant) -> None:
         """Close connections whose token is no longer valid or whose name now requires one."""
         for peer, code, reason in self.authorizer.expired(self.peers.values(), when):
-            self._close_later(peer, code, reason)
-
-    def _count_error(self, peer: Peer, when: Instant) -> None:
-        if peer.error_bucket.take(when.now) > 0:
-            self._close_later(peer, CloseCode.TOO_MANY_ERRORS, "Too many invalid frames.")
-
-    def _count_refusal(self, peer: Peer, error: RequestError, when: Instant) -> None:
-        """Count a request over a limit that came before the end of the last `retry_after`.
-
-        A client that waits as long is never closed, however often it is rejected.
-        """
-        is_early = when.now < peer.retry_at
-        peer.retry_at = when.now + (error.retry_after or 0.0)
-        if not peer.welcomed:
-            self._close_later(peer, CloseCode.TOO_MANY_REQUESTS, error.text)
-        elif is_early and peer.refusal_bucket.take(when.now) > 0:
-            text = "Too many rejected requests. Wait as long as retry_after says."
-            self._close_later(peer, _REFUSALS[error.code], text)
-
-    def _close_later(self, peer: Peer, code: CloseCode, reason: str) -> None:
-        peer.closing = peer.closing or (code, reason)
-        self.effects.closing_peers.add(peer)
+            self.rejections.close_later(peer, code, reason)
 
     def _start_read(self, peer: Peer, read: HistoryRead | SearchRead) -> None:
         peer.start_read(read)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.effects import Effects
-from broadcast_tui.core.hub.history import LogIndex
+from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.notes import NewSummary
 from broadcast_tui.core.post import Post

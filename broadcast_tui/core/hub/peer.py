@@ -40,6 +40,14 @@ class Link(Protocol):
         """Write complete WebSocket frames; does nothing if the connection is closed."""
         ...
 
+    def hold(self) -> None:
+        """Let further frames from the peer wait until `release`."""
+        ...
+
+    def release(self) -> None:
+        """Pass on the frames that wait."""
+        ...
+
 
 class Peer:
     """An open connection. `control` contains encoded replies and notices; they are written before any posts.

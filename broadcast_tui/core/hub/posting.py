@@ -10,7 +10,7 @@ from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.effects import Effects
-from broadcast_tui.core.hub.history import LogIndex
+from broadcast_tui.core.hub.log_index import LogIndex, current_seq
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.pending_entries import PendingEntry
@@ -67,7 +67,7 @@ class Posting:
         # Before the text is sanitized: rejected posts would cost as much as accepted ones.
         peer.spend_post(size_in_utf8(say.message), when.now)
         text = clean_post(say.message, self._limits.current.max_message_bytes)
-        re = self._seq_of(say.re) if say.re else 0
+        re = self._seq_of(say.re, room.name) if say.re else 0
         ask = self._ask(peer, room, say.ask, when) if say.ask is not None else None
         if not peer.name and say.sender and not peer.v1:
             name = check_name(say.sender)
@@ -83,7 +83,7 @@ class Posting:
         room = self._open_room(peer, note.room)
         raw = note.message + note.reason + note.key + note.choice
         peer.spend_post(size_in_utf8(raw), when.now)
-        re = self._seq_of(note.re)
+        re = self._seq_of(note.re, room.name)
         if not peer.name and note.note in (NoteKind.PIN, NoteKind.REACT, NoteKind.ANSWER):
             raise RequestError(ErrorCode.FORBIDDEN, "Choose a name first.")
         new_note = NewNote(
@@ -127,12 +127,13 @@ class Posting:
             raise RequestError(ErrorCode.DRAINING, text, temporary=True, retry_after=2.0)
         return self._rooms.subscription(peer, room_name).room
 
-    def _seq_of(self, re: str) -> int:
+    def _seq_of(self, re: str, room_name: str) -> int:
         """The seq of the post with an id. Raises RequestError (NO_SUCH_POST) if it is from another log."""
         position = Position.parse(re)
-        if position is None or position.epoch != self._index.epoch or position.seq < 1:
+        seq = current_seq(position, room_name, self._index) if position is not None else None
+        if not seq:
             raise RequestError(ErrorCode.NO_SUCH_POST, "This message is not stored on this server.")
-        return position.seq
+        return seq
 
     def _ask(self, peer: Peer, room: Room, question: commands.Question, when: Instant) -> Ask:
         """The question of a post. Raises RequestError."""

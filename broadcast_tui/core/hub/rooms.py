@@ -13,7 +13,8 @@ from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import ErrorCode, RequestError, rate_limited
 from broadcast_tui.core.hub.broadcaster import Broadcaster
 from broadcast_tui.core.hub.effects import Effects
-from broadcast_tui.core.hub.history import BackfillRead, LogIndex
+from broadcast_tui.core.hub.history import BackfillRead
+from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.hub.room_creators import RoomCreators
@@ -150,7 +151,7 @@ class Rooms:
             self.buffers.remove(room)  # the engine has forgotten its log
         return Room(
             name,
-            self._index.epoch,
+            self._index.epoch_of(name),
             self._limits,
             last_seq,
             buffers=self.buffers,

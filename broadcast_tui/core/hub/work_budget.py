@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from broadcast_tui.core.errors import RequestError, rate_limited
+from broadcast_tui.core.hub.log_index import LogIndex, current_seq
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.names import are_too_many, check_any_room
 from broadcast_tui.core.notes import text_bytes
@@ -21,7 +22,7 @@ from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.rate_limit import ADDRESSES_MAX, LruMap, TokenBucket
 
 if TYPE_CHECKING:
-    from broadcast_tui.core.hub.history import HistoryRead, LogIndex, SearchRead
+    from broadcast_tui.core.hub.history import HistoryRead, SearchRead
     from broadcast_tui.core.hub.peer import Peer
     from broadcast_tui.core.hub.room import Room
     from broadcast_tui.core.hub.rooms import Rooms
@@ -307,9 +308,8 @@ class PriceList:
     def _missed(self, request: commands.RoomRequest, last_seq: int) -> int:
         """The number of posts after the position of a client that returns."""
         position = Position.parse(request.since)
-        if position is None or position.epoch != self._index.epoch:
-            return last_seq
-        return max(0, last_seq - position.seq)
+        seq = current_seq(position, request.room, self._index) if position is not None else None
+        return last_seq if seq is None else max(0, last_seq - seq)
 
     def unused_s(self, read: HistoryRead | SearchRead, entries: Sequence[Entry]) -> float:
         """The part of the price of a page that its entries did not need."""

@@ -1,0 +1,292 @@
+"""What a hub needs from the other nodes of a cluster, and what it notifies them of.
+
+A node is one server process; its hub knows all rooms that its connections are in, and their members on all
+nodes. What it has to learn from elsewhere before it can execute a command is a `Need`. The connection is held
+meanwhile: its later frames wait, so that they are executed in order. A `Signal` notifies other nodes of
+something that no log contains.
+
+Invariants: the hub never waits. A server without other nodes has no needs and sends no signals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.hub.log_index import LogIndex
+from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.protocol import commands, events
+
+# -- needs
+
+
+class OpenRoom(msgspec.Struct, frozen=True):
+    """The log and the members of a room that is not open on this node."""
+
+    room: str
+
+
+class ClaimName(msgspec.Struct, frozen=True):
+    """A name for a connection, unique in the cluster. The answer is the claim or NAME_TAKEN."""
+
+    key: str
+    """Skeleton of the name."""
+    name: str
+    owner: str
+    """The owner of the name, as in `NameRegistry`; empty for a plain client, which never shares a name."""
+    take_over: bool = False
+    """Whether the claim succeeds even if the name has another owner."""
+
+
+class FindConnections(msgspec.Struct, frozen=True):
+    """The connections on other nodes that an action of an admin is about."""
+
+    who: str
+    """A name or a guest, an address, or a network, as the admin wrote it."""
+
+
+class FindPerson(msgspec.Struct, frozen=True):
+    """The owner of a name that is in use on another node."""
+
+    key: str
+
+
+class LoadDirects(msgspec.Struct, frozen=True):
+    """The rooms for direct messages of an owner; their later posts arrive as signals."""
+
+    owner: str
+
+
+class OpenDirect(msgspec.Struct, frozen=True):
+    """The room for direct messages of two owners, which is created if there is none."""
+
+    room: str
+    """Its name if it has to be created."""
+    names: dict[str, str]
+    """The names of both owners, by owner."""
+
+
+class ListStoredRooms(msgspec.Struct, frozen=True):
+    """The first `limit` rooms of the cluster that follow `after`, sorted by name."""
+
+    after: str
+    limit: int
+
+
+Need = OpenRoom | ClaimName | FindConnections | FindPerson | LoadDirects | OpenDirect | ListStoredRooms
+
+
+class RemoteConnection(msgspec.Struct, frozen=True):
+    """A connection on another node, as moderation needs it."""
+
+    sender: str
+    key: str
+    client_id: str
+    host: str
+    role: Role
+    rooms: tuple[str, ...]
+
+
+class Person(msgspec.Struct, frozen=True):
+    """The owner of a name and the name as it is shown."""
+
+    owner: str
+    name: str
+    has_v1: bool = True
+    """Whether a v1 client is connected, or nobody is."""
+
+
+class StoredDirect(msgspec.Struct, frozen=True):
+    """A room for direct messages, with the names of its owners and the position of its newest post."""
+
+    room: str
+    names: dict[str, str]
+    head: str = ""
+
+
+class Answers(msgspec.Struct):
+    """The answers to needs. Rooms are open, and names claimed, when they are complete."""
+
+    connections: tuple[RemoteConnection, ...] = ()
+    person: Person | None = None
+    directs: tuple[StoredDirect, ...] = ()
+    rooms: tuple[events.RoomInfo, ...] = ()
+
+
+class Preparation(NamedTuple):
+    """Needs of a command, and what executes it when they are answered. The runner performs it."""
+
+    peer: Peer
+    needs: tuple[Need, ...]
+    then: Callable[[Answers, Instant], None]
+    """Executes the command. Raises RequestError."""
+    command: commands.Command | None
+    """The command, whose errors are replies to it; None if the connection has not sent one."""
+
+
+class ReleasedName(NamedTuple):
+    """A name that no connection of this node has any more."""
+
+    key: str
+    owner: str
+    grace_s: float
+    """Time for which only its owner can claim it again."""
+
+
+# -- signals
+
+
+class Member(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person in a room, as one node sees it."""
+
+    key: str
+    """Presence key: the skeleton of the name, or a unique key without a name."""
+    name: str = ""
+    connections: int = 1
+    """On that node; 0: the person has left."""
+    away: str | None = None
+    """Away message; None if the person is not away."""
+    reason: str = ""
+    """Reason for leaving."""
+    former: str = ""
+    """The key before a rename, if this is one."""
+    former_name: str = ""
+
+
+class RosterChanged(msgspec.Struct, frozen=True, tag="roster"):
+    """Changed members of a room on a node. `version` is one more than that of the change before."""
+
+    room: str
+    node: str
+    version: int
+    members: tuple[Member, ...]
+
+
+class TypingNotice(msgspec.Struct, frozen=True, tag="typing"):
+    """Somebody in a room is typing."""
+
+    room: str
+    key: str
+    name: str
+
+
+class TopicChanged(msgspec.Struct, frozen=True, tag="topic"):
+    """A topic that was stored."""
+
+    room: str
+    topic: str
+    name: str
+
+
+class Kicked(msgspec.Struct, frozen=True, tag="kick"):
+    """The connections of a person or guest are to be closed."""
+
+    who: str
+    """As the admin wrote it."""
+    reason: str
+    """The reason for closing, for the person."""
+
+
+class RoomNotice(msgspec.Struct, frozen=True, tag="notice"):
+    """A line from the server in several rooms."""
+
+    rooms: tuple[str, ...]
+    text: str
+
+
+class DirectPosted(msgspec.Struct, frozen=True, tag="direct"):
+    """A post in a room for direct messages, for connections of its owners that are not in the room."""
+
+    room: str
+    names: dict[str, str]
+    """The names of both owners, by owner."""
+    position: str
+    sender: str
+    text: str
+    at: str
+    """Timestamp."""
+
+
+Signal = RosterChanged | TypingNotice | TopicChanged | Kicked | RoomNotice | DirectPosted
+
+
+class Cluster:
+    """The needs of a hub, and its signals to other nodes.
+
+    Args:
+        node: Id of this node.
+        is_shared: Whether there may be other nodes. Otherwise nothing is ever needed or sent.
+    """
+
+    def __init__(self, index: LogIndex, node: str, *, is_shared: bool) -> None:
+        self.node = node
+        self.is_shared = is_shared
+        self.preparations: list[Preparation] = []
+        self.signals: list[Signal] = []
+        self.released_names: list[ReleasedName] = []
+        self.closed_rooms: list[str] = []
+        """Rooms that are no longer in memory."""
+        self._index = index
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything for the runner to perform."""
+        return bool(self.preparations or self.signals or self.released_names or self.closed_rooms)
+
+    def room_needs(self, *rooms: str) -> tuple[Need, ...]:
+        """What is needed before a connection can enter rooms."""
+        if not self.is_shared:
+            return ()
+        return tuple(OpenRoom(room) for room in rooms if not self._index.is_open(room))
+
+    def needs(self, *needs: Need) -> tuple[Need, ...]:
+        """The needs, or none on a server without other nodes."""
+        return needs if self.is_shared else ()
+
+    def send(self, signal: Signal) -> None:
+        """Notify the other nodes."""
+        if self.is_shared:
+            self.signals.append(signal)
+
+    def prepare(
+        self,
+        peer: Peer,
+        command: commands.Command | None,
+        needs: tuple[Need, ...],
+        then: Callable[[Answers, Instant], None],
+        when: Instant,
+    ) -> None:
+        """Execute a command: now if it needs nothing, otherwise when its needs are answered.
+
+        Raises:
+            RequestError: Raised by `then`, if it needs nothing.
+        """
+        if not needs:
+            then(Answers(), when)
+            return
+        peer.link.hold()
+        self.preparations.append(Preparation(peer, needs, then, command))
+
+    def take_preparations(self) -> list[Preparation]:
+        """Remove and return the commands with needs."""
+        preparations, self.preparations = self.preparations, []
+        return preparations
+
+    def take_signals(self) -> list[Signal]:
+        """Remove and return the signals to send, in order."""
+        signals, self.signals = self.signals, []
+        return signals
+
+    def take_released_names(self) -> list[ReleasedName]:
+        """Remove and return the names to release, in order."""
+        names, self.released_names = self.released_names, []
+        return names
+
+    def take_closed_rooms(self) -> list[str]:
+        """Remove and return the rooms to close."""
+        rooms, self.closed_rooms = self.closed_rooms, []
+        return rooms
