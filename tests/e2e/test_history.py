@@ -221,7 +221,7 @@ async def run_chaos(server: ServerProcess, path: Path, seed: int, length_s: floa
     options = ("--history", str(path), "--message-rate", "0", "--log-level", "warning")
     await asyncio.to_thread(server.start, *options)
     names = [f"pub{number}" for number in range(PUBLISHERS)] + [f"sub{n}" for n in range(READERS)]
-    async with chaos_proxy(server.port, seed) as proxy, people(names, proxy.port, seed) as present:
+    async with chaos_proxy(server.port, seed=seed) as proxy, people(names, proxy.port, seed) as present:
         for person in present:
             await person.wait_for(person.is_online)
         until = asyncio.get_running_loop().time() + length_s

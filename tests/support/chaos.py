@@ -1,5 +1,7 @@
 """A TCP proxy with network faults, random but repeatable for each connection by a seed.
 
+With several targets, it passes each connection to one of them, as a load balancer does.
+
 Faults: latency, dribble (a few bytes at a time), stall, reset, cut in the middle
 of forwarded data, and duplication: a second connection that sends the same as the first.
 """
@@ -42,10 +44,10 @@ STALL_S = 2.0
 
 
 class ChaosProxy:
-    """Forwards data between 127.0.0.1:`port` and 127.0.0.1:`target_port`; `done` counts the faults."""
+    """Forwards data between `port` and one of `target_ports` of 127.0.0.1; `done` counts the faults."""
 
-    def __init__(self, target_port: int, seed: int) -> None:
-        self.target_port = target_port
+    def __init__(self, target_ports: tuple[int, ...], seed: int) -> None:
+        self.target_ports = target_ports
         self.port = 0
         self.calm = asyncio.Event()
         """When set, there are no more faults."""
@@ -63,8 +65,9 @@ class ChaosProxy:
         self.accepted_count += 1
         name = f"{self._seed}-{self.accepted_count}"
         rng = Random(name)
+        target = rng.choice(self.target_ports) if len(self.target_ports) > 1 else self.target_ports[0]
         try:
-            far_reader, far_writer = await self._open()
+            far_reader, far_writer = await _open(target)
         except OSError:
             writer.transport.abort()
             return
@@ -74,7 +77,7 @@ class ChaosProxy:
         tasks = set()
         if rng.random() < DUPLICATE_CHANCE and not self.calm.is_set():
             with contextlib.suppress(OSError):
-                duplicate_reader, duplicate_writer = await self._open()
+                duplicate_reader, duplicate_writer = await _open(target)
                 self.done[Fault.DUPLICATE] += 1
                 duplicates.append(duplicate_writer)
                 self._writers.add(duplicate_writer)
@@ -94,9 +97,6 @@ class ChaosProxy:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.target_port)
 
     async def _discard(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):
@@ -140,6 +140,10 @@ class ChaosProxy:
         return data
 
 
+async def _open(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", port)
+
+
 async def _write(writers: list[asyncio.StreamWriter], data: bytes) -> None:
     """Write to all; duplicates that are closed are skipped."""
     first, *duplicates = writers
@@ -158,9 +162,9 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def chaos_proxy(target_port: int, seed: int) -> AsyncIterator[ChaosProxy]:
+async def chaos_proxy(*target_ports: int, seed: int) -> AsyncIterator[ChaosProxy]:
     """A proxy on a free port of 127.0.0.1."""
-    proxy = ChaosProxy(target_port, seed)
+    proxy = ChaosProxy(target_ports, seed)
     listener = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
     proxy.port = listener.sockets[0].getsockname()[1]
     try:

@@ -43,6 +43,7 @@ COVERED = ("tests/core/", "tests/engine/", "tests/fuzz/", "tests/server/")
 STARTS_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
 """Audit events."""
 SLOW_FIRST = (
+    "tests/e2e/test_cluster_history.py",
     "tests/e2e/test_history.py",
     "tests/server/test_leaks.py",
     "tests/e2e/test_output.py",

@@ -1,0 +1,247 @@
+"""No post is lost, duplicated or reordered by a cluster whose nodes and storage keep failing.
+
+Clients go from node to node through a bad network, and hold everything they get against the log at the end.
+Each durability setting keeps its promise: acknowledged posts survive, or their loss is announced. `--seed`
+repeats a run; `--soak SECONDS` makes it longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from broadcast_tui.engine.registry import ENGINES
+from tests.support.chaos import chaos_proxy
+from tests.support.cluster_world import PASSWORD, ClusterWorld, Setting, cluster_world
+from tests.support.history_check import label_of
+from tests.support.hopping_client import HoppingClient, faults_of_run, hopping_client, read_log
+from tests.support.log_view import Frame, LogView, Shown, faults_of_log
+from tests.support.profile import by_profile
+from tests.support.redis_server import ALWAYS, EVERYSEC, NO_FILE, needs_redis
+
+needs_engine = pytest.mark.skipif("redis://" not in ENGINES, reason="needs the engine for Redis")
+ROOMS = ("lobby", "dev")
+PUBLISHERS = 4
+READERS = 3
+"""The last of them understands no `epoch` frames."""
+DRAIN_S = 120.0
+PAUSE_S = by_profile((0.3, 1.2), (0.5, 4.0))
+"""Minimum and maximum time between two failures."""
+LENGTH_S = by_profile(10.0, 60.0)
+SHORT_S = by_profile(5.0, 30.0)
+
+ALONE = Setting(EVERYSEC)
+HEALING = Setting(EVERYSEC, has_replica=True)
+WAITING = Setting(EVERYSEC, "?replicas=1", has_replica=True)
+SETTINGS = {
+    "nodes": (ALONE, ("kill_node", "freeze_node")),
+    "redis everysec": (ALONE, ("kill_redis",)),
+    "redis always": (Setting(ALWAYS), ("kill_redis",)),
+    "redis without a file": (Setting(NO_FILE, may_lose=True), ("kill_redis",)),
+    "redis paused": (ALONE, ("pause_redis", "cut_redis_off")),
+    "failover, healing": (HEALING, ("fail_over",)),
+    "failover, one replica acknowledges": (WAITING, ("fail_over",)),
+    "flushed": (Setting(may_lose=True), ("flush",)),
+    "restarted empty": (Setting(may_lose=True), ("restart_empty",)),
+    "restored from an older snapshot": (Setting(may_lose=True), ("back_up", "restore")),
+}
+EVERYTHING = by_profile(
+    ("kill_node", "kill_redis", "fail_over", "freeze_node", "cut_redis_off"),
+    ("kill_node", "kill_redis", "fail_over", "freeze_node", "cut_redis_off", "pause_redis"),
+)
+
+
+async def publish(client: HoppingClient, rng: Random, until: float) -> None:
+    """Post at random times, sometimes in bursts, and edit some of the posts."""
+    loop, number = asyncio.get_running_loop(), 0
+    while loop.time() < until:
+        for _ in range(rng.choice((1, 1, 1, 1, 2, 5, 40))):
+            number += 1
+            room = rng.choice(ROOMS)
+            label = f"{client.name}/{room} {number}"
+            await client.say(room, label, f"{label} " + "x" * rng.choice((1, 10, 100, 2_000)))
+        own = list(client.acknowledged)[-20:]
+        if own and rng.random() < 0.4:
+            label = rng.choice(own)
+            room = label.split()[0].rpartition("/")[2]
+            await client.edit(room, label, f"{label} edited {number}")
+        await asyncio.sleep(rng.uniform(0.01, 0.2))
+
+
+async def drain(world: ClusterWorld, clients: Sequence[HoppingClient]) -> dict[str, tuple[str, list[Shown]]]:
+    """Wait until everything is acknowledged and received; returns the logs, which all nodes have alike."""
+    for client in clients:
+        await client.wait_settled()
+    for room in ROOMS:
+        await clients[0].say(room, f"end/{room} 1", f"end/{room} 1 x")
+    await clients[0].wait_settled()
+    logs = [{room: await read_log(node.url, room) for room in ROOMS} for node in world.nodes]
+    assert all(log == logs[0] for log in logs), "the nodes have different logs"
+    heads = {room: f"{epoch}-{entries[-1].seq}" for room, (epoch, entries) in logs[0].items()}
+    for client in clients:
+        await client.wait_at(heads)
+    return logs[0]
+
+
+async def run(
+    world: ClusterWorld, failures: Sequence[str], seed: int, length_s: float, may_lose: bool
+) -> str:
+    """Run chaos for `length_s` seconds, then calm; returns a summary, and fails if there is a fault."""
+    names = [f"pub{number}" for number in range(PUBLISHERS)] + [f"sub{number}" for number in range(READERS)]
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(chaos_proxy(*world.node_ports, seed=seed))
+        clients = [
+            await stack.enter_async_context(
+                hopping_client(name, proxy.port, ROOMS, Random(f"{seed}-{name}"), epochs=name != names[-1])
+            )
+            for name in names
+        ]
+        for client in clients:
+            await client.wait_settled()
+        until = asyncio.get_running_loop().time() + length_s
+        async with asyncio.TaskGroup() as group:
+            for client in clients[:PUBLISHERS]:
+                group.create_task(publish(client, Random(f"{seed}-{client.name}-posts"), until))
+            group.create_task(world.fail(failures, until, PAUSE_S))
+        proxy.calm.set()
+        try:
+            logs = await drain(world, clients)
+        except BaseException as error:
+            error.add_note("\n".join(state_of(client) for client in clients))
+            error.add_note(summary_of(world, clients, 0))
+            raise
+        faults, lost = faults_of_run(clients, logs, may_lose=may_lose)
+    summary = f"{sum(len(log) for _, log in logs.values())} entries, {summary_of(world, clients, lost)}"
+    assert not faults, "\n".join([*faults[:20], summary])
+    return summary
+
+
+def state_of(client: HoppingClient) -> str:
+    positions = ", ".join(f"{view.room} at {view.position}" for view in client.views.values())
+    return f"{client.name}: {positions}; settled: {client.is_settled}; {dict(client.counts)}"
+
+
+def summary_of(world: ClusterWorld, clients: Sequence[HoppingClient], lost: int) -> str:
+    counts = sum((client.counts for client in clients), Counter[str]())
+    for client in clients:
+        counts += sum((view.counts for view in client.views.values()), Counter[str]())
+    acknowledged = sum(len(client.acknowledged) for client in clients)
+    slowest_s = max(client.slowest_ack_s for client in clients)
+    return (
+        f"{dict(Counter(world.done))}: {acknowledged} posts acknowledged, {lost} of them lost, "
+        f"slowest acknowledgment {slowest_s:.1f} s; {dict(counts)}"
+    )
+
+
+async def check(
+    directory: Path, setting: Setting, failures: Sequence[str], seed: int, length_s: float
+) -> None:
+    try:
+        async with (
+            asyncio.timeout(length_s + DRAIN_S),
+            cluster_world(directory, setting, seed) as world,
+        ):
+            print(await run(world, failures, seed, length_s, setting.may_lose))
+    except BaseException as error:
+        error.add_note(f"again with: --seed {seed}")
+        raise
+    for log in directory.glob("node-*.log"):
+        assert "Traceback" not in log.read_text(), log.read_text()
+        assert PASSWORD not in log.read_text()
+
+
+@needs_redis
+@needs_engine
+@pytest.mark.timeout(0)  # it has its own, which grows with --soak
+async def test_nothing_is_lost_while_everything_fails(tmp_path: Path, seed: int, soak_s: float) -> None:
+    await check(tmp_path, HEALING, EVERYTHING, seed, max(soak_s, LENGTH_S))
+
+
+@needs_redis
+@needs_engine
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("name", SETTINGS)
+async def test_each_setting_keeps_its_promise(tmp_path: Path, seed: int, name: str) -> None:
+    setting, failures = SETTINGS[name]
+    await check(tmp_path, setting, failures, seed, SHORT_S)
+
+
+# -- the checker itself
+
+
+def message(place: str, text: str) -> Frame:
+    return {"type": "message", "id": place, "room": "lobby", "message": text}
+
+
+LOG = [Shown(1, "a 1", "a 1 x"), Shown(2, "a 2", "a 2 new"), Shown(3, "edit 2"), Shown(4, "b 1", "b 1 x")]
+"""The log at the end, in epoch e2; a second `b 1` and `c 1` were lost with epoch e1."""
+RECEIVED: list[Frame] = [
+    message("e1-1", "a 1 x"),
+    message("e1-2", "a 2 x"),
+    {
+        "type": "note",
+        "id": "e1-3",
+        "room": "lobby",
+        "note": "edit",
+        "re": "e1-2",
+        "now": {"message": "a 2 new"},
+    },
+    message("e1-4", "c 1 x"),
+    {"type": "gap", "room": "lobby", "from": "e1-4", "to": "e2-3", "reason": "epoch"},
+    message("e2-4", "b 1 x"),
+]
+
+
+def view_of(frames: Sequence[Frame]) -> LogView:
+    view = LogView("r", "lobby")
+    view.enter({"head": "e1-0", "missed": 0, "recovered": True})
+    for frame in frames:
+        view.receive(frame)
+    return view
+
+
+def test_announced_losses_are_no_faults() -> None:
+    view = view_of(RECEIVED)
+    assert view.faults_against(LOG, "e2") == []
+    assert view.counts == {"gaps epoch": 1, "withdrawn": 1}
+
+
+def test_a_new_epoch_without_losses_is_no_fault() -> None:
+    change: Frame = {"type": "epoch", "room": "lobby", "from": "e1-3", "to": "e2-3"}
+    assert view_of([*RECEIVED[:3], change, RECEIVED[-1]]).faults_against(LOG, "e2") == []
+
+
+@pytest.mark.parametrize(
+    "manipulate",
+    [
+        lambda frames: frames.pop(0),
+        lambda frames: frames.pop(1),
+        lambda frames: frames.pop(2),
+        lambda frames: frames.pop(4),
+        lambda frames: frames.pop(),
+        lambda frames: frames.insert(2, frames[1]),
+        lambda frames: frames.append(message("e2-5", "d 1 x")),
+        lambda frames: frames.__setitem__(0, message("e1-1", "z 1 x")),
+        lambda frames: frames.__setitem__(4, {**frames[4], "from": "e1-5"}),
+        lambda frames: frames.__setitem__(4, {**frames[4], "to": "e2-2"}),
+        lambda frames: frames.__setitem__(2, {**frames[2], "now": {"message": "a 2 other"}}),
+    ],
+)
+def test_each_manipulation_of_a_view_is_detected(manipulate: Callable[[list[Frame]], object]) -> None:
+    frames = list(RECEIVED)
+    manipulate(frames)
+    assert view_of(frames).faults_against(LOG, "e2") != []
+
+
+def test_faults_of_the_log_are_detected() -> None:
+    sent = {label_of(entry.text or "") for entry in LOG if entry.text}
+    assert faults_of_log("lobby", LOG, sent) == []
+    assert faults_of_log("lobby", LOG[:1] + LOG[2:], sent) != []
+    assert faults_of_log("lobby", [*LOG, Shown(5, "a 1", "a 1 x")], sent) != []
+    assert faults_of_log("lobby", LOG, sent - {"b 1"}) != []

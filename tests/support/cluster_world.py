@@ -1,0 +1,190 @@
+"""A Redis server, perhaps with a replica, and server processes that share it; all of them can fail.
+
+Nodes and the replica reach the primary through proxies, so that a failover or a cut replication is a change
+of a proxy, as it would be with Sentinel or a load balancer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.e2e.conftest import ServerProcess
+from tests.support.proxy import Proxy, running_proxy
+from tests.support.redis_server import EVERYSEC, RedisServer
+
+NODES = 3
+PASSWORD = "swordfish-4711"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How durable the storage is: a row of the durability table in docs/server.md."""
+
+    redis: tuple[str, ...] = EVERYSEC
+    """Options of the Redis servers."""
+    url: str = ""
+    """Options of the URL that nodes get."""
+    has_replica: bool = False
+    may_lose: bool = False
+    """Whether acknowledged posts may be lost in a failure; then they are announced."""
+
+
+class ClusterWorld:
+    """The processes of a cluster, and what can happen to them."""
+
+    def __init__(
+        self,
+        directory: Path,
+        setting: Setting,
+        rng: Random,
+        front: Proxy,
+        copying: Proxy,
+        primary: RedisServer,
+    ) -> None:
+        self.nodes: list[ServerProcess] = []
+        self.primary = primary
+        self.replica: RedisServer | None = None
+        self.front = front
+        """Between nodes and primary."""
+        self.done: list[str] = []
+        """What has happened, in order."""
+        self._copying = copying
+        self._directory = directory
+        self._setting = setting
+        self._rng = rng
+
+    @property
+    def node_ports(self) -> list[int]:
+        return [node.port for node in self.nodes]
+
+    def node_options(self) -> tuple[str, ...]:
+        address = f"{self.primary.url_at(self.front.port)}{self._setting.url}"
+        return ("--history", address, "--message-rate", "0", "--log-level", "warning")
+
+    async def start(self, nodes: int) -> None:
+        await asyncio.to_thread(self.primary.start)
+        if self._setting.has_replica:
+            self.replica = RedisServer(
+                self._directory / "redis-b", *self._setting.redis, password=self.primary.password
+            )
+            await asyncio.to_thread(self.replica.start)
+            await asyncio.to_thread(self.replica.follow, self._copying.port)
+        for number in range(nodes):
+            node = ServerProcess(self._directory / f"node-{number}.log")
+            self.nodes.append(node)
+            await asyncio.to_thread(node.start, *self.node_options())
+
+    async def stop(self) -> None:
+        for node in self.nodes:
+            await asyncio.to_thread(node.stop)
+        for redis in (self.primary, self.replica):
+            if redis is not None:
+                redis.stop()
+
+    # -- failures
+
+    async def kill_node(self) -> None:
+        """Kill a node and restart it."""
+        node = self._rng.choice(self.nodes)
+        await asyncio.to_thread(node.kill)
+        await asyncio.sleep(self._rng.uniform(0.0, 0.5))
+        await asyncio.to_thread(node.start, *self.node_options())
+
+    async def freeze_node(self, length_s: float = 1.5) -> None:
+        """Stop a node from running, and let it go on."""
+        node = self._rng.choice(self.nodes)
+        node.pause()
+        await asyncio.sleep(length_s)
+        node.resume()
+
+    async def freeze_node_beyond_its_lease(self) -> None:
+        await self.freeze_node(12.0)
+
+    async def kill_redis(self) -> None:
+        """Kill the primary and restart it with its files."""
+        await asyncio.to_thread(self.primary.kill)
+        await asyncio.sleep(self._rng.uniform(0.1, 0.7))
+        await asyncio.to_thread(self.primary.start)
+        if self.replica is not None:
+            await asyncio.to_thread(self.replica.wait_synced)
+
+    async def pause_redis(self, length_s: float = 3.0) -> None:
+        self.primary.pause()
+        await asyncio.sleep(length_s)
+        self.primary.resume()
+
+    async def cut_redis_off(self) -> None:
+        """Abort all connections of nodes to the primary."""
+        self.front.cut()
+
+    async def fail_over(self) -> None:
+        """Cut the replication, kill the primary a second later, and promote the replica."""
+        old, new = self.primary, self.replica
+        assert new is not None
+        self._copying.flowing.clear()
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(old.kill)
+        self._copying.target_port = new.port
+        self._copying.cut()
+        self._copying.flowing.set()
+        await asyncio.to_thread(new.promote)
+        self.front.target_port = new.port
+        self.front.cut()
+        self.primary, self.replica = new, old
+        await asyncio.to_thread(old.start, "--replicaof", "127.0.0.1", str(self._copying.port))
+        await asyncio.to_thread(old.wait_synced)
+
+    async def flush(self) -> None:
+        await asyncio.to_thread(self.primary.cli, "FLUSHALL")
+
+    async def restart_empty(self) -> None:
+        """Kill the primary and restart it without its files."""
+        await asyncio.to_thread(self.primary.kill)
+        shutil.rmtree(self.primary.directory)
+        await asyncio.to_thread(self.primary.start)
+
+    async def back_up(self) -> None:
+        """Copy the files of the primary, which is restarted for it."""
+        await asyncio.to_thread(self.primary.kill)
+        shutil.copytree(self.primary.directory, self._directory / "backup", dirs_exist_ok=True)
+        await asyncio.to_thread(self.primary.start)
+
+    async def restore(self) -> None:
+        """Restart the primary with the files of the last backup."""
+        await asyncio.to_thread(self.primary.kill)
+        shutil.rmtree(self.primary.directory)
+        shutil.copytree(self._directory / "backup", self.primary.directory)
+        await asyncio.to_thread(self.primary.start)
+
+    async def fail(self, failures: Sequence[str], until: float, pause_s: tuple[float, float]) -> None:
+        """Let one of the failures happen after another, by their names, until a time of the event loop."""
+        loop = asyncio.get_running_loop()
+        number = 0
+        while (left_s := until - loop.time()) > 1.0:
+            await asyncio.sleep(min(left_s, self._rng.uniform(*pause_s)))
+            # The first round has each of them, so that a short run has all.
+            name = failures[number] if number < len(failures) else self._rng.choice(failures)
+            number += 1
+            self.done.append(name)
+            await getattr(self, name)()
+
+
+@asynccontextmanager
+async def cluster_world(
+    directory: Path, setting: Setting, seed: int, *, nodes: int = NODES
+) -> AsyncIterator[ClusterWorld]:
+    """A running cluster; stopped at the end."""
+    primary = RedisServer(directory / "redis-a", *setting.redis, password=PASSWORD)
+    async with AsyncExitStack() as stack:
+        front = await stack.enter_async_context(running_proxy(primary.port))
+        copying = await stack.enter_async_context(running_proxy(primary.port))
+        world = ClusterWorld(directory, setting, Random(f"{seed}-world"), front, copying, primary)
+        stack.push_async_callback(world.stop)
+        await world.start(nodes)
+        yield world
