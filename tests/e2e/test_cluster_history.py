@@ -8,7 +8,7 @@ repeats a run; `--soak SECONDS` makes it longer.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,18 +16,22 @@ from random import Random
 
 import pytest
 
-from broadcast_tui.engine.registry import ENGINES
+from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.post import Post
+from broadcast_tui.core.post_state import NoteKind
+from broadcast_tui.engine.registry import ENGINES, StorageOptions, engine_for
 from tests.support.chaos import chaos_proxy
+from tests.support.chaos_person import PUBLISHERS, ROOMS, Person, drain, entry_label, people
 from tests.support.cluster_world import PASSWORD, ClusterWorld, Setting, cluster_world
-from tests.support.history_check import label_of
+from tests.support.entries import posts_of
+from tests.support.history_check import History, Seen, faults, label_of
 from tests.support.hopping_client import HoppingClient, faults_of_run, hopping_client, read_log
 from tests.support.log_view import Frame, LogView, Shown, faults_of_log
+from tests.support.note_check import view_of
 from tests.support.profile import by_profile
 from tests.support.redis_server import ALWAYS, EVERYSEC, NO_FILE, needs_redis
 
 needs_engine = pytest.mark.skipif("redis://" not in ENGINES, reason="needs the engine for Redis")
-ROOMS = ("lobby", "dev")
-PUBLISHERS = 4
 READERS = 3
 """The last of them understands no `epoch` frames."""
 DRAIN_S = 120.0
@@ -74,7 +78,9 @@ async def publish(client: HoppingClient, rng: Random, until: float) -> None:
         await asyncio.sleep(rng.uniform(0.01, 0.2))
 
 
-async def drain(world: ClusterWorld, clients: Sequence[HoppingClient]) -> dict[str, tuple[str, list[Shown]]]:
+async def settled_logs(
+    world: ClusterWorld, clients: Sequence[HoppingClient]
+) -> dict[str, tuple[str, list[Shown]]]:
     """Wait until everything is acknowledged and received; returns the logs, which all nodes have alike."""
     for client in clients:
         await client.wait_settled()
@@ -111,14 +117,14 @@ async def run(
             group.create_task(world.fail(failures, until, PAUSE_S))
         proxy.calm.set()
         try:
-            logs = await drain(world, clients)
+            logs = await settled_logs(world, clients)
         except BaseException as error:
             error.add_note("\n".join(state_of(client) for client in clients))
             error.add_note(summary_of(world, clients, 0))
             raise
-        faults, lost = faults_of_run(clients, logs, may_lose=may_lose)
+        found, lost = faults_of_run(clients, logs, may_lose=may_lose)
     summary = f"{sum(len(log) for _, log in logs.values())} entries, {summary_of(world, clients, lost)}"
-    assert not faults, "\n".join([*faults[:20], summary])
+    assert not found, "\n".join([*found[:20], summary])
     return summary
 
 
@@ -172,6 +178,81 @@ async def test_each_setting_keeps_its_promise(tmp_path: Path, seed: int, name: s
     await check(tmp_path, setting, failures, seed, SHORT_S)
 
 
+# -- notes, by clients of the library
+
+
+async def stored_history(address: str, persons: Sequence[Person]) -> History:
+    """The history of a run without a new epoch: the log has no nonces, so it is compared by label.
+
+    The edits of a post are in the order in which its author has sent them.
+    """
+    engine = engine_for(address).create(StorageOptions(address, Path(), 0, 0, 0))
+    await engine.start()
+    try:
+        entries: dict[str, list[Entry]] = {}
+        for room in ROOMS:
+            await engine.open_room(room)
+            entries[room] = await engine.read(room, limit=10_000_000)
+    finally:
+        await engine.close()
+    posted = {nonce: post for person in persons for nonce, post in person.publisher.posted.items()}
+    nonces = {(room, label_of(text)): nonce for nonce, (room, text) in posted.items()}
+    edits: dict[tuple[str, str], deque[str]] = {}
+    for person in persons:
+        acknowledged = dict(person.publisher.acknowledged)
+        for change in person.publisher.changes:
+            was_unsent = acknowledged.get(change.nonce) == change.re
+            if change.kind is NoteKind.EDIT and not was_unsent:
+                room, text = posted[change.re]
+                edits.setdefault((room, label_of(text)), deque()).append(change.nonce)
+
+    def nonce_of(entry: Entry) -> str:
+        if isinstance(entry, Post):
+            return nonces.get((entry.room, label_of(entry.text)), "")
+        waiting = edits.get((entry.room, label_of(entry.post.text))) if entry.post is not None else None
+        return waiting.popleft() if entry.kind is NoteKind.EDIT and waiting else ""
+
+    log = {
+        room: [Seen(entry.position, nonce_of(entry), entry_label(entry)) for entry in found]
+        for room, found in entries.items()
+    }
+    return History(
+        log,
+        [person.publisher for person in persons],
+        [reader for person in persons for reader in person.readers.values()],
+        {room: {p.position: view_of(p) for p in posts_of(found)} for room, found in entries.items()},
+    )
+
+
+@needs_redis
+@needs_engine
+@pytest.mark.timeout(0)
+async def test_notes_are_carried_out_once_while_nodes_fail(tmp_path: Path, seed: int) -> None:
+    """Edits, reactions and answers, sent to one node and again to another."""
+    names = [f"pub{number}" for number in range(PUBLISHERS)] + ["sub0", "sub1"]
+    failures = ("kill_node", "freeze_node", "cut_redis_off")
+    async with (
+        asyncio.timeout(SHORT_S + DRAIN_S),
+        cluster_world(tmp_path, ALONE, seed) as world,
+    ):
+        async with (
+            chaos_proxy(*world.node_ports, seed=seed) as proxy,
+            people(names, proxy.port, seed) as persons,
+        ):
+            for person in persons:
+                await person.wait_for(person.is_online)
+            until = asyncio.get_running_loop().time() + SHORT_S
+            async with asyncio.TaskGroup() as group:
+                for person in persons[:PUBLISHERS]:
+                    group.create_task(person.publish(until))
+                group.create_task(world.fail(failures, until, PAUSE_S))
+            proxy.calm.set()
+            await drain(persons)
+        history = await stored_history(world.primary.url, persons)
+    found = faults(history)
+    assert not found, "\n".join([*found[:20], f"again with: --seed {seed}"])
+
+
 # -- the checker itself
 
 
@@ -198,7 +279,7 @@ RECEIVED: list[Frame] = [
 ]
 
 
-def view_of(frames: Sequence[Frame]) -> LogView:
+def shown_after(frames: Sequence[Frame]) -> LogView:
     view = LogView("r", "lobby")
     view.enter({"head": "e1-0", "missed": 0, "recovered": True})
     for frame in frames:
@@ -207,14 +288,14 @@ def view_of(frames: Sequence[Frame]) -> LogView:
 
 
 def test_announced_losses_are_no_faults() -> None:
-    view = view_of(RECEIVED)
+    view = shown_after(RECEIVED)
     assert view.faults_against(LOG, "e2") == []
     assert view.counts == {"gaps epoch": 1, "withdrawn": 1}
 
 
 def test_a_new_epoch_without_losses_is_no_fault() -> None:
     change: Frame = {"type": "epoch", "room": "lobby", "from": "e1-3", "to": "e2-3"}
-    assert view_of([*RECEIVED[:3], change, RECEIVED[-1]]).faults_against(LOG, "e2") == []
+    assert shown_after([*RECEIVED[:3], change, RECEIVED[-1]]).faults_against(LOG, "e2") == []
 
 
 @pytest.mark.parametrize(
@@ -236,7 +317,7 @@ def test_a_new_epoch_without_losses_is_no_fault() -> None:
 def test_each_manipulation_of_a_view_is_detected(manipulate: Callable[[list[Frame]], object]) -> None:
     frames = list(RECEIVED)
     manipulate(frames)
-    assert view_of(frames).faults_against(LOG, "e2") != []
+    assert shown_after(frames).faults_against(LOG, "e2") != []
 
 
 def test_faults_of_the_log_are_detected() -> None:
