@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -91,26 +93,40 @@ def node(history: str, port: int, *options: str, program: Path = PROGRAM) -> Ite
         server.stdout.close()
 
 
+class Serving(NamedTuple):
+    """Running nodes that share a port, and the process of their Redis server, or 0."""
+
+    port: int
+    process_ids: list[int]
+    redis_id: int = 0
+
+
 @contextmanager
-def serving(kind: str, program: Path = PROGRAM) -> Iterator[tuple[int, int]]:
-    """Nodes of a kind (memory, sqlite, redis, or the number of redis nodes): port and a process id."""
+def serving(kind: str, program: Path = PROGRAM) -> Iterator[Serving]:
+    """Nodes of a kind: memory, sqlite, redis, or several on Redis, such as "2 nodes"."""
     port = unused_port()
     with ExitStack() as stack:
         if kind in ("memory", "sqlite"):
             directory = stack.enter_context(TemporaryDirectory())
             history = kind if kind == "memory" else f"{directory}/history.db"
-            yield port, stack.enter_context(node(history, port, program=program))
+            yield Serving(port, [stack.enter_context(node(history, port, program=program))])
             return
         store = stack.enter_context(redis())
         count = int(kind.removesuffix(" nodes")) if kind != "redis" else 1
         shared = ("--share-port",) if count > 1 else ()
         pids = [stack.enter_context(node(store.url, port, *shared)) for _ in range(count)]
-        yield port, pids[0]
+        yield Serving(port, pids, store.process_id)
 
 
-def fan_out(port: int, window: int) -> dict[str, float]:
+def cpu_s(process_id: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def fan_out(port: int, window: int, clients: int = CLIENTS) -> dict[str, float]:
     """One run of the load generator on core 1."""
-    words = [str(word) for word in (LAB / "fanload", port, CLIENTS, MESSAGES[window], 64, window, 0, "", "/")]
+    words = [str(word) for word in (LAB / "fanload", port, clients, MESSAGES[window], 64, window, 0, "", "/")]
     done = subprocess.run(["taskset", "-c", "1", *words], capture_output=True, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout)
     if result["missing"] or result["gaps"]:
@@ -142,8 +158,8 @@ def measure_fanout(options: Options) -> None:
     for window in MESSAGES:
 
         def rate(kind: str, window: int = window) -> float:
-            with serving(kind) as (port, _):
-                return fan_out(port, window)["deliveries_per_s"]
+            with serving(kind) as running:
+                return fan_out(running.port, window)["deliveries_per_s"]
 
         found = medians(("sqlite", "redis", "2 nodes"), options.repeat, rate)
         report(f"fan-out to {CLIENTS} connections, window {window}", found, "/s")
@@ -213,6 +229,47 @@ async def _joined(port: int) -> ClientConnection:
     return connection
 
 
+def measure_costs(options: Options) -> None:
+    """Processor time of a post and of a delivery, and what they say of more nodes."""
+    few, window = 20, 64
+    posts = MESSAGES[window]
+
+    def costs(kind: str, clients: int) -> tuple[float, float]:
+        """Microseconds of a post on one node and in Redis, in a run with this many connections."""
+        with serving(kind) as running:
+            watched = [*running.process_ids, running.redis_id]
+            before = [cpu_s(process_id) for process_id in watched]
+            fan_out(running.port, window, clients)
+            *nodes, store = (cpu_s(pid) - was for pid, was in zip(watched, before, strict=True))
+        return sum(nodes) / len(nodes) / posts * 1e6, store / posts * 1e6
+
+    runs = [
+        (costs("redis", few), costs("redis", CLIENTS), costs("2 nodes", CLIENTS))
+        for _ in range(options.repeat)
+    ]
+    small, large, store_one, store_two = (
+        statistics.median(found)
+        for found in zip(*((a[0], b[0], b[1], c[1]) for a, b, c in runs), strict=True)
+    )
+    delivery = max(0.0, (large - small) / (CLIENTS - few))
+    post = max(0.0, small - few * delivery)
+    copy = max(0.0, store_two - store_one)
+    print(
+        f"window {window}: a post costs a node {post:.0f} µs, and {delivery:.2f} µs for each delivery; "
+        f"it costs Redis {store_one - copy:.0f} µs, and {copy:.1f} µs for each node",
+        flush=True,
+    )
+    one = 1 / (post + delivery * CLIENTS)
+    for count in (2, 4, 16):
+        node_rate, redis_rate = 1 / (post + delivery * CLIENTS / count), 1 / (store_one + copy * (count - 1))
+        print(
+            f"{count} nodes with a core each, one room of {CLIENTS}: {min(node_rate, redis_rate) / one:.1f} "
+            f"times one node; {'the nodes' if node_rate < redis_rate else 'Redis'} saturate first; "
+            f"Redis would reach {redis_rate / one:.1f} times",
+            flush=True,
+        )
+
+
 def measure_append(options: Options) -> None:
     """Posts a second that an engine stores, one batch after another."""
     for size, batches in ((1, 2_000), (100, 200)):
@@ -262,25 +319,25 @@ def measure_single(options: Options) -> None:
         for window in MESSAGES:
 
             def rate(which: str, history: str = history, window: int = window) -> float:
-                with serving(history, programs[which]) as (port, _):
-                    return fan_out(port, window)["deliveries_per_s"]
+                with serving(history, programs[which]) as running:
+                    return fan_out(running.port, window)["deliveries_per_s"]
 
             found = medians(list(programs), options.repeat, rate)
             report(f"single node, {history}, window {window}", found, "/s")
 
     def resident(which: str) -> float:
-        with serving("memory", programs[which]) as (port, pid):
-            connections = [greeted(port) for _ in range(1_000)]
+        with serving("memory", programs[which]) as running:
+            connections = [greeted(running.port) for _ in range(1_000)]
             time.sleep(1)
-            found = resident_kb(pid) / 1_000
+            found = resident_kb(running.process_ids[0]) / 1_000
             for connection in connections:
                 connection.close()
             return found
 
     def start_s(which: str) -> float:
         started = time.perf_counter()
-        with serving("memory", programs[which]) as (port, _):
-            socket.create_connection(("127.0.0.1", port)).close()
+        with serving("memory", programs[which]) as running:
+            socket.create_connection(("127.0.0.1", running.port)).close()
             return time.perf_counter() - started
 
     report("resident memory with 1,000 connections", medians(list(programs), options.repeat, resident), "MB")
@@ -291,6 +348,7 @@ MEASURES: dict[str, Callable[[Options], None]] = {
     "fanout": measure_fanout,
     "latency": measure_latency,
     "append": measure_append,
+    "costs": measure_costs,
     "single": measure_single,
 }
 

@@ -50,6 +50,7 @@ SETTINGS = {
     "redis without a file": (Setting(NO_FILE, may_lose=True), ("kill_redis",)),
     "redis paused": (ALONE, ("pause_redis", "cut_redis_off")),
     "failover, healing": (HEALING, ("fail_over",)),
+    "two primaries, healing": (HEALING, ("split",)),
     "failover, one replica acknowledges": (WAITING, ("fail_over",)),
     "flushed": (Setting(may_lose=True), ("flush",)),
     "restarted empty": (Setting(may_lose=True), ("restart_empty",)),

@@ -43,15 +43,15 @@ class ClusterWorld:
         directory: Path,
         setting: Setting,
         rng: Random,
-        front: Proxy,
+        fronts: Sequence[Proxy],
         copying: Proxy,
         primary: RedisServer,
     ) -> None:
         self.nodes: list[ServerProcess] = []
         self.primary = primary
         self.replica: RedisServer | None = None
-        self.front = front
-        """Between nodes and primary."""
+        self.fronts = fronts
+        """Between nodes and primary; each is for some of the nodes."""
         self.done: list[str] = []
         """What has happened, in order."""
         self._copying = copying
@@ -63,8 +63,9 @@ class ClusterWorld:
     def node_ports(self) -> list[int]:
         return [node.port for node in self.nodes]
 
-    def node_options(self) -> tuple[str, ...]:
-        address = f"{self.primary.url_at(self.front.port)}{self._setting.url}"
+    def node_options(self, node: ServerProcess) -> tuple[str, ...]:
+        front = self.fronts[self.nodes.index(node) % len(self.fronts)]
+        address = f"{self.primary.url_at(front.port)}{self._setting.url}"
         return ("--history", address, "--message-rate", "0", "--log-level", "warning")
 
     async def start(self, nodes: int) -> None:
@@ -78,7 +79,7 @@ class ClusterWorld:
         for number in range(nodes):
             node = ServerProcess(self._directory / f"node-{number}.log")
             self.nodes.append(node)
-            await asyncio.to_thread(node.start, *self.node_options())
+            await asyncio.to_thread(node.start, *self.node_options(node))
 
     async def stop(self) -> None:
         for node in self.nodes:
@@ -94,7 +95,7 @@ class ClusterWorld:
         node = self._rng.choice(self.nodes)
         await asyncio.to_thread(node.kill)
         await asyncio.sleep(self._rng.uniform(0.0, 0.5))
-        await asyncio.to_thread(node.start, *self.node_options())
+        await asyncio.to_thread(node.start, *self.node_options(node))
 
     async def freeze_node(self, length_s: float = 1.5) -> None:
         """Stop a node from running, and let it go on."""
@@ -121,7 +122,8 @@ class ClusterWorld:
 
     async def cut_redis_off(self) -> None:
         """Abort all connections of nodes to the primary."""
-        self.front.cut()
+        for front in self.fronts:
+            front.cut()
 
     async def fail_over(self) -> None:
         """Cut the replication, kill the primary a second later, and promote the replica."""
@@ -130,15 +132,27 @@ class ClusterWorld:
         self._copying.flowing.clear()
         await asyncio.sleep(1.0)
         await asyncio.to_thread(old.kill)
-        self._copying.target_port = new.port
-        self._copying.cut()
+        _turn(self._copying, new.port)
         self._copying.flowing.set()
         await asyncio.to_thread(new.promote)
-        self.front.target_port = new.port
-        self.front.cut()
+        for front in self.fronts:
+            _turn(front, new.port)
         self.primary, self.replica = new, old
         await asyncio.to_thread(old.start, "--replicaof", "127.0.0.1", str(self._copying.port))
         await asyncio.to_thread(old.wait_synced)
+
+    async def split(self) -> None:
+        """Promote the replica while the primary goes on: for two seconds, some nodes have another primary."""
+        old, new = self.primary, self.replica
+        assert new is not None
+        _turn(self._copying, new.port)
+        await asyncio.to_thread(new.promote)
+        for front in self.fronts[1:]:
+            _turn(front, new.port)
+        await asyncio.sleep(2.0)
+        self.primary, self.replica = new, old
+        await asyncio.to_thread(old.follow, self._copying.port)
+        _turn(self.fronts[0], new.port)
 
     async def flush(self) -> None:
         await asyncio.to_thread(self.primary.cli, "FLUSHALL")
@@ -175,6 +189,12 @@ class ClusterWorld:
             await getattr(self, name)()
 
 
+def _turn(proxy: Proxy, port: int) -> None:
+    """Let a proxy pass everything to another port; what is in transit is lost."""
+    proxy.target_port = port
+    proxy.cut()
+
+
 @asynccontextmanager
 async def cluster_world(
     directory: Path, setting: Setting, seed: int, *, nodes: int = NODES
@@ -182,9 +202,9 @@ async def cluster_world(
     """A running cluster; stopped at the end."""
     primary = RedisServer(directory / "redis-a", *setting.redis, password=PASSWORD)
     async with AsyncExitStack() as stack:
-        front = await stack.enter_async_context(running_proxy(primary.port))
+        fronts = [await stack.enter_async_context(running_proxy(primary.port)) for _ in range(2)]
         copying = await stack.enter_async_context(running_proxy(primary.port))
-        world = ClusterWorld(directory, setting, Random(f"{seed}-world"), front, copying, primary)
+        world = ClusterWorld(directory, setting, Random(f"{seed}-world"), fronts, copying, primary)
         stack.push_async_callback(world.stop)
         await world.start(nodes)
         yield world
