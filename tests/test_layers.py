@@ -52,6 +52,7 @@ ONLY_IN = {
     },
     "redis": {
         "redis_client.py",
+        "redis_subscriber.py",
         *(f"engine/redis_{name}.py" for name in ("batch", "engine", "retention", "rooms", "tail")),
         *(
             f"server/cluster/{name}.py"
