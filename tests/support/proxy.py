@@ -57,7 +57,7 @@ class Proxy:
             self._writers -= {writer, far_writer}
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
                 await self.flowing.wait()
                 writer.write(data)
