@@ -16,7 +16,7 @@ try:
     import redis.asyncio
     from redis.asyncio.cluster import ClusterNode
     from redis.asyncio.retry import Retry
-    from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+    from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
     from redis.backoff import NoBackoff
     from redis.exceptions import (
         AuthenticationError,
@@ -60,6 +60,26 @@ _TEMPORARY = (
 """Codes of errors that end by themselves, with another primary, or with more memory or disk space."""
 
 
+class _ClusterClient(redis.asyncio.RedisCluster):
+    """A client of a Redis Cluster that also closes the connections of a failed start."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        for nodes in ("nodes_cache", "startup_nodes"):
+            await self.nodes_manager.aclose(nodes)
+
+
+class _PrimaryClient(redis.asyncio.Redis):
+    """A client of the primary that Sentinels know; it also closes the connections to them."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        pool = self.connection_pool
+        if isinstance(pool, SentinelConnectionPool):
+            for sentinel in pool.sentinel_manager.sentinels:
+                await sentinel.aclose()
+
+
 def open_client(settings: RedisSettings) -> Client:
     """A client that connects with its first command, and again after a connection is lost.
 
@@ -69,13 +89,13 @@ def open_client(settings: RedisSettings) -> Client:
     match settings.kind:
         case "cluster":
             nodes = [ClusterNode(host, port) for host, port in settings.hosts]
-            return redis.asyncio.RedisCluster(startup_nodes=nodes, **arguments)
+            return _ClusterClient(startup_nodes=nodes, **arguments)
         case "sentinel":
             arguments["db"] = settings.database
             sentinel = Sentinel(  # type: ignore[no-untyped-call]
                 settings.hosts, sentinel_kwargs=_sentinel_arguments(settings), **arguments
             )
-            return cast(redis.asyncio.Redis, sentinel.master_for(settings.master))
+            return cast(redis.asyncio.Redis, sentinel.master_for(settings.master, redis_class=_PrimaryClient))
     arguments["db"] = settings.database
     if settings.socket_path:
         return redis.asyncio.Redis(unix_socket_path=settings.socket_path, **arguments)

@@ -6,11 +6,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support import fork_server, kinds, profile
+from tests.support.redis_server import RedisServer, running
 
 _home = tempfile.TemporaryDirectory(prefix="broadcast-tui-tests-")
 for _name in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
@@ -75,3 +77,19 @@ def starts_only_what_it_is_marked_for(request: pytest.FixtureRequest) -> Iterato
     """A test without the marker `process` starts no process, one without `app` no Textual app."""
     with kinds.guarded({mark.name for mark in request.node.iter_markers()}):
         yield
+
+
+@pytest.fixture(scope="session")
+def shared_redis() -> Iterator[RedisServer]:
+    """A Redis server for all tests of a process; it stores nothing on disk."""
+    with tempfile.TemporaryDirectory(prefix="broadcast-tui-redis-") as directory:
+        server = RedisServer(Path(directory), "--appendonly", "no")
+        with running(server):
+            yield server
+
+
+@pytest.fixture
+def redis_url(shared_redis: RedisServer) -> str:
+    """The location of an empty Redis database."""
+    shared_redis.cli("FLUSHALL")
+    return shared_redis.socket_url
