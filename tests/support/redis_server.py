@@ -57,6 +57,11 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def address(self) -> str:
+        """The address without the password."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
     def url(self) -> str:
         """The address with the password, if there is one."""
         return self.url_at(self.port)
