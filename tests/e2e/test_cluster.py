@@ -432,7 +432,7 @@ def _check_terminals(first: str, second: str, third: str, open_one: Open) -> Non
 
 
 def test_the_password_is_shown_nowhere(nodes: Nodes) -> None:
-    """Neither by `cluster` and `ps` nor in errors about a wrong address; the logs are read after each test."""
+    """Neither by `cluster` and `ps` nor in errors; the logs are read after each test."""
     output = nodes.run("cluster")
     assert PASSWORD not in output
     shown = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
