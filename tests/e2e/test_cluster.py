@@ -18,19 +18,15 @@ import websocket
 
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.engine.registry import ENGINES
 from broadcast_tui.redis_settings import PASSWORD_VARIABLE
 from tests.e2e.conftest import Open, ServerProcess, terminals
 from tests.support.plain import Frame, WireClient, plain_client, silent_v1_client, v1_client
-from tests.support.redis_server import RedisServer, needs_redis
+from tests.support.redis_server import RedisServer, needs_cluster, needs_redis
 from tests.support.running import PATIENCE_S
 from tests.support.terminal import program
 
 PASSWORD = "swordfish-4711"
-pytestmark = [
-    needs_redis,
-    pytest.mark.skipif("redis://" not in ENGINES, reason="needs the engine for Redis"),
-]
+pytestmark = [needs_redis, needs_cluster]
 
 
 class Nodes:
