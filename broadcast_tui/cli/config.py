@@ -16,6 +16,7 @@ from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, from_file, suggest
 from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.redaction import redact_userinfo
 from broadcast_tui.core.text import log_safe
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def config(section: str = "", /) -> int:
     lines = [f"# {USER_CONFIG.file}{missing}"]
     width = min(60, max(len(f"{name} = {value}") for name, value, _ in rows))
     lines += [f"{f'{name} = {value}':<{width}}  # {source}" for name, value, source in rows]
-    print("\n".join(log_safe(line, 4096) for line in lines))
+    print("\n".join(log_safe(redact_userinfo(line), 4096) for line in lines))
     if section in ("", KEYS):
         # Checked after printing, so that the valid ids are listed above the error.
         _warn_of_clashes(USER_CONFIG.checked_keys())
@@ -60,6 +61,7 @@ def check(file: Path, /) -> int:
         The file to check.
     """
     from broadcast_tui.cli.security import Security
+    from broadcast_tui.engine.registry import public_location
     from broadcast_tui.server.client_address import parse_networks
 
     if not file.exists():
@@ -73,6 +75,7 @@ def check(file: Path, /) -> int:
     bound.apply_defaults()
     options = bound.arguments
     parse_networks(options["admission"].limits().trusted_proxies)
+    public_location(options["history"])
     Security(*(options[name] for name in Security.__slots__)).given_certificate()
     print(f"{file} is valid")
     return ExitCode.OK

@@ -8,7 +8,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -29,10 +29,11 @@ from broadcast_tui.cli.serve_options import (
 )
 from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
-from broadcast_tui.core.errors import CloseCode
+from broadcast_tui.core.errors import CloseCode, EngineError
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.engine.registry import StorageOptions, engine_for
+from broadcast_tui.engine.registry import StorageOptions, engine_for, public_location
+from broadcast_tui.redis_settings import PASSWORD_VARIABLE, LocationError, is_redis, read_location
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.admission import file_shortage
 from broadcast_tui.server.client_address import parse_networks
@@ -49,7 +50,7 @@ def serve(
     port: Port = 8765,
     history: str = "",
     keep_days: Rate = 30.0,
-    keep_posts: Count = 100_000,
+    keep_posts: Count | None = None,
     keep_bytes: Count = 67_108_864,
     auth: Auth = "open",
     tokens: str = "",
@@ -76,11 +77,12 @@ def serve(
     port
         TCP port to listen on; 0 for any free port.
     history
-        Where to store posts: a file path, memory, or off [default: a file in your data directory].
+        Where to store posts: a file path, memory, off, or redis://HOST:PORT to share rooms with other servers
+        [default: a file in your data directory].
     keep_days
-        Days for which posts are stored in the file; 0: unlimited.
+        Days for which posts are stored; 0: unlimited.
     keep_posts
-        Maximum number of posts stored per room in the file; 0: unlimited.
+        Maximum number of posts stored per room; 0: unlimited [default: 100000 in a file, 10000 in Redis].
     keep_bytes
         Maximum size of all posts with --history memory, in bytes; 0: unlimited.
     auth
@@ -118,6 +120,7 @@ def serve(
     certificate = security.server_tls(host)
 
     async def run() -> None:
+        advice = await storage.warnings()
         _, chosen = await choose_addresses(host, port)
         server = BroadcastServer(
             host,
@@ -137,10 +140,15 @@ def serve(
             metrics = MetricsListener(server, metrics_host, metrics_port)
         info = security.info(host, chosen, certificate)
         lines = [storage.description(chosen), *security.lines(info)]
-        warnings = [security.warning(host, secure=info.secure), _file_warning(admission.limits())]
+        warnings = [
+            security.warning(host, secure=info.secure),
+            _file_warning(admission.limits()),
+            *advice,
+        ]
         await _run(server, info, lines, "\n".join(filter(None, warnings)), metrics, options)
 
-    _runner()(run())
+    with storage.errors():
+        _runner()(run())
     return ExitCode.OK
 
 
@@ -150,7 +158,7 @@ class History:
 
     where: str
     keep_days: float
-    keep_posts: int
+    keep_posts: int | None
     keep_bytes: int
 
     def path(self, port: int) -> Path:
@@ -170,8 +178,42 @@ class History:
     def description(self, port: int) -> str:
         """A line for the operator."""
         entry = engine_for(self.where)
-        line = entry.description.format(location=self.where, path=self.path(port))
+        line = entry.description.format(location=public_location(self.where), path=self.path(port))
         return f"{line} To store none, add --history off." if entry.is_file else line
+
+    async def warnings(self) -> Sequence[str]:
+        """Check a database before the server starts; the result is lines for the operator.
+
+        Raises LocationError and EngineError.
+        """
+        if not is_redis(self.where):
+            return ()
+        from broadcast_tui.redis_client import check_server, open_client
+
+        settings = read_location(self.where)
+        client = open_client(settings)
+        try:
+            warnings = [*await check_server(client, settings)]
+        finally:
+            await client.aclose()
+        if settings.has_inline_password and any(self.where in word for word in sys.argv):
+            warnings.append(
+                "Warning: Other users of this machine can see the Redis password in the list of processes. "
+                f"Store it in a file and add ?password_file=PATH, or set {PASSWORD_VARIABLE}."
+            )
+        return warnings
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Report errors of a database as errors of the option, without advice about files."""
+        try:
+            yield
+        except LocationError as error:
+            raise UsageError(f"--history: {error}") from None
+        except EngineError as error:
+            if is_redis(self.where):
+                raise UsageError(str(error)) from None
+            raise
 
 
 def _file_warning(limits: AdmissionLimits) -> str:

@@ -5,6 +5,7 @@ To add an engine, write its module and add a row to `ENGINES`.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,11 @@ from pathlib import Path
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
+from broadcast_tui.redis_settings import SCHEMES, is_redis, parse_location, read_location
+
+KEEP_POSTS = 100_000
+KEEP_POSTS_IN_REDIS = 10_000
+"""Default maximum number of posts of a room; Redis has them in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +29,8 @@ class StorageOptions:
     path: Path
     """The file to use, if it is a file."""
     keep_days: float
-    keep_posts: int
+    keep_posts: int | None
+    """None for the default of the engine."""
     keep_bytes: int
     """Maximum size of all posts in memory."""
 
@@ -38,6 +45,21 @@ class EngineEntry:
     is_file: bool = False
 
 
+def _sqlite(options: StorageOptions) -> Engine:
+    keep_posts = KEEP_POSTS if options.keep_posts is None else options.keep_posts
+    return SqliteEngine(options.path, keep_days=options.keep_days, keep_posts=keep_posts)
+
+
+def _redis(options: StorageOptions) -> Engine:
+    """The engine of Redis, which is imported only if it is used. Raises LocationError and EngineError."""
+    module = importlib.import_module("broadcast_tui.engine.redis_engine")
+    keep_posts = KEEP_POSTS_IN_REDIS if options.keep_posts is None else options.keep_posts
+    engine: Engine = module.RedisEngine(
+        read_location(options.location), keep_days=options.keep_days, keep_posts=keep_posts
+    )
+    return engine
+
+
 FILE = ""
 """Key of the engine for all other locations."""
 ENGINES = {
@@ -47,12 +69,11 @@ ENGINES = {
     ),
     "off": EngineEntry(lambda _: NoHistoryEngine(), "No history is stored."),
     FILE: EngineEntry(
-        lambda options: SqliteEngine(
-            options.path, keep_days=options.keep_days, keep_posts=options.keep_posts
-        ),
+        _sqlite,
         "History is stored in {path}.",
         is_file=True,
     ),
+    **dict.fromkeys(SCHEMES, EngineEntry(_redis, "History is stored in {location}.")),
 }
 """Engines by location, or by the beginning of a location up to `://`."""
 
@@ -60,4 +81,9 @@ ENGINES = {
 def engine_for(location: str) -> EngineEntry:
     """The engine for a location; by default it is the path of a file."""
     scheme, separator, _ = location.partition("://")
-    return ENGINES.get(location) or ENGINES.get(scheme + separator) or ENGINES[FILE]
+    return ENGINES.get(location) or ENGINES.get(scheme.lower() + separator) or ENGINES[FILE]
+
+
+def public_location(location: str) -> str:
+    """The location without user and password. Raises LocationError."""
+    return str(parse_location(location)) if is_redis(location) else location

@@ -240,3 +240,24 @@ async def test_low_open_file_limit_is_reported(
     assert ("open file limit" in outcome.err) == bool(admitted)
     if admitted:
         assert f"the open file limit of {files} allows only {admitted} connection" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("location", "problem"),
+    [
+        ("redis://me:s3cret@127.0.0.1:1", "Cannot connect to redis://127.0.0.1:1"),
+        ("redis://me:s3cret@127.0.0.1?replcas=1", "--history: No such option in a Redis URL: replcas"),
+        ("redis://me:s3cret@127.0.0.1:port", "--history: Invalid Redis URL: invalid host or port"),
+        ("redis://127.0.0.1?password_file=/none", "--history: Cannot read the Redis password from /none"),
+    ],
+)
+async def test_an_unusable_redis_is_one_line_without_the_password(
+    tmp_path: Path, location: str, problem: str
+) -> None:
+    outcome = await run(*ANY_PORT, "--history", location, home=tmp_path)
+    assert outcome.status == 2
+    assert outcome.out == ""
+    [line] = outcome.err.splitlines()
+    assert problem in line
+    assert "s3cret" not in line
+    assert not [path for path in tmp_path.rglob("*") if "redis" in path.name]

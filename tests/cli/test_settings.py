@@ -90,7 +90,7 @@ def test_serve_config_file_replaces_the_table(file: Path, tmp_path: Path) -> Non
     other = tmp_path / "server.toml"
     other.write_text("port = 9001\n")
     assert read_options(["serve", "--config", str(other)])["port"] == 9001
-    assert read_options(["serve", "--config", str(other)])["keep_posts"] == 100_000
+    assert read_options(["serve", "--config", str(other)])["keep_posts"] is None
     assert read_options(["serve", "--config", ""])["port"] == 9000
 
 
@@ -202,3 +202,13 @@ def test_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     result = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert result.stdout.startswith("# ")
     assert result.stderr == ""
+
+
+def test_settings_are_printed_without_the_password_of_redis(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text('[serve]\nhistory = "redis://me:s3cret@db"\n')
+    assert config("serve") == 0
+    out = capsys.readouterr().out
+    assert "redis://…@db" in out
+    assert "s3cret" not in out

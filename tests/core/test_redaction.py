@@ -37,6 +37,20 @@ def test_values_in_the_place_of_a_token_are_redacted(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "redis://me:s3cret@db",
+        "REDISS://:s3cret/@s3cret@db/0",
+        "redis+sentinel://:s3cret@a,b/x",
+        "unix://:s3cret@/r",
+    ],
+)
+def test_passwords_in_addresses_of_redis_are_redacted(text: str) -> None:
+    assert "s3cret" not in redact(f'history = "{text}" and more')
+    assert "db" not in text or "@db" in redact(text)
+
+
+@pytest.mark.parametrize(
     "splitter",
     ["\u200b", "\u00ad", "\u2060", "\ufeff", "\u0301", "\ufe0f", "\x00", "\x1b", "\n", "\U000e0041"],
     ids=ascii,
