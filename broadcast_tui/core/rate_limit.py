@@ -117,6 +117,8 @@ class FailureLimiter:
 
     def __init__(self) -> None:
         self._buckets = LruMap(_new_failure_bucket, ADDRESSES_MAX)
+        self.on_failure: Callable[[str, float], None] = lambda address, now: None
+        """Called with each failed attempt."""
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -129,10 +131,28 @@ class FailureLimiter:
     def record_failure(self, address: str, now: float) -> None:
         """Count a failed attempt of an address."""
         self._buckets.use(_key(address)).take(now)
+        self.on_failure(address, now)
+
+    def record_total(self, address: str, count: int, now: float) -> None:
+        """Block an address if it had too many failures in the last minute, counted elsewhere."""
+        key = _key(address)
+        if count >= _failures_per_minute(key):
+            bucket = self._buckets.use(key)
+            while bucket.take(now) == 0.0:
+                pass
+
+    @staticmethod
+    def key_of(address: str) -> str:
+        """The key by which failures of an address are counted."""
+        return _key(address)
+
+
+def _failures_per_minute(key: str) -> int:
+    return LOOPBACK_FAILURES_PER_MINUTE if key == "loopback" else FAILURES_PER_MINUTE
 
 
 def _new_failure_bucket(key: str) -> TokenBucket:
-    burst = LOOPBACK_FAILURES_PER_MINUTE if key == "loopback" else FAILURES_PER_MINUTE
+    burst = _failures_per_minute(key)
     return TokenBucket(burst / 60, burst)
 
 

@@ -23,7 +23,7 @@ from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.rate_limit import FailureLimiter
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
-from broadcast_tui.server.token_store import TokenFileError, TokenStore
+from broadcast_tui.server.token_store import TokenFileError, Tokens
 
 POLL_S = 1.0
 """Interval at which the token file is checked for changes, and tokens for expiry."""
@@ -39,7 +39,7 @@ class TokenAuthenticator:
         needs_token: Whether every connection needs a token. If not, names with tokens still require them.
     """
 
-    def __init__(self, store: TokenStore, *, needs_token: bool) -> None:
+    def __init__(self, store: Tokens, *, needs_token: bool) -> None:
         self.needs_token = needs_token
         self.failures = FailureLimiter()
         self._store = store

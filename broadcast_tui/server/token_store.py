@@ -1,4 +1,4 @@
-"""The token file: digests of tokens with their names and roles.
+"""Stored tokens: their digests, names and roles; by default in the token file.
 
 `token` commands write it, the server reads it.
 
@@ -12,7 +12,8 @@ import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,11 +57,10 @@ class _Contents(msgspec.Struct, frozen=True):
     tokens: tuple[TokenEntry, ...] = ()
 
 
-class TokenStore:
-    """The tokens in the file at `path`. A missing file contains none."""
+class Tokens(ABC):
+    """Tokens in memory, as they were last read from where they are stored."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self) -> None:
         self.entries: tuple[TokenEntry, ...] = ()
         self.version = 0
         """Increases whenever `entries` are replaced."""
@@ -68,18 +68,95 @@ class TokenStore:
         self._by_id: dict[str, TokenEntry] = {}
         self._names: dict[str, str] = {}
         """The names of the entries, by skeleton."""
+
+    # -- where they are stored
+
+    @abstractmethod
+    def read(self) -> tuple[TokenEntry, ...]:
+        """Read the stored tokens without replacing the entries. Raises TokenFileError."""
+
+    @abstractmethod
+    def has_changed(self) -> bool:
+        """Whether the stored tokens have changed since they were last read."""
+
+    @abstractmethod
+    def warning(self) -> str:
+        """A warning about how they are stored, once; otherwise empty."""
+
+    @abstractmethod
+    def create(self, name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
+        """Create a token.
+
+        Returns:
+            The token, which cannot be recovered later, and the stored entry.
+
+        Raises:
+            InvalidNameError: The name is invalid, or looks like another name with a token.
+            TokenFileError: It cannot be stored.
+        """
+
+    @abstractmethod
+    def revoke(self, id_or_name: str) -> tuple[TokenEntry, ...]:
+        """Remove the token with an id, or all tokens with a name; returns the removed entries.
+
+        Raises:
+            TokenFileError: The tokens cannot be stored.
+        """
+
+    def load(self) -> None:
+        """Read the stored tokens and replace the entries.
+
+        Raises:
+            TokenFileError: They cannot be read; the entries have not changed.
+        """
+        self.replace(self.read())
+
+    def replace(self, entries: tuple[TokenEntry, ...]) -> None:
+        """Replace the entries."""
+        self.entries = entries
+        self.version += 1
+        self._by_digest = {entry.sha256: entry for entry in entries}
+        self._by_id = {entry.id: entry for entry in entries}
+        self._names = {name_key(entry.name): entry.name for entry in entries}
+
+    # -- queries
+
+    def find(self, token: str, at: datetime) -> Identity | None:
+        """The identity of a token; None if it is unknown or has expired."""
+        digest = digest_of(token)
+        entry = self._by_digest.get(digest)
+        # Looking up a digest leaks nothing useful to a guesser; the constant-time comparison is for auditors.
+        if not hmac.compare_digest(digest, entry.sha256 if entry is not None else "0" * len(digest)):
+            return None
+        assert entry is not None
+        if entry.has_expired(at):
+            return None
+        return entry.identity
+
+    def is_valid(self, identity: Identity, at: datetime) -> bool:
+        """Whether the token of an identity still exists unchanged and has not expired."""
+        entry = self._by_id.get(identity.token_id)
+        return entry is not None and entry.identity == identity and not entry.has_expired(at)
+
+    def is_reserved(self, key: str) -> bool:
+        """Whether the name with this skeleton has a token, even an expired one."""
+        return key in self._names
+
+    def name_of(self, key: str) -> str:
+        """The name with this skeleton that has a token, even an expired one; empty if there is none."""
+        return self._names.get(key, "")
+
+
+class TokenStore(Tokens):
+    """The tokens in the file at `path`. A missing file contains none."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
         self._read_stat: tuple[int, int, int] | None = None
         self._warned = False
 
     # -- reading
-
-    def load(self) -> None:
-        """Read the file and replace the entries.
-
-        Raises:
-            TokenFileError: It cannot be read; the entries have not changed.
-        """
-        self.replace(self.read())
 
     def read(self) -> tuple[TokenEntry, ...]:
         """Read the file without replacing the entries.
@@ -117,72 +194,18 @@ class TokenStore:
         self._warned = True
         return f"Other users can read {self.path}. Run: chmod 600 {self.path}"
 
-    def find(self, token: str, at: datetime) -> Identity | None:
-        """The identity of a token; None if it is unknown or has expired."""
-        digest = digest_of(token)
-        entry = self._by_digest.get(digest)
-        # Looking up a digest leaks nothing useful to a guesser; the constant-time comparison is for auditors.
-        if not hmac.compare_digest(digest, entry.sha256 if entry is not None else "0" * len(digest)):
-            return None
-        assert entry is not None
-        if entry.has_expired(at):
-            return None
-        return entry.identity
-
-    def is_valid(self, identity: Identity, at: datetime) -> bool:
-        """Whether the token of an identity still exists unchanged and has not expired."""
-        entry = self._by_id.get(identity.token_id)
-        return entry is not None and entry.identity == identity and not entry.has_expired(at)
-
-    def is_reserved(self, key: str) -> bool:
-        """Whether the name with this skeleton has a token, even an expired one."""
-        return key in self._names
-
-    def name_of(self, key: str) -> str:
-        """The name with this skeleton that has a token, even an expired one; empty if there is none."""
-        return self._names.get(key, "")
-
     # -- writing
 
     def create(self, name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
-        """Create a token.
-
-        Returns:
-            The token, which cannot be recovered later, and the stored entry.
-
-        Raises:
-            InvalidNameError: The name is invalid, or looks like another name with a token.
-            TokenFileError: The file cannot be written.
-        """
-        name = _check_token_name(name)
-        token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
-        digest = digest_of(token)
-        entry = TokenEntry(
-            id=digest[:ID_CHARS],
-            name=name,
-            role=role,
-            sha256=digest,
-            created=datetime.now(UTC).replace(microsecond=0),
-            expires=expires,
-        )
+        token, entry = new_token(name, role, expires)
         with self._locked():
-            for other in self.entries:
-                if name_key(other.name) == name_key(name) and other.name != name:
-                    text = f"{name} looks like {other.name}, which has a token. Use that name."
-                    raise InvalidNameError(ErrorCode.NAME_RESERVED, text)
+            check_no_lookalike(entry.name, self.entries)
             self._write((*self.entries, entry))
         return token, entry
 
     def revoke(self, id_or_name: str) -> tuple[TokenEntry, ...]:
-        """Remove the token with an id, or all tokens with a name; returns the removed entries.
-
-        Raises:
-            TokenFileError: The file cannot be written.
-        """
         with self._locked():
-            removed = tuple(entry for entry in self.entries if entry.id == id_or_name) or tuple(
-                entry for entry in self.entries if entry.name == id_or_name
-            )
+            removed = find_entries(id_or_name, self.entries)
             if removed:
                 self._write(tuple(entry for entry in self.entries if entry not in removed))
         return removed
@@ -203,20 +226,43 @@ class TokenStore:
         self._read_stat = self._stat()
         self.replace(entries)
 
-    def replace(self, entries: tuple[TokenEntry, ...]) -> None:
-        """Replace the entries."""
-        self.entries = entries
-        self.version += 1
-        self._by_digest = {entry.sha256: entry for entry in entries}
-        self._by_id = {entry.id: entry for entry in entries}
-        self._names = {name_key(entry.name): entry.name for entry in entries}
-
     def _stat(self) -> tuple[int, int, int] | None:
         try:
             status = self.path.stat()
         except OSError:
             return None
         return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def new_token(name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
+    """A new token and the entry to store. Raises InvalidNameError."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    digest = digest_of(token)
+    entry = TokenEntry(
+        id=digest[:ID_CHARS],
+        name=_check_token_name(name),
+        role=role,
+        sha256=digest,
+        created=datetime.now(UTC).replace(microsecond=0),
+        expires=expires,
+    )
+    return token, entry
+
+
+def check_no_lookalike(name: str, entries: Iterable[TokenEntry]) -> None:
+    """Raise InvalidNameError if a name looks like another name with a token."""
+    for other in entries:
+        if name_key(other.name) == name_key(name) and other.name != name:
+            text = f"{name} looks like {other.name}, which has a token. Use that name."
+            raise InvalidNameError(ErrorCode.NAME_RESERVED, text)
+
+
+def find_entries(id_or_name: str, entries: Iterable[TokenEntry]) -> tuple[TokenEntry, ...]:
+    """The entry with an id, or else all entries with a name."""
+    entries = tuple(entries)
+    return tuple(entry for entry in entries if entry.id == id_or_name) or tuple(
+        entry for entry in entries if entry.name == id_or_name
+    )
 
 
 def _check_token_name(raw: str) -> str:

@@ -1,0 +1,522 @@
+"""A node's link to the other nodes, over Redis.
+
+Invariants: nobody is disconnected because Redis is away. Meanwhile, what needs other nodes fails at once with
+a temporary error, and what they have to know is written again afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.errors import EngineError, RequestError
+from broadcast_tui.core.hub.cluster import (
+    Answers,
+    ClaimName,
+    DirectPosted,
+    FindConnections,
+    FindPerson,
+    Kicked,
+    ListStoredRooms,
+    LoadDirects,
+    Need,
+    OpenDirect,
+    OpenRoom,
+    ReleasedName,
+    RoomNotice,
+    RosterChanged,
+    Signal,
+    TopicChanged,
+    TypingNotice,
+)
+from broadcast_tui.core.hub.sanctions import Sanction
+from broadcast_tui.core.rate_limit import FailureLimiter
+from broadcast_tui.engine.base import Engine
+from broadcast_tui.redis_client import Client
+from broadcast_tui.redis_settings import RedisSettings
+from broadcast_tui.redis_subscriber import Subscriber
+from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
+from broadcast_tui.server.cluster.directs import Directs
+from broadcast_tui.server.cluster.failures import FailureCounter
+from broadcast_tui.server.cluster.keys import Keys
+from broadcast_tui.server.cluster.names import Names
+from broadcast_tui.server.cluster.nodes import LEASE_S, RENEW_S, Beat, Nodes, random_node
+from broadcast_tui.server.cluster.port import HubPort
+from broadcast_tui.server.cluster.queries import Queries
+from broadcast_tui.server.cluster.room_list import RoomList
+from broadcast_tui.server.cluster.rosters import Rosters
+from broadcast_tui.server.cluster.sanctions import RedisSanctions
+from broadcast_tui.server.cluster.shared_hash import SharedHash
+from broadcast_tui.server.cluster.signals import (
+    ConnectionsAsked,
+    ConnectionsFound,
+    LinkMessage,
+    ListChanged,
+    NamesLost,
+    NodeStopped,
+    PersonAsked,
+    PersonFound,
+    RosterWritten,
+    decode,
+    encode,
+)
+from broadcast_tui.server.cluster.tokens import SharedTokens
+
+RETRY_S = 0.5
+"""Delay before Redis is tried again."""
+POLL_S = 1.0
+"""Interval at which the version of the tokens is read, in case a message was lost."""
+GUEST_NUMBERS = 1000
+"""Numbers of guests that a node takes at once."""
+
+log = logging.getLogger("broadcast_tui.server")
+
+
+class RedisLink:
+    """The link of this process.
+
+    Args:
+        settings: How to use Redis.
+        client: Client of it; its replies are bytes.
+        engine: The engine whose rooms are opened.
+        partitions: Number of partitions of the rooms, as in the engine.
+        version: Version of the program, for the record of the node.
+        record: Returns the changing fields of this record, such as the number of connections.
+    """
+
+    def __init__(
+        self,
+        settings: RedisSettings,
+        client: Client,
+        engine: Engine,
+        *,
+        partitions: int = 1,
+        version: str = "",
+        record: Callable[[], Mapping[str, object]] = dict,
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.keys = Keys(settings.prefix, partitions)
+        self._engine = engine
+        self._commands = CommandQueue(client, self._disconnected)
+        self._subscriber = Subscriber(
+            settings, client, received=self._received, lost=self._disconnected, resumed=self._resumed
+        )
+        self.nodes = Nodes(
+            self._commands, self.keys, random_node(), version=version, record=record, lease_s=lease_s
+        )
+        self._names = Names(self._commands, self.keys)
+        self._directs = Directs(self._commands, self.keys, self._subscriber)
+        self._room_list = RoomList(self._commands, self.keys)
+        self._queries = Queries(self._send_to_all, lambda: self._others)
+        self.sanctions = RedisSanctions(
+            SharedHash(self._commands, self.keys, "sanctions"), self._list_changed
+        )
+        self.tokens = SharedTokens()
+        self._token_hash = SharedHash(self._commands, self.keys, "tokens")
+        self.on_sanctions: Callable[[list[Sanction]], None] = lambda sanctions: None
+        """Called with all sanctions when others have changed them."""
+        self.has_unsaved_sanctions: Callable[[], bool] = lambda: False
+        self.on_tokens: Callable[[], None] = lambda: None
+        """Called when the tokens have changed."""
+        self._others: set[str] = set()
+        """Other live nodes."""
+        self._has_missed = True
+        """Whether signals may have been missed, or changes not written."""
+        self._up_since = 0.0
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        self._in_use: Counter[str] = Counter()
+        """Rooms and, with a preceding NUL, keys of names that commands are being prepared with."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._beat_now = asyncio.Event()
+
+    @property
+    def node(self) -> str:
+        """The current id of this node."""
+        return self.nodes.id
+
+    @property
+    def is_up(self) -> bool:
+        """Whether Redis can be reached."""
+        return self._commands.is_up
+
+    def count_failures(self, limiter: FailureLimiter) -> None:
+        """Count failed attempts to authenticate over all nodes."""
+        FailureCounter(self._commands, self.keys, limiter)
+
+    # -- start and stop
+
+    async def start(self, hub: HubPort, wake: Callable[[], None]) -> None:
+        """Register the node, and pass signals to the hub from now on. Raises EngineError."""
+        self._loop = asyncio.get_running_loop()
+        self._hub, self._wake = hub, wake
+        hub.cluster.node = self.node
+        self._rosters = Rosters(
+            self._commands,
+            self.keys,
+            hub,
+            self._instant,
+            lambda room: self._spawn(self._load_roster(room)),
+            command=self._subscriber.publish_command,
+        )
+        self._commands.start()
+        try:
+            await self._subscriber.subscribe(self.keys.everyone, self.keys.node_channel(self.node))
+            beat = await self.nodes.beat(is_new=True)
+            self._commands.is_up = True
+            self._others = set(beat.live) - {self.node}
+            await self._take_guest_numbers()
+            await self._load_lists(beat, force=True)
+        except RequestError as error:
+            await self._end()
+            raise EngineError("Cannot join the cluster: Redis does not respond.") from error
+        except EngineError:
+            await self._end()
+            raise
+        self._has_missed = False
+        self._up_since = self._loop.time() - self.nodes.lease_s
+        self._spawn(self._renew())
+        self._spawn(self._poll_tokens())
+        self._wake()
+
+    async def stop(self) -> None:
+        """Remove the node and its members from the cluster."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(RequestError):
+            await self._commands.drain()
+            self._send_to_all(NodeStopped())
+            await self.nodes.remove(self.node)
+        await self._end()
+
+    async def _end(self) -> None:
+        await self._subscriber.close()
+        await self._commands.stop()
+
+    # -- needs
+
+    async def prepare(self, needs: Sequence[Need]) -> Answers:
+        """Answer needs: open the rooms, claim the names, and find the rest.
+
+        If one of them fails, none is done. Raises RequestError. Call `prepared` in any case, when the command
+        is executed or has failed.
+        """
+        self._in_use.update(filter(None, map(_resource, needs)))
+        if not self._commands.is_up:
+            raise UnavailableError
+        answers = Answers()
+        for need in needs:
+            await self._answer(need, answers)
+        for need in needs:  # a room may have been closed meanwhile
+            if isinstance(need, OpenRoom) and not self._is_open(need.room):
+                await self._open(need.room)
+        return answers
+
+    def prepared(self, needs: Sequence[Need]) -> None:
+        """Give back the rooms and names of needs that the hub does not use."""
+        for need in needs:
+            resource = _resource(need)
+            if resource is None:
+                continue
+            self._in_use[resource] -= 1
+            if self._in_use[resource] > 0:
+                continue
+            del self._in_use[resource]
+            if isinstance(need, OpenRoom):
+                self.close_room(need.room)
+            elif isinstance(need, ClaimName) and not self._hub.uses_name(need.key):
+                owner = self._names.owner_of(need.key)
+                if owner is not None:
+                    self._names.release(self.node, ReleasedName(need.key, owner, 0.0))
+
+    def close_room(self, room: str) -> None:
+        """Stop following a room, unless it is in use again."""
+        if room in self._in_use or self._hub.uses_room(room):
+            return
+        self._engine.close_room(room)
+        if room in self._rosters.rooms:
+            self._rosters.close(room)
+            self._spawn(self._subscriber.unsubscribe(self.keys.room_channel(room)))
+
+    async def _answer(self, need: Need, answers: Answers) -> None:
+        match need:
+            case OpenRoom():
+                await self._open(need.room)
+            case ClaimName():
+                claimed = await self._names.claim(self.node, need)
+                for loser in claimed.losers:
+                    self._send_to(loser, NamesLost({need.key: need.owner}))
+            case FindConnections():
+                answers.connections += await self._queries.connections(need.who)
+            case FindPerson():
+                answers.person = await self._queries.person(need.key)
+            case LoadDirects():
+                answers.directs += await self._directs.load(need.owner)
+            case OpenDirect():
+                answers.directs += (await self._directs.open(need),)
+            case ListStoredRooms():
+                answers.rooms += await self._room_list.page(need)
+            case _:
+                assert_never(need)
+
+    def _is_open(self, room: str) -> bool:
+        return self._engine.is_open(room) and room in self._rosters.rooms
+
+    async def _open(self, room: str) -> None:
+        """Open a room, with its log and its members. Raises UnavailableError."""
+        if self._is_open(room):
+            return
+        task = self._opening.get(room)
+        if task is None:
+            task = self._opening[room] = self._loop.create_task(self._open_now(room))
+            task.add_done_callback(lambda _: self._opening.pop(room, None))
+        await asyncio.shield(task)
+
+    async def _open_now(self, room: str) -> None:
+        try:
+            # The channel first, so that no change is missed.
+            await self._subscriber.subscribe(self.keys.room_channel(room))
+            await asyncio.gather(self._engine.open_room(room), self._rosters.load(room, self._presumed()))
+        except (EngineError, RequestError) as error:
+            self._rosters.close(room)
+            self._engine.close_room(room)
+            raise UnavailableError from error
+
+    # -- names and signals of this node
+
+    def release(self, names: Sequence[ReleasedName]) -> None:
+        """Release names, after earlier claims and before later ones. Returns at once."""
+        for released in names:
+            if f"\0{released.key}" not in self._in_use:
+                self._names.release(self.node, released)
+
+    def send(self, signals: Sequence[Signal]) -> None:
+        """Send signals to the other nodes, in order. Returns at once."""
+        for signal in signals:
+            match signal:
+                case RosterChanged():
+                    self._rosters.write(signal)
+                case TypingNotice() | TopicChanged():
+                    self._publish(self.keys.room_channel(signal.room), signal)
+                case Kicked() | RoomNotice():
+                    self._send_to_all(signal)
+                case DirectPosted():
+                    self._directs.posted(signal.room)
+                    for owner in signal.names:
+                        self._publish(self.keys.inbox(owner), signal)
+                case _:
+                    assert_never(signal)
+
+    def _send_to_all(self, message: Signal | LinkMessage, node: str = "") -> None:
+        self._publish(self.keys.everyone, message, node)
+
+    def _send_to(self, node: str, message: LinkMessage) -> None:
+        self._publish(self.keys.node_channel(node), message)
+
+    def _publish(self, channel: str, message: Signal | LinkMessage, node: str = "") -> None:
+        self._commands.put(self._subscriber.publish_command, channel, encode(node or self.node, message))
+
+    def _list_changed(self, name: str) -> None:
+        self._send_to_all(ListChanged(name))
+
+    # -- messages of other nodes
+
+    def _received(self, channel: str, data: bytes) -> None:
+        envelope = decode(data)
+        if envelope is None or envelope.node == self.node:
+            return
+        try:
+            self._handle(*envelope)
+        except Exception:
+            log.exception("a message from another node could not be handled")
+        self._wake()
+
+    def _handle(self, node: str, message: Signal | LinkMessage) -> None:
+        if not isinstance(message, NodeStopped | ListChanged) and node not in self._others:
+            self._others.add(node)
+        match message:
+            case RosterChanged():
+                self._rosters.receive(message)
+            case TypingNotice() | TopicChanged() | Kicked() | RoomNotice() | DirectPosted():
+                self._hub.receive_signal(message, self._instant())
+            case NodeStopped():
+                self._node_left(node)
+            case RosterWritten():
+                if message.room in self._rosters.rooms:
+                    self._spawn(self._load_roster(message.room))
+            case NamesLost():
+                lost = [key for key, owner in message.owners.items() if self._names.lose(key, owner)]
+                if lost:
+                    self._hub.names_lost(lost, self._instant())
+            case ListChanged():
+                self._spawn(self._reload_list(message.name))
+            case ConnectionsAsked():
+                found = tuple(self._hub.answer_connections(message.who))
+                self._send_to(node, ConnectionsFound(message.id, found))
+            case PersonAsked():
+                self._send_to(node, PersonFound(message.id, self._hub.find_person(message.key)))
+            case ConnectionsFound() | PersonFound():
+                self._queries.answered(node, message)
+            case _:
+                assert_never(message)
+
+    def _node_left(self, node: str) -> None:
+        self._others.discard(node)
+        if self._rosters.remove_node(node):
+            self._wake()
+
+    # -- the lease
+
+    async def _renew(self) -> None:
+        """Renew the lease, and write everything again after an outage."""
+        while True:
+            self._beat_now.clear()
+            delay_s = RENEW_S * self.nodes.lease_s / LEASE_S
+            try:
+                await self._renew_once()
+            except (RequestError, EngineError):
+                self._disconnected()
+                delay_s = RETRY_S
+            except Exception:
+                log.exception("the lease of the node could not be renewed; this will be retried")
+                delay_s = RETRY_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._beat_now.wait()
+
+    async def _renew_once(self) -> None:
+        beat = await self.nodes.beat()
+        former = ""
+        if beat.state == "gone":
+            former = await self._take_new_id()
+            beat = await self.nodes.beat(is_new=True)
+        if beat.state != "live":
+            self._has_missed = True
+        if not self._commands.is_up:
+            self._commands.is_up = True
+            self._up_since = self._loop.time()
+            log.info("connected to the other nodes again")
+        if self._has_missed:
+            await self._synchronize(former)
+        await self._load_lists(beat)
+        self._others |= beat.live - {self.node}
+        if self._loop.time() - self._up_since < self.nodes.lease_s:
+            return  # after an outage, the others have to renew their leases first
+        for node in (self._others | self._rosters.nodes) - beat.live:
+            self._node_left(node)
+        for node in beat.dead:
+            if await self.nodes.reap(node):
+                log.warning("removed node %s, which does not respond", node)
+
+    async def _take_new_id(self) -> str:
+        """Take a new id, since the others have removed this node; returns the former one."""
+        former = self.nodes.renew_id()
+        log.warning("the lease of this node has ended; it rejoins the cluster with a new id")
+        self._hub.cluster.node = self.node
+        await self._subscriber.unsubscribe(self.keys.node_channel(former))
+        await self._subscriber.subscribe(self.keys.node_channel(self.node))
+        return former
+
+    async def _synchronize(self, former: str) -> None:
+        """Write what this node shares again, and read what others share. Raises UnavailableError."""
+        self._has_missed = False
+        try:
+            if former:
+                self._send_to_all(NodeStopped(), former)
+                await self.nodes.remove(former)
+                await self._take_guest_numbers()
+            await self._rosters.write_again()
+            lost = await self._names.claim_again(self.node)
+            if lost:
+                self._hub.names_lost(lost, self._instant())
+            for room in list(self._rosters.rooms):
+                await self._rosters.load(room, self._presumed())
+        except RequestError:
+            self._has_missed = True
+            raise
+        finally:
+            self._wake()
+
+    def _presumed(self) -> Collection[str]:
+        """Nodes that count as live: after an outage, they have to renew their leases first."""
+        return self._others if self._loop.time() - self._up_since < self.nodes.lease_s else ()
+
+    async def _take_guest_numbers(self) -> None:
+        key = self.keys.control_key("guests")
+        end = int(await self._commands.call("INCRBY", key, GUEST_NUMBERS))
+        self._hub.add_guest_numbers(end - GUEST_NUMBERS + 1, GUEST_NUMBERS)
+
+    def _disconnected(self) -> None:
+        """Reject what needs other nodes, until Redis is back."""
+        if self._commands.is_up:
+            log.warning("cannot reach the other nodes; new names and rooms have to wait")
+        self._commands.is_up = False
+        self._has_missed = True
+        self._beat_now.set()
+
+    def _resumed(self) -> None:
+        self._has_missed = True
+        self._beat_now.set()
+
+    # -- lists
+
+    async def _load_lists(self, beat: Beat, *, force: bool = False) -> None:
+        """Read the sanctions and tokens if they have changed. Raises UnavailableError."""
+        if force or beat.sanctions_version != self.sanctions.version:
+            await self._load_sanctions()
+        if force or beat.tokens_version != self.tokens.stored_version:
+            await self._load_tokens()
+
+    async def _load_sanctions(self) -> None:
+        if not self.has_unsaved_sanctions():
+            self.on_sanctions(await self.sanctions.load())
+            self._wake()
+
+    async def _load_tokens(self) -> None:
+        await self.tokens.update(self._token_hash)
+        self.on_tokens()
+        self._wake()
+
+    async def _reload_list(self, name: str) -> None:
+        with contextlib.suppress(RequestError):
+            await (self._load_sanctions() if name == "sanctions" else self._load_tokens())
+
+    async def _poll_tokens(self) -> None:
+        key = self.keys.control_key("tokens", "version")
+        while True:
+            await asyncio.sleep(POLL_S)
+            with contextlib.suppress(RequestError):
+                version = await self._commands.call("GET", key)
+                if (version or b"0").decode() != self.tokens.stored_version:
+                    await self._load_tokens()
+
+    # -- tasks
+
+    async def _load_roster(self, room: str) -> None:
+        with contextlib.suppress(RequestError):
+            await self._rosters.load(room, self._presumed())
+            self._wake()
+
+    def _instant(self) -> Instant:
+        return Instant(self._loop.time(), datetime.now(UTC))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _resource(need: Need) -> str | None:
+    """The room or, with a preceding NUL, the name that a need is for."""
+    match need:
+        case OpenRoom():
+            return need.room
+        case ClaimName():
+            return f"\0{need.key}"
+    return None

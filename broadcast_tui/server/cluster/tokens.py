@@ -1,0 +1,142 @@
+"""Tokens of all nodes, in Redis: a server's copy of them, and the store of the `token` commands.
+
+Invariant: a token itself is never stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.server.cluster.commands import UnavailableError
+from broadcast_tui.server.cluster.shared_hash import SharedHash
+from broadcast_tui.server.token_store import (
+    TokenEntry,
+    TokenFileError,
+    Tokens,
+    check_no_lookalike,
+    find_entries,
+    new_token,
+)
+
+ATTEMPTS = 20
+"""Attempts to change the tokens while others change them."""
+
+T = TypeVar("T")
+
+log = logging.getLogger("broadcast_tui.server")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(TokenEntry).decode
+
+
+class SharedTokens(Tokens):
+    """A server's copy of the tokens in Redis, which its link to the cluster updates."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stored_version = ""
+        """The version of the copy in Redis."""
+        self._received: tuple[TokenEntry, ...] = ()
+        self._has_changed = False
+
+    async def update(self, stored: SharedHash) -> None:
+        """Read the tokens from Redis. Raises UnavailableError."""
+        self.stored_version, fields = await stored.read()
+        self._received = _entries_of(fields)
+        self._has_changed = True
+
+    def read(self) -> tuple[TokenEntry, ...]:
+        self._has_changed = False
+        return self._received
+
+    def has_changed(self) -> bool:
+        return self._has_changed
+
+    def warning(self) -> str:
+        return ""
+
+    def create(self, name: str, role: Role, expires: datetime | None) -> NoReturn:
+        raise NotImplementedError
+
+    def revoke(self, id_or_name: str) -> NoReturn:
+        raise NotImplementedError
+
+
+class RedisTokenStore(Tokens):
+    """The tokens in Redis, for programs without an event loop.
+
+    Args:
+        connect: Opens a connection of its own and returns the stored tokens.
+    """
+
+    def __init__(self, connect: Callable[[], AbstractAsyncContextManager[SharedHash]]) -> None:
+        super().__init__()
+        self._connect = connect
+
+    def read(self) -> tuple[TokenEntry, ...]:
+        _, entries = self._execute(_read)
+        return entries
+
+    def has_changed(self) -> bool:
+        return False
+
+    def warning(self) -> str:
+        return ""
+
+    def create(self, name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
+        token, entry = new_token(name, role, expires)
+
+        async def add(stored: SharedHash) -> None:
+            for _ in range(ATTEMPTS):
+                version, entries = await _read(stored)
+                check_no_lookalike(entry.name, entries)
+                if await stored.change({entry.id: _encode(entry)}, expected=version):
+                    return
+            raise TokenFileError("Cannot store the token: others are changing the tokens. Try again.")
+
+        self._execute(add)
+        self.replace((*self.entries, entry))
+        return token, entry
+
+    def revoke(self, id_or_name: str) -> tuple[TokenEntry, ...]:
+        async def remove(stored: SharedHash) -> tuple[TokenEntry, ...]:
+            _, entries = await _read(stored)
+            removed = find_entries(id_or_name, entries)
+            if removed:
+                await stored.change({}, [entry.id for entry in removed])
+            return removed
+
+        return self._execute(remove)
+
+    def _execute(self, work: Callable[[SharedHash], Awaitable[T]]) -> T:
+        async def run() -> T:
+            async with self._connect() as stored:
+                return await work(stored)
+
+        try:
+            return asyncio.run(run())
+        except UnavailableError as error:
+            raise TokenFileError("Cannot reach the tokens in Redis.") from error
+
+
+async def _read(stored: SharedHash) -> tuple[str, tuple[TokenEntry, ...]]:
+    version, fields = await stored.read()
+    return version, _entries_of(fields)
+
+
+def _entries_of(fields: Mapping[str, bytes]) -> tuple[TokenEntry, ...]:
+    """The entries in the fields, oldest first; those that are invalid are left out."""
+    entries = []
+    for field, data in fields.items():
+        try:
+            entries.append(_decode(data))
+        except msgspec.MsgspecError:
+            log.warning("ignored an invalid token entry in Redis: %r", field)
+    return tuple(sorted(entries, key=lambda entry: (entry.created, entry.id)))

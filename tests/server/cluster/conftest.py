@@ -1,0 +1,27 @@
+"""A Redis server for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A server, which is the same for all tests of a module."""
+    directory: Path = tmp_path_factory.mktemp("redis")
+    server = RedisServer(directory)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def store(server: RedisServer) -> RedisServer:
+    """The server without data."""
+    server.cli("FLUSHALL")
+    return server
