@@ -15,6 +15,7 @@ TOKEN_REQUIRED = "This server requires a token. Ask its operator for one."
 TOKEN_EXPIRED = "Your token has expired or was revoked. Ask the server's operator for a new one."
 NAME_FIXED = "Your token determines your name; you cannot change it."
 READ_ONLY = "Your token is read-only. Ask the server's operator for one that can post."
+NAME_LOST = "Your name now belongs to someone else. Reconnect under another name."
 NAME_CLAIMED = "Your name now belongs to a token holder. Reconnect under another name."
 
 

@@ -10,7 +10,7 @@ Invariants: the hub never waits. A server without other nodes has no needs and s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -237,15 +237,50 @@ class Cluster:
         """Whether there is anything for the runner to perform."""
         return bool(self.preparations or self.signals or self.released_names or self.closed_rooms)
 
-    def room_needs(self, *rooms: str) -> tuple[Need, ...]:
-        """What is needed before a connection can enter rooms."""
-        if not self.is_shared:
-            return ()
-        return tuple(OpenRoom(room) for room in rooms if not self._index.is_open(room))
-
     def needs(self, *needs: Need) -> tuple[Need, ...]:
         """The needs, or none on a server without other nodes."""
         return needs if self.is_shared else ()
+
+    def is_open(self, room: str) -> bool:
+        """Whether connections can enter a room now."""
+        return not self.is_shared or self._index.is_open(room)
+
+    def entry_needs(self, rooms: Iterable[str], *others: Need) -> tuple[Need, ...]:
+        """What is needed before a connection can enter rooms and for `others`.
+
+        None if the rooms are open and there are no others. Otherwise all rooms are needed, as open ones may
+        be closed in the meantime.
+        """
+        if not self.is_shared:
+            return ()
+        needs = tuple(map(OpenRoom, rooms))
+        if not others and all(self._index.is_open(need.room) for need in needs):
+            return ()
+        return (*needs, *others)
+
+    def close_room(self, room: str) -> None:
+        """Add a room that is no longer in memory."""
+        if self.is_shared:
+            self.closed_rooms.append(room)
+
+    def room_entered(self, room: str) -> None:
+        """Cancel the closing of a room that is in memory again."""
+        if room in self.closed_rooms:
+            self.closed_rooms.remove(room)
+
+    def release_name(self, name: ReleasedName | None) -> None:
+        """Release a name that has no connections on this node any more."""
+        if self.is_shared and name is not None:
+            self.released_names.append(name)
+
+    def name_claimed(self, key: str) -> None:
+        """Cancel the release of a name that a connection has claimed again."""
+        if self.released_names:
+            self.released_names = [name for name in self.released_names if name.key != key]
+
+    def is_waiting(self, peer: Peer) -> bool:
+        """Whether a command of a connection waits for the runner to answer its needs."""
+        return any(preparation.peer is peer for preparation in self.preparations)
 
     def send(self, signal: Signal) -> None:
         """Notify the other nodes."""

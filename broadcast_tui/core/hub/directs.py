@@ -9,6 +9,7 @@ random id that is never used again. To everyone else, rooms that exist and rooms
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,6 +18,17 @@ from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.authorization import Authorizer
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.cluster import (
+    Answers,
+    Cluster,
+    DirectPosted,
+    FindPerson,
+    LoadDirects,
+    Need,
+    OpenDirect,
+    Person,
+    StoredDirect,
+)
 from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.moderation import unknown_person
 from broadcast_tui.core.hub.name_registry import NameRegistry
@@ -33,7 +45,7 @@ from broadcast_tui.core.names import (
     name_key,
 )
 from broadcast_tui.core.notes import Entry, author_key
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 from broadcast_tui.core.protocol import commands, events
 
 SWEEP_EVERY_S = 60.0
@@ -41,6 +53,8 @@ UNUSED_S = 600.0
 """Time after which a room without posts and people is forgotten."""
 NOTIFIED_MAX = 32
 """Maximum number of connections of an owner that are notified of a post in a room they are not in."""
+NOTIFIED_POSTS = 32
+"""Recent posts of a room that are recognized if they arrive both in its log and as a signal."""
 SWEEP_ROOMS = 256
 """Rooms that a step of `DirectRooms.sweep_steps` checks."""
 _TOKEN = author_key("x", "").removesuffix("x")
@@ -50,7 +64,7 @@ _CONNECTION = "connection "
 
 
 @dataclass(eq=False, slots=True)
-class Person:
+class _Owner:
     """An owner of rooms for two, with the current name and the open connections."""
 
     name: str
@@ -67,6 +81,10 @@ class DirectRoom:
     owners: tuple[str, str]
     unused_at: float | None = None
     """Time since which it has had neither posts nor people, as of the last sweep."""
+    head: str = ""
+    """Position of its newest post, as far as it is known while the room is not open."""
+    notified: deque[str] = field(default_factory=lambda: deque(maxlen=NOTIFIED_POSTS))
+    """Positions of posts that connections were notified of."""
 
     def other(self, owner: str) -> str:
         """The owner who is not `owner`."""
@@ -77,7 +95,7 @@ class DirectRoom:
 def owner_of(peer: Peer) -> str:
     """The owner that a connection belongs to."""
     token_key = peer.key if peer.identity is not None else ""
-    return author_key(token_key, peer.client_id) or f"{_CONNECTION}{peer.id}"
+    return author_key(token_key, peer.client_id) or f"{_CONNECTION}{peer.guest_number}"
 
 
 class DirectRooms:
@@ -100,6 +118,7 @@ class DirectRooms:
         *,
         is_durable: bool,
         random_id: Callable[[], str],
+        cluster: Cluster,
     ) -> None:
         self._peers = peers
         self._names = names
@@ -110,9 +129,10 @@ class DirectRooms:
         self._limits = limits
         self._is_durable = is_durable
         self._random_id = random_id
+        self._cluster = cluster
         self._rooms: dict[str, DirectRoom] = {}
         self._by_owners: dict[frozenset[str], DirectRoom] = {}
-        self._people: dict[str, Person] = {}
+        self._people: dict[str, _Owner] = {}
         self._sweep_at = 0.0
 
     def __len__(self) -> int:
@@ -120,7 +140,9 @@ class DirectRooms:
         return len(self._rooms)
 
     def load(self) -> None:
-        """Find the rooms that the engine has stored."""
+        """Find the rooms that the engine has stored. In a cluster, they are loaded for each owner."""
+        if self._cluster.is_shared:
+            return
         names = self._index.room_names()
         for name in names[bisect_left(names, DIRECT_SIGN) : bisect_left(names, DIRECTS_END)]:
             if name not in self._rooms and (pair := _token_names(name)) is not None:
@@ -138,18 +160,36 @@ class DirectRooms:
         peer.spend_fetch(when.now)
         if not peer.name:
             raise RequestError(ErrorCode.BAD_NAME, "Choose a name before you send direct messages.")
+        key = name_key(command.name)
+        needs = () if self._names.connections(key) else self._cluster.needs(FindPerson(key))
+        self._cluster.prepare(
+            peer, command, needs, lambda answers, when: self._open(peer, command, answers.person, when), when
+        )
+
+    def _open(self, peer: Peer, command: commands.Direct, remote: Person | None, when: Instant) -> None:
         own = owner_of(peer)
-        other, shown = self._find_person(command.name)
-        if other == own:
+        person = self._find_person(command.name, remote)
+        if person.owner == own:
             raise RequestError(ErrorCode.BAD_NAME, "You cannot send direct messages to yourself.")
-        room = self._by_owners.get(frozenset((own, other)))
-        if room is None:
-            room = self._create(peer, {own: peer.name, other: shown}, when)
-        peers = self._people[other].peers
-        note = ""
-        if peers and not any(one.v1 for one in peers):
-            note = f"{shown}'s client shows your messages, but cannot reply to them."
-        self._broadcaster.reply(peer, self._event(room, own, note, command.ref))
+        room = self._by_owners.get(frozenset((own, person.owner)))
+        if room is not None:
+            self._broadcaster.reply(peer, self._event(room, own, self._note_about(person), command.ref))
+            return
+        names = {own: peer.name, person.owner: person.name}
+        name = self._new_name(peer, names, when)
+
+        def opened(answers: Answers, when: Instant) -> None:
+            self.loaded(answers.directs)
+            room = self._by_owners.get(frozenset(names)) or self._add(name, names)
+            self._broadcaster.reply(peer, self._event(room, own, self._note_about(person), command.ref))
+
+        self._cluster.prepare(peer, command, self._cluster.needs(OpenDirect(name, names)), opened, when)
+
+    def _note_about(self, person: Person) -> str:
+        """What to know before writing to a person; empty if nothing."""
+        peers = self._people[person.owner].peers
+        has_v1 = any(peer.v1 for peer in peers) if peers else person.has_v1
+        return "" if has_v1 else f"{person.name}'s client shows your messages, but cannot reply to them."
 
     def check_access(self, peer: Peer, room_name: str) -> None:
         """Raise RequestError (FORBIDDEN) unless a connection belongs to an owner of a room.
@@ -157,11 +197,75 @@ class DirectRooms:
         A room of token holders that was forgotten, since it has no posts, is created again.
         """
         room, own = self._rooms.get(room_name), owner_of(peer)
-        if room is None and peer.identity is not None:
-            room = self._restore(room_name, own)
+        if room is None and not self._cluster.is_shared and (names := self._restorable(peer, room_name)):
+            room = self._add(room_name, names)
         if room is None or own not in room.owners:
             text = "You cannot open this conversation: it belongs to other people, or has ended."
             raise RequestError(ErrorCode.FORBIDDEN, text)
+
+    def may_enter(self, peer: Peer, room_name: str) -> bool:
+        """Whether a connection belongs to an owner of a room."""
+        room = self._rooms.get(room_name)
+        return room is not None and owner_of(peer) in room.owners
+
+    # -- other nodes
+
+    def load_needs(self, peer: Peer) -> tuple[Need, ...]:
+        """What is needed before a connection can get direct messages."""
+        return self._cluster.needs(LoadDirects(owner_of(peer)))
+
+    def restore_needs(self, peer: Peer, *room_names: str) -> tuple[Need, ...]:
+        """What is needed before a token holder can enter rooms that this node does not know."""
+        if not self._cluster.is_shared:
+            return ()
+        found = ((name, self._restorable(peer, name)) for name in room_names if name not in self._rooms)
+        return tuple(OpenDirect(name, names) for name, names in found if names)
+
+    def loaded(self, stored: Iterable[StoredDirect]) -> None:
+        """Add rooms that other nodes know."""
+        for direct in stored:
+            self._learn(direct.room, direct.names, direct.head)
+
+    def _learn(self, name: str, names: dict[str, str], head: str) -> DirectRoom | None:
+        """The room of other nodes; None if it is not a valid one."""
+        if len(names) != 2:
+            return None
+        room = self._rooms.get(name)
+        if room is None:
+            if frozenset(names) in self._by_owners:
+                self._remove(self._by_owners[frozenset(names)])
+            room = self._add(name, names)
+        elif set(room.owners) != set(names):
+            return None
+        for owner, shown in names.items():
+            if not self._people[owner].peers:
+                self._people[owner].name = shown
+        room.head = _newer(room.head, head)
+        return room
+
+    def share(self, post: NewPost, result: AppendResult) -> None:
+        """Notify other nodes of a post that this node has appended."""
+        room = self._rooms.get(post.room)
+        if room is not None:
+            names = {owner: self._people[owner].name for owner in room.owners}
+            self._cluster.send(
+                DirectPosted(room.name, names, str(result.position), post.sender, post.text, result.at_text)
+            )
+
+    def posted(self, signal: DirectPosted) -> None:
+        """Notify connections of a post that another node has appended."""
+        room = self._learn(signal.room, signal.names, signal.position)
+        if room is not None:
+            self._notify(room, signal.position, signal.sender, signal.text, signal.at)
+
+    def find_local(self, key: str) -> Person | None:
+        """The owner of a name that a connection of this node has; None if there is none."""
+        peers = [self._peers[peer_id] for peer_id in self._names.connections(key)]
+        if not peers:
+            return None
+        return Person(owner_of(peers[0]), peers[0].name, any(peer.v1 for peer in peers))
+
+    # -- posting
 
     def check_post(self, peer: Peer, room_name: str, when: Instant) -> None:
         """Check a post or note, and charge for the notification of connections that are not in the room.
@@ -220,6 +324,15 @@ class DirectRooms:
         room = self._rooms.get(entry.room)
         if room is None or not isinstance(entry, Post):
             return
+        self._notify(room, str(entry.position), entry.sender, entry.text, timestamp(entry.at))
+
+    def _notify(self, room: DirectRoom, position: str, sender: str, text: str, at: str) -> None:
+        """Notify connections of both owners that are not in a room about a post, once."""
+        if self._cluster.is_shared:
+            if position in room.notified:
+                return
+            room.notified.append(position)
+            room.head = _newer(room.head, position)
         for owner in room.owners:
             person = self._people[owner]
             person.rooms[room.name] = person.rooms.pop(room.name)
@@ -227,9 +340,8 @@ class DirectRooms:
             for peer in islice(elsewhere, NOTIFIED_MAX):
                 if peer.v1:
                     self._broadcaster.reply(peer, self._event(room, owner))
-                elif name_key(entry.sender) != peer.key:
-                    text = f"{entry.sender}, to you alone: {entry.text}"
-                    line = events.System("direct", text, timestamp(entry.at), name=entry.sender)
+                elif name_key(sender) != peer.key:
+                    line = events.System("direct", f"{sender}, to you alone: {text}", at, name=sender)
                     self._broadcaster.reply(peer, line)
 
     # -- time
@@ -242,7 +354,7 @@ class DirectRooms:
         for number, room in enumerate(list(self._rooms.values())):
             if number % SWEEP_ROOMS == 0:
                 yield
-            if room.name in self._hub_rooms.by_name or self._hub_rooms.is_stored(room.name):
+            if room.name in self._hub_rooms.by_name or self._is_needed(room):
                 room.unused_at = None
             elif room.unused_at is None:
                 room.unused_at = now
@@ -251,19 +363,24 @@ class DirectRooms:
 
     # -- rooms
 
-    def _find_person(self, name: str) -> tuple[str, str]:
-        """The owner and the name of a person who is connected, or who has a token."""
+    def _is_needed(self, room: DirectRoom) -> bool:
+        """Whether a room has posts. In a cluster: whether an owner is connected here."""
+        if self._cluster.is_shared:
+            return any(self._people[owner].peers for owner in room.owners)
+        return self._hub_rooms.is_stored(room.name)
+
+    def _find_person(self, name: str, remote: Person | None) -> Person:
+        """A person who is connected here or on another node, or who has a token."""
         key = name_key(name)
-        for peer_id in self._names.connections(key):
-            peer = self._peers[peer_id]
-            return owner_of(peer), peer.name
+        if person := self.find_local(key) or remote:
+            return person
         shown = self._authorizer.token_name(key)
         if not shown:
             raise unknown_person(name)
-        return _token_owner(shown), shown
+        return Person(_token_owner(shown), shown)
 
-    def _create(self, peer: Peer, names: dict[str, str], when: Instant) -> DirectRoom:
-        """Create a room for two owners with these names."""
+    def _new_name(self, peer: Peer, names: dict[str, str], when: Instant) -> str:
+        """The name of a new room for two owners with these names. Raises RequestError."""
         count_max = self._limits.current.max_rooms_total
         if count_max and len(self._rooms) >= count_max:
             text = f"The server has its maximum of {count_max:,} rooms for direct messages. Try again later."
@@ -273,13 +390,13 @@ class DirectRooms:
             name += VOLATILE_SIGN + self._random_id()
         self._hub_rooms.check_new(peer, name, when.now)
         peer.budget.charge(len(self._peers) * SCAN_S, when.now)
-        return self._add(name, names)
+        return name
 
     def _add(self, name: str, names: dict[str, str]) -> DirectRoom:
         first, second = names
         room = self._rooms[name] = DirectRoom(name, (first, second))
         self._by_owners[frozenset(names)] = room
-        new_people = {owner: Person(shown) for owner, shown in names.items() if owner not in self._people}
+        new_people = {owner: _Owner(shown) for owner, shown in names.items() if owner not in self._people}
         self._people.update(new_people)
         if new_people:
             for peer in self._peers.values():
@@ -289,15 +406,16 @@ class DirectRooms:
             self._people[owner].rooms[name] = room
         return room
 
-    def _restore(self, name: str, own: str) -> DirectRoom | None:
-        """Create the room of token holders with this name again, if `own` is one and there is none."""
-        pair = _token_names(name)
+    def _restorable(self, peer: Peer, name: str) -> dict[str, str]:
+        """The names of the owners of a room of token holders that does not exist, but may, by owner.
+
+        Empty if it must not, or the connection does not belong to one of them.
+        """
+        pair = _token_names(name) if peer.identity is not None else None
         if pair is None or not all(self._authorizer.token_name(name_key(person)) for person in pair):
-            return None
+            return {}
         names = {_token_owner(person): person for person in pair}
-        if own not in names or frozenset(names) in self._by_owners:
-            return None
-        return self._add(name, names)
+        return names if owner_of(peer) in names and frozenset(names) not in self._by_owners else {}
 
     def _remove(self, room: DirectRoom) -> None:
         del self._rooms[room.name], self._by_owners[frozenset(room.owners)]
@@ -308,13 +426,25 @@ class DirectRooms:
                 del self._people[owner]
 
     def _has_posts(self, name: str) -> bool:
+        if not self._cluster.is_open(name):
+            return bool(self._rooms[name].head)
         return self._index.first_seq(name) <= self._index.last_seq(name)
 
     def _event(self, room: DirectRoom, owner: str, note: str = "", ref: str = "") -> events.Direct:
         """The description of a room for one of its owners."""
-        head = str(Position(self._index.epoch_of(room.name), self._index.last_seq(room.name)))
+        head = room.head
+        if self._cluster.is_open(room.name):
+            head = str(Position(self._index.epoch_of(room.name), self._index.last_seq(room.name)))
         durable = self._is_durable and VOLATILE_SIGN not in room.name
         return events.Direct(room.name, self._people[room.other(owner)].name, head, durable, note, ref)
+
+
+def _newer(head: str, position: str) -> str:
+    """The later of two positions of a room: the second one if it is from another epoch."""
+    old, new = Position.parse(head), Position.parse(position)
+    if new is None or (old is not None and old.epoch == new.epoch and old.seq > new.seq):
+        return head
+    return position
 
 
 def _token_owner(name: str) -> str:

@@ -12,17 +12,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import assert_never
 
-import msgspec
-
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import CloseCode, ErrorCode, FrameError, RequestError
 from broadcast_tui.core.hub.auth import Authenticator, Identity, OpenAuthenticator
-from broadcast_tui.core.hub.authorization import Authorizer
+from broadcast_tui.core.hub.authorization import NAME_LOST, Authorizer
 from broadcast_tui.core.hub.away import AwayStatus
 from broadcast_tui.core.hub.broadcaster import Broadcaster
-from broadcast_tui.core.hub.cluster import Answers, Cluster, Preparation, Signal
+from broadcast_tui.core.hub.cluster import (
+    Answers,
+    ClaimName,
+    Cluster,
+    DirectPosted,
+    OpenRoom,
+    Person,
+    Preparation,
+    Signal,
+)
 from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects, TopicChange
+from broadcast_tui.core.hub.entering import Entering
+from broadcast_tui.core.hub.guest_numbers import GuestNumbers
 from broadcast_tui.core.hub.history import (
     BackfillRead,
     HistoryRead,
@@ -51,13 +60,12 @@ from broadcast_tui.core.hub.work_budget import (
     WorkBudgets,
     frame_price_s,
 )
-from broadcast_tui.core.limits import DEFAULT_ROOM, Limits, SharedLimits
-from broadcast_tui.core.names import DIRECT_SIGN, are_too_many, check_any_room, is_direct, name_key
+from broadcast_tui.core.limits import Limits, SharedLimits
+from broadcast_tui.core.names import DIRECT_SIGN, is_direct
 from broadcast_tui.core.notes import Entry, LogEvent, NewEntry, NewNote, NewSummary
-from broadcast_tui.core.post import AppendResult, Fork, Post
+from broadcast_tui.core.post import AppendResult, Fork, NewPost, Post
 from broadcast_tui.core.protocol import commands, events
-from broadcast_tui.core.protocol.codec import decode_command, framed
-from broadcast_tui.core.protocol.dialects import Dialect
+from broadcast_tui.core.protocol.codec import decode_command
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.text import clean_line
 
@@ -102,13 +110,14 @@ class Hub:
         self.broadcaster = Broadcaster(self.peers, self.effects)
         self.rejections = Rejections(self.broadcaster, self.effects)
         self.authorizer = Authorizer(authenticator if authenticator is not None else OpenAuthenticator())
-        self.rooms = Rooms(index, self._limits, self.broadcaster, self.effects)
+        self.rooms = Rooms(index, self._limits, self.broadcaster, self.effects, self.cluster)
         self.moderation = Moderation(self.peers, self.broadcaster, self.effects, self.rejections.close_later)
         self._index = index
         self._node = node
         self._names = NameRegistry(self._limits)
         self._away = AwayStatus(self._names, self.broadcaster, self._limits)
         self._last_peer_id = 0
+        self._guest_numbers = GuestNumbers(random_id)
         self.directs = DirectRooms(
             self.peers,
             self._names,
@@ -119,13 +128,25 @@ class Hub:
             self._limits,
             is_durable=is_durable,
             random_id=random_id,
+            cluster=self.cluster,
         )
         self._claims = NameClaims(
-            self._names, self.authorizer, self.moderation, self.broadcaster, self.directs.renamed
+            self._names,
+            self.authorizer,
+            self.moderation,
+            self.broadcaster,
+            self.directs.renamed,
+            self.cluster,
+            self._close_replaced,
         )
         self.posting = Posting(
-            self.rooms, index, self._limits, self.moderation, self.effects, self._claims.claim
-        )
+            self.rooms, index, self._limits, self.moderation, self.effects, self._claims, self.cluster,
+            self.directs,
+        )  # fmt: skip
+        self._entering = Entering(
+            self.cluster, self.rooms, self._claims, self.directs, self.authorizer, self.moderation,
+            self.broadcaster, self.rejections, self._away, self._limits,
+        )  # fmt: skip
         self._summaries = Summaries(index, self.effects)
         self.budgets = WorkBudgets(self._limits)
         self._prices = PriceList(self.rooms, index, self._limits, self.peers)
@@ -171,22 +192,13 @@ class Hub:
             limits=self._limits,
             budget=budget,
             rate_limit_key=rate_limit_key,
+            guest_number=self._guest_numbers.take() if self.cluster.is_shared else 0,
         )
         self.peers[peer.id] = peer
         if identity is not None:
             peer.set_identity(identity)
         if not v1:
-            try:
-                if identity is not None:
-                    self._claims.claim(peer, identity.name, when)
-            except RequestError as error:
-                self.rejections.close_later(peer, CloseCode.KICKED, error.text)
-                return peer
-            if identity is not None:
-                self.directs.entered(peer, when)
-            state = self.rooms.enter(peer, commands.RoomRequest(DEFAULT_ROOM))
-            self.broadcaster.send_greeting(peer, DEFAULT_ROOM, state.online, when)
-            self.broadcaster.flush_presence(self.rooms.by_name[DEFAULT_ROOM], when)
+            self._entering.connect(peer, when)
         return peer
 
     def close(self, peer: Peer, when: Instant) -> None:
@@ -201,7 +213,7 @@ class Hub:
                 peer, self.rooms.by_name[room_name], when, grace=bool(peer.name) and not was_kicked
             )
         if peer.name:
-            self._names.release(peer.key, peer.id, when.now, grace=dropped)
+            self._claims.release(peer, when, grace=dropped)
         self.effects.dirty_peers.discard(peer)
         self.effects.closing_peers.discard(peer)
 
@@ -233,19 +245,66 @@ class Hub:
 
     def prepared(self, preparation: Preparation, answers: Answers | RequestError, when: Instant) -> None:
         """Execute a command whose needs have been answered, or reply with the error."""
-        peer = preparation.peer
-        if peer.id not in self.peers:
+        if not isinstance(answers, RequestError):
+            for need in preparation.needs:
+                if isinstance(need, OpenRoom):
+                    self._summaries.room_opened(need.room)
+        peer, command = preparation.peer, preparation.command
+        if peer.id not in self.peers or peer.closing is not None:
             return
         try:
             if isinstance(answers, RequestError):
                 raise answers
             preparation.then(answers, when)
         except RequestError as error:
-            self.rejections.reject_command(peer, preparation.command, error, when)
-        peer.link.release()
+            if command is None:
+                self._entering.connect_failed(peer, error)
+            elif isinstance(command, commands.Hello) and error.code is ErrorCode.TRY_LATER:
+                self.broadcaster.send_error(peer, error, when)
+            else:
+                self.rejections.reject_command(peer, command, error, when)
+        if not self.cluster.is_waiting(peer):
+            peer.link.release()
 
     def receive_signal(self, signal: Signal, when: Instant) -> None:
         """Handle a signal from another node."""
+        if isinstance(signal, DirectPosted):
+            self.directs.posted(signal)
+
+    def uses_name(self, key: str) -> bool:
+        """Whether a connection of this node has the name with this skeleton."""
+        return bool(self._names.connections(key))
+
+    def uses_room(self, room: str) -> bool:
+        """Whether a room is in memory."""
+        return self.rooms.is_used(room)
+
+    def held_names(self) -> list[ClaimName]:
+        """The names of connections of this node, as claims, to make them again after an outage."""
+        return self._names.held()
+
+    def names_lost(self, keys: Sequence[str], when: Instant) -> None:
+        """Close the connections with names that another owner has claimed on another node."""
+        for key in keys:
+            for peer_id in self._names.lose(key):
+                self._close_replaced(peer_id)
+
+    def _close_replaced(self, peer_id: int) -> None:
+        if (peer := self.peers.get(peer_id)) is not None:
+            self.rejections.close_later(peer, CloseCode.REPLACED, NAME_LOST)
+
+    def find_person(self, key: str) -> Person | None:
+        """The owner of a name that is in use on this node; None if it is not."""
+        return self.directs.find_local(key)
+
+    @property
+    def needs_guest_numbers(self) -> bool:
+        """Whether only few guest numbers are left."""
+        return self.cluster.is_shared and self._guest_numbers.are_few
+
+    def add_guest_numbers(self, start: int, count: int) -> None:
+        """Use these numbers, which no other node uses, for further guests."""
+        self._guest_numbers.add(start, count)
 
     # -- results of effects
 
@@ -268,12 +327,22 @@ class Hub:
                 room.appended_seq = position.seq
             if result.post is not None and isinstance(entry, NewNote):
                 self._summaries.changed(entry.room, entry.re, entry.kind, when)
+            if self.cluster.is_shared:
+                self._share_result(entry, result, when)
             if peer is None:
                 continue
             if result.error is not None:
                 self.broadcaster.send_error(peer, result.error, when, nonce=entry.nonce)
             elif entry.nonce:
                 self._acknowledge(peer, entry, result)
+
+    def _share_result(self, entry: NewEntry, result: AppendResult, when: Instant) -> None:
+        """Notify other nodes of a direct message, or repeat a summary that was not stored."""
+        if isinstance(entry, NewSummary):
+            if result.error is not None and result.error.temporary:
+                self._summaries.failed(entry, when)
+        elif isinstance(entry, NewPost) and is_direct(entry.room) and result.error is None and not result.dup:
+            self.directs.share(entry, result)
 
     def _acknowledge(self, peer: Peer, entry: NewEntry, result: AppendResult) -> None:
         position = result.position
@@ -404,9 +473,9 @@ class Hub:
             case commands.Note():
                 self.posting.note(peer, command, when)
             case commands.Hello():
-                self._hello(peer, command, when)
+                self._entering.hello(peer, command, when)
             case commands.Join():
-                self._join(peer, command, when)
+                self._entering.join(peer, command, when)
             case commands.Leave():
                 subscription = self.rooms.subscription(peer, command.room)
                 reason = self.moderation.leave_reason(peer, command.reason, when)
@@ -427,8 +496,7 @@ class Hub:
                 self._start_read(peer, plan_search(peer, command, room.name, self._index, page_max))
             case commands.ListRooms():
                 peer.spend_fetch(when.now)
-                count_max = self.limits.presence_list_max
-                self.broadcaster.reply(peer, self.rooms.list_page(command, count_max))
+                self.rooms.send_list(peer, command, when)
             case commands.SetTopic():
                 room = self._request_room(peer, command.room, when)
                 topic = clean_line(command.topic, TOPIC_BYTES)
@@ -472,67 +540,6 @@ class Hub:
         if isinstance(command, _NEW_ENTRIES) and is_direct(command.room):
             self.directs.check_post(peer, command.room, when)
 
-    def _hello(self, peer: Peer, hello: commands.Hello, when: Instant) -> None:
-        if peer.welcomed:
-            raise RequestError(
-                ErrorCode.BAD_FRAME, "A hello is only allowed as the first frame of a v1 connection."
-            )
-        requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
-        if are_too_many((request.room for request in requests), self.limits.max_rooms_per_peer):
-            raise self._too_many_rooms()
-        for request in requests:
-            check_any_room(request.room)
-        name = self.authorizer.name_at_hello(peer, hello, when)
-        self.moderation.check_name(peer, name_key(name) if name else "", hello.client_id, when)
-        if name and peer.identity is None:
-            self.moderation.check_name_of_muted(name, hello.client_id, when)
-        peer.set_client_id(hello.client_id)
-        peer.dialect = Dialect.NOTES if hello.notes else Dialect.LEGACY
-        peer.is_counted = hello.presence
-        if name:
-            self._claims.claim(peer, name, when)
-        peer.welcomed = True
-        states: list[events.RoomState] = []
-        rejected: list[tuple[str, RequestError]] = []
-        for request in requests:
-            try:
-                self._check_entry(peer, check_any_room(request.room), when)
-                states.append(self.rooms.enter(peer, request))
-            except RequestError as error:
-                rejected.append((check_any_room(request.room), error))
-        directs = self.directs.entered(peer, when)
-        self.broadcaster.send_welcome(peer, self._node, self.limits, tuple(states), directs, when)
-        for room_name, rejection in rejected:
-            self.broadcaster.send_error(peer, rejection, when)
-            peer.send(events.Left("", room_name))
-        for state in states:
-            room = self.rooms.by_name[state.room]
-            self.broadcaster.flush_presence(room, when)
-            self._away.entered(peer, room)
-
-    def _join(self, peer: Peer, join: commands.Join, when: Instant) -> None:
-        name = check_any_room(join.room)
-        peer.spend_fetch(when.now)
-        is_new = name not in peer.subscriptions
-        if is_new and are_too_many((*peer.subscriptions, name), self.limits.max_rooms_per_peer):
-            raise self._too_many_rooms()
-        self._check_entry(peer, name, when)
-        # The reply precedes the gap event that `enter` queues.
-        queued, peer.control = peer.control, []
-        state = self.rooms.enter(peer, commands.RoomRequest(name, join.since, join.last))
-        joined = events.Joined(join.ref, **msgspec.structs.asdict(state))
-        peer.control = [*queued, framed(joined), *peer.control]
-        self.broadcaster.mark_dirty(peer)
-        self.broadcaster.flush_presence(self.rooms.by_name[name], when)
-        self._away.entered(peer, self.rooms.by_name[name])
-
-    def _check_entry(self, peer: Peer, name: str, when: Instant) -> None:
-        """Raise RequestError if a connection may not enter a room."""
-        if is_direct(name):
-            self.directs.check_access(peer, name)
-        else:
-            self.rooms.check_new(peer, name, when.now)
-
     # -- closing and limits
 
     def close_expired(self, when: Instant) -> None:
@@ -552,12 +559,6 @@ class Hub:
         room = self.rooms.subscription(peer, room_name).room
         peer.spend_fetch(when.now)
         return room
-
-    def _too_many_rooms(self) -> RequestError:
-        return RequestError(
-            ErrorCode.TOO_MANY_ROOMS,
-            f"You can be in at most {self.limits.max_rooms_per_peer} rooms. Leave one first.",
-        )
 
 
 def _busy() -> RequestError:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.authorization import Authorizer
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.cluster import ClaimName, Cluster, Need
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Peer
@@ -18,8 +19,9 @@ class NameClaims:
     """Sets and changes the names of connections.
 
     Args:
-        names: The names in use.
+        names: The names in use on this node.
         renamed: Called with each connection that has got a name.
+        replaced: Called with each connection whose name was given to another owner.
     """
 
     def __init__(
@@ -29,8 +31,12 @@ class NameClaims:
         moderation: Moderation,
         broadcaster: Broadcaster,
         renamed: Callable[[Peer], None],
+        cluster: Cluster,
+        replaced: Callable[[int], None],
     ) -> None:
         self._names = names
+        self._cluster = cluster
+        self._replaced = replaced
         self._authorizer = authorizer
         self._moderation = moderation
         self._broadcaster = broadcaster
@@ -40,32 +46,64 @@ class NameClaims:
         """Change a name on request, reply, and notify the rooms. Raises RequestError."""
         peer.spend_fetch(when.now)
         self._moderation.check_not_muted(peer, when)
-        old, name = peer.name, check_name(command.name)
+        name = check_name(command.name)
+        needs = self.needs(peer, name, when)
+        self._cluster.prepare(
+            peer, command, needs, lambda _, when: self._rename(peer, command, name, when), when
+        )
+
+    def _rename(self, peer: Peer, command: commands.Rename, name: str, when: Instant) -> None:
+        old = peer.name
         self.claim(peer, name, when)
         self._broadcaster.reply(peer, events.Renamed(command.ref, name))
         if peer.is_counted and old and old != name:
             for subscription in peer.subscriptions.values():
                 self._broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
 
-    def claim(self, peer: Peer, name: str, when: Instant) -> None:
-        """Set the name of a connection to a valid one. Raises RequestError if it may not have it."""
+    def needs(self, peer: Peer, name: str, when: Instant) -> tuple[Need, ...]:
+        """What is needed before a connection can claim a valid name. Raises RequestError, as `claim`."""
+        if not self._cluster.is_shared:
+            return ()
         key = name_key(name)
-        check_not_guest(name)
-        owner = self._authorizer.name_owner(peer, key, name)
-        self._moderation.check_name(peer, key, peer.client_id, when)
+        owner = self._owner(peer, key, name, when)
+        return (ClaimName(key, name, owner, peer.identity is not None),) if key != peer.key else ()
+
+    def claim(self, peer: Peer, name: str, when: Instant) -> None:
+        """Set the name of a connection to a valid one. Raises RequestError if it may not have it.
+
+        If other nodes have to be asked, its `needs` have been answered.
+        """
+        key = name_key(name)
+        owner = self._owner(peer, key, name, when)
         if key != peer.key:
-            take_over = peer.identity is not None
-            self._names.claim(
-                key, name, owner, peer.id, when.now, take_over=take_over, is_counted=peer.is_counted
-            )
+            is_shared = self._cluster.is_shared
+            lost = self._names.claim(
+                key, name, owner, peer.id, when.now, take_over=peer.identity is not None,
+                is_counted=peer.is_counted, is_granted=is_shared,
+            )  # fmt: skip
+            if is_shared:
+                self._cluster.name_claimed(key)
+                for peer_id in lost:
+                    self._replaced(peer_id)
             if peer.name:
                 if peer.is_counted:
                     self._names.copy_away(peer.key, key)
-                self._names.release(peer.key, peer.id, when.now, grace=False)
+                self.release(peer, when, grace=False)
         if peer.is_counted:
             self._rename_member(peer, key, name, when)
         peer.key, peer.name = key, name
         self._renamed(peer)
+
+    def release(self, peer: Peer, when: Instant, *, grace: bool) -> None:
+        """Release the name of a connection, after its grace period if it was the last one with `grace`."""
+        self._cluster.release_name(self._names.release(peer.key, peer.id, when.now, grace=grace))
+
+    def _owner(self, peer: Peer, key: str, name: str, when: Instant) -> str:
+        """The owner under which a connection claims a name. Raises RequestError if it may not have it."""
+        check_not_guest(name)
+        owner = self._authorizer.name_owner(peer, key, name)
+        self._moderation.check_name(peer, key, peer.client_id, when)
+        return owner
 
     def _rename_member(self, peer: Peer, key: str, name: str, when: Instant) -> None:
         """Change the key and name of a person in the rooms of a connection, and announce a first name."""

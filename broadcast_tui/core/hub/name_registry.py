@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError
+from broadcast_tui.core.hub.cluster import ClaimName, ReleasedName
 from broadcast_tui.core.limits import SharedLimits
 
 STEP_NAMES = 256
@@ -50,11 +51,15 @@ class NameRegistry:
         *,
         take_over: bool = False,
         is_counted: bool = True,
-    ) -> None:
+        is_granted: bool = False,
+    ) -> Collection[int]:
         """Claim the name with skeleton `key` for a connection; with `take_over` even if it has another owner.
+
+        Returns the connections of another owner that have lost it.
 
         Args:
             is_counted: Whether the connection makes the person present.
+            is_granted: Whether the cluster has granted the claim, which it then decides alone.
 
         Raises:
             InvalidNameError: NAME_TAKEN; temporary, since its owner may leave.
@@ -63,9 +68,10 @@ class NameRegistry:
         if holder is not None and holder.until and holder.until <= now:
             self._end_grace(key)
             holder = self._holders.get(key)
-        if holder is not None and take_over and holder.owner != owner:
-            holder = None
-        if holder is not None and (holder.owner != owner or (holder.peers and not owner)):
+        lost: Collection[int] = ()
+        if holder is not None and (take_over or is_granted) and holder.owner != owner:
+            lost, holder = holder.peers, None
+        if holder is not None and not is_granted and (holder.owner != owner or (holder.peers and not owner)):
             same = holder.name.casefold() == name.casefold()
             reason = "is taken" if same else f"looks too similar to {holder.name}, who is online"
             raise InvalidNameError(
@@ -77,15 +83,24 @@ class NameRegistry:
         if is_counted:
             holder.counted.add(peer_id)
             holder.until = 0.0
+        return lost
 
-    def release(self, key: str, peer_id: int, now: float, *, grace: bool) -> None:
+    def release(self, key: str, peer_id: int, now: float, *, grace: bool) -> ReleasedName | None:
         """Remove a connection from a name. The last one frees it, with `grace` after the grace period.
 
-        The last counted connection ends the person's away status in the same way.
+        The last counted connection ends the person's away status in the same way. Returns the name if this
+        was its last connection.
         """
         holder = self._holders.get(key)
         if holder is None:
-            return
+            return None
+        was_last = holder.peers == {peer_id}
+        self._release(holder, key, peer_id, now, grace=grace)
+        if not was_last:
+            return None
+        return ReleasedName(key, holder.owner, max(0.0, holder.until - now) if holder.until else 0.0)
+
+    def _release(self, holder: _Holder, key: str, peer_id: int, now: float, *, grace: bool) -> None:
         was_counted = peer_id in holder.counted
         holder.peers.discard(peer_id)
         holder.counted.discard(peer_id)
@@ -95,6 +110,18 @@ class NameRegistry:
             holder.until = now + self._limits.current.leave_grace_s
         elif was_counted or not holder.until:
             self._end_grace(key)
+
+    def lose(self, key: str) -> Collection[int]:
+        """Remove a name that has another owner elsewhere. Returns the connections that had it."""
+        holder = self._holders.pop(key, None)
+        self._away.pop(key, None)
+        return holder.peers if holder is not None else ()
+
+    def held(self) -> list[ClaimName]:
+        """The names that have connections, as claims."""
+        return [
+            ClaimName(key, holder.name, holder.owner) for key, holder in self._holders.items() if holder.peers
+        ]
 
     def connections(self, key: str) -> Collection[int]:
         """The connections of the person with a name. Do not modify it."""

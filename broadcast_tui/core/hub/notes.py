@@ -83,6 +83,15 @@ class Summaries:
             self._collect_asks()
         heapq.heappush(self._asks, (until, post.room, post.position.seq))
 
+    def room_opened(self, room: str) -> None:
+        """Remember to close the questions of a room that was opened after the start."""
+        asks = [(until, name, seq) for name, seq, until in self._index.open_asks(room)]
+        if asks and len(self._asks) + len(asks) > self._clean_at:
+            self._collect_asks()
+            return
+        for ask in asks:
+            heapq.heappush(self._asks, ask)
+
     def tick(self, when: Instant) -> None:
         """Add the summaries that are due, and close the questions whose time is over."""
         while self._paused:

@@ -71,6 +71,7 @@ class Peer:
         "dialect",
         "error_bucket",
         "fetch_bucket",
+        "guest_number",
         "hello_until",
         "id",
         "identity",
@@ -102,8 +103,11 @@ class Peer:
         limits: SharedLimits,
         budget: WorkBudget,
         rate_limit_key: str = "",
+        guest_number: int = 0,
     ) -> None:
         self.id = peer_id
+        self.guest_number = guest_number or peer_id
+        """Number in its sender name while it has no name, unique in the cluster."""
         self.link = link
         self.v1 = v1
         self.address = address
@@ -112,7 +116,7 @@ class Peer:
         self.budget = budget
         """Server time for its requests, shared by the connections of its address."""
         self.name = ""
-        self.key = f"\0{peer_id}"
+        self.key = f"\0{self.guest_number}"
         """Presence key: the skeleton of the name, or a unique key without a name."""
         self.client_id = ""
         self.author = ""
@@ -176,7 +180,7 @@ class Peer:
     @property
     def sender(self) -> str:
         """Sender name of its posts."""
-        return self.name or f"{GUEST}{self.id}"
+        return self.name or f"{GUEST}{self.guest_number}"
 
     @property
     def label(self) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import assert_never
 
 from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.hub.cluster import Answers, Cluster
+from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.log_index import LogIndex, current_seq
 from broadcast_tui.core.hub.moderation import Moderation
+from broadcast_tui.core.hub.name_claims import NameClaims
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.room import Room
@@ -40,7 +42,7 @@ class Posting:
     """Turns `message` and `note` frames into entries to append.
 
     Args:
-        claim_name: Sets the name of a connection. Raises RequestError.
+        claims: Sets the names of connections.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class Posting:
         limits: SharedLimits,
         moderation: Moderation,
         effects: Effects,
-        claim_name: Callable[[Peer, str, Instant], None],
+        claims: NameClaims,
+        cluster: Cluster,
+        directs: DirectRooms,
     ) -> None:
         self.draining = False
         """Whether the server is stopping: new entries are temporarily rejected."""
@@ -59,7 +63,9 @@ class Posting:
         self._limits = limits
         self._moderation = moderation
         self._effects = effects
-        self._claim_name = claim_name
+        self._claims = claims
+        self._cluster = cluster
+        self._directs = directs
 
     def say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
         """Add a post. Raises RequestError."""
@@ -72,10 +78,29 @@ class Posting:
         if not peer.name and say.sender and not peer.v1:
             name = check_name(say.sender)
             self._moderation.check_not_muted(peer, when, name)
-            self._claim_name(peer, name, when)
-        new_post = NewPost(
-            room.name, peer.sender, text, when.at, peer.client_id, say.nonce, peer.author, re, ask
-        )
+            self._name_and_append(peer, say, name, text, re, ask, when)
+        else:
+            self._append(peer, say, room.name, text, re, ask, when)
+
+    def _name_and_append(
+        self, peer: Peer, say: commands.Say, name: str, text: str, re: int, ask: Ask | None, when: Instant
+    ) -> None:
+        """Set the first name of a plain client, and add its post."""
+        needs = self._claims.needs(peer, name, when)
+        if needs:
+            needs += self._directs.load_needs(peer)
+
+        def then(answers: Answers, when: Instant) -> None:
+            room = self._open_room(peer, say.room)
+            self._claims.claim(peer, name, when)
+            self._append(peer, say, room.name, text, re, ask, when)
+
+        self._cluster.prepare(peer, say, needs, then, when)
+
+    def _append(
+        self, peer: Peer, say: commands.Say, room: str, text: str, re: int, ask: Ask | None, when: Instant
+    ) -> None:
+        new_post = NewPost(room, peer.sender, text, when.at, peer.client_id, say.nonce, peer.author, re, ask)
         self._effects.pending_entries.append(PendingEntry(peer, new_post))
 
     def note(self, peer: Peer, note: commands.Note, when: Instant) -> None:

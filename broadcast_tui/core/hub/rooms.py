@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import ErrorCode, RequestError, rate_limited
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.cluster import Answers, Cluster, ListStoredRooms
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.history import BackfillRead
 from broadcast_tui.core.hub.log_index import LogIndex
@@ -37,7 +38,12 @@ class Rooms:
     """The rooms that have connections or pending presence lines, by name; and those that are idle."""
 
     def __init__(
-        self, index: LogIndex, limits: SharedLimits, broadcaster: Broadcaster, effects: Effects
+        self,
+        index: LogIndex,
+        limits: SharedLimits,
+        broadcaster: Broadcaster,
+        effects: Effects,
+        cluster: Cluster,
     ) -> None:
         self.by_name: dict[str, Room] = {}
         self._names: list[str] = []
@@ -52,6 +58,7 @@ class Rooms:
         self._limits = limits
         self._broadcaster = broadcaster
         self._effects = effects
+        self._cluster = cluster
 
     def subscription(self, peer: Peer, room_name: str) -> Subscription:
         """A connection's subscription to a room.
@@ -143,6 +150,7 @@ class Rooms:
 
     def _open(self, name: str) -> Room:
         """The room, with its ring if it was idle."""
+        self._cluster.room_entered(name)
         first_seq, last_seq = self._index.first_seq(name), self._index.last_seq(name)
         room, _ = self._idle.pop(name, (None, 0.0))
         if room is not None:
@@ -172,29 +180,57 @@ class Rooms:
             if len(self._idle) > IDLE_ROOMS_MAX:
                 self._drop_idle()
         else:
-            self.buffers.remove(room)
+            self._drop(room)
 
     def _drop_idle(self) -> None:
         """Drop the room that has been idle for the longest time."""
         _, (room, _) = self._idle.popitem(last=False)
-        self.buffers.remove(room)
+        self._drop(room)
 
-    def list_page(self, query: commands.ListRooms, count_max: int) -> events.RoomList:
+    def _drop(self, room: Room) -> None:
+        """Drop a room that is not in memory any more."""
+        self.buffers.remove(room)
+        self._cluster.close_room(room.name)
+
+    def send_list(self, peer: Peer, query: commands.ListRooms, when: Instant) -> None:
+        """Reply to a room list request, with the rooms of all nodes."""
+        count_max = self._limits.current.presence_list_max
+        limit = min(query.limit, count_max) if query.limit > 0 else count_max
+        needs = self._cluster.needs(ListStoredRooms(query.after, limit + 1))
+
+        def reply(answers: Answers, when: Instant) -> None:
+            self._broadcaster.reply(peer, self._list_page(query, limit, answers.rooms))
+
+        self._cluster.prepare(peer, query, needs, reply, when)
+
+    def _list_page(
+        self, query: commands.ListRooms, limit: int, stored: Sequence[events.RoomInfo]
+    ) -> events.RoomList:
         """The reply to a room list request: rooms with people, posts or a topic, sorted by name.
 
         Rooms for direct messages are not among them.
 
         O(log n) in the number of rooms, apart from the size of the page.
+
+        Args:
+            stored: Rooms that other nodes may have; more than `limit` if there are further ones.
         """
-        limit = min(query.limit, count_max) if query.limit > 0 else count_max
-        found = {*_after(self._index.room_names(), query.after, limit + 1)}
+        by_name = {info.room: info for info in stored if not is_direct(info.room)}
+        found = {*by_name, *_after(self._index.room_names(), query.after, limit + 1)}
         found.update(_after(self._names, query.after, limit + 1))
         infos = []
         for name in sorted(found)[:limit]:
-            room = self.by_name.get(name)
+            room, info = self.by_name.get(name), by_name.get(name)
+            if room is None and info is not None:
+                infos.append(info)
+                continue
             online = room.presence.online if room is not None else 0
             infos.append(events.RoomInfo(name, online, self._index.topic(name)))
         return events.RoomList(query.ref, tuple(infos), len(found) > limit)
+
+    def is_used(self, name: str) -> bool:
+        """Whether a room is in memory."""
+        return name in self.by_name or name in self._idle
 
     def check_new(self, peer: Peer, name: str, now: float) -> None:
         """Check that a connection may enter a room, which may be a new one. The default room always exists.
