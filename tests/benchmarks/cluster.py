@@ -34,6 +34,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.registry import StorageOptions, engine_for
+from tests.benchmarks import cluster_members
 from tests.benchmarks.figures import LAB, greeted, resident_kb
 from tests.support.plain import V1
 from tests.support.ports import unused_port
@@ -344,11 +345,24 @@ def measure_single(options: Options) -> None:
     report("start until it accepts", medians(list(programs), 3 * options.repeat, start_s), "s")
 
 
+def measure_members(options: Options) -> None:
+    """Many members in a simulated cluster: messages of the control plane, and memory."""
+    for spread in sorted({1, min(4, options.nodes), options.nodes}):
+        with redis() as store:
+            print(asyncio.run(_members(store, options, spread)), flush=True)
+
+
+async def _members(store: RedisServer, options: Options, spread: int) -> str:
+    async with cluster_members.simulated_cluster(store, options.nodes) as cluster:
+        return await cluster_members.measure(cluster, options.members, options.rooms, spread)
+
+
 MEASURES: dict[str, Callable[[Options], None]] = {
     "fanout": measure_fanout,
     "latency": measure_latency,
     "append": measure_append,
     "costs": measure_costs,
+    "members": measure_members,
     "single": measure_single,
 }
 

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import cast
 
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.redis_client import open_client
+from broadcast_tui.redis_settings import read_location
+from broadcast_tui.server.cluster.link import ClusterLink
+from broadcast_tui.server.cluster.redis_link import RedisLink
 from broadcast_tui.server.runner import HubRunner
 from tests.benchmarks.figures import resident_kb
 from tests.support.redis_server import RedisServer
@@ -22,6 +31,27 @@ JOINS_AT_ONCE = 200
 SAMPLE = 200
 """Joins that are counted, once everyone is there."""
 QUIET_S = 1.0
+
+
+class SharedLog(MemoryEngine):
+    """The log of one node; nothing is posted in this measurement, so nodes need not share it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._opened: set[str] = set()
+
+    @property
+    def is_shared(self) -> bool:
+        return True
+
+    async def open_room(self, room: str) -> None:
+        self._opened.add(room)
+
+    def close_room(self, room: str) -> None:
+        self._opened.discard(room)
+
+    def is_open(self, room: str) -> bool:
+        return room in self._opened
 
 
 class SilentLink:
@@ -53,6 +83,23 @@ class Counts:
     published: int
     commands: int
     sent_bytes: int
+
+
+@asynccontextmanager
+async def simulated_cluster(redis: RedisServer, nodes: int) -> AsyncIterator[SimulatedCluster]:
+    """Running nodes; stopped at the end."""
+    settings = read_location(redis.url)
+    async with AsyncExitStack() as stack:
+        runners = []
+        for number in range(nodes):
+            client, engine = open_client(settings), SharedLog()
+            stack.push_async_callback(client.aclose)
+            link = RedisLink(settings, client, engine)
+            runner = HubRunner(engine, UNLIMITED, f"n{number}", cluster=cast(ClusterLink, link))
+            await runner.start()
+            stack.push_async_callback(runner.stop)
+            runners.append(runner)
+        yield SimulatedCluster(redis, runners)
 
 
 class SimulatedCluster:
@@ -122,7 +169,7 @@ class SimulatedCluster:
         return int(used.split(":")[1])
 
 
-async def measure(cluster: SimulatedCluster, members: int, rooms: int, spread: int, process_id: int) -> str:
+async def measure(cluster: SimulatedCluster, members: int, rooms: int, spread: int) -> str:
     """Fill rooms that are on `spread` nodes each; returns a line with the figures."""
     nodes = len(cluster.runners)
     slots = asyncio.Semaphore(JOINS_AT_ONCE)
@@ -135,13 +182,13 @@ async def measure(cluster: SimulatedCluster, members: int, rooms: int, spread: i
         async with slots:
             await cluster.join(spread * 10_000_000 + number, *place(number))
 
-    redis_before, own_before = cluster.redis_bytes(), resident_kb(process_id)
+    redis_before, own_before = cluster.redis_bytes(), resident_kb(os.getpid())
     started = time.perf_counter()
     await asyncio.gather(*(join(number) for number in range(members)))
     took_s = time.perf_counter() - started
     await cluster.quiet()
     redis_bytes = (cluster.redis_bytes() - redis_before) / members
-    own_bytes = (resident_kb(process_id) - own_before) * 1024 / members
+    own_bytes = (resident_kb(os.getpid()) - own_before) * 1024 / members
     idle = cluster.counts()
     await asyncio.sleep(QUIET_S)
     before = cluster.counts()
