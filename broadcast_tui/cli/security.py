@@ -14,7 +14,7 @@ from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.tls import ServerTls, outward_address, self_signed
-from broadcast_tui.server.token_store import TokenStore
+from broadcast_tui.server.token_store import Tokens, TokenStore
 
 Auth = Literal["open", "token"]
 Tls = Literal["off", "self-signed"]
@@ -40,8 +40,10 @@ class Security:
     tls_cert: str
     tls_key: str
 
-    def authenticator(self) -> TokenAuthenticator:
-        return TokenAuthenticator(TokenStore(tokens_path(self.tokens)), needs_token=self.auth == "token")
+    def authenticator(self, tokens: Tokens | None = None) -> TokenAuthenticator:
+        """Authenticates the given tokens, by default those in the file."""
+        store = tokens if tokens is not None else TokenStore(tokens_path(self.tokens))
+        return TokenAuthenticator(store, needs_token=self.auth == "token")
 
     def given_certificate(self) -> ServerTls | None:
         """The certificate given by the options; None if there is none. Creates nothing.

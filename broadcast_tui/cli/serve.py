@@ -41,6 +41,7 @@ from broadcast_tui.server.listen import choose_addresses, raise_open_files
 from broadcast_tui.server.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from broadcast_tui.server.cluster.redis_link import RedisLink
     from broadcast_tui.server.metrics import MetricsListener
 
 
@@ -122,16 +123,19 @@ def serve(
     async def run() -> None:
         advice = await storage.warnings()
         _, chosen = await choose_addresses(host, port)
+        engine = storage.engine(chosen)
+        cluster = storage.cluster(engine)
         server = BroadcastServer(
             host,
             chosen,
             limits=protocol_limits(connection, totals),
-            engine=storage.engine(chosen),
+            engine=engine,
             admission=admission.limits(),
             sanctions=data_path() / f"moderation-{chosen}.json",
-            authenticator=security.authenticator(),
+            authenticator=security.authenticator(cluster.tokens if cluster is not None else None),
             tls=certificate,
             watchdog=Watchdog() if watchdog else None,
+            cluster=cluster,
         )
         metrics = None
         if metrics_port is not None:
@@ -174,6 +178,14 @@ class History:
         return entry.create(
             StorageOptions(self.where, path, self.keep_days, self.keep_posts, self.keep_bytes)
         )
+
+    def cluster(self, engine: Engine) -> RedisLink | None:
+        """The link to the other nodes of a shared engine; None if there are none."""
+        if not engine.is_shared:
+            return None
+        from broadcast_tui.server.cluster.redis_link import RedisLink
+
+        return RedisLink.open(read_location(self.where), engine)
 
     def description(self, port: int) -> str:
         """A line for the operator."""

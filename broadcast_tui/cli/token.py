@@ -14,15 +14,18 @@ from broadcast_tui.core.clock import parse_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.names import name_key
-from broadcast_tui.server.token_store import TokenEntry, TokenStore
+from broadcast_tui.redis_settings import is_redis, read_location
+from broadcast_tui.server.token_store import TokenEntry, Tokens, TokenStore
 
 app = App(name="token", help="Create, list and revoke access tokens.")
 
-Tokens = Annotated[str, Parameter(name="--tokens")]
+TokensFile = Annotated[str, Parameter(name="--tokens")]
 
 
 @app.command
-def create(name: str, /, *, role: Role | None = None, expires: str = "", tokens: Tokens = "") -> int:
+def create(
+    name: str, /, *, role: Role | None = None, expires: str = "", tokens: TokensFile = "", history: str = ""
+) -> int:
     """Create a token for a name, which is then reserved for its holder. The token is shown only once.
 
     Parameters
@@ -35,8 +38,10 @@ def create(name: str, /, *, role: Role | None = None, expires: str = "", tokens:
         Validity, such as 12h, 30d or 8w [default: until it is revoked].
     tokens
         File that stores the tokens [default: one in your data directory].
+    history
+        Use the tokens of the servers with this --history, such as redis://HOST:PORT, instead of the file.
     """
-    store = open_token_store(tokens)
+    store = open_token_store(tokens, history)
     token, entry = create_token(store, name, role, expires)
     print(token)
     _print_note(f"Token of {entry.name} ({entry.role}, {_validity(entry)}). It is not shown again.")
@@ -44,15 +49,17 @@ def create(name: str, /, *, role: Role | None = None, expires: str = "", tokens:
 
 
 @app.command(name="list")
-def list_tokens(*, tokens: Tokens = "") -> int:
+def list_tokens(*, tokens: TokensFile = "", history: str = "") -> int:
     """List the tokens: id, role, validity, name.
 
     Parameters
     ----------
     tokens
         File that stores the tokens [default: one in your data directory].
+    history
+        Use the tokens of the servers with this --history, such as redis://HOST:PORT, instead of the file.
     """
-    store = open_token_store(tokens)
+    store = open_token_store(tokens, history)
     if store.entries:
         _print_note(f"{'ID':<8}  {'ROLE':<6}  {'VALID':<26}  NAME")
     for entry in store.entries:
@@ -63,7 +70,7 @@ def list_tokens(*, tokens: Tokens = "") -> int:
 
 
 @app.command
-def revoke(name: str, /, *, tokens: Tokens = "") -> int:
+def revoke(name: str, /, *, tokens: TokensFile = "", history: str = "") -> int:
     """Revoke a token. Its connections are closed within 5 seconds.
 
     Parameters
@@ -72,8 +79,10 @@ def revoke(name: str, /, *, tokens: Tokens = "") -> int:
         Id of a token, or a name to revoke all of its tokens.
     tokens
         File that stores the tokens [default: one in your data directory].
+    history
+        Use the tokens of the servers with this --history, such as redis://HOST:PORT, instead of the file.
     """
-    revoked = open_token_store(tokens).revoke(name)
+    revoked = open_token_store(tokens, history).revoke(name)
     if not revoked:
         raise UsageError(f"No such token: {name!r}. List them with 'broadcast-tui token list'.")
     for entry in revoked:
@@ -81,16 +90,27 @@ def revoke(name: str, /, *, tokens: Tokens = "") -> int:
     return ExitCode.OK
 
 
-def open_token_store(tokens: str) -> TokenStore:
-    """Load the token file given by `--tokens`. Raises TokenFileError."""
-    store = TokenStore(tokens_path(tokens))
+def open_token_store(tokens: str, history: str = "") -> Tokens:
+    """Load the tokens in the file given by `--tokens`, or those of the servers with a shared history.
+
+    Raises UsageError, LocationError and TokenFileError.
+    """
+    store = _open_shared(history) if history else TokenStore(tokens_path(tokens))
     store.load()
     if warning := store.warning():
         _print_note(f"Warning: {warning}")
     return store
 
 
-def create_token(store: TokenStore, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
+def _open_shared(history: str) -> Tokens:
+    if not is_redis(history):
+        raise UsageError("--history: Only servers with redis:// share tokens. Use --tokens for a file.")
+    from broadcast_tui.server.cluster.tokens import RedisTokenStore
+
+    return RedisTokenStore(read_location(history))
+
+
+def create_token(store: Tokens, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
     """Create a token, by default for a member; print a note if the name has others.
 
     Raises:

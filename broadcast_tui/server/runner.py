@@ -40,7 +40,7 @@ from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.fair_slots import FairSlots
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.log_reads import read_log
-from broadcast_tui.server.sanction_store import SanctionFile, SanctionStore
+from broadcast_tui.server.sanction_store import SanctionSaver, SanctionStore
 from broadcast_tui.server.stats import ServerStats
 from broadcast_tui.server.turns import Pauses, TurnScheduler
 
@@ -75,7 +75,7 @@ class HubRunner:
     Args:
         node: Id of this process, sent to clients.
         on_tick: Called every `TICK_S` with the loop time in seconds.
-        sanction_file: File of bans and mutes; without a file, they are lost on restart.
+        sanctions: Where bans and mutes are saved; otherwise they are lost on restart.
         cluster: Link to the other nodes of a shared engine; None if there are none.
     """
 
@@ -87,7 +87,7 @@ class HubRunner:
         authenticator: Authenticator | None = None,
         *,
         on_tick: Callable[[float], None] = lambda now: None,
-        sanction_file: SanctionFile | None = None,
+        sanctions: SanctionSaver | None = None,
         cluster: ClusterLink | None = None,
     ) -> None:
         self.hub = Hub(
@@ -99,12 +99,12 @@ class HubRunner:
             is_durable=engine.memory is None,
             is_shared=engine.is_shared,
         )
-        self._cluster = ClusterWork(self, engine, cluster) if cluster is not None else None
+        self._cluster = ClusterWork(self, cluster) if cluster is not None else None
         engine.set_open_rooms(self.hub.rooms.by_name)
         self.stats = ServerStats()
         self.activity = ActivityLog(time.monotonic)
         self._on_tick = on_tick
-        self.sanction_store = SanctionStore(self.hub.moderation.sanctions, self.hub.effects, sanction_file)
+        self.sanction_store = SanctionStore(self.hub.moderation.sanctions, self.hub.effects, sanctions)
         self.connections: dict[Peer, PeerConnection] = {}
         self._effects = self.hub.effects
         self._engine = engine

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -63,14 +64,22 @@ class SanctionFile:
             raise SanctionFileError(f"Cannot save the bans to {self.path}: {error.strerror}.") from error
 
 
+class SanctionSaver(Protocol):
+    """Where sanctions are saved."""
+
+    async def save(self, sanctions: Sequence[Sanction]) -> None:
+        """Replace the saved sanctions. Raises SanctionFileError."""
+        ...
+
+
 class SanctionStore:
     """Saves the sanctions of a hub after each change, and logs its audit lines.
 
     Args:
-        file: Where to save; without a file, bans and mutes are lost on restart.
+        file: Where to save; otherwise, bans and mutes are lost on restart.
     """
 
-    def __init__(self, sanctions: Sanctions, effects: Effects, file: SanctionFile | None) -> None:
+    def __init__(self, sanctions: Sanctions, effects: Effects, file: SanctionSaver | None) -> None:
         self._sanctions = sanctions
         self._effects = effects
         self._file = file

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import BroadcastError, CloseCode
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.core.limits import DEFAULT_ROOM, AdmissionLimits, Limits
 from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.post import NewPost
@@ -40,6 +41,9 @@ from broadcast_tui.server.sanction_store import SanctionFile, SanctionFileError
 from broadcast_tui.server.tls import ServerTls
 from broadcast_tui.server.tls_handshake import TlsHandshakeProtocol
 from broadcast_tui.server.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from broadcast_tui.server.cluster.redis_link import RedisLink
 
 SPREAD_MAX_S = 15.0
 """Maximum time over which the connections are closed."""
@@ -65,6 +69,7 @@ class BroadcastServer:
         sanctions: File of bans and mutes; without a file, they are lost on restart.
         authenticator: Checks tokens; by default there are none, and everyone may connect.
         tls: Certificate for `wss://`; by default, `ws://` is served.
+        cluster: Link to the other nodes of a shared engine; it replaces the file of bans and mutes.
         watchdog: Reports callbacks that hold the event loop for too long; by default, none are timed.
 
     Example:
@@ -84,11 +89,12 @@ class BroadcastServer:
         authenticator: TokenAuthenticator | None = None,
         tls: ServerTls | None = None,
         watchdog: Watchdog | None = None,
+        cluster: RedisLink | None = None,
     ) -> None:
         self.host = host
         self.port = port
         self.limits = limits if limits is not None else Limits()
-        self._engine = with_volatile_rooms(engine) if engine is not None else MemoryEngine()
+        self._engine = _complete(engine)
         self._authenticator = authenticator
         self._tls = tls
         self.watchdog = watchdog
@@ -104,16 +110,42 @@ class BroadcastServer:
         self._runner = HubRunner(
             self._engine,
             self.limits,
-            secrets.token_hex(3),
+            cluster.node if cluster is not None else secrets.token_hex(3),
             authenticator,
             on_tick=self._admission.sweep,
-            sanction_file=self._sanction_file,
+            sanctions=self._sanction_file if cluster is None else cluster.sanctions,
+            cluster=cluster,
         )
+        if cluster is not None:
+            self._connect(cluster)
         self._runner.hub.moderation.protects_loopback = not self._admission.trusts_loopback
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
         self._stopped = asyncio.Event()
+
+    def _connect(self, cluster: RedisLink) -> None:
+        """Let a link read and update what nodes share, apart from rooms."""
+        self._sanction_file = None
+
+        def replace_sanctions(sanctions: Sequence[Sanction]) -> None:
+            self._runner.hub.moderation.sanctions.replace(sanctions)
+            self._runner.enforce_bans()
+
+        cluster.on_sanctions = replace_sanctions
+        cluster.has_unsaved_sanctions = lambda: self._runner.sanction_store.unsaved
+        cluster.record = lambda: {
+            "connections": self.connection_count,
+            "draining": int(self._admission.draining),
+        }
+        if self._authenticator is not None:
+            cluster.count_failures(self._authenticator.failures)
+            cluster.on_tokens = self._refresh_tokens
+
+    def _refresh_tokens(self) -> None:
+        """Apply changed tokens."""
+        if self._authenticator is not None and self._authenticator.refresh(self._runner.instant().at):
+            self._runner.close_expired()
 
     # -- start and stop
 
@@ -203,8 +235,7 @@ class BroadcastServer:
         def apply() -> None:
             for change in changes:
                 change()
-            if self._authenticator is not None and self._authenticator.refresh(self._runner.instant().at):
-                self._runner.close_expired()
+            self._refresh_tokens()
 
         return apply
 
@@ -408,6 +439,13 @@ class BroadcastServer:
         count = self._runner.hub.broadcaster.broadcast_all(event, but=sender_peer)
         self._runner.wake()
         return count
+
+
+def _complete(engine: Engine | None) -> Engine:
+    """The engine to use: with rooms for people without tokens, or in memory by default."""
+    if engine is None:
+        return MemoryEngine()
+    return engine if engine.is_shared else with_volatile_rooms(engine)
 
 
 def _frame_bytes(limits: Limits) -> int | None:

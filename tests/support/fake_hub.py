@@ -37,6 +37,7 @@ class FakeHub:
         self.guests: list[tuple[int, int]] = []
         self.connections: tuple[RemoteConnection, ...] = ()
         self.rooms: set[str] = set()
+        self.needs_guest_numbers = False
 
     def members(self, room: str) -> set[str]:
         """The keys of the members of a room on other nodes."""

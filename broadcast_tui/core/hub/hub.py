@@ -23,9 +23,11 @@ from broadcast_tui.core.hub.cluster import (
     ClaimName,
     Cluster,
     DirectPosted,
+    Member,
     OpenRoom,
     Person,
     Preparation,
+    RemoteConnection,
     Signal,
 )
 from broadcast_tui.core.hub.directs import DirectRooms
@@ -270,6 +272,22 @@ class Hub:
         """Handle a signal from another node."""
         if isinstance(signal, DirectPosted):
             self.directs.posted(signal)
+
+    def roster_of(self, room: str) -> tuple[int, Sequence[Member]]:
+        """The version of this node's part of a room's roster, and its members."""
+        return 0, ()
+
+    def roster_loaded(
+        self, room: str, node: str, version: int, members: Sequence[Member], when: Instant
+    ) -> None:
+        """Replace the part of another node."""
+
+    def node_left(self, node: str, when: Instant) -> None:
+        """Remove the members on a node from all rooms."""
+
+    def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
+        """The connections on this node that an action of an admin is about."""
+        return ()
 
     def uses_name(self, key: str) -> bool:
         """Whether a connection of this node has the name with this skeleton."""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from broadcast_tui.core.hub.cluster import Answers, Need, ReleasedName, Signal
-from broadcast_tui.core.hub.hub import Hub
+from broadcast_tui.server.cluster.port import HubPort
 
 
 class ClusterLink(Protocol):
     """A node's link to the other nodes."""
 
-    async def start(self, hub: Hub, wake: Callable[[], None]) -> None:
+    async def start(self, hub: HubPort, wake: Callable[[], None]) -> None:
         """Register the node, and pass signals to the hub from now on. Raises EngineError.
 
         Args:
@@ -23,8 +23,17 @@ class ClusterLink(Protocol):
     async def prepare(self, needs: Sequence[Need]) -> Answers:
         """Answer needs: open the rooms, claim the names, and find the rest.
 
-        If one of them fails, none is done. Raises RequestError.
+        If one of them fails, none is done. Raises RequestError. Call `prepared` in any case, when the command
+        is executed or has failed.
         """
+        ...
+
+    def prepared(self, needs: Sequence[Need]) -> None:
+        """Give back the rooms and names of needs that the hub does not use."""
+        ...
+
+    def close_room(self, room: str) -> None:
+        """Close a room and stop following it, unless it is in use again. Returns at once."""
         ...
 
     def release(self, names: Sequence[ReleasedName]) -> None:

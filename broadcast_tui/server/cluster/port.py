@@ -39,6 +39,11 @@ class HubPort(Protocol):
         """Close the connections with names that their owner has claimed on another node."""
         ...
 
+    @property
+    def needs_guest_numbers(self) -> bool:
+        """Whether only few guest numbers are left."""
+        ...
+
     def add_guest_numbers(self, start: int, count: int) -> None:
         """Use these numbers for further guests."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.metadata
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
@@ -38,7 +39,7 @@ from broadcast_tui.core.hub.cluster import (
 from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.core.rate_limit import FailureLimiter
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.redis_client import Client
+from broadcast_tui.redis_client import FAILURES, Client, open_client
 from broadcast_tui.redis_settings import RedisSettings
 from broadcast_tui.redis_subscriber import Subscriber
 from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
@@ -87,7 +88,6 @@ class RedisLink:
         engine: The engine whose rooms are opened.
         partitions: Number of partitions of the rooms, as in the engine.
         version: Version of the program, for the record of the node.
-        record: Returns the changing fields of this record, such as the number of connections.
     """
 
     def __init__(
@@ -98,17 +98,23 @@ class RedisLink:
         *,
         partitions: int = 1,
         version: str = "",
-        record: Callable[[], Mapping[str, object]] = dict,
         lease_s: float = LEASE_S,
     ) -> None:
         self.keys = Keys(settings.prefix, partitions)
+        self._client = client
+        self._owns_client = False
         self._engine = engine
         self._commands = CommandQueue(client, self._disconnected)
         self._subscriber = Subscriber(
             settings, client, received=self._received, lost=self._disconnected, resumed=self._resumed
         )
         self.nodes = Nodes(
-            self._commands, self.keys, random_node(), version=version, record=record, lease_s=lease_s
+            self._commands,
+            self.keys,
+            random_node(),
+            version=version,
+            record=lambda: self.record(),
+            lease_s=lease_s,
         )
         self._names = Names(self._commands, self.keys)
         self._directs = Directs(self._commands, self.keys, self._subscriber)
@@ -119,6 +125,8 @@ class RedisLink:
         )
         self.tokens = SharedTokens()
         self._token_hash = SharedHash(self._commands, self.keys, "tokens")
+        self.record: Callable[[], Mapping[str, object]] = dict
+        """Returns the changing fields of the node's record, such as its number of connections."""
         self.on_sanctions: Callable[[list[Sanction]], None] = lambda sanctions: None
         """Called with all sanctions when others have changed them."""
         self.has_unsaved_sanctions: Callable[[], bool] = lambda: False
@@ -129,6 +137,7 @@ class RedisLink:
         self._has_missed = True
         """Whether signals may have been missed, or changes not written."""
         self._up_since = 0.0
+        self._is_taking_numbers = False
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._in_use: Counter[str] = Counter()
         """Rooms and, with a preceding NUL, keys of names that commands are being prepared with."""
@@ -144,6 +153,19 @@ class RedisLink:
     def is_up(self) -> bool:
         """Whether Redis can be reached."""
         return self._commands.is_up
+
+    @classmethod
+    def open(cls, settings: RedisSettings, engine: Engine) -> RedisLink:
+        """A link with a client of its own, which `stop` closes."""
+        link = cls(
+            settings,
+            open_client(settings),
+            engine,
+            partitions=settings.partitions,
+            version=importlib.metadata.version("broadcast-tui"),
+        )
+        link._owns_client = True
+        return link
 
     def count_failures(self, limiter: FailureLimiter) -> None:
         """Count failed attempts to authenticate over all nodes."""
@@ -198,6 +220,9 @@ class RedisLink:
     async def _end(self) -> None:
         await self._subscriber.close()
         await self._commands.stop()
+        if self._owns_client:
+            with contextlib.suppress(*FAILURES):
+                await self._client.aclose()
 
     # -- needs
 
@@ -234,6 +259,10 @@ class RedisLink:
                 owner = self._names.owner_of(need.key)
                 if owner is not None:
                     self._names.release(self.node, ReleasedName(need.key, owner, 0.0))
+
+        if self._hub.needs_guest_numbers and not self._is_taking_numbers:
+            self._is_taking_numbers = True
+            self._spawn(self._take_more_numbers())
 
     def close_room(self, room: str) -> None:
         """Stop following a room, unless it is in use again."""
@@ -451,6 +480,13 @@ class RedisLink:
         key = self.keys.control_key("guests")
         end = int(await self._commands.call("INCRBY", key, GUEST_NUMBERS))
         self._hub.add_guest_numbers(end - GUEST_NUMBERS + 1, GUEST_NUMBERS)
+
+    async def _take_more_numbers(self) -> None:
+        try:
+            with contextlib.suppress(RequestError):
+                await self._take_guest_numbers()
+        finally:
+            self._is_taking_numbers = False
 
     def _disconnected(self) -> None:
         """Reject what needs other nodes, until Redis is back."""

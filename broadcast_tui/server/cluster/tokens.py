@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NoReturn, TypeVar
 
 import msgspec
 
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.server.cluster.commands import UnavailableError
+from broadcast_tui.redis_client import open_client
+from broadcast_tui.redis_settings import RedisSettings
+from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
+from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.shared_hash import SharedHash
 from broadcast_tui.server.token_store import (
     TokenEntry,
@@ -72,13 +74,12 @@ class SharedTokens(Tokens):
 class RedisTokenStore(Tokens):
     """The tokens in Redis, for programs without an event loop.
 
-    Args:
-        connect: Opens a connection of its own and returns the stored tokens.
+    Each call uses a connection of its own.
     """
 
-    def __init__(self, connect: Callable[[], AbstractAsyncContextManager[SharedHash]]) -> None:
+    def __init__(self, settings: RedisSettings) -> None:
         super().__init__()
-        self._connect = connect
+        self._settings = settings
 
     def read(self) -> tuple[TokenEntry, ...]:
         _, entries = self._execute(_read)
@@ -117,13 +118,18 @@ class RedisTokenStore(Tokens):
 
     def _execute(self, work: Callable[[SharedHash], Awaitable[T]]) -> T:
         async def run() -> T:
-            async with self._connect() as stored:
-                return await work(stored)
+            client = open_client(self._settings)
+            keys = Keys(self._settings.prefix, self._settings.partitions)
+            try:
+                commands = CommandQueue(client, lambda: None)
+                return await work(SharedHash(commands, keys, "tokens"))
+            finally:
+                await client.aclose()
 
         try:
             return asyncio.run(run())
         except UnavailableError as error:
-            raise TokenFileError("Cannot reach the tokens in Redis.") from error
+            raise TokenFileError(f"Cannot read or write the tokens in {self._settings}.") from error
 
 
 async def _read(stored: SharedHash) -> tuple[str, tuple[TokenEntry, ...]]:

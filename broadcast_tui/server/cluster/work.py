@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.cluster import Answers, Preparation
-from broadcast_tui.engine.base import Engine
 from broadcast_tui.server.cluster.link import ClusterLink
 
 if TYPE_CHECKING:
@@ -20,11 +19,10 @@ log = logging.getLogger("broadcast_tui.server")
 
 
 class ClusterWork:
-    """The work of the hub's `cluster`, with the engine and the link to the other nodes."""
+    """The work of the hub's `cluster`, with the link to the other nodes."""
 
-    def __init__(self, runner: HubRunner, engine: Engine, link: ClusterLink) -> None:
+    def __init__(self, runner: HubRunner, link: ClusterLink) -> None:
         self._runner = runner
-        self._engine = engine
         self._link = link
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -45,7 +43,7 @@ class ClusterWork:
         self._link.release(cluster.take_released_names())
         self._link.send(cluster.take_signals())
         for room in cluster.take_closed_rooms():
-            self._engine.close_room(room)
+            self._link.close_room(room)
         for preparation in cluster.take_preparations():
             task = asyncio.get_running_loop().create_task(self._prepare(preparation))
             self._tasks.add(task)
@@ -62,4 +60,5 @@ class ClusterWork:
             log.exception("a request to other nodes failed")
             answers = RequestError(ErrorCode.TRY_LATER, CLUSTER_FAILED, temporary=True, retry_after=2.0)
         self._runner.hub.prepared(preparation, answers, self._runner.instant())
+        self._link.prepared(preparation.needs)
         self._runner.wake()
