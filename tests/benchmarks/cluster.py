@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import socket
 import statistics
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -348,13 +350,18 @@ def measure_single(options: Options) -> None:
 def measure_members(options: Options) -> None:
     """Many members in a simulated cluster: messages of the control plane, and memory."""
     for spread in sorted({1, min(4, options.nodes), options.nodes}):
-        with redis() as store:
-            print(asyncio.run(_members(store, options, spread)), flush=True)
+        # A process of its own, whose memory is that of the members.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            print(pool.submit(_members, options, spread).result(), flush=True)
 
 
-async def _members(store: RedisServer, options: Options, spread: int) -> str:
-    async with cluster_members.simulated_cluster(store, options.nodes) as cluster:
-        return await cluster_members.measure(cluster, options.members, options.rooms, spread)
+def _members(options: Options, spread: int) -> str:
+    async def run() -> str:
+        async with cluster_members.simulated_cluster(store, options.nodes) as cluster:
+            return await cluster_members.measure(cluster, options.members, options.rooms, spread)
+
+    with redis() as store:
+        return asyncio.run(run())
 
 
 MEASURES: dict[str, Callable[[Options], None]] = {
