@@ -41,6 +41,8 @@ TIMEOUT_S = 2.0
 """Time after which a command without a reply counts as failed."""
 IDLE_CHECK_S = 15.0
 """Idle time after which a connection is checked before it is used."""
+CANCEL_S = 0.1
+"""Time after which a task is cancelled again."""
 MINIMUM_VERSION = 7
 
 _TEMPORARY = (
@@ -143,6 +145,16 @@ def _sentinel_arguments(settings: RedisSettings) -> dict[str, Any]:
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     } | _tls_arguments(settings)
+
+
+async def end(task: asyncio.Task[None]) -> None:
+    """Cancel a task that uses a client, and wait for its end.
+
+    A single cancellation may get lost when a reply arrives at the same moment.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait((task,), timeout=CANCEL_S)
 
 
 # -- failures

@@ -13,7 +13,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError
 
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.redis_client import FAILURES, Client, describe, open_node
+from broadcast_tui.redis_client import FAILURES, Client, describe, end, open_node
 from broadcast_tui.redis_settings import RedisSettings
 
 CONFIRM_S = 2.0
@@ -243,8 +243,8 @@ class _Feed:
                 await connection.disconnect()
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        """Close the connection."""
+        await end(self._task)
 
     async def _run(self) -> None:
         delay_s = 0.0
