@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from itertools import count
 
 from broadcast_tui.core.hub.cluster import Person, RemoteConnection
@@ -35,17 +35,19 @@ class Queries:
 
     Args:
         ask: Sends a question to all nodes.
-        others: Returns the other nodes.
+        others: Returns the other live nodes; raises UnavailableError.
     """
 
-    def __init__(self, ask: Callable[[LinkMessage], None], others: Callable[[], Collection[str]]) -> None:
+    def __init__(
+        self, ask: Callable[[LinkMessage], None], others: Callable[[], Awaitable[Collection[str]]]
+    ) -> None:
         self._ask = ask
         self._others = others
         self._ids = count(1)
         self._pending: dict[int, _Pending] = {}
 
     async def connections(self, who: str) -> tuple[RemoteConnection, ...]:
-        """The connections on other nodes that an action of an admin is about."""
+        """The connections on other nodes that an action of an admin is about. Raises UnavailableError."""
         question = ConnectionsAsked(next(self._ids), who)
         answers = await self._collect(question.id, question)
         return tuple(
@@ -56,7 +58,10 @@ class Queries:
         )
 
     async def person(self, key: str) -> Person | None:
-        """The owner of a name that is in use on another node; None if it is not."""
+        """The owner of a name that is in use on another node; None if it is not.
+
+        Raises UnavailableError.
+        """
         question = PersonAsked(next(self._ids), key)
         found = [
             answer.person
@@ -78,7 +83,7 @@ class Queries:
             pending.is_done.set()
 
     async def _collect(self, number: int, question: LinkMessage) -> list[Answer]:
-        nodes = set(self._others())
+        nodes = set(await self._others())
         if not nodes:
             return []
         pending = self._pending[number] = _Pending(nodes)

@@ -119,7 +119,7 @@ class RedisLink:
         self._names = Names(self._commands, self.keys)
         self._directs = Directs(self._commands, self.keys, self._subscriber)
         self._room_list = RoomList(self._commands, self.keys)
-        self._queries = Queries(self._send_to_all, lambda: self._others)
+        self._queries = Queries(self._send_to_all, self._live_others)
         self.sanctions = RedisSanctions(
             SharedHash(self._commands, self.keys, "sanctions"), self._list_changed
         )
@@ -394,6 +394,9 @@ class RedisLink:
                 self._queries.answered(node, message)
             case _:
                 assert_never(message)
+
+    async def _live_others(self) -> Collection[str]:
+        return await self.nodes.live() - {self.node}
 
     def _node_left(self, node: str) -> None:
         self._others.discard(node)
