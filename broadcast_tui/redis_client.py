@@ -147,14 +147,16 @@ def _sentinel_arguments(settings: RedisSettings) -> dict[str, Any]:
     } | _tls_arguments(settings)
 
 
-async def end(task: asyncio.Task[None]) -> None:
-    """Cancel a task that uses a client, and wait for its end.
+async def end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks that use a client, and wait for their end.
 
     A single cancellation may get lost when a reply arrives at the same moment.
     """
-    while not task.done():
-        task.cancel()
-        await asyncio.wait((task,), timeout=CANCEL_S)
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 # -- failures
@@ -219,6 +221,8 @@ async def check_server(client: Client, settings: RedisSettings) -> Sequence[str]
     version = str(info.get("valkey_version") or info.get("redis_version", "0"))
     if int(version.partition(".")[0]) < MINIMUM_VERSION:
         raise EngineError(f"{settings} is version {version}. Use Redis 7 or later, or Valkey.")
+    if info.get("role") == "slave":
+        raise EngineError(f"{settings} is a replica. Use the address of the primary, or of its Sentinels.")
     policy = configuration.get("maxmemory-policy") or info.get("maxmemory_policy", "noeviction")
     limit = configuration.get("maxmemory") or info.get("maxmemory", 0)
     warnings = []

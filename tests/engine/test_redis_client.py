@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -24,6 +26,7 @@ from broadcast_tui.redis_client import (
     Client,
     check_server,
     describe,
+    end,
     is_temporary,
     open_client,
 )
@@ -342,6 +345,36 @@ async def test_redis_must_not_delete_history_for_memory(tmp_path: Path) -> None:
         async with opened(server.url) as (settings, client):
             with pytest.raises(EngineError, match="Set maxmemory-policy noeviction"):
                 await check_server(client, settings)
+
+
+@needs_redis
+async def test_a_replica_is_not_a_place_for_history(tmp_path: Path) -> None:
+    primary, replica = RedisServer(tmp_path / "a"), RedisServer(tmp_path / "b")
+    with running(primary, replica):
+        replica.follow(primary.port)
+        async with opened(replica.url) as (settings, client):
+            with pytest.raises(EngineError, match="is a replica"):
+                await check_server(client, settings)
+
+
+def test_a_missing_extra_is_one_line_that_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
+    monkeypatch.delitem(sys.modules, "broadcast_tui.redis_client")
+    with pytest.raises(EngineError, match=r"pip install 'broadcast-tui\[redis\]'"):
+        importlib.import_module("broadcast_tui.redis_client")
+
+
+async def test_a_cancellation_that_gets_lost_is_repeated() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(end(task), WAIT_S)
+    assert task.cancelled()
 
 
 async def test_an_unreachable_server_is_one_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from redis.exceptions import NoScriptError
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
-from broadcast_tui.redis_client import FAILURES, Client
+from broadcast_tui.redis_client import FAILURES, Client, end
 from broadcast_tui.server.cluster.scripts import Script
 
 BATCH_MAX = 256
@@ -60,8 +60,7 @@ class CommandQueue:
     async def stop(self) -> None:
         """End, without what waits."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         self._fail(self._take())
 
     async def drain(self) -> None:

@@ -39,7 +39,7 @@ from broadcast_tui.core.hub.cluster import (
 from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.core.rate_limit import FailureLimiter
 from broadcast_tui.engine.base import Engine
-from broadcast_tui.redis_client import FAILURES, Client, open_client
+from broadcast_tui.redis_client import FAILURES, Client, end, open_client
 from broadcast_tui.redis_settings import RedisSettings
 from broadcast_tui.redis_subscriber import Subscriber
 from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
@@ -208,9 +208,7 @@ class RedisLink:
 
     async def stop(self) -> None:
         """Remove the node and its members from the cluster."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         with contextlib.suppress(RequestError):
             await self._commands.drain()
             self._send_to_all(NodeStopped())
