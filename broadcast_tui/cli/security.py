@@ -72,7 +72,7 @@ class Security:
             return ServerTls(self_signed(data_path() / "self-signed.pem", host))
         return given
 
-    def info(self, host: str, port: int, tls: ServerTls | None) -> ServerInfo:
+    def info(self, host: str, port: int, tls: ServerTls | None, shared_tokens: str = "") -> ServerInfo:
         """The data that `invite` needs."""
         pin = tls.fingerprint if tls is not None and self.tls == "self-signed" else ""
         return ServerInfo(
@@ -80,7 +80,7 @@ class Security:
             port=port,
             secure=tls is not None,
             pin=pin,
-            tokens=str(tokens_path(self.tokens)),
+            tokens=shared_tokens or str(tokens_path(self.tokens)),
             needs_token=self.auth == "token",
         )
 

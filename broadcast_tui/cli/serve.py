@@ -142,7 +142,7 @@ def serve(
             from broadcast_tui.server.metrics import MetricsListener
 
             metrics = MetricsListener(server, metrics_host, metrics_port)
-        info = security.info(host, chosen, certificate)
+        info = security.info(host, chosen, certificate, storage.shared_tokens())
         lines = [storage.description(chosen), *security.lines(info)]
         warnings = [
             security.warning(host, secure=info.secure),
@@ -186,6 +186,13 @@ class History:
         from broadcast_tui.server.cluster.redis_link import RedisLink
 
         return RedisLink.open(read_location(self.where), engine)
+
+    def shared_tokens(self) -> str:
+        """Where servers of a shared history have their tokens, without user and password; otherwise empty."""
+        if not is_redis(self.where):
+            return ""
+        location, prefix = public_location(self.where), read_location(self.where).prefix
+        return f"{location}{'&' if '?' in location else '?'}prefix={prefix}"
 
     def description(self, port: int) -> str:
         """A line for the operator."""

@@ -12,7 +12,8 @@ from broadcast_tui.private_file import write_private
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`pin` is the fingerprint of a self-signed certificate, else empty; `tokens` is a path."""
+    """`pin` is the fingerprint of a self-signed certificate, else empty; `tokens` is a path, or a location of
+    Redis without user and password."""
 
     host: str
     port: int

@@ -95,6 +95,8 @@ def open_token_store(tokens: str, history: str = "") -> Tokens:
 
     Raises UsageError, LocationError and TokenFileError.
     """
+    if is_redis(tokens):
+        history = history or tokens
     store = _open_shared(history) if history else TokenStore(tokens_path(tokens))
     store.load()
     if warning := store.warning():

@@ -91,6 +91,9 @@ class FakeHub:
     def find_person(self, key: str) -> Person | None:
         return self.names.get(key)
 
+    def owners(self) -> set[str]:
+        return {person.owner for person in self.names.values()}
+
     def uses_name(self, key: str) -> bool:
         return key in self.names
 

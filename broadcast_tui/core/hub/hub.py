@@ -30,7 +30,7 @@ from broadcast_tui.core.hub.cluster import (
     RemoteConnection,
     Signal,
 )
-from broadcast_tui.core.hub.directs import DirectRooms
+from broadcast_tui.core.hub.directs import DirectRooms, owner_of
 from broadcast_tui.core.hub.effects import Effects, TopicChange
 from broadcast_tui.core.hub.entering import Entering
 from broadcast_tui.core.hub.guest_numbers import GuestNumbers
@@ -288,6 +288,10 @@ class Hub:
     def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
         """The connections on this node that an action of an admin is about."""
         return ()
+
+    def owners(self) -> set[str]:
+        """The owners of the connections of this node, for direct messages."""
+        return {owner_of(peer) for peer in self.peers.values()}
 
     def uses_name(self, key: str) -> bool:
         """Whether a connection of this node has the name with this skeleton."""

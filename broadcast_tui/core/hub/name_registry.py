@@ -72,11 +72,7 @@ class NameRegistry:
         if holder is not None and (take_over or is_granted) and holder.owner != owner:
             lost, holder = holder.peers, None
         if holder is not None and not is_granted and (holder.owner != owner or (holder.peers and not owner)):
-            same = holder.name.casefold() == name.casefold()
-            reason = "is taken" if same else f"looks too similar to {holder.name}, who is online"
-            raise InvalidNameError(
-                ErrorCode.NAME_TAKEN, f"The name {name} {reason}. Choose another name.", temporary=True
-            )
+            raise name_taken(name, holder.name)
         if holder is None:
             holder = self._holders[key] = _Holder(name, owner)
         holder.peers.add(peer_id)
@@ -170,3 +166,11 @@ class NameRegistry:
         self._holders[key].until = 0.0
         if not self._holders[key].peers:
             del self._holders[key]
+
+
+def name_taken(name: str, other: str) -> InvalidNameError:
+    """The error of a claim of a name with the same skeleton as another one, which is in use."""
+    same = other.casefold() == name.casefold()
+    reason = "is taken" if same else f"looks too similar to {other}, who is online"
+    text = f"The name {name} {reason}. Choose another name."
+    return InvalidNameError(ErrorCode.NAME_TAKEN, text, temporary=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from broadcast_tui.core.errors import ErrorCode, InvalidNameError
 from broadcast_tui.core.hub.cluster import ClaimName, ReleasedName
+from broadcast_tui.core.hub.name_registry import name_taken
 from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
 from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.scripts import CLAIM, RELEASE
@@ -60,7 +60,7 @@ class Names:
                 self._unreleased.setdefault(need.key, ReleasedName(need.key, need.owner, 0.0))
             raise
         if not reply[0]:
-            raise _taken(need.name, reply[1].decode())
+            raise name_taken(need.name, reply[1].decode())
         self._held[need.key] = _Held(need.owner, need.name)
         self._unreleased.pop(need.key, None)
         return Claimed(tuple(loser.decode() for loser in reply[1]))
@@ -113,11 +113,3 @@ class Names:
             return False
         del self._held[key]
         return True
-
-
-def _taken(name: str, other: str) -> InvalidNameError:
-    reason = (
-        "is taken" if name.casefold() == other.casefold() else f"looks too similar to {other}, who is online"
-    )
-    text = f"The name {name} {reason}. Choose another name."
-    return InvalidNameError(ErrorCode.NAME_TAKEN, text, temporary=True)

@@ -56,6 +56,10 @@ class HubPort(Protocol):
         """The owner of a name that is in use on this node; None if it is not."""
         ...
 
+    def owners(self) -> set[str]:
+        """The owners of the connections of this node, for direct messages."""
+        ...
+
     def uses_name(self, key: str) -> bool:
         """Whether a connection of this node has the name with this skeleton."""
         ...

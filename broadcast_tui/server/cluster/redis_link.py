@@ -73,8 +73,13 @@ RETRY_S = 0.5
 """Delay before Redis is tried again."""
 POLL_S = 1.0
 """Interval at which the version of the tokens is read, in case a message was lost."""
+INBOXES_S = 60.0
+"""Interval at which the inboxes of people who have left are closed."""
 GUEST_NUMBERS = 1000
 """Numbers of guests that a node takes at once."""
+
+_NAME, _INBOX = "\0", "\1"
+"""Prefixes of names and owners, which no room has."""
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -140,7 +145,7 @@ class RedisLink:
         self._is_taking_numbers = False
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._in_use: Counter[str] = Counter()
-        """Rooms and, with a preceding NUL, keys of names that commands are being prepared with."""
+        """Rooms, names and owners that commands are being prepared with, see `_resource`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._beat_now = asyncio.Event()
 
@@ -204,6 +209,7 @@ class RedisLink:
         self._up_since = self._loop.time() - self.nodes.lease_s
         self._spawn(self._renew())
         self._spawn(self._poll_tokens())
+        self._spawn(self._leave_inboxes())
         self._wake()
 
     async def stop(self) -> None:
@@ -320,7 +326,7 @@ class RedisLink:
     def release(self, names: Sequence[ReleasedName]) -> None:
         """Release names, after earlier claims and before later ones. Returns at once."""
         for released in names:
-            if f"\0{released.key}" not in self._in_use:
+            if f"{_NAME}{released.key}" not in self._in_use:
                 self._names.release(self.node, released)
 
     def send(self, signals: Sequence[Signal]) -> None:
@@ -524,6 +530,13 @@ class RedisLink:
         with contextlib.suppress(RequestError):
             await (self._load_sanctions() if name == "sanctions" else self._load_tokens())
 
+    async def _leave_inboxes(self) -> None:
+        """Stop following the direct messages of people who are not connected any more."""
+        while True:
+            await asyncio.sleep(INBOXES_S)
+            in_use = {owner.removeprefix(_INBOX) for owner in self._in_use if owner.startswith(_INBOX)}
+            await self._directs.follow_only(self._hub.owners() | in_use)
+
     async def _poll_tokens(self) -> None:
         key = self.keys.control_key("tokens", "version")
         while True:
@@ -550,10 +563,12 @@ class RedisLink:
 
 
 def _resource(need: Need) -> str | None:
-    """The room or, with a preceding NUL, the name that a need is for."""
+    """The room that a need is for or, with a prefix, the name or the owner."""
     match need:
         case OpenRoom():
             return need.room
         case ClaimName():
-            return f"\0{need.key}"
+            return f"{_NAME}{need.key}"
+        case LoadDirects():
+            return f"{_INBOX}{need.owner}"
     return None

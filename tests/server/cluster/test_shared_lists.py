@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.hub.cluster import LoadDirects
 from broadcast_tui.core.rate_limit import LOOPBACK_FAILURES_PER_MINUTE
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.redis_settings import read_location
@@ -18,6 +19,7 @@ from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.cluster.redis_link import RedisLink
 from broadcast_tui.server.cluster.tokens import RedisTokenStore
+from tests.support.fake_hub import running_node
 from tests.support.plain import silent_v1_client, v1_client
 from tests.support.redis_server import EVERYSEC, RedisServer, needs_redis
 from tests.support.running import eventually
@@ -115,3 +117,13 @@ async def test_failed_attempts_count_on_all_servers(store: RedisServer) -> None:
             if caught.value.response.status_code == 429:
                 return
         raise AssertionError("each server counts only its own")
+
+
+async def test_an_inbox_is_left_with_its_owner(store: RedisServer) -> None:
+    async with running_node(store.url) as node:
+        need = LoadDirects("client c1")
+        await node.link.prepare([need])
+        node.link.prepared([need])
+        assert store.cli("PUBSUB", "CHANNELS", "*inbox*")
+        await node.link._directs.follow_only(())
+        await eventually(lambda: store.cli("PUBSUB", "CHANNELS", "*inbox*") == "")
