@@ -26,6 +26,7 @@ from broadcast_tui import __version__
 from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.hub.work_budget import SCRAPE_S
 from broadcast_tui.core.network import is_loopback, rate_limit_key
+from broadcast_tui.engine.store_stats import HasStoreStats
 from broadcast_tui.server import http as pages
 from broadcast_tui.server.listen import ListenError, choose_addresses
 from broadcast_tui.server.stats import Histogram
@@ -61,6 +62,7 @@ class _ServerCollector(Collector):
         )
         yield _gauge("rooms", "Rooms with at least one person.", len(hub.rooms.by_name))
         yield from _memory(self._server)
+        yield from _store(self._server)
         yield _gauge("ready", "1 if new connections are accepted.", 0 if admission.not_ready_reason else 1)
         yield _gauge(
             "posts_waiting", "Posts and notes waiting for the engine.", len(hub.effects.pending_entries)
@@ -95,6 +97,19 @@ def _memory(server: BroadcastServer) -> Iterable[Metric]:
         yield _counter("history_evictions", "Rooms whose posts were dropped.", engine.memory.evictions)
     yield _gauge("nonce_bytes", "Memory of the nonces that identify resent posts.", engine.dedup.size_bytes)
     yield _counter("nonce_evictions", "Nonces that were dropped early.", engine.dedup.evictions)
+
+
+def _store(server: BroadcastServer) -> Iterable[Metric]:
+    """The state of the connection to logs in another process."""
+    if not isinstance(server._engine, HasStoreStats):
+        return
+    stats = server._engine.store_stats
+    yield _gauge("store_up", "1 if Redis responds.", stats.is_up)
+    yield _counter("store_retries", "Batches of posts that were sent to Redis again.", stats.retries)
+    yield _counter("store_repairs", "Holes in the posts of other servers, filled from Redis.", stats.repairs)
+    yield _counter("store_forks", "New epochs of rooms after Redis was replaced or restored.", stats.forks)
+    yield _counter("store_healed", "Posts that were stored again after Redis had lost them.", stats.healed)
+    yield _counter("store_lost", "Acknowledged posts that Redis has lost.", stats.lost)
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

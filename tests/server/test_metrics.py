@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from broadcast_tui.core.limits import AdmissionLimits
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.store_stats import StoreStats
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.metrics import MetricsListener, MetricsListenError
 from tests.support.plain import v1_client
@@ -70,6 +72,21 @@ async def test_each_number_moves_with_what_it_counts() -> None:
             assert now['append_seconds_bucket{le="+Inf"}'] == now["append_seconds_count"]
         await eventually(lambda: server._runner.stats.lag.counts != [0] * 12)
         assert (await numbers(listener))["loop_lag_seconds_count"] > 0
+
+
+class RemoteEngine(MemoryEngine):
+    """An engine with the statistics of a remote one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store_stats = StoreStats(is_up=False, retries=1, repairs=2, forks=3, healed=4, lost=5)
+
+
+async def test_the_state_of_a_remote_store_is_exported() -> None:
+    async with running_server(engine=RemoteEngine()) as server, listening(server) as listener:
+        now = await numbers(listener)
+    names = ("up", "retries_total", "repairs_total", "forks_total", "healed_total", "lost_total")
+    assert [now[f"store_{name}"] for name in names] == [0, 1, 2, 3, 4, 5]
 
 
 async def test_dropped_connection_is_counted_by_reason() -> None:
