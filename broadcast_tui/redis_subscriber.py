@@ -143,7 +143,13 @@ class Subscriber:
         """Send a command about channels to the connections that they belong to."""
         if not channels:
             return
-        for feed, own in (await self._by_feed(channels)).items():
+        try:
+            found = await self._by_feed(channels)
+        except FAILURES:
+            if command == "SUBSCRIBE":
+                self._any_feed().channels.update(channels)  # they are moved when it connects
+            raise
+        for feed, own in found.items():
             if command == "SUBSCRIBE":
                 feed.channels.update(own)
             else:
@@ -161,6 +167,10 @@ class Subscriber:
                 raise ConnectionError("no node has the slot of a channel")
             found[self._feed((node.host, int(node.port)))].append(channel)
         return found
+
+    def _any_feed(self) -> _Feed:
+        """A connection for channels whose node is unknown."""
+        return next(iter(self._feeds.values()), None) or self._feed(self._settings.hosts[0])
 
     def _feed(self, address: tuple[str, int]) -> _Feed:
         if address not in self._feeds:

@@ -215,6 +215,24 @@ async def test_channels_of_a_cluster_are_followed_on_their_nodes(tmp_path: Path)
 
 
 @needs_redis
+async def test_channels_of_a_cluster_that_is_down_are_followed_later(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    with running(cluster):
+        async with listening(cluster.url) as listener:
+            for node in cluster.nodes:
+                node.kill()
+            with pytest.raises(EngineError):
+                await listener.subscriber.subscribe("{bt1}:a", "{bt2}:b", "{bt3}:c")
+            for node in cluster.nodes:
+                await asyncio.to_thread(node.start)
+            for node in cluster.nodes:
+                await asyncio.to_thread(node.wait_for, "cluster_state:ok", "CLUSTER", "INFO")
+            await asyncio.wait_for(listener.resumed.wait(), WAIT_S)
+            for channel in ("{bt1}:a", "{bt2}:b", "{bt3}:c"):
+                await listener.expect(channel, b"here")
+
+
+@needs_redis
 async def test_channels_are_followed_to_the_node_that_gets_their_slot(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     with running(cluster):
