@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import redis.asyncio
 from redis.asyncio.client import PubSub
@@ -36,10 +37,19 @@ class _Connection(PubSub):
         raise ConnectionError("the connection was lost")
 
     async def send(self, *words: str) -> None:
-        """Send a command, whose reply `parse_response` returns."""
+        """Send a command, whose reply `receive` returns."""
         if self.connection is None:
             raise ConnectionError("the connection was lost")
         await self.connection.send_command(*words, check_health=False)
+
+    async def receive(self, timeout_s: float) -> list[Any] | None:
+        """The next reply or message; None after a timeout. Faster than `parse_response`."""
+        if self.connection is None or not self.connection.is_connected:
+            raise ConnectionError("the connection was lost")
+        reply: list[Any] | None = await self.connection.read_response(
+            timeout=timeout_s, disconnect_on_error=False, push_request=True
+        )
+        return reply
 
     async def open(self) -> None:
         await self.connect()  # type: ignore[no-untyped-call]
@@ -293,7 +303,7 @@ class _Feed:
         await self.send("SUBSCRIBE", sorted(self.channels))
         is_checking = False
         while True:
-            reply = await connection.parse_response(block=False, timeout=SILENCE_S)
+            reply = await connection.receive(SILENCE_S)
             if reply is None:
                 if is_checking:
                     raise ConnectionError("no reply to a check")
