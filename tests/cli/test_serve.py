@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
+from broadcast_tui.cli.serve import History
 from tests.cli.program import program, run
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import raw_socket
+from tests.support.redis_server import ALWAYS, RedisServer, needs_redis, running
 
 ANY_PORT = ("serve", "--host", "127.0.0.1", "--port", "0")
 
@@ -261,3 +264,16 @@ async def test_an_unusable_redis_is_one_line_without_the_password(
     assert problem in line
     assert "s3cret" not in line
     assert not [path for path in tmp_path.rglob("*") if "redis" in path.name]
+
+
+@needs_redis
+@pytest.mark.parametrize("is_typed", [True, False])
+async def test_a_password_on_the_command_line_is_warned_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_typed: bool
+) -> None:
+    server = RedisServer(tmp_path, *ALWAYS, password="s3cret")
+    monkeypatch.setattr(sys, "argv", ["serve", f"--history={server.url}" if is_typed else "--config=x"])
+    with running(server):
+        warnings = await History(server.url, 30.0, None, 0).warnings()
+    assert ["?password_file=PATH" in warning for warning in warnings] == [True] * is_typed
+    assert "s3cret" not in "".join(warnings)
