@@ -130,7 +130,10 @@ async def running_node(url: str, *, lease_s: float = 10.0) -> AsyncIterator[Node
     """A node of the cluster in a Redis server."""
     settings = read_location(url)
     client = open_client(settings)
-    node = Node(RedisLink(settings, client, MemoryEngine(), lease_s=lease_s), FakeHub())
+    node = Node(
+        RedisLink(settings, client, MemoryEngine(), partitions=settings.partitions, lease_s=lease_s),
+        FakeHub(),
+    )
     await node.link.start(node.hub, lambda: None)
     try:
         yield node

@@ -2,6 +2,9 @@
 
 Invariants: nobody is disconnected because Redis is away. Meanwhile, what needs other nodes fails at once with
 a temporary error, and what they have to know is written again afterwards.
+
+Costs: a claim, a release, or a change of the members of a room takes one script, 10 to 15 µs of Redis 7.0. A
+change also takes one message to each node with the room, and opening a room two scripts and a subscription.
 """
 
 from __future__ import annotations
@@ -319,6 +322,7 @@ class RedisLink:
         except (EngineError, RequestError) as error:
             self._rosters.close(room)
             self._engine.close_room(room)
+            self._spawn(self._subscriber.unsubscribe(self.keys.room_channel(room)))
             raise UnavailableError from error
 
     # -- names and signals of this node
