@@ -9,12 +9,15 @@ import asyncio
 import json
 import re
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import websocket
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.hub.auth import Role
@@ -54,9 +57,14 @@ class Nodes:
         return first, second, third
 
     def token(self, name: str, role: Role = Role.MEMBER) -> str:
-        """A new token."""
+        """A new token, which all nodes know."""
         found = re.search(r"bt_[\w-]+", self.run("token", "create", name, "--role", role.value))
         assert found is not None
+        for url in self.urls:
+            deadline = time.monotonic() + PATIENCE_S
+            while not _is_accepted(url, found[0]):
+                assert time.monotonic() < deadline, f"{url} does not know the token of {name}"
+                time.sleep(0.1)
         return found[0]
 
     def run(self, *words: str) -> str:
@@ -66,6 +74,14 @@ class Nodes:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+
+def _is_accepted(url: str, token: str) -> bool:
+    try:
+        with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None):
+            return True
+    except InvalidStatus:
+        return False
 
 
 @pytest.fixture(scope="module")
