@@ -521,8 +521,9 @@ class RedisLink:
             await self._load_tokens()
 
     async def _load_sanctions(self) -> None:
-        if not self.has_unsaved_sanctions():
-            self.on_sanctions(await self.sanctions.load())
+        sanctions = await self.sanctions.load(self.has_unsaved_sanctions)
+        if sanctions is not None:
+            self.on_sanctions(sanctions)
             self._wake()
 
     async def _load_tokens(self) -> None:

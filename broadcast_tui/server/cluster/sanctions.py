@@ -32,9 +32,15 @@ class RedisSanctions:
         self.version = ""
         """The version that this node knows."""
 
-    async def load(self) -> list[Sanction]:
-        """Read all sanctions. Raises UnavailableError."""
-        self.version, self._known = await self._hash.read()
+    async def load(self, has_unsaved: Callable[[], bool] = lambda: False) -> list[Sanction] | None:
+        """Read all sanctions; None if this node has unsaved ones, which are saved first.
+
+        Raises UnavailableError.
+        """
+        version, fields = await self._hash.read()
+        if has_unsaved():
+            return None
+        self.version, self._known = version, fields
         sanctions = []
         for field, data in self._known.items():
             try:

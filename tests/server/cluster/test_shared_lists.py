@@ -93,6 +93,15 @@ async def test_both_servers_can_change_the_bans(store: RedisServer) -> None:
                 await eventually(lambda known=sanctions: len(known._sanctions) == 2)  # type: ignore[misc]
 
 
+async def test_bans_that_are_not_saved_yet_are_not_replaced(store: RedisServer) -> None:
+    async with running_node(store.url) as node:
+        store.cli("INCR", "{bt:ctl}:sanctions:version")
+        assert await node.link.sanctions.load(lambda: True) is None
+        assert node.link.sanctions.version == "0"
+        assert await node.link.sanctions.load() == []
+        assert node.link.sanctions.version == "1"
+
+
 async def test_bans_are_saved_when_redis_is_back(tmp_path: Path) -> None:
     store = RedisServer(tmp_path, *EVERYSEC)
     store.start()
