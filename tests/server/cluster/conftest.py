@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import EVERYSEC, RedisServer
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +25,21 @@ def store(server: RedisServer) -> RedisServer:
     """The server without data."""
     server.cli("FLUSHALL")
     return server
+
+
+@pytest.fixture
+def durable_store(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of the test's own, with its data on disk."""
+    server = RedisServer(tmp_path, *EVERYSEC)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def volatile_store(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server of the test's own, which is empty after a restart."""
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.stop()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.cluster import ClaimName, Member, OpenRoom, Person, TypingNotice
 from tests.support.fake_hub import Node, running_node
-from tests.support.redis_server import EVERYSEC, RedisServer, needs_redis
+from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.running import eventually
 
 pytestmark = needs_redis
@@ -101,9 +99,8 @@ async def test_a_closed_room_is_not_followed(store: RedisServer) -> None:
         assert store.cli("EXISTS", f"{{bt:ctl}}:or:{a.link.node}") == "0"
 
 
-async def test_while_redis_is_away_needs_fail_at_once(tmp_path: Path) -> None:
-    store = RedisServer(tmp_path, *EVERYSEC)
-    store.start()
+async def test_while_redis_is_away_needs_fail_at_once(durable_store: RedisServer) -> None:
+    store = durable_store
     async with running_node(store.url) as a, running_node(store.url) as b:
         for node in (a, b):
             await open_room(node)
@@ -123,12 +120,10 @@ async def test_while_redis_is_away_needs_fail_at_once(tmp_path: Path) -> None:
         with pytest.raises(RequestError):
             await b.link.prepare([ClaimName("ana", "ana", "c2")])
         assert not a.hub.left
-    store.stop()
 
 
-async def test_an_empty_redis_is_filled_again(tmp_path: Path) -> None:
-    store = RedisServer(tmp_path)
-    store.start()
+async def test_an_empty_redis_is_filled_again(volatile_store: RedisServer) -> None:
+    store = volatile_store
     async with running_node(store.url) as a, running_node(store.url) as b:
         for node in (a, b):
             await open_room(node)
@@ -145,4 +140,3 @@ async def test_an_empty_redis_is_filled_again(tmp_path: Path) -> None:
         await eventually(lambda: a.hub.members("r") == {"eve"} and b.hub.members("r") == {"ana", "bob"})
         with pytest.raises(RequestError):
             await b.link.prepare([ClaimName("ana", "ana", "c2")])
-    store.stop()

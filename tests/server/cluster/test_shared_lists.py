@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -21,7 +20,7 @@ from broadcast_tui.server.cluster.redis_link import RedisLink
 from broadcast_tui.server.cluster.tokens import RedisTokenStore
 from tests.support.fake_hub import running_node
 from tests.support.plain import silent_v1_client, v1_client
-from tests.support.redis_server import EVERYSEC, RedisServer, needs_redis
+from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.running import eventually
 
 pytestmark = needs_redis
@@ -102,9 +101,8 @@ async def test_bans_that_are_not_saved_yet_are_not_replaced(store: RedisServer) 
         assert node.link.sanctions.version == "1"
 
 
-async def test_bans_are_saved_when_redis_is_back(tmp_path: Path) -> None:
-    store = RedisServer(tmp_path, *EVERYSEC)
-    store.start()
+async def test_bans_are_saved_when_redis_is_back(durable_store: RedisServer) -> None:
+    store = durable_store
     async with two_servers(store.url) as (a, b):
         admin = await create(store.url, "chief", Role.ADMIN)
         await eventually(lambda: a.active_token_count == 1)
@@ -114,7 +112,6 @@ async def test_bans_are_saved_when_redis_is_back(tmp_path: Path) -> None:
             await root.next_of(type="moderated")
             store.start()
             await eventually(lambda: len(b._runner.hub.moderation.sanctions._sanctions) == 1)
-    store.stop()
 
 
 async def test_failed_attempts_count_on_all_servers(store: RedisServer) -> None:
