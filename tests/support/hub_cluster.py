@@ -191,6 +191,7 @@ class Node:
             batch = hub.effects.pending_entries.take_batch()
             results, new = cluster.log.append([pending.entry for pending in batch])
             hub.entries_appended(batch, results, cluster.when)
+            self.follow()  # entries arrive in order within a room
             hub.deliver(new)
             for node in cluster.nodes.values():
                 if node is not self:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
@@ -48,6 +49,7 @@ from broadcast_tui.core.notes import Entry, author_key
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
 from broadcast_tui.core.protocol import commands, events
 
+C = TypeVar("C", bound=commands.Say | commands.Note)
 SWEEP_EVERY_S = 60.0
 UNUSED_S = 600.0
 """Time after which a room without posts and people is forgotten."""
@@ -94,8 +96,7 @@ class DirectRoom:
 
 def owner_of(peer: Peer) -> str:
     """The owner that a connection belongs to."""
-    token_key = peer.key if peer.identity is not None else ""
-    return author_key(token_key, peer.client_id) or f"{_CONNECTION}{peer.guest_number}"
+    return peer.author or f"{_CONNECTION}{peer.guest_number}"
 
 
 class DirectRooms:
@@ -271,18 +272,41 @@ class DirectRooms:
         """Check a post or note, and charge for the notification of connections that are not in the room.
 
         Raises:
-            RequestError: UNKNOWN_PERSON if the other owner was a connection that is closed.
+            RequestError: UNKNOWN_PERSON if the other owner was a connection that is closed. In a cluster,
+                `reach_other` checks that.
         """
         room = self._rooms.get(room_name)
         if room is None or room_name not in peer.subscriptions:
             return
         other = room.other(owner_of(peer))
         person = self._people[other]
-        if other.startswith(_CONNECTION) and not person.peers:
-            text = "The other person has disconnected and cannot receive your messages."
-            raise RequestError(ErrorCode.UNKNOWN_PERSON, text)
+        if other.startswith(_CONNECTION) and not person.peers and not self._cluster.is_shared:
+            raise _disconnected()
         count = sum(min(len(self._people[owner].peers), NOTIFIED_MAX) for owner in room.owners)
         peer.budget.charge(count * EVENT_S, when.now)
+
+    def reach_other(
+        self, peer: Peer, command: C, when: Instant, then: Callable[[Peer, C, Instant], None]
+    ) -> None:
+        """Execute the post or note of a connection, if the other owner can still receive it.
+
+        Only a connection without token and client id is asked for; others get it when they come back.
+
+        Raises:
+            RequestError: UNKNOWN_PERSON.
+        """
+        room = self._rooms.get(command.room)
+        other = room.other(owner_of(peer)) if room is not None else ""
+        needs: tuple[Need, ...] = ()
+        if other.startswith(_CONNECTION) and not self._people[other].peers:
+            needs = (FindPerson(name_key(self._people[other].name)),)
+
+        def execute(answers: Answers, when: Instant) -> None:
+            if needs and (answers.person is None or answers.person.owner != other):
+                raise _disconnected()
+            then(peer, command, when)
+
+        self._cluster.prepare(peer, command, needs, execute, when)
 
     # -- people
 
@@ -437,6 +461,11 @@ class DirectRooms:
             head = str(Position(self._index.epoch_of(room.name), self._index.last_seq(room.name)))
         durable = self._is_durable and VOLATILE_SIGN not in room.name
         return events.Direct(room.name, self._people[room.other(owner)].name, head, durable, note, ref)
+
+
+def _disconnected() -> RequestError:
+    text = "The other person has disconnected and cannot receive your messages."
+    return RequestError(ErrorCode.UNKNOWN_PERSON, text)
 
 
 def _newer(head: str, position: str) -> str:

@@ -490,6 +490,8 @@ class Hub:
     def _dispatch(self, peer: Peer, command: commands.Command, when: Instant) -> None:
         self._check_allowed(peer, command, when)
         match command:
+            case commands.Say() | commands.Note() if self.cluster.is_shared and is_direct(command.room):
+                self.directs.reach_other(peer, command, when, self._post)
             case commands.Say():
                 self.posting.say(peer, command, when)
             case commands.Note():
@@ -542,6 +544,12 @@ class Hub:
                 self.directs.open(peer, command, when)
             case _:
                 assert_never(command)
+
+    def _post(self, peer: Peer, command: commands.Say | commands.Note, when: Instant) -> None:
+        if isinstance(command, commands.Say):
+            self.posting.say(peer, command, when)
+        else:
+            self.posting.note(peer, command, when)
 
     def _check_allowed(self, peer: Peer, command: commands.Command, when: Instant) -> None:
         """Raise RequestError if the connection may not use a command now; otherwise pay its price."""
