@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from broadcast_tui.core.errors import EngineError
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
@@ -52,7 +53,11 @@ def _sqlite(options: StorageOptions) -> Engine:
 
 def _redis(options: StorageOptions) -> Engine:
     """The engine of Redis, which is imported only if it is used. Raises LocationError and EngineError."""
-    module = importlib.import_module("broadcast_tui.engine.redis_engine")
+    try:
+        module = importlib.import_module("broadcast_tui.engine.redis_engine")
+    except ModuleNotFoundError as error:
+        text = "History in Redis is not available in this version. Store it in a file or in memory."
+        raise EngineError(text) from error
     keep_posts = KEEP_POSTS_IN_REDIS if options.keep_posts is None else options.keep_posts
     engine: Engine = module.RedisEngine(
         read_location(options.location), keep_days=options.keep_days, keep_posts=keep_posts
