@@ -54,6 +54,7 @@ def _server_advice(error: BroadcastError) -> str:
                 "host": f"Choose another with {prefix}host, such as localhost or 0.0.0.0.",
                 "port": f"Choose another with {prefix}port, or 0 for any free port.",
                 "address": f"Change {prefix}host or {prefix}port.",
+                "sharing": "Omit --share-port, and give each process its own --port behind a load balancer.",
             }[error.fault]
         case TokenFileError():
             return "Choose another file with --tokens."

@@ -49,6 +49,7 @@ def serve(
     *,
     host: str = "localhost",
     port: Port = 8765,
+    share_port: Annotated[bool, Parameter(negative=())] = False,
     history: str = "",
     keep_days: Rate = 30.0,
     keep_posts: Count | None = None,
@@ -58,6 +59,7 @@ def serve(
     tls: Tls = "off",
     tls_cert: str = "",
     tls_key: str = "",
+    drain_delay: Rate = 0.0,
     log_level: LogLevel = "info",
     log_format: LogFormat = "text",
     metrics_port: Port | None = None,
@@ -77,6 +79,9 @@ def serve(
         Host name or address to listen on; 0.0.0.0 for all interfaces.
     port
         TCP port to listen on; 0 for any free port.
+    share_port
+        Listen on the port together with other servers on this machine that have the same Redis, to use all
+        processors.
     history
         Where to store posts: a file path, memory, off, or redis://HOST:PORT to share rooms with other servers
         [default: a file in your data directory].
@@ -96,6 +101,8 @@ def serve(
         Encrypt with the certificate in this PEM file, signed by an authority that clients trust.
     tls_key
         Private key of that certificate, if it is not in the same file.
+    drain_delay
+        Seconds between SIGTERM and closing connections, in which /readyz answers 503.
     log_level
         Minimum level to log; debug includes each frame.
     log_format
@@ -117,12 +124,14 @@ def serve(
     raise_open_files()
     parse_networks(admission.limits().trusted_proxies)
     storage = History(history, keep_days, keep_posts, keep_bytes)
+    if share_port and not is_redis(history):
+        raise UsageError("--share-port: Only servers with --history redis://HOST:PORT can share a port.")
     security = Security(auth, tokens, tls, tls_cert, tls_key)
     certificate = security.server_tls(host)
 
     async def run() -> None:
         advice = await storage.warnings()
-        _, chosen = await choose_addresses(host, port)
+        _, chosen = await choose_addresses(host, port, share_port=share_port)
         engine = storage.engine(chosen)
         cluster = storage.cluster(engine)
         server = BroadcastServer(
@@ -136,6 +145,7 @@ def serve(
             tls=certificate,
             watchdog=Watchdog() if watchdog else None,
             cluster=cluster,
+            share_port=share_port,
         )
         metrics = None
         if metrics_port is not None:
@@ -149,7 +159,7 @@ def serve(
             _file_warning(admission.limits()),
             *advice,
         ]
-        await _run(server, info, lines, "\n".join(filter(None, warnings)), metrics, options)
+        await _run(server, info, lines, "\n".join(filter(None, warnings)), metrics, options, drain_delay)
 
     with storage.errors():
         _runner()(run())
@@ -323,6 +333,7 @@ async def _run(
     warning: str,
     metrics: MetricsListener | None,
     options: Options,
+    drain_delay_s: float,
 ) -> None:
     stopping = asyncio.Event()
     code = CloseCode.GOING_AWAY
@@ -358,7 +369,7 @@ async def _run(
     await stopping.wait()
     if watch is not None:
         watch.cancel()
-    await server.stop_server(code)
+    await server.stop_server(code, delay_s=drain_delay_s if code is CloseCode.RESTART else 0.0)
     if metrics is not None:
         await metrics.stop()
     flush_logs()

@@ -56,6 +56,8 @@ class Admission:
         find_ban: Returns the message and remaining seconds (None: permanent) of the ban of an address.
         check_token: Returns the response to a handshake with an invalid or missing token.
         budget_of: Returns the budget of server time for a rate-limit key; an empty key is exempt.
+        store_fault: Returns why load balancers should choose servers that can store posts; empty if this one
+            can. Clients are admitted nevertheless.
     """
 
     def __init__(
@@ -66,7 +68,10 @@ class Admission:
         find_ban: Callable[[str], tuple[str, float | None] | None] = lambda _: None,
         check_token: Callable[[PeerConnection, Request], Response | None] = lambda connection, request: None,
         budget_of: Callable[[str], WorkBudget] = lambda _: UNLIMITED,
+        store_fault: Callable[[], str] = lambda: "",
     ) -> None:
+        self.leaving = False
+        """Whether load balancers should choose other servers, because this one stops soon."""
         self.draining = False
         """Whether the server is stopping: all handshakes are rejected."""
         self.ready = False
@@ -77,6 +82,7 @@ class Admission:
         self._find_ban = find_ban
         self._check_token = check_token
         self._budget_of = budget_of
+        self._store_fault = store_fault
         self._half_open: OrderedDict[PeerConnection, _HalfOpen] = OrderedDict()
         self._half_open_by_address: Counter[str] = Counter()
         self._admitted: dict[PeerConnection, str] = {}
@@ -149,12 +155,12 @@ class Admission:
 
     @property
     def not_ready_reason(self) -> str:
-        """Why new connections are rejected now; empty if they are accepted."""
-        if self.draining:
+        """Why load balancers should choose other servers; empty if this one is ready for new connections."""
+        if self.leaving or self.draining:
             return "the server is stopping"
         if not self.ready:
             return "the server is starting"
-        return "the server is full" if self._is_full else ""
+        return "the server is full" if self._is_full else self._store_fault()
 
     def process_request(self, connection: PeerConnection, request: Request) -> Response | None:
         """Return a response that rejects the handshake.

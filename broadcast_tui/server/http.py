@@ -87,7 +87,7 @@ def response_to(
     """The response to a plain HTTP request; None for a WebSocket handshake.
 
     Args:
-        not_ready_reason: Why new connections are rejected now; empty if they are accepted.
+        not_ready_reason: Why load balancers should choose other servers; empty if this one is ready.
         url: URL of the server, for requests without a valid `Host`.
         secure: Whether the request uses TLS.
     """

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import socket
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -27,22 +28,36 @@ RESERVED_DESCRIPTORS = 64
 """File descriptors reserved for history, logs, listeners and connections that are about to be rejected."""
 
 
+SHARING_PLATFORMS = ("linux", "dragonfly")
+"""Systems that distribute the connections of a port over all listeners with SO_REUSEPORT.
+
+Others accept several listeners too, but give all connections to one of them.
+"""
+
+
 class ListenError(BroadcastError):
     """The server cannot listen on an address. `fault` is the part of the address to change."""
 
-    def __init__(self, text: str, fault: Literal["host", "port", "address"] = "address") -> None:
+    def __init__(self, text: str, fault: Literal["host", "port", "address", "sharing"] = "address") -> None:
         super().__init__(text)
         self.fault = fault
 
 
-async def choose_addresses(host: str, port: int) -> tuple[list[str], int]:
+async def choose_addresses(host: str, port: int, *, share_port: bool = False) -> tuple[list[str], int]:
     """The addresses of `host` that can be bound, and one port that is free on all of them.
 
     Port 0 is replaced by a free port, the same for IPv4 and IPv6, which `create_server` does not guarantee.
 
+    Args:
+        share_port: Whether the port may be in use by processes of the same user that share it, too.
+
     Raises:
-        ListenError: The host is unknown or not on this machine, or the port is in use or not permitted.
+        ListenError: The host is unknown or not on this machine, or the port is in use or not permitted, or
+            ports cannot be shared on this system.
     """
+    if share_port and sys.platform not in SHARING_PLATFORMS:
+        text = "This system does not distribute connections over processes with the same port."
+        raise ListenError(text, "sharing")
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -51,14 +66,19 @@ async def choose_addresses(host: str, port: int) -> tuple[list[str], int]:
         raise ListenError(f"Unknown host: {host!r}.", "host") from error
     addresses = list(dict.fromkeys((info[0], str(info[4][0])) for info in found))
     for _ in range(20):
-        bound, chosen = _try_bind(addresses, host, port)
+        bound, chosen = _try_bind(addresses, host, port, share_port and port != 0)
         if bound:
             return bound, chosen
     raise ListenError(f"No free port on {host}.", "port")
 
 
-def _try_bind(addresses: Sequence[tuple[int, str]], host: str, port: int) -> tuple[list[str], int]:
-    """The addresses that can be bound, and the port; no addresses if a free port has been taken meanwhile."""
+def _try_bind(
+    addresses: Sequence[tuple[int, str]], host: str, port: int, share_port: bool
+) -> tuple[list[str], int]:
+    """The addresses that can be bound, and the port; no addresses if a free port has been taken meanwhile.
+
+    On a shared port it does not listen, since the system would give it connections of the other processes.
+    """
     sockets: list[socket.socket] = []
     bound: list[str] = []
     chosen = port
@@ -75,8 +95,11 @@ def _try_bind(addresses: Sequence[tuple[int, str]], host: str, port: int) -> tup
             if family == socket.AF_INET6:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             try:
+                if share_port:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 probe.bind((address, chosen))
-                probe.listen(1)
+                if not share_port:
+                    probe.listen(1)
             except OSError as error:
                 if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     last_error = error

@@ -63,7 +63,7 @@ class _ServerCollector(Collector):
         yield _gauge("rooms", "Rooms with at least one person.", len(hub.rooms.by_name))
         yield from _memory(self._server)
         yield from _store(self._server)
-        yield _gauge("ready", "1 if new connections are accepted.", 0 if admission.not_ready_reason else 1)
+        yield _gauge("ready", "1 if /readyz answers 200.", 0 if admission.not_ready_reason else 1)
         yield _gauge(
             "posts_waiting", "Posts and notes waiting for the engine.", len(hub.effects.pending_entries)
         )
@@ -136,7 +136,7 @@ def _histogram(name: str, help_text: str, durations: Histogram) -> Metric:
 
 
 class MetricsListener:
-    """HTTP listener that serves `GET /metrics` only."""
+    """HTTP listener that serves `GET /metrics`, and health checks of this one process."""
 
     def __init__(self, server: BroadcastServer, host: str, port: int) -> None:
         self.host = host
@@ -178,7 +178,7 @@ class MetricsListener:
             self._server.close()
             await self._server.wait_closed()
 
-    def _answer(self, connection: ServerConnection, request: Request) -> Response:
+    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.method not in pages.METHODS:
             return pages.method_not_allowed()
         peername = connection.transport.get_extra_info("peername")
@@ -187,6 +187,9 @@ class MetricsListener:
         if is_local and not pages.is_local_host(request.headers.get_all("Host"), self.host):
             text = "This host name is not one of the metrics port. Use localhost or an IP address."
             return pages.rejection(http.HTTPStatus.MISDIRECTED_REQUEST, text)
+        if pages.is_health_check(request):
+            reason = self._broadcast_server._admission.not_ready_reason
+            return pages.response_to(request, not_ready_reason=reason, url="")
         if request.path.partition("?")[0] != "/metrics":
             return pages.rejection(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
         budget = self._broadcast_server._runner.hub.budgets.of("" if is_local else rate_limit_key(host))

@@ -114,8 +114,11 @@ class HubRunner:
         self._to_write: list[Subscription] = []
         self._append_requested = asyncio.Event()
         self._topics_requested = asyncio.Event()
-        self._appends: set[asyncio.Event] = set()
-        """Appends in progress; each event is set when its posts have been acknowledged, or rejected."""
+        self._appends: dict[asyncio.Event, float] = {}
+        """Appends in progress and their start.
+
+        Each event is set when its posts have been acknowledged, or rejected.
+        """
         self._undelivered = 0
         self._delivered = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -265,7 +268,7 @@ class HubRunner:
             # Counted before `append`, since the tail may deliver them before it returns.
             self._undelivered += len(batch)
             started = self._loop.time()
-            self._appends.add(done := asyncio.Event())
+            self._appends[done := asyncio.Event()] = started
             try:
                 results = await self._engine.append([pending.entry for pending in batch])
             except Exception as error:
@@ -284,9 +287,17 @@ class HubRunner:
                 self.stats.append.observe(self._loop.time() - started)
                 self.stats.count_entries(pending.entry for pending, _ in stored)
             finally:
-                self._appends.discard(done)
+                del self._appends[done]
+                self.stats.append_peak_s = max(self.stats.append_peak_s, self._loop.time() - started)
                 done.set()
             self.wake()
+
+    def take_lag_s(self) -> float:
+        """The longest time that posts have waited for the engine since the last call."""
+        now = self._loop.time()
+        lag_s = max(self.stats.append_peak_s, now - min(self._appends.values(), default=now))
+        self.stats.append_peak_s = 0.0
+        return lag_s
 
     def _log_failure(self, what: str, error: Exception) -> None:
         """Log that something could not be stored; an unexpected error with its traceback."""

@@ -29,6 +29,7 @@ from broadcast_tui.core.protocol.handshake import SUBPROTOCOL, websocket_url
 from broadcast_tui.core.text import clean_post, log_safe
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.engine.store_stats import HasStoreStats
 from broadcast_tui.engine.volatile import with_volatile_rooms
 from broadcast_tui.server.activity_log import LoopErrors
 from broadcast_tui.server.admission import Admission
@@ -38,6 +39,7 @@ from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S
 from broadcast_tui.server.listen import ACCEPTS_PER_TURN, ListenError, choose_addresses, widen_backlog
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.sanction_store import SanctionFile, SanctionFileError
+from broadcast_tui.server.store_health import StoreHealth
 from broadcast_tui.server.tls import ServerTls
 from broadcast_tui.server.tls_handshake import TlsHandshakeProtocol
 from broadcast_tui.server.watchdog import Watchdog
@@ -70,6 +72,8 @@ class BroadcastServer:
         authenticator: Checks tokens; by default there are none, and everyone may connect.
         tls: Certificate for `wss://`; by default, `ws://` is served.
         cluster: Link to the other nodes of a shared engine; it replaces the file of bans and mutes.
+        share_port: Listen on the port together with other processes that have the same engine. The system
+            gives each new connection to one of them.
         watchdog: Reports callbacks that hold the event loop for too long; by default, none are timed.
 
     Example:
@@ -90,21 +94,28 @@ class BroadcastServer:
         tls: ServerTls | None = None,
         watchdog: Watchdog | None = None,
         cluster: RedisLink | None = None,
+        share_port: bool = False,
     ) -> None:
         self.host = host
         self.port = port
         self.limits = limits if limits is not None else Limits()
         self._engine = _complete(engine)
+        if share_port and not self._engine.is_shared:
+            raise ValueError("share_port requires an engine that all processes share, such as RedisEngine")
+        self._share_port = share_port
         self._authenticator = authenticator
         self._tls = tls
         self.watchdog = watchdog
         self._watcher: asyncio.Task[None] | None = None
+        self.cluster = cluster
+        self._store_health = StoreHealth(self._is_store_up)
         self._admission = Admission(
             admission or AdmissionLimits(),
             url=lambda: self.url,
             find_ban=self._find_ban,
             check_token=self._check_token,
             budget_of=lambda key: self._runner.hub.budgets.of(key),
+            store_fault=lambda: self._store_health.reason,
         )
         self._sanction_file = SanctionFile(sanctions) if sanctions is not None else None
         self._runner = HubRunner(
@@ -112,7 +123,7 @@ class BroadcastServer:
             self.limits,
             cluster.node if cluster is not None else secrets.token_hex(3),
             authenticator,
-            on_tick=self._admission.sweep,
+            on_tick=self._check,
             sanctions=self._sanction_file if cluster is None else cluster.sanctions,
             cluster=cluster,
         )
@@ -122,6 +133,7 @@ class BroadcastServer:
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
+        self._delay_ended = asyncio.Event()
         self._stopped = asyncio.Event()
 
     def _connect(self, cluster: RedisLink) -> None:
@@ -136,7 +148,9 @@ class BroadcastServer:
         cluster.has_unsaved_sanctions = lambda: self._runner.sanction_store.unsaved
         cluster.record = lambda: {
             "connections": self.connection_count,
-            "draining": int(self._admission.draining),
+            "rooms": len(self._runner.hub.rooms.by_name),
+            "draining": int(self._admission.leaving),
+            "lag_ms": round(1000 * self._runner.take_lag_s()),
         }
         if self._authenticator is not None:
             cluster.count_failures(self._authenticator.failures)
@@ -146,6 +160,16 @@ class BroadcastServer:
         """Apply changed tokens."""
         if self._authenticator is not None and self._authenticator.refresh(self._runner.instant().at):
             self._runner.close_expired()
+
+    def _check(self, now: float) -> None:
+        self._admission.sweep(now)
+        self._store_health.check(now)
+
+    def _is_store_up(self) -> bool:
+        """Whether a store in another process responded to the last requests."""
+        if self.cluster is not None and not self.cluster.is_up:
+            return False
+        return not isinstance(self._engine, HasStoreStats) or self._engine.store_stats.is_up
 
     # -- start and stop
 
@@ -171,7 +195,7 @@ class BroadcastServer:
         if self._authenticator is not None:
             self._authenticator.load()
         self.reload_sanctions()()
-        addresses, port = await choose_addresses(self.host, self.port)
+        addresses, port = await choose_addresses(self.host, self.port, share_port=self._share_port)
         if self.watchdog is not None:
             self.watchdog.watch_loop(asyncio.get_running_loop())
         await self._runner.start()
@@ -192,6 +216,7 @@ class BroadcastServer:
                 open_timeout=None,
                 close_timeout=CLOSE_TIMEOUT_S,
                 backlog=ACCEPTS_PER_TURN,
+                reuse_port=self._share_port or None,
                 logger=_websockets_log,
                 server_header=None,
             )
@@ -240,17 +265,34 @@ class BroadcastServer:
         return apply
 
     async def stop_server(
-        self, code: CloseCode = CloseCode.GOING_AWAY, deadline_s: float = STOP_DEADLINE_S
+        self,
+        code: CloseCode = CloseCode.GOING_AWAY,
+        deadline_s: float = STOP_DEADLINE_S,
+        *,
+        delay_s: float = 0.0,
     ) -> None:
         """Stop in order: notify v1 clients, close all connections, store pending posts.
 
         Connections are closed with `code` a few at a time, so that clients do not reconnect all at once.
-        Those that remain after `deadline_s` seconds are dropped.
+        Those that remain after `deadline_s` seconds are dropped. For `delay_s` seconds before, or until the
+        next call, the server only says that it is not ready, so that load balancers choose others. It leaves
+        a shared port at once.
         """
-        if self._admission.draining:
+        if self._admission.leaving:
+            self._delay_ended.set()
             await self._stopped.wait()
         if self._server is None:
             return
+        self._admission.leaving = True
+        if self._share_port:
+            self._server.close(close_connections=False)
+        if self.cluster is not None:
+            self.cluster.announce()
+        if delay_s:
+            log.info("stopping in %g s", delay_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._delay_ended.wait()
         self._admission.draining = True
         self._runner.hub.posting.draining = True
         connections = list(self._runner.connections.values())
@@ -286,7 +328,7 @@ class BroadcastServer:
             if late:
                 log.warning("%d client(s) did not close in time and were dropped", len(late))
         assert self._server is not None
-        # The listener stays open until here, so that load balancers and new clients get a 503 response.
+        # A port of its own stays open until here, so that load balancers and new clients get a 503 response.
         self._server.close(close_connections=False)
         for left in list(self._connections):
             left.abort()

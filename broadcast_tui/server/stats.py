@@ -33,6 +33,7 @@ class ServerStats:
 
     __slots__ = (
         "append",
+        "append_peak_s",
         "deliveries",
         "dropped",
         "lag",
@@ -55,6 +56,8 @@ class ServerStats:
         """Slow and dead connections that were dropped, by reason."""
         self.append = Histogram(APPEND_BOUNDS_S)
         """Time to append a batch of posts."""
+        self.append_peak_s = 0.0
+        """The longest of them since `HubRunner.take_lag_s` was called, also of batches that failed."""
         self.lag = Histogram(LAG_BOUNDS_S)
         """Delay of the periodic check, a measure of how busy the event loop is."""
         self.lag_s = 0.0

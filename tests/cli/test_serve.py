@@ -277,3 +277,25 @@ async def test_a_password_on_the_command_line_is_warned_about(
         warnings = await History(server.url, 30.0, None, 0).warnings()
     assert ["?password_file=PATH" in warning for warning in warnings] == [True] * is_typed
     assert "s3cret" not in "".join(warnings)
+
+
+@pytest.mark.parametrize("history", [(), ("--history", "memory"), ("--history", "posts.db")])
+async def test_only_servers_with_redis_share_a_port(tmp_path: Path, history: tuple[str, ...]) -> None:
+    outcome = await run(*ANY_PORT, *history, "--share-port", home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    [line] = outcome.err.splitlines()
+    assert line == (
+        "broadcast-tui: --share-port: Only servers with --history redis://HOST:PORT can share a port."
+    )
+
+
+async def test_sigterm_is_delayed_for_load_balancers_and_sigint_is_not(tmp_path: Path) -> None:
+    options = ("--drain-delay", "0.5", "--history", "off")
+    for number, is_delayed in ((signal.SIGTERM, True), (signal.SIGINT, False)):
+        async with program(*ANY_PORT, *options, home=tmp_path) as server:
+            url = f"ws://127.0.0.1:{await server.port()}"
+            await server.line_with("Ctrl+C")
+            async with v1_client(url, "ana") as ana:
+                server.process.send_signal(number)
+                await ana.closed()
+            assert ("stopping in 0.5 s" in (await server.ended()).err) == is_delayed

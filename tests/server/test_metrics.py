@@ -173,3 +173,13 @@ async def test_notes_are_counted_by_kind() -> None:
         assert found['notes_total{kind="react"}'] == 2
         assert found['notes_total{kind="pin"}'] == 1
         assert found["posts_total"] == 1
+
+
+async def test_health_checks_of_the_process_are_answered() -> None:
+    async with running_server() as server, listening(server) as listener:
+        for path in ("/healthz", "/readyz"):
+            assert (await ask(listener, f"GET {path}")).startswith("HTTP/1.1 200 ")
+        server._admission.ready = False
+        assert (await ask(listener, "GET /readyz")).startswith("HTTP/1.1 503 ")
+        assert (await ask(listener, "GET /healthz")).startswith("HTTP/1.1 200 ")
+        server._admission.ready = True

@@ -151,3 +151,24 @@ async def test_leaving_the_context_stops_the_server() -> None:
         async with plain_client(server.url):
             await eventually(lambda: server.connection_count == 1)
     assert server.connection_count == 0
+
+
+async def test_a_server_that_stops_later_is_not_ready_but_serves_clients() -> None:
+    async with running_server() as server, v1_client(server.url, "ana") as ana:
+        stopping = asyncio.create_task(server.stop_server(delay_s=3600.0))
+        async with raw_socket(server.port) as probe:
+            await probe.send(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answer = (await probe.read_to_end()).decode()
+        assert answer.startswith("HTTP/1.1 503 ")
+        assert answer.endswith("not ready: the server is stopping\n")
+        async with v1_client(server.url, "bob") as bob:
+            await bob.say("hi", nonce="1")
+            assert (await ana.next_of(type="message"))["message"] == "hi"
+        ended = asyncio.gather(stopping, server.stop_server())
+        assert (await ana.next_of(type="drain"))["reason"] == "stop"
+        await in_time(ended)
+
+
+async def test_a_delayed_stop_ends_by_itself() -> None:
+    async with running_server() as server, v1_client(server.url, "ana") as ana:
+        await in_time(asyncio.gather(server.stop_server(delay_s=0.1), ana.closed()))

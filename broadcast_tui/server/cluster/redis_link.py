@@ -215,6 +215,10 @@ class RedisLink:
         self._spawn(self._leave_inboxes())
         self._wake()
 
+    def announce(self) -> None:
+        """Write the record of the node now, since it has changed. Returns at once."""
+        self._beat_now.set()
+
     async def stop(self) -> None:
         """Remove the node and its members from the cluster."""
         await end(*self._tasks)
