@@ -113,13 +113,13 @@ class SimulatedCluster:
             self._count_signals(runner)
 
     def _count_signals(self, runner: HubRunner) -> None:
-        receive = runner.hub.receive_signal
+        receive = runner.hub.port.receive_signal
 
         def counted(*given: object) -> None:
             self.signals += 1
             receive(*given)  # type: ignore[arg-type]
 
-        vars(runner.hub)["receive_signal"] = counted
+        vars(runner.hub.port)["receive_signal"] = counted
 
     async def join(self, number: int, node: int, room: str) -> Peer:
         """Connect a member to a node; returns when the member is in the room."""

@@ -157,7 +157,7 @@ class Node:
         """Owners whose direct messages arrive here."""
         self.is_up = True
         """Whether needs of this node can be answered."""
-        self.hub.add_guest_numbers(cluster.guest_numbers(), GUEST_NUMBERS)
+        self.hub.port.add_guest_numbers(cluster.guest_numbers(), GUEST_NUMBERS)
         self.hub.started(cluster.when)
 
     def connect(
@@ -252,7 +252,7 @@ class Node:
 
     def close_room(self, room: str) -> None:
         """Close a room, unless it is in use again."""
-        if not self.in_use[room] and not self.hub.uses_room(room):
+        if not self.in_use[room] and not self.hub.port.uses_room(room):
             self.index.opened.discard(room)
 
     def answer(self, number: int = 0, *, error: RequestError | None = None) -> None:
@@ -274,14 +274,14 @@ class Node:
                 self.cluster.release(self.name, ReleasedName(need.key, need.owner, 0.0))
 
     def _uses_name(self, key: str) -> bool:
-        return bool(self.in_use[f"\0{key}"]) or self.hub.uses_name(key)
+        return bool(self.in_use[f"\0{key}"]) or self.hub.port.uses_name(key)
 
     def deliver(self, source: str) -> bool:
         """Deliver the next signal of another node; returns whether there was one."""
         queue = self.signals.get(source)
         if not queue:
             return False
-        self.hub.receive_signal(queue.popleft(), self.cluster.when)
+        self.hub.port.receive_signal(queue.popleft(), self.cluster.when)
         return True
 
     def lose_signals(self) -> None:
@@ -424,7 +424,7 @@ class HubCluster:
                     node.index.opened.add(need.room)
                 case ClaimName():
                     for loser in self.claim(node.name, need):
-                        self.nodes[loser].hub.names_lost([need.key], self.when)
+                        self.nodes[loser].hub.port.names_lost([need.key], self.when)
                 case LoadDirects():
                     node.inboxes.add(need.owner)
                     found = [direct for owners, direct in self.directs.items() if need.owner in owners]
@@ -436,7 +436,7 @@ class HubCluster:
                     answers.directs += (self._with_head(direct),)
                 case FindPerson():
                     others = [other for other in self.nodes.values() if other is not node]
-                    people = [person for other in others if (person := other.hub.find_person(need.key))]
+                    people = [person for other in others if (person := other.hub.port.find_person(need.key))]
                     answers.person = people[0] if people else None
                 case ListStoredRooms():
                     answers.rooms += self._room_list(need)

@@ -266,6 +266,10 @@ class DirectRooms:
             return None
         return Person(owner_of(peers[0]), peers[0].name, any(peer.v1 for peer in peers))
 
+    def local_owners(self) -> set[str]:
+        """The owners of the connections of this node."""
+        return {owner_of(peer) for peer in self._peers.values()}
+
     # -- posting
 
     def check_post(self, peer: Peer, room_name: str, when: Instant) -> None:

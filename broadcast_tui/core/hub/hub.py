@@ -20,17 +20,12 @@ from broadcast_tui.core.hub.away import AwayStatus
 from broadcast_tui.core.hub.broadcaster import Broadcaster
 from broadcast_tui.core.hub.cluster import (
     Answers,
-    ClaimName,
     Cluster,
-    DirectPosted,
-    Member,
     OpenRoom,
-    Person,
     Preparation,
-    RemoteConnection,
-    Signal,
 )
-from broadcast_tui.core.hub.directs import DirectRooms, owner_of
+from broadcast_tui.core.hub.cluster_port import ClusterPort
+from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects, TopicChange
 from broadcast_tui.core.hub.entering import Entering
 from broadcast_tui.core.hub.guest_numbers import GuestNumbers
@@ -140,6 +135,9 @@ class Hub:
             self.directs.renamed,
             self.cluster,
             self._close_replaced,
+        )
+        self.port = ClusterPort(
+            self.cluster, self._names, self.rooms, self.directs, self._guest_numbers, self._close_replaced
         )
         self.posting = Posting(
             self.rooms, index, self._limits, self.moderation, self.effects, self._claims, self.cluster,
@@ -268,65 +266,9 @@ class Hub:
         if not self.cluster.is_waiting(peer):
             peer.link.release()
 
-    def receive_signal(self, signal: Signal, when: Instant) -> None:
-        """Handle a signal from another node."""
-        if isinstance(signal, DirectPosted):
-            self.directs.posted(signal)
-
-    def roster_of(self, room: str) -> tuple[int, Sequence[Member]]:
-        """The version of this node's part of a room's roster, and its members."""
-        return 0, ()
-
-    def roster_loaded(
-        self, room: str, node: str, version: int, members: Sequence[Member], when: Instant
-    ) -> None:
-        """Replace the part of another node."""
-
-    def node_left(self, node: str, when: Instant) -> None:
-        """Remove the members on a node from all rooms."""
-
-    def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
-        """The connections on this node that an action of an admin is about."""
-        return ()
-
-    def owners(self) -> set[str]:
-        """The owners of the connections of this node, for direct messages."""
-        return {owner_of(peer) for peer in self.peers.values()}
-
-    def uses_name(self, key: str) -> bool:
-        """Whether a connection of this node has the name with this skeleton."""
-        return bool(self._names.connections(key))
-
-    def uses_room(self, room: str) -> bool:
-        """Whether a room is in memory."""
-        return self.rooms.is_used(room)
-
-    def held_names(self) -> list[ClaimName]:
-        """The names of connections of this node, as claims, to make them again after an outage."""
-        return self._names.held()
-
-    def names_lost(self, keys: Sequence[str], when: Instant) -> None:
-        """Close the connections with names that another owner has claimed on another node."""
-        for key in keys:
-            for peer_id in self._names.lose(key):
-                self._close_replaced(peer_id)
-
     def _close_replaced(self, peer_id: int) -> None:
         if (peer := self.peers.get(peer_id)) is not None:
             self.rejections.close_later(peer, CloseCode.REPLACED, NAME_LOST)
-
-    def find_person(self, key: str) -> Person | None:
-        """The owner of a name that is in use on this node; None if it is not."""
-        return self.directs.find_local(key)
-
-    @property
-    def needs_guest_numbers(self) -> bool:
-        """Whether only few guest numbers are left."""
-        return self.cluster.is_shared and self._guest_numbers.are_few
-
-    def add_guest_numbers(self, start: int, count: int) -> None:
-        """Use these numbers, which no other node uses, for further guests."""
-        self._guest_numbers.add(start, count)
 
     # -- results of effects
 

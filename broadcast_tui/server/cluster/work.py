@@ -28,7 +28,7 @@ class ClusterWork:
 
     async def start(self) -> None:
         """Join the cluster. Raises EngineError."""
-        await self._link.start(self._runner.hub, self._runner.wake)
+        await self._link.start(self._runner.hub.port, self._runner.wake)
 
     async def stop(self) -> None:
         """Leave the cluster."""

@@ -132,7 +132,7 @@ def test_a_room_that_is_entered_again_is_not_closed(cluster: HubCluster) -> None
     node.receive()
     cluster.settle()
     assert node.index.opened == {"dev"}
-    assert node.hub.uses_room("dev")
+    assert node.hub.port.uses_room("dev")
 
 
 def test_join_waits_in_order(cluster: HubCluster) -> None:
@@ -262,12 +262,12 @@ def test_a_token_takes_its_name_from_other_nodes(cluster: HubCluster) -> None:
 def test_lost_names_close_their_connections(cluster: HubCluster) -> None:
     clients = [enter(cluster[1], "ana", "a"), enter(cluster[1], "ana", "a")]
     other = enter(cluster[1], "bob", "b")
-    assert [need.owner for need in cluster[1].hub.held_names()] == ["a", "b"]
-    cluster[1].hub.names_lost(["ana"], cluster.when)
+    assert [need.owner for need in cluster[1].hub.port.held_names()] == ["a", "b"]
+    cluster[1].hub.port.names_lost(["ana"], cluster.when)
     cluster.settle()
     assert [client.close_code for client in clients] == [CloseCode.REPLACED] * 2
     assert other.close_code is None
-    assert not cluster[1].hub.uses_name("ana")
+    assert not cluster[1].hub.port.uses_name("ana")
 
 
 def test_a_claim_granted_before_the_name_was_banned_is_released(cluster: HubCluster) -> None:
@@ -308,15 +308,15 @@ def test_guests_have_numbers_of_their_own(cluster: HubCluster) -> None:
 
 def test_guests_without_free_numbers_have_large_random_ones(cluster: HubCluster) -> None:
     hub = cluster[1].hub
-    assert not hub.needs_guest_numbers
+    assert not hub.port.needs_guest_numbers
     peers = [cluster[1].connect().wire.peer for _ in range(1_002)]
-    assert hub.needs_guest_numbers
+    assert hub.port.needs_guest_numbers
     numbers = [peer.guest_number for peer in peers if peer is not None]
     assert len({*numbers}) == 1_002
     assert numbers[999] == 1_000
     assert min(numbers[1_000:]) >= 10**15
-    hub.add_guest_numbers(9_001, 1_000)
-    assert not hub.needs_guest_numbers
+    hub.port.add_guest_numbers(9_001, 1_000)
+    assert not hub.port.needs_guest_numbers
 
 
 # -- questions

@@ -1,0 +1,109 @@
+"""What the other nodes of a cluster ask of a hub, and what they notify it of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from broadcast_tui.core.clock import Instant
+from broadcast_tui.core.hub.cluster import (
+    ClaimName,
+    Cluster,
+    DirectPosted,
+    Member,
+    Person,
+    RemoteConnection,
+    Signal,
+)
+from broadcast_tui.core.hub.directs import DirectRooms
+from broadcast_tui.core.hub.guest_numbers import GuestNumbers
+from broadcast_tui.core.hub.name_registry import NameRegistry
+from broadcast_tui.core.hub.rooms import Rooms
+
+
+class ClusterPort:
+    """The hub, as the link to the other nodes sees it.
+
+    Args:
+        cluster: The needs and signals of the hub.
+        close_replaced: Closes a connection whose name was given to another owner.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        names: NameRegistry,
+        rooms: Rooms,
+        directs: DirectRooms,
+        guest_numbers: GuestNumbers,
+        close_replaced: Callable[[int], None],
+    ) -> None:
+        self.cluster = cluster
+        self._names = names
+        self._rooms = rooms
+        self._directs = directs
+        self._guest_numbers = guest_numbers
+        self._close_replaced = close_replaced
+
+    # -- signals
+
+    def receive_signal(self, signal: Signal, when: Instant) -> None:
+        """Handle a signal from another node."""
+        if isinstance(signal, DirectPosted):
+            self._directs.posted(signal)
+
+    # -- rosters
+
+    def roster_of(self, room: str) -> tuple[int, Sequence[Member]]:
+        """The version of this node's part of a room's roster, and its members."""
+        return 0, ()
+
+    def roster_loaded(
+        self, room: str, node: str, version: int, members: Sequence[Member], when: Instant
+    ) -> None:
+        """Replace the part of another node."""
+
+    def node_left(self, node: str, when: Instant) -> None:
+        """Remove the members on a node from all rooms."""
+
+    def uses_room(self, room: str) -> bool:
+        """Whether a room is in memory."""
+        return self._rooms.is_used(room)
+
+    # -- people
+
+    def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
+        """The connections on this node that an action of an admin is about."""
+        return ()
+
+    def find_person(self, key: str) -> Person | None:
+        """The owner of a name that is in use on this node; None if it is not."""
+        return self._directs.find_local(key)
+
+    def owners(self) -> set[str]:
+        """The owners of the connections of this node, for direct messages."""
+        return self._directs.local_owners()
+
+    def uses_name(self, key: str) -> bool:
+        """Whether a connection of this node has the name with this skeleton."""
+        return bool(self._names.connections(key))
+
+    def held_names(self) -> list[ClaimName]:
+        """The names of connections of this node, as claims, to make them again after an outage."""
+        return self._names.held()
+
+    def names_lost(self, keys: Sequence[str], when: Instant) -> None:
+        """Close the connections with names that another owner has claimed on another node."""
+        for key in keys:
+            for peer_id in self._names.lose(key):
+                self._close_replaced(peer_id)
+
+    # -- guests
+
+    @property
+    def needs_guest_numbers(self) -> bool:
+        """Whether only few guest numbers are left."""
+        return self.cluster.is_shared and self._guest_numbers.are_few
+
+    def add_guest_numbers(self, start: int, count: int) -> None:
+        """Use these numbers, which no other node uses, for further guests."""
+        self._guest_numbers.add(start, count)
