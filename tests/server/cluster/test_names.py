@@ -36,15 +36,21 @@ def release(node: Node, key: str, owner: str, grace_s: float = 0.0) -> None:
     node.link.release([ReleasedName(key, owner, grace_s)])
 
 
+async def released(node: Node, key: str, owner: str, grace_s: float = 0.0) -> None:
+    """Release a name; returns when other nodes can claim it."""
+    release(node, key, owner, grace_s)
+    await node.link._commands.drain()
+
+
 async def test_a_name_has_one_owner(store: RedisServer) -> None:
     async with running_node(store.url) as a, running_node(store.url) as b:
         await claim(a, "ana", "c1", name="Ana")
         assert "is taken" in await is_taken(b, "ana", "c2", "ana")
         assert "too similar to Ana" in await is_taken(b, "ana", "c2", "Anä")
         await claim(b, "ana", "c1", name="Ana")
-        release(a, "ana", "c1")
+        await released(a, "ana", "c1")
         assert await is_taken(a, "ana", "c2")
-        release(b, "ana", "c1")
+        await released(b, "ana", "c1")
         await claim(a, "ana", "c2")
 
 
@@ -52,17 +58,17 @@ async def test_a_client_without_an_id_never_shares_a_name(store: RedisServer) ->
     async with running_node(store.url) as a, running_node(store.url) as b:
         await claim(a, "ana", "")
         await is_taken(b, "ana", "")
-        release(a, "ana", "", 30.0)
+        await released(a, "ana", "", 30.0)
         await claim(b, "ana", "")
 
 
 async def test_a_name_is_held_for_its_owner_during_the_grace_period(store: RedisServer) -> None:
     async with running_node(store.url) as a, running_node(store.url) as b:
         await claim(a, "ana", "c1")
-        release(a, "ana", "c1", 30.0)
+        await released(a, "ana", "c1", 30.0)
         await is_taken(b, "ana", "c2")
         await claim(b, "ana", "c1")
-        release(b, "ana", "c1", 0.001)
+        await released(b, "ana", "c1", 0.001)
         await eventually(lambda: store.cli("EXISTS", "{bt:ctl}:name:ana") == "0")
         await claim(a, "ana", "c2")
 
@@ -72,7 +78,7 @@ async def test_the_holder_of_a_token_takes_a_name(store: RedisServer) -> None:
         await claim(a, "ana", "c1")
         await claim(b, "ana", "token ana", take_over=True)
         await eventually(lambda: a.hub.lost == ["ana"])
-        release(a, "ana", "c1")
+        await released(a, "ana", "c1")
         await is_taken(a, "ana", "c1")
 
 
