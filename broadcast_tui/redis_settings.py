@@ -84,6 +84,11 @@ class RedisSettings:
         """Whether channels belong to nodes of a Redis Cluster."""
         return self.kind == "cluster"
 
+    @property
+    def publish_command(self) -> str:
+        """The command by which messages reach subscribers."""
+        return "SPUBLISH" if self.is_sharded else "PUBLISH"
+
     def redacted(self, text: str) -> str:
         """The text with user names and passwords replaced."""
         for secret in sorted({self.username, self.password, self.sentinel_password}, key=len, reverse=True):

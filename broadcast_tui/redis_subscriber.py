@@ -136,7 +136,7 @@ class Subscriber:
     @property
     def publish_command(self) -> str:
         """The command by which messages reach subscribers."""
-        return "SPUBLISH" if self._settings.is_sharded else "PUBLISH"
+        return self._settings.publish_command
 
     async def close(self) -> None:
         """Close all connections."""

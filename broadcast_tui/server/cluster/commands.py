@@ -51,7 +51,7 @@ class CommandQueue:
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.is_up = False
-        """Whether commands are accepted; those of `probe` always are."""
+        """Whether commands are accepted; those of `probe` and `probe_command` always are."""
 
     def start(self) -> None:
         """Execute commands from now on."""
@@ -92,9 +92,15 @@ class CommandQueue:
 
     async def probe(self, script: Script, key: str, *arguments: object) -> Any:
         """Execute a script now, even if Redis was away. Raises UnavailableError."""
+        return await self._probe(("EVALSHA", script.sha, 1, key, *arguments), script)
+
+    async def probe_command(self, *words: object) -> Any:
+        """Execute a command now, even if Redis was away. Raises UnavailableError."""
+        return await self._probe(words, None)
+
+    async def _probe(self, words: tuple[object, ...], script: Script | None) -> Any:
         reply = asyncio.get_running_loop().create_future()
-        command = Command(("EVALSHA", script.sha, 1, key, *arguments), script, reply)
-        await self._execute([command])
+        await self._execute([Command(words, script, reply)])
         return await reply
 
     # -- execution

@@ -6,6 +6,7 @@ Invariant: a token itself is never stored.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -19,6 +20,7 @@ from broadcast_tui.redis_settings import RedisSettings
 from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
 from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.shared_hash import SharedHash
+from broadcast_tui.server.cluster.signals import ListChanged, encode
 from broadcast_tui.server.token_store import (
     TokenEntry,
     TokenFileError,
@@ -30,6 +32,9 @@ from broadcast_tui.server.token_store import (
 
 ATTEMPTS = 20
 """Attempts to change the tokens while others change them."""
+
+NO_NODE = ""
+"""Stands for the sender of a message that is no node."""
 
 T = TypeVar("T")
 
@@ -74,7 +79,7 @@ class SharedTokens(Tokens):
 class RedisTokenStore(Tokens):
     """The tokens in Redis, for programs without an event loop.
 
-    Each call uses a connection of its own.
+    Each call uses a connection of its own. The servers are notified of changes, so that they apply at once.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -102,7 +107,7 @@ class RedisTokenStore(Tokens):
                     return
             raise TokenFileError("Cannot store the token: others are changing the tokens. Try again.")
 
-        self._execute(add)
+        self._execute(add, is_change=True)
         self.replace((*self.entries, entry))
         return token, entry
 
@@ -114,15 +119,23 @@ class RedisTokenStore(Tokens):
                 await stored.change({}, [entry.id for entry in removed])
             return removed
 
-        return self._execute(remove)
+        return self._execute(remove, is_change=True)
 
-    def _execute(self, work: Callable[[SharedHash], Awaitable[T]]) -> T:
+    def _execute(self, work: Callable[[SharedHash], Awaitable[T]], *, is_change: bool = False) -> T:
+        settings = self._settings
+
         async def run() -> T:
-            client = open_client(self._settings)
-            keys = Keys(self._settings.prefix, self._settings.partitions)
+            client = open_client(settings)
+            keys = Keys(settings.prefix, settings.partitions)
             try:
                 commands = CommandQueue(client, lambda: None)
-                return await work(SharedHash(commands, keys, "tokens"))
+                stored = SharedHash(commands, keys, "tokens")
+                result = await work(stored)
+                if is_change:
+                    message = encode(NO_NODE, ListChanged(stored.name))
+                    with contextlib.suppress(UnavailableError):  # the servers look for changes, too
+                        await commands.probe_command(settings.publish_command, keys.everyone, message)
+                return result
             finally:
                 await client.aclose()
 

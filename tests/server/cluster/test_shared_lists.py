@@ -133,3 +133,18 @@ async def test_an_inbox_is_left_with_its_owner(store: RedisServer) -> None:
         assert store.cli("PUBSUB", "CHANNELS", "*inbox*")
         await node.link._directs.follow_only(())
         await eventually(lambda: store.cli("PUBSUB", "CHANNELS", "*inbox*") == "")
+
+
+async def test_servers_are_notified_of_changed_tokens(
+    store: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for interval in ("POLL_S", "RENEW_S"):
+        monkeypatch.setattr(f"broadcast_tui.server.cluster.redis_link.{interval}", 3600.0)
+    async with two_servers(store.url) as (a, b):
+        token = await create(store.url, "ana")
+        await eventually(lambda: a.active_token_count == b.active_token_count == 1)
+        async with v1_client(a.url, token=token) as one, v1_client(b.url, token=token) as two:
+            tokens = RedisTokenStore(read_location(store.url))
+            await asyncio.to_thread(tokens.revoke, "ana")
+            for client in (one, two):
+                assert (await client.closed())[0] == 4500
