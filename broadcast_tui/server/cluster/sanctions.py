@@ -28,7 +28,10 @@ class RedisSanctions:
         self._hash = stored
         self._changed = changed
         self._known: dict[str, bytes] = {}
-        """The fields as this node has read or written them."""
+        """The fields that this node understands, as it writes them.
+
+        Others may have been written by a newer version. They are not removed.
+        """
         self.version = ""
         """The version that this node knows."""
 
@@ -40,18 +43,19 @@ class RedisSanctions:
         version, fields = await self._hash.read()
         if has_unsaved():
             return None
-        self.version, self._known = version, fields
+        self.version = version
         sanctions = []
-        for field, data in self._known.items():
+        for field, data in fields.items():
             try:
                 sanctions.append(_decode(data))
             except msgspec.MsgspecError:
                 log.warning("ignored an invalid ban or mute in Redis: %r", field)
+        self._known = _fields(sanctions)
         return sanctions
 
     async def save(self, sanctions: Sequence[Sanction]) -> None:
         """Store what this node has changed. Raises SanctionFileError."""
-        fields = {_field(sanction): _encode(sanction) for sanction in sanctions}
+        fields = _fields(sanctions)
         changed = {field: data for field, data in fields.items() if self._known.get(field) != data}
         removed = [field for field in self._known if field not in fields]
         if not (changed or removed):
@@ -66,5 +70,5 @@ class RedisSanctions:
         self._changed(self._hash.name)
 
 
-def _field(sanction: Sanction) -> str:
-    return f"{sanction.action} {sanction.kind} {sanction.key}"
+def _fields(sanctions: Sequence[Sanction]) -> dict[str, bytes]:
+    return {f"{sanction.action} {sanction.kind} {sanction.key}": _encode(sanction) for sanction in sanctions}
