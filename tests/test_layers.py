@@ -42,6 +42,8 @@ ONLY_IN = {
         for name in (
             "sqlite",
             "sqlite_batch",
+            "sqlite_copying",
+            "sqlite_forks",
             "sqlite_index",
             "sqlite_purge",
             "sqlite_reader",

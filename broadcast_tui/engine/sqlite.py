@@ -35,12 +35,13 @@ from broadcast_tui.engine.fulltext import SEARCH_TIME_LIMIT_S, query_terms
 from broadcast_tui.engine.note_index import NoteIndex
 from broadcast_tui.engine.room_index import FORGET_ROOMS, RoomIndex
 from broadcast_tui.engine.sqlite_batch import AppendBatch, room_id_of
+from broadcast_tui.engine.sqlite_forks import Forks, read_forks
 from broadcast_tui.engine.sqlite_index import SearchIndex, search
 from broadcast_tui.engine.sqlite_purge import TextPurge
 from broadcast_tui.engine.sqlite_reader import LogGate, SqliteReader
 from broadcast_tui.engine.sqlite_retention import Bounds, Retention
 from broadcast_tui.engine.sqlite_rows import COLUMNS, PENDING, RoomReader, datetime_of
-from broadcast_tui.engine.sqlite_schema import meta_value, open_error, open_file
+from broadcast_tui.engine.sqlite_schema import check_complete, meta_value, open_error, open_file
 from broadcast_tui.engine.steady_clock import STEADY_S, SteadyClock
 from broadcast_tui.engine.tail import Tail
 
@@ -91,6 +92,7 @@ class SqliteEngine:
         self._notes = NoteIndex()
         self._pending_summaries: list[PendingSummary] = []
         self._heads: Bounds = {}
+        self._forks = Forks({})
         self.memory = None
         self.dedup = DedupCache()
         """Nonces of recent posts."""
@@ -129,7 +131,7 @@ class SqliteEngine:
         return self.epoch
 
     def fork_of(self, room: str, epoch: str) -> int | None:
-        return None
+        return self._forks.of(room).get(epoch)
 
     def first_seq(self, room: str) -> int:
         return self._index.first_seq(room)
@@ -187,7 +189,11 @@ class SqliteEngine:
         self._is_new = not self.path.exists()
         self._connection, self._lock = open_file(self.path)
         try:
+            check_complete(self._connection, self.path)
             self._load()
+        except EngineError:
+            self._release()
+            raise
         except sqlite3.DatabaseError as error:
             self._release()
             raise open_error(self.path, error) from error
@@ -200,6 +206,7 @@ class SqliteEngine:
         execute = self._connection.execute
         rooms = execute("SELECT name, first_seq, last_seq, topic FROM rooms").fetchall()
         self._index.load(rooms, int(meta_value(self._connection, "floor") or 0))
+        self._forks = read_forks(self._connection)
         self._heads.update((name, (first, last)) for name, first, last, _ in rooms)
         # Deleted posts may have had higher ids than those that are left.
         [(newest_id,)] = execute("SELECT coalesce(max(id), 0) FROM posts").fetchall()

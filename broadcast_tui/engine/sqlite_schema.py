@@ -68,6 +68,9 @@ ADD_NOTES = (
 )
 """From version 2, which did not zero unused pages. `TextPurge` rewrites the file."""
 
+COPY_KEY = "copy"
+"""Key of the `meta` table in an unfinished copy; its value identifies the history that is being copied."""
+
 
 def open_file(path: Path) -> tuple[sqlite3.Connection, FileLock]:
     """Open the file for writing and lock it; creates the schema if needed.
@@ -198,3 +201,9 @@ def meta_value(connection: sqlite3.Connection, key: str) -> str | None:
     """A value of the `meta` table; None if there is none."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return None if row is None else str(row[0])
+
+
+def check_complete(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise EngineError if the file is an unfinished copy."""
+    if meta_value(connection, COPY_KEY) is not None:
+        raise EngineError(f"{path} is an unfinished copy. Run history copy again.")
