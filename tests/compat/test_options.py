@@ -16,6 +16,7 @@ from tests.compat.program import check_golden, run, serving
 COMMANDS = (
     *("", "serve", "chat", "send", "tail", "ask", "config", "config check"),
     *("token", "token create", "token list", "token revoke", "invite", "forget"),
+    *("history", "history copy"),
 )
 
 

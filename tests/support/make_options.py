@@ -38,6 +38,7 @@ CHAINS = (
     ("token", "revoke"),
     ("invite",),
     ("forget",),
+    ("history", "copy"),
     ("config",),
     ("config", "check"),
 )
