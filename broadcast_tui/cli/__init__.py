@@ -48,6 +48,7 @@ app.command(
 )
 app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
 app.command("broadcast_tui.cli.history:app", name="history", help="Copy a history to another place.")
+app.command("broadcast_tui.cli.cluster:cluster", name="cluster", help="List the servers that share a Redis.")
 app.command("broadcast_tui.cli.forget:forget", name="forget", help="Delete saved credentials of a server.")
 app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print an invite to a server here.")
 

@@ -15,7 +15,7 @@ from tests.compat.program import check_golden, run, serving
 
 COMMANDS = (
     *("", "serve", "chat", "send", "tail", "ask", "config", "config check"),
-    *("token", "token create", "token list", "token revoke", "invite", "forget"),
+    *("token", "token create", "token list", "token revoke", "cluster", "invite", "forget"),
     *("history", "history copy"),
 )
 

@@ -49,6 +49,7 @@ PRELOADED = (
     "broadcast_tui.cli.tail",
     "broadcast_tui.cli.token",
     "broadcast_tui.cli.invite",
+    "broadcast_tui.cli.cluster",
     "broadcast_tui.cli.forget",
     "broadcast_tui.cli.config",
     "broadcast_tui.server",

@@ -36,6 +36,7 @@ CHAINS = (
     ("token", "create"),
     ("token", "list"),
     ("token", "revoke"),
+    ("cluster",),
     ("invite",),
     ("forget",),
     ("history", "copy"),

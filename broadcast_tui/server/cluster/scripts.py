@@ -53,6 +53,21 @@ return {state, call('ZRANGEBYSCORE', nodes, '(' .. now, '+inf'), call('ZRANGEBYS
 
 LIVE = _script("return call('ZRANGEBYSCORE', base .. ':nodes', '(' .. clock(), '+inf')", flags="no-writes")
 
+NODES = _script(
+    """
+-- Returns the time, and the nodes, each followed by the end of its lease and its record.
+local found = {clock()}
+local nodes = call('ZRANGE', base .. ':nodes', 0, -1, 'WITHSCORES')
+for i = 1, #nodes, 2 do
+  found[#found + 1] = nodes[i]
+  found[#found + 1] = tonumber(nodes[i + 1])
+  found[#found + 1] = call('HGETALL', base .. ':node:' .. nodes[i])
+end
+return found
+""",
+    flags="no-writes",
+)
+
 LEAVE = _script(
     """
 -- ARGV: node. Ends its lease, after its names and members are removed.
