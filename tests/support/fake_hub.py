@@ -75,6 +75,9 @@ class FakeHub:
     ) -> None:
         self.others[room, node] = {member.key: member for member in members}
 
+    def roster_closed(self, room: str) -> None:
+        self.others = {key: part for key, part in self.others.items() if key[0] != room}
+
     def node_left(self, node: str, when: Instant) -> None:
         self.left.append(node)
         self.others = {key: part for key, part in self.others.items() if key[1] != node}
@@ -88,7 +91,7 @@ class FakeHub:
     def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
         return [connection for connection in self.connections if connection.key == who]
 
-    def find_person(self, key: str) -> Person | None:
+    def find_person(self, key: str, owner: str = "") -> Person | None:
         return self.names.get(key)
 
     def owners(self) -> set[str]:

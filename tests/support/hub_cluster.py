@@ -26,6 +26,7 @@ from broadcast_tui.core.hub.cluster import (
     FindPerson,
     ListStoredRooms,
     LoadDirects,
+    Member,
     Need,
     OpenDirect,
     OpenRoom,
@@ -38,6 +39,7 @@ from broadcast_tui.core.hub.cluster import (
     TypingNotice,
 )
 from broadcast_tui.core.hub.hub import Hub
+from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.notes import LogEvent
@@ -153,6 +155,8 @@ class Node:
         """Commands whose needs have not been answered."""
         self.in_use: Counter[str] = Counter()
         """Rooms and names (with a preceding NUL) of these commands."""
+        self.known: dict[str, dict[str, int]] = {}
+        """Versions of the parts of other nodes, by open room and node."""
         self.inboxes: set[str] = set()
         """Owners whose direct messages arrive here."""
         self.is_up = True
@@ -250,10 +254,44 @@ class Node:
             self.preparations.append(preparation)
         return has_work
 
+    def open_room(self, room: str) -> None:
+        """Open a room, with the members on other nodes."""
+        if room not in self.index.opened:
+            self.index.opened.add(room)
+            self.known[room] = {}
+            self.load_roster(room)
+
     def close_room(self, room: str) -> None:
         """Close a room, unless it is in use again."""
         if not self.in_use[room] and not self.hub.port.uses_room(room):
             self.index.opened.discard(room)
+            self.known.pop(room, None)
+            self.hub.port.roster_closed(room)
+
+    def load_roster(self, room: str) -> None:
+        """Read the members of a room on other nodes."""
+        known, stored = self.known[room], self.cluster.rosters.get(room, {})
+        for name in {*known, *stored} - {self.name}:
+            part = stored.get(name, StoredPart())
+            version = part.version if part.members else 0
+            if version != known.get(name, 0):
+                known[name] = version
+                self.hub.port.roster_loaded(
+                    room, name, version, list(part.members.values()), self.cluster.when
+                )
+
+    def load_rosters(self) -> None:
+        """Read the members of all open rooms, as after an outage."""
+        for room in self.known:
+            self.load_roster(room)
+
+    def node_left(self, name: str) -> None:
+        """Notice that another node has left."""
+        queue = self.signals.get(name, deque())
+        self.signals[name] = deque(signal for signal in queue if not isinstance(signal, RosterChanged))
+        for known in self.known.values():
+            known.pop(name, None)
+        self.hub.port.node_left(name, self.cluster.when)
 
     def answer(self, number: int = 0, *, error: RequestError | None = None) -> None:
         """Answer the needs of one command, or let them fail."""
@@ -281,12 +319,40 @@ class Node:
         queue = self.signals.get(source)
         if not queue:
             return False
-        self.hub.port.receive_signal(queue.popleft(), self.cluster.when)
+        signal = queue.popleft()
+        if not isinstance(signal, RosterChanged):
+            self.hub.port.receive_signal(signal, self.cluster.when)
+        elif (known := self.known.get(signal.room)) is not None:
+            version = known.get(source, 0)
+            if signal.version == version + 1:
+                known[source] = signal.version
+                self.hub.port.receive_signal(signal, self.cluster.when)
+            elif signal.version > version:
+                self.load_roster(signal.room)
         return True
 
     def lose_signals(self) -> None:
         """Lose the signals on their way to this node."""
         self.signals.clear()
+
+
+@dataclass
+class StoredPart:
+    """A node's part of the roster of a room."""
+
+    version: int = 0
+    members: dict[str, Member] = field(default_factory=dict)
+
+    def change(self, signal: RosterChanged) -> None:
+        """Apply a change, as it is stored."""
+        self.version = signal.version
+        for member in signal.members:
+            self.members.pop(member.former, None)
+            self.members.pop(member.key, None)
+            if member.connections:
+                self.members[member.key] = msgspec.structs.replace(
+                    member, reason="", former="", former_name=""
+                )
 
 
 @dataclass
@@ -315,6 +381,9 @@ class HubCluster:
         self.when = Instant(100.0, EPOCH)
         self.names: dict[str, ClaimedName] = {}
         self.directs: dict[frozenset[str], StoredDirect] = {}
+        self.rosters: dict[str, dict[str, StoredPart]] = {}
+        """The stored members, by room and node."""
+        self.sanctions: list[Sanction] = []
         self._guest_numbers = count(1, GUEST_NUMBERS)
         self._authenticator = authenticator
         self.nodes: dict[str, Node] = {}
@@ -338,7 +407,12 @@ class HubCluster:
         """Kill a node. Its lease has ended, and its signals may still be on their way."""
         for claimed in self.names.values():
             claimed.nodes.discard(name)
-        return self.nodes.pop(name)
+        for parts in self.rosters.values():
+            parts.pop(name, None)
+        killed = self.nodes.pop(name)
+        for node in self.nodes.values():
+            node.node_left(name)
+        return killed
 
     def pass_time(self, seconds: float) -> None:
         """Advance the clocks of all nodes."""
@@ -362,6 +436,7 @@ class HubCluster:
         for source in list(node.signals):
             while node.deliver(source):
                 moved = True
+        self.share_sanctions(node)
         node.write()
         return moved | node.close_closing()
 
@@ -369,6 +444,8 @@ class HubCluster:
 
     def route(self, source: Node, signal: Signal) -> None:
         """Send a signal to the nodes that it concerns."""
+        if isinstance(signal, RosterChanged):
+            self.rosters.setdefault(signal.room, {}).setdefault(source.name, StoredPart()).change(signal)
         for node in self.nodes.values():
             if node is not source and self._concerns(node, signal):
                 node.signals.setdefault(source.name, deque()).append(signal)
@@ -381,6 +458,21 @@ class HubCluster:
                 return signal.room in node.index.opened
             case _:
                 return True
+
+    # -- sanctions
+
+    def share_sanctions(self, source: Node) -> None:
+        """Store the bans and mutes that a node has changed; the others enforce them."""
+        effects = source.hub.effects
+        if not effects.sanctions_changed:
+            return
+        effects.sanctions_changed = False
+        self.sanctions = source.hub.moderation.sanctions.all(self.when.at)
+        for node in self.nodes.values():
+            if node is not source:
+                node.hub.moderation.sanctions.replace(self.sanctions)
+                for _ in node.hub.moderation.enforce_steps(self.when):
+                    pass
 
     # -- names
 
@@ -421,7 +513,7 @@ class HubCluster:
         for need in needs:
             match need:
                 case OpenRoom():
-                    node.index.opened.add(need.room)
+                    node.open_room(need.room)
                 case ClaimName():
                     for loser in self.claim(node.name, need):
                         self.nodes[loser].hub.port.names_lost([need.key], self.when)
@@ -436,12 +528,18 @@ class HubCluster:
                     answers.directs += (self._with_head(direct),)
                 case FindPerson():
                     others = [other for other in self.nodes.values() if other is not node]
-                    people = [person for other in others if (person := other.hub.port.find_person(need.key))]
+                    people = [
+                        person
+                        for other in others
+                        if (person := other.hub.port.find_person(need.key, need.owner))
+                    ]
                     answers.person = people[0] if people else None
                 case ListStoredRooms():
                     answers.rooms += self._room_list(need)
                 case FindConnections():
-                    pass
+                    for other in self.nodes.values():
+                        if other is not node:
+                            answers.connections += tuple(other.hub.port.answer_connections(need.who))
         return answers
 
     def _with_head(self, direct: StoredDirect) -> StoredDirect:

@@ -68,15 +68,15 @@ class Broadcaster:
                 dirty_peers.add(peer)
                 subscription.fast = False
 
-    def broadcast_rename(self, room: Room, peer: Peer, old: str, name: str, when: Instant) -> None:
-        """Announce a rename to everyone else in the room."""
+    def broadcast_rename(self, room: Room, peer: Peer | None, old: str, name: str, when: Instant) -> None:
+        """Announce the rename of a connection, which may be on another node, to everyone else in the room."""
         text = f"{old} is now known as {name}. {online_text(room.presence.online)}"
         line = events.System(
             "rename", text, timestamp(when.at), room.name, name, (old, name), room.presence.online
         )
-        self.broadcast(room, line, but=frozenset((peer,)))
+        self.broadcast(room, line, but=frozenset((peer,) if peer is not None else ()))
 
-    def broadcast_first_name(self, room: Room, peer: Peer, name: str, when: Instant) -> None:
+    def broadcast_first_name(self, room: Room, peer: Peer | None, name: str, when: Instant) -> None:
         """Announce the first name of a connection to v1 clients, for their member lists."""
         line = events.System(
             "rename", f"A client is now known as {name}.", timestamp(when.at), room.name, name,
@@ -101,17 +101,30 @@ class Broadcaster:
         else:
             self.presence_rooms.discard(room)
 
-    def relay_typing(self, peer: Peer, room: Room, limits: Limits, when: Instant) -> None:
-        """Send a typing notice to the other v1 clients in a room, unless it is too soon or too large."""
+    def relay_typing(self, peer: Peer, room: Room, limits: Limits, when: Instant) -> bool:
+        """Send a typing notice to the other v1 clients in a room, unless it is too soon or too large.
+
+        Returns whether it was sent.
+        """
         soon = when.now - peer.typed_at < limits.typing_interval_s
         if soon or not peer.name or not peer.is_counted or room.presence.online > limits.typing_members_max:
-            return
+            return False
         peer.typed_at = when.now
-        data = framed(events.Typing(room.name, peer.name))
+        self.broadcast_typing(room, peer.key, peer.name)
+        return True
+
+    def broadcast_typing(self, room: Room, key: str, name: str) -> None:
+        """Send a typing notice of a person to the other v1 clients in a room."""
+        data = framed(events.Typing(room.name, name))
         for other in room.subscriptions:
-            if other.v1 and other.key != peer.key and not other.blocked:
+            if other.v1 and other.key != key and not other.blocked:
                 other.control.append(data)
                 self.mark_dirty(other)
+
+    def broadcast_topic(self, room: Room, topic: str, name: str, *, but: Peer | None = None) -> None:
+        """Announce a topic to the v1 clients in a room, except `but`."""
+        others = frozenset(peer for peer in room.subscriptions if not peer.v1 or peer is but)
+        self.broadcast(room, events.Topic(room.name, topic, name), but=others)
 
     # -- to one connection
 

@@ -53,6 +53,8 @@ class FindPerson(msgspec.Struct, frozen=True):
     """The owner of a name that is in use on another node."""
 
     key: str
+    owner: str = ""
+    """The owner itself, under any name, if it is known."""
 
 
 class LoadDirects(msgspec.Struct, frozen=True):
@@ -150,11 +152,16 @@ class Member(msgspec.Struct, frozen=True, omit_defaults=True):
     """On that node; 0: the person has left."""
     away: str | None = None
     """Away message; None if the person is not away."""
+    away_version: int = 0
+    """Version of the away status: of two nodes with the person, the one with the higher version is right."""
+    in_grace: bool = False
+    """Whether the last connection broke, and the person may still return."""
     reason: str = ""
     """Reason for leaving."""
     former: str = ""
-    """The key before a rename, if this is one."""
+    """The key before a rename, which the node no longer has; the same key if only the name changed."""
     former_name: str = ""
+    """The name before a rename; empty if the person had none."""
 
 
 class RosterChanged(msgspec.Struct, frozen=True, tag="roster"):
@@ -189,6 +196,8 @@ class Kicked(msgspec.Struct, frozen=True, tag="kick"):
     """As the admin wrote it."""
     reason: str
     """The reason for closing, for the person."""
+    is_network: bool = False
+    """Whether all connections of an address or a network are to be closed."""
 
 
 class RoomNotice(msgspec.Struct, frozen=True, tag="notice"):
@@ -230,12 +239,19 @@ class Cluster:
         self.released_names: list[ReleasedName] = []
         self.closed_rooms: list[str] = []
         """Rooms that are no longer in memory."""
+        self._changed_rosters: dict[str, Callable[[], RosterChanged]] = {}
         self._index = index
 
     @property
     def has_work(self) -> bool:
         """Whether there is anything for the runner to perform."""
-        return bool(self.preparations or self.signals or self.released_names or self.closed_rooms)
+        return bool(
+            self.preparations
+            or self.signals
+            or self._changed_rosters
+            or self.released_names
+            or self.closed_rooms
+        )
 
     def needs(self, *needs: Need) -> tuple[Need, ...]:
         """The needs, or none on a server without other nodes."""
@@ -287,6 +303,21 @@ class Cluster:
         if self.is_shared:
             self.signals.append(signal)
 
+    def send_roster(self, room: str, signal: Callable[[], RosterChanged]) -> None:
+        """Notify the other nodes of changed members of a room.
+
+        Args:
+            signal: Returns the signal about all changes since the last one. Called once, when the signals are
+                taken.
+        """
+        if self.is_shared:
+            self._changed_rosters[room] = signal
+
+    def flush_roster(self, room: str) -> None:
+        """Send the changes of a roster before any later ones."""
+        if (signal := self._changed_rosters.pop(room, None)) is not None:
+            self.signals.append(signal())
+
     def prepare(
         self,
         peer: Peer,
@@ -314,6 +345,9 @@ class Cluster:
     def take_signals(self) -> list[Signal]:
         """Remove and return the signals to send, in order."""
         signals, self.signals = self.signals, []
+        if self._changed_rosters:
+            changed, self._changed_rosters = self._changed_rosters, {}
+            signals += [signal() for signal in changed.values()]
         return signals
 
     def take_released_names(self) -> list[ReleasedName]:

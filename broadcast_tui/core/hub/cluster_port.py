@@ -8,7 +8,6 @@ from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.cluster import (
     ClaimName,
     Cluster,
-    DirectPosted,
     Member,
     Person,
     RemoteConnection,
@@ -16,8 +15,11 @@ from broadcast_tui.core.hub.cluster import (
 )
 from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.guest_numbers import GuestNumbers
+from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.rooms import Rooms
+from broadcast_tui.core.hub.rosters import Rosters
+from broadcast_tui.core.hub.signals import Signals
 
 
 class ClusterPort:
@@ -33,6 +35,9 @@ class ClusterPort:
         cluster: Cluster,
         names: NameRegistry,
         rooms: Rooms,
+        rosters: Rosters,
+        signals: Signals,
+        moderation: Moderation,
         directs: DirectRooms,
         guest_numbers: GuestNumbers,
         close_replaced: Callable[[int], None],
@@ -40,6 +45,9 @@ class ClusterPort:
         self.cluster = cluster
         self._names = names
         self._rooms = rooms
+        self._rosters = rosters
+        self._signals = signals
+        self._moderation = moderation
         self._directs = directs
         self._guest_numbers = guest_numbers
         self._close_replaced = close_replaced
@@ -48,22 +56,28 @@ class ClusterPort:
 
     def receive_signal(self, signal: Signal, when: Instant) -> None:
         """Handle a signal from another node."""
-        if isinstance(signal, DirectPosted):
-            self._directs.posted(signal)
+        self._signals.receive(signal, when)
 
     # -- rosters
 
     def roster_of(self, room: str) -> tuple[int, Sequence[Member]]:
         """The version of this node's part of a room's roster, and its members."""
-        return 0, ()
+        return self._rosters.own_part(room)
 
     def roster_loaded(
         self, room: str, node: str, version: int, members: Sequence[Member], when: Instant
     ) -> None:
-        """Replace the part of another node."""
+        """Replace the part of another node; a version of 0 means that it has none."""
+        self._signals.roster_loaded(room, node, version, members, when)
+
+    def roster_closed(self, room: str) -> None:
+        """Forget the roster of a room that is not open any more, unless it is in memory."""
+        if not self._rooms.is_used(room):
+            self._rosters.close(room)
 
     def node_left(self, node: str, when: Instant) -> None:
         """Remove the members on a node from all rooms."""
+        self._signals.node_left(node, when)
 
     def uses_room(self, room: str) -> bool:
         """Whether a room is in memory."""
@@ -73,11 +87,15 @@ class ClusterPort:
 
     def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
         """The connections on this node that an action of an admin is about."""
-        return ()
+        return self._moderation.find_connections(who)
 
-    def find_person(self, key: str) -> Person | None:
-        """The owner of a name that is in use on this node; None if it is not."""
-        return self._directs.find_local(key)
+    def find_person(self, key: str, owner: str = "") -> Person | None:
+        """The owner of a name that is in use on this node; None if it is not.
+
+        Args:
+            owner: The owner, if it is known: a connection without client id is found under any name.
+        """
+        return self._directs.find_local(key, owner)
 
     def owners(self) -> set[str]:
         """The owners of the connections of this node, for direct messages."""

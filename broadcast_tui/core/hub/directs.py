@@ -134,6 +134,8 @@ class DirectRooms:
         self._rooms: dict[str, DirectRoom] = {}
         self._by_owners: dict[frozenset[str], DirectRoom] = {}
         self._people: dict[str, _Owner] = {}
+        self._lone: dict[str, Peer] = {}
+        """Connections with a name that are owners of their own."""
         self._sweep_at = 0.0
 
     def __len__(self) -> int:
@@ -259,9 +261,16 @@ class DirectRooms:
         if room is not None:
             self._notify(room, signal.position, signal.sender, signal.text, signal.at)
 
-    def find_local(self, key: str) -> Person | None:
-        """The owner of a name that a connection of this node has; None if there is none."""
-        peers = [self._peers[peer_id] for peer_id in self._names.connections(key)]
+    def find_local(self, key: str, owner: str = "") -> Person | None:
+        """The owner of a name that a connection of this node has; None if there is none.
+
+        Args:
+            owner: The owner, if it is known: a single connection is then found under any name.
+        """
+        if owner.startswith(_CONNECTION):
+            peers = [self._lone[owner]] if owner in self._lone else []
+        else:
+            peers = [self._peers[peer_id] for peer_id in self._names.connections(key)]
         if not peers:
             return None
         return Person(owner_of(peers[0]), peers[0].name, any(peer.v1 for peer in peers))
@@ -303,7 +312,7 @@ class DirectRooms:
         other = room.other(owner_of(peer)) if room is not None else ""
         needs: tuple[Need, ...] = ()
         if other.startswith(_CONNECTION) and not self._people[other].peers:
-            needs = (FindPerson(name_key(self._people[other].name)),)
+            needs = (FindPerson(name_key(self._people[other].name), other),)
 
         def execute(answers: Answers, when: Instant) -> None:
             if needs and (answers.person is None or answers.person.owner != other):
@@ -336,13 +345,18 @@ class DirectRooms:
 
     def renamed(self, peer: Peer) -> None:
         """Store the name of a connection's owner."""
-        person = self._people.get(owner_of(peer))
+        own = owner_of(peer)
+        if own.startswith(_CONNECTION):
+            self._lone[own] = peer
+        person = self._people.get(own)
         if person is not None and peer.name and peer in person.peers:
             person.name = peer.name
 
     def left(self, peer: Peer) -> None:
         """Remove a closed connection."""
-        if (person := self._people.get(owner_of(peer))) is not None:
+        own = owner_of(peer)
+        self._lone.pop(own, None)
+        if (person := self._people.get(own)) is not None:
             person.peers.discard(peer)
 
     # -- delivery

@@ -80,7 +80,9 @@ class Entering:
             self._directs.entered(peer, when)
         state = self._rooms.enter(peer, commands.RoomRequest(DEFAULT_ROOM))
         self._broadcaster.send_greeting(peer, DEFAULT_ROOM, state.online, when)
-        self._broadcaster.flush_presence(self._rooms.by_name[DEFAULT_ROOM], when)
+        room = self._rooms.by_name[DEFAULT_ROOM]
+        self._broadcaster.flush_presence(room, when)
+        self._away.adopt(room, peer.key)
 
     # -- hello
 

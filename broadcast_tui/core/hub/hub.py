@@ -23,6 +23,8 @@ from broadcast_tui.core.hub.cluster import (
     Cluster,
     OpenRoom,
     Preparation,
+    TopicChanged,
+    TypingNotice,
 )
 from broadcast_tui.core.hub.cluster_port import ClusterPort
 from broadcast_tui.core.hub.directs import DirectRooms
@@ -50,6 +52,8 @@ from broadcast_tui.core.hub.rejections import Rejections
 from broadcast_tui.core.hub.ring_notes import EncodedEntry
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
+from broadcast_tui.core.hub.rosters import Rosters
+from broadcast_tui.core.hub.signals import Signals
 from broadcast_tui.core.hub.work_budget import (
     CONNECT_S,
     COSTLY_SEARCH_S,
@@ -107,12 +111,16 @@ class Hub:
         self.broadcaster = Broadcaster(self.peers, self.effects)
         self.rejections = Rejections(self.broadcaster, self.effects)
         self.authorizer = Authorizer(authenticator if authenticator is not None else OpenAuthenticator())
-        self.rooms = Rooms(index, self._limits, self.broadcaster, self.effects, self.cluster)
-        self.moderation = Moderation(self.peers, self.broadcaster, self.effects, self.rejections.close_later)
+        self._names = NameRegistry(self._limits)
+        rosters = Rosters(self.cluster, self._limits, self._names)
+        self.rooms = Rooms(index, self._limits, self.broadcaster, self.effects, self.cluster, rosters)
+        self.moderation = Moderation(
+            self.peers, self.broadcaster, self.effects, self.rejections.close_later,
+            self.rooms.by_name, self.cluster,
+        )  # fmt: skip
         self._index = index
         self._node = node
-        self._names = NameRegistry(self._limits)
-        self._away = AwayStatus(self._names, self.broadcaster, self._limits)
+        self._away = AwayStatus(self.peers, self._names, self.broadcaster, self._limits)
         self._last_peer_id = 0
         self._guest_numbers = GuestNumbers(random_id)
         self.directs = DirectRooms(
@@ -134,11 +142,14 @@ class Hub:
             self.broadcaster,
             self.directs.renamed,
             self.cluster,
+            rosters,
             self._close_replaced,
         )
+        signals = Signals(self.rooms, rosters, self.broadcaster, self._away, self.moderation, self.directs)
         self.port = ClusterPort(
-            self.cluster, self._names, self.rooms, self.directs, self._guest_numbers, self._close_replaced
-        )
+            self.cluster, self._names, self.rooms, rosters, signals, self.moderation, self.directs,
+            self._guest_numbers, self._close_replaced,
+        )  # fmt: skip
         self.posting = Posting(
             self.rooms, index, self._limits, self.moderation, self.effects, self._claims, self.cluster,
             self.directs,
@@ -354,15 +365,14 @@ class Hub:
 
     def topic_saved(self, change: TopicChange) -> None:
         """Announce a topic that the engine has stored."""
-        event = events.Topic(change.room, change.topic, change.name)
         if change.peer.id in self.peers:
             self.broadcaster.reply(
                 change.peer, events.Topic(change.room, change.topic, change.name, change.ref)
             )
         room = self.rooms.by_name.get(change.room)
         if room is not None:
-            plain = frozenset(peer for peer in room.subscriptions if not peer.v1)
-            self.broadcaster.broadcast(room, event, but=plain | {change.peer})
+            self.broadcaster.broadcast_topic(room, change.topic, change.name, but=change.peer)
+        self.cluster.send(TopicChanged(change.room, change.topic, change.name))
 
     def topic_failed(self, change: TopicChange, reason: str, when: Instant) -> None:
         """Report that a topic was not stored and may be set again."""
@@ -475,8 +485,9 @@ class Hub:
                 self._away.update(peer, command)
             case commands.Typing():
                 room = self.rooms.subscription(peer, command.room).room
-                if self.authorizer.may_post(peer) and self.moderation.mute_of(peer, when) is None:
-                    self.broadcaster.relay_typing(peer, room, self.limits, when)
+                is_allowed = self.authorizer.may_post(peer) and self.moderation.mute_of(peer, when) is None
+                if is_allowed and self.broadcaster.relay_typing(peer, room, self.limits, when):
+                    self.cluster.send(TypingNotice(room.name, peer.key, peer.name))
             case commands.Kick() | commands.Ban() | commands.Unban() | commands.Mute() | commands.Unmute():
                 self.moderation.execute(peer, command, when)
             case commands.ListBans():

@@ -1,20 +1,32 @@
 """Moderation: the actions of admins, and the checks that enforce bans and mutes.
 
+In a cluster, an action is about the connections of all nodes: the other nodes are asked for theirs first.
+
 Invariants: only admins moderate, and never another admin. A ban closes the person's connections at once. Each
 action adds a line to the audit log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from broadcast_tui.core.clock import Instant, format_duration, timestamp
 from broadcast_tui.core.errors import CloseCode, ErrorCode, InvalidNameError, RequestError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.broadcaster import Broadcaster
+from broadcast_tui.core.hub.cluster import (
+    Answers,
+    Cluster,
+    FindConnections,
+    Kicked,
+    RemoteConnection,
+    RoomNotice,
+)
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.sanctions import (
     Action,
     Sanction,
@@ -24,7 +36,7 @@ from broadcast_tui.core.hub.sanctions import (
     parse_network,
 )
 from broadcast_tui.core.names import GUEST, name_key
-from broadcast_tui.core.network import contains_loopback
+from broadcast_tui.core.network import Network, contains_loopback, parse_ip
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.text import clean_post, log_safe, visible_line
 
@@ -36,12 +48,28 @@ STEP_PEERS = 128
 _PAST_TENSE = {"kick": "kicked", "ban": "banned", "mute": "muted", "unban": "unbanned", "unmute": "unmuted"}
 
 
+@dataclass(frozen=True)
+class _Targets:
+    """The connections of all nodes that an action is about."""
+
+    peers: tuple[Peer, ...] = ()
+    """Those of this node."""
+    remote: tuple[RemoteConnection, ...] = ()
+
+    def all(self) -> list[RemoteConnection]:
+        return [*map(_connection_of, self.peers), *self.remote]
+
+    def __len__(self) -> int:
+        return len(self.peers) + len(self.remote)
+
+
 class Moderation:
     """Imposes and enforces sanctions.
 
     Args:
         peers: All connections by id.
         close: Closes a connection with a code and a reason.
+        rooms: The rooms of this node by name.
     """
 
     def __init__(
@@ -50,6 +78,8 @@ class Moderation:
         broadcaster: Broadcaster,
         effects: Effects,
         close: Callable[[Peer, CloseCode, str], None],
+        rooms: Mapping[str, Room],
+        cluster: Cluster,
     ) -> None:
         self.sanctions = Sanctions()
         self.protects_loopback = True
@@ -58,6 +88,8 @@ class Moderation:
         self._broadcaster = broadcaster
         self._effects = effects
         self._close = close
+        self._rooms = rooms
+        self._cluster = cluster
 
     # -- enforcement
 
@@ -130,13 +162,24 @@ class Moderation:
             RequestError: FORBIDDEN, or the target is unknown or cannot be moderated.
         """
         _require_admin(admin)
+        who = command.who if isinstance(command, commands.Ban | commands.Unban) else command.name
+        needs = self._cluster.needs(FindConnections(who))
+
+        def perform(answers: Answers, when: Instant) -> None:
+            self._perform(admin, command, answers.connections, when)
+
+        self._cluster.prepare(admin, command, needs, perform, when)
+
+    def _perform(
+        self, admin: Peer, command: commands.Moderate, remote: Sequence[RemoteConnection], when: Instant
+    ) -> None:
         match command:
             case commands.Kick():
-                self._kick(admin, command, when)
+                self._kick(admin, command, remote, when)
             case commands.Ban():
-                self._ban(admin, command, when)
+                self._ban(admin, command, remote, when)
             case commands.Mute():
-                targets = self._targets(command.name)
+                targets = self._people(command.name, remote)
                 if not targets and (parse_network(command.name) is not None or network_fault(command.name)):
                     raise RequestError(
                         ErrorCode.BAD_NAME, "Only people can be muted. Ban an address instead."
@@ -145,9 +188,9 @@ class Moderation:
                 self._add(sanction)
                 self._report(admin, command.ref, "mute", sanction.shown, targets, when, sanction)
             case commands.Unban():
-                self._lift(admin, "ban", command.who, command.ref, when)
+                self._lift(admin, "ban", command.who, command.ref, remote, when)
             case commands.Unmute():
-                self._lift(admin, "mute", command.name, command.ref, when)
+                self._lift(admin, "mute", command.name, command.ref, remote, when)
             case _:
                 assert_never(command)
 
@@ -168,20 +211,21 @@ class Moderation:
         )
         self._broadcaster.reply(admin, events.BanList(query.ref, infos, len(infos) < len(sanctions)))
 
-    def _kick(self, admin: Peer, kick: commands.Kick, when: Instant) -> None:
-        targets = self._targets(kick.name)
+    def _kick(
+        self, admin: Peer, kick: commands.Kick, remote: Sequence[RemoteConnection], when: Instant
+    ) -> None:
+        targets = self._people(kick.name, remote)
         if not targets:
             raise unknown_person(kick.name)
-        shown, reason = targets[0].sender, _clean_reason(kick.reason)
-        for target in targets:
-            self._close(target, CloseCode.KICKED, f"You were kicked{': ' + reason if reason else ''}")
+        shown, reason = targets.all()[0].sender, _clean_reason(kick.reason)
+        self._close_all(targets, kick.name, f"You were kicked{': ' + reason if reason else ''}")
         self._report(admin, kick.ref, "kick", shown, targets, when, reason=reason)
 
-    def _ban(self, admin: Peer, ban: commands.Ban, when: Instant) -> None:
+    def _ban(self, admin: Peer, ban: commands.Ban, remote: Sequence[RemoteConnection], when: Instant) -> None:
         network = parse_network(ban.who)
         min_prefix = 16 if network is not None and network.version == 6 else 8
         if network is None:
-            targets = self._targets(ban.who)
+            targets = self._people(ban.who, remote)
             if not targets:
                 _check_no_network_fault(ban.who)
             sanction = self._name_sanction("ban", admin, ban.who, targets, ban, when)
@@ -201,22 +245,72 @@ class Moderation:
                 end,
                 _clean_reason(ban.reason),
             )
-            only_this = Sanctions([sanction])
-            targets = [
-                p for p in self._peers.values() if only_this.find_by_address(host_of(p), when.at) is not None
-            ]
-            _check_no_admins(targets)
+            targets = self._in_network(network, remote)
         self._add(sanction)
-        for target in targets:
-            self._close(target, CloseCode.KICKED, sanction.describe(when.at))
+        self._close_all(targets, ban.who, sanction.describe(when.at), is_network=network is not None)
+        if self._cluster.is_shared:
+            # As on the other nodes, which get the ban itself later.
+            for _ in self.enforce_steps(when):
+                pass
         self._report(admin, ban.ref, "ban", sanction.shown, targets, when, sanction)
+
+    def _close_all(self, targets: _Targets, who: str, reason: str, *, is_network: bool = False) -> None:
+        """Close the connections of an action, on all nodes."""
+        for target in targets.peers:
+            self._close(target, CloseCode.KICKED, reason)
+        if targets.remote:
+            self._cluster.send(Kicked(who, reason, is_network))
+
+    # -- connections on several nodes
+
+    def find_connections(self, who: str) -> list[RemoteConnection]:
+        """The connections of this node that an action of an admin on another node may be about."""
+        network = parse_network(who)
+        found = dict.fromkeys(self._peers_of(who))
+        if network is not None:
+            found |= dict.fromkeys(self._peers_in(network))
+        return [_connection_of(peer) for peer in found]
+
+    def kicked(self, signal: Kicked) -> None:
+        """Close connections that an admin on another node has kicked or banned."""
+        network = parse_network(signal.who) if signal.is_network else None
+        for peer in self._peers_in(network) if network is not None else self._peers_of(signal.who):
+            if peer.role is not Role.ADMIN:
+                self._close(peer, CloseCode.KICKED, signal.reason)
+
+    def _people(self, name: str, remote: Sequence[RemoteConnection]) -> _Targets:
+        """The connections of the person with a name, guests included.
+
+        Raises RequestError (FORBIDDEN) for an admin.
+        """
+        key, guest = name_key(name), _guest(name)
+        others = (other for other in remote if _is_person(other.key, other.sender, key, guest))
+        return _checked(_Targets(tuple(self._peers_of(name)), tuple(others)))
+
+    def _in_network(self, network: Network, remote: Sequence[RemoteConnection]) -> _Targets:
+        """The connections from a network. Raises RequestError (FORBIDDEN) if one is of an admin."""
+        others = (other for other in remote if _is_in(other.host, network))
+        return _checked(_Targets(tuple(self._peers_in(network)), tuple(others)))
+
+    def _peers_of(self, name: str) -> list[Peer]:
+        key, guest = name_key(name), _guest(name)
+        return [
+            peer
+            for peer in self._peers.values()
+            if (peer.name or peer.welcomed) and _is_person(peer.key, peer.sender, key, guest)
+        ]
+
+    def _peers_in(self, network: Network) -> list[Peer]:
+        return [peer for peer in self._peers.values() if _is_in(host_of(peer), network)]
+
+    # -- sanctions
 
     def _name_sanction(
         self,
         action: Action,
         admin: Peer,
         name: str,
-        targets: list[Peer],
+        targets: _Targets,
         command: commands.Ban | commands.Mute,
         when: Instant,
     ) -> Sanction:
@@ -227,10 +321,11 @@ class Moderation:
         key = name_key(name)
         if not key:
             raise unknown_person(name)
-        shown = targets[0].sender if targets else visible_line(name.strip())[:32]
-        clients = tuple(sorted({target.client_id for target in targets} - {""}))
-        if targets and not targets[0].name and not clients:
-            host = host_of(targets[0])
+        found = targets.all()
+        shown = found[0].sender if found else visible_line(name.strip())[:32]
+        clients = tuple(sorted({target.client_id for target in found} - {""}))
+        if found and _is_guest(found[0].key) and not clients:
+            host = found[0].host
             text = f"Cannot {action} {shown}: guests have no name. Kick them or ban the address {host}."
             raise RequestError(ErrorCode.BAD_NAME, text)
         end = end_time(command.seconds, when.at)
@@ -238,41 +333,41 @@ class Moderation:
             action, "name", key, shown, admin.sender, when.at, end, _clean_reason(command.reason), clients
         )
 
-    def _lift(self, admin: Peer, action: Action, who: str, ref: str, when: Instant) -> None:
-        muted = self._muted(when)
+    def _lift(
+        self,
+        admin: Peer,
+        action: Action,
+        who: str,
+        ref: str,
+        remote: Sequence[RemoteConnection],
+        when: Instant,
+    ) -> None:
+        muted = self._muted(remote, when)
         if not self.sanctions.lift(action, who):
             if action == "ban":
                 _check_no_network_fault(who)
             state = "banned" if action == "ban" else "muted"
             raise RequestError(ErrorCode.UNKNOWN_PERSON, f"{visible_line(who)[:64]} is not {state}.")
         self._effects.sanctions_changed = True
-        unmuted = muted - self._muted(when)
-        self._report(admin, ref, f"un{action}", visible_line(who)[:64], list(unmuted), when)
+        still_muted = self._muted(remote, when)
+        unmuted = _Targets(
+            tuple(peer for peer in muted.peers if peer not in still_muted.peers),
+            tuple(other for other in muted.remote if other not in still_muted.remote),
+        )
+        self._report(admin, ref, f"un{action}", visible_line(who)[:64], unmuted, when)
 
     def _add(self, sanction: Sanction) -> None:
         self.sanctions.add(sanction)
         self._effects.sanctions_changed = True
 
-    def _muted(self, when: Instant) -> set[Peer]:
-        return {
-            peer
-            for peer in self._peers.values()
-            if self.sanctions.find_by_person("mute", peer.key, peer.client_id, when.at) is not None
-        }
+    def _muted(self, remote: Sequence[RemoteConnection], when: Instant) -> _Targets:
+        """The connections of this node, and those of others among `remote`, that are muted."""
 
-    def _targets(self, name: str) -> list[Peer]:
-        """The connections of the person with a name, guests included.
+        def is_muted(connection: Peer | RemoteConnection) -> bool:
+            key, client_id = connection.key, connection.client_id
+            return self.sanctions.find_by_person("mute", key, client_id, when.at) is not None
 
-        Raises RequestError (FORBIDDEN) for an admin.
-        """
-        key, guest = name_key(name), name.strip().casefold()
-        found = [
-            peer
-            for peer in self._peers.values()
-            if (peer.key == key if peer.name else peer.sender == guest and peer.welcomed)
-        ]
-        _check_no_admins(found)
-        return found
+        return _Targets(tuple(filter(is_muted, self._peers.values())), tuple(filter(is_muted, remote)))
 
     def _report(
         self,
@@ -280,13 +375,14 @@ class Moderation:
         ref: str,
         action: str,
         who: str,
-        targets: list[Peer],
+        targets: _Targets,
         when: Instant,
         sanction: Sanction | None = None,
         reason: str = "",
     ) -> None:
         """Reply to the admin, notify the rooms of the targets, and add a line to the audit log."""
-        hosts = tuple(sorted({host_of(target) for target in targets}))
+        found = targets.all()
+        hosts = tuple(sorted({target.host for target in found}))
         until = sanction.until if sanction is not None else None
         reason = sanction.reason if sanction is not None else reason
         until_text = timestamp(until) if until is not None else ""
@@ -299,13 +395,15 @@ class Moderation:
         self._effects.audit_lines.append(
             log_safe(f"{admin.label} {verb} {who} ({len(targets)} connection(s)){details}", 400)
         )
-        closed = targets if action in ("kick", "ban") else ()
-        rooms = {s.room.name: s.room for target in targets for s in target.subscriptions.values()}
-        for room in rooms.values():
-            line = events.System(
-                "notice", f"{admin.sender} {verb} {who}{details}.", timestamp(when.at), room.name
-            )
-            self._broadcaster.broadcast(room, line, but=frozenset({admin, *closed}))
+        text = f"{admin.sender} {verb} {who}{details}."
+        closed = targets.peers if action in ("kick", "ban") else ()
+        room_names = sorted({room for target in found for room in target.rooms})
+        for name in room_names:
+            if (room := self._rooms.get(name)) is not None:
+                line = events.System("notice", text, timestamp(when.at), name)
+                self._broadcaster.broadcast(room, line, but=frozenset({admin, *closed}))
+        if room_names:
+            self._cluster.send(RoomNotice(tuple(room_names), text))
 
 
 def host_of(peer: Peer) -> str:
@@ -318,10 +416,39 @@ def _require_admin(peer: Peer) -> None:
         raise RequestError(ErrorCode.FORBIDDEN, "Only admins can do that.")
 
 
-def _check_no_admins(targets: list[Peer]) -> None:
-    for target in targets:
+def _checked(targets: _Targets) -> _Targets:
+    """The connections. Raises RequestError (FORBIDDEN) if one of them is of an admin."""
+    for target in targets.all():
         if target.role is Role.ADMIN:
             raise RequestError(ErrorCode.FORBIDDEN, f"Cannot moderate {target.sender}: admins are exempt.")
+    return targets
+
+
+def _connection_of(peer: Peer) -> RemoteConnection:
+    """A connection of this node, as other nodes see it."""
+    return RemoteConnection(
+        peer.sender, peer.key, peer.client_id, host_of(peer), peer.role, tuple(peer.subscriptions)
+    )
+
+
+def _is_guest(key: str) -> bool:
+    """Whether a presence key is that of a connection without a name."""
+    return key.startswith("\0")
+
+
+def _guest(name: str) -> str:
+    """The sender name of a guest, as an admin may write it."""
+    return name.strip().casefold()
+
+
+def _is_person(key: str, sender: str, wanted_key: str, guest: str) -> bool:
+    """Whether a connection is of the person with a name, or the guest."""
+    return sender == guest if _is_guest(key) else key == wanted_key
+
+
+def _is_in(host: str, network: Network) -> bool:
+    address = parse_ip(host)
+    return address is not None and address.version == network.version and address in network
 
 
 def _check_no_network_fault(who: str) -> None:

@@ -11,6 +11,7 @@ from broadcast_tui.core.hub.cluster import ClaimName, Cluster, Need
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_registry import NameRegistry
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.rosters import Rosters
 from broadcast_tui.core.names import check_name, check_not_guest, name_key
 from broadcast_tui.core.protocol import commands, events
 
@@ -32,10 +33,12 @@ class NameClaims:
         broadcaster: Broadcaster,
         renamed: Callable[[Peer], None],
         cluster: Cluster,
+        rosters: Rosters,
         replaced: Callable[[int], None],
     ) -> None:
         self._names = names
         self._cluster = cluster
+        self._rosters = rosters
         self._replaced = replaced
         self._authorizer = authorizer
         self._moderation = moderation
@@ -110,6 +113,8 @@ class NameClaims:
         for subscription in peer.subscriptions.values():
             room = subscription.room
             room.presence.rekey(peer.key, key, name)
+            if (key, name) != (peer.key, peer.name):
+                self._rosters.renamed(room.name, peer.key, key, peer.name)
             if key != peer.key:
                 self._broadcaster.presence_rooms.add(room)
                 if not peer.name:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError
 from broadcast_tui.core.hub.cluster import ClaimName, ReleasedName
+from broadcast_tui.core.hub.presence import AwayState, away_order
 from broadcast_tui.core.limits import SharedLimits
 
 STEP_NAMES = 256
@@ -40,6 +41,8 @@ class NameRegistry:
         self._limits = limits
         self._holders: dict[str, _Holder] = {}
         self._away: dict[str, str] = {}
+        self._away_versions: dict[str, int] = {}
+        """Numbers of changes of away statuses, also of those that were cleared."""
 
     def claim(
         self,
@@ -110,7 +113,7 @@ class NameRegistry:
     def lose(self, key: str) -> Collection[int]:
         """Remove a name that has another owner elsewhere. Returns the connections that had it."""
         holder = self._holders.pop(key, None)
-        self._away.pop(key, None)
+        self._forget_away(key)
         return holder.peers if holder is not None else ()
 
     def held(self) -> list[ClaimName]:
@@ -153,19 +156,43 @@ class NameRegistry:
         before = self._away.pop(key, None)
         if text is not None:
             self._away[key] = text
+        if before != text:
+            self._away_versions[key] = self._away_versions.get(key, 0) + 1
         return before != text
+
+    def away_state(self, key: str) -> AwayState:
+        """Version and message of the away status of a person, for other nodes."""
+        return self._away_versions.get(key, 0), self._away.get(key)
+
+    def adopt_away(self, key: str, state: AwayState) -> bool:
+        """Set the away status of a person of this node to that of another node, if it is newer.
+
+        Returns whether the message has changed or was cleared or set.
+        """
+        holder = self._holders.get(key)
+        own = self.away_state(key)
+        if holder is None or not (holder.counted or holder.until) or away_order(state) <= away_order(own):
+            return False
+        version, text = state
+        self.set_away(key, text)
+        self._away_versions[key] = version
+        return text != own[1]
 
     def copy_away(self, old_key: str, key: str) -> None:
         """Copy the away status of one name to another, as for a rename."""
         if (text := self._away.get(old_key)) is not None:
-            self._away[key] = text
+            self.set_away(key, text)
 
     def _end_grace(self, key: str) -> None:
         """End the away status of a person who is gone, and free the name if no connection has it."""
-        self._away.pop(key, None)
+        self._forget_away(key)
         self._holders[key].until = 0.0
         if not self._holders[key].peers:
             del self._holders[key]
+
+    def _forget_away(self, key: str) -> None:
+        self._away.pop(key, None)
+        self._away_versions.pop(key, None)
 
 
 def name_taken(name: str, other: str) -> InvalidNameError:

@@ -1,17 +1,29 @@
 """Presence in a room: its members, as people rather than connections, and coalesced join and leave lines.
 
-Invariants: a person with two connections counts once. A person whose last connection broke stays a member for
-the grace period. Simultaneous changes are merged into one line. In large rooms only counts are sent, so that
-N joins cost O(N) frames.
+In a cluster, the members of a room are those with a connection or in their grace period on any node: the
+node's own part, and a part for each other node.
+
+Invariants: a person with two connections counts once, wherever they are. A person whose last connection broke
+stays a member for the grace period, on the node of that connection. Simultaneous changes are merged into one
+line. In large rooms only counts are sent, so that N joins cost O(N) frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.rate_limit import TokenBucket
+
+if TYPE_CHECKING:
+    from broadcast_tui.core.hub.cluster import Member
+
+NOT_AWAY = (0, None)
+"""Away status of a person who has never set one: its version, and no message."""
+AwayState = tuple[int, str | None]
+"""Version and message of an away status. Of two, the one with the higher version is newer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +43,24 @@ class PresenceLine:
 
 
 class RoomPresence:
-    """Members of one room, by key. An unnamed member has a unique key and an empty name."""
+    """Members of one room, by key. An unnamed member has a unique key and an empty name.
 
-    def __init__(self, limits: SharedLimits) -> None:
+    Args:
+        changed: Called with the key of each member whose part on this node has changed, and the reason for
+            leaving.
+    """
+
+    def __init__(self, limits: SharedLimits, changed: Callable[[str, str], None] | None = None) -> None:
         self._limits = limits
+        self._changed = changed
         self._names: dict[str, str] = {}
+        """The members on all nodes, with the names that are shown."""
         self._connections: dict[str, int] = {}
+        """Connections on this node."""
+        self._remote: dict[str, dict[str, Member]] = {}
+        """The members on other nodes, by key and node."""
+        self._versions: dict[str, int] = {}
+        """Versions of the parts of other nodes."""
         self._grace_until: dict[str, float] = {}
         self._joined: dict[str, str] = {}
         self._left: dict[str, str] = {}
@@ -62,7 +86,7 @@ class RoomPresence:
 
     def members(self, limit: int) -> list[tuple[str, int]]:
         """(name, number of connections) of at most `limit` named members, sorted case-insensitively."""
-        named = ((name, self._connections.get(key, 0)) for key, name in self._names.items() if name)
+        named = ((name, self._connection_count(key)) for key, name in self._names.items() if name)
         return sorted(named, key=lambda member: (member[0].casefold(), member[0]))[:limit]
 
     def names(self, max_count: int, *, without: str = "") -> tuple[list[str], int]:
@@ -80,12 +104,8 @@ class RoomPresence:
         """Add a connection of a member; a new member is announced."""
         self._connections[key] = self._connections.get(key, 0) + 1
         self._grace_until.pop(key, None)
-        if key in self._names:
-            return
-        self._names[key] = name
-        self._reasons.pop(key, None)
-        if self._left.pop(key, None) is None:
-            self._joined[key] = name
+        self._appear(key, name)
+        self.touch(key)
 
     def remove(self, key: str, now: float, *, grace: bool, reason: str = "") -> None:
         """Remove a connection of a member.
@@ -98,12 +118,14 @@ class RoomPresence:
         remaining = self._connections.get(key, 0) - 1
         if remaining > 0:
             self._connections[key] = remaining
+            self.touch(key)
             return
         self._connections.pop(key, None)
         if grace and self._limits.current.leave_grace_s > 0:
             self._grace_until[key] = now + self._limits.current.leave_grace_s
         else:
             self._drop(key, reason)
+        self.touch(key, reason)
 
     def rekey(self, old_key: str, key: str, name: str) -> bool:
         """Change a member's key and name.
@@ -113,22 +135,142 @@ class RoomPresence:
         if key == old_key:
             self._names[key] = name
             return True
-        if self._connections.get(old_key, 0) != 1 or key in self._names:
+        if self._connections.get(old_key, 0) != 1 or old_key in self._remote or key in self._names:
             self.remove(old_key, 0.0, grace=False)
             self.add(key, name)
             return False
-        del self._connections[old_key], self._names[old_key]
-        self._connections[key], self._names[key] = 1, name
-        if old_key in self._joined:
-            del self._joined[old_key]
-            self._joined[key] = name
+        del self._connections[old_key]
+        self._connections[key] = 1
+        self._move(old_key, key, name)
         return True
+
+    # -- the parts of several nodes
+
+    def touch(self, key: str, reason: str = "") -> None:
+        """Report that a member's part on this node has changed."""
+        if self._changed is not None:
+            self._changed(key, reason)
+
+    def is_local(self, key: str) -> bool:
+        """Whether a member has a part on this node."""
+        return key in self._connections or key in self._grace_until
+
+    def local_part(self, key: str) -> tuple[str, int, bool]:
+        """Name, connections, and whether it is in its grace period, of a member's part on this node.
+
+        In its grace period, it has one connection; no connections if there is no part.
+        """
+        count = self._connections.get(key, 0)
+        in_grace = not count and key in self._grace_until
+        return self._names.get(key, ""), count or int(in_grace), in_grace
+
+    def name_of(self, key: str) -> str:
+        """The name of a member; empty if there is none."""
+        return self._names.get(key, "")
+
+    @property
+    def local_keys(self) -> Collection[str]:
+        """The keys of the members of this node."""
+        return {*self._connections, *self._grace_until}
+
+    @property
+    def has_remote(self) -> bool:
+        """Whether there are members on other nodes."""
+        return bool(self._remote)
+
+    @property
+    def nodes(self) -> Collection[str]:
+        """The other nodes with a known part."""
+        return self._versions.keys()
+
+    def __contains__(self, key: str) -> bool:
+        """Whether there is a member with a key."""
+        return key in self._names
+
+    def remote_away(self, key: str) -> AwayState:
+        """The newest away status of a member on other nodes."""
+        parts = self._remote.get(key, {}).values()
+        states = ((part.away_version, part.away) for part in parts)
+        return max(states, key=away_order, default=NOT_AWAY)
+
+    def is_next(self, node: str, version: int) -> bool:
+        """Whether a version follows the known one of a node's part, which it then replaces."""
+        if version != self._versions.get(node, 0) + 1:
+            return False
+        self._versions[node] = version
+        return True
+
+    def change_part(self, node: str, member: Member) -> None:
+        """Apply a change of a member on another node."""
+        key, name = member.key, member.name
+        if member.former and member.former != key:
+            self._rename_part(node, member)
+        if not member.connections:
+            self._remove_part(node, key, member.reason)
+            return
+        is_renamed = member.former == key
+        parts = self._remote.setdefault(key, {})
+        parts[node] = member
+        self._appear(key, name)
+        if self.is_local(key):
+            # All nodes choose the same of two spellings.
+            shown = name if is_renamed else min(name, self._names[key])
+            if shown != self._names[key]:
+                self._names[key] = shown
+                self.touch(key)
+        else:
+            self._show_remote_name(key)
+            if is_renamed:
+                self._names[key] = name
+
+    def part_keys(self, node: str) -> set[str]:
+        """The keys of the members on another node."""
+        return {key for key, parts in self._remote.items() if node in parts}
+
+    def set_version(self, node: str, version: int) -> None:
+        """Set the version of a part that was read; 0 if the node has none."""
+        if version:
+            self._versions[node] = version
+        else:
+            self._versions.pop(node, None)
+
+    def forget_lines(self) -> None:
+        """Announce none of the changes so far."""
+        self._joined, self._left, self._reasons = {}, {}, {}
+        self._announced_online = self.online
+
+    def _rename_part(self, node: str, member: Member) -> None:
+        """Remove the part of a node under the former key of a member."""
+        former, key = member.former, member.key
+        parts = self._remote.get(former, {})
+        is_whole = len(parts) == 1 and node in parts and not self.is_local(former)
+        if is_whole and key not in self._names:
+            del self._remote[former]
+            self._move(former, key, member.name)
+        else:
+            self._remove_part(node, former)
+
+    def _remove_part(self, node: str, key: str, reason: str = "") -> None:
+        parts = self._remote.get(key)
+        if parts is None or parts.pop(node, None) is None:
+            return
+        if not parts:
+            del self._remote[key]
+            self._drop(key, reason)
+        elif not self.is_local(key):
+            self._show_remote_name(key)
+
+    def _show_remote_name(self, key: str) -> None:
+        self._names[key] = min(part.name for part in self._remote[key].values())
+
+    # -- time
 
     def expire(self, now: float) -> None:
         """Remove the members whose grace period has ended."""
         for key in [key for key, until in self._grace_until.items() if until <= now]:
             del self._grace_until[key]
             self._drop(key)
+            self.touch(key)
 
     def flush(self, now: float) -> list[PresenceLine]:
         """Remove and return the lines to send now, leaves before joins.
@@ -168,11 +310,46 @@ class RoomPresence:
             event, f"{text} {online_text(self.online)}", names, self.online, frozenset(members), reason
         )
 
+    def _appear(self, key: str, name: str) -> None:
+        """Add a member, who is announced, unless there is one with this key."""
+        if key in self._names:
+            return
+        self._names[key] = name
+        self._reasons.pop(key, None)
+        if self._left.pop(key, None) is None:
+            self._joined[key] = name
+
+    def _move(self, old_key: str, key: str, name: str) -> None:
+        """Give a member another key, which no member has."""
+        del self._names[old_key]
+        self._names[key] = name
+        if old_key in self._joined:
+            del self._joined[old_key]
+            self._joined[key] = name
+
     def _drop(self, key: str, reason: str = "") -> None:
+        """Remove a member, who is announced, unless a part of it is left."""
+        if self.is_local(key):
+            return
+        if key in self._remote:
+            self._show_remote_name(key)
+            return
         name = self._names.pop(key, None)
         if name is not None and self._joined.pop(key, None) is None:
             self._left[key] = name
             self._reasons[key] = reason
+
+    def _connection_count(self, key: str) -> int:
+        count = self._connections.get(key, 0)
+        if key in self._remote:
+            count += sum(part.connections for part in self._remote[key].values() if not part.in_grace)
+        return count
+
+
+def away_order(state: AwayState) -> tuple[int, str]:
+    """A key by which a newer away status is larger. Nodes that set one at the same time agree on one."""
+    version, text = state
+    return version, "" if text is None else f" {text}"
 
 
 def online_text(online: int) -> str:

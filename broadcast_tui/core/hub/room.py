@@ -124,6 +124,7 @@ class Room:
 
     Args:
         last_seq: Newest seq in the engine's log, after which the ring starts.
+        presence: Its members.
         buffers: Memory budget of the ring and the cached chunks.
         start_backfill: Reads the `limit` posts before a seq from the engine and passes them to `backfill`.
             Returns False if there are none.
@@ -136,6 +137,7 @@ class Room:
         limits: SharedLimits,
         last_seq: int,
         *,
+        presence: RoomPresence,
         buffers: LruBudget[Room],
         start_backfill: Callable[[Room, int], bool],
     ) -> None:
@@ -150,7 +152,7 @@ class Room:
         self.subscriptions: dict[Peer, Subscription] = {}
         self._notes = RingNotes()
         """The notes and deleted posts in the ring."""
-        self.presence = RoomPresence(limits)
+        self.presence = presence
         self.backfilling = False
         """Whether a read of older posts for the ring is in progress."""
         self.last_timestamp = ""

@@ -19,6 +19,7 @@ from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.hub.room_creators import RoomCreators
+from broadcast_tui.core.hub.rosters import Rosters
 from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import DIRECT_SIGN, DIRECTS_END, check_any_room, is_direct
@@ -44,6 +45,7 @@ class Rooms:
         broadcaster: Broadcaster,
         effects: Effects,
         cluster: Cluster,
+        rosters: Rosters,
     ) -> None:
         self.by_name: dict[str, Room] = {}
         self._names: list[str] = []
@@ -59,6 +61,7 @@ class Rooms:
         self._broadcaster = broadcaster
         self._effects = effects
         self._cluster = cluster
+        self._rosters = rosters
 
     def subscription(self, peer: Peer, room_name: str) -> Subscription:
         """A connection's subscription to a room.
@@ -162,6 +165,7 @@ class Rooms:
             self._index.epoch_of(name),
             self._limits,
             last_seq,
+            presence=self._rosters.presence_of(name),
             buffers=self.buffers,
             start_backfill=self._start_backfill,
         )

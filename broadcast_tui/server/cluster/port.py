@@ -28,7 +28,11 @@ class HubPort(Protocol):
     def roster_loaded(
         self, room: str, node: str, version: int, members: Sequence[Member], when: Instant
     ) -> None:
-        """Replace the part of another node."""
+        """Replace the part of another node; a version of 0 means that it has none."""
+        ...
+
+    def roster_closed(self, room: str) -> None:
+        """Forget the roster of a room that is not open any more, unless it is in memory."""
         ...
 
     def node_left(self, node: str, when: Instant) -> None:
@@ -52,8 +56,12 @@ class HubPort(Protocol):
         """The connections that an action of an admin is about."""
         ...
 
-    def find_person(self, key: str) -> Person | None:
-        """The owner of a name that is in use on this node; None if it is not."""
+    def find_person(self, key: str, owner: str = "") -> Person | None:
+        """The owner of a name that is in use on this node; None if it is not.
+
+        Args:
+            owner: The owner, if it is known: a connection without client id is found under any name.
+        """
         ...
 
     def owners(self) -> set[str]:

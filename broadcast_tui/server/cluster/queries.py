@@ -57,12 +57,12 @@ class Queries:
             for connection in answer.connections
         )
 
-    async def person(self, key: str) -> Person | None:
-        """The owner of a name that is in use on another node; None if it is not.
+    async def person(self, key: str, owner: str = "") -> Person | None:
+        """The owner of a name that is in use on another node, or this owner; None if it is not there.
 
         Raises UnavailableError.
         """
-        question = PersonAsked(next(self._ids), key)
+        question = PersonAsked(next(self._ids), key, owner)
         found = [
             answer.person
             for answer in await self._collect(question.id, question)

@@ -295,7 +295,7 @@ class RedisLink:
             case FindConnections():
                 answers.connections += await self._queries.connections(need.who)
             case FindPerson():
-                answers.person = await self._queries.person(need.key)
+                answers.person = await self._queries.person(need.key, need.owner)
             case LoadDirects():
                 answers.directs += await self._directs.load(need.owner)
             case OpenDirect():
@@ -401,7 +401,9 @@ class RedisLink:
                 found = tuple(self._hub.answer_connections(message.who))
                 self._send_to(node, ConnectionsFound(message.id, found))
             case PersonAsked():
-                self._send_to(node, PersonFound(message.id, self._hub.find_person(message.key)))
+                self._send_to(
+                    node, PersonFound(message.id, self._hub.find_person(message.key, message.owner))
+                )
             case ConnectionsFound() | PersonFound():
                 self._queries.answered(node, message)
             case _:

@@ -69,6 +69,7 @@ class Rosters:
     def close(self, room: str) -> None:
         """Forget a room that is not open any more. Nobody on this node is in it."""
         self._known.pop(room, None)
+        self._hub.roster_closed(room)
         if room in self._own:
             self._own.discard(room)
             self._commands.put("SREM", self._keys.control_key("or", self._hub.cluster.node), room)
@@ -144,7 +145,7 @@ class Rosters:
         fields: dict[str, bytes] = {}
         for member in change.members:
             if member.former and member.former != member.key:
-                fields.setdefault(member.former, b"")
+                fields[member.former] = b""
             fields[member.key] = encode_member(member) if member.connections else b""
         self._write(change, fields, encode(change.node, change), replace=False)
 

@@ -64,10 +64,11 @@ class ConnectionsFound(msgspec.Struct, frozen=True, tag="connections"):
 
 
 class PersonAsked(msgspec.Struct, frozen=True, tag="ask_person"):
-    """A question for the owner of a name."""
+    """A question for the owner of a name, or for an owner."""
 
     id: int
     key: str
+    owner: str = ""
 
 
 class PersonFound(msgspec.Struct, frozen=True, tag="person"):
@@ -133,7 +134,7 @@ def decode(data: bytes) -> Envelope | None:
 
 def encode_member(member: Member) -> bytes:
     """A member as it is stored, without what is only announced."""
-    return _encoder.encode(Member(member.key, member.name, member.connections, member.away))
+    return _encoder.encode(msgspec.structs.replace(member, reason="", former="", former_name=""))
 
 
 def decode_member(data: bytes) -> Member | None:

@@ -27,7 +27,7 @@ async def test_members_are_known_on_all_nodes_with_the_room(store: RedisServer) 
         await open_room(a)
         a.change("r", ANA)
         await open_room(b)
-        assert b.hub.members("r") == {"ana"}
+        await eventually(lambda: b.hub.members("r") == {"ana"})
         a.change("r", BOB)
         a.change("r", Member("eve", "Eve", former="ana", former_name="Ana"))
         await eventually(lambda: b.hub.members("r") == {"bob", "eve"})
