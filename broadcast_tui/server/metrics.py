@@ -63,6 +63,7 @@ class _ServerCollector(Collector):
         yield _gauge("rooms", "Rooms with at least one person.", len(hub.rooms.by_name))
         yield from _memory(self._server)
         yield from _store(self._server)
+        yield from _cluster(self._server)
         yield _gauge("ready", "1 if /readyz answers 200.", 0 if admission.not_ready_reason else 1)
         yield _gauge(
             "posts_waiting", "Posts and notes waiting for the engine.", len(hub.effects.pending_entries)
@@ -110,6 +111,22 @@ def _store(server: BroadcastServer) -> Iterable[Metric]:
     yield _counter("store_forks", "New epochs of rooms after Redis was replaced or restored.", stats.forks)
     yield _counter("store_healed", "Posts that were stored again after Redis had lost them.", stats.healed)
     yield _counter("store_lost", "Acknowledged posts that Redis has lost.", stats.lost)
+
+
+def _cluster(server: BroadcastServer) -> Iterable[Metric]:
+    """The link to the other nodes of a shared engine."""
+    link = server.cluster
+    if link is None:
+        return
+    stats = link.stats
+    yield _gauge("cluster_up", "1 if the other nodes can be reached through Redis.", link.is_up)
+    yield _gauge("cluster_nodes", "Live nodes that this one knows, with itself.", link.live_node_count)
+    yield _counter("cluster_outages", "Times that Redis became unreachable.", stats.outages)
+    yield _counter("cluster_messages", "Messages of other nodes.", stats.messages)
+    yield _counter("cluster_commands", "Commands for names, members and other shared state.", stats.commands)
+    yield _histogram(
+        "cluster_command_seconds", "Time until Redis had executed such commands.", stats.round_trips
+    )
 
 
 def _gauge(name: str, help_text: str, value: float) -> Metric:

@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.redis_client import FAILURES, Client, end
+from broadcast_tui.server.cluster.link_stats import LinkStats
 from broadcast_tui.server.cluster.scripts import Script
 
 BATCH_MAX = 256
@@ -50,6 +51,7 @@ class CommandQueue:
         self._queue: deque[Command] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.stats = LinkStats()
         self.is_up = False
         """Whether commands are accepted; those of `probe` and `probe_command` always are."""
 
@@ -129,6 +131,9 @@ class CommandQueue:
 
     async def _execute(self, commands: Sequence[Command]) -> None:
         """Execute commands in one round trip, or fail all of them."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self.stats.commands += len(commands)
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 replies = await self._send(commands)
@@ -151,6 +156,7 @@ class CommandQueue:
         except asyncio.CancelledError:
             self._fail(commands)
             raise
+        self.stats.round_trips.observe(loop.time() - started)
         if any(isinstance(reply, Exception) for reply in replies):
             self._disconnected()
         for command, reply in zip(commands, replies, strict=True):

@@ -49,10 +49,12 @@ from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
 from broadcast_tui.server.cluster.directs import Directs
 from broadcast_tui.server.cluster.failures import FailureCounter
 from broadcast_tui.server.cluster.keys import Keys
+from broadcast_tui.server.cluster.link_stats import LinkStats
 from broadcast_tui.server.cluster.names import Names
 from broadcast_tui.server.cluster.nodes import LEASE_S, RENEW_S, Beat, Nodes, random_node
 from broadcast_tui.server.cluster.port import HubPort
 from broadcast_tui.server.cluster.queries import Queries
+from broadcast_tui.server.cluster.resources import INBOX, NAME, resource_of
 from broadcast_tui.server.cluster.room_list import RoomList
 from broadcast_tui.server.cluster.rosters import Rosters
 from broadcast_tui.server.cluster.sanctions import RedisSanctions
@@ -80,9 +82,6 @@ INBOXES_S = 60.0
 """Interval at which the inboxes of people who have left are closed."""
 GUEST_NUMBERS = 1000
 """Numbers of guests that a node takes at once."""
-
-_NAME, _INBOX = "\0", "\1"
-"""Prefixes of names and owners, which no room has."""
 
 log = logging.getLogger("broadcast_tui.server")
 
@@ -144,11 +143,13 @@ class RedisLink:
         """Other live nodes."""
         self._has_missed = True
         """Whether signals may have been missed, or changes not written."""
+        self._was_up = False
+        """Whether Redis could be reached before the last failure."""
         self._up_since = 0.0
         self._is_taking_numbers = False
         self._opening: dict[str, asyncio.Task[None]] = {}
         self._in_use: Counter[str] = Counter()
-        """Rooms, names and owners that commands are being prepared with, see `_resource`."""
+        """Rooms, names and owners that commands are being prepared with, see `resource_of`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._beat_now = asyncio.Event()
 
@@ -161,6 +162,16 @@ class RedisLink:
     def is_up(self) -> bool:
         """Whether Redis can be reached."""
         return self._commands.is_up
+
+    @property
+    def stats(self) -> LinkStats:
+        """What was exchanged with the other nodes."""
+        return self._commands.stats
+
+    @property
+    def live_node_count(self) -> int:
+        """Number of nodes that this one knows to be live, with itself."""
+        return 1 + len(self._others)
 
     @classmethod
     def open(cls, settings: RedisSettings, engine: Engine) -> RedisLink:
@@ -198,7 +209,7 @@ class RedisLink:
         try:
             await self._subscriber.subscribe(self.keys.everyone, self.keys.node_channel(self.node))
             beat = await self.nodes.beat(is_new=True)
-            self._commands.is_up = True
+            self._commands.is_up = self._was_up = True
             self._others = set(beat.live) - {self.node}
             await self._take_guest_numbers()
             await self._load_lists(beat, force=True)
@@ -243,7 +254,7 @@ class RedisLink:
         If one of them fails, none is done. Raises RequestError. Call `prepared` in any case, when the command
         is executed or has failed.
         """
-        self._in_use.update(filter(None, map(_resource, needs)))
+        self._in_use.update(filter(None, map(resource_of, needs)))
         if not self._commands.is_up:
             raise UnavailableError
         answers = Answers()
@@ -257,7 +268,7 @@ class RedisLink:
     def prepared(self, needs: Sequence[Need]) -> None:
         """Give back the rooms and names of needs that the hub does not use."""
         for need in needs:
-            resource = _resource(need)
+            resource = resource_of(need)
             if resource is None:
                 continue
             self._in_use[resource] -= 1
@@ -334,7 +345,7 @@ class RedisLink:
     def release(self, names: Sequence[ReleasedName]) -> None:
         """Release names, after earlier claims and before later ones. Returns at once."""
         for released in names:
-            if f"{_NAME}{released.key}" not in self._in_use:
+            if f"{NAME}{released.key}" not in self._in_use:
                 self._names.release(self.node, released)
 
     def send(self, signals: Sequence[Signal]) -> None:
@@ -372,6 +383,7 @@ class RedisLink:
         envelope = decode(data)
         if envelope is None or envelope.node == self.node:
             return
+        self.stats.messages += 1
         try:
             self._handle(*envelope)
         except Exception:
@@ -445,7 +457,7 @@ class RedisLink:
         if beat.state != "live":
             self._has_missed = True
         if not self._commands.is_up:
-            self._commands.is_up = True
+            self._commands.is_up = self._was_up = True
             self._up_since = self._loop.time()
             log.info("connected to the other nodes again")
         if self._has_missed:
@@ -507,9 +519,10 @@ class RedisLink:
 
     def _disconnected(self) -> None:
         """Reject what needs other nodes, until Redis is back."""
-        if self._commands.is_up:
+        if self._was_up:
             log.warning("cannot reach the other nodes; new names and rooms have to wait")
-        self._commands.is_up = False
+            self.stats.outages += 1
+        self._commands.is_up = self._was_up = False
         self._has_missed = True
         self._beat_now.set()
 
@@ -545,7 +558,7 @@ class RedisLink:
         """Stop following the direct messages of people who are not connected any more."""
         while True:
             await asyncio.sleep(INBOXES_S)
-            in_use = {owner.removeprefix(_INBOX) for owner in self._in_use if owner.startswith(_INBOX)}
+            in_use = {owner.removeprefix(INBOX) for owner in self._in_use if owner.startswith(INBOX)}
             await self._directs.follow_only(self._hub.owners() | in_use)
 
     async def _poll_tokens(self) -> None:
@@ -571,15 +584,3 @@ class RedisLink:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _resource(need: Need) -> str | None:
-    """The room that a need is for or, with a prefix, the name or the owner."""
-    match need:
-        case OpenRoom():
-            return need.room
-        case ClaimName():
-            return f"{_NAME}{need.key}"
-        case LoadDirects():
-            return f"{_INBOX}{need.owner}"
-    return None
