@@ -144,8 +144,8 @@ class BroadcastServer:
             self._runner.hub.moderation.sanctions.replace(sanctions)
             self._runner.enforce_bans()
 
-        cluster.on_sanctions = replace_sanctions
-        cluster.has_unsaved_sanctions = lambda: self._runner.sanction_store.unsaved
+        cluster.lists.on_sanctions = replace_sanctions
+        cluster.lists.has_unsaved_sanctions = lambda: self._runner.sanction_store.unsaved
         cluster.record = lambda: {
             "connections": self.connection_count,
             "rooms": len(self._runner.hub.rooms.by_name),
@@ -154,7 +154,7 @@ class BroadcastServer:
         }
         if self._authenticator is not None:
             cluster.count_failures(self._authenticator.failures)
-            cluster.on_tokens = self._refresh_tokens
+            cluster.lists.on_tokens = self._refresh_tokens
 
     def _refresh_tokens(self) -> None:
         """Apply changed tokens."""

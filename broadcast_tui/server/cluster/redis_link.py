@@ -39,7 +39,6 @@ from broadcast_tui.core.hub.cluster import (
     TopicChanged,
     TypingNotice,
 )
-from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.core.rate_limit import FailureLimiter
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.redis_client import FAILURES, Client, end, open_client
@@ -51,14 +50,13 @@ from broadcast_tui.server.cluster.failures import FailureCounter
 from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.link_stats import LinkStats
 from broadcast_tui.server.cluster.names import Names
-from broadcast_tui.server.cluster.nodes import LEASE_S, RENEW_S, Beat, Nodes, random_node
+from broadcast_tui.server.cluster.nodes import LEASE_S, RENEW_S, Nodes, random_node
 from broadcast_tui.server.cluster.port import HubPort
 from broadcast_tui.server.cluster.queries import Queries
 from broadcast_tui.server.cluster.resources import INBOX, NAME, resource_of
 from broadcast_tui.server.cluster.room_list import RoomList
 from broadcast_tui.server.cluster.rosters import Rosters
-from broadcast_tui.server.cluster.sanctions import RedisSanctions
-from broadcast_tui.server.cluster.shared_hash import SharedHash
+from broadcast_tui.server.cluster.shared_lists import SharedLists
 from broadcast_tui.server.cluster.signals import (
     ConnectionsAsked,
     ConnectionsFound,
@@ -72,12 +70,9 @@ from broadcast_tui.server.cluster.signals import (
     decode,
     encode,
 )
-from broadcast_tui.server.cluster.tokens import SharedTokens
 
 RETRY_S = 0.5
 """Delay before Redis is tried again."""
-POLL_S = 1.0
-"""Interval at which the version of the tokens is read, in case a message was lost."""
 INBOXES_S = 60.0
 """Interval at which the inboxes of people who have left are closed."""
 GUEST_NUMBERS = 1000
@@ -127,18 +122,15 @@ class RedisLink:
         self._directs = Directs(self._commands, self.keys, self._subscriber)
         self._room_list = RoomList(self._commands, self.keys)
         self._queries = Queries(self._send_to_all, self._live_others)
-        self.sanctions = RedisSanctions(
-            SharedHash(self._commands, self.keys, "sanctions"), self._list_changed
+        self.lists = SharedLists(
+            self._commands,
+            self.keys,
+            announce=lambda name: self._send_to_all(ListChanged(name)),
+            changed=lambda: self._wake(),
         )
-        self.tokens = SharedTokens()
-        self._token_hash = SharedHash(self._commands, self.keys, "tokens")
+        self.sanctions, self.tokens = self.lists.sanctions, self.lists.tokens
         self.record: Callable[[], Mapping[str, object]] = dict
         """Returns the changing fields of the node's record, such as its number of connections."""
-        self.on_sanctions: Callable[[list[Sanction]], None] = lambda sanctions: None
-        """Called with all sanctions when others have changed them."""
-        self.has_unsaved_sanctions: Callable[[], bool] = lambda: False
-        self.on_tokens: Callable[[], None] = lambda: None
-        """Called when the tokens have changed."""
         self._others: set[str] = set()
         """Other live nodes."""
         self._has_missed = True
@@ -212,7 +204,7 @@ class RedisLink:
             self._commands.is_up = self._was_up = True
             self._others = set(beat.live) - {self.node}
             await self._take_guest_numbers()
-            await self._load_lists(beat, force=True)
+            await self.lists.load(beat, force=True)
         except RequestError as error:
             await self._end()
             raise EngineError("Cannot join the cluster: Redis does not respond.") from error
@@ -222,7 +214,7 @@ class RedisLink:
         self._has_missed = False
         self._up_since = self._loop.time() - self.nodes.lease_s
         self._spawn(self._renew())
-        self._spawn(self._poll_tokens())
+        self._spawn(self.lists.poll())
         self._spawn(self._leave_inboxes())
         self._wake()
 
@@ -374,9 +366,6 @@ class RedisLink:
     def _publish(self, channel: str, message: Signal | LinkMessage, node: str = "") -> None:
         self._commands.put(self._subscriber.publish_command, channel, encode(node or self.node, message))
 
-    def _list_changed(self, name: str) -> None:
-        self._send_to_all(ListChanged(name))
-
     # -- messages of other nodes
 
     def _received(self, channel: str, data: bytes) -> None:
@@ -408,7 +397,7 @@ class RedisLink:
                 if lost:
                     self._hub.names_lost(lost, self._instant())
             case ListChanged():
-                self._spawn(self._reload_list(message.name))
+                self._spawn(self.lists.reload(message.name))
             case ConnectionsAsked():
                 found = tuple(self._hub.answer_connections(message.who))
                 self._send_to(node, ConnectionsFound(message.id, found))
@@ -462,7 +451,7 @@ class RedisLink:
             log.info("connected to the other nodes again")
         if self._has_missed:
             await self._synchronize(former)
-        await self._load_lists(beat)
+        await self.lists.load(beat)
         self._others |= beat.live - {self.node}
         if self._loop.time() - self._up_since < self.nodes.lease_s:
             return  # after an outage, the others have to renew their leases first
@@ -530,45 +519,12 @@ class RedisLink:
         self._has_missed = True
         self._beat_now.set()
 
-    # -- lists
-
-    async def _load_lists(self, beat: Beat, *, force: bool = False) -> None:
-        """Read the sanctions and tokens if they have changed. Raises UnavailableError."""
-        if force or beat.sanctions_version != self.sanctions.version:
-            await self._load_sanctions()
-        if force or beat.tokens_version != self.tokens.stored_version:
-            await self._load_tokens()
-
-    async def _load_sanctions(self) -> None:
-        sanctions = await self.sanctions.load(self.has_unsaved_sanctions)
-        if sanctions is not None:
-            self.on_sanctions(sanctions)
-            self._wake()
-
-    async def _load_tokens(self) -> None:
-        await self.tokens.update(self._token_hash)
-        self.on_tokens()
-        self._wake()
-
-    async def _reload_list(self, name: str) -> None:
-        with contextlib.suppress(RequestError):
-            await (self._load_sanctions() if name == "sanctions" else self._load_tokens())
-
     async def _leave_inboxes(self) -> None:
         """Stop following the direct messages of people who are not connected any more."""
         while True:
             await asyncio.sleep(INBOXES_S)
             in_use = {owner.removeprefix(INBOX) for owner in self._in_use if owner.startswith(INBOX)}
             await self._directs.follow_only(self._hub.owners() | in_use)
-
-    async def _poll_tokens(self) -> None:
-        key = self.keys.control_key("tokens", "version")
-        while True:
-            await asyncio.sleep(POLL_S)
-            with contextlib.suppress(RequestError):
-                version = await self._commands.call("GET", key)
-                if (version or b"0").decode() != self.tokens.stored_version:
-                    await self._load_tokens()
 
     # -- tasks
 

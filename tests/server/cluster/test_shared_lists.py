@@ -138,8 +138,8 @@ async def test_an_inbox_is_left_with_its_owner(store: RedisServer) -> None:
 async def test_servers_are_notified_of_changed_tokens(
     store: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for interval in ("POLL_S", "RENEW_S"):
-        monkeypatch.setattr(f"broadcast_tui.server.cluster.redis_link.{interval}", 3600.0)
+    monkeypatch.setattr("broadcast_tui.server.cluster.shared_lists.POLL_S", 3600.0)
+    monkeypatch.setattr("broadcast_tui.server.cluster.redis_link.RENEW_S", 3600.0)
     async with two_servers(store.url) as (a, b):
         token = await create(store.url, "ana")
         await eventually(lambda: a.active_token_count == b.active_token_count == 1)
