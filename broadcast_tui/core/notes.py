@@ -108,6 +108,22 @@ LogEvent = Entry | Fork
 """What the tail of a log yields: its new entries, and changes of its epoch."""
 
 
+E = TypeVar("E", Post, Entry)
+"""Posts, or any entries."""
+
+
+K = TypeVar("K", bound=Entry)
+"""Entries of one kind."""
+
+
+def in_epoch(entry: K, epoch: str) -> K:
+    """The entry under its id of another epoch."""
+    position = Position(epoch, entry.position.seq)
+    if isinstance(entry, Note) and entry.post is not None:
+        return msgspec.structs.replace(entry, position=position, post=in_epoch(entry.post, epoch))
+    return msgspec.structs.replace(entry, position=position)
+
+
 def author_key(token_key: str, client_id: str) -> str:
     """The identity of an author: that of a token's name, or else of a client id; empty without either.
 
@@ -132,10 +148,6 @@ def text_bytes(entry: Entry) -> int:
                     len(name.encode()) for name in votes.names[:VIEW_NAMES_MAX]
                 )
     return size_bytes
-
-
-E = TypeVar("E", Post, Entry)
-"""Posts, or any entries."""
 
 
 def first_fitting(entries: Iterable[E], max_bytes: int | None, *, overhead_bytes: int = 0) -> list[E]:

@@ -264,7 +264,9 @@ class HubRunner:
             while self._undelivered > UNDELIVERED_MAX:
                 self._delivered.clear()
                 await self._delivered.wait()
-            batch = effects.pending_entries.take_batch()
+            if not (batch := hub.posting.take_batch(self.instant())):
+                self.wake()
+                continue
             # Counted before `append`, since the tail may deliver them before it returns.
             self._undelivered += len(batch)
             started = self._loop.time()
@@ -353,12 +355,12 @@ class HubRunner:
             posts = await self._read_in_turn(read)
         except SearchTooCostlyError as error:
             too_costly = RequestError(ErrorCode.SEARCH_TOO_COSTLY, str(error))
-            self.hub.read_failed(read, too_costly, self.instant())
+            self.hub.reads.failed(read, too_costly, self.instant())
         else:
             if isinstance(read, BackfillRead):
-                self.hub.backfill_done(read, await self._encode(posts))
+                self.hub.reads.backfilled(read, await self._encode(posts))
             else:
-                self.hub.read_done(read, posts)
+                self.hub.reads.done(read, posts)
         self.wake()
 
     async def _read_in_turn(self, read: Read) -> Sequence[Entry]:
@@ -448,7 +450,7 @@ class HubRunner:
                     self.hub.effects.dirty_peers.add(subscription.peer)
                 continue
             if (cursor := subscription.cursor) != known:
-                if cursor == head:
+                if cursor >= head:
                     continue
                 if cursor < ring.first_seq - 1:
                     self.hub.broadcaster.mark_dirty(subscription.peer)

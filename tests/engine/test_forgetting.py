@@ -131,7 +131,7 @@ async def enter(engine: Opened, room: str, since: str) -> Wire:
     hello = f'{{"type":"hello","name":"ana","rooms":[{{"room":"{room}","since":"{since}"}}]}}'
     hub.receive(wire.peer, hello.encode(), when)
     for read in hub.effects.take_reads():
-        hub.read_done(read, await read_log(read, engine))
+        hub.reads.done(read, await read_log(read, engine))
     while data := wire.peer.collect():
         wire.write(data)
     return wire

@@ -76,7 +76,7 @@ async def stored(path: Path) -> dict[str, list[Entry]]:
 def is_state(found: dict[str, list[Entry]], log: ModelLog) -> bool:
     """Whether a file has exactly the entries of a model, apart from its epoch."""
     for room in ROOMS:
-        expected = log.read(BackfillRead(room, log.last_seq(room) + 1, 100_000))
+        expected = log.read(BackfillRead(room, log.epoch, log.last_seq(room) + 1, 100_000))
         if [comparable(entry) for entry in found[room]] != [comparable(entry) for entry in expected]:
             return False
     return True

@@ -199,7 +199,7 @@ class EngineWorld(World):
             self.log.topics[change.room] = change.topic
             hub.topic_saved(change)
         for read in hub.effects.take_reads():
-            hub.read_done(read, self.read(read))
+            hub.reads.done(read, self.read(read))
         super().serve()
 
     def asked(self, room: str, since: str, *questions: commands.Command) -> list[dict[str, Any]]:

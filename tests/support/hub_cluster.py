@@ -192,7 +192,7 @@ class Node:
         """Append what is pending, and store topics; other nodes get the entries later."""
         hub, cluster, moved = self.hub, self.cluster, False
         if hub.effects.pending_entries:
-            batch = hub.effects.pending_entries.take_batch()
+            batch = hub.posting.take_batch(cluster.when)
             results, new = cluster.log.append([pending.entry for pending in batch])
             hub.entries_appended(batch, results, cluster.when)
             self.follow()  # entries arrive in order within a room
@@ -207,7 +207,7 @@ class Node:
             hub.topic_saved(change)
             moved = True
         for read in hub.effects.take_reads():
-            hub.read_done(read, cluster.log.read(read))
+            hub.reads.done(read, cluster.log.read(read))
             moved = True
         return moved
 
@@ -420,6 +420,13 @@ class HubCluster:
         for node in self.nodes.values():
             node.hub.tick(self.when)
 
+    def fork(self, room: str, seq: int, epoch: str) -> None:
+        """Lose the entries of a room above `seq`; nodes get the news with their tails."""
+        fork = self.log.fork(room, seq, epoch)
+        for node in self.nodes.values():
+            if room in node.index.opened:
+                node.tail.append(fork)
+
     def settle(self) -> None:
         """Move everything until nothing is on its way."""
         while sum(self.run(node) for node in self.nodes.values()):
@@ -438,7 +445,7 @@ class HubCluster:
                 moved = True
         self.share_sanctions(node)
         node.write()
-        return moved | node.close_closing()
+        return moved | node.close_closing() | bool(node.hub.effects.reads)
 
     # -- signals
 

@@ -145,7 +145,7 @@ class World:
             self.log.topics[change.room] = change.topic
             hub.topic_saved(change)
         for read in hub.effects.take_reads():
-            hub.read_done(read, self.log.read(read))
+            hub.reads.done(read, self.log.read(read))
         for room in hub.effects.dirty_rooms:
             hub.effects.dirty_peers |= set(room.subscriptions)
         hub.effects.dirty_rooms.clear()

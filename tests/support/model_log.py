@@ -11,15 +11,15 @@ from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.history import BackfillRead, Read, SearchRead
 from broadcast_tui.core.names import GUEST, name_key
-from broadcast_tui.core.notes import Entry, NewEntry, NewNote, NewSummary, Note, fold, is_coalesced
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.notes import Entry, NewEntry, NewNote, NewSummary, Note, fold, in_epoch, is_coalesced
+from broadcast_tui.core.post import AppendResult, Fork, NewPost, Position, Post
 from broadcast_tui.core.post_state import NO_STATE, PostState
 from broadcast_tui.engine.base import OpenAsk, PendingSummary
 from tests.support.entries import posts_of
 
 
 class ModelLog:
-    """Every entry of every room, stored forever unless `trim` is called."""
+    """Every entry of every room, stored forever unless `trim` or `fork` is called."""
 
     def __init__(self, epoch: str = "e1") -> None:
         self.epoch = epoch
@@ -30,6 +30,11 @@ class ModelLog:
         self.nonces: dict[tuple[str, Position], str] = {}
         """By room and position: engines store them and do not give them out."""
         self._seen: dict[tuple[str, str, str, str], AppendResult] = {}
+        self._epochs: dict[str, str] = {}
+        """Epochs of the rooms that have forked."""
+        self._forks: dict[str, list[Fork]] = {}
+        self._versions: dict[tuple[str, int], list[tuple[int, Post]]] = {}
+        """Each post as it was, with the last seq of its room at that time."""
 
     @property
     def posts(self) -> dict[str, list[Post]]:
@@ -40,10 +45,41 @@ class ModelLog:
         return True
 
     def epoch_of(self, room: str) -> str:
-        return self.epoch
+        return self._epochs.get(room, self.epoch)
 
     def fork_of(self, room: str, epoch: str) -> int | None:
-        return None
+        forks = self._forks.get(room, [])
+        former = [fork.former for fork in forks]
+        return min(fork.seq for fork in forks[former.index(epoch) :]) if epoch in former else None
+
+    def fork(self, room: str, seq: int, epoch: str) -> Fork:
+        """Lose the entries of a room above `seq`, and what they had changed."""
+        fork = Fork(room, self.epoch_of(room), epoch, seq)
+        self._forks.setdefault(room, []).append(fork)
+        self._epochs[room] = epoch
+        kept = self.entries.get(room, [])[:seq]
+        for number, entry in enumerate(kept):
+            if isinstance(entry, Post):
+                versions = self._versions[room, number + 1]
+                while versions[-1][0] > seq:
+                    versions.pop()
+                entry = versions[-1][1]
+            kept[number] = in_epoch(entry, epoch)
+        self.entries[room] = kept
+        self._seen = {
+            key: msgspec.structs.replace(result, position=Position(epoch, result.position.seq))
+            if key[0] == room
+            else result
+            for key, result in self._seen.items()
+            if key[0] != room or result.position.seq <= seq
+        }
+        return fork
+
+    def _store(self, post: Post) -> None:
+        """Store a version of a post."""
+        room, seq = post.room, post.position.seq
+        self.entries[room][seq - 1] = post
+        self._versions.setdefault((room, seq), []).append((self.last_seq(room), post))
 
     def first_seq(self, room: str) -> int:
         return self.trimmed.get(room, 0) + 1
@@ -90,7 +126,7 @@ class ModelLog:
         key = self._dedup_key(entry)
         if key is not None and (first := self._seen.get(key)) is not None:
             return AppendResult(first.position, first.at_text, dup=True)
-        position = Position(self.epoch, self.last_seq(entry.room) + 1)
+        position = Position(self.epoch_of(entry.room), self.last_seq(entry.room) + 1)
         if isinstance(entry, NewPost):
             self._add_post(entry, position, new)
             result = AppendResult(position, timestamp(entry.at), dup=False)
@@ -118,6 +154,7 @@ class ModelLog:
             re=re, root=root, author=entry.author, state=state,
         )  # fmt: skip
         self.entries.setdefault(entry.room, []).append(post)
+        self._store(post)
         new.append(post)
 
     def _change(self, change: NewNote | NewSummary, position: Position, new: list[Entry]) -> AppendResult:
@@ -127,15 +164,16 @@ class ModelLog:
                 raise RequestError(ErrorCode.NO_SUCH_POST, "This message is no longer stored.")
             post = fold(target, change, position.seq, len(self.pins(change.room)))
         except RequestError as error:
-            return AppendResult(Position(self.epoch, 0), at_text, dup=False, error=error)
+            return AppendResult(Position(position.epoch, 0), at_text, dup=False, error=error)
         if post is target:
             return AppendResult(target.position, at_text, dup=True)
-        self.entries[change.room][change.re - 1] = post
         if is_coalesced(change):
+            self._store(post)
             return AppendResult(target.position, at_text, dup=False, post=post)
         by = change.by if isinstance(change, NewNote) else ""
         note = Note(change.room, position, change.kind, change.re, by, change.at)
         self.entries[change.room].append(note)
+        self._store(post)
         new.append(msgspec.structs.replace(note, post=post))
         return AppendResult(position, at_text, dup=False)
 

@@ -46,7 +46,7 @@ from broadcast_tui.core.names import (
     name_key,
 )
 from broadcast_tui.core.notes import Entry, author_key
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post import AppendResult, Fork, NewPost, Position, Post
 from broadcast_tui.core.protocol import commands, events
 
 C = TypeVar("C", bound=commands.Say | commands.Note)
@@ -367,6 +367,13 @@ class DirectRooms:
         if room is None or not isinstance(entry, Post):
             return
         self._notify(room, str(entry.position), entry.sender, entry.text, timestamp(entry.at))
+
+    def forked(self, fork: Fork) -> None:
+        """Set the head of a room in its new epoch."""
+        room = self._rooms.get(fork.room)
+        head = Position.parse(room.head) if room is not None else None
+        if room is not None and head is not None and head.epoch == fork.former:
+            room.head = str(Position(fork.epoch, min(head.seq, fork.seq)))
 
     def _notify(self, room: DirectRoom, position: str, sender: str, text: str, at: str) -> None:
         """Notify connections of both owners that are not in a room about a post, once."""

@@ -102,6 +102,7 @@ class Entering:
             self._moderation.check_name_of_muted(name, hello.client_id, when)
         peer.set_client_id(hello.client_id)
         peer.dialect = Dialect.NOTES if hello.notes else Dialect.LEGACY
+        peer.follows_epochs = hello.epochs
         peer.is_counted = hello.presence
         needs = self._cluster.entry_needs(
             [room for room in room_names if not is_direct(room)],
@@ -172,7 +173,8 @@ class Entering:
 
     def _join(self, peer: Peer, join: commands.Join, name: str, when: Instant) -> None:
         self._check_entry(peer, name, when)
-        # The reply precedes the gap event that `enter` queues.
+        self._rooms.sync(name)
+        # The reply precedes the events that `enter` queues.
         queued, peer.control = peer.control, []
         state = self._rooms.enter(peer, commands.RoomRequest(name, join.since, join.last))
         joined = events.Joined(join.ref, **msgspec.structs.asdict(state))

@@ -26,6 +26,7 @@ class BackfillRead(msgspec.Struct, frozen=True):
     """A read of the `limit` posts before seq `before`, of about `max_bytes` at most, for a room's ring."""
 
     room: str
+    epoch: str
     before: int
     limit: int
     max_bytes: int | None = None
@@ -37,6 +38,7 @@ class HistoryRead(msgspec.Struct, frozen=True):
     peer: Peer
     ref: str
     room: str
+    epoch: str
     after: int
     before: int | None
     limit: int
@@ -53,6 +55,7 @@ class SearchRead(msgspec.Struct, frozen=True):
     peer: Peer
     ref: str
     room: str
+    epoch: str
     query: str
     before: int | None
     limit: int
@@ -61,6 +64,7 @@ class SearchRead(msgspec.Struct, frozen=True):
 
 
 Read = BackfillRead | HistoryRead | SearchRead
+"""A read of the log of a room, whose seqs are those of an epoch."""
 
 
 def plan_history(
@@ -81,8 +85,9 @@ def plan_history(
         before = _parse_seq(command.before, room, index) if command.before else None
         from_end = True
     root = _parse_seq(command.root, room, index) if command.root else 0
+    epoch = index.epoch_of(room)
     return HistoryRead(
-        peer, command.ref, room, after, before, limit, from_end, root, command.pinned and not root
+        peer, command.ref, room, epoch, after, before, limit, from_end, root, command.pinned and not root
     )
 
 
@@ -97,7 +102,18 @@ def plan_search(
     before = _parse_seq(command.before, room, index) if command.before else None
     limit = max(1, min(command.limit, page_max))
     root = _parse_seq(command.root, room, index) if command.root else 0
-    return SearchRead(peer, command.ref, room, command.query, before, limit, root)
+    return SearchRead(peer, command.ref, room, index.epoch_of(room), command.query, before, limit, root)
+
+
+def renewed(read: HistoryRead | SearchRead, index: LogIndex) -> HistoryRead | SearchRead | None:
+    """The read of a client in the current epoch of its room; None if its thread is lost."""
+    epoch, fork = index.epoch_of(read.room), index.fork_of(read.room, read.epoch) or 0
+    if read.root > fork:
+        return None
+    before = None if read.before is None else min(read.before, fork + 1)
+    if isinstance(read, SearchRead):
+        return msgspec.structs.replace(read, epoch=epoch, before=before)
+    return msgspec.structs.replace(read, epoch=epoch, after=min(read.after, fork), before=before)
 
 
 def response_to(read: HistoryRead | SearchRead, entries: Sequence[Entry], index: LogIndex) -> events.Event:

@@ -31,15 +31,7 @@ from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects, TopicChange
 from broadcast_tui.core.hub.entering import Entering
 from broadcast_tui.core.hub.guest_numbers import GuestNumbers
-from broadcast_tui.core.hub.history import (
-    BackfillRead,
-    HistoryRead,
-    Read,
-    SearchRead,
-    plan_history,
-    plan_search,
-    response_to,
-)
+from broadcast_tui.core.hub.history import plan_history, plan_search
 from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.moderation import Moderation
 from broadcast_tui.core.hub.name_claims import NameClaims
@@ -48,22 +40,21 @@ from broadcast_tui.core.hub.notes import Summaries
 from broadcast_tui.core.hub.peer import Link, Peer
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.hub.posting import Posting
+from broadcast_tui.core.hub.reads import Reads
 from broadcast_tui.core.hub.rejections import Rejections
-from broadcast_tui.core.hub.ring_notes import EncodedEntry
 from broadcast_tui.core.hub.room import Room
 from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.hub.rosters import Rosters
 from broadcast_tui.core.hub.signals import Signals
 from broadcast_tui.core.hub.work_budget import (
     CONNECT_S,
-    COSTLY_SEARCH_S,
     PriceList,
     WorkBudgets,
     frame_price_s,
 )
 from broadcast_tui.core.limits import Limits, SharedLimits
 from broadcast_tui.core.names import DIRECT_SIGN, is_direct
-from broadcast_tui.core.notes import Entry, LogEvent, NewEntry, NewNote, NewSummary
+from broadcast_tui.core.notes import LogEvent, NewEntry, NewNote, NewSummary
 from broadcast_tui.core.post import AppendResult, Fork, NewPost, Post
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_command
@@ -77,8 +68,6 @@ _NEW_ENTRIES = (commands.Say, commands.Note)
 """Commands that append to a log. A union in `isinstance` would be built for each frame."""
 TICK_PEERS = 256
 """Connections that a step of `Hub.tick_steps` checks."""
-CONTROL_BYTES = 524_288
-"""Maximum size of queued replies to one connection; further pages are temporarily rejected."""
 
 
 class Hub:
@@ -152,15 +141,17 @@ class Hub:
         )  # fmt: skip
         self.posting = Posting(
             self.rooms, index, self._limits, self.moderation, self.effects, self._claims, self.cluster,
-            self.directs,
+            self.directs, self.broadcaster,
         )  # fmt: skip
         self._entering = Entering(
             self.cluster, self.rooms, self._claims, self.directs, self.authorizer, self.moderation,
             self.broadcaster, self.rejections, self._away, self._limits,
         )  # fmt: skip
         self._summaries = Summaries(index, self.effects)
+        self.rooms.on_fork = self._forked
         self.budgets = WorkBudgets(self._limits)
         self._prices = PriceList(self.rooms, index, self._limits, self.peers)
+        self.reads = Reads(self.peers, self.rooms, index, self.broadcaster, self._prices, self.effects)
 
     @property
     def limits(self) -> Limits:
@@ -298,8 +289,11 @@ class Hub:
         for pending, result in zip(batch, results, strict=True):
             entry, peer, position = pending.entry, pending.peer, result.position
             room = self.rooms.by_name.get(entry.room)
-            if room is not None and position.seq > room.appended_seq:
-                room.appended_seq = position.seq
+            if room is not None and result.error is None:
+                if position.epoch != room.epoch:
+                    self.rooms.sync(entry.room)
+                if position.epoch == room.epoch and position.seq > room.appended_seq:
+                    room.appended_seq = position.seq
             if result.post is not None and isinstance(entry, NewNote):
                 self._summaries.changed(entry.room, entry.re, entry.kind, when)
             if self.cluster.is_shared:
@@ -326,7 +320,8 @@ class Hub:
             self.broadcaster.mark_dirty(peer)
         if isinstance(entry, NewNote) and position.seq == entry.re:
             return  # it has no entry of its own
-        if (subscription := peer.subscriptions.get(entry.room)) is not None:
+        subscription = peer.subscriptions.get(entry.room)
+        if subscription is not None and subscription.room.epoch == position.epoch:
             subscription.add_own_post(position.seq, entry.nonce)
 
     def are_appended(self, log_events: Sequence[LogEvent]) -> bool:
@@ -334,7 +329,7 @@ class Hub:
         return all(
             isinstance(event, Fork)
             or (room := self.rooms.by_name.get(event.room)) is None
-            or event.position.seq <= room.appended_seq
+            or (event.position.epoch == room.epoch and event.position.seq <= room.appended_seq)
             for event in log_events
         )
 
@@ -351,17 +346,17 @@ class Hub:
         """Add entries from the engine's tail, in order within each room, to the rings of their rooms."""
         for entry in log_events:
             if isinstance(entry, Fork):
+                self.rooms.follow(entry)
                 continue
             if isinstance(entry, Post) and entry.state.ask is not None:
                 self._summaries.opened(entry)
-            room = self.rooms.by_name.get(entry.room)
-            if room is not None:
-                room.append(entry)
-                self.effects.dirty_rooms.add(room)
-            else:
-                self.rooms.append_idle(entry)
+            self.rooms.append(entry)
             if entry.room[0] == DIRECT_SIGN:
                 self.directs.delivered(entry)
+
+    def _forked(self, fork: Fork) -> None:
+        self._summaries.forked(fork)
+        self.directs.forked(fork)
 
     def topic_saved(self, change: TopicChange) -> None:
         """Announce a topic that the engine has stored."""
@@ -378,43 +373,6 @@ class Hub:
         """Report that a topic was not stored and may be set again."""
         error = RequestError(ErrorCode.TRY_LATER, reason, temporary=True, retry_after=2.0)
         self.broadcaster.send_error(change.peer, error, when, ref=change.ref)
-
-    def read_done(self, read: Read, entries: Sequence[Entry]) -> None:
-        """Use the result of a read; `entries` are in ascending order."""
-        if isinstance(read, BackfillRead):
-            self.backfill_done(read, [EncodedEntry.of(entry) for entry in entries])
-            return
-        read.peer.end_read(read)
-        if read.peer.id not in self.peers:
-            return
-        read.peer.budget.refund(self._prices.unused_s(read, entries))
-        if sum(map(len, read.peer.control)) > CONTROL_BYTES:
-            text = "Too many replies are waiting. Read them before you request more."
-            read.peer.send(events.Error(ErrorCode.TRY_LATER, text, temporary=True, ref=read.ref))
-        else:
-            read.peer.send(response_to(read, entries, self._index))
-        self.broadcaster.mark_dirty(read.peer)
-
-    def backfill_done(self, read: BackfillRead, posts: Sequence[EncodedEntry]) -> None:
-        """Use the result of a read for the ring of a room, which takes milliseconds to encode."""
-        room = self.rooms.find(read.room)
-        if room is not None:
-            room.backfill(posts)
-            for subscription in room.subscriptions.values():
-                if subscription.paused:
-                    subscription.paused = False
-                    subscription.peer.resume_waiting()
-                    self.broadcaster.mark_dirty(subscription.peer)
-
-    def read_failed(self, read: Read, error: RequestError, when: Instant) -> None:
-        """Reply to a read that the engine rejected."""
-        if isinstance(read, BackfillRead):
-            return
-        read.peer.end_read(read)
-        if error.code is ErrorCode.SEARCH_TOO_COSTLY:
-            read.peer.budget.charge(COSTLY_SEARCH_S, when.now)
-        if read.peer.id in self.peers:
-            self.broadcaster.send_error(read.peer, error, when, ref=read.ref)
 
     # -- time
 
@@ -460,7 +418,7 @@ class Hub:
             case commands.FetchHistory():
                 room = self._request_room(peer, command.room, when)
                 page_max = self.limits.history_page_max
-                self._start_read(peer, plan_history(peer, command, room.name, self._index, page_max))
+                self.reads.start(peer, plan_history(peer, command, room.name, self._index, page_max))
             case commands.ListMembers():
                 room = self._request_room(peer, command.room, when)
                 self.broadcaster.reply(peer, self._away.members_of(room, command.ref))
@@ -469,7 +427,7 @@ class Hub:
             case commands.Search():
                 room = self._request_room(peer, command.room, when)
                 page_max = self.limits.history_page_max
-                self._start_read(peer, plan_search(peer, command, room.name, self._index, page_max))
+                self.reads.start(peer, plan_search(peer, command, room.name, self._index, page_max))
             case commands.ListRooms():
                 peer.spend_fetch(when.now)
                 self.rooms.send_list(peer, command, when)
@@ -529,10 +487,6 @@ class Hub:
         """Close connections whose token is no longer valid or whose name now requires one."""
         for peer, code, reason in self.authorizer.expired(self.peers.values(), when):
             self.rejections.close_later(peer, code, reason)
-
-    def _start_read(self, peer: Peer, read: HistoryRead | SearchRead) -> None:
-        peer.start_read(read)
-        self.effects.reads.append(read)
 
     def _request_room(self, peer: Peer, room_name: str, when: Instant) -> Room:
         """The room of a request.

@@ -16,7 +16,7 @@ from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.pending_entries import PendingEntry
 from broadcast_tui.core.notes import NewSummary
-from broadcast_tui.core.post import Post
+from broadcast_tui.core.post import Fork, Post
 from broadcast_tui.core.post_state import NoteKind
 
 SUMMARY_EVERY_S = 1.0
@@ -78,6 +78,8 @@ class Summaries:
         """Remember to close a new question."""
         if post.state.ask is None or post.state.closed:
             return
+        if self._index.is_open(post.room) and self._index.epoch_of(post.room) != post.position.epoch:
+            return  # the log has forked since: `forked` finds it, if it is not lost
         until = datetime.fromisoformat(post.state.ask.until)
         if len(self._asks) >= self._clean_at:
             self._collect_asks()
@@ -91,6 +93,19 @@ class Summaries:
             return
         for ask in asks:
             heapq.heappush(self._asks, ask)
+
+    def forked(self, fork: Fork) -> None:
+        """Forget what is about lost posts, and announce the rest once more: its last note may be lost."""
+        paused, self._paused = self._paused, OrderedDict()
+        for target, (due, is_changed) in paused.items():
+            room, seq, _ = target
+            if room != fork.room:
+                self._paused[target] = due, is_changed
+            elif seq <= fork.seq:
+                self._paused[target] = due, True
+        self._asks = [ask for ask in self._asks if ask[1] != fork.room]
+        heapq.heapify(self._asks)
+        self.room_opened(fork.room)
 
     def tick(self, when: Instant) -> None:
         """Add the summaries that are due, and close the questions whose time is over."""
@@ -110,7 +125,8 @@ class Summaries:
         self._append(NewSummary(*target, when.at))
 
     def _append(self, summary: NewSummary) -> None:
-        self._effects.pending_entries.append(PendingEntry(None, summary))
+        epoch = self._index.epoch_of(summary.room)
+        self._effects.pending_entries.append(PendingEntry(None, summary, epoch))
 
     def _collect_asks(self) -> None:
         self._asks = [(until, room, seq) for room, seq, until in self._index.open_asks()]

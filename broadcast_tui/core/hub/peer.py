@@ -71,6 +71,7 @@ class Peer:
         "dialect",
         "error_bucket",
         "fetch_bucket",
+        "follows_epochs",
         "guest_number",
         "hello_until",
         "id",
@@ -129,6 +130,8 @@ class Peer:
         """Role from its token; a member without a token."""
         self.dialect = Dialect.LEGACY if v1 else Dialect.PLAIN
         """The form in which it gets entries of logs; set by its hello."""
+        self.follows_epochs = False
+        """Whether it understands new epochs of a room; set by its hello."""
         self.welcomed = not v1
         self.hello_until = now + limits.current.hello_timeout_s
         self.subscriptions: dict[str, Subscription] = {}

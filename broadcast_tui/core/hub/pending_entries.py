@@ -22,6 +22,8 @@ class PendingEntry(msgspec.Struct, frozen=True):
 
     peer: Peer | None
     entry: NewEntry
+    epoch: str = ""
+    """Epoch of the room in which the entry is about a post; empty if it is about none."""
 
 
 class PendingEntries:

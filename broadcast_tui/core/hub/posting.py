@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import assert_never
 
+import msgspec
+
 from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.core.hub.broadcaster import Broadcaster
 from broadcast_tui.core.hub.cluster import Answers, Cluster
 from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects
@@ -55,6 +58,7 @@ class Posting:
         claims: NameClaims,
         cluster: Cluster,
         directs: DirectRooms,
+        broadcaster: Broadcaster,
     ) -> None:
         self.draining = False
         """Whether the server is stopping: new entries are temporarily rejected."""
@@ -66,6 +70,7 @@ class Posting:
         self._claims = claims
         self._cluster = cluster
         self._directs = directs
+        self._broadcaster = broadcaster
 
     def say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
         """Add a post. Raises RequestError."""
@@ -101,7 +106,7 @@ class Posting:
         self, peer: Peer, say: commands.Say, room: str, text: str, re: int, ask: Ask | None, when: Instant
     ) -> None:
         new_post = NewPost(room, peer.sender, text, when.at, peer.client_id, say.nonce, peer.author, re, ask)
-        self._effects.pending_entries.append(PendingEntry(peer, new_post))
+        self._add(peer, new_post)
 
     def note(self, peer: Peer, note: commands.Note, when: Instant) -> None:
         """Add a note. Raises RequestError."""
@@ -124,7 +129,32 @@ class Posting:
             self._text_of(note),
             note.on,
         )
-        self._effects.pending_entries.append(PendingEntry(peer, new_note))
+        self._add(peer, new_note)
+
+    def _add(self, peer: Peer, entry: NewPost | NewNote) -> None:
+        epoch = self._index.epoch_of(entry.room) if entry.re else ""
+        self._effects.pending_entries.append(PendingEntry(peer, entry, epoch))
+
+    def take_batch(self, when: Instant) -> list[PendingEntry]:
+        """Remove and return the entries to append next; those about posts that are lost are rejected."""
+        batch = self._effects.pending_entries.take_batch()
+        if not self._cluster.is_shared:
+            return batch
+        return [current for pending in batch if (current := self._current(pending, when)) is not None]
+
+    def _current(self, pending: PendingEntry, when: Instant) -> PendingEntry | None:
+        """An entry as it is to be appended to the current epoch of its room; None if it cannot be."""
+        entry = pending.entry
+        if not pending.epoch or pending.epoch == self._index.epoch_of(entry.room):
+            return pending
+        if current_seq(Position(pending.epoch, entry.re), entry.room, self._index) is not None:
+            return pending
+        if isinstance(entry, NewPost):
+            return PendingEntry(pending.peer, msgspec.structs.replace(entry, re=0))
+        if pending.peer is not None:
+            error = RequestError(ErrorCode.NO_SUCH_POST, "The server has lost this message.")
+            self._broadcaster.send_error(pending.peer, error, when, nonce=entry.nonce)
+        return None
 
     def _text_of(self, note: commands.Note) -> str:
         """The sanitized text of a note. Raises RequestError."""

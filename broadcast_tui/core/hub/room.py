@@ -2,21 +2,22 @@
 
 Invariants: a cursor is the seq of the last post written to its connection. A post is encoded once, when it is
 added to the ring. A slow connection costs one cursor, not a queue. A connection behind the ring waits for a
-backfill if the ring was emptied to save memory; it gets a gap if the ring was too small.
+backfill if the ring was emptied to save memory; it gets a gap if the ring was too small. All cursors are in
+the epoch of the room: when that changes, each connection is told before it gets anything of the new one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broadcast_tui.core.hub.presence import RoomPresence
+from broadcast_tui.core.hub.resuming import new_epoch
 from broadcast_tui.core.hub.ring_notes import EncodedEntry, RingNotes
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.notes import Entry, Note
-from broadcast_tui.core.post import Position
+from broadcast_tui.core.post import Fork, Position
 from broadcast_tui.core.protocol.codec import framed, with_nonce
 from broadcast_tui.core.protocol.dialects import Dialect
 from broadcast_tui.core.protocol.entries import event_of
@@ -88,6 +89,12 @@ class Subscription:
             self.own_nonces[seq] = nonce
             self.fast = False
 
+    def fork(self, fork: Fork) -> None:
+        """Continue in another epoch, after what both epochs have in common."""
+        self.cursor = min(self.cursor, fork.seq)
+        self.fast = self.paused = self.backfilled = False
+        self.own_nonces = {seq: nonce for seq, nonce in self.own_nonces.items() if seq <= fork.seq}
+
     def _with_own_nonces(self, chunk: bytes, count: int) -> bytes:
         """The chunk of `count` posts after the cursor, with the nonces of this connection's posts."""
         first, end = self.cursor + 1, self.cursor + 1 + count
@@ -107,16 +114,6 @@ class Subscription:
             return self.room.gap(self.cursor + 1, end, "lagged")
         text = f"{end - self.cursor} message(s) skipped: this connection reads too slowly."
         return framed(System("notice", text, self.room.last_timestamp, self.room.name))
-
-
-@dataclass(frozen=True, slots=True)
-class Resume:
-    """The position at which a connection starts in a room, and the gap before it."""
-
-    cursor: int
-    recovered: bool
-    gap: tuple[str, str, str] | None
-    """First id, last id and reason of the lost posts; None if there are none."""
 
 
 class Room:
@@ -201,6 +198,39 @@ class Room:
         if isinstance(entry, Note):
             self._note_appended(entry)
         self._drop_chunks()
+
+    def fork(self, fork: Fork, last_seq: int) -> None:
+        """Continue in another epoch, and queue the announcement for each connection.
+
+        Args:
+            last_seq: Seq of the new epoch after which its entries are passed to `append`. Connections behind
+                it wait for a backfill.
+        """
+        announcements: dict[tuple[bool, bool, int], bytes] = {}
+        for peer, subscription in self.subscriptions.items():
+            key = peer.v1, peer.follows_epochs, subscription.cursor
+            if key not in announcements:
+                announcements[key] = self._announcement(fork, *key)
+            if announcements[key]:
+                peer.control.append(announcements[key])
+            subscription.fork(fork)
+            peer.resume_waiting()
+        self.epoch = fork.epoch
+        self.ring = self._empty_ring(last_seq)
+        self.appended_seq = min(self.appended_seq, fork.seq)
+        self.backfilling = False
+        self._notes = RingNotes()
+        self._drop_chunks()
+
+    def _announcement(self, fork: Fork, v1: bool, follows_epochs: bool, cursor: int) -> bytes:
+        """The frame about a new epoch for a connection with a cursor; empty if it need not know."""
+        if v1:
+            return framed(new_epoch(fork, cursor, follows_epochs=follows_epochs))
+        lost = cursor - fork.seq
+        if lost <= 0:
+            return b""
+        text = f"The server lost {lost} message(s) that you have received."
+        return framed(System("notice", text, self.last_timestamp, self.name))
 
     def _note_appended(self, note: Note) -> None:
         """Bring the ring up to date with a note, and translate it for the connections that need that."""
@@ -310,23 +340,3 @@ class Room:
     def gap(self, start: int, end: int, reason: str) -> bytes:
         """An encoded `gap` event for seqs `start` to `end`."""
         return framed(Gap(self.name, self.id_of(start), self.id_of(end), reason))
-
-    def resume(self, since: str, last: int, first_seq: int) -> Resume:
-        """Choose the cursor of a new connection (protocol rule 3).
-
-        Args:
-            since: Id of the newest post that the client has; empty to start live.
-            last: Without `since`, the number of newest posts to replay.
-            first_seq: Oldest seq in the engine.
-        """
-        head, floor = self.ring.last_seq, first_seq - 1
-        oldest = max(floor, head - self._limits.current.replay_posts)
-        if not since:
-            return Resume(max(oldest, head - max(0, last)), True, None)
-        position = Position.parse(since)
-        if position is None or position.epoch != self.epoch or position.seq > head:
-            return Resume(oldest, False, (since, str(Position(self.epoch, oldest)), "epoch"))
-        if position.seq < floor:
-            first = Position(self.epoch, position.seq + 1)
-            return Resume(floor, False, (str(first), str(Position(self.epoch, floor)), "trimmed"))
-        return Resume(position.seq, True, None)

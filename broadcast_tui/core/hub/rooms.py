@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.errors import ErrorCode, RequestError, rate_limited
@@ -17,6 +17,7 @@ from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.history import BackfillRead
 from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.resuming import resume
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.hub.room_creators import RoomCreators
 from broadcast_tui.core.hub.rosters import Rosters
@@ -24,6 +25,7 @@ from broadcast_tui.core.limits import DEFAULT_ROOM, SharedLimits
 from broadcast_tui.core.lru_budget import LruBudget
 from broadcast_tui.core.names import DIRECT_SIGN, DIRECTS_END, check_any_room, is_direct
 from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.post import Fork
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.rate_limit import AddressRates
 
@@ -52,6 +54,8 @@ class Rooms:
         """The names of these rooms, sorted."""
         self._creations = AddressRates(limits.current.room_rate)
         self._creators = RoomCreators(lambda name: name in self.by_name or self.is_stored(name))
+        self.on_fork: Callable[[Fork], None] = lambda fork: None
+        """Called when the log of a room, in memory or not, has forked."""
         self.buffers = LruBudget[Room](lambda: limits.current.max_buffer_bytes, Room.drop_buffers)
         """Memory of the rings and cached chunks of all rooms."""
         self._idle: OrderedDict[str, tuple[Room, float]] = OrderedDict()
@@ -81,33 +85,41 @@ class Rooms:
             RequestError: BAD_ROOM.
         """
         name = check_any_room(request.room)
+        self.sync(name)
         room = self.by_name.get(name)
         if room is None:
             room = self.by_name[name] = self._open(name)
             insort(self._names, name)
-        first_seq = self._index.first_seq(name)
-        resume = room.resume(request.since, request.last, first_seq)
+        start = resume(
+            request,
+            name,
+            room.ring.last_seq,
+            self._index,
+            replay_max=self._limits.current.replay_posts,
+            is_shared=self._cluster.is_shared,
+            follows_epochs=peer.follows_epochs,
+        )
         if peer.is_counted and name not in peer.subscriptions:
             room.presence.add(peer.key, peer.name)
         if (before := peer.subscriptions.get(name)) is not None:
             # A flush in progress may still refer to it.
             before.paused = True
             peer.resume_waiting()
-        subscription = Subscription(peer, room, resume.cursor)
+        subscription = Subscription(peer, room, start.cursor)
         peer.subscriptions[name] = subscription
         room.subscriptions[peer] = subscription
         if peer.v1:
             subscription.synced_at = room.ring.last_seq
-        if resume.gap is not None:
-            peer.send(events.Gap(name, *resume.gap))
-        if resume.cursor < room.ring.first_seq - 1:
+        for event in start.events:
+            peer.send(event)
+        if start.cursor < room.ring.first_seq - 1:
             room.request_backfill(subscription)
-        missed = room.ring.last_seq - resume.cursor
+        head = max(room.ring.last_seq, start.cursor)
         return events.RoomState(
             name,
-            str(room.head),
-            resume.recovered,
-            missed,
+            room.id_of(head),
+            start.recovered,
+            head - start.cursor,
             room.presence.online,
             self._index.topic(name),
             tuple(room.id_of(seq) for seq in self._index.pins(name)),
@@ -146,23 +158,60 @@ class Rooms:
         """The room with a name, also if it is idle; None if it is not in memory."""
         return self.by_name.get(name) or self._idle.get(name, (None,))[0]
 
-    def append_idle(self, entry: Entry) -> None:
-        """Add an entry to the ring of its room, if that is idle."""
-        if (idle := self._idle.get(entry.room)) is not None:
-            idle[0].append(entry)
+    # -- the log
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry of the tail to the ring of its room, if that is in memory."""
+        room = self.by_name.get(entry.room)
+        if room is None:
+            if (idle := self._idle.get(entry.room)) is None:
+                return
+            room = idle[0]
+        if entry.position.epoch != room.epoch:
+            self.sync(entry.room)
+            if entry.position.epoch != room.epoch:
+                return  # the room has followed a fork that comes later in the tail
+        room.append(entry)
+        if room.subscriptions:
+            self._effects.dirty_rooms.add(room)
+
+    def follow(self, fork: Fork) -> None:
+        """Continue the room of a fork in the new epoch, unless it is there already."""
+        room = self.find(fork.room)
+        if room is None:
+            self.on_fork(fork)
+        elif room.epoch == fork.former:
+            self._fork(room, fork, min(room.ring.last_seq, fork.seq))
+
+    def sync(self, name: str) -> None:
+        """Let a room follow the forks that the engine knows and the tail has not yielded yet."""
+        room = self.find(name)
+        if room is None or (epoch := self._index.epoch_of(name)) == room.epoch:
+            return
+        if not self._cluster.is_open(name):
+            return
+        seq = self._index.fork_of(name, room.epoch) or 0
+        self._fork(room, Fork(name, room.epoch, epoch, seq), self._index.last_seq(name))
+
+    def _fork(self, room: Room, fork: Fork, last_seq: int) -> None:
+        room.fork(fork, last_seq)
+        for peer in room.subscriptions:
+            self._broadcaster.mark_dirty(peer)
+        self.on_fork(fork)
 
     def _open(self, name: str) -> Room:
         """The room, with its ring if it was idle."""
         self._cluster.room_entered(name)
+        epoch = self._index.epoch_of(name)
         first_seq, last_seq = self._index.first_seq(name), self._index.last_seq(name)
         room, _ = self._idle.pop(name, (None, 0.0))
         if room is not None:
-            if first_seq - 1 <= room.ring.last_seq <= last_seq:
+            if room.epoch == epoch and first_seq - 1 <= room.ring.last_seq <= last_seq:
                 return room
             self.buffers.remove(room)  # the engine has forgotten its log
         return Room(
             name,
-            self._index.epoch_of(name),
+            epoch,
             self._limits,
             last_seq,
             presence=self._rosters.presence_of(name),
@@ -286,7 +335,7 @@ class Rooms:
         if self._index.first_seq(room.name) >= ring.first_seq:
             return False
         free_bytes = max(0, max_bytes - ring.size_bytes) if max_bytes else None
-        self._effects.reads.append(BackfillRead(room.name, ring.first_seq, limit, free_bytes))
+        self._effects.reads.append(BackfillRead(room.name, room.epoch, ring.first_seq, limit, free_bytes))
         return True
 
 

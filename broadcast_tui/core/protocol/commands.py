@@ -37,6 +37,8 @@ class Hello(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", t
     """Whether the connection is counted, listed and announced as a person; false for programs."""
     notes: bool = False
     """Whether the client understands notes. Otherwise it gets them as posts that describe them."""
+    epochs: bool = False
+    """Whether the client understands new epochs of a room. Otherwise it gets each as a gap."""
 
 
 class Question(msgspec.Struct, frozen=True, omit_defaults=True):

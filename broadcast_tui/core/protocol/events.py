@@ -270,13 +270,25 @@ class Renamed(msgspec.Struct, frozen=True, tag_field="type", tag="renamed"):
     name: str
 
 
-class Gap(msgspec.Struct, frozen=True, tag_field="type", tag="gap"):
-    """Posts `from` to `to` (inclusive) will not be sent. `reason` is lagged, trimmed or epoch."""
+class Gap(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="type", tag="gap"):
+    """Posts `from` to `to` (inclusive) will not be sent. `reason` is lagged, trimmed or epoch.
+
+    With `forked`, the posts from `from` on are lost, and `to` is the position in the new epoch.
+    """
 
     room: str
     start: str = msgspec.field(name="from")
     end: str = msgspec.field(name="to")
     reason: str
+    forked: bool = False
+
+
+class Epoch(msgspec.Struct, frozen=True, tag_field="type", tag="epoch"):
+    """The log of `room` has a new epoch: the position `from` is now `to`. Nothing before it has changed."""
+
+    room: str
+    start: str = msgspec.field(name="from")
+    end: str = msgspec.field(name="to")
 
 
 class Drain(msgspec.Struct, frozen=True, tag_field="type", tag="drain"):
@@ -344,6 +356,7 @@ Event = (
     | Topic
     | Away
     | Gap
+    | Epoch
     | Drain
     | Typing
     | Moderated

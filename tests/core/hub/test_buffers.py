@@ -180,7 +180,7 @@ def test_a_failed_backfill_is_a_gap_and_not_repeated() -> None:
     slow.write(slow.peer.collect())
     assert slow.peer.collect() == b""
     (read,) = world.hub.effects.take_reads()
-    world.hub.read_done(read, [])
+    world.hub.reads.done(read, [])
     world.step()
     frames = [f for f in read_frames(slow) if f["type"] == "gap"]
     assert [(f["from"], f["to"]) for f in frames] == [("e1-1", "e1-4")]
@@ -213,7 +213,7 @@ def test_a_connection_that_leaves_the_room_it_waits_for_gets_the_others(change: 
     (read,) = world.hub.effects.take_reads()
     world.hub.receive(wire.peer, json.dumps({"type": change, "room": "one"}).encode(), world.when)
     world.step()
-    world.hub.read_done(read, world.log.read(read))
+    world.hub.reads.done(read, world.log.read(read))
     world.step()
     frames = read_frames(wire)
     assert [f["room"] for f in frames if f["type"] == "message"] == ["two", "two"]
@@ -230,7 +230,7 @@ def test_a_backfill_that_ends_after_everyone_has_left_does_not_block_the_room() 
     world.hub.deliver(new)
     leave_all(world, ana)
     world.pass_time(1.0)
-    world.hub.read_done(read, posts)
+    world.hub.reads.done(read, posts)
     bob = enter_cold(world, "bob", "one")
     world.step()
     assert [f["message"] for f in only(bob, "message")] == ["hi"] * 5 + ["new"]
@@ -245,7 +245,7 @@ def test_a_backfill_for_a_ring_that_changed_meanwhile_is_ignored() -> None:
     old = world.log.read(read)
     _, new = world.log.append([NewPost("lobby", "ana", f"new {n}", world.when.at) for n in range(7)])
     world.hub.deliver(new)
-    world.hub.read_done(read, old)
+    world.hub.reads.done(read, old)
     world.step()
     frames = [f for f in read_frames(bob) if f["type"] in ("gap", "message")]
     assert [f.get("id", f.get("reason")) for f in frames] == ["lagged", "e1-10", "e1-11", "e1-12", "e1-13"]

@@ -478,16 +478,16 @@ def test_rejected_read_is_an_error_with_the_ref_of_its_request() -> None:
     send(world, wire, type="search", room="lobby", ref="s1", query="needle")
     read_frames(wire)
     assert wire.peer is not None
-    read = SearchRead(wire.peer, "s2", "lobby", "e", None, 10)
+    read = SearchRead(wire.peer, "s2", "lobby", "e1", "e", None, 10)
     error = RequestError(ErrorCode.SEARCH_TOO_COSTLY, "Too costly.")
-    world.hub.read_failed(read, error, world.when)
-    world.hub.read_failed(BackfillRead("lobby", 1, 10), error, world.when)
+    world.hub.reads.failed(read, error, world.when)
+    world.hub.reads.failed(BackfillRead("lobby", "e1", 1, 10), error, world.when)
     world.serve()
     assert only(wire, "error") == [
         {"type": "error", "code": "search_too_costly", "message": "Too costly.", "ref": "s2"}
     ]
     world.hub.close(wire.peer, world.when)
-    world.hub.read_failed(read, error, world.when)
+    world.hub.reads.failed(read, error, world.when)
 
 
 def test_rooms_are_listed_with_people_and_topics() -> None:

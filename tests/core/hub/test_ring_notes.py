@@ -141,7 +141,7 @@ def test_a_post_that_changes_during_a_backfill_is_current_after_it(deletes: bool
     assert isinstance(read, BackfillRead)
     stale = [EncodedEntry.of(entry) for entry in world.log.read(read)]
     note(world, ana, "delete" if deletes else "edit", message="current")
-    world.hub.backfill_done(read, stale)
+    world.hub.reads.backfilled(read, stale)
     world.step()
     assert b"secret" not in memory_of(lobby(world))
     frames = [f for f in read_frames(bob) if f["type"] in ("message", "note")]

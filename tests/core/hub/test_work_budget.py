@@ -255,7 +255,7 @@ def test_costly_search_is_paid_afterwards() -> None:
     for _ in range(3):
         hub.receive(mallory.peer, b'{"type":"search","room":"busy","query":"x"}', world.when)
         for read in hub.effects.take_reads():
-            hub.read_failed(read, RequestError(ErrorCode.SEARCH_TOO_COSTLY, "Too costly."), world.when)
+            hub.reads.failed(read, RequestError(ErrorCode.SEARCH_TOO_COSTLY, "Too costly."), world.when)
     assert mallory.send("search", room=ROOM, query="x")[-1]["code"] == "rate_limited"
 
 
