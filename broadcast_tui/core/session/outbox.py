@@ -16,6 +16,7 @@ from broadcast_tui.core.post import Position
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.rate_limit import TokenBucket
+from broadcast_tui.core.session.updates import EpochChanged, NoteRejected, PostRejected
 from broadcast_tui.core.text import clean_post
 
 POST_BYTES_MAX = 4_194_304
@@ -71,6 +72,13 @@ class Outgoing:
                 return commands.Note(self.kind, self.re, self.room, self.nonce, on=self.on, key=self.text)
             case NoteKind.ANSWER:
                 return commands.Note(self.kind, self.re, self.room, self.nonce, choice=self.text)
+
+    def rejected(self, code: str, reason: str) -> PostRejected | NoteRejected:
+        """The update for the user if the server does not store it."""
+        if self.kind is None:
+            return PostRejected(self.room, self.nonce, code, reason, self.text, self.re)
+        text = self.text if self.kind is NoteKind.EDIT else ""
+        return NoteRejected(self.room, self.nonce, self.re, self.kind, code, reason, text)
 
 
 class Outbox:
@@ -183,6 +191,12 @@ class Outbox:
                 if (entry := self._entries.get(dependent)) is not None:
                     entry.re = post_id
         return outgoing
+
+    def follow(self, change: EpochChanged) -> None:
+        """Change the ids of posts that entries are about."""
+        for entry in self._entries.values():
+            if entry.room == change.room and entry.re:
+                entry.re = change.follow_id(entry.re)
 
     def reject(self, nonces: Iterable[str]) -> list[Outgoing]:
         """Remove and return entries and all that are about them, in the order written within each."""

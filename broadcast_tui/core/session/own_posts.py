@@ -11,11 +11,16 @@ Invariant: each nonce is returned for at most one entry.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from broadcast_tui.core.names import GUEST
 from broadcast_tui.core.notes import Note
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import COALESCED
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
+from broadcast_tui.core.session.updates import EpochChanged
+
+V = TypeVar("V")
 
 UNCONFIRMED_MAX = 10_000
 """Maximum number of posts under the own name that are remembered while acks are missing."""
@@ -95,8 +100,30 @@ class OwnPosts:
         outgoing.is_recognized = True
         return outgoing.nonce
 
+    def follow(self, change: EpochChanged) -> tuple[str, ...]:
+        """Wait for own entries under their new ids; returns the nonces of the posts that are lost."""
+        lost = tuple(
+            nonce
+            for (room, position), nonce in self._expected.items()
+            if room == change.room and change.follow(position) is None
+        )
+        self._expected = _followed(self._expected, change)
+        self._expected_notes = _followed(self._expected_notes, change)
+        self._unconfirmed = _followed(self._unconfirmed, change)
+        return lost
+
     def skipped(self, room: str) -> None:
         """Entries of a room were lost in a gap: stop waiting for own ones there."""
         for expected in (self._expected, self._expected_notes):
             for key in [key for key in expected if key[0] == room]:
                 del expected[key]
+
+
+def _followed(by_place: dict[tuple[str, Position], V], change: EpochChanged) -> dict[tuple[str, Position], V]:
+    """Values by room and position, after a change of the epoch of a room."""
+    followed = {}
+    for (room, position), value in by_place.items():
+        new = change.follow(position) if room == change.room else position
+        if new is not None:
+            followed[room, new] = value
+    return followed

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from broadcast_tui.core.notes import Note, apply_note
+from broadcast_tui.core.notes import Note, apply_note, in_epoch
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.core.session.bounds import entry_chars
+from broadcast_tui.core.session.updates import EpochChanged
 
 NOTES_MAX = 5_000
 """Maximum number of notes that are remembered; then the oldest are dropped."""
@@ -46,6 +47,17 @@ class PageNotes:
         while len(self._notes) > NOTES_MAX or self._chars > NOTES_CHARS:
             self._drop(next(iter(self._notes)))
 
+    def follow(self, change: EpochChanged) -> None:
+        """Forget the notes about lost posts, and the lost notes; the others have new ids."""
+        notes, rooms = list(self._notes.values()), self._rooms
+        self.clear()
+        self._rooms = rooms
+        for note in notes:
+            if note.room != change.room:
+                self.arrived(note)
+            elif change.follow(note.position) is not None:
+                self.arrived(in_epoch(note, change.epoch))
+
     def completed(self, ref: str, posts: Iterable[Post]) -> tuple[Post, ...]:
         """The posts of a page, each after the notes that arrived before the page."""
         self._rooms.pop(ref, None)
@@ -56,7 +68,7 @@ class PageNotes:
 
     def clear(self) -> None:
         """No page is requested any more."""
-        self._rooms.clear()
+        self._rooms = {}
         self._notes.clear()
         self._chars = 0
 

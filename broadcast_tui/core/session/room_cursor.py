@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from broadcast_tui.core.notes import Entry
+from broadcast_tui.core.notes import Entry, in_epoch
 from broadcast_tui.core.post import Position
 from broadcast_tui.core.session.bounds import entry_chars
-from broadcast_tui.core.session.updates import GapFound
+from broadcast_tui.core.session.updates import EpochChanged, GapFound, Withdrawn
 
 REPLAY_MAX = 1_000
 """Maximum number of entries a server replays when a room is entered; the rest comes from history."""
@@ -109,6 +109,39 @@ class RoomCursor:
         self._gap_end = None
         self._clear_buffered()
         return [GapFound(self.room, count, reason)]
+
+    def fork(
+        self, change: EpochChanged, end: int, lost_nonces: tuple[str, ...] = ()
+    ) -> list[EpochChanged | Withdrawn | GapFound]:
+        """Follow the room to another epoch, in which the server continues after seq `end`.
+
+        Args:
+            change: The new epoch. It is the same one if the server never had what the client has.
+            end: Seq after which the server continues.
+            lost_nonces: Own posts that are lost and have not arrived.
+
+        Returns:
+            What to report, in order; nothing if the room is not in the former epoch.
+        """
+        position, seq, epoch = self.position, change.seq, change.epoch
+        if position is None or position.epoch != change.former:
+            return []
+        updates: list[EpochChanged | Withdrawn | GapFound] = [change] if epoch != change.former else []
+        self.position = Position(epoch, min(position.seq, seq))
+        self._buffered = [in_epoch(entry, epoch) for entry in self._buffered if entry.position.seq <= seq]
+        self._buffered_chars = sum(map(entry_chars, self._buffered))
+        if position.seq > seq or lost_nonces:
+            lost = max(0, position.seq - seq)
+            updates.append(Withdrawn(self.room, Position(epoch, seq + 1), lost, lost_nonces))
+        if position.seq > seq:
+            self._gap_end = None
+        if self._gap_end is not None:
+            last = end if end > seq else min(self._gap_end, seq)
+            self._gap_end = last if last > self.position.seq else None
+        elif end > seq:
+            self.position = Position(epoch, end)
+            updates.append(GapFound(self.room, end - seq, "epoch"))
+        return updates
 
     def filled(self, entries: Iterable[Entry]) -> list[Entry | GapFound]:
         """Add a page of history after `position`, ascending; an empty page means that no more is available.

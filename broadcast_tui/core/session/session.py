@@ -24,11 +24,12 @@ from broadcast_tui.core.protocol.codec import decode_event, encode
 from broadcast_tui.core.protocol.entries import entry_of, post_of
 from broadcast_tui.core.session import updates as up
 from broadcast_tui.core.session.bounds import bounded, bounded_delay_s
+from broadcast_tui.core.session.expected import is_expected
 from broadcast_tui.core.session.outbox import Outbox, Outgoing
 from broadcast_tui.core.session.own_posts import OwnPosts
 from broadcast_tui.core.session.page_notes import PageNotes
 from broadcast_tui.core.session.room_cursor import RoomCursor
-from broadcast_tui.core.session.updates import is_presence, update_from_event, update_from_notice
+from broadcast_tui.core.session.updates import update_from_event, update_from_notice
 from broadcast_tui.core.text import too_long_reason
 
 NAME_CODES = frozenset((ErrorCode.BAD_NAME, ErrorCode.NAME_TAKEN, ErrorCode.NAME_RESERVED))
@@ -136,7 +137,9 @@ class ClientSession:
             for c in self.cursors.values()
         )
         self._send(
-            commands.Hello(self.name, self._client_id, rooms=requests, notes=True, presence=self._presence)
+            commands.Hello(
+                self.name, self._client_id, rooms=requests, notes=True, epochs=True, presence=self._presence
+            )
         )
 
     def disconnected(self, state: up.ConnectionState, reason: str, retry_in_s: float | None = None) -> None:
@@ -293,33 +296,10 @@ class ClientSession:
         except FrameError as error:
             self._updates.append(up.Noticed(error.text, True, error.code))
             return
-        if event is not None and self._is_expected(event):
+        if event is not None and is_expected(
+            event, self.cursors, self._refs.keys(), self._fills.keys(), welcomed=self.welcomed
+        ):
             self._react(bounded(event), when)
-
-    def _is_expected(self, event: events.Event) -> bool:
-        """Whether the event answers a pending request, or is about a room of this client.
-
-        Nothing else may reach the user: a server could create any number of rooms and lines with it.
-        """
-        match event:
-            case events.Message() | events.Note() | events.Typing():
-                return event.room in self.cursors
-            case events.Welcome():
-                return not self.welcomed
-            case (
-                events.Found() | events.Moderated() | events.BanList() | events.RoomList() | events.Renamed()
-            ):
-                return event.ref in self._refs
-            case events.Presence() | events.Joined():
-                return event.ref in self._refs and event.room in self.cursors
-            case events.History():
-                return event.ref in self._refs or event.ref in self._fills
-            case events.Left() | events.Synced() | events.Gap() | events.Topic():
-                return event.room in self.cursors
-            case events.System():
-                return event.room in self.cursors or not (event.room or is_presence(event))
-            case _:
-                return True
 
     def _react(self, event: events.Event, when: Instant) -> None:
         match event:
@@ -339,6 +319,8 @@ class ClientSession:
                     self.flush_outbox(when.now)
             case events.Gap():
                 self._on_gap(event)
+            case events.Epoch():
+                self._on_epoch(event)
             case events.History():
                 self._on_history(event, when)
             case events.Error():
@@ -475,10 +457,31 @@ class ClientSession:
             self.flush_outbox(when.now)
 
     def _on_gap(self, event: events.Gap) -> None:
-        cursor, end = self.cursors[event.room], Position.parse(event.end)
+        cursor, start, end = self.cursors[event.room], Position.parse(event.start), Position.parse(event.end)
         if end is None:
             return
-        self._deliver(cursor, cursor.gap(end, event.reason))
+        if event.forked and start is not None:
+            self._fork(cursor, start._replace(seq=start.seq - 1), end)
+        else:
+            self._deliver(cursor, cursor.gap(end, event.reason))
+            self._fill(cursor)
+
+    def _on_epoch(self, event: events.Epoch) -> None:
+        start, end = Position.parse(event.start), Position.parse(event.end)
+        if start is not None and end is not None:
+            self._fork(self.cursors[event.room], start._replace(seq=end.seq), end)
+
+    def _fork(self, cursor: RoomCursor, common: Position, end: Position) -> None:
+        """Follow a room to another epoch, and withdraw what it has lost.
+
+        Args:
+            common: Position in the former epoch up to which both are the same.
+            end: Position after which the server continues.
+        """
+        change = up.EpochChanged(cursor.room, common.epoch, end.epoch, common.seq)
+        self._outbox.follow(change)
+        self._page_notes.follow(change)
+        self._updates += cursor.fork(change, end.seq, self._own_posts.follow(change))
         self._fill(cursor)
 
     def _fill(self, cursor: RoomCursor) -> None:
@@ -584,15 +587,7 @@ class ClientSession:
 
     def _reject(self, entries: Iterable[Outgoing], code: str, reason: str) -> None:
         """Return posts and notes to the user as rejected."""
-        for entry in entries:
-            if entry.kind is None:
-                rejected = up.PostRejected(entry.room, entry.nonce, code, reason, entry.text, entry.re)
-                self._updates.append(rejected)
-            else:
-                text = entry.text if entry.kind is NoteKind.EDIT else ""
-                self._updates.append(
-                    up.NoteRejected(entry.room, entry.nonce, entry.re, entry.kind, code, reason, text)
-                )
+        self._updates += [entry.rejected(code, reason) for entry in entries]
 
 
 def _positions(ids: Iterable[str]) -> tuple[Position, ...]:

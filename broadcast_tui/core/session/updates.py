@@ -203,6 +203,44 @@ class GapFound(msgspec.Struct, frozen=True):
     reason: str
 
 
+class EpochChanged(msgspec.Struct, frozen=True):
+    """The log of `room` has a new epoch: its posts up to `seq` are the same, under ids of the new epoch.
+
+    Those above are lost; if some of them have arrived, `Withdrawn` follows. The server may send them again.
+    """
+
+    room: str
+    former: str
+    """The epoch before."""
+    epoch: str
+    seq: int
+
+    def follow(self, position: Position) -> Position | None:
+        """The position in the new epoch; None if it is lost. That of another epoch does not change."""
+        if position.epoch != self.former:
+            return position
+        return Position(self.epoch, position.seq) if position.seq <= self.seq else None
+
+    def follow_id(self, post_id: str) -> str:
+        """The id of a post in the new epoch; the same one if it is lost, or not from the former epoch."""
+        position = Position.parse(post_id)
+        return str(self.follow(position) or position) if position is not None else post_id
+
+
+class Withdrawn(msgspec.Struct, frozen=True):
+    """The server has lost the last `count` posts and notes of `room` that have arrived.
+
+    The next ones follow from `position` on, perhaps with the same text.
+    """
+
+    room: str
+    position: Position
+    """In the current epoch, of the first one that is gone."""
+    count: int
+    nonces: tuple[str, ...] = ()
+    """Own posts that the server had acknowledged and lost before they arrived."""
+
+
 class HistoryFetched(msgspec.Struct, frozen=True):
     """A page of history: the answer to `ref`, in ascending order; `more` if the log continues that way.
 
@@ -301,6 +339,8 @@ Update = (
     | NoteRejected
     | DirectOpened
     | GapFound
+    | EpochChanged
+    | Withdrawn
     | HistoryFetched
     | PresenceChanged
     | SearchFound

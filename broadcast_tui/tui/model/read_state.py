@@ -22,6 +22,7 @@ import msgspec
 
 from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.post import ROOM_BEGIN, Bookmark, Position, is_newer
+from broadcast_tui.core.session.updates import EpochChanged
 from broadcast_tui.tui.model.transcript.navigation import first_newer, line_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 
@@ -222,6 +223,29 @@ class ReadState:
             if self.first_id == unread_line_id:
                 self.first_id = found
             self.transcript.unread_line_id = found
+
+    # -- new epochs of the log
+
+    def follow(self, change: EpochChanged) -> None:
+        """Give the positions the ids of a new epoch. Those that are lost become its last common one."""
+
+        def followed(position: Position | None) -> Position | None:
+            if position is None:
+                return None
+            return change.follow(position) or Position(change.epoch, change.seq)
+
+        self._read, self._newest = followed(self._read), followed(self._newest)
+        self._unloaded_from = followed(self._unloaded_from)
+        if self._first_replayed is not None:
+            position = followed(self._first_replayed.position) or self._first_replayed.position
+            self._first_replayed = msgspec.structs.replace(self._first_replayed, position=position)
+        # The lost ones are still to be removed by `post_lost`.
+        self._recalled = {change.follow(position) or position for position in self._recalled}
+
+    def post_lost(self, line_id: int, position: Position, *, own: bool, mention: bool) -> None:
+        """Record that the server has lost a post, which is removed."""
+        if not own:
+            self.post_deleted(line_id, position, mention=mention)
 
     # -- viewing and leaving
 

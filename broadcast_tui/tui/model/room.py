@@ -14,11 +14,13 @@ from broadcast_tui.core.post import Post
 from broadcast_tui.core.post_state import NO_STATE
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
+    EpochChanged,
     GapFound,
     HistoryFetched,
     NoteArrived,
     PostArrived,
     PresenceChanged,
+    Withdrawn,
 )
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
@@ -273,6 +275,30 @@ class RoomModel:
             transcript.unread_line_id = first_from(transcript, unread_line)
             reading.first_id = first_from(transcript, first)
 
+    def follow(self, change: EpochChanged) -> None:
+        """Follow the log to a new epoch."""
+        self.transcript.follow(change)
+        self.notes.follow(change)
+        self.reading.follow(change)
+        start, oldest = self._page_start
+        self._page_start = change.follow_id(start), change.follow_id(oldest)
+
+    def withdraw(self, update: Withdrawn) -> str:
+        """Remove the posts that the server has lost; returns the line about it."""
+        reading, transcript = self.reading, self.transcript
+        unread_line, first = (
+            position_of(transcript, transcript.unread_line_id),
+            position_of(transcript, reading.first_id),
+        )
+        pending = transcript.pending_count
+        lost = transcript.withdraw(update.position, update.nonces)
+        for position, line in lost:
+            is_urgent = line.mention or self.is_direct
+            reading.post_lost(line.id, position, own=line.own, mention=is_urgent)
+        transcript.unread_line_id = first_from(transcript, unread_line)
+        reading.first_id = first_from(transcript, first)
+        return lost_line(len(lost) + pending - transcript.pending_count)
+
     def topic_changed(self, update: events.Topic, at: datetime) -> str:
         """Set the topic; returns the line about it."""
         self.topic, self.topic_by, self.topic_at = visible_line(update.topic), visible_line(update.name), at
@@ -366,6 +392,15 @@ def gap_line(update: GapFound) -> str:
     posts = "post is" if update.count == 1 else "posts are"
     reason = _GAP_REASONS.get(update.reason) or visible_line(update.reason)
     return f"{count} {posts} missing here: {reason}."
+
+
+def lost_line(count: int) -> str:
+    """The line about posts that the server has lost after they were received."""
+    if not count:
+        return "The server lost the latest changes of messages."
+    if count == 1:
+        return "The server lost 1 message. It was removed."
+    return f"The server lost {count:,} messages. They were removed."
 
 
 def who_line(update: events.Presence, own_name: str) -> str:

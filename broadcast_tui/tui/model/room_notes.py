@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from broadcast_tui.core.names import name_key
-from broadcast_tui.core.notes import Note, apply_note, merged
+from broadcast_tui.core.notes import Note, apply_note, in_epoch, merged
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, NoteKind, PostState, answer_count
-from broadcast_tui.core.session.updates import NoteDelivered, RoomEntered
+from broadcast_tui.core.session.updates import EpochChanged, NoteDelivered, RoomEntered
 from broadcast_tui.core.text import visible, visible_line
 from broadcast_tui.tui.model.transcript.post_details import clean_state
 from broadcast_tui.tui.model.transcript.post_rows import ACKNOWLEDGE
@@ -127,6 +127,23 @@ class RoomNotes:
         self._answered &= self._asks
         self._fetched &= self._asks
         self._far = {position: post for position, post in self._far.items() if position in self._asks}
+
+    def follow(self, change: EpochChanged) -> None:
+        """Give everything the ids of a new epoch, and forget what is lost."""
+        for positions in (self._pinned, self._asks, self._answered, self._fetched):
+            followed = {new for position in positions if (new := change.follow(position)) is not None}
+            positions.clear()
+            positions.update(followed)
+        self._far = {
+            new: in_epoch(post, new.epoch)
+            for position, post in self._far.items()
+            if (new := change.follow(position)) is not None
+        }
+        self._early = [
+            in_epoch(note, new.epoch)
+            for note in self._early
+            if (new := change.follow(note.position)) is not None
+        ]
 
     def posted(self, post: Post) -> None:
         """Record a post that has a state."""

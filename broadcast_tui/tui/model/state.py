@@ -21,6 +21,7 @@ from broadcast_tui.core.session.updates import (
     ConnectionState,
     DirectOpened,
     DisconnectCause,
+    EpochChanged,
     GapFound,
     HistoryFetched,
     Moderated,
@@ -39,6 +40,7 @@ from broadcast_tui.core.session.updates import (
     SearchFound,
     Update,
     Welcomed,
+    Withdrawn,
 )
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.directs import DirectOpening, Directs, ended_line
@@ -196,6 +198,8 @@ RoomUpdate = (
     | NoteDelivered
     | NoteRejected
     | GapFound
+    | EpochChanged
+    | Withdrawn
     | HistoryFetched
     | PresenceChanged
     | events.Presence
@@ -458,6 +462,10 @@ class AppState:
                 room.reading.add_lost(update.count)
                 if self._admits_line(room, now, at):
                     room.transcript.add_system(gap_line(update), at)
+            case EpochChanged():
+                room.follow(update)
+            case Withdrawn():
+                room.transcript.add_system(room.withdraw(update), at)
             case HistoryFetched():
                 room.prepended(update, self.name, self.keywords)
             case events.Topic():

@@ -10,6 +10,7 @@ import msgspec
 
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.updates import (
+    EpochChanged,
     HistoryFetched,
     NoteArrived,
     NoteDelivered,
@@ -18,6 +19,7 @@ from broadcast_tui.core.session.updates import (
     PostDelivered,
     PostRejected,
     Update,
+    Withdrawn,
 )
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.room import RoomModel
@@ -66,6 +68,11 @@ class Thread:
                 view.transcript.reject(update.nonce, update.reason)
             case NoteDelivered() if update.room == view.name:
                 view.notes.delivered(update)
+            case EpochChanged() if update.room == view.name:
+                view.follow(update)
+                self.root = update.follow(self.root) or self.root
+            case Withdrawn() if update.room == view.name:
+                view.withdraw(update)
             case _:
                 pass
 

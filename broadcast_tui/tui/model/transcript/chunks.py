@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from broadcast_tui.core.post import MAX_SEQ, Position
+from broadcast_tui.core.session.updates import EpochChanged
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.wrapping import MULTILINE, measure
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
@@ -175,6 +176,21 @@ class Chunk:
                 return i
             start = i + 1
         return None
+
+    def follow(self, change: EpochChanged) -> None:
+        """Give the posts that are not lost the ids of a new epoch."""
+        if change.former in self.epochs or -1 in self.numbers:
+            self.epochs = [
+                change.epoch if epoch == change.former and 0 <= number <= change.seq
+                # A line that replaces hidden posts has the id of the first one.
+                else change.follow_id(epoch) if epoch and number < 0 else epoch
+                for epoch, number in zip(self.epochs, self.numbers, strict=True)
+            ]  # fmt: skip
+
+    def forget_notes(self, first: int) -> None:
+        """Accept notes with the seqs of lost ones, from `first` on, for the posts again."""
+        if self.details:
+            self.details = {line_id: details.until(first) for line_id, details in self.details.items()}
 
     def mention_marks(self) -> bytearray:
         """One byte for each line: 1 if it mentions the user, else 0."""

@@ -115,8 +115,11 @@ def post_id_of(transcript: Transcript, line_id: int) -> str:
 def line_of(transcript: Transcript, post_id: str) -> int | None:
     """The line of the post with this id, or None if it is not stored."""
     position = Position.parse(post_id)
-    for chunk in reversed(transcript.chunks) if position is not None else ():
-        if position is not None and (i := chunk.index_of(position)) is not None:
+    if position is None:
+        return None
+    position = transcript.epochs.current(position)
+    for chunk in reversed(transcript.chunks):
+        if (i := chunk.index_of(position)) is not None:
             return chunk.first_id + i
     return None
 

@@ -52,6 +52,15 @@ class PostDetails(msgspec.Struct, frozen=True):
             }
         return msgspec.structs.replace(self, reactions=reactions)
 
+    def until(self, seq: int) -> PostDetails:
+        """The details, of which notes from `seq` on are lost, so that other ones can take their places."""
+        state, last = self.state, seq - 1
+        if state.folded <= last and all(at <= last for at in state.applied.values()):
+            return self
+        applied = {kind: min(at, last) for kind, at in state.applied.items()}
+        state = msgspec.structs.replace(state, folded=min(state.folded, last), applied=applied)
+        return msgspec.structs.replace(self, state=state)
+
 
 def details_of(post: Post, is_ignored: Callable[[str], bool] | None = None) -> PostDetails | None:
     """The sanitized details of a post; None if it has none."""

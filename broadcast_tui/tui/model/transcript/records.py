@@ -110,6 +110,17 @@ def older_post(line: Line, post_id: str) -> OlderPost:
     return OlderPost(line.sender, written_text(line), at, line.own, line.mention, post_id, line.details)
 
 
+def place_of(item: LineRecord | Line | OlderPost) -> Position | None:
+    """The position of a post in the log; None if it has none, or is not a post."""
+    match item:
+        case LineRecord(epoch=epoch, number=number) if epoch and number >= 0:
+            return Position(epoch, number)
+        case OlderPost(post_id=post_id):
+            return Position.parse(post_id)
+        case _:
+            return None
+
+
 def written_text(line: Line) -> str:
     """The text of a post as it was written; empty if it was deleted."""
     match line.kind:

@@ -7,22 +7,24 @@ Invariants:
 - lines are stored in chunks, of which only the last one grows; any other change creates new chunks;
 - a line never changes, except that the last line is rewritten while it summarizes joins and leaves, and
   that notes change posts (`rewritten_count`);
-- text is sanitized here, once.
+- text is sanitized here, once;
+- the id of a post changes with the epoch of its log. That is not visible, so it is changed in place.
 
 Posts of hidden (ignored) senders are kept, but each run of them is replaced by one line that counts them.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from operator import attrgetter
 
 from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.session.updates import EpochChanged
 from broadcast_tui.core.text import visible, visible_line
+from broadcast_tui.tui.model.transcript.calendar import Calendar
 from broadcast_tui.tui.model.transcript.chunks import (
     OWN,
     POSTS,
@@ -32,12 +34,14 @@ from broadcast_tui.tui.model.transcript.chunks import (
     LineKind,
     LineRecord,
 )
+from broadcast_tui.tui.model.transcript.epochs import Epochs
 from broadcast_tui.tui.model.transcript.post_details import PostDetails, details_of
 from broadcast_tui.tui.model.transcript.records import (
     OlderPost,
     StoredPost,
     hidden_text,
     older_post,
+    place_of,
     post_of_hidden,
     post_of_line,
     post_record,
@@ -63,25 +67,6 @@ _PLACEHOLDER = "\0hidden"
 class _Pending:
     record: LineRecord
     delivery: DeliveryState
-
-
-class _Calendar:
-    """Decides where day lines go. A clock that steps back does not start a new day."""
-
-    __slots__ = ("_zone", "ends_at")
-
-    def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
-        self.ends_at = -math.inf
-
-    def open_day(self, at: float) -> LineRecord | None:
-        """Return the day line to put above a line of time `at`; None if its day is already open."""
-        if at < self.ends_at:
-            return None
-        local = datetime.fromtimestamp(at, self._zone)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-        self.ends_at = (midnight + timedelta(days=1)).timestamp()
-        return LineRecord(LineKind.DAY, "", f"{local:%A} {local.day} {local:%B} {local.year}", at)
 
 
 class Transcript:
@@ -110,7 +95,7 @@ class Transcript:
         self._count = 0
         self._chars = 0
         self._next_id = 0
-        self._calendar = _Calendar(zone)
+        self._calendar = Calendar(zone)
         self._senders: dict[str, int] = {}
         """Senders, the most recent last, with the line id of their last post."""
         self._growing_id: int | None = None
@@ -126,6 +111,8 @@ class Transcript:
         self._hidden_runs: dict[int, list[OlderPost]] = {}
         """Hidden posts by the id of the line that replaces them."""
         self._cleared: list[Chunk] = []
+        self.epochs = Epochs()
+        """Former epochs of the log, whose ids still find posts."""
 
     def __len__(self) -> int:
         """The number of lines, including day lines and pending posts."""
@@ -289,7 +276,7 @@ class Transcript:
         """
         line_id = self._append(LineRecord(LineKind.PRESENCE, "", visible_line(text), seconds(at)))
         self._growing_id = line_id if grows else None
-        self._set_brief(line_id, brief)
+        _set_brief(self._chunks[-1], line_id, brief)
         return line_id
 
     def replace_presence(self, line_id: int, text: str, brief: str, at: datetime) -> bool:
@@ -303,14 +290,10 @@ class Transcript:
         rewritten.append(record)
         self._chunks[-1] = rewritten
         self._chars += rewritten.char_count - last.char_count
-        self._set_brief(line_id, brief)
+        _set_brief(self._chunks[-1], line_id, brief)
         self.rewritten_count += 1
         self.version += 1
         return True
-
-    def _set_brief(self, line_id: int, brief: str) -> None:
-        chunk = self._chunks[-1]
-        chunk.briefs = {**chunk.briefs, line_id: visible_line(brief)}
 
     def _append(self, record: LineRecord) -> int:
         if self._hidden:
@@ -368,7 +351,7 @@ class Transcript:
         return count
 
     def _prepend(self, posts: Iterable[OlderPost]) -> int:
-        calendar = _Calendar(self.zone)
+        calendar = Calendar(self.zone)
         records: list[LineRecord] = []
         for sender, text, at, own, mention, post_id, details in posts:
             record = post_record(sender, text, seconds(at), own, mention, post_id, details)
@@ -390,7 +373,7 @@ class Transcript:
         self.version += 1
         return self._count - count_before
 
-    def _join_days(self, older: list[LineRecord], calendar: _Calendar) -> None:
+    def _join_days(self, older: list[LineRecord], calendar: Calendar) -> None:
         """Add or remove the day line between `older` and the top; `calendar` has their last day open."""
         if not self._chunks:
             self._calendar = calendar
@@ -441,21 +424,22 @@ class Transcript:
                     self._hidden_runs[chunk.first_id + i] = run
                     run = next(remaining, None)
 
-    def _rebuild(self) -> None:
-        """Add all lines again, with new ids, by the current hide rule."""
+    def _rebuild(self, keep: Callable[[Position], bool] = lambda position: True) -> None:
+        """Add all lines again, with new ids, by the current hide rule; only the posts to `keep`."""
         self.rebuild_count += 1
         self.restore_cleared()
-        items, received_count = list(self._all_lines()), self.received_count
+        items = [item for item in self._all_lines() if (place := place_of(item)) is None or keep(place)]
+        received_count = self.received_count
         self._remove_lines()
         self._hidden, self._hidden_runs = [], {}
         for item in items:
             if isinstance(item, LineRecord):
-                self._append(item._replace(details=self._displayed(item.details)))
+                self._append(item._replace(details=_displayed(item.details, self.hide_rule)))
             elif isinstance(item, Line):
                 self.add_presence(item.text, item.brief, datetime.fromtimestamp(item.at, UTC))
             else:
                 sender, text, at, own, mention, post_id, details = item
-                details = self._displayed(details)
+                details = _displayed(details, self.hide_rule)
                 self.add_post(sender, text, at, own=own, mention=mention, post_id=post_id, details=details)
         self.received_count = received_count
 
@@ -515,6 +499,7 @@ class Transcript:
 
     def _place_of(self, position: Position) -> tuple[list[Chunk], int, int] | None:
         """The chunks, displayed or cleared, the chunk and the index in it of a post."""
+        position = self.epochs.current(position)
         for chunks in (self._chunks, self._cleared):
             for at in range(len(chunks) - 1, -1, -1):
                 if (i := chunks[at].index_of(position)) is not None:
@@ -523,6 +508,7 @@ class Transcript:
 
     def _hidden_place_of(self, position: Position) -> tuple[list[OlderPost], int] | None:
         """The run of hidden posts with a post, and its index."""
+        position = self.epochs.current(position)
         post_id = str(position)
         for run in (self._hidden, *self._hidden_runs.values()):
             ends = [Position.parse(post.post_id) for post in (*run[:1], *run[-1:])]
@@ -530,8 +516,39 @@ class Transcript:
                 return next(((run, i) for i, post in enumerate(run) if post.post_id == post_id), None)
         return None
 
-    def _displayed(self, details: PostDetails | None) -> PostDetails | None:
-        return details.without(self.hide_rule) if details is not None else None
+    # -- new epochs of the log
+
+    def follow(self, change: EpochChanged) -> None:
+        """Give the posts that are not lost the ids of a new epoch. Former ids still find them."""
+        self.epochs.add(change)
+        for chunk in (*self._chunks, *self._cleared):
+            chunk.follow(change)
+        for run in (self._hidden, *self._hidden_runs.values()):
+            run[:] = [post._replace(post_id=change.follow_id(post.post_id)) for post in run]
+
+    def withdraw(self, first: Position, nonces: Iterable[str] = ()) -> list[tuple[Position, Line]]:
+        """Remove the posts from `first` on, which the server has lost; all lines get new ids.
+
+        Args:
+            first: Position of the first lost post in the current epoch.
+            nonces: Pending posts that are lost.
+
+        Returns:
+            The posts removed from the lines, as they were, in ascending order.
+        """
+        epochs = {first.epoch, self.epochs.former}
+        for nonce in nonces:
+            self.edit_pending(nonce, "")
+        lost: list[tuple[Position, Line]] = []
+        for chunk in (*self._cleared, *self._chunks):
+            for i, number in enumerate(chunk.numbers):
+                if number >= first.seq and chunk.epochs[i] in epochs:
+                    lost.append((Position(chunk.epochs[i], number), chunk.line(i)))
+            chunk.forget_notes(first.seq)
+        for run in (self._hidden, *self._hidden_runs.values()):
+            run[:] = [post._replace(details=post.details and post.details.until(first.seq)) for post in run]
+        self._rebuild(lambda position: position.epoch not in epochs or position.seq < first.seq)
+        return lost
 
     # -- clearing the screen
 
@@ -562,5 +579,13 @@ class Transcript:
         self._chunks.clear()
         self._count = self._chars = 0
         self.unread_line_id = None
-        self._calendar = _Calendar(self.zone)
+        self._calendar = Calendar(self.zone)
         self.version += 1
+
+
+def _set_brief(chunk: Chunk, line_id: int, brief: str) -> None:
+    chunk.briefs = {**chunk.briefs, line_id: visible_line(brief)}
+
+
+def _displayed(details: PostDetails | None, hide_rule: Callable[[str], bool] | None) -> PostDetails | None:
+    return details.without(hide_rule) if details is not None else None
