@@ -221,3 +221,19 @@ def test_every_order_of_arrival_notifies_once(data: st.DataObject) -> None:
     assert heads[-1] == f"e1-{len(posts)}"
     for client in eve:
         assert not [frame for frame in client.frames() if "@" in str(frame)]
+
+
+def test_a_renamed_connection_without_client_id_gets_messages_on_another_node(cluster: HubCluster) -> None:
+    ana, guest = enter(cluster[1], "ana", "a"), enter(cluster[2], "guido")
+    room = open_direct(ana, "guido")["room"]
+    join(ana, room)
+    guest.send("rename", name="guy", ref="r")
+    cluster.settle()
+    write(ana, room, "hello")
+    assert codes(ana) == []
+    assert [frame["room"] for frame in guest.frames("direct")] == [room]
+    guest.close()
+    cluster.pass_time(30)
+    enter(cluster[2], "guy")
+    write(ana, room, "are you there?")
+    assert codes(ana) == ["unknown_person"]
