@@ -214,6 +214,7 @@ def engine_error(error: BaseException, settings: RedisSettings) -> EngineError:
 async def check_server(client: Client, settings: RedisSettings) -> Sequence[str]:
     """Check version and configuration; the result is warnings for the operator. Raises EngineError."""
     try:
+        await check_complete(client, settings)
         info = await _info(client)
         configuration = await _configuration(client)
     except FAILURES as error:
@@ -237,6 +238,17 @@ async def check_server(client: Client, settings: RedisSettings) -> Sequence[str]
             "Set maxmemory-policy noeviction in redis.conf."
         )
     return [*warnings, *_durability(configuration, info, settings)]
+
+
+def copy_key(settings: RedisSettings) -> str:
+    """The key that exists while a history is being copied to Redis."""
+    return f"{{{settings.prefix}:ctl}}:copy"
+
+
+async def check_complete(client: Client, settings: RedisSettings) -> None:
+    """Raise EngineError if the history is an unfinished copy. Raises the failures of the client."""
+    if await client.get(copy_key(settings)) is not None:
+        raise EngineError(f"{settings} is an unfinished copy. Run history copy again.")
 
 
 def _durability(

@@ -10,10 +10,12 @@ from pathlib import Path
 from cyclopts import App
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.redis_location import password_warning
 from broadcast_tui.cli.stdio import print_safely
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.engine.copying import CopyResult, HistoryCopy, StoredHistory, copy_history
 from broadcast_tui.engine.registry import engine_for, public_location
+from broadcast_tui.redis_settings import is_redis, read_location
 
 app = App(name="history", help="Copy a history to another place.")
 
@@ -27,10 +29,13 @@ def copy(source: str, target: str, /) -> int:
     Parameters
     ----------
     source
-        The history to copy: a file.
+        The history to copy: a file, or redis://HOST:PORT.
     target
-        A new file for the copy.
+        The place for the copy: a new file, or redis://HOST:PORT without a history.
     """
+    for location in (source, target):
+        if warning := password_warning(location):
+            print_safely(warning, sys.stderr)
     with Progress() as progress:
         try:
             result = asyncio.run(_copy(source, target, progress))
@@ -61,41 +66,44 @@ async def _copy(source: str, target: str, progress: Progress) -> CopyResult:
 
 def _check_different(source: str, target: str) -> None:
     """Raise UsageError if both are the same."""
-    is_same = source == target
-    if _is_file(source) and _is_file(target):
-        is_same = _path(source).resolve() == _path(target).resolve()
-    if is_same:
+    if _identity(source) == _identity(target):
         raise UsageError(f"Source and target are the same: {public_location(source)}.")
 
 
+def _identity(location: str) -> object:
+    if is_redis(location):
+        settings = read_location(location)
+        return str(settings), settings.prefix
+    return _path(location).resolve()
+
+
 async def _open_source(location: str) -> StoredHistory:
-    """The history to copy. Raises UsageError and EngineError."""
-    if not _is_file(location):
-        raise _unsupported(location)
+    """The history to copy. Raises UsageError, LocationError and EngineError."""
+    if is_redis(location):
+        from broadcast_tui.engine.redis_copying import RedisHistory
+
+        return await RedisHistory.open(read_location(location))
     from broadcast_tui.engine.sqlite_copying import SqliteHistory
 
     return SqliteHistory.open(_path(location))
 
 
 async def _open_target(location: str) -> HistoryCopy:
-    """The place for the copy. Raises UsageError and EngineError."""
-    if not _is_file(location):
-        raise _unsupported(location)
+    """The place for the copy. Raises UsageError, LocationError and EngineError."""
+    if is_redis(location):
+        from broadcast_tui.engine.redis_copying import RedisHistory
+
+        return await RedisHistory.create(read_location(location))
     from broadcast_tui.engine.sqlite_copying import SqliteHistory
 
     return SqliteHistory.create(_path(location))
 
 
-def _is_file(location: str) -> bool:
-    return engine_for(location).is_file
-
-
 def _path(location: str) -> Path:
+    """The path of a history file. Raises UsageError."""
+    if not engine_for(location).is_file:
+        raise UsageError(f"{location} cannot be copied. Use a history file or redis://HOST:PORT.")
     return Path(location).expanduser().absolute()
-
-
-def _unsupported(location: str) -> UsageError:
-    return UsageError(f"{public_location(location)} cannot be copied. Use the path of a history file.")
 
 
 class Progress:

@@ -19,6 +19,7 @@ from broadcast_tui.cli.child_server import COUNT, KEEP
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, set_up
 from broadcast_tui.cli.option_types import Count, Port, Rate
+from broadcast_tui.cli.redis_location import password_warning
 from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader, read_options
 from broadcast_tui.cli.security import Auth, Security, Tls, data_path
 from broadcast_tui.cli.serve_options import (
@@ -33,7 +34,7 @@ from broadcast_tui.core.errors import CloseCode, EngineError
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.registry import StorageOptions, engine_for, public_location
-from broadcast_tui.redis_settings import PASSWORD_VARIABLE, LocationError, is_redis, read_location
+from broadcast_tui.redis_settings import LocationError, is_redis, read_location
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.admission import file_shortage
 from broadcast_tui.server.client_address import parse_networks
@@ -222,15 +223,10 @@ class History:
         settings = read_location(self.where)
         client = open_client(settings)
         try:
-            warnings = [*await check_server(client, settings)]
+            warnings = await check_server(client, settings)
         finally:
             await client.aclose()
-        if settings.has_inline_password and any(self.where in word for word in sys.argv):
-            warnings.append(
-                "Warning: Other users of this machine can see the Redis password in the list of processes. "
-                f"Store it in a file and add ?password_file=PATH, or set {PASSWORD_VARIABLE}."
-            )
-        return warnings
+        return [*warnings, *filter(None, [password_warning(self.where)])]
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:

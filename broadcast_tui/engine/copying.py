@@ -11,7 +11,9 @@ was copied: then it starts again. Until it is complete, servers refuse to use it
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -21,6 +23,10 @@ from broadcast_tui.core.post_state import NO_STATE, NoteKind, PostState
 
 PAGE_ENTRIES = 256
 """Maximum number of entries that are copied in one step."""
+BUFFERED_ENTRIES = 100_000
+"""Number of entries that `by_arrival` has in memory."""
+BUFFERED_MIN = 4
+"""Minimum number of them for each room."""
 
 Report = Callable[[str, int, int], None]
 """Called during the work with what is being done, the number of entries done, and that of all entries."""
@@ -81,6 +87,10 @@ class StoredHistory(Protocol):
 
     def entries(self) -> AsyncIterator[Sequence[StoredEntry]]:
         """All entries, in pages, ordered by arrival over all rooms, and by seq within a room."""
+        ...
+
+    async def check_unused(self) -> None:
+        """Raise EngineError if a server has begun to use it."""
         ...
 
     async def close(self) -> None:
@@ -166,6 +176,7 @@ async def copy_history(source: StoredHistory, target: HistoryCopy, report: Repor
         report("Copied", done, total)
     await target.finish(rooms, await source.other_rooms())
     result = await _verify(source, target, rooms, report, total)
+    await source.check_unused()
     await target.complete()
     return result
 
@@ -226,3 +237,61 @@ def _bounds(rooms: Sequence[StoredRoom]) -> dict[str, tuple[int, int, str]]:
 def _differing(expected: Mapping[str, object], found: Mapping[str, object]) -> set[str]:
     """The keys of which the values differ."""
     return {key for key in expected.keys() | found.keys() if expected.get(key) != found.get(key)}
+
+
+# -- for stores without an order over all rooms
+
+ReadRoom = Callable[[str, int, int], Awaitable[Sequence[StoredEntry]]]
+"""Returns some entries of a room after a seq, in ascending order, at most as many as the last argument."""
+
+
+class _RoomReading:
+    """The next entries of a room."""
+
+    def __init__(self, name: str, read: ReadRoom, count: int) -> None:
+        self.name = name
+        self._read = read
+        self._count = count
+        self._entries: deque[StoredEntry] = deque()
+        self._seq = 0
+        self.arrived_us = 0
+        """When the next entry arrived: not before the one before it, whatever the clock was."""
+
+    async def advance(self) -> bool:
+        """Prepare the next entry; returns whether there is one."""
+        if not self._entries:
+            self._entries.extend(await self._read(self.name, self._seq, self._count))
+        if not self._entries:
+            return False
+        self.arrived_us = max(self.arrived_us, self._entries[0].at_us)
+        return True
+
+    def take(self) -> StoredEntry:
+        """Remove the next entry."""
+        entry = self._entries.popleft()
+        self._seq = entry.seq
+        return entry
+
+
+async def by_arrival(rooms: Sequence[str], read: ReadRoom) -> AsyncIterator[Sequence[StoredEntry]]:
+    """The entries of all rooms in pages, ordered by arrival, as far as their times tell."""
+    count = min(PAGE_ENTRIES, max(BUFFERED_MIN, BUFFERED_ENTRIES // max(1, len(rooms))))
+    waiting: list[tuple[int, str, _RoomReading]] = []
+    for room in sorted(rooms):
+        reading = _RoomReading(room, read, count)
+        if await reading.advance():
+            waiting.append((reading.arrived_us, room, reading))
+    heapify(waiting)
+    page: list[StoredEntry] = []
+    while waiting:
+        _, room, reading = waiting[0]
+        page.append(reading.take())
+        if await reading.advance():
+            heapreplace(waiting, (reading.arrived_us, room, reading))
+        else:
+            heappop(waiting)
+        if len(page) >= PAGE_ENTRIES:
+            yield page
+            page = []
+    if page:
+        yield page

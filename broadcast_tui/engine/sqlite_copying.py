@@ -75,6 +75,9 @@ class SqliteHistory:
         self._connection.close()
         self._lock.release()
 
+    async def check_unused(self) -> None:
+        pass  # it is locked
+
     async def close(self) -> None:
         self._close()
 

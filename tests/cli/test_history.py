@@ -11,6 +11,7 @@ import pytest
 from tests.cli.program import Outcome, program, run
 from tests.support.engines import opened
 from tests.support.histories import append_posts, contents
+from tests.support.redis_server import ALWAYS, RedisServer, needs_redis, running
 from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and pseudo-terminals")
@@ -99,8 +100,8 @@ async def test_a_copy_is_interrupted_by_ctrl_c(source: Path, tmp_path: Path) -> 
     ("words", "text"),
     [
         (("source.db", "./source.db"), "Source and target are the same: source.db."),
-        (("memory", "target.db"), "memory cannot be copied. Use the path of a history file."),
-        (("source.db", "off"), "off cannot be copied. Use the path of a history file."),
+        (("memory", "target.db"), "memory cannot be copied. Use a history file or redis://HOST:PORT."),
+        (("source.db", "off"), "off cannot be copied. Use a history file or redis://HOST:PORT."),
         (("missing.db", "target.db"), "There is no history "),
         (("source.db", "missing/target.db"), "No such directory: "),
     ],
@@ -121,3 +122,50 @@ async def test_progress_is_shown_on_a_terminal(source: Path, tmp_path: Path) -> 
         shown = bytes(terminal.raw)
     assert f"Copied 256 of {POSTS + 1:,}".encode() in shown
     assert shown.endswith(b"Copied 2,001 messages in 2 rooms. Verified.\r\n")
+
+
+def shown_address(server: RedisServer) -> str:
+    """The address as messages show it."""
+    return f"redis://127.0.0.1:{server.port}"
+
+
+@needs_redis
+async def test_a_copy_to_redis_and_back(source: Path, tmp_path: Path) -> None:
+    """The password is never printed."""
+    target, server = tmp_path / "target.db", RedisServer(tmp_path / "redis", password="s3cret-word")
+    (tmp_path / "password").write_text("s3cret-word\n")
+    where = f"{server.address}?password_file={tmp_path / 'password'}"
+    with running(server):
+        shown = await run("history", "copy", str(source), server.url, home=tmp_path)
+        assert (shown.status, shown.out) == (0, "Copied 2,001 messages in 2 rooms. Verified.\n")
+        assert shown.err.startswith("Warning: Other users of this machine can see the Redis password")
+        assert shown.err.count("\n") == 1
+        again = await run("history", "copy", str(source), where, home=tmp_path)
+        assert again == Outcome(
+            2, "", f"broadcast-tui: {shown_address(server)} has a history already. Copy to another prefix.\n"
+        )
+        same = await run("history", "copy", server.url, where, home=tmp_path)
+        assert same.status == 2
+        assert same.err.endswith(f"broadcast-tui: Source and target are the same: {shown_address(server)}.\n")
+        back = await run("history", "copy", where, str(target), home=tmp_path)
+        assert back == Outcome(0, "Copied 2,001 messages in 2 rooms. Verified.\n", "")
+    assert await is_same(source, target)
+    assert not [outcome for outcome in (shown, again, same, back) if "s3cret" in outcome.out + outcome.err]
+
+
+@needs_redis
+async def test_servers_refuse_an_unfinished_copy_in_redis(source: Path, tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis", *ALWAYS)
+    code = f"{BLOCKED}from broadcast_tui.engine.redis_copying import RedisHistory as SqliteHistory\n"
+    code += "put = SqliteHistory.put; SqliteHistory.put = put_and_wait; main()"
+    words = ("history", "copy", str(source), server.url)
+    with running(server):
+        async with program(*words, home=tmp_path, code=code) as copying:
+            await copying.line_with("in the third step")
+            await copying.stop(signal.SIGKILL)
+        refused = await run("serve", "--port", "0", "--history", server.url, home=tmp_path)
+        assert (refused.status, refused.out) == (2, "")
+        refusal = f"{shown_address(server)} is an unfinished copy. Run history copy again."
+        assert refused.err == f"broadcast-tui: {refusal}\n"
+        finished = await run(*words, home=tmp_path)
+        assert finished == Outcome(0, "Copied 2,001 messages in 2 rooms. Verified.\n", "")

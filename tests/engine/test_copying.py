@@ -19,7 +19,7 @@ from broadcast_tui.core.notes import NewNote
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine import copying, sqlite_copying
-from broadcast_tui.engine.copying import CopyResult, StoredEntry, copy_history
+from broadcast_tui.engine.copying import CopyResult, HistoryCopy, StoredEntry, copy_history
 from broadcast_tui.engine.sqlite_copying import SqliteHistory
 from tests.support.engines import opened
 from tests.support.entries import texts_of
@@ -35,7 +35,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_copying, "PAGE_ENTRIES", 3)
 
 
-def interrupt_after(target: SqliteHistory, steps: int) -> None:
+def interrupt_after(target: HistoryCopy, steps: int) -> None:
     """Let a copy fail after some of its steps."""
     left = iter(range(steps))
 

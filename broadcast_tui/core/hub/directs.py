@@ -148,8 +148,8 @@ class DirectRooms:
             return
         names = self._index.room_names()
         for name in names[bisect_left(names, DIRECT_SIGN) : bisect_left(names, DIRECTS_END)]:
-            if name not in self._rooms and (pair := _token_names(name)) is not None:
-                self._add(name, {_token_owner(person): person for person in pair})
+            if name not in self._rooms and (owners := token_owners(name)):
+                self._add(name, owners)
 
     # -- access
 
@@ -499,6 +499,11 @@ def _newer(head: str, position: str) -> str:
     if new is None or (old is not None and old.epoch == new.epoch and old.seq > new.seq):
         return head
     return position
+
+
+def token_owners(room_name: str) -> dict[str, str]:
+    """The owners of a room of token holders and their names; empty if the name is not one of such a room."""
+    return {_token_owner(person): person for person in _token_names(room_name) or ()}
 
 
 def _token_owner(name: str) -> str:

@@ -1,0 +1,298 @@
+"""Histories in Redis, for copying.
+
+Rooms for direct messages of people without tokens are not copied: they end with the servers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+import time
+import zlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from redis.exceptions import NoScriptError
+
+from broadcast_tui.core.errors import EngineError
+from broadcast_tui.core.hub.directs import token_owners
+from broadcast_tui.core.names import VOLATILE_SIGN, is_direct
+from broadcast_tui.core.notes import NewNote
+from broadcast_tui.core.post import NewPost
+from broadcast_tui.core.post_state import NO_STATE, NoteKind, PostState
+from broadcast_tui.engine.copying import StoredEntry, StoredRoom, by_arrival
+from broadcast_tui.engine.dedup import DEDUP_S, dedup_key
+from broadcast_tui.engine.note_index import is_open_ask
+from broadcast_tui.redis_client import FAILURES, Client, check_complete, copy_key, engine_error, open_client
+from broadcast_tui.redis_settings import RedisSettings
+
+NAMES_PER_PAGE = 500
+KEYS_PER_PAGE = 1_000
+EPOCH_BYTES = 8
+
+NOTE_ROOT = -1
+"""In the place of the root: the row is a note."""
+
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[Any]).decode
+_Word = str | bytes | int
+
+
+class _Script:
+    """A script of this directory, and the hash by which Redis knows it."""
+
+    def __init__(self, name: str) -> None:
+        self.text = (Path(__file__).parent / f"{name}.lua").read_text("utf-8")
+        self.sha = hashlib.sha1(self.text.encode()).hexdigest()
+
+
+PUT_ENTRIES = _Script("redis_copy_entries")
+PUT_ROOM = _Script("redis_copy_room")
+
+
+class RedisHistory:
+    """The history of one prefix in a database, to copy from or to.
+
+    Args:
+        client: Client of `settings`; closed by `close`.
+    """
+
+    def __init__(self, client: Client, settings: RedisSettings) -> None:
+        self._client = client
+        self._settings = settings
+        self._control = f"{{{settings.prefix}:ctl}}"
+        self._tags = [f"{{{settings.prefix}{number}}}" for number in range(settings.partitions)]
+
+    @classmethod
+    async def open(cls, settings: RedisSettings) -> RedisHistory:
+        """Open an existing history to copy it. Raises EngineError."""
+        history = cls(open_client(settings), settings)
+        try:
+            with history._errors():
+                await check_complete(history._client, settings)
+            await history.check_unused()
+            if not await history._has_rooms():
+                raise EngineError(f"There is no history in {settings}.")
+        except BaseException:
+            await history.close()
+            raise
+        return history
+
+    @classmethod
+    async def create(cls, settings: RedisSettings) -> RedisHistory:
+        """Open a database to copy to."""
+        return cls(open_client(settings), settings)
+
+    async def check_unused(self) -> None:
+        with self._errors():
+            seconds, microseconds = await self._client.time()
+            now_ms = seconds * 1000 + microseconds // 1000
+            nodes = await self._client.zcount(f"{self._control}:nodes", f"({now_ms}", "+inf")
+        if nodes:
+            servers = "a server. Stop it" if nodes == 1 else f"{nodes} servers. Stop them"
+            raise EngineError(f"{self._settings} is in use by {servers} first.")
+
+    async def close(self) -> None:
+        with contextlib.suppress(*FAILURES):
+            await self._client.aclose()
+
+    # -- reading
+
+    @property
+    def identity(self) -> str:
+        return f"{self._settings} {self._settings.prefix}"
+
+    async def rooms(self) -> Sequence[StoredRoom]:
+        with self._errors():
+            return [await self._room(name) for name in await self._names()]
+
+    async def _room(self, name: str) -> StoredRoom:
+        tag = self._tag(name)
+        fields = await self._client.execute_command("HMGET", f"{tag}:m:{name}", "e", "f", "s", "topic", "x")
+        epoch, first, last, topic, former = (field.decode() if field else "" for field in fields)
+        current = ((epoch, int(last or 0)),) if epoch else ()
+        return StoredRoom(name, int(first or 1), int(last or 0), topic, (*_forks(former), *current))
+
+    async def other_rooms(self) -> StoredRoom:
+        return StoredRoom("", 1, 0, "", ())
+
+    async def entries(self) -> AsyncIterator[Sequence[StoredEntry]]:
+        with self._errors():
+            names = await self._names()
+        async for page in by_arrival(names, self._read):
+            yield page
+
+    async def _read(self, room: str, after: int, limit: int) -> Sequence[StoredEntry]:
+        """Entries of the stream and changed posts, some of which are not in the stream any more."""
+        tag, call = self._tag(room), self._client.execute_command
+        with self._errors():
+            log, changed = f"{tag}:l:{room}", f"{tag}:sx:{room}"
+            stream = await call("XRANGE", log, f"({after}-0", "+", "COUNT", limit)
+            found = await call("ZRANGEBYSCORE", changed, f"({after}", "+inf", "LIMIT", 0, limit)
+            rows = {int(entry_id.partition(b"-")[0]): fields[b"p"] for entry_id, fields in stream}
+            seqs = [int(seq) for seq in found]
+            ends = [max(known) for known in (rows.keys(), seqs) if len(known) == limit]
+            if seqs := [seq for seq in seqs if not ends or seq <= min(ends)]:
+                states = await call("HMGET", f"{tag}:s:{room}", *seqs)
+                rows |= {
+                    seq: state.split(b":", 2)[2] for seq, state in zip(seqs, states, strict=True) if state
+                }
+            return [_entry(room, seq, rows[seq]) for seq in sorted(rows) if not ends or seq <= min(ends)]
+
+    async def _names(self) -> list[str]:
+        """The rooms of all partitions."""
+        names: list[str] = []
+        for tag in self._tags:
+            after = b"-"
+            while True:
+                words = ("ZRANGEBYLEX", f"{tag}:rooms", after, "+", "LIMIT", 0, NAMES_PER_PAGE)
+                page: list[bytes] = await self._client.execute_command(*words)
+                if not page:
+                    break
+                after = b"(" + page[-1]
+                names += [name.decode() for name in page]
+        return [name for name in names if not (is_direct(name) and VOLATILE_SIGN in name)]
+
+    async def _has_rooms(self) -> bool:
+        with self._errors():
+            return any([await self._client.zcard(f"{tag}:rooms") for tag in self._tags])
+
+    # -- writing
+
+    async def begin(self, identity: str) -> Mapping[str, int]:
+        key = copy_key(self._settings)
+        with self._errors():
+            found = await self._client.get(key)
+            marker = None if found is None else _text(found)
+            if marker is None and await self._has_rooms():
+                raise EngineError(f"{self._settings} has a history already. Copy to another prefix.")
+            if marker not in (None, identity):
+                raise EngineError(f"{self._settings} has an unfinished copy of another history.")
+            await self._client.set(key, identity)  # before the check: a server that starts now stops again
+            try:
+                await self.check_unused()
+            except EngineError:
+                if marker is None:
+                    await self._client.delete(key)
+                raise
+        if marker is None:
+            await self.clear()
+            return {}
+        return {room.name: room.last_seq for room in await self.rooms()}
+
+    async def clear(self) -> None:
+        with self._errors():
+            found = self._client.scan_iter(match=f"{{{self._settings.prefix}*", count=KEYS_PER_PAGE)
+            keys = [key async for key in found if key.decode().partition(":")[0] in self._tags]
+            for key in keys:
+                await self._client.unlink(key)
+
+    async def put(self, entries: Sequence[StoredEntry]) -> None:
+        by_room: dict[str, list[_Word]] = {}
+        known_since_us = int((time.time() - DEDUP_S) * 1e6)
+        for entry in entries:
+            by_room.setdefault(entry.room, []).extend(_words(entry, known_since_us))
+        with self._errors():
+            for room, words in by_room.items():
+                await self._run(PUT_ENTRIES, room, room, int(DEDUP_S), *words)
+
+    async def finish(self, rooms: Sequence[StoredRoom], others: StoredRoom) -> None:
+        life = secrets.token_hex(EPOCH_BYTES)
+        with self._errors():
+            for room in rooms:
+                forks = "".join(f"{epoch}:{seq} " for epoch, seq in room.forks)
+                await self._run(
+                    PUT_ROOM, room.name, life, room.name, room.first_seq, room.last_seq, room.topic, forks
+                )
+                await self._register_direct(room.name)
+
+    async def _register_direct(self, room: str) -> None:
+        """Let the owners of a room for direct messages find it."""
+        if owners := token_owners(room):
+            words = [word for item in owners.items() for word in item]
+            await self._client.execute_command("HSET", f"{self._control}:direct:{room}", *words)
+            for owner in owners:
+                await self._client.execute_command("SADD", f"{self._control}:directs:{owner}", room)
+
+    async def complete(self) -> None:
+        await self.check_unused()
+        with self._errors():
+            await self._client.delete(copy_key(self._settings))
+
+    async def _run(self, script: _Script, room: str, *arguments: _Word) -> None:
+        """Run a script in the partition of a room."""
+        words: tuple[_Word, ...] = 1, f"{self._tag(room)}:p", *arguments
+        try:
+            await self._client.execute_command("EVALSHA", script.sha, *words)
+        except NoScriptError:
+            await self._client.execute_command("EVAL", script.text, *words)
+
+    def _tag(self, room: str) -> str:
+        return self._tags[zlib.crc32(room.encode()) % len(self._tags)]
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as error:
+            raise engine_error(error, self._settings) from None
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise EngineError(f"The history in {self._settings} is damaged: {error}.") from error
+
+
+def _entry(room: str, seq: int, row: bytes) -> StoredEntry:
+    """The entry in a row."""
+    at_us, re_seq, root, sender, text, *rest = _decode(row)
+    if root == NOTE_ROOT:
+        return StoredEntry(room, seq, at_us, sender, "", NoteKind(text), re_seq)
+    state = msgspec.convert(rest[1], PostState) if len(rest) > 1 else NO_STATE
+    return StoredEntry(room, seq, at_us, sender, text, None, re_seq, root, rest[0], state)
+
+
+def _words(entry: StoredEntry, known_since_us: int) -> tuple[_Word, ...]:
+    """The entry as the script expects it."""
+    state = entry.state
+    fields: tuple[Any, ...]
+    if entry.kind is not None:
+        fields = entry.at_us, entry.re, NOTE_ROOT, entry.sender, entry.kind
+    else:
+        fields = entry.at_us, entry.re, entry.root, entry.sender, entry.text, entry.author
+    nonce = _nonce_key(entry) if entry.at_us >= known_since_us else b""
+    seen = f"{entry.seq}:{entry.at_us}"
+    if state == NO_STATE:
+        return entry.seq, _encode(fields), entry.root, nonce, seen, "", "", ""
+    closes = state.ask.until if state.ask is not None and is_open_ask(state) else ""
+    flags = (state.pinned is not None) + 2 * bool(closes) + 4 * bool(state.pending)
+    row = _encode((*fields, state))
+    return entry.seq, row, entry.root, nonce, seen, flags, closes, " ".join(state.pending)
+
+
+def _nonce_key(entry: StoredEntry) -> bytes:
+    """The key by which a resent entry is recognized; empty without a nonce."""
+    client_id, nonce = entry.client_id, entry.nonce
+    if entry.kind is None:
+        return dedup_key(NewPost(entry.room, entry.sender, "", _ANY_TIME, client_id, nonce))
+    note = NewNote(entry.room, entry.re, entry.kind, entry.sender, _ANY_TIME)
+    return dedup_key(msgspec.structs.replace(note, client_id=client_id, nonce=nonce))
+
+
+def _forks(text: str) -> list[tuple[str, int]]:
+    """The former epochs of a room and the seqs up to which they have the same entries, oldest first.
+
+    `text` has the seqs at which they ended. What a later epoch has lost is lost of the earlier ones, too.
+    """
+    forks: list[tuple[str, int]] = []
+    for item in reversed(text.split()):
+        epoch, _, digits = item.partition(":")
+        forks.append((epoch, min([int(digits), *(seq for _, seq in forks[-1:])])))
+    return forks[::-1]
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
