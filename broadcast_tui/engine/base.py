@@ -102,7 +102,10 @@ class Engine(Protocol):
         ...
 
     def open_asks(self, room: str = "") -> Sequence[OpenAsk]:
-        """The questions of a room, or of all rooms, that are not closed, oldest first. Returns at once."""
+        """The questions of a room, or of all rooms, that are not closed. Returns at once.
+
+        The oldest are first, but a shared engine may have rooms in any order.
+        """
         ...
 
     def pending_summaries(self) -> Sequence[PendingSummary]:

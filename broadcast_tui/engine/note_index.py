@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from broadcast_tui.core.post import Post
+from broadcast_tui.core.post import MAX_SEQ, Post
 from broadcast_tui.core.post_state import PostState
 from broadcast_tui.engine.base import OpenAsk
 
@@ -28,6 +28,15 @@ class NoteIndex:
     def open_asks(self, room: str = "") -> Sequence[OpenAsk]:
         """The open questions of a room, or of all rooms, oldest first."""
         return list(self._asks.get(room, {}).values() if room else self._all_asks.values())
+
+    def load(self, room: str, pins: Iterable[int], asks: Iterable[OpenAsk]) -> None:
+        """Replace everything about a room, from what is stored elsewhere."""
+        self.trim(room, MAX_SEQ + 1)
+        if stored := sorted(pins):
+            self._pins[room] = stored
+        if by_seq := {ask.seq: ask for ask in sorted(asks, key=lambda ask: ask.seq)}:
+            self._asks[room] = by_seq
+            self._all_asks |= {(room, seq): ask for seq, ask in by_seq.items()}
 
     def update(self, post: Post) -> None:
         """Follow a post that was appended or changed."""

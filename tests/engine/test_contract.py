@@ -18,6 +18,7 @@ from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.engine.volatile import VolatileRoomsEngine
 from tests.support.entries import entry_tail, texts_of
+from tests.support.redis_engines import REDIS, REDIS_ENGINES, redis_engine
 from tests.support.running import in_time
 
 AT = datetime(2025, 8, 30, 10, 30, 40, 123456, tzinfo=UTC)
@@ -30,11 +31,15 @@ ALL_VOLATILE = "volatile rooms"
 """The engine `volatile`, with all rooms in its memory."""
 
 
-@pytest.fixture(params=[*sorted(ENGINES), ALL_VOLATILE])
+@pytest.fixture(params=[*sorted(ENGINES), ALL_VOLATILE, *REDIS_ENGINES])
 async def engine(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Engine]:
     name = request.param
+    if name in REDIS:
+        async with redis_engine(request, partitions=REDIS[name]) as shared:
+            yield shared
+        return
     if name == ALL_VOLATILE:
         monkeypatch.setattr("broadcast_tui.engine.volatile.VOLATILE_SIGN", "")
         name = "volatile"

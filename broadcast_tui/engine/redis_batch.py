@@ -1,0 +1,393 @@
+"""Batches of entries for one partition of the log in Redis: which changes they make, and their results.
+
+What a change does to a post is decided here by `apply_entry`, from what was read before. The script appends
+the batch only if that is still true. Until then the k-th new entry of a room has the seq `-k`.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from broadcast_tui.core.clock import timestamp
+from broadcast_tui.core.notes import Entry, NewEntry, Note
+from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.engine.applying import apply_entry
+from broadcast_tui.engine.dedup import dedup_key
+from broadcast_tui.engine.note_index import is_open_ask
+from broadcast_tui.engine.redis_room import NewEntries
+from broadcast_tui.engine.redis_rows import (
+    Head,
+    datetime_of,
+    entry_of,
+    microseconds,
+    note_row,
+    parse_forks,
+    plain_row,
+    post_row,
+)
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(strict=False).decode
+
+
+def nonce_key(entry: NewEntry) -> str:
+    """The key of an entry's nonce in Redis; empty without one."""
+    key = dedup_key(entry)
+    return b64encode(key)[:-2].decode() if key else ""
+
+
+def needs_reading(entry: NewEntry) -> bool:
+    """Whether the effect of an entry depends on posts that are stored."""
+    return not isinstance(entry, NewPost) or bool(entry.re)
+
+
+# -- what was read
+
+
+class StoredPost(NamedTuple):
+    """A post in Redis, and the version of its state."""
+
+    version: int
+    post: Post
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was read of a room."""
+
+    head: Head
+    pin_count: int = 0
+    posts: dict[int, StoredPost] = field(default_factory=dict)
+    """By seq; only those that are stored, and no notes."""
+    seen: dict[str, str] = field(default_factory=dict)
+    """`seq:at` of earlier copies by the key of their nonce."""
+
+
+def pack_request(entries: Sequence[NewEntry]) -> bytes:
+    """The rooms, seqs and nonces to read for entries, for the script."""
+    rooms: dict[str, tuple[dict[int, None], dict[str, None]]] = {}
+    for entry in filter(needs_reading, entries):
+        seqs, nonces = rooms.setdefault(entry.room, ({}, {}))
+        if entry.re > 0:
+            seqs[entry.re] = None
+        if key := nonce_key(entry):
+            nonces[key] = None
+    return _pack([(room, list(seqs), list(nonces)) for room, (seqs, nonces) in rooms.items()])
+
+
+def pack_heads(rooms: Iterable[str]) -> bytes:
+    """The same, for the heads of rooms only."""
+    return _pack([(room, (), ()) for room in rooms])
+
+
+def unpack_stored(request: bytes, reply: bytes) -> dict[str, Stored]:
+    """What the script has read, by room."""
+    stored = {}
+    for (room, seqs, nonces), found in zip(_unpack(request), _unpack(reply), strict=True):
+        epoch, last, first, forks, pin_count, rows, seen = found
+        posts = {}
+        for seq, (version, row) in zip(seqs, rows, strict=True):
+            post = entry_of(room, Position(epoch, seq), row) if row else None
+            if isinstance(post, Post):
+                posts[seq] = StoredPost(version, post)
+        copies = {key: copy for key, copy in zip(nonces, seen, strict=True) if copy}
+        stored[room] = Stored(Head(epoch, last, first, parse_forks(forks)), pin_count, posts, copies)
+    return stored
+
+
+# -- the batch
+
+
+@dataclass(slots=True)
+class _Target:
+    """A stored post, before the batch and with its changes so far."""
+
+    version: int
+    before: Post
+    post: Post
+
+    @property
+    def is_changed(self) -> bool:
+        return self.post is not self.before
+
+
+class _Room:
+    """The part of a batch in one room."""
+
+    def __init__(self, name: str, told: int, life: str, stored: Stored | None, known_epoch: str) -> None:
+        self.name = name
+        self.told = told
+        self.stored = stored or Stored(Head("", 0, 1, {}))
+        self.epoch = self.stored.head.epoch or life
+        self.rows: list[str] = []
+        """For the script: nonce, row and the row of a note's post, of each entry."""
+        self.entries: list[NewPost | Post | Note] = []
+        self.nonces: list[str] = []
+        """Key and value of changes without an entry."""
+        self.targets: dict[int, _Target] = {}
+        self.pin_delta = 0
+        self.has_pins = False
+        self.has_changes = stored is not None
+        head = self.stored.head
+        self._seq_max: float = float("inf")
+        """Seq up to which the posts are those that the entries are about."""
+        if known_epoch and known_epoch != self.epoch:
+            self._seq_max = head.forks.get(known_epoch, 0)
+
+    @property
+    def is_changed(self) -> bool:
+        return bool(self.entries) or any(target.is_changed for target in self.targets.values())
+
+    def find_post(self, seq: int) -> Post | None:
+        if seq > self._seq_max:
+            return None
+        if (target := self.targets.get(seq)) is None:
+            stored = self.stored.posts.get(seq)
+            if stored is None:
+                return None
+            target = self.targets[seq] = _Target(stored.version, stored.post, stored.post)
+        return target.post
+
+    def is_later(self, seq: int) -> bool:
+        """Whether a seq may be that of an entry of this batch."""
+        return bool(self.entries) and self.stored.head.last < seq <= self._seq_max
+
+    def add(self, nonce: str, entry: NewPost | Post | Note, row: str, post: str = "") -> None:
+        self.rows += (nonce, row, post)
+        self.entries.append(entry)
+
+    def change(self, post: Post) -> None:
+        target = self.targets[post.position.seq]
+        self.pin_delta += (post.state.pinned is not None) - (target.post.state.pinned is not None)
+        target.post = post
+
+    def packed(self) -> tuple[Any, ...]:
+        """The room as the script expects it."""
+        part = self.name, self.told, self.rows
+        if not self.has_changes:
+            return part
+        states = [_state(seq, target) for seq, target in self.targets.items() if target.is_changed]
+        states += [
+            (-k, 0, "", post.state.ask.until, "", False, False)
+            for k, post in enumerate(self.entries, 1)
+            if isinstance(post, Post) and post.state.ask is not None
+        ]
+        pins = self.stored.pin_count if self.has_pins else -1
+        return (*part, (self.epoch, pins, states, self.nonces))
+
+
+def _state(seq: int, target: _Target) -> tuple[Any, ...]:
+    post = target.post
+    state = post.state
+    closes = state.ask.until if state.ask is not None and is_open_ask(state) else ""
+    has_text_changed = post.text != target.before.text or state.deleted is not None
+    pending = " ".join(state.pending)
+    is_pinned = state.pinned is not None
+    return seq, target.version, post_row(post), closes, pending, is_pinned, has_text_changed
+
+
+class Appended(NamedTuple):
+    """An entry that was appended or a change that was made, and its result."""
+
+    entry: NewEntry
+    result: AppendResult
+
+
+class Batch:
+    """The first entries of `entries` that one script can append.
+
+    An entry about another one of the same batch has to wait until that has its seq.
+
+    Args:
+        indexes: The entries to append, by their indexes in `entries`.
+        stored: What was read of the rooms whose entries need it.
+        told: Seq up to which the tail has the entries of a room.
+        known_epoch: The epoch of the room that the entries are about; may be empty.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[NewEntry],
+        indexes: Sequence[int],
+        stored: dict[str, Stored],
+        *,
+        life: str,
+        told: Callable[[str], int],
+        known_epoch: Callable[[str], str],
+    ) -> None:
+        self.results: dict[int, AppendResult] = {}
+        """Results that do not depend on the script, by index."""
+        self.rest: Sequence[int] = ()
+        """Indexes of the entries for the next batch."""
+        self._source = entries
+        self._life = life
+        self._stored = stored
+        self._told = told
+        self._known_epoch = known_epoch
+        self._rooms: dict[str, _Room] = {}
+        self._by_key: dict[str, int] = {}
+        self._copies: dict[int, int] = {}
+        """Index of a resent entry -> index of the entry in this batch."""
+        self._appended: list[tuple[int, str, int]] = []
+        """Index, room and place of the entries that the script appends."""
+        self._changes: list[tuple[int, str, AppendResult]] = []
+        """Index, room and result of changes without an entry."""
+        self._nonce = ""
+        for place, index in enumerate(indexes):
+            if not self._add(index, entries[index]):
+                self.rest = indexes[place:]
+                break
+
+    def _add(self, index: int, entry: NewEntry) -> bool:
+        """Add an entry; False if it has to wait."""
+        key = nonce_key(entry)
+        if key and (copy := self._by_key.get(key)) is not None:
+            self._copies[index] = copy
+            return True
+        room = self._rooms.get(entry.room)
+        if room is None:
+            room = self._rooms[entry.room] = _Room(
+                entry.room, self._told(entry.room), self._life, self._stored.get(entry.room),
+                self._known_epoch(entry.room),
+            )  # fmt: skip
+        if isinstance(entry, NewPost) and not entry.re and entry.ask is None:  # most entries
+            room.add(key, entry, plain_row(entry.at, entry.sender, entry.text, entry.author))
+            self._appended.append((index, entry.room, len(room.entries)))
+        elif seen := room.stored.seen.get(key):
+            self.results[index] = _copy_result(room.epoch, seen)
+            return True
+        elif room.is_later(entry.re):
+            return False
+        elif not self._apply(index, entry, room, key):
+            return True
+        if key:
+            self._by_key[key] = index
+        return True
+
+    def _apply(self, index: int, entry: NewEntry, room: _Room, key: str) -> bool:
+        """Apply a change, or append a post that is not plain; False if nothing changes."""
+        room.has_changes = True
+        self._nonce = key
+        result = apply_entry(entry, self)
+        if result.error is not None or result.dup:
+            self.results[index] = result
+            return False
+        if result.post is not None:
+            if key:
+                room.nonces += (key, f"{result.position.seq}:{microseconds(entry.at)}")
+            self._changes.append((index, entry.room, result))
+        else:
+            self._appended.append((index, entry.room, len(room.entries)))
+        return True
+
+    # -- what `apply_entry` needs
+
+    def next_position(self, room: str) -> Position:
+        found = self._rooms[room]
+        return Position(found.epoch, -len(found.entries) - 1)
+
+    def find_post(self, room: str, seq: int) -> Post | None:
+        return self._rooms[room].find_post(seq)
+
+    def pin_count(self, room: str) -> int:
+        found = self._rooms[room]
+        found.has_pins = True
+        return found.stored.pin_count + found.pin_delta
+
+    def add(self, entry: Entry, source: NewEntry) -> None:
+        room = self._rooms[entry.room]
+        if isinstance(entry, Post):
+            room.add(self._nonce, entry, post_row(entry))
+        else:
+            assert entry.post is not None
+            room.add(self._nonce, entry, note_row(entry), post_row(entry.post))
+
+    def change(self, post: Post) -> None:
+        self._rooms[post.room].change(post)
+
+    # -- the script
+
+    @property
+    def rooms(self) -> list[tuple[Any, ...]]:
+        """The rooms that the script changes."""
+        return [room.packed() for room in self._rooms.values() if room.is_changed]
+
+    def finish(self, reply: Sequence[Any]) -> tuple[dict[str, NewEntries], list[Appended]]:
+        """The new entries of each room, and what has changed; completes `results`.
+
+        Args:
+            reply: The result of the script.
+        """
+        news: dict[str, NewEntries] = {}
+        positions: dict[str, tuple[str, list[Any]]] = {}
+        changed = [room for room in self._rooms.values() if room.is_changed]
+        for room, (epoch, before, first, forks, seqs) in zip(changed, reply, strict=True):
+            positions[room.name] = epoch, seqs
+            new = [
+                _placed(entry, epoch, seq, seqs)
+                for entry, seq in zip(room.entries, seqs, strict=True)
+                if isinstance(seq, int)
+            ]
+            news[room.name] = NewEntries(Head(epoch, before, first, parse_forks(forks)), new)
+        appended = []
+        for index, name, place in self._appended:
+            epoch, seqs = positions[name]
+            entry, seq = self._source[index], seqs[place - 1]
+            if not isinstance(seq, int):
+                self.results[index] = _copy_result(epoch, seq)
+                continue
+            self.results[index] = AppendResult(Position(epoch, seq), timestamp(entry.at), dup=False)
+            appended.append(Appended(entry, self.results[index]))
+        for index, name, result in self._changes:
+            epoch, seqs = positions[name]
+            assert result.post is not None
+            post = _with_seq(result.post, epoch, seqs)
+            self.results[index] = msgspec.structs.replace(
+                result, position=Position(epoch, result.position.seq), post=post
+            )
+            appended.append(Appended(self._source[index], self.results[index]))
+        for index, copy in self._copies.items():
+            first = self.results[copy]
+            self.results[index] = AppendResult(first.position, first.at_text, dup=True)
+        return news, appended
+
+
+def _copy_result(epoch: str, seen: str) -> AppendResult:
+    """The result of an entry with an earlier copy at `seq:at`."""
+    seq, _, at_us = seen.partition(":")
+    return AppendResult(Position(epoch, int(seq)), timestamp(datetime_of(int(at_us))), dup=True)
+
+
+def _placed(entry: NewPost | Post | Note, epoch: str, seq: int, seqs: Sequence[Any]) -> Entry:
+    """An entry at its position."""
+    position = Position(epoch, seq)
+    if isinstance(entry, NewPost):
+        return Post(entry.room, position, entry.sender, entry.text, entry.at, author=entry.author)
+    if isinstance(entry, Note):
+        assert entry.post is not None
+        return msgspec.structs.replace(entry, position=position, post=_with_seq(entry.post, epoch, seqs))
+    return msgspec.structs.replace(entry, position=position)
+
+
+def _with_seq(post: Post, epoch: str, seqs: Sequence[Any]) -> Post:
+    """A post with the seq of the last note that is part of it."""
+    state, folded = post.state, post.state.folded
+    if folded < 0:
+        state = msgspec.structs.replace(state, folded=seqs[-folded - 1])
+    return msgspec.structs.replace(post, position=Position(epoch, post.position.seq), state=state)
+
+
+def pack_rooms(rooms: Sequence[tuple[Any, ...]]) -> bytes:
+    """The rooms of a batch for the script."""
+    return _pack(rooms)
+
+
+def unpack_result(result: bytes) -> Sequence[Any]:
+    """The result of the script that appends."""
+    found: Sequence[Any] = _unpack(result)
+    return found

@@ -1,0 +1,323 @@
+"""One partition of the log in Redis: it appends batches, exactly once, and heals what Redis has lost.
+
+A batch has a number. If its reply is lost, it is sent again with that number until it is answered, and Redis
+returns its first result if it has been executed. A new life of the partition means that another process has
+the log, or other data: then the entries that were acknowledged in the last seconds and are gone are appended
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from broadcast_tui.core.errors import EngineError
+from broadcast_tui.core.notes import NewEntry, NewNote, NewSummary
+from broadcast_tui.core.post import AppendResult, NewPost, Position
+from broadcast_tui.engine import dedup
+from broadcast_tui.engine.redis_batch import (
+    Appended,
+    Batch,
+    Stored,
+    needs_reading,
+    pack_heads,
+    pack_request,
+    pack_rooms,
+    unpack_result,
+    unpack_stored,
+)
+from broadcast_tui.engine.redis_room import NewEntries, RoomLog
+from broadcast_tui.engine.redis_rows import Head, parse_forks
+from broadcast_tui.engine.redis_scripts import APPEND, FETCH
+from broadcast_tui.engine.redis_writer import RedisWriter
+from broadcast_tui.engine.store_stats import StoreStats
+from broadcast_tui.redis_client import FAILURES, engine_error, is_temporary
+from broadcast_tui.redis_settings import RedisSettings
+
+HEAL_S = 5.0
+"""Time for which acknowledged entries are appended again if Redis loses them."""
+CONFLICTS_MAX = 50
+"""Times that a batch is tried while other nodes change the same posts."""
+RETRY_S = 0.02
+RETRY_MAX_S = 0.25
+"""First and longest delay before a batch is sent again."""
+GROUP_MAX = 1_000
+"""Maximum number of entries that are healed in one batch."""
+LOST_TOLD = 2**53
+"""Seq that no log reaches: the epoch of the room changes if it is not the one of this life."""
+
+_Attempt = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Runs a command, and possibly again after a failure."""
+
+log = logging.getLogger("broadcast_tui.engine")
+
+
+class _Acknowledged(NamedTuple):
+    at: float
+    entry: NewEntry
+    position: Position
+    is_entry: bool
+    """Whether it is an entry of the log at `position`, or a change of the post there."""
+
+
+class RedisPartition:
+    """Appends to the rooms of one partition, one batch at a time.
+
+    Args:
+        node: Id of this process.
+        keep_posts: Maximum number of entries of a room; 0: unlimited.
+        logs: The rooms that this node follows.
+        published: Called with a room and its new entries, in the order of the appends.
+    """
+
+    def __init__(
+        self,
+        settings: RedisSettings,
+        writer: RedisWriter,
+        *,
+        node: str,
+        keep_posts: int,
+        stats: StoreStats,
+        logs: Mapping[str, RoomLog],
+        published: Callable[[str, NewEntries], None],
+    ) -> None:
+        self.life = ""
+        """The current life; empty before the first connection."""
+        self._settings = settings
+        self._writer = writer
+        self._node = node
+        self._keep_posts = keep_posts
+        self._stats = stats
+        self._logs = logs
+        self._published = published
+        self._number = 0
+        self._lock = asyncio.Lock()
+        self._recent: deque[_Acknowledged] = deque()
+        self._healing_life = ""
+
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
+        """Append entries. Raises EngineError; then some of them may have been appended."""
+        async with self._lock:
+            return await self._append(entries, self._retrying)
+
+    async def look(self) -> None:
+        """Notice a new life, even if nothing is appended. Raises EngineError."""
+        async with self._lock:
+            try:
+                await self._look()
+            except FAILURES as error:
+                self._stats.is_up = False
+                raise engine_error(error, self._settings) from None
+
+    async def end_epochs(self, rooms: Sequence[str]) -> None:
+        """Change the epoch of rooms whose logs have lost entries that were told. Raises EngineError."""
+        async with self._lock:
+            reply = await self._execute([(room, LOST_TOLD, []) for room in rooms], self._retrying)
+        for room, (epoch, before, first, forks, _) in zip(rooms, reply, strict=True):
+            self._published(room, NewEntries(Head(epoch, before, first, parse_forks(forks))))
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._writer.close()
+
+    # -- appending
+
+    async def _append(self, entries: Sequence[NewEntry], attempt: _Attempt) -> list[AppendResult]:
+        """Append entries, in as few batches as possible. Raises EngineError, and what `attempt` raises."""
+        known: dict[str, str] = {}
+        if any(map(needs_reading, entries)):
+            known = {room: found.epoch for room, found in self._logs.items()}
+        results: dict[int, AppendResult] = {}
+        rest: Sequence[int] = range(len(entries))
+        conflicts = 0
+        while rest:
+            stored = await self._fetch([entries[index] for index in rest], attempt)
+            batch = Batch(
+                entries, rest, stored, life=self.life, told=self._told,
+                known_epoch=lambda room: known.get(room, ""),
+            )  # fmt: skip
+            appended: list[Appended] = []
+            if rooms := batch.rooms:
+                reply = await self._execute(rooms, attempt)
+                if not reply:
+                    conflicts += 1
+                    if conflicts > CONFLICTS_MAX:
+                        raise EngineError("Other servers are changing the same messages. Try again.")
+                    continue
+                news, appended = batch.finish(reply)
+                for room, new_entries in news.items():
+                    self._published(room, new_entries)
+            else:
+                batch.finish(())
+            self._remember(appended)
+            results |= batch.results
+            rest = batch.rest
+        return [results[index] for index in range(len(entries))]
+
+    def _told(self, room: str) -> int:
+        found = self._logs.get(room)
+        return found.told if found is not None else 0
+
+    async def _fetch(self, entries: Sequence[NewEntry], attempt: _Attempt) -> dict[str, Stored]:
+        """Read what entries depend on."""
+        if not any(map(needs_reading, entries)):
+            return {}
+        request = pack_request(entries)
+        return unpack_stored(request, await attempt(lambda: self._writer.run(FETCH, request)))
+
+    async def _execute(self, rooms: Sequence[tuple[Any, ...]], attempt: _Attempt) -> Sequence[Any]:
+        """The result of a batch for each room; empty on a conflict."""
+        packed = pack_rooms(rooms)
+        self._number += 1
+        number = self._number
+
+        async def run() -> Sequence[Any]:
+            if not self._writer.is_open:
+                await self._look(number)
+            life, _, result = await self._run(packed, number, replicas=self._settings.replicas)
+            await self._lives_in(life)
+            return unpack_result(result) if result else ()
+
+        found: Sequence[Any] = await attempt(run)
+        return found
+
+    async def _run(self, packed: bytes, number: int, replicas: int = 0) -> tuple[str, str, bytes]:
+        life, last, result = await self._writer.run(
+            APPEND, secrets.token_hex(4), self._node, number, self._keep_posts, int(dedup.DEDUP_S),
+            "SPUBLISH" if self._settings.is_sharded else "PUBLISH", packed, replicas=replicas,
+        )  # fmt: skip
+        return life.decode(), last.decode(), result
+
+    async def _retrying(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """The result of `work`, which is tried again after temporary failures. Raises EngineError."""
+        deadline, delay_s = time.monotonic() + self._settings.append_timeout_s, RETRY_S
+        while True:
+            try:
+                result = await work()
+            except FAILURES as error:
+                self._stats.is_up = False
+                if not is_temporary(error) or time.monotonic() + delay_s > deadline:
+                    raise engine_error(error, self._settings) from None
+            else:
+                self._stats.is_up = True
+                return result
+            self._stats.retries += 1
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, RETRY_MAX_S)
+
+    # -- lives
+
+    async def _look(self, number: int = 0) -> None:
+        """Read the life. What it has lost is appended before anything else."""
+        life, last, _ = await self._run(pack_rooms([]), 0)
+        if number and last == str(number):
+            # The batch has been executed, so that nothing before it is lost either.
+            self.life = life
+        else:
+            await self._lives_in(life)
+        self._stats.is_up = True
+
+    async def _lives_in(self, life: str) -> None:
+        """Heal after a change of the life, which is remembered when that is done."""
+        if self._healing_life:
+            if life != self._healing_life:
+                raise ConnectionError("another process has the log now")
+            return
+        if self.life and life != self.life:
+            self._healing_life = life
+            try:
+                await self._heal(life)
+            finally:
+                self._healing_life = ""
+        self.life = life
+
+    def _remember(self, appended: Sequence[Appended]) -> None:
+        """Remember acknowledged entries for some seconds."""
+        now = time.monotonic()
+        for entry, result in appended:
+            self._recent.append(_Acknowledged(now, entry, result.position, result.post is None))
+        self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        while self._recent and now - self._recent[0].at > HEAL_S:
+            self._recent.popleft()
+
+    async def _heal(self, life: str) -> None:
+        """Append the acknowledged entries that are gone again. Raises EngineError and what commands raise."""
+        self._forget(time.monotonic())
+        former, self.life = self.life, life
+        try:
+            healed = await self._append_lost(len(self._recent))
+        finally:
+            self.life = former
+        if healed:
+            self._stats.healed += healed
+            log.warning("Redis had lost %d message(s) of the last seconds; they are stored again", healed)
+
+    async def _append_lost(self, count: int) -> int:
+        """Append those of the oldest `count` entries again that are gone; returns their number."""
+        recent = self._recent
+        request = pack_heads({each.entry.room for each in recent})
+        heads = {
+            room: stored.head
+            for room, stored in unpack_stored(request, await self._writer.run(FETCH, request)).items()
+        }
+        moved: dict[tuple[str, int], int] = {}
+        """New seqs of healed posts by room and former seq."""
+        healed = 0
+        while count:
+            group: list[tuple[_Acknowledged, NewEntry]] = []
+            waiting: set[tuple[str, int]] = set()
+            """Former positions of the entries in the group."""
+            taken = 0
+            for each in itertools.islice(recent, count):
+                end = _end_of(heads[each.entry.room], each.position.epoch)
+                if each.is_entry and each.position.seq <= end:
+                    taken += 1
+                    continue
+                target = each.entry.room, each.entry.re
+                if target in waiting or len(group) >= GROUP_MAX:
+                    break  # what it is about needs its new seq first
+                taken += 1
+                if (again := _about(each.entry, moved.get(target), end)) is not None:
+                    group.append((each, again))
+                    if each.is_entry:
+                        waiting.add((each.entry.room, each.position.seq))
+                    if not each.is_entry and isinstance(again, NewNote):
+                        group.append((each, NewSummary(again.room, again.re, again.kind, again.at)))
+            if group:
+                results = await self._append([again for _, again in group], _once)
+                for (each, again), result in zip(group, results, strict=True):
+                    if each.is_entry and result.error is None:
+                        moved[each.entry.room, each.position.seq] = result.position.seq
+                    healed += result.has_changed and not isinstance(again, NewSummary)
+            for _ in range(taken):
+                recent.popleft()
+            count -= taken
+        return healed
+
+
+async def _once(work: Callable[[], Awaitable[Any]]) -> Any:
+    return await work()
+
+
+def _end_of(head: Head, epoch: str) -> int:
+    """Seq up to which a log has the entries of an epoch."""
+    return head.last if head.epoch == epoch else head.forks.get(epoch, 0)
+
+
+def _about(entry: NewEntry, moved: int | None, end: int) -> NewEntry | None:
+    """A lost entry with the present seq of what it is about; None if that is lost."""
+    if not entry.re or (moved is None and entry.re <= end):
+        return entry
+    if moved is None and not isinstance(entry, NewPost):
+        return None
+    return msgspec.structs.replace(entry, re=moved or 0)
