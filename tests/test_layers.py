@@ -55,7 +55,10 @@ ONLY_IN = {
     "redis": {
         "redis_client.py",
         "redis_subscriber.py",
-        *(f"engine/redis_{name}.py" for name in ("batch", "copying", "engine", "retention", "rooms", "tail")),
+        *(
+            f"engine/redis_{name}.py"
+            for name in ("copying", "engine", "partition", "reader", "retention", "writer")
+        ),
         "server/cluster/commands.py",
     },
 }

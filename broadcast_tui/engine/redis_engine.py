@@ -11,56 +11,44 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import time
-import zlib
 from bisect import bisect_left, insort
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any
-
-from redis.exceptions import NoScriptError
 
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import (
     EngineError,
     ErrorCode,
     RequestError,
-    SearchTooCostlyError,
 )
 from broadcast_tui.core.lru_budget import LruBudget
-from broadcast_tui.core.notes import Entry, LogEvent, NewEntry, NewSummary, first_fitting
-from broadcast_tui.core.post import MAX_SEQ, AppendResult, Fork, Position, Post
+from broadcast_tui.core.notes import Entry, LogEvent, NewEntry, NewSummary
+from broadcast_tui.core.post import AppendResult, Fork, Position, Post
 from broadcast_tui.core.post_state import NO_STATE, NoteKind
 from broadcast_tui.engine.base import OpenAsk, PendingSummary
 from broadcast_tui.engine.dedup import DedupCache
-from broadcast_tui.engine.memory_search import search_posts
 from broadcast_tui.engine.note_index import NoteIndex, until_of
 from broadcast_tui.engine.redis_partition import RedisPartition
+from broadcast_tui.engine.redis_reader import CHANNEL_MARK, PAGE_ENTRIES, RedisReader
 from broadcast_tui.engine.redis_retention import RedisRetention
 from broadcast_tui.engine.redis_room import NewEntries, News, RoomLog
-from broadcast_tui.engine.redis_rows import Head, Message, entries_of
-from broadcast_tui.engine.redis_scripts import HEADS, OPEN, READ, TOPIC, LogScript
+from broadcast_tui.engine.redis_rows import Head, Message
+from broadcast_tui.engine.redis_scripts import HEADS, OPEN, TOPIC
 from broadcast_tui.engine.redis_writer import RedisWriter
 from broadcast_tui.engine.store_stats import StoreStats
 from broadcast_tui.engine.tail import Tail
-from broadcast_tui.redis_client import FAILURES, Client, end, engine_error, is_temporary, open_client
+from broadcast_tui.redis_client import FAILURES, Client, end, open_client
 from broadcast_tui.redis_settings import RedisSettings
 from broadcast_tui.redis_subscriber import Subscriber
 
-PAGE_ENTRIES = 500
-"""Maximum number of entries in one reply."""
-SEARCH_POSTS_MAX = 20_000
-"""Maximum number of posts that a search looks at."""
 HOLE_S = 0.02
 """Time for which missing entries may be on their way, before they are read."""
 SWEEP_S = 5.0
 """Interval at which the heads of all open rooms are compared, in case the last message was lost."""
 SWEEP_ROOMS = 500
 """Rooms in one comparison."""
-READ_TRIES_S = 1.0
-"""Time for which a read is tried again while Redis does not respond."""
 RETRY_S = 0.05
-CHANNEL_MARK = ":l:"
 
 log = logging.getLogger("broadcast_tui.engine")
 
@@ -162,13 +150,14 @@ class RedisEngine:
     async def start(self) -> None:
         settings = self._settings
         self._client: Client = open_client(settings)
+        self._reader = RedisReader(self._client, settings, lambda number: self._partitions[number].life)
         self._command = "SPUBLISH" if settings.is_sharded else "PUBLISH"
         self._subscriber = Subscriber(
             settings, self._client, received=self._received, resumed=self._sweep_now.set
         )
         self._partitions = [
             RedisPartition(
-                settings, RedisWriter(self._client, settings, self._key(number)), node=self._node,
+                settings, RedisWriter(self._client, settings, self._reader.key(number)), node=self._node,
                 keep_posts=self._keep_posts, stats=self.store_stats, logs=self._logs,
                 published=self._published,
             )
@@ -215,8 +204,8 @@ class RedisEngine:
         messages = self._opening.setdefault(room, [])
         try:
             # The channel first: what is published meanwhile is in what is read, or arrives.
-            await self._subscriber.subscribe(self._channel(room))
-            reply = await self._run(OPEN, room, secrets.token_hex(4), room)
+            await self._subscriber.subscribe(self._reader.channel(room))
+            reply = await self._reader.run(OPEN, room, secrets.token_hex(4), room)
             if not self._partition(room).life:
                 await self._partition(room).look()
         finally:
@@ -235,7 +224,7 @@ class RedisEngine:
         self._notes.load(room, (), ())
         if room in self._names:
             self._names.remove(room)
-        self._spawn(self._subscriber.unsubscribe(self._channel(room)))
+        self._spawn(self._subscriber.unsubscribe(self._reader.channel(room)))
 
     def _load_notes(self, found: RoomLog, reply: Sequence[Any]) -> None:
         """Take the pinned posts and the open questions from what the script for opening returns."""
@@ -247,7 +236,7 @@ class RedisEngine:
         self._notes.load(found.room, map(int, reply[5]), asks)
 
     async def set_topic(self, room: str, topic: str) -> None:
-        await self._run(TOPIC, room, room, topic, self._command)
+        await self._reader.run(TOPIC, room, room, topic, self._command)
         if (found := self._logs.get(room)) is not None:
             self._set_topic(found, topic)
 
@@ -268,7 +257,7 @@ class RedisEngine:
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         by_number: dict[int, list[int]] = {}
         for index, entry in enumerate(entries):
-            by_number.setdefault(self._number(entry.room), []).append(index)
+            by_number.setdefault(self._reader.number(entry.room), []).append(index)
         if len(by_number) == 1:
             return await self._partitions[next(iter(by_number))].append(entries)
         parts = await asyncio.gather(
@@ -359,7 +348,7 @@ class RedisEngine:
         """Read a page of the entries that are missing from the tail. Raises EngineError."""
         told, first = found.told, found.first
         self.store_stats.repairs += 1
-        head, entries = await self._page(found.room, "RANGE", told, "", PAGE_ENTRIES, 0, 0)
+        head, entries = await self._reader.page(found.room, "RANGE", told, "", PAGE_ENTRIES, 0, 0)
         if head.epoch != found.epoch or told != found.told:
             self._receive(found, NewEntries(head))
             return
@@ -370,7 +359,7 @@ class RedisEngine:
     async def _reload_notes(self, room: str) -> None:
         """Read the pinned posts and questions of a room again."""
         with contextlib.suppress(EngineError):
-            reply = await self._run(OPEN, room, secrets.token_hex(4), room)
+            reply = await self._reader.run(OPEN, room, secrets.token_hex(4), room)
             if (found := self._logs.get(room)) is not None and found.epoch == Head.of(reply).epoch:
                 self._load_notes(found, reply)
 
@@ -395,7 +384,7 @@ class RedisEngine:
     async def _compare(self) -> None:
         by_number: dict[int, list[str]] = {0: []}
         for room in self._logs:
-            by_number.setdefault(self._number(room), []).append(room)
+            by_number.setdefault(self._reader.number(room), []).append(room)
         pending: set[PendingSummary] = set()
         for number, rooms in by_number.items():
             await self._partitions[number].look()
@@ -410,7 +399,7 @@ class RedisEngine:
         """Compare rooms of a partition; returns the changes that are to be announced. Raises EngineError."""
         told = {room: self._logs[room].told for room in rooms if room in self._logs}
         ended, pending = [], set()
-        for room, reply in zip(rooms, await self._run(HEADS, rooms[0], *rooms), strict=True):
+        for room, reply in zip(rooms, await self._reader.run(HEADS, rooms[0], *rooms), strict=True):
             found, head = self._logs.get(room), Head.of(reply)
             if found is None or room not in told:
                 continue
@@ -440,85 +429,20 @@ class RedisEngine:
         max_bytes: int | None = None,
         root: int = 0,
     ) -> list[Entry]:
-        found: list[Entry] = []
-        mode = "THREAD" if root else "RANGE"
-        while (count := min(PAGE_ENTRIES, limit - len(found))) > 0:
-            stop = "" if before is None else before
-            _, page = await self._page(room, mode, after, stop, count, int(from_end), root)
-            found += page[::-1] if from_end else page
-            if len(page) < count:
-                break
-            if len(first_fitting(found, max_bytes)) < len(found):
-                break
-            if from_end:
-                before = page[0].position.seq
-            else:
-                after = page[-1].position.seq
-        fitting = first_fitting(found, max_bytes)
-        return fitting[::-1] if from_end else fitting
+        return await self._reader.read(
+            room, after=after, before=before, limit=limit, from_end=from_end, max_bytes=max_bytes, root=root
+        )
 
     async def posts(self, room: str, seqs: Sequence[int]) -> list[Post]:
-        ordered = sorted({seq for seq in seqs if 0 < seq <= MAX_SEQ})
-        found: list[Post] = []
-        for start in range(0, len(ordered), PAGE_ENTRIES):
-            _, entries = await self._page(room, "SEQS", *ordered[start : start + PAGE_ENTRIES])
-            found += [entry for entry in entries if isinstance(entry, Post)]
-        return found
+        return await self._reader.posts(room, seqs)
 
     async def search(
         self, room: str, query: str, *, before: int | None = None, limit: int, root: int = 0
     ) -> list[Post]:
-        hits: list[Post] = []
-        seen_count = 0
-        while len(hits) < limit:
-            page = await self.read(room, before=before, limit=PAGE_ENTRIES, from_end=True, root=root)
-            newest_first = (entry for entry in reversed(page) if isinstance(entry, Post))
-            hits += await search_posts(newest_first, query, limit - len(hits), time.monotonic)
-            if len(page) < PAGE_ENTRIES:
-                break
-            seen_count += len(page)
-            if seen_count >= SEARCH_POSTS_MAX:
-                raise SearchTooCostlyError
-            before = page[0].position.seq
-        return hits[::-1]
-
-    async def _page(self, room: str, *arguments: object) -> tuple[Head, list[Entry]]:
-        """The head of a room, and entries. Raises EngineError."""
-        reply = await self._run(READ, room, room, *arguments)
-        head = Head.of(reply)
-        if not head.epoch:
-            head = head._replace(epoch=self._partition(room).life)
-        return head, entries_of(room, head.epoch, reply)
-
-    async def _run(self, script: LogScript, room: str, *arguments: object) -> Any:
-        """The reply of a script that can be repeated. Raises EngineError."""
-        key = self._key(self._number(room))
-        execute: Callable[..., Awaitable[Any]] = self._client.execute_command
-        deadline = time.monotonic() + READ_TRIES_S
-        while True:
-            try:
-                try:
-                    return await execute("EVALSHA", script.sha, 1, key, *arguments)
-                except NoScriptError:
-                    return await execute("EVAL", script.text, 1, key, *arguments)
-            except FAILURES as error:
-                if not is_temporary(error) or time.monotonic() > deadline:
-                    raise engine_error(error, self._settings) from None
-            await asyncio.sleep(RETRY_S)
-
-    # -- keys
-
-    def _number(self, room: str) -> int:
-        return zlib.crc32(room.encode()) % self._settings.partitions
+        return await self._reader.search(room, query, before=before, limit=limit, root=root)
 
     def _partition(self, room: str) -> RedisPartition:
-        return self._partitions[self._number(room)]
-
-    def _key(self, number: int) -> str:
-        return f"{{{self._settings.prefix}{number}}}:p"
-
-    def _channel(self, room: str) -> str:
-        return f"{{{self._settings.prefix}{self._number(room)}}}{CHANNEL_MARK}{room}"
+        return self._partitions[self._reader.number(room)]
 
 
 def _failed(entry: NewEntry) -> AppendResult:

@@ -5,12 +5,10 @@ To add an engine, write its module and add a row to `ENGINES`.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from broadcast_tui.core.errors import EngineError
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine, NoHistoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
@@ -53,16 +51,10 @@ def _sqlite(options: StorageOptions) -> Engine:
 
 def _redis(options: StorageOptions) -> Engine:
     """The engine of Redis, which is imported only if it is used. Raises LocationError and EngineError."""
-    try:
-        module = importlib.import_module("broadcast_tui.engine.redis_engine")
-    except ModuleNotFoundError as error:
-        text = "History in Redis is not available in this version. Store it in a file or in memory."
-        raise EngineError(text) from error
+    from broadcast_tui.engine.redis_engine import RedisEngine
+
     keep_posts = KEEP_POSTS_IN_REDIS if options.keep_posts is None else options.keep_posts
-    engine: Engine = module.RedisEngine(
-        read_location(options.location), keep_days=options.keep_days, keep_posts=keep_posts
-    )
-    return engine
+    return RedisEngine(read_location(options.location), keep_days=options.keep_days, keep_posts=keep_posts)
 
 
 FILE = ""

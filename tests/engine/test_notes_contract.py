@@ -197,7 +197,7 @@ async def test_the_tail_yields_notes_with_the_state_at_their_append(engine: Engi
 
 async def test_a_rejected_change_has_no_effect_and_the_rest_is_appended(engine: Engine) -> None:
     await engine.append([post("mine"), post("gone"), delete(2)])
-    entries = [
+    entries: list[NewPost | NewNote] = [
         post("before"),
         edit(1, "hers", by="eve"),
         edit(99, "nothing"),
