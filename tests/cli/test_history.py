@@ -11,6 +11,7 @@ import pytest
 from tests.cli.program import Outcome, program, run
 from tests.support.engines import opened
 from tests.support.histories import append_posts, contents
+from tests.support.plain import v1_client
 from tests.support.redis_server import ALWAYS, RedisServer, needs_redis, running
 from tests.support.terminal import Terminal
 
@@ -94,6 +95,25 @@ async def test_a_copy_is_interrupted_by_ctrl_c(source: Path, tmp_path: Path) -> 
     finished = await run("history", "copy", str(source), str(target), home=tmp_path)
     assert finished.status == 0
     assert await is_same(source, target)
+
+
+@pytest.mark.parametrize("epochs", [True, False])
+async def test_clients_resume_on_the_copy(source: Path, tmp_path: Path, epochs: bool) -> None:
+    target = tmp_path / "target.db"
+    async with opened(source) as engine:
+        former = engine.epoch
+    assert (await run("history", "copy", str(source), str(target), home=tmp_path)).status == 0
+    where = ("serve", "--port", "0", "--host", "127.0.0.1", "--history", str(target))
+    async with program(*where, home=tmp_path) as server:
+        url = f"ws://127.0.0.1:{await server.port()}"
+        since = f"{former}-{POSTS - 1}"
+        async with v1_client(url, "ana", rooms=[{"room": "lobby", "since": since}], epochs=epochs) as ana:
+            if epochs:
+                renamed = await ana.next_of(type="epoch")
+                assert (renamed["from"], renamed["to"].partition("-")[2]) == (since, str(POSTS - 1))
+            message = await ana.next_of(type="message")
+            assert message["message"] == f"apple {POSTS - 1}"
+            assert not message["id"].startswith(former)
 
 
 @pytest.mark.parametrize(

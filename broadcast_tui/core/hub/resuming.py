@@ -45,7 +45,7 @@ def resume(
     Args:
         head: Newest seq of the room on this node.
         replay_max: Maximum number of newest posts to replay to a client without a valid position.
-        is_shared: Whether other nodes may have newer entries, and the log former epochs.
+        is_shared: Whether other nodes may have newer entries, and positions of epochs that are unknown here.
         follows_epochs: Whether the client understands new epochs.
     """
     floor = index.first_seq(room) - 1
@@ -58,10 +58,11 @@ def resume(
         if position.seq >= floor:
             return Resume(position.seq)
         return Resume(floor, False, (_trimmed(room, epoch, position.seq, floor),))
-    if position is None or not is_shared:
+    fork = index.fork_of(room, position.epoch) if position is not None else None
+    if position is None or (fork is None and not is_shared):
         return Resume(oldest, False, (events.Gap(room, request.since, f"{epoch}-{oldest}", "epoch"),))
     # Of an epoch that is unknown, or a position that was never reached, nothing is known to be common.
-    seq = head if position.epoch == epoch else index.fork_of(room, position.epoch) or 0
+    seq = head if position.epoch == epoch else fork or 0
     return _follow(Fork(room, position.epoch, epoch, seq), position.seq, floor, oldest, follows_epochs)
 
 

@@ -472,9 +472,17 @@ def test_positions_below_the_first_entry(log: ModelLog) -> None:
     assert at("e3-3", log=log) == [4, False, trimmed]
 
 
-@pytest.mark.parametrize("since", ["e2-1", "e3-6", "nonsense"])
+@pytest.mark.parametrize("since", ["e9-1", "e3-6", "nonsense"])
 def test_positions_of_a_single_server(log: ModelLog, since: str) -> None:
     assert at(since, log=log, is_shared=False) == [3, False, ("Gap", since, "e3-3", False)]
+
+
+@pytest.mark.parametrize("since", ["e1-2", "e2-3", "e2-4"])
+@pytest.mark.parametrize("follows_epochs", [True, False])
+def test_positions_of_the_source_of_a_copy(log: ModelLog, since: str, follows_epochs: bool) -> None:
+    """The log of a single server has former epochs if it is a copy of another one."""
+    expected = at(since, log=log, follows_epochs=follows_epochs)
+    assert at(since, log=log, is_shared=False, follows_epochs=follows_epochs) == expected
 
 
 # -- direct messages
