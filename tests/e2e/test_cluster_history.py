@@ -20,6 +20,7 @@ from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.registry import StorageOptions, engine_for
+from tests.e2e.conftest import ServerProcess
 from tests.support.chaos import chaos_proxy
 from tests.support.chaos_person import PUBLISHERS, ROOMS, Person, drain, entry_label, people
 from tests.support.cluster_world import PASSWORD, ClusterWorld, Setting, cluster_world
@@ -79,7 +80,7 @@ async def publish(client: HoppingClient, rng: Random, until: float) -> None:
 
 
 async def settled_logs(
-    world: ClusterWorld, clients: Sequence[HoppingClient]
+    nodes: Sequence[ServerProcess], clients: Sequence[HoppingClient]
 ) -> dict[str, tuple[str, list[Shown]]]:
     """Wait until everything is acknowledged and received; returns the logs, which all nodes have alike."""
     for client in clients:
@@ -87,7 +88,7 @@ async def settled_logs(
     for room in ROOMS:
         await clients[0].say(room, f"end/{room} 1", f"end/{room} 1 x")
     await clients[0].wait_settled()
-    logs = [{room: await read_log(node.url, room) for room in ROOMS} for node in world.nodes]
+    logs = [{room: await read_log(node.url, room) for room in ROOMS} for node in nodes]
     assert all(log == logs[0] for log in logs), "the nodes have different logs"
     heads = {room: f"{epoch}-{entries[-1].seq}" for room, (epoch, entries) in logs[0].items()}
     for client in clients:
@@ -117,7 +118,7 @@ async def run(
             group.create_task(world.fail(failures, until, PAUSE_S))
         proxy.calm.set()
         try:
-            logs = await settled_logs(world, clients)
+            logs = await settled_logs(world.nodes, clients)
         except BaseException as error:
             error.add_note("\n".join(state_of(client) for client in clients))
             error.add_note(summary_of(world, clients, 0))
