@@ -55,10 +55,7 @@ ONLY_IN = {
     "redis": {
         "redis_client.py",
         "redis_subscriber.py",
-        *(
-            f"engine/redis_{name}.py"
-            for name in ("copying", "engine", "partition", "reader", "retention", "writer")
-        ),
+        *(f"engine/redis_{name}.py" for name in ("engine", "partition", "reader", "retention", "writer")),
         "server/cluster/commands.py",
     },
 }

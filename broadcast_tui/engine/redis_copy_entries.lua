@@ -1,19 +1,12 @@
-#!lua
--- Store entries that are copied from another history.
--- KEYS: life of a partition. ARGV: room, time in seconds for which nonces are known, then for each entry, in
--- ascending order: seq, row, root of a reply or 0, nonce key or '', `seq:at`, flags of a post that has a state or '', time at
--- which its question ends or '', kinds to be announced or ''.
-local call, tag = redis.call, KEYS[1]:sub(1, -3)
-
-local function key(kind, room)
-  return tag .. ':' .. kind .. ':' .. room
-end
-
-local room, ttl, last = ARGV[1], tonumber(ARGV[2]), 0
+-- Store entries of a room that are copied from another history; those that it has are skipped.
+-- ARGV: room, time in seconds for which nonces are known, then for each entry, in ascending order: seq, row, root of
+-- a reply or 0, nonce key or '', `seq:at`, flags of a post that has a state or '', time at which its question ends
+-- or '', kinds to be announced or ''.
+local room, ttl = ARGV[1], tonumber(ARGV[2])
+local last = tonumber(call('HGET', key('m', room), 's') or 0)
 local has_nonces = false
-for i = 3, #ARGV, 8 do
-  local seq, row, root, nonce, seen, flags, closes, pending = unpack(ARGV, i, i + 7)
-  last = seq
+
+local function store(seq, row, root, nonce, seen, flags, closes, pending)
   if flags ~= '' then
     call('HSET', key('s', room), seq, '1:' .. flags .. ':' .. row)
     call('ZADD', key('sx', room), seq, seq)
@@ -27,6 +20,14 @@ for i = 3, #ARGV, 8 do
   if nonce ~= '' then
     call('HSET', key('n0', room), nonce, seen)
     has_nonces = true
+  end
+end
+
+for i = 3, #ARGV, 8 do
+  local seq = tonumber(ARGV[i])
+  if seq > last then
+    store(unpack(ARGV, i, i + 7))
+    last = seq
   end
 end
 if has_nonces then

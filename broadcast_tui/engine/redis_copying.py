@@ -6,17 +6,13 @@ Rooms for direct messages of people without tokens are not copied: they end with
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import secrets
 import time
-import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
-from redis.exceptions import NoScriptError
 
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.hub.directs import token_owners
@@ -25,8 +21,12 @@ from broadcast_tui.core.notes import NewNote
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.post_state import NO_STATE, NoteKind, PostState
 from broadcast_tui.engine.copying import StoredEntry, StoredRoom, by_arrival
-from broadcast_tui.engine.dedup import DEDUP_S, dedup_key
+from broadcast_tui.engine.dedup import DEDUP_S
 from broadcast_tui.engine.note_index import is_open_ask
+from broadcast_tui.engine.redis_batch import nonce_key
+from broadcast_tui.engine.redis_reader import RedisReader
+from broadcast_tui.engine.redis_rows import NOTE_ROOT, parse_forks
+from broadcast_tui.engine.redis_scripts import COPY_ENTRIES, COPY_ROOM
 from broadcast_tui.redis_client import FAILURES, Client, check_complete, copy_key, engine_error, open_client
 from broadcast_tui.redis_settings import RedisSettings
 
@@ -34,26 +34,12 @@ NAMES_PER_PAGE = 500
 KEYS_PER_PAGE = 1_000
 EPOCH_BYTES = 8
 
-NOTE_ROOT = -1
-"""In the place of the root: the row is a note."""
 
 _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[Any]).decode
 _Word = str | bytes | int
-
-
-class _Script:
-    """A script of this directory, and the hash by which Redis knows it."""
-
-    def __init__(self, name: str) -> None:
-        self.text = (Path(__file__).parent / f"{name}.lua").read_text("utf-8")
-        self.sha = hashlib.sha1(self.text.encode()).hexdigest()
-
-
-PUT_ENTRIES = _Script("redis_copy_entries")
-PUT_ROOM = _Script("redis_copy_room")
 
 
 class RedisHistory:
@@ -66,6 +52,7 @@ class RedisHistory:
     def __init__(self, client: Client, settings: RedisSettings) -> None:
         self._client = client
         self._settings = settings
+        self._scripts = RedisReader(client, settings, lambda _: "")
         self._control = f"{{{settings.prefix}:ctl}}"
         self._tags = [f"{{{settings.prefix}{number}}}" for number in range(settings.partitions)]
 
@@ -116,8 +103,9 @@ class RedisHistory:
         tag = self._tag(name)
         fields = await self._client.execute_command("HMGET", f"{tag}:m:{name}", "e", "f", "s", "topic", "x")
         epoch, first, last, topic, former = (field.decode() if field else "" for field in fields)
+        forks = reversed(parse_forks(former).items())
         current = ((epoch, int(last or 0)),) if epoch else ()
-        return StoredRoom(name, int(first or 1), int(last or 0), topic, (*_forks(former), *current))
+        return StoredRoom(name, int(first or 1), int(last or 0), topic, (*forks, *current))
 
     async def other_rooms(self) -> StoredRoom:
         return StoredRoom("", 1, 0, "", ())
@@ -198,19 +186,16 @@ class RedisHistory:
         known_since_us = int((time.time() - DEDUP_S) * 1e6)
         for entry in entries:
             by_room.setdefault(entry.room, []).extend(_words(entry, known_since_us))
-        with self._errors():
-            for room, words in by_room.items():
-                await self._run(PUT_ENTRIES, room, room, int(DEDUP_S), *words)
+        for room, words in by_room.items():
+            await self._scripts.run(COPY_ENTRIES, room, room, int(DEDUP_S), *words)
 
     async def finish(self, rooms: Sequence[StoredRoom], others: StoredRoom) -> None:
         life = secrets.token_hex(EPOCH_BYTES)
-        with self._errors():
-            for room in rooms:
-                forks = "".join(f"{epoch}:{seq} " for epoch, seq in room.forks)
-                await self._run(
-                    PUT_ROOM, room.name, life, room.name, room.first_seq, room.last_seq, room.topic, forks
-                )
-                await self._register_direct(room.name)
+        for name, first, last, topic, former in rooms:
+            forks = "".join(f"{epoch}:{seq} " for epoch, seq in former)
+            await self._scripts.run(COPY_ROOM, name, life, name, first, last, topic, forks)
+            with self._errors():
+                await self._register_direct(name)
 
     async def _register_direct(self, room: str) -> None:
         """Let the owners of a room for direct messages find it."""
@@ -225,16 +210,9 @@ class RedisHistory:
         with self._errors():
             await self._client.delete(copy_key(self._settings))
 
-    async def _run(self, script: _Script, room: str, *arguments: _Word) -> None:
-        """Run a script in the partition of a room."""
-        words: tuple[_Word, ...] = 1, f"{self._tag(room)}:p", *arguments
-        try:
-            await self._client.execute_command("EVALSHA", script.sha, *words)
-        except NoScriptError:
-            await self._client.execute_command("EVAL", script.text, *words)
-
     def _tag(self, room: str) -> str:
-        return self._tags[zlib.crc32(room.encode()) % len(self._tags)]
+        """The beginning of the keys of a room."""
+        return self._tags[self._scripts.number(room)]
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
@@ -263,7 +241,7 @@ def _words(entry: StoredEntry, known_since_us: int) -> tuple[_Word, ...]:
         fields = entry.at_us, entry.re, NOTE_ROOT, entry.sender, entry.kind
     else:
         fields = entry.at_us, entry.re, entry.root, entry.sender, entry.text, entry.author
-    nonce = _nonce_key(entry) if entry.at_us >= known_since_us else b""
+    nonce = _nonce_key(entry) if entry.at_us >= known_since_us else ""
     seen = f"{entry.seq}:{entry.at_us}"
     if state == NO_STATE:
         return entry.seq, _encode(fields), entry.root, nonce, seen, "", "", ""
@@ -273,25 +251,13 @@ def _words(entry: StoredEntry, known_since_us: int) -> tuple[_Word, ...]:
     return entry.seq, row, entry.root, nonce, seen, flags, closes, " ".join(state.pending)
 
 
-def _nonce_key(entry: StoredEntry) -> bytes:
+def _nonce_key(entry: StoredEntry) -> str:
     """The key by which a resent entry is recognized; empty without a nonce."""
     client_id, nonce = entry.client_id, entry.nonce
     if entry.kind is None:
-        return dedup_key(NewPost(entry.room, entry.sender, "", _ANY_TIME, client_id, nonce))
+        return nonce_key(NewPost(entry.room, entry.sender, "", _ANY_TIME, client_id, nonce))
     note = NewNote(entry.room, entry.re, entry.kind, entry.sender, _ANY_TIME)
-    return dedup_key(msgspec.structs.replace(note, client_id=client_id, nonce=nonce))
-
-
-def _forks(text: str) -> list[tuple[str, int]]:
-    """The former epochs of a room and the seqs up to which they have the same entries, oldest first.
-
-    `text` has the seqs at which they ended. What a later epoch has lost is lost of the earlier ones, too.
-    """
-    forks: list[tuple[str, int]] = []
-    for item in reversed(text.split()):
-        epoch, _, digits = item.partition(":")
-        forks.append((epoch, min([int(digits), *(seq for _, seq in forks[-1:])])))
-    return forks[::-1]
+    return nonce_key(msgspec.structs.replace(note, client_id=client_id, nonce=nonce))
 
 
 def _text(value: bytes | str) -> str:

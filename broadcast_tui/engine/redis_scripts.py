@@ -23,6 +23,8 @@ class LogScript:
 
 
 APPEND = LogScript("append")
+COPY_ENTRIES = LogScript("copy_entries")
+COPY_ROOM = LogScript("copy_room")
 FETCH = LogScript("fetch", "no-writes,allow-oom")
 HEADS = LogScript("heads", "no-writes,allow-oom")
 OPEN = LogScript("open", "allow-oom")

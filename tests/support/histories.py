@@ -17,6 +17,8 @@ from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_note_machine import entries
 
 ROOMS = ("lobby", "dev", "@ana+ben", "büro")
+EMPTY = "empty"
+"""A room that has only a topic."""
 WORDS = ("apple", "pear", "plum")
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ALL = 10_000
@@ -71,10 +73,9 @@ async def append_posts(engine: Engine, room: str, *texts: str, at: datetime = AT
 
 
 async def contents(engine: Engine) -> dict[str, Any]:
-    """All that can be read of an engine, except the epoch of positions."""
+    """All that can be read of an engine, except the epoch of positions. Its rooms must be open."""
     rooms: dict[str, Any] = {}
     for room in engine.room_names():
-        await engine.open_room(room)
         read = [_without_epoch(entry) for entry in await engine.read(room, limit=ALL)]
         posts = [entry.position.seq for entry in read if isinstance(entry, Post)]
         threads = {
