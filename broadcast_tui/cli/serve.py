@@ -30,7 +30,7 @@ from broadcast_tui.cli.serve_options import (
 )
 from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.stdio import ControllingTerminal, print_safely, redirect_to_devnull
-from broadcast_tui.core.errors import CloseCode, EngineError
+from broadcast_tui.core.errors import BroadcastError, CloseCode, EngineError
 from broadcast_tui.core.limits import AdmissionLimits
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.registry import StorageOptions, engine_for, public_location
@@ -346,9 +346,14 @@ async def _run(
         loop.add_signal_handler(signal.SIGINT, stop, CloseCode.GOING_AWAY)
         loop.add_signal_handler(signal.SIGTERM, stop, CloseCode.RESTART)
         loop.add_signal_handler(signal.SIGHUP, _on_hangup(server, stop, options))
-    await server.start_server()
-    if metrics is not None:
+    if metrics is not None:  # before the server, which other nodes would see otherwise
         await metrics.start()
+    try:
+        await server.start_server()
+    except BroadcastError:
+        if metrics is not None:
+            await metrics.stop()
+        raise
     # Collect garbage rarely: scanning thousands of long-lived connections pauses the server.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)

@@ -165,7 +165,7 @@ class RedisEngine:
         ]  # fmt: skip
         self._retention = RedisRetention(
             self._client, settings, partitions=settings.partitions, keep_days=self._keep_days,
-            command=self._command,
+            command=self._command, stats=self.store_stats,
         )  # fmt: skip
         try:
             await self._partitions[0].look()

@@ -14,6 +14,7 @@ from redis.exceptions import NoScriptError
 
 from broadcast_tui.engine.redis_scripts import TRIM
 from broadcast_tui.engine.steady_clock import SteadyClock
+from broadcast_tui.engine.store_stats import StoreStats
 from broadcast_tui.redis_client import FAILURES, Client, describe, end
 from broadcast_tui.redis_settings import RedisSettings
 
@@ -40,6 +41,7 @@ class RedisRetention:
         partitions: Number of partitions, the same for all nodes.
         keep_days: Age in days after which entries are deleted; 0: never.
         command: PUBLISH or SPUBLISH.
+        stats: Where deleted entries are counted.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class RedisRetention:
         partitions: int,
         keep_days: float,
         command: str = "PUBLISH",
+        stats: StoreStats | None = None,
     ) -> None:
         self._client = client
         self._settings = settings
         self._tags = [f"{{{settings.prefix}{number}}}" for number in range(partitions)]
         self._keep_days = keep_days
         self._command = command
+        self._stats = stats if stats is not None else StoreStats()
         self._lease = f"{{{settings.prefix}:ctl}}:retention"
         self._steady_clock = SteadyClock()
         self._task: asyncio.Task[None] | None = None
@@ -100,6 +104,7 @@ class RedisRetention:
                     deleted = await self._trim(tag, oldest_us, names[start : start + ROOMS_PER_CALL])
                     count += sum(deleted)
                     rooms += sum(number > 0 for number in deleted)
+        self._stats.expired += count
         if count:
             log.info("deleted %d post(s) of %d room(s) older than %g day(s)", count, rooms, self._keep_days)
         return count

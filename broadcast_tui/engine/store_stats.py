@@ -20,6 +20,8 @@ class StoreStats:
     """Changes of the epoch of a room."""
     healed: int = 0
     """Entries that were appended again after Redis had lost them."""
+    expired: int = 0
+    """Entries that this node deleted because of their age."""
     lost: int = 0
     """Entries that were acknowledged and are gone."""
 

@@ -110,6 +110,7 @@ def _store(server: BroadcastServer) -> Iterable[Metric]:
     yield _counter("store_repairs", "Holes in the posts of other servers, filled from Redis.", stats.repairs)
     yield _counter("store_forks", "New epochs of rooms after Redis was replaced or restored.", stats.forks)
     yield _counter("store_healed", "Posts that were stored again after Redis had lost them.", stats.healed)
+    yield _counter("store_expired", "Posts and notes that this server deleted by age.", stats.expired)
     yield _counter("store_lost", "Acknowledged posts that Redis has lost.", stats.lost)
 
 
@@ -209,6 +210,8 @@ class MetricsListener:
             return pages.response_to(request, not_ready_reason=reason, url="")
         if request.path.partition("?")[0] != "/metrics":
             return pages.rejection(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
+        if not self._broadcast_server._admission.ready:
+            return pages.rejection(http.HTTPStatus.SERVICE_UNAVAILABLE, "The server is starting.", 1.0)
         budget = self._broadcast_server._runner.hub.budgets.of("" if is_local else rate_limit_key(host))
         try:
             budget.spend(SCRAPE_S, connection.loop.time())

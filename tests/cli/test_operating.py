@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import program
+from tests.cli.program import program, run
 from tests.support.plain import plain_client, v1_client
 from tests.support.raw_socket import raw_socket
 
@@ -69,6 +70,26 @@ async def test_metrics_have_their_own_port(tmp_path: Path) -> None:
             assert "\nbroadcast_tui_connections 1.0\n" in await fetch(metrics_port, "/metrics")
         assert " 404 " in await fetch(port, "/metrics")
         assert (await server.stop(signal.SIGTERM)).status == 0
+
+
+async def test_a_used_metrics_port_is_reported_before_the_server_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        options = ("--metrics-host", "127.0.0.1", "--metrics-port", str(taken.getsockname()[1]))
+        outcome = await run(*ANY_PORT, *options, home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    [line] = outcome.err.splitlines()
+    assert "in use" in line
+    assert "--metrics-port" in line
+
+
+async def test_a_server_that_cannot_start_has_no_metrics(tmp_path: Path) -> None:
+    directory = tmp_path / "taken.db"
+    directory.mkdir()
+    outcome = await run(*ANY_PORT, "--metrics-port", "0", "--history", str(directory), home=tmp_path)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert len(outcome.err.splitlines()) == 1
 
 
 async def test_without_a_port_there_are_no_metrics(tmp_path: Path) -> None:

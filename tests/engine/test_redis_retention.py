@@ -12,6 +12,7 @@ import pytest
 from broadcast_tui.engine import redis_retention
 from broadcast_tui.engine.redis_retention import RedisRetention
 from broadcast_tui.engine.steady_clock import SteadyClock
+from broadcast_tui.engine.store_stats import StoreStats
 from broadcast_tui.redis_client import Client, open_client
 from broadcast_tui.redis_settings import read_location
 from tests.support.redis_server import needs_redis
@@ -73,8 +74,13 @@ async def client(redis_url: str) -> AsyncIterator[Client]:
 
 
 @pytest.fixture
-def retention(client: Client, redis_url: str) -> RedisRetention:
-    return RedisRetention(client, read_location(redis_url), partitions=1, keep_days=30)
+def stats() -> StoreStats:
+    return StoreStats()
+
+
+@pytest.fixture
+def retention(client: Client, redis_url: str, stats: StoreStats) -> RedisRetention:
+    return RedisRetention(client, read_location(redis_url), partitions=1, keep_days=30, stats=stats)
 
 
 async def delete_before(retention: RedisRetention, at_us: int) -> int:
@@ -97,11 +103,14 @@ async def test_exactly_the_old_entries_are_deleted(client: Client, retention: Re
         await client.flushall()
 
 
-async def test_many_rooms_are_checked_and_counted(client: Client, retention: RedisRetention) -> None:
+async def test_many_rooms_are_checked_and_counted(
+    client: Client, retention: RedisRetention, stats: StoreStats
+) -> None:
     for number in range(60):
         await Room(client, f"room{number}").fill([1, 2, 9])
     assert await delete_before(retention, 5) == 120
     assert await delete_before(retention, 5) == 0
+    assert stats.expired == 120
 
 
 async def test_an_empty_room_is_listed_only_with_a_topic(client: Client, retention: RedisRetention) -> None:

@@ -79,14 +79,22 @@ class RemoteEngine(MemoryEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store_stats = StoreStats(is_up=False, retries=1, repairs=2, forks=3, healed=4, lost=5)
+        self.store_stats = StoreStats(is_up=False, retries=1, repairs=2, forks=3, healed=4, expired=6, lost=5)
 
 
 async def test_the_state_of_a_remote_store_is_exported() -> None:
     async with running_server(engine=RemoteEngine()) as server, listening(server) as listener:
         now = await numbers(listener)
-    names = ("up", "retries_total", "repairs_total", "forks_total", "healed_total", "lost_total")
-    assert [now[f"store_{name}"] for name in names] == [0, 1, 2, 3, 4, 5]
+    names = (
+        "up",
+        "retries_total",
+        "repairs_total",
+        "forks_total",
+        "healed_total",
+        "lost_total",
+        "expired_total",
+    )
+    assert [now[f"store_{name}"] for name in names] == [0, 1, 2, 3, 4, 5, 6]
 
 
 async def test_dropped_connection_is_counted_by_reason() -> None:
@@ -182,4 +190,5 @@ async def test_health_checks_of_the_process_are_answered() -> None:
         server._admission.ready = False
         assert (await ask(listener, "GET /readyz")).startswith("HTTP/1.1 503 ")
         assert (await ask(listener, "GET /healthz")).startswith("HTTP/1.1 200 ")
+        assert (await ask(listener)).startswith("HTTP/1.1 503 ")
         server._admission.ready = True

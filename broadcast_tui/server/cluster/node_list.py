@@ -83,7 +83,7 @@ def _node(now: int, node: bytes, lease_end: int, words: Sequence[bytes]) -> Node
         connections=_field(record, "connections", 0),
         rooms=_field(record, "rooms", 0),
         lag_ms=_field(record, "lag_ms", 0),
-        seen_s=max(0.0, LEASE_S - left_ms / 1000),
+        seen_s=max(0.0, round(LEASE_S - left_ms / 1000, 1)),
     )
 
 
