@@ -109,7 +109,7 @@ class Hub:
         )  # fmt: skip
         self._index = index
         self._node = node
-        self._away = AwayStatus(self.peers, self._names, self.broadcaster, self._limits)
+        self.away = AwayStatus(self.peers, self._names, self.broadcaster, self._limits)
         self._last_peer_id = 0
         self._guest_numbers = GuestNumbers(random_id)
         self.directs = DirectRooms(
@@ -134,7 +134,7 @@ class Hub:
             rosters,
             self._close_replaced,
         )
-        signals = Signals(self.rooms, rosters, self.broadcaster, self._away, self.moderation, self.directs)
+        signals = Signals(self.rooms, rosters, self.broadcaster, self.away, self.moderation, self.directs)
         self.port = ClusterPort(
             self.cluster, self._names, self.rooms, rosters, signals, self.moderation, self.directs,
             self._guest_numbers, self._close_replaced,
@@ -145,7 +145,7 @@ class Hub:
         )  # fmt: skip
         self._entering = Entering(
             self.cluster, self.rooms, self._claims, self.directs, self.authorizer, self.moderation,
-            self.broadcaster, self.rejections, self._away, self._limits,
+            self.broadcaster, self.rejections, self.away, self._limits,
         )  # fmt: skip
         self._summaries = Summaries(index, self.effects)
         self.rooms.on_fork = self._forked
@@ -421,7 +421,7 @@ class Hub:
                 self.reads.start(peer, plan_history(peer, command, room.name, self._index, page_max))
             case commands.ListMembers():
                 room = self._request_room(peer, command.room, when)
-                self.broadcaster.reply(peer, self._away.members_of(room, command.ref))
+                self.broadcaster.reply(peer, self.away.members_of(room, command.ref))
             case commands.Rename():
                 self._claims.rename(peer, command, when)
             case commands.Search():
@@ -440,7 +440,7 @@ class Hub:
                 self.effects.topic_changes.append(change)
             case commands.SetAway():
                 peer.spend_fetch(when.now)
-                self._away.update(peer, command)
+                self.away.update(peer, command)
             case commands.Typing():
                 room = self.rooms.subscription(peer, command.room).room
                 is_allowed = self.authorizer.may_post(peer) and self.moderation.mute_of(peer, when) is None

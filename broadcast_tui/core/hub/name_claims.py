@@ -90,6 +90,9 @@ class NameClaims:
                     self._replaced(peer_id)
             if peer.name:
                 if peer.is_counted:
+                    for subscription in peer.subscriptions.values():
+                        # What other nodes know of the new name precedes the status of the old one.
+                        self._names.adopt_away(key, subscription.room.presence.remote_away(key))
                     self._names.copy_away(peer.key, key)
                 self.release(peer, when, grace=False)
         if peer.is_counted:

@@ -1,0 +1,339 @@
+"""Random histories of three nodes: all of them, and all clients, agree with a simple model on the members."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from broadcast_tui.core.hub.auth import Identity, Role
+from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.limits import Limits
+from tests.core.hub.test_authorization import StubAuthenticator
+from tests.support.hub_cluster import Client, HubCluster, Node
+from tests.support.profile import by_profile
+
+NODES = 3
+ROOMS = ("lobby", "dev")
+NAMES = ("ana", "bob", "eve", "zoe")
+GRACE_S = 5.0
+ROOT = Identity("t-root", "root2", Role.ADMIN)
+LIMITS = Limits(
+    message_rate=0,
+    message_burst=0,
+    history_rate=1_000,
+    presence_rate=1_000,
+    presence_burst=1_000,
+    leave_grace_s=GRACE_S,
+    max_errors=100_000,
+)
+
+people, texts = st.sampled_from(NAMES), st.sampled_from(("", "lunch", "tea"))
+
+
+@dataclass
+class View:
+    """A room as a client knows it from its frames."""
+
+    members: set[str] = field(default_factory=set)
+    online: int | None = 0
+    """None after a rename of one's own, until the next line."""
+    renamed: set[str] = field(default_factory=set)
+    """Former names: with several connections, a client cannot know whether the person is still there."""
+
+    def rename(self, old: str, new: str) -> None:
+        self.members.discard(old)
+        self.members.add(new)
+        self.renamed.discard(new)
+        if old and old != new:
+            self.renamed.add(old)
+
+
+class Person:
+    """A connection, with what its client knows."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.name = ""
+        self.views: dict[str, View] = {}
+        self.away: dict[str, str] = {}
+        assert client.wire.peer is not None
+        self.peer: Peer = client.wire.peer
+
+    @property
+    def node(self) -> Node:
+        return self.client.node
+
+    @property
+    def is_open(self) -> bool:
+        return self.node.hub.peers.get(self.peer.id) is self.peer
+
+    def read(self) -> None:
+        """Apply the frames that have arrived."""
+        frames = self.client.frames()
+        for frame in frames:
+            match frame["type"]:
+                case "welcome":
+                    self.name = frame["name"]
+                    self.views = {room["room"]: View(online=room["online"]) for room in frame["rooms"]}
+                case "joined":
+                    self.views[frame["room"]] = View(online=frame["online"])
+                case "left":
+                    self.views.pop(frame["room"], None)
+                case "presence":
+                    view = self.views[frame["room"]]
+                    view.members = {member["name"] for member in frame["members"]}
+                    for member in frame["members"]:
+                        self._set_away(member["name"], member.get("away"))
+                    view.online = frame["online"]
+                    view.renamed.clear()
+                case "system" if "online" in frame and frame.get("room") in self.views:
+                    self._read_line(self.views[frame["room"]], frame)
+                case "renamed":
+                    for view in self.views.values():
+                        view.rename(self.name, frame["name"])
+                        view.online = None
+                    self._rename_away(self.name, frame["name"])
+                    self.name = frame["name"]
+                case "away":
+                    self._set_away(frame["name"], frame.get("text", "") if frame["away"] else None)
+        frames.clear()
+        self.client.received.clear()
+
+    def _read_line(self, view: View, frame: dict[str, object]) -> None:
+        view.online = frame["online"]  # type: ignore[assignment]
+        names: list[str] = list(frame.get("names") or [frame.get("name")])  # type: ignore[call-overload]
+        match frame["event"]:
+            case "join":
+                view.members.update(filter(None, names))
+                view.renamed.difference_update(names)
+            case "leave":
+                view.members.difference_update(names)
+                for name in names:
+                    if not any(name in other.members for other in self.views.values()):
+                        self._set_away(name, None)
+            case "rename" if len(names) == 2:
+                view.rename(*names)
+                self._rename_away(*names)
+
+    def _set_away(self, name: str, text: str | None) -> None:
+        self.away.pop(name, None)
+        if text is not None:
+            self.away[name] = text
+
+    def _rename_away(self, old: str, new: str) -> None:
+        if old in self.away:
+            self.away[new] = self.away.pop(old)
+
+
+class ClusterMachine(RuleBasedStateMachine):
+    """People come and go on three nodes. Between two checks, signals are on their way, or lost and read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = HubCluster(NODES, LIMITS, StubAuthenticator(ROOT, needs_token=False))
+        self.numbers = count(NODES + 1)
+        self.connections: list[Person] = []
+        self.grace: dict[tuple[str, str, str], float] = {}
+        """Ends of grace periods, by node, room and name."""
+        self.away: dict[str, str] = {}
+        self.rooms_before: list[str] = []
+
+    # -- the model
+
+    def open(self) -> list[Person]:
+        return [person for person in self.connections if person.is_open]
+
+    def idle(self) -> list[Person]:
+        """Connections past their hello, of which no command waits."""
+        return [p for p in self.open() if p.peer.subscriptions and not p.client.wire.is_held]
+
+    def has(self, node: str, room: str, name: str) -> bool:
+        return any(
+            p.node.name == node and p.peer.name == name and room in p.peer.subscriptions for p in self.open()
+        )
+
+    def members(self, room: str) -> set[str]:
+        present = {p.peer.name for p in self.open() if room in p.peer.subscriptions}
+        return present | {name for _, other, name in self.grace if other == room}
+
+    def lost(self, person: Person) -> None:
+        """Start the grace periods of a connection that has closed."""
+        name, node = person.peer.name, person.node.name
+        for room in self.rooms_before:
+            if not self.has(node, room, name):
+                self.grace[node, room, name] = self.cluster.when.now + GRACE_S
+
+    def pick(self, number: int) -> Person:
+        idle = self.idle()
+        return idle[number % len(idle)]
+
+    def node(self, number: int) -> Node:
+        return list(self.cluster.nodes.values())[number % NODES]
+
+    @invariant()
+    def follow_the_grace_periods(self) -> None:
+        now = self.cluster.when.now
+        self.grace = {
+            (node, room, name): until
+            for (node, room, name), until in self.grace.items()
+            if until > now and node in self.cluster.nodes and not self.has(node, room, name)
+        }
+        present = {name for room in ROOMS for name in self.members(room)}
+        self.away = {name: text for name, text in self.away.items() if name in present}
+
+    def settle(self) -> None:
+        """Move everything until nothing is on its way."""
+        self.cluster.settle()
+        self.follow_the_grace_periods()
+
+    # -- what people do
+
+    @initialize()
+    def start(self) -> None:
+        for number, name in enumerate(NAMES[:2]):
+            self.come(name, number, dev=False)
+        self.agree()
+
+    @rule(name=people, number=st.integers(0, NODES - 1), dev=st.booleans())
+    def come(self, name: str, number: int, dev: bool) -> None:
+        rooms = [{"room": room} for room in (ROOMS if dev else ROOMS[:1])]
+        client = self.node(number).connect()
+        client.send("hello", name=name, client_id=f"id-{name}", rooms=rooms)
+        for room in rooms:
+            client.send("presence", room=room["room"], ref="p")
+        self.connections.append(Person(client))
+        client.node.receive()
+
+    @precondition(lambda self: bool(self.idle()))
+    @rule(number=st.integers(0, 20))
+    def disconnect(self, number: int) -> None:
+        person = self.pick(number)
+        self.rooms_before = list(person.peer.subscriptions)
+        person.client.close()
+        self.lost(person)
+
+    @precondition(lambda self: bool(self.idle()))
+    @rule(number=st.integers(0, 20))
+    def enter_or_leave_dev(self, number: int) -> None:
+        client = self.pick(number).client
+        is_in = "dev" in self.pick(number).peer.subscriptions
+        client.send("leave" if is_in else "join", room="dev", ref="j")
+        if not is_in:
+            client.send("presence", room="dev", ref="p")
+        client.node.receive()
+
+    @precondition(lambda self: bool(self.idle()))
+    @rule(number=st.integers(0, 20), name=people)
+    def rename(self, number: int, name: str) -> None:
+        self.settle()
+        person = self.pick(number)
+        old = person.peer.name
+        text = self.away.get(old)
+        person.client.send("rename", name=name, ref="r")
+        self.settle()
+        if person.peer.name != old and text is not None:
+            self.away[name] = text
+
+    @precondition(lambda self: bool(self.idle()))
+    @rule(number=st.integers(0, 20), text=texts)
+    def set_away(self, number: int, text: str) -> None:
+        self.settle()
+        person = self.pick(number)
+        person.client.send("away", away=bool(text), text=text, ref="a")
+        self.settle()
+        self.away.pop(person.peer.name, None)
+        if text:
+            self.away[person.peer.name] = text
+
+    @rule(number=st.integers(0, NODES - 1), name=people, is_ban=st.booleans())
+    def kick(self, number: int, name: str, is_ban: bool) -> None:
+        self.settle()
+        admin = self.node(number).connect(identity=ROOT, address="198.51.100.1:1")
+        admin.send("hello", name=ROOT.name, presence=False)
+        if is_ban:
+            admin.send("ban", who=name, ref="m")
+            admin.send("unban", who=name, ref="m")
+        else:
+            admin.send("kick", name=name, ref="m")
+        self.settle()
+        admin.close()
+        self.settle()
+
+    # -- what happens to nodes and signals
+
+    @rule(number=st.integers(0, NODES - 1))
+    def replace_node(self, number: int) -> None:
+        killed = self.cluster.kill(self.node(number).name)
+        self.connections = [person for person in self.connections if person.node is not killed]
+        self.cluster.start(f"n{next(self.numbers)}")
+
+    @rule(number=st.integers(0, NODES - 1))
+    def lose_signals(self, number: int) -> None:
+        for node in self.cluster.nodes.values():
+            node.collect()
+        self.node(number).lose_signals()
+        self.node(number).load_rosters()
+
+    @rule(number=st.integers(0, NODES - 1))
+    def run_a_node(self, number: int) -> None:
+        self.cluster.run(self.node(number))
+
+    @rule(number=st.integers(0, NODES - 1), source=st.integers(0, NODES - 1))
+    def deliver_a_signal(self, number: int, source: int) -> None:
+        self.node(source).collect()
+        self.node(number).deliver(self.node(source).name)
+
+    @rule(seconds=st.sampled_from((0.5, 2.0, GRACE_S, 20.0)))
+    def pass_time(self, seconds: float) -> None:
+        self.cluster.pass_time(seconds)
+
+    # -- what must hold
+
+    @rule()
+    def agree(self) -> None:
+        self.settle()
+        self.cluster.pass_time(0.0)  # sends the lines that wait for the next tick
+        self.settle()
+        for room in ROOMS:
+            self.check_nodes(room)
+        for person in self.idle():
+            person.read()
+            assert person.views.keys() == person.peer.subscriptions.keys()
+            uncertain = {name for view in person.views.values() for name in view.renamed}
+            for room, view in person.views.items():
+                self.check_view(room, view)
+                for name in view.members - uncertain:
+                    assert person.away.get(name) == self.away.get(name)
+
+    def check_nodes(self, room: str) -> None:
+        expected = self.members(room)
+        for node in self.cluster.nodes.values():
+            if (here := node.hub.rooms.by_name.get(room)) is None:
+                continue
+            assert {name for name, _ in here.presence.members(100)} == expected
+            assert here.presence.online == len(expected)
+            away = {name: node.hub.away.of(here.presence, name) for name in expected}
+            assert {name: text for name, text in away.items() if text is not None} == {
+                name: self.away[name] for name in expected if name in self.away
+            }
+
+    def check_view(self, room: str, view: View) -> None:
+        expected = self.members(room)
+        assert view.online in (None, len(expected))
+        assert view.members | (view.renamed & expected) == expected
+
+    def teardown(self) -> None:
+        self.agree()
+
+
+ClusterMachine.TestCase.settings = settings(
+    max_examples=by_profile(60, 2_000),
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestClusterMachine = ClusterMachine.TestCase
