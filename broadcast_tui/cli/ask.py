@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -25,7 +26,7 @@ from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.clock import DAY_S, format_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
-from broadcast_tui.core.notes import apply_note, merged
+from broadcast_tui.core.notes import apply_note, merged, without_lost_notes
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NO_STATE, Ask, PostState, Votes, answer_count, waiting_names
 from broadcast_tui.core.protocol.commands import Question
@@ -33,6 +34,7 @@ from broadcast_tui.core.session.updates import (
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
+    EpochChanged,
     GapFound,
     HistoryFetched,
     NoteArrived,
@@ -203,6 +205,8 @@ class _Asker:
                 self._read()
             case GapFound(reason="epoch") if self._position is not None:
                 return self._lost()
+            case EpochChanged():
+                return self._follow(update)
             case HistoryFetched(ref=ref, posts=posts) if ref == self._read_ref:
                 return self._read_again(posts)
             case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, cause=cause):
@@ -224,6 +228,19 @@ class _Asker:
         return (
             self._changed(merged(self._post, found[0])) if self._post is not None else self._asked(found[0])
         )
+
+    def _follow(self, change: EpochChanged) -> int | None:
+        """Give the question its id in a new epoch; returns the exit status if it is lost."""
+        if self._position is None:
+            return None
+        self._position = change.follow(self._position)
+        if self._position is None:
+            return self._lost()
+        if self._post is not None:
+            state = without_lost_notes(self._post.state, change.seq)
+            self._post = msgspec.structs.replace(self._post, position=self._position, state=state)
+            self._read()
+        return None
 
     def _lost(self) -> int:
         return print_error("The server no longer has the question.", ExitCode.UNREACHABLE)

@@ -29,6 +29,7 @@ from broadcast_tui.core.session.updates import (
     Noticed,
     PostArrived,
     Update,
+    Withdrawn,
 )
 from broadcast_tui.core.text import visible, visible_line
 
@@ -100,6 +101,8 @@ def _print(batch: list[Update], *, as_json: bool) -> int:
             case GapFound(reason=reason, count=count):
                 number = "Some" if count is None else str(count)
                 print(f"broadcast-tui: {number} post(s) missing here ({reason}).", file=sys.stderr)
+            case Withdrawn(count=count) if count:
+                print(f"broadcast-tui: The server has lost the last {count} post(s).", file=sys.stderr)
             case Noticed(text=text, error=True):
                 print(f"broadcast-tui: {visible_line(text)}", file=sys.stderr)
             case ConnectionChanged(state=ConnectionState.REFUSED, reason=reason, cause=cause):

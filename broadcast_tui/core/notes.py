@@ -350,6 +350,17 @@ def merged(post: Post, read: Post) -> Post:
     return result
 
 
+def without_lost_notes(state: PostState, seq: int) -> PostState:
+    """A client's state after a fork: the notes above `seq` are lost, and others can take their places.
+
+    What they had changed stays until the post is read again.
+    """
+    if state.folded <= seq and all(at <= seq for at in state.applied.values()):
+        return state
+    applied = {kind: min(at, seq) for kind, at in state.applied.items()}
+    return msgspec.structs.replace(state, folded=min(state.folded, seq), applied=applied)
+
+
 def _known_seq(state: PostState, kind: NoteKind) -> int:
     """Seq of the last note of a kind that is part of a client's state."""
     return max(state.folded, state.applied.get(kind, 0))

@@ -19,7 +19,13 @@ from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.protocol.commands import Question
-from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, DisconnectCause, Update
+from broadcast_tui.core.session.updates import (
+    ConnectionChanged,
+    ConnectionState,
+    DisconnectCause,
+    Update,
+    Withdrawn,
+)
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.bookmark_saver import load_ignored, save_ignored
 from broadcast_tui.tui.commands.context import ThemeHost
@@ -226,7 +232,12 @@ class LineChat:
 
     async def _receive_batches(self) -> None:
         async for batch in self._client.batches():
-            self._receive(batch)
+            start = 0
+            for number, update in enumerate(batch):
+                if isinstance(update, Withdrawn):
+                    self._receive(batch[start:number])  # written before lines are removed
+                    start = number
+            self._receive(batch[start:])
 
     async def _tick(self) -> None:
         while True:
@@ -356,14 +367,15 @@ class LineFormatter:
 
         Below a question that the user, `own_name`, was asked, a line says how to answer it.
 
-        When the transcript was laid out again, because somebody is hidden or shown, only its last line is
-        new: the one that says so. A summary of joins and leaves that can still change is yielded once another
+        When the transcript was laid out again, because posts are hidden, shown or lost, only the lines added
+        since are new. A summary of joins and leaves that can still change is yielded once another
         line follows it.
         """
         transcript = room.transcript
         end = transcript.next_id
         rebuild_count, start = self._progress.get(room.name, (transcript.rebuild_count, 0))
-        start = end - 1 if rebuild_count != transcript.rebuild_count else max(start, transcript.first_id)
+        is_rebuilt = rebuild_count != transcript.rebuild_count
+        start = max(transcript.rebuilt_id if is_rebuilt else start, transcript.first_id)
         if transcript.growing_id is not None:
             end = max(start, end - 1)
         self._progress[room.name] = transcript.rebuild_count, end

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.core.notes import in_epoch
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.session.updates import HistoryFetched, NoteArrived, Noticed, Update
+from broadcast_tui.core.session.updates import EpochChanged, HistoryFetched, NoteArrived, Noticed, Update
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.post_lines import note_line, post_line
 from broadcast_tui.tui.model.post_target import PostTarget, newest_position, target_of_post
@@ -134,6 +135,16 @@ class PostPrinter:
                     del self._requests[ref]
                 case NoteArrived():
                     self._print_note(update, before)
+                case EpochChanged():
+                    self._follow(update)
+
+    def _follow(self, change: EpochChanged) -> None:
+        """Give listed posts their ids in a new epoch, and forget those that are lost."""
+        self._listed = {
+            (room, new): in_epoch(post, new.epoch)
+            for (room, position), post in self._listed.items()
+            if (new := change.follow(position) if room == change.room else position) is not None
+        }
 
     def _print_note(self, update: NoteArrived, before: dict[tuple[str, Position], StoredPost]) -> None:
         note = update.note

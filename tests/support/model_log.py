@@ -66,6 +66,7 @@ class ModelLog:
                 entry = versions[-1][1]
             kept[number] = in_epoch(entry, epoch)
         self.entries[room] = kept
+        self.trimmed[room] = min(self.trimmed.get(room, 0), seq)
         self._seen = {
             key: msgspec.structs.replace(result, position=Position(epoch, result.position.seq))
             if key[0] == room

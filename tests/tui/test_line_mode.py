@@ -19,13 +19,16 @@ from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
     DirectOpened,
+    EpochChanged,
     HistoryFetched,
     NameDenied,
     NoteRejected,
+    PostArrived,
     PostDelivered,
     PostRejected,
     RoomEntered,
     SearchFound,
+    Withdrawn,
 )
 from broadcast_tui.tui.line_mode import LineChat
 from tests.support.fake_client import AT, FakeClient, member_list
@@ -377,3 +380,41 @@ async def test_listed_posts_need_not_be_loaded() -> None:
         await conversation.type("/thread 900")
         await client.deliver(HistoryFetched("lobby", f"n{client._count}", (), more=False))
         assert conversation.written[-1] == "-- Thread of message 900: none"
+
+
+async def test_lost_posts_are_reported_once() -> None:
+    def post(seq: int, epoch: str) -> PostArrived:
+        text = f"{seq} of {epoch}"
+        return PostArrived(Post("lobby", Position(epoch, seq), "bob", text, AT), True, False)
+
+    async with plain("ana", "bob") as talk:
+        await talk.client.deliver(post(1, "e1"), post(2, "e1"))
+        start = len(talk.written)
+        await talk.client.deliver(
+            post(3, "e1"),
+            EpochChanged("lobby", "e1", "e2", 1),
+            Withdrawn("lobby", Position("e2", 2), 2),
+            post(2, "e2"),
+            post(3, "e2"),
+        )
+        await eventually(lambda: any("3 of e2" in line for line in talk.written))
+    written = [line.partition("bob: ")[2] or line for line in talk.written[start:]]
+    lost = "-- The server lost 2 messages. They were removed."
+    assert written[:4] == ["3 of e1", lost, "2 of e2", "3 of e2"]
+
+
+async def test_listed_posts_have_the_same_numbers_in_a_new_epoch() -> None:
+    async with plain("ana", "bob") as talk:
+        client = talk.client
+        await client.deliver(PostArrived(Post("lobby", Position("e1", 9), "bob", "hi", AT), True, False))
+        await talk.type("/pins")
+        pinned = tuple(Post("lobby", Position("e1", seq), "bob", f"deploy {seq}", AT) for seq in (2, 8))
+        await client.deliver(HistoryFetched("lobby", f"n{client._count}", pinned, more=False))
+        await client.deliver(
+            EpochChanged("lobby", "e1", "e2", 5),
+            Withdrawn("lobby", Position("e2", 6), 4),
+            PostArrived(Post("lobby", Position("e2", 6), "bob", "hi", AT), True, False),
+        )
+        await talk.type("/reply 8 no", "/reply 2 yes")
+        await eventually(lambda: bool(client.called("say")))
+    assert client.called("say") == [("lobby", "yes", "e2-2")]

@@ -187,10 +187,10 @@ class Chunk:
                 for epoch, number in zip(self.epochs, self.numbers, strict=True)
             ]  # fmt: skip
 
-    def forget_notes(self, first: int) -> None:
-        """Accept notes with the seqs of lost ones, from `first` on, for the posts again."""
+    def forget_notes(self, seq: int) -> None:
+        """Let other notes take the places of lost ones, those above `seq`."""
         if self.details:
-            self.details = {line_id: details.until(first) for line_id, details in self.details.items()}
+            self.details = {line_id: details.until(seq) for line_id, details in self.details.items()}
 
     def mention_marks(self) -> bytearray:
         """One byte for each line: 1 if it mentions the user, else 0."""

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import msgspec
 
+from broadcast_tui.core.notes import without_lost_notes
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import NO_STATE, Ask, Deletion, Pin, PostState, Votes
 from broadcast_tui.core.text import visible_line
@@ -53,13 +54,9 @@ class PostDetails(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, reactions=reactions)
 
     def until(self, seq: int) -> PostDetails:
-        """The details, of which notes from `seq` on are lost, so that other ones can take their places."""
-        state, last = self.state, seq - 1
-        if state.folded <= last and all(at <= last for at in state.applied.values()):
-            return self
-        applied = {kind: min(at, last) for kind, at in state.applied.items()}
-        state = msgspec.structs.replace(state, folded=min(state.folded, last), applied=applied)
-        return msgspec.structs.replace(self, state=state)
+        """The details, of which the notes above `seq` are lost."""
+        state = without_lost_notes(self.state, seq)
+        return self if state is self.state else msgspec.structs.replace(self, state=state)
 
 
 def details_of(post: Post, is_ignored: Callable[[str], bool] | None = None) -> PostDetails | None:

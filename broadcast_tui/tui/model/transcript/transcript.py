@@ -85,6 +85,8 @@ class Transcript:
         """How often an existing line was changed."""
         self.rebuild_count = 0
         """How often all lines were rebuilt, with new ids."""
+        self.rebuilt_id = 0
+        """Id of the first line added since they were rebuilt."""
         self.unread_line_id: int | None = None
         """The line above which the unread line is drawn; it may no longer be stored."""
         self.unloaded_count = 0
@@ -441,7 +443,7 @@ class Transcript:
                 sender, text, at, own, mention, post_id, details = item
                 details = _displayed(details, self.hide_rule)
                 self.add_post(sender, text, at, own=own, mention=mention, post_id=post_id, details=details)
-        self.received_count = received_count
+        self.received_count, self.rebuilt_id = received_count, self._next_id
 
     def _all_lines(self) -> Iterator[LineRecord | Line | OlderPost]:
         """All lines in order, without day lines.
@@ -544,9 +546,11 @@ class Transcript:
             for i, number in enumerate(chunk.numbers):
                 if number >= first.seq and chunk.epochs[i] in epochs:
                     lost.append((Position(chunk.epochs[i], number), chunk.line(i)))
-            chunk.forget_notes(first.seq)
+            chunk.forget_notes(first.seq - 1)
         for run in (self._hidden, *self._hidden_runs.values()):
-            run[:] = [post._replace(details=post.details and post.details.until(first.seq)) for post in run]
+            run[:] = [
+                post._replace(details=post.details and post.details.until(first.seq - 1)) for post in run
+            ]
         self._rebuild(lambda position: position.epoch not in epochs or position.seq < first.seq)
         return lost
 
