@@ -60,6 +60,15 @@ _Attempt = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 log = logging.getLogger("broadcast_tui.engine")
 
 
+class _Reply(NamedTuple):
+    """The reply of the script that appends."""
+
+    life: str
+    last: str
+    """Number of the last batch."""
+    result: bytes
+
+
 class _Acknowledged(NamedTuple):
     at: float
     entry: NewEntry
@@ -178,23 +187,29 @@ class RedisPartition:
         packed = pack_rooms(rooms)
         self._number += 1
         number = self._number
+        reply: _Reply | None = None
 
         async def run() -> Sequence[Any]:
-            if not self._writer.is_open:
-                await self._look(number)
-            life, _, result = await self._run(packed, number, replicas=self._settings.replicas)
-            await self._lives_in(life)
-            return unpack_result(result) if result else ()
+            nonlocal number, reply
+            if reply is None:
+                if not self._writer.is_open:
+                    await self._look(number)
+                    if self._number != number:  # something was healed
+                        self._number += 1
+                        number = self._number
+                reply = await self._run(packed, number, replicas=self._settings.replicas)
+            await self._lives_in(reply.life)
+            return unpack_result(reply.result) if reply.result else ()
 
         found: Sequence[Any] = await attempt(run)
         return found
 
-    async def _run(self, packed: bytes, number: int, replicas: int = 0) -> tuple[str, str, bytes]:
+    async def _run(self, packed: bytes, number: int, replicas: int = 0) -> _Reply:
         life, last, result = await self._writer.run(
             APPEND, secrets.token_hex(4), self._node, number, self._keep_posts, int(dedup.DEDUP_S),
             "SPUBLISH" if self._settings.is_sharded else "PUBLISH", packed, replicas=replicas,
         )  # fmt: skip
-        return life.decode(), last.decode(), result
+        return _Reply(life.decode(), last.decode(), result)
 
     async def _retrying(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """The result of `work`, which is tried again after temporary failures. Raises EngineError."""
@@ -217,12 +232,12 @@ class RedisPartition:
 
     async def _look(self, number: int = 0) -> None:
         """Read the life. What it has lost is appended before anything else."""
-        life, last, _ = await self._run(pack_rooms([]), 0)
-        if number and last == str(number):
+        reply = await self._run(pack_rooms([]), 0)
+        if number and reply.last == str(number):
             # The batch has been executed, so that nothing before it is lost either.
-            self.life = life
+            self.life = reply.life
         else:
-            await self._lives_in(life)
+            await self._lives_in(reply.life)
         self._stats.is_up = True
 
     async def _lives_in(self, life: str) -> None:
