@@ -128,7 +128,7 @@ class _Room:
         """For the script: nonce, row and the row of a note's post, of each entry."""
         self.entries: list[NewPost | Post | Note] = []
         self.nonces: list[str] = []
-        """Key and value of changes without an entry."""
+        """Key and value of changes without an entry, and of those that change nothing."""
         self.targets: dict[int, _Target] = {}
         self.pin_delta = 0
         self.has_pins = False
@@ -141,7 +141,7 @@ class _Room:
 
     @property
     def is_changed(self) -> bool:
-        return bool(self.entries) or any(target.is_changed for target in self.targets.values())
+        return bool(self.entries or self.nonces) or any(target.is_changed for target in self.targets.values())
 
     def find_post(self, seq: int) -> Post | None:
         if seq > self._seq_max:
@@ -270,16 +270,18 @@ class Batch:
         return True
 
     def _apply(self, index: int, entry: NewEntry, room: _Room, key: str) -> bool:
-        """Apply a change, or append a post that is not plain; False if nothing changes."""
+        """Apply a change, or append a post that is not plain; False if it is rejected."""
         room.has_changes = True
         self._nonce = key
         result = apply_entry(entry, self)
-        if result.error is not None or result.dup:
+        if result.error is not None:
             self.results[index] = result
             return False
-        if result.post is not None:
-            if key:
-                room.nonces += (key, f"{result.position.seq}:{microseconds(entry.at)}")
+        if not result.is_appended and key:
+            room.nonces += (key, f"{result.position.seq}:{microseconds(entry.at)}")
+        if result.dup:
+            self.results[index] = result
+        elif result.post is not None:
             self._changes.append((index, entry.room, result))
         else:
             self._appended.append((index, entry.room, len(room.entries)))

@@ -224,7 +224,12 @@ class RedisEngine:
         self._notes.load(room, (), ())
         if room in self._names:
             self._names.remove(room)
-        self._spawn(self._subscriber.unsubscribe(self._reader.channel(room)))
+        self._spawn(self._unsubscribe(room))
+
+    async def _unsubscribe(self, room: str) -> None:
+        """Stop following a channel, unless the room is open again."""
+        if room not in self._logs and room not in self._opening:
+            await self._subscriber.unsubscribe(self._reader.channel(room))
 
     def _load_notes(self, found: RoomLog, reply: Sequence[Any]) -> None:
         """Take the pinned posts and the open questions from what the script for opening returns."""

@@ -23,6 +23,7 @@ from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.notes import Entry, NewEntry, NewNote, NewSummary, Note, author_key
 from broadcast_tui.core.post import AppendResult, NewPost
 from broadcast_tui.core.post_state import COALESCED, Ask, NoteKind
+from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_state_machine import TimedLog
@@ -92,12 +93,13 @@ entries = st.one_of(
 class NoteMachine(RuleBasedStateMachine):
     in_file: ClassVar[bool]
 
+    engine: Engine
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = Path(tempfile.mkdtemp())
         self.runner = asyncio.Runner()
         self.clock_s = 1_000.0
-        self.engine: MemoryEngine | SqliteEngine
         self.log = TimedLog("", lambda: self.clock_s)
         self._open()
 
@@ -112,8 +114,9 @@ class NoteMachine(RuleBasedStateMachine):
             self.engine = MemoryEngine(max_posts=MEMORY_POSTS, clock=lambda: self.clock_s)
         self.run(self.engine.start())
         self.tail = entry_tail(self.engine)
-        if self.engine.epoch != self.log.epoch:  # a new file, also in place of one that was not used
-            self.log = TimedLog(self.engine.epoch, lambda: self.clock_s)
+        epoch = self.engine.epoch_of("lobby")
+        if epoch != self.log.epoch:  # a new file, also in place of one that was not used
+            self.log = TimedLog(epoch, lambda: self.clock_s)
 
     # -- what happens
 
@@ -126,9 +129,13 @@ class NoteMachine(RuleBasedStateMachine):
         results = self.run(self.engine.append(batch))
         expected, new = self._append_to_model(batch)
         assert [comparable(result) for result in results] == [comparable(result) for result in expected]
+        self._check_tail(new)
+
+    def _check_tail(self, new: Sequence[Entry]) -> None:
+        """Check that the tail yields these entries next."""
         received: list[Entry] = []
         while len(received) < len(new):
-            received += self.run(_next(self.tail))
+            received += self.run(next_entries(self.tail))
         assert received == new
 
     def _append_to_model(self, batch: Sequence[NewEntry]) -> tuple[list[AppendResult], list[Entry]]:
@@ -239,7 +246,7 @@ class NoteMachine(RuleBasedStateMachine):
             shutil.rmtree(self.directory)
 
 
-async def _next(tail: AsyncIterator[list[Entry]]) -> list[Entry]:
+async def next_entries(tail: AsyncIterator[list[Entry]]) -> list[Entry]:
     async with asyncio.timeout(20.0):
         return await anext(tail, [])
 
