@@ -21,7 +21,7 @@ import msgspec
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.post_state import NO_STATE, NoteKind, PostState
 
-PAGE_ENTRIES = 256
+PAGE_ENTRIES = 1_000
 """Maximum number of entries that are copied in one step."""
 BUFFERED_ENTRIES = 100_000
 """Number of entries that `by_arrival` has in memory."""

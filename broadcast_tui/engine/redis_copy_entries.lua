@@ -1,12 +1,11 @@
--- Store entries of a room that are copied from another history; those that it has are skipped.
--- ARGV: room, time in seconds for which nonces are known, then for each entry, in ascending order: seq, row, root of
--- a reply or 0, nonce key or '', `seq:at`, flags of a post that has a state or '', time at which its question ends
+-- Store entries that are copied from another history; those that their rooms have are skipped.
+-- ARGV: time in seconds for which nonces are known, then for each entry, ascending in each room: room, seq, row, root
+-- of a reply or 0, nonce key or '', `seq:at`, flags of a post that has a state or '', time at which its question ends
 -- or '', kinds to be announced or ''.
-local room, ttl = ARGV[1], tonumber(ARGV[2])
-local last = tonumber(call('HGET', key('m', room), 's') or 0)
-local has_nonces = false
+local ttl = tonumber(ARGV[1])
+local last, has_nonces = {}, {} -- by room
 
-local function store(seq, row, root, nonce, seen, flags, closes, pending)
+local function store(room, seq, row, root, nonce, seen, flags, closes, pending)
   if flags ~= '' then
     call('HSET', key('s', room), seq, '1:' .. flags .. ':' .. row)
     call('ZADD', key('sx', room), seq, seq)
@@ -19,20 +18,24 @@ local function store(seq, row, root, nonce, seen, flags, closes, pending)
   if root ~= '0' then call('ZADD', key('t:' .. root, room), seq, seq) end
   if nonce ~= '' then
     call('HSET', key('n0', room), nonce, seen)
-    has_nonces = true
+    has_nonces[room] = true
   end
 end
 
-for i = 3, #ARGV, 8 do
-  local seq = tonumber(ARGV[i])
-  if seq > last then
-    store(unpack(ARGV, i, i + 7))
-    last = seq
+for i = 2, #ARGV, 9 do
+  local room, seq = ARGV[i], tonumber(ARGV[i + 1])
+  last[room] = last[room] or tonumber(call('HGET', key('m', room), 's') or 0)
+  if seq > last[room] then
+    store(unpack(ARGV, i, i + 8))
+    last[room] = seq
   end
 end
-if has_nonces then
-  call('EXPIRE', key('n0', room), 2 * ttl)
-  call('HSET', key('m', room), 'g', 0, 't', call('TIME')[1])
+local now = call('TIME')[1]
+for room, seq in pairs(last) do
+  call('HSET', key('m', room), 's', seq)
+  call('ZADD', tag .. ':rooms', 0, room)
+  if has_nonces[room] then
+    call('EXPIRE', key('n0', room), 2 * ttl)
+    call('HSET', key('m', room), 'g', 0, 't', now)
+  end
 end
-call('HSET', key('m', room), 's', last)
-call('ZADD', tag .. ':rooms', 0, room)

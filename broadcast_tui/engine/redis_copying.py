@@ -182,12 +182,13 @@ class RedisHistory:
                 await self._client.unlink(key)
 
     async def put(self, entries: Sequence[StoredEntry]) -> None:
-        by_room: dict[str, list[_Word]] = {}
+        by_partition: dict[int, list[_Word]] = {}
         known_since_us = int((time.time() - DEDUP_S) * 1e6)
         for entry in entries:
-            by_room.setdefault(entry.room, []).extend(_words(entry, known_since_us))
-        for room, words in by_room.items():
-            await self._scripts.run(COPY_ENTRIES, room, room, int(DEDUP_S), *words)
+            words = by_partition.setdefault(self._scripts.number(entry.room), [])
+            words += _words(entry, known_since_us)
+        for number, words in by_partition.items():
+            await self._scripts.run_in(number, COPY_ENTRIES, int(DEDUP_S), *words)
 
     async def finish(self, rooms: Sequence[StoredRoom], others: StoredRoom) -> None:
         life = secrets.token_hex(EPOCH_BYTES)
@@ -244,11 +245,12 @@ def _words(entry: StoredEntry, known_since_us: int) -> tuple[_Word, ...]:
     nonce = _nonce_key(entry) if entry.at_us >= known_since_us else ""
     seen = f"{entry.seq}:{entry.at_us}"
     if state == NO_STATE:
-        return entry.seq, _encode(fields), entry.root, nonce, seen, "", "", ""
+        return entry.room, entry.seq, _encode(fields), entry.root, nonce, seen, "", "", ""
     closes = state.ask.until if state.ask is not None and is_open_ask(state) else ""
     flags = (state.pinned is not None) + 2 * bool(closes) + 4 * bool(state.pending)
     row = _encode((*fields, state))
-    return entry.seq, row, entry.root, nonce, seen, flags, closes, " ".join(state.pending)
+    pending = " ".join(state.pending)
+    return entry.room, entry.seq, row, entry.root, nonce, seen, flags, closes, pending
 
 
 def _nonce_key(entry: StoredEntry) -> str:

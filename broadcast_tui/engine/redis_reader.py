@@ -104,9 +104,13 @@ class RedisReader:
         return head, entries_of(room, head.epoch, reply)
 
     async def run(self, script: LogScript, room: str, *arguments: object) -> Any:
-        """The reply of a script that may be repeated. Raises EngineError."""
+        """The reply of a script about a room that may be repeated. Raises EngineError."""
+        return await self.run_in(self.number(room), script, *arguments)
+
+    async def run_in(self, number: int, script: LogScript, *arguments: object) -> Any:
+        """The reply of a script about a partition that may be repeated. Raises EngineError."""
         execute: Callable[..., Awaitable[Any]] = self._client.execute_command
-        key = self.key(self.number(room))
+        key = self.key(number)
         deadline = time.monotonic() + READ_TRIES_S
         while True:
             try:

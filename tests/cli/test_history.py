@@ -17,7 +17,7 @@ from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and pseudo-terminals")
 
-POSTS = 2_000
+POSTS = 4_000
 BLOCKED = """
 import asyncio, time
 from broadcast_tui.cli import main
@@ -83,7 +83,7 @@ async def test_a_killed_copy_is_refused_and_continued(source: Path, tmp_path: Pa
     assert refused.err.count("\n") == 1
     outcome = await end_copy(source, target, IN_TRANSACTION, signal.SIGKILL)
     finished = await run("history", "copy", str(source), str(target), home=tmp_path)
-    assert finished == Outcome(0, "Copied 2,001 messages in 2 rooms. Verified.\n", "")
+    assert finished == Outcome(0, "Copied 4,001 messages in 2 rooms. Verified.\n", "")
     assert await is_same(source, target)
 
 
@@ -140,8 +140,8 @@ async def test_progress_is_shown_on_a_terminal(source: Path, tmp_path: Path) -> 
     with Terminal([*command, str(tmp_path / "target.db")]) as terminal:
         assert terminal.wait_exit() == 0
         shown = bytes(terminal.raw)
-    assert f"Copied 256 of {POSTS + 1:,}".encode() in shown
-    assert shown.endswith(b"Copied 2,001 messages in 2 rooms. Verified.\r\n")
+    assert f"Copied 1,000 of {POSTS + 1:,}".encode() in shown
+    assert shown.endswith(b"Copied 4,001 messages in 2 rooms. Verified.\r\n")
 
 
 def shown_address(server: RedisServer) -> str:
@@ -157,7 +157,7 @@ async def test_a_copy_to_redis_and_back(source: Path, tmp_path: Path) -> None:
     where = f"{server.address}?password_file={tmp_path / 'password'}"
     with running(server):
         shown = await run("history", "copy", str(source), server.url, home=tmp_path)
-        assert (shown.status, shown.out) == (0, "Copied 2,001 messages in 2 rooms. Verified.\n")
+        assert (shown.status, shown.out) == (0, "Copied 4,001 messages in 2 rooms. Verified.\n")
         assert shown.err.startswith("Warning: Other users of this machine can see the Redis password")
         assert shown.err.count("\n") == 1
         again = await run("history", "copy", str(source), where, home=tmp_path)
@@ -168,7 +168,7 @@ async def test_a_copy_to_redis_and_back(source: Path, tmp_path: Path) -> None:
         assert same.status == 2
         assert same.err.endswith(f"broadcast-tui: Source and target are the same: {shown_address(server)}.\n")
         back = await run("history", "copy", where, str(target), home=tmp_path)
-        assert back == Outcome(0, "Copied 2,001 messages in 2 rooms. Verified.\n", "")
+        assert back == Outcome(0, "Copied 4,001 messages in 2 rooms. Verified.\n", "")
     assert await is_same(source, target)
     assert not [outcome for outcome in (shown, again, same, back) if "s3cret" in outcome.out + outcome.err]
 
@@ -188,4 +188,4 @@ async def test_servers_refuse_an_unfinished_copy_in_redis(source: Path, tmp_path
         refusal = f"{shown_address(server)} is an unfinished copy. Run history copy again."
         assert refused.err == f"broadcast-tui: {refusal}\n"
         finished = await run(*words, home=tmp_path)
-        assert finished == Outcome(0, "Copied 2,001 messages in 2 rooms. Verified.\n", "")
+        assert finished == Outcome(0, "Copied 4,001 messages in 2 rooms. Verified.\n", "")
