@@ -97,14 +97,13 @@ async def test_a_copy_is_interrupted_by_ctrl_c(source: Path, tmp_path: Path) -> 
     assert await is_same(source, target)
 
 
-@pytest.mark.parametrize("epochs", [True, False])
-async def test_clients_resume_on_the_copy(source: Path, tmp_path: Path, epochs: bool) -> None:
-    target = tmp_path / "target.db"
+async def check_resuming(source: Path, target: str, *, epochs: bool) -> None:
+    """Copy a history, start a server on the copy, and come back from a server on the source."""
     async with opened(source) as engine:
         former = engine.epoch
-    assert (await run("history", "copy", str(source), str(target), home=tmp_path)).status == 0
-    where = ("serve", "--port", "0", "--host", "127.0.0.1", "--history", str(target))
-    async with program(*where, home=tmp_path) as server:
+    assert (await run("history", "copy", str(source), target, home=source.parent)).status == 0
+    where = ("serve", "--port", "0", "--host", "127.0.0.1", "--history", target)
+    async with program(*where, home=source.parent) as server:
         url = f"ws://127.0.0.1:{await server.port()}"
         since = f"{former}-{POSTS - 1}"
         async with v1_client(url, "ana", rooms=[{"room": "lobby", "since": since}], epochs=epochs) as ana:
@@ -114,6 +113,29 @@ async def test_clients_resume_on_the_copy(source: Path, tmp_path: Path, epochs: 
             message = await ana.next_of(type="message")
             assert message["message"] == f"apple {POSTS - 1}"
             assert not message["id"].startswith(former)
+            await ana.say("pear", nonce="n1")
+            acknowledged = await ana.next_of(type="ack", nonce="n1")
+            assert acknowledged["id"].partition("-")[2] == str(POSTS + 1)
+        assert (await server.stop(signal.SIGTERM)).status == 0
+
+
+@pytest.mark.parametrize("epochs", [True, False])
+async def test_clients_resume_on_a_copy_in_a_file(source: Path, tmp_path: Path, epochs: bool) -> None:
+    await check_resuming(source, str(tmp_path / "target.db"), epochs=epochs)
+
+
+@needs_redis
+@pytest.mark.parametrize("epochs", [True, False])
+async def test_clients_resume_on_a_copy_in_redis(source: Path, tmp_path: Path, epochs: bool) -> None:
+    """And again, when that has been copied back to a file."""
+    server = RedisServer(tmp_path / "redis", *ALWAYS)
+    with running(server):
+        await check_resuming(source, server.url, epochs=epochs)
+        back = tmp_path / "back.db"
+        assert (await run("history", "copy", server.url, str(back), home=tmp_path)).status == 0
+    async with opened(source) as before, opened(back) as after:
+        assert after.last_seq("lobby") == before.last_seq("lobby") + 1
+        assert after.fork_of("lobby", before.epoch) == before.last_seq("lobby")
 
 
 @pytest.mark.parametrize(
