@@ -134,7 +134,8 @@ for _, given in ipairs(rooms) do
     end
     epoch = life
     if keep > 0 and seq - first >= keep + 127 then
-      first = seq - keep + 1
+      -- In parts, as a log may be much longer after it was copied, or after `keep_posts` was changed.
+      first = math.min(seq - keep + 1, first + 5000)
       delete_below(room, first)
     end
     call('HSET', meta, 'e', epoch, 's', seq, 'f', first, 'x', forks)

@@ -58,7 +58,8 @@ class RedisEngine:
 
     Args:
         keep_days: Age in days after which entries are deleted; 0: never.
-        keep_posts: Number of newest entries of a room to keep; 0: all. Up to 127 more are stored.
+        keep_posts: Number of newest entries of a room to keep; 0: all. Up to 127 more are stored. Each batch
+            deletes at most 5,000.
         node: Id of this process, never used before.
     """
 

@@ -178,6 +178,22 @@ async def test_what_was_not_announced_is_announced_by_servers_of_the_copy(
         ]
 
 
+async def test_a_long_log_is_shortened_in_parts(
+    client: Client, redis_url: str, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that Redis responds meanwhile."""
+    monkeypatch.undo()  # the pages need not be small
+    await write_posts(source, "lobby", *map(str, range(5_500)))
+    await copy(source, redis_url)
+    async with open_engine(redis_url, rooms=["lobby"], keep_posts=10) as engine:
+        bounds = []
+        for _ in range(3):
+            await append_posts(engine, "lobby", "apple")
+            bounds.append((engine.first_seq("lobby"), engine.last_seq("lobby")))
+        assert bounds == [(5_001, 5_501), (5_493, 5_502), (5_493, 5_503)]
+        assert len(await engine.read("lobby", limit=100)) == 11
+
+
 async def test_a_copy_continues_with_what_is_missing(
     client: Client, redis_url: str, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
