@@ -76,7 +76,7 @@ class ClusterPort:
             self._rosters.close(room)
 
     def node_left(self, node: str, when: Instant) -> None:
-        """Remove the members on a node from all rooms."""
+        """Remove the members on a node from all rooms, unless they return to another node soon."""
         self._signals.node_left(node, when)
 
     def uses_room(self, room: str) -> bool:

@@ -4,7 +4,8 @@ In a cluster, the members of a room are those with a connection or in their grac
 node's own part, and a part for each other node.
 
 Invariants: a person with two connections counts once, wherever they are. A person whose last connection broke
-stays a member for the grace period, on the node of that connection. Simultaneous changes are merged into one
+stays a member for the grace period, on the node of that connection; if the node is gone, on all others.
+Simultaneous changes are merged into one
 line. In large rooms only counts are sent, so that N joins cost O(N) frames.
 """
 
@@ -13,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.rate_limit import TokenBucket
@@ -61,6 +64,8 @@ class RoomPresence:
         """The members on other nodes, by key and node."""
         self._versions: dict[str, int] = {}
         """Versions of the parts of other nodes."""
+        self._lost_nodes: dict[str, float] = {}
+        """Other nodes that have left, with the end of the grace period of their members."""
         self._grace_until: dict[str, float] = {}
         self._joined: dict[str, str] = {}
         self._left: dict[str, str] = {}
@@ -82,7 +87,7 @@ class RoomPresence:
     @property
     def pending(self) -> bool:
         """Whether there are changes to announce or grace periods to expire."""
-        return bool(self._joined or self._left or self._grace_until)
+        return bool(self._joined or self._left or self._grace_until or self._lost_nodes)
 
     def members(self, limit: int) -> list[tuple[str, int]]:
         """(name, number of connections) of at most `limit` named members, sorted case-insensitively."""
@@ -188,9 +193,10 @@ class RoomPresence:
         return key in self._names
 
     def remote_away(self, key: str) -> AwayState:
-        """The newest away status of a member on other nodes."""
-        parts = self._remote.get(key, {}).values()
-        states = ((part.away_version, part.away) for part in parts)
+        """The newest away status of a member on other nodes; on lost ones only if there are no others."""
+        parts = self._remote.get(key, {})
+        live = [part for node, part in parts.items() if node not in self._lost_nodes]
+        states = ((part.away_version, part.away) for part in live or parts.values())
         return max(states, key=away_order, default=NOT_AWAY)
 
     def is_next(self, node: str, version: int) -> bool:
@@ -229,10 +235,19 @@ class RoomPresence:
 
     def set_version(self, node: str, version: int) -> None:
         """Set the version of a part that was read; 0 if the node has none."""
+        self._lost_nodes.pop(node, None)
         if version:
             self._versions[node] = version
         else:
             self._versions.pop(node, None)
+
+    def lose_node(self, node: str, now: float) -> None:
+        """Start the grace period of the members on a node that has left, after which they leave."""
+        self._versions.pop(node, None)
+        for key in self.part_keys(node):
+            part = self._remote[key][node]
+            self._remote[key][node] = replace(part, in_grace=True)
+        self._lost_nodes[node] = now + self._limits.current.leave_grace_s
 
     def forget_lines(self) -> None:
         """Announce none of the changes so far."""
@@ -271,6 +286,10 @@ class RoomPresence:
             del self._grace_until[key]
             self._drop(key)
             self.touch(key)
+        for node in [node for node, until in self._lost_nodes.items() if until <= now]:
+            del self._lost_nodes[node]
+            for key in self.part_keys(node):
+                self._remove_part(node, key)
 
     def flush(self, now: float) -> list[PresenceLine]:
         """Remove and return the lines to send now, leaves before joins.

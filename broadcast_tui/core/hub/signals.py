@@ -80,10 +80,16 @@ class Signals:
         self._change_members(room, node, [*_leaving(gone), *members], when)
 
     def node_left(self, node: str, when: Instant) -> None:
-        """Remove the members on a node from all rooms."""
-        for room in self._rosters.open_rooms:
-            if node in self._rosters.presence_of(room).nodes:
-                self.roster_loaded(room, node, 0, (), when)
+        """Remove the members on a node from all rooms, unless they return to another node soon."""
+        for name in self._rosters.open_rooms:
+            presence, room = self._rosters.presence_of(name), self._rooms.by_name.get(name)
+            if node not in presence.nodes:
+                continue
+            if room is None:
+                self.roster_loaded(name, node, 0, (), when)
+            else:
+                presence.lose_node(node, when.now)
+                self._broadcaster.presence_rooms.add(room)
 
     def _change_members(self, name: str, node: str, members: Iterable[Member], when: Instant) -> None:
         """Apply changes of another node's part; announce them, unless no connection is in the room."""

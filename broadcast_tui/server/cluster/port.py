@@ -36,7 +36,7 @@ class HubPort(Protocol):
         ...
 
     def node_left(self, node: str, when: Instant) -> None:
-        """Remove the members on a node from all rooms."""
+        """Remove the members on a node from all rooms, unless they return to another node soon."""
         ...
 
     def names_lost(self, keys: Sequence[str], when: Instant) -> None:

@@ -139,7 +139,11 @@ class ClusterMachine(RuleBasedStateMachine):
         self.connections: list[Person] = []
         self.grace: dict[tuple[str, str, str], float] = {}
         """Ends of grace periods, by node, room and name."""
+        self.leaving: dict[tuple[str, str, str], float] = {}
+        """The same for members of dead nodes, by the node that knew them."""
         self.away: dict[str, str] = {}
+        self.unsure: set[str] = set()
+        """People from dead nodes: they are still away if they return to a node that knew it."""
         self.rooms_before: list[str] = []
 
     # -- the model
@@ -159,6 +163,11 @@ class ClusterMachine(RuleBasedStateMachine):
     def members(self, room: str) -> set[str]:
         present = {p.peer.name for p in self.open() if room in p.peer.subscriptions}
         return present | {name for _, other, name in self.grace if other == room}
+
+    def known_members(self, node: str, room: str) -> set[str]:
+        """The members that a node knows."""
+        leaving = {name for other, place, name in self.leaving if (other, place) == (node, room)}
+        return self.members(room) | leaving
 
     def lost(self, person: Person) -> None:
         """Start the grace periods of a connection that has closed."""
@@ -182,7 +191,13 @@ class ClusterMachine(RuleBasedStateMachine):
             for (node, room, name), until in self.grace.items()
             if until > now and node in self.cluster.nodes and not self.has(node, room, name)
         }
+        self.leaving = {
+            (node, room, name): until
+            for (node, room, name), until in self.leaving.items()
+            if until > now and node in self.cluster.nodes
+        }
         present = {name for room in ROOMS for name in self.members(room)}
+        self.unsure &= present | {name for _, _, name in self.leaving}
         self.away = {name: text for name, text in self.away.items() if name in present}
 
     def settle(self) -> None:
@@ -235,8 +250,10 @@ class ClusterMachine(RuleBasedStateMachine):
         text = self.away.get(old)
         person.client.send("rename", name=name, ref="r")
         self.settle()
-        if person.peer.name != old and text is not None:
-            self.away[name] = text
+        if person.peer.name != old:
+            self.unsure |= {name} if old in self.unsure else set()
+            if text is not None:
+                self.away[name] = text
 
     @precondition(lambda self: bool(self.idle()))
     @rule(number=st.integers(0, 20), text=texts)
@@ -246,6 +263,7 @@ class ClusterMachine(RuleBasedStateMachine):
         person.client.send("away", away=bool(text), text=text, ref="a")
         self.settle()
         self.away.pop(person.peer.name, None)
+        self.unsure.discard(person.peer.name)
         if text:
             self.away[person.peer.name] = text
 
@@ -267,7 +285,18 @@ class ClusterMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, NODES - 1))
     def replace_node(self, number: int) -> None:
-        killed = self.cluster.kill(self.node(number).name)
+        self.settle()
+        dying = self.node(number)
+        places = {(room, name) for node, room, name in self.grace if node == dying.name}
+        for person in self.open():
+            if person.node is dying:
+                places |= {(room, person.peer.name) for room in person.peer.subscriptions}
+        killed = self.cluster.kill(dying.name)
+        until = self.cluster.when.now + GRACE_S
+        for node in self.cluster.nodes.values():
+            known = [(room, name) for room, name in places if room in node.hub.rooms.by_name]
+            self.leaving.update({(node.name, room, name): until for room, name in known})
+        self.unsure |= {name for _, name in places}
         self.connections = [person for person in self.connections if person.node is not killed]
         self.cluster.start(f"n{next(self.numbers)}")
 
@@ -305,24 +334,28 @@ class ClusterMachine(RuleBasedStateMachine):
             assert person.views.keys() == person.peer.subscriptions.keys()
             uncertain = {name for view in person.views.values() for name in view.renamed}
             for room, view in person.views.items():
-                self.check_view(room, view)
-                for name in view.members - uncertain:
+                self.check_view(person.node.name, room, view)
+                for name in (view.members & self.members(room)) - uncertain:
                     assert person.away.get(name) == self.away.get(name)
 
     def check_nodes(self, room: str) -> None:
-        expected = self.members(room)
         for node in self.cluster.nodes.values():
             if (here := node.hub.rooms.by_name.get(room)) is None:
                 continue
+            expected = self.known_members(node.name, room)
             assert {name for name, _ in here.presence.members(100)} == expected
             assert here.presence.online == len(expected)
-            away = {name: node.hub.away.of(here.presence, name) for name in expected}
-            assert {name: text for name, text in away.items() if text is not None} == {
-                name: self.away[name] for name in expected if name in self.away
-            }
+            for name in self.members(room):
+                text = node.hub.away.of(here.presence, name)
+                if name in self.unsure:
+                    self.unsure.discard(name)
+                    self.away.update({name: text} if text is not None else {})
+                    if text is None:
+                        self.away.pop(name, None)
+                assert text == self.away.get(name)
 
-    def check_view(self, room: str, view: View) -> None:
-        expected = self.members(room)
+    def check_view(self, node: str, room: str, view: View) -> None:
+        expected = self.known_members(node, room)
         assert view.online in (None, len(expected))
         assert view.members | (view.renamed & expected) == expected
 

@@ -165,8 +165,52 @@ def test_the_members_of_a_dead_node_leave(cluster: HubCluster) -> None:
     bob.clear()
     cluster.kill("n1")
     cluster.settle()
+    assert lines(bob) == []
+    assert listed(bob) == {"ana": (0, None), "bob": (1, None), "eve": (1, None)}
+    cluster.pass_time(cluster.limits.leave_grace_s)
+    cluster.settle()
     assert lines(bob) == ["ana has left the chat. 2 client(s) online."]
     assert listed(bob) == {"bob": (1, None), "eve": (1, None)}
+
+
+def test_who_returns_from_a_dead_node_to_another_has_never_left(cluster: HubCluster) -> None:
+    bob, eve = enter(cluster[2], "bob", "b"), enter(cluster[3], "eve", "e")
+    ana = enter(cluster[1], "ana", "a")
+    ana.send("away", text="lunch", ref="a")
+    cluster.settle()
+    bob.clear()
+    cluster.kill("n1")
+    cluster.pass_time(cluster.limits.leave_grace_s / 2)
+    again = enter(cluster[3], "ana", "a")
+    cluster.pass_time(cluster.limits.leave_grace_s)
+    cluster.settle()
+    assert lines(bob) == lines(again) == []
+    for client in (bob, eve, again):
+        assert listed(client) == {"ana": (1, "lunch"), "bob": (1, None), "eve": (1, None)}
+
+
+def test_who_returns_to_a_node_that_knew_nothing_is_not_away(cluster: HubCluster) -> None:
+    bob = enter(cluster[2], "bob", "b")
+    ana = enter(cluster[1], "ana", "a")
+    ana.send("away", text="lunch", ref="a")
+    cluster.settle()
+    cluster.kill("n1")
+    again = enter(cluster[3], "ana", "a")
+    assert [frame["away"] for frame in bob.frames("away")] == [True, False]
+    assert listed(bob) == listed(again) == {"ana": (1, None), "bob": (1, None)}
+
+
+def test_the_members_of_a_dead_node_leave_an_idle_room_at_once(cluster: HubCluster) -> None:
+    bob = enter(cluster[2], "bob", "b")
+    bob.send("message", room="lobby", message="hi", nonce="1")
+    cluster.settle()
+    enter(cluster[1], "ana", "a")
+    bob.send("leave", room="lobby", ref="l")
+    cluster.settle()
+    cluster.kill("n1")
+    bob.send("join", room="lobby", ref="j")
+    cluster.settle()
+    assert set(listed(bob)) == {"bob"}
 
 
 def test_a_missed_change_is_made_up_for(cluster: HubCluster) -> None:
