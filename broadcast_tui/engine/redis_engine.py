@@ -151,7 +151,9 @@ class RedisEngine:
     async def start(self) -> None:
         settings = self._settings
         self._client: Client = open_client(settings)
-        self._reader = RedisReader(self._client, settings, lambda number: self._partitions[number].life)
+        self._reader = RedisReader(
+            self._client, settings, lambda number: self._partitions[number].life, self._learned
+        )
         self._command = "SPUBLISH" if settings.is_sharded else "PUBLISH"
         self._subscriber = Subscriber(
             settings, self._client, received=self._received, resumed=self._sweep_now.set
@@ -305,6 +307,12 @@ class RedisEngine:
             self._receive(found, message)
         elif (messages := self._opening.get(room)) is not None:
             messages.append(message)
+
+    def _learned(self, room: str, head: Head) -> None:
+        """A read has returned the head of a room, perhaps in an epoch that no message has announced yet."""
+        found = self._logs.get(room)
+        if found is not None and found.epoch != head.epoch:
+            self._receive(found, NewEntries(head))
 
     def _receive(self, found: RoomLog, news: News) -> None:
         told, first = found.told, found.first

@@ -34,12 +34,21 @@ class RedisReader:
 
     Args:
         life_of: The life of a partition by its number, which is the epoch of rooms without entries.
+        learned: Called with the head of a room that a client reads, before the read returns: its epoch may be
+            news.
     """
 
-    def __init__(self, client: Client, settings: RedisSettings, life_of: Callable[[int], str]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        settings: RedisSettings,
+        life_of: Callable[[int], str],
+        learned: Callable[[str, Head], None] = lambda room, head: None,
+    ) -> None:
         self._client = client
         self._settings = settings
         self._life_of = life_of
+        self._learned = learned
 
     async def read(
         self,
@@ -52,12 +61,18 @@ class RedisReader:
         max_bytes: int | None = None,
         root: int = 0,
     ) -> list[Entry]:
-        """As `Engine.read`."""
+        """As `Engine.read`. All entries are of one epoch."""
         found: list[Entry] = []
-        mode = "THREAD" if root else "RANGE"
+        bounds = after, before
+        mode, epoch = "THREAD" if root else "RANGE", ""
         while (count := min(PAGE_ENTRIES, limit - len(found))) > 0:
             stop = "" if before is None else before
-            _, page = await self.page(room, mode, after, stop, count, int(from_end), root)
+            head, page = await self.page(room, mode, after, stop, count, int(from_end), root)
+            self._learned(room, head)
+            if epoch not in ("", head.epoch):
+                (after, before), found, epoch = bounds, [], ""
+                continue
+            epoch = head.epoch
             found += page[::-1] if from_end else page
             if len(page) < count or len(first_fitting(found, max_bytes)) < len(found):
                 break
@@ -73,7 +88,8 @@ class RedisReader:
         ordered = sorted({seq for seq in seqs if 0 < seq <= MAX_SEQ})
         found: list[Post] = []
         for start in range(0, len(ordered), PAGE_ENTRIES):
-            _, entries = await self.page(room, "SEQS", *ordered[start : start + PAGE_ENTRIES])
+            head, entries = await self.page(room, "SEQS", *ordered[start : start + PAGE_ENTRIES])
+            self._learned(room, head)
             found += [entry for entry in entries if isinstance(entry, Post)]
         return found
 
