@@ -24,12 +24,12 @@ from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.redis_settings import PASSWORD_VARIABLE
 from tests.e2e.conftest import Open, ServerProcess, terminals
 from tests.support.plain import Frame, WireClient, plain_client, silent_v1_client, v1_client
-from tests.support.redis_server import RedisServer, needs_cluster, needs_redis
+from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.running import PATIENCE_S
 from tests.support.terminal import program
 
 PASSWORD = "swordfish-4711"
-pytestmark = [needs_redis, needs_cluster]
+pytestmark = needs_redis
 
 
 class Nodes:

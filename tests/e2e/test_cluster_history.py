@@ -30,7 +30,7 @@ from tests.support.hopping_client import HoppingClient, faults_of_run, hopping_c
 from tests.support.log_view import Frame, LogView, Shown, faults_of_log
 from tests.support.note_check import view_of
 from tests.support.profile import by_profile
-from tests.support.redis_server import ALWAYS, EVERYSEC, NO_FILE, needs_cluster, needs_redis
+from tests.support.redis_server import ALWAYS, EVERYSEC, NO_FILE, needs_redis
 
 READERS = 3
 """The last of them understands no `epoch` frames."""
@@ -164,14 +164,12 @@ async def check(
 
 
 @needs_redis
-@needs_cluster
 @pytest.mark.timeout(0)  # it has its own, which grows with --soak
 async def test_nothing_is_lost_while_everything_fails(tmp_path: Path, seed: int, soak_s: float) -> None:
     await check(tmp_path, HEALING, EVERYTHING, seed, max(soak_s, LENGTH_S))
 
 
 @needs_redis
-@needs_cluster
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", SETTINGS)
 async def test_each_setting_keeps_its_promise(tmp_path: Path, seed: int, name: str) -> None:
@@ -226,7 +224,6 @@ async def stored_history(address: str, persons: Sequence[Person]) -> History:
 
 
 @needs_redis
-@needs_cluster
 @pytest.mark.timeout(0)
 async def test_notes_are_carried_out_once_while_nodes_fail(tmp_path: Path, seed: int) -> None:
     """Edits, reactions and answers, sent to one node and again to another."""

@@ -6,7 +6,6 @@ Tests that need one have the mark `needs_redis`, which skips them where neither 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.core.hub.hub import Hub
 from tests.support.certificates import Authority, Pair
 from tests.support.ports import unused_port
 
@@ -30,11 +28,6 @@ NO_FILE = ("--appendonly", "no")
 needs_redis = pytest.mark.skipif(
     PROGRAM is None, reason="needs redis-server or valkey-server: apt install redis-server"
 )
-
-has_cluster = importlib.util.find_spec("broadcast_tui.engine.redis_engine") is not None and hasattr(
-    Hub, "roster_loaded"
-)
-needs_cluster = pytest.mark.skipif(not has_cluster, reason="needs nodes that share rooms")
 
 
 class RedisServer:
