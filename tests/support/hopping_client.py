@@ -159,7 +159,7 @@ class HoppingClient:
     def _retry(self, frame: Frame) -> None:
         self.counts[f"error {frame['code']}"] += 1
         nonce = frame.get("nonce", "")
-        if not frame["temporary"]:
+        if not frame.get("temporary"):
             sent = self._outbox.pop(nonce, None)
             if sent is None or "label" not in sent or frame["code"] != "no_such_post":
                 self.rejected.append(f"{self.name} got {frame} for {sent}")
@@ -212,7 +212,7 @@ async def read_log(url: str, room: str) -> tuple[str, list[Shown]]:
             await client.send("history", room=room, limit=PAGE, ref=f"page-{number}", **bound)
             frames = await client.until(ref=f"page-{number}")
             if frames[-1]["type"] == "error":
-                assert frames[-1]["temporary"], frames[-1]
+                assert frames[-1].get("temporary"), frames[-1]
                 await asyncio.sleep(frames[-1].get("retry_after") or 0.5)
                 continue
             items += frames[-1]["items"]
