@@ -214,7 +214,6 @@ def engine_error(error: BaseException, settings: RedisSettings) -> EngineError:
 async def check_server(client: Client, settings: RedisSettings) -> Sequence[str]:
     """Check version and configuration; the result is warnings for the operator. Raises EngineError."""
     try:
-        await check_complete(client, settings)
         info = await _info(client)
         configuration = await _configuration(client)
     except FAILURES as error:
@@ -246,8 +245,12 @@ def copy_key(settings: RedisSettings) -> str:
 
 
 async def check_complete(client: Client, settings: RedisSettings) -> None:
-    """Raise EngineError if the history is an unfinished copy. Raises the failures of the client."""
-    if await client.get(copy_key(settings)) is not None:
+    """Raise EngineError if the history is an unfinished copy."""
+    try:
+        marker = await client.get(copy_key(settings))
+    except FAILURES as error:
+        raise engine_error(error, settings) from None
+    if marker is not None:
         raise EngineError(f"{settings} is an unfinished copy. Run history copy again.")
 
 

@@ -27,7 +27,15 @@ from broadcast_tui.engine.redis_batch import nonce_key
 from broadcast_tui.engine.redis_reader import RedisReader
 from broadcast_tui.engine.redis_rows import NOTE_ROOT, parse_forks
 from broadcast_tui.engine.redis_scripts import COPY_ENTRIES, COPY_ROOM
-from broadcast_tui.redis_client import FAILURES, Client, check_complete, copy_key, engine_error, open_client
+from broadcast_tui.redis_client import (
+    FAILURES,
+    Client,
+    check_complete,
+    check_server,
+    copy_key,
+    engine_error,
+    open_client,
+)
 from broadcast_tui.redis_settings import RedisSettings
 
 NAMES_PER_PAGE = 500
@@ -61,8 +69,7 @@ class RedisHistory:
         """Open an existing history to copy it. Raises EngineError."""
         history = cls(open_client(settings), settings)
         try:
-            with history._errors():
-                await check_complete(history._client, settings)
+            await check_complete(history._client, settings)
             await history.check_unused()
             if not await history._has_rooms():
                 raise EngineError(f"There is no history in {settings}.")
@@ -73,8 +80,14 @@ class RedisHistory:
 
     @classmethod
     async def create(cls, settings: RedisSettings) -> RedisHistory:
-        """Open a database to copy to."""
-        return cls(open_client(settings), settings)
+        """Open a database to copy to. Raises EngineError."""
+        history = cls(open_client(settings), settings)
+        try:
+            await check_server(history._client, settings)
+        except BaseException:
+            await history.close()
+            raise
+        return history
 
     async def check_unused(self) -> None:
         with self._errors():

@@ -38,7 +38,7 @@ from broadcast_tui.engine.redis_scripts import HEADS, OPEN, TOPIC
 from broadcast_tui.engine.redis_writer import RedisWriter
 from broadcast_tui.engine.store_stats import StoreStats
 from broadcast_tui.engine.tail import Tail
-from broadcast_tui.redis_client import FAILURES, Client, end, open_client
+from broadcast_tui.redis_client import FAILURES, Client, check_complete, end, open_client
 from broadcast_tui.redis_settings import RedisSettings
 from broadcast_tui.redis_subscriber import Subscriber
 
@@ -171,6 +171,7 @@ class RedisEngine:
             command=self._command, stats=self.store_stats,
         )  # fmt: skip
         try:
+            await check_complete(self._client, settings)
             await self._partitions[0].look()
         except EngineError:
             await self.close()

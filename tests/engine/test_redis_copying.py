@@ -21,8 +21,8 @@ from broadcast_tui.engine import copying, redis_engine, sqlite_copying
 from broadcast_tui.engine.copying import CopyResult, HistoryCopy, StoredEntry, StoredHistory, by_arrival
 from broadcast_tui.engine.redis_copying import RedisHistory
 from broadcast_tui.engine.sqlite_copying import SqliteHistory
-from broadcast_tui.redis_client import Client, check_server, open_client
-from broadcast_tui.redis_settings import RedisSettings, read_location
+from broadcast_tui.redis_client import Client, open_client
+from broadcast_tui.redis_settings import read_location
 from tests.engine.test_copying import Interrupted, interrupt_after, write, write_posts
 from tests.support.engines import opened
 from tests.support.entries import texts_of
@@ -340,14 +340,22 @@ async def test_servers_refuse_an_unfinished_copy(client: Client, redis_url: str,
     await write_posts(source, "lobby", "apple")
     with pytest.raises(Interrupted):
         await copy(source, redis_url, steps=1)
-    where: RedisSettings = read_location(redis_url)
     refused = r"is an unfinished copy\. Run history copy again\.$"
     with pytest.raises(EngineError, match=refused):
-        await check_server(client, where)
+        async with open_engine(redis_url):
+            pass
     with pytest.raises(EngineError, match=refused):
         await copy(redis_url, source.with_name("other.db"))
     await copy(source, redis_url)
-    await check_server(client, where)
+    async with open_engine(redis_url) as engine:
+        assert texts_of(await engine.read("lobby", limit=9)) == ["apple"]
+
+
+async def test_a_database_that_would_lose_history_is_rejected(tmp_path: Path, source: Path) -> None:
+    await write_posts(source, "lobby", "apple")
+    server = RedisServer(tmp_path / "redis", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+    with running(server), pytest.raises(EngineError, match="deletes history when its memory is full"):
+        await copy(source, server.url)
 
 
 async def test_a_history_is_not_overwritten(client: Client, redis_url: str, source: Path) -> None:
