@@ -195,8 +195,12 @@ class Subscriber:
 
     def _message(self, kind: bytes, channel: str, data: bytes) -> None:
         if kind in (b"message", b"smessage"):
-            if channel in self._confirmed:
+            if channel not in self._confirmed:
+                return
+            try:
                 self._received(channel, data)
+            except Exception:  # a newer version may have sent it
+                log.exception("a message in Redis could not be handled")
         elif (confirmed := self._confirmed.get(channel)) is not None and not confirmed.done():
             confirmed.set_result(None)
             if self._is_interrupted and all(known.done() for known in self._confirmed.values()):

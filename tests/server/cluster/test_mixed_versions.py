@@ -14,6 +14,9 @@ import pytest
 
 from broadcast_tui.core.hub.cluster import Member, TypingNotice
 from broadcast_tui.core.hub.sanctions import Sanction
+from broadcast_tui.core.post import NewPost, Position, Post
+from broadcast_tui.core.post_state import PostState
+from broadcast_tui.engine.redis_rows import entry_of, post_row
 from broadcast_tui.redis_settings import read_location
 from broadcast_tui.server.cluster.signals import (
     ClusterMessage,
@@ -25,8 +28,9 @@ from broadcast_tui.server.cluster.signals import (
 from broadcast_tui.server.cluster.tokens import RedisTokenStore
 from tests.server.cluster.test_shared_lists import create
 from tests.support.fake_hub import running_node
+from tests.support.redis_engines import open_engine
 from tests.support.redis_server import RedisServer, needs_redis
-from tests.support.running import eventually
+from tests.support.running import PATIENCE_S, eventually
 
 MESSAGES: tuple[type[msgspec.Struct], ...] = get_args(ClusterMessage)
 
@@ -134,3 +138,27 @@ async def test_tokens_of_a_newer_version_are_valid_and_kept(store: RedisServer) 
     assert store.cli("HEXISTS", "{bt:ctl}:tokens", "unknown") == "1"
     tokens = RedisTokenStore(read_location(store.url))
     assert {entry.name for entry in await asyncio.to_thread(tokens.read)} == {"ana", "bob"}
+
+
+@needs_redis
+async def test_posts_arrive_after_unknown_messages_about_a_room(
+    store: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    rooms = ("lobby",)
+    async with open_engine(store.url, rooms=rooms) as one, open_engine(store.url, rooms=rooms) as two:
+        tail = two.tail()
+        for data in ("later", "e1 2 later", '{"type":"later"}'):
+            store.cli("PUBLISH", "{bt0}:l:lobby", data)
+        await one.append([NewPost("lobby", "ana", "hi", datetime.now(UTC))])
+        async with asyncio.timeout(PATIENCE_S):
+            (post,) = await anext(tail)
+        assert isinstance(post, Post)
+        assert post.text == "hi"
+    assert caplog.text.count("could not be handled") >= 3, "once for each engine"
+
+
+def test_unknown_parts_of_stored_posts_are_ignored() -> None:
+    at, position = datetime(2026, 1, 1, tzinfo=UTC), Position("e1", 1)
+    post = Post("lobby", position, "ana", "hi", at, author="token ana", state=PostState(edited="later"))
+    *row, state = json.loads(post_row(post))
+    assert entry_of("lobby", position, json.dumps([*row, state | {"mood": "fine"}, "later"])) == post
