@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,41 @@ async def test_servers_refuse_an_unfinished_copy_in_redis(source: Path, tmp_path
         assert refused.err == f"broadcast-tui: {refusal}\n"
         finished = await run(*words, home=tmp_path)
         assert finished == Outcome(0, "Copied 4,001 messages in 2 rooms. Verified.\n", "")
+
+
+@asynccontextmanager
+async def serve_tokens(home: Path, *where: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
+    """A server that requires tokens, and those of ana and bob."""
+    tokens = {}
+    for name in ("ana", "bob"):
+        shared = where if where[1].startswith("redis") else ()
+        tokens[name] = (await run("token", "create", name, *shared, home=home)).out.strip()
+    options = ("--port", "0", "--host", "127.0.0.1", "--auth", "token")
+    async with program("serve", *options, *where, home=home) as server:
+        yield f"ws://127.0.0.1:{await server.port()}", tokens
+        assert (await server.stop(signal.SIGTERM)).status == 0
+
+
+@needs_redis
+async def test_direct_messages_are_found_in_a_copy_in_redis(tmp_path: Path) -> None:
+    source, redis = tmp_path / "source.db", RedisServer(tmp_path / "redis", *ALWAYS)
+    async with (
+        serve_tokens(tmp_path, "--history", str(source)) as (url, tokens),
+        v1_client(url, "ana", token=tokens["ana"], rooms=()) as ana,
+    ):
+        await ana.send("direct", name="bob", ref="d")
+        room = (await ana.next_of(type="direct", ref="d"))["room"]
+        await ana.send("join", room=room, ref="j")
+        await ana.next_of(ref="j")
+        await ana.send("message", room=room, message="psst", nonce="n1")
+        await ana.next_of(type="ack", nonce="n1")
+    with running(redis):
+        assert (await run("history", "copy", str(source), redis.url, home=tmp_path)).status == 0
+        async with (
+            serve_tokens(tmp_path, "--history", redis.url) as (url, tokens),
+            v1_client(url, "bob", token=tokens["bob"], rooms=()) as bob,
+        ):
+            [welcome] = [frame for frame in bob.frames if frame["type"] == "welcome"]
+            assert [(info["room"], info["with"]) for info in welcome["directs"]] == [(room, "ana")]
+            await bob.send("join", room=room, last=5, ref="j")
+            assert (await bob.next_of(type="message"))["message"] == "psst"
