@@ -24,7 +24,7 @@ from broadcast_tui.tui.model.post_target import target_by_id
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.thread import Thread
-from broadcast_tui.tui.model.transcript.chunks import POSTS, Line
+from broadcast_tui.tui.model.transcript.chunks import POSTS, Line, LineKind
 from tests.support.fake_client import AT, FakeClient
 
 PINNED = PostState(pinned=Pin("bob", "2026-11-28T12:00:00.000Z"))
@@ -239,3 +239,41 @@ def test_a_thread_follows(chat: Chat) -> None:
     texts = [text for chunk in view.transcript.chunks for text in chunk.texts if text.startswith("post")]
     assert texts == ["post 2 of e1", "post 3 of e2"]
     assert thread.root_id == "e2-1"
+
+
+def test_lines_above_the_lost_ones_keep_their_ids(chat: Chat) -> None:
+    chat.posts(*range(1, 601))
+    target = target_by_id(chat.room, "e1-10")
+    assert target is not None
+    before = chat.room.notes.post("e1-10")
+    days = sum(line.kind is LineKind.DAY for line in chat.lines)
+    chat.fork(595, 5)
+    chat.posts(596, epoch="e2")
+    assert chat.texts[-2:] == ["post 595 of e1", "post 596 of e2"]
+    after = chat.room.notes.post("e1-10")
+    assert before is not None
+    assert after is not None
+    assert before.line_id == after.line_id
+    ids = [line.id for line in chat.lines]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    assert sum(line.kind is LineKind.DAY for line in chat.lines) == days
+    assert len(chat.room.transcript) == len(ids)
+
+
+def test_only_hidden_posts_are_lost(chat: Chat) -> None:
+    chat.posts(1)
+    chat.state.rooms.ignore("zoe", None)
+    chat.posts(2, 3, sender="zoe")
+    chat.fork(2, 1)
+    chat.state.rooms.unignore("zoe")
+    assert chat.texts == ["post 1 of e1", "post 2 of e1"]
+
+
+def test_a_run_of_hidden_posts_is_lost_in_part(chat: Chat) -> None:
+    chat.state.rooms.ignore("zoe", None)
+    chat.posts(1)
+    chat.posts(2, 3, sender="zoe")
+    chat.state.print("a line", AT)
+    chat.fork(2, 1)
+    chat.state.rooms.unignore("zoe")
+    assert chat.texts == ["post 1 of e1", "post 2 of e1"]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from broadcast_tui.core.post import MAX_SEQ, Position
 from broadcast_tui.core.session.updates import EpochChanged
+from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.wrapping import MULTILINE, measure
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
@@ -191,6 +192,10 @@ class Chunk:
         """Let other notes take the places of lost ones, those above `seq`."""
         if self.details:
             self.details = {line_id: details.until(seq) for line_id, details in self.details.items()}
+
+    def set_brief(self, line_id: int, brief: str) -> None:
+        """Set the short form of a PRESENCE line."""
+        self.briefs = {**self.briefs, line_id: visible_line(brief)}
 
     def mention_marks(self) -> bytearray:
         """One byte for each line: 1 if it mentions the user, else 0."""

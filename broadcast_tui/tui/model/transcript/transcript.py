@@ -48,6 +48,7 @@ from broadcast_tui.tui.model.transcript.records import (
     seconds,
     shortened,
 )
+from broadcast_tui.tui.model.transcript.withdrawal import Withdrawal
 
 CHUNK_LINES = 256
 CHUNK_CHARS = 1_048_576
@@ -278,7 +279,7 @@ class Transcript:
         """
         line_id = self._append(LineRecord(LineKind.PRESENCE, "", visible_line(text), seconds(at)))
         self._growing_id = line_id if grows else None
-        _set_brief(self._chunks[-1], line_id, brief)
+        self._chunks[-1].set_brief(line_id, brief)
         return line_id
 
     def replace_presence(self, line_id: int, text: str, brief: str, at: datetime) -> bool:
@@ -292,7 +293,7 @@ class Transcript:
         rewritten.append(record)
         self._chunks[-1] = rewritten
         self._chars += rewritten.char_count - last.char_count
-        _set_brief(self._chunks[-1], line_id, brief)
+        self._chunks[-1].set_brief(line_id, brief)
         self.rewritten_count += 1
         self.version += 1
         return True
@@ -395,6 +396,7 @@ class Transcript:
         was_hiding = self.hide_rule is not None
         self.hide_rule = rule
         if rule is not None or was_hiding:
+            self.restore_cleared()
             self._rebuild()
 
     def is_hidden(self, sender: str) -> bool:
@@ -426,14 +428,24 @@ class Transcript:
                     self._hidden_runs[chunk.first_id + i] = run
                     run = next(remaining, None)
 
-    def _rebuild(self, keep: Callable[[Position], bool] = lambda position: True) -> None:
-        """Add all lines again, with new ids, by the current hide rule; only the posts to `keep`."""
+    def _rebuild(self, start: int = 0, keep: Callable[[Position], bool] = lambda position: True) -> None:
+        """Add the lines from chunk `start` on again, by the current hide rule; only the posts to `keep`.
+
+        If these are all lines, they get new ids. Otherwise the ids continue from those of the lines above.
+        """
         self.rebuild_count += 1
-        self.restore_cleared()
-        items = [item for item in self._all_lines() if (place := place_of(item)) is None or keep(place)]
-        received_count = self.received_count
+        items = [item for item in self._lines_from(start) if (place := place_of(item)) is None or keep(place)]
+        received_count, above, below = self.received_count, self._chunks[:start], self._chunks[start:]
         self._remove_lines()
-        self._hidden, self._hidden_runs = [], {}
+        if above:
+            self._chunks += above
+            self._count, self._chars = sum(map(len, above)), sum(chunk.char_count for chunk in above)
+            self._next_id = below[0].first_id if below else self._next_id
+            self._calendar.open_day(above[-1].times[-1])
+            self.rewritten_count += 1
+        self._hidden = []
+        runs = self._hidden_runs.items() if above else ()
+        self._hidden_runs = {line_id: run for line_id, run in runs if line_id < self._next_id}
         for item in items:
             if isinstance(item, LineRecord):
                 self._append(item._replace(details=_displayed(item.details, self.hide_rule)))
@@ -445,12 +457,12 @@ class Transcript:
                 self.add_post(sender, text, at, own=own, mention=mention, post_id=post_id, details=details)
         self.received_count, self.rebuilt_id = received_count, self._next_id
 
-    def _all_lines(self) -> Iterator[LineRecord | Line | OlderPost]:
-        """All lines in order, without day lines.
+    def _lines_from(self, start: int) -> Iterator[LineRecord | Line | OlderPost]:
+        """The lines from chunk `start` on in order, without day lines, and the hidden posts after them.
 
         Posts to hide, or hidden already, are `OlderPost`; PRESENCE lines are `Line`; others `LineRecord`.
         """
-        for chunk in self._chunks:
+        for chunk in self._chunks[start:]:
             for i in range(len(chunk)):
                 line, epoch, number = chunk.line(i), chunk.epochs[i], chunk.numbers[i]
                 if line.id in self._hidden_runs:
@@ -529,7 +541,7 @@ class Transcript:
             run[:] = [post._replace(post_id=change.follow_id(post.post_id)) for post in run]
 
     def withdraw(self, first: Position, nonces: Iterable[str] = ()) -> list[tuple[Position, Line]]:
-        """Remove the posts from `first` on, which the server has lost; all lines get new ids.
+        """Remove the posts from `first` on, which the server has lost; the lines below get new ids.
 
         Args:
             first: Position of the first lost post in the current epoch.
@@ -538,20 +550,16 @@ class Transcript:
         Returns:
             The posts removed from the lines, as they were, in ascending order.
         """
-        epochs = {first.epoch, self.epochs.former}
         for nonce in nonces:
             self.edit_pending(nonce, "")
-        lost: list[tuple[Position, Line]] = []
-        for chunk in (*self._cleared, *self._chunks):
-            for i, number in enumerate(chunk.numbers):
-                if number >= first.seq and chunk.epochs[i] in epochs:
-                    lost.append((Position(chunk.epochs[i], number), chunk.line(i)))
-            chunk.forget_notes(first.seq - 1)
+        self.restore_cleared()
+        withdrawal = Withdrawal(first, self.epochs.former)
+        start = withdrawal.start(self._chunks, self._hidden_runs, self._hidden)
+        lost = withdrawal.posts(self._chunks)
         for run in (self._hidden, *self._hidden_runs.values()):
-            run[:] = [
-                post._replace(details=post.details and post.details.until(first.seq - 1)) for post in run
-            ]
-        self._rebuild(lambda position: position.epoch not in epochs or position.seq < first.seq)
+            withdrawal.forget_notes(run)
+        if start is not None:
+            self._rebuild(start, lambda position: not withdrawal.includes(position))
         return lost
 
     # -- clearing the screen
@@ -585,10 +593,6 @@ class Transcript:
         self.unread_line_id = None
         self._calendar = Calendar(self.zone)
         self.version += 1
-
-
-def _set_brief(chunk: Chunk, line_id: int, brief: str) -> None:
-    chunk.briefs = {**chunk.briefs, line_id: visible_line(brief)}
 
 
 def _displayed(details: PostDetails | None, hide_rule: Callable[[str], bool] | None) -> PostDetails | None:
