@@ -52,6 +52,8 @@ class CommandQueue:
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.stats = LinkStats()
+        self._loaded: set[Script] = set()
+        """The scripts that Redis has, unless it was restarted."""
         self.is_up = False
         """Whether commands are accepted; those of `probe` and `probe_command` always are."""
 
@@ -136,14 +138,16 @@ class CommandQueue:
         self.stats.commands += len(commands)
         try:
             async with asyncio.timeout(TIMEOUT_S):
+                # Before the commands, as those with an unknown script would be executed after the others.
+                await self._load({command.script for command in commands if command.script is not None})
                 replies = await self._send(commands)
-                # Redis forgets scripts when it is restarted.
                 unknown = [
                     command
                     for command, reply in zip(commands, replies, strict=True)
                     if isinstance(reply, NoScriptError)
                 ]
                 if unknown:
+                    self._loaded.clear()
                     await self._load({command.script for command in unknown if command.script is not None})
                     again = iter(await self._send(unknown))
                     replies = [
@@ -175,11 +179,13 @@ class CommandQueue:
         return replies
 
     async def _load(self, scripts: set[Script]) -> None:
-        for script in scripts:
+        for script in scripts - self._loaded:
             await self._client.script_load(script.text)
+            self._loaded.add(script)
 
     def _disconnected(self) -> None:
         """Fail what waits, and report it once."""
+        self._loaded.clear()
         was_up, self.is_up = self.is_up, False
         self._fail(self._take())
         if was_up:

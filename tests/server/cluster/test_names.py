@@ -91,6 +91,17 @@ async def test_a_release_never_overtakes_a_later_claim(store: RedisServer) -> No
             await is_taken(b, "ana", "c2")
 
 
+async def test_a_release_does_not_overtake_while_redis_loads_its_script(store: RedisServer) -> None:
+    for _ in range(5):
+        store.cli("SCRIPT", "FLUSH")
+        async with running_node(store.url) as a, running_node(store.url) as b:
+            await claim(a, "ana", "c1")
+            release(a, "ana", "c1")
+            await claim(a, "ana", "c1")
+            await is_taken(b, "ana", "c2")
+            await released(a, "ana", "c1")
+
+
 async def test_a_name_that_the_hub_does_not_use_is_given_back(store: RedisServer) -> None:
     async with running_node(store.url) as a, running_node(store.url) as b:
         need = ClaimName("ana", "ana", "c1")
