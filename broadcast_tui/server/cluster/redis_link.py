@@ -56,6 +56,7 @@ from broadcast_tui.server.cluster.queries import Queries
 from broadcast_tui.server.cluster.resources import INBOX, NAME, resource_of
 from broadcast_tui.server.cluster.room_list import RoomList
 from broadcast_tui.server.cluster.rosters import Rosters
+from broadcast_tui.server.cluster.scripts import TAKE_NUMBERS
 from broadcast_tui.server.cluster.shared_lists import SharedLists
 from broadcast_tui.server.cluster.signals import (
     ConnectionsAsked,
@@ -495,8 +496,7 @@ class RedisLink:
         return self._others if self._loop.time() - self._up_since < self.nodes.lease_s else ()
 
     async def _take_guest_numbers(self) -> None:
-        key = self.keys.control_key("guests")
-        end = int(await self._commands.call("INCRBY", key, GUEST_NUMBERS))
+        end = int(await self._commands.eval(TAKE_NUMBERS, self.keys.control, GUEST_NUMBERS))
         self._hub.add_guest_numbers(end - GUEST_NUMBERS + 1, GUEST_NUMBERS)
 
     async def _take_more_numbers(self) -> None:

@@ -14,7 +14,7 @@ from broadcast_tui.core.hub.cluster import Member, RosterChanged
 from broadcast_tui.server.cluster.commands import CommandQueue
 from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.port import HubPort
-from broadcast_tui.server.cluster.scripts import LIVE, READ_ROSTERS, WRITE_ROSTER
+from broadcast_tui.server.cluster.scripts import LIVE, OWN_ROOM, READ_ROSTERS, WRITE_ROSTER
 from broadcast_tui.server.cluster.signals import RosterWritten, decode_member, encode, encode_member
 
 VERSION = b"\0v"
@@ -166,11 +166,10 @@ class Rosters:
         self, change: RosterChanged, fields: dict[str, bytes], message: bytes, *, replace: bool
     ) -> None:
         node, room = change.node, change.room
-        own_rooms = self._keys.control_key("or", node)
         if room not in self._own or replace:
             # First, so that this node's death removes the members in any case.
             self._own.add(room)
-            self._commands.put("SADD", own_rooms, room)
+            self._commands.run(OWN_ROOM, self._keys.control, node, room)
         words: list[Any] = [room, node, change.version, int(replace), self._command, message]
         for field in fields.items():
             words += field

@@ -1,6 +1,8 @@
 """Scripts that Redis runs for the cluster. Each changes keys of one tag in one atomic step.
 
 `KEYS[1]` is the beginning of all keys that a script uses. Nodes live as long as their lease, by Redis' clock.
+
+They are executed even if the memory of Redis is full: they need little, and people can read on.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ class Script(NamedTuple):
     sha: str
 
 
-def _script(body: str, *, flags: str = "") -> Script:
-    text = f"#!lua{' flags=' + flags if flags else ''}\n{_COMMON}{body}"
+def _script(body: str, *, is_read: bool = False) -> Script:
+    flags = "no-writes,allow-oom" if is_read else "allow-oom"
+    text = f"#!lua flags={flags}\n{_COMMON}{body}"
     return Script(text, hashlib.sha1(text.encode()).hexdigest())
 
 
@@ -51,7 +54,7 @@ return {state, call('ZRANGEBYSCORE', nodes, '(' .. now, '+inf'), call('ZRANGEBYS
 """
 )
 
-LIVE = _script("return call('ZRANGEBYSCORE', base .. ':nodes', '(' .. clock(), '+inf')", flags="no-writes")
+LIVE = _script("return call('ZRANGEBYSCORE', base .. ':nodes', '(' .. clock(), '+inf')", is_read=True)
 
 NODES = _script(
     """
@@ -65,7 +68,21 @@ for i = 1, #nodes, 2 do
 end
 return found
 """,
-    flags="no-writes",
+    is_read=True,
+)
+
+TAKE_NUMBERS = _script(
+    """
+-- ARGV: count. Takes numbers for guests; returns the last of them.
+return call('INCRBY', base .. ':guests', ARGV[1])
+"""
+)
+
+OWN_ROOM = _script(
+    """
+-- ARGV: node, room. Notes that a node has members in a room, which its death removes.
+return call('SADD', base .. ':or:' .. ARGV[1], ARGV[2])
+"""
 )
 
 LEAVE = _script(
@@ -183,7 +200,7 @@ for _, node in ipairs(call('SMEMBERS', base .. ':o:' .. ARGV[1])) do
 end
 return found
 """,
-    flags="no-writes",
+    is_read=True,
 )
 
 REMOVE_ROSTERS = _script(
@@ -235,7 +252,7 @@ for i = 1, math.min(#names, tonumber(ARGV[1])) do
 end
 return found
 """,
-    flags="no-writes",
+    is_read=True,
 )
 
 OPEN_DIRECT = _script(
@@ -296,7 +313,7 @@ READ_HASH = _script(
 -- ARGV: key. Returns its version, its fields and values.
 return {call('GET', base .. ':' .. ARGV[1] .. ':version') or '0', call('HGETALL', base .. ':' .. ARGV[1])}
 """,
-    flags="no-writes",
+    is_read=True,
 )
 
 COUNT_FAILURE = _script(
