@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.engine.redis_engine import RedisEngine
+from broadcast_tui.redis_settings import read_location
+from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.auth import TokenAuthenticator
+from broadcast_tui.server.cluster.redis_link import RedisLink
 from tests.server.cluster.test_shared_lists import create
-from tests.server.cluster.test_two_servers import two_servers
 from tests.support.plain import WireClient, plain_client, v1_client
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.running import eventually
 
 pytestmark = needs_redis
+
+
+@asynccontextmanager
+async def two_servers(url: str) -> AsyncIterator[tuple[BroadcastServer, BroadcastServer]]:
+    """Servers with their history in Redis, as `serve --history redis://HOST` starts them."""
+    settings = read_location(url)
+    async with AsyncExitStack() as stack:
+        servers = []
+        for _ in range(2):
+            engine = RedisEngine(settings)
+            link = RedisLink.open(settings, engine)
+            authenticator = TokenAuthenticator(link.tokens, needs_token=False)
+            server = BroadcastServer("127.0.0.1", 0, engine=engine, authenticator=authenticator, cluster=link)
+            servers.append(await stack.enter_async_context(server))
+        yield servers[0], servers[1]
 
 
 async def members(client: WireClient, ref: str, room: str = "lobby") -> dict[str, tuple[int, str | None]]:
