@@ -13,6 +13,7 @@ from broadcast_tui.core.hub.cluster import (
     Person,
     RemoteConnection,
     RosterChanged,
+    ShareSanction,
     Signal,
 )
 from broadcast_tui.engine.memory import MemoryEngine
@@ -32,6 +33,7 @@ class FakeHub:
         self.others: dict[tuple[str, str], dict[str, Member]] = {}
         """Members on other nodes, by room and node."""
         self.names: dict[str, Person] = {}
+        self.sanctions: list[ShareSanction] = []
         self.lost: list[str] = []
         self.left: list[str] = []
         self.guests: list[tuple[int, int]] = []
@@ -90,6 +92,9 @@ class FakeHub:
 
     def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
         return [connection for connection in self.connections if connection.key == who]
+
+    def apply_sanction(self, change: ShareSanction, when: Instant) -> None:
+        self.sanctions.append(change)
 
     def find_person(self, key: str, owner: str = "") -> Person | None:
         return self.names.get(key)

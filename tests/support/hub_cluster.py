@@ -33,6 +33,7 @@ from broadcast_tui.core.hub.cluster import (
     Preparation,
     ReleasedName,
     RosterChanged,
+    ShareSanction,
     Signal,
     StoredDirect,
     TopicChanged,
@@ -533,6 +534,10 @@ class HubCluster:
                         frozenset(need.names), StoredDirect(need.room, need.names)
                     )
                     answers.directs += (self._with_head(direct),)
+                case ShareSanction():
+                    for other in self.nodes.values():
+                        if other is not node:
+                            other.hub.port.apply_sanction(need, self.when)
                 case FindPerson():
                     others = [other for other in self.nodes.values() if other is not node]
                     people = [

@@ -19,6 +19,7 @@ from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.peer import Peer
+from broadcast_tui.core.hub.sanctions import Action, Sanction
 from broadcast_tui.core.protocol import commands, events
 
 # -- needs
@@ -47,6 +48,16 @@ class FindConnections(msgspec.Struct, frozen=True):
 
     who: str
     """A name or a guest, an address, or a network, as the admin wrote it."""
+
+
+class ShareSanction(msgspec.Struct, frozen=True):
+    """A change of the bans and mutes. It is in force on all nodes that respond when this is answered."""
+
+    action: Action
+    who: str
+    """A name, an address or a network, as the admin wrote it."""
+    sanction: Sanction | None
+    """None if that of `who` is lifted."""
 
 
 class FindPerson(msgspec.Struct, frozen=True):
@@ -79,7 +90,16 @@ class ListStoredRooms(msgspec.Struct, frozen=True):
     limit: int
 
 
-Need = OpenRoom | ClaimName | FindConnections | FindPerson | LoadDirects | OpenDirect | ListStoredRooms
+Need = (
+    OpenRoom
+    | ClaimName
+    | FindConnections
+    | ShareSanction
+    | FindPerson
+    | LoadDirects
+    | OpenDirect
+    | ListStoredRooms
+)
 
 
 class RemoteConnection(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from broadcast_tui.core.hub.cluster import (
     Member,
     Person,
     RemoteConnection,
+    ShareSanction,
     Signal,
 )
 from broadcast_tui.core.hub.directs import DirectRooms
@@ -88,6 +89,10 @@ class ClusterPort:
     def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
         """The connections on this node that an action of an admin is about."""
         return self._moderation.find_connections(who)
+
+    def apply_sanction(self, change: ShareSanction, when: Instant) -> None:
+        """Apply a change of the bans and mutes that another node has made."""
+        self._moderation.apply_shared(change, when)
 
     def find_person(self, key: str, owner: str = "") -> Person | None:
         """The owner of a name that is in use on this node; None if it is not.

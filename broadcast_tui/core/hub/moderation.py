@@ -8,6 +8,7 @@ action adds a line to the audit log.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -23,6 +24,7 @@ from broadcast_tui.core.hub.cluster import (
     Kicked,
     RemoteConnection,
     RoomNotice,
+    ShareSanction,
 )
 from broadcast_tui.core.hub.effects import Effects
 from broadcast_tui.core.hub.peer import Peer
@@ -186,11 +188,12 @@ class Moderation:
                     )
                 sanction = self._name_sanction("mute", admin, command.name, targets, command, when)
                 self._add(sanction)
-                self._report(admin, command.ref, "mute", sanction.shown, targets, when, sanction)
+                reply = self._report(admin, command.ref, "mute", sanction.shown, targets, when, sanction)
+                self._reply(admin, command, reply, ShareSanction("mute", command.name, sanction), when)
             case commands.Unban():
-                self._lift(admin, "ban", command.who, command.ref, remote, when)
+                self._lift(admin, command, "ban", command.who, remote, when)
             case commands.Unmute():
-                self._lift(admin, "mute", command.name, command.ref, remote, when)
+                self._lift(admin, command, "mute", command.name, remote, when)
             case _:
                 assert_never(command)
 
@@ -219,7 +222,8 @@ class Moderation:
             raise unknown_person(kick.name)
         shown, reason = targets.all()[0].sender, _clean_reason(kick.reason)
         self._close_all(targets, kick.name, f"You were kicked{': ' + reason if reason else ''}")
-        self._report(admin, kick.ref, "kick", shown, targets, when, reason=reason)
+        reply = self._report(admin, kick.ref, "kick", shown, targets, when, reason=reason)
+        self._broadcaster.reply(admin, reply)
 
     def _ban(self, admin: Peer, ban: commands.Ban, remote: Sequence[RemoteConnection], when: Instant) -> None:
         network = parse_network(ban.who)
@@ -252,7 +256,8 @@ class Moderation:
             # As on the other nodes, which get the ban itself later.
             for _ in self.enforce_steps(when):
                 pass
-        self._report(admin, ban.ref, "ban", sanction.shown, targets, when, sanction)
+        reply = self._report(admin, ban.ref, "ban", sanction.shown, targets, when, sanction)
+        self._reply(admin, ban, reply, ShareSanction("ban", ban.who, sanction), when)
 
     def _close_all(self, targets: _Targets, who: str, reason: str, *, is_network: bool = False) -> None:
         """Close the connections of an action, on all nodes."""
@@ -336,9 +341,9 @@ class Moderation:
     def _lift(
         self,
         admin: Peer,
+        command: commands.Unban | commands.Unmute,
         action: Action,
         who: str,
-        ref: str,
         remote: Sequence[RemoteConnection],
         when: Instant,
     ) -> None:
@@ -354,7 +359,32 @@ class Moderation:
             tuple(peer for peer in muted.peers if peer not in still_muted.peers),
             tuple(other for other in muted.remote if other not in still_muted.remote),
         )
-        self._report(admin, ref, f"un{action}", visible_line(who)[:64], unmuted, when)
+        reply = self._report(admin, command.ref, f"un{action}", visible_line(who)[:64], unmuted, when)
+        self._reply(admin, command, reply, ShareSanction(action, who, None), when)
+
+    def apply_shared(self, change: ShareSanction, when: Instant) -> None:
+        """Apply a change of the sanctions on another node, which saves it."""
+        if change.sanction is None:
+            self.sanctions.lift(change.action, change.who)
+            return
+        with contextlib.suppress(RequestError):
+            self.sanctions.add(change.sanction)
+            for _ in self.enforce_steps(when):
+                pass
+
+    def _reply(
+        self,
+        admin: Peer,
+        command: commands.Moderate,
+        reply: events.Moderated,
+        change: ShareSanction,
+        when: Instant,
+    ) -> None:
+        """Reply to an admin when a change is in force on all nodes."""
+        needs = self._cluster.needs(change)
+        self._cluster.prepare(
+            admin, command, needs, lambda _, when: self._broadcaster.reply(admin, reply), when
+        )
 
     def _add(self, sanction: Sanction) -> None:
         self.sanctions.add(sanction)
@@ -379,14 +409,16 @@ class Moderation:
         when: Instant,
         sanction: Sanction | None = None,
         reason: str = "",
-    ) -> None:
-        """Reply to the admin, notify the rooms of the targets, and add a line to the audit log."""
+    ) -> events.Moderated:
+        """Notify the rooms of the targets, and add a line to the audit log.
+
+        Returns the reply to the admin.
+        """
         found = targets.all()
         hosts = tuple(sorted({target.host for target in found}))
         until = sanction.until if sanction is not None else None
         reason = sanction.reason if sanction is not None else reason
         until_text = timestamp(until) if until is not None else ""
-        self._broadcaster.reply(admin, events.Moderated(ref, action, who, len(targets), hosts, until_text))
         remaining_s = sanction.remaining_s(when.at) if sanction is not None else None
         details = (
             f" for {format_duration(remaining_s, round_up=True)}" if remaining_s is not None else ""
@@ -404,6 +436,7 @@ class Moderation:
                 self._broadcaster.broadcast(room, line, but=frozenset({admin, *closed}))
         if room_names:
             self._cluster.send(RoomNotice(tuple(room_names), text))
+        return events.Moderated(ref, action, who, len(targets), hosts, until_text)
 
 
 def host_of(peer: Peer) -> str:

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from broadcast_tui.core.clock import Instant
-from broadcast_tui.core.hub.cluster import Cluster, Member, Person, RemoteConnection, Signal
+from broadcast_tui.core.hub.cluster import (
+    Cluster,
+    Member,
+    Person,
+    RemoteConnection,
+    ShareSanction,
+    Signal,
+)
 
 
 class HubPort(Protocol):
@@ -54,6 +61,10 @@ class HubPort(Protocol):
 
     def answer_connections(self, who: str) -> Sequence[RemoteConnection]:
         """The connections that an action of an admin is about."""
+        ...
+
+    def apply_sanction(self, change: ShareSanction, when: Instant) -> None:
+        """Apply a change of the bans and mutes that another node has made."""
         ...
 
     def find_person(self, key: str, owner: str = "") -> Person | None:

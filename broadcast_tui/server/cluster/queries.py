@@ -6,19 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from itertools import count
 
-from broadcast_tui.core.hub.cluster import Person, RemoteConnection
+from broadcast_tui.core.hub.cluster import Person, RemoteConnection, ShareSanction
 from broadcast_tui.server.cluster.signals import (
     ConnectionsAsked,
     ConnectionsFound,
     LinkMessage,
     PersonAsked,
     PersonFound,
+    SanctionApplied,
+    SanctionAsked,
 )
 
 ANSWER_S = 1.0
 """Time after which the nodes that have not answered are left out."""
 
-Answer = ConnectionsFound | PersonFound
+Answer = ConnectionsFound | SanctionApplied | PersonFound
 
 
 class _Pending:
@@ -71,6 +73,11 @@ class Queries:
         if not found:
             return None
         return Person(found[0].owner, found[0].name, any(person.has_v1 for person in found))
+
+    async def share_sanction(self, change: ShareSanction) -> None:
+        """Apply a change of the bans and mutes on the other nodes. Raises UnavailableError."""
+        question = SanctionAsked(next(self._ids), change)
+        await self._collect(question.id, question)
 
     def answered(self, node: str, answer: Answer) -> None:
         """Add the answer of a node."""

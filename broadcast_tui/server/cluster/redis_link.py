@@ -35,6 +35,7 @@ from broadcast_tui.core.hub.cluster import (
     ReleasedName,
     RoomNotice,
     RosterChanged,
+    ShareSanction,
     Signal,
     TopicChanged,
     TypingNotice,
@@ -68,6 +69,8 @@ from broadcast_tui.server.cluster.signals import (
     PersonAsked,
     PersonFound,
     RosterWritten,
+    SanctionApplied,
+    SanctionAsked,
     decode,
     encode,
 )
@@ -298,6 +301,8 @@ class RedisLink:
                     self._send_to(loser, NamesLost({need.key: need.owner}))
             case FindConnections():
                 answers.connections += await self._queries.connections(need.who)
+            case ShareSanction():
+                await self._queries.share_sanction(need)
             case FindPerson():
                 answers.person = await self._queries.person(need.key, need.owner)
             case LoadDirects():
@@ -406,7 +411,10 @@ class RedisLink:
                 self._send_to(
                     node, PersonFound(message.id, self._hub.find_person(message.key, message.owner))
                 )
-            case ConnectionsFound() | PersonFound():
+            case SanctionAsked():
+                self._hub.apply_sanction(message.change, self._instant())
+                self._send_to(node, SanctionApplied(message.id))
+            case ConnectionsFound() | PersonFound() | SanctionApplied():
                 self._queries.answered(node, message)
             case _:
                 assert_never(message)

@@ -18,6 +18,7 @@ from broadcast_tui.core.hub.cluster import (
     RemoteConnection,
     RoomNotice,
     RosterChanged,
+    ShareSanction,
     Signal,
     TopicChanged,
     TypingNotice,
@@ -63,6 +64,19 @@ class ConnectionsFound(msgspec.Struct, frozen=True, tag="connections"):
     connections: tuple[RemoteConnection, ...]
 
 
+class SanctionAsked(msgspec.Struct, frozen=True, tag="ask_sanction"):
+    """A request to apply a change of the bans and mutes."""
+
+    id: int
+    change: ShareSanction
+
+
+class SanctionApplied(msgspec.Struct, frozen=True, tag="sanction"):
+    """The answer of one node."""
+
+    id: int
+
+
 class PersonAsked(msgspec.Struct, frozen=True, tag="ask_person"):
     """A question for the owner of a name, or for an owner."""
 
@@ -85,6 +99,8 @@ LinkMessage = (
     | ListChanged
     | ConnectionsAsked
     | ConnectionsFound
+    | SanctionAsked
+    | SanctionApplied
     | PersonAsked
     | PersonFound
 )
@@ -101,6 +117,8 @@ ClusterMessage = (
     | ListChanged
     | ConnectionsAsked
     | ConnectionsFound
+    | SanctionAsked
+    | SanctionApplied
     | PersonAsked
     | PersonFound
 )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from broadcast_tui.core.errors import CloseCode
 from broadcast_tui.core.hub.auth import Identity, Role
-from broadcast_tui.core.hub.cluster import Kicked
+from broadcast_tui.core.hub.cluster import Kicked, ShareSanction
 from tests.core.hub.test_authorization import StubAuthenticator
 from tests.core.hub.test_cluster import codes, enter, plain
 from tests.support.hub_cluster import Client, HubCluster
@@ -158,6 +159,35 @@ def test_a_mute_applies_on_all_nodes_until_it_is_lifted_on_another(cluster: HubC
     cluster.settle()
     assert ana.frames("ack")
     assert act(boss, "unmute", name="ana")["code"] == "unknown_person"
+
+
+def test_an_admin_gets_the_reply_when_the_mute_is_in_force_everywhere(cluster: HubCluster) -> None:
+    root, node = admin(cluster, 1), cluster[1]
+    ana = person(cluster, 2, "ana", "a", "192.0.2.2:9")
+    root.clear()
+    root.send("mute", name="ana", ref="m")
+    node.receive()
+    for expected in (0, 1):
+        node.collect()
+        node.answer()
+        node.write()
+        assert len(root.frames("moderated")) == expected
+    assert not cluster.sanctions
+    ana.send("message", room="lobby", message="hi", nonce="1")
+    cluster.run(cluster[2])
+    assert codes(ana) == ["muted"]
+
+
+def test_more_sanctions_of_other_nodes_than_possible_are_ignored(
+    cluster: HubCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = admin(cluster, 1)
+    monkeypatch.setattr("broadcast_tui.core.hub.sanctions.SANCTIONS_MAX", 1)
+    assert act(root, "ban", who="ana")["action"] == "ban"
+    assert act(root, "ban", who="bob")["code"] == "try_later"
+    change = ShareSanction("ban", "eve", msgspec.structs.replace(cluster.sanctions[0], key="eve"))
+    cluster[2].hub.port.apply_sanction(change, cluster.when)
+    assert len(cluster[2].hub.moderation.sanctions.all(cluster.when.at)) == 1
 
 
 def test_while_other_nodes_cannot_be_asked_nothing_is_done(cluster: HubCluster) -> None:

@@ -7,7 +7,7 @@ import json
 import types
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 import pytest
@@ -43,11 +43,13 @@ def example(kind: Any) -> Any:
         return (example(get_args(kind)[0]),)
     if get_origin(kind) is dict:
         return {example(get_args(kind)[0]): example(get_args(kind)[1])}
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
     if issubclass(kind, msgspec.Struct):
         return kind(**{field.name: example(field.type) for field in msgspec.structs.fields(kind)})
     if issubclass(kind, Enum):
         return next(iter(kind))
-    return {str: "word", int: 7, bool: True, float: 1.5}[kind]
+    return {str: "word", int: 7, bool: True, float: 1.5, datetime: datetime(2026, 1, 1, tzinfo=UTC)}[kind]
 
 
 def with_later_fields(value: Any) -> Any:

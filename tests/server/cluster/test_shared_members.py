@@ -105,8 +105,12 @@ async def test_an_admin_moderates_people_on_the_other_server(store: RedisServer)
             await root.send("mute", name="ana", ref="m")
             assert (await root.next_of(type="moderated", ref="m"))["connections"] == 1
             assert (await bob.next_of(type="system", event="notice"))["message"] == "root2 muted ana."
+            await ana.say("hi", room="lobby", nonce="1")
+            assert (await ana.next_of(nonce="1"))["code"] == "muted"
             await root.send("unmute", name="ana", ref="u")
             await root.next_of(type="moderated", ref="u")
+            await ana.say("hi", room="lobby", nonce="2")
+            assert (await ana.next_of(nonce="2"))["type"] == "ack"
             await root.send("ban", who="ana", reason="spam", ref="b")
             banned = await root.next_of(type="moderated", ref="b")
             assert (banned["connections"], banned["addresses"]) == (1, ["127.0.0.1"])
