@@ -166,7 +166,12 @@ class ClusterWorld:
     async def back_up(self) -> None:
         """Copy the files of the primary, which is restarted for it."""
         await asyncio.to_thread(self.primary.kill)
-        shutil.copytree(self.primary.directory, self._directory / "backup", dirs_exist_ok=True)
+        shutil.copytree(
+            self.primary.directory,
+            self._directory / "backup",
+            ignore=shutil.ignore_patterns("*.sock"),
+            dirs_exist_ok=True,
+        )
         await asyncio.to_thread(self.primary.start)
 
     async def restore(self) -> None:

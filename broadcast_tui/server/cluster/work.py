@@ -6,8 +6,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from broadcast_tui.core.errors import ErrorCode, RequestError
+from broadcast_tui.core.errors import EngineError, ErrorCode, RequestError
 from broadcast_tui.core.hub.cluster import Answers, Preparation
+from broadcast_tui.core.text import log_safe
 from broadcast_tui.server.cluster.link import ClusterLink
 
 if TYPE_CHECKING:
@@ -56,8 +57,11 @@ class ClusterWork:
             answers = await self._link.prepare(preparation.needs)
         except RequestError as error:
             answers = error
-        except Exception:
-            log.exception("a request to other nodes failed")
+        except Exception as error:
+            if isinstance(error, EngineError):
+                log.warning("a request to other nodes failed: %s", log_safe(str(error)))
+            else:
+                log.exception("a request to other nodes failed")
             answers = RequestError(ErrorCode.TRY_LATER, CLUSTER_FAILED, temporary=True, retry_after=2.0)
         self._runner.hub.prepared(preparation, answers, self._runner.instant())
         self._link.prepared(preparation.needs)
