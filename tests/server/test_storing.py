@@ -13,7 +13,7 @@ from broadcast_tui.core.notes import NewEntry
 from broadcast_tui.core.post import AppendResult
 from broadcast_tui.engine.memory import MemoryEngine
 from tests.support.plain import v1_client
-from tests.support.running import eventually, running_server
+from tests.support.running import eventually, in_time, running_server
 
 LIMITS = Limits(history_rate=0, message_rate=0)
 
@@ -80,3 +80,33 @@ async def test_unexpected_error_of_the_engine_is_temporary(caplog: pytest.LogCap
         await ana.send("topic", topic="new", ref="t2")
         await ana.next_of(type="topic", ref="t2")
         await eventually(lambda: server._runner._undelivered == 0)
+
+
+class Gated(MemoryEngine):
+    """Stores posts when `proceed` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.appending, self.proceed = asyncio.Event(), asyncio.Event()
+
+    async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
+        self.appending.set()
+        await self.proceed.wait()
+        return await super().append(entries)
+
+
+async def test_the_lag_is_the_longest_time_that_posts_wait_since_it_was_last_taken() -> None:
+    engine = Gated()
+    async with running_server(engine=engine) as server, v1_client(server.url, "ana") as ana:
+        runner, clock = server._runner, asyncio.get_running_loop()
+        assert runner.take_lag_s() == 0.0
+        before = clock.time()
+        await ana.say("hello", nonce="n")
+        await in_time(engine.appending.wait())
+        await eventually(lambda: clock.time() - before > 0.1)
+        waiting_s = runner.take_lag_s()
+        assert 0 < waiting_s <= clock.time() - before
+        engine.proceed.set()
+        await ana.next_of(type="ack")
+        assert waiting_s <= runner.take_lag_s() <= clock.time() - before
+        assert runner.take_lag_s() == 0.0
