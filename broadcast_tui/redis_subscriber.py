@@ -40,7 +40,10 @@ class _Connection(PubSub):
         """Send a command, whose reply `receive` returns."""
         if self.connection is None:
             raise ConnectionError("the connection was lost")
-        await self.connection.send_command(*words, check_health=False)
+        try:
+            await self.connection.send_command(*words, check_health=False)
+        except AttributeError:  # it was closed while the command was written
+            raise ConnectionError("the connection was lost") from None
 
     async def receive(self, timeout_s: float) -> list[Any] | None:
         """The next reply or message; None after a timeout. Faster than `parse_response`."""
