@@ -18,6 +18,12 @@ from broadcast_tui.core.post_state import NO_STATE, Ask, PostState
 MAX_SEQ = 2**53 - 1
 """Largest integer that every JSON parser reads exactly."""
 
+LOST_SEQ = -1
+"""In place of the seq of what an entry is about: it was in a former epoch, and is lost.
+
+The entry is rejected, unless it is resent and was appended before.
+"""
+
 _POSITION = re.compile("([0-9A-Za-z]{1,32})-([0-9]{1,16})")
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from broadcast_tui.core.clock import timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.notes import NewEntry, NewNote, NewSummary, Note, fold, is_coalesced
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post import LOST_SEQ, AppendResult, NewPost, Position, Post
 from broadcast_tui.core.post_state import NO_STATE, NoteKind, PostState
 
 
@@ -45,6 +45,9 @@ def apply_entry(entry: NewEntry, log: Log) -> AppendResult:
         return _apply_change(entry, log)
     room, at = entry.room, entry.at
     position = log.next_position(room)
+    if entry.re == LOST_SEQ:
+        error = RequestError(ErrorCode.NO_SUCH_POST, "This message is no longer stored.")
+        return AppendResult(Position(position.epoch, 0), timestamp(at), dup=False, error=error)
     re = root = 0
     if entry.re and (parent := log.find_post(room, entry.re)) is not None:
         re = parent.position.seq

@@ -264,7 +264,7 @@ class HubRunner:
             while self._undelivered > UNDELIVERED_MAX:
                 self._delivered.clear()
                 await self._delivered.wait()
-            if not (batch := hub.posting.take_batch(self.instant())):
+            if not (batch := hub.posting.take_batch()):
                 self.wake()
                 continue
             # Counted before `append`, since the tail may deliver them before it returns.

@@ -193,7 +193,7 @@ class Node:
         """Append what is pending, and store topics; other nodes get the entries later."""
         hub, cluster, moved = self.hub, self.cluster, False
         if hub.effects.pending_entries:
-            batch = hub.posting.take_batch(cluster.when)
+            batch = hub.posting.take_batch()
             results, new = cluster.log.append([pending.entry for pending in batch])
             hub.entries_appended(batch, results, cluster.when)
             self.follow()  # entries arrive in order within a room

@@ -141,7 +141,7 @@ class Hub:
         )  # fmt: skip
         self.posting = Posting(
             self.rooms, index, self._limits, self.moderation, self.effects, self._claims, self.cluster,
-            self.directs, self.broadcaster,
+            self.directs,
         )  # fmt: skip
         self._entering = Entering(
             self.cluster, self.rooms, self._claims, self.directs, self.authorizer, self.moderation,

@@ -10,7 +10,6 @@ import msgspec
 from broadcast_tui.core.clock import Instant, timestamp
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.core.hub.broadcaster import Broadcaster
 from broadcast_tui.core.hub.cluster import Answers, Cluster
 from broadcast_tui.core.hub.directs import DirectRooms
 from broadcast_tui.core.hub.effects import Effects
@@ -24,7 +23,7 @@ from broadcast_tui.core.hub.rooms import Rooms
 from broadcast_tui.core.limits import SharedLimits
 from broadcast_tui.core.names import check_name, is_direct, name_key
 from broadcast_tui.core.notes import NewNote
-from broadcast_tui.core.post import NewPost, Position
+from broadcast_tui.core.post import LOST_SEQ, NewPost, Position
 from broadcast_tui.core.post_state import Ask, NoteKind
 from broadcast_tui.core.protocol import commands
 from broadcast_tui.core.text import check_reaction, clean_line, clean_post, size_in_utf8
@@ -58,7 +57,6 @@ class Posting:
         claims: NameClaims,
         cluster: Cluster,
         directs: DirectRooms,
-        broadcaster: Broadcaster,
     ) -> None:
         self.draining = False
         """Whether the server is stopping: new entries are temporarily rejected."""
@@ -70,7 +68,6 @@ class Posting:
         self._claims = claims
         self._cluster = cluster
         self._directs = directs
-        self._broadcaster = broadcaster
 
     def say(self, peer: Peer, say: commands.Say, when: Instant) -> None:
         """Add a post. Raises RequestError."""
@@ -135,26 +132,22 @@ class Posting:
         epoch = self._index.epoch_of(entry.room) if entry.re else ""
         self._effects.pending_entries.append(PendingEntry(peer, entry, epoch))
 
-    def take_batch(self, when: Instant) -> list[PendingEntry]:
-        """Remove and return the entries to append next; those about posts that are lost are rejected."""
+    def take_batch(self) -> list[PendingEntry]:
+        """Remove and return the entries to append next."""
         batch = self._effects.pending_entries.take_batch()
         if not self._cluster.is_shared:
             return batch
-        return [current for pending in batch if (current := self._current(pending, when)) is not None]
+        return [self._current(pending) for pending in batch]
 
-    def _current(self, pending: PendingEntry, when: Instant) -> PendingEntry | None:
-        """An entry as it is to be appended to the current epoch of its room; None if it cannot be."""
+    def _current(self, pending: PendingEntry) -> PendingEntry:
+        """An entry as it is to be appended to the current epoch of its room."""
         entry = pending.entry
         if not pending.epoch or pending.epoch == self._index.epoch_of(entry.room):
             return pending
         if current_seq(Position(pending.epoch, entry.re), entry.room, self._index) is not None:
             return pending
-        if isinstance(entry, NewPost):
-            return PendingEntry(pending.peer, msgspec.structs.replace(entry, re=0))
-        if pending.peer is not None:
-            error = RequestError(ErrorCode.NO_SUCH_POST, "The server has lost this message.")
-            self._broadcaster.send_error(pending.peer, error, when, nonce=entry.nonce)
-        return None
+        re = 0 if isinstance(entry, NewPost) else LOST_SEQ
+        return PendingEntry(pending.peer, msgspec.structs.replace(entry, re=re))
 
     def _text_of(self, note: commands.Note) -> str:
         """The sanitized text of a note. Raises RequestError."""
@@ -183,9 +176,14 @@ class Posting:
         return self._rooms.subscription(peer, room_name).room
 
     def _seq_of(self, re: str, room_name: str) -> int:
-        """The seq of the post with an id. Raises RequestError (NO_SUCH_POST) if it is from another log."""
+        """The seq of the post with an id; LOST_SEQ if it may have been lost.
+
+        Raises RequestError (NO_SUCH_POST) if it is from another log.
+        """
         position = Position.parse(re)
         seq = current_seq(position, room_name, self._index) if position is not None else None
+        if seq is None and position is not None and self._cluster.is_shared:
+            return LOST_SEQ
         if not seq:
             raise RequestError(ErrorCode.NO_SUCH_POST, "This message is not stored on this server.")
         return seq
