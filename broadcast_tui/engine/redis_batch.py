@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from broadcast_tui.core.clock import timestamp
-from broadcast_tui.core.notes import Entry, NewEntry, Note
+from broadcast_tui.core.notes import Entry, NewEntry, NewNote, Note
 from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.applying import apply_entry
 from broadcast_tui.engine.dedup import dedup_key
 from broadcast_tui.engine.note_index import is_open_ask
@@ -196,6 +197,8 @@ class Appended(NamedTuple):
 
     entry: NewEntry
     result: AppendResult
+    target: Post | None
+    """The post that it is about, as it was read."""
 
 
 class Batch:
@@ -208,6 +211,7 @@ class Batch:
         stored: What was read of the rooms whose entries need it.
         told: Seq up to which the tail has the entries of a room.
         known_epoch: The epoch of the room that the entries are about; may be empty.
+        is_healing: Whether the entries were appended before, so that later edits may be known.
     """
 
     def __init__(
@@ -219,6 +223,7 @@ class Batch:
         life: str,
         told: Callable[[str], int],
         known_epoch: Callable[[str], str],
+        is_healing: bool = False,
     ) -> None:
         self.results: dict[int, AppendResult] = {}
         """Results that do not depend on the script, by index."""
@@ -229,6 +234,7 @@ class Batch:
         self._stored = stored
         self._told = told
         self._known_epoch = known_epoch
+        self._is_healing = is_healing
         self._rooms: dict[str, _Room] = {}
         self._by_key: dict[str, int] = {}
         self._copies: dict[int, int] = {}
@@ -273,6 +279,9 @@ class Batch:
         """Apply a change, or append a post that is not plain; False if it is rejected."""
         room.has_changes = True
         self._nonce = key
+        if self._is_healing and isinstance(entry, NewNote) and _is_outdated(entry, room.find_post(entry.re)):
+            self.results[index] = AppendResult(Position(room.epoch, entry.re), timestamp(entry.at), dup=True)
+            return False
         result = apply_entry(entry, self)
         if result.error is not None:
             self.results[index] = result
@@ -286,6 +295,10 @@ class Batch:
         else:
             self._appended.append((index, entry.room, len(room.entries)))
         return True
+
+    def _target(self, entry: NewEntry) -> Post | None:
+        stored = self._rooms[entry.room].stored.posts.get(entry.re)
+        return stored.post if stored is not None else None
 
     # -- what `apply_entry` needs
 
@@ -344,19 +357,24 @@ class Batch:
                 self.results[index] = _copy_result(epoch, seq)
                 continue
             self.results[index] = AppendResult(Position(epoch, seq), timestamp(entry.at), dup=False)
-            appended.append(Appended(entry, self.results[index]))
+            appended.append(Appended(entry, self.results[index], self._target(entry)))
         for index, name, result in self._changes:
-            epoch, seqs = positions[name]
+            (epoch, seqs), entry = positions[name], self._source[index]
             assert result.post is not None
             post = _with_seq(result.post, epoch, seqs)
             self.results[index] = msgspec.structs.replace(
                 result, position=Position(epoch, result.position.seq), post=post
             )
-            appended.append(Appended(self._source[index], self.results[index]))
+            appended.append(Appended(entry, self.results[index], self._target(entry)))
         for index, copy in self._copies.items():
             first = self.results[copy]
             self.results[index] = AppendResult(first.position, first.at_text, dup=True)
         return news, appended
+
+
+def _is_outdated(edit: NewNote, post: Post | None) -> bool:
+    """Whether a note is an edit before the last one of its post."""
+    return edit.kind is NoteKind.EDIT and post is not None and post.state.edited > timestamp(edit.at)
 
 
 def _copy_result(epoch: str, seen: str) -> AppendResult:

@@ -46,6 +46,8 @@ HOLE_S = 0.02
 """Time for which missing entries may be on their way, before they are read."""
 SWEEP_S = 5.0
 """Interval at which the heads of all open rooms are compared, in case the last message was lost."""
+SOON_S = 0.2
+"""Time until the next comparison if entries wait for those of another node."""
 SWEEP_ROOMS = 500
 """Rooms in one comparison."""
 RETRY_S = 0.05
@@ -162,7 +164,7 @@ class RedisEngine:
             RedisPartition(
                 settings, RedisWriter(self._client, settings, self._reader.key(number)), node=self._node,
                 keep_posts=self._keep_posts, stats=self.store_stats, logs=self._logs,
-                published=self._published,
+                published=self._published, waiting=self._sweep_soon,
             )
             for number in range(settings.partitions)
         ]  # fmt: skip
@@ -395,6 +397,9 @@ class RedisEngine:
                 self._sweep_now.set()
             except Exception:
                 log.exception("the rooms could not be compared; this will be tried again")
+
+    def _sweep_soon(self) -> None:
+        asyncio.get_running_loop().call_later(SOON_S, self._sweep_now.set)
 
     async def _compare(self) -> None:
         by_number: dict[int, list[str]] = {0: []}

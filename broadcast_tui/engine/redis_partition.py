@@ -9,31 +9,27 @@ again.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-
 from broadcast_tui.core.errors import EngineError
-from broadcast_tui.core.notes import NewEntry, NewNote, NewSummary
-from broadcast_tui.core.post import AppendResult, NewPost, Position
+from broadcast_tui.core.notes import NewEntry
+from broadcast_tui.core.post import AppendResult
 from broadcast_tui.engine import dedup
 from broadcast_tui.engine.redis_batch import (
     Appended,
     Batch,
     Stored,
     needs_reading,
-    pack_heads,
     pack_request,
     pack_rooms,
     unpack_result,
     unpack_stored,
 )
+from broadcast_tui.engine.redis_healing import Healing
 from broadcast_tui.engine.redis_room import NewEntries, RoomLog
 from broadcast_tui.engine.redis_rows import Head, parse_forks
 from broadcast_tui.engine.redis_scripts import APPEND, FETCH
@@ -42,15 +38,11 @@ from broadcast_tui.engine.store_stats import StoreStats
 from broadcast_tui.redis_client import FAILURES, engine_error, is_temporary
 from broadcast_tui.redis_settings import RedisSettings
 
-HEAL_S = 5.0
-"""Time for which acknowledged entries are appended again if Redis loses them."""
 CONFLICTS_MAX = 50
 """Times that a batch is tried while other nodes change the same posts."""
 RETRY_S = 0.02
 RETRY_MAX_S = 0.25
 """First and longest delay before a batch is sent again."""
-GROUP_MAX = 1_000
-"""Maximum number of entries that are healed in one batch."""
 LOST_TOLD = 2**53
 """Seq that no log reaches: the epoch of the room changes if it is not the one of this life."""
 
@@ -69,14 +61,6 @@ class _Reply(NamedTuple):
     result: bytes
 
 
-class _Acknowledged(NamedTuple):
-    at: float
-    entry: NewEntry
-    position: Position
-    is_entry: bool
-    """Whether it is an entry of the log at `position`, or a change of the post there."""
-
-
 class RedisPartition:
     """Appends to the rooms of one partition, one batch at a time.
 
@@ -85,6 +69,7 @@ class RedisPartition:
         keep_posts: Maximum number of entries of a room; 0: unlimited.
         logs: The rooms that this node follows.
         published: Called with a room and its new entries, in the order of the appends.
+        waiting: Called when `look` has to be called again soon.
     """
 
     def __init__(
@@ -97,6 +82,7 @@ class RedisPartition:
         stats: StoreStats,
         logs: Mapping[str, RoomLog],
         published: Callable[[str, NewEntries], None],
+        waiting: Callable[[], None],
     ) -> None:
         self.life = ""
         """The current life; empty before the first connection."""
@@ -109,19 +95,23 @@ class RedisPartition:
         self._published = published
         self._number = 0
         self._lock = asyncio.Lock()
-        self._recent: deque[_Acknowledged] = deque()
+        self._healing = Healing(writer.run, self._append_again, stats, waiting)
         self._healing_life = ""
 
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         """Append entries. Raises EngineError; then some of them may have been appended."""
+        known: dict[str, str] = {}
+        if any(map(needs_reading, entries)):  # now, as the epoch may change before it is their turn
+            known = {room: found.epoch for room, found in self._logs.items()}
         async with self._lock:
-            return await self._append(entries, self._retrying)
+            return await self._append(entries, known, self._retrying)
 
     async def look(self) -> None:
         """Notice a new life, even if nothing is appended. Raises EngineError."""
         async with self._lock:
             try:
                 await self._look()
+                await self._healing.heal_waiting()
             except FAILURES as error:
                 self._stats.is_up = False
                 raise engine_error(error, self._settings) from None
@@ -139,11 +129,23 @@ class RedisPartition:
 
     # -- appending
 
-    async def _append(self, entries: Sequence[NewEntry], attempt: _Attempt) -> list[AppendResult]:
-        """Append entries, in as few batches as possible. Raises EngineError, and what `attempt` raises."""
-        known: dict[str, str] = {}
-        if any(map(needs_reading, entries)):
-            known = {room: found.epoch for room, found in self._logs.items()}
+    async def _append_again(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
+        """Append entries that were lost. Raises EngineError and what commands raise."""
+        return await self._append(entries, {}, _once, is_healing=True)
+
+    async def _append(
+        self,
+        entries: Sequence[NewEntry],
+        known: Mapping[str, str],
+        attempt: _Attempt,
+        *,
+        is_healing: bool = False,
+    ) -> list[AppendResult]:
+        """Append entries, in as few batches as possible. Raises EngineError, and what `attempt` raises.
+
+        Args:
+            known: The epochs of rooms when the entries were made, if they are about others.
+        """
         results: dict[int, AppendResult] = {}
         rest: Sequence[int] = range(len(entries))
         conflicts = 0
@@ -151,7 +153,7 @@ class RedisPartition:
             stored = await self._fetch([entries[index] for index in rest], attempt)
             batch = Batch(
                 entries, rest, stored, life=self.life, told=self._told,
-                known_epoch=lambda room: known.get(room, ""),
+                known_epoch=lambda room: known.get(room, ""), is_healing=is_healing,
             )  # fmt: skip
             appended: list[Appended] = []
             if rooms := batch.rooms:
@@ -166,7 +168,7 @@ class RedisPartition:
                     self._published(room, new_entries)
             else:
                 batch.finish(())
-            self._remember(appended)
+            self._healing.remember(appended)
             results |= batch.results
             rest = batch.rest
         return [results[index] for index in range(len(entries))]
@@ -191,12 +193,14 @@ class RedisPartition:
 
         async def run() -> Sequence[Any]:
             nonlocal number, reply
+            if not self._writer.is_open:
+                life = await self._look(number)
+                if reply is not None and reply.life != life:
+                    reply = None
+                if reply is None and self._number != number:  # something was healed
+                    self._number += 1
+                    number = self._number
             if reply is None:
-                if not self._writer.is_open:
-                    await self._look(number)
-                    if self._number != number:  # something was healed
-                        self._number += 1
-                        number = self._number
                 reply = await self._run(packed, number, replicas=self._settings.replicas)
             await self._lives_in(reply.life)
             return unpack_result(reply.result) if reply.result else ()
@@ -230,7 +234,7 @@ class RedisPartition:
 
     # -- lives
 
-    async def _look(self, number: int = 0) -> None:
+    async def _look(self, number: int = 0) -> str:
         """Read the life. What it has lost is appended before anything else."""
         reply = await self._run(pack_rooms([]), 0)
         if number and reply.last == str(number):
@@ -239,100 +243,27 @@ class RedisPartition:
         else:
             await self._lives_in(reply.life)
         self._stats.is_up = True
+        return reply.life
 
     async def _lives_in(self, life: str) -> None:
         """Heal after a change of the life, which is remembered when that is done."""
         if self._healing_life:
             if life != self._healing_life:
+                await self._writer.close()
                 raise ConnectionError("another process has the log now")
             return
         if self.life and life != self.life:
+            former, self.life = self.life, life
             self._healing_life = life
             try:
-                await self._heal(life)
+                await self._healing.heal()
+            except BaseException:
+                self.life = former
+                raise
             finally:
                 self._healing_life = ""
         self.life = life
 
-    def _remember(self, appended: Sequence[Appended]) -> None:
-        """Remember acknowledged entries for some seconds."""
-        now = time.monotonic()
-        for entry, result in appended:
-            self._recent.append(_Acknowledged(now, entry, result.position, result.post is None))
-        self._forget(now)
-
-    def _forget(self, now: float) -> None:
-        while self._recent and now - self._recent[0].at > HEAL_S:
-            self._recent.popleft()
-
-    async def _heal(self, life: str) -> None:
-        """Append the acknowledged entries that are gone again. Raises EngineError and what commands raise."""
-        self._forget(time.monotonic())
-        former, self.life = self.life, life
-        try:
-            healed = await self._append_lost(len(self._recent))
-        finally:
-            self.life = former
-        if healed:
-            self._stats.healed += healed
-            log.warning("Redis had lost %d message(s) of the last seconds; they are stored again", healed)
-
-    async def _append_lost(self, count: int) -> int:
-        """Append those of the oldest `count` entries again that are gone; returns their number."""
-        recent = self._recent
-        request = pack_heads({each.entry.room for each in recent})
-        heads = {
-            room: stored.head
-            for room, stored in unpack_stored(request, await self._writer.run(FETCH, request)).items()
-        }
-        moved: dict[tuple[str, int], int] = {}
-        """New seqs of healed posts by room and former seq."""
-        healed = 0
-        while count:
-            group: list[tuple[_Acknowledged, NewEntry]] = []
-            waiting: set[tuple[str, int]] = set()
-            """Former positions of the entries in the group."""
-            taken = 0
-            for each in itertools.islice(recent, count):
-                end = _end_of(heads[each.entry.room], each.position.epoch)
-                if each.is_entry and each.position.seq <= end:
-                    taken += 1
-                    continue
-                target = each.entry.room, each.entry.re
-                if target in waiting or len(group) >= GROUP_MAX:
-                    break  # what it is about needs its new seq first
-                taken += 1
-                if (again := _about(each.entry, moved.get(target), end)) is not None:
-                    group.append((each, again))
-                    if each.is_entry:
-                        waiting.add((each.entry.room, each.position.seq))
-                    if not each.is_entry and isinstance(again, NewNote):
-                        group.append((each, NewSummary(again.room, again.re, again.kind, again.at)))
-            if group:
-                results = await self._append([again for _, again in group], _once)
-                for (each, again), result in zip(group, results, strict=True):
-                    if each.is_entry and result.error is None:
-                        moved[each.entry.room, each.position.seq] = result.position.seq
-                    healed += result.has_changed and not isinstance(again, NewSummary)
-            for _ in range(taken):
-                recent.popleft()
-            count -= taken
-        return healed
-
 
 async def _once(work: Callable[[], Awaitable[Any]]) -> Any:
     return await work()
-
-
-def _end_of(head: Head, epoch: str) -> int:
-    """Seq up to which a log has the entries of an epoch."""
-    return head.last if head.epoch == epoch else head.forks.get(epoch, 0)
-
-
-def _about(entry: NewEntry, moved: int | None, end: int) -> NewEntry | None:
-    """A lost entry with the present seq of what it is about; None if that is lost."""
-    if not entry.re or (moved is None and entry.re <= end):
-        return entry
-    if moved is None and not isinstance(entry, NewPost):
-        return None
-    return msgspec.structs.replace(entry, re=moved or 0)

@@ -14,7 +14,7 @@ from broadcast_tui.core.errors import EngineError, ErrorCode
 from broadcast_tui.core.notes import Entry, LogEvent, NewNote
 from broadcast_tui.core.post import Fork, NewPost, Post
 from broadcast_tui.core.post_state import Ask, NoteKind
-from broadcast_tui.engine import dedup, redis_engine, redis_partition
+from broadcast_tui.engine import dedup, redis_engine, redis_healing
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.redis_engine import RedisEngine
 from tests.support.entries import texts_of
@@ -394,7 +394,7 @@ async def test_a_silent_node_heals_and_a_silent_room_forks(
     reader, far = Reader(engine), Reader(other)
     await engine.append([new_post("one"), new_post("two")])
     await far.wait_for(2)
-    monkeypatch.setattr(redis_partition, "HEAL_S", 0.0)
+    monkeypatch.setattr(redis_healing, "HEAL_S", 0.0)
     await cli(server, "FLUSHALL")
     for each in (engine, other):
         each._sweep_now.set()
@@ -412,15 +412,15 @@ async def test_an_older_snapshot_forks_where_it_ends(engines: Open, tmp_path: Pa
         reader = Reader(engine)
         [first] = await engine.append([new_post("saved")])
         await cli(server, "SAVE")
-        redis_partition_heal = redis_partition.HEAL_S
+        heal_s = redis_healing.HEAL_S
         try:
-            redis_partition.HEAL_S = 0.0
+            redis_healing.HEAL_S = 0.0
             await engine.append([new_post("lost 1"), new_post("lost 2")])
             await reader.wait_for(3)
             await restart(server)
             [second] = await engine.append([new_post("after")])
         finally:
-            redis_partition.HEAL_S = redis_partition_heal
+            redis_healing.HEAL_S = heal_s
         assert second.position.seq == 2
         await eventually(lambda: reader.view() == [(1, "saved"), (2, "after")])
         assert reader.forks == [Fork("lobby", first.position.epoch, second.position.epoch, 1)]
@@ -433,7 +433,7 @@ async def test_an_older_snapshot_forks_where_it_ends(engines: Open, tmp_path: Pa
 async def test_what_a_note_is_about_is_not_taken_for_another_post(engines: Open, tmp_path: Path) -> None:
     server = RedisServer(tmp_path / "redis", *NO_FILE)
     with running(server), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(redis_partition, "HEAL_S", 0.0)
+        patch.setattr(redis_healing, "HEAL_S", 0.0)
         one, other = await engines(server.url), await engines(server.url)
         await one.append([new_post("saved")])
         await cli(server, "SAVE")

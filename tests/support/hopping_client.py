@@ -58,6 +58,8 @@ class HoppingClient:
     @property
     def is_settled(self) -> bool:
         """Whether everything is acknowledged, and the replays of this connection are complete."""
+        if self._task.done():
+            self._task.result()  # raises what has ended it
         return not self._outbox and self._socket is not None and not self._behind
 
     async def say(self, room: str, label: str, text: str) -> None:
@@ -150,7 +152,7 @@ class HoppingClient:
             return
         took_s = asyncio.get_running_loop().time() - self._sent_at.pop(frame["nonce"])
         self.slowest_ack_s = max(self.slowest_ack_s, took_s)
-        self.counts["resends recognized"] += frame["dup"]
+        self.counts["resends recognized"] += frame.get("dup", False)
         if "label" in sent:
             self.texts[sent["label"]] = sent["message"]
         else:
@@ -177,7 +179,9 @@ class HoppingClient:
         """Wait until the client has everything up to these ids of each room."""
 
         def is_there() -> bool:
-            return all(str(view.position) == positions[room] for room, view in self.views.items())
+            return self.is_settled and all(
+                str(view.position) == positions[room] for room, view in self.views.items()
+            )
 
         async with self.changed:
             await self.changed.wait_for(is_there)
