@@ -354,9 +354,10 @@ class RedisEngine:
         try:
             await asyncio.sleep(HOLE_S)
             while (found := self._logs.get(room)) is not None and found.is_behind:
-                try:
+                before = found.told, found.epoch
+                with contextlib.suppress(EngineError):
                     await self._read_missing(found)
-                except EngineError:
+                if (found.told, found.epoch) == before:
                     await asyncio.sleep(RETRY_S)
         finally:
             self._repairing.discard(room)

@@ -329,6 +329,19 @@ async def test_full_memory_rejects_whole_batches_and_reads_go_on(
     assert result.position.seq == 2
 
 
+async def test_a_hole_that_redis_does_not_know_is_not_read_again_at_once(
+    engines: Open, redis_url: str, shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_engine, "RETRY_S", 3600.0)
+    engine = await engines(redis_url)
+    await engine.append([new_post("a")])
+    await cli(shared_redis, "PUBLISH", "{bt0}:l:lobby", "unheard-of 7 1 ")
+    await eventually(lambda: engine.store_stats.repairs > 0)
+    for _ in range(50):
+        await engine.append([new_post("b", "dev")])
+    assert engine.store_stats.repairs == 1
+
+
 # -- other lives
 
 
