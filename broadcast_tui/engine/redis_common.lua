@@ -12,6 +12,12 @@
 local call = redis.call
 local tag = KEYS[1]:sub(1, -3)
 
+-- While the slot moves to another node of a cluster, some keys are there and some here. Then a script would read only
+-- some of them, or fail in the middle. Both nodes reject commands with several keys that are missing.
+if type(redis.pcall('EXISTS', tag .. ':none', tag .. ':no')) == 'table' then
+  return redis.error_reply('TRYAGAIN the slot is moving')
+end
+
 local function key(kind, room)
   return tag .. ':' .. kind .. ':' .. room
 end

@@ -529,6 +529,32 @@ async def test_rooms_are_spread_over_a_cluster(tmp_path: Path) -> None:
             assert all(sizes)
 
 
+async def test_a_batch_waits_while_its_slot_moves(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path)
+    with running(cluster):
+        async with open_engine(f"{cluster.url}&append_timeout=60", rooms=["lobby"], partitions=64) as engine:
+            await engine.append([new_post("a"), note(NoteKind.PIN, 1)])
+            key = engine._reader.key(engine._reader.number("lobby"))
+            slot = await cli(cluster.nodes[0], "CLUSTER", "KEYSLOT", key)
+            [owner] = [node for node in cluster.nodes if "MOVED" not in await cli(node, "EXISTS", key)]
+            target = next(node for node in cluster.nodes if node is not owner)
+            for node, state, other in ((target, "IMPORTING", owner), (owner, "MIGRATING", target)):
+                name = await cli(other, "CLUSTER", "MYID")
+                assert await cli(node, "CLUSTER", "SETSLOT", slot, state, name) == "OK"
+            edit = asyncio.ensure_future(engine.append([note(NoteKind.EDIT, 1, "b")]))
+            await eventually(lambda: engine.store_stats.retries > 1 or edit.done())
+            assert not edit.done()
+            with pytest.raises(EngineError):  # rather than an incomplete page
+                await engine.read("lobby", limit=10)
+            for node in (owner, target):
+                await cli(node, "CLUSTER", "SETSLOT", slot, "STABLE")
+            [result] = await in_time(edit)
+            assert result.error is None
+            [result] = await engine.append([new_post("c")])
+            assert (result.error, result.position.seq) == (None, 4)
+            assert await stored(engine) == [(1, "b"), (4, "c")]
+
+
 async def test_parts_of_a_batch_fail_on_their_own(
     engines: Open, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

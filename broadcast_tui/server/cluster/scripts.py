@@ -26,6 +26,10 @@ def _script(body: str, *, is_read: bool = False) -> Script:
 
 _COMMON = """\
 local call, base = redis.call, KEYS[1]
+-- While the slot moves to another node of a Redis Cluster, some keys are there and some here.
+if type(redis.pcall('EXISTS', base .. ':none', base .. ':no')) == 'table' then
+  return redis.error_reply('TRYAGAIN the slot is moving')
+end
 local function clock()
   local t = call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
