@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 import websocket
@@ -21,14 +22,16 @@ from websockets.sync.client import connect
 
 from broadcast_tui.client import BroadcastClient
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.redis_settings import PASSWORD_VARIABLE
+from broadcast_tui.redis_settings import PASSWORD_VARIABLE, USER_VARIABLE
 from tests.e2e.conftest import Open, ServerProcess, terminals
 from tests.support.plain import Frame, WireClient, plain_client, silent_v1_client, v1_client
+from tests.support.ports import unused_port
 from tests.support.redis_server import RedisServer, needs_redis
 from tests.support.running import PATIENCE_S
 from tests.support.terminal import program
 
 PASSWORD = "swordfish-4711"
+ROOT = Path(__file__).parents[2]
 pytestmark = needs_redis
 
 
@@ -38,13 +41,17 @@ class Nodes:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.redis = RedisServer(directory / "redis", password=PASSWORD)
+        self.metrics_ports = [unused_port() for _ in range(3)]
         self.servers = [ServerProcess(directory / f"node-{number}.log") for number in range(3)]
 
     def start(self) -> None:
         self.redis.start()
-        for server in self.servers:
+        assert self.redis.cli("ACL", "SETUSER", *acl_rules()) == "OK"
+        for server, port in zip(self.servers, self.metrics_ports, strict=True):
             limits = ("--message-rate", "0", "--max-new-per-minute", "0")
-            server.start("--history", self.redis.address, *limits, "--log-level", "debug")
+            server.start(
+                "--history", self.redis.address, *limits, "--log-level", "debug", "--metrics-port", str(port)
+            )
 
     def stop(self) -> None:
         for server in self.servers:
@@ -76,6 +83,13 @@ class Nodes:
         return done.stdout + done.stderr
 
 
+def acl_rules() -> list[str]:
+    """Name and rights of the Redis user in the documentation."""
+    found = re.search(r"^    user (chat .*)$", (ROOT / "docs" / "server.md").read_text("utf-8"), re.MULTILINE)
+    assert found is not None
+    return found[1].replace("PASSWORD", PASSWORD).split()
+
+
 def _is_accepted(url: str, token: str) -> bool:
     try:
         with connect(url, additional_headers={"Authorization": f"Bearer {token}"}, proxy=None):
@@ -89,6 +103,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     nodes = Nodes(tmp_path_factory.mktemp("nodes"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(PASSWORD_VARIABLE, PASSWORD)
+        patch.setenv(USER_VARIABLE, "chat")
         try:
             nodes.start()
             yield nodes
@@ -98,8 +113,10 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
 
 @pytest.fixture(autouse=True)
 def is_without_errors(nodes: Nodes) -> Iterator[None]:
-    """No node logs a traceback, or the password."""
+    """No node logs a traceback, or the password, or needs more rights in Redis."""
     yield
+    denied = nodes.redis.cli("--json", "ACL", "LOG")
+    assert {entry["object"] for entry in json.loads(denied) if entry["reason"] != "auth"} <= {"config|get"}
     for server in nodes.servers:
         text = server.log.read_text()
         assert "Traceback" not in text
@@ -445,7 +462,9 @@ def _check_terminals(first: str, second: str, third: str, open_one: Open) -> Non
 
 def test_the_password_is_shown_nowhere(nodes: Nodes) -> None:
     """Neither by `cluster` and `ps` nor in errors; the logs are read after each test."""
-    output = nodes.run("cluster")
+    output = nodes.run("cluster") + nodes.run("cluster", "--json")
+    with urlopen(f"http://127.0.0.1:{nodes.metrics_ports[0]}/metrics", timeout=60) as metrics:
+        output += metrics.read().decode()
     assert PASSWORD not in output
     shown = subprocess.run(["ps", "-ww", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert PASSWORD not in shown
