@@ -23,8 +23,8 @@ PASS_S = 60.0
 ROOMS_PER_PAGE = 500
 ROOMS_PER_CALL = 20
 """Rooms in one script, which takes about 20 µs for each."""
-ENTRIES_PER_PASS = 5_000
-"""Maximum number of entries of a room that a pass deletes, in about 10 ms."""
+ENTRIES_PER_CALL = 5_000
+"""Maximum number of entries that a script deletes, in about 10 ms; a room has one script in a pass."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -100,8 +100,10 @@ class RedisRetention:
         count = rooms = 0
         for tag in self._tags:
             async for names in self._pages(tag):
-                for start in range(0, len(names), ROOMS_PER_CALL):
+                start = 0
+                while start < len(names):
                     deleted = await self._trim(tag, oldest_us, names[start : start + ROOMS_PER_CALL])
+                    start += len(deleted)
                     count += sum(deleted)
                     rooms += sum(number > 0 for number in deleted)
         self._stats.expired += count
@@ -121,7 +123,7 @@ class RedisRetention:
             after = b"(" + names[-1]
 
     async def _trim(self, tag: str, oldest_us: int, rooms: Sequence[bytes]) -> list[int]:
-        words: list[Any] = [1, f"{tag}:p", oldest_us, self._command, ENTRIES_PER_PASS, *rooms]
+        words: list[Any] = [1, f"{tag}:p", oldest_us, self._command, ENTRIES_PER_CALL, *rooms]
         with contextlib.suppress(NoScriptError):
             known: list[int] = await self._client.execute_command("EVALSHA", TRIM.sha, *words)
             return known

@@ -1,7 +1,7 @@
 -- Delete the entries of rooms that are older than a time.
--- ARGV: oldest time in microseconds, PUBLISH or SPUBLISH, maximum number of entries of a room, rooms.
+-- ARGV: oldest time in microseconds, PUBLISH or SPUBLISH, maximum number of entries to delete, rooms.
 -- The log of a room is halved by time, as entries are in the order in which they were appended.
--- Returns the number of deleted entries of each room.
+-- Returns the number of deleted entries of each room; rooms after the last one that fits are left out.
 local cutoff, out = tonumber(ARGV[1]), {}
 
 local function time_of(row)
@@ -31,13 +31,16 @@ local function boundary(room, first, last)
   return next_seq
 end
 
+local left = tonumber(ARGV[3])
 for i = 4, #ARGV do
+  if left <= 0 then break end
   local room = ARGV[i]
   local meta, log = key('m', room), key('l', room)
   local m = call('HMGET', meta, 'e', 's', 'f', 'x', 'topic')
   local last, first = tonumber(m[2] or 0), tonumber(m[3] or 1)
   local new = first <= last and boundary(room, first, last) or first
-  new = math.min(new, first + tonumber(ARGV[3]))
+  new = math.min(new, first + left)
+  left = left - (new - first)
   out[#out + 1] = new - first
   if new > first then
     delete_below(room, new)

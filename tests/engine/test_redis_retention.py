@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,27 @@ async def test_many_rooms_are_checked_and_counted(
     assert await delete_before(retention, 5) == 120
     assert await delete_before(retention, 5) == 0
     assert stats.expired == 120
+
+
+async def test_a_script_deletes_entries_of_a_few_rooms_only(
+    client: Client, retention: RedisRetention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_retention, "ENTRIES_PER_CALL", 4)
+    deleted: list[Sequence[int]] = []
+    trim = retention._trim
+
+    async def recorded(*words: Any) -> list[int]:
+        deleted.append(found := await trim(*words))
+        return found
+
+    monkeypatch.setattr(retention, "_trim", recorded)
+    for number in range(5):
+        await Room(client, f"room{number}").fill([1, 2, 3, 9])
+    assert await delete_before(retention, 5) == 11
+    assert deleted == [[3, 1], [3, 1], [3]]
+    while await delete_before(retention, 5):
+        pass
+    assert [await Room(client, f"room{number}").first() for number in range(5)] == [4] * 5
 
 
 async def test_an_empty_room_is_listed_only_with_a_topic(client: Client, retention: RedisRetention) -> None:
