@@ -78,7 +78,7 @@ class RedisEngine:
         """The open rooms."""
         self._names: list[str] = []
         self._notes = NoteIndex()
-        self._opening: dict[str, list[Message]] = {}
+        self._opening: dict[str, list[bytes]] = {}
         """Messages about rooms that are being opened."""
         self._tail = Tail()
         self._dedup = DedupCache()
@@ -214,6 +214,9 @@ class RedisEngine:
             reply = await self._reader.run(OPEN, room, secrets.token_hex(4), room)
             if not self._partition(room).life:
                 await self._partition(room).look()
+        except BaseException:
+            self._spawn(self._unsubscribe(room))
+            raise
         finally:
             self._opening.pop(room, None)
         if room in self._logs:
@@ -221,8 +224,8 @@ class RedisEngine:
         found = self._logs[room] = RoomLog(room, Head.of(reply))
         self._load_notes(found, reply)
         self._set_topic(found, reply[4].decode())
-        for message in messages:
-            self._receive(found, message)
+        for data in messages:
+            self._receive_message(found, data)
 
     def close_room(self, room: str) -> None:
         if self._logs.pop(room, None) is None:
@@ -300,16 +303,16 @@ class RedisEngine:
 
     def _received(self, channel: str, data: bytes) -> None:
         room = channel.partition(CHANNEL_MARK)[2]
-        found = self._logs.get(room)
-        if data.startswith(b"="):
-            if found is not None:
-                self._set_topic(found, data[1:].decode())
-            return
-        message = Message(room, data)
-        if found is not None:
-            self._receive(found, message)
+        if (found := self._logs.get(room)) is not None:
+            self._receive_message(found, data)
         elif (messages := self._opening.get(room)) is not None:
-            messages.append(message)
+            messages.append(data)
+
+    def _receive_message(self, found: RoomLog, data: bytes) -> None:
+        if data.startswith(b"="):
+            self._set_topic(found, data[1:].decode())
+        else:
+            self._receive(found, Message(found.room, data))
 
     def _learned(self, room: str, head: Head) -> None:
         """A read has returned the head of a room, perhaps in an epoch that no message has announced yet."""

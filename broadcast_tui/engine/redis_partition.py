@@ -102,7 +102,8 @@ class RedisPartition:
         """Append entries. Raises EngineError; then some of them may have been appended."""
         known: dict[str, str] = {}
         if any(map(needs_reading, entries)):  # now, as the epoch may change before it is their turn
-            known = {room: found.epoch for room, found in self._logs.items()}
+            rooms = {entry.room for entry in entries}
+            known = {room: self._logs[room].epoch for room in rooms if room in self._logs}
         async with self._lock:
             return await self._append(entries, known, self._retrying)
 

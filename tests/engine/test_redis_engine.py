@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,41 @@ async def test_own_entries_of_rooms_that_are_not_open_reach_the_tail(engines: Op
     assert reader.seqs("closed") == [1, 2]
     await stranger.wait_for(1)
     assert stranger.seqs("closed") == []
+
+
+async def test_a_room_that_cannot_be_opened_is_not_followed(
+    engines: Open, redis_url: str, shared_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await engines(redis_url, rooms=())
+
+    async def fail(*_: object) -> object:
+        raise EngineError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine._reader, "run", fail)
+        with pytest.raises(EngineError, match="gone"):
+            await engine.open_room("lobby")
+    await eventually(lambda: not shared_redis.cli("PUBSUB", "CHANNELS"))
+    await engine.open_room("lobby")
+    assert shared_redis.cli("PUBSUB", "CHANNELS")
+
+
+async def test_a_topic_that_is_set_while_a_room_is_opened_is_known(
+    engines: Open, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await engines(redis_url), await engines(redis_url, rooms=())
+    run = other._reader.run
+
+    async def run_slowly(*words: Any) -> Any:
+        reply = await run(*words)
+        await one.set_topic("lobby", "Herons")
+        await eventually(lambda: bool(other._opening["lobby"]))
+        return reply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(other._reader, "run", run_slowly)
+        await other.open_room("lobby")
+    assert other.topic("lobby") == "Herons"
 
 
 async def test_a_room_is_followed_from_its_opening_to_its_closing(engines: Open, redis_url: str) -> None:

@@ -331,7 +331,13 @@ class RedisLink:
         try:
             # The channel first, so that no change is missed.
             await self._subscriber.subscribe(self.keys.room_channel(room))
-            await asyncio.gather(self._engine.open_room(room), self._rosters.load(room, self._presumed()))
+            opened = await asyncio.gather(
+                self._engine.open_room(room),
+                self._rosters.load(room, self._presumed()),
+                return_exceptions=True,  # when both have ended, both can be undone
+            )
+            for error in filter(None, opened):
+                raise error
         except (EngineError, RequestError) as error:
             self._rosters.close(room)
             self._engine.close_room(room)

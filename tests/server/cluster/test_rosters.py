@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.cluster import ClaimName, Member, OpenRoom, Person, TypingNotice
+from broadcast_tui.engine.memory import MemoryEngine
+from broadcast_tui.server.cluster.commands import UnavailableError
 from tests.support.fake_hub import Node, running_node
 from tests.support.redis_server import RedisServer, needs_redis
-from tests.support.running import eventually
+from tests.support.running import eventually, in_time
 
 pytestmark = needs_redis
 
@@ -20,6 +24,46 @@ async def open_room(node: Node, room: str = "r") -> None:
     await node.link.prepare([OpenRoom(room)])
     node.hub.rooms.add(room)
     node.link.prepared([OpenRoom(room)])
+
+
+class SlowEngine(MemoryEngine):
+    """An engine that opens rooms when it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowed = asyncio.Event()
+        self.open: set[str] = set()
+
+    def is_open(self, room: str) -> bool:
+        return room in self.open
+
+    async def open_room(self, room: str) -> None:
+        await self.allowed.wait()
+        self.open.add(room)
+
+    def close_room(self, room: str) -> None:
+        self.open.discard(room)
+
+
+async def test_a_room_whose_members_cannot_be_loaded_is_closed(
+    store: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_node(store.url) as a:
+        engine, failed = SlowEngine(), asyncio.Event()
+
+        async def fail(*_: object) -> None:
+            failed.set()
+            raise UnavailableError
+
+        monkeypatch.setattr(a.link, "_engine", engine)
+        monkeypatch.setattr(a.link._rosters, "load", fail)
+        opening = asyncio.ensure_future(open_room(a))
+        await in_time(failed.wait())
+        engine.allowed.set()
+        with pytest.raises(UnavailableError):
+            await in_time(opening)
+        await in_time(asyncio.sleep(0))
+        assert not engine.open
 
 
 async def test_members_are_known_on_all_nodes_with_the_room(store: RedisServer) -> None:
