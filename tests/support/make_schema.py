@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -17,7 +18,17 @@ PATH = Path(__file__).resolve().parents[2] / "broadcast_tui" / "protocol.schema.
 
 def render() -> str:
     """The whole file as JSON."""
-    return json.dumps(schema(), indent=2, default=list) + "\n"
+    return json.dumps(_cleaned(schema()), indent=2, default=list) + "\n"
+
+
+def _cleaned(value: object) -> object:
+    """A part of the schema without the indentation of docstrings, which old versions of msgspec keep."""
+    if isinstance(value, dict):
+        return {
+            key: inspect.cleandoc(item) if key == "description" and isinstance(item, str) else _cleaned(item)
+            for key, item in value.items()
+        }
+    return [_cleaned(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 if __name__ == "__main__":
