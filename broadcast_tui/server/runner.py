@@ -12,6 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from broadcast_tui.core.clock import Instant
@@ -176,33 +177,29 @@ class HubRunner:
         )
         self.connections[peer] = connection
         self.activity.connected(peer, len(self.connections))
-
-        def on_flow(blocked: bool) -> None:
-            peer.blocked = blocked
-            peer.leave_fast_path()
-            if not blocked and peer in self.connections:
-                self._effects.dirty_peers.add(peer)
-                self.wake()
-
-        connection.on_flow = on_flow
+        connection.on_flow = partial(self.set_blocked, peer)
         connection.start_receiving(
             lambda data, is_text: self.receive(peer, data, is_text), self._turns, peer.budget
         )
         self.wake()
         return peer
 
+    def set_blocked(self, peer: Peer, blocked: bool) -> None:
+        """Stop to write to a connection whose buffer is full, or go on."""
+        peer.blocked = blocked
+        peer.leave_fast_path()
+        if not blocked and peer.id in self.hub.peers:
+            self._effects.dirty_peers.add(peer)
+            self.wake()
+
     def detach(self, peer: Peer) -> None:
-        """Remove a closed connection from the hub; does nothing if it has already been detached."""
-        connection = self.connections.pop(peer, None)
-        if connection is None:
-            return
+        """Remove a closed connection from the hub; may be called repeatedly."""
         self.hub.close(peer, self.instant())
         for task in self._reads.pop(peer, ()):
             task.cancel()
-        code = connection.close_code
-        self.activity.disconnected(
-            peer, code if code is not None else CloseCode.ABNORMAL, len(self.connections)
-        )
+        if (connection := self.connections.pop(peer, None)) is not None:
+            code = CloseCode.ABNORMAL if connection.close_code is None else connection.close_code
+            self.activity.disconnected(peer, code, len(self.connections))
         self.wake()
 
     def receive(self, peer: Peer, data: bytes, is_text: bool) -> None:
@@ -223,7 +220,7 @@ class HubRunner:
                 "internal error while handling a frame from %s; closing the connection", log_safe(peer.label)
             )
             peer.closing = CloseCode.INTERNAL, "internal error"
-            self.connections[peer].end(*peer.closing)
+            peer.link.end(*peer.closing)
         if peer.name != old_name:
             self.activity.renamed(peer, old_name)
         self.wake()
@@ -507,9 +504,8 @@ class HubRunner:
         deadline = self._loop.time() + SLICE_S
         for peer in [peer for peer in effects.closing_peers if peer not in effects.dirty_peers]:
             effects.closing_peers.discard(peer)
-            connection = self.connections.get(peer)
-            if connection is not None and peer.closing is not None:
-                connection.end(*peer.closing)
+            if peer.closing is not None and peer.id in self.hub.peers:
+                peer.link.end(*peer.closing)
             if self._loop.time() > deadline:
                 break
 
@@ -518,14 +514,15 @@ class HubRunner:
 
         If its write buffer is full, it gets the close code only if it reads on within `CLOSE_TIMEOUT_S`.
         """
-        connection = self.connections.get(peer)
-        if connection is not None:
-            self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
-            self.activity.dropped(peer, reason)
-            peer.closing = peer.closing or (CloseCode.TIMED_OUT, f"Timed out: your client {reason}.")
-            connection.end(*peer.closing)
+        if peer.id not in self.hub.peers:
+            return
+        self.stats.dropped[reason] = self.stats.dropped.get(reason, 0) + 1
+        self.activity.dropped(peer, reason)
+        peer.closing = peer.closing or (CloseCode.TIMED_OUT, f"Timed out: your client {reason}.")
+        peer.link.end(*peer.closing)
+        if (connection := self.connections.get(peer)) is not None:
             self._loop.call_later(CLOSE_TIMEOUT_S, connection.abort)
-            self.detach(peer)
+        self.detach(peer)
 
     # -- time
 

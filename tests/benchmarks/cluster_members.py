@@ -73,6 +73,9 @@ class SilentLink:
     def release(self) -> None:
         self.is_held = False
 
+    def end(self, code: int, reason: str) -> None:
+        """Nothing is left to write."""
+
 
 @dataclass
 class Counts:

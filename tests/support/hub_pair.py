@@ -42,6 +42,9 @@ class Wire:
     def release(self) -> None:
         self.is_held = False
 
+    def end(self, code: int, reason: str) -> None:
+        """Nothing is left to write."""
+
 
 class User:
     """A client session and its updates."""

@@ -25,6 +25,7 @@ from broadcast_tui.core.names import are_too_many, check_any_room, is_direct, na
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import framed
 from broadcast_tui.core.protocol.dialects import Dialect
+from broadcast_tui.core.protocol.handshake import WEB_CLIENT_PREFIX
 
 
 class Entering:
@@ -92,6 +93,9 @@ class Entering:
             raise RequestError(
                 ErrorCode.BAD_FRAME, "A hello is only allowed as the first frame of a v1 connection."
             )
+        if hello.client_id.startswith(WEB_CLIENT_PREFIX) and hello.client_id != peer.client_id:
+            text = f"A client id cannot start with {WEB_CLIENT_PREFIX!r}."
+            raise RequestError(ErrorCode.BAD_FRAME, text)
         requests = hello.rooms or (commands.RoomRequest(DEFAULT_ROOM),)
         if are_too_many((request.room for request in requests), self._limits.current.max_rooms_per_peer):
             raise self._too_many_rooms()

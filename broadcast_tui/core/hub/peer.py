@@ -48,6 +48,21 @@ class Link(Protocol):
         """Pass on the frames that wait."""
         ...
 
+    def end(self, code: CloseCode, reason: str) -> None:
+        """Close the connection after what has been written to it; does nothing if it has ended."""
+        ...
+
+
+class RateLimits:
+    """Rate limits that several connections share, until the limits of the server change."""
+
+    __slots__ = ("buckets", "version")
+
+    def __init__(self) -> None:
+        self.version = -1
+        self.buckets: tuple[TokenBucket, TokenBucket, TokenBucket] | None = None
+        """Those of posts, their bytes, and requests."""
+
 
 class Peer:
     """An open connection. `control` contains encoded replies and notices; they are written before any posts.
@@ -168,6 +183,13 @@ class Peer:
         self.fetch_bucket = TokenBucket(limits.history_rate, 2 * limits.history_rate)
         self.error_bucket = TokenBucket(limits.max_errors / limits.error_window_s, limits.max_errors)
         self.refusal_bucket = TokenBucket(limits.max_refusals / limits.error_window_s, limits.max_refusals)
+
+    def share_rate_limits(self, shared: RateLimits) -> None:
+        """Use the buckets of the other connections that share them."""
+        if shared.buckets is None or shared.version != self._limits_version:
+            shared.version = self._limits_version
+            shared.buckets = self.post_bucket, self.byte_bucket, self.fetch_bucket
+        self.post_bucket, self.byte_bucket, self.fetch_bucket = shared.buckets
 
     def set_identity(self, identity: Identity) -> None:
         """Set the identity and role that a token grants."""

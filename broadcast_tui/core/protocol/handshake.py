@@ -8,6 +8,8 @@ import hashlib
 SUBPROTOCOL = "broadcast-tui.v1"
 """Subprotocol of v1 clients. Clients that do not offer it are plain."""
 FINGERPRINT_PREFIX = "sha256:"
+WEB_CLIENT_PREFIX = "http:"
+"""Start of the client ids of HTTP requests, which other clients cannot use."""
 
 
 def websocket_url(host: str, port: int, *, secure: bool = False) -> str:
