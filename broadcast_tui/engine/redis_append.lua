@@ -25,9 +25,37 @@ if done[1] == ARGV[3] then
 end
 if tonumber(done[1] or 0) > number then return redis.error_reply('STALE batch') end
 
+local CHUNK = 500 -- arguments of a command, as Lua passes a few thousand at most
+
 -- The earlier copy of an entry.
 local function seen_before(room, nonce)
   return nonce ~= '' and (call('HGET', key('n0', room), nonce) or call('HGET', key('n1', room), nonce))
+end
+
+-- The earlier copies of entries by their nonces, looked up together.
+local function copies_of(room, entries)
+  local nonces, copies = {}, {}
+  for i = 1, #entries, 3 do
+    if entries[i] ~= '' then nonces[#nonces + 1] = entries[i] end
+  end
+  for _, set in ipairs({key('n0', room), key('n1', room)}) do
+    if #nonces > 0 and call('EXISTS', set) == 1 then
+      for start = 1, #nonces, CHUNK do
+        local last = math.min(start + CHUNK - 1, #nonces)
+        for i, copy in ipairs(call('HMGET', set, unpack(nonces, start, last))) do
+          if copy then copies[nonces[start + i - 1]] = copy end
+        end
+      end
+    end
+  end
+  return copies
+end
+
+-- Set fields of a hash, given as a flat list.
+local function set_fields(hash, fields)
+  for start = 1, #fields, 2 * CHUNK do
+    call('HSET', hash, unpack(fields, start, math.min(start + 2 * CHUNK - 1, #fields)))
+  end
 end
 
 -- Whether what the node has read of a room is no longer true.
@@ -70,13 +98,13 @@ for _, given in ipairs(rooms) do
     call('HSET', meta, 'g', gen, 't', now)
   end
   local fresh, before, seqs, lines = key('n' .. gen, room), seq, {}, {}
-  local has_nonces = false
+  local new_nonces, copies = {}, copies_of(room, entries)
   local function with_seqs(row)
     return (row:gsub('"folded":%-(%d+)', function(k) return '"folded":' .. tostring(seqs[tonumber(k)]) end))
   end
   for i = 1, #entries, 3 do
     local nonce, row, post = entries[i], entries[i + 1], entries[i + 2]
-    local seen = seen_before(room, nonce)
+    local seen = copies[nonce]
     if not seen then
       seq = seq + 1
       seqs[#seqs + 1] = seq
@@ -89,8 +117,8 @@ for _, given in ipairs(rooms) do
       end
       call('XADD', log, seq .. '-0', 'p', row)
       if nonce ~= '' then
-        call('HSET', fresh, nonce, seq .. ':' .. row:match('^%[(%d+)'))
-        has_nonces = true
+        new_nonces[#new_nonces + 1] = nonce
+        new_nonces[#new_nonces + 1] = seq .. ':' .. row:match('^%[(%d+)')
       end
     else
       seqs[#seqs + 1] = seen
@@ -121,12 +149,12 @@ for _, given in ipairs(rooms) do
         end
       end
     end
-    for i = 1, #changes[4], 2 do
-      call('HSET', fresh, changes[4][i], changes[4][i + 1])
-      has_nonces = true
-    end
+    for _, field in ipairs(changes[4]) do new_nonces[#new_nonces + 1] = field end
   end
-  if has_nonces then call('EXPIRE', fresh, 2 * ttl) end
+  if #new_nonces > 0 then
+    set_fields(fresh, new_nonces)
+    call('EXPIRE', fresh, 2 * ttl)
+  end
   if seq > before or (told > seq and epoch ~= life) then
     if not epoch or first > before then call('ZADD', tag .. ':rooms', 0, room) end
     if epoch and epoch ~= life then
@@ -139,7 +167,8 @@ for _, given in ipairs(rooms) do
       delete_below(room, first)
     end
     call('HSET', meta, 'e', epoch, 's', seq, 'f', first, 'x', forks)
-    call(command, log, epoch .. ' ' .. before .. ' ' .. first .. ' ' .. forks .. '\n' .. table.concat(lines, '\n'))
+    local head = table.concat({epoch, before, first, ARGV[2], forks}, ' ')
+    call(command, log, head .. '\n' .. table.concat(lines, '\n'))
   end
   out[#out + 1] = {epoch or life, before, first, forks, seqs}
 end

@@ -6,7 +6,6 @@ the batch only if that is still true. Until then the k-th new entry of a room ha
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -38,13 +37,17 @@ _unpack = msgspec.msgpack.Decoder(strict=False).decode
 
 def nonce_key(entry: NewEntry) -> str:
     """The key of an entry's nonce in Redis; empty without one."""
-    key = dedup_key(entry)
-    return b64encode(key)[:-2].decode() if key else ""
+    return dedup_key(entry).hex()
 
 
 def needs_reading(entry: NewEntry) -> bool:
     """Whether the effect of an entry depends on posts that are stored."""
-    return not isinstance(entry, NewPost) or bool(entry.re)
+    return bool(entry.re) or not isinstance(entry, NewPost)
+
+
+def rooms_to_read(entries: Sequence[NewEntry]) -> set[str]:
+    """The rooms of entries whose effect depends on posts that are stored."""
+    return {entry.room for entry in filter(needs_reading, entries)}
 
 
 # -- what was read
@@ -195,10 +198,17 @@ def _state(seq: int, target: _Target) -> tuple[Any, ...]:
 class Appended(NamedTuple):
     """An entry that was appended or a change that was made, and its result."""
 
+    at: float
+    """Monotonic time in seconds."""
     entry: NewEntry
     result: AppendResult
     target: Post | None
     """The post that it is about, as it was read."""
+
+    @property
+    def is_entry(self) -> bool:
+        """Whether it is an entry of the log at the position, or a change of the post there."""
+        return self.result.post is None
 
 
 class Batch:
@@ -251,8 +261,7 @@ class Batch:
 
     def _add(self, index: int, entry: NewEntry) -> bool:
         """Add an entry; False if it has to wait."""
-        key = nonce_key(entry)
-        if key and (copy := self._by_key.get(key)) is not None:
+        if (key := nonce_key(entry)) and (copy := self._by_key.get(key)) is not None:
             self._copies[index] = copy
             return True
         room = self._rooms.get(entry.room)
@@ -332,43 +341,47 @@ class Batch:
         """The rooms that the script changes."""
         return [room.packed() for room in self._rooms.values() if room.is_changed]
 
-    def finish(self, reply: Sequence[Any]) -> tuple[dict[str, NewEntries], list[Appended]]:
+    def finish(self, reply: Sequence[Any], now: float) -> tuple[dict[str, NewEntries], list[Appended]]:
         """The new entries of each room, and what has changed; completes `results`.
 
         Args:
             reply: The result of the script.
+            now: Monotonic time in seconds.
         """
         news: dict[str, NewEntries] = {}
-        positions: dict[str, tuple[str, list[Any]]] = {}
+        placed: dict[str, tuple[str, list[Any], list[Entry | None]]] = {}
+        """Epoch, seqs and entries of each room; None for entries that were appended before."""
         changed = [room for room in self._rooms.values() if room.is_changed]
         for room, (epoch, before, first, forks, seqs) in zip(changed, reply, strict=True):
-            positions[room.name] = epoch, seqs
-            new = [
-                _placed(entry, epoch, seq, seqs)
+            entries = [
+                _placed(entry, epoch, seq, seqs) if isinstance(seq, int) else None
                 for entry, seq in zip(room.entries, seqs, strict=True)
-                if isinstance(seq, int)
             ]
+            placed[room.name] = epoch, seqs, entries
+            new = [entry for entry in entries if entry is not None]
             news[room.name] = NewEntries(Head(epoch, before, first, parse_forks(forks)), new)
         appended = []
+        results, source = self.results, self._source
         for index, name, place in self._appended:
-            epoch, seqs = positions[name]
-            entry, seq = self._source[index], seqs[place - 1]
-            if not isinstance(seq, int):
-                self.results[index] = _copy_result(epoch, seq)
+            epoch, seqs, entries = placed[name]
+            if (new_entry := entries[place - 1]) is None:
+                results[index] = _copy_result(epoch, seqs[place - 1])
                 continue
-            self.results[index] = AppendResult(Position(epoch, seq), timestamp(entry.at), dup=False)
-            appended.append(Appended(entry, self.results[index], self._target(entry)))
+            given = source[index]
+            result = results[index] = AppendResult(new_entry.position, timestamp(given.at), dup=False)
+            appended.append(Appended(now, given, result, self._target(given) if given.re else None))
         for index, name, result in self._changes:
-            (epoch, seqs), entry = positions[name], self._source[index]
+            (epoch, seqs, _), given = placed[name], source[index]
             assert result.post is not None
-            post = _with_seq(result.post, epoch, seqs)
-            self.results[index] = msgspec.structs.replace(
-                result, position=Position(epoch, result.position.seq), post=post
+            results[index] = msgspec.structs.replace(
+                result,
+                position=Position(epoch, result.position.seq),
+                post=_with_seq(result.post, epoch, seqs),
             )
-            appended.append(Appended(entry, self.results[index], self._target(entry)))
+            appended.append(Appended(now, given, results[index], self._target(given)))
         for index, copy in self._copies.items():
-            first = self.results[copy]
-            self.results[index] = AppendResult(first.position, first.at_text, dup=True)
+            first = results[copy]
+            results[index] = AppendResult(first.position, first.at_text, dup=True)
         return news, appended
 
 

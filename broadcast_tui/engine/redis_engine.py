@@ -164,7 +164,7 @@ class RedisEngine:
             RedisPartition(
                 settings, RedisWriter(self._client, settings, self._reader.key(number)), node=self._node,
                 keep_posts=self._keep_posts, stats=self.store_stats, logs=self._logs,
-                published=self._published, waiting=self._sweep_soon,
+                published=self._published, look_soon=self._sweep_soon,
             )
             for number in range(settings.partitions)
         ]  # fmt: skip
@@ -269,6 +269,8 @@ class RedisEngine:
     # -- appending
 
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
+        if len(self._partitions) == 1:
+            return await self._partitions[0].append(entries)
         by_number: dict[int, list[int]] = {}
         for index, entry in enumerate(entries):
             by_number.setdefault(self._reader.number(entry.room), []).append(index)
@@ -311,8 +313,10 @@ class RedisEngine:
     def _receive_message(self, found: RoomLog, data: bytes) -> None:
         if data.startswith(b"="):
             self._set_topic(found, data[1:].decode())
-        else:
-            self._receive(found, Message(found.room, data))
+            return
+        message = Message(found.room, data)
+        if message.node != self._node:  # the reply to an own append says the same
+            self._receive(found, message)
 
     def _learned(self, room: str, head: Head) -> None:
         """A read has returned the head of a room, perhaps in an epoch that no message has announced yet."""

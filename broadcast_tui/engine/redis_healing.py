@@ -10,12 +10,12 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from broadcast_tui.core.notes import NewEntry, NewNote, NewSummary
-from broadcast_tui.core.post import AppendResult, NewPost, Position, Post
+from broadcast_tui.core.post import AppendResult, NewPost, Post
 from broadcast_tui.engine.redis_batch import Appended, pack_heads, unpack_stored
 from broadcast_tui.engine.redis_rows import Head, entries_of
 from broadcast_tui.engine.redis_scripts import FETCH, READ
@@ -29,16 +29,6 @@ PAGE_ENTRIES = 500
 """Entries that are read at once to find a post again."""
 
 log = logging.getLogger("broadcast_tui.engine")
-
-
-class _Acknowledged(NamedTuple):
-    at: float
-    entry: NewEntry
-    position: Position
-    is_entry: bool
-    """Whether it is an entry of the log at `position`, or a change of the post there."""
-    target: Post | None
-    """The post that it is about."""
 
 
 class _Room:
@@ -91,18 +81,16 @@ class Healing:
         self._append = append
         self._stats = stats
         self._on_waiting = waiting
-        self._recent: deque[_Acknowledged] = deque()
+        self._recent: deque[Appended] = deque()
         self._is_healing = False
-        self._waiting: list[_Acknowledged] = []
+        self._waiting: list[Appended] = []
         """Entries about posts that are not in the log again; `at` is when they began to wait."""
 
     def remember(self, appended: Sequence[Appended]) -> None:
         """Remember acknowledged entries for some seconds."""
-        now = time.monotonic()
-        for entry, result, target in appended:
-            self._recent.append(_Acknowledged(now, entry, result.position, result.post is None, target))
+        self._recent += appended
         if not self._is_healing:
-            self._forget(now)
+            self._forget(time.monotonic())
 
     def _forget(self, now: float) -> None:
         while self._recent and now - self._recent[0].at > HEAL_S:
@@ -156,27 +144,27 @@ class Healing:
         if self._waiting:
             self._on_waiting()
 
-    async def _heads(self, entries: Sequence[_Acknowledged] | deque[_Acknowledged]) -> dict[str, _Room]:
+    async def _heads(self, entries: Sequence[Appended] | deque[Appended]) -> dict[str, _Room]:
         request = pack_heads({each.entry.room for each in entries})
         stored = unpack_stored(request, await self._run(FETCH, request))
         return {name: _Room(name, room.head) for name, room in stored.items()}
 
     async def _next_group(
         self, rooms: dict[str, _Room], count: int
-    ) -> tuple[list[NewEntry], list[_Acknowledged], int]:
+    ) -> tuple[list[NewEntry], list[Appended], int]:
         """Entries to append again, entries that have to wait, and how many of the oldest `count` these are.
 
         What an entry is about is in the log when it is its turn, unless another node appends it.
         """
-        waiting: list[_Acknowledged] = []
+        waiting: list[Appended] = []
         group: list[NewEntry] = []
         lost: set[tuple[object, ...]] = set()
         """The posts in the group."""
         for taken in range(count):
             each = self._recent[taken]
             entry, room = each.entry, rooms[each.entry.room]
-            end = room.end_of(each.position.epoch)
-            if each.is_entry and each.position.seq <= end:
+            end = room.end_of(each.result.position.epoch)
+            if each.is_entry and each.result.position.seq <= end:
                 continue
             if len(group) >= GROUP_MAX:
                 return group, waiting, taken
@@ -194,7 +182,7 @@ class Healing:
                 lost.add((entry.room, entry.at, entry.sender))
         return group, waiting, count
 
-    async def _find_target(self, each: _Acknowledged, room: _Room) -> int | None:
+    async def _find_target(self, each: Appended, room: _Room) -> int | None:
         return await room.find(each.target, self._run) if each.target is not None else None
 
     async def _append_group(self, group: Sequence[NewEntry]) -> int:
@@ -206,7 +194,7 @@ class Healing:
         return sum(not isinstance(entry, NewSummary) for entry in changed)
 
 
-def _summaries(each: _Acknowledged, again: NewEntry) -> list[NewEntry]:
+def _summaries(each: Appended, again: NewEntry) -> list[NewEntry]:
     """The announcement of a change that has no entry of its own."""
     if each.is_entry or not isinstance(again, NewNote):
         return []

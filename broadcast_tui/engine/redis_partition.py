@@ -23,9 +23,9 @@ from broadcast_tui.engine.redis_batch import (
     Appended,
     Batch,
     Stored,
-    needs_reading,
     pack_request,
     pack_rooms,
+    rooms_to_read,
     unpack_result,
     unpack_stored,
 )
@@ -69,7 +69,7 @@ class RedisPartition:
         keep_posts: Maximum number of entries of a room; 0: unlimited.
         logs: The rooms that this node follows.
         published: Called with a room and its new entries, in the order of the appends.
-        waiting: Called when `look` has to be called again soon.
+        look_soon: Called when the rooms have to be compared soon.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class RedisPartition:
         stats: StoreStats,
         logs: Mapping[str, RoomLog],
         published: Callable[[str, NewEntries], None],
-        waiting: Callable[[], None],
+        look_soon: Callable[[], None],
     ) -> None:
         self.life = ""
         """The current life; empty before the first connection."""
@@ -95,17 +95,21 @@ class RedisPartition:
         self._published = published
         self._number = 0
         self._lock = asyncio.Lock()
-        self._healing = Healing(writer.run, self._append_again, stats, waiting)
+        self._healing = Healing(writer.run, self._append_again, stats, look_soon)
         self._healing_life = ""
+        self._look_soon = look_soon
 
     async def append(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         """Append entries. Raises EngineError; then some of them may have been appended."""
-        known: dict[str, str] = {}
-        if any(map(needs_reading, entries)):  # now, as the epoch may change before it is their turn
-            rooms = {entry.room for entry in entries}
-            known = {room: self._logs[room].epoch for room in rooms if room in self._logs}
+        rooms = rooms_to_read(entries)
+        # Now, as the epoch may change before it is their turn.
+        known = {room: self._logs[room].epoch for room in rooms if room in self._logs}
         async with self._lock:
-            return await self._append(entries, known, self._retrying)
+            try:
+                return await self._append(entries, known, self._retrying)
+            except EngineError:
+                self._look_soon()  # they may have been appended all the same
+                raise
 
     async def look(self) -> None:
         """Notice a new life, even if nothing is appended. Raises EngineError."""
@@ -147,11 +151,12 @@ class RedisPartition:
         Args:
             known: The epochs of rooms when the entries were made, if they are about others.
         """
+        is_reading = bool(rooms_to_read(entries))
         results: dict[int, AppendResult] = {}
         rest: Sequence[int] = range(len(entries))
         conflicts = 0
         while rest:
-            stored = await self._fetch([entries[index] for index in rest], attempt)
+            stored = await self._fetch([entries[index] for index in rest], attempt) if is_reading else {}
             batch = Batch(
                 entries, rest, stored, life=self.life, told=self._told,
                 known_epoch=lambda room: known.get(room, ""), is_healing=is_healing,
@@ -164,11 +169,11 @@ class RedisPartition:
                     if conflicts > CONFLICTS_MAX:
                         raise EngineError("Other servers are changing the same messages. Try again.")
                     continue
-                news, appended = batch.finish(reply)
+                news, appended = batch.finish(reply, time.monotonic())
                 for room, new_entries in news.items():
                     self._published(room, new_entries)
             else:
-                batch.finish(())
+                batch.finish((), 0.0)
             self._healing.remember(appended)
             results |= batch.results
             rest = batch.rest
@@ -180,8 +185,6 @@ class RedisPartition:
 
     async def _fetch(self, entries: Sequence[NewEntry], attempt: _Attempt) -> dict[str, Stored]:
         """Read what entries depend on."""
-        if not any(map(needs_reading, entries)):
-            return {}
         request = pack_request(entries)
         return unpack_stored(request, await attempt(lambda: self._writer.run(FETCH, request)))
 

@@ -2,8 +2,8 @@
 
 A row is a JSON array: `[at_us, re, root, sender, text, author]` for a post, with its state at the end if it
 has one, and `[at_us, re, -1, by, kind]` for a note. A message about a room has the header
-`epoch before first forks` and a line for each new entry after `before`: its row and, for a note, a tab and
-the row of its post.
+`epoch before first node forks` and a line for each new entry after `before`: its row and, for a note, a tab
+and the row of its post.
 """
 
 from __future__ import annotations
@@ -102,11 +102,11 @@ class Head(NamedTuple):
 class Message:
     """A message about a room: its head before the new entries, and the new entries, decoded when needed."""
 
-    __slots__ = ("_lines", "head", "room")
+    __slots__ = ("_lines", "head", "node", "room")
 
     def __init__(self, room: str, data: bytes) -> None:
         header, _, body = data.partition(b"\n")
-        epoch, before, first, forks = header.decode().split(" ", 3)
+        epoch, before, first, self.node, forks = header.decode().split(" ", 4)
         self.room = room
         self.head = Head(epoch, int(before), int(first), parse_forks(forks))
         self._lines = body.split(b"\n") if body else []

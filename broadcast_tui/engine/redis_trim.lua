@@ -45,7 +45,7 @@ for i = 4, #ARGV do
   if new > first then
     delete_below(room, new)
     call('HSET', meta, 'f', new)
-    call(ARGV[2], log, m[1] .. ' ' .. last .. ' ' .. new .. ' ' .. (m[4] or '') .. '\n')
+    call(ARGV[2], log, table.concat({m[1], last, new, '-', m[4] or ''}, ' ') .. '\n')
   end
   if new > last and (m[5] or '') == '' then call('ZREM', tag .. ':rooms', room) end
 end

@@ -371,7 +371,7 @@ async def test_a_hole_that_redis_does_not_know_is_not_read_again_at_once(
     monkeypatch.setattr(redis_engine, "RETRY_S", 3600.0)
     engine = await engines(redis_url)
     await engine.append([new_post("a")])
-    await cli(shared_redis, "PUBLISH", "{bt0}:l:lobby", "unheard-of 7 1 ")
+    await cli(shared_redis, "PUBLISH", "{bt0}:l:lobby", "unheard-of 7 1 other ")
     await eventually(lambda: engine.store_stats.repairs > 0)
     for _ in range(50):
         await engine.append([new_post("b", "dev")])

@@ -153,7 +153,7 @@ async def test_nodes_learn_of_the_first_entry_that_is_left(client: Client, reten
     await pubsub.subscribe(room.key("l"))
     assert (await pubsub.get_message(timeout=10) or {})["type"] == "subscribe"
     await delete_before(retention, 5)
-    assert (await pubsub.get_message(timeout=10) or {})["data"] == b"e1 3 3 \n"
+    assert (await pubsub.get_message(timeout=10) or {})["data"] == b"e1 3 3 - \n"
     await pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
