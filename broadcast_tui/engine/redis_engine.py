@@ -425,15 +425,20 @@ class RedisEngine:
 
     async def _compare_rooms(self, number: int, rooms: Sequence[str]) -> set[PendingSummary]:
         """Compare rooms of a partition; returns the changes that are to be announced. Raises EngineError."""
-        told = {room: self._logs[room].told for room in rooms if room in self._logs}
+        known = {
+            room: (found.told, found.topic) for room in rooms if (found := self._logs.get(room)) is not None
+        }
         ended, pending = [], set()
         for room, reply in zip(rooms, await self._reader.run(HEADS, rooms[0], *rooms), strict=True):
             found, head = self._logs.get(room), Head.of(reply)
-            if found is None or room not in told:
+            if found is None or room not in known:
                 continue
-            if not head.epoch and not told[room]:
+            told, topic = known[room]
+            if found.topic == topic:  # otherwise a message has brought a later one
+                self._set_topic(found, reply[5].decode())
+            if not head.epoch and not told:
                 head = Head(self._partitions[number].life, 0, 1, {})
-            is_shorter = head.epoch == found.epoch and head.last < told[room]
+            is_shorter = head.epoch == found.epoch and head.last < told
             if not head.epoch or is_shorter or found.is_former(head.epoch):
                 ended.append(room)
                 continue

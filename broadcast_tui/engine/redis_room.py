@@ -96,7 +96,8 @@ class RoomLog:
             if self.is_former(news.head.epoch):
                 return []
             events.append(self._fork(news.head))
-        self.first = news.head.first
+            self.first = news.head.first
+        self.first = max(self.first, news.head.first)
         self.last = max(self.last, news.head.last + len(news))
         events += self._new_entries(news)
         if self._held and len(events):

@@ -18,6 +18,8 @@ from broadcast_tui.core.post_state import Ask, NoteKind
 from broadcast_tui.engine import dedup, redis_engine, redis_healing
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.redis_engine import RedisEngine
+from broadcast_tui.engine.redis_room import NewEntries, RoomLog
+from broadcast_tui.engine.redis_rows import Head
 from tests.support.entries import texts_of
 from tests.support.redis_engines import open_engine
 from tests.support.redis_server import (
@@ -192,6 +194,24 @@ async def test_a_topic_that_is_set_while_a_room_is_opened_is_known(
         patch.setattr(other._reader, "run", run_slowly)
         await other.open_room("lobby")
     assert other.topic("lobby") == "Herons"
+
+
+async def test_a_topic_whose_message_was_lost_is_known_after_a_comparison(
+    engines: Open, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = await engines(redis_url), await engines(redis_url)
+    with monkeypatch.context() as patch:
+        patch.setattr(other._subscriber, "_received", lambda *_: None)
+        await one.set_topic("lobby", "Herons")
+        other._sweep_now.set()
+        await eventually(lambda: other.topic("lobby") == "Herons")
+
+
+def test_late_news_do_not_bring_back_deleted_entries() -> None:
+    log = RoomLog("lobby", Head("e1", 10, 5, {}))
+    log.receive(NewEntries(Head("e1", 10, 7, {})))
+    log.receive(NewEntries(Head("e1", 10, 6, {})))
+    assert log.first == 7
 
 
 async def test_a_room_is_followed_from_its_opening_to_its_closing(engines: Open, redis_url: str) -> None:
