@@ -245,6 +245,9 @@ async def test_notes_are_carried_out_once_while_nodes_fail(tmp_path: Path, seed:
                     group.create_task(person.publish(until))
                 group.create_task(world.fail(failures, until, PAUSE_S))
             proxy.calm.set()
+            for person in persons:
+                await person.wait_for(person.is_acknowledged)
+            await world.wait_announced()
             await drain(persons)
         history = await stored_history(world.primary.url, persons)
     found = faults(history)

@@ -88,6 +88,14 @@ class ClusterWorld:
             if redis is not None:
                 redis.stop()
 
+    async def wait_announced(self) -> None:
+        """Wait until all reactions and answers are announced.
+
+        Those that a killed node has left behind are announced by another one, after some seconds.
+        """
+        while await asyncio.to_thread(self.primary.cli, "--scan", "--pattern", "*:pend:*"):
+            await asyncio.sleep(0.1)
+
     # -- failures
 
     async def kill_node(self) -> None:
