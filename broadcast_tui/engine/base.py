@@ -63,10 +63,14 @@ class Engine(Protocol):
         """Whether the engines of other processes append to the same logs."""
         ...
 
-    async def open_room(self, room: str) -> None:
+    async def open_room(self, room: str, *, refresh: bool = False) -> None:
         """Load what the queries that return at once need to know of a room, and follow its log.
 
-        Does nothing if the room is open. Engines that are not shared have all rooms open. Raises EngineError.
+        Engines that are not shared have all rooms open. Raises EngineError.
+
+        Args:
+            refresh: Whether to compare a room that is open with its stored log, so that the queries know its
+                epoch. Otherwise nothing is done for an open room.
         """
         ...
 

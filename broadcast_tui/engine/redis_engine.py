@@ -204,8 +204,10 @@ class RedisEngine:
 
     # -- rooms
 
-    async def open_room(self, room: str) -> None:
+    async def open_room(self, room: str, *, refresh: bool = False) -> None:
         if room in self._logs:
+            if refresh:
+                await self._compare_rooms(self._reader.number(room), [room])
             return
         messages = self._opening.setdefault(room, [])
         try:

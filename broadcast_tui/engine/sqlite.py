@@ -118,7 +118,7 @@ class SqliteEngine:
     def is_shared(self) -> bool:
         return False
 
-    async def open_room(self, room: str) -> None:
+    async def open_room(self, room: str, *, refresh: bool = False) -> None:
         pass
 
     def close_room(self, room: str) -> None:

@@ -50,8 +50,8 @@ class VolatileRoomsEngine:
     def is_shared(self) -> bool:
         return self._durable.is_shared
 
-    async def open_room(self, room: str) -> None:
-        await self._engine_of(room).open_room(room)
+    async def open_room(self, room: str, *, refresh: bool = False) -> None:
+        await self._engine_of(room).open_room(room, refresh=refresh)
 
     def close_room(self, room: str) -> None:
         self._engine_of(room).close_room(room)

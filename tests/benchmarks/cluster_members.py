@@ -44,7 +44,7 @@ class SharedLog(MemoryEngine):
     def is_shared(self) -> bool:
         return True
 
-    async def open_room(self, room: str) -> None:
+    async def open_room(self, room: str, *, refresh: bool = False) -> None:
         self._opened.add(room)
 
     def close_room(self, room: str) -> None:

@@ -417,6 +417,23 @@ async def test_a_restart_without_a_loss_is_a_fork_at_the_end(engines: Open, serv
     assert (late.epoch_of("lobby"), late.fork_of("lobby", first.position.epoch)) == (second.position.epoch, 1)
 
 
+async def test_a_node_without_news_learns_of_a_fork_when_it_asks(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_engine, "SWEEP_S", 3_600.0)
+    active, silent = await engines(server.url), await engines(server.url)
+    await silent._subscriber.close()
+    reader = Reader(silent)
+    [first] = await active.append([new_post("before")])
+    await restart(server)
+    [second] = await active.append([new_post("after")])
+    assert silent.epoch_of("lobby") == first.position.epoch
+    await silent.open_room("lobby", refresh=True)
+    assert silent.epoch_of("lobby") == second.position.epoch
+    assert silent.fork_of("lobby", first.position.epoch) == 1
+    await reader.wait_for(1)
+
+
 @pytest.mark.parametrize("lost", ["flushed", "restarted empty"])
 async def test_an_emptied_log_never_has_the_old_ids_again_and_is_healed(
     engines: Open, server: RedisServer, lost: str

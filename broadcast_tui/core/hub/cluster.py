@@ -20,6 +20,8 @@ from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.log_index import LogIndex
 from broadcast_tui.core.hub.peer import Peer
 from broadcast_tui.core.hub.sanctions import Action, Sanction
+from broadcast_tui.core.names import check_any_room
+from broadcast_tui.core.post import Position
 from broadcast_tui.core.protocol import commands, events
 
 # -- needs
@@ -27,6 +29,12 @@ from broadcast_tui.core.protocol import commands, events
 
 class OpenRoom(msgspec.Struct, frozen=True):
     """The log and the members of a room that is not open on this node."""
+
+    room: str
+
+
+class CompareRoom(msgspec.Struct, frozen=True):
+    """The log of an open room as it is stored: a client names an epoch of it that this node has not seen."""
 
     room: str
 
@@ -92,6 +100,7 @@ class ListStoredRooms(msgspec.Struct, frozen=True):
 
 Need = (
     OpenRoom
+    | CompareRoom
     | ClaimName
     | FindConnections
     | ShareSanction
@@ -293,6 +302,22 @@ class Cluster:
         if not others and all(self._index.is_open(need.room) for need in needs):
             return ()
         return (*needs, *others)
+
+    def compare_needs(self, requests: Iterable[commands.RoomRequest]) -> tuple[Need, ...]:
+        """What is needed before clients can continue in epochs that this node may only not have seen yet.
+
+        A room that is not open is read when it is opened. Raises RequestError for an invalid name.
+        """
+        if not self.is_shared:
+            return ()
+        index, needs = self._index, []
+        for request in requests:
+            name, position = check_any_room(request.room), Position.parse(request.since)
+            if position is None or not index.is_open(name) or position.epoch == index.epoch_of(name):
+                continue
+            if index.fork_of(name, position.epoch) is None:
+                needs.append(CompareRoom(name))
+        return tuple(needs)
 
     def close_room(self, room: str) -> None:
         """Add a room that is no longer in memory."""

@@ -127,9 +127,14 @@ class Entering:
         self, peer: Peer, hello: commands.Hello, requests: tuple[commands.RoomRequest, ...], when: Instant
     ) -> None:
         """Enter the rooms of a hello. Those for direct messages are known only now."""
-        names = [check_any_room(request.room) for request in requests]
+        entered = [
+            (name, request)
+            for request in requests
+            if not is_direct(name := check_any_room(request.room)) or self._directs.may_enter(peer, name)
+        ]
         needs = self._cluster.entry_needs(
-            [name for name in names if not is_direct(name) or self._directs.may_enter(peer, name)]
+            [name for name, _ in entered],
+            *self._cluster.compare_needs(request for _, request in entered),
         )
         self._cluster.prepare(peer, hello, needs, lambda _, when: self._welcome(peer, requests, when), when)
 
@@ -167,7 +172,8 @@ class Entering:
         restore_needs = self._directs.restore_needs(peer, name)
         if is_direct(name) and not restore_needs:
             self._directs.check_access(peer, name)
-        needs = self._cluster.entry_needs((name,), *restore_needs)
+        compare_needs = self._cluster.compare_needs([commands.RoomRequest(name, join.since)])
+        needs = self._cluster.entry_needs((name,), *restore_needs, *compare_needs)
 
         def enter(answers: Answers, when: Instant) -> None:
             self._directs.loaded(answers.directs)

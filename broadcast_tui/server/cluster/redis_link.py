@@ -23,6 +23,7 @@ from broadcast_tui.core.errors import EngineError, RequestError
 from broadcast_tui.core.hub.cluster import (
     Answers,
     ClaimName,
+    CompareRoom,
     DirectPosted,
     FindConnections,
     FindPerson,
@@ -295,6 +296,8 @@ class RedisLink:
         match need:
             case OpenRoom():
                 await self._open(need.room)
+            case CompareRoom():
+                await self._compare(need.room)
             case ClaimName():
                 claimed = await self._names.claim(self.node, need)
                 for loser in claimed.losers:
@@ -313,6 +316,13 @@ class RedisLink:
                 answers.rooms += await self._room_list.page(need)
             case _:
                 assert_never(need)
+
+    async def _compare(self, room: str) -> None:
+        """Let a room follow the stored log. Raises UnavailableError."""
+        try:
+            await self._engine.open_room(room, refresh=True)
+        except EngineError as error:
+            raise UnavailableError from error
 
     def _is_open(self, room: str) -> bool:
         return self._engine.is_open(room) and room in self._rosters.rooms

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from broadcast_tui.core.hub.cluster import CompareRoom, Need
 from broadcast_tui.core.hub.history import BackfillRead
 from broadcast_tui.core.hub.resuming import LEAD_MAX, resume
 from broadcast_tui.core.limits import Limits
@@ -405,6 +406,36 @@ def test_who_is_ahead_of_this_node_gets_nothing_twice(cluster: HubCluster) -> No
     post(cluster, "four")
     assert story(client) == ["e1-4 four"]
     assert story(behind) == ["e1-2 two", "e1-3 three", "e1-4 four"]
+
+
+@pytest.mark.parametrize(
+    ("since", "is_compared"), [("e2-1", False), ("e1-1", False), ("e9-1", True), ("", False)]
+)
+def test_an_epoch_that_is_unknown_here_is_looked_up_first(
+    cluster: HubCluster, since: str, is_compared: bool
+) -> None:
+    post(cluster, "one")
+    enter(cluster[1])
+    cluster.fork("lobby", 1, "e2")
+    cluster.settle()
+    node, client = cluster[1], cluster[1].connect()
+
+    def asked() -> list[Need]:
+        node.receive()
+        node.collect()
+        needs = [need for preparation in node.preparations for need in preparation.needs]
+        while node.preparations:
+            node.answer()
+        return [need for need in needs if isinstance(need, CompareRoom)]
+
+    expected = [CompareRoom("lobby")] if is_compared else []
+    client.send("hello", rooms=[{"room": "lobby", "since": since}], epochs=True)
+    assert asked() + asked() == expected
+    cluster.settle()
+    client.send("join", room="lobby", since=since)
+    assert asked() == expected
+    client.send("join", room="elsewhere", since=since)  # which is read when it is opened
+    assert asked() == []
 
 
 def at(since: str, *, log: ModelLog, is_shared: bool = True, follows_epochs: bool = True) -> list[Any]:

@@ -49,7 +49,7 @@ class SharedEngine(MemoryEngine):
     def is_shared(self) -> bool:
         return True
 
-    async def open_room(self, room: str) -> None:
+    async def open_room(self, room: str, *, refresh: bool = False) -> None:
         self._open.add(room)
 
     def close_room(self, room: str) -> None:
