@@ -66,7 +66,9 @@ class ClusterWorld:
     def node_options(self, node: ServerProcess) -> tuple[str, ...]:
         front = self.fronts[self.nodes.index(node) % len(self.fronts)]
         address = f"{self.primary.url_at(front.port)}{self._setting.url}"
-        return ("--history", address, "--message-rate", "0", "--log-level", "warning")
+        # What is deleted because there is more than that is not lost, so that nothing is deleted here.
+        options = ("--history", address, "--keep-posts", "0", "--keep-days", "0")
+        return (*options, "--message-rate", "0", "--log-level", "warning")
 
     async def start(self, nodes: int) -> None:
         await asyncio.to_thread(self.primary.start)
