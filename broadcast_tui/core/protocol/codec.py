@@ -8,6 +8,7 @@ exception.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from inspect import cleandoc
 
 import msgspec
 
@@ -171,6 +172,9 @@ def schema() -> dict[str, object]:
     """The JSON schema of the protocol, generated from the structs."""
     roots: Iterable[type] = (commands.Command, events.Event)  # type: ignore[assignment]
     (command, event), components = msgspec.json.schema_components(roots, ref_template="#/$defs/{name}")
+    for component in components.values():
+        if "description" in component:  # versions of msgspec differ in the indentation of docstrings
+            component["description"] = cleandoc(component["description"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": SUBPROTOCOL,
