@@ -8,6 +8,7 @@ repeats a run; `--soak SECONDS` makes it longer.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -30,7 +31,7 @@ from tests.support.hopping_client import HoppingClient, faults_of_run, hopping_c
 from tests.support.log_view import Frame, LogView, Shown, faults_of_log
 from tests.support.note_check import view_of
 from tests.support.profile import by_profile
-from tests.support.redis_server import ALWAYS, EVERYSEC, NO_FILE, needs_redis
+from tests.support.redis_server import ALWAYS, NO_FILE, needs_redis
 
 READERS = 3
 """The last of them understands no `epoch` frames."""
@@ -40,14 +41,16 @@ PAUSE_S = by_profile((0.3, 1.2), (0.5, 4.0))
 LENGTH_S = by_profile(10.0, 60.0)
 SHORT_S = by_profile(5.0, 30.0)
 
-ALONE = Setting(EVERYSEC)
-HEALING = Setting(EVERYSEC, has_replica=True)
-WAITING = Setting(EVERYSEC, "?replicas=1", has_replica=True)
+ALONE = Setting()
+HEALING = Setting("`everysec`, and a replica takes over", has_replica=True)
+WAITING = Setting("`everysec`, a replica, and `?replicas=1`", url="?replicas=1", has_replica=True)
 SETTINGS = {
     "nodes": (ALONE, ("kill_node", "freeze_node")),
+    "a node without a lease": (ALONE, ("freeze_node_beyond_its_lease",)),
+    "nodes without redis": (ALONE, ("partition_nodes",)),
     "redis everysec": (ALONE, ("kill_redis",)),
-    "redis always": (Setting(ALWAYS), ("kill_redis",)),
-    "redis without a file": (Setting(NO_FILE, may_lose=True), ("kill_redis",)),
+    "redis always": (Setting("`appendfsync always`", ALWAYS), ("kill_redis",)),
+    "redis without a file": (Setting("`appendonly no`", NO_FILE, may_lose=True), ("kill_redis",)),
     "redis paused": (ALONE, ("pause_redis", "cut_redis_off")),
     "failover, healing": (HEALING, ("fail_over",)),
     "two primaries, healing": (HEALING, ("split",)),
@@ -56,6 +59,8 @@ SETTINGS = {
     "restarted empty": (Setting(may_lose=True), ("restart_empty",)),
     "restored from an older snapshot": (Setting(may_lose=True), ("back_up", "restore")),
 }
+COLUMNS = {"kill_redis": (1,), "restore": (2,), "restart_empty": (3,), "fail_over": (1, 2, 3)}
+"""Columns of the durability table that failures are about."""
 EVERYTHING = by_profile(
     ("kill_node", "kill_redis", "fail_over", "freeze_node", "cut_redis_off"),
     ("kill_node", "kill_redis", "fail_over", "freeze_node", "cut_redis_off", "pause_redis"),
@@ -175,6 +180,23 @@ async def test_nothing_is_lost_while_everything_fails(tmp_path: Path, seed: int,
 async def test_each_setting_keeps_its_promise(tmp_path: Path, seed: int, name: str) -> None:
     setting, failures = SETTINGS[name]
     await check(tmp_path, setting, failures, seed, SHORT_S)
+
+
+def test_the_guide_promises_what_is_tested() -> None:
+    """What the table says in the guide is what the settings above may lose."""
+    lines = (Path(__file__).parents[2] / "docs" / "server.md").read_text("utf-8").splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("| Redis | Redis crashes"))
+    table = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    promises = {row[0]: row for row in rows}
+    assert promises.keys() == {setting.row for setting, _ in SETTINGS.values()}
+    for name, (setting, failures) in SETTINGS.items():
+        for column in itertools.chain.from_iterable(COLUMNS.get(failure, ()) for failure in failures):
+            promise = promises[setting.row][column]
+            if promise.startswith("nothing"):
+                assert not setting.may_lose, name
+            elif promise == "everything":
+                assert setting.may_lose, name
 
 
 # -- notes, by clients of the library

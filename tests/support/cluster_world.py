@@ -26,6 +26,8 @@ PASSWORD = "swordfish-4711"
 class Setting:
     """How durable the storage is: a row of the durability table in docs/server.md."""
 
+    row: str = "`appendfsync everysec`"
+    """The first cell of the row."""
     redis: tuple[str, ...] = EVERYSEC
     """Options of the Redis servers."""
     url: str = ""
@@ -134,6 +136,12 @@ class ClusterWorld:
         """Abort all connections of nodes to the primary."""
         for front in self.fronts:
             front.cut()
+
+    async def partition_nodes(self, length_s: float = 12.0) -> None:
+        """Let no data pass between two of the nodes and the primary, for longer than their leases."""
+        self.fronts[0].flowing.clear()
+        await asyncio.sleep(length_s)
+        self.fronts[0].flowing.set()
 
     async def fail_over(self) -> None:
         """Cut the replication, kill the primary a second later, and promote the replica."""
