@@ -37,7 +37,7 @@ class SlowEngine(MemoryEngine):
     def is_open(self, room: str) -> bool:
         return room in self.open
 
-    async def open_room(self, room: str) -> None:
+    async def open_room(self, room: str, *, refresh: bool = False) -> None:
         await self.allowed.wait()
         self.open.add(room)
 
