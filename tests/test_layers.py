@@ -58,6 +58,7 @@ ONLY_IN = {
         *(f"engine/redis_{name}.py" for name in ("engine", "partition", "reader", "retention", "writer")),
         "server/cluster/commands.py",
     },
+    "aiohttp": {str(path.relative_to(PACKAGE)) for path in (PACKAGE / "server" / "web").glob("*.py")},
 }
 
 
@@ -94,7 +95,7 @@ def test_a_layer_imports_nothing_it_must_not(layer: str) -> None:
 
 
 @pytest.mark.parametrize("module", ONLY_IN)
-def test_a_database_is_imported_by_its_engine_only(module: str) -> None:
+def test_a_library_is_imported_by_its_users_only(module: str) -> None:
     users = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
@@ -112,6 +113,10 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_the_server_loads_no_screen() -> None:
     assert not loaded_by("import broadcast_tui.server, broadcast_tui.client") & SCREEN
+
+
+def test_only_a_server_that_starts_loads_the_http_library() -> None:
+    assert "aiohttp" not in loaded_by("import broadcast_tui.server, broadcast_tui.client, broadcast_tui.cli")
 
 
 def test_the_root_loads_next_to_nothing() -> None:

@@ -12,12 +12,14 @@ which costs the least.
 
 from __future__ import annotations
 
+import asyncio
 import http
 import logging
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from websockets.http11 import Request, Response
@@ -25,7 +27,13 @@ from websockets.http11 import Request, Response
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.hub.work_budget import ACCEPT_S, UNLIMITED, WorkBudget, request_price_s
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.network import contains_loopback, is_loopback, is_loopback_host, rate_limit_key
+from broadcast_tui.core.network import (
+    Network,
+    contains_loopback,
+    is_loopback,
+    is_loopback_host,
+    rate_limit_key,
+)
 from broadcast_tui.core.rate_limit import AddressRates, LogLimiter
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
@@ -42,17 +50,50 @@ audit = logging.getLogger("broadcast_tui.audit")
 
 @dataclass(slots=True)
 class _HalfOpen:
-    """A connection without a completed handshake: its rate-limit key (empty if exempt) and deadline."""
+    """A connection without a completed handshake: its rate-limit key (empty if exempt), deadline and peer."""
 
     key: str
     deadline: float
+    peer: str
+
+
+class Droppable(Protocol):
+    """A connection, as far as it is only counted."""
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        ...
+
+
+class Payer(Protocol):
+    """A connection whose requests are paid."""
+
+    loop: asyncio.AbstractEventLoop
+    budget: WorkBudget
+
+    @property
+    def peer(self) -> str:
+        """Address of the peer of the TCP connection."""
+        ...
+
+
+class HttpCaller(Droppable, Payer, Protocol):
+    """A connection for HTTP requests."""
+
+
+class Rejection(NamedTuple):
+    """Why a handshake or request is rejected, and when to try again."""
+
+    reason: str
+    status: http.HTTPStatus
+    text: str
+    retry_after_s: float | None
 
 
 class Admission:
     """Counts connections in total and per address, and accepts or rejects handshakes.
 
     Args:
-        url: Returns the URL of the server, for its landing page.
         find_ban: Returns the message and remaining seconds (None: permanent) of the ban of an address.
         check_token: Returns the response to a handshake with an invalid or missing token.
         budget_of: Returns the budget of server time for a rate-limit key; an empty key is exempt.
@@ -64,7 +105,6 @@ class Admission:
         self,
         limits: AdmissionLimits,
         *,
-        url: Callable[[], str] = lambda: "",
         find_ban: Callable[[str], tuple[str, float | None] | None] = lambda _: None,
         check_token: Callable[[PeerConnection, Request], Response | None] = lambda connection, request: None,
         budget_of: Callable[[str], WorkBudget] = lambda _: UNLIMITED,
@@ -78,14 +118,13 @@ class Admission:
         """Whether the server has started."""
         self.rejected: Counter[str] = Counter()
         """Number of rejected or dropped connections, by reason."""
-        self._url = url
         self._find_ban = find_ban
         self._check_token = check_token
         self._budget_of = budget_of
         self._store_fault = store_fault
-        self._half_open: OrderedDict[PeerConnection, _HalfOpen] = OrderedDict()
+        self._half_open: OrderedDict[Droppable, _HalfOpen] = OrderedDict()
         self._half_open_by_address: Counter[str] = Counter()
-        self._admitted: dict[PeerConnection, str] = {}
+        self._admitted: dict[Droppable, str] = {}
         self._by_address: Counter[str] = Counter()
         self._rates = AddressRates(limits.max_new_per_minute)
         self._log_limiter = LogLimiter()
@@ -103,7 +142,7 @@ class Admission:
 
     def register(self, connection: PeerConnection) -> None:
         """Count a new TCP connection as half-open, before TLS and handshake."""
-        peer = _peer_of(connection)
+        peer = connection.peer
         # All clients of a proxy share its address before their handshakes.
         is_proxy = is_within(peer, self._trusted)
         key = "" if is_proxy or self._is_exempt(peer, peer) else rate_limit_key(peer)
@@ -112,7 +151,7 @@ class Admission:
         is_exhausted = budget.is_exhausted(now) and not is_loopback(peer)  # it may be a health check
         budget.charge(ACCEPT_S, now)
         if is_exhausted:
-            self._log_rejection("work", peer, now)
+            self.log_rejection("work", peer)
             connection.abort()
             return
         per_ip_max = limits.max_half_open_per_ip
@@ -120,7 +159,7 @@ class Admission:
             self._drop(next(c for c, half in self._half_open.items() if half.key == key), "half_open")
         if self.max_half_open and len(self._half_open) >= self.max_half_open:
             self._drop(next(iter(self._half_open)), "half_open")
-        self._half_open[connection] = _HalfOpen(key, now + limits.handshake_timeout_s)
+        self._half_open[connection] = _HalfOpen(key, now + limits.handshake_timeout_s, peer)
         self._half_open_by_address[key] += 1
         connection.connection_lost_waiter.add_done_callback(lambda _: self._connection_lost(connection))
 
@@ -134,12 +173,13 @@ class Admission:
                 return
             self._drop(connection, "timeout")
 
-    def _drop(self, connection: PeerConnection, reason: str) -> None:
+    def _drop(self, connection: Droppable, reason: str) -> None:
+        half = self._half_open[connection]
         self._remove_half_open(connection)
-        self._log_rejection(reason, _peer_of(connection), connection.loop.time())
+        self.log_rejection(reason, half.peer)
         connection.abort()
 
-    def _remove_half_open(self, connection: PeerConnection) -> None:
+    def _remove_half_open(self, connection: Droppable) -> None:
         half = self._half_open.pop(connection, None)
         if half is not None:
             self._half_open_by_address[half.key] -= 1
@@ -167,63 +207,118 @@ class Admission:
 
         None accepts it and counts the connection until it closes.
         """
-        peer, forwarded = _peer_of(connection), request.headers.get_all("X-Forwarded-For")
+        peer, forwarded = connection.peer, request.headers.get_all("X-Forwarded-For")
         address = client_address(peer, forwarded, self._trusted)
         connection.client_address = address
-        wait_s = self._pay(connection, request, address)
+        _, wait_s = self.pay(connection, address, request_price_s(connection.head_bytes))
         if wait_s > 0:
-            self._log_rejection("work", address, connection.loop.time())
             text = f"The requests from your address take too much time. Wait {math.ceil(wait_s)} s."
             return pages.rejection(http.HTTPStatus.TOO_MANY_REQUESTS, text, math.ceil(wait_s))
-        page = pages.response_to(
-            request, not_ready_reason=self.not_ready_reason, url=self._url(), secure=connection.secure
-        )
-        if page is not None:
-            return page
         rejection = self._check(connection, request, address)
         if rejection is not None:
-            reason, status, text, retry_after_s = rejection
-            self._log_rejection(reason, address, connection.loop.time())
-            return pages.rejection(status, text, retry_after_s)
+            self.log_rejection(rejection.reason, address)
+            return pages.rejection(rejection.status, rejection.text, rejection.retry_after_s)
         denied = self._check_token(connection, request)
         if denied is not None:
-            self._log_rejection("token", address, connection.loop.time())
+            self.log_rejection("token", address)
             return denied
-        self._remove_half_open(connection)
         key = rate_limit_key(address)
         if not self._is_exempt(peer, address):
             connection.rate_limit_key = key
-        self._admitted[connection] = key
-        self._by_address[key] += 1
+        self._admit(connection, key)
         return None
 
-    def _pay(self, connection: PeerConnection, request: Request, address: str) -> float:
-        """Pay for a request from the budget of an address, and return 0.0.
+    # -- other HTTP requests
 
-        If the budget was negative, returns the seconds to wait. Health checks that this machine or a load
+    def take_over(self, connection: PeerConnection, http: HttpCaller) -> None:
+        """Count a connection as half-open that has replaced another, with the same time for its response."""
+        half = self._half_open.get(connection)
+        if half is not None:
+            self._remove_half_open(connection)
+            half.deadline = connection.loop.time() + self.limits.handshake_timeout_s
+            self._half_open[http] = half
+            self._half_open_by_address[half.key] += 1
+
+    def count(self, connection: HttpCaller, address: str) -> Rejection | None:
+        """Count an HTTP connection for the address of its current request; returns why there is no place."""
+        key, counted = rate_limit_key(address), self._admitted.get(connection)
+        if counted == key:
+            return None
+        rejection = self._full() if counted is None else None
+        if rejection is None and not self._is_exempt(connection.peer, address):
+            rejection = self._too_many(key)
+        if rejection is None:
+            self._discount(connection)
+            self._admit(connection, key)
+        return rejection
+
+    def rest(self, connection: HttpCaller) -> None:
+        """Note that a request has ended: the connections of a proxy do not belong to an address."""
+        if is_within(connection.peer, self._trusted) and connection in self._admitted:
+            self._discount(connection)
+            self._admit(connection, "")
+
+    def is_admitted(self, connection: HttpCaller) -> bool:
+        """Whether an HTTP connection has been counted and may stay open after its response."""
+        return connection in self._admitted
+
+    def end(self, connection: HttpCaller) -> None:
+        """Remove an HTTP connection that has closed."""
+        self._connection_lost(connection)
+
+    def reject_caller(self, address: str, *, is_admin: Callable[[], bool]) -> Rejection | None:
+        """Why nobody at an address is admitted now; None if they are."""
+        if self.draining:
+            unavailable = http.HTTPStatus.SERVICE_UNAVAILABLE
+            return Rejection("draining", unavailable, "The server is restarting. Try again in a moment.", 5)
+        ban = self._find_ban(address)
+        if ban is not None and not is_admin():
+            return Rejection("banned", http.HTTPStatus.FORBIDDEN, *ban)
+        return None
+
+    def pay(
+        self, connection: Payer, address: str, price_s: float, *, is_probe: bool = False
+    ) -> tuple[WorkBudget, float]:
+        """Pay for a request from the budget of an address; returns that, and seconds to wait, mostly 0.0.
+
+        The request must be rejected if the budget was negative. Health checks that this machine or a load
         balancer makes for itself are always answered.
         """
-        peer, now = _peer_of(connection), connection.loop.time()
+        peer, now = connection.peer, connection.loop.time()
         if self._is_exempt(peer, address):
-            return 0.0
-        price_s = request_price_s(connection.head_bytes)
+            return UNLIMITED, 0.0
         budget = self._budget_of(rate_limit_key(address))
         if budget is not connection.budget:  # the connection of a proxy has not been paid
             price_s += ACCEPT_S
         in_debt = budget.debt_wait_s(now) > 0
         budget.charge(price_s, now)  # a rejection costs about as much
-        is_probe = pages.is_health_check(request) and not request.headers.get_all("X-Forwarded-For")
         if not in_debt or (is_probe and (is_loopback(peer) or is_within(peer, self._trusted))):
-            return 0.0
-        return budget.debt_wait_s(now)
+            return budget, 0.0
+        self.log_rejection("work", address)
+        return budget, budget.debt_wait_s(now)
 
-    def _connection_lost(self, connection: PeerConnection) -> None:
+    # -- counting
+
+    def _admit(self, connection: Droppable, key: str) -> None:
         self._remove_half_open(connection)
+        self._admitted[connection] = key
+        self._by_address[key] += 1
+
+    def _discount(self, connection: Droppable) -> None:
         key = self._admitted.pop(connection, None)
         if key is not None:
             self._by_address[key] -= 1
             if self._by_address[key] <= 0:
                 del self._by_address[key]
+
+    def _connection_lost(self, connection: Droppable) -> None:
+        self._remove_half_open(connection)
+        self._discount(connection)
+
+    @property
+    def trusted(self) -> Sequence[Network]:
+        """The networks of trusted proxies."""
+        return self._trusted
 
     @property
     def trusts_loopback(self) -> bool:
@@ -234,34 +329,41 @@ class Admission:
     def _is_full(self) -> bool:
         return bool(self.max_connections) and len(self._admitted) >= self.max_connections
 
-    def _check(
-        self, connection: PeerConnection, request: Request, address: str
-    ) -> tuple[str, http.HTTPStatus, str, float | None] | None:
-        """Reason, status, message and seconds to wait for a handshake to reject; None to accept it."""
-        limits, unavailable = self.limits, http.HTTPStatus.SERVICE_UNAVAILABLE
-        if self.draining:
-            return "draining", unavailable, "The server is restarting. Try again in a moment.", 5
-        ban = self._find_ban(address)
-        if ban is not None and not self._is_admin(connection, request):
-            return "banned", http.HTTPStatus.FORBIDDEN, *ban
+    def _check(self, connection: PeerConnection, request: Request, address: str) -> Rejection | None:
+        """Why a handshake is rejected; None to accept it."""
+        rejection = self.reject_caller(address, is_admin=lambda: self._is_admin(connection, request))
+        if rejection is not None:
+            return rejection
         origins, hosts = request.headers.get_all("Origin"), request.headers.get_all("Host")
-        if not is_allowed_origin(origins, hosts, limits.origins, local=is_loopback(address)):
+        if not is_allowed_origin(origins, hosts, self.limits.origins, local=is_loopback(address)):
             text = "Web pages from this origin may not connect to this server."
-            return "origin", http.HTTPStatus.FORBIDDEN, text, None
-        if self._is_full:
-            text = f"The server is full: {self.max_connections} connections is the maximum."
-            return "full", unavailable, text, 30
-        if self._is_exempt(_peer_of(connection), address):
-            return None
-        key, too_many = rate_limit_key(address), http.HTTPStatus.TOO_MANY_REQUESTS
-        if limits.max_connections_per_ip and self._by_address[key] >= limits.max_connections_per_ip:
-            text = f"Too many connections from your address: {limits.max_connections_per_ip} is the maximum."
-            return "per_address", too_many, f"{text} Close one, or wait 60 s.", 60
+            return Rejection("origin", http.HTTPStatus.FORBIDDEN, text, None)
+        rejection = self._full()
+        if rejection is not None or self._is_exempt(connection.peer, address):
+            return rejection
+        key = rate_limit_key(address)
+        rejection = self._too_many(key)
+        if rejection is not None:
+            return rejection
         wait_s = self._rates.take(key, connection.loop.time())
         if wait_s > 0:
             text = f"Too many new connections from your address. Wait {max(1, round(wait_s))} s."
-            return "rate", too_many, text, wait_s
+            return Rejection("rate", http.HTTPStatus.TOO_MANY_REQUESTS, text, wait_s)
         return None
+
+    def _full(self) -> Rejection | None:
+        if not self._is_full:
+            return None
+        text = f"The server is full: {self.max_connections} connections is the maximum."
+        return Rejection("full", http.HTTPStatus.SERVICE_UNAVAILABLE, text, 30)
+
+    def _too_many(self, key: str) -> Rejection | None:
+        """Why an address may not have one more connection."""
+        places = self.limits.max_connections_per_ip
+        if not places or self._by_address[key] < places:
+            return None
+        text = f"Too many connections from your address: {places} is the maximum. Close one, or wait 60 s."
+        return Rejection("per_address", http.HTTPStatus.TOO_MANY_REQUESTS, text, 60)
 
     def _is_admin(self, connection: PeerConnection, request: Request) -> bool:
         """Whether the handshake has an admin's token, to which bans do not apply."""
@@ -277,10 +379,10 @@ class Admission:
         """
         return self.limits.exempt_loopback and is_loopback(address) and not is_within(peer, self._trusted)
 
-    def _log_rejection(self, reason: str, address: str, now: float) -> None:
+    def log_rejection(self, reason: str, address: str) -> None:
         """Count a rejection, and log it unless it repeats."""
         self.rejected[reason] += 1
-        suppressed = self._log_limiter.allow(reason, now)
+        suppressed = self._log_limiter.allow(reason, asyncio.get_running_loop().time())
         if suppressed is not None:
             more = f" ({suppressed} more since the last line)" if suppressed else ""
             audit.info("connection from %s rejected: %s%s", log_safe(address, 60), reason, more)
@@ -312,12 +414,6 @@ def file_shortage(limits: AdmissionLimits) -> tuple[int, int] | None:
     return files, admitted
 
 
-def _peer_of(connection: PeerConnection) -> str:
-    """Address of the peer of the TCP connection."""
-    peername = connection.transport.get_extra_info("peername")
-    return str(peername[0]) if peername else "unknown"
-
-
 def is_allowed_origin(
     origins: Sequence[str], hosts: Sequence[str], allowed: Sequence[str], *, local: bool
 ) -> bool:
@@ -334,7 +430,7 @@ def is_allowed_origin(
     if len(origins) > 1:
         return False
     origin = _parse_origin(origins[0])
-    if origins[0].lower().rstrip("/") in (other.lower().rstrip("/") for other in allowed):
+    if is_listed_origin(origins[0], allowed):
         return True
     if origin is None or len(hosts) != 1:
         return False
@@ -344,6 +440,16 @@ def is_allowed_origin(
         return False
     # Browsers resolve names below localhost to this machine themselves, without DNS (RFC 6761 6.3).
     return not local or is_loopback_host(name) or name.endswith(".localhost")
+
+
+def is_listed_origin(origin: str, allowed: Sequence[str]) -> bool:
+    """Whether an origin is one of those besides the server's own."""
+    return "*" in allowed or origin.lower().rstrip("/") in (other.lower().rstrip("/") for other in allowed)
+
+
+def origin_host(origin: str) -> str:
+    """The host, and the port if it is not the usual one, as in the `Host` header of a request."""
+    return origin.partition("://")[2].rstrip("/").casefold()
 
 
 def _parse_origin(url: str) -> tuple[str, str, int] | None:

@@ -26,7 +26,6 @@ from websockets.protocol import Event, State
 
 from broadcast_tui.core.hub.auth import Identity
 from broadcast_tui.core.hub.work_budget import UNLIMITED, WorkBudget, request_price_s
-from broadcast_tui.server.http import method_not_allowed
 from broadcast_tui.server.turns import TurnScheduler
 
 SEND_BUFFER_BYTES = 131_072
@@ -42,12 +41,28 @@ _NOT_TLS_RESPONSE = (
 )
 HEAD_BYTES_MAX = 16_384
 """Maximum size of a handshake request. The library allows a megabyte."""
-_HEAD_TOO_LONG = (
+HEAD_TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 )
-_OTHER_METHOD = re.compile(rb"(?!GET |HEAD )[A-Z]{3,10} ")
+_HANDSHAKE = re.compile(
+    rb"GET [\s\S]*?\r\nupgrade[ \t]*:(?:[^\r\n]*,)?[ \t]*websocket[ \t]*(?:,[^\r\n]*)?\r\n", re.IGNORECASE
+)
+"""A request for a WebSocket upgrade, even an invalid one."""
 
 _log = logging.getLogger("broadcast_tui.websockets")
+
+
+class _NoTransport(asyncio.Transport):
+    """The transport of a connection that has given its own away."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def abort(self) -> None:
+        """Do nothing."""
 
 
 class PeerConnection(ServerConnection):
@@ -68,6 +83,8 @@ class PeerConnection(ServerConnection):
         """Key of that address for limits per address; empty if it is exempt."""
         self.on_tcp_connected: Callable[[PeerConnection], None] | None = None
         """Called when the TCP connection is established, before TLS."""
+        self.on_http: Callable[[PeerConnection, bytes], None] | None = None
+        """Called with the first bytes of a connection that asks for no WebSocket, to take it over."""
         self.on_frame: Callable[[bytes, bool], None] | None = None
         """Called with each complete message, and whether it is text."""
         self.on_flow: Callable[[bool], None] | None = None
@@ -88,8 +105,8 @@ class PeerConnection(ServerConnection):
         self._is_held = False
         self.head_bytes = 0
         """Size of the handshake request so far."""
-        self._head_end = b""
-        """Last bytes of an incomplete handshake request."""
+        self._head = bytearray()
+        """The bytes of an incomplete request."""
 
     # -- writing
 
@@ -119,6 +136,12 @@ class PeerConnection(ServerConnection):
         if len(writes) > 1 and all(writes):  # an empty one stands for the end of the stream
             self.protocol.writes = [b"".join(writes)]
         super().send_data()
+
+    @property
+    def peer(self) -> str:
+        """Address of the peer of the TCP connection."""
+        peername = self.transport.get_extra_info("peername")
+        return str(peername[0]) if peername else "unknown"
 
     @property
     def secure(self) -> bool:
@@ -202,27 +225,37 @@ class PeerConnection(ServerConnection):
             self._submit()
 
     def _receive_head(self, data: bytes) -> bytes:
-        """Parse bytes of the handshake request and return those after it, which are frames."""
+        """Collect the head of the first request, and return the bytes after it if they are frames.
+
+        The library parses the head of a WebSocket handshake; everything else is given to `on_http`.
+        """
         if self.request is not None:
             return data
-        if not self.head_bytes:
-            if data.startswith(TLS_RECORD) and not self.secure:
-                # An unencrypted response fails a TLS client at once; otherwise it waits for a timeout.
-                self._respond(_NOT_TLS_RESPONSE)
+        head = self._head
+        if not head and data.startswith(TLS_RECORD) and not self.secure:
+            # An unencrypted response fails a TLS client at once; otherwise it waits for a timeout.
+            self._respond(_NOT_TLS_RESPONSE)
+            return b""
+        known = max(0, len(head) - 3)
+        head += data
+        end = head.find(b"\r\n\r\n", known)
+        self.head_bytes = end + 4 if end >= 0 else len(head)
+        if self.head_bytes > HEAD_BYTES_MAX:
+            self._respond(HEAD_TOO_LONG)
+        elif end >= 0:
+            self._head = bytearray()
+            if self.on_http is not None and not is_handshake(head):
+                self.on_http(self, bytes(head))
                 return b""
-            if _OTHER_METHOD.match(data):
-                # The library drops a request with a body without a response.
-                self._respond(method_not_allowed().serialize())
-                return b""
-        known = len(self._head_end)
-        end = (self._head_end + data).find(b"\r\n\r\n")
-        size = end + 4 - known if end >= 0 else len(data)
-        self._head_end = (self._head_end + data)[-3:]
-        super().data_received(data[:size])
-        self.head_bytes += size
-        if self.request is None and self.head_bytes > HEAD_BYTES_MAX:
-            self._respond(_HEAD_TOO_LONG)
-        return data[size:]
+            super().data_received(bytes(head[: self.head_bytes]))
+            return bytes(head[self.head_bytes :])
+        return b""
+
+    def give_over(self) -> asyncio.Transport:
+        """End as a WebSocket connection, and return the transport for another protocol."""
+        transport, self.transport = self.transport, _NoTransport()
+        self.connection_lost(None)
+        return transport
 
     def _submit(self) -> None:
         if self._turns is not None and not self._is_held and (self._inbox or self._unparsed):
@@ -268,7 +301,7 @@ class PeerConnection(ServerConnection):
     def _respond(self, response: bytes) -> None:
         """Send a raw HTTP response and close."""
         self.budget.charge(request_price_s(self.head_bytes), self.loop.time())
-        self.head_bytes = HEAD_BYTES_MAX + 1
+        self._head = bytearray()
         if self.protocol.eof_sent:  # the library has already rejected the request
             self.transport.abort()
         elif not self.transport.is_closing():
@@ -287,7 +320,7 @@ class PeerConnection(ServerConnection):
 
         The garbage collector rarely looks at old objects: thousands of closed connections would stay.
         """
-        self.on_frame = self.on_flow = self.on_tcp_connected = None
+        self.on_frame = self.on_flow = self.on_http = self.on_tcp_connected = None
         vars(self.protocol).pop("select_subprotocol", None)  # a closure of the library
         for error in (self.protocol.parser_exc, self.connection_exc):
             if error is not None:
@@ -370,6 +403,11 @@ class PeerConnection(ServerConnection):
             self.blocked_at = now
         self.blocked_bytes = buffered
         return now - self.blocked_at
+
+
+def is_handshake(head: bytes | bytearray) -> bool:
+    """Whether the head of a request asks for a WebSocket upgrade, even an invalid one."""
+    return _HANDSHAKE.match(head, 0, head.find(b"\r\n\r\n") + 4) is not None
 
 
 def address_of(connection: PeerConnection) -> str:

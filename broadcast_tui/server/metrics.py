@@ -54,6 +54,7 @@ class _ServerCollector(Collector):
         hub, stats = runner.hub, runner.stats
         yield InfoMetricFamily("broadcast_tui_build", "Version of the server.", {"version": __version__})
         yield _gauge("connections", "Open connections.", len(runner.connections))
+        yield _gauge("http_connections", "Open HTTP connections.", self._server.http_connection_count)
         yield _gauge(
             "connections_half_open", "Connections with an unfinished handshake.", admission.half_open
         )
@@ -207,7 +208,7 @@ class MetricsListener:
             return pages.rejection(http.HTTPStatus.MISDIRECTED_REQUEST, text)
         if pages.is_health_check(request):
             reason = self._broadcast_server._admission.not_ready_reason
-            return pages.response_to(request, not_ready_reason=reason, url="")
+            return pages.health_response(request, reason)
         if request.path.partition("?")[0] != "/metrics":
             return pages.rejection(http.HTTPStatus.NOT_FOUND, "Not found. Metrics are at /metrics.")
         if not self._broadcast_server._admission.ready:

@@ -46,6 +46,7 @@ from broadcast_tui.server.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from broadcast_tui.server.cluster.redis_link import RedisLink
+    from broadcast_tui.server.web.app import WebApp
 
 SPREAD_MAX_S = 15.0
 """Maximum time over which the connections are closed."""
@@ -111,7 +112,6 @@ class BroadcastServer:
         self._store_health = StoreHealth(self._is_store_up)
         self._admission = Admission(
             admission or AdmissionLimits(),
-            url=lambda: self.url,
             find_ban=self._find_ban,
             check_token=self._check_token,
             budget_of=lambda key: self._runner.hub.budgets.of(key),
@@ -133,6 +133,7 @@ class BroadcastServer:
         self._peers: dict[ServerConnection, Peer] = {}
         self._connections: WeakSet[PeerConnection] = WeakSet()
         self._server: Server | None = None
+        self._web: WebApp | None = None
         self._delay_ended = asyncio.Event()
         self._stopped = asyncio.Event()
 
@@ -163,6 +164,8 @@ class BroadcastServer:
 
     def _check(self, now: float) -> None:
         self._admission.sweep(now)
+        if self._web is not None:
+            self._web.check(now)
         self._store_health.check(now)
 
     def _is_store_up(self) -> bool:
@@ -183,6 +186,11 @@ class BroadcastServer:
         """Number of open connections, v1 and plain."""
         return len(self._runner.connections)
 
+    @property
+    def http_connection_count(self) -> int:
+        """Number of open connections for HTTP requests."""
+        return len(self._web.connections) if self._web is not None else 0
+
     async def start_server(self) -> None:
         """Start listening; returns when clients can connect.
 
@@ -200,6 +208,7 @@ class BroadcastServer:
             self.watchdog.watch_loop(asyncio.get_running_loop())
         await self._runner.start()
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
+        self._web = self._make_web()
         try:
             self._server = await serve(
                 self.handle_client,
@@ -229,6 +238,21 @@ class BroadcastServer:
             self._watcher = asyncio.create_task(self._authenticator.watch(self._runner.close_expired))
         self._admission.ready = True
         log.info("listening on %s", self.url)
+
+    def _make_web(self) -> WebApp:
+        """The HTTP side; its library is loaded only here."""
+        from broadcast_tui.server.web.app import WebApp
+        from broadcast_tui.server.web.context import WebContext
+
+        context = WebContext(
+            self._runner,
+            self._authenticator,
+            limits=lambda: self.limits,
+            url=lambda: self.url,
+            not_ready_reason=lambda: self._admission.not_ready_reason,
+        )
+        watch = self.watchdog.watch_protocol if self.watchdog is not None else lambda _: None
+        return WebApp(context, self._admission, self.host, watch)
 
     async def serve_forever(self) -> None:
         """Wait until the server has been stopped by `stop_server`."""
@@ -295,6 +319,8 @@ class BroadcastServer:
                     await self._delay_ended.wait()
         self._admission.draining = True
         self._runner.hub.posting.draining = True
+        if self._web is not None:
+            self._web.drain()
         connections = list(self._runner.connections.values())
         spread_s = min(SPREAD_MAX_S, len(connections) / 500)
         log.info("stopping; closing %d client(s)", len(connections))
@@ -330,6 +356,8 @@ class BroadcastServer:
         assert self._server is not None
         # A port of its own stays open until here, so that load balancers and new clients get a 503 response.
         self._server.close(close_connections=False)
+        if self._web is not None:
+            await self._web.close()
         for left in list(self._connections):
             left.abort()
         with contextlib.suppress(TimeoutError):
@@ -353,6 +381,8 @@ class BroadcastServer:
     def _make_connection(self, *args: Any, **kwargs: Any) -> PeerConnection | TlsHandshakeProtocol:
         connection = PeerConnection(*args, **kwargs)
         connection.on_tcp_connected = self._admission.register
+        if self._web is not None:
+            connection.on_http = self._web.take_over
         connection.protocol.max_message_size = _frame_bytes(self.limits)
         self._connections.add(connection)
         if self.watchdog is not None:

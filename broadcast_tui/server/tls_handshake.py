@@ -82,7 +82,8 @@ class TlsHandshakeProtocol(asyncio.Protocol):
         secured.set_protocol(connection)
         connection.connection_made(secured)
         for data in self._received:
-            connection.data_received(data)
+            # HTTP may have taken over from the connection.
+            cast("asyncio.Protocol", secured.get_protocol()).data_received(data)
 
     def _feed_tls(self) -> None:
         """Feed TLS the bytes that arrived before it started, as the loop would."""

@@ -10,7 +10,8 @@ import pytest
 
 from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.core.limits import AdmissionLimits, Limits
-from broadcast_tui.server import BroadcastServer, admission, metrics
+from broadcast_tui.server import BroadcastServer, metrics
+from broadcast_tui.server.connection import PeerConnection
 from broadcast_tui.server.metrics import MetricsListener
 from broadcast_tui.server.tls import ServerTls
 from tests.support.certificates import Authority
@@ -115,7 +116,7 @@ async def test_clients_on_this_machine_are_exempt() -> None:
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> str:
     """Lets connections of this machine count as those of a remote address, which is returned."""
-    monkeypatch.setattr(admission, "_peer_of", lambda _: "192.0.2.7")
+    monkeypatch.setattr(PeerConnection, "peer", "192.0.2.7")
     return "192.0.2.7"
 
 
@@ -145,10 +146,10 @@ async def test_address_that_goes_on_is_dropped_without_a_response() -> None:
 
 
 @pytest.mark.usefixtures("remote")
-@pytest.mark.parametrize("line", ["POST / ", "BREW / "])
-async def test_raw_responses_are_charged(line: str) -> None:
+@pytest.mark.parametrize(("line", "status"), [("POST / ", 405), ("BREW / ", 400)])
+async def test_error_responses_are_charged(line: str, status: int) -> None:
     async with running_server(limits=FEW) as server:
-        assert status_of(await ask(server.port, line)) == 405
+        assert status_of(await ask(server.port, line)) == status
         requests = await answers_before(0, server.port, line)
         server._runner.hub.budgets.of("192.0.2.7").refund(1.0)
         assert requests < await connections_before_drop(server, b"")

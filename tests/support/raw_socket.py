@@ -77,6 +77,10 @@ class RawSocket:
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         return head.decode("latin-1")
 
+    async def read_exactly(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        return await self._take(count)
+
     async def read_frame(self) -> tuple[int, bytes]:
         """Opcode and payload of the next frame."""
         first, size = await self._take(2)
