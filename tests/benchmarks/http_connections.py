@@ -1,0 +1,80 @@
+"""What HTTP costs a server: the time to start, and the memory of an idle connection that is kept alive.
+
+python tests/benchmarks/http_connections.py                     # the installed program
+python tests/benchmarks/http_connections.py other/bin/broadcast-tui --path /rooms
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+STARTS = 9
+CONNECTIONS = 2_000
+
+
+@contextmanager
+def serving(program: str) -> Iterator[tuple[int, int, float]]:
+    """A server: its port, its process id, and the seconds until it listened."""
+    started = time.perf_counter()
+    words = [program, "serve", "--host", "127.0.0.1", "--port", "0", "--history", "memory"]
+    server = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if found := re.search(r"ws://[^\s]*:([0-9]+)", line):
+                yield int(found[1]), server.pid, time.perf_counter() - started
+                return
+        raise RuntimeError(f"{program} did not start")
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def idle_bytes(program: str, path: str) -> float:
+    """Memory of one connection that has been answered and stays open, without the kernel's buffers."""
+    sent = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    with serving(program) as (port, pid, _), ExitStack() as stack:
+        socks: list[socket.socket] = []
+        before = 0
+        for number in range(CONNECTIONS + 100):
+            if number == 100:  # what the first connections load is no cost of each
+                before = resident_bytes(pid)
+            socks.append(stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)))
+            socks[-1].sendall(sent)
+            head = socks[-1].recv(65_536)
+            assert head
+            assert b"connection: close" not in head.lower(), head
+        return (resident_bytes(pid) - before) / CONNECTIONS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("program", nargs="?", default=str(Path(sys.executable).parent / "broadcast-tui"))
+    parser.add_argument("--path", help="a path with a short answer, after which the connection stays open")
+    options = parser.parse_args()
+    starts = []
+    for _ in range(STARTS):
+        with serving(options.program) as (_, pid, start_s):
+            starts.append(start_s)
+            resident = resident_bytes(pid)
+    print(f"start {statistics.median(starts):.3f} s, {resident / 1e6:.1f} MB")
+    if options.path:
+        print(f"idle connection {idle_bytes(options.program, options.path) / 1024:.1f} KiB")
+
+
+if __name__ == "__main__":
+    main()
