@@ -44,8 +44,8 @@ def _server_advice(error: BroadcastError) -> str:
     from broadcast_tui.server.client_address import NetworkError
     from broadcast_tui.server.listen import ListenError
     from broadcast_tui.server.metrics import MetricsListenError
+    from broadcast_tui.server.secret_store import SecretFileError
     from broadcast_tui.server.tls import CertificateError
-    from broadcast_tui.server.token_store import TokenFileError
 
     match error:
         case ListenError():
@@ -56,7 +56,7 @@ def _server_advice(error: BroadcastError) -> str:
                 "address": f"Change {prefix}host or {prefix}port.",
                 "sharing": "Omit --share-port, and give each process its own --port behind a load balancer.",
             }[error.fault]
-        case TokenFileError():
+        case SecretFileError():
             return "Choose another file with --tokens."
         case CertificateError():
             return "Check --tls-cert and --tls-key."

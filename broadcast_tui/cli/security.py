@@ -13,6 +13,7 @@ from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.server.auth import TokenAuthenticator
+from broadcast_tui.server.hook_store import Hooks, HookStore
 from broadcast_tui.server.tls import ServerTls, outward_address, self_signed
 from broadcast_tui.server.token_store import Tokens, TokenStore
 
@@ -30,6 +31,11 @@ def tokens_path(given: str) -> Path:
     return Path(given).expanduser().absolute() if given else data_path() / "tokens.json"
 
 
+def hooks_path(tokens: str) -> Path:
+    """Path of the file with hooks, beside the token file that is given or the default."""
+    return tokens_path(tokens).with_suffix(".hooks.json")
+
+
 @dataclass(frozen=True, slots=True)
 class Security:
     """Security options of `serve`."""
@@ -40,10 +46,13 @@ class Security:
     tls_cert: str
     tls_key: str
 
-    def authenticator(self, tokens: Tokens | None = None) -> TokenAuthenticator:
-        """Authenticates the given tokens, by default those in the file."""
-        store = tokens if tokens is not None else TokenStore(tokens_path(self.tokens))
-        return TokenAuthenticator(store, needs_token=self.auth == "token")
+    def authenticator(self, tokens: Tokens | None = None, hooks: Hooks | None = None) -> TokenAuthenticator:
+        """Authenticates the given tokens and hooks, by default those in the files."""
+        return TokenAuthenticator(
+            tokens if tokens is not None else TokenStore(tokens_path(self.tokens)),
+            needs_token=self.auth == "token",
+            hooks=hooks if hooks is not None else HookStore(hooks_path(self.tokens)),
+        )
 
     def given_certificate(self) -> ServerTls | None:
         """The certificate given by the options; None if there is none. Creates nothing.

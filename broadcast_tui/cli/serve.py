@@ -142,7 +142,10 @@ def serve(
             engine=engine,
             admission=admission.limits(),
             sanctions=data_path() / f"moderation-{chosen}.json",
-            authenticator=security.authenticator(cluster.tokens if cluster is not None else None),
+            authenticator=security.authenticator(
+                cluster.tokens if cluster is not None else None,
+                cluster.hooks if cluster is not None else None,
+            ),
             tls=certificate,
             watchdog=Watchdog() if watchdog else None,
             cluster=cluster,

@@ -15,6 +15,7 @@ from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.names import name_key
 from broadcast_tui.redis_settings import is_redis, read_location
+from broadcast_tui.server.secret_store import SecretEntry
 from broadcast_tui.server.token_store import TokenEntry, Tokens, TokenStore
 
 app = App(name="token", help="Create, list and revoke access tokens.")
@@ -44,7 +45,7 @@ def create(
     store = open_token_store(tokens, history)
     token, entry = create_token(store, name, role, expires)
     print(token)
-    _print_note(f"Token of {entry.name} ({entry.role}, {_validity(entry)}). It is not shown again.")
+    _print_note(f"Token of {entry.name} ({entry.role}, {validity(entry)}). It is not shown again.")
     return ExitCode.OK
 
 
@@ -63,7 +64,7 @@ def list_tokens(*, tokens: TokensFile = "", history: str = "") -> int:
     if store.entries:
         _print_note(f"{'ID':<8}  {'ROLE':<6}  {'VALID':<26}  NAME")
     for entry in store.entries:
-        print(f"{entry.id}  {entry.role:<6}  {_validity(entry):<26}  {entry.name}")
+        print(f"{entry.id}  {entry.role:<6}  {validity(entry):<26}  {entry.name}")
     if not store.entries:
         _print_note("No tokens. Create one with 'broadcast-tui token create NAME'.")
     return ExitCode.OK
@@ -147,12 +148,11 @@ def expiry(text: str, now: datetime) -> datetime | None:
     try:
         return (now + timedelta(seconds=seconds)).replace(microsecond=0)
     except OverflowError:
-        raise UsageError(
-            f"--expires: {text!r} is too long. Omit it for a token that never expires."
-        ) from None
+        raise UsageError(f"--expires: {text!r} is too long. Omit it for no expiry.") from None
 
 
-def _validity(entry: TokenEntry) -> str:
+def validity(entry: SecretEntry) -> str:
+    """How long a token or hook is valid."""
     if entry.expires is None:
         return "until revoked"
     word = "expired" if entry.has_expired(datetime.now(UTC)) else "until"

@@ -18,18 +18,22 @@ _UNSEEN = (
 _TOKEN = re.compile(rf"b[{_UNSEEN}]*t[{_UNSEEN}]*_(?:[{_UNSEEN}]*[A-Za-z0-9_-]){{8,}}")
 _TOKEN_FIELD = re.compile(r"""(?i)(token["']?\s*[=:]\s*["']?)[^\s"'&#]+""")
 _USERINFO = re.compile(r"(?i)((?:rediss?(?:\+[a-z]+)?|unix)://)[^\s\"']*@")
+_HOOK = re.compile(r"(?i)(/hooks/)[^\s\"'?#/]+")
+"""The path of a webhook, whose secret may be percent-encoded."""
 _BEARER = re.compile(r"(?i)(bearer\s+)[^\s\"']+")
 
 
 def redact(text: str) -> str:
     """Replace tokens, and any value in the place of one (`token=…`, `Bearer …`), with an ellipsis.
 
+    The same happens to the secrets in paths of webhooks (`/hooks/…`).
+
     The same happens to user names and passwords in addresses of Redis.
 
     Control, invisible and combining characters within a token do not hide it.
     """
     text = _TOKEN.sub(f"{TOKEN_PREFIX}…", text)
-    text = redact_userinfo(text)
+    text = _HOOK.sub(r"\1…", redact_userinfo(text))
     return _BEARER.sub(r"\1…", _TOKEN_FIELD.sub(r"\1…", text))
 
 

@@ -23,10 +23,13 @@ from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.rate_limit import FailureLimiter
 from broadcast_tui.core.text import log_safe
 from broadcast_tui.server import http as pages
-from broadcast_tui.server.token_store import TokenFileError, Tokens
+from broadcast_tui.server.hook_auth import HookAuthenticator
+from broadcast_tui.server.hook_store import Hooks
+from broadcast_tui.server.secret_reload import SecretReloader
+from broadcast_tui.server.token_store import Tokens
 
 POLL_S = 1.0
-"""Interval at which the token file is checked for changes, and tokens for expiry."""
+"""Interval at which the files of tokens and hooks are checked for changes, and both for expiry."""
 INVALID_TOKEN = "Invalid token. Ask the server's operator for a new one."
 
 log = logging.getLogger("broadcast_tui.server")
@@ -37,14 +40,15 @@ class TokenAuthenticator:
 
     Args:
         needs_token: Whether every connection needs a token. If not, names with tokens still require them.
+        hooks: The webhooks, whose names nobody else can use.
     """
 
-    def __init__(self, store: Tokens, *, needs_token: bool) -> None:
+    def __init__(self, store: Tokens, *, needs_token: bool, hooks: Hooks | None = None) -> None:
         self.needs_token = needs_token
         self.failures = FailureLimiter()
+        self.hooks = HookAuthenticator(hooks) if hooks is not None else None
         self._store = store
-        self._next_expiry: datetime | None = None
-        self._applied_version = store.version
+        self._tokens = SecretReloader(store, "token")
 
     # -- Authenticator
 
@@ -59,7 +63,7 @@ class TokenAuthenticator:
         identity = self._store.find(token, when.at)
         if identity is None and self._store.has_changed():
             # The token may have been created after the file was last read.
-            self._reload()
+            self._tokens.reload()
             identity = self._store.find(token, when.at)
         if identity is None:
             self.failures.record_failure(address, when.now)
@@ -68,13 +72,15 @@ class TokenAuthenticator:
         return identity
 
     def is_reserved(self, key: str) -> bool:
-        return self._store.is_reserved(key)
+        return self._store.is_reserved(key) or (self.hooks is not None and self.hooks.is_reserved(key))
 
     def token_name(self, key: str) -> str:
         return self._store.name_of(key)
 
     def is_valid(self, identity: Identity, when: Instant) -> bool:
-        return self._store.is_valid(identity, when.at)
+        return self._store.is_valid(identity, when.at) or (
+            self.hooks is not None and self.hooks.is_valid(identity, when)
+        )
 
     # -- the handshake
 
@@ -107,62 +113,49 @@ class TokenAuthenticator:
                 return _unauthorized(error.text, error="invalid_token")
             return pages.rejection(http.HTTPStatus.TOO_MANY_REQUESTS, error.text, error.retry_after)
 
-    # -- changes of the token file
+    # -- changes of the stored tokens and hooks
 
     def active_token_count(self, at: datetime) -> int:
         """Number of tokens that have not expired."""
         return sum(not entry.has_expired(at) for entry in self._store.entries)
 
     def load(self) -> None:
-        """Read the token file for the first time. Raises TokenFileError."""
-        self._store.load()
-        self._warn()
+        """Read the stored tokens and hooks for the first time. Raises SecretFileError."""
+        self._tokens.load()
+        if self.hooks is not None:
+            self.hooks.reloader.load()
 
     def prepare_reload(self) -> Callable[[], None]:
-        """Read the token file and return a function that applies it. Raises TokenFileError."""
-        entries = self._store.read()
+        """Read tokens and hooks, and return a function that applies them. Raises SecretFileError."""
+        apply_tokens = self._tokens.prepare()
+        apply_hooks = self.hooks.reloader.prepare() if self.hooks is not None else None
 
         def apply() -> None:
-            self._store.replace(entries)
-            log.info("reloaded %d token(s)", len(entries))
-            self._warn()
+            apply_tokens()
+            if apply_hooks is not None:
+                apply_hooks()
 
         return apply
 
     def refresh(self, at: datetime, *, force: bool = False) -> bool:
-        """Reload the token file if it has changed, or with `force` in any case.
+        """Reload tokens and hooks if they have changed, or with `force` in any case.
 
-        If the file cannot be read, logs an error and keeps the current tokens.
+        If they cannot be read, logs an error and keeps the current ones.
 
         Returns:
-            Whether tokens may have become invalid.
+            Whether tokens or hooks may have become invalid.
         """
-        expired = self._next_expiry is not None and self._next_expiry <= at
-        if force or self._store.has_changed():
-            self._reload()
-        changed, self._applied_version = self._store.version != self._applied_version, self._store.version
-        self._next_expiry = min(
-            (e.expires for e in self._store.entries if e.expires is not None and e.expires > at), default=None
-        )
-        return changed or expired
+        is_changed = self._tokens.refresh(at, force=force)
+        if self.hooks is not None:
+            is_changed |= self.hooks.reloader.refresh(at, force=force)
+        return is_changed
 
     async def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever tokens may have become invalid. Runs until cancelled."""
+        """Call `changed` whenever tokens or hooks may have become invalid. Runs until cancelled."""
         while True:
             await asyncio.sleep(POLL_S)
             if self.refresh(datetime.now(UTC)):
                 changed()
-
-    def _reload(self) -> None:
-        try:
-            self.prepare_reload()()
-        except TokenFileError as error:
-            log.error("cannot reload the tokens: %s", log_safe(str(error), 400))
-            self._warn()
-
-    def _warn(self) -> None:
-        if warning := self._store.warning():
-            log.warning("%s", log_safe(warning, 400))
 
 
 def _unauthorized(text: str, *, error: str = "") -> Response:

@@ -8,7 +8,8 @@ import pytest
 
 from broadcast_tui.cli import token
 from broadcast_tui.cli.errors import UsageError
-from broadcast_tui.server.token_store import TokenFileError, digest_of
+from broadcast_tui.server.secret_store import digest_of
+from broadcast_tui.server.token_store import TokenFileError
 from tests.support.redis_server import RedisServer, needs_redis, running
 
 

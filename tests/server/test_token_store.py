@@ -16,7 +16,7 @@ import pytest
 
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.server import token_store
+from broadcast_tui.server import secret_store
 from broadcast_tui.server.token_store import TokenFileError, TokenStore
 
 NOW = datetime.now(UTC)
@@ -77,7 +77,7 @@ def test_digests_are_compared_in_constant_time(book: TokenStore, monkeypatch: py
         compared.append((a, b))
         return hmac.compare_digest(a, b)
 
-    monkeypatch.setattr(token_store, "hmac", type("Spy", (), {"compare_digest": staticmethod(compare)}))
+    monkeypatch.setattr(secret_store, "hmac", type("Spy", (), {"compare_digest": staticmethod(compare)}))
     assert book.find(token, NOW) is not None
     assert book.find("bt_wrong", NOW) is None
     assert compared[0] == (entry.sha256, entry.sha256)

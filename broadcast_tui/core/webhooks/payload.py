@@ -43,7 +43,8 @@ def read_payload(body: bytes, content_type: str, max_post_bytes: int) -> HookPos
     """The post for the body of a request.
 
     Args:
-        content_type: Media type without parameters; a form has JSON in its field `payload`.
+        content_type: Media type without parameters. A form has JSON in its field `payload`; a JSON object
+            that is declared as a form, as `curl -d` does, is accepted, too.
         max_post_bytes: Maximum length of the text in bytes of UTF-8; 0: unlimited.
 
     Raises:
@@ -51,7 +52,8 @@ def read_payload(body: bytes, content_type: str, max_post_bytes: int) -> HookPos
     """
     if len(body) > BODY_BYTES:
         raise RequestError(ErrorCode.TOO_LONG, f"The payload is too long: at most {BODY_BYTES:,} bytes.")
-    payload = _decode(_form_payload(body) if content_type.lower() == FORM else body)
+    is_form = content_type.lower() == FORM and not body.lstrip().startswith(b"{")
+    payload = _decode(_form_payload(body) if is_form else body)
     if alertmanager.is_alertmanager(payload):
         text, group = alertmanager.from_alertmanager(payload), alertmanager.group_key(payload)
         is_final = alertmanager.is_resolved(payload)

@@ -134,6 +134,7 @@ class RedisLink:
             changed=lambda: self._wake(),
         )
         self.sanctions, self.tokens = self.lists.sanctions, self.lists.tokens
+        self.hooks = self.lists.hooks
         self.record: Callable[[], Mapping[str, object]] = dict
         """Returns the changing fields of the node's record, such as its number of connections."""
         self._others: set[str] = set()

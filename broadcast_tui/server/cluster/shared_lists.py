@@ -1,4 +1,4 @@
-"""The lists that all nodes share, tokens and sanctions: loaded again when others have changed them."""
+"""The lists that all nodes share (tokens, hooks, sanctions): loaded again when others have changed them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from collections.abc import Callable
 from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.hub.sanctions import Sanction
 from broadcast_tui.server.cluster.commands import CommandQueue
+from broadcast_tui.server.cluster.hooks import LIST as HOOKS
+from broadcast_tui.server.cluster.hooks import SharedHooks
 from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.nodes import Beat
 from broadcast_tui.server.cluster.sanctions import RedisSanctions
 from broadcast_tui.server.cluster.shared_hash import SharedHash
+from broadcast_tui.server.cluster.tokens import LIST as TOKENS
 from broadcast_tui.server.cluster.tokens import SharedTokens
 
 POLL_S = 1.0
-"""Interval at which the version of the tokens is read, in case a message was lost."""
+"""Interval at which the versions of tokens and hooks are read, in case a message was lost."""
 
 
 class SharedLists:
@@ -36,16 +39,18 @@ class SharedLists:
         changed: Callable[[], None],
     ) -> None:
         self._commands = commands
-        self._tokens_version_key = keys.control_key("tokens", "version")
+        self._keys = keys
         self._changed = changed
         self.sanctions = RedisSanctions(SharedHash(commands, keys, "sanctions"), announce)
         self.tokens = SharedTokens()
-        self._token_hash = SharedHash(commands, keys, "tokens")
+        self.hooks = SharedHooks()
+        self._token_hash = SharedHash(commands, keys, TOKENS)
+        self._hook_hash = SharedHash(commands, keys, HOOKS)
         self.on_sanctions: Callable[[list[Sanction]], None] = lambda sanctions: None
         """Called with all sanctions when others have changed them."""
         self.has_unsaved_sanctions: Callable[[], bool] = lambda: False
         self.on_tokens: Callable[[], None] = lambda: None
-        """Called when the tokens have changed."""
+        """Called when the tokens or hooks have changed."""
 
     async def load(self, beat: Beat, *, force: bool = False) -> None:
         """Load the lists that have changed according to a beat. Raises UnavailableError."""
@@ -53,20 +58,33 @@ class SharedLists:
             await self._load_sanctions()
         if force or beat.tokens_version != self.tokens.stored_version:
             await self._load_tokens()
+        if force:
+            await self._load_hooks()
 
     async def reload(self, name: str) -> None:
         """Load the list with a name, unless Redis is away."""
         with contextlib.suppress(RequestError):
-            await (self._load_sanctions() if name == "sanctions" else self._load_tokens())
+            if name == "sanctions":
+                await self._load_sanctions()
+            elif name == HOOKS:
+                await self._load_hooks()
+            else:
+                await self._load_tokens()
 
     async def poll(self) -> None:
-        """Load the tokens whenever they have changed, until cancelled."""
+        """Load tokens and hooks whenever they have changed, until cancelled."""
         while True:
             await asyncio.sleep(POLL_S)
             with contextlib.suppress(RequestError):
-                version = await self._commands.call("GET", self._tokens_version_key)
-                if (version or b"0").decode() != self.tokens.stored_version:
+                if await self._version(TOKENS) != self.tokens.stored_version:
                     await self._load_tokens()
+                if await self._version(HOOKS) != self.hooks.stored_version:
+                    await self._load_hooks()
+
+    async def _version(self, name: str) -> str:
+        """The version of a list in Redis. Raises RequestError."""
+        version = await self._commands.call("GET", self._keys.control_key(name, "version"))
+        return (version or b"0").decode()
 
     async def _load_sanctions(self) -> None:
         sanctions = await self.sanctions.load(self.has_unsaved_sanctions)
@@ -76,5 +94,10 @@ class SharedLists:
 
     async def _load_tokens(self) -> None:
         await self.tokens.update(self._token_hash)
+        self.on_tokens()
+        self._changed()
+
+    async def _load_hooks(self) -> None:
+        await self.hooks.update(self._hook_hash)
         self.on_tokens()
         self._changed()

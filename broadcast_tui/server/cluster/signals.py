@@ -45,7 +45,7 @@ class NamesLost(msgspec.Struct, frozen=True, tag="names_lost"):
 
 
 class ListChanged(msgspec.Struct, frozen=True, tag="list_changed"):
-    """The sanctions or tokens have changed."""
+    """The sanctions, tokens or hooks have changed."""
 
     name: str
 

@@ -5,42 +5,17 @@ Invariant: a token itself is never stored.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import NoReturn, TypeVar
-
-import msgspec
+from typing import NoReturn
 
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.redis_client import open_client
 from broadcast_tui.redis_settings import RedisSettings
-from broadcast_tui.server.cluster.commands import CommandQueue, UnavailableError
-from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.shared_hash import SharedHash
-from broadcast_tui.server.cluster.signals import ListChanged, encode
-from broadcast_tui.server.token_store import (
-    TokenEntry,
-    TokenFileError,
-    Tokens,
-    check_no_lookalike,
-    find_entries,
-    new_token,
-)
+from broadcast_tui.server.cluster.stored_secrets import Received, StoredSecrets
+from broadcast_tui.server.token_store import TokenEntry, TokenFileError, Tokens, new_token
 
-ATTEMPTS = 20
-"""Attempts to change the tokens while others change them."""
-
-NO_NODE = ""
-"""Stands for the sender of a message that is no node."""
-
-T = TypeVar("T")
-
-log = logging.getLogger("broadcast_tui.server")
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(TokenEntry).decode
+LIST = "tokens"
+"""Name of the list that nodes share."""
 
 
 class SharedTokens(Tokens):
@@ -48,23 +23,22 @@ class SharedTokens(Tokens):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stored_version = ""
+        self._received = Received(TokenEntry)
+
+    @property
+    def stored_version(self) -> str:
         """The version of the copy in Redis."""
-        self._received: tuple[TokenEntry, ...] = ()
-        self._has_changed = False
+        return self._received.version
 
     async def update(self, stored: SharedHash) -> None:
         """Read the tokens from Redis. Raises UnavailableError."""
-        self.stored_version, fields = await stored.read()
-        self._received = _entries_of(fields)
-        self._has_changed = True
+        await self._received.update(stored)
 
     def read(self) -> tuple[TokenEntry, ...]:
-        self._has_changed = False
-        return self._received
+        return self._received.take()
 
     def has_changed(self) -> bool:
-        return self._has_changed
+        return self._received.is_new
 
     def warning(self) -> str:
         return ""
@@ -77,18 +51,14 @@ class SharedTokens(Tokens):
 
 
 class RedisTokenStore(Tokens):
-    """The tokens in Redis, for programs without an event loop.
-
-    Each call uses a connection of its own. The servers are notified of changes, so that they apply at once.
-    """
+    """The tokens in Redis, for programs without an event loop."""
 
     def __init__(self, settings: RedisSettings) -> None:
         super().__init__()
-        self._settings = settings
+        self._stored = StoredSecrets(settings, LIST, "token", TokenEntry, TokenFileError)
 
     def read(self) -> tuple[TokenEntry, ...]:
-        _, entries = self._execute(_read)
-        return entries
+        return self._stored.read()
 
     def has_changed(self) -> bool:
         return False
@@ -98,64 +68,9 @@ class RedisTokenStore(Tokens):
 
     def create(self, name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
         token, entry = new_token(name, role, expires)
-
-        async def add(stored: SharedHash) -> None:
-            for _ in range(ATTEMPTS):
-                version, entries = await _read(stored)
-                check_no_lookalike(entry.name, entries)
-                if await stored.change({entry.id: _encode(entry)}, expected=version):
-                    return
-            raise TokenFileError("Cannot store the token: others are changing the tokens. Try again.")
-
-        self._execute(add, is_change=True)
+        self._stored.add(entry)
         self.replace((*self.entries, entry))
         return token, entry
 
     def revoke(self, id_or_name: str) -> tuple[TokenEntry, ...]:
-        async def remove(stored: SharedHash) -> tuple[TokenEntry, ...]:
-            _, entries = await _read(stored)
-            removed = find_entries(id_or_name, entries)
-            if removed:
-                await stored.change({}, [entry.id for entry in removed])
-            return removed
-
-        return self._execute(remove, is_change=True)
-
-    def _execute(self, work: Callable[[SharedHash], Awaitable[T]], *, is_change: bool = False) -> T:
-        settings = self._settings
-
-        async def run() -> T:
-            client = open_client(settings)
-            keys = Keys(settings.prefix, settings.partitions)
-            try:
-                commands = CommandQueue(client, lambda: None)
-                stored = SharedHash(commands, keys, "tokens")
-                result = await work(stored)
-                if is_change:
-                    message = encode(NO_NODE, ListChanged(stored.name))
-                    with contextlib.suppress(UnavailableError):  # the servers look for changes, too
-                        await commands.probe_command(settings.publish_command, keys.everyone, message)
-                return result
-            finally:
-                await client.aclose()
-
-        try:
-            return asyncio.run(run())
-        except UnavailableError as error:
-            raise TokenFileError(f"Cannot read or write the tokens in {self._settings}.") from error
-
-
-async def _read(stored: SharedHash) -> tuple[str, tuple[TokenEntry, ...]]:
-    version, fields = await stored.read()
-    return version, _entries_of(fields)
-
-
-def _entries_of(fields: Mapping[str, bytes]) -> tuple[TokenEntry, ...]:
-    """The entries in the fields, oldest first; those that are invalid are left out."""
-    entries = []
-    for field, data in fields.items():
-        try:
-            entries.append(_decode(data))
-        except msgspec.MsgspecError:
-            log.warning("ignored an invalid token entry in Redis: %r", field)
-    return tuple(sorted(entries, key=lambda entry: (entry.created, entry.id)))
+        return self._stored.revoke(id_or_name)

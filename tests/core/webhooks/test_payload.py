@@ -42,6 +42,7 @@ def test_a_recorded_payload_becomes_its_post(path: Path) -> None:
     assert clean_post(post.text, POST_BYTES)
     form = urlencode({"payload": path.read_text("utf-8")}).encode()
     assert read_payload(form, FORM, POST_BYTES) == post
+    assert read_payload(path.read_bytes(), FORM, POST_BYTES) == post
 
 
 def test_payloads_of_a_group_belong_together_until_it_is_resolved() -> None:
