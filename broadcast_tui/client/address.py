@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from broadcast_tui.client.security import normalize_pin, normalize_token
 from broadcast_tui.core.errors import BroadcastError
@@ -16,6 +16,11 @@ from broadcast_tui.core.redaction import contains_token, redact
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 8765
+SCHEMES = {"ws": DEFAULT_PORT, "wss": DEFAULT_PORT, "http": 80, "https": 443}
+"""Schemes of addresses with their default ports. Those of pages are also opened by browsers."""
+PAGE_SCHEMES = ("http", "https")
+ROOM_PAGES = "/rooms/"
+"""Beginning of the paths of the pages of rooms."""
 
 
 class AddressError(BroadcastError):
@@ -45,6 +50,18 @@ class Address:
         return websocket_url(self.host, self.port, secure=self.secure)
 
     @property
+    def link(self) -> str:
+        """The address of the room's page, which browsers and `parse_address` understand.
+
+        Pin and token are in the fragment, which is never sent.
+        """
+        server = self.url.replace("ws", "http", 1)
+        parts = [f"pin={self.pin}"] if self.pin else []
+        parts += [f"token={self.token}"] if self.token else []
+        fragment = f"#{'&'.join(parts)}" if parts else ""
+        return f"{server}{ROOM_PAGES}{quote(self.room, safe='')}{fragment}"
+
+    @property
     def server_key(self) -> str:
         """Host and port in one spelling, with or without TLS: `host:port`."""
         host = self.host.casefold().rstrip(".")
@@ -67,10 +84,11 @@ class Address:
 def parse_address(text: str) -> Address:
     """Parse `ws://host:port/room`, `host:port`, `host/room`, `:port` or `host`; missing parts get defaults.
 
-    An invite adds `#pin=…` or `#pin=…&token=…`. This fragment is never sent.
+    The address of a page, `http://host:port/rooms/room`, is the same with the port 80, or 443 for https, as
+    default. An invite adds `#pin=…` or `#pin=…&token=…`. This fragment is never sent.
 
     Raises:
-        AddressError: The scheme is not ws or wss, the port is out of range, or the text is malformed.
+        AddressError: The scheme is none of `SCHEMES`, the port is out of range, or the text is malformed.
         SecretInAddressError: It contains a user, password or token outside the fragment.
         TrustError: The pin or token of an invite is malformed.
         RequestError: The room name is invalid.
@@ -83,20 +101,26 @@ def parse_address(text: str) -> Address:
         port = parts.port
     except ValueError:
         raise AddressError(f"Invalid address: {text!r}. {hint}") from None
-    if parts.scheme not in ("ws", "wss"):
-        raise AddressError(f"Address {text!r} must start with ws:// or wss://. {hint}")
+    if parts.scheme not in SCHEMES:
+        raise AddressError(f"Address {text!r} must start with ws://, wss://, http:// or https://. {hint}")
     _reject_secrets(parts)
     if any(c.isspace() for c in full):
         raise AddressError(f"Invalid address: {text!r}. {hint}")
-    room = unquote(parts.path.strip("/")) or DEFAULT_ROOM
+    path = parts.path
+    if parts.scheme in PAGE_SCHEMES and path.strip("/"):
+        if not path.startswith(ROOM_PAGES):
+            raise AddressError(f"Address {text!r} is not the page of a room: /rooms/NAME. {hint}")
+        path = path.removeprefix(ROOM_PAGES)
+    room = unquote(path.strip("/")) or DEFAULT_ROOM
     invite = dict(pair.partition("=")[::2] for pair in parts.fragment.split("&"))
-    if invite.get("pin") and parts.scheme != "wss":
+    is_secure = parts.scheme in ("wss", "https")
+    if invite.get("pin") and not is_secure:
         raise AddressError("An address with a pin, a certificate fingerprint, must start with wss://.")
     return Address(
         parts.hostname or DEFAULT_HOST,
-        DEFAULT_PORT if port is None else port,
+        SCHEMES[parts.scheme] if port is None else port,
         check_room(room),
-        parts.scheme == "wss",
+        is_secure,
         normalize_pin(unquote(invite["pin"])) if invite.get("pin") else "",
         normalize_token(unquote(invite.get("token", ""))),
     )

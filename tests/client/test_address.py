@@ -58,6 +58,12 @@ def test_servers_have_different_keys() -> None:
         ("ws://[2001:db8::1]/dev", "ws://[2001:db8::1]:8765", "dev"),
         ("localhost/%C3%BCber", "ws://localhost:8765", "über"),
         ("localhost/#dev", "ws://localhost:8765", "lobby"),
+        ("http://example.org", "ws://example.org:80", "lobby"),
+        ("https://example.org/", "wss://example.org:443", "lobby"),
+        ("https://example.org:8765/", "wss://example.org:8765", "lobby"),
+        ("http://192.168.1.5:8765/rooms/Dev", "ws://192.168.1.5:8765", "dev"),
+        ("HTTPS://[2001:db8::1]/rooms/dev/", "wss://[2001:db8::1]:443", "dev"),
+        ("http://localhost:8765/rooms/", "ws://localhost:8765", "lobby"),
     ],
 )
 def test_missing_address_parts_have_defaults(text: str, url: str, room: str) -> None:
@@ -68,7 +74,8 @@ def test_missing_address_parts_have_defaults(text: str, url: str, room: str) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        "http://example.org", "https://example.org:8765/", "ftp://x", "example.org:99999", "example.org:port",
+        "http://example.org/dev", "https://example.org:8765/room/dev", "ftp://x",
+        "example.org:99999", "example.org:port",
         "example.org:-1", "ws://[::1", "ws://user:secret@example.org", "user@example.org", "exa mple.org",
         "ws://example.org:8765/a\tb", "ws://exam\nple.org",
     ],
@@ -141,7 +148,12 @@ def test_token_in_a_sent_part_of_the_address_is_rejected(text: str) -> None:
 
 
 def test_errors_do_not_repeat_a_token() -> None:
-    for text in (f"http://host#token={TOKEN}", f"ws://host:x#token={TOKEN}", f"wss://a b#token={TOKEN}"):
+    for text in (
+        f"ftp://host#token={TOKEN}",
+        f"http://host/x#token={TOKEN}",
+        f"ws://host:x#token={TOKEN}",
+        f"wss://a b#token={TOKEN}",
+    ):
         with pytest.raises(AddressError) as refused:
             parse_address(text)
         assert TOKEN[3:] not in str(refused.value)
@@ -150,3 +162,41 @@ def test_errors_do_not_repeat_a_token() -> None:
 def test_a_pin_needs_tls() -> None:
     with pytest.raises(AddressError, match="wss://"):
         parse_address(f"ws://host#pin={PIN}")
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("localhost", "http://localhost:8765/rooms/lobby"),
+        ("wss://[2001:db8::1]:443/dev", "https://[2001:db8::1]:443/rooms/dev"),
+        ("example.org/über", "http://example.org:8765/rooms/%C3%BCber"),
+        (f"example.org#token={TOKEN}", f"http://example.org:8765/rooms/lobby#token={TOKEN}"),
+        (
+            f"wss://example.org:1/a-b.c#pin={PIN}&token={TOKEN}",
+            f"https://example.org:1/rooms/a-b.c#pin={PIN}&token={TOKEN}",
+        ),
+    ],
+)
+def test_link_is_understood_by_browsers_and_by_this_program(text: str, link: str) -> None:
+    address = parse_address(text)
+    assert address.link == link
+    assert parse_address(link) == address
+
+
+@pytest.mark.parametrize("path", ["room/dev", "dev", "rooms/a/b", "hooks/x", "Rooms/dev"])
+def test_other_pages_are_no_rooms(path: str) -> None:
+    with pytest.raises(BroadcastError):
+        parse_address(f"http://example.org/{path}")
+
+
+@pytest.mark.parametrize(
+    "link", ["http://u:p@h/rooms/a", f"http://h/rooms/{TOKEN}", f"https://h/?token={TOKEN}"]
+)
+def test_secrets_are_only_in_the_fragment_of_a_link(link: str) -> None:
+    with pytest.raises(SecretInAddressError):
+        parse_address(link)
+
+
+def test_pin_in_a_link_requires_tls() -> None:
+    with pytest.raises(AddressError, match="wss://"):
+        parse_address(f"http://example.org/rooms/dev#pin={PIN}")
