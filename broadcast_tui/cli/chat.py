@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from broadcast_tui.cli import PROMPT
 from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import ADVICE, prompt_address, saved_security
@@ -21,6 +22,11 @@ from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, check_room
 from broadcast_tui.core.session.updates import DisconnectCause
 
+if TYPE_CHECKING:
+    from broadcast_tui.tui.invites import Invite
+
+ASKED = (DisconnectCause.UNAUTHORIZED,)
+"""Causes of a failed connection about which the full-screen chat asks."""
 CONNECT_TIMEOUT_S = 10.0
 """Time to reach the server with `--plain` if the input is not a terminal, where nobody can end the chat."""
 
@@ -34,8 +40,10 @@ def chat(
     name: str = "",
     room: str | None = None,
     serve: Annotated[bool, Parameter(negative=())] = False,
+    qr: Annotated[bool, Parameter(negative=())] = False,
     theme: str = "",
     plain: Annotated[bool, Parameter(negative=())] = False,
+    kiosk: Annotated[bool, Parameter(negative=())] = False,
     mention: Texts = (),
     connection: ConnectOptions = ConnectOptions(),  # noqa: B008
 ) -> int:
@@ -56,14 +64,31 @@ def chat(
         Room to join and show [default: the rooms of the last run, or lobby].
     serve
         Start a server if there is none at the address; it stops when you quit.
+    qr
+        With --serve, let others in: listen on this machine's address in the network, and start with a link
+        and a QR code with which others join.
     theme
         Color theme for this run, such as broadcast-light or nord [default: the last one chosen].
     plain
         Print and read lines, for screen readers and pipes [default: only if TERM is dumb].
+    kiosk
+        Turn off what uses this machine or another name, for people who log in over ssh. Requires --name, and
+        saves the settings of each name separately.
     mention
         Additional word that counts as a mention of you; can be repeated.
     """
+    if kiosk:
+        _check_kiosk(url, name, serve=serve)
+        from broadcast_tui.tui.terminal.signals import ignore_stop_keys
+
+        ignore_stop_keys()
+    if qr and not serve:
+        raise UsageError("--qr requires --serve. In a running chat, use /invite.")
     address = _address(prompt_address(url), host, port, room)
+    if qr:
+        from broadcast_tui.cli.security import network_host
+
+        address = replace(address, host=network_host(address.host))
     if name:
         try:
             name = check_name(name)
@@ -72,20 +97,30 @@ def chat(
     check_theme(theme)
     plain = plain or os.environ.get("TERM") == "dumb"
     if not plain and not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
-        raise UsageError(
-            "The chat needs a terminal for standard input and standard error. Use --plain without one."
-        )
-    security = connection.security(address)
-    child = ChildServer(address)
+        advice = "Connect with ssh -t." if kiosk else "Use --plain without one."
+        raise UsageError(f"The chat needs a terminal for standard input and standard error. {advice}")
+    security = connection.security(address, saved_token=not kiosk)
+    child = ChildServer(address, is_own=qr)
     try:
         if serve:
             child.start_if_needed()
         explicit_room = address.room if room is not None else address.explicit_room
         if plain:
-            return _run_plain(address, name, security, mention)
-        return _run(address, name, explicit_room, theme, child, security, connection.ca, mention)
+            return _run_plain(address, name, security, mention, kiosk=kiosk)
+        ca = connection.ca
+        return _run(address, name, explicit_room, theme, child, security, ca, mention, kiosk=kiosk, qr=qr)
     finally:
         child.stop()
+
+
+def _check_kiosk(url: str, name: str, *, serve: bool) -> None:
+    """Raise UsageError for options that contradict `--kiosk`."""
+    if not name:
+        raise UsageError("--kiosk requires --name, the only name of whoever uses it.")
+    if serve:
+        raise UsageError("--kiosk: Start the server separately, with 'broadcast-tui serve'.")
+    if url == PROMPT:
+        raise UsageError("--kiosk: The address must be given on the command line.")
 
 
 def check_theme(name: str) -> None:
@@ -107,15 +142,21 @@ def _run(
     security: SecurityOptions,
     ca: str,
     mentions: tuple[str, ...],
+    *,
+    kiosk: bool,
+    qr: bool,
 ) -> int:
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
     from broadcast_tui.client.storage.install_secret import load_secret
-    from broadcast_tui.client.storage.preferences import Preferences
+    from broadcast_tui.client.storage.preferences import Preferences, kiosk_dir
     from broadcast_tui.tui.app import ChatApp
 
     keys = USER_CONFIG.checked_keys()
-    preferences, secret = Preferences.load(), load_secret()
+    directory = kiosk_dir(name) if kiosk else None
+    preferences, secret = Preferences.load(directory), load_secret(directory)
+    # In a kiosk, a token is in the file or nowhere: another person must not find it.
+    token, pin = ("", "") if kiosk else (address.token, address.pin)
 
     def make_client(server: Address, user: str, room: str = "") -> BroadcastClient:
         rooms = preferences.rooms_on(server.url, room or server.explicit_room).joined
@@ -132,31 +173,36 @@ def _run(
         name=name,
         room=preferences.rooms_on(address.url, room).shown,
         server=address.url,
-        elsewhere=make_client,
+        elsewhere=None if kiosk else make_client,
         preferences=preferences,
         theme=theme,
         keys=keys,
-        credentials=PendingCredentials(Credentials(), address.url, address.token, address.pin),
+        credentials=PendingCredentials(Credentials(directory), address.url, token, pin),
         has_token=bool(security.token),
         mentions=mentions,
-        # The app asks for a missing token itself.
-        advice={cause: ADVICE[cause] for cause in ADVICE if cause is not DisconnectCause.UNAUTHORIZED},
-        local_server=child if address.is_local and not address.secure else None,
+        advice={} if kiosk else {cause: ADVICE[cause] for cause in ADVICE if cause not in ASKED},
+        local_server=child if (address.is_local or qr) and not (address.secure or kiosk) else None,
+        kiosk=kiosk,
+        make_invite=_make_invite,
+        show_invite=qr,
     )
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
 
 
-def _run_plain(address: Address, name: str, security: SecurityOptions, mentions: tuple[str, ...]) -> int:
+def _run_plain(
+    address: Address, name: str, security: SecurityOptions, mentions: tuple[str, ...], *, kiosk: bool
+) -> int:
     import asyncio
 
     from broadcast_tui.cli.pipes import configure_stdout, read_input_lines
     from broadcast_tui.client import BroadcastClient
     from broadcast_tui.client.storage.install_secret import load_secret
-    from broadcast_tui.client.storage.preferences import Preferences
+    from broadcast_tui.client.storage.preferences import Preferences, kiosk_dir
     from broadcast_tui.tui.line_mode import LineChat
 
-    preferences = Preferences.load()
+    directory = kiosk_dir(name) if kiosk else None
+    preferences = Preferences.load(directory)
     chosen = name or preferences.name
     if not chosen:
         raise UsageError("A name is required: broadcast-tui chat --plain --name NAME.")
@@ -164,7 +210,11 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
 
     async def run() -> int:
         client = BroadcastClient(
-            address.url, name=chosen, rooms=[address.room], client_id=load_secret(), security=security
+            address.url,
+            name=chosen,
+            rooms=[address.room],
+            client_id=load_secret(directory),
+            security=security,
         )
         interactive = sys.stdin is not None and sys.stdin.isatty()
         chat = LineChat(
@@ -174,8 +224,10 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
             echo=not interactive,
             preferences=preferences,
             mentions=mentions,
-            advice=ADVICE,
+            advice={} if kiosk else ADVICE,
             connect_timeout_s=None if interactive else CONNECT_TIMEOUT_S,
+            kiosk=kiosk,
+            make_invite=_make_invite,
         )
         if preferences.notice:
             chat.warn(preferences.notice)
@@ -183,6 +235,13 @@ def _run_plain(address: Address, name: str, security: SecurityOptions, mentions:
         return ExitCode.UNREACHABLE if chat.has_failed else ExitCode.OK
 
     return asyncio.run(run())
+
+
+def _make_invite(url: str, room: str, name: str) -> Invite:
+    """As `make_invite`, which is loaded on the first use."""
+    from broadcast_tui.cli.invite import make_invite
+
+    return make_invite(url, room, name)
 
 
 def _address(url: str, host: str | None, port: int | None, room: str | None) -> Address:

@@ -24,10 +24,15 @@ COUNT_TIMEOUT_S = 2.0
 
 
 class ChildServer:
-    """A `broadcast-tui serve` process for the address of a chat."""
+    """A `broadcast-tui serve` process for the address of a chat.
 
-    def __init__(self, address: Address) -> None:
+    Args:
+        is_own: Whether the address is one of this machine, although it is not `localhost`.
+    """
+
+    def __init__(self, address: Address, *, is_own: bool = False) -> None:
         self._address = address
+        self._is_own = is_own or address.is_local
         self._process: subprocess.Popen[str] | None = None
         self._counts: queue.SimpleQueue[int] = queue.SimpleQueue()
 
@@ -47,7 +52,7 @@ class ChildServer:
 
     def start(self) -> None:
         """Start the server and wait until it listens. Raises UsageError like `start_if_needed`."""
-        if not self._address.is_local:
+        if not self._is_own:
             raise UsageError(
                 f"No server at {self._address.url}. --serve starts servers on this machine only; "
                 "omit the address, or start a server on that machine."

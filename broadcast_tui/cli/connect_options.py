@@ -33,6 +33,6 @@ class ConnectOptions:
         metadata={"help": "Allow sending the token to other machines over unencrypted connections."},
     )
 
-    def security(self, address: Address) -> SecurityOptions:
-        """Security options for a connection to `address`. Raises UsageError."""
-        return security_for(address, self.token_file, self.ca, self.insecure_token)
+    def security(self, address: Address, *, saved_token: bool = True) -> SecurityOptions:
+        """Security options for a connection to `address`; see `security_for`. Raises UsageError."""
+        return security_for(address, self.token_file, self.ca, self.insecure_token, saved_token=saved_token)

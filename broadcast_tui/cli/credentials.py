@@ -32,17 +32,24 @@ def add_advice(reason: str, cause: DisconnectCause) -> str:
     return f"{reason.rstrip('.')}. {ADVICE[cause]}" if cause in ADVICE else reason
 
 
-def security_for(address: Address, token_file: str, ca: str, insecure_token: bool) -> SecurityOptions:
+def security_for(
+    address: Address, token_file: str, ca: str, insecure_token: bool, *, saved_token: bool = True
+) -> SecurityOptions:
     """Security options for `address`; the token may be empty.
+
+    Args:
+        saved_token: Whether the saved token of the server is used if no other is given.
 
     Raises:
         UsageError: The token file cannot be read, or the token is malformed.
     """
     token = address.token or _from_file(token_file) or os.environ.get(VARIABLE, "").strip()
-    return saved_security(replace(address, token=token), ca, insecure_token)
+    return saved_security(replace(address, token=token), ca, insecure_token, saved_token=saved_token)
 
 
-def saved_security(address: Address, ca: str, insecure_token: bool = False) -> SecurityOptions:
+def saved_security(
+    address: Address, ca: str, insecure_token: bool = False, *, saved_token: bool = True
+) -> SecurityOptions:
     """Security options from the address and the saved credentials of its server only.
 
     Raises:
@@ -51,7 +58,7 @@ def saved_security(address: Address, ca: str, insecure_token: bool = False) -> S
     saved = Credentials()
     try:
         return SecurityOptions(
-            address.token or saved.token(address.url),
+            address.token or (saved.token(address.url) if saved_token else ""),
             address.pin or ("" if ca else saved.pin(address.url)),
             Path(ca).expanduser() if ca else None,
             insecure_token,

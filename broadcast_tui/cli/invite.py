@@ -7,7 +7,6 @@ import re
 import sys
 from typing import Annotated
 
-import segno
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -15,9 +14,13 @@ from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import data_path
 from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.cli.token import create_token, open_token_store
+from broadcast_tui.client.address import parse_address
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
+from broadcast_tui.core.network import is_loopback_host
+from broadcast_tui.qr_code import qr_lines
+from broadcast_tui.tui.invites import Invite, link_to
 
 
 def invite(
@@ -48,7 +51,7 @@ def invite(
     room
         Room to join.
     qr
-        Also print the invite as a QR code.
+        Also print a link for browsers and its QR code.
     """
     if not _is_host(host):
         raise UsageError(f"--host: Invalid host name or address: {host!r}.")
@@ -60,7 +63,7 @@ def invite(
     url = info.invite(host=host, room=room, token=secret)
     print(f"broadcast-tui chat '{url}'")
     if qr:
-        print("\n".join(qr_lines(url, colors=sys.stdout.isatty())))
+        print("\n".join(qr_invite(info.link(host=host, room=room, token=secret))))
     if info.needs_token and not token:
         print("A token is required to join. Use --token NAME to create one and include it.", file=sys.stderr)
     elif secret:
@@ -73,6 +76,39 @@ def invite(
     return ExitCode.OK
 
 
+def qr_invite(link: str) -> list[str]:
+    """Lines with a link and its QR code, for standard output."""
+    return [link, *qr_lines(link, colors=sys.stdout.isatty())]
+
+
+def make_invite(url: str, room: str, name: str) -> Invite:
+    """An invite to a room of the server at `url`, with a new token for `name` unless that is empty.
+
+    Tokens are created for a server that this user has started on this machine.
+
+    Raises:
+        UsageError, BroadcastError: The token cannot be created.
+    """
+    address = parse_address(url)
+    info = ServerInfo.load(data_path(), address.port)
+    if info is None or not (address.is_local or address.host == info.host):
+        if name:
+            raise UsageError("Create tokens on the server's machine: broadcast-tui invite --token NAME --qr")
+        return link_to(url, room)
+    secret, note = "", "A token is required to join. /invite NAME creates one." if info.needs_token else ""
+    if name:
+        store = open_token_store(info.tokens, report=_ignore)
+        secret, entry = create_token(store, name, None, "", report=_ignore)
+        note = f"This link contains the token of {entry.name}. Show it to nobody else."
+    if is_loopback_host(info.host):
+        note = f"{note} Only this machine can use the link. For others: broadcast-tui serve --qr".strip()
+    return Invite(info.link(room=room, token=secret), note)
+
+
+def _ignore(_text: str) -> None:
+    """Do not print: the terminal belongs to the chat."""
+
+
 def _is_host(text: str) -> bool:
     """Whether `text` is a host name or address, or empty."""
     try:
@@ -80,31 +116,3 @@ def _is_host(text: str) -> bool:
     except ValueError:
         return re.fullmatch(r"[\w.-]*", text) is not None
     return True
-
-
-QUIET_ZONE = 2
-"""Margin around the QR code in modules. The standard requires 4; readers need only 2."""
-BLACK_ON_WHITE = "\x1b[38;5;16;48;5;231m"
-RESET = "\x1b[0m"
-
-
-def qr_lines(text: str, *, colors: bool) -> list[str]:
-    """Lines of equal width that show a QR code.
-
-    With `colors` it is black on white; without, printed characters are light, as on a dark terminal.
-    """
-    matrix = [[bool(module) for module in row] for row in segno.make(text, error="l", micro=False).matrix]
-    width = len(matrix[0]) + 2 * QUIET_ZONE
-    blank = [[False] * width] * QUIET_ZONE
-    rows = [*blank, *([False] * QUIET_ZONE + row + [False] * QUIET_ZONE for row in matrix), *blank]
-    if len(rows) % 2:
-        rows.append([False] * width)
-    blocks = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
-    lines = []
-    for upper, lower in zip(rows[::2], rows[1::2], strict=True):
-        if colors:
-            line = "".join(blocks[pair] for pair in zip(upper, lower, strict=True))
-            lines.append(f"{BLACK_ON_WHITE}{line}{RESET}")
-        else:
-            lines.append("".join(blocks[not a, not b] for a, b in zip(upper, lower, strict=True)))
-    return lines

@@ -124,6 +124,18 @@ class Security:
         return ""
 
 
+def network_host(host: str) -> str:
+    """The host to listen on for others in the network: the given one unless it is `localhost`.
+
+    Raises UsageError if this machine has no address in a network.
+    """
+    if host.casefold() != "localhost":
+        return host
+    if not (address := outward_address()):
+        raise UsageError("--qr: This machine has no address in a network. Use --host to choose one.")
+    return address
+
+
 def public_host(host: str) -> str:
     """The host that others use for a server that listens on `host`."""
     try:

@@ -21,7 +21,7 @@ from broadcast_tui.cli.logs import LogFormat, LogLevel, flush_logs, set_level, s
 from broadcast_tui.cli.option_types import Count, Port, Rate
 from broadcast_tui.cli.redis_location import password_warning
 from broadcast_tui.cli.reload import Coalescer, Load, Options, Reloader, read_options
-from broadcast_tui.cli.security import Auth, Security, Tls, data_path
+from broadcast_tui.cli.security import Auth, Security, Tls, data_path, network_host
 from broadcast_tui.cli.serve_options import (
     AdmissionOptions,
     ConnectionOptions,
@@ -50,6 +50,7 @@ def serve(
     *,
     host: str = "localhost",
     port: Port = 8765,
+    qr: Annotated[bool, Parameter(negative=())] = False,
     share_port: Annotated[bool, Parameter(negative=())] = False,
     history: str = "",
     keep_days: Rate = 30.0,
@@ -80,6 +81,9 @@ def serve(
         Host name or address to listen on; 0.0.0.0 for all interfaces.
     port
         TCP port to listen on; 0 for any free port.
+    qr
+        Print a link and a QR code with which others join, and listen on this machine's address in the
+        network unless --host chooses another.
     share_port
         Listen on the port together with other servers on this machine that have the same Redis, to use all
         processors.
@@ -123,6 +127,10 @@ def serve(
     options: Options = dict(locals())
     set_up(log_level, log_format)
     raise_open_files()
+    notes = []
+    if qr and (reachable := network_host(host)) != host:
+        host = reachable
+        notes.append(f"Listening on {host}, this machine's address in the network.")
     parse_networks(admission.limits().trusted_proxies)
     storage = History(history, keep_days, keep_posts, keep_bytes)
     if share_port and not is_redis(history):
@@ -157,7 +165,11 @@ def serve(
 
             metrics = MetricsListener(server, metrics_host, metrics_port)
         info = security.info(host, chosen, certificate, storage.shared_tokens())
-        lines = [storage.description(chosen), *security.lines(info)]
+        lines = [*notes, storage.description(chosen), *security.lines(info)]
+        if qr:
+            from broadcast_tui.cli.invite import qr_invite
+
+            lines += qr_invite(info.link())
         warnings = [
             security.warning(host, secure=info.secure),
             _file_warning(admission.limits()),

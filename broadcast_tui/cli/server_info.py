@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.protocol.handshake import websocket_url
 from broadcast_tui.private_file import write_private
@@ -29,6 +30,10 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
         if token:
             parts.append(f"token={token}")
         return f"{url}#{'&'.join(parts)}" if parts else url
+
+    def link(self, *, host: str = "", room: str = DEFAULT_ROOM, token: str = "") -> str:
+        """The link for browsers and `chat`; see `Address.link`."""
+        return Address(host or self.host, self.port, room, self.secure, self.pin, token).link
 
     def save(self, directory: Path) -> None:
         """Save to `directory`. Raises OSError."""

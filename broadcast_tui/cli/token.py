@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -91,8 +92,12 @@ def revoke(name: str, /, *, tokens: TokensFile = "", history: str = "") -> int:
     return ExitCode.OK
 
 
-def open_token_store(tokens: str, history: str = "") -> Tokens:
+def open_token_store(
+    tokens: str, history: str = "", *, report: Callable[[str], None] | None = None
+) -> Tokens:
     """Load the tokens in the file given by `--tokens`, or those of the servers with a shared history.
+
+    Warnings go to `report`, by default to standard error.
 
     Raises UsageError, LocationError and TokenFileError.
     """
@@ -101,7 +106,7 @@ def open_token_store(tokens: str, history: str = "") -> Tokens:
     store = _open_shared(history) if history else TokenStore(tokens_path(tokens))
     store.load()
     if warning := store.warning():
-        _print_note(f"Warning: {warning}")
+        (report or _print_note)(f"Warning: {warning}")
     return store
 
 
@@ -113,8 +118,15 @@ def _open_shared(history: str) -> Tokens:
     return RedisTokenStore(read_location(history))
 
 
-def create_token(store: Tokens, name: str, role: Role | None, expires: str) -> tuple[str, TokenEntry]:
-    """Create a token, by default for a member; print a note if the name has others.
+def create_token(
+    store: Tokens,
+    name: str,
+    role: Role | None,
+    expires: str,
+    *,
+    report: Callable[[str], None] | None = None,
+) -> tuple[str, TokenEntry]:
+    """Create a token, by default for a member; report, by default print, a note if the name has others.
 
     Raises:
         UsageError: The name or validity is invalid, or the role is missing and ambiguous.
@@ -131,7 +143,7 @@ def create_token(store: Tokens, name: str, role: Role | None, expires: str) -> t
     except InvalidNameError as error:
         raise UsageError(error.text) from error
     if others:
-        _print_note(
+        (report or _print_note)(
             f"{name} now has {len(others) + 1} tokens. List them with 'broadcast-tui token list', "
             "revoke one with 'broadcast-tui token revoke ID'."
         )

@@ -1,7 +1,8 @@
 """The full-screen chat: asks for a name, shows the rooms and restores the terminal at the end.
 
-Run `ChatApp(client_factory).run()`, then `sys.exit(app.return_code)`: 0 after quitting, 1 after a crash,
-128 + n after signal n. A line on standard error explains any other status than 0.
+Run `ChatApp(client_factory).run()`, then `sys.exit(app.return_code)`: 0 after quitting, 1 after a crash or,
+in a kiosk, if the server rejects the name, 128 + n after signal n. A line on standard error explains any
+other status than 0.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import PROGRAM, themes
 from broadcast_tui.tui.bookmark_saver import BookmarkSaver, load_ignored, save_ignored
 from broadcast_tui.tui.commands.palette import palette_commands
+from broadcast_tui.tui.commands.registry import NOT_AVAILABLE
 from broadcast_tui.tui.input_history_file import InputHistoryFile
+from broadcast_tui.tui.invites import InviteMaker, link_to
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.keymap_config import clashes
 from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
@@ -54,10 +57,17 @@ from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, dri
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
-from broadcast_tui.tui.terminal.signals import TERMINAL_GONE, Signals, exit_now, report_crash
+from broadcast_tui.tui.terminal.signals import (
+    TERMINAL_GONE,
+    Signals,
+    exit_now,
+    ignore_stop_keys,
+    report_crash,
+)
 from broadcast_tui.tui.terminal.title import TerminalTitle
 from broadcast_tui.tui.token_prompt import TokenPrompter
 from broadcast_tui.tui.widgets.conversation import Conversation
+from broadcast_tui.tui.widgets.toast import show_warning
 
 
 class ChatApp(App[None]):
@@ -77,6 +87,9 @@ class ChatApp(App[None]):
         has_token: Whether the client has a token, which contains the name.
         mentions: Words that count as mentions, in addition to the name.
         advice: What the user can do about causes of a rejected connection.
+        kiosk: Whether the user must not reach into this machine; they have `name` and no other.
+        make_invite: Makes the invites of /invite.
+        show_invite: Whether to start with an invite.
     """
 
     CSS_PATH = "app.tcss"
@@ -105,6 +118,9 @@ class ChatApp(App[None]):
         has_token: bool = False,
         mentions: tuple[str, ...] = (),
         advice: Mapping[DisconnectCause, str] | None = None,
+        kiosk: bool = False,
+        make_invite: InviteMaker = link_to,
+        show_invite: bool = False,
     ) -> None:
         ignore_size_variables()
         super().__init__(driver_class=chat_driver_class())
@@ -123,6 +139,9 @@ class ChatApp(App[None]):
         self._server_prompts = LocalServerPrompts(self, local_server, server)
         self._mentions = mentions
         self._advice = advice or {}
+        self.is_kiosk = kiosk
+        self._make_invite = make_invite
+        self._show_invite = show_invite
         self._state = AppState(RoomSet(room))
         self._token_prompter = TokenPrompter(
             self, credentials if credentials is not None else PendingCredentials(Credentials(), server)
@@ -144,6 +163,8 @@ class ChatApp(App[None]):
             driver.on_suspend = self._terminal_title.restore
         self.app_resume_signal.subscribe(self, lambda _: self._handle_resume())
         self._signals.install()
+        if self.is_kiosk:
+            ignore_stop_keys()  # Textual's driver has handled one of them since
         self._terminal_title.set(f"#{self._room}")
         if self._preferences.notice:
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
@@ -158,23 +179,21 @@ class ChatApp(App[None]):
             self._start(self._initial_name)
             return
         if not self._initial_name:
-            self._ask_name(self._preferences.name, "", self._enter)
+            self._ask_name(self._preferences.name, "", self._start)
             return
         try:
-            self._enter(check_name(self._initial_name))
+            self._start(check_name(self._initial_name))
         except InvalidNameError as error:
-            self._ask_name(self._initial_name, error.text, self._enter)
+            self._ask_name(self._initial_name, error.text, self._start)
 
     def _ask_name(self, name: str, reason: str, on_answer: Callable[[str | None], None]) -> None:
         place = f"{self._server} #{self._room}".strip()
         self.push_screen(LoginScreen(place, name, reason), on_answer)
 
-    def _enter(self, name: str | None) -> None:
-        """Start the chat as `name`, the answer of the login screen."""
-        if name:
-            self._start(name)
-
-    def _start(self, name: str) -> None:
+    def _start(self, name: str | None) -> None:
+        """Start the chat as `name`; None if the login screen was closed without one."""
+        if name is None:
+            return
         self._client = self._make_client(name)
         self._chat(self._client, self._make_screen(self._client, name))
 
@@ -196,12 +215,13 @@ class ChatApp(App[None]):
             recent_reactions=RecentReactions(self._preferences.emoji),
             keywords=self._mentions,
             advice=self._advice,
+            is_kiosk=self.is_kiosk,
         )
         file = InputHistoryFile(self._preferences.path.parent)
         history = InputHistory(file.load(), save=file.append, room=self._state.rooms.shown_name)
         if file.notice:
             self.notify(file.notice, severity="warning", markup=False)
-        return ChatScreen(client, self._state, history)
+        return ChatScreen(client, self._state, history, self._make_invite)
 
     @work(exclusive=True, group="network")
     async def _chat(self, client: ClientRequests, screen: ChatScreen) -> None:
@@ -212,6 +232,9 @@ class ChatApp(App[None]):
             await self.push_screen(screen)
         # Loading the network modules takes a while: show the screen first.
         screen.call_after_refresh(client.start)
+        if self._show_invite:
+            self._show_invite = False
+            screen.open_invite("")
         async for batch in client.batches():
             pending = deque(batch)
             while pending:
@@ -220,7 +243,8 @@ class ChatApp(App[None]):
                 updates = UpdateSlice(pending, monotonic)
                 screen.receive(updates)
                 self._server_prompts.offer_start(self._state, client)
-                self._token_prompter.handle(updates.taken, client)
+                if not self.is_kiosk:
+                    self._token_prompter.handle(updates.taken, client)
                 self._bookmark_saver.save_soon(self._state)
                 # Give the keyboard its turn, also during a flood.
                 await asyncio.sleep(0)
@@ -231,7 +255,9 @@ class ChatApp(App[None]):
             if name and self._client is not None:
                 self._client.rename(name)
 
-        if not isinstance(self.screen, LoginScreen):
+        if self.is_kiosk:
+            self._leave(1, f"{PROGRAM}: {visible_line(event.denied.reason)}")
+        elif not isinstance(self.screen, LoginScreen):
             self._ask_name(event.denied.name, event.denied.reason, rename)
 
     @on(ChatScreen.NameTaken)
@@ -331,7 +357,13 @@ class ChatApp(App[None]):
 
     def action_show_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(self._keys))
+            self.push_screen(HelpScreen(self._keys, kiosk=self.is_kiosk))
+
+    def action_suspend_process(self) -> None:
+        if self.is_kiosk:
+            show_warning(self.screen, NOT_AVAILABLE)
+        else:
+            super().action_suspend_process()
 
     def action_redraw_screen(self) -> None:
         self._renderer.invalidate()
@@ -416,7 +448,8 @@ class ChatApp(App[None]):
         if self._exception is None:
             self._exception = error
             self._exception_event.set()
-            self._quit.message = report_crash(error, self._preferences.path.parent)
+            directory = None if self.is_kiosk else self._preferences.path.parent
+            self._quit.message = report_crash(error, directory)
         self._close_messages_no_wait()
 
     def panic(self, *renderables: RenderableType) -> None:

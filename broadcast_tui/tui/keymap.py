@@ -24,6 +24,8 @@ class KeyRow(msgspec.Struct, frozen=True):
     """Label in the footer; empty: not in the footer."""
     shown: str = ""
     """How the help screen writes the keys, if shorter; `-`: another row describes this one too."""
+    in_kiosk: bool = True
+    """Whether the help of a kiosk lists it."""
 
     @property
     def area(self) -> str:
@@ -53,7 +55,7 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("app.quit-chat", "ctrl+q", "Quit", "Quit"),
     KeyRow("app.interrupt", "ctrl+c,super+c", "Copy the selection, or clear the input, or (twice) quit"),
     KeyRow("app.leave-empty", "ctrl+d", "Quit (twice, on an empty line)"),
-    KeyRow("app.suspend-process", "ctrl+z", "Suspend; `fg` resumes"),
+    KeyRow("app.suspend-process", "ctrl+z", "Suspend; `fg` resumes", in_kiosk=False),
     KeyRow("app.redraw-screen", "ctrl+l", "Redraw the screen"),
     KeyRow("app.reconnect-now", "f5", "Reconnect now"),
     KeyRow("composer.send-post", "enter", "Send"),
@@ -67,7 +69,7 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("composer.recall-newer", "ctrl+down", "Next input in any room"),
     KeyRow("composer.search-history", "ctrl+r", "Search the input history"),
     KeyRow("composer.insert-last-word", "alt+full_stop", "Insert the last word sent; again: the one before"),
-    KeyRow("composer.open-editor", "ctrl+x", "Edit in an external editor ($VISUAL, $EDITOR)"),
+    KeyRow("composer.open-editor", "ctrl+x", "Edit in an external editor ($VISUAL, $EDITOR)", in_kiosk=False),
     KeyRow("composer.move-left", "left,ctrl+b", "Character left"),
     KeyRow("composer.move-right", "right", "Character right"),
     KeyRow("composer.move-word-left", "alt+b,ctrl+left", "Word left"),
@@ -209,7 +211,9 @@ def shown_keys(keys: str) -> str:
     return ", ".join([shown_key(key) for key in keys.split(",") if "super" not in key][:2])
 
 
-def key_help(overrides: Mapping[str, str] = MappingProxyType({})) -> list[tuple[str, list[tuple[str, str]]]]:
+def key_help(
+    overrides: Mapping[str, str] = MappingProxyType({}), *, kiosk: bool = False
+) -> list[tuple[str, list[tuple[str, str]]]]:
     """Headings of the areas with their rows of (keys, text), in the order of the table.
 
     Args:
@@ -221,7 +225,9 @@ def key_help(overrides: Mapping[str, str] = MappingProxyType({})) -> list[tuple[
             [
                 (_shown(row, overrides), row.text)
                 for row in KEYS
-                if row.area == area and (row.shown != "-" or row.id in overrides)
+                if row.area == area
+                and (row.shown != "-" or row.id in overrides)
+                and (row.in_kiosk or not kiosk)
             ],
         )
         for area, heading in AREAS.items()

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from time import monotonic
 from typing import ClassVar
 
@@ -32,6 +33,7 @@ from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.directs import follow_openings
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
+from broadcast_tui.tui.invites import InviteMaker, invite_lines, link_to
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.post_lines import question_line, rejection_text, reply_prefix
@@ -71,6 +73,8 @@ class LineChat:
         mentions: Words that count as mentions, in addition to the name.
         advice: What the user can do about causes of a rejected connection.
         connect_timeout_s: Time to reach the server; None to keep trying, for a user who can end the chat.
+        kiosk: See `AppState.is_kiosk`.
+        make_invite: Makes the invites of /invite.
     """
 
     def __init__(
@@ -84,9 +88,12 @@ class LineChat:
         mentions: tuple[str, ...] = (),
         advice: Mapping[DisconnectCause, str] | None = None,
         connect_timeout_s: float | None = None,
+        kiosk: bool = False,
+        make_invite: InviteMaker = link_to,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._preferences = preferences
+        self._make_invite = make_invite
         self._client = client
         ignored = IgnoreList() if preferences is None else load_ignored(preferences, client.url)
         self._state = AppState(
@@ -96,6 +103,7 @@ class LineChat:
             has_header=False,
             keywords=mentions,
             advice=advice or {},
+            is_kiosk=kiosk,
         )
         self._write = write
         self._formatter = LineFormatter(own=echo)
@@ -223,6 +231,11 @@ class LineChat:
         """Write how to connect to another server, which plain mode cannot do in the same run."""
         self.warn(f"To switch servers, quit and run: broadcast-tui chat --plain {address.url}")
 
+    def open_invite(self, name: str) -> None:
+        """Print an invite to the current room, or why there is none."""
+        room = self._state.rooms.shown_name
+        self.run_in_thread(partial(invite_lines, self._make_invite, self._client.url, room, name))
+
     def quit_chat(self, reason: str = "") -> None:
         """Quit, with `reason` in the leave message."""
         self._quit_reason = reason
@@ -261,7 +274,11 @@ class LineChat:
         follow_openings(self._client, self._state, self, changes.directs)
         self._print_search_results()
         self.refresh_views()
-        if changes.denied is not None:
+        if changes.denied is not None and self._state.is_kiosk:
+            self.has_failed = True
+            self.warn(changes.denied.reason)
+            self.quit_chat()
+        elif changes.denied is not None:
             self._needs_name = True
             self.warn(f"{changes.denied.reason} Enter another name.")
         elif self._state.connection.state is ConnectionState.REFUSED:
@@ -328,7 +345,7 @@ class LineChat:
     async def _handle_line(self, text: str) -> None:
         # The next line is meant for the conversation that the last one opens.
         await self._wait_until(lambda: not self._state.directs.is_waiting)
-        match parse(text):
+        match parse(text, kiosk=self._state.is_kiosk):
             case PostInput(text=post):
                 self.say(post)
             case CommandInput(command=command, argument=argument):

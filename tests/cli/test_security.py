@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import segno
 
-from broadcast_tui.cli.invite import qr_lines
 from broadcast_tui.cli.token import expiry
 from broadcast_tui.client.storage.credentials import Credentials
 from broadcast_tui.core.protocol.handshake import fingerprint
+from broadcast_tui.qr_code import qr_lines
 from tests.cli.program import EXECUTED, Outcome, Program, program, run
 from tests.server.test_tls import certificate_at, client_hello
 from tests.support.certificates import Authority
@@ -219,7 +219,8 @@ async def test_invite_for_another_host_with_qr_code(tmp_path: Path) -> None:
         [*_, url] = await invited(tmp_path, port, "--host", "chat.example.org")
         assert url.startswith(f"wss://chat.example.org:{port}/lobby#pin=")
         shown = await run("invite", "--port", str(port), "--qr", home=tmp_path)
-        lines = shown.out.splitlines()[1:]
+        link, *lines = shown.out.splitlines()[1:]
+        assert re.fullmatch(rf"https://127\.0\.0\.1:{port}/rooms/lobby#pin=sha256:[\w-]{{43}}", link)
         assert len({len(line) for line in lines}) == 1
         assert set("".join(lines)) <= set(" ▀▄█")
         assert len(lines) <= 23

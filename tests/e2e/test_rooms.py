@@ -20,7 +20,18 @@ ALT_LEFT, ALT_RIGHT = "\x1b[1;3D", "\x1b[1;3C"
 COVERED_COMMANDS = frozenset(
     (
         *("me", "shrug", "join", "part", "buffer", "list", "topic", "who", "whois", "nick", "away", "back"),
-        *("ignore", "unignore", "clear", "export", "theme", "ping", "connect", "reconnect", "disconnect"),
+        *(
+            "ignore",
+            "unignore",
+            "clear",
+            "export",
+            "theme",
+            "ping",
+            "connect",
+            "invite",
+            "reconnect",
+            "disconnect",
+        ),
         *("help", "quit", "search", "kick", "ban", "unban", "mute-user", "unmute-user", "bans"),
         *("notify", "mute", "unmute", "msg", "query", "r"),
         *("reply", "edit", "replace", "delete", "react", "pin", "pins", "thread", "posts"),

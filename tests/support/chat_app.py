@@ -122,6 +122,7 @@ async def chatting(
     local_server: LocalServer | None = None,
     rooms: tuple[str, ...] = ("lobby",),
     mentions: tuple[str, ...] = (),
+    kiosk: bool = False,
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
@@ -148,6 +149,7 @@ async def chatting(
             keys=keys,
             local_server=local_server,
             mentions=mentions,
+            kiosk=kiosk,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = Chat(app, pilot, client, elsewhere)

@@ -135,5 +135,8 @@ class FakeContext:
     def connect_to(self, address: Address) -> None:
         self.calls.append(("connect_to", address.url))
 
+    def open_invite(self, name: str) -> None:
+        self.calls.append(("open_invite", name))
+
     def quit_chat(self, reason: str = "") -> None:
         self.calls.append(("quit_chat", reason))

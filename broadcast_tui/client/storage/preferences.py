@@ -7,6 +7,7 @@ is ignored, with a notice. Several chats can share it: each writes only its own 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -39,6 +40,11 @@ def state_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_state_dir("broadcast-tui", appauthor=False))
+
+
+def kiosk_dir(name: str) -> Path:
+    """Directory of the saved state of `name`, where several people share one user of the system."""
+    return state_dir() / "kiosk" / hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Commands about the connection: ping, connect, reconnect, disconnect."""
+"""Commands about the connection: ping, connect, invite, reconnect, disconnect."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from time import monotonic
 
 from broadcast_tui.client.address import parse_address
 from broadcast_tui.core.errors import BroadcastError
+from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.tui.commands.context import CommandHandler
 from broadcast_tui.tui.model.status import unsent_text
@@ -29,6 +30,12 @@ class ConnectionCommands(CommandHandler):
         if unsent and not self._state.is_online:
             return self.fail(f"{unsent_text(unsent)}. Use /reconnect first to send them.")
         self._context.connect_to(address)
+        return True
+
+    def invite(self, name: str) -> bool:
+        if is_direct(self._state.rooms.shown_name):
+            return self.fail("Nobody can be invited to direct messages. Go to a room first.")
+        self._context.open_invite(name)
         return True
 
     def reconnect(self, _argument: str) -> bool:

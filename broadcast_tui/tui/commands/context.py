@@ -124,6 +124,10 @@ class CommandContext(Protocol):
         """Leave this server and connect to another."""
         ...
 
+    def open_invite(self, name: str) -> None:
+        """Show an invite to the current room, with a new token for `name` unless that is empty."""
+        ...
+
     def quit_chat(self, reason: str = "") -> None:
         """Quit, with `reason` in the leave message."""
         ...

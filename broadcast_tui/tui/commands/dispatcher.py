@@ -12,7 +12,7 @@ from broadcast_tui.tui.commands.general import GeneralCommands
 from broadcast_tui.tui.commands.moderation import ModerationCommands
 from broadcast_tui.tui.commands.people import PeopleCommands
 from broadcast_tui.tui.commands.posts import PostCommands
-from broadcast_tui.tui.commands.registry import COMMANDS, Command
+from broadcast_tui.tui.commands.registry import Command, available_commands
 from broadcast_tui.tui.commands.rooms import RoomCommands
 from broadcast_tui.tui.model.state import AppState
 
@@ -29,13 +29,13 @@ HANDLERS: Mapping[str, type[CommandHandler]] = {
 
 
 class CommandDispatcher:
-    """Runs commands for one `context`. All handler names are resolved at construction."""
+    """Runs the available commands for one `context`. All handler names are resolved at construction."""
 
     def __init__(self, client: ClientRequests, state: AppState, context: CommandContext) -> None:
         handlers = {name: handler(client, state, context) for name, handler in HANDLERS.items()}
         self._context = context
         self._methods: dict[str, Callable[[str], bool]] = {}
-        for command in COMMANDS:
+        for command in available_commands(kiosk=state.is_kiosk):
             handler, _, method = command.handler.partition(".")
             self._methods[command.name] = getattr(handlers[handler], method)
 

@@ -59,7 +59,7 @@ class GeneralCommands(CommandHandler):
         return True
 
     def help(self, word: str) -> bool:
-        return self.print(*help_lines(word, self._state.help_key))
+        return self.print(*help_lines(word, self._state.help_key, kiosk=self._state.is_kiosk))
 
     def quit(self, reason: str) -> bool:
         self._context.quit_chat(reason)

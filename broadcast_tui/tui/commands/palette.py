@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.app import SystemCommand
 from textual.screen import Screen
 
-from broadcast_tui.tui.commands.registry import COMMANDS, Argument
+from broadcast_tui.tui.commands.registry import Argument, available_commands
 from broadcast_tui.tui.screens.chat import ChatScreen
 
 if TYPE_CHECKING:
@@ -19,13 +19,14 @@ def palette_commands(app: ChatApp, screen: Screen[None]) -> Iterator[SystemComma
     """Yield the entries of the palette opened over `screen`."""
     yield SystemCommand("Theme", "Choose a color theme", app.action_change_theme)
     yield SystemCommand("Keys and commands", "Show the help page", app.action_show_help)
-    yield SystemCommand("Screenshot", "Save the screen as an SVG image", app.deliver_screenshot)
+    if not app.is_kiosk:
+        yield SystemCommand("Screenshot", "Save the screen as an SVG image", app.deliver_screenshot)
     if not isinstance(screen, ChatScreen):
         return
-    yield SystemCommand("People", "Show or hide the member list", screen.action_toggle_people)
-    yield SystemCommand("Rooms", "Show or hide the room list", screen.action_toggle_rooms)
+    yield SystemCommand("People", "Show or hide the member list", lambda: screen.action_toggle_list("people"))
+    yield SystemCommand("Rooms", "Show or hide the room list", lambda: screen.action_toggle_list("rooms"))
     yield SystemCommand("Go to room", "Find a room by part of its name", screen.action_switch_room)
-    for command in COMMANDS:
+    for command in available_commands(kiosk=app.is_kiosk):
         typed = f"/{command.name}"
         if command.argument is Argument.REQUIRED:
             yield SystemCommand(command.usage, command.help, lambda typed=typed: screen.fill(f"{typed} "))

@@ -12,7 +12,14 @@ from difflib import get_close_matches
 
 import msgspec
 
-from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command, Group
+from broadcast_tui.tui.commands.registry import (
+    COMMANDS,
+    NOT_AVAILABLE,
+    Argument,
+    Command,
+    Group,
+    available_commands,
+)
 from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
 SUBSTITUTION = re.compile(r"s/((?:[^/\\\n]|\\.)+)/((?:[^/\\\n]|\\.)*)/(g?)")
@@ -44,17 +51,18 @@ def find(word: str) -> Command | None:
     return _BY_WORD.get(word.removeprefix("/").casefold())
 
 
-def nearest(word: str) -> Command | None:
-    """Return the command most similar to `word`, or None."""
+def nearest(word: str, *, kiosk: bool = False) -> Command | None:
+    """Return the available command most similar to `word`, or None."""
     key = word.removeprefix("/").casefold()
-    started = [name for name in _BY_WORD if key and name.startswith(key)]
+    words = [name for name, command in _BY_WORD.items() if command.in_kiosk or not kiosk]
+    started = [name for name in words if key and name.startswith(key)]
     started.sort(key=lambda name: _BY_WORD[name].name != name)
-    close = started or get_close_matches(key, list(_BY_WORD), n=1, cutoff=0.5)
+    close = started or get_close_matches(key, words, n=1, cutoff=0.5)
     return _BY_WORD[close[0]] if close else None
 
 
-def parse(text: str) -> PostInput | CommandInput | InputError:
-    """Parse a submitted line, which must not be blank."""
+def parse(text: str, *, kiosk: bool = False) -> PostInput | CommandInput | InputError:
+    """Parse a submitted line, which must not be blank. In a kiosk, commands that it lacks are errors."""
     bare = text.lstrip()
     if SUBSTITUTION.fullmatch(text.rstrip()):
         return CommandInput(_BY_WORD["replace"], text.rstrip())
@@ -67,11 +75,13 @@ def parse(text: str) -> PostInput | CommandInput | InputError:
     word, _, rest = _split(text)
     if word[1:].isdecimal() and word.isascii():
         if rest.strip():
-            return InputError(_unknown(word))
+            return InputError(_unknown(word, kiosk))
         return CommandInput(_BY_WORD["buffer"], word[1:])
     command = find(word)
     if command is None:
-        return InputError(_unknown(word))
+        return InputError(_unknown(word, kiosk))
+    if kiosk and not command.in_kiosk:
+        return InputError(NOT_AVAILABLE)
     argument = rest.strip()
     if command.argument is Argument.REQUIRED and not argument:
         return InputError(f"Usage: {command.usage}, for example {command.examples[0]}")
@@ -91,29 +101,30 @@ def _split(text: str) -> tuple[str, str, str]:
     return text, "", ""
 
 
-def _unknown(word: str) -> str:
-    return f"{_no_such_command(word)} To send it as text: /{word}"
+def _unknown(word: str, kiosk: bool) -> str:
+    return f"{_no_such_command(word, kiosk)} To send it as text: /{word}"
 
 
-def _no_such_command(word: str) -> str:
+def _no_such_command(word: str, kiosk: bool) -> str:
     """The error for an unknown command, with the most similar command."""
-    similar = nearest(word)
+    similar = nearest(word, kiosk=kiosk)
     suggestion = f"Did you mean /{similar.name}?" if similar else "/help lists the commands."
     return f"No such command: {word}. {suggestion}"
 
 
-def grouped() -> list[tuple[str, list[tuple[str, str]]]]:
-    """The commands by group, in table order: pairs of heading and rows of (usage, help)."""
+def grouped(*, kiosk: bool = False) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The available commands by group, in table order: pairs of heading and rows of (usage, help)."""
+    commands = available_commands(kiosk=kiosk)
     groups = [
-        (group.value, [(command.usage, command.help) for command in COMMANDS if command.group is group])
+        (group.value, [(command.usage, command.help) for command in commands if command.group is group])
         for group in Group
     ]
     groups[0][1].append(("//text", "Send text that starts with a slash"))
     return groups
 
 
-def help_lines(word: str = "", key: str = "") -> list[str]:
-    """The lines that /help prints: the commands by group, or the usage and examples of one command.
+def help_lines(word: str = "", key: str = "", *, kiosk: bool = False) -> list[str]:
+    """The lines that /help prints: the available commands by group, or usage and examples of one command.
 
     `key` opens the help page; empty if there is none.
     """
@@ -121,13 +132,15 @@ def help_lines(word: str = "", key: str = "") -> list[str]:
         return [
             *(
                 f"{heading}: {', '.join(usage.split()[0] for usage, _ in rows)}"
-                for heading, rows in grouped()
+                for heading, rows in grouped(kiosk=kiosk)
             ),
             f"/help join describes /join.{f' {key} opens the help page.' if key else ''}",
         ]
     command = find(word)
     if command is None:
-        return [_no_such_command(f"/{word.removeprefix('/')}")]
+        return [_no_such_command(f"/{word.removeprefix('/')}", kiosk)]
+    if kiosk and not command.in_kiosk:
+        return [NOT_AVAILABLE]
     lines = [f"{command.usage}  {command.help}"]
     if command.aliases:
         lines.append("Aliases: " + ", ".join(f"/{alias}" for alias in command.aliases))

@@ -63,6 +63,8 @@ class Command(msgspec.Struct, frozen=True):
     kind: Kind = Kind.TEXT
     follows_log: bool = True
     """Whether the log scrolls to its end to show the output; false if the result appears elsewhere."""
+    in_kiosk: bool = True
+    """Whether a kiosk has it; false if it uses files of this machine, other servers or other names."""
 
     @property
     def usage(self) -> str:
@@ -348,6 +350,7 @@ COMMANDS: tuple[Command, ...] = (
         argument=Argument.REQUIRED,
         examples=("/nick ana",),
         group=Group.PEOPLE,
+        in_kiosk=False,
     ),
     Command(
         "away",
@@ -448,6 +451,7 @@ COMMANDS: tuple[Command, ...] = (
         examples=("/export lobby.md",),
         group=Group.SCREEN,
         kind=Kind.FILE,
+        in_kiosk=False,
     ),
     Command(
         "theme",
@@ -469,6 +473,18 @@ COMMANDS: tuple[Command, ...] = (
         argument=Argument.REQUIRED,
         examples=("/connect ws://chat.example.org:8765/lobby",),
         group=Group.SERVER,
+        in_kiosk=False,
+    ),
+    Command(
+        "invite",
+        "connection.invite",
+        "Show a link to this room and its QR code; with a name, create a token for it",
+        follows_log=False,
+        hint="name",
+        argument=Argument.OPTIONAL,
+        examples=("/invite", "/invite bob"),
+        group=Group.SERVER,
+        in_kiosk=False,
     ),
     Command(
         "reconnect",
@@ -504,3 +520,11 @@ COMMANDS: tuple[Command, ...] = (
         group=Group.SERVER,
     ),
 )
+
+NOT_AVAILABLE = "Not available here."
+"""The reply to what a kiosk does not have."""
+
+
+def available_commands(*, kiosk: bool) -> tuple[Command, ...]:
+    """The commands of this chat: all of them, unless it is a kiosk."""
+    return tuple(command for command in COMMANDS if command.in_kiosk) if kiosk else COMMANDS

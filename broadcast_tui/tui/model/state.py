@@ -268,6 +268,8 @@ class AppState:
     thread: Thread | None = None
     """The open thread."""
     recent_reactions: RecentReactions = field(default_factory=RecentReactions)
+    is_kiosk: bool = False
+    """Whether the user must not reach into this machine, nor take another name."""
     _notes: dict[str, str] = field(default_factory=dict)
     """Rooms of the user's changes to posts that the server has not acknowledged, by nonce."""
     _denied: NameDenied | None = None

@@ -32,6 +32,8 @@ from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.directs import follow_openings
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
+from broadcast_tui.tui.commands.registry import available_commands
+from broadcast_tui.tui.invites import InviteMaker, link_to
 from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
@@ -78,7 +80,7 @@ class ChatScreen(Screen[None]):
         # The bindings of the footer first, in the order shown.
         bind("app.show-help", "app.show_help"),
         bind("room.switch", "switch_room"),
-        bind("people.toggle-list", "toggle_people"),
+        bind("people.toggle-list", "toggle_list('people')"),
         bind("app.quit-chat", "app.quit"),
         bind("app.open-palette", "app.command_palette"),
         bind("app.interrupt", "interrupt"),
@@ -89,7 +91,7 @@ class ChatScreen(Screen[None]):
         bind("room.go-urgent", "go_to_urgent"),
         bind("room.go-last", "go_to_last"),
         *(bind(f"room.go-{n}", f"go_to_room({n})") for n in range(1, 10)),
-        bind("room.toggle-list", "toggle_rooms"),
+        bind("room.toggle-list", "toggle_list('rooms')"),
     ]
 
     conversation = getters.query_one(Conversation)
@@ -158,8 +160,15 @@ class ChatScreen(Screen[None]):
 
         reason: str
 
-    def __init__(self, client: ClientRequests, state: AppState, past: InputHistory | None = None) -> None:
+    def __init__(
+        self,
+        client: ClientRequests,
+        state: AppState,
+        past: InputHistory | None = None,
+        make_invite: InviteMaker = link_to,
+    ) -> None:
         super().__init__()
+        self._make_invite = make_invite
         self._client = client
         self._state = state
         self._commands = CommandDispatcher(client, state, self)
@@ -263,7 +272,7 @@ class ChatScreen(Screen[None]):
         """
         self._mode = mode
         try:
-            match parse(text):
+            match parse(text, kiosk=self._state.is_kiosk):
                 case PostInput(text=post):
                     self.say(post)
                 case CommandInput(command=command, argument=argument):
@@ -375,6 +384,13 @@ class ChatScreen(Screen[None]):
     def connect_to(self, address: Address) -> None:
         self.post_message(self.ConnectRequested(address))
 
+    def open_invite(self, name: str) -> None:
+        from broadcast_tui.tui.screens.invite import show_invite
+
+        room = self._state.rooms.shown_name
+        work = show_invite(self.app, self._make_invite, self._client.url, room, name)
+        self.run_worker(work, group="invite")
+
     def quit_chat(self, reason: str = "") -> None:
         self.post_message(self.QuitRequested(reason))
 
@@ -448,17 +464,11 @@ class ChatScreen(Screen[None]):
     def action_reconnect_now(self) -> None:
         self._client.reconnect_now()
 
-    def action_toggle_people(self) -> None:
-        """Show the members if they are hidden, and hide them otherwise."""
-        hide = bool(self.people.display)
-        self.set_class(hide, "-people-off")
-        self.set_class(not hide, "-people-on")
-
-    def action_toggle_rooms(self) -> None:
-        """Show the rooms if they are hidden, and hide them otherwise."""
-        hide = bool(self.rooms.display)
-        self.set_class(hide, "-rooms-off")
-        self.set_class(not hide, "-rooms-on")
+    def action_toggle_list(self, name: str) -> None:
+        """Show a list, `people` or `rooms`, if it is hidden, and hide it otherwise."""
+        hide = bool(self.query_one(f"#{name}").display)
+        self.set_class(hide, f"-{name}-off")
+        self.set_class(not hide, f"-{name}-on")
 
     # What the log reports. By the time a message arrives, another room may be displayed: ask the log.
 
@@ -575,5 +585,6 @@ def completion_context(state: AppState, themes: ThemeHost) -> CompletionContext:
         themes=tuple(sorted(themes.available_themes)),
         emoji=tuple(state.recent_reactions.offered()),
         choices=() if question is None else question.choices,
-        files=complete_path,
+        files=(lambda typed: ()) if state.is_kiosk else complete_path,
+        commands=available_commands(kiosk=state.is_kiosk),
     )

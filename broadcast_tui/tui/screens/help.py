@@ -27,15 +27,15 @@ SECOND_WIDTH_MIN = 24
 
 
 def help_sections(
-    keys: Mapping[str, str] = MappingProxyType({}),
+    keys: Mapping[str, str] = MappingProxyType({}), *, kiosk: bool = False
 ) -> list[tuple[str, list[tuple[str, str]]]]:
     """Headings with rows of (key or command, description): commands by group, then keys by area.
 
     Args:
         keys: The user's own keys, by id.
     """
-    commands = [(f"Commands: {heading}", rows) for heading, rows in grouped()]
-    return [*commands, *key_help(keys)]
+    commands = [(f"Commands: {heading}", rows) for heading, rows in grouped(kiosk=kiosk)]
+    return [*commands, *key_help(keys, kiosk=kiosk)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,14 @@ class HelpScreen(ModalScreen[None]):
         Binding("down,j", "scroll(1)", "Down", show=False),
     ]
 
-    def __init__(self, keys: Mapping[str, str] | None = None) -> None:
+    def __init__(self, keys: Mapping[str, str] | None = None, *, kiosk: bool = False) -> None:
         super().__init__()
         self._keys = keys or {}
+        self._kiosk = kiosk
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help"):
-            sections = help_sections(self._keys)
+            sections = help_sections(self._keys, kiosk=self._kiosk)
             width = max(cell_len(what) for _, rows in sections for what, _ in rows)
             for heading, rows in sections:
                 yield Static(Content(heading), classes="help-heading")

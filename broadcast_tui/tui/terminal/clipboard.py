@@ -124,18 +124,24 @@ async def _start(command: tuple[str, ...], *, reads: bool) -> asyncio.subprocess
 
 
 async def copy(
-    excerpt: Excerpt, write: Callable[[str], None], environment: Mapping[str, str] = os.environ
+    excerpt: Excerpt,
+    write: Callable[[str], None],
+    environment: Mapping[str, str] = os.environ,
+    *,
+    programs: bool = True,
 ) -> str:
     """Copy `excerpt` in all available ways; returns a result such as `Copied 2 posts (OSC 52, xclip)`.
 
-    `write` sends a text to the terminal as OSC 52.
+    Args:
+        write: Sends a text to the terminal as OSC 52.
+        programs: Whether to use programs of this machine too.
     """
     text, methods = excerpt.text, []
     fits = len(text.encode()) <= OSC52_MAX_BYTES
     if fits:
         write(text)
         methods.append("OSC 52")
-    tools = clipboard_tools(environment)
+    tools = clipboard_tools(environment) if programs else []
     methods += [tool.name for tool in tools if await run_with_input(tool, text)]
     if methods:
         return f"Copied {excerpt.amount} ({', '.join(methods)})"

@@ -107,11 +107,25 @@ def exit_now(status: int, line: str, save: Callable[[], None]) -> None:
     exit_process(status)
 
 
-def report_crash(error: BaseException, directory: Path) -> str:
-    """Write the traceback of `error` to a file in `directory`; returns one line for the user."""
+def ignore_stop_keys() -> None:
+    """Ignore Ctrl+Z and Ctrl+\\ while the terminal is not in raw mode, which makes signals of them."""
+    for name in ("SIGTSTP", "SIGQUIT"):
+        number = getattr(signal, name, None)
+        with suppress(ValueError, OSError):
+            if number is not None:
+                signal.signal(number, signal.SIG_IGN)
+
+
+def report_crash(error: BaseException, directory: Path | None) -> str:
+    """Write the traceback of `error` to a file in `directory`; returns one line for the user.
+
+    Without a directory nothing is written, and the line contains no details.
+    """
     cause = getattr(error, "error", None)
     if isinstance(cause, BaseException):
         error = cause
+    if directory is None:
+        return f"{PROGRAM}: internal error ({type(error).__name__})"
     summary = visible_line(f"{type(error).__name__}: {error}")[:200]
     path = directory / CRASH_FILE
     try:

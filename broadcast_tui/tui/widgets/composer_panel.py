@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static, TextArea
 
+from broadcast_tui.tui.commands.registry import NOT_AVAILABLE
 from broadcast_tui.tui.keymap import active_key
 from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
@@ -145,6 +146,9 @@ class ComposerPanel(Vertical):
     @on(Composer.EditorRequested)
     @work(exclusive=True)
     async def open_editor(self) -> None:
+        if self._state.is_kiosk:
+            show_warning(self, NOT_AVAILABLE)
+            return
         before = self.composer.text
         try:
             text = await edit(self.app, before)

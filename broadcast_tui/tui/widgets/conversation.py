@@ -454,9 +454,12 @@ class Conversation(Vertical):
         """Copy, then show how much was copied and by which program."""
 
         async def copy_and_report() -> None:
-            show_toast(self, await copy(excerpt, self.app.copy_to_clipboard))
+            show_toast(self, await self._copy(excerpt))
 
         self.run_worker(copy_and_report(), group="copy")
+
+    async def _copy(self, excerpt: Excerpt) -> str:
+        return await copy(excerpt, self.app.copy_to_clipboard, programs=not self._state.is_kiosk)
 
     def _open_link(self, text: str) -> None:
         """Open the first link of a post; called again for the same post, the next one."""
@@ -470,12 +473,11 @@ class Conversation(Vertical):
         self.run_worker(self._browse(links[number]), group="open")
 
     async def _browse(self, url: str) -> None:
-        tool = browser_tool(os.environ)
+        tool = None if self._state.is_kiosk else browser_tool(os.environ)
         if tool is not None and await browse(tool, url):
             show_toast(self, f"Opened {url}")
         else:
-            copied = await copy(Excerpt(url, 0, True), self.app.copy_to_clipboard)
-            show_toast(self, f"No browser available. {copied}")
+            show_toast(self, f"No browser available. {await self._copy(Excerpt(url, 0, True))}")
 
     # Finding
 

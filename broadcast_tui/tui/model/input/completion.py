@@ -37,6 +37,7 @@ def argument_words(
     files: Callable[[str], Iterable[str]],
     emoji: Iterable[str] = (),
     choices: Iterable[str] = (),
+    commands: Iterable[Command] = COMMANDS,
 ) -> tuple[str, ...]:
     """Completions of a command argument, each followed by a space, in the given order.
 
@@ -46,7 +47,7 @@ def argument_words(
     mark = ""
     match kind:
         case Kind.COMMAND:
-            words: Iterable[str] = (command.name for command in COMMANDS)
+            words: Iterable[str] = (command.name for command in commands)
             typed = typed.removeprefix("/")
         case Kind.ROOM:
             words, mark, typed = rooms, "#", typed.removeprefix("#")
@@ -100,6 +101,7 @@ class CompletionContext(msgspec.Struct, frozen=True):
     """The choices of the newest question put to the user."""
     files: Callable[[str], Sequence[str]] = lambda typed: ()
     """Returns the paths that start with the given text; directories end with `/`."""
+    commands: Sequence[Command] = COMMANDS
 
     def ordered(self) -> list[str]:
         """All names, the likeliest first, without duplicates."""
@@ -145,7 +147,7 @@ def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates 
     word = text[start:cursor]
     found: Iterable[Candidate] = ()
     if start == 0 and word.startswith("/") and not word.startswith("//"):
-        found = _commands(word[1:].casefold(), "/")
+        found = _commands(word[1:].casefold(), "/", people.commands)
     elif word and (command := command_before(text[:start])) is not None and command.kind is Kind.EMOJI:
         found = _emoji(word.strip(":").casefold(), whole=len(word) > 1 and word.endswith(":"))
     elif (command := command_before(text[:start])) is not None and command.kind is not Kind.TEXT:
@@ -158,6 +160,7 @@ def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates 
             files=people.files,
             emoji=people.emoji,
             choices=people.choices,
+            commands=people.commands,
         )
         found = (Candidate(text, text.rstrip()) for text in words)
     elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:
@@ -179,7 +182,7 @@ def hint(text: str, cursor: int, people: Callable[[], CompletionContext]) -> Sug
     if cursor != len(text):
         return None
     if text.startswith("/") and text.endswith(" ") and text.count(" ") == 1 and (command := find(text[:-1])):
-        return Suggestions((_row(command),))
+        return Suggestions((_row(command),)) if command in people().commands else None
     word = re.split(r"[ \n\t]", text)[-1]
     marked = word.startswith(("@", "#", ":")) and len(word) > 1
     if not marked and not (text.startswith("/") and word == text):
@@ -192,11 +195,12 @@ def _row(command: Command) -> Suggestion:
     return Suggestion(command.usage, command.help)
 
 
-def _commands(prefix: str, slash: str) -> Iterable[Candidate]:
-    named = [(command.name, command) for command in COMMANDS if command.name.startswith(prefix)]
+def _commands(prefix: str, slash: str, commands: Iterable[Command]) -> Iterable[Candidate]:
+    commands = tuple(commands)
+    named = [(command.name, command) for command in commands if command.name.startswith(prefix)]
     if not named:
         named = [
-            (alias, command) for command in COMMANDS for alias in command.aliases if alias.startswith(prefix)
+            (alias, command) for command in commands for alias in command.aliases if alias.startswith(prefix)
         ]
     for name, command in named:
         row = _row(command)

@@ -1,0 +1,47 @@
+"""Invites to rooms: links for browsers and terminals, and the interface that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from broadcast_tui.client.address import parse_address
+from broadcast_tui.client.storage.credentials import Credentials
+from broadcast_tui.core.errors import BroadcastError
+
+
+class InviteError(BroadcastError):
+    """There is no such invite; the text says who can make it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """A link, and a note for the person who shows it to others, which may be empty."""
+
+    link: str
+    note: str = ""
+
+
+InviteMaker = Callable[[str, str, str], Invite]
+"""Makes an invite to a server, by its WebSocket URL, and a room, with a new token for a name or without one.
+
+It may block. Raises BroadcastError.
+"""
+
+
+def link_to(url: str, room: str, name: str = "") -> Invite:
+    """An invite by the address that this client uses itself. Raises InviteError if it needs a token."""
+    if name:
+        raise InviteError("This chat cannot create tokens. Ask the operator of the server.")
+    address = replace(parse_address(url), room=room, pin=Credentials().pin(url))
+    note = "Only this machine can use this link, because it leads to localhost." if address.is_local else ""
+    return Invite(address.link, note)
+
+
+def invite_lines(make: InviteMaker, url: str, room: str, name: str) -> str:
+    """An invite as lines of text, or why there is none."""
+    try:
+        invite = make(url, room, name)
+    except BroadcastError as error:
+        return str(error)
+    return "\n".join(filter(None, (invite.link, invite.note)))

@@ -1,0 +1,121 @@
+"""Invites with a link and a QR code: `serve --qr`, `invite --qr`, and the invites of a chat."""
+
+from __future__ import annotations
+
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.cli.invite import make_invite
+from broadcast_tui.cli.security import network_host
+from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.client import parse_address
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.qr_code import qr_lines
+from broadcast_tui.server.token_store import TokenStore
+from tests.cli.program import program, run
+
+PIN = "sha256:" + "A" * 43
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data directory of this user's servers."""
+    monkeypatch.setattr("broadcast_tui.cli.invite.data_path", lambda: tmp_path)
+    return tmp_path
+
+
+def info(tokens: Path, host: str = "192.168.1.5", **changes: bool) -> ServerInfo:
+    facts = {"secure": False, "needs_token": True, **changes}
+    return ServerInfo(host=host, port=8765, pin=PIN if facts["secure"] else "", tokens=str(tokens), **facts)
+
+
+@pytest.mark.parametrize("url", ["ws://192.168.1.5:8765", "ws://localhost:8765"])
+def test_each_invite_has_a_token_of_its_own(data: Path, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = data / "tokens.json"
+    info(file, secure=True).save(data)
+    links = [make_invite(url, "dev", "bob").link for _ in range(2)]
+    assert links[0] != links[1]
+    store = TokenStore(file)
+    store.load()
+    for link in links:
+        address = parse_address(link)
+        assert (address.url, address.room, address.pin) == ("wss://192.168.1.5:8765", "dev", PIN)
+        identity = store.find(address.token, datetime.now(UTC))
+        assert identity is not None
+        assert (identity.name, identity.role) == ("bob", Role.MEMBER)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_notes_say_who_can_use_a_link(data: Path) -> None:
+    info(data / "tokens.json").save(data)
+    invite = make_invite("ws://192.168.1.5:8765", "lobby", "")
+    assert invite.link == "http://192.168.1.5:8765/rooms/lobby"
+    assert "/invite NAME" in invite.note
+    assert "token of bob" in make_invite("ws://192.168.1.5:8765", "lobby", "bob").note
+    info(data / "tokens.json", needs_token=False).save(data)
+    assert make_invite("ws://localhost:8765", "lobby", "").note == ""
+    info(data / "tokens.json", "127.0.0.1", needs_token=False).save(data)
+    assert "serve --qr" in make_invite("ws://localhost:8765", "lobby", "").note
+
+
+@pytest.mark.parametrize("url", ["ws://chat.example.org:8765", "ws://localhost:1", "wss://192.168.1.6:8765"])
+def test_token_is_not_created_for_a_server_elsewhere(data: Path, url: str) -> None:
+    info(data / "tokens.json").save(data)
+    assert make_invite(url, "lobby", "").link.startswith(url.replace("ws", "http", 1))
+    with pytest.raises(UsageError, match="--token NAME"):
+        make_invite(url, "lobby", "bob")
+    assert not (data / "tokens.json").exists()
+
+
+@pytest.mark.parametrize("name", ["SYSTEM", "a\x1b[31mb"])
+def test_invalid_name_gets_no_token(data: Path, name: str) -> None:
+    info(data / "tokens.json").save(data)
+    with pytest.raises(UsageError):
+        make_invite("ws://localhost:8765", "lobby", name)
+
+
+def test_qr_listens_in_the_network_unless_a_host_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.cli.security.outward_address", lambda: "192.168.1.5")
+    assert network_host("localhost") == "192.168.1.5"
+    assert [network_host(host) for host in ("127.0.0.1", "0.0.0.0", "h.example")] == [
+        *("127.0.0.1", "0.0.0.0", "h.example")
+    ]
+    monkeypatch.setattr("broadcast_tui.cli.security.outward_address", lambda: "")
+    with pytest.raises(UsageError, match="--host"):
+        network_host("localhost")
+
+
+async def test_serve_prints_link_and_code(tmp_path: Path) -> None:
+    options = ("--host", "127.0.0.1", "--port", "0", "--history", "off", "--qr")
+    async with program("serve", *options, home=tmp_path) as server:
+        port = await server.port()
+        link = f"http://127.0.0.1:{port}/rooms/lobby"
+        await server.line_with("Ctrl+C")
+        assert "\n".join([link, *qr_lines(link, colors=False)]) in server.out
+        # The text of the code is an address for terminals too.
+        sent = await run("send", "hello", "--url", link, "--name", "ana", "--wait", home=tmp_path)
+        assert (sent.status, sent.err) == (0, "")
+        await server.stop(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--qr",), "--serve"),
+        (("--kiosk",), "--name"),
+        (("--kiosk", "--name", "ken", "--serve"), "serve"),
+        (("--kiosk", "--name", "ken", "-"), "address"),
+        (("--kiosk", "--name", "ken"), "ssh -t"),
+    ],
+)
+async def test_contradicting_options_of_the_chat(
+    tmp_path: Path, options: tuple[str, ...], named: str
+) -> None:
+    outcome = await run("chat", *options, home=tmp_path)
+    assert outcome.status == 2
+    [line] = outcome.err.splitlines()
+    assert named in line
