@@ -204,11 +204,11 @@ class BroadcastServer:
             self._authenticator.load()
         self.reload_sanctions()()
         addresses, port = await choose_addresses(self.host, self.port, share_port=self._share_port)
+        self._web = self._make_web()  # before the watchdog: it loads a library
         if self.watchdog is not None:
             self.watchdog.watch_loop(asyncio.get_running_loop())
         await self._runner.start()
         asyncio.get_running_loop().set_exception_handler(LoopErrors())
-        self._web = self._make_web()
         try:
             self._server = await serve(
                 self.handle_client,
