@@ -11,6 +11,7 @@ import html
 
 from aiohttp import web
 
+from broadcast_tui.server.web import browser_page
 from broadcast_tui.server.web.context import WebContext
 from broadcast_tui.server.web.routes import Route
 
@@ -66,5 +67,7 @@ async def landing_page(context: WebContext, request: web.BaseRequest) -> web.Str
 ROUTES = (
     Route("GET", "/healthz", healthz, is_public=True, is_probe=True),
     Route("GET", "/readyz", readyz, is_public=True, is_probe=True),
-    Route("GET", "/", landing_page, is_public=True, keeps_alive=False),
+    Route("GET", "/", browser_page.page_or(landing_page), is_public=True, keeps_alive=False),
+    Route("GET", "/rooms/{room}", browser_page.room_page, is_public=True),
+    Route("GET", "/static/{version}/{name}", browser_page.static_file, is_public=True),
 )

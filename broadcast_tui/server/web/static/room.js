@@ -1,0 +1,198 @@
+// A room as this client knows it: its posts, the lines between them, and how far its user has read.
+
+import { Cursor } from "./cursor.js";
+import { followed, formatPosition, parsePosition } from "./position.js";
+import { applyNote, forgetNotesAbove, merge, postOf } from "./posts.js";
+
+const POSTS_MAX = 1500;
+const LINES_MAX = 200;
+
+export class Room {
+  cursor = new Cursor();
+  posts = []; // ascending by seq
+  lines = []; // {after: seq, at, text, kind}: gaps, joins, leaves, notices
+  topic = "";
+  online = 0;
+  members = [];
+  other = ""; // of a room for direct messages: the name of the other person
+  hasOlder = false;
+  isLoading = false; // older posts
+  isFilling = false; // a gap
+  /** Posts that are acknowledged and have not arrived: outbox entries by the id of their post. */
+  expected = new Map();
+  /** The last position that the user has seen, and the one after which the unread line is drawn. */
+  read = null;
+  unreadAfter = null;
+  #bySeq = new Map();
+  #start = null; // the first entry that was loaded, perhaps a note
+  #pageNotes = null;
+
+  constructor(name, store) {
+    this.name = name;
+    this.store = store;
+    this.read = parsePosition(store.get(`read.${name}`, ""));
+    this.unreadAfter = this.read;
+  }
+
+  get isDirect() {
+    return this.name.startsWith("@");
+  }
+
+  get title() {
+    return this.isDirect ? this.other || "Direct messages" : `#${this.name}`;
+  }
+
+  post(seq) {
+    return this.#bySeq.get(seq);
+  }
+
+  /** The id of the entry before which older ones are requested; null if nothing is loaded. */
+  get startId() {
+    return this.#start && formatPosition(this.#start);
+  }
+
+  /** Add an entry that the cursor has released; returns the new post, if it is one. */
+  add(frame) {
+    this.#start ??= frame.position;
+    if (frame.type === "note") {
+      this.#note(frame);
+      return null;
+    }
+    const post = postOf(frame);
+    this.posts.push(post);
+    this.#bySeq.set(post.seq, post);
+    this.expected.delete(post.id);
+    return post;
+  }
+
+  #note(note) {
+    const target = parsePosition(note.re);
+    if (target?.epoch !== note.position.epoch) return;
+    const post = this.post(target.seq);
+    if (post) applyNote(post, note);
+    // The server may have read the page before the note was written, and send it afterwards.
+    else this.#pageNotes?.push(note);
+  }
+
+  addLine(text, kind) {
+    this.lines.push({ after: this.cursor.position?.seq ?? 0, at: new Date(), text, kind, key: nextKey() });
+    if (this.lines.length > LINES_MAX) this.lines.shift();
+  }
+
+  /** A page of older posts is requested. */
+  pageRequested() {
+    this.isLoading = true;
+    this.#pageNotes = [];
+  }
+
+  /** A page of older entries arrived; null if the request failed. */
+  pageArrived(page) {
+    this.isLoading = false;
+    const notes = this.#pageNotes ?? [];
+    this.#pageNotes = null;
+    if (!page) return;
+    this.hasOlder = page.more;
+    const first = parsePosition(page.items[0]?.id);
+    if (!first || first.epoch !== this.cursor.position?.epoch) return;
+    if (!this.#start || first.seq < this.#start.seq) this.#start = first;
+    const older = [];
+    for (const item of page.items) {
+      if (item.type === "note") continue;
+      const read = postOf(item);
+      const known = this.post(read.seq);
+      if (known) merge(known, read);
+      else {
+        older.push(read);
+        this.#bySeq.set(read.seq, read);
+      }
+    }
+    this.posts = [...older, ...this.posts].sort((one, other) => one.seq - other.seq);
+    for (const note of notes) this.#note(note);
+  }
+
+  /** Drop the oldest posts of a long log; they can be loaded again. */
+  trim() {
+    if (this.posts.length <= POSTS_MAX) return;
+    for (const post of this.posts.splice(0, this.posts.length - POSTS_MAX / 2)) this.#bySeq.delete(post.seq);
+    this.#start = parsePosition(this.posts[0].id);
+    this.hasOlder = true;
+  }
+
+  /** The room has gone on in another epoch: the posts that are the same have new ids. */
+  follow(change) {
+    const kept = [];
+    for (const post of this.posts) {
+      const position = followed(parsePosition(post.id), change);
+      if (position) {
+        post.id = formatPosition(position);
+        forgetNotesAbove(post, change.seq);
+        kept.push(post);
+      } else this.#bySeq.delete(post.seq);
+    }
+    this.posts = kept;
+    this.lines = this.lines.map((line) => ({ ...line, after: Math.min(line.after, change.seq) }));
+    const common = { epoch: change.epoch, seq: change.seq };
+    this.#start = this.#start && (followed(this.#start, change) ?? common);
+    this.read = this.read && (followed(this.read, change) ?? common);
+    this.unreadAfter = this.unreadAfter && (followed(this.unreadAfter, change) ?? common);
+    this.#pageNotes &&= [];
+    this.#saveRead();
+    const expected = new Map();
+    for (const [id, entry] of this.expected) {
+      const position = followed(parsePosition(id), change);
+      if (position) expected.set(formatPosition(position), entry);
+    }
+    this.expected = expected;
+  }
+
+  /** The room is entered: what is in it before the first visit counts as read, but not what only we can read. */
+  startReading(head) {
+    if (this.read) return;
+    this.read = this.isDirect ? { epoch: head.epoch, seq: 0 } : head;
+    this.unreadAfter = this.read;
+    this.#saveRead();
+  }
+
+  /** The user has seen everything up to here. */
+  markRead() {
+    const { position } = this.cursor;
+    if (!position || (this.read?.epoch === position.epoch && this.read.seq >= position.seq)) return false;
+    this.read = position;
+    this.#saveRead();
+    return true;
+  }
+
+  /** A post arrived while the user watched, or is the user's own: no unread line is drawn before it. */
+  watched(post, isOwn) {
+    if (isOwn || this.firstUnread(this.unreadAfter) === post) this.unreadAfter = parsePosition(post.id);
+  }
+
+  /** Draw the unread line after what has been read so far. */
+  moveUnreadLine() {
+    this.unreadAfter = this.read;
+  }
+
+  /** The first post after a position; undefined if there is none, or the position is of another log. */
+  firstUnread(position) {
+    if (!position || position.epoch !== this.cursor.position?.epoch) return undefined;
+    return this.posts.find((post) => post.seq > position.seq);
+  }
+
+  /** Number of loaded posts of others that are unread. */
+  unreadCount(ownName) {
+    const first = this.firstUnread(this.read);
+    if (!first) return 0;
+    return this.posts.filter((post) => post.seq >= first.seq && post.sender !== ownName && !post.deleted).length;
+  }
+
+  #saveRead() {
+    if (this.read) this.store.set(`read.${this.name}`, formatPosition(this.read));
+  }
+}
+
+let keys = 0;
+
+function nextKey() {
+  keys += 1;
+  return keys;
+}
