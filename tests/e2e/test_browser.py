@@ -1,0 +1,410 @@
+"""The page in a real browser, with a real server and a terminal."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import websocket
+
+from broadcast_tui.core.hub.auth import Role
+from broadcast_tui.server.token_store import TokenStore
+from broadcast_tui.tui.model.text.links import real_hosts
+from broadcast_tui.tui.model.text.markup import TextStyle, styled_spans
+from tests.e2e.conftest import HistoryServer, Open, ServerProcess
+from tests.support.browser import DESKTOP, PHONE, Browser, Page, chromium, running_browser
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium"),
+]
+
+AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
+"""axe-core, which `.ci/run` downloads."""
+NONCES = itertools.count()
+WEIGHT_BYTES = 60_000
+"""Maximum size of the page and all its files, as transferred."""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A server that keeps its history when it is killed, and does not slow down the tests."""
+    process = HistoryServer(tmp_path)
+    process.start("--message-rate", "0")
+    yield process
+    process.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with running_browser() as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def person(
+    browser: Browser, server: ServerProcess, name: str, path: str = "/", size: tuple[int, int] = DESKTOP
+) -> AsyncIterator[Page]:
+    """A browser whose user has entered a name. Nothing may fail in it, or come from another host."""
+    page = await browser.open(f"http://127.0.0.1:{server.port}{path}", size)
+    if name:
+        await page.until("document.querySelector('dialog[open] input:focus') !== null")
+        await page.type(name)
+        await page.press("Enter")
+    await is_online(page)
+    yield page
+    own = (f"http://127.0.0.1:{server.port}/", f"ws://127.0.0.1:{server.port}/")
+    assert [url for url in page.requests if not url.startswith((*own, "about:"))] == []
+    await page.close()
+
+
+async def is_online(page: Page) -> None:
+    await page.until("document.body.dataset.state === 'online'")
+
+
+async def say(page: Page, text: str) -> None:
+    await page.run("document.getElementById('input').focus()")
+    await page.type(text)
+    await page.press("Enter")
+
+
+async def sees(page: Page, *texts: str) -> None:
+    """Wait until the log shows posts with these texts, in this order, last."""
+    await page.until(
+        "Array.from(document.querySelectorAll('.post:not(.pending) > .text'), text => text.textContent)",
+        lambda shown: shown is not None and shown[-len(texts) :] == list(texts),
+    )
+
+
+def equals(expected: object) -> Callable[[object], bool]:
+    return lambda value: value == expected
+
+
+async def sees_only(page: Page, selector: str, *texts: str) -> None:
+    """Wait until the elements that match have these texts."""
+    script = f"Array.from(document.querySelectorAll({json.dumps(selector)}), e => e.textContent)"
+    await page.until(script, lambda shown: shown == list(texts))
+
+
+async def test_two_browsers_and_a_terminal_outlast_the_server(
+    browser: Browser, server: ServerProcess, open_terminal: Open
+) -> None:
+    async with (
+        person(browser, server, "ana", "/rooms/ops") as ana,
+        person(browser, server, "bob", "/rooms/ops", PHONE) as bob,
+    ):
+        cleo = open_terminal("chat", f"{server.url}/ops", "--name", "cleo")
+        cleo.wait_for("3 here")
+        await say(ana, "hello from ana")
+        await sees(bob, "hello from ana")
+        cleo.wait_for("hello from ana")
+        cleo.enter("hello from cleo")
+        await sees(ana, "hello from ana", "hello from cleo")
+        await sees(bob, "hello from ana", "hello from cleo")
+
+        server.kill()
+        await bob.until("document.body.dataset.state === 'waiting'")
+        await say(bob, "written while it was down")
+        await bob.until("document.querySelectorAll('.post.pending').length === 1")
+        # What waits to be sent outlasts the page as well.
+        await bob.go("about:blank")
+        server.start()
+        await bob.go(f"http://127.0.0.1:{server.port}/rooms/ops")
+        await ana.run("window.dispatchEvent(new Event('online'))")  # now, not after the next delay
+        for page in (ana, bob):
+            await sees(page, "hello from ana", "hello from cleo", "written while it was down")
+        cleo.wait_for("written while it was down")
+        assert cleo.text.count("written while it was down") == 1
+        assert await bob.run("document.querySelectorAll('.post.pending').length") == 0
+        assert await bob.run("Object.keys(localStorage).filter(key => key.includes('outbox')).length") == 0
+
+
+async def test_a_post_is_answered_edited_and_deleted(browser: Browser, server: ServerProcess) -> None:
+    async with person(browser, server, "ana") as ana, person(browser, server, "bob", "/", PHONE) as bob:
+        await say(ana, "Lunch at one?")
+        await sees(bob, "Lunch at one?")
+        await bob.click(".post .more")
+        await bob.click("dialog[open] .chips button")
+        await ana.until("document.querySelector('.post .chips button')?.textContent", equals("👍 1"))
+        await bob.click(".post .more")
+        await bob.run(
+            "[...document.querySelectorAll('dialog button')].find(b => b.textContent === 'Reply').click()"
+        )
+        await say(bob, "Yes")
+        await ana.until("document.querySelector('.quote')?.textContent", equals("↪ ana: Lunch at one?"))
+
+        await ana.run("document.getElementById('input').focus()")
+        await ana.press("ArrowUp")
+        await ana.run("document.getElementById('input').value = ''")
+        await say(ana, "Lunch at two?")
+        await sees(bob, "Lunch at two?", "Yes")
+        await bob.until("document.querySelector('.post small')?.textContent", equals("edited"))
+        await ana.click(".post .more")
+        await ana.run(
+            "[...document.querySelectorAll('dialog button')].find(b => b.textContent === 'Delete…').click()"
+        )
+        await ana.click("dialog[open] button.primary")
+        await sees(bob, "Deleted by ana.", "Yes")
+
+        ana.problems.clear()
+        await ana.run(
+            "[...document.querySelectorAll('#people-list button')].find(b => b.textContent === 'bob').click()"
+        )
+        await ana.until("document.getElementById('title').textContent", equals("bob"))
+        await say(ana, "only for you")
+        await bob.click("#open-rooms")
+        await bob.until(
+            "[...document.querySelectorAll('#room-list button')].at(-1).textContent", equals("ana1")
+        )
+        await bob.run("[...document.querySelectorAll('#room-list button')].at(-1).click()")
+        await sees(bob, "only for you")
+        assert ana.problems == bob.problems == []
+
+
+async def test_older_posts_questions_search_and_the_unread_line(
+    browser: Browser, server: ServerProcess
+) -> None:
+    socket = v1_client(server, "tim")
+    for number in range(120):
+        post(socket, f"post {number}")
+    async with person(browser, server, "ana", size=PHONE) as ana:
+        await sees(ana, "post 118", "post 119")
+        assert await ana.run("document.querySelectorAll('.post').length") == 50
+        await ana.run("document.getElementById('log').scrollTop = 100")
+        await ana.until("document.querySelectorAll('.post').length", equals(100))
+        await ana.run("document.getElementById('log').scrollTop = 100")
+        await ana.until("document.querySelectorAll('.post').length", equals(120))
+        await ana.until("document.querySelectorAll('.older').length", equals(0))
+        await ana.click("#newest")
+        await ana.until("document.getElementById('newest').hidden")
+
+        await ana.go("about:blank")
+        post(socket, "Deploy?", ask={"choices": ["yes", "no"], "until_s": 600, "to": ["ana", "tim"]})
+        await ana.go(f"http://127.0.0.1:{server.port}/")
+        await sees(ana, "post 119", "Deploy?")
+        assert await ana.run("document.querySelector('.unread').nextSibling.textContent.includes('Deploy?')")
+        await ana.run("[...document.querySelectorAll('.chips button')][0].click()")
+        await ana.until("document.querySelector('.chips button').textContent", equals("yes · 1"))
+        await ana.until("document.querySelector('.hint').textContent.startsWith('1 of 2 answered.')")
+
+        await ana.click("#search")
+        await ana.type("post 42")
+        await ana.press("Enter")
+        await ana.until("document.querySelector('.result .text')?.textContent", equals("post 42"))
+        await ana.click(".result")
+        await ana.until("document.querySelectorAll('dialog .text').length", equals(11))
+        assert ana.problems == []
+    socket.close()
+
+
+async def test_a_token_leaves_the_address_bar(
+    browser: Browser, server: ServerProcess, book: TokenStore
+) -> None:
+    secret, _ = book.create("ken", Role.MEMBER, None)
+    server.stop()
+    server.start("--auth", "token", "--tokens", str(book.path))
+    async with person(browser, server, "", f"/rooms/ops#token={secret}") as ken:
+        await sees_only(ken, "#people-list li", "kenyou")
+        assert await ken.run("location.href") == f"http://127.0.0.1:{server.port}/rooms/ops"
+        assert not any(secret in url for url in ken.requests)
+        await say(ken, "hello")
+        await sees(ken, "hello")
+        book.revoke("ken")
+        await ken.until("document.querySelector('dialog[open] input')?.type", equals("password"))
+        await ken.type(book.create("ken", Role.MEMBER, None)[0])
+        await ken.press("Enter")
+        await is_online(ken)
+        await sees(ken, "hello")
+
+
+async def test_a_taken_name_is_asked_for_again(browser: Browser, server: ServerProcess) -> None:
+    async with person(browser, server, "ana"):
+        other = await browser.open(f"http://127.0.0.1:{server.port}/")
+        await other.until("document.querySelector('dialog[open] input:focus') !== null")
+        await other.type("Ana")
+        await other.press("Enter")
+        await other.until("document.querySelector('dialog[open] .error')?.textContent")
+        await other.run("document.querySelector('dialog input').value = 'anna'")
+        await other.press("Enter")
+        await is_online(other)
+        await sees_only(other, "#people-list li", "ana", "annayou")
+        await other.close()
+
+
+HOSTILE = [
+    "<img src=https://evil.example/a.png onerror=document.title='owned'>",
+    "<script>document.title='owned'</script>",
+    "[click](javascript:document.title='owned')",
+    "javascript:document.title='owned'",
+    "[x](data:text/html,<script>1</script>) vbscript:x file:///etc/passwd",
+    "[https://bank.example](https://evil.example/a)",
+    "[www.bank.com](https://evil.example/b)",
+    "https://bank.com@evil.example/",
+    "https://b\u0430nk.com/ and https:\\\\evil.example\\x",
+    "a\u202eb\u2066c\u200fd \u0301" + "e" + "\u0301" * 50,
+    "`<b>code</b>` **<i>bold</i>** ~~<u>struck</u>~~",
+    "```html\n<iframe src=https://evil.example>\n```",
+]
+
+
+async def test_hostile_text_stays_text(browser: Browser, server: ServerProcess) -> None:
+    socket = v1_client(server, "eve")
+    for text in HOSTILE:
+        post(socket, text)
+    ask(socket, {"type": "topic", "topic": "<img src=x onerror=alert(1)> javascript:alert(1)"})
+    async with person(browser, server, "ana") as page:
+        await page.until("document.querySelectorAll('.post').length", equals(len(HOSTILE)))
+        await page.until("document.getElementById('topic').textContent.startsWith('<img')")
+        assert await page.run("document.title") == "#lobby"
+        tags = await page.run(
+            "[...new Set(Array.from(document.querySelectorAll('#rows *'), e => e.localName))].sort()"
+        )
+        allowed = {
+            "a",
+            "article",
+            "bdi",
+            "button",
+            "code",
+            "div",
+            "em",
+            "p",
+            "pre",
+            "s",
+            "small",
+            "span",
+            "strong",
+            "time",
+        }
+        assert set(tags) <= allowed
+        links = await page.run(
+            "Array.from(document.querySelectorAll('#log a'), a => [a.protocol, a.host, a.rel, a.textContent])"
+        )
+        assert {protocol for protocol, *_ in links} <= {"http:", "https:"}
+        assert {rel for _, _, rel, _ in links} == {"noopener noreferrer"}
+        # A link that imitates another host shows the real one, and only that is a link.
+        shown = [text for _, host, _, text in links if host == "evil.example"]
+        assert shown == ["https://evil.example/a.png", "evil.example", "evil.example"]
+        warnings = await page.run("Array.from(document.querySelectorAll('.warning'), p => p.textContent)")
+        assert warnings == ["⚠ Links to evil.example"] * 3 + ["⚠ Links to xn--bnk-6cd.com"]
+        # The page does not depend on the server for this.
+        shown = await page.run(
+            f"{imported('text.js')}.then(m => m.visible('a\\u202eb\\u2066c\\x1b\\tq\\u0301'.repeat(2)))"
+        )
+        assert shown == "a\ufffdb\ufffdc\u241b    q\u0301" * 2
+        assert page.problems == []
+    socket.close()
+
+
+MARKUP = [
+    "**bold** *it* _it_ ~~no~~ `code` ***both*** snake_case 2*3*4 *.py **open",
+    "**bold _both_ bold** \\*not\\* `a ``b`` c` ``x`y`` ` `",
+    "see https://example.com/a_(b)_c, (https://example.org/x?y=1#z). and http://[::1]:80/ HTTPS://EXAMPLE.com!",
+    "[text](https://example.com/) [a.com](https://a.com) [a.com](https://b.com) [`x`](https://e.com) `[q](` https://x.y`",
+    "https://user@host.com https://bücher.example/ü https://exa\\mple.com http:// https://a..b",
+    "*a **b* c** __x__ ~a~ *** ** * `` ` ~~ **a** b**c**d (*x*) «_y_» **ü**ü",
+    "a*b* *c*d _e_f ~~g~~h **i**, *j*. **`k`** *[l](https://m.com)* `**n**`",
+]
+
+
+async def test_markdown_is_that_of_the_terminal(browser: Browser, server: ServerProcess) -> None:
+    async with person(browser, server, "ana") as page:
+        for line in MARKUP:
+            shown = await page.run(
+                f"{imported('markdown.js')}.then({STYLES_OF})".replace("LINE", json.dumps(line))
+            )
+            expected = ["" for _ in line]
+            for span in styled_spans(line):
+                for at in range(span.start, span.end):
+                    expected[at] = _tags(span.style)
+            assert list(zip(line, shown["styles"], strict=True)) == list(zip(line, expected, strict=True))
+            assert shown["hosts"] == list(real_hosts(line))
+
+
+STYLES_OF = """({ render }) => {
+  const { nodes, hosts } = render(LINE);
+  const root = document.createElement('section');
+  root.append(...nodes);
+  const styles = [];
+  const walk = (node, tags) => {
+    for (const child of node.childNodes) {
+      const style = [...new Set(tags)].sort().join(' ');
+      if (child.nodeType === 3) styles.push(...Array.from(child.data, () => style));
+      else walk(child, child.localName === 'div' ? tags : [...tags, child.className || child.localName]);
+    }
+  };
+  walk(root, []);
+  return { styles, hosts: [...hosts] };
+}"""
+
+
+def _tags(style: TextStyle) -> str:
+    """The elements of a style. Backticks are not in the code."""
+    if style & TextStyle.MARK:
+        style &= ~TextStyle.CODE
+    names = {
+        TextStyle.BOLD: "strong",
+        TextStyle.ITALIC: "em",
+        TextStyle.STRUCK: "s",
+        TextStyle.CODE: "code",
+        TextStyle.LINK: "a",
+        TextStyle.HOST: "a",
+        TextStyle.MARK: "markup",
+    }
+    return " ".join(sorted({name for bit, name in names.items() if style & bit}))
+
+
+def imported(module: str) -> str:
+    """A script that imports a module of the page."""
+    return f"import(document.querySelector('script').src.replace('app.js', '{module}'))"
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+async def test_the_page_fits_and_is_accessible(
+    browser: Browser, server: ServerProcess, size: tuple[int, int]
+) -> None:
+    async with person(browser, server, "ana", size=size) as page:
+        await say(page, "A " + "long" * 100 + " word, **bold**, `code` and https://example.com/" + "x" * 200)
+        await page.until("document.querySelectorAll('.post:not(.pending)').length === 1")
+        assert await page.run("document.documentElement.scrollWidth") == size[0]
+        assert await page.run("document.getElementById('log').scrollWidth") <= size[0]
+        weight = sum(page.weights.values())
+        assert 0 < weight < WEIGHT_BYTES
+        if not AXE.exists():
+            pytest.skip("needs axe-core: npm pack axe-core, and package/axe.min.js as build/axe.min.js")
+        await page.run(AXE.read_text() + "; 0")
+        for dark in (True, False):
+            await page.look(size, dark=dark)
+            for opened in ("0", "document.querySelector('.more').click()"):
+                await page.run(opened)
+                violations = await page.run(
+                    "axe.run().then(({violations}) => violations.map(v => [v.id, v.nodes.map(n => n.html)]))"
+                )
+                assert violations == []
+            await page.press("Escape")
+
+
+def v1_client(server: ServerProcess, name: str) -> websocket.WebSocket:
+    socket = websocket.create_connection(server.url, timeout=30, subprotocols=["broadcast-tui.v1"])
+    socket.send(json.dumps({"type": "hello", "name": name, "client_id": name, "presence": False}))
+    while json.loads(socket.recv())["type"] != "synced":
+        pass
+    return socket
+
+
+def ask(socket: websocket.WebSocket, frame: dict[str, object]) -> None:
+    """Send a request and wait for its answer."""
+    socket.send(json.dumps({"ref": "r", "room": "lobby", **frame}))
+    while json.loads(socket.recv()).get("ref") != "r":
+        pass
+
+
+def post(socket: websocket.WebSocket, text: str, **fields: object) -> None:
+    """Post, and wait for the ack, also if the server asks for patience."""
+    socket.send(json.dumps({"type": "message", "message": text, "nonce": f"n{next(NONCES)}", **fields}))
+    while (answer := json.loads(socket.recv()))["type"] != "ack":
+        assert answer["type"] != "error", answer
