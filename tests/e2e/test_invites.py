@@ -6,8 +6,6 @@ from broadcast_tui.qr_code import qr_rows
 from tests.e2e.conftest import Open
 from tests.support.ports import unused_port
 
-COVERED_COMMANDS = frozenset(("invite",))
-
 
 def test_chat_starts_with_an_invite(open_terminal: Open) -> None:
     port = unused_port()

@@ -38,7 +38,8 @@ COVERED_COMMANDS = frozenset(
         *("announce", "poll", "ask", "answer"),
     )
 )
-"""Commands covered by the tests below and in test_terminals, test_posts and test_direct_messages."""
+"""Commands covered by the tests below and in test_terminals, test_posts, test_direct_messages and
+test_invites."""
 COVERED_KEYS = frozenset(
     (
         *("room.switch", "room.next", "room.previous", "room.go-urgent", "room.go-last", "room.toggle-list"),
