@@ -19,11 +19,12 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """Some network file systems have no locks."""
 
 
-def write_private(path: Path, content: str | bytes, *, sync: bool = True) -> None:
+def write_private(path: Path, content: str | bytes, *, sync: bool = True, replace: bool = True) -> None:
     """Replace the content of `path` atomically; creates its directory (mode 700) if needed.
 
     Args:
         sync: Wait until the data is on disk. That may take long: do not use it in an event loop.
+        replace: Replace a file that exists; otherwise FileExistsError is raised.
 
     Raises:
         OSError: It cannot be written; the old content is unchanged.
@@ -37,11 +38,27 @@ def write_private(path: Path, content: str | bytes, *, sync: bool = True) -> Non
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            _publish(temporary, path)
     except (OSError, UnicodeError):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _publish(temporary: str, path: Path) -> None:
+    """Give a temporary file its name. Raises FileExistsError if there is such a file."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # some file systems have no hard links
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
 
 
 def readable_by_others(path: Path) -> bool:

@@ -18,13 +18,13 @@ from broadcast_tui.cli.option_types import Texts, time_span
 from broadcast_tui.cli.pipes import (
     configure_stdout,
     connect,
-    json_line,
     posting_client,
     print_error,
 )
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.core.clock import DAY_S, format_duration
 from broadcast_tui.core.errors import InvalidNameError
+from broadcast_tui.core.export.json_lines import json_line
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.notes import apply_note, merged, without_lost_notes
 from broadcast_tui.core.post import Position, Post

@@ -35,7 +35,7 @@ def cluster(*, history: str = "", json: Annotated[bool, Parameter(negative=())] 
     """
     nodes = read(history)
     if json:
-        from broadcast_tui.cli.pipes import json_line
+        from broadcast_tui.core.export.json_lines import json_line
 
         for node in nodes:
             print(json_line(node))

@@ -11,9 +11,6 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from json import dumps
-
-import msgspec
 
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice, prompt_address
@@ -162,14 +159,6 @@ async def connect(client: BroadcastClient, timeout_s: float) -> None:
         raise ConnectError(add_advice(str(error), error.cause), error.cause) from None
     except TimeoutError:
         raise ConnectError(f"no server at {client.url}") from None
-
-
-def json_line(value: object) -> str:
-    """A value as one line of JSON, with unprintable characters escaped."""
-    line = msgspec.json.encode(value).decode()
-    if line.isprintable():
-        return line
-    return "".join(char if char.isprintable() else dumps(char)[1:-1] for char in line)
 
 
 def print_error(reason: str, status: int) -> int:

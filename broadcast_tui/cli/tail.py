@@ -13,9 +13,10 @@ from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice
 from broadcast_tui.cli.errors import ExitCode
 from broadcast_tui.cli.option_types import Duration
-from broadcast_tui.cli.pipes import configure_stdout, connect, json_line, print_error, server_address
+from broadcast_tui.cli.pipes import configure_stdout, connect, print_error, server_address
 from broadcast_tui.cli.stdio import discard_stdout, is_stdout_closed
 from broadcast_tui.client import BroadcastClient, ConnectError
+from broadcast_tui.core.export.json_lines import json_line
 from broadcast_tui.core.notes import Note
 from broadcast_tui.core.post import Post
 from broadcast_tui.core.post_state import NoteKind

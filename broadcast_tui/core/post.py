@@ -18,6 +18,9 @@ from broadcast_tui.core.post_state import NO_STATE, Ask, PostState
 MAX_SEQ = 2**53 - 1
 """Largest integer that every JSON parser reads exactly."""
 
+ACTION_PREFIX = "/me "
+"""How the text of a post begins that says what its sender does."""
+
 LOST_SEQ = -1
 """In place of the seq of what an entry is about: it was in a former epoch, and is lost.
 

@@ -273,6 +273,7 @@ class LineChat:
             self._client.list_members(room)
         follow_openings(self._client, self._state, self, changes.directs)
         self._print_search_results()
+        self._commands.follow()
         self.refresh_views()
         if changes.denied is not None and self._state.is_kiosk:
             self.has_failed = True
@@ -322,6 +323,7 @@ class LineChat:
         return (
             not self._threads
             and not self._state.search
+            and not self._state.export
             and not self._posts.is_waiting
             and not self._state.directs.is_waiting
             and not self._state.pending_count

@@ -502,7 +502,8 @@ class ClientSession:
             found = (entry for entry in entries if isinstance(entry, Post))
             posts = self._page_notes.completed(event.ref, found)
             start = entries[0].position if entries else None
-            self._updates.append(up.HistoryFetched(event.room, event.ref, posts, event.more, start))
+            notes = tuple(entry for entry in entries if isinstance(entry, Note))
+            self._updates.append(up.HistoryFetched(event.room, event.ref, posts, event.more, start, notes))
         elif (cursor := self.cursors.get(room)) is not None and cursor.filling:
             self._deliver(cursor, cursor.filled(entries))
             self._fill(cursor)
@@ -532,7 +533,8 @@ class ClientSession:
                 self._leave_room(request.room)
             ref = event.ref if request is not None else ""
             text = UNSUPPORTED if event.code == ErrorCode.UNKNOWN_TYPE else event.message
-            self._updates.append(up.Noticed(text, True, event.code, ref))
+            retry_after_s = bounded_delay_s(event.retry_after) if ref and event.temporary else None
+            self._updates.append(up.Noticed(text, True, event.code, ref, retry_after_s))
 
     def _on_rename_error(self, request: commands.Rename, event: events.Error, when: Instant) -> None:
         if event.code in NAME_CODES:

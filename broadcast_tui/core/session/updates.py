@@ -99,6 +99,12 @@ class RoomLeft(msgspec.Struct, frozen=True):
     room: str
 
 
+class RoomRewound(msgspec.Struct, frozen=True):
+    """What was shown of `room` is void: it begins again with `RoomEntered`. Only replays do this."""
+
+    room: str
+
+
 class CaughtUp(msgspec.Struct, frozen=True):
     """The replay of `room` is complete; the posts that follow are live."""
 
@@ -244,7 +250,7 @@ class Withdrawn(msgspec.Struct, frozen=True):
 class HistoryFetched(msgspec.Struct, frozen=True):
     """A page of history: the answer to `ref`, in ascending order; `more` if the log continues that way.
 
-    The posts include all notes about them that have arrived. Notes in the page itself are left out.
+    The posts include all notes about them that have arrived.
     """
 
     room: str
@@ -253,6 +259,8 @@ class HistoryFetched(msgspec.Struct, frozen=True):
     more: bool
     start: Position | None = None
     """Position of the first entry, perhaps a note, before which older posts are requested; None if empty."""
+    notes: tuple[Note, ...] = ()
+    """The notes in the page, for their times: what they have changed is part of the posts."""
 
 
 class PresenceChanged(msgspec.Struct, frozen=True):
@@ -321,6 +329,8 @@ class Noticed(msgspec.Struct, frozen=True):
     error: bool = False
     code: str = ""
     ref: str = ""
+    retry_after_s: float | None = None
+    """Seconds after which a request that was rejected temporarily can be repeated; None: do not repeat it."""
 
 
 Update = (
@@ -330,6 +340,7 @@ Update = (
     | NameChanged
     | RoomEntered
     | RoomLeft
+    | RoomRewound
     | CaughtUp
     | PostArrived
     | PostDelivered

@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 import msgspec
 
+from broadcast_tui.core.post import ACTION_PREFIX
 from broadcast_tui.tui.commands.registry import (
     COMMANDS,
     NOT_AVAILABLE,
@@ -20,7 +21,6 @@ from broadcast_tui.tui.commands.registry import (
     Group,
     available_commands,
 )
-from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
 SUBSTITUTION = re.compile(r"s/((?:[^/\\\n]|\\.)+)/((?:[^/\\\n]|\\.)*)/(g?)")
 """`s/old/new/`, with `g` for each occurrence; a backslash quotes the next character."""

@@ -12,8 +12,8 @@ from enum import StrEnum
 import msgspec
 
 from broadcast_tui.core.names import is_direct
+from broadcast_tui.core.post import ACTION_PREFIX
 from broadcast_tui.core.text import visible_line
-from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
 PAUSE_S = 3.0
 TEXT_MAX = 160

@@ -6,8 +6,8 @@ from enum import Enum
 
 import msgspec
 
+from broadcast_tui.core.post import ACTION_PREFIX
 from broadcast_tui.tui.model.post_target import PostTarget
-from broadcast_tui.tui.model.transcript.chunks import ACTION_PREFIX
 
 
 class ComposeKind(Enum):

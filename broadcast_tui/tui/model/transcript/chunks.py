@@ -77,8 +77,6 @@ class LineRecord(NamedTuple):
     details: PostDetails | None = None
 
 
-ACTION_PREFIX = "/me "
-"""Prefix of an action on the wire."""
 OWN = 4
 MENTION = 8
 _MARK_BITS = 3

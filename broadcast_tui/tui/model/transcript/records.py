@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post import ACTION_PREFIX, Position, Post
 from broadcast_tui.core.text import visible, visible_line
 from broadcast_tui.tui.model.transcript.chunks import (
-    ACTION_PREFIX,
     MENTION,
     OWN,
     Line,

@@ -180,10 +180,6 @@ class Transcript:
             return None
         return chunks[at].line(line_id - chunks[at].first_id)
 
-    def snapshot(self) -> list[tuple[Chunk, int]]:
-        """All chunks, each with its current number of lines; includes cleared lines."""
-        return [(chunk, len(chunk)) for chunk in (*self._cleared, *self.chunks)]
-
     # -- adding lines
 
     def add_post(

@@ -181,14 +181,3 @@ def test_posts_of_a_sender_are_counted() -> None:
     transcript.add_post("bob", "3", AT + timedelta(hours=1))
     assert posts_by(transcript, "bob") == (2, (AT + timedelta(hours=1)).timestamp())
     assert posts_by(transcript, "zoe") == (0, None)
-
-
-def test_snapshot_includes_cleared_lines() -> None:
-    transcript = Transcript()
-    add(transcript, ("bob", "1"))
-    transcript.clear()
-    add(transcript, ("bob", "2"))
-    texts = [
-        chunk.texts[i] for chunk, count in transcript.snapshot() for i in range(count) if chunk.senders[i]
-    ]
-    assert texts == ["1", "2"]
