@@ -74,7 +74,8 @@ def test_shown_command_parses(
 
 def test_every_command_is_shown() -> None:
     shown = {shlex.split(command)[0] for _, command in COMMANDS_SHOWN}
-    assert {"serve", "chat", "send", "tail", "ask", "token", "cluster", "invite", "forget", "config"} <= shown
+    assert {"serve", "chat", "send", "tail", "ask", "export", "replay", "token", "cluster"} <= shown
+    assert {"invite", "forget", "config"} <= shown
 
 
 def test_options_page_is_current() -> None:

@@ -184,6 +184,7 @@ MAX_METHODS = 45
 """Of a class, including those it inherits from classes of the package."""
 LARGE = {
     "client/client.py: BroadcastClient": 75,
+    "tui/replay/client.py: ReplayClient": 60,
     "tui/widgets/message_log.py: MessageLog": 50,
 }
 """Classes over the limit, with the most methods that they may have."""

@@ -43,6 +43,8 @@ app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="O
 app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from arguments or standard input.")
 app.command("broadcast_tui.cli.ask:ask", name="ask", help="Ask people a question and wait for answers.")
 app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
+app.command("broadcast_tui.cli.export:export", name="export", help="Save the history of a room.")
+app.command("broadcast_tui.cli.replay:replay", name="replay", help="Watch an exported history in the chat.")
 app.command(
     "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."
 )

@@ -96,7 +96,7 @@ def chat(
             raise UsageError(f"--name: {error.text}") from error
     check_theme(theme)
     plain = plain or os.environ.get("TERM") == "dumb"
-    if not plain and not (sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()):
+    if not plain and not has_terminal():
         advice = "Connect with ssh -t." if kiosk else "Use --plain without one."
         raise UsageError(f"The chat needs a terminal for standard input and standard error. {advice}")
     security = connection.security(address, saved_token=not kiosk)
@@ -121,6 +121,11 @@ def _check_kiosk(url: str, name: str, *, serve: bool) -> None:
         raise UsageError("--kiosk: Start the server separately, with 'broadcast-tui serve'.")
     if url == PROMPT:
         raise UsageError("--kiosk: The address must be given on the command line.")
+
+
+def has_terminal() -> bool:
+    """Whether the full-screen chat can read keys and draw."""
+    return sys.stdin.isatty() and sys.__stderr__ is not None and sys.__stderr__.isatty()
 
 
 def check_theme(name: str) -> None:

@@ -41,6 +41,7 @@ AREAS = {
     "pick": "Selected post",
     "find": "Finding",
     "people": "People",
+    "replay": "Watching a replay (on an empty line)",
 }
 """Areas in the order of the help screen, with their headings."""
 
@@ -162,6 +163,13 @@ KEYS: tuple[KeyRow, ...] = (
     KeyRow("find.stay-here", "enter", "Stop at this match; n and N continue"),
     KeyRow("find.go-back", "escape", "Cancel and go back"),
     KeyRow("people.toggle-list", "f8", "Show or hide the member list", "Who"),
+    KeyRow("replay.toggle-pause", "space", "Pause, or go on; at the end, begin again"),
+    KeyRow("replay.step-back", "left", "Step back"),
+    KeyRow("replay.step-on", "right", "Step on"),
+    KeyRow("replay.go-start", "home", "Go to the start"),
+    KeyRow("replay.go-end", "end", "Go to the end"),
+    KeyRow("replay.play-faster", "plus", "Play twice as fast"),
+    KeyRow("replay.play-slower", "minus", "Play half as fast"),
 )
 
 _ROWS = {row.id: row for row in KEYS}
@@ -183,8 +191,12 @@ def bind(id: str, action: str, *, priority: bool = False) -> Binding:
 
 def active_key(app: App[Any], id: str) -> str:
     """The first key of row `id` as displayed: the user's own key if there is one."""
-    keys = app._keymap.get(id) or _ROWS[id].keys
-    return shown_key(keys.partition(",")[0])
+    return shown_key(active_keys(app, id)[0])
+
+
+def active_keys(app: App[Any], id: str) -> list[str]:
+    """The keys of row `id` in Textual's spelling: the user's own keys if there are any."""
+    return (app._keymap.get(id) or _ROWS[id].keys).split(",")
 
 
 def shown_key(key: str) -> str:

@@ -29,8 +29,8 @@ def _name(character: str) -> str:
 
 _NAMED = {str(key.value) for key in Keys if "+" not in key.value}
 _NAMED |= {*KEY_DISPLAY_ALIASES, *map(_name, string.punctuation)}
-_LETTER_KEY_AREAS = ("pick",)
-"""Areas without text input, in which a letter alone can be a key."""
+_LETTER_KEY_AREAS = ("pick", "replay")
+"""Areas without text input, or for an empty one, in which a letter alone can be a key."""
 _ONE_SCREEN = frozenset({"app", "composer", "log", "people", "room"})
 _ACTIVE_TOGETHER = (_ONE_SCREEN, *(frozenset({"app", area}) for area in ("search", "pick", "find")))
 """Sets of areas whose keys are active at the same time."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.compat.program import check_golden, run, serving
 
 COMMANDS = (
-    *("", "serve", "chat", "send", "tail", "ask", "config", "config check"),
+    *("", "serve", "chat", "send", "tail", "ask", "export", "replay", "config", "config check"),
     *("token", "token create", "token list", "token revoke", "cluster", "invite", "forget"),
     *("history", "history copy"),
 )

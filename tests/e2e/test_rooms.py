@@ -234,7 +234,7 @@ def test_commands_about_the_screen(tmp_path: Path, bob: Other, ana: Terminal) ->
     ana.enter(f"/export {file}")
     ana.wait_for("Exported")
     rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert "before the clearing" in [row["text"] for row in rows]
+    assert "before the clearing" in [row.get("message") for row in rows]
     ana.enter(f"/export {file}")
     warned(ana, "already")
     ana.enter("/theme")

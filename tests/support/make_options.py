@@ -33,6 +33,8 @@ CHAINS = (
     ("send",),
     ("tail",),
     ("ask",),
+    ("export",),
+    ("replay",),
     ("token", "create"),
     ("token", "list"),
     ("token", "revoke"),
@@ -69,7 +71,7 @@ You can set an option in four places. The first one that has a value wins:
 [chat](chat.md#settings) and [server](server.md#configuration) pages describe the configuration files.
 
 Two more environment variables have no option: `BROADCAST_TUI_CONFIG` is the path of your configuration file,
-and `BROADCAST_TUI_TOKEN` is the [token](server.md#tokens) that `chat`, `send`, `tail` and `ask` use.
+and `BROADCAST_TUI_TOKEN` is the [token](server.md#tokens) that `chat` and the commands for scripts use.
 """
 
 

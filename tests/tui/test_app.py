@@ -13,6 +13,7 @@ from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionStat
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
 from broadcast_tui.tui.quit import ANSWER_TIMEOUT_S
+from broadcast_tui.tui.replay.controls import ReplayControls
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen, numbered_choices
 from broadcast_tui.tui.screens.help import HelpScreen
@@ -429,6 +430,7 @@ def test_every_binding_is_in_the_key_table() -> None:
             Composer,
             PostBar,
             FindBar,
+            ReplayControls,
         )
         for b in cls.__dict__["BINDINGS"]
     ]

@@ -151,6 +151,9 @@ class CommandHandler:
         self._context.refresh_views()
         return True
 
+    def follow(self) -> None:
+        """After updates: continue a command that needs several answers of the server, if there is one."""
+
     def fail(self, reason: str) -> bool:
         """Show why a command failed; always returns false."""
         self._context.warn(reason)

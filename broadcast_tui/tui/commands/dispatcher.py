@@ -8,21 +8,25 @@ from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.tui.commands.connection import ConnectionCommands
 from broadcast_tui.tui.commands.context import CommandContext, CommandHandler
 from broadcast_tui.tui.commands.directs import DirectCommands
+from broadcast_tui.tui.commands.exports import ExportCommands
 from broadcast_tui.tui.commands.general import GeneralCommands
 from broadcast_tui.tui.commands.moderation import ModerationCommands
 from broadcast_tui.tui.commands.people import PeopleCommands
 from broadcast_tui.tui.commands.posts import PostCommands
 from broadcast_tui.tui.commands.registry import Command, available_commands
+from broadcast_tui.tui.commands.replay import ReplayCommands
 from broadcast_tui.tui.commands.rooms import RoomCommands
 from broadcast_tui.tui.model.state import AppState
 
 HANDLERS: Mapping[str, type[CommandHandler]] = {
     "connection": ConnectionCommands,
     "directs": DirectCommands,
+    "exports": ExportCommands,
     "general": GeneralCommands,
     "moderation": ModerationCommands,
     "people": PeopleCommands,
     "posts": PostCommands,
+    "replay": ReplayCommands,
     "rooms": RoomCommands,
 }
 """Handler classes by the first part of `Command.handler`."""
@@ -33,6 +37,7 @@ class CommandDispatcher:
 
     def __init__(self, client: ClientRequests, state: AppState, context: CommandContext) -> None:
         handlers = {name: handler(client, state, context) for name, handler in HANDLERS.items()}
+        self._handlers = tuple(handlers.values())
         self._context = context
         self._methods: dict[str, Callable[[str], bool]] = {}
         for command in available_commands(kiosk=state.is_kiosk):
@@ -48,3 +53,8 @@ class CommandDispatcher:
         if succeeded and command.follows_log:
             self._context.follow_log()
         return succeeded
+
+    def follow(self) -> None:
+        """After updates: continue the commands that need several answers of the server."""
+        for handler in self._handlers:
+            handler.follow()

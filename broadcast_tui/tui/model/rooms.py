@@ -243,6 +243,12 @@ class RoomSet:
             self.joined[name] = self.left.pop(name)
         return self.get(name)
 
+    def rewind(self, name: str) -> None:
+        """Begin a joined room again, without its lines."""
+        self.joined[name] = RoomModel(name)
+        self.unseen = 0
+        self.at_end = True
+
     def part(self, name: str, at: datetime) -> None:
         """Leave a room by the user's command."""
         self.parted.add(name)

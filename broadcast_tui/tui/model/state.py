@@ -13,6 +13,7 @@ from typing import assert_never
 
 import msgspec
 
+from broadcast_tui.core.export.pages import HistoryPages
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
     BansListed,
@@ -37,6 +38,7 @@ from broadcast_tui.core.session.updates import (
     PresenceChanged,
     RoomEntered,
     RoomLeft,
+    RoomRewound,
     SearchFound,
     Update,
     Welcomed,
@@ -192,6 +194,7 @@ class Connection(msgspec.Struct, frozen=True):
 RoomUpdate = (
     RoomEntered
     | RoomLeft
+    | RoomRewound
     | CaughtUp
     | PostDelivered
     | PostRejected
@@ -267,6 +270,8 @@ class AppState:
     """What the user can do about causes of a rejected connection."""
     thread: Thread | None = None
     """The open thread."""
+    export: HistoryPages | None = None
+    """The history that is being exported."""
     recent_reactions: RecentReactions = field(default_factory=RecentReactions)
     is_kiosk: bool = False
     """Whether the user must not reach into this machine, nor take another name."""
@@ -362,6 +367,8 @@ class AppState:
         for update in updates:
             if self.thread is not None:
                 self.thread.apply(update, self.name, self.keywords)
+            if self.export is not None and self.export.apply(update):
+                continue
             match update:
                 # First, because most updates are posts.
                 case PostArrived():
@@ -447,6 +454,8 @@ class AppState:
                 changes.people = True
                 if room.is_direct:
                     self.print(ended_line(room), at)
+            case RoomRewound():
+                self.rooms.rewind(update.room)
             case CaughtUp():
                 self._caught_up(room, changes, at)
             case PostDelivered():
@@ -546,8 +555,8 @@ class AppState:
             self.rooms.set_at_end(self.rooms.at_end)
 
     def _greeting(self, room: RoomModel) -> str:
-        """The first line of a room; empty if its header says the same."""
-        if room.is_direct and self.has_header:
+        """The first line of a room; empty if its header says the same, or for a user without a name."""
+        if not self.name or (room.is_direct and self.has_header):
             return ""
         if room.is_direct:
             return f"Only you and {room.other or 'one other person'} can read this conversation."

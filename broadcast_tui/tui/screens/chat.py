@@ -40,9 +40,12 @@ from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.post_target import newest_question
+from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import adjacent_room, room_by_number
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.path_completion import complete_path
+from broadcast_tui.tui.replay.client import ReplayClient
+from broadcast_tui.tui.replay.controls import HINT, ReplayControls
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
 from broadcast_tui.tui.screens.post_dialogs import PostDialogs
 from broadcast_tui.tui.screens.search import SearchController
@@ -178,7 +181,7 @@ class ChatScreen(Screen[None]):
         self.log_view = MessageLog(id="log")
         self.status = StatusBar(state, client.url, id="status")
         self._history = HistoryLoader(client, state, self.log_view)
-        self._drawn_room = ""
+        self._drawn_room: RoomModel | None = None
         self._posted_rooms: tuple[tuple[str, ...], str] = ((), "")
         """Arguments of the last `RoomsChanged`."""
         self._posted_unread: tuple[str, int, int, str] = ("", -1, -1, "")
@@ -196,7 +199,9 @@ class ChatScreen(Screen[None]):
         complete = partial(completion_context, self._state, self.app)
         panel = ComposerPanel(self._state, complete, self._past, self.status)
         left, right = RoomList(id="rooms"), MemberList(id="people")
-        yield Conversation(self._state, self.log_view, self._history, panel, left=left, right=right)
+        conversation = Conversation(self._state, self.log_view, self._history, panel, left=left, right=right)
+        client = self._client
+        yield ReplayControls(client, conversation) if isinstance(client, ReplayClient) else conversation
         yield KeyFooter()
 
     def on_mount(self) -> None:
@@ -250,6 +255,7 @@ class ChatScreen(Screen[None]):
             self.app.screen.set_choices(choices_of(self._state))
         self._search.follow()
         self.post_context.follow()
+        self._commands.follow()
         for note in changes.rejected_notes:
             self.post_context.handle_rejected(note)
         if changes.denied is not None:
@@ -519,11 +525,12 @@ class ChatScreen(Screen[None]):
     def _refresh_room(self) -> bool:
         """Update log, composer and room list; returns whether another room is displayed now."""
         state, view = self._state, self._state.rooms.shown
-        has_changed = state.rooms.shown_name != self._drawn_room
+        has_changed = view is not self._drawn_room
         if has_changed:
-            self._drawn_room = state.rooms.shown_name
+            self._drawn_room = view
             self.composer.enter_room(state.rooms.shown_name)
-            self.composer.set_hint(f"Message {view.label}")
+            is_replay = isinstance(self._client, ReplayClient)
+            self.composer.set_hint(HINT if is_replay else f"Message {view.label}")
             self.log_view.show(view.transcript, view.unread)
             state.rooms.unseen = self.log_view.unseen
             if not view.reading.begins_above:

@@ -10,7 +10,7 @@ Its drafts, and the reply or edit that is being written, are in `Composer.drafts
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -144,6 +144,8 @@ class Composer(ReadlineArea):
         super().__init__(id=id)
         self.past = InputHistory() if past is None else past
         self.search: HistorySearch | None = None
+        self.on_empty_key: Callable[[str], Awaitable[bool]] | None = None
+        """Called with each key while the input is empty; true if the key was handled."""
         self.drafts = Drafts(self, self.past)
         self.key_count = 0
         """Number of keys received."""
@@ -259,6 +261,9 @@ class Composer(ReadlineArea):
             bound = self._bindings.key_to_bindings.get(event.key, [])
             if not any(row.id and row.id.startswith("search.") for row in bound):
                 self.action_take_found()
+        elif not self.text and self.on_empty_key is not None and await self.on_empty_key(event.key):
+            event.prevent_default().stop()
+            return
         if not event.is_printable:
             await run_binding(self, event)
 

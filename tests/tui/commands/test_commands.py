@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from pathlib import Path
-
 import pytest
 
 from broadcast_tui.core.protocol import events
@@ -18,11 +14,9 @@ from broadcast_tui.core.session.updates import (
 )
 from broadcast_tui.tui.commands.context import CommandHandler
 from broadcast_tui.tui.commands.dispatcher import HANDLERS
-from broadcast_tui.tui.commands.general import write_export
 from broadcast_tui.tui.commands.parser import InputError, parse
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command
 from broadcast_tui.tui.model.transcript.navigation import posts_by
-from broadcast_tui.tui.model.transcript.transcript import Transcript
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, FakeClient, member_list, room_list
 from tests.support.fake_context import FakeContext
@@ -109,31 +103,6 @@ def test_theme_lists_selects_and_suggests() -> None:
     assert context.theme_host.theme == "nord"
     assert not context.execute("/theme nrod")
     assert context.warnings == ["No such theme: nrod. Did you mean nord?"]
-
-
-def test_export_counts_the_lines(tmp_path: Path) -> None:
-    transcript, json_file, text_file = Transcript(), tmp_path / "a.jsonl", tmp_path / "a.txt"
-    transcript.add_post("bob", "hi", AT)
-    assert write_export(json_file, transcript.snapshot(), "lobby").startswith("Exported 1 line to ")
-    transcript.add_post("bob", "again", AT)
-    assert write_export(text_file, transcript.snapshot(), "lobby").startswith("Exported 2 lines to ")
-
-
-def test_export_includes_cleared_lines_and_never_overwrites(tmp_path: Path) -> None:
-    context = FakeContext("ana")
-    context.receive(context.client.post("bob", "kept"))
-    assert context.execute("/clear")
-    file = tmp_path / "log.jsonl"
-    assert context.execute(f"/export {file}")
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [row["text"] for row in rows if row["sender"] == "bob"] == ["kept"]
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert not context.execute(f"/export {file}")
-    assert not context.execute(f"/export {tmp_path}/no/log.txt")
-    assert context.warnings == [
-        f"{file} already exists; choose another name.",
-        f"No such directory: {tmp_path}/no",
-    ]
 
 
 # -- rooms
@@ -376,13 +345,12 @@ def test_connect_checks_the_address_and_unsent_posts() -> None:
 # -- in the app
 
 
-@pytest.mark.parametrize("command", ["/help nick", "/export {path}"])
-async def test_a_command_that_prints_scrolls_to_the_end_of_the_log(tmp_path: Path, command: str) -> None:
+async def test_a_command_that_prints_scrolls_to_the_end_of_the_log() -> None:
     async with chatting("ana") as chat:
         await chat.deliver(*(chat.client.post("bob", f"post {n}") for n in range(60)))
         await chat.type("pageup")
         assert not chat.screen.log_view.is_following
-        await chat.enter(command.format(path=tmp_path / "lobby.txt"))
+        await chat.enter("/help nick")
         assert chat.screen.log_view.is_following
 
 
@@ -431,18 +399,6 @@ async def test_clear_is_undone_by_scrolling_up() -> None:
         assert "line 39" in shown(chat)
         assert "new" in shown(chat)
         assert chat.client.called("fetch_history") == []
-
-
-async def test_export_runs_in_a_thread_and_prints_its_result(tmp_path: Path) -> None:
-    async with chatting("ana", size=(120, 30)) as chat:
-        await chat.enter(f"/export {tmp_path}/log.jsonl")
-        async with asyncio.timeout(30):
-            while "Exported" not in shown(chat):
-                await chat.pilot.pause()
-                await chat.settled()
-        await chat.enter(f"/export {tmp_path}/log.jsonl")
-        assert "already exists" in chat.toasts
-        assert chat.composer.text.startswith("/export")
 
 
 async def test_connect_goes_to_another_server() -> None:

@@ -1,0 +1,1 @@
+"""A recording in the chat screen, without a server."""
