@@ -20,6 +20,9 @@ class Proxy:
         self.flowing = asyncio.Event()
         """When cleared, connections stay open and forward nothing."""
         self.flowing.set()
+        self.answering = asyncio.Event()
+        """When cleared, what the server sends is not passed on."""
+        self.answering.set()
         self.came = asyncio.Condition()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -49,17 +52,20 @@ class Proxy:
         self._writers |= {writer, far_writer}
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass_on(reader, far_writer))
-                group.create_task(self._pass_on(far_reader, writer))
+                group.create_task(self._pass_on(reader, far_writer, self.flowing))
+                group.create_task(self._pass_on(far_reader, writer, self.flowing, self.answering))
         finally:
             for end in (writer, far_writer):
                 end.transport.abort()
             self._writers -= {writer, far_writer}
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *gates: asyncio.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65_536):
-                await self.flowing.wait()
+                for gate in gates:
+                    await gate.wait()
                 writer.write(data)
                 await writer.drain()
             writer.write_eof()
@@ -76,4 +82,5 @@ async def running_proxy(target_port: int) -> AsyncIterator[Proxy]:
     finally:
         listener.close()
         proxy.flowing.set()
+        proxy.answering.set()
         proxy.cut()

@@ -97,6 +97,10 @@ class RawSocket:
             if opcode == CLOSE:
                 return struct.unpack("!H", payload[:2])[0], payload[2:].decode()
 
+    async def read(self, count: int) -> bytes:
+        """The next `count` bytes."""
+        return await self._take(count)
+
     async def read_to_end(self) -> bytes:
         """All data until the other side closes or resets the connection."""
         data, self._buffer = self._buffer, b""

@@ -93,14 +93,6 @@ def page_or(handler: Handler) -> Handler:
     return negotiated
 
 
-async def room_page(context: WebContext, request: web.BaseRequest, room: str) -> web.StreamResponse:
-    """The page of a room, for browsers; it reads the name of the room from its address."""
-    if not wants_page(request):
-        text = "This is a page for browsers. See / for other ways to join."
-        raise HttpError(http.HTTPStatus.NOT_FOUND, "not_found", text)
-    return page(context, request)
-
-
 async def static_file(
     context: WebContext, request: web.BaseRequest, version: str, name: str
 ) -> web.StreamResponse:

@@ -9,12 +9,15 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from broadcast_tui.core.hub.work_budget import frame_price_s
+from broadcast_tui.core.hub.auth import Identity
+from broadcast_tui.core.hub.work_budget import UNLIMITED, frame_price_s
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.network import rate_limit_key
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.web.errors import HttpError
 from broadcast_tui.server.web.handoff import HttpRequest
+from broadcast_tui.server.web.visitor import Visitor, Visitors
 
 BODY_TIMEOUT_S = 10.0
 """Time for the body of a request that contains one post."""
@@ -41,6 +44,7 @@ class WebContext:
     ) -> None:
         self.runner = runner
         self.authenticator = authenticator
+        self._visitors = Visitors(runner)
         self.stopping = asyncio.Event()
         """Set when the server stops: endless responses end."""
         self._limits = limits
@@ -71,6 +75,19 @@ class WebContext:
         if len(hosts) == 1 and _HOST.fullmatch(hosts[0]):
             return f"{'wss' if self.secure(request) else 'ws'}://{hosts[0]}"
         return self._url()
+
+    def visit(self, request: web.BaseRequest, *, identity: Identity | None = None) -> Visitor:
+        """A visitor of the hub from the address of a request, to be used as a context manager.
+
+        Args:
+            identity: Identity from its token; None without one.
+        """
+        assert isinstance(request, HttpRequest)
+        is_exempt = request.budget is UNLIMITED
+        key = "" if is_exempt else rate_limit_key(request.client_address)
+        peername = request.transport.get_extra_info("peername") if request.transport is not None else None
+        address = f"{request.client_address}:{peername[1] if peername else 0}"
+        return self._visitors.open(address, rate_limit_key=key, identity=identity)
 
     async def read_body(
         self, request: web.BaseRequest, bytes_max: int, timeout_s: float = BODY_TIMEOUT_S

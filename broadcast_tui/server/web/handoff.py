@@ -96,6 +96,8 @@ class HttpConnection(RequestHandler):
         """Whether it uses TLS."""
         self.budget: WorkBudget = UNLIMITED
         """Server time for requests that cannot be parsed."""
+        self.on_flow: Callable[[bool], None] | None = None
+        """Called with whether the write buffer is full."""
         self.blocked_at: float | None = None
         """Loop time at which the write buffer became full, or was last seen to shrink."""
         self._blocked_bytes = 0
@@ -198,12 +200,16 @@ class HttpConnection(RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        if self.on_flow is not None:
+            self.on_flow(True)
         self.blocked_at = self.loop.time()
         if self._tcp is not None:
             self._blocked_bytes = self._tcp.get_write_buffer_size()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        if self.on_flow is not None:
+            self.on_flow(False)
         self.blocked_at = None
 
     def is_stalled(self, now: float, timeout_s: float) -> bool:

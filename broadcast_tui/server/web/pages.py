@@ -68,6 +68,5 @@ ROUTES = (
     Route("GET", "/healthz", healthz, is_public=True, is_probe=True),
     Route("GET", "/readyz", readyz, is_public=True, is_probe=True),
     Route("GET", "/", browser_page.page_or(landing_page), is_public=True, keeps_alive=False),
-    Route("GET", "/rooms/{room}", browser_page.room_page, is_public=True),
     Route("GET", "/static/{version}/{name}", browser_page.static_file, is_public=True),
 )

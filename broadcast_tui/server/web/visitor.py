@@ -18,6 +18,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from broadcast_tui.core.errors import CloseCode, ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Identity
 from broadcast_tui.core.hub.peer import RateLimits
@@ -97,8 +99,11 @@ class Visitor:
         self._received_bytes = 0
         self._parsed: deque[bytes] = deque()
         self._is_held = False
+        self._is_blocked = False
+        """Whether the buffer of the function that gets its frames is full."""
         self._waiting: deque[bytes] = deque()
         """Commands that wait while the hub prepares an earlier one."""
+        self._sink: Callable[[bytes], None] | None = None
         self._changed = asyncio.Event()
         self._closing: tuple[CloseCode, str] | None = None
         self.peer = runner.hub.open(
@@ -132,6 +137,9 @@ class Visitor:
         return self.write
 
     def write(self, data: bytes) -> None:
+        if self._sink is not None:
+            self._sink(data)
+            return
         self._received.append(data)
         self._received_bytes += len(data)
         if self._received_bytes >= BUFFER_BYTES and not self.peer.blocked:
@@ -155,6 +163,36 @@ class Visitor:
         if self._closing is None:
             self._closing = code, reason
             self._changed.set()
+
+    # -- streams
+
+    def forward(self, sink: Callable[[bytes], None]) -> None:
+        """Pass the frames that have not been read, and all later ones, to a function instead of `read`.
+
+        It gets complete WebSocket frames, must not wait, and reports with `set_blocked` when its buffer is
+        full.
+        """
+        self._sink = sink
+        rest = [*map(frame, self._parsed), *self._received]
+        self._parsed.clear()
+        self._received.clear()
+        self._received_bytes = 0
+        if rest:
+            sink(b"".join(rest))
+        if self.peer.blocked and not self._is_blocked:
+            self._runner.set_blocked(self.peer, False)
+
+    def set_blocked(self, blocked: bool) -> None:
+        """Stop to forward frames, or go on."""
+        self._is_blocked = blocked
+        self._runner.set_blocked(self.peer, blocked)
+
+    async def closed(self) -> VisitorClosedError:
+        """Wait until the hub has closed the visitor, and return why."""
+        while self._closing is None:
+            self._changed.clear()
+            await self._changed.wait()
+        return _closed(*self._closing)
 
     # -- commands
 
@@ -210,11 +248,19 @@ class Visitor:
 
         Without a nonce, the post gets a random one. Raises RequestError.
         """
-        nonce = say.nonce or secrets.token_hex(8)
-        self.send(commands.Say(say.message, None, say.room, nonce, say.re, say.ask))
+        return await self._append(say)
+
+    async def change(self, note: commands.Note) -> events.Ack:
+        """Change a post, and return when the engine has stored that; otherwise as `publish`."""
+        return await self._append(note)
+
+    async def _append(self, entry: commands.Say | commands.Note) -> events.Ack:
+        if not entry.nonce:
+            entry = msgspec.structs.replace(entry, nonce=secrets.token_hex(8))
+        self.send(entry)
         while True:
             event = await self._reply()
-            if isinstance(event, events.Ack) and event.nonce == nonce:
+            if isinstance(event, events.Ack) and event.nonce == entry.nonce:
                 return event
             if isinstance(event, events.Error):
                 raise _error_of(event)
