@@ -60,12 +60,21 @@ class AwayStatus:
         self._broadcaster.reply(peer, events.Away(peer.name, command.away, text, command.ref))
 
     def entered(self, peer: Peer, room: Room) -> None:
-        """Notify a room that the person who entered it is away."""
+        """Notify a room that the person who entered it is away, or is no longer."""
+        is_returned = room.presence.take_return(peer.key)
         if not peer.is_counted or self.adopt(room, peer.key, but=peer):
             return
         text = self._names.away(peer.key)
-        if text is not None:
-            self._send(events.Away(peer.name, True, text), self._listening(room) - {peer})
+        if text is not None or is_returned:
+            event = events.Away(peer.name, text is not None, text or "")
+            self._send(event, self._listening(room) - {peer})
+
+    def renamed(self, room: Room, key: str, *, but: Peer | None = None) -> None:
+        """Notify a room of the status of a person who took a name whose last leave was not announced."""
+        if room.presence.take_return(key):
+            text = self.of(room.presence, key)
+            event = events.Away(room.presence.name_of(key), text is not None, text or "")
+            self._send(event, self._listening(room) - {but})
 
     # -- other nodes
 
@@ -95,10 +104,11 @@ class AwayStatus:
             before: The message before the change.
             is_new: Whether the person was not in the room before.
         """
+        is_returned = room.presence.take_return(key)
         if self.adopt(room, key):
             return
         text = self.of(room.presence, key)
-        if text == before:
+        if text == before and not is_returned:
             return
         peers = self._listening(room)
         if not is_new:

@@ -83,7 +83,7 @@ class Entering:
         self._broadcaster.send_greeting(peer, DEFAULT_ROOM, state.online, when)
         room = self._rooms.by_name[DEFAULT_ROOM]
         self._broadcaster.flush_presence(room, when)
-        self._away.adopt(room, peer.key)
+        self._away.entered(peer, room)
 
     # -- hello
 

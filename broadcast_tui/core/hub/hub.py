@@ -128,6 +128,7 @@ class Hub:
             self._names,
             self.authorizer,
             self.moderation,
+            self.away,
             self.broadcaster,
             self.directs.renamed,
             self.cluster,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from broadcast_tui.core.clock import Instant
 from broadcast_tui.core.hub.authorization import Authorizer
+from broadcast_tui.core.hub.away import AwayStatus
 from broadcast_tui.core.hub.broadcaster import Broadcaster
 from broadcast_tui.core.hub.cluster import ClaimName, Cluster, Need
 from broadcast_tui.core.hub.moderation import Moderation
@@ -30,6 +31,7 @@ class NameClaims:
         names: NameRegistry,
         authorizer: Authorizer,
         moderation: Moderation,
+        away: AwayStatus,
         broadcaster: Broadcaster,
         renamed: Callable[[Peer], None],
         cluster: Cluster,
@@ -37,6 +39,7 @@ class NameClaims:
         replaced: Callable[[int], None],
     ) -> None:
         self._names = names
+        self._away = away
         self._cluster = cluster
         self._rosters = rosters
         self._replaced = replaced
@@ -59,9 +62,11 @@ class NameClaims:
         old = peer.name
         self.claim(peer, name, when)
         self._broadcaster.reply(peer, events.Renamed(command.ref, name))
-        if peer.is_counted and old and old != name:
+        if peer.is_counted and old != name:
             for subscription in peer.subscriptions.values():
-                self._broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
+                if old:
+                    self._broadcaster.broadcast_rename(subscription.room, peer, old, name, when)
+                self._away.renamed(subscription.room, peer.key, but=peer)
 
     def needs(self, peer: Peer, name: str, when: Instant) -> tuple[Need, ...]:
         """What is needed before a connection can claim a valid name. Raises RequestError, as `claim`."""

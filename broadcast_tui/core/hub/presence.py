@@ -70,6 +70,10 @@ class RoomPresence:
         self._joined: dict[str, str] = {}
         self._left: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
+        self._told: set[str] = set()
+        """Those of the joined and left members whom clients know to be here, or gone, from a rename."""
+        self._returned: set[str] = set()
+        """Members whose leave was not announced, since they or others with their name came back."""
         self._count_sent_at: float | None = None
         self._announced_online = 0
         self.limits_changed()
@@ -137,17 +141,28 @@ class RoomPresence:
 
         Returns False if that made it another member, as with several connections.
         """
+        is_same = True
         if key == old_key:
             self._names[key] = name
-            return True
-        if self._connections.get(old_key, 0) != 1 or old_key in self._remote or key in self._names:
+        elif self._connections.get(old_key, 0) != 1 or old_key in self._remote or key in self._names:
             self.remove(old_key, 0.0, grace=False)
             self.add(key, name)
-            return False
-        del self._connections[old_key]
-        self._connections[key] = 1
-        self._move(old_key, key, name)
-        return True
+            is_same = False
+        else:
+            del self._connections[old_key]
+            self._connections[key] = 1
+            self._move(old_key, key, name)
+        self._tell_rename(old_key, key)
+        return is_same
+
+    def take_return(self, key: str) -> bool:
+        """Whether the last leave of a member was not announced, so that clients know an old away status.
+
+        False if that was asked before.
+        """
+        is_returned = key in self._returned
+        self._returned.discard(key)
+        return is_returned
 
     # -- the parts of several nodes
 
@@ -228,6 +243,8 @@ class RoomPresence:
             self._show_remote_name(key)
             if is_renamed:
                 self._names[key] = name
+        if member.former or member.former_name:
+            self._tell_rename(member.former, key)
 
     def part_keys(self, node: str) -> set[str]:
         """The keys of the members on another node."""
@@ -251,7 +268,10 @@ class RoomPresence:
 
     def forget_lines(self) -> None:
         """Announce none of the changes so far."""
-        self._joined, self._left, self._reasons = {}, {}, {}
+        self._clear_changes()
+
+    def _clear_changes(self) -> None:
+        self._joined, self._left, self._reasons, self._told = {}, {}, {}, set()
         self._announced_online = self.online
 
     def _rename_part(self, node: str, member: Member) -> None:
@@ -307,8 +327,7 @@ class RoomPresence:
             for event, members in (("leave", self._left), ("join", self._joined))
             if members
         ]
-        self._joined, self._left, self._reasons = {}, {}, {}
-        self._announced_online = self.online
+        self._clear_changes()
         return lines
 
     def _flush_count(self, now: float) -> list[PresenceLine]:
@@ -316,8 +335,7 @@ class RoomPresence:
         if self._count_sent_at is not None and now - self._count_sent_at < interval_s:
             return []
         self._count_sent_at = now
-        self._joined, self._left, self._reasons = {}, {}, {}
-        self._announced_online = self.online
+        self._clear_changes()
         return [PresenceLine("online", online_text(self.online), (), self.online, frozenset())]
 
     def _line(self, event: str, members: dict[str, str]) -> PresenceLine:
@@ -334,9 +352,18 @@ class RoomPresence:
         if key in self._names:
             return
         self._names[key] = name
-        self._reasons.pop(key, None)
-        if self._left.pop(key, None) is None:
+        if not self._cancel_leave(key):
             self._joined[key] = name
+
+    def _cancel_leave(self, key: str) -> bool:
+        """Announce no leave of a member who is here again; returns whether clients know of none."""
+        is_told = key in self._told
+        self._told.discard(key)
+        self._reasons.pop(key, None)
+        if self._left.pop(key, None) is None or is_told:
+            return False
+        self._returned.add(key)
+        return True
 
     def _move(self, old_key: str, key: str, name: str) -> None:
         """Give a member another key, which no member has."""
@@ -345,6 +372,17 @@ class RoomPresence:
         if old_key in self._joined:
             del self._joined[old_key]
             self._joined[key] = name
+        self._told.discard(old_key)
+        self._returned.discard(old_key)
+        self._cancel_leave(key)
+
+    def _tell_rename(self, old_key: str, key: str) -> None:
+        """Note that clients learn from the line about a rename who is here and who is gone."""
+        if old_key in self._left:
+            self._told.add(old_key)
+        if key in self._joined:
+            self._joined[key] = self._names[key]
+            self._told.add(key)
 
     def _drop(self, key: str, reason: str = "") -> None:
         """Remove a member, who is announced, unless a part of it is left."""
@@ -354,7 +392,12 @@ class RoomPresence:
             self._show_remote_name(key)
             return
         name = self._names.pop(key, None)
-        if name is not None and self._joined.pop(key, None) is None:
+        if name is None:
+            return
+        is_told = key in self._told
+        self._told.discard(key)
+        self._returned.discard(key)
+        if self._joined.pop(key, None) is None or is_told:
             self._left[key] = name
             self._reasons[key] = reason
 

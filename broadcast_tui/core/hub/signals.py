@@ -117,6 +117,7 @@ class Signals:
         if member.former or member.former_name:
             # A rename takes the away status along, which clients know.
             self._away.adopt(room, key)
+            self._away.renamed(room, key)
         elif key in presence:
             self._away.part_changed(room, key, before, is_new=is_new)
 

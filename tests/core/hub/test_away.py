@@ -201,3 +201,35 @@ def test_session_restores_its_away_status_after_a_restart() -> None:
     ana.connect()
     world.step()
     assert bob.seen(events.Away) == []
+
+
+def test_who_returns_before_the_leave_is_announced_is_not_away_any_more() -> None:
+    world = World(Limits(presence_burst=2, presence_rate=0.001, leave_grace_s=0.0))
+    ana, bob = lobby(world, "ana", "bob")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    assert ana.peer is not None
+    world.hub.close(ana.peer, world.when)
+    read_frames(bob)
+    v1(world, "ana")
+    frames = read_frames(bob)
+    assert [frame for frame in frames if frame["type"] == "system"] == []
+    assert [frame for frame in frames if frame["type"] == "away"] == [
+        {"type": "away", "name": "ana", "away": False}
+    ]
+    assert listed(world, bob) == {}
+
+
+def test_who_takes_a_name_before_the_leave_is_announced_is_not_away() -> None:
+    world = World(Limits(presence_burst=3, presence_rate=0.001, leave_grace_s=0.0))
+    ana, bob, zoe = lobby(world, "ana", "bob", "zoe")
+    send(world, ana, type="away", text="lunch", ref="a1")
+    assert ana.peer is not None
+    world.hub.close(ana.peer, world.when)
+    read_frames(bob)
+    send(world, zoe, type="rename", name="ana", ref="r")
+    frames = read_frames(bob)
+    assert [frame["event"] for frame in frames if frame["type"] == "system"] == ["rename"]
+    assert [frame for frame in frames if frame["type"] == "away"] == [
+        {"type": "away", "name": "ana", "away": False}
+    ]
+    assert listed(world, bob) == {}

@@ -474,6 +474,35 @@ def test_a_rename_keeps_the_away_status_on_all_nodes(cluster: HubCluster) -> Non
     assert listed(bob)["zoe"] == (1, "lunch")
 
 
+def test_who_returns_before_the_leave_is_announced_is_not_away_on_other_nodes() -> None:
+    cluster = HubCluster(2, Limits(**UNLIMITED, presence_burst=2, presence_rate=0.001, leave_grace_s=0))
+    bob, ana = enter(cluster[2], "bob", "b"), enter(cluster[1], "ana", "a")
+    ana.send("away", text="lunch", ref="a")
+    cluster.settle()
+    bob.clear()
+    ana.close()
+    cluster.settle()
+    enter(cluster[1], "ana", "a")
+    assert lines(bob) == []
+    assert [frame["away"] for frame in bob.frames("away")] == [False]
+    assert listed(bob)["ana"] == (1, None)
+
+
+def test_who_takes_a_name_before_the_leave_is_announced_is_not_away_on_other_nodes() -> None:
+    cluster = HubCluster(2, Limits(**UNLIMITED, presence_burst=3, presence_rate=0.001, leave_grace_s=0))
+    bob, ana = enter(cluster[2], "bob", "b"), enter(cluster[1], "ana", "a")
+    zoe = enter(cluster[1], "zoe", "z")
+    ana.send("away", text="lunch", ref="a")
+    cluster.settle()
+    bob.clear()
+    ana.close()
+    cluster.settle()
+    zoe.send("rename", name="ana", ref="r")
+    cluster.settle()
+    assert lines(bob) == ["zoe is now known as ana. 2 client(s) online."]
+    assert [frame["away"] for frame in bob.frames("away")] == [False]
+
+
 # -- typing and topics
 
 

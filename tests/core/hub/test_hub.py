@@ -327,6 +327,20 @@ def test_hello_with_a_name_in_use_can_be_retried_with_another() -> None:
     assert only(wire, "welcome")[0]["name"] == "zoe"
 
 
+def test_second_person_made_by_a_rename_leaves_at_once() -> None:
+    world = World()
+    bob = v1(world, "bob")
+    v1(world, "ana")
+    second = v1(world, "ana")
+    world.pass_time(10.0)
+    read_frames(bob)
+    send(world, second, type="rename", ref="r", name="zoe")
+    send(world, second, type="leave", ref="l", room="lobby")
+    world.pass_time(10.0)
+    lines = [(line["event"], line.get("names") or line["name"]) for line in only(bob, "system")]
+    assert lines == [("rename", ["ana", "zoe"]), ("leave", "zoe")]
+
+
 def test_rename_is_broadcast_to_the_room() -> None:
     world = World()
     ana, bob, plain = v1(world, "ana"), v1(world, "bob"), world.plain()

@@ -160,3 +160,52 @@ def test_reason_of_a_canceled_leave_is_not_used_later() -> None:
     presence.expire(9.0)
     (line,) = presence.flush(9.0)
     assert (line.text, line.reason) == ("ana has left the chat. 0 client(s) online.", "")
+
+
+def test_leave_of_a_member_known_from_a_rename_is_announced() -> None:
+    presence = room()
+    presence.add("ana", "ana")
+    presence.add("ana", "ana")
+    presence.flush(0.0)
+    presence.rekey("ana", "zoe", "zoe")
+    presence.remove("zoe", 1.0, grace=False)
+    assert texts(presence.flush(1.0)) == ["zoe has left the chat. 1 client(s) online."]
+
+
+def test_return_of_a_member_gone_since_a_rename_is_announced() -> None:
+    presence = room()
+    presence.add("ana", "ana")
+    presence.add("zoe", "zoe")
+    presence.flush(0.0)
+    presence.rekey("ana", "zoe", "zoe")
+    presence.add("ana", "ana")
+    assert texts(presence.flush(1.0)) == ["ana has joined the chat. 2 client(s) online."]
+
+
+def test_no_leave_is_announced_of_a_name_that_another_member_took() -> None:
+    presence = room(presence_burst=1, presence_rate=0.001)
+    presence.add("ana", "ana")
+    presence.add("zoe", "zoe")
+    presence.flush(0.0)
+    presence.remove("zoe", 1.0, grace=False)
+    assert presence.flush(1.0) == []
+    presence.rekey("ana", "zoe", "zoe")
+    assert presence.flush(9_999.0) == []
+
+
+def test_join_is_announced_with_the_newest_spelling_of_a_name() -> None:
+    presence = room()
+    presence.add("ana", "ana")
+    presence.rekey("ana", "ana", "Ana")
+    assert texts(presence.flush(0.0)) == ["Ana has joined the chat. 1 client(s) online."]
+
+
+def test_return_before_the_leave_was_announced_is_reported_once() -> None:
+    presence = room()
+    presence.add("ana", "ana")
+    presence.flush(0.0)
+    assert not presence.take_return("ana")
+    presence.remove("ana", 1.0, grace=False)
+    presence.add("ana", "ana")
+    assert presence.take_return("ana")
+    assert not presence.take_return("ana")
