@@ -24,6 +24,7 @@ def test_chat_starts_with_an_invite(open_terminal: Open) -> None:
     bob.enter("/invite")
     bob.wait_for("The QR code needs 67 columns")
     bob.type("q")
+    bob.wait_gone("The QR code needs")
     bob.enter("hello by the link")
     ana.wait_for("hello by the link")
     bob.enter("/quit")
