@@ -44,7 +44,7 @@ from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import adjacent_room, room_by_number
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.path_completion import complete_path
-from broadcast_tui.tui.replay.client import ReplayClient
+from broadcast_tui.tui.replay.client import READ_ONLY, ReplayClient
 from broadcast_tui.tui.replay.controls import HINT, ReplayControls
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
 from broadcast_tui.tui.screens.post_dialogs import PostDialogs
@@ -197,7 +197,8 @@ class ChatScreen(Screen[None]):
         for size, breakpoints in (width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS):
             self.set_class(True, *self._get_breakpoint_classes(size, breakpoints or []), update=False)
         complete = partial(completion_context, self._state, self.app)
-        panel = ComposerPanel(self._state, complete, self._past, self.status)
+        why = READ_ONLY if isinstance(self._client, ReplayClient) else ""
+        panel = ComposerPanel(self._state, complete, self._past, self.status, read_only=why)
         left, right = RoomList(id="rooms"), MemberList(id="people")
         conversation = Conversation(self._state, self.log_view, self._history, panel, left=left, right=right)
         client = self._client

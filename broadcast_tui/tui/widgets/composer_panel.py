@@ -20,7 +20,7 @@ from broadcast_tui.tui.keymap import active_key
 from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
-from broadcast_tui.tui.model.input.post_size import CONFIRM_ABOVE_LINES, excess, lines_to_confirm
+from broadcast_tui.tui.model.input.post_size import CONFIRM_ABOVE_LINES, excess, is_post, lines_to_confirm
 from broadcast_tui.tui.model.post_target import newest_own_target
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
@@ -41,6 +41,7 @@ class ComposerPanel(Vertical):
         past: The input history.
         head: The widget above the composer; suggestions are displayed above it.
         room: Returns the room whose newest own post Up edits; by default the displayed one.
+        read_only: Why no post can be sent; empty if posts can be sent.
     """
 
     DEFAULT_CSS = """
@@ -67,8 +68,10 @@ class ComposerPanel(Vertical):
         head: Widget,
         *,
         room: Callable[[], RoomModel] | None = None,
+        read_only: str = "",
     ) -> None:
         super().__init__()
+        self._read_only = read_only
         self._room = room or (lambda: state.rooms.shown)
         self._state = state
         self._suggestions = SuggestionList()
@@ -101,7 +104,9 @@ class ComposerPanel(Vertical):
 
     def _hold(self, text: str) -> bool:
         """Whether to keep `text`: it is too large, or so long that it may be an accident."""
-        if too_long := excess(text, self._state.message_bytes):
+        if self._read_only and is_post(text):
+            show_warning(self, self._read_only)
+        elif too_long := excess(text, self._state.message_bytes):
             show_warning(self, f"Not sent: this is {too_long} for one post.")
         elif lines := lines_to_confirm(text):
             self._ask(text, lines)

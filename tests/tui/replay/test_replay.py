@@ -205,6 +205,14 @@ async def test_nothing_can_be_sent(tmp_path: Path, typed: str) -> None:
         assert "alpha" in replay.text
 
 
+async def test_a_text_stays_in_the_input(tmp_path: Path) -> None:
+    async with replaying(hour(), tmp_path) as replay:
+        await replay.enter("hello")
+        assert READ_ONLY in toasts(replay)
+        assert replay.app.screen.query_one(Composer).text == "hello"
+        assert "not sent" not in replay.text
+
+
 async def test_the_input_says_that_it_is_read_only(tmp_path: Path) -> None:
     async with replaying(hour(), tmp_path) as replay:
         assert "Replay, read-only" in replay.text
