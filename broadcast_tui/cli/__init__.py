@@ -49,6 +49,7 @@ app.command(
     "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."
 )
 app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
+app.command("broadcast_tui.cli.hook:app", name="hook", help="Create, list and revoke webhooks.")
 app.command("broadcast_tui.cli.history:app", name="history", help="Copy a history to another place.")
 app.command("broadcast_tui.cli.cluster:cluster", name="cluster", help="List the servers that share a Redis.")
 app.command("broadcast_tui.cli.forget:forget", name="forget", help="Delete saved credentials of a server.")

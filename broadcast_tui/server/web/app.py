@@ -24,7 +24,7 @@ from broadcast_tui.server.admission import (
 from broadcast_tui.server.client_address import client_address
 from broadcast_tui.server.connection import HEAD_BYTES_MAX, PeerConnection
 from broadcast_tui.server.http import is_local_host
-from broadcast_tui.server.web import api, pages
+from broadcast_tui.server.web import api, hooks, pages
 from broadcast_tui.server.web.context import WebContext
 from broadcast_tui.server.web.errors import HttpError, bad_request, error_response
 from broadcast_tui.server.web.handoff import HttpConnection, HttpRequest, HttpServer
@@ -43,7 +43,7 @@ _CODES = {
 }
 """Error codes by the reason of a rejection."""
 
-ROUTES = (*pages.ROUTES, *api.ROUTES)
+ROUTES = (*pages.ROUTES, *api.ROUTES, *hooks.ROUTES)
 """All that is answered, except WebSocket handshakes."""
 
 log = logging.getLogger("broadcast_tui.web")

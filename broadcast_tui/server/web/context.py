@@ -17,6 +17,7 @@ from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.runner import HubRunner
 from broadcast_tui.server.web.errors import HttpError
 from broadcast_tui.server.web.handoff import HttpRequest
+from broadcast_tui.server.web.hook_posts import HookPosts
 from broadcast_tui.server.web.visitor import Visitor, Visitors
 
 BODY_TIMEOUT_S = 10.0
@@ -44,6 +45,7 @@ class WebContext:
     ) -> None:
         self.runner = runner
         self.authenticator = authenticator
+        self.hook_posts = HookPosts()
         self._visitors = Visitors(runner)
         self.stopping = asyncio.Event()
         """Set when the server stops: endless responses end."""
