@@ -144,6 +144,8 @@ class ClusterMachine(RuleBasedStateMachine):
         self.away: dict[str, str] = {}
         self.unsure: set[str] = set()
         """People from dead nodes: they are still away if they return to a node that knew it."""
+        self.ending: set[str] = set()
+        """People whose away status has ended; nodes may not know it yet."""
         self.rooms_before: list[str] = []
 
     # -- the model
@@ -198,12 +200,16 @@ class ClusterMachine(RuleBasedStateMachine):
         }
         present = {name for room in ROOMS for name in self.members(room)}
         self.unsure &= present | {name for _, _, name in self.leaving}
+        self.ending |= self.away.keys() - present
         self.away = {name: text for name, text in self.away.items() if name in present}
 
     def settle(self) -> None:
         """Move everything until nothing is on its way."""
         self.cluster.settle()
         self.follow_the_grace_periods()
+        # Who returned to a node before it knew of the end of their grace period may still be away.
+        self.unsure |= {name for name in self.ending if any(name in self.members(room) for room in ROOMS)}
+        self.ending.clear()
 
     # -- what people do
 
