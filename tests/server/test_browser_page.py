@@ -20,7 +20,7 @@ WEIGHT_BYTES = 60_000
 async def get(port: int, path: str, *lines: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers with lower-case names, and body of the response to a request."""
     async with raw_socket(port) as sock:
-        head = "\r\n".join((f"GET {path} HTTP/1.1", "Host: chat.example.org", "Connection: close", *lines))
+        head = "\r\n".join((f"GET {path} HTTP/1.1", "Host: 127.0.0.1:8765", "Connection: close", *lines))
         await sock.send(head.encode() + b"\r\n\r\n")
         answer = await sock.read_to_end()
     top, _, body = answer.partition(b"\r\n\r\n")
@@ -37,7 +37,7 @@ async def test_browsers_get_the_page(path: str) -> None:
         assert b'<script type="module" src="/static/' in body
         policy = headers["content-security-policy"]
         assert "default-src 'none'; script-src 'self'; style-src 'self'; " in policy
-        assert "connect-src 'self' ws://chat.example.org; " in policy
+        assert "connect-src 'self' ws://127.0.0.1:8765; " in policy
         assert "unsafe" not in policy
         assert headers["vary"] == "Accept, Accept-Encoding"
 
@@ -46,7 +46,7 @@ async def test_scripts_get_the_short_page() -> None:
     async with running_server() as server:
         status, headers, body = await get(server.port, "/", "Accept: */*")
         assert status == 200
-        assert b"broadcast-tui chat ws://chat.example.org" in body
+        assert b"broadcast-tui chat ws://127.0.0.1:8765" in body
         assert b"<script" not in body
         assert "Accept" in headers["vary"]
 
