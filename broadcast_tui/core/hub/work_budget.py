@@ -38,6 +38,8 @@ TLS_HANDSHAKE_S = 2_000 * _US
 """A TLS handshake, most of which is the signature of the certificate's key."""
 REQUEST_S = 350 * _US
 """An HTTP request: parsing it, and the page, the response to a handshake, or the rejection."""
+TAKE_OVER_S = 200 * _US
+"""Giving a connection to the HTTP library, for its first request."""
 REQUEST_KIB_S = 50 * _US
 """Each KiB of the head of a request."""
 SCRAPE_S = 5_000 * _US

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.hub.auth import Role
-from broadcast_tui.core.hub.work_budget import request_price_s
+from broadcast_tui.core.hub.work_budget import TAKE_OVER_S, request_price_s
 from broadcast_tui.core.network import is_loopback
 from broadcast_tui.server.admission import (
     Admission,
@@ -77,6 +77,7 @@ class WebApp:
 
     def take_over(self, connection: PeerConnection, data: bytes) -> None:
         """Answer the requests of a connection from now on; `data` is what it has sent."""
+        connection.budget.charge(TAKE_OVER_S, connection.loop.time())
         http = self._http.take_over(connection, lambda http: self._admission.take_over(connection, http))
         http.data_received(data)
 
