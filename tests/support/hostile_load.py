@@ -241,7 +241,7 @@ def _value(name: str, kind: msgspec.inspect.Type, form: Form, world: World, who:
             return form.number
         case "seconds":
             return float(form.number)
-        case "latest" | "away" | "presence" | "notes":
+        case "latest" | "away" | "presence" | "notes" | "epochs":
             return True
         case "re":
             return world.post_of(who)
