@@ -276,6 +276,8 @@ class ClusterMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, NODES - 1), name=people, is_ban=st.booleans())
     def kick(self, number: int, name: str, is_ban: bool) -> None:
         self.settle()
+        if any(key_name == name for _, _, key_name in self.grace):
+            return  # it would end the away status, but not the grace periods in other rooms
         admin = self.node(number).connect(identity=ROOT, address="198.51.100.1:1")
         admin.send("hello", name=ROOT.name, presence=False)
         if is_ban:
