@@ -264,7 +264,7 @@ async def test_permanently_lost_server_is_status_4(tmp_path: Path) -> None:
     [
         ("send", "--name", "SYSTEM", "hi"),
         ("send", "--room", "a b", "hi"),
-        ("send", "--url", "http://localhost", "hi"),
+        ("send", "--url", "ftp://localhost", "hi"),
         ("send", "--timeout", "0", "hi"),
         ("send", "--no-such"),
         ("tail", "ws://localhost:0"),

@@ -154,7 +154,7 @@ async def test_token_on_the_command_line_is_not_repeated_in_errors(tmp_path: Pat
     for words in (
         ("chat", f"ws://localhost:8765?token={token}"),
         ("tail", "ws://localhost", f"wss://h#token={token}"),
-        ("tail", f"http://localhost#token={token}"),
+        ("tail", f"ftp://localhost#token={token}"),
         ("token", "list", token),
         ("serve", f"--token={token}"),
     ):

@@ -7,13 +7,23 @@ from tests.e2e import (
     test_notices,
     test_posts,
     test_reading,
+    test_replay,
     test_rooms,
     test_terminals,
     test_two_people,
     test_writing,
 )
 
-MODULES = (test_notices, test_posts, test_reading, test_rooms, test_terminals, test_two_people, test_writing)
+MODULES = (
+    test_notices,
+    test_posts,
+    test_reading,
+    test_replay,
+    test_rooms,
+    test_terminals,
+    test_two_people,
+    test_writing,
+)
 
 
 def test_every_key_is_covered_in_a_terminal() -> None:

@@ -11,7 +11,14 @@ import pytest
 from tests.support.terminal import Terminal, program
 
 START = datetime(2025, 8, 30, 10, 0, tzinfo=UTC)
-END, HOME, CTRL_Q = "\x1b[F", "\x1b[H", "\x11"
+END, HOME, LEFT, RIGHT, CTRL_Q = "\x1b[F", "\x1b[H", "\x1b[D", "\x1b[C", "\x11"
+COVERED_COMMANDS = frozenset(("at",))
+COVERED_KEYS = frozenset(
+    (
+        "replay.toggle-pause", "replay.step-back", "replay.step-on", "replay.go-start", "replay.go-end",
+        "replay.play-faster", "replay.play-slower",
+    )
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(40, 10), (120, 40)])
@@ -45,5 +52,13 @@ def test_an_export_is_replayed(tmp_path: Path, columns: int, rows: int) -> None:
         terminal.wait_gone("post 60")
         terminal.enter("/at 10:30")
         terminal.wait_for("post 30", "30/60")
+        terminal.type(RIGHT)
+        terminal.wait_for("post 35", "35/60")
+        terminal.type(LEFT)
+        terminal.wait_for("30/60")
+        terminal.type("+")
+        terminal.wait_for("4×")
+        terminal.type("-")
+        terminal.wait_for("2×")
         terminal.type(CTRL_Q)
         assert terminal.wait_exit() == 0
