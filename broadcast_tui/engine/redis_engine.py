@@ -156,7 +156,6 @@ class RedisEngine:
         self._reader = RedisReader(
             self._client, settings, lambda number: self._partitions[number].life, self._learned
         )
-        self._command = "SPUBLISH" if settings.is_sharded else "PUBLISH"
         self._subscriber = Subscriber(
             settings, self._client, received=self._received, resumed=self._sweep_now.set
         )
@@ -170,7 +169,7 @@ class RedisEngine:
         ]  # fmt: skip
         self._retention = RedisRetention(
             self._client, settings, partitions=settings.partitions, keep_days=self._keep_days,
-            command=self._command, stats=self.store_stats,
+            command=settings.publish_command, stats=self.store_stats,
         )  # fmt: skip
         try:
             await check_complete(self._client, settings)
@@ -252,7 +251,7 @@ class RedisEngine:
         self._notes.load(found.room, map(int, reply[5]), asks)
 
     async def set_topic(self, room: str, topic: str) -> None:
-        await self._reader.run(TOPIC, room, room, topic, self._command)
+        await self._reader.run(TOPIC, room, room, topic, self._settings.publish_command)
         if (found := self._logs.get(room)) is not None:
             self._set_topic(found, topic)
 

@@ -106,7 +106,7 @@ class RedisPartition:
         known = {room: self._logs[room].epoch for room in rooms if room in self._logs}
         async with self._lock:
             try:
-                return await self._append(entries, known, self._retrying)
+                return await self._append(entries, known, self._retrying, is_reading=bool(rooms))
             except EngineError:
                 self._look_soon()  # they may have been appended all the same
                 raise
@@ -136,7 +136,8 @@ class RedisPartition:
 
     async def _append_again(self, entries: Sequence[NewEntry]) -> list[AppendResult]:
         """Append entries that were lost. Raises EngineError and what commands raise."""
-        return await self._append(entries, {}, _once, is_healing=True)
+        is_reading = bool(rooms_to_read(entries))
+        return await self._append(entries, {}, _once, is_reading=is_reading, is_healing=True)
 
     async def _append(
         self,
@@ -144,14 +145,15 @@ class RedisPartition:
         known: Mapping[str, str],
         attempt: _Attempt,
         *,
+        is_reading: bool,
         is_healing: bool = False,
     ) -> list[AppendResult]:
         """Append entries, in as few batches as possible. Raises EngineError, and what `attempt` raises.
 
         Args:
             known: The epochs of rooms when the entries were made, if they are about others.
+            is_reading: Whether the effect of some entries depends on stored posts.
         """
-        is_reading = bool(rooms_to_read(entries))
         results: dict[int, AppendResult] = {}
         rest: Sequence[int] = range(len(entries))
         conflicts = 0
@@ -215,7 +217,7 @@ class RedisPartition:
     async def _run(self, packed: bytes, number: int, replicas: int = 0) -> _Reply:
         life, last, result = await self._writer.run(
             APPEND, secrets.token_hex(4), self._node, number, self._keep_posts, int(dedup.DEDUP_S),
-            "SPUBLISH" if self._settings.is_sharded else "PUBLISH", packed, replicas=replicas,
+            self._settings.publish_command, packed, replicas=replicas,
         )  # fmt: skip
         return _Reply(life.decode(), last.decode(), result)
 
