@@ -15,7 +15,7 @@ import pytest
 from cyclopts import CycloptsError
 
 import broadcast_tui
-from broadcast_tui.cli import app
+from broadcast_tui.cli.parser import app
 from broadcast_tui.cli.settings import UserConfig
 from broadcast_tui.core.errors import CloseCode, ErrorCode
 from broadcast_tui.tui.commands.registry import COMMANDS

@@ -1,7 +1,7 @@
 """The command line: one module per subcommand, imported when it is run.
 
 Standard output carries data, standard error messages. A usage error is one line on standard error and exit
-status 2.
+status 2. The help and the version are printed without loading the parser.
 """
 
 from __future__ import annotations
@@ -9,116 +9,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CoercionError, CycloptsError
-from cyclopts.argument import ArgumentCollection
-from cyclopts.config import Env
-
-from broadcast_tui import __version__
-from broadcast_tui.cli.errors import ExitCode, UsageError, with_advice
-from broadcast_tui.cli.settings import USER_CONFIG
-from broadcast_tui.cli.stdio import discard_stdout, is_stdout_error, open_closed, print_safely
-from broadcast_tui.core.errors import BroadcastError
-
 PROMPT = "(prompt)"
 """Stands for the argument `-`: prompt for the address."""
 
 
-def _from_file(command: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Read options from the file given by `--config`; imported only for commands that have this option."""
-    if any(argument.name == "--config" for argument in arguments):
-        from broadcast_tui.cli.settings import from_file
-
-        from_file(command, commands, arguments)
-
-
-app = App(
-    name="broadcast-tui",
-    help="Terminal chat: a broadcast server and a full-screen client.",
-    version=f"broadcast-tui {__version__}",
-    config=(Env("BROADCAST_TUI_", command=True), _from_file, USER_CONFIG),
-    help_format="plaintext",
-)
-app.command("broadcast_tui.cli.serve:serve", name="serve", alias="start", help="Start a server.")
-app.command("broadcast_tui.cli.chat:chat", name="chat", alias="connect", help="Open the chat client.")
-app.command("broadcast_tui.cli.send:send", name="send", help="Send posts from arguments or standard input.")
-app.command("broadcast_tui.cli.ask:ask", name="ask", help="Ask people a question and wait for answers.")
-app.command("broadcast_tui.cli.tail:tail", name="tail", help="Print the posts of a room.")
-app.command("broadcast_tui.cli.export:export", name="export", help="Save the history of a room.")
-app.command("broadcast_tui.cli.replay:replay", name="replay", help="Watch an exported history in the chat.")
-app.command(
-    "broadcast_tui.cli.config:configuration", name="config", help="Show settings and where they come from."
-)
-app.command("broadcast_tui.cli.token:app", name="token", help="Create, list and revoke tokens.")
-app.command("broadcast_tui.cli.hook:app", name="hook", help="Create, list and revoke webhooks.")
-app.command("broadcast_tui.cli.history:app", name="history", help="Copy a history to another place.")
-app.command("broadcast_tui.cli.cluster:cluster", name="cluster", help="List the servers that share a Redis.")
-app.command("broadcast_tui.cli.forget:forget", name="forget", help="Delete saved credentials of a server.")
-app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print an invite to a server here.")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit."""
+    from broadcast_tui.cli.help import requested_text
+    from broadcast_tui.cli.stdio import open_closed
+
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     open_closed()
-    try:
-        status = _run(_replace_dash(tokens) or ["--help"])
-    except CycloptsError as error:
-        command = (
-            " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
-        )
-        _print_error(f"{_one_line(_sentence(error))} See '{command} --help'.")
-        sys.exit(ExitCode.USAGE)
-    except BroadcastError as error:
-        _print_error(_one_line(with_advice(error)))
-        sys.exit(ExitCode.USAGE)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        discard_stdout()
-        status = ExitCode.OK
-    sys.exit(status if isinstance(status, int) else ExitCode.OK)
+    text = requested_text(tokens)
+    if text is not None:
+        from broadcast_tui.cli.stdio import print_page
 
+        sys.exit(print_page(text))
+    from broadcast_tui.cli.parser import run
 
-_NUMBERS = {int: "whole number", float: "number"}
-
-
-def _sentence(error: CycloptsError) -> str:
-    """The error as a sentence."""
-    if isinstance(error, CoercionError) and error.msg is None and error.token is not None:
-        for kind, word in _NUMBERS.items():
-            if error.target_type is kind:
-                error.msg = f"{error.token.value!r} is not a {word}."
-    text = str(error)
-    return text if text.endswith((".", "?")) else f"{text}."
-
-
-def _run(tokens: list[str]) -> object:
-    """Run a command and return its result. Raises UsageError if standard output cannot be written."""
-    try:
-        status: object = app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
-        sys.stdout.flush()
-    except OSError as error:
-        if not is_stdout_error(error):
-            raise
-        discard_stdout()
-        raise UsageError(f"Cannot write to standard output: {error.strerror}.") from error
-    return status
-
-
-def _replace_dash(tokens: list[str]) -> list[str]:
-    """Replace `-` in place of an address by `PROMPT`, because cyclopts takes `-` for an option."""
-    positions = [at for at, before in enumerate(tokens[:-1], 1) if before == "--url"]
-    if tokens and tokens[0] in ("chat", "connect", "tail"):
-        positions += range(1, len(tokens))
-    return [PROMPT if at in positions and token == "-" else token for at, token in enumerate(tokens)]
-
-
-def _one_line(text: str) -> str:
-    from broadcast_tui.core.redaction import redact
-    from broadcast_tui.core.text import log_safe
-
-    return log_safe(redact(" ".join(text.split())), 400)
-
-
-def _print_error(text: str) -> None:
-    print_safely(f"broadcast-tui: {text}", sys.stderr)
+    sys.exit(run(tokens))

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from broadcast_tui.cli import app
 from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.parser import app
 from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, from_file, suggest
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.redaction import redact_userinfo

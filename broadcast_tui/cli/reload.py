@@ -101,7 +101,7 @@ class Coalescer:
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
     """Read the current options of `serve`. Raises CycloptsError or UsageError."""
-    from broadcast_tui.cli import app
+    from broadcast_tui.cli.parser import app
     from broadcast_tui.cli.settings import USER_CONFIG
 
     USER_CONFIG.reload()

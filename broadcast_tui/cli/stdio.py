@@ -38,6 +38,24 @@ def print_safely(text: str, stream: TextIO | None = None) -> None:
         redirect_to_devnull((chosen.fileno(),))
 
 
+def print_page(text: str) -> int:
+    """Print a text to standard output, possibly a pipe that nobody reads; returns the exit status."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        discard_stdout()
+    except OSError as error:
+        discard_stdout()
+        print_safely(f"broadcast-tui: {stdout_error(error)}", sys.stderr)
+        return 2
+    return 0
+
+
+def stdout_error(error: OSError) -> str:
+    """Message for an error of standard output."""
+    return f"Cannot write to standard output: {error.strerror}."
+
+
 def discard_stdout() -> None:
     """Discard standard output from now on, so that the interpreter's last flush does not fail."""
     redirect_to_devnull((sys.stdout.fileno(),))

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from broadcast_tui.cli import app, main
+from broadcast_tui.cli import main
+from broadcast_tui.cli.parser import app
 from broadcast_tui.cli.reload import read_options
 from broadcast_tui.cli.serve_options import (
     AdmissionOptions,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from broadcast_tui.cli import app
+from broadcast_tui.cli.parser import app
 from broadcast_tui.core.clock import parse_duration
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.redis_settings import is_redis, parse_location

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broadcast_tui.cli import app
 from broadcast_tui.cli.config import config
+from broadcast_tui.cli.parser import app
 from broadcast_tui.cli.reload import read_options
 from broadcast_tui.cli.serve_options import ServerOptions, protocol_limits
 from broadcast_tui.cli.settings import SECTIONS, USER_CONFIG, ConfigError, UserConfig

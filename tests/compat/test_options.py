@@ -38,22 +38,28 @@ def test_options_are_as_recorded(tmp_path: Path) -> None:
 
 def names_in(page: str) -> Iterator[str]:
     """The usage, and a line for each option, argument or command of a help page."""
-    usage, _, boxes = page.partition("\n\n")
+    usage, _, sections = page.partition("\n\n")
     yield " ".join(usage.split())
-    for box in re.findall(r"^╭.*?^╰", boxes, re.MULTILINE | re.DOTALL):
-        rows: list[str] = []
-        for line in re.findall(r"^│ (.*) │$", box, re.MULTILINE):
-            if line.startswith(" "):
-                rows[-1] += f" {line.strip()}"
-            else:
-                rows.append(line.strip())
-        for row in rows:
-            # At least two spaces separate a name from its text.
-            name, _, about = row.removeprefix("*").strip().partition("  ")
-            _, found, tags = about.partition("[env var: ")
-            _, has_choices, choices = about.partition("[choices: ")
-            parts = [name, f"[choices: {choices.partition(']')[0]}]" if has_choices else "", f"{found}{tags}"]
-            yield " ".join(part for part in parts if part)
+    rows: list[str] = []
+    for line in re.findall(r"^  (.*)$", sections.partition(":\n")[2], re.MULTILINE):
+        if line.startswith(" "):
+            rows[-1] += f"  {line.strip()}"
+        else:
+            rows.append(line)
+    for row in rows:
+        # At least two spaces separate a name from its text.
+        name, _, text = row.partition("  ")
+        about = " ".join(text.split())
+        _, found, tags = about.partition("[env var: ")
+        _, has_choices, choices = about.partition("[choices: ")
+        _, has_default, default = about.partition("[default: ")
+        parts = [
+            name,
+            f"[choices: {choices.partition(']')[0]}]" if has_choices else "",
+            f"{found}{tags}",
+            f"[default: {default.partition(']')[0]}]" if has_default else "",
+        ]
+        yield " ".join(part for part in parts if part)
 
 
 def test_settings_and_keys_are_as_recorded(tmp_path: Path) -> None:

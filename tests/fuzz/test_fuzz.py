@@ -13,8 +13,8 @@ from cyclopts import CycloptsError
 from hypothesis import HealthCheck, given, settings
 from websockets.server import ServerProtocol
 
-from broadcast_tui.cli import app
 from broadcast_tui.cli.config import check
+from broadcast_tui.cli.parser import app
 from broadcast_tui.core.errors import BroadcastError, FrameError, RequestError
 from broadcast_tui.core.limits import Limits
 from broadcast_tui.core.names import check_name, check_room, name_key

@@ -2,7 +2,8 @@
 
     python -m tests.support.make_options
 
-`tests/test_docs.py` fails when the file is out of date.
+It also records the help pages, in `broadcast_tui/cli/help.json`. `tests/test_docs.py` and
+`tests/cli/test_help.py` fail when a file is out of date.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
-import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 
 from cyclopts import App
 
-from broadcast_tui.cli import app
+from broadcast_tui.cli.help import RECORD
+from broadcast_tui.cli.parser import app
 from broadcast_tui.core import limits
 from broadcast_tui.tui.commands.registry import COMMANDS
 from broadcast_tui.tui.keymap import AREAS, KEYS
+from tests.support import make_help
+from tests.support.make_help import split_default
 
 if TYPE_CHECKING:
     from cyclopts.argument import Argument
@@ -123,7 +126,7 @@ def _summary(command: App) -> str:
 
 
 def _option_row(chain: tuple[str, ...], argument: Argument) -> tuple[str, str, str, str]:
-    text, documented = _split_default(_one_line(argument.parameter.help or ""))
+    text, documented = split_default(_one_line(argument.parameter.help or ""))
     default = argument.field_info.default
     if isinstance(default, Enum):
         default = default.value
@@ -142,14 +145,6 @@ def _option_row(chain: tuple[str, ...], argument: Argument) -> tuple[str, str, s
     name = argument.name.lstrip("-").replace("-", "_").upper()
     variable = "_".join(["BROADCAST_TUI", *(word.upper() for word in chain), name])
     return _listed(argument.names), shown, text, f"`{variable}`"
-
-
-def _split_default(text: str) -> tuple[str, str]:
-    """A help text without its `[default: ...]` part, and that part's words."""
-    found = re.search(r"\s*\[default: ([^]]*)\]", text)
-    if found is None:
-        return text, ""
-    return text[: found.start()] + text[found.end() :], found[1]
 
 
 def _slash_commands() -> str:
@@ -195,7 +190,7 @@ def _limits() -> Iterator[str]:
 
 
 def _limit_row(name: str, default: object, documented: str) -> tuple[str, str, str]:
-    text, meaning = _split_default(documented)
+    text, meaning = split_default(documented)
     return f"`{name}`", f"`{default}`" + (f": {meaning}" if meaning else ""), text
 
 
@@ -229,4 +224,5 @@ def _one_line(text: str) -> str:
 
 if __name__ == "__main__":
     PATH.write_text(render(), "utf-8")
-    print(PATH)
+    RECORD.write_text(make_help.render(), "utf-8")
+    print(PATH, RECORD, sep="\n")
