@@ -101,7 +101,8 @@ def make_invite(url: str, room: str, name: str) -> Invite:
         secret, entry = create_token(store, name, None, "", report=_ignore)
         note = f"This link contains the token of {entry.name}. Show it to nobody else."
     if is_loopback_host(info.host):
-        note = f"{note} Only this machine can use the link. For others: broadcast-tui serve --qr".strip()
+        others = "For others, restart it with: broadcast-tui serve --host 0.0.0.0"
+        note = f"{note} Only this machine can join. {others}".strip()
     return Invite(info.link(room=room, token=secret), note)
 
 

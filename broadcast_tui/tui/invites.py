@@ -38,6 +38,18 @@ def link_to(url: str, room: str, name: str = "") -> Invite:
     return Invite(address.link, note)
 
 
+def join_command(invite: Invite) -> str:
+    """The shell command that joins by an invite; empty if it has no link."""
+    if not invite.link:
+        return ""
+    address = parse_address(invite.link)
+    if address.secure or address.token:
+        return f"broadcast-tui chat '{invite.link}'"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    room = f"/{address.room}" if address.explicit_room else ""
+    return f"broadcast-tui chat {host}:{address.port}{room}"
+
+
 def invite_lines(make: InviteMaker, url: str, room: str, name: str) -> str:
     """An invite as lines of text, or why there is none."""
     try:

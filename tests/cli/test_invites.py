@@ -59,7 +59,7 @@ def test_notes_say_who_can_use_a_link(data: Path) -> None:
     info(data / "tokens.json", needs_token=False).save(data)
     assert make_invite("ws://localhost:8765", "lobby", "").note == ""
     info(data / "tokens.json", "127.0.0.1", needs_token=False).save(data)
-    assert "serve --qr" in make_invite("ws://localhost:8765", "lobby", "").note
+    assert "serve --host" in make_invite("ws://localhost:8765", "lobby", "").note
 
 
 @pytest.mark.parametrize("url", ["ws://chat.example.org:8765", "ws://localhost:1", "wss://192.168.1.6:8765"])

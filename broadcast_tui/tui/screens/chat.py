@@ -25,25 +25,21 @@ from textual.widgets import TextArea
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
-from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.protocol.commands import Question
 from broadcast_tui.core.session.updates import ConnectionState, NameDenied, Update
 from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.directs import follow_openings
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
-from broadcast_tui.tui.commands.registry import available_commands
+from broadcast_tui.tui.completion_context import completion_context
 from broadcast_tui.tui.invites import InviteMaker, link_to
 from broadcast_tui.tui.keymap import active_key, bind
-from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
-from broadcast_tui.tui.model.post_target import newest_question
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import adjacent_room, room_by_number
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.path_completion import complete_path
 from broadcast_tui.tui.replay.client import READ_ONLY, ReplayClient
 from broadcast_tui.tui.replay.controls import HINT, ReplayControls
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
@@ -53,6 +49,7 @@ from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.conversation import Conversation
+from broadcast_tui.tui.widgets.empty_state import EmptyState
 from broadcast_tui.tui.widgets.key_dispatch import run_binding
 from broadcast_tui.tui.widgets.key_footer import KeyFooter
 from broadcast_tui.tui.widgets.member_list import MemberList
@@ -199,8 +196,15 @@ class ChatScreen(Screen[None]):
         complete = partial(completion_context, self._state, self.app)
         why = READ_ONLY if isinstance(self._client, ReplayClient) else ""
         panel = ComposerPanel(self._state, complete, self._past, self.status, read_only=why)
-        left, right = RoomList(id="rooms"), MemberList(id="people")
-        conversation = Conversation(self._state, self.log_view, self._history, panel, left=left, right=right)
+        conversation = Conversation(
+            self._state,
+            self.log_view,
+            self._history,
+            panel,
+            empty=EmptyState(self._state, self._client.url, self._make_invite, id="empty"),
+            left=RoomList(id="rooms"),
+            right=MemberList(id="people"),
+        )
         client = self._client
         yield ReplayControls(client, conversation) if isinstance(client, ReplayClient) else conversation
         yield KeyFooter()
@@ -577,22 +581,3 @@ class ChatScreen(Screen[None]):
             self._ticks.resume()
         else:
             self._ticks.pause()
-
-
-def completion_context(state: AppState, themes: ThemeHost) -> CompletionContext:
-    """What the composer can complete in the displayed room."""
-    view = state.rooms.shown
-    question = newest_question(view, state.name)
-    rooms = (*state.rooms.joined, *reversed(state.rooms.left), *state.known_rooms)
-    return CompletionContext(
-        view.transcript.senders,
-        view.people(),
-        state.name,
-        addressed=tuple(reversed(view.addressed)),
-        rooms=tuple(dict.fromkeys(filter(lambda name: not is_direct(name), rooms))),
-        themes=tuple(sorted(themes.available_themes)),
-        emoji=tuple(state.recent_reactions.offered()),
-        choices=() if question is None else question.choices,
-        files=(lambda typed: ()) if state.is_kiosk else complete_path,
-        commands=available_commands(kiosk=state.is_kiosk),
-    )

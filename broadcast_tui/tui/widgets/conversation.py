@@ -30,6 +30,7 @@ from broadcast_tui.tui.screens.inspect import InspectScreen
 from broadcast_tui.tui.terminal.clipboard import browse, browser_tool, copy
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
+from broadcast_tui.tui.widgets.empty_state import EmptyState
 from broadcast_tui.tui.widgets.find_bar import FindBar
 from broadcast_tui.tui.widgets.find_controller import FindController
 from broadcast_tui.tui.widgets.message_log import MessageLog
@@ -64,6 +65,7 @@ class Conversation(Vertical):
         log: The log.
         history: Fetches older posts for the log.
         panel: The composer.
+        empty: Shown below the log of a room without messages.
         left: The panel to the left of the log.
         right: The panel to the right of the log.
     """
@@ -126,6 +128,7 @@ class Conversation(Vertical):
         history: HistoryLoader,
         panel: ComposerPanel,
         *,
+        empty: EmptyState,
         left: Widget,
         right: Widget,
     ) -> None:
@@ -133,6 +136,7 @@ class Conversation(Vertical):
         self.log_view = log
         # The panel at the right has the number of people too.
         self.header = RoomHeader(lambda: not right.display, id="topic")
+        self.empty = empty
         self.question_bar = QuestionBar(id="question")
         self.post_bar = PostBar(self._selected, self._perform, id="pick")
         self.find_bar = FindBar(id="find")
@@ -158,6 +162,7 @@ class Conversation(Vertical):
                 yield self.header
                 yield self.question_bar
                 yield self.log_view
+                yield self.empty
                 yield self.post_bar
                 yield self.find_bar
             yield right
@@ -180,6 +185,7 @@ class Conversation(Vertical):
         """Show topic, pinned posts and open question of the displayed room."""
         room = self._state.rooms.shown
         self.header.show(room)
+        self.query_one("#talk").set_class(self.empty.show(room), "-empty")
         self.question_bar.show(room.notes.open_question(self._state.name), self.answer_key)
 
     def follow_log(self) -> None:

@@ -96,6 +96,13 @@ def post_from(transcript: Transcript, line_id: int, step: int) -> int | None:
     return None
 
 
+def has_posts(transcript: Transcript) -> bool:
+    """Whether there is a post, even a cleared, deleted, hidden or pending one. Scans all lines."""
+    if transcript.has_cleared or transcript.hidden_count:
+        return True
+    return any(kind in POSTS for chunk in transcript.chunks for kind in chunk.kinds)
+
+
 def post_near(transcript: Transcript, line_id: int) -> int | None:
     """The post at `line_id`, else the nearest one above it, else below it."""
     above = post_from(transcript, line_id, -1)

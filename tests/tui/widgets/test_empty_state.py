@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from broadcast_tui.core.session.updates import CaughtUp, PresenceChanged, RoomEntered
+from broadcast_tui.tui.invites import Invite, join_command
+from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.widgets.empty_state import EmptyState, people_text
+from tests.support.chat_app import Chat, chatting
+from tests.support.fake_client import AT
+from tests.support.running import eventually
+
+
+def drawn(chat: Chat) -> str:
+    return "\n".join(chat.drawn())
+
+
+async def test_an_empty_room_shows_how_others_join_and_three_keys() -> None:
+    async with chatting("ana") as chat:
+        await eventually(lambda: "broadcast-tui chat localhost:8765" in drawn(chat))
+        rows = [row.strip() for row in chat.drawn("#empty") if row.strip()]
+        assert rows[:2] == ["#lobby", "Nobody else is here yet"]
+        assert "F1 Help   Alt+K Rooms   Ctrl+G Commands" in rows
+        assert "Joined #lobby as ana" in "\n".join(chat.drawn("#log"))
+
+
+async def test_the_first_message_ends_the_empty_state() -> None:
+    async with chatting("ana", "bob") as chat:
+        assert "No messages yet" in drawn(chat)
+        height = chat.screen.log_view.size.height
+        await chat.deliver(chat.client.post("bob", "hi", at=AT))
+        assert not chat.screen.query_one(EmptyState).display
+        assert chat.screen.log_view.size.height > height
+        assert "hi" in drawn(chat)
+
+
+async def test_a_person_who_joins_changes_the_text() -> None:
+    async with chatting("ana") as chat:
+        assert "Nobody else is here yet" in drawn(chat)
+        await chat.deliver(PresenceChanged("lobby", "join", ("bob",), 2, "bob joined", AT))
+        assert "No messages yet" in drawn(chat)
+        assert "Nobody else" not in drawn(chat)
+
+
+async def test_further_lines_stand_above_the_keys() -> None:
+    async with chatting("ana", size=(80, 30)) as chat:
+        chat.screen.query_one(EmptyState).add_lines(["Write a message and press Enter."])
+        await chat.pilot.pause()
+        rows = [row.strip() for row in chat.drawn("#empty") if row.strip()]
+        assert rows.index("Write a message and press Enter.") == len(rows) - 2
+
+
+async def test_long_output_of_a_command_gets_the_whole_log() -> None:
+    async with chatting("ana") as chat:
+        for number in range(6):
+            chat.screen.print(f"line {number}")
+        await chat.settled()
+        assert not chat.screen.query_one(EmptyState).display
+
+
+async def test_a_low_terminal_shows_the_log_only() -> None:
+    async with chatting("ana", size=(80, 12)) as chat:
+        assert not chat.screen.query_one(EmptyState).display
+
+
+async def test_a_room_left_empty_has_an_invite_of_its_own() -> None:
+    async with chatting("ana") as chat:
+        await chat.enter("/join dev")
+        await chat.deliver(RoomEntered("dev", 1, 0), CaughtUp("dev"))
+        await eventually(lambda: "broadcast-tui chat localhost:8765/dev" in drawn(chat))
+        assert "#dev" in "\n".join(chat.drawn("#empty"))
+
+
+def test_a_room_for_direct_messages_names_its_readers() -> None:
+    room = RoomModel("@ana+bob")
+    room.other = "bob"
+    assert people_text(room) == "Only you and bob can read this"
+
+
+def test_the_command_is_as_short_as_the_address_allows() -> None:
+    assert join_command(Invite("http://host:8765/rooms/lobby")) == "broadcast-tui chat host:8765"
+    assert join_command(Invite("http://host:8765/rooms/dev")) == "broadcast-tui chat host:8765/dev"
+    assert join_command(Invite("http://[::1]:8765/rooms/dev")) == "broadcast-tui chat [::1]:8765/dev"
+    secure = "https://host:8765/rooms/lobby#pin=" + "ab" * 32
+    assert join_command(Invite(secure)) == f"broadcast-tui chat '{secure}'"
+    assert join_command(Invite("", "no")) == ""
