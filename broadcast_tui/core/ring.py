@@ -126,6 +126,18 @@ class RingBuffer(Generic[T]):
         """Sizes in bytes of the items that `after(seq)` returns."""
         return self._sizes[self._dropped + max(0, seq - self.first_seq + 1) :]
 
+    def share_after(self, seq: int) -> float:
+        """The share of the limits that the items with a seq above `seq` take up, from 0.0.
+
+        Their size is estimated from the average.
+        """
+        count = self.last_seq - seq
+        size_bytes = self.size_bytes * count / max(1, len(self))
+        return max(
+            count / self._max_items if self._max_items else 0.0,
+            size_bytes / self._max_bytes if self._max_bytes else 0.0,
+        )
+
     def _trim(self) -> None:
         while (count := len(self._items) - self._dropped) > 1 and (
             (self._max_items and count > self._max_items)

@@ -38,6 +38,7 @@ from broadcast_tui.server.activity_log import ActivityLog, describe_received, lo
 from broadcast_tui.server.cluster.link import ClusterLink
 from broadcast_tui.server.cluster.work import ClusterWork
 from broadcast_tui.server.connection import PeerConnection
+from broadcast_tui.server.deferred_writes import DeferredWrites
 from broadcast_tui.server.fair_slots import FairSlots
 from broadcast_tui.server.keepalive import CLOSE_TIMEOUT_S, check_connections
 from broadcast_tui.server.log_reads import read_log
@@ -135,6 +136,7 @@ class HubRunner:
         await self._engine.start()
         self._loop = asyncio.get_running_loop()
         self._turns = TurnScheduler(self._loop)
+        self._deferred_writes = DeferredWrites(self._loop, self._write_posts, self.wake, self._is_busy)
         self.hub.started(self.instant())
         if self._cluster is not None:
             await self._cluster.start()
@@ -343,9 +345,16 @@ class HubRunner:
                 await done.wait()
 
     async def flushed(self) -> None:
-        """Wait until all pending frames have been written to the connections that are not blocked."""
-        while self._flush_scheduled:
+        """Wait until all pending frames have been written to the connections that are not blocked.
+
+        Posts for those that can wait may remain if there is memory for them.
+        """
+        while self._flush_scheduled or self._deferred_writes.is_urgent:
             await asyncio.sleep(0)
+
+    def _is_busy(self) -> bool:
+        """Whether there are posts to append, deliver or write at once."""
+        return self._flush_scheduled or self._undelivered > 0 or bool(self._effects.pending_entries)
 
     async def _read(self, read: Read) -> None:
         try:
@@ -415,7 +424,8 @@ class HubRunner:
         while self._to_write or effects.dirty_rooms:
             if not self._to_write:
                 room = effects.dirty_rooms.pop()
-                self._to_write = list(room.subscriptions.values())
+                self._to_write = room.undeferred
+                self._deferred_writes.add(room)
                 continue
             subscriptions = self._to_write[-SLICE_PEERS:]
             del self._to_write[-SLICE_PEERS:]

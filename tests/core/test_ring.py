@@ -113,3 +113,14 @@ def test_items_can_be_replaced_in_place(
     for seq in range(start - 1, ring.last_seq + 2):
         is_stored = ring.first_seq <= seq <= ring.last_seq
         assert ring.get(seq) == (items[seq - ring.first_seq] if is_stored else None)
+
+
+def test_the_share_of_the_newest_items_in_the_limits() -> None:
+    ring: RingBuffer[str] = RingBuffer(10, 1_000)
+    assert ring.share_after(0) == 0.0
+    for number in range(4):
+        ring.append(f"item {number}", 100)
+    assert [ring.share_after(seq) for seq in (0, 2, 4)] == [0.4, 0.2, 0.0]
+    ring.append("large", 400)
+    assert ring.share_after(0) == 0.8
+    assert RingBuffer[str](0, 0).share_after(0) == 0.0

@@ -82,6 +82,7 @@ class Peer:
         "client_id",
         "closing",
         "control",
+        "deferred",
         "delivered",
         "dialect",
         "error_bucket",
@@ -155,6 +156,8 @@ class Peer:
         """Posts collected since the server last reset this counter."""
         self.reads: list[Read] = []
         """Its reads of the log that are running."""
+        self.deferred = False
+        """Whether others get posts before it does; set before it enters a room."""
         self.blocked = False
         self.presence_stale = False
         self.closing: tuple[CloseCode, str] | None = None

@@ -147,6 +147,8 @@ class Room:
         self.appended_seq = last_seq
         """Newest seq of which the hub knows the author."""
         self.subscriptions: dict[Peer, Subscription] = {}
+        """All of them, and those of `deferred` peers."""
+        self.deferred: dict[Peer, Subscription] = {}
         self._notes = RingNotes()
         """The notes and deleted posts in the ring."""
         self.presence = presence
@@ -158,6 +160,25 @@ class Room:
         self._translated: dict[tuple[Dialect, int], tuple[bytes, int]] = {}
         """Chunks with notes, in other dialects."""
         self._chunk_bytes = 0
+
+    def add(self, subscription: Subscription) -> None:
+        """Add a subscription, or replace that of its connection."""
+        peer = subscription.peer
+        self.subscriptions[peer] = subscription
+        if peer.deferred:
+            self.deferred[peer] = subscription
+
+    def remove(self, peer: Peer) -> Subscription | None:
+        """Remove and return the subscription of a connection; None if there is none."""
+        self.deferred.pop(peer, None)
+        return self.subscriptions.pop(peer, None)
+
+    @property
+    def undeferred(self) -> list[Subscription]:
+        """The subscriptions that get posts at once."""
+        if not self.deferred:
+            return list(self.subscriptions.values())
+        return [subscription for peer, subscription in self.subscriptions.items() if not peer.deferred]
 
     @property
     def head(self) -> Position:

@@ -107,7 +107,7 @@ class Rooms:
             peer.resume_waiting()
         subscription = Subscription(peer, room, start.cursor)
         peer.subscriptions[name] = subscription
-        room.subscriptions[peer] = subscription
+        room.add(subscription)
         if peer.v1:
             subscription.synced_at = room.ring.last_seq
         for event in start.events:
@@ -129,7 +129,7 @@ class Rooms:
     def leave(self, peer: Peer, room: Room, when: Instant, *, grace: bool, reason: str = "") -> None:
         """Unsubscribe a connection; with `grace`, its person stays listed for `leave_grace_s`."""
         peer.subscriptions.pop(room.name, None)
-        if (subscription := room.subscriptions.pop(peer, None)) is not None:
+        if (subscription := room.remove(peer)) is not None:
             subscription.paused = True
             peer.resume_waiting()
             self._broadcaster.mark_dirty(peer)

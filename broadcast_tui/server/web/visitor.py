@@ -115,6 +115,7 @@ class Visitor:
             rate_limit_key=rate_limit_key,
         )
         self.peer.share_rate_limits(limits)
+        self.peer.deferred = True
 
     async def __aenter__(self) -> Visitor:
         return self

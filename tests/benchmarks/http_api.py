@@ -1,0 +1,283 @@
+"""HTTP beside WebSockets, in one run, as a table for docs/performance.md.
+
+Posts over kept connections, the memory of idle connections, and what readers of event streams cost those who
+chat. Needs two processor cores and the load generator of fanout.py: servers are pinned to one core, all
+clients to the other. Everything is measured in turn, and medians are printed. Believe the ratios.
+
+    python -m tests.benchmarks.http_api                        # print the table
+    python -m tests.benchmarks.http_api --write                # and write it into docs/performance.md
+    python -m tests.benchmarks.http_api streams --repeat 9 --readers 1000
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import select
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from tests.benchmarks.cluster import MESSAGES, node
+from tests.benchmarks.figures import LAB, load, resident_kb
+from tests.support.ports import unused_port
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIENTS = 500
+RATE = 100
+RATE_MESSAGES = 1_000
+POST_CONNECTIONS = 32
+POST_S = 5.0
+IDLE_CONNECTIONS = 2_000
+WARM_UP_CONNECTIONS = 100
+"""Connections before those that are measured: what the first ones load is no cost of each."""
+READ_INTERVAL_S = 0.1
+STREAM = b"GET /rooms/lobby HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+KEPT = b"GET /rooms?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+POST = b"POST /rooms/lobby HTTP/1.1\r\nHost: localhost\r\nContent-Length: 64\r\n\r\n" + b"x" * 64
+
+
+class Options(NamedTuple):
+    repeat: int
+    readers: int
+
+
+@contextmanager
+def serving(history: str = "memory") -> Iterator[tuple[int, int]]:
+    """A server on core 0: its port and process id."""
+    port = unused_port()
+    with TemporaryDirectory() as directory, ExitStack() as stack:
+        path = history if history == "memory" else f"{directory}/history.db"
+        yield port, stack.enter_context(node(path, port))
+
+
+def opened(port: int, request: bytes) -> socket.socket:
+    """A connection whose request has been answered, at least with the head of the response."""
+    sock = socket.create_connection(("127.0.0.1", port), 30)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(request)
+    head = sock.recv(65_536)
+    if b" 200 OK" not in head or b"connection: close" in head.lower():
+        sys.exit(f"unexpected response: {head[:200]!r}")
+    return sock
+
+
+# -- posts
+
+
+def post_rate(history: str) -> float:
+    """Posts per second over kept connections, each of which waits for its response."""
+    with serving(history) as (port, _):
+        words = [sys.executable, "-m", "tests.benchmarks.http_api", "post", "--port", str(port)]
+        done = subprocess.run(
+            ["taskset", "-c", "1", *words], capture_output=True, text=True, check=True, cwd=ROOT
+        )
+        return float(done.stdout)
+
+
+def post_until(port: int, seconds: float) -> float:
+    """Post over `POST_CONNECTIONS` connections; returns the posts per second."""
+    poller = select.epoll()
+    socks = {}
+    for _ in range(POST_CONNECTIONS):
+        sock = socket.create_connection(("127.0.0.1", port), 30)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        socks[sock.fileno()] = sock
+        poller.register(sock, select.EPOLLIN)
+        sock.sendall(POST)
+    count, started = 0, time.monotonic()
+    while (now := time.monotonic()) - started < seconds:
+        for descriptor, _ in poller.poll(1):
+            sock = socks[descriptor]
+            if not sock.recv(4_096).startswith(b"HTTP/1.1 201"):
+                sys.exit("a post was rejected")
+            count += 1
+            sock.sendall(POST)
+    return count / (now - started)
+
+
+def measure_posts(options: Options) -> list[tuple[str, str]]:
+    found = medians(options.repeat, {name: partial(post_rate, name) for name in ("memory", "sqlite")})
+    shown = " / ".join(f"{found[name]:,.0f}" for name in ("memory", "sqlite"))
+    title = f"Posts per second over {POST_CONNECTIONS} kept HTTP connections, history in memory / SQLite"
+    return [(title, shown)]
+
+
+# -- memory
+
+
+def idle_kb(request: bytes, history: str = "memory") -> float:
+    """Memory of the server for one connection that is idle, without the kernel's buffers."""
+    with serving(history) as (port, pid), ExitStack() as stack:
+        before = 0
+        for number in range(WARM_UP_CONNECTIONS + IDLE_CONNECTIONS):
+            if number == WARM_UP_CONNECTIONS:
+                before = resident_kb(pid)
+            stack.enter_context(opened(port, request))
+        return (resident_kb(pid) - before) / IDLE_CONNECTIONS
+
+
+def measure_memory(options: Options) -> list[tuple[str, str]]:
+    found = medians(options.repeat, {"kept": lambda: idle_kb(KEPT), "stream": lambda: idle_kb(STREAM)})
+    title = f"Memory of an idle kept connection / reader of events, {IDLE_CONNECTIONS:,} of them"
+    return [(title, f"{found['kept']:.1f} / {found['stream']:.1f} KiB")]
+
+
+# -- streams
+
+
+@contextmanager
+def reading(port: int, readers: int, messages: int) -> Iterator[None]:
+    """Readers of events on core 1, which yield to the load generator; all have to get all messages."""
+    if not readers:
+        yield
+        return
+    words = [sys.executable, "-m", "tests.benchmarks.http_api", "read", "--port", str(port)]
+    words += ["--readers", str(readers), "--messages", str(messages)]
+    process = subprocess.Popen(
+        ["taskset", "-c", "1", "nice", "-n", "19", *words],
+        stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        if process.stdout.readline() != "ready\n":
+            sys.exit("the readers could not connect")
+        yield
+        process.send_signal(signal.SIGTERM)
+        if process.stdout.readline() != "complete\n":
+            sys.exit("the readers have not got all messages")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def read_all(port: int, readers: int, messages: int) -> None:
+    """Read events now and then, so that readers take little of the time of the load generator."""
+    socks = [opened(port, STREAM) for _ in range(readers)]
+    for sock in socks:
+        sock.setblocking(False)
+    is_over = False
+
+    def end(*_: object) -> None:
+        nonlocal is_over
+        is_over = True
+
+    signal.signal(signal.SIGTERM, end)
+    print("ready", flush=True)
+    counts = dict.fromkeys(socks, 0)
+    patience = time.monotonic() + 600
+    while time.monotonic() < patience:
+        for sock in socks:
+            try:
+                while data := sock.recv(262_144):
+                    counts[sock] += data.count(b"~B~")
+                sys.exit("the server has closed a stream")
+            except BlockingIOError:
+                pass
+        if is_over:
+            patience = min(patience, time.monotonic() + 10)
+            if min(counts.values()) >= messages:
+                print("complete", flush=True)
+                return
+        else:
+            time.sleep(READ_INTERVAL_S)
+    print(f"incomplete: {min(counts.values())} of {messages}", flush=True)
+
+
+def p99_ms(readers: int, window: int) -> float:
+    """The p99 latency of 500 WebSockets: a window of messages in flight, or with 0, `RATE` a second."""
+    messages = MESSAGES[window] if window else RATE_MESSAGES
+    with serving() as (port, _), reading(port, readers, messages):
+        found = load(port, CLIENTS, messages, window or 1, rate=0 if window else RATE)
+        if found["missing"]:
+            sys.exit(f"{found['missing']:.0f} messages have not arrived")
+        return found["p99_ms"]
+
+
+def measure_streams(options: Options) -> list[tuple[str, str]]:
+    rows = []
+    for window in (0, *MESSAGES):
+        found = medians(
+            options.repeat,
+            {
+                "alone": partial(p99_ms, 0, window),
+                "beside": partial(p99_ms, options.readers, window),
+            },
+        )
+        load_name = f"window {window}" if window else f"{RATE} messages a second"
+        title = (
+            f"p99 of {CLIENTS} WebSockets, {load_name}: alone / beside {options.readers:,} readers of events"
+        )
+        ratio = found["beside"] / found["alone"]
+        rows.append((title, f"{found['alone']:.1f} / {found['beside']:.1f} ms ({ratio:.2f} times)"))
+        print(rows[-1], file=sys.stderr, flush=True)
+    return rows
+
+
+def medians(repeat: int, measures: dict[str, Callable[[], float]]) -> dict[str, float]:
+    """Medians of each measure, all taken in turn."""
+    runs: dict[str, list[float]] = {name: [] for name in measures}
+    for _ in range(repeat):
+        for name, measure in measures.items():
+            runs[name].append(measure())
+            print(f"{name}: {runs[name][-1]:,.1f}", file=sys.stderr, flush=True)
+    return {name: statistics.median(values) for name, values in runs.items()}
+
+
+MEASURES = {"posts": measure_posts, "memory": measure_memory, "streams": measure_streams}
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Markdown."""
+    lines = ["| Measurement | Result |", "|---|---:|", *(f"| {title} | {shown} |" for title, shown in rows)]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "measures", nargs="*", metavar="|".join(MEASURES), help="what to measure; all by default"
+    )
+    parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
+    parser.add_argument("--readers", type=int, default=1_000)
+    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--messages", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measures == ["post"]:
+        print(post_until(arguments.port, POST_S))
+        return
+    if arguments.measures == ["read"]:
+        read_all(arguments.port, arguments.readers, arguments.messages)
+        return
+    unknown = set(arguments.measures) - set(MEASURES)
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}")
+    if not (LAB / "fanload").exists():
+        sys.exit("The load generator is missing; see tests/benchmarks/fanout.py.")
+    options = Options(arguments.repeat, arguments.readers)
+    chosen = arguments.measures or MEASURES
+    rows = [row for name in chosen for row in MEASURES[name](options)]
+    text = table(rows)
+    print(text)
+    if arguments.write:
+        if set(chosen) != set(MEASURES):
+            sys.exit("The table has to be complete to be written: measure everything.")
+        page = ROOT / "docs" / "performance.md"
+        marked = re.compile(r"(<!-- http table: [^>]*-->\n).*?(<!-- /http table -->)", re.DOTALL)
+        page.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8")))
+
+
+if __name__ == "__main__":
+    main()
