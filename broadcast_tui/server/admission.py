@@ -247,6 +247,8 @@ class Admission:
         rejection = self._full() if counted is None else None
         if rejection is None and not self._is_exempt(connection.peer, address):
             rejection = self._too_many(key)
+            if rejection is None and counted is None:
+                rejection = self._too_often(key, connection.loop.time())
         if rejection is None:
             self._discount(connection)
             self._admit(connection, key)
@@ -342,14 +344,7 @@ class Admission:
         if rejection is not None or self._is_exempt(connection.peer, address):
             return rejection
         key = rate_limit_key(address)
-        rejection = self._too_many(key)
-        if rejection is not None:
-            return rejection
-        wait_s = self._rates.take(key, connection.loop.time())
-        if wait_s > 0:
-            text = f"Too many new connections from your address. Wait {max(1, round(wait_s))} s."
-            return Rejection("rate", http.HTTPStatus.TOO_MANY_REQUESTS, text, wait_s)
-        return None
+        return self._too_many(key) or self._too_often(key, connection.loop.time())
 
     def _full(self) -> Rejection | None:
         if not self._is_full:
@@ -364,6 +359,14 @@ class Admission:
             return None
         text = f"Too many connections from your address: {places} is the maximum. Close one, or wait 60 s."
         return Rejection("per_address", http.HTTPStatus.TOO_MANY_REQUESTS, text, 60)
+
+    def _too_often(self, key: str, now: float) -> Rejection | None:
+        """Why an address may not open another connection yet."""
+        wait_s = self._rates.take(key, now)
+        if wait_s <= 0:
+            return None
+        text = f"Too many new connections from your address. Wait {max(1, round(wait_s))} s."
+        return Rejection("rate", http.HTTPStatus.TOO_MANY_REQUESTS, text, wait_s)
 
     def _is_admin(self, connection: PeerConnection, request: Request) -> bool:
         """Whether the handshake has an admin's token, to which bans do not apply."""

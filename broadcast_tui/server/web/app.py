@@ -40,6 +40,7 @@ _CODES = {
     "origin": ErrorCode.FORBIDDEN.value,
     "full": ErrorCode.TRY_LATER.value,
     "per_address": ErrorCode.RATE_LIMITED.value,
+    "rate": ErrorCode.RATE_LIMITED.value,
 }
 """Error codes by the reason of a rejection."""
 

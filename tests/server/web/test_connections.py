@@ -108,6 +108,41 @@ async def test_a_connection_counts_for_its_address(routes: TestRoutes) -> None:
         assert (await ask(server.port, GET)).status == 200
 
 
+async def test_new_connections_of_an_address_are_limited_as_handshakes_are(routes: TestRoutes) -> None:
+    limits = AdmissionLimits(max_new_per_minute=3, exempt_loopback=False)
+    async with running_server(admission=limits) as server, raw_socket(server.port) as kept:
+        for _ in range(4):  # requests on one connection
+            await kept.send(GET)
+            assert (await read_answer(kept)).status == 200
+        assert (await ask(server.port, GET)).status == 200
+        async with raw_socket(server.port) as chat:
+            assert " 101 " in await chat.handshake()
+        answer = await ask(server.port, GET)
+        assert (answer.status, answer.code) == (429, "rate_limited")
+        assert 1 <= int(answer.headers["retry-after"]) <= 20
+        assert b"new connections" in answer.body
+        async with raw_socket(server.port) as late:
+            assert " 429 " in await late.handshake()
+        assert (await ask(server.port, request("GET", "/healthz"))).status == 200
+        assert (await ask(server.port, request("GET", "/openapi.json"))).headers["connection"] == "close"
+        await kept.send(GET)
+        assert (await read_answer(kept)).status == 200
+
+
+async def test_a_proxy_may_open_connections_for_different_clients(routes: TestRoutes) -> None:
+    limits = AdmissionLimits(max_new_per_minute=1, trusted_proxies=PROXY)
+    async with running_server(admission=limits) as server, raw_socket(server.port) as pooled:
+        statuses = []
+        await pooled.send(request("GET", "/address", "X-Forwarded-For: 192.0.2.1"))
+        assert (await read_answer(pooled)).body == b"192.0.2.1"
+        for address in ("192.0.2.7", "192.0.2.8", "192.0.2.7"):
+            sent = request("GET", "/address", f"X-Forwarded-For: {address}")
+            statuses.append((await ask(server.port, sent)).status)
+            await pooled.send(sent)
+            assert (await read_answer(pooled)).body == address.encode()
+        assert statuses == [200, 200, 429]
+
+
 async def test_a_connection_of_a_proxy_counts_for_its_clients_in_turn(routes: TestRoutes) -> None:
     limits = AdmissionLimits(max_connections_per_ip=1, trusted_proxies=PROXY)
 
