@@ -80,7 +80,7 @@ def ask(
     room
         Room to ask in [default: that of the URL, or lobby].
     name
-        Name to ask under [default: your login name].
+        Name to ask under [default: your login name, or a guest's as root].
     to
         Names of the people to ask, separated by commas [default: the people in the room].
     choice

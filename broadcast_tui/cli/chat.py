@@ -14,6 +14,7 @@ from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import ADVICE, prompt_address, saved_security
 from broadcast_tui.cli.errors import ExitCode, UsageError
+from broadcast_tui.cli.login_name import login_name
 from broadcast_tui.cli.option_types import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, suggest
 from broadcast_tui.client import SecurityOptions
@@ -38,6 +39,7 @@ def chat(
     host: str | None = None,
     port: Port | None = None,
     name: str = "",
+    ask_name: Annotated[bool, Parameter(negative=())] = False,
     room: str | None = None,
     serve: Annotated[bool, Parameter(negative=())] = False,
     qr: Annotated[bool, Parameter(negative=())] = False,
@@ -59,7 +61,9 @@ def chat(
     port
         Port of the server, in place of a URL [default: 8765].
     name
-        Your name [default: the client asks].
+        Your name for this run [default: the one you chose last; the client asks the first time].
+    ask_name
+        Ask for your name again.
     room
         Room to join and show [default: the rooms of the last run, or lobby].
     serve
@@ -99,6 +103,8 @@ def chat(
     if not plain and not has_terminal():
         advice = "Connect with ssh -t." if kiosk else "Use --plain without one."
         raise UsageError(f"The chat needs a terminal for standard input and standard error. {advice}")
+    if ask_name and (name or kiosk):
+        raise UsageError("Use either --name or --ask-name, not both.")
     security = connection.security(address, saved_token=not kiosk)
     child = ChildServer(address, is_own=qr)
     try:
@@ -106,9 +112,20 @@ def chat(
             child.start_if_needed()
         explicit_room = address.room if room is not None else address.explicit_room
         if plain:
-            return _run_plain(address, name, security, mention, kiosk=kiosk)
-        ca = connection.ca
-        return _run(address, name, explicit_room, theme, child, security, ca, mention, kiosk=kiosk, qr=qr)
+            return _run_plain(address, name, security, mention, ask_name=ask_name, kiosk=kiosk)
+        return _run(
+            address,
+            name,
+            explicit_room,
+            theme,
+            child,
+            security,
+            connection.ca,
+            mention,
+            ask_name=ask_name,
+            kiosk=kiosk,
+            qr=qr,
+        )
     finally:
         child.stop()
 
@@ -148,6 +165,7 @@ def _run(
     ca: str,
     mentions: tuple[str, ...],
     *,
+    ask_name: bool,
     kiosk: bool,
     qr: bool,
 ) -> int:
@@ -176,6 +194,8 @@ def _run(
     app = ChatApp(
         lambda user: make_client(address, user, room),
         name=name,
+        suggested_name="" if kiosk else login_name(),
+        ask_name=ask_name,
         room=preferences.rooms_on(address.url, room).shown,
         server=address.url,
         elsewhere=None if kiosk else make_client,
@@ -196,7 +216,13 @@ def _run(
 
 
 def _run_plain(
-    address: Address, name: str, security: SecurityOptions, mentions: tuple[str, ...], *, kiosk: bool
+    address: Address,
+    name: str,
+    security: SecurityOptions,
+    mentions: tuple[str, ...],
+    *,
+    ask_name: bool,
+    kiosk: bool,
 ) -> int:
     import asyncio
 
@@ -208,7 +234,11 @@ def _run_plain(
 
     directory = kiosk_dir(name) if kiosk else None
     preferences = Preferences.load(directory)
-    chosen = name or preferences.name
+    interactive = sys.stdin is not None and sys.stdin.isatty()
+    chosen = name or ("" if ask_name else preferences.name)
+    if not chosen and interactive:
+        chosen = preferences.name = _prompt_name(preferences.name or login_name())
+        preferences.save()
     if not chosen:
         raise UsageError("A name is required: broadcast-tui chat --plain --name NAME.")
     configure_stdout(as_json=False)
@@ -221,7 +251,6 @@ def _run_plain(
             client_id=load_secret(directory),
             security=security,
         )
-        interactive = sys.stdin is not None and sys.stdin.isatty()
         chat = LineChat(
             client,
             address.room,
@@ -240,6 +269,21 @@ def _run_plain(
         return ExitCode.UNREACHABLE if chat.has_failed else ExitCode.OK
 
     return asyncio.run(run())
+
+
+def _prompt_name(suggested: str) -> str:
+    """Prompt for a name until it is valid; Enter accepts `suggested`, unless that is empty.
+
+    Raises UsageError at the end of the input.
+    """
+    question = f"Your name [{suggested}]: " if suggested else "Your name: "
+    while True:
+        try:
+            return check_name(input(question).strip() or suggested)
+        except InvalidNameError as error:
+            print(error.text, file=sys.stderr)
+        except EOFError:
+            raise UsageError("A name is required.") from None
 
 
 def _make_invite(url: str, room: str, name: str) -> Invite:

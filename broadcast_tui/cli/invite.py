@@ -20,7 +20,7 @@ from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.network import is_loopback_host
 from broadcast_tui.qr_code import qr_lines
-from broadcast_tui.tui.invites import Invite, link_to
+from broadcast_tui.tui.invites import LOCAL_ONLY, Invite, link_to
 
 
 def invite(
@@ -60,10 +60,10 @@ def invite(
         raise UsageError(f"No server was started on port {port}. Use --port, or run 'broadcast-tui serve'.")
     room = check_room(room)
     secret = create_token(open_token_store(info.tokens), token, role, expires)[0] if token else ""
-    url = info.invite(host=host, room=room, token=secret)
-    print(f"broadcast-tui chat '{url}'")
+    address = info.address(host=host, room=room, token=secret)
+    print(f"broadcast-tui chat '{address.invite}'")
     if qr:
-        print("\n".join(qr_invite(info.link(host=host, room=room, token=secret))))
+        print("\n".join(qr_invite(address.link)))
     if info.needs_token and not token:
         print("A token is required to join. Use --token NAME to create one and include it.", file=sys.stderr)
     elif secret:
@@ -102,8 +102,8 @@ def make_invite(url: str, room: str, name: str) -> Invite:
         note = f"This link contains the token of {entry.name}. Show it to nobody else."
     if is_loopback_host(info.host):
         others = "For others, restart it with: broadcast-tui serve --host 0.0.0.0"
-        note = f"{note} Only this machine can join. {others}".strip()
-    return Invite(info.link(room=room, token=secret), note)
+        note = f"{note} {LOCAL_ONLY} {others}".strip()
+    return Invite(info.address(room=room, token=secret).link, note)
 
 
 def _ignore(_text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import io
 import os
 import select
@@ -15,6 +14,7 @@ from dataclasses import replace
 from broadcast_tui.cli.connect_options import ConnectOptions
 from broadcast_tui.cli.credentials import add_advice, prompt_address
 from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.cli.login_name import login_name, system_user
 from broadcast_tui.client import BroadcastClient, ConnectError
 from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
 from broadcast_tui.client.storage.install_secret import load_secret
@@ -55,28 +55,31 @@ def posting_client(
         UsageError: The address or the given name is invalid.
     """
     address = server_address(url, room)
+    security = connection.security(address)
     return BroadcastClient(
         address.url,
-        name=_sender_name(name),
+        name=_sender_name(name, has_token=bool(security.token)),
         rooms=[address.room],
         last=0,
         presence=False,
         client_id=load_secret(),
-        security=connection.security(address),
+        security=security,
     )
 
 
-def _sender_name(name: str | None) -> str:
+def _sender_name(name: str | None, *, has_token: bool) -> str:
+    if name is None:
+        chosen = login_name()
+        # A token contains the name. Without a terminal, scripts and cron expect silence from a success.
+        if not chosen and not has_token and sys.stderr.isatty():
+            user = visible_line(system_user())
+            reason = f"your login name, {user}, cannot be used" if user else "you have no login name"
+            print_error(f"posting as a guest, because {reason}. Choose a name with --name.", 0)
+        return chosen
     try:
-        if name is not None:
-            return check_name(name) if name else ""
-        return check_name(getpass.getuser())
+        return check_name(name) if name else ""
     except InvalidNameError as error:
-        if name is not None:
-            raise UsageError(f"--name: {error.text}") from error
-    except (KeyError, OSError):
-        pass
-    return ""
+        raise UsageError(f"--name: {error.text}") from error
 
 
 async def read_input_lines() -> AsyncIterator[str]:

@@ -96,8 +96,10 @@ class Security:
     def lines(self, info: ServerInfo) -> list[str]:
         """Lines for the operator about how others join."""
         lines = []
-        if info.secure:
-            lines.append(f"Others join with: broadcast-tui chat '{info.invite()}'")
+        if is_loopback_host(info.host) and not info.secure:
+            lines.append(f"Join from this machine with: {info.address().command}")
+        else:
+            lines.append(f"Others join with: {info.address().command}")
         if info.needs_token:
             port = f" --port {info.port}" if info.port != 8765 else ""
             lines.append(

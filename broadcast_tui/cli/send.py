@@ -50,7 +50,7 @@ def send(
     room
         Room to post in [default: that of the URL, or lobby].
     name
-        Name to post under [default: your login name].
+        Name to post under [default: your login name, or a guest's as root].
     as_one
         Send all of standard input as one post.
     wait

@@ -169,7 +169,7 @@ def serve(
         if qr:
             from broadcast_tui.cli.invite import qr_invite
 
-            lines += qr_invite(info.link())
+            lines += qr_invite(info.address().link)
         warnings = [
             security.warning(host, secure=info.secure),
             _file_warning(admission.limits()),

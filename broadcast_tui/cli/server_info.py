@@ -8,7 +8,6 @@ import msgspec
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.protocol.handshake import websocket_url
 from broadcast_tui.private_file import write_private
 
 
@@ -23,17 +22,9 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
     tokens: str
     needs_token: bool
 
-    def invite(self, *, host: str = "", room: str = DEFAULT_ROOM, token: str = "") -> str:
-        """The address for `chat`. Its fragment (after `#`) is never sent."""
-        url = f"{websocket_url(host or self.host, self.port, secure=self.secure)}/{room}"
-        parts = [f"pin={self.pin}"] if self.pin else []
-        if token:
-            parts.append(f"token={token}")
-        return f"{url}#{'&'.join(parts)}" if parts else url
-
-    def link(self, *, host: str = "", room: str = DEFAULT_ROOM, token: str = "") -> str:
-        """The link for browsers and `chat`; see `Address.link`."""
-        return Address(host or self.host, self.port, room, self.secure, self.pin, token).link
+    def address(self, *, host: str = "", room: str = DEFAULT_ROOM, token: str = "") -> Address:
+        """The address at which others join, by default at the host that the server listens on."""
+        return Address(host or self.host, self.port, room, self.secure, self.pin, token)
 
     def save(self, directory: Path) -> None:
         """Save to `directory`. Raises OSError."""

@@ -56,10 +56,26 @@ class Address:
         Pin and token are in the fragment, which is never sent.
         """
         server = self.url.replace("ws", "http", 1)
+        return f"{server}{ROOM_PAGES}{quote(self.room, safe='')}{self._fragment}"
+
+    @property
+    def invite(self) -> str:
+        """The address for `chat`, with pin and token in the fragment, which is never sent."""
+        return f"{self.url}/{self.room}{self._fragment}"
+
+    @property
+    def command(self) -> str:
+        """The shell command with which others join the room."""
+        if self.secure or self._fragment:
+            return f"broadcast-tui chat '{self.invite}'"
+        room = f"/{self.room}" if self.explicit_room else ""
+        return f"broadcast-tui chat {self.url.removeprefix('ws://')}{room}"
+
+    @property
+    def _fragment(self) -> str:
         parts = [f"pin={self.pin}"] if self.pin else []
         parts += [f"token={self.token}"] if self.token else []
-        fragment = f"#{'&'.join(parts)}" if parts else ""
-        return f"{server}{ROOM_PAGES}{quote(self.room, safe='')}{fragment}"
+        return f"#{'&'.join(parts)}" if parts else ""
 
     @property
     def server_key(self) -> str:

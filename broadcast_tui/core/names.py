@@ -92,6 +92,21 @@ def check_not_guest(name: str) -> None:
         )
 
 
+def name_from(text: str) -> str:
+    """A valid name made of `text`, such as a login name; empty if there is none.
+
+    Characters that a name cannot contain become hyphens, and the end of a long text is dropped.
+    """
+    text = normalize("NFKC", text[:_MAX_RAW_CHARS])
+    allowed = "".join(char if _is_allowed_in_name(char) else "-" for char in text)
+    try:
+        name = check_name(allowed.strip("-.' ")[:MAX_NAME_CHARS])
+        check_not_guest(name)
+    except InvalidNameError:
+        return ""
+    return name
+
+
 def name_key(shown: str) -> str:
     """The skeleton of a name: its appearance, regardless of case, accents and script.
 

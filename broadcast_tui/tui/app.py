@@ -26,9 +26,9 @@ from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.client.storage.credentials import Credentials, PendingCredentials
 from broadcast_tui.client.storage.preferences import Preferences
-from broadcast_tui.core.errors import BroadcastError, InvalidNameError
+from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.limits import DEFAULT_ROOM
-from broadcast_tui.core.names import check_name, is_direct
+from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import PROGRAM, themes
@@ -49,10 +49,10 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.model.transcript.layout import presence_of
 from broadcast_tui.tui.model.update_slice import UpdateSlice
+from broadcast_tui.tui.name_prompt import NamePrompter
 from broadcast_tui.tui.quit import QUIT_TIMEOUT_S, QuitFlow
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.screens.help import HelpScreen
-from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of, ignore_size_variables
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
@@ -75,7 +75,9 @@ class ChatApp(App[None]):
 
     Args:
         client_factory: Creates the client for a name.
-        name: Name to join with; without it the app asks.
+        name: Name to join with in this run; without it, the name that the user has chosen before.
+        suggested_name: Name to offer a user who has not chosen one yet.
+        ask_name: Whether to ask for a name although the user has chosen one before.
         room: Room to show; if the client is not in it, the client's first room.
         server: Address to display before there is a client.
         elsewhere: Creates a client for another server and a name; without it /connect is rejected.
@@ -107,6 +109,8 @@ class ChatApp(App[None]):
         client_factory: Callable[[str], ClientRequests],
         *,
         name: str = "",
+        suggested_name: str = "",
+        ask_name: bool = False,
         room: str = DEFAULT_ROOM,
         server: str = "",
         elsewhere: Callable[[Address, str], ClientRequests] | None = None,
@@ -136,6 +140,7 @@ class ChatApp(App[None]):
         self._room = room
         self._server = server
         self._preferences = preferences if preferences is not None else Preferences.load()
+        self._names = NamePrompter(self, self._preferences, name, suggested_name, must_ask=ask_name)
         self._server_prompts = LocalServerPrompts(self, local_server, server)
         self._mentions = mentions
         self._advice = advice or {}
@@ -170,35 +175,20 @@ class ChatApp(App[None]):
             self.notify(visible_line(self._preferences.notice), severity="warning", markup=False)
         for clash in clashes(self._keys):
             self.notify(f"{clash}. See [keys] in the config file.", severity="warning", markup=False)
-        self._join_or_ask()
-        self.call_after_refresh(self._tune_garbage_collector)
-
-    def _join_or_ask(self) -> None:
-        """Join with the name the app was given, or ask for one."""
         if self._has_token:
             self._start(self._initial_name)
-            return
-        if not self._initial_name:
-            self._ask_name(self._preferences.name, "", self._start)
-            return
-        try:
-            self._start(check_name(self._initial_name))
-        except InvalidNameError as error:
-            self._ask_name(self._initial_name, error.text, self._start)
+        else:
+            self._names.choose(f"{self._server} #{self._room}".strip(), self._start)
+        self.call_after_refresh(self._tune_garbage_collector)
 
-    def _ask_name(self, name: str, reason: str, on_answer: Callable[[str | None], None]) -> None:
-        place = f"{self._server} #{self._room}".strip()
-        self.push_screen(LoginScreen(place, name, reason), on_answer)
-
-    def _start(self, name: str | None) -> None:
-        """Start the chat as `name`; None if the login screen was closed without one."""
-        if name is None:
-            return
+    def _start(self, name: str) -> None:
+        """Start the chat as `name`."""
         self._client = self._make_client(name)
         self._chat(self._client, self._make_screen(self._client, name))
 
     def _make_screen(self, client: ClientRequests, name: str) -> ChatScreen:
         """Create the screen for `client` with the state saved by earlier runs."""
+        self._names.enter_server()
         bookmarks = self._bookmark_saver.open(client.url, self._state)
         rooms = RoomSet(
             self._room if self._room in client.rooms else client.rooms[0],
@@ -251,20 +241,15 @@ class ChatApp(App[None]):
 
     @on(ChatScreen.NameRequired)
     def ask_other_name(self, event: ChatScreen.NameRequired) -> None:
-        def rename(name: str | None) -> None:
-            if name and self._client is not None:
-                self._client.rename(name)
-
         if self.is_kiosk:
             self._leave(1, f"{PROGRAM}: {visible_line(event.denied.reason)}")
-        elif not isinstance(self.screen, LoginScreen):
-            self._ask_name(event.denied.name, event.denied.reason, rename)
+        elif self._client is not None:
+            place = f"{self._client.url} #{self._room}"
+            self._names.ask_other(place, event.denied.name, event.denied.reason, self._client.rename)
 
     @on(ChatScreen.NameTaken)
-    def save_name(self, event: ChatScreen.NameTaken) -> None:
-        if event.name and event.name != self._preferences.name:
-            self._preferences.name = event.name
-            self._preferences.save()
+    def save_new_name(self, event: ChatScreen.NameTaken) -> None:
+        self._names.handle_name(event.name)
 
     @on(ChatScreen.RoomsChanged)
     def save_rooms(self, event: ChatScreen.RoomsChanged) -> None:

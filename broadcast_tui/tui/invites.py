@@ -29,25 +29,21 @@ It may block. Raises BroadcastError.
 """
 
 
+LOCAL_ONLY = "Only this machine can join."
+"""Note for a server that other machines cannot reach."""
+
+
 def link_to(url: str, room: str, name: str = "") -> Invite:
     """An invite by the address that this client uses itself. Raises InviteError if it needs a token."""
     if name:
         raise InviteError("This chat cannot create tokens. Ask the operator of the server.")
     address = replace(parse_address(url), room=room, pin=Credentials().pin(url))
-    note = "Only this machine can use this link, because it leads to localhost." if address.is_local else ""
-    return Invite(address.link, note)
+    return Invite(address.link, LOCAL_ONLY if address.is_local else "")
 
 
 def join_command(invite: Invite) -> str:
     """The shell command that joins by an invite; empty if it has no link."""
-    if not invite.link:
-        return ""
-    address = parse_address(invite.link)
-    if address.secure or address.token:
-        return f"broadcast-tui chat '{invite.link}'"
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    room = f"/{address.room}" if address.explicit_room else ""
-    return f"broadcast-tui chat {host}:{address.port}{room}"
+    return parse_address(invite.link).command if invite.link else ""
 
 
 def invite_lines(make: InviteMaker, url: str, room: str, name: str) -> str:

@@ -200,3 +200,19 @@ def test_secrets_are_only_in_the_fragment_of_a_link(link: str) -> None:
 def test_pin_in_a_link_requires_tls() -> None:
     with pytest.raises(AddressError, match="wss://"):
         parse_address(f"http://example.org/rooms/dev#pin={PIN}")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("localhost", "broadcast-tui chat localhost:8765"),
+        ("192.168.1.5/dev", "broadcast-tui chat 192.168.1.5:8765/dev"),
+        ("ws://[fd00::5]:9000/dev", "broadcast-tui chat [fd00::5]:9000/dev"),
+        ("wss://h.example", "broadcast-tui chat 'wss://h.example:8765/lobby'"),
+        (f"ws://h.example#token={TOKEN}", f"broadcast-tui chat 'ws://h.example:8765/lobby#token={TOKEN}'"),
+    ],
+)
+def test_command_for_others_leads_to_the_same_address(text: str, command: str) -> None:
+    address = parse_address(text)
+    assert address.command == command
+    assert parse_address(command.removeprefix("broadcast-tui chat ").strip("'")) == address

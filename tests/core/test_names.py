@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from broadcast_tui.core.errors import ErrorCode, InvalidNameError, RequestError
 from broadcast_tui.core.hub.sanctions import parse_network
-from broadcast_tui.core.names import RESERVED_NAMES, check_name, check_not_guest, check_room, name_key
+from broadcast_tui.core.names import (
+    RESERVED_NAMES,
+    check_name,
+    check_not_guest,
+    check_room,
+    name_from,
+    name_key,
+)
 
 anything = st.text(st.characters(), max_size=40) | st.text(
     st.sampled_from(
@@ -492,3 +499,26 @@ def test_any_string_is_normalized_or_rejected_as_a_room(raw: str) -> None:
     assert 1 <= len(room) <= 48
     assert room[0].isalnum()
     assert not set(room) & set(" /\\:*?#\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("ana", "ana"),
+        ("Ana María", "Ana María"),
+        ("www-data", "www-data"),
+        ("_apt", "_apt"),
+        ("svc+build$", "svc-build"),
+        (".hidden", "hidden"),
+        ("x" * 40, "x" * 32),
+        *((text, "") for text in ("", "root", "admin", "guest-1", "10.0.0.1", "$$$", "a\u0430")),
+    ],
+)
+def test_a_name_is_made_of_other_text(text: str, name: str) -> None:
+    assert name_from(text) == name
+
+
+@given(anything)
+def test_what_is_made_of_any_text_is_a_name_or_nothing(text: str) -> None:
+    name = name_from(text)
+    assert not name or check_name(name) == name

@@ -116,6 +116,8 @@ async def chatting(
     *people: str,
     size: tuple[int, int] = (80, 24),
     name: str = "ana",
+    suggested_name: str = "",
+    ask_name: bool = False,
     home: Path | None = None,
     theme: str = "",
     keys: Mapping[str, str] | None = None,
@@ -142,6 +144,8 @@ async def chatting(
         app = ChatApp(
             make,
             name=name,
+            suggested_name=suggested_name,
+            ask_name=ask_name,
             server=client.url,
             elsewhere=go,
             preferences=preferences,

@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from broadcast_tui.client.storage.preferences import FILE_NAME, Preferences
 from broadcast_tui.core.errors import BroadcastError
-from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, NameDenied
+from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, NameChanged, NameDenied
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.keymap import AREAS, KEYS, shown_key
 from broadcast_tui.tui.quit import ANSWER_TIMEOUT_S
@@ -40,14 +40,61 @@ async def test_the_app_asks_for_a_name_first(tmp_path: Path) -> None:
     assert Preferences.load(tmp_path).name == "bob"
 
 
-async def test_the_last_name_is_offered(tmp_path: Path) -> None:
-    preferences = Preferences.load(tmp_path)
-    preferences.name = "eve"
+def save_name(home: Path, name: str) -> None:
+    preferences = Preferences.load(home)
+    preferences.name = name
     preferences.save()
-    async with chatting(name="", home=tmp_path) as chat:
+
+
+async def test_the_first_start_offers_the_name_of_the_systems_user() -> None:
+    async with chatting(name="", suggested_name="eve") as chat:
         assert chat.app.screen.query_one(Input).value == "eve"
         await chat.type("enter")
         assert chat.client.name == "eve"
+
+
+async def test_typing_replaces_a_suggested_name() -> None:
+    async with chatting(name="", suggested_name="eve") as chat:
+        await chat.type(*"bob", "enter")
+        assert chat.client.name == "bob"
+
+
+async def test_later_starts_do_not_ask(tmp_path: Path) -> None:
+    save_name(tmp_path, "eve")
+    async with chatting(name="", suggested_name="ana", home=tmp_path) as chat:
+        assert isinstance(chat.app.screen, ChatScreen)
+        assert chat.client.name == "eve"
+
+
+async def test_a_later_start_asks_on_request(tmp_path: Path) -> None:
+    save_name(tmp_path, "eve")
+    async with chatting(name="", ask_name=True, home=tmp_path) as chat:
+        assert chat.app.screen.query_one(Input).value == "eve"
+        await chat.type(*"bob", "enter")
+    assert Preferences.load(tmp_path).name == "bob"
+
+
+async def test_a_saved_name_that_is_no_longer_valid_opens_the_dialog(tmp_path: Path) -> None:
+    save_name(tmp_path, "system")
+    async with chatting(name="", home=tmp_path) as chat:
+        assert isinstance(chat.app.screen, LoginScreen)
+        assert "reserved" in " ".join(chat.drawn("#login-reason"))
+
+
+async def test_a_name_given_for_one_run_replaces_no_saved_name(tmp_path: Path) -> None:
+    async with chatting("ana", home=tmp_path):
+        pass
+    assert Preferences.load(tmp_path).name == "ana"
+    async with chatting("bob", name="bob", home=tmp_path):
+        pass
+    assert Preferences.load(tmp_path).name == "ana"
+
+
+async def test_a_new_name_is_saved(tmp_path: Path) -> None:
+    save_name(tmp_path, "ana")
+    async with chatting("ana", home=tmp_path) as chat:
+        await chat.deliver(NameChanged("nina"))
+    assert Preferences.load(tmp_path).name == "nina"
 
 
 async def test_an_invalid_name_is_rejected_while_typing() -> None:
@@ -57,6 +104,7 @@ async def test_an_invalid_name_is_rejected_while_typing() -> None:
             await chat.pilot.pause()
             assert reason in " ".join(" ".join(chat.drawn("#login-reason")).split())
             assert chat.app.screen.query_one("#login-reason").has_class("-bad")
+            assert chat.app.screen.query_one(Input).has_class("-invalid")
             await chat.type("enter")
             assert isinstance(chat.app.screen, LoginScreen)
 

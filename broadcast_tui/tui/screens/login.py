@@ -18,7 +18,7 @@ from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import active_key, bind
 from broadcast_tui.tui.widgets.key_dispatch import run_binding
 
-HINT = "Other people will see this name"
+HINT = "Other people will see this name. /nick changes it later."
 
 
 class NameInput(Input):
@@ -58,7 +58,12 @@ class LoginScreen(ModalScreen[str]):
         with Vertical(id="login"):
             yield Static(Content("broadcast-tui"), id="login-title")
             yield Static(Content(self._place), id="login-place")
-            name = NameInput(self._suggested, placeholder="Your name", id="login-name", select_on_focus=False)
+            yield Static(Content("Your name"), id="login-label")
+            # Typing replaces a suggested name, and extends one that the server has rejected.
+            select = bool(self._suggested and not self._reason)
+            name = NameInput(
+                self._suggested, placeholder="Your name", id="login-name", select_on_focus=select
+            )
             name.cursor_blink = False
             yield name
             yield Static(id="login-reason", markup=False)
@@ -98,6 +103,7 @@ class LoginScreen(ModalScreen[str]):
         return True
 
     def _show_reason(self, text: str, kind: str) -> None:
+        self.query_one("#login-name").set_class(kind == "-bad", "-invalid")
         reason = self.query_one("#login-reason", Static)
         reason.set_classes(kind)
         reason.update(Content(visible_line(text)))

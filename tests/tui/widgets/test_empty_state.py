@@ -79,6 +79,7 @@ def test_the_command_is_as_short_as_the_address_allows() -> None:
     assert join_command(Invite("http://host:8765/rooms/lobby")) == "broadcast-tui chat host:8765"
     assert join_command(Invite("http://host:8765/rooms/dev")) == "broadcast-tui chat host:8765/dev"
     assert join_command(Invite("http://[::1]:8765/rooms/dev")) == "broadcast-tui chat [::1]:8765/dev"
-    secure = "https://host:8765/rooms/lobby#pin=" + "ab" * 32
-    assert join_command(Invite(secure)) == f"broadcast-tui chat '{secure}'"
+    fragment = "#pin=sha256:" + "A" * 43
+    command = f"broadcast-tui chat 'wss://host:8765/lobby{fragment}'"
+    assert join_command(Invite(f"https://host:8765/rooms/lobby{fragment}")) == command
     assert join_command(Invite("", "no")) == ""
