@@ -53,6 +53,7 @@ def start_question(address: str) -> ChoiceScreen:
             Choice("k", "Keep trying", WAIT),
             Choice("q", "Quit", QUIT),
         ),
+        title="Connect",
     )
 
 
@@ -66,6 +67,7 @@ def leave_question(others: int) -> ChoiceScreen:
             Choice("c", "Close it for everyone", CLOSE),
             Choice("s", "Stay in the chat", ""),
         ),
+        title="Quit",
     )
 
 

@@ -31,6 +31,7 @@ class UnsentQuestion(ChoiceScreen):
         super().__init__(
             f"{unsent_text(count)}.",
             (Choice("s", "Stay in the chat", ""), Choice("q", f"Quit without sending {them}", LEAVE)),
+            title="Quit",
         )
 
 

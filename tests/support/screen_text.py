@@ -14,24 +14,35 @@ from string import ascii_letters, digits
 
 from rich.cells import cell_len
 from rich.color import ANSI_COLOR_NAMES, ColorSystem
+from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
+from textual.geometry import Region
+from textual.strip import Strip
 
 SNAPSHOTS = Path(__file__).parents[1] / "tui" / "snapshots"
 _NAMES = {number: name for name, number in ANSI_COLOR_NAMES.items()}
 _SIGNS = ascii_letters + digits + "!$%&*+,-/:;<=>?@^_~"
 
 
-def screen_text(app: App[None], system: ColorSystem = ColorSystem.TRUECOLOR) -> str:
+def screen_text(
+    app: App[None], system: ColorSystem = ColorSystem.TRUECOLOR, *, region: Region | None = None
+) -> str:
     """Size, rows, the same rows with a letter for each style, and the styles of the letters.
 
-    Colors are those that a terminal of `system` would be sent.
+    Args:
+        app: The app.
+        system: Color system of the terminal, whose colors are those in the text.
+        region: The part of the screen to show; the rest is left blank. By default all of it.
     """
     width, height = app.screen.size
     rows: list[str] = []
     looks: list[str] = []
     signs: dict[str, str] = {}
-    for strip in app.screen._compositor.render_strips():
+    shown = region or Region(0, 0, width, height)
+    for y, whole in enumerate(app.screen._compositor.render_strips()):
+        left = Strip([Segment(" " * shown.x)]) if shown.x else Strip([])
+        strip = Strip.join([left, whole.crop(shown.x, shown.right)]) if shown.contains(shown.x, y) else left
         rows.append(strip.text.rstrip())
         row = ""
         for segment in strip:
@@ -40,7 +51,10 @@ def screen_text(app: App[None], system: ColorSystem = ColorSystem.TRUECOLOR) -> 
             row += sign * cell_len(segment.text)
         looks.append("".join(_runs(row)))
     legend = [f"{sign}  {look}" for look, sign in signs.items()]
-    parts = [[f"{width} x {height}"], [""], rows, ["", "looks"], looks, [""], legend]
+    if region is not None:
+        rows, looks = rows[shown.y : shown.bottom], looks[shown.y : shown.bottom]
+    size = f"{width} x {height}" + (f", from row {shown.y}" if region is not None else "")
+    parts = [[size], [""], rows, ["", "looks"], looks, [""], legend]
     return "\n".join(line.rstrip() for line in chain.from_iterable(parts)) + "\n"
 
 

@@ -2,75 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
 
 import pytest
 from rich.color import ColorSystem
 
-from broadcast_tui.core.post import Position, Post
+from broadcast_tui.core.post import Position
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
 from broadcast_tui.core.session.updates import (
     CaughtUp,
-    ConnectionChanged,
-    ConnectionState,
     DirectOpened,
-    DisconnectCause,
-    HistoryFetched,
-    NameDenied,
     RoomEntered,
-    SearchFound,
 )
-from broadcast_tui.tui.local_server import leave_question, start_question
 from tests.support.chat_app import Chat, chatting
-from tests.support.fake_client import AT, room_list
+from tests.support.fake_client import AT
 from tests.support.running import eventually
+from tests.support.scenes import PEOPLE, deliver_conversation, fixed_clock
 from tests.support.screen_text import compare, screen_text
 
-PEOPLE = ("ana", "bob", "Chloé", "дима", "李雷")
 AT_TWO_SIZES = pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
-
-
-class FixedClock(datetime):
-    """A clock that always shows 10:30."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> FixedClock:
-        return cls.fromtimestamp(AT.timestamp(), tz)
 
 
 @pytest.fixture(autouse=True)
 def fixed_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Use a fixed clock and time zone for the times on the screen."""
-    monkeypatch.setenv("TZ", "UTC")
-    for module in [*sys.modules.values()]:
-        if getattr(module, "__name__", "").startswith("broadcast_tui.tui") and "datetime" in vars(module):
-            monkeypatch.setattr(module, "datetime", FixedClock)
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-async def deliver_conversation(chat: Chat) -> None:
-    """Deliver a conversation with every kind of content."""
-    client = chat.client
-    texts = [
-        ("bob", "Deploy of **1.4** starts at `14:00`, see https://example.org/runbook"),
-        ("bob", "/me gets coffee"),
-        ("Chloé", "@ana can you watch the *error rate*? 👍🏽"),
-        ("李雷", "好的，我来看看日志。这是一个很长的句子，用来检查换行是否正确，标点符号不应出现在行首。"),
-        ("дима", "```python\ndef ready(pods):\n    return all(pod.ready for pod in pods)\n```"),
-        (
-            "bob",
-            "a line that is longer than the terminal is wide, so that it has to be wrapped at a blank " * 2,
-        ),
-    ]
-    for minute, (sender, text) in enumerate(texts):
-        await chat.deliver(client.post(sender, text, at=AT + timedelta(minutes=minute // 2)))
-    await chat.deliver(client.post("ana", "watching", nonce="own", at=AT + timedelta(minutes=4)))
+    with fixed_clock(monkeypatch):
+        yield
 
 
 @pytest.mark.parametrize("theme", ["broadcast-dark", "broadcast-light"])
@@ -184,37 +140,6 @@ async def test_a_list_of_completions() -> None:
 
 
 @AT_TWO_SIZES
-async def test_the_name_dialog(size: tuple[int, int]) -> None:
-    async with chatting(name="", size=size) as chat:
-        compare(f"dialog-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-async def test_the_name_dialog_with_a_reason() -> None:
-    async with chatting() as chat:
-        await chat.deliver(
-            NameDenied("ana", "name_taken", "That name is taken."), ConnectionChanged(ConnectionState.REFUSED)
-        )
-        compare("dialog-refused", screen_text(chat.app))
-
-
-@AT_TWO_SIZES
-async def test_help(size: tuple[int, int]) -> None:
-    async with chatting(*PEOPLE, size=size) as chat:
-        await chat.type("f1")
-        compare(f"help-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-@AT_TWO_SIZES
-async def test_the_room_switcher(size: tuple[int, int]) -> None:
-    async with chatting(*PEOPLE, size=size) as chat:
-        await deliver_conversation(chat)
-        await chat.deliver(RoomEntered("dev", 2, 0, ""), chat.client.post("bob", "hi ana", room="dev"))
-        await chat.deliver(room_list("", (("dev", 2, ""), ("lobby", 5, ""), ("ops", 12, "On call")), False))
-        await chat.type("alt+k")
-        compare(f"switcher-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-@AT_TWO_SIZES
 async def test_direct_messages(size: tuple[int, int]) -> None:
     room = "@ana+bob~x1"
     async with chatting(*PEOPLE, size=size) as chat:
@@ -234,58 +159,11 @@ async def test_the_room_switcher_in_sixteen_colors(monkeypatch: pytest.MonkeyPat
 
 
 @AT_TWO_SIZES
-async def test_search_results(size: tuple[int, int]) -> None:
-    async with chatting(*PEOPLE, size=size) as chat:
-        await deliver_conversation(chat)
-        await chat.enter("/search deploy")
-        texts = (
-            "The deploy of 1.3 went well",
-            "Who will deploy 1.4? I can, if somebody watches the error rate",
-        )
-        posts = tuple(
-            Post("lobby", Position("k3f9", number), sender, text, AT - timedelta(days=3 - number))
-            for number, (sender, text) in enumerate(zip(("bob", "Chloé"), texts, strict=True), 1)
-        )
-        await chat.deliver(SearchFound("lobby", f"n{chat.client._count}", posts, more=True))
-        compare(f"search-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-@AT_TWO_SIZES
-async def test_the_question_before_a_long_post(size: tuple[int, int]) -> None:
-    async with chatting(*PEOPLE, size=size) as chat:
-        await chat.enter("\n".join(f"row {number}" for number in range(21)))
-        compare(f"long-post-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-@AT_TWO_SIZES
 async def test_a_picked_post_with_its_actions(size: tuple[int, int]) -> None:
     async with chatting(*PEOPLE, size=size) as chat:
         await deliver_conversation(chat)
         await chat.type("alt+up", "k", "k", "k")
         compare(f"pick-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-@AT_TWO_SIZES
-async def test_an_inspected_post(size: tuple[int, int]) -> None:
-    async with chatting(*PEOPLE, size=size) as chat:
-        await chat.deliver(chat.client.post("bob", "no\u200bthing to see"))
-        await chat.type("alt+up", "i")
-        compare(f"inspect-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-@AT_TWO_SIZES
-async def test_the_question_whether_to_start_a_server(size: tuple[int, int]) -> None:
-    async with chatting(size=size) as chat:
-        chat.app.push_screen(start_question("ws://localhost:8765"))
-        await chat.pilot.pause()
-        compare(f"start-question-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
-async def test_the_question_whether_to_stop_the_own_server() -> None:
-    async with chatting(*PEOPLE) as chat:
-        chat.app.push_screen(leave_question(4))
-        await chat.pilot.pause()
-        compare("leave-question-80x24", screen_text(chat.app))
 
 
 async def test_the_bare_view() -> None:
@@ -295,18 +173,9 @@ async def test_the_bare_view() -> None:
         compare("bare-80x24", screen_text(chat.app))
 
 
-@AT_TWO_SIZES
-async def test_the_token_dialog(size: tuple[int, int]) -> None:
-    async with chatting("ana", size=size) as chat:
-        reason, cause = "This server needs a token.", DisconnectCause.UNAUTHORIZED
-        await chat.deliver(ConnectionChanged(ConnectionState.REFUSED, reason, cause=cause))
-        await chat.type(*"secret")
-        compare(f"token-{size[0]}x{size[1]}", screen_text(chat.app))
-
-
 @pytest.mark.parametrize("theme", ["broadcast-dark", "broadcast-light"])
 @AT_TWO_SIZES
-async def test_a_reply_and_the_dialogs_about_posts(size: tuple[int, int], theme: str) -> None:
+async def test_a_reply(size: tuple[int, int], theme: str) -> None:
     name = f"{size[0]}x{size[1]}-{theme}"
     async with chatting(*PEOPLE, size=size, theme=theme) as chat:
         client = chat.client
@@ -320,17 +189,3 @@ async def test_a_reply_and_the_dialogs_about_posts(size: tuple[int, int], theme:
         )
         await chat.type("alt+up", "k", "k", "k", "r", *"me too")
         compare(f"reply-{name}", screen_text(chat.app))
-        await chat.type("escape", "alt+up", "k", "d")
-        compare(f"delete-{name}", screen_text(chat.app))
-        await chat.type("escape", "plus")
-        compare(f"react-{name}", screen_text(chat.app))
-        await chat.type("escape", "j", "a")
-        compare(f"answer-{name}", screen_text(chat.app))
-        await chat.type("escape", "escape")
-        await chat.enter("/pins")
-        await chat.deliver(HistoryFetched("lobby", f"n{client._count}", (root.post,), more=False))
-        compare(f"pins-{name}", screen_text(chat.app))
-        await chat.type("escape", "alt+up", "k", "k", "t")
-        posts = (root.post, reply.post)
-        await chat.deliver(HistoryFetched("lobby", f"n{client._count}", posts, more=False))
-        compare(f"thread-{name}", screen_text(chat.app))

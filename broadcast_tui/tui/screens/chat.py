@@ -56,7 +56,7 @@ from broadcast_tui.tui.widgets.member_list import MemberList
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.room_list import RoomList, Row
 from broadcast_tui.tui.widgets.status_bar import StatusBar
-from broadcast_tui.tui.widgets.toast import show_toast, show_warning
+from broadcast_tui.tui.widgets.toast import clear_toasts, show_toast, show_warning
 
 QUIT_AGAIN_S = 3.0
 """How long after the first Ctrl+C a second one quits."""
@@ -298,7 +298,10 @@ class ChatScreen(Screen[None]):
     @on(Composer.Submitted)
     def submit_pending(self) -> None:
         """Submit the entered texts in the room where they were written; call this before switching rooms."""
-        for submission in self.composer.take_submitted():
+        submitted = self.composer.take_submitted()
+        if submitted:
+            clear_toasts(self)  # they are about earlier inputs
+        for submission in submitted:
             if self.submit(submission.text, submission.mode):
                 self.composer.remember(submission.text)
             else:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import ClassVar
 
 import msgspec
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
+
+HINTS = ("↑↓ Choose", "Enter OK", "Esc Back")
+LETTERS_AFTER_S = 0.5
+"""Time in which nobody reads a dialog and presses one of its letters on purpose."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -47,8 +52,10 @@ class ChoiceScreen(ModalScreen[str]):
 
     Args:
         question: One sentence.
-        choices: At least one answer; the first is highlighted. Leave out the keys if a letter that was
-            meant for the composer would do harm.
+        choices: At least one answer; the first is highlighted.
+        title: Title of the dialog.
+        letters_after_s: Time during which letters are ignored: for dialogs that open while the user may
+            still be typing, and where a letter that was meant for the composer would do harm.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -58,15 +65,24 @@ class ChoiceScreen(ModalScreen[str]):
     ]
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (12, "-tall")]  # noqa: RUF012
 
-    def __init__(self, question: str, choices: Sequence[Choice]) -> None:
+    def __init__(
+        self,
+        question: str,
+        choices: Sequence[Choice],
+        *,
+        title: str = "Question",
+        letters_after_s: float = 0.0,
+    ) -> None:
         super().__init__()
+        self._title = visible_line(title)
+        self._letters_from = monotonic() + letters_after_s
         self._question = visible_line(question)
         self._choices = tuple(choices)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="choice"):
+        with Dialog(self._title, HINTS, id="choice"):
             yield Static(Content(self._question), id="choice-question")
-            yield OptionList(*map(_option, self._choices), id="choice-answers", markup=False)
+            yield DialogList(*map(_option, self._choices), id="choice-answers")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -76,7 +92,8 @@ class ChoiceScreen(ModalScreen[str]):
         for choice in self._choices:
             if letter and letter in (choice.key, choice.initial):
                 event.stop()
-                self.dismiss(choice.value)
+                if monotonic() >= self._letters_from:
+                    self.dismiss(choice.value)
                 return
 
     @on(OptionList.OptionSelected)

@@ -9,13 +9,13 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from broadcast_tui.tui.screens.login import NameInput
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
 
 
 class FilterListScreen(ModalScreen[str]):
@@ -23,9 +23,10 @@ class FilterListScreen(ModalScreen[str]):
 
     Args:
         kind: Beginning of the ids of its widgets.
+        title: Title of the dialog.
         placeholder: Shown in the empty input.
-        keys: Shown below the list.
-        no_match: Shown instead of `keys` if the list is empty.
+        hints: Hints about keys.
+        no_match: Shown if the list is empty.
     """
 
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [(0, "-short"), (14, "-tall")]  # noqa: RUF012
@@ -35,11 +36,14 @@ class FilterListScreen(ModalScreen[str]):
         Binding("down,ctrl+n,tab", "move(1)", "Down", show=False),
     ]
 
-    def __init__(self, kind: str, *, placeholder: str, keys: str, no_match: str) -> None:
+    def __init__(
+        self, kind: str, *, title: str, placeholder: str, hints: Sequence[str], no_match: str
+    ) -> None:
         super().__init__()
         self._kind = kind
         self._placeholder = placeholder
-        self._keys = keys
+        self._title = title
+        self._hints = tuple(hints)
         self._no_match = no_match
         self._values: list[str] = []
         self._typed_early: list[events.Key] | None = []
@@ -50,14 +54,12 @@ class FilterListScreen(ModalScreen[str]):
         """The entries for a typed text, each with its value and how it is shown."""
 
     def compose(self) -> ComposeResult:
-        with Vertical(id=self._kind, classes="filter-list"):
-            typed = NameInput(placeholder=self._placeholder, classes="filter-typed")
+        with Dialog(self._title, self._hints, id=self._kind, classes="filter-list"):
+            typed = NameInput(placeholder=self._placeholder, classes="dialog-field")
             typed.cursor_blink = False
             yield typed
-            rows = OptionList(id=f"{self._kind}-rows", classes="filter-rows", markup=False)
-            rows.can_focus = False
-            yield rows
-            yield Static(Content(self._keys), classes="filter-keys")
+            yield DialogList(id=f"{self._kind}-rows", focusable=False, classes="filter-rows")
+            yield Static(Content(self._no_match), classes="dialog-note")
 
     def on_mount(self) -> None:
         typed = self.query_one(Input)
@@ -112,5 +114,4 @@ class FilterListScreen(ModalScreen[str]):
         rows.clear_options()
         rows.add_options(Option(content) for _, content in entries)
         rows.highlighted = 0 if entries else None
-        hint = self._keys if entries else self._no_match
-        self.query_one(".filter-keys", Static).update(Content(hint))
+        self.query_one(".dialog-note", Static).display = not entries

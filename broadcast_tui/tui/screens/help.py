@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from broadcast_tui.tui.commands.parser import grouped
 from broadcast_tui.tui.keymap import bind, key_help
+from broadcast_tui.tui.widgets.dialog import Dialog
 
 SECOND_WIDTH_MIN = 24
 """Narrowest second column, in cells; below that the descriptions go on rows of their own."""
@@ -75,7 +75,7 @@ class HelpScreen(ModalScreen[None]):
         self._kiosk = kiosk
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help"):
+        with Dialog("Help", ("PgDn More", "Esc Close"), id="help", page=True):
             sections = help_sections(self._keys, kiosk=self._kiosk)
             width = max(cell_len(what) for _, rows in sections for what, _ in rows)
             for heading, rows in sections:
@@ -83,10 +83,7 @@ class HelpScreen(ModalScreen[None]):
                 yield Static(Section(rows, width))
 
     def on_mount(self) -> None:
-        page = self.query_one("#help")
-        page.border_title = "Help"
-        page.border_subtitle = "PgDn More · Esc Close"
-        page.focus()
+        self.query_one("#help").focus()
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help").scroll_relative(y=lines, animate=False)

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -18,6 +17,7 @@ from broadcast_tui.tui.model.text.hidden_characters import HiddenCharacter, hidd
 from broadcast_tui.tui.model.text.links import titled_links
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
+from broadcast_tui.tui.widgets.dialog import Dialog
 
 
 def inspection(line: Line, post_id: str, zone: tzinfo | None) -> list[tuple[str, str]]:
@@ -68,16 +68,13 @@ class InspectScreen(ModalScreen[None]):
         facts = Table.grid(padding=(0, 2, 0, 0))
         for what, value in inspection(line, self._post_id, self._zone):
             facts.add_row(Text(what, "bold"), revealed_text(line.sender) if what == "From" else Text(value))
-        with VerticalScroll(id="inspect"):
+        with Dialog("Post", ("Esc Close",), id="inspect", page=True):
             yield Static(facts)
             yield Static(revealed(line.text), classes="inspect-text")
             yield Static(_found(hidden_characters(f"{line.sender}\n{line.text}")), classes="inspect-found")
 
     def on_mount(self) -> None:
-        page = self.query_one("#inspect")
-        page.border_title = "Post"
-        page.border_subtitle = "Esc Close"
-        page.focus()
+        self.query_one("#inspect").focus()
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#inspect").scroll_relative(y=lines, animate=False)

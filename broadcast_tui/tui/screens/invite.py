@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -20,6 +19,7 @@ from broadcast_tui.tui.invites import Invite, InviteMaker
 from broadcast_tui.tui.model.text.wrapping import wrap
 from broadcast_tui.tui.model.transcript.selection import Excerpt
 from broadcast_tui.tui.terminal.clipboard import copy
+from broadcast_tui.tui.widgets.dialog import Dialog
 from broadcast_tui.tui.widgets.toast import show_toast, show_warning
 
 BESIDE_MIN = 28
@@ -45,17 +45,14 @@ class InviteScreen(ModalScreen[None]):
         self._rows = qr_rows(invite.link)
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="invite"):
+        with Dialog("Invite", ("y Copy the link", "Esc Close"), id="invite", page=True):
             code = Static(Content("\n".join(self._rows)), id="invite-code", markup=False)
             code.styles.width, code.styles.height = len(self._rows[0]), len(self._rows)
             yield code
             yield Static(id="invite-text", markup=False)
 
     def on_mount(self) -> None:
-        page = self.query_one("#invite")
-        page.border_title = "Invite"
-        page.border_subtitle = "y Copy the link · Esc Close"
-        page.focus()
+        self.query_one("#invite").focus()
 
     def on_resize(self, event: events.Resize) -> None:
         """Put the text beside the code or below it, or omit the code."""

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -16,6 +15,7 @@ from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import active_key, bind
+from broadcast_tui.tui.widgets.dialog import Dialog
 from broadcast_tui.tui.widgets.key_dispatch import run_binding
 
 HINT = "Other people will see this name. /nick changes it later."
@@ -55,20 +55,22 @@ class LoginScreen(ModalScreen[str]):
         self._reason = visible_line(reason)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="login"):
-            yield Static(Content("broadcast-tui"), id="login-title")
-            yield Static(Content(self._place), id="login-place")
+        hints = ("Enter Join", f"{active_key(self.app, 'app.quit-chat')} Quit")
+        with Dialog("broadcast-tui", hints, id="login"):
+            yield Static(Content(self._place), id="login-place", classes="dialog-note")
             yield Static(Content("Your name"), id="login-label")
             # Typing replaces a suggested name, and extends one that the server has rejected.
             select = bool(self._suggested and not self._reason)
             name = NameInput(
-                self._suggested, placeholder="Your name", id="login-name", select_on_focus=select
+                self._suggested,
+                placeholder="Your name",
+                id="login-name",
+                classes="dialog-field",
+                select_on_focus=select,
             )
             name.cursor_blink = False
             yield name
-            yield Static(id="login-reason", markup=False)
-            leave = active_key(self.app, "app.quit-chat")
-            yield Static(Content(f"Enter Join · {leave} Quit"), id="login-keys")
+            yield Static(id="login-reason", classes="dialog-note", markup=False)
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -105,5 +107,5 @@ class LoginScreen(ModalScreen[str]):
     def _show_reason(self, text: str, kind: str) -> None:
         self.query_one("#login-name").set_class(kind == "-bad", "-invalid")
         reason = self.query_one("#login-reason", Static)
-        reason.set_classes(kind)
+        reason.set_classes(f"dialog-note {kind}")
         reason.update(Content(visible_line(text)))

@@ -104,7 +104,7 @@ class PostDialogs:
                 action()
 
         choices = Choice("n", "Cancel", ""), Choice("y", answer, answer)
-        self._app.push_screen(ChoiceScreen(question, choices), on_answer)
+        self._app.push_screen(ChoiceScreen(question, choices, title=answer), on_answer)
 
     def choose(self, question: str, choices: Sequence[str], action: Callable[[str], object]) -> None:
         """Ask for one of `choices`, then call `action` with it."""
@@ -113,7 +113,8 @@ class PostDialogs:
             if chosen:
                 action(chosen)
 
-        self._app.push_screen(ChoiceScreen(question, numbered_choices(choices)), on_answer)
+        dialog = ChoiceScreen(question, numbered_choices(choices), title="Answer")
+        self._app.push_screen(dialog, on_answer)
 
     def report(self, text: str) -> None:
         """Show for a short time that something was done."""

@@ -21,8 +21,9 @@ class ReactScreen(FilterListScreen):
     def __init__(self, offered: Sequence[str], given: Sequence[str]) -> None:
         super().__init__(
             "react",
+            title="Reactions",
             placeholder="React with :name: …",
-            keys="Enter React · Esc Close",
+            hints=("↑↓ Choose", "Enter React", "Esc Close"),
             no_match="No such emoji",
         )
         self._offered = list(dict.fromkeys((*given, *offered)))
@@ -41,4 +42,4 @@ class ReactScreen(FilterListScreen):
         note = f":{name}:" if name else ""
         if emoji in self._given:
             note = f"{note} remove".strip()
-        return emoji, Content.assemble(f"{emoji}  ", (note, "dim"))
+        return emoji, Content.assemble(f"{emoji}  ", (note, "$text-muted"))

@@ -9,7 +9,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
@@ -28,6 +27,7 @@ from broadcast_tui.tui.model.transcript.navigation import line_of
 from broadcast_tui.tui.model.transcript.post_details import details_of
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.widgets.conversation import PostActor
+from broadcast_tui.tui.widgets.dialog import Dialog, DialogList
 from broadcast_tui.tui.widgets.log_styles import name_colors
 from broadcast_tui.tui.widgets.message_log import MessageLog
 from broadcast_tui.tui.widgets.post_bar import PostAction
@@ -58,16 +58,24 @@ class SearchScreen(ModalScreen[None]):
         self._choose = choose
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="search"):
-            yield Static("", id="search-state", markup=False)
-            yield OptionList(id="search-found", compact=True, markup=False)
-
-    def on_mount(self) -> None:
         label, query = self._search.label, visible_line(self._search.query)
         title = f"Search {label}: {query}" if query else f"Pinned in {label}"
-        self.query_one("#search").border_title = Content(title)
+        with Dialog(title, ("Enter Show", "Esc Close"), id="search"):
+            yield Static("", id="search-state", classes="dialog-note", markup=False)
+            yield DialogList(id="search-found")
+
+    def on_mount(self) -> None:
         self.query_one(OptionList).focus()
         self.show_found()
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._show_in_new_colors())
+
+    def _show_in_new_colors(self) -> None:
+        """The rows contain colors of the theme."""
+        listed = self.query_one(OptionList)
+        highlighted = listed.highlighted
+        listed.clear_options()
+        self.show_found()
+        listed.highlighted = highlighted
 
     def show_found(self) -> None:
         """Show the results received so far."""
@@ -79,7 +87,6 @@ class SearchScreen(ModalScreen[None]):
         if listed.highlighted is None and listed.option_count:
             listed.highlighted = 0
         self.query_one("#search-state", Static).update(Content(self._state()))
-        self.query_one("#search").border_subtitle = Content("Enter Show · Esc Close")
 
     def _row(self, post: Post, pattern: Pattern | None, now: datetime, colors: Sequence[str]) -> Content:
         sender = visible_line(post.sender)
@@ -91,7 +98,7 @@ class SearchScreen(ModalScreen[None]):
         head = Content.assemble(
             (sender, colors[color_index(sender)]),
             "  ",
-            (format_date(post.at.astimezone(), now), "dim"),
+            (format_date(post.at.astimezone(), now), "$text-muted"),
             "\n",
         )
         return Content.assemble(head, shown)
@@ -152,19 +159,15 @@ class ContextScreen(ModalScreen[None]):
         self._post = post
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="context"):
-            yield Static("", id="context-state", markup=False)
+        hints = [f"{active_key(self.app, id)} {label}" for id, label in HINTS]
+        with Dialog(f"{self._search.label} history", (*hints, "Esc Back"), id="context"):
+            yield Static("", id="context-state", classes="dialog-note", markup=False)
             log = MessageLog(id="context-log")
             # Unlike in the chat, no composer has the focus here: the keys scroll the log.
             log.can_focus = True
             yield log
 
     def on_mount(self) -> None:
-        box = self.query_one("#context")
-        box.border_title = Content(f"{self._search.label} history")
-        keys = (("pick.reply-post", "Reply"), ("pick.react-post", "React"))
-        hints = " · ".join(f"{active_key(self.app, id)} {label}" for id, label in keys)
-        box.border_subtitle = Content(f"{hints} · Esc Back")
         self.query_one(MessageLog).focus()
         self.show_context()
 
@@ -188,6 +191,10 @@ class ContextScreen(ModalScreen[None]):
         log.show(transcript)
         log.highlights.pattern = words_pattern(self._search.query)
         log.call_after_refresh(log.pick, line_of(transcript, str(self._post.position)))
+
+
+HINTS = (("pick.react-post", "React"), ("pick.reply-post", "Reply"))
+"""Actions that the context of a result mentions."""
 
 
 RESULTS_PAGE = 30

@@ -17,7 +17,7 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.screens.filter_list import FilterListScreen
 
 OFFERED_MAX = 100
-KEYS = "Enter Go · Esc Close"
+HINTS = ("↑↓ Choose", "Enter Go", "Esc Close")
 NO_MATCH = "No matching room"
 
 
@@ -49,7 +49,7 @@ class SwitcherScreen(FilterListScreen):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("alt+k", "dismiss", "Close", show=False)]
 
     def __init__(self, choices: Sequence[RoomChoice]) -> None:
-        super().__init__("switcher", placeholder="Go to room…", keys=KEYS, no_match=NO_MATCH)
+        super().__init__("switcher", title="Rooms", placeholder="Go to room…", hints=HINTS, no_match=NO_MATCH)
         self._choices = list(choices)
 
     def set_choices(self, choices: Sequence[RoomChoice]) -> None:
@@ -68,5 +68,6 @@ class SwitcherScreen(FilterListScreen):
         if new_room and new_room not in by_label:
             offered.append(RoomChoice(new_room, f"#{visible_line(new_room)}", "new room"))
         return [
-            (choice.name, Content.assemble(choice.label, (f"  {choice.note}", "dim"))) for choice in offered
+            (choice.name, Content.assemble(choice.label, (f"  {choice.note}", "$text-muted")))
+            for choice in offered
         ]

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -23,6 +22,7 @@ from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.thread import Thread
 from broadcast_tui.tui.widgets.composer import Composer, Submission
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
+from broadcast_tui.tui.widgets.dialog import Dialog
 from broadcast_tui.tui.widgets.message_log import MessageLog
 
 THREAD_MAX = 200
@@ -63,20 +63,17 @@ class ThreadScreen(ModalScreen[None]):
         self._log = MessageLog(id="thread-log")
         self._typed_early: list[events.Key] | None = []
         """Keys typed before the input was mounted; None afterwards."""
-        self._note = Static("", id="thread-state", markup=False)
+        self._note = Static("", id="thread-state", classes="dialog-note", markup=False)
         past = InputHistory(room=thread.view.name)
-        hint = Static(Content("Esc Back to the room"), id="thread-keys", markup=False)
-        self._panel = ComposerPanel(state, complete, past, hint, room=lambda: thread.view)
+        self._panel = ComposerPanel(state, complete, past, room=lambda: thread.view)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="thread"):
+        with Dialog(f"Thread in {self._thread.view.label}", ("Esc Back to the room",), id="thread"):
             yield self._note
             yield self._log
             yield self._panel
 
     def on_mount(self) -> None:
-        box = self.query_one("#thread")
-        box.border_title = Content(f"Thread in {self._thread.view.label}")
         self._panel.composer.set_hint("Reply to the thread")
         self._panel.composer.focus()
         self._log.show(self._thread.view.transcript)

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.content import Content
 from textual.reactive import reactive
 from textual.screen import ModalScreen
@@ -18,6 +17,7 @@ from broadcast_tui.client.security import TrustError, normalize_token
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.keymap import bind
 from broadcast_tui.tui.screens.login import NameInput
+from broadcast_tui.tui.widgets.dialog import Dialog
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +67,19 @@ class TokenScreen(ModalScreen[TokenGiven]):
         self._reason = visible_line(reason)
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="token"):
-            yield Static(Content("Token"), id="token-title")
-            yield Static(Content(self._place), id="token-place")
-            text = NameInput(password=True, placeholder="bt_…", id="token-text", select_on_focus=False)
+        with Dialog("Token", ("Tab, Space Save", "Enter Connect", "Esc Close"), id="token"):
+            yield Static(Content(self._place), id="token-place", classes="dialog-note")
+            text = NameInput(
+                password=True,
+                placeholder="bt_…",
+                id="token-text",
+                classes="dialog-field",
+                select_on_focus=False,
+            )
             text.cursor_blink = False
             yield text
-            yield Static(Content(self._reason), id="token-reason", markup=False)
+            yield Static(Content(self._reason), id="token-reason", classes="dialog-note", markup=False)
             yield Checkbox("Save token", id="token-keep")
-            yield Static(Content("Enter Connect · Tab, Space Save · Esc Close"), id="token-keys")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -24,7 +24,7 @@ from broadcast_tui.tui.model.input.post_size import CONFIRM_ABOVE_LINES, excess,
 from broadcast_tui.tui.model.post_target import newest_own_target
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
+from broadcast_tui.tui.screens.choice import LETTERS_AFTER_S, Choice, ChoiceScreen
 from broadcast_tui.tui.terminal.editor import EditorError, edit
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.drafts import Drafts
@@ -39,7 +39,7 @@ class ComposerPanel(Vertical):
         state: Has the size limit of a post.
         context: What can be completed; see `Composer`.
         past: The input history.
-        head: The widget above the composer; suggestions are displayed above it.
+        head: The widget above the composer, if any; suggestions are displayed above it.
         room: Returns the room whose newest own post Up edits; by default the displayed one.
         read_only: Why no post can be sent; empty if posts can be sent.
     """
@@ -65,7 +65,7 @@ class ComposerPanel(Vertical):
         state: AppState,
         context: Callable[[], CompletionContext],
         past: InputHistory,
-        head: Widget,
+        head: Widget | None = None,
         *,
         room: Callable[[], RoomModel] | None = None,
         read_only: str = "",
@@ -81,7 +81,8 @@ class ComposerPanel(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self._suggestions
-        yield self._head
+        if self._head is not None:
+            yield self._head
         yield self._mode
         yield self.composer
 
@@ -116,9 +117,11 @@ class ComposerPanel(Vertical):
 
     @work(exclusive=True, group="question")
     async def _ask(self, text: str, lines: int) -> None:
-        # No keys: a letter typed too early must not send the post.
-        choices = (Choice("", "Edit", ""), Choice("", "Send", "send"), Choice("", "Discard", "discard"))
-        match await self.app.push_screen_wait(ChoiceScreen(f"Send {lines:,} lines as one post?", choices)):
+        choices = Choice("e", "Edit", ""), Choice("s", "Send", "send"), Choice("d", "Discard", "discard")
+        question = f"Send {lines:,} lines as one post?"
+        # A letter typed too early must not send the post.
+        dialog = ChoiceScreen(question, choices, title="Long post", letters_after_s=LETTERS_AFTER_S)
+        match await self.app.push_screen_wait(dialog):
             case "send":
                 self.composer.submit(text)
             case "discard":

@@ -9,7 +9,7 @@ from textual.command import CommandPalette
 
 from broadcast_tui.core.session.updates import ConnectionChanged, ConnectionState, PostRejected, Welcomed
 from broadcast_tui.tui.screens.chat import ChatScreen
-from broadcast_tui.tui.screens.choice import ChoiceScreen
+from broadcast_tui.tui.screens.choice import LETTERS_AFTER_S, ChoiceScreen
 from broadcast_tui.tui.widgets.suggestion_list import ROWS_MAX, SuggestionList
 from tests.support.chat_app import Chat, chatting
 from tests.support.running import eventually
@@ -147,8 +147,26 @@ async def test_a_discarded_paste_is_in_the_history() -> None:
         assert chat.composer.text == LONG
 
 
+@pytest.mark.parametrize(("letter", "sent", "left"), [("s", [LONG], ""), ("d", [], ""), ("e", [], LONG)])
+async def test_the_question_has_letters_which_do_nothing_at_first(
+    letter: str, sent: list[str], left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("broadcast_tui.tui.screens.choice.monotonic", lambda: now[0])
+    async with chatting("ana") as chat:
+        await paste(chat, LONG)
+        await chat.type("enter", letter)
+        assert isinstance(chat.app.screen, ChoiceScreen)
+        now[0] = LETTERS_AFTER_S
+        await chat.type(letter)
+        await chat.type()
+        assert isinstance(chat.app.screen, ChatScreen)
+        assert (chat.sent, chat.composer.text) == (sent, left)
+
+
 @pytest.mark.parametrize("key", ["escape", "ctrl+c"])
-async def test_leaving_the_question_keeps_the_text(key: str) -> None:
+async def test_leaving_the_question_keeps_the_text(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("broadcast_tui.tui.screens.choice.monotonic", lambda: 0.0)
     async with chatting("ana", size=(40, 10)) as chat:
         await paste(chat, LONG)
         await chat.type("enter", "right", "s", key)

@@ -1,0 +1,33 @@
+"""Dialogs: hints are never cut in the middle of a word, and the highlighted row of a list is readable."""
+
+from __future__ import annotations
+
+import pytest
+from textual.screen import ModalScreen
+
+from broadcast_tui.tui.widgets.dialog import Dialog, fitting_hints
+from tests.support.scenes import SCENES, showing
+
+DIALOGS = [name for name, scene in SCENES.items() if scene.dialog]
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [(31, "↑↓ Choose · Enter Go · Esc Back"), (30, "Enter Go · Esc Back"), (18, "Esc Back"), (7, "")],
+)
+def test_hints_that_do_not_fit_are_left_out(cells: int, shown: str) -> None:
+    assert fitting_hints(("↑↓ Choose", "Enter Go", "Esc Back"), cells) == shown
+
+
+@pytest.mark.parametrize("name", DIALOGS)
+async def test_a_dialog_has_a_frame_with_a_title_and_hints_before_the_dimmed_chat(name: str) -> None:
+    async with showing(name, size=(48, 14)) as chat:
+        screen = chat.app.screen
+        assert isinstance(screen, ModalScreen)
+        box = screen.query_one(Dialog)
+        rows = [row.strip() for row in chat.drawn(f"#{box.id}")]
+        assert rows[0].startswith("╭─ ")
+        assert rows[-1].startswith("╰─")
+        assert "…" not in rows[-1]
+        assert rows[-1].endswith(("Esc Close ─╯", "Esc Back ─╯", "Esc Back to the room ─╯", "Quit ─╯"))
+        assert 0 < screen.styles.background.a < 1
