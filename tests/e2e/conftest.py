@@ -7,15 +7,17 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 import websocket
 
 from broadcast_tui.server.token_store import TokenStore
 from tests.support import profile
+from tests.support.browser import Browser, running_browser
 from tests.support.ports import unused_port
 from tests.support.terminal import Terminal, program
 
@@ -117,6 +119,12 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     process.start()
     yield process
     process.stop()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with running_browser() as browser:
+        yield browser
 
 
 Open = Callable[..., Terminal]

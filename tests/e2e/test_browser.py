@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-import websocket
 
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.server.token_store import TokenStore
+from broadcast_tui.tui.model.text.colors import color_index
 from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.markup import TextStyle, styled_spans
 from tests.e2e.conftest import HistoryServer, Open, ServerProcess
-from tests.support.browser import DESKTOP, PHONE, Browser, Page, chromium, running_browser
+from tests.support.browser import DESKTOP, PHONE, Browser, chromium
+from tests.support.browser_person import (
+    ask,
+    choose,
+    equals,
+    is_online,
+    person,
+    post,
+    say,
+    sees,
+    sees_only,
+    v1_client,
+)
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -26,7 +35,6 @@ pytestmark = [
 
 AXE = Path(__file__).parents[2] / "build" / "axe.min.js"
 """axe-core, which `.ci/run` downloads."""
-NONCES = itertools.count()
 WEIGHT_BYTES = 60_000
 """Maximum size of the page and all its files, as transferred."""
 
@@ -40,63 +48,12 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     process.stop()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with running_browser() as browser:
-        yield browser
-
-
-@asynccontextmanager
-async def person(
-    browser: Browser, server: ServerProcess, name: str, path: str = "/", size: tuple[int, int] = DESKTOP
-) -> AsyncIterator[Page]:
-    """A browser whose user has entered a name. Nothing may fail in it, or come from another host."""
-    page = await browser.open(f"http://127.0.0.1:{server.port}{path}", size)
-    if name:
-        await page.until("document.querySelector('dialog[open] input:focus') !== null")
-        await page.type(name)
-        await page.press("Enter")
-    await is_online(page)
-    yield page
-    own = (f"http://127.0.0.1:{server.port}/", f"ws://127.0.0.1:{server.port}/")
-    assert [url for url in page.requests if not url.startswith((*own, "about:"))] == []
-    await page.close()
-
-
-async def is_online(page: Page) -> None:
-    await page.until("document.body.dataset.state === 'online'")
-
-
-async def say(page: Page, text: str) -> None:
-    await page.run("document.getElementById('input').focus()")
-    await page.type(text)
-    await page.press("Enter")
-
-
-async def sees(page: Page, *texts: str) -> None:
-    """Wait until the log shows posts with these texts, in this order, last."""
-    await page.until(
-        "Array.from(document.querySelectorAll('.post:not(.pending) > .text'), text => text.textContent)",
-        lambda shown: shown is not None and shown[-len(texts) :] == list(texts),
-    )
-
-
-def equals(expected: object) -> Callable[[object], bool]:
-    return lambda value: value == expected
-
-
-async def sees_only(page: Page, selector: str, *texts: str) -> None:
-    """Wait until the elements that match have these texts."""
-    script = f"Array.from(document.querySelectorAll({json.dumps(selector)}), e => e.textContent)"
-    await page.until(script, lambda shown: shown == list(texts))
-
-
 async def test_two_browsers_and_a_terminal_outlast_the_server(
     browser: Browser, server: ServerProcess, open_terminal: Open
 ) -> None:
     async with (
-        person(browser, server, "ana", "/rooms/ops") as ana,
-        person(browser, server, "bob", "/rooms/ops", PHONE) as bob,
+        person(browser, server.port, "ana", "/rooms/ops") as ana,
+        person(browser, server.port, "bob", "/rooms/ops", PHONE) as bob,
     ):
         cleo = open_terminal("chat", f"{server.url}/ops", "--name", "cleo")
         cleo.wait_for("3 here")
@@ -125,16 +82,17 @@ async def test_two_browsers_and_a_terminal_outlast_the_server(
 
 
 async def test_a_post_is_answered_edited_and_deleted(browser: Browser, server: ServerProcess) -> None:
-    async with person(browser, server, "ana") as ana, person(browser, server, "bob", "/", PHONE) as bob:
+    async with (
+        person(browser, server.port, "ana") as ana,
+        person(browser, server.port, "bob", "/", PHONE) as bob,
+    ):
         await say(ana, "Lunch at one?")
         await sees(bob, "Lunch at one?")
         await bob.click(".post .more")
         await bob.click("dialog[open] .chips button")
         await ana.until("document.querySelector('.post .chips button')?.textContent", equals("👍 1"))
         await bob.click(".post .more")
-        await bob.run(
-            "[...document.querySelectorAll('dialog button')].find(b => b.textContent === 'Reply').click()"
-        )
+        await choose(bob, "dialog button", "Reply")
         await say(bob, "Yes")
         await ana.until("document.querySelector('.quote')?.textContent", equals("↪ ana: Lunch at one?"))
 
@@ -145,16 +103,13 @@ async def test_a_post_is_answered_edited_and_deleted(browser: Browser, server: S
         await sees(bob, "Lunch at two?", "Yes")
         await bob.until("document.querySelector('.post small')?.textContent", equals("edited"))
         await ana.click(".post .more")
-        await ana.run(
-            "[...document.querySelectorAll('dialog button')].find(b => b.textContent === 'Delete…').click()"
-        )
+        await choose(ana, "dialog button", "Delete…")
         await ana.click("dialog[open] button.primary")
         await sees(bob, "Deleted by ana.", "Yes")
 
         ana.problems.clear()
-        await ana.run(
-            "[...document.querySelectorAll('#people-list button')].find(b => b.textContent === 'bob').click()"
-        )
+        await choose(ana, "#people-list button", "bob")
+        await choose(ana, "dialog button", "Write a direct message")
         await ana.until("document.getElementById('title').textContent", equals("bob"))
         await say(ana, "only for you")
         await bob.click("#open-rooms")
@@ -169,10 +124,10 @@ async def test_a_post_is_answered_edited_and_deleted(browser: Browser, server: S
 async def test_older_posts_questions_search_and_the_unread_line(
     browser: Browser, server: ServerProcess
 ) -> None:
-    socket = v1_client(server, "tim")
+    socket = v1_client(server.url, "tim")
     for number in range(120):
         post(socket, f"post {number}")
-    async with person(browser, server, "ana", size=PHONE) as ana:
+    async with person(browser, server.port, "ana", size=PHONE) as ana:
         await sees(ana, "post 118", "post 119")
         assert await ana.run("document.querySelectorAll('.post').length") == 50
         await ana.run("document.getElementById('log').scrollTop = 100")
@@ -208,7 +163,7 @@ async def test_a_token_leaves_the_address_bar(
     secret, _ = book.create("ken", Role.MEMBER, None)
     server.stop()
     server.start("--auth", "token", "--tokens", str(book.path))
-    async with person(browser, server, "", f"/rooms/ops#token={secret}") as ken:
+    async with person(browser, server.port, "", f"/rooms/ops#token={secret}") as ken:
         await sees_only(ken, "#people-list li", "kenyou")
         assert await ken.run("location.href") == f"http://127.0.0.1:{server.port}/rooms/ops"
         assert not any(secret in url for url in ken.requests)
@@ -223,7 +178,7 @@ async def test_a_token_leaves_the_address_bar(
 
 
 async def test_a_taken_name_is_asked_for_again(browser: Browser, server: ServerProcess) -> None:
-    async with person(browser, server, "ana"):
+    async with person(browser, server.port, "ana"):
         other = await browser.open(f"http://127.0.0.1:{server.port}/")
         await other.until("document.querySelector('dialog[open] input:focus') !== null")
         await other.type("Ana")
@@ -253,11 +208,11 @@ HOSTILE = [
 
 
 async def test_hostile_text_stays_text(browser: Browser, server: ServerProcess) -> None:
-    socket = v1_client(server, "eve")
+    socket = v1_client(server.url, "eve")
     for text in HOSTILE:
         post(socket, text)
     ask(socket, {"type": "topic", "topic": "<img src=x onerror=alert(1)> javascript:alert(1)"})
-    async with person(browser, server, "ana") as page:
+    async with person(browser, server.port, "ana") as page:
         await page.until("document.querySelectorAll('.post').length", equals(len(HOSTILE)))
         await page.until("document.getElementById('topic').textContent.startsWith('<img')")
         assert await page.run("document.title") == "#lobby"
@@ -312,7 +267,7 @@ MARKUP = [
 
 
 async def test_markdown_is_that_of_the_terminal(browser: Browser, server: ServerProcess) -> None:
-    async with person(browser, server, "ana") as page:
+    async with person(browser, server.port, "ana") as page:
         for line in MARKUP:
             shown = await page.run(
                 f"{imported('markdown.js')}.then({STYLES_OF})".replace("LINE", json.dumps(line))
@@ -323,6 +278,13 @@ async def test_markdown_is_that_of_the_terminal(browser: Browser, server: Server
                     expected[at] = _tags(span.style)
             assert list(zip(line, shown["styles"], strict=True)) == list(zip(line, expected, strict=True))
             assert shown["hosts"] == list(real_hosts(line))
+
+
+async def test_names_have_the_colors_of_the_terminal(browser: Browser, server: ServerProcess) -> None:
+    async with person(browser, server.port, "ana") as page:
+        for name in ("ana", "Bob", "zoë", "Élodie", "李雷", "guest-10", "Ken W", "ops_1", "x" * 48):
+            script = f"{imported('text.js')}.then(m => m.colorOf({json.dumps(name)}))"
+            assert await page.run(script) == color_index(name), name
 
 
 STYLES_OF = """({ render }) => {
@@ -367,7 +329,7 @@ def imported(module: str) -> str:
 async def test_the_page_fits_and_is_accessible(
     browser: Browser, server: ServerProcess, size: tuple[int, int]
 ) -> None:
-    async with person(browser, server, "ana", size=size) as page:
+    async with person(browser, server.port, "ana", size=size) as page:
         await say(page, "A " + "long" * 100 + " word, **bold**, `code` and https://example.com/" + "x" * 200)
         await page.until("document.querySelectorAll('.post:not(.pending)').length === 1")
         assert await page.run("document.documentElement.scrollWidth") == size[0]
@@ -386,25 +348,3 @@ async def test_the_page_fits_and_is_accessible(
                 )
                 assert violations == []
             await page.press("Escape")
-
-
-def v1_client(server: ServerProcess, name: str) -> websocket.WebSocket:
-    socket = websocket.create_connection(server.url, timeout=30, subprotocols=["broadcast-tui.v1"])
-    socket.send(json.dumps({"type": "hello", "name": name, "client_id": name, "presence": False}))
-    while json.loads(socket.recv())["type"] != "synced":
-        pass
-    return socket
-
-
-def ask(socket: websocket.WebSocket, frame: dict[str, object]) -> None:
-    """Send a request and wait for its answer."""
-    socket.send(json.dumps({"ref": "r", "room": "lobby", **frame}))
-    while json.loads(socket.recv()).get("ref") != "r":
-        pass
-
-
-def post(socket: websocket.WebSocket, text: str, **fields: object) -> None:
-    """Post, and wait for the ack, also if the server asks for patience."""
-    socket.send(json.dumps({"type": "message", "message": text, "nonce": f"n{next(NONCES)}", **fields}))
-    while (answer := json.loads(socket.recv()))["type"] != "ack":
-        assert answer["type"] != "error", answer

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,9 @@ BROWSER = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 TEXTS = {name: file.body.decode() for name, file in static_files().items()}
 WEIGHT_BYTES = 60_000
 """Maximum size of all files, as browsers get them."""
+UNPACKED_BYTES = 120_000
+"""The same, unpacked."""
+SOURCES = Path(str(files("broadcast_tui.server.web"))) / "static"
 
 
 async def get(port: int, path: str, *lines: str) -> tuple[int, dict[str, str], bytes]:
@@ -39,6 +44,7 @@ async def test_browsers_get_the_page(path: str) -> None:
         assert "default-src 'none'; script-src 'self'; style-src 'self'; " in policy
         assert "connect-src 'self' ws://127.0.0.1:8765; " in policy
         assert "unsafe" not in policy
+        assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
         assert headers["vary"] == "Accept, Accept-Encoding"
 
 
@@ -99,7 +105,24 @@ async def test_nothing_else_is_a_file(path: str) -> None:
 
 def test_the_page_is_light() -> None:
     assert sum(len(file.compressed) for file in static_files().values()) < WEIGHT_BYTES
+    assert sum(len(file.body) for file in static_files().values()) <= UNPACKED_BYTES
     assert {name[name.rfind(".") :] for name in static_files()} == set(CONTENT_TYPES)
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name.endswith(".js")])
+def test_scripts_are_sent_without_their_comments_and_nothing_else_is_missing(name: str) -> None:
+    sent = TEXTS[name].split("\n")
+    left_out, is_comment = [], False
+    for line in (SOURCES / name).read_text("utf-8").split("\n"):
+        if sent and line == sent[0] and not is_comment:
+            sent.pop(0)
+            continue
+        left_out.append(line.strip())
+        is_comment = left_out[-1].startswith(("/**", "*")) and not left_out[-1].endswith("*/")
+    assert sent == []
+    assert left_out
+    assert all(line.startswith(("//", "/**", "*")) for line in left_out)
+    assert "/**" not in TEXTS[name]
 
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name.endswith(".js")])

@@ -179,7 +179,8 @@ class Page:
                             return value
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            raise AssertionError(f"{condition}: {value!r} after {TIMEOUT_S:g} s") from None
+            problems = "".join(f"\n{problem}" for problem in self.problems)
+            raise AssertionError(f"{condition}: {value!r} after {TIMEOUT_S:g} s{problems}") from None
 
     async def click(self, selector: str) -> None:
         """Click the middle of the first element that matches, as a person would."""
@@ -199,17 +200,19 @@ class Page:
         """Enter text where the focus is."""
         await self.call("Input.insertText", text=text)
 
-    async def press(self, key: str) -> None:
-        """Press a key, such as `Enter` or `ArrowUp`."""
+    async def press(self, key: str, *, control: bool = False) -> None:
+        """Press a key, such as `Enter`, `ArrowUp` or a letter."""
         codes = {"Enter": 13, "Escape": 27, "Tab": 9, "ArrowUp": 38, "ArrowDown": 40}
-        text = {"text": "\r"} if key == "Enter" else {}
+        typed = "\r" if key == "Enter" else key if len(key) == 1 and not control else ""
+        text = {"text": typed} if typed else {}
         for kind in ("keyDown", "keyUp"):
             await self.call(
                 "Input.dispatchKeyEvent",
                 type=kind,
                 key=key,
                 code=key,
-                windowsVirtualKeyCode=codes[key],
+                windowsVirtualKeyCode=codes.get(key) or ord(key.upper()),
+                modifiers=2 if control else 0,
                 **(text if kind == "keyDown" else {}),
             )
 

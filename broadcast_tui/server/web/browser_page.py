@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -22,6 +23,7 @@ from broadcast_tui.server.web.routes import Handler
 CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 INDEX = "index.html"
 VERSION_CHARS = 12
+_COMMENT_LINES = re.compile(rb"^ *(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -40,7 +42,7 @@ def static_files() -> dict[str, StaticFile]:
     """The files by name. In the page itself, the addresses of the others contain their version."""
     directory = files("broadcast_tui.server.web") / "static"
     bodies = {
-        entry.name: entry.read_bytes()
+        entry.name: _without_comments(entry.name, entry.read_bytes())
         for entry in directory.iterdir()
         if _suffix(entry.name) in CONTENT_TYPES
     }
@@ -53,6 +55,11 @@ def static_files() -> dict[str, StaticFile]:
         name: StaticFile(CONTENT_TYPES[_suffix(name)], body, gzip.compress(body, mtime=0), f'W/"{version}"')
         for name, body in bodies.items()
     }
+
+
+def _without_comments(name: str, body: bytes) -> bytes:
+    """A script as browsers get it: without the lines that are comments. Other files are sent as they are."""
+    return _COMMENT_LINES.sub(b"", body) if name.endswith(".js") else body
 
 
 def _suffix(name: str) -> str:
@@ -70,7 +77,8 @@ def page(context: WebContext, request: web.BaseRequest) -> web.Response:
     own = context.public_url(request)
     policy = (
         f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {own}; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     response = _response(request, static_files()[INDEX], "no-cache")
     response.headers["Content-Security-Policy"] = policy

@@ -1,13 +1,17 @@
 // The page: connects the session with the screen.
 
+import * as alerts from "./alerts.js";
+import { COMMANDS, parse, splitName } from "./commands.js";
 import { Connection } from "./connection.js";
-import { askName, chooseRoom, closeDialog, confirm, postMenu, searchRoom, settings, showPosts } from "./dialogs.js";
+import { closeDialog, showPosts } from "./dialogs.js";
 import { byId, h, reconcile } from "./dom.js";
+import * as menus from "./menus.js";
 import { postOf } from "./posts.js";
 import { Session, roomName } from "./session.js";
 import { openStore } from "./store.js";
-import { mentions, visibleLine } from "./text.js";
-import { nameElement, rowsOf } from "./view.js";
+import { Suggestions } from "./suggestions.js";
+import { visibleLine } from "./text.js";
+import { nameElement, repliesOf, rowsOf } from "./view.js";
 
 const BOTTOM = 60; // pixels from the end of the log that count as its end
 const TYPING_MS = 3000;
@@ -28,6 +32,28 @@ let typists = new Map();
 let peopleTimer = 0;
 let tellTimer = 0;
 let found = 0; // seq of the post that was jumped to
+const suggestions = new Suggestions(input, suggest);
+
+/** The page as the menus see it. */
+const page = {
+  session,
+  store,
+  tell,
+  attempt,
+  act,
+  jump,
+  openDirect,
+  join,
+  get room() {
+    return current;
+  },
+  get own() {
+    return { name: session.name, outbox: session.outbox };
+  },
+  compose: (kind, post) => setComposing({ kind, post }),
+  repliesOf: (post) => repliesOf(current).get(post.seq) ?? 0,
+  idOf: (post, seq) => post.id.replace(/\d+$/, seq),
+};
 
 start();
 
@@ -38,6 +64,7 @@ function start() {
   listen();
   if (session.name || session.token) connection.open();
   else login("");
+  setInterval(changed, 30_000); // questions close
 }
 
 /** The invite has its token in the fragment, which browsers do not send; take it out of the address bar. */
@@ -68,7 +95,8 @@ function report(event, detail = {}) {
   } else if (event === "entered") {
     loadPeople(room);
   } else if (event === "people") {
-    if (room.online <= PEOPLE_SHOWN) room.addLine(detail.text, "people");
+    if (room.online <= PEOPLE_SHOWN && detail.event) room.addPeople(detail.event, detail.names);
+    else if (room.online <= PEOPLE_SHOWN) room.addLine(detail.text, "people");
     loadPeople(room);
   } else if (event === "typing") {
     if (room === current) typed(detail.name);
@@ -89,20 +117,8 @@ function report(event, detail = {}) {
 function arrived(room, post, { isOwn }) {
   const isWatched = room === current && isWatching();
   if (isWatched || isOwn) room.watched(post, isOwn);
-  if (isWatched || isOwn || post.sender === session.name) return;
-  const isMention = mentions(post.text, session.name) || room.isDirect;
-  if (isMention && window.Notification?.permission === "granted" && document.hidden) {
-    try {
-      const body = visibleLine(post.text).slice(0, 200);
-      const notification = new Notification(`${visibleLine(post.sender)} in ${room.title}`, { body, tag: post.id });
-      notification.onclick = () => {
-        window.focus();
-        show(room);
-      };
-    } catch {
-      // Some phones show notifications of service workers only.
-    }
-  }
+  if (isWatched || isOwn || !room.counts(post, session.name)) return;
+  alerts.notify(store, room, post, session.name, show);
 }
 
 function rejected(frame, message) {
@@ -136,8 +152,10 @@ function drawTyping() {
   byId("typing").textContent = names.length ? `${names.join(", ")} ${names.length > 1 ? "are" : "is"} typing…` : "";
 }
 
-function tell(text) {
+/** Tell the user something for a while: an error, or that something `isDone`. */
+function tell(text, isDone = false) {
   byId("alert").textContent = visibleLine(text);
+  byId("alert").classList.toggle("done", isDone);
   clearTimeout(tellTimer);
   tellTimer = setTimeout(() => (byId("alert").textContent = ""), 8000);
 }
@@ -159,11 +177,13 @@ function draw() {
   const direct = current.isDirect ? "Only the two of you can read this." : "";
   byId("title").textContent = visibleLine(current.title);
   byId("topic").textContent = visibleLine(current.topic || direct);
+  byId("own-name").textContent = visibleLine(session.name);
   byId("online").textContent = current.online ? `${current.online} here` : "People";
   byId("people-title").textContent = current.online ? `People (${current.online})` : "People";
   drawPeople();
   drawLog();
   drawTyping();
+  byId("dialog").redraw?.();
 }
 
 function drawConnection() {
@@ -184,58 +204,72 @@ function drawConnection() {
 
 function drawRooms() {
   let total = 0;
-  const rows = [...session.rooms.values()].map((room) => {
-    const count = room === current && isWatching() ? 0 : room.unreadCount(session.name);
+  const sorted = [...session.rooms.values()].sort((one, other) => one.isDirect - other.isDirect);
+  const rows = sorted.map((room) => {
+    const unread = room === current && isWatching() ? [] : room.unread(session.name);
+    const count = unread.length;
     if (room !== current) total += count;
     const isCurrent = room === current;
+    const isToMe = unread.some((post) => alerts.isMention(room, post, session.name));
     const make = () => {
-      const badge = h("span", { className: "badge", "aria-label": `${count} unread` }, count > 99 ? "99+" : String(count));
+      const label = `${count} unread${isToMe ? ", with a mention of you" : ""}`;
+      const badge = h("span", { className: isToMe ? "badge mine" : "badge", role: "img", "aria-label": label }, count > 99 ? "99+" : String(count));
       const button = h("button", { "data-focus": "room", onclick: () => show(room) }, h("bdi", {}, visibleLine(room.title)), count ? badge : null);
       if (isCurrent) button.setAttribute("aria-current", "true");
       return h("li", {}, button);
     };
-    return { key: room.name, version: `${room.title} ${count} ${isCurrent}`, make };
+    return { key: room.name, version: `${room.title} ${count} ${isToMe} ${isCurrent}`, make };
   });
+  const first = rows.findIndex(({ key }) => key.startsWith("@"));
+  if (first >= 0) rows.splice(first, 0, { key: "directs", version: "", make: () => h("li", { className: "heading" }, "Direct messages") });
   reconcile(byId("room-list"), rows);
   const badge = byId("elsewhere");
   badge.hidden = !total;
   badge.textContent = total > 99 ? "99+" : total;
-  const unread = total + (current && !isWatching() ? current.unreadCount(session.name) : 0);
+  const unread = total + (current && !isWatching() ? current.unread(session.name).length : 0);
   document.title = `${unread ? `(${unread}) ` : ""}${current ? visibleLine(current.title) : "Chat"}`;
 }
 
 function drawPeople() {
   const rows = current.members.map(({ name, away }) => ({
     key: name,
-    version: `${away} ${name === session.name}`,
+    version: `${away} ${name === session.name} ${session.ignored.has(name)}`,
     make: () => {
-      const about = away === undefined ? "" : visibleLine(`away ${away && `: ${away}`}`);
-      const content = [nameElement(name), h("small", {}, name === session.name ? "you" : about)];
-      if (name === session.name) return h("li", {}, h("button", { disabled: true }, ...content));
-      return h("li", {}, h("button", { onclick: () => openDirect(name), title: "Write a direct message" }, ...content));
+      const about = away === undefined ? "" : visibleLine(away ? `away: ${away}` : "away");
+      const isIgnored = session.ignored.has(name);
+      const content = [nameElement(name), h("small", {}, name === session.name ? ["you", about].filter(Boolean).join(", ") : isIgnored ? "ignored" : about)];
+      if (name === session.name) return h("li", {}, h("button", { onclick: openSettings }, ...content));
+      return h("li", {}, h("button", { onclick: () => menus.openPerson(page, name) }, ...content));
     },
   }));
   reconcile(byId("people-list"), rows);
 }
 
 function drawLog() {
-  const anchor = wasAtEnd ? null : Array.from(byId("rows").children).find((row) => row.offsetTop + row.offsetHeight > log.scrollTop);
+  // What is read stays where it is. Only posts are anchors: a day's line moves up when older posts are loaded.
+  const isShown = (row) => row.dataset.seq && row.offsetTop + row.offsetHeight > log.scrollTop;
+  const anchor = wasAtEnd ? null : Array.from(byId("rows").children).find(isShown);
   const key = anchor?.dataset.key;
   const offset = anchor ? anchor.offsetTop - log.scrollTop : 0;
   if (wasAtEnd) current.trim();
   // A screen reader should read what people write now, not the history.
   log.setAttribute("aria-live", current.cursor.synced && wasAtEnd ? "polite" : "off");
-  reconcile(byId("rows"), rowsOf(current, { name: session.name, outbox: session.outbox }, act));
+  reconcile(byId("rows"), rowsOf(current, page.own, act));
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
   else if (key) {
     const row = Array.from(byId("rows").children).find((each) => each.dataset.key === key);
     if (row) log.scrollTop = row.offsetTop - offset;
   }
-  const count = current.unreadCount(session.name);
+  const count = current.unread(session.name).length;
   byId("newest").hidden = wasAtEnd;
   byId("newest-count").textContent = count ? `${count} new` : "Newest";
   document.querySelector(".found")?.classList.remove("found");
-  if (found) byId(`post-${found}`)?.classList.add("found");
+  if (found) elementOf(found)?.classList.add("found");
+}
+
+/** The post with this seq in the log; null if it is not loaded. */
+function elementOf(seq) {
+  return log.querySelector(`[data-seq="${Number(seq)}"]`);
 }
 
 // -- what the user does
@@ -260,8 +294,12 @@ function show(room) {
   changed();
 }
 
-async function openDirect(name) {
-  await attempt(async () => show(await session.direct(name)));
+async function openDirect(name, message = "") {
+  await attempt(async () => {
+    const room = await session.direct(name);
+    show(room);
+    if (message) session.say(room, message);
+  });
 }
 
 /** Run a request, and tell the user if it fails. */
@@ -281,20 +319,13 @@ function act(action, post, detail) {
   else if (action === "react") session.note(room, post.id, "react", detail);
   else if (action === "answer") session.note(room, post.id, "answer", { choice: detail });
   else if (action === "unsure") session.resolveUnsure(detail.nonce, detail.again);
-  else if (action === "jump") jump(room, post.id.replace(/\d+$/, detail));
-  else if (action === "menu") openMenu(room, post);
-}
-
-function openMenu(room, post) {
-  const note = (kind, fields) => () => session.note(room, post.id, kind, fields);
-  const actions = [["Reply", () => setComposing({ kind: "reply", post })]];
-  if (post.sender === session.name) {
-    actions.push(["Edit", () => setComposing({ kind: "edit", post })]);
-    actions.push(["Delete…", () => confirm("Delete this message for everyone?", "Delete", note("delete"))]);
-  } else actions.push(["Write a direct message", () => openDirect(post.sender)]);
-  actions.push(post.pinned ? ["Unpin", note("pin", { on: false })] : ["Pin", note("pin")]);
-  if (navigator.clipboard) actions.push(["Copy the text", () => attempt(() => navigator.clipboard.writeText(post.text))]);
-  postMenu(post, actions, (key) => session.note(room, post.id, "react", { key }));
+  else if (action === "jump") jump(room, page.idOf(post, detail));
+  else if (action === "thread") menus.openThread(page, post);
+  else if (action === "menu") menus.openPost(page, post);
+  else if (action === "unfold") {
+    room.expanded.add(post.seq);
+    changed();
+  }
 }
 
 /** Scroll to a post; show it with its neighbors if it is not loaded. */
@@ -305,8 +336,8 @@ async function jump(room, id) {
     found = seq;
     wasAtEnd = false;
     drawLog();
-    byId(`post-${seq}`)?.scrollIntoView({ block: "center" });
-    byId(`post-${seq}`)?.focus();
+    elementOf(seq)?.scrollIntoView({ block: "center" });
+    elementOf(seq)?.focus();
     return;
   }
   const frame = { type: "history", room: room.name, around: id, limit: 11 };
@@ -330,6 +361,7 @@ function cancel() {
 }
 
 function send() {
+  suggestions.close();
   const text = input.value.trim();
   if (!text || !current) return;
   const { message_bytes: most } = session.limits;
@@ -337,68 +369,91 @@ function send() {
     tell(`The message is too long: at most ${most} bytes.`);
     return;
   }
+  const about = composing;
+  const parsed = about?.kind === "edit" ? { text } : parse(text);
+  if (parsed.error) {
+    tell(parsed.error);
+    return;
+  }
   wasAtEnd = true;
   input.value = "";
   store.remove(`draft.${current.name}`);
-  const about = composing;
   setComposing(null);
-  if (about?.kind !== "edit") session.say(current, text, about?.post.id);
+  if (parsed.command) run(parsed.command, parsed.argument, text);
+  else if (about?.kind !== "edit") session.say(current, parsed.text, about && { re: about.post.id });
   else if (text !== about.post.text) session.note(current, about.post.id, "edit", { message: text });
 }
 
-/** Ask for a name, or for a token if the server wants one. */
-function login(reason) {
-  const needsToken = session.refusal?.code === "unauthorised";
-  const submit = (value) => {
-    if (!value && !needsToken) throw new Error("Enter a name.");
-    session[needsToken ? "token" : "name"] = value;
-    store.set(needsToken ? "token" : "name", value);
-    session.refusal = null;
-    closeDialog();
-    if (session.name || session.token) connection.open();
-    else login("");
+/** Run a slash command; its text returns to the input if it fails. */
+async function run(command, argument, text) {
+  const room = current;
+  const names = room.members.map(({ name }) => name);
+  const commands = {
+    msg: () => {
+      const [name, message] = splitName(argument, names);
+      return openDirect(name, message);
+    },
+    poll: () => {
+      const [question, ...choices] = argument.split("|");
+      if (choices.length < 2) throw new Error("Write a question and at least two choices: /poll Lunch at 12? | yes | no");
+      menus.ask(session, room, question.trim(), choices);
+    },
+    ask: () => {
+      const [, to, question, choices] = /^(\S*)\s*([^|]*)(?:\|([^]*))?$/.exec(argument) ?? [];
+      if (!question) menus.openQuestion(page, { to });
+      else menus.ask(session, room, question.trim(), choices?.split("|") ?? ["yes", "no"], to.split(","));
+    },
+    announce: () => menus.ask(session, room, argument, []),
+    join: () => (argument ? join(argument) : menus.browse(page)),
+    leave: () => session.leave(room.name),
+    topic: () => {
+      if (!argument) return menus.openRoom(page);
+      return session.request({ type: "topic", room: room.name, topic: argument === "-" ? "" : argument });
+    },
+    search: () => menus.search(page, argument),
+    pins: () => menus.showPinned(page),
+    who: () => togglePanel("people", true),
+    whois: () => menus.openPerson(page, splitName(argument, names)[0]),
+    bans: () => menus.openBans(page),
+    nick: () => session.rename(argument),
+    away: () => session.request({ type: "away", text: argument }),
+    back: () => session.request({ type: "away", away: false }),
+    help: menus.openHelp,
   };
-  askName({ name: session.name, reason: visibleLine(reason), needsToken, submit });
+  try {
+    await commands[command]();
+  } catch (error) {
+    tell(error.message);
+    if (!input.value && room === current) input.value = text;
+  }
+}
+
+/** What can be inserted for letters after `@` or `/`. */
+function suggest(sign, letters) {
+  if (sign === "/") return COMMANDS.filter(({ name }) => name.startsWith(letters)).map(({ name, help }) => [`/${name}`, help]);
+  const spoke = current.posts.map(({ sender }) => sender).reverse();
+  const names = new Set([...spoke, ...current.members.map(({ name }) => name)]);
+  return [...names].filter((name) => name !== session.name && name.toLowerCase().startsWith(letters)).map((name) => [`@${name}`, ""]);
+}
+
+/** Enter a room, and show it. */
+async function join(name) {
+  try {
+    const room = await session.join(name);
+    closeDialog();
+    show(room);
+  } catch (error) {
+    tell(error.message);
+    throw error;
+  }
+}
+
+function login(reason) {
+  menus.login(page, reason, () => (session.name || session.token ? connection.open() : login("")));
 }
 
 function openSettings() {
-  const actions = [];
-  const { Notification } = window;
-  if (Notification?.permission === "default" && window.isSecureContext) {
-    actions.push(["Notify me of mentions", () => Notification.requestPermission()]);
-  }
-  if (current && session.rooms.size > 1) actions.push([`Leave ${visibleLine(current.title)}`, () => attempt(() => session.leave(current.name))]);
-  if (current) actions.push(["Pinned messages", () => showPinned(current)]);
-  const forget = () => {
-    store.clear();
-    location.replace("/");
-  };
-  const question = "Forget your name, token and unsent messages in this browser?";
-  actions.push(["Sign out…", () => confirm(question, "Sign out", forget)]);
-  settings(session.name, (name) => session.rename(name), actions);
-}
-
-async function showPinned(room) {
-  const page = await attempt(() => session.request({ type: "history", room: room.name, pinned: true, limit: 50 }));
-  if (page) showPosts("Pinned messages", page.items.map(postOf));
-}
-
-async function browse() {
-  const answer = await attempt(() => session.request({ type: "list" }));
-  const join = (name) => {
-    const joining = session.join(name);
-    return joining.then((room) => {
-      closeDialog();
-      show(room);
-    });
-  };
-  if (answer) chooseRoom(answer.rooms, (name) => join(name).catch((error) => { tell(error.message); throw error; }));
-}
-
-function search() {
-  const room = current;
-  const find = async (query) => (await session.request({ type: "search", room: room.name, query, limit: 30 })).items.map(postOf).reverse();
-  searchRoom(room.title, find, (post) => jump(room, post.id));
+  menus.openSettings(page);
 }
 
 function togglePanel(id, isOpen) {
@@ -412,25 +467,51 @@ function closePanels() {
 }
 
 function onLogKey(event) {
-  const post = document.activeElement.closest?.(".post");
-  const posts = [...log.querySelectorAll(".post")];
+  const element = document.activeElement.closest?.(".post");
+  const posts = [...byId("rows").querySelectorAll(".post")];
   const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
-  if (step && (event.target === log || event.target === post)) {
-    const next = post ? posts[posts.indexOf(post) + step] : posts.at(-1);
-    next?.focus();
+  if (event.target !== log && event.target !== element) return;
+  if (step) {
+    const next = element ? posts[posts.indexOf(element) + step] : posts.at(-1);
+    (next ?? (step > 0 ? input : null))?.focus();
     event.preventDefault();
-  } else if (event.key === "Enter" && event.target === post && post.dataset.seq) {
-    openMenu(current, current.post(Number(post.dataset.seq)));
-    event.preventDefault();
-  }
+  } else if (event.key === "Escape") toNewest();
+  else if (element?.dataset.seq && !event.ctrlKey && !event.metaKey && !event.altKey) onPostKey(event, current.post(Number(element.dataset.seq)));
+}
+
+/** The keys of a selected post are those of the terminal client. */
+function onPostKey(event, post) {
+  const isOwn = post.sender === session.name;
+  const actions = {
+    Enter: () => menus.openPost(page, post),
+    r: () => page.compose("reply", post),
+    e: () => isOwn && page.compose("edit", post),
+    t: () => menus.openThread(page, post),
+    p: () => menus.pin(page, post),
+    d: () => (isOwn || session.isAdmin) && menus.deletePost(page, post),
+    "+": () => menus.openPost(page, post),
+  };
+  if (post.deleted || !Object.hasOwn(actions, event.key)) return;
+  event.preventDefault();
+  actions[event.key]();
+}
+
+function toNewest() {
+  wasAtEnd = true;
+  found = 0;
+  input.focus();
+  changed();
 }
 
 function onInputKey(event) {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+  if (!event.isComposing && suggestions.press(event)) event.preventDefault();
+  else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
     send();
-  } else if (event.key === "Escape") cancel();
-  else if (event.key === "ArrowUp" && !input.value && current) {
+  } else if (event.key === "Escape") {
+    if (composing) cancel();
+    else toNewest();
+  } else if (event.key === "ArrowUp" && !input.value && current) {
     const own = current.posts.findLast((post) => post.sender === session.name && !post.deleted);
     if (own) {
       event.preventDefault();
@@ -440,6 +521,7 @@ function onInputKey(event) {
 }
 
 function onInput() {
+  suggestions.update();
   if (composing?.kind !== "edit") store.set(`draft.${current.name}`, input.value);
   if (input.value && session.welcomed && performance.now() - typedAt > TYPING_MS) {
     typedAt = performance.now();
@@ -455,8 +537,11 @@ function listen() {
   input.onkeydown = onInputKey;
   input.oninput = onInput;
   byId("cancel").onclick = cancel;
-  byId("search").onclick = search;
-  byId("browse").onclick = browse;
+  byId("send").onpointerdown = (event) => event.preventDefault(); // the keyboard of a phone stays open
+  byId("ask").onclick = () => menus.openQuestion(page);
+  byId("search").onclick = () => menus.search(page);
+  byId("room").onclick = () => menus.openRoom(page);
+  byId("browse").onclick = () => menus.browse(page);
   byId("settings").onclick = openSettings;
   for (const id of ["rooms", "people"]) {
     byId(`open-${id}`).onclick = () => togglePanel(id, !byId(id).classList.contains("open"));
@@ -497,5 +582,24 @@ function listen() {
   document.querySelector("main").addEventListener("click", (event) => {
     if (!event.target.closest("#open-rooms, #open-people")) closePanels();
   });
-  document.addEventListener("keydown", (event) => event.key === "Escape" && closePanels());
+  document.addEventListener("keydown", onPageKey);
+  // Where the keyboard of a phone covers the page, it is as high as what is left.
+  const { visualViewport } = window;
+  visualViewport?.addEventListener("resize", () => {
+    const isCovered = visualViewport.scale === 1 && innerHeight - visualViewport.height > 80;
+    byId("page").style.height = isCovered ? `${visualViewport.height}px` : "";
+    if (isCovered) window.scrollTo(0, 0);
+  });
+}
+
+function onPageKey(event) {
+  const { key, target } = event;
+  if (byId("dialog").open) return;
+  if (key === "Escape") closePanels();
+  else if (key === "k" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    menus.browse(page);
+  } else if ((target === document.body || target === log) && key.length === 1 && key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    input.focus(); // what is typed goes to the input
+  }
 }

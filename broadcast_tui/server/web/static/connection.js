@@ -84,6 +84,7 @@ export class Connection {
     // Random, so that the clients of a restarted server do not come back all at once.
     let delay = Math.max(retryAfter, ceiling * (0.5 + Math.random() / 2));
     if (drainSpread !== null) delay = Math.max(retryAfter, drainSpread * Math.random());
+    this.session.drainSpread = null; // for the first attempt only: the server may take longer
     const wasOpen = this.#openedAt > 0;
     this.#openedAt = 0;
     this.#failures = Math.min(this.#failures + 1, 16);

@@ -6,6 +6,7 @@ import { applyNote, forgetNotesAbove, merge, postOf } from "./posts.js";
 
 const POSTS_MAX = 1500;
 const LINES_MAX = 200;
+const NAMES_SHOWN = 6; // in one line
 
 export class Room {
   cursor = new Cursor();
@@ -23,13 +24,17 @@ export class Room {
   /** The last position that the user has seen, and the one after which the unread line is drawn. */
   read = null;
   unreadAfter = null;
+  /** The seqs of long posts that are shown as a whole. */
+  expanded = new Set();
   #bySeq = new Map();
   #start = null; // the first entry that was loaded, perhaps a note
   #pageNotes = null;
 
-  constructor(name, store) {
+  /** @param ignored The names of people whose posts are hidden. */
+  constructor(name, store, ignored) {
     this.name = name;
     this.store = store;
+    this.ignored = ignored;
     this.read = parsePosition(store.get(`read.${name}`, ""));
     this.unreadAfter = this.read;
   }
@@ -75,8 +80,22 @@ export class Room {
   }
 
   addLine(text, kind) {
-    this.lines.push({ after: this.cursor.position?.seq ?? 0, at: new Date(), text, kind, key: nextKey() });
+    const line = { after: this.cursor.position?.seq ?? 0, text, kind, names: [], key: nextKey() };
+    this.lines.push(line);
     if (this.lines.length > LINES_MAX) this.lines.shift();
+    return line;
+  }
+
+  /** People joined or left: those who do so one after the other share a line. */
+  addPeople(event, names) {
+    const after = this.cursor.position?.seq ?? 0;
+    let line = this.lines.at(-1);
+    if (line?.kind !== event || line.after !== after) line = this.addLine("", event);
+    line.names = [...line.names.filter((name) => !names.includes(name)), ...names];
+    const more = line.names.length - NAMES_SHOWN;
+    const shown = more > 1 ? [...line.names.slice(0, NAMES_SHOWN), `${more} others`] : line.names;
+    const last = shown.length > 1 ? ` and ${shown.at(-1)}` : "";
+    line.text = `${last ? shown.slice(0, -1).join(", ") : shown[0]}${last} ${event === "join" ? "joined" : "left"}`;
   }
 
   /** A page of older posts is requested. */
@@ -178,11 +197,15 @@ export class Room {
     return this.posts.find((post) => post.seq > position.seq);
   }
 
-  /** Number of loaded posts of others that are unread. */
-  unreadCount(ownName) {
+  /** Whether a post counts as one to read. */
+  counts(post, ownName) {
+    return post.sender !== ownName && !post.deleted && !this.ignored.has(post.sender);
+  }
+
+  /** The loaded posts of others that are unread. */
+  unread(ownName) {
     const first = this.firstUnread(this.read);
-    if (!first) return 0;
-    return this.posts.filter((post) => post.seq >= first.seq && post.sender !== ownName && !post.deleted).length;
+    return first ? this.posts.filter((post) => post.seq >= first.seq && this.counts(post, ownName)) : [];
   }
 
   #saveRead() {

@@ -34,6 +34,10 @@ export class Session {
     this.name = store.get("name", "");
     this.token = store.get("token", "");
     this.limits = { message_bytes: 0 };
+    /** The names of people whose posts the user does not want to see. */
+    this.ignored = new Set(store.get("ignored", []));
+    this.isAdmin = false;
+    this.isAway = false;
     this.welcomed = false;
     /** Why the server does not let us in: `{code, message}`. Connecting again would not help. */
     this.refusal = null;
@@ -103,8 +107,7 @@ export class Session {
   async join(written) {
     const name = roomName(written);
     if (this.rooms.has(name)) return this.rooms.get(name);
-    const room = new Room(name, this.store);
-    this.rooms.set(name, room);
+    const room = this.#newRoom(name);
     this.#saveRooms();
     if (!this.welcomed) return room;
     try {
@@ -113,6 +116,12 @@ export class Session {
       if (error.code) this.#forget(name);
       throw error;
     }
+    return room;
+  }
+
+  #newRoom(name) {
+    const room = new Room(name, this.store, this.ignored);
+    this.rooms.set(name, room);
     return room;
   }
 
@@ -176,14 +185,31 @@ export class Session {
     const answer = await this.request({ type: "presence", room: room.name });
     room.online = answer.online;
     room.members = answer.members;
+    const own = room.members.find(({ name }) => name === this.name);
+    if (own) this.isAway = own.away !== undefined;
+    this.report("changed");
+  }
+
+  /** The bans and mutes in force; rejects if the user is not an admin. */
+  async bans() {
+    const answer = await this.request({ type: "bans" });
+    this.isAdmin = true;
+    return answer.items;
+  }
+
+  /** Hide the posts of a person, or show them again. */
+  ignore(name, isIgnored) {
+    if (isIgnored) this.ignored.add(name);
+    else this.ignored.delete(name);
+    this.store.set("ignored", [...this.ignored]);
     this.report("changed");
   }
 
   // -- own posts and notes
 
-  /** Queue a post, perhaps a reply to the post with the id `re`. */
-  say(room, message, re = "") {
-    this.#queue({ type: "message", room: room.name, message, ...(re && { re }) });
+  /** Queue a post; `fields` are the id `re` of the post that it replies to, and `ask` of a question. */
+  say(room, message, fields = {}) {
+    this.#queue({ type: "message", room: room.name, message, ...fields });
   }
 
   /** Queue a change of a post: `note` is its kind, `fields` what belongs to it. */
@@ -267,6 +293,7 @@ export class Session {
         this.drainSpread = Math.min(Math.max(frame.spread, 0), 60);
         break;
       case "away":
+        if (frame.name === this.name) this.isAway = frame.away;
         for (const each of this.rooms.values()) {
           const member = each.members.find(({ name }) => name === frame.name);
           if (member) member.away = frame.away ? frame.text ?? "" : undefined;
@@ -291,9 +318,10 @@ export class Session {
     this.report("online");
     for (const state of frame.rooms) {
       // The server may spell a name in another way.
-      if (!this.rooms.has(state.room)) this.rooms.set(state.room, new Room(state.room, this.store));
-      this.#enter(this.rooms.get(state.room), state);
+      this.#enter(this.rooms.get(state.room) ?? this.#newRoom(state.room), state);
     }
+    // Only admins get an answer.
+    if (this.token) this.bans().catch(() => (this.isAdmin = false));
     for (const direct of (frame.directs ?? []).slice(0, DIRECTS_MAX)) this.#directOpened(direct);
   }
 
@@ -445,13 +473,15 @@ export class Session {
     if (frame.online !== undefined) room.online = frame.online;
     const isPresence = ["join", "leave", "rename", "online"].includes(frame.event);
     if (!isPresence) room.addLine(frame.message, frame.event);
-    else if (frame.event !== "online") this.report("people", { room, text: presenceText(frame) });
+    else if (frame.event !== "online") this.report("people", { room, ...people(frame) });
   }
 }
 
-/** What people did, without the number of those who are here. */
-function presenceText({ message }) {
-  return message.replace(/ \d+ client\(s\) online\.$/, "");
+/** What people did: `{event, names}`, or `{text}` without the number of those who are here. */
+function people({ event, name, names, reason, message }) {
+  const all = names?.length ? names : name ? [name] : [];
+  if (all.length && !reason && (event === "join" || event === "leave")) return { event, names: all };
+  return { text: message.replace(/ \d+ client\(s\) online\.$/, "") };
 }
 
 /** The name of a room as servers spell it. */

@@ -48,9 +48,16 @@ function joins(char) {
   return LETTER.test(char) && !UNSPACED.test(char);
 }
 
-/** A number from 0 to 12 for the color of a name; `Ana` and `ana` share it. */
+const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
+  for (let bit = 0; bit < 8; bit += 1) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
+  return byte;
+});
+
+/** A number from 0 to 12 for the color of a name, as in the terminal unless other scripts imitate Latin letters. */
 export function colorOf(name) {
-  let hash = 0;
-  for (const char of name.normalize("NFKC").toLowerCase()) hash = (hash * 31 + char.codePointAt(0)) >>> 0;
-  return hash % 13;
+  const bare = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  const key = bare.replace(/[01]/g, (digit) => (digit === "0" ? "o" : "l"));
+  let crc = 0xffffffff;
+  for (const byte of new TextEncoder().encode(key)) crc = CRC[(crc ^ byte) & 255] ^ (crc >>> 8);
+  return ((crc ^ 0xffffffff) >>> 0) % 13;
 }

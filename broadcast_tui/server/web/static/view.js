@@ -5,6 +5,10 @@ import { render } from "./markdown.js";
 import { colorOf, mentions, visible, visibleLine } from "./text.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const ACTION = "/me "; // how an action begins, as on the wire
+const FOLD_LINES = 14; // longer posts are folded
+const FOLD_CHARS = 1600;
+const SOON_MS = 5 * 60_000;
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const DAY_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
@@ -16,46 +20,84 @@ const DAY_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 export function rowsOf(room, own, act) {
   const rows = [];
   const firstUnread = room.firstUnread(room.unreadAfter);
-  const hasUnread = firstUnread && room.posts.some((post) => post.seq >= firstUnread.seq && post.sender !== own.name);
+  const hasUnread = firstUnread && room.posts.some((post) => post.seq >= firstUnread.seq && room.counts(post, own.name));
+  const replies = repliesOf(room);
+  let former = null; // the post right above
   let day = "";
   let line = 0;
+  const add = (key, make, version = "") => {
+    former = null;
+    rows.push({ key, version, make });
+  };
   const addDay = (at) => {
     const label = DAY.format(at);
     if (label === day) return;
     day = label;
-    rows.push({ key: `day ${label}`, version: "", make: () => h("div", { className: "day" }, label) });
+    add(`day ${label}`, () => h("div", { className: "day" }, label));
   };
   const addLinesBefore = (seq) => {
     for (; line < room.lines.length && room.lines[line].after < seq; line += 1) {
       const { key, text, kind } = room.lines[line];
-      rows.push({ key: `line ${key}`, version: "", make: () => h("div", { className: `line ${kind ?? ""}` }, visibleLine(text)) });
+      add(`line ${key}`, () => h("div", { className: `line ${kind ?? ""}` }, h("span", {}, visibleLine(text))), text);
     }
   };
-  if (room.hasOlder) {
-    const make = () => h("div", { className: "older" }, h("button", { onclick: () => act("older") }, "Older messages"));
-    rows.push({ key: "older", version: "", make });
-  }
+  if (room.hasOlder) add("older", () => h("div", { className: "older" }, h("button", { onclick: () => act("older") }, "Older messages")));
   for (const post of room.posts) {
     addLinesBefore(post.seq);
+    if (room.ignored.has(post.sender)) continue;
     addDay(post.at);
-    if (hasUnread && post === firstUnread) {
-      rows.push({ key: "unread", version: "", make: () => h("div", { className: "unread" }, "Unread messages") });
-    }
-    const quoted = post.re ? room.post(post.re) : null;
-    rows.push({
-      key: `post ${post.seq}`,
-      version: JSON.stringify([own.name, post, quoted?.text, quoted?.sender]),
-      make: () => postElement(post, quoted, own.name, act),
-    });
+    if (hasUnread && post === firstUnread) add("unread", () => h("div", { className: "unread" }, "Unread messages"));
+    rows.push(postRow(post, room, own, act, { follows: follows(post, former), replies: replies.get(post.seq) }));
+    former = post;
   }
   addLinesBefore(Infinity);
-  for (const entry of [...room.expected.values(), ...own.outbox.of(room.name)]) {
-    if (entry.frame.type !== "message") continue;
-    const isUnsure = own.outbox.isUnsure(entry);
-    const make = () => pendingElement(entry, own.name, isUnsure, act);
-    rows.push({ key: `own ${entry.nonce}`, version: String(isUnsure), make });
+  if (!room.posts.length && !room.hasOlder && room.cursor.synced) {
+    const text = room.isDirect ? "Nobody has written anything yet." : "Nobody has written anything yet. Say hello, or send others the address of this page.";
+    add("empty", () => h("p", { className: "empty" }, text));
   }
+  rows.push(...pendingRows(room, own, act, () => true));
   return rows;
+}
+
+/** The rows of a thread: its posts, and replies that are not sent. */
+export function threadRows(room, posts, root, own, act) {
+  const visiblePosts = posts.filter((post) => !room.ignored.has(post.sender));
+  return [
+    ...visiblePosts.map((post) => postRow(post, room, own, act, { isThread: true })),
+    ...pendingRows(room, own, act, ({ re }) => re === root),
+  ];
+}
+
+/** The number of loaded replies in each thread, by the seq of its first post. */
+export function repliesOf(room) {
+  const counts = new Map();
+  for (const { root, deleted } of room.posts) if (root && !deleted) counts.set(root, (counts.get(root) ?? 0) + 1);
+  return counts;
+}
+
+/** Whether a post goes on where the one above ended: the same person, soon after. */
+function follows(post, former) {
+  const isPlain = !post.re && !post.edited && !post.pinned && !post.deleted;
+  return isPlain && former?.sender === post.sender && !former.deleted && post.at - former.at < SOON_MS;
+}
+
+function postRow(post, room, own, act, context) {
+  const quoted = post.re && !context.isThread ? room.post(post.re) : null;
+  const isWhole = room.expanded.has(post.seq);
+  const isOpen = post.ask && !post.closed && new Date(post.ask.until) > Date.now();
+  return {
+    key: `post ${post.seq}`,
+    version: JSON.stringify([own.name, post, quoted?.text, quoted?.sender, context, isWhole, isOpen]),
+    make: () => postElement(post, quoted, own.name, act, { ...context, isWhole, isOpen }),
+  };
+}
+
+function pendingRows(room, own, act, isShown) {
+  const entries = [...room.expected.values(), ...own.outbox.of(room.name)];
+  return entries.filter(({ frame }) => frame.type === "message" && isShown(frame)).map((entry) => {
+    const isUnsure = own.outbox.isUnsure(entry);
+    return { key: `own ${entry.nonce}`, version: String(isUnsure), make: () => pendingElement(entry, own.name, isUnsure, act) };
+  });
 }
 
 /** A name in its color. It cannot change the direction of what surrounds it. */
@@ -76,34 +118,45 @@ export function timeElement(at, full = false) {
   return h("time", { dateTime: at.toISOString(), title: DAY_TIME.format(at) }, shown);
 }
 
-function postElement(post, quoted, ownName, act) {
+function postElement(post, quoted, ownName, act, { follows: isNext, replies, isWhole, isOpen, isThread }) {
   const isMention = post.sender !== ownName && mentions(post.text, ownName);
-  const classes = ["post", post.deleted && "deleted", isMention && "mention"].filter(Boolean).join(" ");
+  const isAction = !post.deleted && post.text.startsWith(ACTION);
+  const kinds = { deleted: post.deleted, mention: isMention, next: isNext, action: isAction, own: post.sender === ownName };
+  const classes = Object.keys(kinds).filter((kind) => kinds[kind]);
   const meta = h("div", { className: "meta" }, h("strong", {}, nameElement(post.sender)), timeElement(post.at));
   if (post.edited) meta.append(h("small", {}, "edited"));
   if (post.pinned) meta.append(h("small", {}, `📌 pinned by ${visibleLine(post.pinned.by)}`));
-  const element = h("article", { className: classes, tabIndex: -1, id: `post-${post.seq}` });
+  const element = h("article", { className: ["post", ...classes].join(" "), tabIndex: -1 });
   element.dataset.seq = post.seq;
-  if (post.re) element.append(quoteElement(post, quoted, act));
+  if (post.re && !isThread) element.append(quoteElement(post, quoted, act));
   element.append(meta);
   if (post.deleted) {
     const reason = post.deleted.reason ? `: ${visibleLine(post.deleted.reason)}` : ".";
     element.append(h("div", { className: "text" }, `Deleted by ${visibleLine(post.deleted.by)}${reason}`));
     return element;
   }
-  element.append(...textElements(post.text).filter(Boolean));
-  if (post.ask) element.append(...questionElements(post, ownName, act));
-  const reactions = Object.entries(post.reactions);
-  if (reactions.length) {
-    const chips = reactions.map(([key, { count, names }]) => {
-      const isOn = names.includes(ownName);
-      const who = `${names.map(visibleLine).join(", ")}${count > names.length ? ", …" : ""}`;
-      const onclick = () => act("react", post, { key, on: !isOn });
-      const attributes = { title: who, "aria-label": `${key} ${count}: ${who}`, "aria-pressed": isOn, "data-focus": `r${key}` };
-      return h("button", { ...attributes, onclick }, `${visibleLine(key)} ${count}`);
-    });
-    element.append(h("div", { className: "chips" }, ...chips));
+  const [text, warning] = textElements(isAction ? post.text.slice(ACTION.length) : post.text);
+  if (isAction) text.prepend(nameElement(post.sender), " ");
+  element.append(...[text, warning].filter(Boolean));
+  const lines = post.text.split("\n").length;
+  if (!isWhole && (lines > FOLD_LINES || post.text.length > FOLD_CHARS)) {
+    text.classList.add("folded");
+    const label = lines > FOLD_LINES ? `Show all ${lines} lines` : "Show all of it";
+    element.append(h("button", { className: "unfold", "data-focus": "unfold", onclick: () => act("unfold", post) }, label));
   }
+  if (post.ask) element.append(...questionElements(post, ownName, isOpen, act));
+  const chips = Object.entries(post.reactions).map(([key, { count, names }]) => {
+    const isOn = names.includes(ownName);
+    const who = `${names.map(visibleLine).join(", ")}${count > names.length ? ", …" : ""}`;
+    const onclick = () => act("react", post, { key, on: !isOn });
+    const attributes = { title: who, "aria-label": `${visibleLine(key)} ${count}: ${who}`, "aria-pressed": isOn, "data-focus": `r${key}` };
+    return h("button", { ...attributes, onclick }, `${visibleLine(key)} ${count}`);
+  });
+  if (replies && !isThread) {
+    const label = replies === 1 ? "1 reply" : `${replies} replies`;
+    chips.push(h("button", { className: "replies", "data-focus": "thread", onclick: () => act("thread", post) }, label));
+  }
+  if (chips.length) element.append(h("div", { className: "chips" }, ...chips));
   const label = `Actions for the message of ${visibleLine(post.sender)}`;
   element.append(h("button", { className: "icon more", "aria-label": label, "data-focus": "more", onclick: () => act("menu", post) }, "⋯"));
   return element;
@@ -115,12 +168,11 @@ function quoteElement(post, quoted, act) {
   return h("button", { className: "quote", onclick: () => act("jump", post, post.re), "data-focus": "quote" }, "↪ ", ...parts);
 }
 
-function questionElements(post, ownName, act) {
-  const { ask, tally, closed } = post;
+function questionElements(post, ownName, isOpen, act) {
+  const { ask, tally } = post;
   const until = new Date(ask.until);
-  const isOpen = !closed && until > Date.now();
   const buttons = ask.choices.map((choice) => {
-    const { count, names } = tally[choice] ?? { count: 0, names: [] };
+    const { count, names } = Object.hasOwn(tally, choice) ? tally[choice] : { count: 0, names: [] };
     const attributes = { "aria-pressed": names.includes(ownName), "data-focus": `a${choice}`, disabled: !isOpen };
     const title = names.map(visibleLine).join(", ");
     return h("button", { ...attributes, title, onclick: () => act("answer", post, choice) }, `${visibleLine(choice)} · ${count}`);
