@@ -101,7 +101,9 @@ class Moderation:
             return
         ban = self.sanctions.find_by_person("ban", key, client_id, when.at)
         if ban is not None:
-            raise InvalidNameError(ErrorCode.BANNED, ban.describe(when.at) + ".")
+            raise InvalidNameError(
+                ErrorCode.BANNED, ban.describe(when.at) + ".", retry_after=ban.remaining_s(when.at)
+            )
 
     def check_not_muted(self, peer: Peer, when: Instant, name: str = "") -> None:
         """Raise RequestError (MUTED) if the person, or the `name` that they ask for, is muted."""

@@ -1,12 +1,22 @@
-"""HTTP requests to two servers with the same rooms."""
+"""HTTP requests to servers whose rooms are in Redis."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from broadcast_tui.engine.redis_engine import RedisEngine
+from broadcast_tui.redis_settings import read_location
+from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.cluster.redis_link import RedisLink
 from tests.server.cluster.test_two_servers import two_servers
-from tests.server.web.test_api import script_for
+from tests.server.web.test_api import UNLIMITED, Script, script_for
 from tests.server.web.test_events import following
 from tests.support.plain import v1_client
-from tests.support.redis_server import RedisServer, needs_redis
+from tests.support.redis_server import ALWAYS, NO_FILE, RedisServer, needs_redis, running
+from tests.support.running import PATIENCE_S
 
 pytestmark = needs_redis
 
@@ -31,3 +41,72 @@ async def test_requests_to_any_server_see_the_same_rooms(store: RedisServer) -> 
         assert (taken.status, taken.json["code"]) == (409, "name_taken")
         rooms = {info["room"]: info["online"] for info in (await one.get("/rooms")).json["rooms"]}
         assert rooms["ops"] == 1
+
+
+@asynccontextmanager
+async def one_node(url: str) -> AsyncIterator[tuple[BroadcastServer, Script]]:
+    """A server with its history in Redis."""
+    settings = read_location(url)
+    engine = RedisEngine(settings)
+    link = RedisLink.open(settings, engine)
+    async with (
+        BroadcastServer("127.0.0.1", 0, engine=engine, limits=UNLIMITED, cluster=link) as server,
+        script_for(server) as script,
+    ):
+        yield server, script
+
+
+async def post_in_time(script: Script, text: str) -> str:
+    """Post as soon as the server can store it; returns the id."""
+    key = {"Idempotency-Key": text}
+    async with asyncio.timeout(PATIENCE_S):
+        while (answer := await script.post(text, headers=key)).status == 503:
+            assert int(answer.headers["Retry-After"]) >= 1
+            await asyncio.sleep(0.05)
+    assert answer.status == 201, answer.text
+    return str(answer.json["id"])
+
+
+def epoch_of(post_id: str) -> str:
+    return post_id.rpartition("-")[0]
+
+
+async def test_readers_learn_that_redis_has_lost_posts(tmp_path: Path) -> None:
+    with running(store := RedisServer(tmp_path, *NO_FILE)):
+        async with one_node(store.url) as (_, script), following(script) as reader:
+            await reader.next_of("synced")
+            old = [await post_in_time(script, text) for text in ("one", "two")]
+            assert [(await reader.next_of("message")).id for _ in old] == old
+            store.kill()
+            store.start()
+            await post_in_time(script, "three")
+            gap = await reader.next_of("gap")
+            assert (gap.data["reason"], gap.data["from"]) == ("epoch", old[0])
+            assert (gap.id, epoch_of(gap.id)) == (gap.data["to"], epoch_of(gap.data["to"]))
+            again = [await reader.next_of("message") for _ in range(3)]
+            assert [post.data["message"] for post in again] == ["one", "two", "three"]
+            assert {epoch_of(post.id) for post in again} == {epoch_of(gap.id)} != {epoch_of(old[0])}
+            async with following(script, **{"Last-Event-ID": old[1]}) as late:
+                first = await late.next()
+                assert first is not None
+                assert (first.type, first.data["reason"]) == ("gap", "epoch")
+                found = [await late.next_of("message") for _ in range(3)]
+                assert [post.id for post in found] == [post.id for post in again]
+
+
+async def test_readers_go_on_in_a_new_epoch_if_nothing_is_lost(tmp_path: Path) -> None:
+    with running(store := RedisServer(tmp_path, *ALWAYS)):
+        async with one_node(store.url) as (_, script), following(script) as reader:
+            old = await post_in_time(script, "one")
+            assert (await reader.next_of("message")).id == old
+            store.kill()
+            store.start()
+            new = await post_in_time(script, "two")
+            assert epoch_of(new) != epoch_of(old)
+            epoch = await reader.next_of("epoch")
+            assert (epoch.data["from"], epoch.data["to"]) == (old, f"{epoch_of(new)}-1")
+            assert epoch.id == epoch.data["to"]
+            assert (await reader.next_of("message")).id == new
+            async with following(script, **{"Last-Event-ID": old}) as late:
+                kinds = [event and (event.type, event.id) for event in (await late.next(), await late.next())]
+                assert kinds == [("epoch", epoch.id), ("message", new)]
