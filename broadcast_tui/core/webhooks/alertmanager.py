@@ -1,7 +1,12 @@
-"""Notifications of Alertmanager (version 4) and Grafana's webhook contact point: one post per alert group."""
+"""Notifications of Alertmanager (version 4) and Grafana's webhook contact point: one post per alert group.
+
+The address of the link in the title contains a word that depends on the group. It identifies the post of the
+group in the log, as long as there is one, on any server; the programs ignore it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -17,6 +22,8 @@ LABELS_MAX = 10
 TEXT_CHARS = 500
 GROUP_CHARS = 4_096
 """Longer keys of groups are cut."""
+GROUP_DIGITS = 20
+"""Hexadecimal digits of the word for a group."""
 
 FIRING, RESOLVED = "🔴", "🟢"
 
@@ -30,14 +37,20 @@ def is_alertmanager(payload: Json) -> bool:
     return isinstance(payload.get("alerts"), list) and "groupKey" in payload
 
 
-def group_key(payload: Json) -> str:
-    """Identifies the group of a notification among those of one sender."""
-    return clipped(as_text(payload.get("groupKey")), GROUP_CHARS)
+def group_word(payload: Json) -> str:
+    """A word that identifies the group of a notification among those of one sender."""
+    key = clipped(as_text(payload.get("groupKey")), GROUP_CHARS)
+    return "g" + hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()[:GROUP_DIGITS]
 
 
 def is_resolved(payload: Json) -> bool:
     """Whether no alert of the group is firing any longer."""
     return payload.get("status") == "resolved"
+
+
+def is_resolved_post(text: str) -> bool:
+    """The same of a notification that has become a post."""
+    return text.startswith(RESOLVED)
 
 
 def from_alertmanager(payload: Json) -> str:
@@ -51,14 +64,13 @@ def from_alertmanager(payload: Json) -> str:
     title = f"{RESOLVED if resolved else FIRING} **{'Resolved' if resolved else 'Firing'}{count}: {name}**"
     labels = _labels(common)
     lines = [
-        joined([title, f"({labels})" if labels else ""], " "),
+        joined([joined([title, f"({labels})" if labels else ""], " "), _source(payload)], " · "),
         _annotation(as_object(payload.get("commonAnnotations"))),
         *(_alert(alert, payload, is_group_over=resolved) for alert in alerts[:SHOWN_MAX]),
     ]
     hidden = len(alerts) - SHOWN_MAX + _truncated_count(payload)
     if len(alerts) > SHOWN_MAX or _truncated_count(payload):
         lines.append(f"- … and {max(hidden, _truncated_count(payload))} more")
-    lines.append(_source(payload))
     return joined(lines)
 
 
@@ -134,6 +146,10 @@ def _truncated_count(payload: Json) -> int:
 
 
 def _source(payload: Json) -> str:
-    """A link to the sender, which often has an address of its own host only."""
-    url = as_text(payload.get("externalURL"))
-    return link("Alertmanager" if "orgId" not in payload else "Grafana", url) if url else ""
+    """A link to the sender, which often has an address of its own host only; empty if it has none."""
+    url, word = as_text(payload.get("externalURL")).strip(), group_word(payload)
+    if not url:
+        return ""
+    if "orgId" in payload:
+        return link("Grafana", f"{url}#{word}")
+    return link("Alertmanager", f"{url.rstrip('/')}/#/alerts?group={word}")

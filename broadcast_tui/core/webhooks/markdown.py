@@ -27,6 +27,24 @@ _BOLD = re.compile(r"(?<![*\w])\*(?=[^\s*])([^*\n]*[^\s*])\*(?![*\w])")
 _STRUCK = re.compile(r"(?<![~\w])~(?=[^\s~])([^~\n]*[^\s~])~(?![~\w])")
 
 
+_EMOJI = re.compile(r"(?<![\w:]):([a-z0-9_+-]{1,40}):(?![\w:])")
+_EMOJI_NAMES = {
+    "+1": "👍", "-1": "👎", "alarm_clock": "⏰", "arrows_counterclockwise": "🔄", "boom": "💥", "bug": "🐛",
+    "bulb": "💡", "checkered_flag": "🏁", "exclamation": "❗", "eyes": "👀", "fire": "🔥", "hammer": "🔨",
+    "heavy_check_mark": "✔️", "hourglass": "⌛", "information_source": "ℹ️", "large_blue_circle": "🔵",
+    "large_green_circle": "🟢", "large_orange_circle": "🟠", "large_yellow_circle": "🟡", "lock": "🔒",
+    "mag": "🔍", "no_entry": "⛔", "package": "📦", "question": "❓", "red_circle": "🔴", "rocket": "🚀",
+    "rotating_light": "🚨", "skull": "💀", "tada": "🎉", "thumbsdown": "👎", "thumbsup": "👍", "warning": "⚠️",
+    "white_check_mark": "✅", "white_circle": "⚪", "wrench": "🔧", "x": "❌", "zap": "⚡",
+}  # fmt: skip
+"""Names of emoji that programs use in reports; others stay as they are."""
+
+
+def with_emoji(text: str) -> str:
+    """The text with the names of common emoji, such as `:warning:`, replaced."""
+    return _EMOJI.sub(lambda match: _EMOJI_NAMES.get(match[1], match[0]), text)
+
+
 def clipped(text: str, max_chars: int) -> str:
     """The text, cut to at most `max_chars` characters."""
     return text if len(text) <= max_chars else text[: max_chars - 1] + CUT
@@ -105,7 +123,7 @@ def _from_prose(text: str) -> str:
 
     text = _ENTITY.sub(set_aside, text.replace("\0", ""))
     text = _STRUCK.sub(r"~~\1~~", _BOLD.sub(r"**\1**", text))
-    text = unescaped(text)
+    text = with_emoji(unescaped(text))
     return re.sub("\0(\\d+)\0", lambda match: links[int(match[1])], text)
 
 
@@ -134,7 +152,9 @@ def _entity(content: str, *, in_code: bool) -> str:
         if in_code:
             return label or target
         bold_label = _BOLD.fullmatch(label)
-        return f"**{link(bold_label[1], target)}**" if bold_label else link(label or target, target)
+        # Labels of links are plain text.
+        shown = link(_STRUCK.sub(r"\1", _BOLD.sub(r"\1", label)) or target, target)
+        return f"**{shown}**" if bold_label else shown
     if target.lower().startswith("mailto:"):
         return label or target[len("mailto:") :]
     return label or f"<{target}>"

@@ -34,9 +34,12 @@ class HookPost(msgspec.Struct, frozen=True):
     text: str
     """Markdown, not sanitized yet."""
     group: str = ""
-    """Identifies the post among those of the hook: later payloads with the same one change it."""
+    """A word that identifies the post among those of the hook: later payloads with the same one change it.
+
+    It is part of the text if the payload contains the address of its sender.
+    """
     is_final: bool = False
-    """Whether a later payload of the group is a new post."""
+    """Whether a later payload of the group is a new post, unless it is final, too."""
 
 
 def read_payload(body: bytes, content_type: str, max_post_bytes: int) -> HookPost:
@@ -55,7 +58,7 @@ def read_payload(body: bytes, content_type: str, max_post_bytes: int) -> HookPos
     is_form = content_type.lower() == FORM and not body.lstrip().startswith(b"{")
     payload = _decode(_form_payload(body) if is_form else body)
     if alertmanager.is_alertmanager(payload):
-        text, group = alertmanager.from_alertmanager(payload), alertmanager.group_key(payload)
+        text, group = alertmanager.from_alertmanager(payload), alertmanager.group_word(payload)
         is_final = alertmanager.is_resolved(payload)
     elif slack.is_slack(payload):
         text, group, is_final = slack.from_slack(payload), "", False

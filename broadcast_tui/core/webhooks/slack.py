@@ -18,6 +18,7 @@ from broadcast_tui.core.webhooks.markdown import (
     joined,
     link,
     one_line,
+    with_emoji,
 )
 from broadcast_tui.core.webhooks.values import Json, as_object, as_objects, as_text
 
@@ -88,7 +89,9 @@ def _attachment(attachment: Json) -> str:
     if not (body or pretext):
         return from_mrkdwn(as_text(attachment.get("fallback")))
     sign = color_sign(as_text(attachment.get("color")))
-    return joined([pretext, joined([sign, body], " ") if body else ""])
+    if not (sign and body.startswith(sign)):
+        body = joined([sign, body], " ") if body else ""
+    return joined([pretext, body])
 
 
 def _fields(fields: Sequence[Json]) -> str:
@@ -163,7 +166,9 @@ def _text_object(value: object) -> str:
     """The text of a `mrkdwn` or `plain_text` object."""
     text_object = as_object(value)
     text = as_text(text_object.get("text"))
-    return clipped(text, TEXT_CHARS) if text_object.get("type") == "plain_text" else from_mrkdwn(text)
+    if text_object.get("type") == "plain_text":
+        return with_emoji(clipped(text, TEXT_CHARS))
+    return from_mrkdwn(text)
 
 
 def _header(block: Json) -> str:
@@ -262,7 +267,7 @@ def _rich_element(element: Json) -> str:
             url = as_text(element.get("url"))
             return link(as_text(element.get("text")) or url, url)
         case "emoji":
-            return _emoji(as_text(element.get("unicode"))) or f":{as_text(element.get('name'))}:"
+            return _emoji(as_text(element.get("unicode"))) or with_emoji(f":{as_text(element.get('name'))}:")
         case "user":
             return f"@{as_text(element.get('user_id'))}"
         case "usergroup":

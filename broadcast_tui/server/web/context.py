@@ -45,7 +45,7 @@ class WebContext:
     ) -> None:
         self.runner = runner
         self.authenticator = authenticator
-        self.hook_posts = HookPosts()
+        self.hook_posts = HookPosts(is_shared=runner.hub.cluster.is_shared)
         self._visitors = Visitors(runner)
         self.stopping = asyncio.Event()
         """Set when the server stops: endless responses end."""

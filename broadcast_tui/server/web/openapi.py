@@ -1,4 +1,4 @@
-"""The OpenAPI description of the HTTP API, made from the types of its bodies."""
+"""The OpenAPI description of the HTTP API and webhooks, made from the types of their bodies."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _STATUSES = {
     "400": "The request is invalid.",
     "401": "The token is invalid, or one is required.",
     "403": "The caller may not do this: banned, muted, or with a read-only token.",
-    "404": "There is no such post.",
+    "404": "There is no such post or hook.",
     "409": "The name belongs to somebody else.",
-    "413": "The post is too long.",
-    "415": "The body is not text or JSON in UTF-8.",
+    "413": "The body is too long.",
+    "415": "The body is compressed, or not text or JSON in UTF-8.",
     "429": "Too many requests. Repeat it after `Retry-After` seconds.",
     "503": "The server cannot do this now. Repeat it after `Retry-After` seconds.",
 }
@@ -60,6 +60,7 @@ class _Operation:
     parameters: tuple[_Parameter, ...] = ()
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
     errors: tuple[str, ...] = ("400", "401", "403", "429", "503")
+    needs_no_token: bool = False
 
     def describe(self) -> dict[str, Any]:
         responses: dict[str, Any] = {
@@ -74,6 +75,8 @@ class _Operation:
             "parameters": [parameter.describe() for parameter in self.parameters],
             "responses": responses,
         }
+        if self.needs_no_token:
+            described["security"] = []
         if self.bodies:
             described["requestBody"] = {"required": True, "content": _contents(self.bodies)}
         return described
@@ -94,6 +97,24 @@ _NAME = _Parameter("X-Name", "header", "Name of the author, on a server without 
 _FORMAT = _Parameter("format", "query", "`text` for lines of text.", {"enum": ["json", "text"]})
 _AFTER_ID = _Parameter("after", "query", "Only posts after this id.")
 _ENTRY = {"anyOf": [_reference(events.Message), _reference(events.Note)]}
+_OBJECTS = {"type": ["array", "null"], "items": {"type": "object"}}
+_HOOK_PAYLOAD = {
+    "type": "object",
+    "properties": {
+        "text": {"type": ["string", "null"], "description": "Text in Slack's markup."},
+        "attachments": {**_OBJECTS, "description": "Attachments as in Slack."},
+        "blocks": {**_OBJECTS, "description": "Blocks as in Slack."},
+        "alerts": {**_OBJECTS, "description": "Alerts of Alertmanager (version 4) or Grafana."},
+        "groupKey": {"type": "string", "description": "The group of the alerts."},
+    },
+    "anyOf": [
+        {"required": ["text"]},
+        {"required": ["attachments"]},
+        {"required": ["blocks"]},
+        {"required": ["alerts", "groupKey"]},
+    ],
+}
+_HOOK_FORM = {"type": "object", "properties": {"payload": _TEXT}, "required": ["payload"]}
 _OPERATIONS = (
     _Operation(
         "/rooms/{room}",
@@ -146,6 +167,18 @@ _OPERATIONS = (
             _Parameter("limit", "query", "Maximum number.", _COUNT),
             _FORMAT,
         ),
+    ),
+    _Operation(
+        "/hooks/{secret}",
+        "post",
+        "post_by_hook",
+        "The payload is stored as a post, or has changed the post about the same alerts.",
+        "200",
+        {"text/plain": _TEXT},
+        parameters=(_Parameter("secret", "path", "Secret of the hook, as `hook create` prints it."),),
+        bodies={"application/json": _HOOK_PAYLOAD, "application/x-www-form-urlencoded": _HOOK_FORM},
+        errors=("400", "403", "404", "413", "415", "429", "503"),
+        needs_no_token=True,
     ),
 )
 

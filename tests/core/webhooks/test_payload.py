@@ -15,6 +15,7 @@ import pytest
 
 from broadcast_tui.core.errors import ErrorCode, RequestError
 from broadcast_tui.core.text import clean_post
+from broadcast_tui.core.webhooks.alertmanager import is_resolved_post
 from broadcast_tui.core.webhooks.markdown import fitting, from_mrkdwn, link
 from broadcast_tui.core.webhooks.payload import BODY_BYTES, FORM, POST_LINES, read_payload
 from broadcast_tui.core.webhooks.slack import color_sign
@@ -50,6 +51,15 @@ def test_payloads_of_a_group_belong_together_until_it_is_resolved() -> None:
     resolved = read_payload((PAYLOADS / "alertmanager_resolved.json").read_bytes(), JSON, POST_BYTES)
     assert firing.group == resolved.group != ""
     assert (firing.is_final, resolved.is_final) == (False, True)
+    assert all(post.group in post.text.partition("\n")[0] for post in (firing, resolved))
+    several = [
+        read_payload((PAYLOADS / f"alertmanager_several_{state}.json").read_bytes(), JSON, POST_BYTES)
+        for state in ("firing", "partly", "resolved")
+    ]
+    assert {post.group for post in several} != {firing.group}
+    assert len({post.group for post in several}) == 1
+    assert [post.is_final for post in several] == [False, False, True]
+    assert [is_resolved_post(post.text) for post in several] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +77,8 @@ def test_payloads_of_a_group_belong_together_until_it_is_resolved() -> None:
         ("<https://a.example/x|https://a.example/x>", "https://a.example/x"),
         ("<https://a.example/*x*|*b*>", "**[b](https://a.example/*x*)**"),
         ("`<https://a.example|text>`", "`text`"),
+        ("<https://a.example|!1 *b* ~c~>", "[!1 b c](https://a.example)"),
+        (":x: failed :unknown: 10:30:15 a:x:b `:x:`", "❌ failed :unknown: 10:30:15 a:x:b `:x:`"),
         ("<unclosed *a*", "<unclosed **a**"),
         ("```\ncode\n```", "```\ncode\n```"),
         ("a\x000\x00 <https://a.example>", "a0 https://a.example"),

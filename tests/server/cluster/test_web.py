@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from broadcast_tui.engine.redis_engine import RedisEngine
 from broadcast_tui.redis_settings import read_location
 from broadcast_tui.server import BroadcastServer
+from broadcast_tui.server.auth import TokenAuthenticator
+from broadcast_tui.server.cluster.hooks import RedisHookStore
 from broadcast_tui.server.cluster.redis_link import RedisLink
 from tests.server.cluster.test_two_servers import two_servers
 from tests.server.web.test_api import UNLIMITED, Script, script_for
@@ -110,3 +113,76 @@ async def test_readers_go_on_in_a_new_epoch_if_nothing_is_lost(tmp_path: Path) -
             async with following(script, **{"Last-Event-ID": old}) as late:
                 kinds = [event and (event.type, event.id) for event in (await late.next(), await late.next())]
                 assert kinds == [("epoch", epoch.id), ("message", new)]
+
+
+async def until_status(ask: Callable[[], Awaitable[int]], status: int) -> None:
+    """Repeat a request until it is answered with this status."""
+    async with asyncio.timeout(PATIENCE_S):
+        while await ask() != status:
+            await asyncio.sleep(0.05)
+
+
+PAYLOADS = Path(__file__).parents[2] / "core" / "webhooks" / "payloads"
+
+
+@asynccontextmanager
+async def hooked_nodes(url: str) -> AsyncIterator[tuple[BroadcastServer, BroadcastServer]]:
+    """Two servers with their history and hooks in Redis."""
+    settings = read_location(url)
+    async with AsyncExitStack() as stack:
+        servers = []
+        for _ in range(2):
+            engine = RedisEngine(settings)
+            link = RedisLink.open(settings, engine)
+            authenticator = TokenAuthenticator(link.tokens, needs_token=False, hooks=link.hooks)
+            server = BroadcastServer("127.0.0.1", 0, engine=engine, authenticator=authenticator, cluster=link)
+            servers.append(await stack.enter_async_context(server))
+        yield servers[0], servers[1]
+
+
+async def test_a_hook_works_on_all_servers_until_it_is_revoked(store: RedisServer) -> None:
+    hooks = RedisHookStore(read_location(store.url))
+    async with (
+        hooked_nodes(store.url) as (first, second),
+        script_for(first) as one,
+        script_for(second) as two,
+        v1_client(first.url, "ana", rooms=[{"room": "ops"}]) as ana,
+    ):
+        secret, _ = await asyncio.to_thread(hooks.create, "ci", "ops", None)
+
+        async def status(script: Script) -> int:
+            return (await script.ask("POST", f"/hooks/{secret}", json={"text": "Deploy done"})).status
+
+        for script in (one, two):
+            await until_status(partial(status, script), 200)
+            assert (await ana.next_of(type="message"))["sender"] == "ci"
+        assert await asyncio.to_thread(hooks.revoke, "ci")
+        for script in (one, two):
+            await until_status(partial(status, script), 404)
+
+
+async def test_alerts_that_reach_different_servers_are_one_post(store: RedisServer) -> None:
+    hooks = RedisHookStore(read_location(store.url))
+    secret, _ = await asyncio.to_thread(hooks.create, "alerts", "ops", None)
+    async with (
+        hooked_nodes(store.url) as (first, second),
+        script_for(first) as one,
+        script_for(second) as two,
+        v1_client(first.url, "ana", rooms=[{"room": "ops"}], notes=True) as ana,
+    ):
+
+        async def report(script: Script, name: str) -> None:
+            body = (PAYLOADS / f"{name}.json").read_bytes()
+            answer = await script.ask("POST", f"/hooks/{secret}", data=body)
+            assert answer.status == 200, answer.text
+
+        await report(one, "alertmanager_firing")
+        said = await ana.next_of(type="message")
+        await report(two, "alertmanager_resolved")
+        note = await ana.next_of(type="note")
+        assert (note["note"], note["re"]) == ("edit", said["id"])
+        await report(one, "alertmanager_firing")
+        again = await ana.next_of(type="message")
+        assert again["id"] != said["id"], "the first server knows that the group was resolved"
+        await report(two, "alertmanager_resolved")
+        assert (await ana.next_of(type="note"))["re"] == again["id"]

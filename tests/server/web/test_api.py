@@ -356,5 +356,6 @@ async def test_the_description_agrees_with_what_is_answered() -> None:
             assert str(status) in operation["responses"] or status == 404
             if "Accept" not in headers:
                 await check(method, path, template, headers=headers, data=content)
+        await check("POST", "/hooks/unknown", "/hooks/{secret}", json={"text": "x"})
         operations = {(path, method) for path, item in description["paths"].items() for method in item}
         assert operations == {entry[:2] for entry in checked}

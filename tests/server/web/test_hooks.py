@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
+import jsonschema
 import pytest
 
 from broadcast_tui.core import rate_limit
 from broadcast_tui.core.webhooks.payload import BODY_BYTES
+from broadcast_tui.engine.base import Engine
+from broadcast_tui.engine.sqlite import SqliteEngine
 from broadcast_tui.server import BroadcastServer
 from broadcast_tui.server.auth import TokenAuthenticator
 from broadcast_tui.server.hook_store import HookStore
 from broadcast_tui.server.token_store import TokenStore
 from broadcast_tui.server.web import hook_posts
+from broadcast_tui.server.web.openapi import describe
 from tests.support.http_requests import Answer, ask, request
-from tests.support.plain import v1_client
+from tests.support.plain import WireClient, v1_client
 from tests.support.running import eventually, running_server
 
 PAYLOADS = Path(__file__).parents[2] / "core" / "webhooks" / "payloads"
@@ -53,12 +57,14 @@ class Hooked:
 
 
 @asynccontextmanager
-async def hooked_server(home: Path, *, needs_token: bool = False) -> AsyncIterator[Hooked]:
+async def hooked_server(
+    home: Path, *, needs_token: bool = False, engine: Engine | None = None
+) -> AsyncIterator[Hooked]:
     path = home / "tokens.hooks.json"
     authenticator = TokenAuthenticator(
         TokenStore(home / "tokens.json"), needs_token=needs_token, hooks=HookStore(path)
     )
-    async with running_server(authenticator=authenticator) as server:
+    async with running_server(authenticator=authenticator, engine=engine) as server:
         yield Hooked(server, HookStore(path))
 
 
@@ -110,6 +116,53 @@ async def test_a_group_whose_post_is_gone_gets_a_new_one(tmp_path: Path) -> None
         assert (await ana.next_of(type="message"))["message"] == expected("alertmanager_resolved")
 
 
+async def test_a_resolution_finds_its_post_after_a_restart(tmp_path: Path) -> None:
+    async def start(stack: AsyncExitStack) -> tuple[Hooked, WireClient]:
+        engine = SqliteEngine(tmp_path / "history.db")
+        hooked = await stack.enter_async_context(hooked_server(tmp_path, engine=engine))
+        client = v1_client(hooked.server.url, "ana", rooms=[{**OPS, "last": 99}], notes=True)
+        return hooked, await stack.enter_async_context(client)
+
+    async with AsyncExitStack() as stack:
+        hooked, ana = await start(stack)
+        secret = hooked.create("alerts")
+        await hooked.post_recorded(secret, "alertmanager_firing")
+        said = await ana.next_of(type="message")
+        await hooked.post_recorded(secret, "grafana_webhook")
+        await ana.next_of(type="message")
+        for number in range(5):
+            await ana.say(f"{number}: {said['message']}", room="ops", nonce=f"{number}")
+    async with AsyncExitStack() as stack:
+        hooked, ana = await start(stack)
+        await ana.next_of(type="synced")
+        await hooked.post_recorded(secret, "alertmanager_resolved")
+        note = await ana.next_of(type="note")
+        assert (note["note"], note["re"]) == ("edit", said["id"])
+        assert note["now"]["message"] == expected("alertmanager_resolved")
+    async with AsyncExitStack() as stack:
+        hooked, ana = await start(stack)
+        await ana.next_of(type="synced")
+        await hooked.post_recorded(secret, "alertmanager_resolved")
+        await hooked.post_recorded(secret, "alertmanager_firing")
+        again = await ana.next_of(type="message")
+        assert (again["sender"], again["message"]) == ("alerts", expected("alertmanager_firing"))
+        assert again["id"] != said["id"]
+
+
+async def test_payloads_without_the_address_of_their_sender_are_remembered_in_memory(tmp_path: Path) -> None:
+    payload = json.loads((PAYLOADS / "alertmanager_firing.json").read_bytes())
+    del payload["externalURL"]
+    async with hooked_server(tmp_path) as hooked, v1_client(
+        hooked.server.url, "ana", rooms=[OPS], notes=True
+    ) as ana:  # fmt: skip
+        secret = hooked.create("alerts")
+        for status in ("firing", "resolved"):
+            body = json.dumps({**payload, "status": status}).encode()
+            assert (await hooked.post(secret, body)).status == 200
+        said, note = await ana.next_of(type="message"), await ana.next_of(type="note")
+        assert note["re"] == said["id"]
+
+
 async def test_a_hook_needs_no_token_and_its_name_is_reserved(tmp_path: Path) -> None:
     async with hooked_server(tmp_path, needs_token=True) as hooked:
         assert (await hooked.say(hooked.create(), "hello")).status == 200
@@ -149,6 +202,24 @@ async def test_invalid_payloads_are_rejected(tmp_path: Path) -> None:
         ]  # fmt: skip
         got = await ask(hooked.server.port, request("GET", f"/hooks/{secret}"))
         assert got.status == 405
+
+
+async def test_hooks_are_described(tmp_path: Path) -> None:
+    described = json.loads(describe())["paths"]["/hooks/{secret}"]["post"]
+    schema = described["requestBody"]["content"]["application/json"]["schema"]
+    async with hooked_server(tmp_path) as hooked:
+        secret = hooked.create()
+        for path in sorted(PAYLOADS.glob("*.json")):
+            jsonschema.validate(json.loads(path.read_bytes()), schema)
+            answer = await hooked.post(secret, path.read_bytes())
+            content_type = answer.headers["content-type"].partition(";")[0]
+            assert content_type in described["responses"][str(answer.status)]["content"]
+        invalid: tuple[dict[str, object], ...] = ({}, {"alerts": []})
+        for payload in invalid:
+            assert not jsonschema.Draft202012Validator(schema).is_valid(payload)
+            answer = await hooked.post(secret, json.dumps(payload).encode())
+            assert (answer.status, str(answer.status) in described["responses"]) == (400, True)
+    assert described["security"] == [], "no token is needed"
 
 
 async def test_each_hook_has_its_own_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
