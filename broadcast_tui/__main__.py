@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-LOADING_THRESHOLD = 50_000
+LOADING_THRESHOLD = 1_000_000
 
 
 def main() -> None:
