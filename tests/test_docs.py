@@ -20,6 +20,7 @@ from broadcast_tui.cli.settings import UserConfig
 from broadcast_tui.core.errors import CloseCode, ErrorCode
 from broadcast_tui.tui.commands.registry import COMMANDS
 from broadcast_tui.tui.keymap_config import checked_keys
+from tests.benchmarks.all import BENCHMARKS
 from tests.support import make_options, make_schema
 
 ROOT = Path(__file__).parent.parent
@@ -245,3 +246,15 @@ def is_library_name(name: str) -> bool:
     modules = ("textual.app", "textual.widgets", "textual.screen", "textual.binding", "textual.scroll_view",
                "textual.strip", "websockets.asyncio.server")  # fmt: skip
     return any(hasattr(importlib.import_module(module), name.partition(".")[0]) for module in modules)
+
+
+def test_every_table_of_figures_is_rewritten_by_a_benchmark() -> None:
+    page = (DOCS / "performance.md").read_text("utf-8")
+    places = re.findall(
+        r"<!-- (\w+) table: python -m tests\.benchmarks\.(\w+)[^>]*-->\n.*?<!-- /(\w+) table -->",
+        page,
+        re.DOTALL,
+    )
+    assert [name for name, _, end in places if name != end] == []
+    assert len(places) == page.count(" table: ")
+    assert {module for _, module, _ in places} == set(BENCHMARKS)

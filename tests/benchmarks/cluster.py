@@ -38,6 +38,7 @@ from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.registry import StorageOptions, engine_for
 from tests.benchmarks import cluster_members
 from tests.benchmarks.figures import LAB, greeted, resident_kb
+from tests.benchmarks.tables import Table, add_write_option
 from tests.support.plain import V1
 from tests.support.ports import unused_port
 from tests.support.redis_server import EVERYSEC, RedisServer
@@ -146,17 +147,18 @@ def medians(kinds: Sequence[str], repeat: int, measure: Callable[[str], float]) 
     return {kind: statistics.median(found) for kind, found in runs.items()}
 
 
-def report(title: str, found: dict[str, float], unit: str) -> None:
-    """Print medians and their ratios to the first one."""
-    first = next(iter(found.values()))
-    shown = ", ".join(f"{kind} {value:,.2f} {unit} ({value / first:.2f}×)" for kind, value in found.items())
-    print(f"{title}: {shown}", flush=True)
+def report(table: Table, title: str, found: dict[str, float], unit: str) -> None:
+    """Add medians, and their ratios to the first one."""
+    (first, base), *others = found.items()
+    shown = [f"{first} {base:,.2f} {unit}"]
+    shown += [f"{kind} {value / base:.2f} times" for kind, value in others]
+    table.add(title, ", ".join(shown))
 
 
 # -- measures
 
 
-def measure_fanout(options: Options) -> None:
+def measure_fanout(options: Options, table: Table) -> None:
     """One node on Redis against one on SQLite, and two nodes that share a port."""
     for window in MESSAGES:
 
@@ -165,10 +167,10 @@ def measure_fanout(options: Options) -> None:
                 return fan_out(running.port, window)["deliveries_per_s"]
 
         found = medians(("sqlite", "redis", "2 nodes"), options.repeat, rate)
-        report(f"fan-out to {CLIENTS} connections, window {window}", found, "/s")
+        report(table, f"Fan-out to {CLIENTS} connections, window {window}", found, "/s")
 
 
-def measure_latency(options: Options) -> None:
+def measure_latency(options: Options, table: Table) -> None:
     """100 posts/s: delivery on another node against delivery on the node of the author."""
     runs = [asyncio.run(_latencies()) for _ in range(options.repeat)]
     for name, index in (("p50", 50), ("p99", 99)):
@@ -176,11 +178,8 @@ def measure_latency(options: Options) -> None:
             statistics.median(sorted(took)[len(took) * index // 100] for took in place)
             for place in zip(*runs, strict=True)
         )
-        print(
-            f"delivery at 100 posts/s, {name}: {same:.2f} ms on the same node, {other:.2f} ms on another; "
-            f"{other - same:+.2f} ms",
-            flush=True,
-        )
+        shown = f"{same:.2f} ms on the same node, {other:.2f} ms on another: {other - same:+.2f} ms"
+        table.add(f"Delivery at 100 posts/s, {name}", shown)
 
 
 async def _latencies(count: int = 1_000) -> tuple[list[float], list[float]]:
@@ -232,7 +231,7 @@ async def _joined(port: int) -> ClientConnection:
     return connection
 
 
-def measure_costs(options: Options) -> None:
+def measure_costs(options: Options, table: Table) -> None:
     """Processor time of a post and of a delivery, and what they say of more nodes."""
     few, window = 20, 64
     posts = MESSAGES[window]
@@ -257,23 +256,21 @@ def measure_costs(options: Options) -> None:
     delivery = max(0.0, (large - small) / (CLIENTS - few))
     post = max(0.0, small - few * delivery)
     copy = max(0.0, store_two - store_one)
-    print(
-        f"window {window}: a post costs a node {post:.0f} µs, and {delivery:.2f} µs for each delivery; "
-        f"it costs Redis {store_one - copy:.0f} µs, and {copy:.1f} µs for each node",
-        flush=True,
-    )
+    title = f"Processor time of a post, window {window}"
+    table.add(f"{title}, on a node", f"{post:.0f} µs, and {delivery:.2f} µs for each delivery")
+    table.add(f"{title}, in Redis", f"{store_one - copy:.0f} µs, and {copy:.1f} µs for each node")
     one = 1 / (post + delivery * CLIENTS)
     for count in (2, 4, 16):
         node_rate, redis_rate = 1 / (post + delivery * CLIENTS / count), 1 / (store_one + copy * (count - 1))
-        print(
-            f"{count} nodes with a core each, one room of {CLIENTS}: {min(node_rate, redis_rate) / one:.1f} "
-            f"times one node; {'the nodes' if node_rate < redis_rate else 'Redis'} saturate first; "
+        first = "the nodes" if node_rate < redis_rate else "Redis"
+        table.add(
+            f"Estimate for {count} nodes with a core each, one room of {CLIENTS}",
+            f"{min(node_rate, redis_rate) / one:.1f} times one node; {first} saturate first; "
             f"Redis would reach {redis_rate / one:.1f} times",
-            flush=True,
         )
 
 
-def measure_append(options: Options) -> None:
+def measure_append(options: Options, table: Table) -> None:
     """Posts a second that an engine stores, one batch after another."""
     for size, batches in ((1, 2_000), (100, 200)):
 
@@ -284,7 +281,7 @@ def measure_append(options: Options) -> None:
                 return asyncio.run(_append(url, Path(url), size, batches))
 
         found = medians(("sqlite", "redis"), options.repeat, rate)
-        report(f"appends in batches of {size}", found, "posts/s")
+        report(table, f"Appends in batches of {size}", found, "posts/s")
 
 
 async def _append(location: str, path: Path, size: int, batches: int) -> float:
@@ -312,7 +309,7 @@ async def _follow(engine: Engine) -> None:
         pass
 
 
-def measure_single(options: Options) -> None:
+def measure_single(options: Options, table: Table) -> None:
     """A single node without Redis against another checkout: fan-out, memory and start."""
     if options.baseline is None:
         print("single node against an earlier one: give its checkout, which needs a .venv, with --baseline")
@@ -326,7 +323,7 @@ def measure_single(options: Options) -> None:
                     return fan_out(running.port, window)["deliveries_per_s"]
 
             found = medians(list(programs), options.repeat, rate)
-            report(f"single node, {history}, window {window}", found, "/s")
+            report(table, f"Single node, {history}, window {window}", found, "/s")
 
     def resident(which: str) -> float:
         with serving("memory", programs[which]) as running:
@@ -343,16 +340,17 @@ def measure_single(options: Options) -> None:
             socket.create_connection(("127.0.0.1", running.port)).close()
             return time.perf_counter() - started
 
-    report("resident memory with 1,000 connections", medians(list(programs), options.repeat, resident), "MB")
-    report("start until it accepts", medians(list(programs), 3 * options.repeat, start_s), "s")
+    found = medians(list(programs), options.repeat, resident)
+    report(table, "Resident memory with 1,000 connections", found, "MB")
+    report(table, "Start until it accepts", medians(list(programs), 3 * options.repeat, start_s), "s")
 
 
-def measure_members(options: Options) -> None:
+def measure_members(options: Options, table: Table) -> None:
     """Many members in a simulated cluster: messages of the control plane, and memory."""
     for spread in sorted({1, min(4, options.nodes), options.nodes}):
         # A process of its own, whose memory is that of the members.
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            print(pool.submit(_members, options, spread).result(), flush=True)
+            table.add(f"Members of rooms on {spread} nodes", pool.submit(_members, options, spread).result())
 
 
 def _members(options: Options, spread: int) -> str:
@@ -364,7 +362,7 @@ def _members(options: Options, spread: int) -> str:
         return asyncio.run(run())
 
 
-MEASURES: dict[str, Callable[[Options], None]] = {
+MEASURES: dict[str, Callable[[Options, Table], None]] = {
     "fanout": measure_fanout,
     "latency": measure_latency,
     "append": measure_append,
@@ -384,10 +382,14 @@ def main() -> None:
     parser.add_argument("--members", type=int, default=20_000)
     parser.add_argument("--rooms", type=int, default=200)
     parser.add_argument("--nodes", type=int, default=20)
+    add_write_option(parser)
     given = parser.parse_args()
     options = Options(given.repeat, given.baseline, given.members, given.rooms, given.nodes)
+    table = Table("cluster", "Measurement", "Result")
     for name in given.measures or MEASURES:
-        MEASURES[name](options)
+        MEASURES[name](options, table)
+    if given.write:
+        table.write()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Needs the load generator and the peers of ../shared/bench (beside this repository; run its `setup`
 once) and two processor cores: the server is pinned to one, the generator to the other.
 
-    python tests/benchmarks/fanout.py                 # print the table
-    python tests/benchmarks/fanout.py --write         # and write it into docs/performance.md
+    python -m tests.benchmarks.fanout                 # print the table
+    python -m tests.benchmarks.fanout --write         # and write it into docs/performance.md
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.benchmarks.tables import Table, add_write_option
 
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = Path(os.environ.get("BENCH", ROOT.parent / "shared" / "bench"))
@@ -50,16 +52,15 @@ def run(clients: int, messages: int, window: int, repeat: int) -> dict[str, floa
     return rates
 
 
-def table(results: dict[int, dict[str, float]]) -> str:
-    """Markdown, one row a server; in brackets how many times the naive server's rate."""
-    lines = ["| server | " + " | ".join(f"window {window}" for window in results) + " |"]
-    lines.append("|---|" + "---:|" * len(results))
+def table(results: dict[int, dict[str, float]]) -> Table:
+    """One row a server; in brackets how many times the naive server's rate."""
+    rows = Table("fanout", "server", *(f"window {window}" for window in results))
     for name, shown in PEERS.items():
-        cells = [
+        cells = (
             f"{rates[name] / 1000:,.0f} k ({rates[name] / rates['naive']:.1f}×)" for rates in results.values()
-        ]
-        lines.append(f"| {shown} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        )
+        rows.add(shown, *cells)
+    return rows
 
 
 def main() -> None:
@@ -70,18 +71,15 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=800)
     parser.add_argument("--windows", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    add_write_option(parser)
     arguments = parser.parse_args()
     results = {
         window: run(arguments.clients, arguments.messages, window, arguments.repeat)
         for window in arguments.windows
     }
-    text = table(results)
-    print(text)
+    rows = table(results)
     if arguments.write:
-        page = ROOT / "docs" / "performance.md"
-        marked = re.compile(r"(<!-- fanout table: [^>]*-->\n).*?(<!-- /fanout table -->)", re.DOTALL)
-        page.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8")))
+        rows.write()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """The server's other figures beside its peers: latency, many clients, memory, joins, a stalled reader.
 
-Needs what fanout.py needs. Prints one line a measure: what was reached, and of which peer.
+Needs what fanout.py needs. Prints a row of docs/performance.md for each measure.
 
-    python tests/benchmarks/figures.py            # all
-    python tests/benchmarks/figures.py latency memory
+    python -m tests.benchmarks.figures            # all
+    python -m tests.benchmarks.figures latency memory
+    python -m tests.benchmarks.figures --write
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -21,10 +23,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.benchmarks import http_connections
+from tests.benchmarks.tables import Table, add_write_option
+
 ROOT = Path(__file__).resolve().parents[2]
 BENCH = Path(os.environ.get("BENCH", ROOT.parent / "shared" / "bench"))
 LAB = Path(os.environ.get("LAB", Path.home() / ".cache" / "fanout-lab"))
 PYTHON = str(LAB / "v" / "bin" / "python")
+Row = tuple[str, str]
+"""What was measured, and the result."""
 PROJECT = [
     str(Path(sys.executable).parent / "broadcast-tui"),
     "serve",
@@ -50,7 +57,6 @@ SERVERS = {
         "PORT",
     ],
 }
-REPEAT = 3
 
 
 @contextmanager
@@ -97,86 +103,91 @@ def resident_kb(pid: int) -> int:
     return int(found.group(1)) if found else 0
 
 
-def medians(names: list[str], measure: Callable[[str], float]) -> dict[str, float]:
-    """Median of `REPEAT` runs of each, taken in turn."""
+def medians(names: list[str], repeat: int, measure: Callable[[str], float]) -> dict[str, float]:
+    """Median of `repeat` runs of each, taken in turn."""
     runs: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(REPEAT):
+    for _ in range(repeat):
         for name in names:
             runs[name].append(measure(name))
+            print(f"{name}: {runs[name][-1]:,.2f}", file=sys.stderr, flush=True)
     return {name: statistics.median(values) for name, values in runs.items()}
 
 
-def compare(title: str, unit: str, names: list[str], measure: Callable[[str], float]) -> None:
-    found = medians(names, measure)
-    first, second = found[names[0]], found[names[1]]
-    shown = ", ".join(f"{name} {value:,.2f} {unit}" for name, value in found.items())
-    print(f"{title}: {shown}; ratio {first / second:.2f}", flush=True)
-
-
-def measure_sqlite() -> None:
+def measure_sqlite(repeat: int) -> Iterator[Row]:
     def rate(name: str) -> float:
         with serving(name) as (port, _):
             return load(port, 500, 6_000, 64)["deliveries_per_s"]
 
-    compare("SQLite against memory, 500 clients, window 64", "/s", ["sqlite", "project"], rate)
-    compare("SQLite synced against unsynced, window 64", "/s", ["sqlite", "unsynced"], rate)
+    found = medians(["sqlite", "project", "unsynced"], repeat, rate)
+    title = "500 connections, window 64"
+    shown = (
+        f"{found['sqlite'] / found['project']:.2f} of the rate ({found['sqlite'] / 1e6:.1f} M deliveries/s)"
+    )
+    yield f"History in SQLite compared with memory, {title}", shown
+    yield (
+        f"Commits synced to the disk compared with unsynced, {title}",
+        (f"{found['sqlite'] / found['unsynced']:.2f} of the rate"),
+    )
 
 
-def measure_latency() -> None:
+def measure_latency(repeat: int) -> Iterator[Row]:
     def p99(name: str) -> float:
         with serving(name) as (port, _):
             return load(port, 500, 1_000, 1, rate=100)["p99_ms"]
 
-    compare("100 posts/s to 500 clients, p99", "ms", ["project", "uws"], p99)
+    found = medians(["project", "uws"], repeat, p99)
+    shown = f"{found['project']:.1f} ms (uWebSockets: {found['uws']:.1f} ms)"
+    yield "100 posts per second to 500 connections, p99 latency", shown
 
 
-def measure_many() -> None:
+def measure_many(repeat: int) -> Iterator[Row]:
     def rate(name: str) -> float:
         with serving(name) as (port, _):
             return load(port, 8_000, 100, 8)["deliveries_per_s"]
 
-    compare("8,000 clients, window 8", "/s", ["project", "ws.broadcast"], rate)
+    found = medians(["project", "ws.broadcast"], repeat, rate)
+    ratio = found["project"] / found["ws.broadcast"]
+    yield "8,000 connections, window 8", f"{ratio:.1f} times `websockets.broadcast`"
 
 
-def measure_memory() -> None:
-    idle = []
+def measure_memory(_repeat: int) -> Iterator[Row]:
     with serving("project") as (port, pid):
         before = resident_kb(pid)
         held = [greeted(port) for _ in range(10_000)]
         time.sleep(2)
-        idle.append((resident_kb(pid) - before) / len(held))
+        each = (resident_kb(pid) - before) / len(held)
         for connection in held:
             connection.close()
-    print(f"memory of 10,000 idle connections: {idle[0]:.1f} KB each", flush=True)
+    yield "Memory of an idle connection, with 10,000 of them", f"{each:.1f} KB"
 
 
-def measure_joins() -> None:
-    for clients in (1_000, 2_000):
+def measure_joins(_repeat: int) -> Iterator[Row]:
+    clients = 2_000
+    with serving("project") as (port, _):
+        result = load(port, clients, 1, 1)
+    shown = (
+        f"{result['other_frames'] / clients:.1f} frames each; all joined after {result['connect_s']:.1f} s"
+    )
+    yield f"{clients:,} connections joining at once", shown
+
+
+def measure_stalled(repeat: int) -> Iterator[Row]:
+    def p99(name: str) -> float:
         with serving("project") as (port, _):
-            result = load(port, clients, 1, 1)
-            frames = result["other_frames"]
-            print(
-                f"{clients} clients joining: {frames:.0f} frames ({frames / clients:.1f} each), "
-                f"all connected after {result['connect_s']:.2f} s",
-                flush=True,
-            )
-
-
-def measure_stalled() -> None:
-    def p99(stalled: bool) -> float:
-        with serving("project") as (port, _):
-            deaf = greeted(port) if stalled else None
+            stalled = greeted(port) if name == "with" else None
             found = load(port, 500, 2_000, 8)["p99_ms"]
-            if deaf is not None:
-                deaf.close()
+            if stalled is not None:
+                stalled.close()
             return found
 
-    found = medians(["with", "without"], lambda name: p99(name == "with"))
-    print(
-        f"p99 of 500 clients under a flood: {found['with']:.2f} ms with a stalled one, "
-        f"{found['without']:.2f} ms without; ratio {found['with'] / found['without']:.2f}",
-        flush=True,
-    )
+    found = medians(["with", "without"], repeat, p99)
+    title = "p99 latency with a connection that never reads, compared with none"
+    yield title, f"{found['with'] / found['without']:.2f} times"
+
+
+def measure_start(_repeat: int) -> Iterator[Row]:
+    start_s, resident_mb = http_connections.measure_starts(PROJECT[0])
+    yield "Start of a server, processor time and memory", f"{start_s:.2f} s, {resident_mb:.0f} MB"
 
 
 def greeted(port: int) -> socket.socket:
@@ -190,15 +201,32 @@ def greeted(port: int) -> socket.socket:
     return connection
 
 
-MEASURES = {
+MEASURES: dict[str, Callable[[int], Iterator[Row]]] = {
     "sqlite": measure_sqlite,
     "latency": measure_latency,
     "many": measure_many,
     "memory": measure_memory,
+    "start": measure_start,
     "joins": measure_joins,
     "stalled": measure_stalled,
 }
 
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", choices=[*MEASURES, []], help="by default all")
+    parser.add_argument("--repeat", type=int, default=3, help="runs a median is taken of")
+    add_write_option(parser)
+    options = parser.parse_args()
+    table = Table("server", "Measurement", "Result")
+    for name in options.names or MEASURES:
+        for row in MEASURES[name](options.repeat):
+            table.add(*row)
+    if options.write:
+        table.write()
+
+
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or MEASURES:
-        MEASURES[chosen]()
+    main()

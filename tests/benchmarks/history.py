@@ -1,11 +1,12 @@
 """A SQLite history with a million posts: start, pages, searches, appends beside them, and memory.
 
-Prints one line per figure. Searches marked "refused" exceeded their time limit. `--convert` also measures how
-a file is converted whose search index is old. `--sync` compares batches of 64 posts with `synchronous` FULL
-and NORMAL, in turn.
+Prints a row of docs/performance.md for each figure. Searches marked "refused" exceeded their time limit.
+`--convert` also measures how a file is converted whose search index is old. `--sync` compares batches of 64
+posts with `synchronous` FULL and NORMAL, in turn.
 
-    python tests/benchmarks/history.py
-    python tests/benchmarks/history.py --posts 100000 --sync
+    python -m tests.benchmarks.history
+    python -m tests.benchmarks.history --posts 100000 --sync
+    python -m tests.benchmarks.history --write
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import TypeVar
 from broadcast_tui.core.errors import SearchTooCostlyError
 from broadcast_tui.core.post import NewPost
 from broadcast_tui.engine.sqlite import SqliteEngine
+from tests.benchmarks.tables import Table, add_write_option
 
 T = TypeVar("T")
 
@@ -85,17 +87,17 @@ async def timed(work: Callable[[], Awaitable[T]]) -> tuple[float, T]:
     return (time.perf_counter() - started) * 1_000, result
 
 
-async def measure(path: Path) -> None:
+async def measure(path: Path, table: Table) -> None:
     before_mb = resident_mb()
     engine = SqliteEngine(path, keep_days=0, keep_posts=0)
     start_ms, _ = await timed(engine.start)
-    print(f"start: {start_ms:,.0f} ms", flush=True)
-    print(f"resident memory after the start: {resident_mb():.0f} MB, {before_mb:.0f} MB before")
+    table.add("Start", f"{start_ms:,.0f} ms")
+    table.add("Memory after the start", f"{resident_mb():.0f} MB ({before_mb:.0f} MB before)")
     last = engine.last_seq(ROOMS[3])
     for place, before in (("newest", last + 1), ("in the middle", last // 2), ("oldest", 201)):
         read = partial(engine.read, ROOMS[3], before=before, limit=200, from_end=True)
         runs = [(await timed(read))[0] for _ in range(REPEAT)]
-        print(f"page of 200, {place}: {statistics.median(runs):.1f} ms")
+        table.add(f"Page of 200 posts, {place}", f"{statistics.median(runs):.1f} ms")
     source = words()
     common = list(itertools.islice(source, 200))
     queries = {
@@ -122,16 +124,14 @@ async def measure(path: Path) -> None:
             except SearchTooCostlyError:
                 found = "refused"
             took.append((time.perf_counter() - started) * 1_000)
-        print(
-            f"search for {name}: {statistics.median(took):.1f} ms, at most {max(took):.0f}, {found}",
-            flush=True,
-        )
-    await measure_appends(engine)
-    print(f"resident memory after the searches: {resident_mb():.0f} MB")
+        shown = f"{statistics.median(took):.1f} ms, at most {max(took):.0f} ms, {found}"
+        table.add(f"Search for {name}", shown)
+    await measure_appends(engine, table)
+    table.add("Memory after the searches", f"{resident_mb():.0f} MB")
     await engine.close()
 
 
-async def measure_appends(engine: SqliteEngine) -> None:
+async def measure_appends(engine: SqliteEngine, table: Table) -> None:
     """Latency of single appends, alone and beside searches of the costliest kind."""
 
     async def search_all_the_time() -> None:
@@ -147,7 +147,7 @@ async def measure_appends(engine: SqliteEngine) -> None:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
         took.sort()
-        print(f"append {name}: p50 {took[100]:.2f} ms, p99 {took[197]:.2f} ms", flush=True)
+        table.add(f"Append of a post, {name}, p50 / p99", f"{took[100]:.2f} / {took[197]:.2f} ms")
 
 
 async def measure_conversion(path: Path) -> None:
@@ -200,12 +200,16 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="file to create, or to use again")
     parser.add_argument("--convert", action="store_true")
     parser.add_argument("--sync", action="store_true")
+    add_write_option(parser)
     parser.add_argument("--only-measure", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     with TemporaryDirectory() as directory:
         path = options.file or Path(directory) / "history.db"
         if options.only_measure:
-            asyncio.run(measure(path))
+            table = Table("history", "Measurement", "Result")
+            asyncio.run(measure(path, table))
+            if options.write:
+                table.write()
             return
         if not path.exists():
             started = time.perf_counter()
@@ -216,7 +220,8 @@ def main() -> None:
                 flush=True,
             )
         # In a new process, whose memory is that of a server.
-        subprocess.run([sys.executable, __file__, "--only-measure", "--file", str(path)], check=True)
+        words = ["--only-measure", "--file", str(path), *(["--write"] if options.write else [])]
+        subprocess.run([sys.executable, "-m", "tests.benchmarks.history", *words], check=True)
         if options.convert:
             asyncio.run(measure_conversion(path))
         if options.sync:

@@ -3,6 +3,7 @@
     python -m tests.benchmarks.hostile_load             # all frame types and HTTP requests
     python -m tests.benchmarks.hostile_load join GET "rejected handshake"
     python -m tests.benchmarks.hostile_load rooms       # 100,000 rooms that are made and left
+    python -m tests.benchmarks.hostile_load --write     # all, into docs/performance.md
 
 Prints the rows of a table: delivery time (p50 and p99) idle and under load, and the server's memory. The
 attacker is a process of its own, with all connections that one address may have.
@@ -21,6 +22,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from tests.benchmarks.tables import Table
 from tests.cli.program import ROOT, program
 from tests.support.hostile_load import (
     COMMANDS,
@@ -61,7 +63,7 @@ def p50_p99_ms(latencies: Sequence[float]) -> tuple[float, float]:
     return statistics.median(latencies) * 1e3, statistics.quantiles(latencies, n=100)[98] * 1e3
 
 
-async def measure(kind: str, history: Path) -> None:
+async def measure(kind: str, history: Path, table: Table) -> None:
     with TemporaryDirectory() as directory:
         async with AsyncExitStack() as stack:
             server, _ = await stack.enter_async_context(running_behind_proxy(history, Path(directory)))
@@ -79,22 +81,18 @@ async def measure(kind: str, history: Path) -> None:
             loaded = p50_p99_ms(await latencies_s(pairs, ATTACK_S - 3.0))
             memory_mb = server.resident_bytes() / 1e6
             await attacker.wait()
-    print(
-        f"| `{kind}` | {idle[0]:.1f} / {idle[1]:.1f} ms | {loaded[0]:.1f} / {loaded[1]:.1f} ms "
-        f"| {memory_mb:.0f} MB |",
-        flush=True,
-    )
+    shown = (f"{idle[0]:.1f} / {idle[1]:.1f} ms", f"{loaded[0]:.1f} / {loaded[1]:.1f} ms")
+    table.add(f"`{kind}`", *shown, f"{memory_mb:.0f} MB")
 
 
-async def measure_all(kinds: Sequence[str]) -> None:
+async def measure_all(kinds: Sequence[str]) -> Table:
+    table = Table("hostile_load", "request", "idle, p50 / p99", "under load, p50 / p99", "memory")
     with TemporaryDirectory() as directory:
         history = Path(directory) / "history.db"
         await fill_history(history, LOBBY_POSTS, ROOMS)
-        print(
-            "| request | idle, p50 / p99 | under load, p50 / p99 | memory |\n|---|---:|---:|---:|", flush=True
-        )
         for kind in kinds:
-            await measure(kind, history)
+            await measure(kind, history, table)
+    return table
 
 
 async def measure_rooms() -> None:
@@ -137,7 +135,10 @@ def main() -> None:
     elif sys.argv[1:2] == ["rooms"]:
         asyncio.run(measure_rooms())
     else:
-        asyncio.run(measure_all(sys.argv[1:] or [*COMMANDS, *REQUEST_FLOODS]))
+        kinds = [word for word in sys.argv[1:] if word != "--write"]
+        table = asyncio.run(measure_all(kinds or [*COMMANDS, *REQUEST_FLOODS]))
+        if "--write" in sys.argv:
+            table.write()
 
 
 if __name__ == "__main__":

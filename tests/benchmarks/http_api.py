@@ -12,7 +12,6 @@ clients to the other. Everything is measured in turn, and medians are printed. B
 from __future__ import annotations
 
 import argparse
-import re
 import select
 import signal
 import socket
@@ -29,6 +28,7 @@ from typing import NamedTuple
 
 from tests.benchmarks.cluster import MESSAGES, node
 from tests.benchmarks.figures import LAB, load, resident_kb
+from tests.benchmarks.tables import Table, add_write_option
 from tests.support.ports import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,12 +236,6 @@ def medians(repeat: int, measures: dict[str, Callable[[], float]]) -> dict[str, 
 MEASURES = {"posts": measure_posts, "memory": measure_memory, "streams": measure_streams}
 
 
-def table(rows: list[tuple[str, str]]) -> str:
-    """Markdown."""
-    lines = ["| Measurement | Result |", "|---|---:|", *(f"| {title} | {shown} |" for title, shown in rows)]
-    return "\n".join(lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -251,7 +245,7 @@ def main() -> None:
     )
     parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
     parser.add_argument("--readers", type=int, default=1_000)
-    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    add_write_option(parser)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--messages", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -268,15 +262,14 @@ def main() -> None:
         sys.exit("The load generator is missing; see tests/benchmarks/fanout.py.")
     options = Options(arguments.repeat, arguments.readers)
     chosen = arguments.measures or MEASURES
-    rows = [row for name in chosen for row in MEASURES[name](options)]
-    text = table(rows)
-    print(text)
+    table = Table("http", "Measurement", "Result")
+    for name in chosen:
+        for row in MEASURES[name](options):
+            table.add(*row)
     if arguments.write:
         if set(chosen) != set(MEASURES):
             sys.exit("The table has to be complete to be written: measure everything.")
-        page = ROOT / "docs" / "performance.md"
-        marked = re.compile(r"(<!-- http table: [^>]*-->\n).*?(<!-- /http table -->)", re.DOTALL)
-        page.write_text(marked.sub(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8")))
+        table.write()
 
 
 if __name__ == "__main__":

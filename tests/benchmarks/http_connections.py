@@ -64,17 +64,23 @@ def idle_bytes(program: str, path: str) -> float:
         return (resident_bytes(pid) - before) / CONNECTIONS
 
 
+def measure_starts(program: str) -> tuple[float, float]:
+    """Processor time of a start in seconds, a median, and the memory after it in MB."""
+    starts = []
+    for _ in range(STARTS):
+        with serving(program) as (_, pid, start_s):
+            starts.append(start_s)
+            resident = resident_bytes(pid)
+    return statistics.median(starts), resident / 1e6
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("program", nargs="?", default=str(Path(sys.executable).parent / "broadcast-tui"))
     parser.add_argument("--path", help="a path with a short answer, after which the connection stays open")
     options = parser.parse_args()
-    starts = []
-    for _ in range(STARTS):
-        with serving(options.program) as (_, pid, start_s):
-            starts.append(start_s)
-            resident = resident_bytes(pid)
-    print(f"start {statistics.median(starts):.2f} s of the processor, {resident / 1e6:.1f} MB")
+    start_s, resident_mb = measure_starts(options.program)
+    print(f"start {start_s:.2f} s of the processor, {resident_mb:.1f} MB")
     if options.path:
         print(f"idle connection {idle_bytes(options.program, options.path) / 1024:.1f} KiB")
 

@@ -1,6 +1,6 @@
 """A room of 100,000 posts with 10,000 notes, side by side with one without: start, pages, search, appends.
 
-Both files are measured in turn. Prints the medians of the room without notes, and the ratios of the other.
+Both files are measured in turn. A row has the median of the room without notes, and the ratio of the other.
 
     python -m tests.benchmarks.notes
     python -m tests.benchmarks.notes --posts 20000 --notes 2000
@@ -25,6 +25,7 @@ from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.post_state import NoteKind
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.benchmarks.history import BATCH, words
+from tests.benchmarks.tables import Table, add_write_option
 
 ROOM = "lobby"
 REPEAT = 15
@@ -73,7 +74,7 @@ async def timed(work: Callable[[], Awaitable[object]]) -> float:
     return (time.perf_counter() - started) * 1_000
 
 
-async def measure(paths: list[Path]) -> None:
+async def measure(paths: list[Path], table: Table) -> None:
     """Each figure in turn for both files, so that noise affects them alike."""
 
     def opened(path: Path) -> SqliteEngine:
@@ -85,7 +86,7 @@ async def measure(paths: list[Path]) -> None:
             engine = opened(path)
             took.append(await timed(engine.start))
             await engine.close()
-    report("start", starts)
+    report(table, "Start", starts)
     engines = [opened(path) for path in paths]
     for engine in engines:
         await engine.start()
@@ -102,26 +103,26 @@ async def measure(paths: list[Path]) -> None:
         return engine.append(list(itertools.islice(new, count)))
 
     figures: dict[str, Callable[[SqliteEngine], Awaitable[object]]] = {
-        "page of 200, newest": lambda engine: page(engine, 1.0),
-        "page of 200, in the middle": lambda engine: page(engine, 0.5),
-        "search for a rare word": lambda engine: find(engine, "rarity"),
-        "search for two letters": lambda engine: find(engine, "th"),
-        "append of 1": lambda engine: append(engine, 1),
-        "append of 64": lambda engine: append(engine, 64),
+        "Page of 200 posts, newest": lambda engine: page(engine, 1.0),
+        "Page of 200 posts, in the middle": lambda engine: page(engine, 0.5),
+        "Search for a rare word": lambda engine: find(engine, "rarity"),
+        "Search for two letters": lambda engine: find(engine, "th"),
+        "Append of one post": lambda engine: append(engine, 1),
+        "Append of 64 posts": lambda engine: append(engine, 64),
     }
     for name, work in figures.items():
         runs: list[list[float]] = [[], []]
         for _ in range(REPEAT):
             for engine, took in zip(engines, runs, strict=True):
                 took.append(await timed(partial(work, engine)))
-        report(name, runs)
+        report(table, name, runs)
     for engine in engines:
         await engine.close()
 
 
-def report(name: str, runs: list[list[float]]) -> None:
+def report(table: Table, name: str, runs: list[list[float]]) -> None:
     without, with_notes = (statistics.median(took) for took in runs)
-    print(f"{name}: {without:.2f} ms without notes, with notes x{with_notes / without:.2f}", flush=True)
+    table.add(name, f"{without:.2f} ms", f"{with_notes / without:.2f} times")
 
 
 def main() -> None:
@@ -130,13 +131,17 @@ def main() -> None:
     )
     parser.add_argument("--posts", type=int, default=100_000)
     parser.add_argument("--notes", type=int, default=10_000)
+    add_write_option(parser)
     options = parser.parse_args()
     with TemporaryDirectory() as directory:
         paths = [Path(directory) / "without.db", Path(directory) / "with.db"]
         for path, note_count in zip(paths, (0, options.notes), strict=True):
             asyncio.run(fill(path, options.posts, note_count))
             print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
-        asyncio.run(measure(paths))
+        table = Table("notes", "Measurement", "Without notes", "With notes")
+        asyncio.run(measure(paths, table))
+        if options.write:
+            table.write()
 
 
 if __name__ == "__main__":

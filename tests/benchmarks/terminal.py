@@ -3,9 +3,9 @@
 Needs Linux. WeeChat is measured too if it is installed. Each measure is the median of some runs, the
 programs in turn, so that a noisy machine is noisy for all of them.
 
-    python tests/benchmarks/terminal.py                     # all measures of all programs
-    python tests/benchmarks/terminal.py --only echo-idle bytes --programs chat --repeat 1
-    python tests/benchmarks/terminal.py --write             # and write the table into docs/performance.md
+    python -m tests.benchmarks.terminal                     # all measures of all programs
+    python -m tests.benchmarks.terminal --only echo-idle bytes --programs chat --repeat 1
+    python -m tests.benchmarks.terminal --write             # and write the table into docs/performance.md
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ from pathlib import Path
 
 import pyte
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from tests.benchmarks.wire import Line, Wire  # noqa: E402
+from tests.benchmarks.tables import Table, add_write_option
+from tests.benchmarks.wire import Line, Wire
 
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 PATIENCE_S = 90.0
 LETTERS = [chr(code) for code in range(0x410, 0x450)]
 """Typed to see them come back: nobody else uses them."""
@@ -342,14 +341,12 @@ def measure(name: str, programs: list[str], repeat: int) -> dict[str, str]:
     }
 
 
-def table(cells: dict[str, dict[str, str]], programs: list[str]) -> str:
+def table(cells: dict[str, dict[str, str]], programs: list[str]) -> Table:
     titles = {"chat": "**broadcast-tui**", "textual": "its output by Textual", "richlog": "Textual's RichLog"}
-    lines = ["| 120×40 | " + " | ".join(titles.get(program, program) for program in programs) + " | aim |"]
-    lines.append("|---|" + "---:|" * (len(programs) + 1))
+    rows = Table("terminal", "120×40", *(titles.get(program, program) for program in programs), "aim")
     for name, row in cells.items():
-        shown = " | ".join(row[program] for program in programs)
-        lines.append(f"| {MEASURES[name].title} | {shown} | {MEASURES[name].target} |")
-    return "\n".join(lines)
+        rows.add(MEASURES[name].title, *(row[program] for program in programs), MEASURES[name].target)
+    return rows
 
 
 def main() -> None:
@@ -360,18 +357,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MEASURES, default=list(MEASURES))
     parser.add_argument("--programs", nargs="+", choices=PROGRAMS, default=installed)
     parser.add_argument("--repeat", type=int, default=3, help="runs a median is taken of")
-    parser.add_argument("--write", action="store_true", help="write the table into docs/performance.md")
+    add_write_option(parser)
     arguments = parser.parse_args()
     cells = {name: measure(name, arguments.programs, arguments.repeat) for name in arguments.only}
-    text = table(cells, arguments.programs)
-    print(text)
+    rows = table(cells, arguments.programs)
     if arguments.write:
-        page = ROOT / "docs" / "performance.md"
-        marked = re.compile(r"(<!-- terminal table: [^>]*-->\n).*?(<!-- /terminal table -->)", re.DOTALL)
-        new, count = marked.subn(lambda found: f"{found[1]}{text}\n{found[2]}", page.read_text("utf-8"))
-        if not count:
-            sys.exit("docs/performance.md lacks <!-- terminal table: … --> and <!-- /terminal table -->")
-        page.write_text(new)
+        rows.write()
 
 
 if __name__ == "__main__":
