@@ -81,6 +81,14 @@ def check(file: Path, /) -> int:
     return ExitCode.OK
 
 
+def check_user_config() -> None:
+    """Check all of the user's configuration file. Raises BroadcastError for its first mistake."""
+    for section in SECTIONS:
+        for _ in _rows(section):
+            pass
+    USER_CONFIG.checked_keys()
+
+
 def _rows(section: str) -> Iterator[Row]:
     if section == KEYS:
         yield from _key_rows()

@@ -46,6 +46,7 @@ app.command("broadcast_tui.cli.hook:app", name="hook", help="Create, list and re
 app.command("broadcast_tui.cli.history:app", name="history", help="Copy a history to another place.")
 app.command("broadcast_tui.cli.cluster:cluster", name="cluster", help="List the servers that share a Redis.")
 app.command("broadcast_tui.cli.forget:forget", name="forget", help="Delete saved credentials of a server.")
+app.command("broadcast_tui.cli.doctor:doctor", name="doctor", help="Find problems and say what to do.")
 app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print an invite to a server here.")
 
 
@@ -99,7 +100,7 @@ def _call(tokens: list[str]) -> object:
 def _replace_dash(tokens: list[str]) -> list[str]:
     """Replace `-` in place of an address by `PROMPT`, because cyclopts takes `-` for an option."""
     positions = [at for at, before in enumerate(tokens[:-1], 1) if before == "--url"]
-    if tokens and tokens[0] in ("chat", "connect", "tail"):
+    if tokens and tokens[0] in ("chat", "connect", "tail", "doctor"):
         positions += range(1, len(tokens))
     return [PROMPT if at in positions and token == "-" else token for at, token in enumerate(tokens)]
 

@@ -154,7 +154,7 @@ class Connection:
         """Connect, exchange frames until the connection ends, and return why it ended."""
         self._stopping = None
         self._is_silent = False
-        socket = await self._open()
+        socket = await open_socket(self._address, self._security)
         if isinstance(socket, Disconnect):
             return socket
         if socket.subprotocol != SUBPROTOCOL:
@@ -167,51 +167,6 @@ class Connection:
             return await self._exchange(socket)
         finally:
             self._socket = None
-
-    async def _open(self) -> FrameConnection | Disconnect:
-        """Open a connection, or return why that failed. The token is sent only to a trusted server."""
-        security, address = self._security, self._address
-        if security.token and not (address.secure or address.is_local or security.insecure_token):
-            return Disconnect(UNENCRYPTED_TOKEN, final=True, cause=DisconnectCause.UNENCRYPTED_TOKEN)
-        try:
-            # The library rejects ssl=None with a wss:// address, which a redirect may lead to.
-            tls: dict[str, Any] = {"ssl": security.context()} if address.secure else {}
-            async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
-                connection = await _Connect(
-                    address.url,
-                    create_connection=connection_factory(security.pin),  # type: ignore[arg-type]  # any factory works
-                    additional_headers=security.headers(),
-                    logger=_websockets_log,
-                    subprotocols=[Subprotocol(SUBPROTOCOL)],
-                    compression=None,
-                    open_timeout=OPEN_TIMEOUT_S,
-                    close_timeout=CLOSE_TIMEOUT_S,
-                    ping_interval=20,
-                    ping_timeout=20,
-                    max_size=FRAME_BYTES_MAX,
-                    proxy=None if self._address.is_local else True,
-                    user_agent_header=None,
-                    **tls,
-                )
-            assert isinstance(connection, FrameConnection)
-            return connection
-        except (TrustError, RedirectError) as error:
-            return Disconnect(str(error), final=True)
-        except (CertificateMismatchError, ssl.SSLError) as error:
-            cause = DisconnectCause.UNTRUSTED_CERTIFICATE if is_untrusted(error) else DisconnectCause.OTHER
-            return Disconnect(tls_reason(error, address.url), final=True, cause=cause)
-        except InvalidStatus as error:
-            return _http_reason(error, self._address.url)
-        except InvalidURI:
-            return Disconnect(f"{self._address.url} is not a valid server address", final=True)
-        except InvalidHandshake as error:
-            if not address.secure and await uses_tls(address.host, address.port):
-                return Disconnect(f"{address.url} uses TLS; write wss://, or {INVITE}", final=True)
-            return Disconnect(f"{self._address.url} is not a broadcast server: {log_safe(str(error))}")
-        except TimeoutError:
-            return Disconnect(f"{self._address.url} did not answer in time")
-        except OSError as error:
-            return Disconnect(_os_reason(error, self._address.url))
 
     async def _exchange(self, socket: FrameConnection) -> Disconnect:
         session, loop = self._session, asyncio.get_running_loop()
@@ -338,6 +293,51 @@ class Connection:
     def _run_dispatch(self) -> None:
         self._dispatch_scheduled = False
         self._dispatch()
+
+
+async def open_socket(address: Address, security: SecurityOptions) -> FrameConnection | Disconnect:
+    """Open a connection, or return why that failed. The token is sent only to a trusted server."""
+    if security.token and not (address.secure or address.is_local or security.insecure_token):
+        return Disconnect(UNENCRYPTED_TOKEN, final=True, cause=DisconnectCause.UNENCRYPTED_TOKEN)
+    try:
+        # The library rejects ssl=None with a wss:// address, which a redirect may lead to.
+        tls: dict[str, Any] = {"ssl": security.context()} if address.secure else {}
+        async with asyncio.timeout(OPEN_TIMEOUT_S + 1):
+            connection = await _Connect(
+                address.url,
+                create_connection=connection_factory(security.pin),  # type: ignore[arg-type]  # any factory works
+                additional_headers=security.headers(),
+                logger=_websockets_log,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                compression=None,
+                open_timeout=OPEN_TIMEOUT_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=20,
+                ping_timeout=20,
+                max_size=FRAME_BYTES_MAX,
+                proxy=None if address.is_local else True,
+                user_agent_header=None,
+                **tls,
+            )
+        assert isinstance(connection, FrameConnection)
+        return connection
+    except (TrustError, RedirectError) as error:
+        return Disconnect(str(error), final=True)
+    except (CertificateMismatchError, ssl.SSLError) as error:
+        cause = DisconnectCause.UNTRUSTED_CERTIFICATE if is_untrusted(error) else DisconnectCause.OTHER
+        return Disconnect(tls_reason(error, address.url), final=True, cause=cause)
+    except InvalidStatus as error:
+        return _http_reason(error, address.url)
+    except InvalidURI:
+        return Disconnect(f"{address.url} is not a valid server address", final=True)
+    except InvalidHandshake as error:
+        if not address.secure and await uses_tls(address.host, address.port):
+            return Disconnect(f"{address.url} uses TLS; write wss://, or {INVITE}", final=True)
+        return Disconnect(f"{address.url} is not a broadcast server: {log_safe(str(error))}")
+    except TimeoutError:
+        return Disconnect(f"{address.url} did not answer in time")
+    except OSError as error:
+        return Disconnect(_os_reason(error, address.url))
 
 
 def _http_reason(error: InvalidStatus, url: str) -> Disconnect:

@@ -10,6 +10,8 @@ import os
 import secrets
 import shutil
 import sqlite3
+import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -27,6 +29,8 @@ LOG_KEEP_BYTES = 8_388_608
 LOCK_WAIT_S = 2.0
 FULL_BYTES = 131_072
 """Free space with which a disk counts as full. SQLite needs more to open a file."""
+CHECK_STEPS = 10_000
+"""Instructions of SQLite between two looks at the clock, less than a millisecond."""
 HEADER_BYTES = 100
 """Size of the header of a SQLite file. SQLite would overwrite a shorter file as an empty database."""
 
@@ -150,8 +154,29 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     )
 
 
-def _check_file(path: Path) -> None:
+def find_fault(path: Path, limit_s: float) -> str:
+    """Why a history file cannot be used, as a sentence; empty if it is valid. Does not write to it.
+
+    Raises TimeoutError if that takes longer than `limit_s`.
+    """
+    deadline = time.monotonic() + limit_s
+    try:
+        _check_file(path, lambda: time.monotonic() > deadline)
+    except EngineError as error:
+        return str(error)
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+            raise TimeoutError from None
+        return str(open_error(path, error))
+    except OSError as error:
+        return f"Cannot open the history {path}: {error.strerror or error}."
+    return ""
+
+
+def _check_file(path: Path, must_stop: Callable[[], bool] | None = None) -> None:
     """Validate the file without writing to it; even closing a connection may write a write-ahead log.
+
+    `must_stop` is called now and then, and interrupts the check.
 
     Without a write-ahead log, no server has the file open, and it can be read without lock and index files
     (`immutable`).
@@ -160,6 +185,7 @@ def _check_file(path: Path) -> None:
         raise sqlite3.DatabaseError("it is too short")
     has_log = Path(f"{os.path.realpath(path)}-wal").exists()
     with closing(connect(path, "ro" if has_log else "ro&immutable=1")) as connection:
+        connection.set_progress_handler(must_stop, CHECK_STEPS)
         _check(connection, path)
 
 

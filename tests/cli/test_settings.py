@@ -125,7 +125,7 @@ def test_keys_may_be_dotted_quoted_or_lists(file: Path) -> None:
     ("content", "message"),
     [
         ("[chat]\nnam = 1", "has no option 'nam'. Did you mean name?"),
-        ("[chat]\nzzzz = 1", "Available: ca, host, "),
+        ("[chat]\nzzzz = 1", "Available: ask-name, ca, host, "),
         ("[cat]", "Unknown table [cat]. Did you mean chat?"),
         ("chat = 1", "chat must be a table"),
         ("[chat", "is not valid TOML"),

@@ -15,7 +15,7 @@ from tests.compat.program import check_golden, run, serving
 
 COMMANDS = (
     *("", "serve", "chat", "send", "tail", "ask", "export", "replay", "config", "config check"),
-    *("token", "token create", "token list", "token revoke", "cluster", "invite", "forget"),
+    *("token", "token create", "token list", "token revoke", "cluster", "doctor", "invite", "forget"),
     *("history", "history copy"),
 )
 

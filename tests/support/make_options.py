@@ -45,6 +45,7 @@ CHAINS = (
     ("hook", "list"),
     ("hook", "revoke"),
     ("cluster",),
+    ("doctor",),
     ("invite",),
     ("forget",),
     ("history", "copy"),
