@@ -19,6 +19,7 @@ from tests.support.browser_person import (
     ask,
     choose,
     equals,
+    imported,
     is_online,
     person,
     post,
@@ -318,11 +319,6 @@ def _tags(style: TextStyle) -> str:
         TextStyle.MARK: "markup",
     }
     return " ".join(sorted({name for bit, name in names.items() if style & bit}))
-
-
-def imported(module: str) -> str:
-    """A script that imports a module of the page."""
-    return f"import(document.querySelector('script').src.replace('app.js', '{module}'))"
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])

@@ -17,7 +17,7 @@ BROWSER = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0
 TEXTS = {name: file.body.decode() for name, file in static_files().items()}
 WEIGHT_BYTES = 60_000
 """Maximum size of all files, as browsers get them."""
-UNPACKED_BYTES = 120_000
+UNPACKED_BYTES = 120 * 1024
 """The same, unpacked."""
 SOURCES = Path(str(files("broadcast_tui.server.web"))) / "static"
 

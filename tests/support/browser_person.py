@@ -15,11 +15,16 @@ NONCES = itertools.count()
 HOOKED = """
 const Real = WebSocket;
 window.WebSocket = function (url, protocol) {
-  if (!window.isOffline) return (window.socket = new Real(url, protocol));
+  if (!window.isOffline) {
+    window.socket = new Real(url, protocol);
+    window.socket.addEventListener("message", ({ data }) => window.received.push(data));
+    return window.socket;
+  }
   const dead = { close() {}, send() {} };
   setTimeout(() => dead.onclose({ code: 1006, reason: "" }));
   return dead;
 };
+window.received = [];
 window.inject = (frame) => window.socket.onmessage({ data: JSON.stringify(frame) });
 window.disconnect = () => {
   window.isOffline = true;
@@ -94,6 +99,11 @@ async def sees_only(page: Page, selector: str, *texts: str) -> None:
     """Wait until the elements that match have these texts."""
     script = f"Array.from(document.querySelectorAll({json.dumps(selector)}), e => e.textContent)"
     await page.until(script, lambda shown: shown == list(texts))
+
+
+def imported(module: str) -> str:
+    """A script that imports a module of the page."""
+    return f"import(document.querySelector('script').src.replace('app.js', '{module}'))"
 
 
 def v1_client(url: str, name: str) -> websocket.WebSocket:

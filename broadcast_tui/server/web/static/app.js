@@ -491,7 +491,7 @@ function onPostKey(event, post) {
     d: () => (isOwn || session.isAdmin) && menus.deletePost(page, post),
     "+": () => menus.openPost(page, post),
   };
-  if (post.deleted || !Object.hasOwn(actions, event.key)) return;
+  if (post.deleted || post.seq < 0 || !Object.hasOwn(actions, event.key)) return;
   event.preventDefault();
   actions[event.key]();
 }
@@ -512,7 +512,7 @@ function onInputKey(event) {
     if (composing) cancel();
     else toNewest();
   } else if (event.key === "ArrowUp" && !input.value && current) {
-    const own = current.posts.findLast((post) => post.sender === session.name && !post.deleted);
+    const own = current.posts.findLast((post) => post.sender === session.name && !post.deleted && post.seq > 0);
     if (own) {
       event.preventDefault();
       setComposing({ kind: "edit", post: own });

@@ -27,6 +27,7 @@ export class Room {
   /** The seqs of long posts that are shown as a whole. */
   expanded = new Set();
   #bySeq = new Map();
+  #last = 0; // seq of the last entry that was added: lines are drawn after it
   #start = null; // the first entry that was loaded, perhaps a note
   #pageNotes = null;
 
@@ -59,6 +60,7 @@ export class Room {
   /** Add an entry that the cursor has released; returns the new post, if it is one. */
   add(frame) {
     this.#start ??= frame.position;
+    this.#last = frame.position.seq;
     if (frame.type === "note") {
       this.#note(frame);
       return null;
@@ -80,7 +82,7 @@ export class Room {
   }
 
   addLine(text, kind) {
-    const line = { after: this.cursor.position?.seq ?? 0, text, kind, names: [], key: nextKey() };
+    const line = { after: this.#last, text, kind, names: [], key: nextKey() };
     this.lines.push(line);
     if (this.lines.length > LINES_MAX) this.lines.shift();
     return line;
@@ -88,9 +90,8 @@ export class Room {
 
   /** People joined or left: those who do so one after the other share a line. */
   addPeople(event, names) {
-    const after = this.cursor.position?.seq ?? 0;
     let line = this.lines.at(-1);
-    if (line?.kind !== event || line.after !== after) line = this.addLine("", event);
+    if (line?.kind !== event || line.after !== this.#last) line = this.addLine("", event);
     line.names = [...line.names.filter((name) => !names.includes(name)), ...names];
     const more = line.names.length - NAMES_SHOWN;
     const shown = more > 1 ? [...line.names.slice(0, NAMES_SHOWN), `${more} others`] : line.names;
@@ -137,6 +138,26 @@ export class Room {
     this.hasOlder = true;
   }
 
+  /**
+   * The room has gone on in another log, after the position `end`. The posts that are here stay, above those
+   * to come: their seqs become negative.
+   */
+  restart(end) {
+    const shift = Math.max(0, (this.posts.at(-1)?.seq ?? -1) + 1);
+    const moved = (seq) => (seq ? seq - shift : 0);
+    for (const post of this.posts) Object.assign(post, { seq: post.seq - shift, re: moved(post.re), root: moved(post.root) });
+    this.#bySeq = new Map(this.posts.map((post) => [post.seq, post]));
+    this.lines = this.lines.map((line) => ({ ...line, after: Math.min(line.after - shift, -1) }));
+    this.#last = -1;
+    this.#start = null;
+    this.#pageNotes &&= [];
+    this.hasOlder = false;
+    this.expanded.clear();
+    this.expected.clear();
+    this.read = this.unreadAfter = end;
+    this.#saveRead();
+  }
+
   /** The room has gone on in another epoch: the posts that are the same have new ids. */
   follow(change) {
     const kept = [];
@@ -150,6 +171,7 @@ export class Room {
     }
     this.posts = kept;
     this.lines = this.lines.map((line) => ({ ...line, after: Math.min(line.after, change.seq) }));
+    this.#last = Math.min(this.#last, change.seq);
     const common = { epoch: change.epoch, seq: change.seq };
     this.#start = this.#start && (followed(this.#start, change) ?? common);
     this.read = this.read && (followed(this.read, change) ?? common);

@@ -353,10 +353,14 @@ export class Session {
 
   #deliver(room, released) {
     const live = room.cursor.synced && !room.cursor.filling;
-    for (const item of released) {
+    for (const [i, item] of released.entries()) {
       if (item.gap) {
-        const count = item.count ? `${item.count} messages` : "Messages";
-        room.addLine(`${count} are missing here: the server does not have them any more.`, "gap");
+        if (item.count === null) {
+          const next = released[i + 1]?.position;
+          room.restart(next ? { ...next, seq: next.seq - 1 } : room.cursor.position);
+        }
+        const [what, them] = item.count === 1 ? ["1 message is", "it"] : [item.count ? `${item.count} messages are` : "Messages are", "them"];
+        room.addLine(`${what} missing here: the server does not have ${them} any more.`, "gap");
         room.expected.clear();
       } else if (item.withdrawn) {
         room.addLine("The server has lost messages. Those that are missing here were withdrawn.", "gap");

@@ -84,7 +84,7 @@ function follows(post, former) {
 function postRow(post, room, own, act, context) {
   const quoted = post.re && !context.isThread ? room.post(post.re) : null;
   const isWhole = room.expanded.has(post.seq);
-  const isOpen = post.ask && !post.closed && new Date(post.ask.until) > Date.now();
+  const isOpen = post.ask && post.seq > 0 && !post.closed && new Date(post.ask.until) > Date.now();
   return {
     key: `post ${post.seq}`,
     version: JSON.stringify([own.name, post, quoted?.text, quoted?.sender, context, isWhole, isOpen]),
@@ -135,6 +135,7 @@ function postElement(post, quoted, ownName, act, { follows: isNext, replies, isW
     element.append(h("div", { className: "text" }, `Deleted by ${visibleLine(post.deleted.by)}${reason}`));
     return element;
   }
+  const isGone = post.seq < 0; // of a former log: nothing can be done with it
   const [text, warning] = textElements(isAction ? post.text.slice(ACTION.length) : post.text);
   if (isAction) text.prepend(nameElement(post.sender), " ");
   element.append(...[text, warning].filter(Boolean));
@@ -149,16 +150,16 @@ function postElement(post, quoted, ownName, act, { follows: isNext, replies, isW
     const isOn = names.includes(ownName);
     const who = `${names.map(visibleLine).join(", ")}${count > names.length ? ", …" : ""}`;
     const onclick = () => act("react", post, { key, on: !isOn });
-    const attributes = { title: who, "aria-label": `${visibleLine(key)} ${count}: ${who}`, "aria-pressed": isOn, "data-focus": `r${key}` };
+    const attributes = { title: who, "aria-label": `${visibleLine(key)} ${count}: ${who}`, "aria-pressed": isOn, "data-focus": `r${key}`, disabled: isGone };
     return h("button", { ...attributes, onclick }, `${visibleLine(key)} ${count}`);
   });
-  if (replies && !isThread) {
+  if (replies && !isThread && !isGone) {
     const label = replies === 1 ? "1 reply" : `${replies} replies`;
     chips.push(h("button", { className: "replies", "data-focus": "thread", onclick: () => act("thread", post) }, label));
   }
   if (chips.length) element.append(h("div", { className: "chips" }, ...chips));
   const label = `Actions for the message of ${visibleLine(post.sender)}`;
-  element.append(h("button", { className: "icon more", "aria-label": label, "data-focus": "more", onclick: () => act("menu", post) }, "⋯"));
+  if (!isGone) element.append(h("button", { className: "icon more", "aria-label": label, "data-focus": "more", onclick: () => act("menu", post) }, "⋯"));
   return element;
 }
 
