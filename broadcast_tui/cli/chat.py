@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from broadcast_tui.cli import PROMPT
+from broadcast_tui.cli.chat_servers import chat_addresses
 from broadcast_tui.cli.child_server import ChildServer
 from broadcast_tui.cli.connect_options import ConnectOptions
-from broadcast_tui.cli.credentials import ADVICE, prompt_address, saved_security
+from broadcast_tui.cli.credentials import ADVICE, saved_security
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.login_name import login_name
 from broadcast_tui.cli.option_types import Port, Texts
 from broadcast_tui.cli.settings import USER_CONFIG, suggest
 from broadcast_tui.client import SecurityOptions
-from broadcast_tui.client.address import DEFAULT_HOST, DEFAULT_PORT, Address, parse_address
+from broadcast_tui.client.address import Address
 from broadcast_tui.core.errors import InvalidNameError
-from broadcast_tui.core.names import check_name, check_room
+from broadcast_tui.core.names import check_name
 from broadcast_tui.core.session.updates import DisconnectCause
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ CONNECT_TIMEOUT_S = 10.0
 
 
 def chat(
-    url: str = "",
-    /,
-    *,
+    *url: str,
     host: str | None = None,
     port: Port | None = None,
     name: str = "",
@@ -54,8 +53,9 @@ def chat(
     Parameters
     ----------
     url
-        Server and room, such as ws://chat.example.org:8765/lobby, host:port, or an invite; - prompts for it,
-        which keeps a token out of the process list and the shell history.
+        Servers and rooms, such as ws://chat.example.org:8765/lobby, host:port, or an invite; - prompts for
+        it, which keeps a token out of the process list and the shell history [default: the servers of the
+        last chat with several servers, or this machine].
     host
         Host of the server, in place of a URL [default: localhost].
     port
@@ -88,7 +88,10 @@ def chat(
         ignore_stop_keys()
     if qr and not serve:
         raise UsageError("--qr requires --serve. In a running chat, use /invite.")
-    address = _address(prompt_address(url), host, port, room)
+    plain = plain or os.environ.get("TERM") == "dumb"
+    # A pipe talks to one server.
+    restore = not (serve or kiosk) and (not plain or is_interactive())
+    address, *others = chat_addresses(url, host, port, room, restore=restore)
     if qr:
         from broadcast_tui.cli.security import network_host
 
@@ -99,7 +102,6 @@ def chat(
         except InvalidNameError as error:
             raise UsageError(f"--name: {error.text}") from error
     check_theme(theme)
-    plain = plain or os.environ.get("TERM") == "dumb"
     if not plain and not has_terminal():
         advice = "Connect with ssh -t." if kiosk else "Use --plain without one."
         raise UsageError(f"The chat needs a terminal for standard input and standard error. {advice}")
@@ -112,9 +114,12 @@ def chat(
             child.start_if_needed()
         explicit_room = address.room if room is not None else address.explicit_room
         if plain:
-            return _run_plain(address, name, security, mention, ask_name=ask_name, kiosk=kiosk)
+            return _run_plain(
+                address, others, name, security, connection.ca, mention, ask_name=ask_name, kiosk=kiosk
+            )
         return _run(
             address,
+            others,
             name,
             explicit_room,
             theme,
@@ -130,14 +135,21 @@ def chat(
         child.stop()
 
 
-def _check_kiosk(url: str, name: str, *, serve: bool) -> None:
+def _check_kiosk(urls: tuple[str, ...], name: str, *, serve: bool) -> None:
     """Raise UsageError for options that contradict `--kiosk`."""
     if not name:
         raise UsageError("--kiosk requires --name, the only name of whoever uses it.")
     if serve:
         raise UsageError("--kiosk: Start the server separately, with 'broadcast-tui serve'.")
-    if url == PROMPT:
+    if len(urls) > 1:
+        raise UsageError("--kiosk: Use one address.")
+    if PROMPT in urls:
         raise UsageError("--kiosk: The address must be given on the command line.")
+
+
+def is_interactive() -> bool:
+    """Whether a user can type lines."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def has_terminal() -> bool:
@@ -157,6 +169,7 @@ def check_theme(name: str) -> None:
 
 def _run(
     address: Address,
+    others: list[Address],
     name: str,
     room: str,
     theme: str,
@@ -210,6 +223,7 @@ def _run(
         kiosk=kiosk,
         make_invite=_make_invite,
         show_invite=qr,
+        others=others,
     )
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
@@ -217,8 +231,10 @@ def _run(
 
 def _run_plain(
     address: Address,
+    others: list[Address],
     name: str,
     security: SecurityOptions,
+    ca: str,
     mentions: tuple[str, ...],
     *,
     ask_name: bool,
@@ -234,7 +250,7 @@ def _run_plain(
 
     directory = kiosk_dir(name) if kiosk else None
     preferences = Preferences.load(directory)
-    interactive = sys.stdin is not None and sys.stdin.isatty()
+    interactive = is_interactive()
     chosen = name or ("" if ask_name else preferences.name)
     if not chosen and interactive:
         chosen = preferences.name = _prompt_name(preferences.name or login_name())
@@ -244,13 +260,15 @@ def _run_plain(
     configure_stdout(as_json=False)
 
     async def run() -> int:
-        client = BroadcastClient(
-            address.url,
-            name=chosen,
-            rooms=[address.room],
-            client_id=load_secret(directory),
-            security=security,
-        )
+        secret = load_secret(directory)
+
+        def make_client(server: Address, user: str) -> BroadcastClient:
+            options = security if server is address else saved_security(server, ca)
+            return BroadcastClient(
+                server.url, name=user, rooms=[server.room], client_id=secret, security=options
+            )
+
+        client = make_client(address, chosen)
         chat = LineChat(
             client,
             address.room,
@@ -262,7 +280,10 @@ def _run_plain(
             connect_timeout_s=None if interactive else CONNECT_TIMEOUT_S,
             kiosk=kiosk,
             make_invite=_make_invite,
+            elsewhere=None if kiosk else make_client,
         )
+        for other in others:
+            chat.add_server(other)
         if preferences.notice:
             chat.warn(preferences.notice)
         await chat.run(read_input_lines())
@@ -291,16 +312,3 @@ def _make_invite(url: str, room: str, name: str) -> Invite:
     from broadcast_tui.cli.invite import make_invite
 
     return make_invite(url, room, name)
-
-
-def _address(url: str, host: str | None, port: int | None, room: str | None) -> Address:
-    if url and (host is not None or port is not None):
-        raise UsageError("Use either a URL or --host and --port, not both.")
-    chosen_room = check_room(room) if room is not None else None
-    if url:
-        parsed = parse_address(url)
-    else:
-        parsed = Address(host or DEFAULT_HOST, DEFAULT_PORT if port is None else port)
-    if not parsed.port:
-        raise UsageError("Cannot connect to port 0. Use the port that the server printed.")
-    return replace(parsed, room=chosen_room or parsed.room)

@@ -11,7 +11,7 @@ import asyncio
 import gc
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import ClassVar
@@ -32,26 +32,22 @@ from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.session.updates import DisconnectCause
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui import PROGRAM, themes
-from broadcast_tui.tui.bookmark_saver import BookmarkSaver, load_ignored, save_ignored
+from broadcast_tui.tui.bookmark_saver import save_ignored
 from broadcast_tui.tui.commands.palette import palette_commands
 from broadcast_tui.tui.commands.registry import NOT_AVAILABLE
-from broadcast_tui.tui.input_history_file import InputHistoryFile
+from broadcast_tui.tui.connected_server import ConnectedServer
+from broadcast_tui.tui.connected_servers import ConnectedServers
 from broadcast_tui.tui.invites import InviteMaker, link_to
 from broadcast_tui.tui.keymap import bind, shown_key
 from broadcast_tui.tui.keymap_config import clashes
 from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
-from broadcast_tui.tui.model.input.history import InputHistory
-from broadcast_tui.tui.model.notifications import levels_of
-from broadcast_tui.tui.model.reactions import RecentReactions
-from broadcast_tui.tui.model.room import RoomModel
-from broadcast_tui.tui.model.rooms import RoomSet, is_lasting
-from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.model.status import undelivered_text
-from broadcast_tui.tui.model.transcript.layout import presence_of
+from broadcast_tui.tui.model.rooms import is_lasting
+from broadcast_tui.tui.model.servers import Place
 from broadcast_tui.tui.model.update_slice import UpdateSlice
 from broadcast_tui.tui.name_prompt import NamePrompter
-from broadcast_tui.tui.quit import QUIT_TIMEOUT_S, QuitFlow
-from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.quit import QuitFlow
+from broadcast_tui.tui.saved_state import SavedState
+from broadcast_tui.tui.screens import chat_messages
 from broadcast_tui.tui.screens.help import HelpScreen
 from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of, ignore_size_variables
 from broadcast_tui.tui.terminal.no_color import drop_colors
@@ -65,7 +61,6 @@ from broadcast_tui.tui.terminal.signals import (
     report_crash,
 )
 from broadcast_tui.tui.terminal.title import TerminalTitle
-from broadcast_tui.tui.token_prompt import TokenPrompter
 from broadcast_tui.tui.widgets.conversation import Conversation
 from broadcast_tui.tui.widgets.toast import show_warning
 
@@ -80,7 +75,7 @@ class ChatApp(App[None]):
         ask_name: Whether to ask for a name although the user has chosen one before.
         room: Room to show; if the client is not in it, the client's first room.
         server: Address to display before there is a client.
-        elsewhere: Creates a client for another server and a name; without it /connect is rejected.
+        elsewhere: Creates a client for another server and a name; without it, /connect is rejected.
         preferences: Saved choices; by default those of this user.
         theme: Theme for this run; it takes precedence over the saved one.
         keys: The user's own keys by binding id, as `checked_keys` returns them.
@@ -92,6 +87,7 @@ class ChatApp(App[None]):
         kiosk: Whether the user must not reach into this machine; they have `name` and no other.
         make_invite: Makes the invites of /invite.
         show_invite: Whether to start with an invite.
+        others: Servers to connect to as well, by `elsewhere`.
     """
 
     CSS_PATH = "app.tcss"
@@ -125,6 +121,7 @@ class ChatApp(App[None]):
         kiosk: bool = False,
         make_invite: InviteMaker = link_to,
         show_invite: bool = False,
+        others: Sequence[Address] = (),
     ) -> None:
         ignore_size_variables()
         super().__init__(driver_class=chat_driver_class())
@@ -142,23 +139,20 @@ class ChatApp(App[None]):
         self._preferences = preferences if preferences is not None else Preferences.load()
         self._names = NamePrompter(self, self._preferences, name, suggested_name, must_ask=ask_name)
         self._server_prompts = LocalServerPrompts(self, local_server, server)
-        self._mentions = mentions
-        self._advice = advice or {}
         self.is_kiosk = kiosk
-        self._make_invite = make_invite
         self._show_invite = show_invite
-        self._state = AppState(RoomSet(room))
-        self._token_prompter = TokenPrompter(
-            self, credentials if credentials is not None else PendingCredentials(Credentials(), server)
+        self._others = list(others)
+        self._first_credentials = (
+            credentials if credentials is not None else PendingCredentials(Credentials(), server)
         )
         self._has_token = has_token
-        self._client: ClientRequests | None = None
+        self._saved = SavedState(self, self._preferences, mentions, advice or {}, is_kiosk=kiosk)
+        self._connections = ConnectedServers(self, self._saved, make_invite, self._ask_if_due)
         self._signals = Signals(self._handle_signal, self._handle_terminal_gone, self._handle_hang)
         self._terminal_title = TerminalTitle(self._write_to_terminal)
         self._renderer = TerminalRenderer(self)
         self._quit = QuitFlow(self, self._server_prompts, self._renderer)
         self._notifier = Notifier(self._write_to_terminal, os.environ)
-        self._bookmark_saver = BookmarkSaver(self.set_timer, self._preferences.path.parent)
 
     def on_mount(self) -> None:
         candidates = (self._theme_for_run, self._preferences.theme, themes.default_theme(os.environ))
@@ -179,166 +173,173 @@ class ChatApp(App[None]):
             self._start(self._initial_name)
         else:
             self._names.choose(f"{self._server} #{self._room}".strip(), self._start)
-        self.call_after_refresh(self._tune_garbage_collector)
+        if not self.is_headless:
+            self.call_after_refresh(tune_garbage_collector)
 
     def _start(self, name: str) -> None:
         """Start the chat as `name`."""
-        self._client = self._make_client(name)
-        self._chat(self._client, self._make_screen(self._client, name))
-
-    def _make_screen(self, client: ClientRequests, name: str) -> ChatScreen:
-        """Create the screen for `client` with the state saved by earlier runs."""
-        self._names.enter_server()
-        bookmarks = self._bookmark_saver.open(client.url, self._state)
-        rooms = RoomSet(
-            self._room if self._room in client.rooms else client.rooms[0],
-            {room: RoomModel(room) for room in client.rooms},
-            ignored=load_ignored(self._preferences, client.url),
-            levels=levels_of(self._preferences.levels_at(client.url)),
-            bookmarks=bookmarks,
-        )
-        self._state = AppState(
-            rooms,
-            name,
-            presence=presence_of(self._preferences.presence),
-            reactions=self._preferences.reactions,
-            recent_reactions=RecentReactions(self._preferences.emoji),
-            keywords=self._mentions,
-            advice=self._advice,
-            is_kiosk=self.is_kiosk,
-        )
-        file = InputHistoryFile(self._preferences.path.parent)
-        history = InputHistory(file.load(), save=file.append, room=self._state.rooms.shown_name)
-        if file.notice:
-            self.notify(file.notice, severity="warning", markup=False)
-        return ChatScreen(client, self._state, history, self._make_invite)
-
-    @work(exclusive=True, group="network")
-    async def _chat(self, client: ClientRequests, screen: ChatScreen) -> None:
-        """Pass the client's batches to the screen until the client is closed."""
-        if isinstance(self.screen, ChatScreen):
-            await self.switch_screen(screen)
-        else:
-            await self.push_screen(screen)
-        # Loading the network modules takes a while: show the screen first.
-        screen.call_after_refresh(client.start)
-        if self._show_invite:
+        connection = self._saved.open(self._make_client(name), self._first_credentials, self._room)
+        self._connections.add(connection)
+        self._connections.display(connection.server)
+        self._receive(connection)
+        if self._show_invite and (screen := connection.screen) is not None:
             self._show_invite = False
-            screen.open_invite("")
+            screen.call_after_refresh(screen.context.open_invite, "")
+        self._connect_others(name)
+
+    @work(group="network")
+    async def _receive(self, connection: ConnectedServer) -> None:
+        """Pass the updates of a client on until the client is closed."""
+        client, state = connection.client, connection.server.state
+        # Loading the network modules takes a while: show the screen first.
+        (connection.screen or self).call_after_refresh(client.start)
         async for batch in client.batches():
             pending = deque(batch)
             while pending:
                 if self._quit.has_begun:
                     return  # a flood must not delay the end
                 updates = UpdateSlice(pending, monotonic)
-                screen.receive(updates)
-                self._server_prompts.offer_start(self._state, client)
+                changes = self._connections.apply(connection, updates)
+                is_displayed = connection is self._connections.shown
+                if changes.alerts:
+                    self._notifier.notify(changes.alerts)
+                if changes.denied is not None:
+                    connection.denied = changes.denied
+                if is_displayed:
+                    self._server_prompts.offer_start(state, client)
+                    self._ask_if_due(connection)
                 if not self.is_kiosk:
-                    self._token_prompter.handle(updates.taken, client)
-                self._bookmark_saver.save_soon(self._state)
+                    connection.tokens.handle(updates.taken, client, is_displayed=is_displayed)
+                connection.bookmarks.save_soon(state)
                 # Give the keyboard its turn, also during a flood.
                 await asyncio.sleep(0)
 
-    @on(ChatScreen.NameRequired)
-    def ask_other_name(self, event: ChatScreen.NameRequired) -> None:
-        if self.is_kiosk:
-            self._leave(1, f"{PROGRAM}: {visible_line(event.denied.reason)}")
-        elif self._client is not None:
-            place = f"{self._client.url} #{self._room}"
-            self._names.ask_other(place, event.denied.name, event.denied.reason, self._client.rename)
+    def _ask_if_due(self, connection: ConnectedServer) -> None:
+        """Ask what the server needs to know, now that it is displayed."""
+        denied, connection.denied = connection.denied, None
+        if denied is not None and self.is_kiosk:
+            self._leave(1, f"{PROGRAM}: {visible_line(denied.reason)}")
+        elif denied is not None:
+            place = f"{connection.server.url} #{connection.server.state.rooms.shown_name}"
+            self._names.ask_other(place, denied.name, denied.reason, connection.client.rename)
+        if not self.is_kiosk:
+            connection.tokens.ask_if_due(connection.client)
 
-    @on(ChatScreen.NameTaken)
-    def save_new_name(self, event: ChatScreen.NameTaken) -> None:
-        self._names.handle_name(event.name)
+    @on(chat_messages.NameTaken)
+    def save_new_name(self, event: chat_messages.NameTaken) -> None:
+        self._connect_others(event.name)
+        self._names.handle_name(event.url, event.name)
 
-    @on(ChatScreen.RoomsChanged)
-    def save_rooms(self, event: ChatScreen.RoomsChanged) -> None:
+    @on(chat_messages.RoomsChanged)
+    def save_rooms(self, event: chat_messages.RoomsChanged) -> None:
         """Save the rooms for the next run; the shown one is saved with them and at the end."""
         # Quitting leaves the rooms one by one, and the next run must still join them.
-        if self._client is None or self._quit.has_begun:
+        if self._quit.has_begun:
             return
         # The server lists direct messages again.
         rooms = tuple(room for room in event.rooms if not is_direct(room))
         if not rooms:
             return
-        before = self._preferences.rooms.get(self._client.url)
-        self._preferences.set_rooms(self._client.url, rooms, event.shown)
+        before = self._preferences.rooms.get(event.url)
+        self._preferences.set_rooms(event.url, rooms, event.shown)
         if before is None or before.joined != rooms:
             self._preferences.save()
 
-    @on(ChatScreen.ConnectRequested)
-    def go_elsewhere(self, event: ChatScreen.ConnectRequested) -> None:
-        """Switch to another server."""
-        if self._client is None or self._make_client_elsewhere is None:
-            self.notify("This chat cannot switch servers.", severity="warning", markup=False)
-        elif event.address.url == self._client.url:
-            self.notify("Already connected to this server. Use /join to enter a room.", markup=False)
-        else:
-            self._room = self._preferences.rooms_on(event.address.url, event.address.explicit_room).shown
-            self.run_worker(self._change_server(self._client, event.address), group="leaving")
+    @on(chat_messages.ConnectRequested)
+    def connect_to(self, event: chat_messages.ConnectRequested) -> None:
+        """Connect to another server as well, or go to it."""
+        address, previous = event.address, self._connections.shown
+        room = address.explicit_room
+        if previous is None or self._make_client_elsewhere is None:
+            self.notify("This chat cannot connect to other servers.", severity="warning", markup=False)
+        elif (existing := self._connections.at(address.url)) is not None:
+            if not room:
+                self.notify("Already connected to this server. Use /join to enter a room.", markup=False)
+            shown = existing.server.state.rooms.shown_name
+            self._connections.join(Place(existing.server, room or shown))
+        elif (connection := self._connect(address, previous.client.name)) is not None:
+            self._connections.save()
+            self._connections.join(Place(connection.server, connection.server.state.rooms.shown_name))
 
-    async def _change_server(self, previous: ClientRequests, address: Address) -> None:
+    def _connect_others(self, name: str) -> None:
+        """Connect to the servers that the app was given, once the user's name is known."""
+        if not name or not self._others:
+            return
+        others, self._others = self._others, []
+        for address in others:
+            if self._connections.at(address.url) is None:
+                self._connect(address, name)
+        self._connections.save()
+
+    def _connect(self, address: Address, name: str) -> ConnectedServer | None:
+        """Connect to a server; None, after an error, if its address has a problem."""
         assert self._make_client_elsewhere is not None
         try:
-            self._client = self._make_client_elsewhere(address, previous.name)
+            client = self._make_client_elsewhere(address, name)
         except BroadcastError as error:
             self.notify(visible_line(str(error)), severity="error", markup=False)
+            return None
+        credentials = PendingCredentials(Credentials(), address.url, address.token, address.pin)
+        room = self._preferences.rooms_on(address.url, address.explicit_room).shown
+        connection = self._saved.open(client, credentials, room)
+        self._connections.add(connection)
+        self._receive(connection)
+        return connection
+
+    @on(chat_messages.LeaveRequested)
+    def leave_server(self, event: chat_messages.LeaveRequested) -> None:
+        """Disconnect from a server, and remove its rooms."""
+        connections = self._connections
+        if len(connections.all) == 1 or event.server not in connections.servers.all:
             return
-        self._token_prompter = TokenPrompter(
-            self, PendingCredentials(Credentials(), address.url, address.token, address.pin)
-        )
-        await previous.close(timeout_s=QUIT_TIMEOUT_S)
-        if lost := previous.unacknowledged:
-            self.notify(f"{undelivered_text(lost)}. Press Ctrl+Up to edit and resend.", severity="warning")
-        self._chat(self._client, self._make_screen(self._client, previous.name))
+        self.run_worker(connections.leave(connections.of(event.server)), group="leaving")
 
-    @on(ChatScreen.UnreadChanged)
-    def show_unread(self, event: ChatScreen.UnreadChanged) -> None:
-        self._terminal_title.set(self._state.rooms.get(event.room).label, event.count, event.mentions)
-        self._bookmark_saver.save_soon(self._state)
+    @on(chat_messages.UnreadChanged)
+    def show_unread(self, event: chat_messages.UnreadChanged) -> None:
+        self._terminal_title.set(event.label, event.count, event.mentions)
+        for connection in self._connections.all:
+            connection.bookmarks.save_soon(connection.server.state)
 
-    @on(ChatScreen.PostsAlerted)
-    def ring(self, event: ChatScreen.PostsAlerted) -> None:
-        self._notifier.notify(event.alerts)
+    @on(chat_messages.TestNotificationRequested)
+    def try_notice(self, event: chat_messages.TestNotificationRequested) -> None:
+        event.report(self._notifier.test())
 
-    @on(ChatScreen.TestNotificationRequested)
-    def try_notice(self, event: ChatScreen.TestNotificationRequested) -> None:
-        event.screen.print(self._notifier.test())
-
-    @on(ChatScreen.LevelChanged)
-    def save_level(self, event: ChatScreen.LevelChanged) -> None:
-        if self._client is not None and is_lasting(event.room):
-            self._preferences.set_level(self._client.url, event.room, event.level.value)
+    @on(chat_messages.LevelChanged)
+    def save_level(self, event: chat_messages.LevelChanged) -> None:
+        if is_lasting(event.room):
+            self._preferences.set_level(event.url, event.room, event.level.value)
             self._preferences.save()
 
-    @on(ChatScreen.IgnoredChanged)
-    def save_ignored_people(self) -> None:
-        if self._client is not None:
-            save_ignored(self._preferences, self._client.url, self._state.rooms.ignored)
+    @on(chat_messages.IgnoredChanged)
+    def save_ignored_people(self, event: chat_messages.IgnoredChanged) -> None:
+        save_ignored(self._preferences, event.server.url, event.server.state.rooms.ignored)
 
     @on(Conversation.ReactionsChosen)
     def save_reactions(self, event: Conversation.ReactionsChosen) -> None:
         self._preferences.reactions = event.shown
         self._preferences.save()
+        self._connections.show_reactions(event.shown)
 
     @on(Conversation.PresenceChosen)
     def save_presence(self, event: Conversation.PresenceChosen) -> None:
         self._preferences.presence = event.choice.word
         self._preferences.save()
+        self._connections.show_presence(event.choice)
 
     @on(Conversation.MouseRequested)
     def set_mouse_reporting(self, event: Conversation.MouseRequested) -> None:
         if isinstance(driver := driver_of(self), ChatDriver):
             driver.set_mouse_reporting(event.report)
 
-    @on(ChatScreen.QuitRequested)
-    async def quit_for_reason(self, event: ChatScreen.QuitRequested) -> None:
+    @on(chat_messages.QuitRequested)
+    async def quit_for_reason(self, event: chat_messages.QuitRequested) -> None:
         await self.action_quit(event.reason)
 
     async def action_quit(self, reason: str = "") -> None:
         """Quit in order; asks first if something would be lost, unless this is the second request."""
         self._quit.reason = reason
-        await self._quit.confirm(self._state, self._client, lambda message: self._leave(0, message))
+        queued = self._connections.servers.queued if self._connections.all else 0
+        await self._quit.confirm(queued, self._connections.clients, lambda message: self._leave(0, message))
 
     def action_show_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
@@ -363,9 +364,9 @@ class ChatApp(App[None]):
 
     def _leave(self, code: int, message: str = "") -> None:
         """Close the client, then exit with status `code` and `message` on standard error."""
-        if self._client is not None and not self._quit.has_begun:
+        if self._connections.all and not self._quit.has_begun:
             self._save_preferences()
-        self._quit.begin(self._client, code, message)
+        self._quit.begin(self._connections.clients, code, message)
 
     def _handle_signal(self, number: int, meaning: str) -> None:
         self._leave(128 + number, f"{PROGRAM}: {meaning}")
@@ -382,12 +383,12 @@ class ChatApp(App[None]):
 
     def _save_state(self) -> None:
         with suppress(Exception):
-            self._bookmark_saver.close(self._state)
+            self._connections.save_bookmarks()
         with suppress(Exception):
             self._save_preferences()
 
     def _save_preferences(self) -> None:
-        self._preferences.emoji = self._state.recent_reactions.used
+        self._preferences.emoji = self._saved.recent_reactions.used
         self._preferences.save()
 
     def _handle_resume(self) -> None:
@@ -397,13 +398,6 @@ class ChatApp(App[None]):
     def _save_theme(self, theme: str) -> None:
         self._preferences.theme = theme
         self._preferences.save()
-
-    def _tune_garbage_collector(self) -> None:
-        """Exclude the objects created so far from collection, so that a full one takes less than 1 ms."""
-        if not self.is_headless:
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(5000, 20, 50)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Show a compositor update with our renderer; Textual shows what the renderer does not accept."""
@@ -445,10 +439,17 @@ class ChatApp(App[None]):
 
     async def _shutdown(self) -> None:
         self._terminal_title.restore()
-        self._bookmark_saver.close(self._state)
+        self._connections.save_bookmarks()
         await super()._shutdown()
         self._signals.restore()
 
     def _print_error_renderables(self) -> None:
         self._exit_renderables.clear()
-        self._quit.report(self._client)
+        self._quit.report(self._connections.clients)
+
+
+def tune_garbage_collector() -> None:
+    """Exclude the objects created so far from collection, so that a full one takes less than 1 ms."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5000, 20, 50)

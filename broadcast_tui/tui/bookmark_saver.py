@@ -18,20 +18,19 @@ SAVE_INTERVAL_S = 3.0
 
 
 class BookmarkSaver:
-    """Saves the bookmarks of the current server to a file in `directory`."""
+    """Saves the bookmarks of the server at `url` to a file in `directory`."""
 
-    def __init__(self, set_timer: Callable[[float, Callable[[], None]], object], directory: Path) -> None:
+    def __init__(
+        self, url: str, set_timer: Callable[[float, Callable[[], None]], object], directory: Path
+    ) -> None:
         """`set_timer` calls a function once, after a number of seconds."""
         self._set_timer = set_timer
-        self._directory = directory
-        self._bookmarks: Bookmarks | None = None
+        self._bookmarks = Bookmarks(url, directory)
         self._unsaved_state: AppState | None = None
         """State to save when the timer fires; None if the timer is not running."""
 
-    def open(self, url: str, previous: AppState) -> Mapping[str, Bookmark]:
-        """Load the bookmarks of the server at `url`, after saving those of the `previous` one."""
-        self.close(previous)
-        self._bookmarks, self._unsaved_state = Bookmarks(url, self._directory), None
+    def load(self) -> Mapping[str, Bookmark]:
+        """Load the bookmarks."""
         return self._bookmarks.load()
 
     def save_soon(self, state: AppState) -> None:
@@ -42,12 +41,11 @@ class BookmarkSaver:
 
     def close(self, state: AppState) -> None:
         """Save the read positions in `state` and the time the server was left."""
-        if self._bookmarks is not None:
-            self._bookmarks.close(state.rooms.current_bookmarks(datetime.now(UTC)))
+        self._bookmarks.close(state.rooms.current_bookmarks(datetime.now(UTC)))
 
     def _save(self) -> None:
         state, self._unsaved_state = self._unsaved_state, None
-        if state is not None and self._bookmarks is not None:
+        if state is not None:
             self._bookmarks.save(state.rooms.current_bookmarks(datetime.now(UTC)))
 
 

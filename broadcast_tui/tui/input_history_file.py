@@ -76,7 +76,8 @@ class InputHistoryFile:
 
 def _line(entry: Entry) -> bytes:
     # ASCII with escapes, because UTF-8 cannot encode a lone surrogate.
-    return json.dumps({"room": entry.room, "text": entry.text}).encode("ascii") + b"\n"
+    server = {"server": entry.server} if entry.server else {}
+    return json.dumps({"room": entry.room, "text": entry.text, **server}).encode("ascii") + b"\n"
 
 
 def _entry(line: bytes) -> Entry | None:
@@ -87,10 +88,10 @@ def _entry(line: bytes) -> Entry | None:
         return None
     if not isinstance(fields, dict):
         return None
-    room, text = fields.get("room"), fields.get("text")
+    room, text, server = fields.get("room"), fields.get("text"), fields.get("server")
     if not isinstance(room, str) or not isinstance(text, str) or not text.strip() or len(text) > ENTRY_MAX:
         return None
-    return Entry(visible_line(room), visible(text))
+    return Entry(visible_line(room), visible(text), visible_line(server) if isinstance(server, str) else "")
 
 
 def _newest(entries: list[Entry]) -> list[Entry]:

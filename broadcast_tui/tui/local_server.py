@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from textual.app import App
@@ -89,7 +89,7 @@ class LocalServerPrompts:
     def offer_start(self, state: AppState, client: ClientRequests) -> None:
         """Offer once to start a server if the first connection fails because no server listens."""
         server, waiting = self._server, state.connection.state is ConnectionState.WAITING
-        if server is None or server.is_managed or self._offered:
+        if server is None or server.is_managed or self._offered or client.url != self._address:
             return
         # A server that goes away after we joined is not ours to start again.
         self._offered = waiting or state.rooms.shown.entered
@@ -114,19 +114,20 @@ class LocalServerPrompts:
             self._app.notify(visible_line(str(error)), severity="error", timeout=10, markup=False)
         client.reconnect_now()
 
-    async def confirm_quit(self, client: ClientRequests | None, leave: Callable[[str], None]) -> bool:
+    async def confirm_quit(self, clients: Iterable[ClientRequests], leave: Callable[[str], None]) -> bool:
         """Ask what happens to a managed server that others use; returns whether it asked.
 
         Args:
-            client: The current client, which may be connected to another server.
+            clients: The clients of the chat, which may be connected to other servers.
             leave: Called if the user quits, with a line to print at the end or "".
         """
         server = self._server
         if server is None or not server.is_managed:
             return False
         others = await asyncio.to_thread(server.connected_count)
-        if client is not None and client.url == self._address and client.state is ConnectionState.ONLINE:
-            others -= 1
+        others -= any(
+            client.url == self._address and client.state is ConnectionState.ONLINE for client in clients
+        )
         if others <= 0:
             return False
 

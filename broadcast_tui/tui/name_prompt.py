@@ -31,8 +31,8 @@ class NamePrompter:
         self._given = given
         self._suggested = suggested
         self._must_ask = must_ask
-        self._name = ""
-        """The name on the current server; empty until it is known."""
+        self._names: dict[str, str] = {}
+        """The names on the servers, by URL, as far as they are known."""
 
     def choose(self, place: str, start: Callable[[str], None]) -> None:
         """Call `start` with the name: the given one, the saved one, or what the user enters.
@@ -68,16 +68,12 @@ class NamePrompter:
         if not isinstance(self._app.screen, LoginScreen):
             self._app.push_screen(LoginScreen(place, name, reason), on_answer)
 
-    def enter_server(self) -> None:
-        """The app begins with a server, on which the name is not known yet."""
-        self._name = ""
-
-    def handle_name(self, name: str) -> None:
-        """Save the user's name on the server if they have changed it, or have not chosen one yet.
+    def handle_name(self, url: str, name: str) -> None:
+        """Save the user's name on the server at `url` if they have changed it, or have not chosen one yet.
 
         A name that was given for one run, or that a token contains, does not replace a saved one.
         """
-        before, self._name = self._name, name
+        before, self._names[url] = self._names.get(url, ""), name
         if before or not self._preferences.name:
             self._save(name)
 

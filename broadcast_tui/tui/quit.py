@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from textual.app import App
@@ -11,7 +12,6 @@ from textual.app import App
 from broadcast_tui.client.requests import ClientRequests
 from broadcast_tui.tui import PROGRAM
 from broadcast_tui.tui.local_server import LocalServerPrompts
-from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text, unsent_text
 from broadcast_tui.tui.screens.choice import Choice, ChoiceScreen
 from broadcast_tui.tui.terminal.renderer import TerminalRenderer
@@ -51,16 +51,17 @@ class QuitFlow:
         """Why the user leaves, for the other members."""
 
     async def confirm(
-        self, state: AppState, client: ClientRequests | None, leave: Callable[[str], None]
+        self, queued: int, clients: Sequence[ClientRequests], leave: Callable[[str], None]
     ) -> None:
         """Call `leave`, with a line to print at the end or "", once the user accepts what would be lost.
 
-        A second request skips the question about posts; once closing has begun, there are no questions.
+        `queued` is the number of own posts that wait for a connection. A second request skips the question
+        about them; once closing has begun, there are no questions.
         """
         screen = self._app.screen
 
         async def confirm_server() -> None:
-            if not await self._server_prompts.confirm_quit(client, leave):
+            if not await self._server_prompts.confirm_quit(clients, leave):
                 leave("")
 
         def on_answer(answer: str | None) -> None:
@@ -71,31 +72,31 @@ class QuitFlow:
             leave("")
         elif isinstance(screen, UnsentQuestion):
             screen.dismiss(LEAVE)
-        elif state.queued:
-            self._app.push_screen(UnsentQuestion(state.queued), on_answer)
+        elif queued:
+            self._app.push_screen(UnsentQuestion(queued), on_answer)
         else:
             await confirm_server()
 
-    def begin(self, client: ClientRequests | None, code: int, message: str) -> None:
-        """Close `client`, then exit with status `code`; a second call exits at once."""
+    def begin(self, clients: Sequence[ClientRequests], code: int, message: str) -> None:
+        """Close `clients`, then exit with status `code`; a second call exits at once."""
         self.message = self.message or message
-        if self.has_begun or client is None:
+        if self.has_begun or not clients:
             self._app.exit(return_code=code)
             return
         self.has_begun = True
-        self._app.run_worker(self._close_and_exit(client, code), group="leaving")
+        self._app.run_worker(self._close_and_exit(clients, code), group="leaving")
 
-    async def _close_and_exit(self, client: ClientRequests, code: int) -> None:
+    async def _close_and_exit(self, clients: Sequence[ClientRequests], code: int) -> None:
         try:
-            await client.close(self.reason, QUIT_TIMEOUT_S)
+            await asyncio.gather(*(client.close(self.reason, QUIT_TIMEOUT_S) for client in clients))
             await self._renderer.finish(ANSWER_TIMEOUT_S)
         finally:
             self._app.exit(return_code=code)
 
-    def report(self, client: ClientRequests | None) -> None:
+    def report(self, clients: Sequence[ClientRequests]) -> None:
         """Print on standard error, once, why the chat ended and what was lost."""
         lines, self.message = [self.message] if self.message else [], ""
-        if client is not None and (lost := client.unacknowledged):
+        if lost := sum(client.unacknowledged for client in clients):
             lines.append(
                 f"{PROGRAM}: {undelivered_text(lost)}. To edit and resend, press Ctrl+Up in the next chat."
             )

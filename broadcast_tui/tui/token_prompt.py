@@ -15,23 +15,37 @@ from broadcast_tui.tui.screens.token import TokenGiven, TokenScreen
 
 
 class TokenPrompter:
-    """Watches connection updates, asks for a token after a rejection and saves `pending` once online."""
+    """Watches connection updates, asks for a token after a rejection and saves `pending` once online.
+
+    A dialog about a server opens while that server is displayed.
+    """
 
     def __init__(self, app: App[None], pending: PendingCredentials) -> None:
         self._app = app
         self._pending = pending
+        self._due: str | None = None
+        """The reason of a rejection about which the user was not asked yet; None if there is none."""
 
-    def handle(self, updates: Iterable[Update], client: ClientRequests) -> None:
+    def handle(self, updates: Iterable[Update], client: ClientRequests, *, is_displayed: bool = True) -> None:
         """Handle a batch of updates of `client`, after the screen did."""
         for update in updates:
             if not isinstance(update, ConnectionChanged):
                 continue
+            self._due = None
             if update.state is ConnectionState.ONLINE and self._pending.has_any:
                 self._app.run_worker(self._save(), group="keeping")
             elif update.state is ConnectionState.REFUSED:
                 self._pending.token = ""
                 if update.cause is DisconnectCause.UNAUTHORIZED:
-                    self._ask(update.reason, client)
+                    self._due = update.reason
+        if is_displayed:
+            self.ask_if_due(client)
+
+    def ask_if_due(self, client: ClientRequests) -> None:
+        """Ask for a token if the server has rejected the connection."""
+        reason, self._due = self._due, None
+        if reason is not None:
+            self._ask(reason, client)
 
     def _ask(self, reason: str, client: ClientRequests) -> None:
         def on_answer(given: TokenGiven | None) -> None:

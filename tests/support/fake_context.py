@@ -13,6 +13,7 @@ from broadcast_tui.tui.commands.parser import CommandInput, parse
 from broadcast_tui.tui.model.input.compose_mode import ComposeMode
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.post_target import PostTarget
+from broadcast_tui.tui.model.servers import Place, Server, single_server
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.transcript.chunks import LineKind
 from tests.support.fake_client import AT, FakeClient
@@ -76,6 +77,7 @@ class FakeContext:
         self.warnings: list[str] = []
         self.calls: list[tuple[str, ...]] = []
         self.post_context = FakePostContext(self.calls)
+        self.servers = single_server(self.client.url, self.state)
         self._dispatcher = CommandDispatcher(self.client, self.state, self)
         if people:
             self.receive(*self.client.online(*people))
@@ -116,6 +118,12 @@ class FakeContext:
 
     def show_room(self, room: str) -> None:
         self.state.rooms.show(room, AT)
+
+    def show_place(self, place: Place) -> None:
+        self.servers.show(place, AT)
+
+    def leave_server(self, server: Server) -> None:
+        self.calls.append(("leave_server", server.url))
 
     def open_search(self, query: str) -> None:
         self.calls.append(("open_search", query))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from broadcast_tui.tui.line_mode import LineFormatter
+from broadcast_tui.tui.line_formatter import LineFormatter
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 

@@ -184,7 +184,7 @@ async def test_a_temporary_ignore_expires(monkeypatch: pytest.MonkeyPatch) -> No
     async with plain("ana", "bob") as talk:
         await talk.type("/ignore bob 10m")
         await eventually(lambda: "Ignoring bob" in "".join(talk.written))
-        monkeypatch.setattr("broadcast_tui.tui.line_mode.monotonic", lambda: monotonic() + 600)
+        monkeypatch.setattr("broadcast_tui.tui.line_server.monotonic", lambda: monotonic() + 600)
         await eventually(lambda: "-- bob is no longer ignored" in talk.written)
         await talk.client.deliver(talk.client.post("bob", "hi"))
         assert talk.written[-1].endswith("bob: hi")
@@ -281,7 +281,7 @@ async def test_search_results_are_written() -> None:
 
 def test_configured_words_count_as_mentions() -> None:
     chat = LineChat(FakeClient(), "lobby", print, echo=True, mentions=("deploy",))
-    assert chat._state.keywords == ("deploy",)
+    assert chat.servers.shown.state.keywords == ("deploy",)
 
 
 async def test_a_line_after_query_waits_for_the_conversation() -> None:

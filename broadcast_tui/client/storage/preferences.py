@@ -1,4 +1,4 @@
-"""Client state saved between runs: name, theme; rooms, levels and ignored people by server.
+"""Client state saved between runs: name, theme, servers; rooms, levels and ignored people by server.
 
 It is a small JSON file in the user's state directory with mode 600, replaced atomically. An unreadable file
 is ignored, with a notice. Several chats can share it: each writes only its own changes.
@@ -76,6 +76,9 @@ class Preferences:
     """The emoji last used for reactions, the most recent first."""
     ignored: dict[str, dict[str, float | None]] = field(default_factory=dict)
     """By server URL, the Unix time until which each name is ignored; None for permanently."""
+    servers: tuple[str, ...] = ()
+    """URLs of the servers of the last chat that had several, in the order connected; empty if there was none.
+    A chat without an address connects to them again."""
     notice: str = ""
     """Sentence about a failed read or write; empty if there was none."""
     _base: dict[str, object] = field(default_factory=dict)
@@ -95,6 +98,9 @@ class Preferences:
         known = [_text(each, EMOJI_CHARS) for each in emoji] if isinstance(emoji, list) else []
         preferences.emoji = tuple(filter(None, known))[:EMOJI_MAX]
         preferences.ignored = _ignored(saved.get("ignored"))
+        servers = saved.get("servers")
+        urls = [_text(each, 512) for each in servers] if isinstance(servers, list) else []
+        preferences.servers = tuple(dict.fromkeys(filter(None, urls)))[:SERVERS_MAX]
         levels = saved.get("levels")
         for room, level in list(levels.items())[-LEVELS_MAX:] if isinstance(levels, dict) else ():
             if _text(room, 300) and _text(level, 16):
@@ -157,6 +163,8 @@ class Preferences:
         }
         if self.emoji:
             content["emoji"] = list(self.emoji[:EMOJI_MAX])
+        if self.servers:
+            content["servers"] = list(self.servers[:SERVERS_MAX])
         return content if self.reactions else content | {"reactions": False}
 
     def rooms_on(self, url: str, requested: str = "") -> SavedRooms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic
 
 from broadcast_tui.client.address import parse_address
@@ -9,7 +10,7 @@ from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.names import is_direct
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.tui.commands.context import CommandHandler
-from broadcast_tui.tui.model.status import unsent_text
+from broadcast_tui.tui.model.status import server_lines, unsent_text
 
 
 class ConnectionCommands(CommandHandler):
@@ -26,9 +27,6 @@ class ConnectionCommands(CommandHandler):
             address = parse_address(typed)
         except BroadcastError as error:
             return self.fail(str(error))
-        unsent = self._state.pending_count
-        if unsent and not self._state.is_online:
-            return self.fail(f"{unsent_text(unsent)}. Use /reconnect first to send them.")
         self._context.connect_to(address)
         return True
 
@@ -44,8 +42,25 @@ class ConnectionCommands(CommandHandler):
         self._client.reconnect_now()
         return True
 
-    def disconnect(self, _argument: str) -> bool:
-        if self._state.connection.state is ConnectionState.CLOSED:
+    def disconnect(self, typed: str) -> bool:
+        """Leave a server, by default this one; if it is the only one, go offline."""
+        servers = self._context.servers
+        server = servers.find(typed) if typed else servers.shown
+        if server is None:
+            names = ", ".join(map(servers.name, servers.all))
+            return self.fail(f"Not connected to '{typed}'. Your servers: {names}")
+        if servers.is_single and self._state.connection.state is ConnectionState.CLOSED:
             return self.print("You are already offline. Use /reconnect to connect.")
-        self._client.disconnect()
+        if servers.is_single:
+            self._client.disconnect()
+        elif (unsent := server.state.pending_count) and not server.state.is_online:
+            question = f"{unsent_text(unsent)} to {servers.name(server)}."
+            leave = partial(self._context.leave_server, server)
+            self._context.post_context.confirm(question, "Disconnect", leave)
+        else:
+            self._context.leave_server(server)
         return True
+
+    def servers(self, _argument: str) -> bool:
+        """List the servers, with their rooms."""
+        return self.print(*server_lines(self._context.servers))

@@ -12,6 +12,7 @@ from broadcast_tui.core.protocol.commands import Question
 from broadcast_tui.tui.model.input.compose_mode import ComposeMode
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.post_target import PostTarget
+from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.model.state import AppState
 
 
@@ -97,7 +98,16 @@ class CommandContext(Protocol):
         ...
 
     def show_room(self, room: str) -> None:
-        """Switch to `room`, which must be joined."""
+        """Switch to `room` of this server, which must be joined."""
+        ...
+
+    @property
+    def servers(self) -> ServerSet:
+        """All servers of the chat; this one is among them."""
+        ...
+
+    def show_place(self, place: Place) -> None:
+        """Switch to a joined room of any server."""
         ...
 
     def open_search(self, query: str) -> None:
@@ -121,7 +131,11 @@ class CommandContext(Protocol):
         ...
 
     def connect_to(self, address: Address) -> None:
-        """Leave this server and connect to another."""
+        """Connect to another server as well, or show it if there is a connection already."""
+        ...
+
+    def leave_server(self, server: Server) -> None:
+        """Disconnect from a server, which is not the only one, and remove its rooms."""
         ...
 
     def open_invite(self, name: str) -> None:

@@ -477,7 +477,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "connect",
         "connection.connect",
-        "Connect to another server",
+        "Connect to another server as well",
         follows_log=False,
         hint="address",
         argument=Argument.REQUIRED,
@@ -505,9 +505,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "disconnect",
         "connection.disconnect",
-        "Disconnect until /reconnect; messages you write are queued",
+        "Leave a server; the only one stays, and messages you write are queued until /reconnect",
+        hint="server",
+        argument=Argument.OPTIONAL,
+        examples=("/disconnect", "/disconnect chat.example.org"),
         group=Group.SERVER,
     ),
+    Command("servers", "connection.servers", "List your servers and their rooms", group=Group.SERVER),
     Command(
         "help",
         "general.help",

@@ -9,7 +9,6 @@ from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.names import check_room
 from broadcast_tui.tui.commands.context import CommandHandler
 from broadcast_tui.tui.model.notifications import NotifyLevel
-from broadcast_tui.tui.model.rooms import find_room
 
 
 class RoomCommands(CommandHandler):
@@ -58,11 +57,10 @@ class RoomCommands(CommandHandler):
         return self.print(f"You left {left.label}. /join to return.")
 
     def buffer(self, typed: str) -> bool:
-        labels = {room.label.removeprefix("#"): room.name for room in self._state.rooms.joined.values()}
-        label = find_room(typed.removeprefix("#").casefold(), list(labels))
-        if label is None:
+        place = self._context.servers.find_room(typed.removeprefix("#").casefold())
+        if place is None:
             return self.fail(f"You are not in a room that matches '{typed}'. /join enters a room.")
-        self._context.show_room(labels[label])
+        self._context.show_place(place)
         return True
 
     def _direct(self, typed: str) -> str:

@@ -46,6 +46,8 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     sender: str
     text: str
     mention: bool
+    server: str = ""
+    """Name of the server; empty if there is only one."""
 
 
 class NotificationLimiter:
@@ -69,10 +71,15 @@ class NotificationLimiter:
 
 
 def alert_text(alert: Alert) -> str:
-    """`bob in #lobby: hi ana`, or `* bob in #lobby waves` for an action."""
+    """`bob in #lobby: hi ana`, or `* bob in #lobby waves` for an action.
+
+    With several servers, it says `in #lobby on chat.example.org`.
+    """
     sender = truncate(visible_line(alert.sender), NAME_MAX)
     is_private = is_direct(alert.room)
     where = "to you alone" if is_private else f"in #{truncate(visible_line(alert.room), NAME_MAX)}"
+    if alert.server:
+        where = f"{where} on {truncate(visible_line(alert.server), NAME_MAX)}"
     text = visible_line(alert.text)
     if text.startswith(ACTION_PREFIX):
         return f"* {sender} {where} {truncate(text.removeprefix(ACTION_PREFIX), TEXT_MAX)}"

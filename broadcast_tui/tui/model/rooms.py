@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from typing import TypeVar
 
 from rich.cells import cell_len
 
@@ -23,20 +24,22 @@ from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.read_state import CatchUpSummary
 from broadcast_tui.tui.model.room import RoomModel
 
+T = TypeVar("T")
+
 PAGES_MAX = 10
 """Pages of the room list that are requested: 5,000 rooms of a server with the default limits."""
 LISTED_MAX = 60
 """Rooms printed by /list; the room switcher finds the others."""
 
 
-def adjacent_room(names: Sequence[str], shown: str, step: int) -> str:
+def adjacent_room(rooms: Sequence[T], shown: T, step: int) -> T:
     """The room `step` places after the shown one, cyclically."""
-    return names[(names.index(shown) + step) % len(names)]
+    return rooms[(rooms.index(shown) + step) % len(rooms)]
 
 
-def room_by_number(names: Sequence[str], number: int) -> str | None:
+def room_by_number(rooms: Sequence[T], number: int) -> T | None:
     """The room with this number, or None."""
-    return names[number - 1] if 0 < number <= len(names) else None
+    return rooms[number - 1] if 0 < number <= len(rooms) else None
 
 
 def rank_rooms(typed: str, names: Iterable[str]) -> list[str]:
@@ -86,13 +89,11 @@ def _match_length(wanted: str, name: str, start: int) -> int | None:
     return at - start
 
 
-def most_urgent(views: Iterable[RoomModel]) -> str | None:
+def most_urgent(views: Iterable[RoomModel]) -> RoomModel | None:
     """The room to visit next: one with mentions, else one with unread posts that is not muted."""
     views = list(views)
-    for view in views:
-        if view.mention_count:
-            return view.name
-    return next((view.name for view in views if view.unread and not view.muted), None)
+    mentioning = (view for view in views if view.mention_count)
+    return next(mentioning, None) or next((view for view in views if view.unread and not view.muted), None)
 
 
 class RoomListing:
@@ -181,8 +182,6 @@ class RoomSet:
     """Display name of the key that scrolls to the first unread post."""
     parted: set[str] = field(default_factory=set)
     """Rooms left by the user's command whose `RoomLeft` is pending. The user may have rejoined by then."""
-    _jumped_from: str = ""
-    """The room shown before the first jump to an urgent room."""
 
     def __post_init__(self) -> None:
         for room in self.joined.values():
@@ -277,25 +276,9 @@ class RoomSet:
         if self.has_focus:
             self.shown.reading.left(at)
         self.previous, self.shown_name = self.shown_name, self.get(name).name
-        self._jumped_from = ""
         self.unseen = 0
         if self.has_focus:
             self._return(at)
-
-    def show_urgent(self, at: datetime) -> bool:
-        """Show a room with a mention, else one with unread posts, else the room where the jumps started.
-
-        Returns:
-            False if there is no such room.
-        """
-        origin, here = self._jumped_from, self.shown_name
-        urgent = most_urgent(room for room in self.joined.values() if room is not self.shown)
-        target = urgent or origin
-        if target not in self.joined or target == here:
-            return False
-        self.show(target, at)
-        self._jumped_from = (origin or here) if urgent else ""
-        return True
 
     def set_focused(self, focused: bool, at: datetime) -> None:
         """Record that the terminal gained or lost the focus."""
@@ -307,6 +290,12 @@ class RoomSet:
             self.set_at_end(self.at_end)
         else:
             self.shown.reading.left(at)
+
+    def resume(self, at: datetime) -> None:
+        """Record that the user is back from another server. The caller then calls `set_at_end`."""
+        self.has_focus = True
+        self.unseen = 0
+        self._return(at)
 
     def set_at_end(self, at_end: bool) -> None:
         """Record whether the shown log is scrolled to its end; at the end, all posts count as seen."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from urllib.parse import urlsplit
 
 import msgspec
 from rich.cells import cell_len, set_cell_size
@@ -15,6 +14,7 @@ from rich.cells import cell_len, set_cell_size
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.servers import ServerSet, host_of, single_server
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.wrapping import clip
 from broadcast_tui.tui.model.transcript.presence_summary import joined_names
@@ -52,8 +52,13 @@ class StatusItem(msgspec.Struct, frozen=True):
     """Shorter form for narrow screens; empty: the item is dropped instead."""
 
 
-def status_items(state: AppState, server: str, now: float) -> tuple[list[StatusItem], list[StatusItem]]:
-    """All items of the left and the right side; server texts are sanitized here."""
+def status_items(
+    state: AppState, server: str, now: float, servers: ServerSet | None = None
+) -> tuple[list[StatusItem], list[StatusItem]]:
+    """All items of the left and the right side; server texts are sanitized here.
+
+    With several `servers`, the items include the unread posts and the lost connections of the others.
+    """
     room = state.rooms.shown
     left = [_connection_item(state, now)]
     is_inside = room.entered and state.connection.state is ConnectionState.ONLINE
@@ -79,7 +84,9 @@ def status_items(state: AppState, server: str, now: float) -> tuple[list[StatusI
         )
     if hidden := room.transcript.hidden_count:
         right.append(StatusItem(f"{hidden:,} hidden", Role.QUIET, 35))
-    activity, short = rooms_activity(state)
+    if servers is not None and (others := _lost_servers(servers)):
+        right.append(others)
+    activity, short = rooms_activity(state, servers)
     if activity:
         right.append(StatusItem(activity, Role.NEW, 75, short=short))
     if state.own_away is not None:
@@ -88,22 +95,64 @@ def status_items(state: AppState, server: str, now: float) -> tuple[list[StatusI
     return left, right
 
 
-def rooms_activity(state: AppState) -> tuple[str, str]:
+def rooms_activity(state: AppState, servers: ServerSet | None = None) -> tuple[str, str]:
     """Unread posts in other rooms, in a long and a short form; both empty if there are none.
 
     `2:dev(1!,5)`: room 2 has five unread posts, one of which mentions the user. Short form: `2!`, or `2+`
     without mentions.
     """
+    servers = servers or single_server("", state)
     busy = []
-    for number, room in enumerate(state.rooms.joined.values(), 1):
+    for number, place in enumerate(servers.places, 1):
+        room = place.model
         if room is not state.rooms.shown and room.unread and (room.mention_count or not room.muted):
             mentions = f"{room.mention_count}!," if room.mention_count and not room.is_direct else ""
-            text = f"{number}:{room.label.removeprefix('#')}({mentions}{room.unread:,})"
+            text = f"{number}:{servers.qualified(place)}({mentions}{room.unread:,})"
             busy.append((not room.mention_count, text, f"{number}{'!' if room.mention_count else '+'}"))
     busy.sort(key=lambda room: room[0])
     more = "…" if len(busy) > ACTIVE_MAX else ""
     named = busy[:ACTIVE_MAX]
     return " ".join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
+
+
+def _lost_servers(servers: ServerSet) -> StatusItem | None:
+    """The other servers without a connection; None if all have one."""
+    lost = [server for server in servers.all if server is not servers.shown and not server.state.is_online]
+    if not lost:
+        return None
+    is_rejected = any(server.state.connection.state is ConnectionState.REFUSED for server in lost)
+    named = " ".join(f"{connection_mark(server.state)[0]} {servers.name(server)}" for server in lost)
+    short = " ".join(connection_mark(server.state)[0] for server in lost)
+    return StatusItem(named, Role.BAD if is_rejected else Role.WAIT, 72, short=short)
+
+
+def server_lines(servers: ServerSet) -> list[str]:
+    """Output of /servers: for each server its name, the state of its connection, and its numbered rooms."""
+    numbers = {place: number for number, place in enumerate(servers.places, 1)}
+    lines = []
+    for server in servers.all:
+        is_waiting = server.state.connection.state is ConnectionState.WAITING
+        status = "◌ reconnecting" if is_waiting else _connection_item(server.state, 0.0).text
+        lines.append(f"{servers.name(server)} {status}")
+        for place, number in numbers.items():
+            if place.server is server:
+                mark = "*" if place == servers.shown_place else " "
+                unread = f"  {place.model.unread:,} unread" if place.model.unread else ""
+                lines.append(f"{mark} {number} {place.model.label}{unread}")
+    return lines
+
+
+def connection_mark(state: AppState) -> tuple[str, Role]:
+    """The state of a connection as one character, and its color."""
+    match state.connection.state:
+        case ConnectionState.ONLINE:
+            return "●", Role.GOOD
+        case ConnectionState.CONNECTING | ConnectionState.WAITING:
+            return "◌", Role.WAIT
+        case ConnectionState.REFUSED:
+            return "✕", Role.BAD
+        case _:
+            return "○", Role.WAIT
 
 
 def _presence(room: RoomModel) -> str:
@@ -130,14 +179,6 @@ def _connection_item(state: AppState, now: float) -> StatusItem:
             return StatusItem(f"✕ rejected{why}", Role.BAD, 100, short="✕ rejected")
         case _:
             return StatusItem("○ offline", Role.WAIT, 100)
-
-
-def host_of(server: str) -> str:
-    """The host and port of an address, or the address itself if it has none."""
-    try:
-        return urlsplit(server).netloc.rpartition("@")[2] or server
-    except ValueError:
-        return server
 
 
 def fit(

@@ -6,8 +6,7 @@ do (another name, the terminal's title, saved rooms, another server, quitting) i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
@@ -18,34 +17,34 @@ from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.geometry import Offset
-from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import TextArea
 
-from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
-from broadcast_tui.core.protocol.commands import Question
-from broadcast_tui.core.session.updates import ConnectionState, NameDenied, Update
-from broadcast_tui.tui.commands.context import ThemeHost
+from broadcast_tui.core.session.updates import ConnectionState, Update
 from broadcast_tui.tui.commands.directs import follow_openings
 from broadcast_tui.tui.commands.dispatcher import CommandDispatcher
 from broadcast_tui.tui.commands.parser import CommandInput, InputError, PostInput, parse
 from broadcast_tui.tui.completion_context import completion_context
 from broadcast_tui.tui.invites import InviteMaker, link_to
 from broadcast_tui.tui.keymap import active_key, bind
+from broadcast_tui.tui.missing import request_missing
 from broadcast_tui.tui.model.input.compose_mode import ComposeKind, ComposeMode
 from broadcast_tui.tui.model.input.history import InputHistory
-from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.room import RoomModel
-from broadcast_tui.tui.model.rooms import adjacent_room, room_by_number
-from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.servers import Place, ServerSet
+from broadcast_tui.tui.model.state import AppState, Changes
+from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.replay.client import READ_ONLY, ReplayClient
 from broadcast_tui.tui.replay.controls import HINT, ReplayControls
+from broadcast_tui.tui.screens import chat_messages as messages
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
 from broadcast_tui.tui.screens.post_dialogs import PostDialogs
+from broadcast_tui.tui.screens.screen_context import ScreenContext
 from broadcast_tui.tui.screens.search import SearchController
-from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
+from broadcast_tui.tui.screens.server_display import OneServer, ServerDisplay
+from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of, chosen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
 from broadcast_tui.tui.widgets.conversation import Conversation
@@ -54,9 +53,9 @@ from broadcast_tui.tui.widgets.key_dispatch import run_binding
 from broadcast_tui.tui.widgets.key_footer import KeyFooter
 from broadcast_tui.tui.widgets.member_list import MemberList
 from broadcast_tui.tui.widgets.message_log import MessageLog
-from broadcast_tui.tui.widgets.room_list import RoomList, Row
+from broadcast_tui.tui.widgets.room_list import RoomList, room_rows
 from broadcast_tui.tui.widgets.status_bar import StatusBar
-from broadcast_tui.tui.widgets.toast import clear_toasts, show_toast, show_warning
+from broadcast_tui.tui.widgets.toast import clear_toasts, show_toast
 
 QUIT_AGAIN_S = 3.0
 """How long after the first Ctrl+C a second one quits."""
@@ -99,94 +98,36 @@ class ChatScreen(Screen[None]):
     people = getters.query_one("#people", MemberList)
     composer = getters.query_one("#composer", Composer)
 
-    @dataclass
-    class NameRequired(Message):
-        """The server has rejected the name `denied.name`."""
-
-        denied: NameDenied
-
-    @dataclass
-    class NameTaken(Message):
-        """The client's name on the server is `name` now."""
-
-        name: str
-
-    @dataclass
-    class RoomsChanged(Message):
-        """The client is in `rooms`, in the order joined, and `shown` is displayed."""
-
-        rooms: tuple[str, ...]
-        shown: str
-
-    @dataclass
-    class UnreadChanged(Message):
-        """`count` posts are unread, `mentions` of them mention the user; `room` is displayed."""
-
-        room: str
-        count: int
-        mentions: int
-
-    @dataclass
-    class PostsAlerted(Message):
-        """`alerts` arrived in places the user is not looking at."""
-
-        alerts: list[Alert]
-
-    @dataclass
-    class LevelChanged(Message):
-        """The user has changed the notification level of `room`."""
-
-        room: str
-        level: NotifyLevel
-
-    class IgnoredChanged(Message):
-        """The user has changed the ignore list."""
-
-    @dataclass
-    class TestNotificationRequested(Message):
-        """The user requests a test notification; the result is reported on `screen`."""
-
-        screen: ChatScreen
-
-    @dataclass
-    class ConnectRequested(Message):
-        """The user wants to connect to another server."""
-
-        address: Address
-
-    @dataclass
-    class QuitRequested(Message):
-        """The user wants to quit; `reason` is for the other people in the rooms."""
-
-        reason: str
-
     def __init__(
         self,
         client: ClientRequests,
         state: AppState,
         past: InputHistory | None = None,
         make_invite: InviteMaker = link_to,
+        display: ServerDisplay | None = None,
     ) -> None:
         super().__init__()
+        self._display = display or OneServer(client.url, state)
+        self.server = next(server for server in self.servers.all if server.state is state)
         self._make_invite = make_invite
         self._client = client
         self._state = state
-        self._commands = CommandDispatcher(client, state, self)
-        self._mode: ComposeMode | None = None
-        """The reply or edit that is being submitted."""
+        self.context = ScreenContext(self, client, state, make_invite)
+        self._commands = CommandDispatcher(client, state, self.context)
         self._past = InputHistory(room=state.rooms.shown_name) if past is None else past
         self.log_view = MessageLog(id="log")
-        self.status = StatusBar(state, client.url, id="status")
+        self.status = StatusBar(state, client.url, self.servers, id="status")
         self._history = HistoryLoader(client, state, self.log_view)
         self._drawn_room: RoomModel | None = None
-        self._posted_rooms: tuple[tuple[str, ...], str] = ((), "")
+        self._posted_rooms: tuple[str, tuple[str, ...], str] = ("", (), "")
         """Arguments of the last `RoomsChanged`."""
         self._posted_unread: tuple[str, int, int, str] = ("", -1, -1, "")
         """Arguments of the last `UnreadChanged` and `NameTaken`."""
         self._quit_until = 0.0
         self._quit_key = 0
         """The composer's key count at the first request to quit."""
-        self._reminded_away = False
+        self.is_ready = False
+        """Whether `receive` can be called."""
 
     def compose(self) -> ComposeResult:
         # Textual 8.2 sets these classes after the first layout, then styles and lays out everything again.
@@ -212,21 +153,22 @@ class ChatScreen(Screen[None]):
     def on_mount(self) -> None:
         self._state.rooms.unread_key = active_key(self.app, "log.go-unread")
         self._state.help_key = active_key(self.app, "app.show-help")
-        self._search = SearchController(self.app, self._client, self._state, self.conversation.start_picking)
+        self.search = SearchController(self.app, self._client, self._state, self.conversation.start_picking)
         self.post_context = PostDialogs(
             self.app,
             self._client,
             self._state,
-            self,
+            self.context,
             self.conversation,
-            self._search,
+            self.search,
             partial(completion_context, self._state, self.app),
             self.submit,
         )
-        self.conversation.actor = self._search.actor = self.post_context
+        self.conversation.actor = self.search.actor = self.post_context
         self.conversation.answer_key = active_key(self.app, "log.answer-question")
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
+        self.is_ready = True
         # The user may have left while the screen was opening: then some widgets are never mounted.
         if self.query(Composer):
             self.composer.focus()
@@ -234,7 +176,16 @@ class ChatScreen(Screen[None]):
 
     # Updates from the client
 
-    def receive(self, batch: Iterable[Update]) -> None:
+    @property
+    def servers(self) -> ServerSet:
+        return self._display.servers
+
+    @property
+    def is_displayed(self) -> bool:
+        """Whether the user sees this server; otherwise nothing is drawn."""
+        return self.servers.shown is self.server
+
+    def receive(self, batch: Iterable[Update]) -> Changes:
         """Apply updates from the client, then show all changes at once."""
 
         def open_at_unread() -> None:
@@ -242,31 +193,23 @@ class ChatScreen(Screen[None]):
             self.refresh_views()
 
         changes = self._state.apply(batch, monotonic(), datetime.now(UTC))
-        for room in changes.rooms_to_list:
-            self._client.list_members(room)
-        if changes.next_rooms is not None:
-            ref, after = changes.next_rooms
-            self._state.requests.continue_list(ref, self._client.list_rooms(after))
-        for name, post_id in changes.questions_to_fetch:
-            self._client.fetch_history(name, around=post_id, limit=1)
-        follow_openings(self._client, self._state, self, changes.directs)
+        request_missing(self._client, self._state, changes)
+        follow_openings(self._client, self._state, self.context, changes.directs)
         for refused in changes.rejected:
             self.post_context.handle_rejected_post(refused)
-        self._history.follow()
-        if changes.opened:
-            self.call_after_refresh(open_at_unread)
-        self.refresh_views(people=changes.people)
+        if self.is_displayed:
+            self._history.follow()
+            if changes.opened:
+                self.call_after_refresh(open_at_unread)
+            self.refresh_views(people=changes.people)
         if changes.rooms_listed and isinstance(self.app.screen, SwitcherScreen):
-            self.app.screen.set_choices(choices_of(self._state))
-        self._search.follow()
+            self.app.screen.set_choices(choices_of(self.servers))
+        self.search.follow()
         self.post_context.follow()
         self._commands.follow()
         for note in changes.rejected_notes:
             self.post_context.handle_rejected(note)
-        if changes.denied is not None:
-            self.post_message(self.NameRequired(changes.denied))
-        if changes.alerts:
-            self.post_message(self.PostsAlerted(changes.alerts))
+        return changes
 
     # What the user writes
 
@@ -281,19 +224,19 @@ class ChatScreen(Screen[None]):
 
         With `mode`, what would be posted is a reply or an edit.
         """
-        self._mode = mode
+        self.context.mode = mode
         try:
             match parse(text, kiosk=self._state.is_kiosk):
                 case PostInput(text=post):
-                    self.say(post)
+                    self.context.say(post)
                 case CommandInput(command=command, argument=argument):
                     return self._commands.execute(command, argument)
                 case InputError(text=why):
-                    self.warn(why)
+                    self.context.warn(why)
                     return False
             return True
         finally:
-            self._mode = None
+            self.context.mode = None
 
     @on(Composer.Submitted)
     def submit_pending(self) -> None:
@@ -331,127 +274,70 @@ class ChatScreen(Screen[None]):
     def on_paste(self, event: events.Paste) -> None:
         self.conversation.paste(event)
 
-    # For commands, see CommandContext
-
-    @property
-    def theme_host(self) -> ThemeHost:
-        return self.app
-
-    def say(self, text: str, *, re: str = "", ask: Question | None = None) -> None:
-        """Send a post to the displayed room, or what else the input writes: a reply or an edit."""
-        mode, self._mode = self._mode, None
-        if mode is not None and mode.kind is ComposeKind.EDIT:
-            self.post_context.actions.edit(mode.target, text)
-            return
-        if mode is not None:
-            re = mode.target.ref
-        if not re and ask is None and self._state.directs.hold(text):
-            return
-        nonce = self._client.say(self._state.rooms.shown_name, text, re=re, ask=ask)
-        self._state.add_own_post(nonce, text, datetime.now(UTC), re=re)
-        self.log_view.follow()
-        self.refresh_views()
-        if self._state.own_away is None:
-            self._reminded_away = False
-        elif not self._reminded_away:
-            self._reminded_away = True
-            self.notify("You are still marked as away; /back changes that", markup=False)
-
-    def warn(self, text: str) -> None:
-        """Show a warning."""
-        show_warning(self, text)
-
-    def print(self, text: str) -> None:
-        """Show a line of the client in the displayed room."""
-        self._state.print(text, datetime.now(UTC))
-        self.refresh_views()
-
-    def follow_log(self) -> None:
-        """Go to the newest line and drop the selection."""
-        self.conversation.follow_log()
-
-    def open_search(self, query: str) -> None:
-        """Search the history of the displayed room on the server."""
-        self._search.open(query)
-
     @on(Conversation.SearchRequested)
     def search_server(self, event: Conversation.SearchRequested) -> None:
-        self.open_search(event.query)
-
-    def run_in_thread(self, work: Callable[[], str]) -> None:
-        """Run `work` in a thread, then show the line that it returns."""
-
-        def run() -> None:
-            self.app.call_from_thread(self.print, work())
-
-        self.run_worker(run, thread=True, group="aside")
-
-    def save_notify_level(self, room: str, level: NotifyLevel) -> None:
-        self.post_message(self.LevelChanged(room, level))
-
-    def save_ignore_list(self) -> None:
-        self.post_message(self.IgnoredChanged())
-
-    def test_notification(self) -> None:
-        self.post_message(self.TestNotificationRequested(self))
-
-    def connect_to(self, address: Address) -> None:
-        self.post_message(self.ConnectRequested(address))
-
-    def open_invite(self, name: str) -> None:
-        from broadcast_tui.tui.screens.invite import show_invite
-
-        room = self._state.rooms.shown_name
-        work = show_invite(self.app, self._make_invite, self._client.url, room, name)
-        self.run_worker(work, group="invite")
-
-    def quit_chat(self, reason: str = "") -> None:
-        self.post_message(self.QuitRequested(reason))
+        self.search.open(event.query)
 
     # Rooms
 
-    def show_room(self, room: str) -> None:
-        """Display a joined room."""
+    def show_place(self, place: Place | None) -> None:
+        """Display a joined room of any server."""
         self.submit_pending()
-        if room in self._state.rooms.joined:
-            self._state.rooms.show(room, datetime.now(UTC))
-        self.refresh_views()
+        if place is not None and place.room in place.server.state.rooms.joined:
+            self.servers.show(place, datetime.now(UTC))
+        self._show_displayed()
+
+    def _show_displayed(self) -> None:
+        """Show the displayed room; if it is on another server, on that server's screen."""
+        if self.is_displayed:
+            self.refresh_views()
+        else:
+            self._display.display(self.servers.shown)
 
     @on(RoomList.RoomChosen)
     def show_chosen_room(self, event: RoomList.RoomChosen) -> None:
         self.action_go_to_room(event.number)
 
+    @on(RoomList.ServerChosen)
+    def show_chosen_server(self, event: RoomList.ServerChosen) -> None:
+        self.show_place(self.servers.place_of(self.servers.all[event.index]))
+
     def action_step_room(self, step: int) -> None:
         self.submit_pending()
-        self.show_room(adjacent_room(list(self._state.rooms.joined), self._state.rooms.shown_name, step))
+        self.show_place(self.servers.adjacent(step))
 
     def action_go_to_room(self, number: int) -> None:
         self.submit_pending()
-        if (room := room_by_number(list(self._state.rooms.joined), number)) is not None:
-            self.show_room(room)
+        self.show_place(self.servers.by_number(number))
 
     def action_go_to_last(self) -> None:
         self.submit_pending()
-        self.show_room(self._state.rooms.previous)
+        self.show_place(self.servers.previous())
 
     def action_go_to_urgent(self) -> None:
         self.submit_pending()
-        if not self._state.rooms.show_urgent(datetime.now(UTC)):
+        if not self.servers.show_urgent(datetime.now(UTC)):
             show_toast(self, "No unread posts in other rooms", 3)
-        self.refresh_views()
+        self._show_displayed()
 
     def action_switch_room(self) -> None:
         """Open the switcher with the known rooms, and request the list of the server's rooms."""
 
-        def join(room: str | None) -> None:
-            if room in self._state.rooms.joined:
-                self.show_room(room)
-            elif room:
+        def go(value: str | None) -> None:
+            if value is None:
+                return
+            server, room = chosen(value, self.servers)
+            if room in server.state.rooms.joined:
+                self.show_place(Place(server, room))
+            elif server is self.server:
                 self.submit(f"/join {room}")
+            else:
+                self.submit_pending()
+                self._display.join(Place(server, room))
 
         if self._state.connection.state is ConnectionState.ONLINE:
             self._client.list_rooms()
-        self.app.push_screen(SwitcherScreen(choices_of(self._state)), join)
+        self.app.push_screen(SwitcherScreen(choices_of(self.servers)), go)
 
     # Other actions
 
@@ -470,7 +356,7 @@ class ChatScreen(Screen[None]):
             raise SkipAction
         # No other key may be pressed in between.
         if monotonic() < self._quit_until and self.composer.key_count <= self._quit_key + 1:
-            self.quit_chat()
+            self.context.quit_chat()
             return
         self._quit_until, self._quit_key = monotonic() + QUIT_AGAIN_S, self.composer.key_count
         show_toast(self, "Press again to quit", QUIT_AGAIN_S)
@@ -517,6 +403,8 @@ class ChatScreen(Screen[None]):
 
     def refresh_views(self, *, people: bool = False) -> None:
         """Show the state; with `people`, update the member list too."""
+        if not self.is_displayed:
+            return
         state, view = self._state, self._state.rooms.shown
         people |= self._refresh_room()
         if self.log_view.rows.set_own_name(state.name):
@@ -544,32 +432,61 @@ class ChatScreen(Screen[None]):
             if not view.reading.begins_above:
                 state.rooms.set_at_end(self.log_view.is_following)
         # After the log: the posts that it displays are no longer unread.
-        self.rooms.show([Row.of(other, other is view) for other in state.rooms.joined.values()])
-        self.set_class(len(state.rooms.joined) > 1, "-several")
-        rooms = (tuple(state.rooms.joined), state.rooms.shown_name)
+        self._refresh_room_list()
+        rooms = (self._client.url, tuple(state.rooms.joined), state.rooms.shown_name)
         if rooms != self._posted_rooms:
             self._posted_rooms = rooms
-            self.post_message(self.RoomsChanged(*rooms))
+            self.post_message(messages.RoomsChanged(*rooms))
         if has_changed:
             self._history.room_changed()
             self.conversation.end()
         return has_changed
 
+    def refresh_overview(self) -> None:
+        """Show what has changed on other servers."""
+        self._refresh_room_list()
+        self.status.refresh_status()
+        self._report_changes()
+
+    def _refresh_room_list(self) -> None:
+        self.rooms.show(room_rows(self.servers))
+        self.set_class(len(self.servers.places) > 1, "-several")
+
     def _report_changes(self) -> None:
         """Tell the app about a new name and new numbers of unread posts."""
-        state = self._state
-        current = (state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count, state.name)
+        state, servers = self._state, self.servers
+        label = " · ".join(filter(None, (state.rooms.shown.label, servers.label(self.server))))
+        current = (label, servers.unread, servers.mention_count, state.name)
         if current != self._posted_unread:
             if state.name != self._posted_unread[3]:
-                self.post_message(self.NameTaken(state.name))
+                self.post_message(messages.NameTaken(self._client.url, state.name))
             self._posted_unread = current
-            self.post_message(
-                self.UnreadChanged(state.rooms.shown_name, state.rooms.unread, state.rooms.mention_count)
-            )
+            self.post_message(messages.UnreadChanged(label, servers.unread, servers.mention_count))
+
+    def take_key(self, event: events.Key) -> None:
+        """Accept a key that was typed after the user had gone to this server from another one."""
+        (self.focused or self).post_message(events.Key(event.key, event.character))
+
+    def put_away(self) -> None:
+        """Show nothing until `bring_back`: another server is displayed now."""
+        self.conversation.end()
+        self.conversation.leave_bare()
+        self.clear_selection()
+        self.log_view.show(Transcript())
+        self._drawn_room = None
+        self._ticks.pause()
+
+    def bring_back(self, before: ChatScreen) -> None:
+        """Show the displayed room again, and the lists as on the screen `before`."""
+        for name in ("-rooms-off", "-rooms-on", "-people-off", "-people-on"):
+            self.set_class(before.has_class(name), name)
+        self._posted_unread = ("", -1, -1, self._posted_unread[3])
+        self.refresh_views(people=True)
 
     def _focus_changed(self, focused: bool) -> None:
-        self._state.rooms.set_focused(focused, datetime.now(UTC))
-        self.refresh_views()
+        if self.is_displayed:
+            self.servers.set_focused(focused, datetime.now(UTC))
+            self.refresh_views()
 
     def _tick(self) -> None:
         """Called once a second while something counts down."""

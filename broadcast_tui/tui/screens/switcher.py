@@ -13,7 +13,7 @@ from broadcast_tui.core.errors import RequestError
 from broadcast_tui.core.names import check_room
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.rooms import rank_rooms
-from broadcast_tui.tui.model.state import AppState
+from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.screens.filter_list import FilterListScreen
 
 OFFERED_MAX = 100
@@ -24,27 +24,62 @@ NO_MATCH = "No matching room"
 class RoomChoice(msgspec.Struct, frozen=True):
     """A room with its `label` and a `note` about it. Both are safe to draw."""
 
-    name: str
+    value: str
+    """Identifies server and room; see `chosen`."""
     label: str
     note: str = ""
+    server: str = ""
+    """Name of its server; empty if there is only one."""
+    own: bool = True
+    """Whether it is on the displayed server."""
+
+    @property
+    def about(self) -> str:
+        return " · ".join(filter(None, (self.server, self.note)))
 
 
-def choices_of(state: AppState) -> list[RoomChoice]:
-    """The joined rooms, most urgent first, then the server's other rooms; the displayed room is last."""
-    ours = [view for view in state.rooms.joined.values() if view is not state.rooms.shown]
-    ours.sort(key=lambda view: (-view.mention_count, -view.unread))
+def choices_of(servers: ServerSet) -> list[RoomChoice]:
+    """The joined rooms, most urgent first, then the servers' other rooms; the displayed room is last.
+
+    Within these groups, the rooms of the displayed server come first.
+    """
+    here = servers.shown_place
+    ours = [place for place in servers.places if place != here]
+    ours.sort(
+        key=lambda place: (-place.model.mention_count, -place.model.unread, place.server is not here.server)
+    )
     choices = [
-        RoomChoice(view.name, view.label, f"{view.unread:,} unread" if view.unread else "joined")
-        for view in ours
+        _choice(servers, place, f"{place.model.unread:,} unread" if place.model.unread else "joined")
+        for place in ours
     ]
-    for name, (online, topic) in state.known_rooms.items():
-        if name not in state.rooms.joined:
-            choices.append(RoomChoice(name, f"#{name}", f"{online:,} here  {visible_line(topic)}".rstrip()))
-    return [*choices, RoomChoice(state.rooms.shown_name, state.rooms.shown.label, "current")]
+    for server in sorted(servers.all, key=lambda server: server is not here.server):
+        for room, (online, topic) in server.state.known_rooms.items():
+            if room not in server.state.rooms.joined:
+                note = f"{online:,} here  {visible_line(topic)}".rstrip()
+                value = _value(servers, server, room)
+                own = server is here.server
+                choices.append(RoomChoice(value, f"#{room}", note, servers.label(server), own))
+    return [*choices, _choice(servers, here, "current")]
+
+
+def _choice(servers: ServerSet, place: Place, note: str) -> RoomChoice:
+    value = _value(servers, place.server, place.room)
+    own = place.server is servers.shown
+    return RoomChoice(value, place.model.label, note, servers.label(place.server), own)
+
+
+def _value(servers: ServerSet, server: Server, room: str) -> str:
+    return f"{servers.all.index(server)} {room}"
+
+
+def chosen(value: str, servers: ServerSet) -> tuple[Server, str]:
+    """The server and the room that a value identifies; a new room is on the displayed server."""
+    index, _, room = value.partition(" ")
+    return servers.all[int(index)] if index else servers.shown, room
 
 
 class SwitcherScreen(FilterListScreen):
-    """Dismissed with the name of a room, which may be joined, known or new."""
+    """Dismissed with the value of a room, which may be joined, known or new; see `chosen`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("alt+k", "dismiss", "Close", show=False)]
 
@@ -59,15 +94,17 @@ class SwitcherScreen(FilterListScreen):
 
     def matching(self, typed: str) -> Sequence[tuple[str, Content]]:
         """The rooms that match, and the typed room if it is new."""
-        by_label = {choice.label.removeprefix("#"): choice for choice in self._choices}
+        by_label = {
+            f"{choice.label.removeprefix('#')} {choice.server}".rstrip(): choice for choice in self._choices
+        }
         offered = [by_label[label] for label in rank_rooms(typed, by_label)[:OFFERED_MAX]]
         try:
             new_room = check_room(typed)
         except RequestError:
             new_room = ""
-        if new_room and new_room not in by_label:
-            offered.append(RoomChoice(new_room, f"#{visible_line(new_room)}", "new room"))
+        if new_room and not any(choice.own and choice.label == f"#{new_room}" for choice in self._choices):
+            offered.append(RoomChoice(f" {new_room}", f"#{visible_line(new_room)}", "new room"))
         return [
-            (choice.name, Content.assemble(choice.label, (f"  {choice.note}", "$text-muted")))
+            (choice.value, Content.assemble(choice.label, (f"  {choice.about}", "$text-muted")))
             for choice in offered
         ]

@@ -303,7 +303,7 @@ class Composer(ReadlineArea):
         back, start = 0, self.offset_of_cursor
         if self._last_word is not None and self._last_word[:2] == (self.text, start):
             _, _, start, back = self._last_word
-        words = [entry.text.split()[-1] for entry in self.past.entries if entry.room == self.past.room]
+        words = [entry.text.split()[-1] for entry in self.past.entries if self.past.is_here(entry)]
         if back < len(words):
             self.move_cursor(location(self.text, start), select=back > 0)
             self._replace_via_keyboard(words[-1 - back], *self.selection)

@@ -3,6 +3,8 @@
 ▸1 lobby        the displayed room
  2 dev     3! 12   three mentions, twelve unread posts
  3 ops ⊘      4   muted
+
+With several servers, the rooms of each one follow a row with its name and the state of its connection.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.servers import ServerSet
+from broadcast_tui.tui.model.status import Role, connection_mark
 from broadcast_tui.tui.model.text.wrapping import clip
 
 COUNT_MAX = 999
@@ -42,8 +46,33 @@ class Row:
         return cls(view.label.removeprefix("#"), view.unread, mentions, view.muted, shown)
 
 
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """The row above the rooms of a server: its name and the state of its connection."""
+
+    name: str
+    mark: str
+    role: Role
+    shown: bool
+
+
+def room_rows(servers: ServerSet) -> list[Row | ServerRow]:
+    """The rows for the rooms of all servers."""
+    rows: list[Row | ServerRow] = []
+    here = servers.shown_place
+    for server in servers.all:
+        if not servers.is_single:
+            name = servers.name(server)
+            rows.append(ServerRow(name, *connection_mark(server.state), shown=server is servers.shown))
+        rows += [
+            Row.of(room, server is here.server and name == here.room)
+            for name, room in server.state.rooms.joined.items()
+        ]
+    return rows
+
+
 class RoomList(VerticalScroll, can_focus=False):
-    """The joined rooms in the order joined. A click on a row posts `RoomChosen`."""
+    """The joined rooms in the order joined. A click on a row posts `RoomChosen` or `ServerChosen`."""
 
     DEFAULT_CSS = """
     RoomList {
@@ -60,9 +89,19 @@ class RoomList(VerticalScroll, can_focus=False):
 
         number: int
 
+    @dataclass
+    class ServerChosen(Message):
+        """The user has clicked the name of the server with this index."""
+
+        index: int
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._rows: tuple[Row, ...] = ()
+        self._rows: tuple[Row | ServerRow, ...] = ()
+
+    @property
+    def rows(self) -> Sequence[Row | ServerRow]:
+        return self._rows
 
     def compose(self) -> ComposeResult:
         yield Static(id="rooms-names", markup=False)
@@ -70,7 +109,7 @@ class RoomList(VerticalScroll, can_focus=False):
     def on_mount(self) -> None:
         self._draw()
 
-    def show(self, rows: Sequence[Row]) -> None:
+    def show(self, rows: Sequence[Row | ServerRow]) -> None:
         """Show `rows`; one of them is the displayed room."""
         if tuple(rows) != self._rows:
             self._rows = tuple(rows)
@@ -82,17 +121,40 @@ class RoomList(VerticalScroll, can_focus=False):
     def on_click(self, event: events.Click) -> None:
         event.stop()
         row = event.screen_y - self.content_region.y + round(self.scroll_y)
-        if 0 <= row < len(self._rows):
-            self.post_message(self.RoomChosen(row + 1))
+        if not 0 <= row < len(self._rows):
+            return
+        server_count = sum(isinstance(each, ServerRow) for each in self._rows[: row + 1])
+        if isinstance(self._rows[row], ServerRow):
+            self.post_message(self.ServerChosen(server_count - 1))
+        else:
+            self.post_message(self.RoomChosen(row + 1 - server_count))
 
     def _draw(self) -> None:
         if not self.is_mounted:
             return
         width = max(1, self.scrollable_content_region.width)
-        lines = [_line(number, row, width) for number, row in enumerate(self._rows, 1)]
+        lines: list[Content] = []
+        number = 0
+        for row in self._rows:
+            if isinstance(row, ServerRow):
+                lines.append(_server_line(row, width))
+            else:
+                number += 1
+                lines.append(_line(number, row, width))
         self.query_one("#rooms-names", Static).update(Content("\n").join(lines))
-        shown = next((i for i, row in enumerate(self._rows) if row.shown), 0)
+        shown = next((i for i, row in enumerate(self._rows) if isinstance(row, Row) and row.shown), 0)
         self.call_after_refresh(self.scroll_to_region, Region(0, shown, 1, 1), animate=False)
+
+
+_MARK_STYLES = {Role.GOOD: "$text-success", Role.WAIT: "bold $text-warning", Role.BAD: "bold $text-error"}
+
+
+def _server_line(row: ServerRow, width: int) -> Content:
+    """A row of `width` cells: the name to the left, the state to the right."""
+    name = clip(row.name, max(1, width - 2))
+    blanks = " " * max(1, width - cell_len(name) - 1)
+    weight = "bold" if row.shown else "$text-muted"
+    return Content.assemble((name, weight), blanks, (row.mark, _MARK_STYLES[row.role]))
 
 
 def _line(number: int, row: Row, width: int) -> Content:

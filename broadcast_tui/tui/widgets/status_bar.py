@@ -8,12 +8,13 @@ from typing import ClassVar
 from textual.content import Content
 from textual.widget import Widget
 
+from broadcast_tui.tui.model.servers import ServerSet
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import GAP, Role, fit, status_items
 
 
 class StatusBar(Widget):
-    """A view of `state`, one row high. `server` is the address as displayed."""
+    """A view of `state`, one row high. `server` is the address as displayed; it is one of `servers`."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"status--{role.value}" for role in Role}
 
@@ -32,10 +33,13 @@ class StatusBar(Widget):
     }
     """
 
-    def __init__(self, state: AppState, server: str, *, id: str | None = None) -> None:
+    def __init__(
+        self, state: AppState, server: str, servers: ServerSet | None = None, *, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self._state = state
         self._server = server
+        self._servers = servers
         self._shown: list[tuple[str, Role]] = []
 
     def refresh_status(self) -> None:
@@ -50,7 +54,7 @@ class StatusBar(Widget):
 
     def _pieces(self) -> list[tuple[str, Role]]:
         """The line as texts with roles; together they are as wide as the widget."""
-        sides = status_items(self._state, self._server, monotonic())
+        sides = status_items(self._state, self._server, monotonic(), self._servers)
         left, right, between = fit(*sides, self.content_size.width)
         return [*_spaced(left), (" " * between, Role.PLAIN), *_spaced(right)]
 

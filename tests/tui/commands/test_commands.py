@@ -16,6 +16,9 @@ from broadcast_tui.tui.commands.context import CommandHandler
 from broadcast_tui.tui.commands.dispatcher import HANDLERS
 from broadcast_tui.tui.commands.parser import InputError, parse
 from broadcast_tui.tui.commands.registry import COMMANDS, Argument, Command
+from broadcast_tui.tui.model.rooms import RoomSet
+from broadcast_tui.tui.model.servers import Server
+from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.transcript.navigation import posts_by
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, FakeClient, member_list, room_list
@@ -330,16 +333,45 @@ def test_disconnect_and_reconnect() -> None:
     ]
 
 
-def test_connect_checks_the_address_and_unsent_posts() -> None:
+def test_connect_checks_the_address_and_leaves_unsent_posts_queued() -> None:
     context = FakeContext("ana")
     assert not context.execute("/connect ftp://x")
     assert "ws://" in context.warnings[-1]
     assert context.execute("/connect ws://elsewhere:9999/dev")
     context.receive(OFFLINE)
     context.state.add_own_post("n1", "unsent", AT)
-    assert not context.execute("/connect ws://elsewhere:9999")
-    assert context.warnings[-1] == "1 post has not been sent. Use /reconnect first to send them."
-    assert context.called("connect_to") == [("ws://elsewhere:9999",)]
+    assert context.execute("/connect ws://elsewhere:9999")
+    assert context.called("connect_to") == [("ws://elsewhere:9999",), ("ws://elsewhere:9999",)]
+    assert context.state.queued == 1
+
+
+def test_disconnect_leaves_a_server_if_there_are_several_and_asks_about_unsent_posts() -> None:
+    context = FakeContext("ana")
+    other = Server("ws://work.example.org:8765", AppState(name="ana"))
+    context.servers.add(other)
+    assert not context.execute("/disconnect nowhere")
+    assert context.warnings == ["Not connected to 'nowhere'. Your servers: localhost, work.example.org"]
+    assert context.execute("/disconnect work")
+    assert context.execute("/disconnect")
+    assert context.called("leave_server") == [(other.url,), (context.client.url,)]
+    assert not context.called("confirm")
+    other.state.add_own_post("n1", "unsent", AT)
+    assert context.execute("/disconnect work.example.org")
+    assert context.called("confirm") == [("1 post has not been sent to work.example.org.", "Disconnect")]
+    assert context.called("leave_server")[-1] == (other.url,)
+
+
+def test_servers_lists_all_rooms_with_the_states_of_the_connections() -> None:
+    context = FakeContext("ana")
+    context.servers.add(Server("ws://work.example.org:8765", AppState(RoomSet("dev"), "ana")))
+    context.receive(ConnectionChanged(ConnectionState.ONLINE))
+    assert context.execute("/servers")
+    assert context.output[-1].splitlines() == [
+        "localhost ● online",
+        "* 1 #lobby",
+        "work.example.org ◌ connecting…",
+        "  2 #dev",
+    ]
 
 
 # -- in the app
@@ -401,7 +433,7 @@ async def test_clear_is_undone_by_scrolling_up() -> None:
         assert chat.client.called("fetch_history") == []
 
 
-async def test_connect_goes_to_another_server() -> None:
+async def test_connect_adds_another_server() -> None:
     async with chatting("ana") as chat:
         await chat.enter("/connect ftp://x")
         assert "ws://" in chat.toasts
@@ -411,7 +443,7 @@ async def test_connect_goes_to_another_server() -> None:
         assert "Already connected" in chat.toasts
         await chat.enter("/connect ws://elsewhere:9999/dev")
         await chat.pilot.pause()
-        assert chat.client.closed
+        assert not chat.client.closed
         (other,) = chat.elsewhere
         assert (other.url, other.name) == ("ws://elsewhere:9999", "ana")
         assert other.called("start") == [()]

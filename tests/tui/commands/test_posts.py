@@ -16,7 +16,7 @@ from broadcast_tui.core.session.updates import (
 )
 from broadcast_tui.tui.commands.parser import CommandInput, PostInput, parse
 from broadcast_tui.tui.commands.posts import split_choices, split_names
-from broadcast_tui.tui.line_mode import LineFormatter
+from broadcast_tui.tui.line_formatter import LineFormatter
 from broadcast_tui.tui.model.post_target import target_by_number
 from broadcast_tui.tui.model.state import AppState
 from tests.support.fake_client import AT

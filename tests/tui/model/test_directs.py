@@ -60,7 +60,7 @@ def test_a_room_opened_by_another_person_is_joined_and_not_shown() -> None:
     assert [alert_text(alert) for alert in changes.alerts] == ["bob to you alone: psst"]
     assert Row.of(room, False) == Row("@bob", 1, 0, False, False)
     assert rooms_activity(chat.state) == ("2:@bob(1)", "2!")
-    assert most_urgent(chat.state.rooms.joined.values()) == ROOM
+    assert most_urgent(chat.state.rooms.joined.values()) is room
 
 
 def test_each_live_post_of_the_other_counts_as_a_mention() -> None:

@@ -74,10 +74,14 @@ def test_a_room_is_chosen_by_its_name_number_or_letters() -> None:
     assert find_room("2", ["lobby", "dev", "2"]) == "2"
 
 
+def name_of(room: RoomModel | None) -> str:
+    return "" if room is None else room.name
+
+
 def test_mentions_are_more_urgent_than_other_posts_and_muted_rooms_are_not() -> None:
-    assert most_urgent([room("a", 5), room("b", 2, 1)]) == "b"
-    assert most_urgent([room("a"), room("b", 5, muted=True), room("c", 1)]) == "c"
-    assert most_urgent([room("b", 5, 1, muted=True), room("c", 1)]) == "b"
+    assert name_of(most_urgent([room("a", 5), room("b", 2, 1)])) == "b"
+    assert name_of(most_urgent([room("a"), room("b", 5, muted=True), room("c", 1)])) == "c"
+    assert name_of(most_urgent([room("b", 5, 1, muted=True), room("c", 1)])) == "b"
     assert most_urgent([room("a")]) is None
 
 

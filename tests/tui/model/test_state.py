@@ -22,7 +22,6 @@ from broadcast_tui.core.session.updates import (
     Update,
 )
 from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, LINES_MAX, WINDOW_S
-from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.room import ADDRESSED_MAX, MEMBERS_MAX, TYPING_MAX
 from broadcast_tui.tui.model.state import AWAY_MAX, AppState, Changes
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, LineKind
@@ -385,33 +384,6 @@ def test_without_the_focus_a_room_that_is_shown_stays_unread() -> None:
     assert chat.state.rooms.get("dev").unread == 1
     chat.state.rooms.set_focused(True, AT)
     assert chat.state.rooms.get("dev").unread == 0
-
-
-def test_urgent_rooms_are_visited_mentions_first_then_the_first_room_again() -> None:
-    chat = Chat("ana", "bob")
-    for room in ("dev", "ops", "quiet"):
-        chat.apply(RoomEntered(room, 1, 0))
-    chat.state.rooms.get("quiet").level = NotifyLevel.OFF
-    chat.apply(
-        chat.client.post("bob", "hi", room="dev"),
-        chat.client.post("bob", "ana?", room="ops"),
-        chat.client.post("bob", "hm", room="quiet"),
-    )
-    visited = []
-    while chat.state.rooms.show_urgent(AT):
-        chat.state.rooms.set_at_end(True)
-        visited.append(chat.state.rooms.shown_name)
-    assert visited == ["ops", "dev", "lobby"]
-
-
-def test_going_to_another_room_forgets_the_way_back() -> None:
-    chat = Chat("ana", "bob")
-    chat.apply(RoomEntered("ops", 1, 0), chat.client.post("bob", "hi", room="dev"))
-    assert chat.state.rooms.show_urgent(AT)
-    chat.state.rooms.set_at_end(True)
-    chat.state.rooms.show("ops", AT)
-    assert not chat.state.rooms.show_urgent(AT)
-    assert chat.state.rooms.shown_name == "ops"
 
 
 def test_away_status_ends_on_return_or_leave() -> None:

@@ -7,8 +7,9 @@ from rich.cells import cell_len
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import ConnectionState
 from broadcast_tui.tui.model.notifications import NotifyLevel
+from broadcast_tui.tui.model.servers import host_of
 from broadcast_tui.tui.model.state import AppState, Connection
-from broadcast_tui.tui.model.status import GAP, fit, host_of, rooms_activity, status_items
+from broadcast_tui.tui.model.status import GAP, fit, rooms_activity, status_items
 from tests.support.fake_client import AT, FakeClient
 
 SERVER = "ws://localhost:8765"

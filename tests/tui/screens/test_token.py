@@ -29,7 +29,9 @@ def no_keyring(monkeypatch: pytest.MonkeyPatch) -> None:
 def save_credentials_in(chat: Chat, home: Path, *, token: str = "", pin: str = "") -> Credentials:
     """Let the app save credentials in `home`."""
     credentials = Credentials(home)
-    chat.app._token_prompter = TokenPrompter(chat.app, PendingCredentials(credentials, URL, token, pin))
+    shown = chat.app._connections.shown
+    assert shown is not None
+    shown.tokens = TokenPrompter(chat.app, PendingCredentials(credentials, URL, token, pin))
     return credentials
 
 

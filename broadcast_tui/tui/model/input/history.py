@@ -27,10 +27,22 @@ _SECRET_ARGUMENT = re.compile(r"(?i)(?:token|secret|passw\w*|key)\s*[=:]\s*\S")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A submitted text and its room."""
+    """A submitted text, its room, and the address of its server; entries of older versions have none."""
 
     room: str
     text: str
+    server: str = ""
+
+
+@dataclass(slots=True)
+class _Entries:
+    """Entries, oldest first, shared by the histories of all servers."""
+
+    items: list[Entry]
+    limit: int
+    save: Callable[[Entry], None] | None
+    first: int = 0
+    """Number of the oldest entry; it increases when old ones are dropped, so numbers stay valid."""
 
 
 @dataclass(slots=True)
@@ -45,7 +57,7 @@ class _Browse:
 class InputHistory:
     """Entries, oldest first, with a position for each room; the position after the last one is the draft.
 
-    `save` is called with each entry to store for later runs.
+    `save` is called with each entry to store for later runs. `server` is the address of the rooms' server.
     """
 
     def __init__(
@@ -55,24 +67,40 @@ class InputHistory:
         save: Callable[[Entry], None] | None = None,
         room: str = "",
         limit: int = HISTORY_LIMIT,
+        server: str = "",
     ) -> None:
-        self._limit = limit
-        self._entries = list(entries)[-limit:]
-        self._first = 0
-        """Number of the oldest entry; it increases when old ones are dropped, so numbers stay valid."""
-        self._save = save
+        self._shared = _Entries(list(entries)[-limit:], limit, save)
+        self._server = server
         self._positions: dict[str, _Browse] = {}
         self._position = _Browse()
         self.room = ""
         self.enter(room)
 
+    def on_server(self, server: str, room: str) -> InputHistory:
+        """A history of the same entries for the rooms of another server."""
+        other = InputHistory(room=room, server=server)
+        other._shared = self._shared
+        return other
+
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def _entries(self) -> list[Entry]:
+        return self._shared.items
+
+    @property
+    def _first(self) -> int:
+        return self._shared.first
 
     @property
     def entries(self) -> Sequence[Entry]:
         """All entries, oldest first."""
         return self._entries
+
+    def is_here(self, entry: Entry) -> bool:
+        """Whether an entry was submitted in the current room."""
+        return entry.room == self.room and self._is_own_server(entry)
 
     def enter(self, room: str) -> None:
         """Switch to `room` and its position."""
@@ -81,12 +109,13 @@ class InputHistory:
 
     def add(self, text: str) -> None:
         """Add a sent `text` and return to an empty draft. Private texts are not stored."""
-        if not is_private(text) and self._add(text) and self._save is not None:
-            self._save(self._entries[-1])
+        shared = self._shared
+        if not is_private(text) and self._add(text) and shared.save is not None:
+            shared.save(shared.items[-1])
         self.end_browsing()
-        surplus = max(0, len(self._entries) - self._limit)
-        del self._entries[:surplus]
-        self._first += surplus
+        surplus = max(0, len(shared.items) - shared.limit)
+        del shared.items[:surplus]
+        shared.first += surplus
 
     def add_unsent(self, text: str, room: str | None = None) -> None:
         """Add a text that was not sent, for this run only. The position does not change."""
@@ -108,12 +137,16 @@ class InputHistory:
         return self._move(1, current, everywhere)
 
     def _add(self, text: str, room: str | None = None) -> bool:
-        entry = Entry(self.room if room is None else room, text)
-        last = next((old for old in reversed(self._entries) if old.room == entry.room), None)
-        if not text.strip() or entry == last:
+        entry = Entry(self.room if room is None else room, text, self._server)
+        here = (old for old in reversed(self._entries) if old.room == entry.room and self._is_own_server(old))
+        last = next(here, None)
+        if not text.strip() or (last is not None and last.text == text):
             return False
         self._entries.append(entry)
         return True
+
+    def _is_own_server(self, entry: Entry) -> bool:
+        return entry.server in ("", self._server) or not self._server
 
     def _move(self, step: int, current: str, everywhere: bool) -> str | None:
         position, end = self._position, self._first + len(self._entries)
@@ -121,7 +154,7 @@ class InputHistory:
         shown = self._at(place)
         target = place + step
         while (entry := self._at(target)) is not None and (
-            (entry.room != self.room and not everywhere) or (shown is not None and entry.text == shown.text)
+            (not everywhere and not self.is_here(entry)) or (shown is not None and entry.text == shown.text)
         ):
             target += step
         if not self._first <= target <= end or (target == end and position.place is None):

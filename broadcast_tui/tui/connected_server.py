@@ -1,0 +1,43 @@
+"""One server of the chat: its client, its state, and the screen that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+
+from broadcast_tui.client.requests import ClientRequests
+from broadcast_tui.core.session.updates import NameDenied, Update
+from broadcast_tui.tui.bookmark_saver import BookmarkSaver
+from broadcast_tui.tui.missing import request_missing
+from broadcast_tui.tui.model.servers import Server
+from broadcast_tui.tui.model.state import Changes
+from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.token_prompt import TokenPrompter
+
+
+@dataclass(eq=False)
+class ConnectedServer:
+    """One server of the chat."""
+
+    server: Server
+    client: ClientRequests
+    tokens: TokenPrompter
+    bookmarks: BookmarkSaver
+    screen: ChatScreen | None = None
+    """Its screen, which is created when the server is displayed for the first time."""
+    denied: NameDenied | None = None
+    """The name was rejected and the user was not asked for another one yet."""
+
+    def apply(self, updates: Iterable[Update]) -> Changes:
+        """Apply updates to the state and show the changes if the server is displayed."""
+        if self.screen is not None and self.screen.is_ready:
+            return self.screen.receive(updates)
+        state = self.server.state
+        changes = state.apply(updates, monotonic(), datetime.now(UTC))
+        request_missing(self.client, state, changes)
+        for opening in changes.directs:
+            if not opening.is_joined:
+                self.client.join(opening.room)
+        return changes
