@@ -279,7 +279,10 @@ class Peer:
         """Allow direct writes of posts, if the connection is in one room and has nothing else pending."""
         for subscription in self.subscriptions.values():
             subscription.fast = len(self.subscriptions) == 1 and not (
-                self.blocked or self.has_pending or subscription.own_nonces
+                self.blocked
+                or self.has_pending
+                or subscription.own_nonces
+                or subscription.synced_at is not None
             )
 
     def leave_fast_path(self) -> None:

@@ -59,7 +59,10 @@ class Subscription:
     @property
     def has_pending(self) -> bool:
         """Whether there are frames to write to this connection."""
-        return not self.paused and (self.cursor < self.room.ring.last_seq or self.synced_at is not None)
+        if self.paused:
+            return False
+        is_synced = self.synced_at is not None and self.cursor >= self.synced_at
+        return self.cursor < self.room.ring.last_seq or is_synced
 
     def collect(self) -> bytes:
         """Return the next frames, about `WRITE_BYTES` at most, and advance the cursor.
@@ -89,9 +92,15 @@ class Subscription:
             self.own_nonces[seq] = nonce
             self.fast = False
 
-    def fork(self, fork: Fork) -> None:
-        """Continue in another epoch, after what both epochs have in common."""
+    def fork(self, fork: Fork, last_seq: int) -> None:
+        """Continue in another epoch, after what both epochs have in common.
+
+        Args:
+            last_seq: Newest seq of the new epoch; a replay of the former one does not go on beyond it.
+        """
         self.cursor = min(self.cursor, fork.seq)
+        if self.synced_at is not None:
+            self.synced_at = min(self.synced_at, last_seq)
         self.fast = self.paused = self.backfilled = False
         self.own_nonces = {seq: nonce for seq, nonce in self.own_nonces.items() if seq <= fork.seq}
 
@@ -234,7 +243,7 @@ class Room:
                 announcements[key] = self._announcement(fork, *key)
             if announcements[key]:
                 peer.control.append(announcements[key])
-            subscription.fork(fork)
+            subscription.fork(fork, last_seq)
             peer.resume_waiting()
         self.epoch = fork.epoch
         self.ring = self._empty_ring(last_seq)

@@ -108,6 +108,27 @@ def test_a_slow_connection_gets_the_rest_in_the_new_epoch(cluster: HubCluster) -
     assert story(client) == ["e1-1 one", "epoch e1-1 e2-1", "e2-2 two", "e2-3 four"]
 
 
+@pytest.mark.parametrize("seq", [0, 1])
+def test_a_replay_ends_with_the_log_that_has_lost_its_end(cluster: HubCluster, seq: int) -> None:
+    """Otherwise the connection would have something to write for ever, and the tail would wait for it."""
+    post(cluster, "one", "two", "three")
+    client = cluster[1].connect()
+    peer = client.wire.peer
+    assert peer is not None
+    peer.blocked = True
+    client.send("hello", epochs=True, rooms=[{"room": "lobby", "since": "e1-0"}])
+    cluster.settle()
+    cluster.fork("lobby", seq, "e2")
+    cluster.settle()
+    peer.blocked = False
+    cluster[1].hub.effects.dirty_peers.add(peer)
+    cluster.settle()
+    assert not peer.has_pending
+    assert [frame["id"] for frame in client.frames("synced")] == [f"e2-{seq}"]
+    post(cluster, "four")
+    assert story(client)[-1] == f"e2-{seq + 1} four"
+
+
 def test_several_forks_in_a_row(cluster: HubCluster) -> None:
     client = enter(cluster[1])
     post(cluster, "one", "two", "three")
