@@ -66,10 +66,14 @@ class RedisWriter:
         if replicas:
             packed += connection.pack_command("WAIT", replicas, int(WAIT_S * 1000))
         await connection.send_packed_command(packed, check_health=False)
+        error: ResponseError | None = None
         try:
             reply = await connection.read_response(disconnect_on_error=False)
-        finally:
-            confirmed = await connection.read_response(disconnect_on_error=False) if replicas else 0
+        except ResponseError as rejection:  # not after a timeout, as nothing would end the next read
+            error = rejection
+        confirmed = await connection.read_response(disconnect_on_error=False) if replicas else 0
+        if error is not None:
+            raise error
         if confirmed < replicas:
             raise ResponseError("NOREPLICAS the replicas do not have the posts yet")
         return reply
