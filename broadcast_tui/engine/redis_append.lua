@@ -1,6 +1,7 @@
 -- Append a batch to the rooms of a partition, or nothing at all.
--- ARGV: new life, node, batch number, keep_posts, dedup_s, PUBLISH or SPUBLISH, rooms in MessagePack.
--- Returns the life, the number of the last batch, and the result in MessagePack; empty on a conflict.
+-- ARGV: new life, node, batch number, keep_posts, dedup_s, PUBLISH or SPUBLISH, rooms in MessagePack, the life in which
+-- they are to be appended or ''.
+-- Returns the life, the number of the last batch, and the result in MessagePack; empty on a conflict or in another life.
 --
 -- A room: {name, told, entries, changes}. `told`: seq up to which the node has what its log contains; if the
 --   log ends before it, the epoch changes at once. `entries`: nonce key or '', row, and for a note the row of
@@ -18,7 +19,7 @@ local keep, ttl, command = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local life = life_of(ARGV[1])
 local done = call('HMGET', mark, 'number', 'result')
 local rooms = cmsgpack.unpack(ARGV[7])
-if #rooms == 0 then return {life, done[1] or '', ''} end
+if #rooms == 0 or (ARGV[8] ~= '' and ARGV[8] ~= life) then return {life, done[1] or '', ''} end
 if done[1] == ARGV[3] then
   call('EXPIRE', mark, 2 * ttl) -- a write, which WAIT waits for
   return {life, done[1], done[2]}

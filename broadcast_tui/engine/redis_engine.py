@@ -154,7 +154,7 @@ class RedisEngine:
         settings = self._settings
         self._client: Client = open_client(settings)
         self._reader = RedisReader(
-            self._client, settings, lambda number: self._partitions[number].life, self._learned
+            self._client, settings, lambda number: self._partitions[number].life, self.epoch_of, self._learned
         )
         self._subscriber = Subscriber(
             settings, self._client, received=self._received, resumed=self._sweep_now.set
@@ -295,10 +295,12 @@ class RedisEngine:
             results.update(zip(indexes, part, strict=True))
         return [results[index] for index in range(len(entries))]
 
-    def _published(self, room: str, news: NewEntries) -> None:
+    def _published(
+        self, room: str, news: NewEntries, asked_in: str = "", *, may_return: bool = False
+    ) -> None:
         """Take the reply to an append of this node: it usually precedes the message."""
         if (found := self._logs.get(room)) is not None:
-            self._receive(found, news)
+            self._receive(found, news, asked_in, may_return=may_return)
         elif len(news):
             self._tail.put(list[LogEvent](news.entries(0)))
 
@@ -319,15 +321,19 @@ class RedisEngine:
         if message.node != self._node:  # the reply to an own append says the same
             self._receive(found, message)
 
-    def _learned(self, room: str, head: Head) -> None:
-        """A read has returned the head of a room, perhaps in an epoch that no message has announced yet."""
+    def _learned(self, room: str, head: Head, asked_in: str) -> bool:
+        """A read has returned the head of a room, perhaps in an epoch that no message has announced yet.
+
+        Returns whether the room is in that epoch now, or is not followed.
+        """
         found = self._logs.get(room)
         if found is not None and found.epoch != head.epoch:
-            self._receive(found, NewEntries(head))
+            self._receive(found, NewEntries(head), asked_in)
+        return found is None or found.epoch == head.epoch
 
-    def _receive(self, found: RoomLog, news: News) -> None:
+    def _receive(self, found: RoomLog, news: News, asked_in: str = "", *, may_return: bool = False) -> None:
         told, first = found.told, found.first
-        self._yield(found, found.receive(news), told, first)
+        self._yield(found, found.receive(news, asked_in, may_return=may_return), told, first)
 
     def _yield(self, found: RoomLog, events: Sequence[LogEvent], told: int, first: int) -> None:
         """Pass on news of a log.
@@ -344,6 +350,7 @@ class RedisEngine:
                 if lost:
                     log.warning("Redis has lost %d message(s) of a room", lost)
                 self._spawn(self._reload_notes(found.room))
+                self._spawn(self._partition(found.room).notice(event.epoch))
                 continue
             post = event if isinstance(event, Post) else event.post
             if post is not None and post.state is not NO_STATE:
@@ -353,7 +360,7 @@ class RedisEngine:
         self._update_names(found)
         if events:
             self._tail.put(events)
-        if found.is_behind and found.room not in self._repairing:
+        if (found.is_behind or found.is_doubtful) and found.room not in self._repairing:
             self._repairing.add(found.room)
             self._spawn(self._repair(found.room))
 
@@ -361,10 +368,13 @@ class RedisEngine:
         """Read what messages have not brought."""
         try:
             await asyncio.sleep(HOLE_S)
-            while (found := self._logs.get(room)) is not None and found.is_behind:
+            while (found := self._logs.get(room)) is not None and (found.is_behind or found.is_doubtful):
                 before = found.told, found.epoch
                 with contextlib.suppress(EngineError):
-                    await self._read_missing(found)
+                    if found.is_doubtful:
+                        await self._compare_rooms(self._reader.number(room), [room])
+                    else:
+                        await self._read_missing(found)
                 if (found.told, found.epoch) == before:
                     await asyncio.sleep(RETRY_S)
         finally:
@@ -372,11 +382,14 @@ class RedisEngine:
 
     async def _read_missing(self, found: RoomLog) -> None:
         """Read a page of the entries that are missing from the tail. Raises EngineError."""
-        told, first = found.told, found.first
+        told, first, epoch = found.told, found.first, found.epoch
         self.store_stats.repairs += 1
         head, entries = await self._reader.page(found.room, "RANGE", told, "", PAGE_ENTRIES, 0, 0)
         if head.epoch != found.epoch or told != found.told:
-            self._receive(found, NewEntries(head))
+            self._receive(found, NewEntries(head), epoch)
+            return
+        if head.last < told:
+            found.doubt_count += 1
             return
         start = entries[0].position.seq - 1 if entries else head.last
         found.told = start  # what is not stored any more cannot be read
@@ -427,23 +440,27 @@ class RedisEngine:
     async def _compare_rooms(self, number: int, rooms: Sequence[str]) -> set[PendingSummary]:
         """Compare rooms of a partition; returns the changes that are to be announced. Raises EngineError."""
         known = {
-            room: (found.told, found.topic) for room in rooms if (found := self._logs.get(room)) is not None
+            room: (found.told, found.topic, found.epoch, found.doubt_count)
+            for room in rooms
+            if (found := self._logs.get(room)) is not None
         }
         ended, pending = [], set()
         for room, reply in zip(rooms, await self._reader.run(HEADS, rooms[0], *rooms), strict=True):
             found, head = self._logs.get(room), Head.of(reply)
             if found is None or room not in known:
                 continue
-            told, topic = known[room]
+            told, topic, epoch, doubt_count = known[room]
+            found.clear_doubts(doubt_count)
             if found.topic == topic:  # otherwise a message has brought a later one
                 self._set_topic(found, reply[5].decode())
             if not head.epoch and not told:
                 head = Head(self._partitions[number].life, 0, 1, {})
             is_shorter = head.epoch == found.epoch and head.last < told
-            if not head.epoch or is_shorter or found.is_former(head.epoch):
+            if found.epoch == epoch and (not head.epoch or is_shorter or found.is_former(head.epoch)):
                 ended.append(room)
                 continue
-            self._receive(found, NewEntries(head))
+            if head.epoch:
+                self._receive(found, NewEntries(head), epoch)
             for seq, kinds in zip(reply[4][::2], reply[4][1::2], strict=True):
                 pending |= {PendingSummary(room, int(seq), NoteKind(kind)) for kind in kinds.decode().split()}
         if ended:

@@ -38,7 +38,8 @@ class _Room:
         self.name = name
         self._head = head
         self._seqs: dict[tuple[object, ...], int] = {}
-        self._read_to: int | None = None
+        self._read_from: int | None = None
+        self._read_to = 0
 
     def end_of(self, epoch: str) -> int:
         """Seq up to which the log has the entries of an epoch."""
@@ -47,7 +48,10 @@ class _Room:
     async def find(self, post: Post, run: Callable[..., Awaitable[Any]]) -> int | None:
         """The seq of a post that was appended again; None if it is not in the log."""
         key = post.at, post.sender
-        after = self.end_of(post.position.epoch) if self._read_to is None else self._read_to
+        start = self.end_of(post.position.epoch)
+        if self._read_from is None or start < self._read_from:
+            self._read_from = self._read_to = start
+        after = self._read_to
         while key not in self._seqs:
             reply = await run(READ, self.name, "RANGE", after, "", PAGE_ENTRIES, 0, 0)
             entries = entries_of(self.name, "", reply)

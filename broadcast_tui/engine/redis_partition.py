@@ -9,11 +9,12 @@ again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.notes import NewEntry
@@ -46,6 +47,15 @@ RETRY_MAX_S = 0.25
 LOST_TOLD = 2**53
 """Seq that no log reaches: the epoch of the room changes if it is not the one of this life."""
 
+
+class Published(Protocol):
+    """Takes the reply to an append."""
+
+    def __call__(
+        self, room: str, news: NewEntries, asked_in: str = "", *, may_return: bool = False
+    ) -> None: ...
+
+
 _Attempt = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Runs a command, and possibly again after a failure."""
 
@@ -68,7 +78,8 @@ class RedisPartition:
         node: Id of this process.
         keep_posts: Maximum number of entries of a room; 0: unlimited.
         logs: The rooms that this node follows.
-        published: Called with a room and its new entries, in the order of the appends.
+        published: Called with a room and its new entries, in the order of the appends; also with the epoch it
+            had when they were sent, and whether it has to follow them even to a former epoch.
         look_soon: Called when the rooms have to be compared soon.
     """
 
@@ -81,7 +92,7 @@ class RedisPartition:
         keep_posts: int,
         stats: StoreStats,
         logs: Mapping[str, RoomLog],
-        published: Callable[[str, NewEntries], None],
+        published: Published,
         look_soon: Callable[[], None],
     ) -> None:
         self.life = ""
@@ -111,22 +122,31 @@ class RedisPartition:
                 self._look_soon()  # they may have been appended all the same
                 raise
 
-    async def look(self) -> None:
-        """Notice a new life, even if nothing is appended. Raises EngineError."""
+    async def look(self, epoch: str = "") -> None:
+        """Notice a new life, even if nothing is appended, unless it is `epoch`. Raises EngineError."""
         async with self._lock:
+            if epoch and epoch == self.life:
+                return
             try:
                 await self._look()
-                await self._healing.heal_waiting()
+                await self._heal(self._healing.heal_waiting)
             except FAILURES as error:
                 self._stats.is_up = False
                 raise engine_error(error, self._settings) from None
 
+    async def notice(self, epoch: str) -> None:
+        """Heal, if a new epoch is that of another life: what can be appended again is soon too old."""
+        with contextlib.suppress(EngineError):  # the next comparison tries it again
+            await self.look(epoch)
+
     async def end_epochs(self, rooms: Sequence[str]) -> None:
         """Change the epoch of rooms whose logs have lost entries that were told. Raises EngineError."""
         async with self._lock:
+            known = {room: self._epoch(room) for room in rooms}
             reply = await self._execute([(room, LOST_TOLD, []) for room in rooms], self._retrying)
         for room, (epoch, before, first, forks, _) in zip(rooms, reply, strict=True):
-            self._published(room, NewEntries(Head(epoch, before, first, parse_forks(forks))))
+            head = Head(epoch, before, first, parse_forks(forks))
+            self._published(room, NewEntries(head), known[room], may_return=True)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -165,6 +185,7 @@ class RedisPartition:
             )  # fmt: skip
             appended: list[Appended] = []
             if rooms := batch.rooms:
+                epochs = {room[0]: self._epoch(room[0]) for room in rooms}
                 reply = await self._execute(rooms, attempt)
                 if not reply:
                     conflicts += 1
@@ -173,8 +194,10 @@ class RedisPartition:
                     continue
                 news, appended = batch.finish(reply, time.monotonic())
                 for room, new_entries in news.items():
-                    self._published(room, new_entries)
+                    self._published(room, new_entries, epochs[room])
             else:
+                if is_healing:  # what was read must be of the life in which it is healed
+                    await self._look()
                 batch.finish((), 0.0)
             self._healing.remember(appended)
             results |= batch.results
@@ -184,6 +207,10 @@ class RedisPartition:
     def _told(self, room: str) -> int:
         found = self._logs.get(room)
         return found.told if found is not None else 0
+
+    def _epoch(self, room: str) -> str:
+        found = self._logs.get(room)
+        return found.epoch if found is not None else ""
 
     async def _fetch(self, entries: Sequence[NewEntry], attempt: _Attempt) -> dict[str, Stored]:
         """Read what entries depend on."""
@@ -217,7 +244,7 @@ class RedisPartition:
     async def _run(self, packed: bytes, number: int, replicas: int = 0) -> _Reply:
         life, last, result = await self._writer.run(
             APPEND, secrets.token_hex(4), self._node, number, self._keep_posts, int(dedup.DEDUP_S),
-            self._settings.publish_command, packed, replicas=replicas,
+            self._settings.publish_command, packed, self._healing_life, replicas=replicas,
         )  # fmt: skip
         return _Reply(life.decode(), last.decode(), result)
 
@@ -260,15 +287,20 @@ class RedisPartition:
             return
         if self.life and life != self.life:
             former, self.life = self.life, life
-            self._healing_life = life
             try:
-                await self._healing.heal()
+                await self._heal(self._healing.heal)
             except BaseException:
                 self.life = former
                 raise
-            finally:
-                self._healing_life = ""
         self.life = life
+
+    async def _heal(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Append entries again, in the current life only: in another one their posts have other numbers."""
+        self._healing_life = self.life
+        try:
+            await work()
+        finally:
+            self._healing_life = ""
 
 
 async def _once(work: Callable[[], Awaitable[Any]]) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from broadcast_tui.core.errors import SearchTooCostlyError
+from broadcast_tui.core.errors import EngineError, SearchTooCostlyError
 from broadcast_tui.core.notes import Entry, first_fitting
 from broadcast_tui.core.post import MAX_SEQ, Post
 from broadcast_tui.engine.memory_search import search_posts
@@ -34,8 +34,9 @@ class RedisReader:
 
     Args:
         life_of: The life of a partition by its number, which is the epoch of rooms without entries.
-        learned: Called with the head of a room that a client reads, before the read returns: its epoch may be
-            news.
+        epoch_of: The epoch of a room, as this node knows it.
+        learned: Called with the head of a room that a client reads, and the epoch that this node knew when it
+            was requested. Returns whether the room is in the epoch of the head now; else it is read again.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class RedisReader:
         client: Client,
         settings: RedisSettings,
         life_of: Callable[[int], str],
-        learned: Callable[[str, Head], None] = lambda room, head: None,
+        epoch_of: Callable[[str], str] = lambda room: "",
+        learned: Callable[[str, Head, str], bool] = lambda room, head, asked_in: True,
     ) -> None:
         self._client = client
         self._settings = settings
         self._life_of = life_of
+        self._epoch_of = epoch_of
         self._learned = learned
 
     async def read(
@@ -67,8 +70,7 @@ class RedisReader:
         mode, epoch = "THREAD" if root else "RANGE", ""
         while (count := min(PAGE_ENTRIES, limit - len(found))) > 0:
             stop = "" if before is None else before
-            head, page = await self.page(room, mode, after, stop, count, int(from_end), root)
-            self._learned(room, head)
+            head, page = await self._current_page(room, mode, after, stop, count, int(from_end), root)
             if epoch not in ("", head.epoch):
                 (after, before), found, epoch = bounds, [], ""
                 continue
@@ -88,8 +90,7 @@ class RedisReader:
         ordered = sorted({seq for seq in seqs if 0 < seq <= MAX_SEQ})
         found: list[Post] = []
         for start in range(0, len(ordered), PAGE_ENTRIES):
-            head, entries = await self.page(room, "SEQS", *ordered[start : start + PAGE_ENTRIES])
-            self._learned(room, head)
+            _, entries = await self._current_page(room, "SEQS", *ordered[start : start + PAGE_ENTRIES])
             found += [entry for entry in entries if isinstance(entry, Post)]
         return found
 
@@ -110,6 +111,18 @@ class RedisReader:
                 raise SearchTooCostlyError
             before = page[0].position.seq
         return hits[::-1]
+
+    async def _current_page(self, room: str, *arguments: object) -> tuple[Head, list[Entry]]:
+        """A page in the epoch that this node knows as the current one. Raises EngineError."""
+        deadline = time.monotonic() + READ_TRIES_S
+        while True:
+            asked_in = self._epoch_of(room)
+            head, entries = await self.page(room, *arguments)
+            if self._learned(room, head, asked_in):
+                return head, entries
+            if time.monotonic() > deadline:
+                raise EngineError(f"{self._settings} has another log than before. Try again.")
+            await asyncio.sleep(RETRY_S)
 
     async def page(self, room: str, *arguments: object) -> tuple[Head, list[Entry]]:
         """The head of a room, and entries: a page as the script returns it. Raises EngineError."""

@@ -2,6 +2,10 @@
 
 News about a log arrive in messages, in the replies to own appends, and when the log is read; in any order and
 more than once. `RoomLog` makes of them a tail: each entry once, in order, and a fork when the epoch changes.
+
+An unknown epoch may be newer than the current one, or older: Redis can lose an epoch completely, so that no
+later one knows it as a former one. Only a reply tells them apart, if the log was already in the current epoch
+when it was requested. Other news of an unknown epoch are a reason to read the head.
 """
 
 from __future__ import annotations
@@ -68,6 +72,18 @@ class RoomLog:
         self._former: list[str] = []
         """Epochs that this node has seen end, even if Redis has forgotten them."""
         self._held: list[News] = []
+        self.doubt_count = 0
+        """Number of news that may be of a later epoch."""
+        self._cleared_count = 0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the log may be in a later epoch; its head has to be read."""
+        return self.doubt_count > self._cleared_count
+
+    def clear_doubts(self, count: int) -> None:
+        """Note that the head was read after the first `count` doubtful news."""
+        self._cleared_count = max(self._cleared_count, count)
 
     @property
     def is_behind(self) -> bool:
@@ -89,11 +105,21 @@ class RoomLog:
         """Whether an epoch has ended."""
         return epoch in self.forks or epoch in self._former
 
-    def receive(self, news: News) -> list[LogEvent]:
-        """What the tail yields because of news. Old ones change nothing."""
+    def receive(self, news: News, asked_in: str = "", *, may_return: bool = False) -> list[LogEvent]:
+        """What the tail yields because of news. Old ones change nothing.
+
+        Args:
+            asked_in: The epoch of this log when the news was requested; empty if it arrived by itself.
+            may_return: Whether the log has to follow the news even to a former epoch.
+        """
         events: list[LogEvent] = []
         if news.head.epoch != self.epoch:
-            if self.is_former(news.head.epoch):
+            is_answer = asked_in == self.epoch
+            if not (is_answer and may_return) and self.is_former(news.head.epoch):
+                self.doubt_count += is_answer
+                return []
+            if not is_answer:
+                self.doubt_count += 1
                 return []
             events.append(self._fork(news.head))
             self.first = news.head.first
@@ -125,9 +151,10 @@ class RoomLog:
         former, seq = self.epoch, head.forks.get(self.epoch)
         if seq is None:
             # Redis has lost the end of this epoch, but may have one of the epochs before it.
-            common = [min(end, head.forks[epoch]) for epoch, end in self.forks.items() if epoch in head.forks]
+            ends = {**head.forks, head.epoch: head.last}
+            common = [min(end, ends[epoch]) for epoch, end in self.forks.items() if epoch in ends]
             seq = max(common, default=0)
-        self._former = [*self._former[-FORMER_MAX:], former]
+        self._former = [*(epoch for epoch in self._former[-FORMER_MAX:] if epoch != head.epoch), former]
         self._held.clear()
         self.epoch, self.forks = head.epoch, head.forks
         self.told = self.last = min(self.told, seq)

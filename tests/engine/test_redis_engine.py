@@ -15,7 +15,7 @@ from broadcast_tui.core.errors import EngineError, ErrorCode
 from broadcast_tui.core.notes import Entry, LogEvent, NewNote
 from broadcast_tui.core.post import Fork, NewPost, Post
 from broadcast_tui.core.post_state import Ask, NoteKind
-from broadcast_tui.engine import dedup, redis_engine, redis_healing
+from broadcast_tui.engine import dedup, redis_engine, redis_healing, redis_writer
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.redis_engine import RedisEngine
 from broadcast_tui.engine.redis_room import NewEntries, RoomLog
@@ -391,7 +391,7 @@ async def test_a_hole_that_redis_does_not_know_is_not_read_again_at_once(
     monkeypatch.setattr(redis_engine, "RETRY_S", 3600.0)
     engine = await engines(redis_url)
     await engine.append([new_post("a")])
-    await cli(shared_redis, "PUBLISH", "{bt0}:l:lobby", "unheard-of 7 1 other ")
+    await cli(shared_redis, "PUBLISH", "{bt0}:l:lobby", f"{engine.epoch_of('lobby')} 7 1 other ")
     await eventually(lambda: engine.store_stats.repairs > 0)
     for _ in range(50):
         await engine.append([new_post("b", "dev")])
@@ -560,6 +560,20 @@ async def test_nothing_is_acknowledged_before_a_replica_has_it(
         [result] = await in_time(waiting)
         assert result.position.seq == 2
         assert await stored(engine) == [(1, "a"), (2, "b")]
+
+
+async def test_a_primary_that_hangs_is_an_error_in_time_with_replicas_too(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_writer, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(redis_writer, "WAIT_S", 0.1)
+    engine = await engines(f"{server.url}?replicas=1&append_timeout=0.5")
+    server.pause()
+    try:
+        with pytest.raises(EngineError, match="does not respond"):
+            await in_time(asyncio.ensure_future(engine.append([new_post("a")])))
+    finally:
+        server.resume()
 
 
 async def test_a_failover_loses_nothing_that_was_acknowledged(engines: Open, tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 import pytest
 
+from broadcast_tui.core.errors import EngineError
 from broadcast_tui.core.notes import Entry
 from broadcast_tui.core.post import NewPost, Position, Post
+from broadcast_tui.engine import redis_reader
 from broadcast_tui.engine.redis_engine import RedisEngine
 from broadcast_tui.engine.redis_reader import PAGE_ENTRIES, RedisReader
 from broadcast_tui.engine.redis_rows import Head
@@ -24,11 +26,19 @@ class ForkingReader(RedisReader):
 
     def __init__(self, epochs: list[str], last: int) -> None:
         self.heads: list[Head] = []
+        self.asked_in: list[str] = []
         super().__init__(
-            cast("Any", None), cast("Any", None), lambda _: "", lambda room, head: self.heads.append(head)
+            cast("Any", None), cast("Any", None), lambda _: "", lambda _: self._epochs[0], self._note
         )
         self._epochs = epochs
         self._last = last
+        self.unknown = {"e0"}
+        """Epochs that this node does not take for current ones."""
+
+    def _note(self, room: str, head: Head, asked_in: str) -> bool:
+        self.heads.append(head)
+        self.asked_in.append(asked_in)
+        return head.epoch not in self.unknown
 
     async def page(self, room: str, *arguments: Any) -> tuple[Head, list[Entry]]:
         epoch = self._epochs.pop(0) if len(self._epochs) > 1 else self._epochs[0]
@@ -54,6 +64,24 @@ async def test_a_read_in_bounds_starts_again_at_its_bounds() -> None:
     assert [entry.position for entry in found] == [Position("e2", seq) for seq in range(4, 1_204)]
 
 
+@pytest.mark.parametrize("epochs", [["e0", "e1"], ["e1", "e0", "e1", "e0", "e1"]])
+async def test_a_page_of_an_epoch_that_is_not_the_current_one_is_read_again(
+    epochs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_reader, "RETRY_S", 0.0)
+    reader = ForkingReader(list(epochs), 2 * PAGE_ENTRIES)
+    found = await reader.read("lobby", limit=2 * PAGE_ENTRIES)
+    assert {entry.position.epoch for entry in found} == {"e1"}
+    assert len(found) == 2 * PAGE_ENTRIES
+    assert reader.asked_in == [head.epoch for head in reader.heads]
+
+
+async def test_a_log_that_is_never_the_current_one_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_reader, "READ_TRIES_S", -1.0)
+    with pytest.raises(EngineError, match="Try again"):
+        await ForkingReader(["e0"], 10).read("lobby", limit=10)
+
+
 @needs_redis
 async def test_a_read_tells_the_engine_of_a_new_epoch(tmp_path: Path) -> None:
     with running(server := RedisServer(tmp_path)):
@@ -63,8 +91,11 @@ async def test_a_read_tells_the_engine_of_a_new_epoch(tmp_path: Path) -> None:
             await engine.open_room("lobby")
             await engine.append([NewPost("lobby", "ana", "hi", AT)])
             former = engine.epoch_of("lobby")
-            engine._learned("elsewhere", Head("e9", 1, 1, {}))
-            engine._learned("lobby", Head("e9", 1, 1, {former: 1}))
+            assert engine._learned("elsewhere", Head("e9", 1, 1, {}), "e8")
+            assert engine._learned("lobby", Head("e9", 1, 1, {former: 1}), former)
             assert (engine.epoch_of("lobby"), engine.fork_of("lobby", former)) == ("e9", 1)
+            assert not engine._learned("lobby", Head(former, 1, 1, {}), former)
+            assert not engine._learned("lobby", Head("e8", 1, 1, {former: 1}), former)
+            assert engine.epoch_of("lobby") == "e9"
         finally:
             await engine.close()

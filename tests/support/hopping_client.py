@@ -175,16 +175,22 @@ class HoppingClient:
         async with self.changed:
             await self.changed.wait_for(lambda: self.is_settled)
 
-    async def wait_at(self, positions: dict[str, str]) -> None:
-        """Wait until the client has everything up to these ids of each room."""
+    def is_at(self, positions: dict[str, str]) -> bool:
+        """Whether the client has everything up to these ids of each room, and nothing else."""
+        return self.is_settled and all(
+            str(view.position) == positions[room] for room, view in self.views.items()
+        )
 
-        def is_there() -> bool:
-            return self.is_settled and all(
-                str(view.position) == positions[room] for room, view in self.views.items()
-            )
+    async def wait_past(self, positions: dict[str, str]) -> None:
+        """Wait until the client has everything up to these ids of each room, which are of the last epochs."""
+        ends = {room: position_of(text) for room, text in positions.items()}
+
+        def is_past(view: LogView) -> bool:
+            at, end = view.position, ends[view.room]
+            return at is not None and at.epoch == end.epoch and at.seq >= end.seq
 
         async with self.changed:
-            await self.changed.wait_for(is_there)
+            await self.changed.wait_for(lambda: self.is_settled and all(map(is_past, self.views.values())))
 
     async def close(self) -> None:
         for task in (self._task, *self._resends):
