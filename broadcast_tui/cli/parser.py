@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from cyclopts import App, CoercionError, CycloptsError
@@ -11,6 +12,7 @@ from cyclopts.config import Env
 from broadcast_tui import __version__
 from broadcast_tui.cli import PROMPT
 from broadcast_tui.cli.errors import ExitCode, UsageError, with_advice
+from broadcast_tui.cli.kiosk import forget_variables, is_kiosk
 from broadcast_tui.cli.settings import USER_CONFIG
 from broadcast_tui.cli.stdio import discard_stdout, is_stdout_error, print_safely, stdout_error
 from broadcast_tui.core.errors import BroadcastError
@@ -52,6 +54,8 @@ app.command("broadcast_tui.cli.invite:invite", name="invite", help="Print an inv
 
 def run(tokens: list[str]) -> int:
     """Run a command and return the exit status. Errors are printed as one line."""
+    if is_kiosk(tokens):
+        forget_variables(os.environ)
     try:
         status = _call(_replace_dash(tokens))
     except CycloptsError as error:

@@ -132,6 +132,33 @@ def test_nothing_leads_out_of_the_chat(
     assert not [*ssh.directory.rglob("crash.log"), *ssh.directory.rglob("*.svg")]
 
 
+def test_variables_choose_nothing(
+    server: ServerProcess, ssh: SshServer, login: Login, tmp_path: Path
+) -> None:
+    """Even if `sshd` lets clients set them."""
+    ssh.authorize("ken", kiosk("ken", server.url))
+    ken = login(
+        "ken",
+        BROADCAST_TUI_CONFIG=str(tmp_path / "missing.toml"),
+        BROADCAST_TUI_TOKEN="bt_wrong",
+        BROADCAST_TUI_CHAT_ROOM="secret",
+        BROADCAST_TUI_CHAT_SERVE="true",
+        BROADCAST_TUI_CHAT_THEME="no such theme",
+        BROADCAST_TUI_CHAT_TOKEN_FILE=str(ssh.directory / "host_key"),
+        TEXTUAL_LOG=str(tmp_path / "textual.log"),
+        TEXTUAL_SCREENSHOT="1",
+        TEXTUAL_SCREENSHOT_LOCATION=str(tmp_path),
+    )
+    ken.wait_for("1 here", "Message #lobby")
+    ken.enter("hello")
+    ken.wait_for("│ hello")
+    assert "secret" not in ken.text
+    ken.enter("/quit")
+    assert ken.wait_exit() == 0
+    assert not (tmp_path / "textual.log").exists()
+    assert not [*tmp_path.glob("*.svg")]
+
+
 def test_key_with_a_token_file(book: TokenStore, ssh: SshServer, login: Login, tmp_path: Path) -> None:
     token, _ = book.create("ken", Role.MEMBER, None)
     server = ServerProcess(tmp_path / "server.log")

@@ -31,7 +31,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin yes
 Subsystem sftp internal-sftp
-AcceptEnv EDITOR VISUAL DISPLAY TMUX LC_*
+AcceptEnv EDITOR VISUAL DISPLAY TMUX LC_* BROADCAST_TUI_* TEXTUAL_*
 SetEnv XDG_STATE_HOME={directory}/state XDG_CONFIG_HOME={directory}/config XDG_DATA_HOME={directory}/data
 """
 
@@ -85,7 +85,12 @@ class SshServer:
         return [
             *("ssh", "-F", "none", "-p", str(self.port), "-i", str(self.directory / name), "-q"),
             *("-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no"),
-            *("-o", "UserKnownHostsFile=/dev/null", "-o", "SendEnv=EDITOR VISUAL DISPLAY TMUX"),
+            *(
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+                "-o",
+                "SendEnv=EDITOR VISUAL DISPLAY TMUX BROADCAST_TUI_* TEXTUAL_*",
+            ),
             *options,
             f"{getpass.getuser()}@127.0.0.1",
             *words[len(options) :],
