@@ -7,6 +7,7 @@ clients to the other. Everything is measured in turn, and medians are printed. B
     python -m tests.benchmarks.http_api                        # print the table
     python -m tests.benchmarks.http_api --write                # and write it into docs/performance.md
     python -m tests.benchmarks.http_api streams --repeat 9 --readers 1000
+    python -m tests.benchmarks.http_api --small                # small numbers, to see whether it works
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tests.benchmarks.cluster import MESSAGES, node
@@ -32,23 +34,31 @@ from tests.benchmarks.tables import Table, add_write_option
 from tests.support.ports import unused_port
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIENTS = 500
 RATE = 100
-RATE_MESSAGES = 1_000
 POST_CONNECTIONS = 32
-POST_S = 5.0
-IDLE_CONNECTIONS = 2_000
 WARM_UP_CONNECTIONS = 100
 """Connections before those that are measured: what the first ones load is no cost of each."""
 READ_INTERVAL_S = 0.1
 STREAM = b"GET /rooms/lobby HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
-KEPT = b"GET /rooms?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+KEPT = b"HEAD /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /rooms/lobby HTTP/1.1\r\nHost: localhost\r\nContent-Length: 64\r\n\r\n" + b"x" * 64
 
 
 class Options(NamedTuple):
-    repeat: int
-    readers: int
+    """How much is measured.
+
+    `messages` are those of a run by window; window 0 stands for `RATE` a second.
+    """
+
+    repeat: int = 5
+    readers: int = 1_000
+    clients: int = 500
+    idle_connections: int = 2_000
+    post_s: float = 5.0
+    messages: Mapping[int, int] = MappingProxyType({0: 1_000, **MESSAGES})
+
+
+SMALL = Options(1, 50, 50, 200, 0.5, MappingProxyType({0: 100, 1: 50, 8: 100, 64: 300}))
 
 
 @contextmanager
@@ -74,10 +84,11 @@ def opened(port: int, request: bytes) -> socket.socket:
 # -- posts
 
 
-def post_rate(history: str) -> float:
+def post_rate(history: str, seconds: float) -> float:
     """Posts per second over kept connections, each of which waits for its response."""
     with serving(history) as (port, _):
         words = [sys.executable, "-m", "tests.benchmarks.http_api", "post", "--port", str(port)]
+        words += ["--seconds", str(seconds)]
         done = subprocess.run(
             ["taskset", "-c", "1", *words], capture_output=True, text=True, check=True, cwd=ROOT
         )
@@ -106,7 +117,9 @@ def post_until(port: int, seconds: float) -> float:
 
 
 def measure_posts(options: Options) -> list[tuple[str, str]]:
-    found = medians(options.repeat, {name: partial(post_rate, name) for name in ("memory", "sqlite")})
+    found = medians(
+        options.repeat, {name: partial(post_rate, name, options.post_s) for name in ("memory", "sqlite")}
+    )
     shown = " / ".join(f"{found[name]:,.0f}" for name in ("memory", "sqlite"))
     title = f"Posts per second over {POST_CONNECTIONS} kept HTTP connections, history in memory / SQLite"
     return [(title, shown)]
@@ -115,20 +128,24 @@ def measure_posts(options: Options) -> list[tuple[str, str]]:
 # -- memory
 
 
-def idle_kb(request: bytes, history: str = "memory") -> float:
+def idle_kb(request: bytes, connections: int) -> float:
     """Memory of the server for one connection that is idle, without the kernel's buffers."""
-    with serving(history) as (port, pid), ExitStack() as stack:
+    with serving() as (port, pid), ExitStack() as stack:
         before = 0
-        for number in range(WARM_UP_CONNECTIONS + IDLE_CONNECTIONS):
+        for number in range(WARM_UP_CONNECTIONS + connections):
             if number == WARM_UP_CONNECTIONS:
                 before = resident_kb(pid)
             stack.enter_context(opened(port, request))
-        return (resident_kb(pid) - before) / IDLE_CONNECTIONS
+        return (resident_kb(pid) - before) / connections
 
 
 def measure_memory(options: Options) -> list[tuple[str, str]]:
-    found = medians(options.repeat, {"kept": lambda: idle_kb(KEPT), "stream": lambda: idle_kb(STREAM)})
-    title = f"Memory of an idle kept connection / reader of events, {IDLE_CONNECTIONS:,} of them"
+    count = options.idle_connections
+    found = medians(
+        options.repeat,
+        {"kept": partial(idle_kb, KEPT, count), "stream": partial(idle_kb, STREAM, count)},
+    )
+    title = f"Memory of an idle kept connection / reader of events, {count:,} of them"
     return [(title, f"{found['kept']:.1f} / {found['stream']:.1f} KiB")]
 
 
@@ -193,11 +210,11 @@ def read_all(port: int, readers: int, messages: int) -> None:
     print(f"incomplete: {min(counts.values())} of {messages}", flush=True)
 
 
-def p99_ms(readers: int, window: int) -> float:
-    """The p99 latency of 500 WebSockets: a window of messages in flight, or with 0, `RATE` a second."""
-    messages = MESSAGES[window] if window else RATE_MESSAGES
+def p99_ms(options: Options, readers: int, window: int) -> float:
+    """The p99 latency of WebSockets: a window of messages in flight, or with 0, `RATE` a second."""
+    messages = options.messages[window]
     with serving() as (port, _), reading(port, readers, messages):
-        found = load(port, CLIENTS, messages, window or 1, rate=0 if window else RATE)
+        found = load(port, options.clients, messages, window or 1, rate=0 if window else RATE)
         if found["missing"]:
             sys.exit(f"{found['missing']:.0f} messages have not arrived")
         return found["p99_ms"]
@@ -205,18 +222,14 @@ def p99_ms(readers: int, window: int) -> float:
 
 def measure_streams(options: Options) -> list[tuple[str, str]]:
     rows = []
-    for window in (0, *MESSAGES):
-        found = medians(
-            options.repeat,
-            {
-                "alone": partial(p99_ms, 0, window),
-                "beside": partial(p99_ms, options.readers, window),
-            },
-        )
-        load_name = f"window {window}" if window else f"{RATE} messages a second"
-        title = (
-            f"p99 of {CLIENTS} WebSockets, {load_name}: alone / beside {options.readers:,} readers of events"
-        )
+    for window in options.messages:
+        measures: dict[str, Callable[[], float]] = {
+            "alone": partial(p99_ms, options, 0, window),
+            "beside": partial(p99_ms, options, options.readers, window),
+        }
+        found = medians(options.repeat, measures)
+        name = f"window {window}" if window else f"{RATE} messages a second"
+        title = f"p99 of {options.clients} WebSockets, {name}: alone / beside {options.readers:,} readers"
         ratio = found["beside"] / found["alone"]
         rows.append((title, f"{found['alone']:.1f} / {found['beside']:.1f} ms ({ratio:.2f} times)"))
         print(rows[-1], file=sys.stderr, flush=True)
@@ -245,12 +258,14 @@ def main() -> None:
     )
     parser.add_argument("--repeat", type=int, default=5, help="runs a median is taken of")
     parser.add_argument("--readers", type=int, default=1_000)
+    parser.add_argument("--small", action="store_true", help="small numbers, to see whether it works")
     add_write_option(parser)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--messages", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measures == ["post"]:
-        print(post_until(arguments.port, POST_S))
+        print(post_until(arguments.port, arguments.seconds))
         return
     if arguments.measures == ["read"]:
         read_all(arguments.port, arguments.readers, arguments.messages)
@@ -260,15 +275,15 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(unknown)}")
     if not (LAB / "fanload").exists():
         sys.exit("The load generator is missing; see tests/benchmarks/fanout.py.")
-    options = Options(arguments.repeat, arguments.readers)
+    options = SMALL if arguments.small else Options(arguments.repeat, arguments.readers)
     chosen = arguments.measures or MEASURES
     table = Table("http", "Measurement", "Result")
     for name in chosen:
         for row in MEASURES[name](options):
             table.add(*row)
     if arguments.write:
-        if set(chosen) != set(MEASURES):
-            sys.exit("The table has to be complete to be written: measure everything.")
+        if set(chosen) != set(MEASURES) or arguments.small:
+            sys.exit("Only the complete table can be written: measure everything.")
         table.write()
 
 
