@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from abc import abstractmethod
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,15 +12,12 @@ from broadcast_tui.core.names import check_room
 from broadcast_tui.core.redaction import TOKEN_PREFIX
 from broadcast_tui.server.secret_store import (
     ID_CHARS,
-    SECRET_BYTES,
     SecretEntry,
     SecretFile,
     SecretFileError,
     SecretStore,
-    check_no_lookalike,
     check_owner_name,
-    digest_of,
-    find_entries,
+    new_secret,
 )
 
 HOOK_PREFIX = f"{TOKEN_PREFIX}hook_"
@@ -53,7 +48,6 @@ class _Contents(msgspec.Struct, frozen=True):
 class Hooks(SecretStore[HookEntry]):
     """Hooks in memory, as they were last read from where they are stored."""
 
-    @abstractmethod
     def create(self, name: str, room: str, expires: datetime | None) -> tuple[str, HookEntry]:
         """Create a hook.
 
@@ -65,6 +59,17 @@ class Hooks(SecretStore[HookEntry]):
             RequestError: The name of the room is invalid.
             HookFileError: It cannot be stored.
         """
+        secret, digest = new_secret(HOOK_PREFIX)
+        entry = HookEntry(
+            id=digest[:ID_CHARS],
+            name=check_owner_name(name),
+            room=check_room(room),
+            sha256=digest,
+            created=datetime.now(UTC).replace(microsecond=0),
+            expires=expires,
+        )
+        self.add(entry)
+        return secret, entry
 
     def is_valid(self, identity: Identity, at: datetime) -> bool:
         """Whether the hook of an identity still exists unchanged and has not expired."""
@@ -76,37 +81,7 @@ class HookStore(Hooks):
     """The hooks in the file at `path`. A missing file contains none."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._file = SecretFile(path, "hook", _decode, _Contents, HookFileError)
-
-    def read(self) -> tuple[HookEntry, ...]:
-        return self._file.read()
-
-    def has_changed(self) -> bool:
-        return self._file.has_changed()
-
-    def warning(self) -> str:
-        return self._file.warning()
-
-    def create(self, name: str, room: str, expires: datetime | None) -> tuple[str, HookEntry]:
-        secret, entry = new_hook(name, room, expires)
-        with self._file.locked():
-            self.load()
-            check_no_lookalike(entry.name, self.entries, "hook")
-            self._write((*self.entries, entry))
-        return secret, entry
-
-    def revoke(self, id_or_name: str) -> tuple[HookEntry, ...]:
-        with self._file.locked():
-            self.load()
-            removed = find_entries(id_or_name, self.entries)
-            if removed:
-                self._write(tuple(entry for entry in self.entries if entry not in removed))
-        return removed
-
-    def _write(self, entries: tuple[HookEntry, ...]) -> None:
-        self._file.write(entries)
-        self.replace(entries)
+        super().__init__(SecretFile(path, "hook", _decode, _Contents, HookFileError))
 
 
 def _decode(content: bytes) -> tuple[HookEntry, ...]:
@@ -114,18 +89,3 @@ def _decode(content: bytes) -> tuple[HookEntry, ...]:
     for entry in entries:
         check_owner_name(entry.name)
     return entries
-
-
-def new_hook(name: str, room: str, expires: datetime | None) -> tuple[str, HookEntry]:
-    """The secret of a new hook and the entry to store. Raises RequestError."""
-    secret = HOOK_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    digest = digest_of(secret)
-    entry = HookEntry(
-        id=digest[:ID_CHARS],
-        name=check_owner_name(name),
-        room=check_room(room),
-        sha256=digest,
-        created=datetime.now(UTC).replace(microsecond=0),
-        expires=expires,
-    )
-    return secret, entry

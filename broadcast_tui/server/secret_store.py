@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
-from abc import ABC, abstractmethod
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -48,13 +48,46 @@ class SecretEntry(msgspec.Struct, frozen=True, kw_only=True):
 E = TypeVar("E", bound=SecretEntry)
 
 
-class SecretStore(ABC, Generic[E]):
+class SecretStorage(Protocol[E]):
+    """Where secrets of one kind are stored."""
+
+    def read(self) -> tuple[E, ...]:
+        """The stored secrets. Raises SecretFileError."""
+        ...
+
+    def has_changed(self) -> bool:
+        """Whether they have changed since they were last read or written."""
+        ...
+
+    def warning(self) -> str:
+        """A warning about how they are stored, once; otherwise empty."""
+        ...
+
+    def add(self, entry: E) -> tuple[E, ...]:
+        """Store another secret, and return all of them.
+
+        Raises:
+            InvalidNameError: Its name looks like another name with a secret.
+            SecretFileError: It cannot be stored.
+        """
+        ...
+
+    def revoke(self, id_or_name: str) -> tuple[tuple[E, ...], tuple[E, ...]]:
+        """Remove the secret with an id, or all secrets with a name; returns the removed and the other ones.
+
+        Raises SecretFileError.
+        """
+        ...
+
+
+class SecretStore(Generic[E]):
     """Secrets in memory, as they were last read from where they are stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage: SecretStorage[E]) -> None:
         self.entries: tuple[E, ...] = ()
         self.version = 0
         """Increases whenever `entries` are replaced."""
+        self._storage = storage
         self._by_digest: dict[str, E] = {}
         self._by_id: dict[str, E] = {}
         self._names: dict[str, str] = {}
@@ -62,25 +95,31 @@ class SecretStore(ABC, Generic[E]):
 
     # -- where they are stored
 
-    @abstractmethod
     def read(self) -> tuple[E, ...]:
         """Read the stored secrets without replacing the entries. Raises SecretFileError."""
+        return self._storage.read()
 
-    @abstractmethod
     def has_changed(self) -> bool:
         """Whether the stored secrets have changed since they were last read."""
+        return self._storage.has_changed()
 
-    @abstractmethod
     def warning(self) -> str:
         """A warning about how they are stored, once; otherwise empty."""
+        return self._storage.warning()
 
-    @abstractmethod
+    def add(self, entry: E) -> None:
+        """Store another secret. Raises InvalidNameError and SecretFileError."""
+        self.replace(self._storage.add(entry))
+
     def revoke(self, id_or_name: str) -> tuple[E, ...]:
         """Remove the secret with an id, or all secrets with a name; returns the removed entries.
 
         Raises:
             SecretFileError: The secrets cannot be stored.
         """
+        removed, others = self._storage.revoke(id_or_name)
+        self.replace(others)
+        return removed
 
     def load(self) -> None:
         """Read the stored secrets and replace the entries.
@@ -179,8 +218,27 @@ class SecretFile(Generic[E]):
         self._warned = True
         return f"Other users can read {self._path}. Run: chmod 600 {self._path}"
 
+    def add(self, entry: E) -> tuple[E, ...]:
+        """Add an entry, and return all of them. Raises InvalidNameError and SecretFileError."""
+        with self._locked():
+            entries = self.read()
+            check_no_lookalike(entry.name, entries, self._kind)
+            self._write((*entries, entry))
+        return *entries, entry
+
+    def revoke(self, id_or_name: str) -> tuple[tuple[E, ...], tuple[E, ...]]:
+        """Remove the entry with an id, or all entries with a name; returns the removed and the other ones.
+
+        Raises SecretFileError.
+        """
+        with self._locked():
+            removed, others = split_entries(id_or_name, self.read())
+            if removed:
+                self._write(others)
+        return removed, others
+
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         """Lock the file against other writers. Raises SecretFileError."""
         try:
             with sole_writer(self._path):
@@ -188,7 +246,7 @@ class SecretFile(Generic[E]):
         except OSError as error:
             raise self._error(f"Cannot write {self._path}: {error.strerror}.") from error
 
-    def write(self, entries: tuple[E, ...]) -> None:
+    def _write(self, entries: tuple[E, ...]) -> None:
         """Replace the file. Raises OSError."""
         content = msgspec.json.format(msgspec.json.encode(self._contents(entries)), indent=2).decode()
         write_private(self._path, content + "\n")
@@ -210,12 +268,12 @@ def check_no_lookalike(name: str, entries: Iterable[SecretEntry], kind: str) -> 
             raise InvalidNameError(ErrorCode.NAME_RESERVED, text)
 
 
-def find_entries(id_or_name: str, entries: Iterable[E]) -> tuple[E, ...]:
-    """The entry with an id, or else all entries with a name."""
-    entries = tuple(entries)
-    return tuple(entry for entry in entries if entry.id == id_or_name) or tuple(
+def split_entries(id_or_name: str, entries: tuple[E, ...]) -> tuple[tuple[E, ...], tuple[E, ...]]:
+    """The entry with an id, or else all entries with a name; and the others."""
+    found = tuple(entry for entry in entries if entry.id == id_or_name) or tuple(
         entry for entry in entries if entry.name == id_or_name
     )
+    return found, tuple(entry for entry in entries if entry not in found)
 
 
 def check_owner_name(raw: str) -> str:
@@ -223,6 +281,12 @@ def check_owner_name(raw: str) -> str:
     name = check_name(raw)
     check_not_guest(name)
     return name
+
+
+def new_secret(prefix: str) -> tuple[str, str]:
+    """A random secret, and its digest."""
+    secret = prefix + secrets.token_urlsafe(SECRET_BYTES)
+    return secret, digest_of(secret)
 
 
 def digest_of(secret: str) -> str:

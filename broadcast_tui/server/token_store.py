@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from abc import abstractmethod
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,15 +11,12 @@ from broadcast_tui.core.hub.auth import Identity, Role
 from broadcast_tui.core.redaction import TOKEN_PREFIX
 from broadcast_tui.server.secret_store import (
     ID_CHARS,
-    SECRET_BYTES,
     SecretEntry,
     SecretFile,
     SecretFileError,
     SecretStore,
-    check_no_lookalike,
     check_owner_name,
-    digest_of,
-    find_entries,
+    new_secret,
 )
 
 
@@ -47,7 +42,6 @@ class _Contents(msgspec.Struct, frozen=True):
 class Tokens(SecretStore[TokenEntry]):
     """Tokens in memory, as they were last read from where they are stored."""
 
-    @abstractmethod
     def create(self, name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
         """Create a token.
 
@@ -58,6 +52,17 @@ class Tokens(SecretStore[TokenEntry]):
             InvalidNameError: The name is invalid, or looks like another name with a token.
             TokenFileError: It cannot be stored.
         """
+        token, digest = new_secret(TOKEN_PREFIX)
+        entry = TokenEntry(
+            id=digest[:ID_CHARS],
+            name=check_owner_name(name),
+            role=role,
+            sha256=digest,
+            created=datetime.now(UTC).replace(microsecond=0),
+            expires=expires,
+        )
+        self.add(entry)
+        return token, entry
 
     def find(self, token: str, at: datetime) -> Identity | None:
         """The identity of a token; None if it is unknown or has expired."""
@@ -74,38 +79,8 @@ class TokenStore(Tokens):
     """The tokens in the file at `path`. A missing file contains none."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
+        super().__init__(SecretFile(path, "token", _decode, _Contents, TokenFileError))
         self.path = path
-        self._file = SecretFile(path, "token", _decode, _Contents, TokenFileError)
-
-    def read(self) -> tuple[TokenEntry, ...]:
-        return self._file.read()
-
-    def has_changed(self) -> bool:
-        return self._file.has_changed()
-
-    def warning(self) -> str:
-        return self._file.warning()
-
-    def create(self, name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
-        token, entry = new_token(name, role, expires)
-        with self._file.locked():
-            self.load()
-            check_no_lookalike(entry.name, self.entries, "token")
-            self._write((*self.entries, entry))
-        return token, entry
-
-    def revoke(self, id_or_name: str) -> tuple[TokenEntry, ...]:
-        with self._file.locked():
-            self.load()
-            removed = find_entries(id_or_name, self.entries)
-            if removed:
-                self._write(tuple(entry for entry in self.entries if entry not in removed))
-        return removed
-
-    def _write(self, entries: tuple[TokenEntry, ...]) -> None:
-        self._file.write(entries)
-        self.replace(entries)
 
 
 def _decode(content: bytes) -> tuple[TokenEntry, ...]:
@@ -113,18 +88,3 @@ def _decode(content: bytes) -> tuple[TokenEntry, ...]:
     for entry in entries:
         check_owner_name(entry.name)
     return entries
-
-
-def new_token(name: str, role: Role, expires: datetime | None) -> tuple[str, TokenEntry]:
-    """A new token and the entry to store. Raises InvalidNameError."""
-    token = TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
-    digest = digest_of(token)
-    entry = TokenEntry(
-        id=digest[:ID_CHARS],
-        name=check_owner_name(name),
-        role=role,
-        sha256=digest,
-        created=datetime.now(UTC).replace(microsecond=0),
-        expires=expires,
-    )
-    return token, entry

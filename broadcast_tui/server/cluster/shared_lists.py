@@ -15,8 +15,11 @@ from broadcast_tui.server.cluster.keys import Keys
 from broadcast_tui.server.cluster.nodes import Beat
 from broadcast_tui.server.cluster.sanctions import RedisSanctions
 from broadcast_tui.server.cluster.shared_hash import SharedHash
+from broadcast_tui.server.cluster.stored_secrets import Received
 from broadcast_tui.server.cluster.tokens import LIST as TOKENS
 from broadcast_tui.server.cluster.tokens import SharedTokens
+from broadcast_tui.server.hook_store import HookEntry
+from broadcast_tui.server.token_store import TokenEntry
 
 POLL_S = 1.0
 """Interval at which the versions of tokens and hooks are read, in case a message was lost."""
@@ -44,8 +47,10 @@ class SharedLists:
         self.sanctions = RedisSanctions(SharedHash(commands, keys, "sanctions"), announce)
         self.tokens = SharedTokens()
         self.hooks = SharedHooks()
-        self._token_hash = SharedHash(commands, keys, TOKENS)
-        self._hook_hash = SharedHash(commands, keys, HOOKS)
+        self._secrets: dict[str, Received[TokenEntry] | Received[HookEntry]] = {
+            TOKENS: self.tokens.received,
+            HOOKS: self.hooks.received,
+        }
         self.on_sanctions: Callable[[list[Sanction]], None] = lambda sanctions: None
         """Called with all sanctions when others have changed them."""
         self.has_unsaved_sanctions: Callable[[], bool] = lambda: False
@@ -56,30 +61,27 @@ class SharedLists:
         """Load the lists that have changed according to a beat. Raises UnavailableError."""
         if force or beat.sanctions_version != self.sanctions.version:
             await self._load_sanctions()
-        if force or beat.tokens_version != self.tokens.stored_version:
-            await self._load_tokens()
+        if force or beat.tokens_version != self.tokens.received.version:
+            await self._load_secrets(TOKENS)
         if force:
-            await self._load_hooks()
+            await self._load_secrets(HOOKS)
 
     async def reload(self, name: str) -> None:
         """Load the list with a name, unless Redis is away."""
         with contextlib.suppress(RequestError):
             if name == "sanctions":
                 await self._load_sanctions()
-            elif name == HOOKS:
-                await self._load_hooks()
-            else:
-                await self._load_tokens()
+            elif name in self._secrets:
+                await self._load_secrets(name)
 
     async def poll(self) -> None:
         """Load tokens and hooks whenever they have changed, until cancelled."""
         while True:
             await asyncio.sleep(POLL_S)
             with contextlib.suppress(RequestError):
-                if await self._version(TOKENS) != self.tokens.stored_version:
-                    await self._load_tokens()
-                if await self._version(HOOKS) != self.hooks.stored_version:
-                    await self._load_hooks()
+                for name, received in self._secrets.items():
+                    if await self._version(name) != received.version:
+                        await self._load_secrets(name)
 
     async def _version(self, name: str) -> str:
         """The version of a list in Redis. Raises RequestError."""
@@ -92,12 +94,7 @@ class SharedLists:
             self.on_sanctions(sanctions)
             self._changed()
 
-    async def _load_tokens(self) -> None:
-        await self.tokens.update(self._token_hash)
-        self.on_tokens()
-        self._changed()
-
-    async def _load_hooks(self) -> None:
-        await self.hooks.update(self._hook_hash)
+    async def _load_secrets(self, name: str) -> None:
+        await self._secrets[name].update(SharedHash(self._commands, self._keys, name))
         self.on_tokens()
         self._changed()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from broadcast_tui.server.secret_store import (
     E,
     SecretFileError,
     check_no_lookalike,
-    find_entries,
+    split_entries,
 )
 
 ATTEMPTS = 20
@@ -36,13 +36,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Received(Generic[E]):
-    """A server's copy of a list in Redis."""
+    """A server's copy of a list in Redis, updated by its link to the cluster. Implements `SecretStorage`."""
 
     def __init__(self, entry_type: type[E]) -> None:
         self.version = ""
         """The version of the copy in Redis."""
-        self.is_new = False
-        """Whether it was read since it was last taken."""
+        self._is_new = False
         self._entry_type = entry_type
         self._entries: tuple[E, ...] = ()
 
@@ -50,16 +49,27 @@ class Received(Generic[E]):
         """Read the list from Redis. Raises UnavailableError."""
         self.version, fields = await stored.read()
         self._entries = _entries_of(fields, self._entry_type)
-        self.is_new = True
+        self._is_new = True
 
-    def take(self) -> tuple[E, ...]:
-        """The entries, which are known from now on."""
-        self.is_new = False
+    def read(self) -> tuple[E, ...]:
+        self._is_new = False
         return self._entries
+
+    def has_changed(self) -> bool:
+        return self._is_new
+
+    def warning(self) -> str:
+        return ""
+
+    def add(self, entry: E) -> NoReturn:
+        raise NotImplementedError
+
+    def revoke(self, id_or_name: str) -> NoReturn:
+        raise NotImplementedError
 
 
 class StoredSecrets(Generic[E]):
-    """A list in Redis, for programs without an event loop.
+    """A list in Redis, for programs without an event loop. Implements `SecretStorage`.
 
     Each call uses a connection of its own. The servers are notified of changes, so that they apply at once.
 
@@ -88,35 +98,44 @@ class StoredSecrets(Generic[E]):
         _, entries = self._execute(self._read)
         return entries
 
-    def add(self, entry: E) -> None:
-        """Add an entry.
+    def has_changed(self) -> bool:
+        return False
+
+    def warning(self) -> str:
+        return ""
+
+    def add(self, entry: E) -> tuple[E, ...]:
+        """Add an entry, and return all of them.
 
         Raises:
             InvalidNameError: Its name looks like that of another entry.
             SecretFileError: The list cannot be written.
         """
 
-        async def add(stored: SharedHash) -> None:
+        async def add(stored: SharedHash) -> tuple[E, ...]:
             for _ in range(ATTEMPTS):
                 version, entries = await self._read(stored)
                 check_no_lookalike(entry.name, entries, self._kind)
                 if await stored.change({entry.id: _encode(entry)}, expected=version):
-                    return
+                    return *entries, entry
             raise self._error(
                 f"Cannot store the {self._kind}: others are changing the {self._kind}s. Try again."
             )
 
-        self._execute(add, is_change=True)
+        return self._execute(add, is_change=True)
 
-    def revoke(self, id_or_name: str) -> tuple[E, ...]:
-        """Remove and return the entry with an id, or all entries with a name. Raises SecretFileError."""
+    def revoke(self, id_or_name: str) -> tuple[tuple[E, ...], tuple[E, ...]]:
+        """Remove the entry with an id, or all entries with a name; returns the removed and the other ones.
 
-        async def remove(stored: SharedHash) -> tuple[E, ...]:
+        Raises SecretFileError.
+        """
+
+        async def remove(stored: SharedHash) -> tuple[tuple[E, ...], tuple[E, ...]]:
             _, entries = await self._read(stored)
-            removed = find_entries(id_or_name, entries)
+            removed, others = split_entries(id_or_name, entries)
             if removed:
                 await stored.change({}, [entry.id for entry in removed])
-            return removed
+            return removed, others
 
         return self._execute(remove, is_change=True)
 
