@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -15,6 +16,11 @@ LOOPBACK_NETWORKS: tuple[Network, ...] = (
 HOST_PREFIX_IPV6 = 64
 """Prefix length of the network that one IPv6 host usually gets (RFC 6177)."""
 
+CACHED_COUNT = 1_024
+"""Parsed addresses that are cached: a request parses that of its client several times."""
+CACHED_CHARS = 64
+"""Longer texts are not cached, to bound the memory."""
+
 
 def parse_ip(text: str) -> Address | None:
     """An IP address, in brackets or not; None if the text is not one.
@@ -22,6 +28,10 @@ def parse_ip(text: str) -> Address | None:
     An IPv4-mapped IPv6 address is returned as IPv4, and the zone of an IPv6 address (`%eth0`) is dropped. A
     port is not accepted: without brackets, it cannot be distinguished from the last group of an IPv6 address.
     """
+    return _parse_cached(text) if len(text) <= CACHED_CHARS else _parse(text)
+
+
+def _parse(text: str) -> Address | None:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         address = ipaddress.ip_address(bare)
@@ -30,6 +40,9 @@ def parse_ip(text: str) -> Address | None:
     if isinstance(address, ipaddress.IPv4Address):
         return address
     return address.ipv4_mapped or ipaddress.IPv6Address(int(address))
+
+
+_parse_cached = lru_cache(CACHED_COUNT)(_parse)
 
 
 def is_loopback(address: str | Address) -> bool:

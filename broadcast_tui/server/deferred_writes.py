@@ -64,6 +64,7 @@ class DeferredWrites:
             self.is_urgent = True
         if not self._is_scheduled:
             self._is_scheduled = True
+            self._resume_at = self._loop.time() + PAUSE_S
             self._loop.call_soon(self._continue)
 
     def _continue(self) -> None:

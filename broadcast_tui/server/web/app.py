@@ -89,7 +89,7 @@ class WebApp:
 
     def drain(self) -> None:
         """End endless responses, since the server is stopping."""
-        self.context.stopping.set()
+        self.context.stop()
 
     async def close(self) -> None:
         """Close all connections, in at most twice `CLOSE_TIMEOUT_S`."""

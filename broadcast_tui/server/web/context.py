@@ -47,8 +47,10 @@ class WebContext:
         self.authenticator = authenticator
         self.hook_posts = HookPosts(is_shared=runner.hub.cluster.is_shared)
         self._visitors = Visitors(runner)
-        self.stopping = asyncio.Event()
-        """Set when the server stops: endless responses end."""
+        self.is_stopping = False
+        """Whether the server stops: endless responses end."""
+        self.streams: set[Visitor] = set()
+        """The visitors of endless responses."""
         self._limits = limits
         self._url = url
         self._not_ready_reason = not_ready_reason
@@ -60,6 +62,12 @@ class WebContext:
     @property
     def not_ready_reason(self) -> str:
         return self._not_ready_reason()
+
+    def stop(self) -> None:
+        """End endless responses, since the server is stopping."""
+        self.is_stopping = True
+        for visitor in self.streams:
+            visitor.wake()
 
     def client_address(self, request: web.BaseRequest) -> str:
         """Address of the client, even behind a trusted proxy."""

@@ -9,7 +9,6 @@ for all readers at the same position. A reader that stops reading is dropped lik
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
 from functools import lru_cache
@@ -140,19 +139,15 @@ def _start_of(request: HttpRequest, room: str, replay_max: int) -> commands.Room
 
 async def _until_closed(context: WebContext, visitor: Visitor, writer: StreamWriter) -> bytes:
     """Write heartbeats until the server stops or closes the visitor; returns the last event."""
-    closed = asyncio.ensure_future(visitor.closed())
-    stopping = asyncio.ensure_future(context.stopping.wait())
+    context.streams.add(visitor)
     try:
-        while not (closed.done() or stopping.done()):
+        while (closed := visitor.closed) is None and not context.is_stopping:
             if not visitor.peer.blocked:
                 writer.write(b":\n\n")
-            await asyncio.wait((closed, stopping), timeout=HEARTBEAT_S, return_when=asyncio.FIRST_COMPLETED)
-        if closed.done():
-            return _closed_event(closed.result())
-        return event("drain", b'{"type":"drain"}')
+            await visitor.wait(HEARTBEAT_S)
     finally:
-        closed.cancel()
-        stopping.cancel()
+        context.streams.discard(visitor)
+    return event("drain", b'{"type":"drain"}') if closed is None else _closed_event(closed)
 
 
 def _closed_event(error: VisitorClosedError) -> bytes:

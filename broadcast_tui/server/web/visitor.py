@@ -11,6 +11,7 @@ share their rate limits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections import deque
@@ -188,12 +189,24 @@ class Visitor:
         self._is_blocked = blocked
         self._runner.set_blocked(self.peer, blocked)
 
-    async def closed(self) -> VisitorClosedError:
-        """Wait until the hub has closed the visitor, and return why."""
-        while self._closing is None:
-            self._changed.clear()
-            await self._changed.wait()
-        return _closed(*self._closing)
+    @property
+    def closed(self) -> VisitorClosedError | None:
+        """Why the hub has closed the visitor; None while it is open."""
+        return None if self._closing is None else _closed(*self._closing)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until the hub closes the visitor or somebody calls `wake`, at most for some time.
+
+        May return early, but not too late: check afterwards what has happened.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._changed.wait()
+        self._changed.clear()
+
+    def wake(self) -> None:
+        """End `wait`."""
+        self._changed.set()
 
     # -- commands
 

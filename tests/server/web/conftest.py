@@ -55,7 +55,7 @@ class TestRoutes:
         await response.prepare(request)
         self.started.set()
         try:
-            while not context.stopping.is_set():
+            while not context.is_stopping:
                 await response.write(b"x" * 10_000)
                 await asyncio.sleep(0)
         except (asyncio.CancelledError, ConnectionError):
