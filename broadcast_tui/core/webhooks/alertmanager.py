@@ -1,6 +1,6 @@
 """Notifications of Alertmanager (version 4) and Grafana's webhook contact point: one post per alert group.
 
-The address of the link in the title contains a word that depends on the group. It identifies the post of the
+The address of the link to the sender contains a word that depends on the group. It identifies the post of the
 group in the log, as long as there is one, on any server; the programs ignore it.
 """
 
@@ -22,7 +22,7 @@ LABELS_MAX = 10
 TEXT_CHARS = 500
 GROUP_CHARS = 4_096
 """Longer keys of groups are cut."""
-GROUP_DIGITS = 20
+GROUP_DIGITS = 12
 """Hexadecimal digits of the word for a group."""
 
 FIRING, RESOLVED = "🔴", "🟢"
@@ -54,7 +54,7 @@ def is_resolved_post(text: str) -> bool:
 
 
 def from_alertmanager(payload: Json) -> str:
-    """The post for a notification."""
+    """The post for a notification, without its source."""
     alerts = as_objects(payload.get("alerts"), ALERTS_MAX)
     common = as_object(payload.get("commonLabels"))
     resolved = is_resolved(payload)
@@ -64,7 +64,7 @@ def from_alertmanager(payload: Json) -> str:
     title = f"{RESOLVED if resolved else FIRING} **{'Resolved' if resolved else 'Firing'}{count}: {name}**"
     labels = _labels(common)
     lines = [
-        joined([joined([title, f"({labels})" if labels else ""], " "), _source(payload)], " · "),
+        joined([title, f"({labels})" if labels else ""], " "),
         _annotation(as_object(payload.get("commonAnnotations"))),
         *(_alert(alert, payload, is_group_over=resolved) for alert in alerts[:SHOWN_MAX]),
     ]
@@ -145,8 +145,8 @@ def _truncated_count(payload: Json) -> int:
     return count if isinstance(count, int) and 0 < count < 1_000_000 else 0
 
 
-def _source(payload: Json) -> str:
-    """A link to the sender, which often has an address of its own host only; empty if it has none."""
+def source_of(payload: Json) -> str:
+    """A link to the sender, with the word of the group; empty if the sender has no address."""
     url, word = as_text(payload.get("externalURL")).strip(), group_word(payload)
     if not url:
         return ""

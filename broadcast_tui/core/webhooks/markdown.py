@@ -78,8 +78,18 @@ def joined(parts: Iterable[str], separator: str = "\n") -> str:
     return separator.join(part for part in parts if part)
 
 
-def fitting(text: str, max_bytes: int, max_lines: int) -> str:
-    """The text, cut to at most `max_lines` lines and `max_bytes` bytes of UTF-8 (0: unlimited)."""
+def fitting(text: str, max_bytes: int, max_lines: int, ending: str = "") -> str:
+    """The text, cut to at most `max_lines` lines and `max_bytes` bytes of UTF-8 (0: unlimited).
+
+    Args:
+        ending: A last line that is not cut; it is left out if it would take more than half of the bytes.
+    """
+    if ending:
+        ending_bytes = len(ending.encode()) + 1
+        if max_bytes and ending_bytes > max_bytes // 2:
+            return fitting(text, max_bytes, max_lines)
+        shortened = fitting(text, max_bytes - ending_bytes if max_bytes else 0, max_lines - 1)
+        return f"{shortened}\n{ending}"
     text = text.encode("utf-8", "replace").decode()
     lines = text.split("\n", max_lines)
     if len(lines) > max_lines:

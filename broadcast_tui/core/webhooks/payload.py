@@ -57,7 +57,9 @@ def read_payload(body: bytes, content_type: str, max_post_bytes: int) -> HookPos
         raise RequestError(ErrorCode.TOO_LONG, f"The payload is too long: at most {BODY_BYTES:,} bytes.")
     is_form = content_type.lower() == FORM and not body.lstrip().startswith(b"{")
     payload = _decode(_form_payload(body) if is_form else body)
+    source = ""
     if alertmanager.is_alertmanager(payload):
+        source = alertmanager.source_of(payload)
         text, group = alertmanager.from_alertmanager(payload), alertmanager.group_word(payload)
         is_final = alertmanager.is_resolved(payload)
     elif slack.is_slack(payload):
@@ -66,7 +68,7 @@ def read_payload(body: bytes, content_type: str, max_post_bytes: int) -> HookPos
         raise RequestError(ErrorCode.BAD_FRAME, _UNSUPPORTED)
     if not text.strip():
         raise RequestError(ErrorCode.EMPTY, "The payload has no text.")
-    return HookPost(fitting(text, max_post_bytes, POST_LINES), group, is_final)
+    return HookPost(fitting(text, max_post_bytes, POST_LINES, source), group, is_final)
 
 
 def _form_payload(body: bytes) -> bytes:

@@ -51,7 +51,7 @@ def test_payloads_of_a_group_belong_together_until_it_is_resolved() -> None:
     resolved = read_payload((PAYLOADS / "alertmanager_resolved.json").read_bytes(), JSON, POST_BYTES)
     assert firing.group == resolved.group != ""
     assert (firing.is_final, resolved.is_final) == (False, True)
-    assert all(post.group in post.text.partition("\n")[0] for post in (firing, resolved))
+    assert all(post.group in post.text for post in (firing, resolved))
     several = [
         read_payload((PAYLOADS / f"alertmanager_several_{state}.json").read_bytes(), JSON, POST_BYTES)
         for state in ("firing", "partly", "resolved")
@@ -60,6 +60,19 @@ def test_payloads_of_a_group_belong_together_until_it_is_resolved() -> None:
     assert len({post.group for post in several}) == 1
     assert [post.is_final for post in several] == [False, False, True]
     assert [is_resolved_post(post.text) for post in several] == [False, False, True]
+
+
+def test_the_word_of_a_group_is_not_cut() -> None:
+    payload = json.loads((PAYLOADS / "alertmanager_firing.json").read_bytes())
+    payload["alerts"] *= 50
+    body = json.dumps(payload).encode()
+    whole = read_payload(body, JSON, 0)
+    for max_bytes in (200, 500, len(whole.text.encode()) - 1):
+        post = read_payload(body, JSON, max_bytes)
+        assert len(post.text.encode()) <= max_bytes
+        assert post.text.endswith(whole.text.rpartition("\n")[2])
+        assert post.group in post.text
+    assert len(read_payload(body, JSON, 100).text.encode()) <= 100
 
 
 @pytest.mark.parametrize(
