@@ -106,10 +106,11 @@ def imported(module: str) -> str:
     return f"import(document.querySelector('script').src.replace('app.js', '{module}'))"
 
 
-def v1_client(url: str, name: str) -> websocket.WebSocket:
+def v1_client(url: str, name: str, *, token: str = "", presence: bool = False) -> websocket.WebSocket:
     """A connection of a program that takes part in the lobby under a name."""
     socket = websocket.create_connection(url, timeout=30, subprotocols=["broadcast-tui.v1"])
-    socket.send(json.dumps({"type": "hello", "name": name, "client_id": name, "presence": False}))
+    hello = {"type": "hello", "name": name, "client_id": name, "presence": presence}
+    socket.send(json.dumps({**hello, **({"token": token} if token else {})}))
     while json.loads(socket.recv())["type"] != "synced":
         pass
     return socket

@@ -4,6 +4,12 @@ import { parsePosition } from "./position.js";
 
 const KINDS = ["edit", "delete", "pin", "react", "answer"];
 
+/** The time in a timestamp; that of the epoch if it is not one. */
+export function dateOf(timestamp) {
+  const date = new Date(timestamp);
+  return Number.isNaN(date.getTime()) ? new Date(0) : date;
+}
+
 /** The post in a `message` frame. `applied` has the seq of the last note of each kind. */
 export function postOf(frame) {
   const position = parsePosition(frame.id);
@@ -12,7 +18,7 @@ export function postOf(frame) {
     id: frame.id,
     sender: frame.sender,
     text: frame.message ?? "",
-    at: new Date(frame.timestamp),
+    at: dateOf(frame.timestamp),
     re: parsePosition(frame.re)?.seq ?? 0,
     root: parsePosition(frame.root)?.seq ?? 0,
     folded: frame.as ?? 0,

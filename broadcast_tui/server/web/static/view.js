@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { render } from "./markdown.js";
+import { dateOf } from "./posts.js";
 import { colorOf, mentions, visible, visibleLine } from "./text.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
@@ -84,7 +85,7 @@ function follows(post, former) {
 function postRow(post, room, own, act, context) {
   const quoted = post.re && !context.isThread ? room.post(post.re) : null;
   const isWhole = room.expanded.has(post.seq);
-  const isOpen = post.ask && post.seq > 0 && !post.closed && new Date(post.ask.until) > Date.now();
+  const isOpen = post.ask && post.seq > 0 && !post.closed && dateOf(post.ask.until) > Date.now();
   return {
     key: `post ${post.seq}`,
     version: JSON.stringify([own.name, post, quoted?.text, quoted?.sender, context, isWhole, isOpen]),
@@ -171,7 +172,7 @@ function quoteElement(post, quoted, act) {
 
 function questionElements(post, ownName, isOpen, act) {
   const { ask, tally } = post;
-  const until = new Date(ask.until);
+  const until = dateOf(ask.until);
   const buttons = ask.choices.map((choice) => {
     const { count, names } = Object.hasOwn(tally, choice) ? tally[choice] : { count: 0, names: [] };
     const attributes = { "aria-pressed": names.includes(ownName), "data-focus": `a${choice}`, disabled: !isOpen };
