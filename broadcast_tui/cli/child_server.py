@@ -41,6 +41,11 @@ class ChildServer:
         """Whether this process started the server and stops it on exit."""
         return self._process is not None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether this process started the server, and it has ended by itself since."""
+        return self._process is not None and self._process.poll() is not None
+
     def start_if_needed(self) -> None:
         """Start the server if there is none at the address, and wait until it listens.
 

@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import data_path, hooks_path
-from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.cli.server_info import ServerInfo, choose_port
 from broadcast_tui.cli.token import expiry, open_token_store, validity
 from broadcast_tui.core.errors import InvalidNameError, RequestError
 from broadcast_tui.core.protocol.handshake import websocket_url
@@ -35,7 +35,7 @@ def create(
     room: str,
     expires: str = "",
     url: str = "",
-    port: Port = 8765,
+    port: Port | None = None,
     tokens: TokensFile = "",
     history: str = "",
 ) -> int:
@@ -53,7 +53,7 @@ def create(
         Address at which programs reach the server, such as https://chat.example.com
         [default: that of the server on this machine].
     port
-        Port of the server on this machine.
+        Port of the server on this machine [default: that of the server that runs, or 8765].
     tokens
         File that stores the tokens; the hooks are stored beside it [default: that of the server].
     history
@@ -78,13 +78,13 @@ def create(
 
 
 @app.command(name="list")
-def list_hooks(*, port: Port = 8765, tokens: TokensFile = "", history: str = "") -> int:
+def list_hooks(*, port: Port | None = None, tokens: TokensFile = "", history: str = "") -> int:
     """List the webhooks: id, validity, room, name.
 
     Parameters
     ----------
     port
-        Port of the server on this machine.
+        Port of the server on this machine [default: that of the server that runs, or 8765].
     tokens
         File that stores the tokens; the hooks are stored beside it [default: that of the server].
     history
@@ -101,7 +101,7 @@ def list_hooks(*, port: Port = 8765, tokens: TokensFile = "", history: str = "")
 
 
 @app.command
-def revoke(name: str, /, *, port: Port = 8765, tokens: TokensFile = "", history: str = "") -> int:
+def revoke(name: str, /, *, port: Port | None = None, tokens: TokensFile = "", history: str = "") -> int:
     """Revoke a webhook. Its address stops working within 5 seconds.
 
     Parameters
@@ -109,7 +109,7 @@ def revoke(name: str, /, *, port: Port = 8765, tokens: TokensFile = "", history:
     name
         Id of a hook, or a name to revoke all of its hooks.
     port
-        Port of the server on this machine.
+        Port of the server on this machine [default: that of the server that runs, or 8765].
     tokens
         File that stores the tokens; the hooks are stored beside it [default: that of the server].
     history
@@ -123,10 +123,12 @@ def revoke(name: str, /, *, port: Port = 8765, tokens: TokensFile = "", history:
     return ExitCode.OK
 
 
-def _tokens_of(port: int, tokens: str, history: str) -> str:
+def _tokens_of(port: int | None, tokens: str, history: str) -> str:
     """Where the tokens are: as given, or those of the server on a port; empty for the default."""
-    info = ServerInfo.load(data_path(), port) if not (tokens or history) else None
-    return info.tokens if info is not None else tokens
+    if tokens or history:
+        return tokens
+    info = ServerInfo.load(data_path(), choose_port(data_path(), port))
+    return info.tokens if info is not None else ""
 
 
 def _open_hook_store(tokens: str, history: str) -> Hooks:
@@ -151,12 +153,13 @@ def _open_shared(history: str) -> Hooks:
     return RedisHookStore(read_location(history))
 
 
-def _base_url(url: str, port: int) -> str:
+def _base_url(url: str, port: int | None) -> str:
     """The address of the server without a slash at its end. Raises UsageError."""
     if url:
         if not _WEB_ADDRESS.fullmatch(url):
             raise UsageError(f"--url: Invalid address: {url!r}. Use one like https://chat.example.com.")
         return url.rstrip("/")
+    port = choose_port(data_path(), port)
     info = ServerInfo.load(data_path(), port)
     if info is None:
         return f"http://localhost:{port}"

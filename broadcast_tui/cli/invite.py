@@ -12,7 +12,7 @@ from cyclopts.validators import Number
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import data_path
-from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.cli.server_info import ServerInfo, choose_port
 from broadcast_tui.cli.token import create_token, open_token_store
 from broadcast_tui.client.address import parse_address
 from broadcast_tui.core.hub.auth import Role
@@ -29,7 +29,7 @@ def invite(
     role: Role | None = None,
     expires: str = "",
     host: str = "",
-    port: Annotated[int, Parameter(validator=Number(gte=1, lte=65535))] = 8765,
+    port: Annotated[int | None, Parameter(validator=Number(gte=1, lte=65535))] = None,
     room: str = DEFAULT_ROOM,
     qr: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
@@ -47,7 +47,7 @@ def invite(
     host
         Host name or address at which others reach this machine [default: where the server listens].
     port
-        Port of the server.
+        Port of the server [default: that of the server on this machine, or 8765].
     room
         Room to join.
     qr
@@ -55,6 +55,7 @@ def invite(
     """
     if not _is_host(host):
         raise UsageError(f"--host: Invalid host name or address: {host!r}.")
+    port = choose_port(data_path(), port)
     info = ServerInfo.load(data_path(), port)
     if info is None:
         raise UsageError(f"No server was started on port {port}. Use --port, or run 'broadcast-tui serve'.")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import msgspec
 
-from broadcast_tui.client.address import Address
+from broadcast_tui.cli.errors import UsageError
+from broadcast_tui.client.address import DEFAULT_PORT, Address
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.private_file import write_private
+
+KNOWN_MAX = 10
+"""Maximum number of servers to look for."""
+ANSWER_S = 0.5
 
 
 class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +43,53 @@ class ServerInfo(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.json.decode(_path(directory, port).read_bytes(), type=cls)
         except (OSError, msgspec.MsgspecError, ValueError):
             return None
+
+    @classmethod
+    def known(cls, directory: Path) -> list[ServerInfo]:
+        """The servers last started on each port, the newest first; at most `KNOWN_MAX`."""
+        files = [(_started_at(path), path) for path in directory.glob("server-*.json")]
+        ports = [path.stem.removeprefix("server-") for _, path in sorted(files, reverse=True)]
+        found = [cls.load(directory, int(port)) for port in ports[:KNOWN_MAX] if port.isdecimal()]
+        return [info for info in found if info is not None]
+
+    def is_running(self) -> bool:
+        """Whether something listens at its address; takes at most `ANSWER_S`."""
+        try:
+            socket.create_connection((self.host, self.port), timeout=ANSWER_S).close()
+        except OSError:
+            return False
+        return True
+
+
+def choose_port(directory: Path, port: int | None) -> int:
+    """The given port, or that of the only server that runs on this machine, or of the last one that ran.
+
+    The default port if no server is known, or if it is one of several.
+
+    Raises UsageError if several servers run, and none on the default port.
+    """
+    if port is not None:
+        return port
+    known = ServerInfo.known(directory)
+    running = [info.port for info in known if info.is_running()]
+    ports = running or [info.port for info in known[:1]]
+    if not ports or DEFAULT_PORT in ports:
+        return DEFAULT_PORT
+    if len(ports) > 1:
+        raise UsageError(f"Several servers run on this machine: choose one with --port {_choices(ports)}.")
+    return ports[0]
+
+
+def _choices(ports: list[int]) -> str:
+    *others, last = map(str, sorted(ports))
+    return f"{', '.join(others)} or {last}"
+
+
+def _started_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _path(directory: Path, port: int) -> Path:

@@ -10,7 +10,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from broadcast_tui.cli.errors import ExitCode, UsageError
-from broadcast_tui.cli.security import tokens_path
+from broadcast_tui.cli.security import data_path, tokens_path
+from broadcast_tui.cli.server_info import ServerInfo
 from broadcast_tui.core.clock import parse_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.hub.auth import Role
@@ -47,7 +48,17 @@ def create(
     token, entry = create_token(store, name, role, expires)
     print(token)
     _print_note(f"Token of {entry.name} ({entry.role}, {validity(entry)}). It is not shown again.")
+    if command := _join_command(tokens, history):
+        # Without the token: notes on standard error end up in logs.
+        _print_note(f"{entry.name} enters it when asked by: {command}")
     return ExitCode.OK
+
+
+def _join_command(tokens: str, history: str) -> str:
+    """The command that joins the server last started with these tokens; empty if there is none."""
+    place = "" if history else str(tokens_path(tokens))
+    infos = ServerInfo.known(data_path())
+    return next((info.address().command for info in infos if info.tokens == place), "")
 
 
 @app.command(name="list")

@@ -34,7 +34,7 @@ from broadcast_tui.core.errors import BroadcastError, CloseCode, may_reconnect
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL
 from broadcast_tui.core.session.bounds import DELAY_MAX_S
 from broadcast_tui.core.session.session import ClientSession
-from broadcast_tui.core.session.updates import DisconnectCause
+from broadcast_tui.core.session.updates import CONNECTION_LOST, DisconnectCause
 from broadcast_tui.core.text import log_safe
 
 CLOSE_TIMEOUT_S = 1.0
@@ -78,6 +78,8 @@ _FAILURES: dict[int, str] = {
     WebSocketCloseCode.INVALID_DATA: "the server sent invalid UTF-8",
 }
 """Reasons for which this client closes a connection, by close code."""
+_BANNED = "You are banned"
+"""Start of the reason for which a server closes the connection of a banned person, as if it was kicked."""
 ABORTED_TOO_LATE = AttributeError
 """Raised by CPython when `websockets` aborts a transport that closed with a full buffer: its loop is None."""
 UNENCRYPTED_TOKEN = "the token would be sent unencrypted; use wss://"
@@ -159,7 +161,11 @@ class Connection:
             return socket
         if socket.subprotocol != SUBPROTOCOL:
             await self._drop(socket)
-            return Disconnect(f"{self._address.url} does not speak {SUBPROTOCOL}", final=True)
+            return Disconnect(
+                f"{self._address.url} does not speak {SUBPROTOCOL}",
+                final=True,
+                cause=DisconnectCause.UNUSABLE,
+            )
         self._socket = socket
         if self._stopping is not None:
             self.stop()
@@ -229,9 +235,9 @@ class Connection:
         code = close.code if close is not None else 1006
         reason = log_safe(close.reason) if close is not None else ""
         return Disconnect(
-            reason or f"closed unexpectedly ({code})",
+            reason or (CONNECTION_LOST if close is None else f"closed unexpectedly ({code})"),
             final=not may_reconnect(code),
-            cause=_cause(unauthorized=code == CloseCode.UNAUTHORIZED),
+            cause=_cause(code, reason),
         )
 
     async def _write(self, socket: FrameConnection) -> None:
@@ -322,17 +328,23 @@ async def open_socket(address: Address, security: SecurityOptions) -> FrameConne
         assert isinstance(connection, FrameConnection)
         return connection
     except (TrustError, RedirectError) as error:
-        return Disconnect(str(error), final=True)
+        return Disconnect(str(error), final=True, cause=DisconnectCause.UNUSABLE)
     except (CertificateMismatchError, ssl.SSLError) as error:
-        cause = DisconnectCause.UNTRUSTED_CERTIFICATE if is_untrusted(error) else DisconnectCause.OTHER
+        cause = DisconnectCause.UNTRUSTED_CERTIFICATE if is_untrusted(error) else DisconnectCause.UNUSABLE
         return Disconnect(tls_reason(error, address.url), final=True, cause=cause)
     except InvalidStatus as error:
         return _http_reason(error, address.url)
     except InvalidURI:
-        return Disconnect(f"{address.url} is not a valid server address", final=True)
+        return Disconnect(
+            f"{address.url} is not a valid server address", final=True, cause=DisconnectCause.UNUSABLE
+        )
     except InvalidHandshake as error:
         if not address.secure and await uses_tls(address.host, address.port):
-            return Disconnect(f"{address.url} uses TLS; write wss://, or {INVITE}", final=True)
+            return Disconnect(
+                f"{address.url} uses TLS; write wss://, or {INVITE}",
+                final=True,
+                cause=DisconnectCause.UNUSABLE,
+            )
         return Disconnect(f"{address.url} is not a broadcast server: {log_safe(str(error))}")
     except TimeoutError:
         return Disconnect(f"{address.url} did not answer in time")
@@ -355,12 +367,15 @@ def _http_reason(error: InvalidStatus, url: str) -> Disconnect:
         text or f"{url} is not a broadcast server (HTTP status {status})",
         wait_s,
         final=status in (400, 401, 403, 404),
-        cause=_cause(unauthorized=status == 401),
+        cause=DisconnectCause.UNAUTHORIZED if status == 401 else DisconnectCause.OTHER,
     )
 
 
-def _cause(*, unauthorized: bool) -> DisconnectCause:
-    return DisconnectCause.UNAUTHORIZED if unauthorized else DisconnectCause.OTHER
+def _cause(code: int, reason: str) -> DisconnectCause:
+    """The cause for which a server has closed a connection."""
+    if code == CloseCode.KICKED and not reason.startswith(_BANNED):
+        return DisconnectCause.KICKED
+    return DisconnectCause.UNAUTHORIZED if code == CloseCode.UNAUTHORIZED else DisconnectCause.OTHER
 
 
 def _os_reason(error: OSError, url: str) -> str:

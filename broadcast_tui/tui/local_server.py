@@ -27,6 +27,11 @@ class LocalServer(Protocol):
         """Whether it was started here and ends with this program."""
         ...
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started here and has ended by itself since."""
+        ...
+
     def answers(self) -> bool:
         """Whether anything listens at the address, even if it rejects us; takes 2 s at most."""
         ...
@@ -87,11 +92,18 @@ class LocalServerPrompts:
         self._offered = False
 
     def offer_start(self, state: AppState, client: ClientRequests) -> None:
-        """Offer once to start a server if the first connection fails because no server listens."""
+        """Offer to start a server: once if the first connection fails because no server listens, and each
+        time that one started here has ended.
+        """
         server, waiting = self._server, state.connection.state is ConnectionState.WAITING
-        if server is None or server.is_managed or self._offered or client.url != self._address:
+        if server is None or client.url != self._address:
             return
-        # A server that goes away after we joined is not ours to start again.
+        if state.is_online and server.is_managed:
+            self._offered = False
+        has_ended = waiting and server.has_ended
+        if self._offered or (server.is_managed and not has_ended):
+            return
+        # Another server that goes away after we joined is not ours to start again.
         self._offered = waiting or state.rooms.shown.entered
 
         def on_answer(answer: str | None) -> None:

@@ -69,6 +69,7 @@ class SavedState:
             rooms,
             client.name,
             help_key=active_key(self._app, "app.show-help"),
+            reconnect_key=active_key(self._app, "app.reconnect-now"),
             presence=presence_of(preferences.presence),
             reactions=preferences.reactions,
             recent_reactions=self.recent_reactions,

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.cli.invite import make_invite
 from broadcast_tui.cli.security import network_host
-from broadcast_tui.cli.server_info import ServerInfo
+from broadcast_tui.cli.server_info import ServerInfo, choose_port
 from broadcast_tui.client import parse_address
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.qr_code import qr_lines
 from broadcast_tui.server.token_store import TokenStore
 from tests.cli.program import program, run
+from tests.support.ports import unused_port
 
 PIN = "sha256:" + "A" * 43
 
@@ -119,3 +125,49 @@ async def test_contradicting_options_of_the_chat(
     assert outcome.status == 2
     [line] = outcome.err.splitlines()
     assert named in line
+
+
+def known(data: Path, port: int, age_s: int = 0) -> None:
+    """A server that was started on a port some time ago."""
+    replace(info(data / "tokens.json", "127.0.0.1"), port=port).save(data)
+    file = data / f"server-{port}.json"
+    os.utime(file, (file.stat().st_mtime - age_s,) * 2)
+
+
+@contextmanager
+def listening(*ports: int) -> Iterator[None]:
+    with ExitStack() as stack:
+        for port in ports:
+            stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        yield
+
+
+def test_port_is_that_of_the_server_that_runs(data: Path) -> None:
+    first, second, third = (unused_port() for _ in range(3))
+    assert choose_port(data, None) == 8765
+    assert choose_port(data, 1) == 1
+    known(data, first, age_s=10)
+    known(data, second, age_s=20)
+    assert choose_port(data, None) == first, "the last one that was started"
+    with listening(second):
+        assert choose_port(data, None) == second
+    known(data, third, age_s=30)
+    with listening(second, third), pytest.raises(UsageError, match=f"--port .*{max(second, third)}"):
+        choose_port(data, None)
+    (data / "server-x.json").write_text("{}")
+    (data / "server-1.json").write_text("{")
+    assert choose_port(data, None) == first
+
+
+async def test_invite_and_tokens_find_the_server(tmp_path: Path) -> None:
+    async with program(
+        "serve", "--host", "127.0.0.1", "--port", "0", "--history", "off", home=tmp_path
+    ) as server:
+        port = await server.port()
+        await server.line_with(f"Join from this machine with: broadcast-tui chat 127.0.0.1:{port}")
+        invited = await run("invite", home=tmp_path)
+        assert invited.out == f"broadcast-tui chat 'ws://127.0.0.1:{port}/lobby'\n"
+        created = await run("token", "create", "mia", home=tmp_path)
+        assert f"mia enters it when asked by: broadcast-tui chat 127.0.0.1:{port}\n" in created.err
+        assert created.out.strip() not in created.err
+        await server.stop(signal.SIGTERM)

@@ -13,9 +13,10 @@ from websockets.asyncio.server import ServerConnection
 
 from broadcast_tui.client import BroadcastClient, ConnectError, connection
 from broadcast_tui.core.limits import AdmissionLimits
-from broadcast_tui.core.session.updates import ConnectionState, NameDenied
+from broadcast_tui.core.session.updates import ConnectionState, DisconnectCause, NameDenied
 from tests.client.watching import odd_server, started
 from tests.support.plain import plain_client, v1_client
+from tests.support.roles import promote
 from tests.support.running import in_time, running_server
 
 
@@ -185,3 +186,24 @@ async def test_other_close_codes_are_retried(code: int) -> None:
     async with odd_server(close) as port, started(port, "ana") as (_, watcher):
         waiting = await watcher.state(ConnectionState.WAITING)
         assert str(code) in waiting.reason
+
+
+@pytest.mark.parametrize(
+    ("action", "cause", "reason"),
+    [
+        ("kick", DisconnectCause.KICKED, "ana kicked you: spam"),
+        ("ban", DisconnectCause.OTHER, "You are banned: spam"),
+    ],
+)
+async def test_only_a_kick_lets_the_user_rejoin(action: str, cause: DisconnectCause, reason: str) -> None:
+    async with (
+        running_server() as server,
+        v1_client(server.url, "ana") as ana,
+        started(server.port, "bob") as (_, watcher),
+    ):
+        await watcher.state(ConnectionState.ONLINE)
+        promote(server, "ana")
+        who = {"kick": "name", "ban": "who"}[action]
+        await ana.send(action, **{who: "bob"}, reason="spam", ref="k")
+        refused = await watcher.state(ConnectionState.REFUSED)
+        assert (refused.cause, refused.reason) == (cause, reason)

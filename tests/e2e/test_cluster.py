@@ -363,7 +363,7 @@ async def test_kick_ban_and_mute(nodes: Nodes) -> None:
             await chief.send("kick", name="noisy", reason="spam", ref="k")
             assert (await chief.next_of(ref="k"))["connections"] == 2
             for client in (noisy, again):
-                assert await client.closed() == (4503, "You were kicked: spam")
+                assert await client.closed() == (4503, "chief kicked you: spam")
         async with v1_client(third, "noisy") as noisy:
             await chief.send("mute", name="noisy", seconds=600, ref="m")
             assert (await chief.next_of(ref="m"))["action"] == "mute"

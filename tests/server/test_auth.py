@@ -155,7 +155,7 @@ async def test_only_admin_tokens_can_moderate(tmp_path: Path) -> None:
             assert (await other.next_of(ref="k"))["code"] == "forbidden"
             await admin.send("kick", name="ben", reason="spam", ref="k")
             assert (await admin.next_of(ref="k"))["type"] == "moderated"
-            assert await other.closed() == (4503, "You were kicked: spam")
+            assert await other.closed() == (4503, "boss kicked you: spam")
 
 
 async def test_a_v1_client_with_a_wrong_header_gets_401(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ async def test_kick_closes_with_4503_and_the_reason() -> None:
         promote(server, "ana")
         await ana.send("kick", name="bob", reason="spam", ref="k")
         assert (await ana.next_of(type="moderated"))["addresses"] == ["127.0.0.1"]
-        assert await bob.closed() == (4503, "You were kicked: spam")
+        assert await bob.closed() == (4503, "ana kicked you: spam")
         async with v1_client(server.url, "bob"):
             pass
 

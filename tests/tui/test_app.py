@@ -227,6 +227,7 @@ class LocalServerDouble:
     def __init__(self, refusal: str = "") -> None:
         self.refusal = refusal
         self.is_managed = False
+        self.has_ended = False
         self.full = False
         self.asked_count = 0
         self.connected = 1
@@ -238,7 +239,7 @@ class LocalServerDouble:
     def start(self) -> None:
         if self.refusal:
             raise BroadcastError(self.refusal)
-        self.is_managed = True
+        self.is_managed, self.has_ended = True, False
 
     def connected_count(self) -> int:
         return self.connected
@@ -259,6 +260,21 @@ async def test_starting_a_server_is_offered_once_if_none_listens() -> None:
         assert local.is_managed
         await chat.deliver(waiting)
         assert isinstance(chat.app.screen, ChatScreen)
+
+
+async def test_a_server_of_this_chat_that_has_ended_can_be_started_again() -> None:
+    local = LocalServerDouble()
+    local.is_managed = True
+    async with chatting("ana", local_server=local) as chat:
+        for _ in range(2):
+            await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "restarting", 1.0))
+            assert isinstance(chat.app.screen, ChatScreen), "it is still running"
+            local.has_ended = True
+            await chat.deliver(ConnectionChanged(ConnectionState.WAITING, "refused", 1.0))
+            await eventually(lambda: isinstance(chat.app.screen, ChoiceScreen))
+            await chat.type("s")
+            await eventually(lambda: not local.has_ended)
+            await chat.deliver(*chat.client.online("ana"))
 
 
 async def test_the_reason_why_a_server_cannot_start_is_shown() -> None:

@@ -223,7 +223,8 @@ class Moderation:
         if not targets:
             raise unknown_person(kick.name)
         shown, reason = targets.all()[0].sender, _clean_reason(kick.reason)
-        self._close_all(targets, kick.name, f"You were kicked{': ' + reason if reason else ''}")
+        text = f"{admin.sender} kicked you{': ' + reason if reason else ''}"
+        self._close_all(targets, kick.name, text)
         reply = self._report(admin, kick.ref, "kick", shown, targets, when, reason=reason)
         self._broadcaster.reply(admin, reply)
 

@@ -42,6 +42,14 @@ class DisconnectCause(StrEnum):
     """The client did not send the token, because the connection is not encrypted."""
     UNTRUSTED_CERTIFICATE = "untrusted_certificate"
     """No trusted authority signed the server's certificate."""
+    UNUSABLE = "unusable"
+    """The client does not connect, because the address, TLS or protocol is wrong; nobody has rejected it."""
+    KICKED = "kicked"
+    """An admin has closed the connection, without a ban; the reason says who."""
+
+
+CONNECTION_LOST = "connection lost"
+"""Reason of a disconnect about which nothing else is known."""
 
 
 class ConnectionChanged(msgspec.Struct, frozen=True):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import msgspec
 
 from broadcast_tui.core.clock import parse_duration
+from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import CommandHandler
+
+_MISTYPED = re.compile(r"\d+[^\W\d]{0,3}")
+"""A first word that looks like a duration."""
+_ORDINAL = re.compile(r"\d*(1st|2nd|3rd|\dth)", re.IGNORECASE)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -16,6 +22,8 @@ class Target(msgspec.Struct, frozen=True):
     who: str
     seconds: float
     reason: str
+    fault: str = ""
+    """Why it must not be used; empty if it is valid."""
 
 
 class ModerationCommands(CommandHandler):
@@ -28,6 +36,8 @@ class ModerationCommands(CommandHandler):
 
     def ban(self, argument: str) -> bool:
         target = self._target(argument, timed=True)
+        if target.fault:
+            return self.fail(target.fault)
         self._client.ban(target.who, target.seconds, target.reason)
         return True
 
@@ -37,6 +47,8 @@ class ModerationCommands(CommandHandler):
 
     def mute_user(self, argument: str) -> bool:
         target = self._target(argument, timed=True)
+        if target.fault:
+            return self.fail(target.fault)
         self._client.mute(target.who, target.seconds, target.reason)
         return True
 
@@ -67,6 +79,10 @@ def parse_target(argument: str, people: Iterable[str], *, timed: bool) -> Target
         word, _, after = rest.partition(" ")
         if (duration_s := parse_duration(word)) is not None:
             seconds, rest = duration_s, after
+        elif _MISTYPED.fullmatch(word) and not _ORDINAL.fullmatch(word):
+            # As a reason, it would make the action permanent.
+            fault = f"Invalid duration: '{visible_line(word)}'. Use 30s, 10m, 2h or 1d."
+            return Target(who.removeprefix("@"), 0.0, "", fault)
     return Target(who.removeprefix("@"), seconds, rest.strip())
 
 

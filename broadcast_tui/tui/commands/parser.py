@@ -51,13 +51,17 @@ def find(word: str) -> Command | None:
     return _BY_WORD.get(word.removeprefix("/").casefold())
 
 
+SIMILARITY_MIN = 0.65
+"""Of a typing error; `nosuch` is no misspelled /announce (0.57)."""
+
+
 def nearest(word: str, *, kiosk: bool = False) -> Command | None:
     """Return the available command most similar to `word`, or None."""
     key = word.removeprefix("/").casefold()
     words = [name for name, command in _BY_WORD.items() if command.in_kiosk or not kiosk]
     started = [name for name in words if key and name.startswith(key)]
     started.sort(key=lambda name: _BY_WORD[name].name != name)
-    close = started or get_close_matches(key, words, n=1, cutoff=0.5)
+    close = started or get_close_matches(key, words, n=1, cutoff=SIMILARITY_MIN)
     return _BY_WORD[close[0]] if close else None
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
-import msgspec
-
 from broadcast_tui.core.export.pages import HistoryPages
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
@@ -45,6 +43,7 @@ from broadcast_tui.core.session.updates import (
     Withdrawn,
 )
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.connection import Connection
 from broadcast_tui.tui.model.directs import DirectOpening, Directs, ended_line
 from broadcast_tui.tui.model.moderation import action_line, ban_lines
 from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, Admission, NoticeLimiter
@@ -156,41 +155,6 @@ def own_away_line(update: events.Away) -> str:
     return f"You are away{why}. Use /back when you return." if update.away else "You are back."
 
 
-class Connection(msgspec.Struct, frozen=True):
-    """State of the connection. `retry_at` is the time of the next attempt (monotonic seconds)."""
-
-    state: ConnectionState = ConnectionState.CONNECTING
-    reason: str = ""
-    retry_at: float | None = None
-    announced: bool = False
-    """Whether the loss has been printed. The return is then printed too."""
-
-    def retry_in(self, now: float) -> int | None:
-        """Whole seconds until the next attempt, at least 0; None if none is planned."""
-        return None if self.retry_at is None else max(0, round(self.retry_at - now))
-
-    def advance(self, update: ConnectionChanged, now: float, *, entered: bool) -> tuple[Connection, str]:
-        """Return the connection after `update`, and the line to print (may be empty).
-
-        `entered`: there was a connection before, so the user is in a room.
-        """
-        retry_at = None if update.retry_in_s is None else now + update.retry_in_s
-        reason, announced, line = visible_line(update.reason), self.announced, ""
-        match update.state:
-            case ConnectionState.WAITING if not announced:
-                why = f": {reason.rstrip('.')}" if reason else ""
-                lost = "Connection lost" if entered else "No connection yet"
-                announced, line = (
-                    True,
-                    f"{lost}{why}. Reconnecting… Messages you write are sent when you are back online.",
-                )
-            case ConnectionState.CLOSED:
-                announced, line = True, "Disconnected. Messages you write are sent after /reconnect."
-            case ConnectionState.ONLINE if announced:
-                announced, line = False, "Back online" if entered else "Connected"
-        return Connection(update.state, reason, retry_at, announced), line
-
-
 RoomUpdate = (
     RoomEntered
     | RoomLeft
@@ -253,6 +217,8 @@ class AppState:
     connection: Connection = field(default_factory=Connection)
     message_bytes: int = 0
     help_key: str = "F1"
+    reconnect_key: str = ""
+    """Empty if there is none, but /reconnect."""
     """Display name of the key that opens the help page; empty if there is none."""
     has_header: bool = True
     """Whether a header says who can read direct messages."""
@@ -561,7 +527,9 @@ class AppState:
         if room.is_direct:
             return f"Only you and {room.other or 'one other person'} can read this conversation."
         others = max(0, room.online - 1)
-        company = {0: ". Nobody here yet.", 1: " with 1 other."}.get(others, f" with {others:,} others.")
+        company = {0: ". Nobody else is here yet.", 1: " with 1 other."}.get(
+            others, f" with {others:,} others."
+        )
         return f"Joined #{room.name} as {self.name}{company} {self.help_key or '/help'} for help."
 
     def _clear_request(self, ref: str) -> None:
@@ -576,10 +544,7 @@ class AppState:
         """Ask for another name if the connection was rejected because of it; otherwise print the error."""
         if self._denied is None:
             if refused is not None:
-                reason = self.connection.reason or "no reason given"
-                line = f"Connection rejected: {reason}"
-                if advice := self.advice.get(refused.cause):
-                    line = f"{line.rstrip('.')}. {advice}"
+                line = self.connection.refusal(self.advice, self.reconnect_key or "/reconnect")
                 self.print(line, at, error=True)
             return
         if self.connection.state is ConnectionState.REFUSED:

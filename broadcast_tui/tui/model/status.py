@@ -11,8 +11,9 @@ from enum import Enum
 import msgspec
 from rich.cells import cell_len, set_cell_size
 
-from broadcast_tui.core.session.updates import ConnectionState
+from broadcast_tui.core.session.updates import ConnectionState, DisconnectCause
 from broadcast_tui.core.text import visible_line
+from broadcast_tui.tui.model.connection import OWN_CAUSES
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.servers import ServerSet, host_of, single_server
 from broadcast_tui.tui.model.state import AppState
@@ -176,7 +177,10 @@ def _connection_item(state: AppState, now: float) -> StatusItem:
             return StatusItem(f"◌ reconnecting {when}", Role.WAIT, 100)
         case ConnectionState.REFUSED:
             why = f": {clip(connection.reason, REASON_CELLS)}" if connection.reason else ""
-            return StatusItem(f"✕ rejected{why}", Role.BAD, 100, short="✕ rejected")
+            what = "not connected" if connection.cause in OWN_CAUSES else "rejected"
+            if connection.cause is DisconnectCause.KICKED:
+                what = "kicked"
+            return StatusItem(f"✕ {what}{why}", Role.BAD, 100, short=f"✕ {what}")
         case _:
             return StatusItem("○ offline", Role.WAIT, 100)
 

@@ -413,7 +413,8 @@ class ChatScreen(Screen[None]):
         self.status.refresh_status()
         self._arm_ticks()
         if people:
-            self.people.show(state.member_list(), view.online)
+            is_known = state.is_online and view.entered
+            self.people.show(state.member_list(), view.online if is_known else None)
         self.conversation.refresh_header()
         self.conversation.refresh_bar()
         self._report_changes()

@@ -250,7 +250,8 @@ class LineRenderer:
     def _fold_text(self, laid: LineLayout) -> str:
         """The number of folded lines, or of folded rows of a single long line."""
         lines = laid.text.count("\n", laid.rows[laid.fold_row][0])
-        amount = f"{laid.hidden:,} more rows" if lines == 0 else f"{lines:,} more line{'s' * (lines > 1)}"
+        count = lines or laid.hidden  # of one long line, the rows
+        amount = f"{count:,} more line{'s' * (count > 1)}"
         key = f" ({self._unfold_key})" if self._unfold_key else ""
         return f"… {amount}{key}{laid.marks}"
 

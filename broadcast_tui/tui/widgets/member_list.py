@@ -35,7 +35,7 @@ class MemberList(VerticalScroll, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._people: tuple[Person, ...] | None = ()
-        self._online = 0
+        self._online: int | None = None
 
     def compose(self) -> ComposeResult:
         yield Static(id="people-heading", markup=False)
@@ -45,8 +45,11 @@ class MemberList(VerticalScroll, can_focus=False):
         self.watch(self.app, "theme", self._draw, init=False)
         self._draw()
 
-    def show(self, people: Sequence[Person] | None, online: int) -> None:
-        """Show `people`, in this order (names safe to draw; None: not listed), of `online` in total."""
+    def show(self, people: Sequence[Person] | None, online: int | None) -> None:
+        """Show `people`, in this order (names safe to draw; None: not listed), of `online` in total.
+
+        `online` is None while that is not known.
+        """
         shown = None if people is None else tuple(people)
         if (shown, online) != (self._people, self._online):
             self._people, self._online = shown, online
@@ -63,7 +66,7 @@ class MemberList(VerticalScroll, can_focus=False):
         width = self.scrollable_content_region.width
         lines = [_line(person, colors[color_index(person.name)], width) for person in people]
         away_count = sum(person.away is not None for person in people)
-        heading = f"{self._online:,} here" if self._online else "Nobody here"
+        heading = "Not connected" if self._online is None else f"{self._online:,} here"
         heading += f", {away_count:,} away" if away_count else ""
         self.query_one("#people-heading", Static).update(Content(heading), layout=False)
         listing = self.query_one("#people-names", Static)

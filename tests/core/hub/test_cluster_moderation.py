@@ -60,7 +60,7 @@ def test_a_kick_closes_the_connections_on_all_nodes(cluster: HubCluster) -> None
     for ana in anas:
         assert ana.close_code == CloseCode.KICKED
         assert ana.wire.peer is not None
-        assert ana.wire.peer.closing == (CloseCode.KICKED, "You were kicked: spam")
+        assert ana.wire.peer.closing == (CloseCode.KICKED, "root2 kicked you: spam")
         assert notices(ana) == []
     for client in (bob, eve):
         assert notices(client) == ["root2 kicked ana: spam."]

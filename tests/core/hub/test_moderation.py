@@ -180,7 +180,7 @@ def test_kick_closes_all_connections_of_a_name_and_is_announced() -> None:
     assert (done["ref"], done["action"], done["who"], done["connections"]) == ("r", "kick", "bob", 2)
     assert done["addresses"] == ["192.0.2.7"]
     for bob in bobs:
-        assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: spam")
+        assert peer_of(bob).closing == (CloseCode.KICKED, "root2 kicked you: spam")
     assert "root2 kicked bob: spam." in [frame["message"] for frame in read_frames(ben)]
     assert world.hub.effects.audit_lines == ["#1 root2 (198.51.100.1:1) kicked bob (2 connection(s)): spam"]
     for bob in bobs:
@@ -470,7 +470,7 @@ def test_reasons_are_sanitized_everywhere() -> None:
     world = World()
     admin, bob = an_admin(world), come(world, "bob")
     ask(world, admin, commands.Kick("bob", "a\x1b]0;x\x07\nb\u202ec"))
-    assert peer_of(bob).closing == (CloseCode.KICKED, "You were kicked: a]0;x bc")
+    assert peer_of(bob).closing == (CloseCode.KICKED, "root2 kicked you: a]0;x bc")
     assert all(line.isprintable() for line in world.hub.effects.audit_lines)
 
 

@@ -25,10 +25,18 @@ PEOPLE = ["mallory", "J. R. R. Tolkien", "mal", "10m"]
         ("192.0.2.0/24 7d flood", Target("192.0.2.0/24", 604_800, "flood")),
         ("10m 10m", Target("10m", 600, "")),
         ("nobody", Target("nobody", 0, "")),
+        ("mallory 3rd warning", Target("mallory", 0, "3rd warning")),
+        ("mallory 12th 1x", Target("mallory", 0, "12th 1x")),
     ],
 )
 def test_argument_is_split_into_name_duration_and_reason(argument: str, target: Target) -> None:
     assert parse_target(argument, PEOPLE, timed=True) == target
+
+
+@pytest.mark.parametrize("word", ["1x", "10", "5hrs", "1H2"])
+def test_a_mistyped_duration_makes_no_permanent_ban(word: str) -> None:
+    target = parse_target(f"mallory {word} spam", PEOPLE, timed=True)
+    assert target.fault == ("" if word == "1H2" else f"Invalid duration: '{word}'. Use 30s, 10m, 2h or 1d.")
 
 
 def test_kick_does_not_take_a_duration() -> None:

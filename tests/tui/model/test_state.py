@@ -6,6 +6,7 @@ import pytest
 
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import (
+    CONNECTION_LOST,
     CaughtUp,
     ConnectionChanged,
     ConnectionState,
@@ -256,9 +257,28 @@ def test_advice_is_appended_to_a_rejection() -> None:
     for cause in (DisconnectCause.UNTRUSTED_CERTIFICATE, DisconnectCause.OTHER):
         chat.apply(ConnectionChanged(ConnectionState.REFUSED, "Not trusted", cause=cause))
     assert chat.lines == [
-        "ERROR: Connection rejected: Not trusted. Add --ca FILE.",
+        "ERROR: Cannot connect: Not trusted. Add --ca FILE.",
         "ERROR: Connection rejected: Not trusted",
     ]
+
+
+def test_a_kick_says_who_and_how_to_rejoin() -> None:
+    chat = Chat()
+    kick = ConnectionChanged(ConnectionState.REFUSED, "ana kicked you: spam", cause=DisconnectCause.KICKED)
+    chat.apply(kick)
+    chat.state.reconnect_key = "F5"
+    chat.apply(kick)
+    assert chat.lines == [
+        "ERROR: ana kicked you: spam. /reconnect to rejoin.",
+        "ERROR: ana kicked you: spam. F5 to rejoin.",
+    ]
+
+
+def test_a_lost_connection_without_a_reason_needs_none() -> None:
+    chat = Chat()
+    chat.apply(ConnectionChanged(ConnectionState.WAITING, CONNECTION_LOST, 1.0))
+    [line] = chat.lines
+    assert line.startswith("SYSTEM: No connection yet. Reconnecting…")
 
 
 def test_older_posts_are_prepended_only_if_requested() -> None:

@@ -6,9 +6,10 @@ from rich.cells import cell_len
 
 from broadcast_tui.core.protocol import events
 from broadcast_tui.core.session.updates import ConnectionState
+from broadcast_tui.tui.model.connection import Connection
 from broadcast_tui.tui.model.notifications import NotifyLevel
 from broadcast_tui.tui.model.servers import host_of
-from broadcast_tui.tui.model.state import AppState, Connection
+from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import GAP, fit, rooms_activity, status_items
 from tests.support.fake_client import AT, FakeClient
 

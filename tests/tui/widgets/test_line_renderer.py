@@ -334,7 +334,7 @@ def test_a_long_post_is_folded() -> None:
     ]  # fmt: skip
     rows = rendered(text, 30)
     assert rows[3].text.strip() == "… 37 more lines (Alt+O)", "as written, not as wrapped"
-    assert rendered("word " * 200)[3].text.partition("│ ")[2].strip() == "… 16 more rows (Alt+O)"
+    assert rendered("word " * 200)[3].text.partition("│ ")[2].strip() == "… 16 more lines (Alt+O)"
     assert len(rendered("\n".join("abcde"))) == 5
     assert len(rendered("\n".join("abcdef"))) == FOLD_KEEPS + 1
     assert len(rendered("word " * 100)) == 10
