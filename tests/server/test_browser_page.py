@@ -138,5 +138,10 @@ def test_the_page_names_files_that_exist_and_no_other_host() -> None:
     for address in re.findall(r'(?:src|href)="([^"]+)"', TEXTS[INDEX]):
         assert re.fullmatch(r"/static/[0-9a-f]{12}/([a-z]+\.[a-z]+)", address)
         assert address.rpartition("/")[2] in TEXTS
+    # All scripts are requested at once, not one after the other as each names the next.
+    scripts = {name for name in TEXTS if name.endswith(".js")}
+    assert {
+        address.rpartition("/")[2] for address in re.findall(r'"(/static/[^"]+\.js)"', TEXTS[INDEX])
+    } == scripts
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]* src=)", TEXTS[INDEX])
     assert not re.search(r"url\(|@import", TEXTS["style.css"])
