@@ -20,6 +20,7 @@ from broadcast_tui.cli.settings import UserConfig
 from broadcast_tui.core.errors import CloseCode, ErrorCode
 from broadcast_tui.tui.commands.registry import COMMANDS
 from broadcast_tui.tui.keymap_config import checked_keys
+from broadcast_tui.tui.model.settings import SETTINGS
 from tests.benchmarks.all import BENCHMARKS
 from tests.support import make_options, make_schema
 
@@ -186,6 +187,13 @@ def test_chat_page_lists_every_slash_command() -> None:
     listed = re.findall(r"^\| (`/.*?) \|", table, re.MULTILINE)
     names = [name for cell in listed for name in re.findall(r"`/([a-z-]+)`", cell)]
     assert sorted(names) == sorted(command.name for command in COMMANDS)
+
+
+def test_chat_page_lists_every_setting_with_its_values() -> None:
+    table = read("docs/chat.md").split("<!-- settings table")[1].split("<!-- /settings table -->")[0]
+    rows = re.findall(r"^\| `([a-z]+)` \| (.*?) \|", table, re.MULTILINE)
+    listed = {name: tuple(re.findall(r"`([a-z0-9]+)`", values)) for name, values in rows}
+    assert listed == {setting.name: setting.values for setting in SETTINGS}
 
 
 def test_schema_file_is_current() -> None:

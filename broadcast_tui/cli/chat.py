@@ -26,6 +26,7 @@ from broadcast_tui.core.session.updates import DisconnectCause
 
 if TYPE_CHECKING:
     from broadcast_tui.tui.invites import Invite
+    from broadcast_tui.tui.model.settings import Fixed
 
 ASKED = (DisconnectCause.UNAUTHORIZED,)
 """Causes of a failed connection about which the full-screen chat asks."""
@@ -224,6 +225,7 @@ def _run(
         make_invite=_make_invite,
         show_invite=qr,
         others=others,
+        fixed=_fixed_settings(theme),
     )
     app.run()
     return app.return_code if app.return_code is not None else ExitCode.OK
@@ -281,6 +283,7 @@ def _run_plain(
             kiosk=kiosk,
             make_invite=_make_invite,
             elsewhere=None if kiosk else make_client,
+            fixed=_fixed_settings(""),
         )
         for other in others:
             chat.add_server(other)
@@ -305,6 +308,22 @@ def _prompt_name(suggested: str) -> str:
             print(error.text, file=sys.stderr)
         except EOFError:
             raise UsageError("A name is required.") from None
+
+
+def _fixed_settings(theme: str) -> dict[str, Fixed]:
+    """The settings that do not come from the chat: those of the configuration file, and the theme.
+
+    Raises:
+        ConfigError: The file has an unknown setting or value.
+    """
+    from broadcast_tui.tui.model.settings import Fixed
+
+    file = USER_CONFIG.file.name
+    fixed = {name: Fixed(value, file) for name, value in USER_CONFIG.chat_settings().items()}
+    if theme:
+        in_file = USER_CONFIG.tables.get("chat", {}).get("theme")
+        fixed["theme"] = Fixed(theme, file if theme == in_file else "an option")
+    return fixed
 
 
 def _make_invite(url: str, room: str, name: str) -> Invite:

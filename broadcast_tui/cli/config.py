@@ -14,7 +14,7 @@ from cyclopts import App
 from broadcast_tui.cli.chat import check_theme
 from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.parser import app
-from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, USER_CONFIG, from_file, suggest
+from broadcast_tui.cli.settings import KEYS, OPTIONS_FILE, SECTIONS, SETTINGS, USER_CONFIG, from_file, suggest
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.redaction import redact_userinfo
 from broadcast_tui.core.text import log_safe
@@ -35,7 +35,7 @@ def config(section: str = "", /) -> int:
     Parameters
     ----------
     section
-        Print only this section: chat, send, tail, ask, serve or keys.
+        Print only this section: chat, send, tail, ask, serve, settings or keys.
     """
     if section and section not in SECTIONS:
         raise BroadcastError(f"No such section: {section!r}.{suggest(section, SECTIONS)}")
@@ -93,6 +93,9 @@ def _rows(section: str) -> Iterator[Row]:
     if section == KEYS:
         yield from _key_rows()
         return
+    if section == SETTINGS:
+        yield from _setting_rows()
+        return
     command = app[section]
     arguments = command.assemble_argument_collection(parse_docstring=True)
     for source in app.config:
@@ -128,6 +131,17 @@ def _documented(text: str) -> tuple[str, str]:
     if " " in words:
         return '""', f"default: {words}"
     return json.dumps(int(words) if words.isdecimal() else words), "default"
+
+
+def _setting_rows() -> Iterator[Row]:
+    from broadcast_tui.tui.model.settings import SETTINGS as TABLE
+
+    own = USER_CONFIG.chat_settings()
+    for row in TABLE:
+        if row.in_file:
+            value = own.get(row.name, row.values[0])
+            source = str(USER_CONFIG.file) if row.name in own else "default: as chosen in the chat"
+            yield f"{SETTINGS}.{row.name}", json.dumps(value), source
 
 
 def _key_rows() -> Iterator[Row]:

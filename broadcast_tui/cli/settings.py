@@ -1,7 +1,9 @@
-"""Configuration files: the user's TOML file of options and keys, and the file of `serve --config`.
+"""Configuration files: the user's TOML file of options, settings and keys, and the file of `serve --config`.
 
     [chat]
     name = "ana"
+    [settings]
+    time = "12h"
     [keys]
     "log.page-up" = "pageup,alt+v"
 
@@ -36,7 +38,8 @@ FILE_VARIABLE = "BROADCAST_TUI_CONFIG"
 OPTIONS_FILE = "--config"
 """Option with the path of another file for one command, used in place of its table."""
 KEYS = "keys"
-SECTIONS = ("chat", "send", "tail", "ask", "serve", KEYS)
+SETTINGS = "settings"
+SECTIONS = ("chat", "send", "tail", "ask", "serve", SETTINGS, KEYS)
 Table = Mapping[str, object]
 
 
@@ -86,6 +89,22 @@ class UserConfig:
             return checked_keys(self.keys())
         except KeyBindingError as refused:
             raise ConfigError(f"{self.file}: {refused}") from None
+
+    def chat_settings(self) -> dict[str, str]:
+        """Settings of the chat by name. Raises ConfigError."""
+        from broadcast_tui.tui.model.settings import BY_NAME, SettingError, check_setting
+
+        found: dict[str, str] = {}
+        for key, value in self.tables.get(SETTINGS, {}).items():
+            text = {True: "on", False: "off"}.get(value) if isinstance(value, bool) else str(value)
+            try:
+                name, found_value = check_setting(key, text or "", themes=(text or "",))
+            except SettingError as error:
+                raise ConfigError(f"{self.file}: [{SETTINGS}] {error}") from None
+            if not BY_NAME[name].in_file:
+                raise ConfigError(f"{self.file}: Write {name} into the table [chat].")
+            found[name] = found_value
+        return found
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Set the options of a command from its table, unless they already have a value."""

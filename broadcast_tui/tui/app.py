@@ -20,7 +20,7 @@ from rich.console import RenderableType
 from textual import events, messages, on, work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
@@ -43,12 +43,15 @@ from broadcast_tui.tui.keymap_config import clashes
 from broadcast_tui.tui.local_server import LocalServer, LocalServerPrompts
 from broadcast_tui.tui.model.rooms import is_lasting
 from broadcast_tui.tui.model.servers import Place
+from broadcast_tui.tui.model.settings import Fixed
 from broadcast_tui.tui.model.update_slice import UpdateSlice
 from broadcast_tui.tui.name_prompt import NamePrompter
 from broadcast_tui.tui.quit import QuitFlow
+from broadcast_tui.tui.saved_settings import load_settings, save_setting
 from broadcast_tui.tui.saved_state import SavedState
 from broadcast_tui.tui.screens import chat_messages
 from broadcast_tui.tui.screens.help import HelpScreen
+from broadcast_tui.tui.screens.settings import SettingsScreen
 from broadcast_tui.tui.terminal.driver import ChatDriver, chat_driver_class, driver_of, ignore_size_variables
 from broadcast_tui.tui.terminal.no_color import drop_colors
 from broadcast_tui.tui.terminal.notifications import Notifier
@@ -88,6 +91,7 @@ class ChatApp(App[None]):
         make_invite: Makes the invites of /invite.
         show_invite: Whether to start with an invite.
         others: Servers to connect to as well, by `elsewhere`.
+        fixed: Settings that do not come from the preferences.
     """
 
     CSS_PATH = "app.tcss"
@@ -95,6 +99,7 @@ class ChatApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         bind("app.show-help", "show_help"),
         bind("app.open-palette", "command_palette"),
+        bind("app.open-settings", "open_settings"),
         bind("app.quit-chat", "quit", priority=True),
         bind("app.suspend-process", "suspend_process", priority=True),
         bind("app.redraw-screen", "redraw_screen", priority=True),
@@ -122,13 +127,13 @@ class ChatApp(App[None]):
         make_invite: InviteMaker = link_to,
         show_invite: bool = False,
         others: Sequence[Address] = (),
+        fixed: Mapping[str, Fixed] | None = None,
     ) -> None:
         ignore_size_variables()
         super().__init__(driver_class=chat_driver_class())
         drop_colors(self)
         for own_theme in themes.OWN_THEMES:
             self.register_theme(own_theme)
-        self._theme_for_run = theme
         self._keys = dict(keys or {})
         self.set_keymap(self._keys)
         self._make_client = client_factory
@@ -138,6 +143,10 @@ class ChatApp(App[None]):
         self._server = server
         self._preferences = preferences if preferences is not None else Preferences.load()
         self._names = NamePrompter(self, self._preferences, name, suggested_name, must_ask=ask_name)
+        fixed = dict(fixed or {})
+        if theme:
+            fixed.setdefault("theme", Fixed(theme, "an option"))
+        self._settings = load_settings(self._preferences, fixed, sorted(self.available_themes))
         self._server_prompts = LocalServerPrompts(self, local_server, server)
         self.is_kiosk = kiosk
         self._show_invite = show_invite
@@ -146,7 +155,9 @@ class ChatApp(App[None]):
             credentials if credentials is not None else PendingCredentials(Credentials(), server)
         )
         self._has_token = has_token
-        self._saved = SavedState(self, self._preferences, mentions, advice or {}, is_kiosk=kiosk)
+        self._saved = SavedState(
+            self, self._preferences, self._settings, mentions, advice or {}, is_kiosk=kiosk
+        )
         self._connections = ConnectedServers(self, self._saved, make_invite, self._ask_if_due)
         self._signals = Signals(self._handle_signal, self._handle_terminal_gone, self._handle_hang)
         self._terminal_title = TerminalTitle(self._write_to_terminal)
@@ -155,9 +166,11 @@ class ChatApp(App[None]):
         self._notifier = Notifier(self._write_to_terminal, os.environ)
 
     def on_mount(self) -> None:
-        candidates = (self._theme_for_run, self._preferences.theme, themes.default_theme(os.environ))
+        candidates = (self._settings["theme"], themes.default_theme(os.environ))
         self.theme = next(theme for theme in candidates if theme in self.available_themes)
-        self.watch(self, "theme", self._save_theme, init=False)
+        self._settings.set("theme", self.theme)
+        self._settings.watch(self._setting_changed)
+        self.watch(self, "theme", self._theme_changed, init=False)
         if isinstance(driver := driver_of(self), ChatDriver):
             driver.on_suspend = self._terminal_title.restore
         self.app_resume_signal.subscribe(self, lambda _: self._handle_resume())
@@ -314,18 +327,6 @@ class ChatApp(App[None]):
     def save_ignored_people(self, event: chat_messages.IgnoredChanged) -> None:
         save_ignored(self._preferences, event.server.url, event.server.state.rooms.ignored)
 
-    @on(Conversation.ReactionsChosen)
-    def save_reactions(self, event: Conversation.ReactionsChosen) -> None:
-        self._preferences.reactions = event.shown
-        self._preferences.save()
-        self._connections.show_reactions(event.shown)
-
-    @on(Conversation.PresenceChosen)
-    def save_presence(self, event: Conversation.PresenceChosen) -> None:
-        self._preferences.presence = event.choice.word
-        self._preferences.save()
-        self._connections.show_presence(event.choice)
-
     @on(Conversation.MouseRequested)
     def set_mouse_reporting(self, event: Conversation.MouseRequested) -> None:
         if isinstance(driver := driver_of(self), ChatDriver):
@@ -344,6 +345,10 @@ class ChatApp(App[None]):
     def action_show_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(self._keys, kiosk=self.is_kiosk))
+
+    def action_open_settings(self) -> None:
+        if self._connections.shown is not None and not isinstance(self.screen, ModalScreen):
+            self.push_screen(SettingsScreen(self._settings))
 
     def action_suspend_process(self) -> None:
         if self.is_kiosk:
@@ -395,9 +400,14 @@ class ChatApp(App[None]):
         self._terminal_title.show_again()
         self.screen.refresh(layout=True)
 
-    def _save_theme(self, theme: str) -> None:
-        self._preferences.theme = theme
-        self._preferences.save()
+    def _theme_changed(self, theme: str) -> None:
+        """Another theme was chosen: in the settings, by command, or in Textual's list of themes."""
+        self._settings.set("theme", theme)
+
+    def _setting_changed(self, name: str) -> None:
+        if name == "theme":
+            self.theme = self._settings[name]
+        save_setting(self._preferences, self._settings, name)
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Show a compositor update with our renderer; Textual shows what the renderer does not accept."""

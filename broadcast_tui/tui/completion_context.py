@@ -7,6 +7,7 @@ from broadcast_tui.tui.commands.context import ThemeHost
 from broadcast_tui.tui.commands.registry import available_commands
 from broadcast_tui.tui.model.input.completion import CompletionContext
 from broadcast_tui.tui.model.post_target import newest_question
+from broadcast_tui.tui.model.settings import BY_NAME
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.path_completion import complete_path
 
@@ -25,6 +26,7 @@ def completion_context(state: AppState, themes: ThemeHost) -> CompletionContext:
         themes=tuple(sorted(themes.available_themes)),
         emoji=tuple(state.recent_reactions.offered()),
         choices=() if question is None else question.choices,
+        settings={name: tuple(state.settings.values_of(name)) for name in BY_NAME},
         files=(lambda typed: ()) if state.is_kiosk else complete_path,
         commands=available_commands(kiosk=state.is_kiosk),
     )

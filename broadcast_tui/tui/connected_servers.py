@@ -17,7 +17,6 @@ from broadcast_tui.tui.model.notifications import Alert
 from broadcast_tui.tui.model.servers import Place, Server, ServerSet
 from broadcast_tui.tui.model.state import Changes
 from broadcast_tui.tui.model.status import undelivered_text
-from broadcast_tui.tui.model.transcript.layout import PresenceShown
 from broadcast_tui.tui.quit import QUIT_TIMEOUT_S
 from broadcast_tui.tui.saved_state import SavedState
 from broadcast_tui.tui.screens.chat import ChatScreen
@@ -123,20 +122,6 @@ class ConnectedServers:
         if label := servers.label(connection.server):
             changes.alerts = [named(alert, label) for alert in changes.alerts]
         return changes
-
-    def show_presence(self, shown: PresenceShown) -> None:
-        """Show these join and leave lines in the rooms of all servers."""
-        for connection in self.all:
-            connection.server.state.presence = shown
-            if connection.screen is not None and connection.screen.is_ready:
-                connection.screen.log_view.folding.show_presence(shown)
-
-    def show_reactions(self, shown: bool) -> None:
-        """Show or hide the reactions in the rooms of all servers."""
-        for connection in self.all:
-            connection.server.state.reactions = shown
-            if connection.screen is not None and connection.screen.is_ready:
-                connection.screen.log_view.folding.show_reactions(shown)
 
     # ServerDisplay
 

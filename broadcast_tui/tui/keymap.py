@@ -53,6 +53,7 @@ KEYS: tuple[KeyRow, ...] = (
         "All commands and themes",
         "Commands",
     ),
+    KeyRow("app.open-settings", "f6", "Settings"),
     KeyRow("app.quit-chat", "ctrl+q", "Quit", "Quit"),
     KeyRow("app.interrupt", "ctrl+c,super+c", "Copy the selection, or clear the input, or (twice) quit"),
     KeyRow("app.leave-empty", "ctrl+d", "Quit (twice, on an empty line)"),

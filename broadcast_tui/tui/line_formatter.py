@@ -7,7 +7,9 @@ from datetime import datetime, tzinfo
 
 from broadcast_tui.tui.model.post_lines import question_line, reply_prefix
 from broadcast_tui.tui.model.room import RoomModel
+from broadcast_tui.tui.model.settings import Settings
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 
 _INDENT = "\n      "
 
@@ -18,9 +20,13 @@ class LineFormatter:
     Args:
         zone: Time zone of the times; None is the local one.
         own: Whether to include our own posts.
+        settings: How times are shown.
     """
 
-    def __init__(self, zone: tzinfo | None = None, *, own: bool = True) -> None:
+    def __init__(
+        self, zone: tzinfo | None = None, *, own: bool = True, settings: Settings | None = None
+    ) -> None:
+        self._settings = settings or Settings()
         self._zone = zone
         self._own = own
         self._progress: dict[str, tuple[int, int]] = {}
@@ -55,11 +61,12 @@ class LineFormatter:
                 return f"-- {prefix}{text}"
             case LineKind.ERROR:
                 return f"!! {prefix}{text}"
-        time = f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
+        at = TimeFormat(self._settings["time"]).show(datetime.fromtimestamp(line.at, self._zone))
+        time = f"{at} " if at else ""
         mark = "! " if line.mention else ""
         who = f"* {line.sender} " if line.kind is LineKind.ACTION else f"{line.sender}: "
         if line.details is None:
-            return f"{time} {prefix}{mark}{who}{text}"
+            return f"{time}{prefix}{mark}{who}{text}"
         reply = reply_prefix(line, room)
         question = question_line(line, room, own_name)
-        return f"{time} {prefix}{mark}{who}{reply}{text}{f'{_INDENT}{question}' if question else ''}"
+        return f"{time}{prefix}{mark}{who}{reply}{text}{f'{_INDENT}{question}' if question else ''}"

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
@@ -24,8 +25,10 @@ from broadcast_tui.tui.line_server import LineServer
 from broadcast_tui.tui.model.ignore_list import IgnoreList
 from broadcast_tui.tui.model.rooms import RoomSet
 from broadcast_tui.tui.model.servers import Place, Server, ServerSet
+from broadcast_tui.tui.model.settings import Fixed
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.status import undelivered_text
+from broadcast_tui.tui.saved_settings import load_settings, save_setting
 
 ANSWER_TIMEOUT_S = 10.0
 """Limit for answers that the end of the input waits for, and for posts that leaving a room waits for."""
@@ -64,9 +67,13 @@ class LineChat:
         kiosk: bool = False,
         make_invite: InviteMaker = link_to,
         elsewhere: Callable[[Address, str], ClientRequests] | None = None,
+        fixed: Mapping[str, Fixed] | None = None,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._preferences = preferences
+        self._settings = load_settings(preferences, fixed or {})
+        if preferences is not None:
+            self._settings.watch(partial(save_setting, preferences, self._settings))
         self._make_invite = make_invite
         self._make_client = elsewhere
         self._mentions = mentions
@@ -190,6 +197,7 @@ class LineChat:
             keywords=self._mentions,
             advice=self._advice,
             is_kiosk=self._is_kiosk,
+            settings=self._settings,
         )
         return LineServer(
             client, state, self, echo=self._echo, preferences=preferences, make_invite=self._make_invite

@@ -45,6 +45,13 @@ class _NoThemes:
     theme = ""
     available_themes: ClassVar[Mapping[str, object]] = {}
 
+    def __init__(self, state: AppState) -> None:
+        self._state = state
+
+    def action_open_settings(self) -> None:
+        lines = self._state.settings.lines(plain=True)
+        self._state.print("\n".join((*lines, "/set NAME VALUE changes one.")), datetime.now(UTC))
+
 
 SEARCH_RESULTS_MAX = 20
 
@@ -116,7 +123,7 @@ class LineServer:
         self._host = host
         self._preferences = preferences
         self._make_invite = make_invite
-        self._formatter = LineFormatter(own=echo)
+        self._formatter = LineFormatter(own=echo, settings=state.settings)
         self._commands = CommandDispatcher(client, state, self)
         self._posts = PostPrinter(client, state, self._print_in, self.warn, self._report)
         self._threads: set[asyncio.Task[str]] = set()
@@ -125,7 +132,7 @@ class LineServer:
 
     @property
     def theme_host(self) -> ThemeHost:
-        return _NoThemes()
+        return _NoThemes(self.state)
 
     @property
     def post_context(self) -> PostPrinter:

@@ -16,13 +16,13 @@ from broadcast_tui.tui.connected_server import ConnectedServer
 from broadcast_tui.tui.input_history_file import InputHistoryFile
 from broadcast_tui.tui.keymap import active_key
 from broadcast_tui.tui.model.input.history import InputHistory
-from broadcast_tui.tui.model.notifications import levels_of
+from broadcast_tui.tui.model.notifications import NotifyLevel, levels_of
 from broadcast_tui.tui.model.reactions import RecentReactions
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.rooms import RoomSet
 from broadcast_tui.tui.model.servers import Server
+from broadcast_tui.tui.model.settings import Settings
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.model.transcript.layout import presence_of
 from broadcast_tui.tui.token_prompt import TokenPrompter
 
 
@@ -32,6 +32,7 @@ class SavedState:
     Args:
         app: The app, for its keys, timers and notices.
         preferences: Saved choices.
+        settings: The settings, which are those of all servers.
         mentions: Words that count as mentions, in addition to the name.
         advice: What the user can do about causes of a rejected connection.
         is_kiosk: See `AppState.is_kiosk`.
@@ -41,6 +42,7 @@ class SavedState:
         self,
         app: App[None],
         preferences: Preferences,
+        settings: Settings,
         mentions: tuple[str, ...],
         advice: Mapping[DisconnectCause, str],
         *,
@@ -48,6 +50,7 @@ class SavedState:
     ) -> None:
         self._app = app
         self._preferences = preferences
+        self._settings = settings
         self._mentions = mentions
         self._advice = advice
         self._is_kiosk = is_kiosk
@@ -62,6 +65,7 @@ class SavedState:
             {room: RoomModel(room) for room in client.rooms},
             ignored=load_ignored(preferences, client.url),
             levels=levels_of(preferences.levels_at(client.url)),
+            default_level=NotifyLevel(self._settings["notify"]),
             bookmarks=bookmarks.load(),
             unread_key=active_key(self._app, "log.go-unread"),
         )
@@ -70,8 +74,7 @@ class SavedState:
             client.name,
             help_key=active_key(self._app, "app.show-help"),
             reconnect_key=active_key(self._app, "app.reconnect-now"),
-            presence=presence_of(preferences.presence),
-            reactions=preferences.reactions,
+            settings=self._settings,
             recent_reactions=self.recent_reactions,
             keywords=self._mentions,
             advice=self._advice,

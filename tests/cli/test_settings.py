@@ -138,6 +138,9 @@ def test_keys_may_be_dotted_quoted_or_lists(file: Path) -> None:
             "No such theme: 'broadcast-lite'. Did you",
         ),
         ('[keys]\n"app.quit-chat" = "x"', "Add ctrl+ or alt+"),
+        ('[settings]\ntim = "12h"', "[settings] No such setting: tim. Did you mean time?"),
+        ('[settings]\ntime = "13h"', "Invalid value for time: '13h'. Use 24h, 12h, seconds or off."),
+        ('[settings]\ntheme = "nord"', "Write theme into the table [chat]."),
         ("\x00", "is not valid TOML"),
     ],
 )
@@ -149,6 +152,15 @@ async def test_config_error_is_one_line(tmp_path: Path, content: str, message: s
     assert outcome.status == 2
     assert message in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_settings_of_the_chat_are_read_and_printed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text('[settings]\ntime = "12h"\nfolding = false\nnames = 20\n')
+    assert USER_CONFIG.chat_settings() == {"time": "12h", "folding": "off", "names": "20"}
+    assert config("settings") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith('settings.time = "12h"') and str(file) in line for line in lines)
+    assert any(line.startswith('settings.rooms = "auto"') and "default" in line for line in lines)
 
 
 @pytest.mark.parametrize("section", ["", "keys", "chat"])

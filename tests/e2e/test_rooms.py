@@ -26,6 +26,8 @@ COVERED_COMMANDS = frozenset(
             "unignore",
             "clear",
             "export",
+            "set",
+            "settings",
             "theme",
             "ping",
             "connect",
@@ -246,6 +248,14 @@ def test_commands_about_the_screen(tmp_path: Path, bob: Other, ana: Terminal) ->
     ana.wait_for("Current theme: textual-light")
     ana.enter("/theme nosuch")
     warned(ana, "No such theme: nosuch")
+    ana.enter("/set time off")
+    ana.wait_for("time = off")
+    ana.enter("/settings")
+    ana.wait_for("Settings", "Time of posts", "off")
+    ana.type("j\x1b[C")
+    ana.wait_for("24h")
+    ana.type("q")
+    ana.wait_gone("Time of posts")
     ana.enter("/help join")
     ana.wait_for("/join [#room]", "Example: /join #dev")
 

@@ -16,11 +16,18 @@ from tests.support.terminal import Terminal, left_clean, program
 SIZES = [(80, 24), (40, 10), (200, 50)]
 PAGE_UP, ESCAPE, UP, F1, TAB = "\x1b[5~", "\x1b", "\x1b[A", "\x1bOP", "\t"
 ALT_ENTER, CTRL_C, CTRL_D, CTRL_Q, CTRL_U = "\x1b\r", "\x03", "\x04", "\x11", "\x15"
-CTRL_G, CTRL_L, CTRL_Z, F5 = "\x07", "\x0c", "\x1a", "\x1b[15~"
+CTRL_G, CTRL_L, CTRL_Z, F5, F6 = "\x07", "\x0c", "\x1a", "\x1b[15~", "\x1b[17~"
 
 COVERED_KEYS = frozenset(
     (
-        *("app.show-help", "app.open-palette", "app.quit-chat", "app.interrupt", "app.leave-empty"),
+        *(
+            "app.show-help",
+            "app.open-palette",
+            "app.open-settings",
+            "app.quit-chat",
+            "app.interrupt",
+            "app.leave-empty",
+        ),
         *("app.suspend-process", "app.redraw-screen", "app.reconnect-now", "composer.close-list"),
     )
 )
@@ -190,6 +197,13 @@ def test_quitting_restores_the_terminal(bob: Other, ana: Terminal, keys: str) ->
     assert ana.wait_exit() == 0
     assert left_clean(bytes(ana.raw))
     assert b"broadcast-tui:" not in ana.raw
+
+
+def test_a_key_opens_and_closes_the_settings(ana: Terminal) -> None:
+    ana.type(F6)
+    ana.wait_for("Time of posts")
+    ana.type(F6)
+    ana.wait_gone("Time of posts")
 
 
 def test_command_palette_runs_a_command(ana: Terminal) -> None:

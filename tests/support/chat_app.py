@@ -18,6 +18,7 @@ from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.session.updates import RoomEntered, Update
 from broadcast_tui.tui.app import ChatApp
 from broadcast_tui.tui.local_server import LocalServer
+from broadcast_tui.tui.model.settings import Fixed
 from broadcast_tui.tui.screens.chat import ChatScreen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.message_log import MessageLog
@@ -125,6 +126,7 @@ async def chatting(
     rooms: tuple[str, ...] = ("lobby",),
     mentions: tuple[str, ...] = (),
     kiosk: bool = False,
+    fixed: Mapping[str, Fixed] | None = None,
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
@@ -154,6 +156,7 @@ async def chatting(
             local_server=local_server,
             mentions=mentions,
             kiosk=kiosk,
+            fixed=fixed,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = Chat(app, pilot, client, elsewhere)

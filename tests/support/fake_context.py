@@ -23,6 +23,9 @@ class FakeThemes:
     theme = "broadcast-dark"
     available_themes: Mapping[str, object] = {"broadcast-dark": None, "nord": None}
 
+    def action_open_settings(self) -> None:
+        pass
+
 
 class FakePostContext:
     """Records what actions on posts ask for in `calls`. Questions are confirmed, the last choice is made."""

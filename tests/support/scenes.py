@@ -222,6 +222,11 @@ async def _thread(chat: Chat) -> None:
     await chat.deliver(HistoryFetched("lobby", f"n{chat.client._count}", posts, more=False))
 
 
+async def _settings(chat: Chat) -> None:
+    await deliver_conversation(chat)
+    await chat.type("f6")
+
+
 async def _toast(chat: Chat) -> None:
     await deliver_conversation(chat)
     await chat.enter("/nosuch")
@@ -256,6 +261,7 @@ SCENES: dict[str, Scene] = {
     "react": Scene("ReactScreen", _react, important=True),
     "help": Scene("HelpScreen", _help, important=True),
     "inspect": Scene("InspectScreen", _inspect, important=True),
+    "settings": Scene("SettingsScreen", _settings, important=True),
     "invite": Scene("InviteScreen", _invite, important=True),
     "search": Scene("SearchScreen", _search, important=True),
     "search-empty": Scene("SearchScreen", _find_nothing),

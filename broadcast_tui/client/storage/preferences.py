@@ -29,6 +29,7 @@ TIME_MAX = 1e12
 EMOJI_MAX, EMOJI_CHARS = 20, 32
 """Maximum number of saved emoji, and of their characters."""
 LEVELS_MAX = 500
+SETTINGS_MAX = 100
 IGNORED_MAX = 500
 """Maximum number of saved ignored people per server."""
 LOCK_TIMEOUT_S = 0.5
@@ -72,6 +73,8 @@ class Preferences:
     """Which join and leave lines are shown; empty if not chosen."""
     reactions: bool = True
     """Whether reactions to posts are shown."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Settings chosen in the chat, by name."""
     emoji: tuple[str, ...] = ()
     """The emoji last used for reactions, the most recent first."""
     ignored: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -94,6 +97,10 @@ class Preferences:
         preferences.rooms = _rooms(saved.get("rooms"))
         preferences.presence = _text(saved.get("presence"), 16)
         preferences.reactions = saved.get("reactions") is not False
+        settings = saved.get("settings")
+        for name, value in list(settings.items())[:SETTINGS_MAX] if isinstance(settings, dict) else ():
+            if _text(name, 64) and _text(value, 64):
+                preferences.settings[name] = value
         emoji = saved.get("emoji")
         known = [_text(each, EMOJI_CHARS) for each in emoji] if isinstance(emoji, list) else []
         preferences.emoji = tuple(filter(None, known))[:EMOJI_MAX]
@@ -161,6 +168,8 @@ class Preferences:
             "presence": self.presence,
             "ignored": {url: dict(ends) for url, ends in self.ignored.items()},
         }
+        if self.settings:
+            content["settings"] = dict(self.settings)
         if self.emoji:
             content["emoji"] = list(self.emoji[:EMOJI_MAX])
         if self.servers:

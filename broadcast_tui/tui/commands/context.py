@@ -17,12 +17,16 @@ from broadcast_tui.tui.model.state import AppState
 
 
 class ThemeHost(Protocol):
-    """The theme attributes of Textual's `App`."""
+    """Settings for all servers: the theme, in the attributes of Textual's `App`, and the others."""
 
     theme: str
 
     @property
     def available_themes(self) -> Mapping[str, object]: ...
+
+    def action_open_settings(self) -> None:
+        """Show the settings, to change them."""
+        ...
 
 
 class PostContext(Protocol):

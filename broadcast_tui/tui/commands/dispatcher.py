@@ -16,6 +16,7 @@ from broadcast_tui.tui.commands.posts import PostCommands
 from broadcast_tui.tui.commands.registry import Command, available_commands
 from broadcast_tui.tui.commands.replay import ReplayCommands
 from broadcast_tui.tui.commands.rooms import RoomCommands
+from broadcast_tui.tui.commands.settings import SettingsCommands
 from broadcast_tui.tui.model.state import AppState
 
 HANDLERS: Mapping[str, type[CommandHandler]] = {
@@ -28,6 +29,7 @@ HANDLERS: Mapping[str, type[CommandHandler]] = {
     "posts": PostCommands,
     "replay": ReplayCommands,
     "rooms": RoomCommands,
+    "settings": SettingsCommands,
 }
 """Handler classes by the first part of `Command.handler`."""
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def palette_commands(app: ChatApp, screen: Screen[None]) -> Iterator[SystemCommand]:
     """Yield the entries of the palette opened over `screen`."""
     yield SystemCommand("Theme", "Choose a color theme", app.action_change_theme)
+    about = "Time format, lists, notifications and more"
+    yield SystemCommand("Settings", about, app.action_open_settings)
     yield SystemCommand("Keys and commands", "Show the help page", app.action_show_help)
     if not app.is_kiosk:
         yield SystemCommand("Screenshot", "Save the screen as an SVG image", app.deliver_screenshot)

@@ -42,6 +42,8 @@ class Kind(Enum):
     EMOJI = "emoji"
     PEOPLE = "people"
     """Several names, separated by commas."""
+    SETTING = "setting"
+    """A setting and its value."""
     CHOICE = "choice"
     """A choice of an open question."""
 
@@ -472,6 +474,24 @@ COMMANDS: tuple[Command, ...] = (
         examples=("/theme nord",),
         group=Group.SCREEN,
         kind=Kind.THEME,
+    ),
+    Command(
+        "settings",
+        "settings.settings",
+        "Show the settings and change them",
+        follows_log=False,
+        group=Group.SCREEN,
+    ),
+    Command(
+        "set",
+        "settings.set",
+        "Change a setting; without a value, show it; without a name, list all",
+        hint="name",
+        more="[value]",
+        argument=Argument.OPTIONAL,
+        examples=("/set time 12h",),
+        group=Group.SCREEN,
+        kind=Kind.SETTING,
     ),
     Command("ping", "connection.ping", "Measure the round-trip time to the server", group=Group.SERVER),
     Command(

@@ -106,7 +106,7 @@ class RoomCommands(CommandHandler):
 
     def _set_level(self, level: NotifyLevel) -> bool:
         room = self._state.rooms.shown_name
-        self._state.rooms.shown.level = level
+        self._state.rooms.set_level(room, level)
         self._context.save_notify_level(room, level)
         return self.print(level_line(self._state.rooms.shown.label, level))
 

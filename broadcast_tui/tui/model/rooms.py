@@ -174,8 +174,10 @@ class RoomSet:
     """Whether the log of the shown room is scrolled to its end."""
     unseen: int = 0
     """Posts below the visible part of the shown room's log, as counted by the message log."""
-    levels: Mapping[str, NotifyLevel] = field(default_factory=dict)
+    levels: dict[str, NotifyLevel] = field(default_factory=dict)
     """Saved notification levels by room."""
+    default_level: NotifyLevel = NotifyLevel.MENTIONS
+    """The level of rooms without a saved one."""
     bookmarks: Mapping[str, Bookmark] = field(default_factory=dict)
     """Saved read positions by room."""
     unread_key: str = "Alt+U"
@@ -345,10 +347,20 @@ class RoomSet:
     def _return(self, at: datetime) -> None:
         self.print_catch_up(self.shown, self.shown.reading.returned(at), at)
 
+    def set_level(self, room: str, level: NotifyLevel) -> None:
+        """Set the level of a joined room."""
+        self.levels[room] = self.get(room).level = level
+
+    def set_default_level(self, level: NotifyLevel) -> None:
+        """Set the level of all rooms without one of their own."""
+        self.default_level = level
+        for room in self.joined.values():
+            room.level = self.levels.get(room.name, level)
+
     def _restore(self, room: RoomModel) -> None:
         """Apply the saved level, read position and ignore list to a new room."""
         room.hide(self._hide_rule())
-        room.level = self.levels.get(room.name, room.level)
+        room.level = self.levels.get(room.name, self.default_level)
         if bookmark := self.bookmarks.get(room.name):
             room.reading.resume(bookmark)
 

@@ -47,13 +47,13 @@ from broadcast_tui.tui.model.connection import Connection
 from broadcast_tui.tui.model.directs import DirectOpening, Directs, ended_line
 from broadcast_tui.tui.model.moderation import action_line, ban_lines
 from broadcast_tui.tui.model.notice_limiter import HIDDEN_LINE, Admission, NoticeLimiter
-from broadcast_tui.tui.model.notifications import Alert
+from broadcast_tui.tui.model.notifications import Alert, NotifyLevel
 from broadcast_tui.tui.model.reactions import RecentReactions
 from broadcast_tui.tui.model.room import Person, RoomModel, gap_line
 from broadcast_tui.tui.model.rooms import RoomListing, RoomSet, room_lines
 from broadcast_tui.tui.model.server_search import ServerSearch
+from broadcast_tui.tui.model.settings import Settings
 from broadcast_tui.tui.model.thread import Thread
-from broadcast_tui.tui.model.transcript.layout import PresenceShown
 from broadcast_tui.tui.model.transcript.post_details import reply_details
 
 
@@ -226,10 +226,7 @@ class AppState:
     """How far the draft exceeds the limits of a post; empty if it fits."""
     search: ServerSearch | None = None
     """The current search on the server."""
-    presence: PresenceShown = PresenceShown.AUTO
-    """Which join and leave lines are shown initially."""
-    reactions: bool = True
-    """Whether reactions to posts are shown."""
+    settings: Settings = field(default_factory=Settings)
     keywords: tuple[str, ...] = ()
     """Keywords that count as mentions of the user."""
     advice: Mapping[DisconnectCause, str] = field(default_factory=dict)
@@ -248,6 +245,11 @@ class AppState:
 
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)
+        self.settings.watch(self._apply_setting)
+
+    def _apply_setting(self, name: str) -> None:
+        if name == "notify":
+            self.rooms.set_default_level(NotifyLevel(self.settings[name]))
 
     @property
     def is_online(self) -> bool:

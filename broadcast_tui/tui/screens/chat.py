@@ -44,6 +44,7 @@ from broadcast_tui.tui.screens.post_dialogs import PostDialogs
 from broadcast_tui.tui.screens.screen_context import ScreenContext
 from broadcast_tui.tui.screens.search import SearchController
 from broadcast_tui.tui.screens.server_display import OneServer, ServerDisplay
+from broadcast_tui.tui.screens.side_lists import SideLists
 from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of, chosen
 from broadcast_tui.tui.widgets.composer import Composer
 from broadcast_tui.tui.widgets.composer_panel import ComposerPanel
@@ -134,7 +135,7 @@ class ChatScreen(Screen[None]):
         width, height = self.app.size
         for size, breakpoints in (width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS):
             self.set_class(True, *self._get_breakpoint_classes(size, breakpoints or []), update=False)
-        complete = partial(completion_context, self._state, self.app)
+        complete = partial(completion_context, self._state, self.context.theme_host)
         why = READ_ONLY if isinstance(self._client, ReplayClient) else ""
         panel = ComposerPanel(self._state, complete, self._past, self.status, read_only=why)
         conversation = Conversation(
@@ -161,11 +162,12 @@ class ChatScreen(Screen[None]):
             self.context,
             self.conversation,
             self.search,
-            partial(completion_context, self._state, self.app),
+            partial(completion_context, self._state, self.context.theme_host),
             self.submit,
         )
         self.conversation.actor = self.search.actor = self.post_context
         self.conversation.answer_key = active_key(self.app, "log.answer-question")
+        self._lists = SideLists(self, self._state.settings, self.refresh_views)
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.is_ready = True
@@ -366,9 +368,7 @@ class ChatScreen(Screen[None]):
 
     def action_toggle_list(self, name: str) -> None:
         """Show a list, `people` or `rooms`, if it is hidden, and hide it otherwise."""
-        hide = bool(self.query_one(f"#{name}").display)
-        self.set_class(hide, f"-{name}-off")
-        self.set_class(not hide, f"-{name}-on")
+        self._lists.toggle(name)
 
     # What the log reports. By the time a message arrives, another room may be displayed: ask the log.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from broadcast_tui.client.address import Address
 from broadcast_tui.client.requests import ClientRequests
@@ -39,7 +39,7 @@ class ScreenContext:
 
     @property
     def theme_host(self) -> ThemeHost:
-        return self._screen.app
+        return cast(ThemeHost, self._screen.app)
 
     @property
     def post_context(self) -> PostContext:

@@ -22,7 +22,8 @@ from broadcast_tui.tui.model.post_target import PostTarget, in_thread, target_of
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.text.links import links_in
 from broadcast_tui.tui.model.transcript.find import pattern_of
-from broadcast_tui.tui.model.transcript.layout import PresenceShown
+from broadcast_tui.tui.model.transcript.layout import presence_of
+from broadcast_tui.tui.model.transcript.log_options import LOG_SETTINGS, log_options
 from broadcast_tui.tui.model.transcript.navigation import post_from, post_id_of
 from broadcast_tui.tui.model.transcript.selection import Excerpt, stamped_post, whole_post
 from broadcast_tui.tui.screens.history_loader import HistoryLoader
@@ -109,18 +110,6 @@ class Conversation(Vertical):
 
         report: bool
 
-    @dataclass
-    class PresenceChosen(Message):
-        """The user has chosen which join and leave lines are visible."""
-
-        choice: PresenceShown
-
-    @dataclass
-    class ReactionsChosen(Message):
-        """The user has chosen whether reactions are visible."""
-
-        shown: bool
-
     def __init__(
         self,
         state: AppState,
@@ -169,8 +158,26 @@ class Conversation(Vertical):
         yield self._panel
 
     def on_mount(self) -> None:
-        self.log_view.folding.show_presence(self._state.presence)
-        self.log_view.folding.show_reactions(self._state.reactions)
+        self._stop_watching = self._state.settings.watch(self._apply_setting)
+        for name in LOG_SETTINGS:
+            self._apply_setting(name)
+
+    def on_unmount(self) -> None:
+        self._stop_watching()
+
+    def _apply_setting(self, name: str) -> None:
+        """Show the log as a setting says."""
+        settings, log = self._state.settings, self.log_view
+        match name:
+            case "joins":
+                log.folding.show_presence(presence_of(settings[name]))
+            case "reactions":
+                log.folding.show_reactions(settings.is_on(name))
+            case "folding":
+                log.folding.fold_long_posts(settings.is_on(name))
+            case "time" | "names" | "markdown":
+                log.folding.options = log_options(settings)
+                log.set_bare(self.is_bare)
 
     @property
     def composer(self) -> Composer:
@@ -260,15 +267,9 @@ class Conversation(Vertical):
             show_toast(self, "No long post in view", 2)
 
     def action_show_presence(self) -> None:
-        choice = self.log_view.folding.show_next_presence()
-        self.post_message(self.PresenceChosen(choice))
+        choice = presence_of(self._state.settings["joins"]).next()
+        self._state.settings.set("joins", choice.word)
         show_toast(self, f"Join and leave lines: {choice.value}", 2)
-
-    def show_reactions(self, shown: bool) -> None:
-        """Show the reactions to posts, or hide them, now and in later runs."""
-        self._state.reactions = shown
-        self.log_view.folding.show_reactions(shown)
-        self.post_message(self.ReactionsChosen(shown))
 
     # Bare view
 

@@ -43,6 +43,7 @@ from broadcast_tui.tui.model.text.markup import CodeBlock, TextStyle, has_markup
 from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, clusters, is_single
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
 from broadcast_tui.tui.model.transcript.layout import LineLayout, RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.log_options import TimeFormat
 from broadcast_tui.tui.model.transcript.post_rows import PieceRow, quote_of
 from broadcast_tui.tui.widgets.log_styles import LogStyles
 
@@ -191,7 +192,7 @@ class LineRenderer:
         """The runs of `laid.text`, ascending."""
         if laid.label:
             yield 0, laid.label, self._label_style(line)
-        if line.kind is not LineKind.DELETED and has_markup(line.text):
+        if line.kind is not LineKind.DELETED and not self.columns.is_source and has_markup(line.text):
             yield from self._markup_runs(line, laid, base)
         if laid.marks:
             yield laid.text_end, len(laid.text), self.styles.note + Style(bgcolor=base.bgcolor)
@@ -324,18 +325,21 @@ class LineRenderer:
     def _first_gutter(self, line: Line, above: Line | None, *, is_quote: bool) -> list[Segment]:
         columns, styles = self.columns, self.styles
         same_minute = above is not None and above.at // 60 == line.at // 60 and above.kind is not LineKind.DAY
-        time = "" if same_minute else f"{datetime.fromtimestamp(line.at, self._zone):%H:%M}"
+        is_same = same_minute
+        if above is not None and columns.clock is TimeFormat.SECONDS:
+            is_same = same_minute and above.at // 1 == line.at // 1
+        time = "" if is_same else columns.clock.show(datetime.fromtimestamp(line.at, self._zone))
         sign, sign_style = self._sign(line)
         if is_quote and sign in (" │ ", " ┃ "):
             sign = _ABOUT_SIGN
-        if not columns.time:
+        if not columns.time and not columns.name:
             return [Segment(sign.strip()[:1].ljust(columns.mark)[: columns.mark], sign_style)]
         if not columns.name:
             if line.mention or sign == _ABOUT_SIGN:
-                return [Segment(f"{time:5}", styles.time), Segment(sign.strip(), sign_style)]
+                return [Segment(f"{time:{columns.time - 1}}", styles.time), Segment(sign.strip(), sign_style)]
             if sign.strip() != "│":
-                return [Segment(f"{sign.strip():>5} ", sign_style)]
-            return [Segment(f"{time:5} ", styles.time)]
+                return [Segment(f"{sign.strip():>{columns.time - 1}} ", sign_style)]
+            return [Segment(f"{time:{columns.time}}", styles.time)]
         segments = [Segment(f"{'':{columns.margin}}{time:{columns.time}}", styles.time)]
         name = ""
         if line.kind is LineKind.ACTION:

@@ -1,10 +1,11 @@
-"""Folds and unfolds long posts of a log, and shows or hides its reactions and join and leave lines."""
+"""What of a log is shown: long posts in full or folded, reactions, join and leave lines, and its columns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from broadcast_tui.tui.model.transcript.layout import PresenceShown
+from broadcast_tui.tui.model.transcript.layout import PresenceShown, RowLayout
+from broadcast_tui.tui.model.transcript.log_options import LogOptions
 from broadcast_tui.tui.widgets.anchored_scroll_view import AnchoredScrollView
 
 
@@ -19,6 +20,12 @@ class LogFolding:
     def __init__(self, view: AnchoredScrollView, rows_changed: Callable[[], None]) -> None:
         self._view = view
         self._rows_changed = rows_changed
+        self.options = LogOptions()
+        """Time, names and markup as the user has chosen; see `MessageLog.set_bare`."""
+
+    def layout(self, width: int) -> RowLayout:
+        """The usual layout, with the options of the user."""
+        return RowLayout.of_width(width).with_options(self.options)
 
     def unfold_next(self) -> bool:
         """Unfold the lowest folded post in view, or fold all if none is folded; false without long posts."""
@@ -27,21 +34,15 @@ class LogFolding:
         anchors = filter(None, (view.index.anchor_at(top + y) for y in range(height)))
         in_view = dict.fromkeys(anchor.line_id for anchor in anchors)
         long_ids = [line_id for line_id in in_view if view.index.is_long(line_id)]
-        unfolded = view.index.visibility.unfolded
-        folded = [line_id for line_id in long_ids if line_id not in unfolded]
+        folded = [line_id for line_id in long_ids if view.index.visibility.folds(line_id)]
         for line_id in folded[-1:] or long_ids:
             self._toggle(line_id)
         return bool(long_ids)
 
     def unfold(self, line_id: int) -> None:
         """Show a post in full."""
-        if line_id not in self._view.index.visibility.unfolded:
+        if self._view.index.visibility.folds(line_id):
             self._toggle(line_id)
-
-    def show_next_presence(self) -> PresenceShown:
-        """Switch to the next setting for join and leave lines; returns the new setting."""
-        self.show_presence(self._view.index.visibility.presence.next())
-        return self._view.index.visibility.presence
 
     def show_presence(self, choice: PresenceShown) -> None:
         """Show the join and leave lines that `choice` selects."""
@@ -52,6 +53,14 @@ class LogFolding:
         """Show the reactions to posts, or hide them."""
         if shown != self._view.index.visibility.reactions:
             self._view.index.visibility.reactions = shown
+            self._recount(None)
+
+    def fold_long_posts(self, fold: bool) -> None:
+        """Fold long posts, or show them in full."""
+        visibility = self._view.index.visibility
+        if fold != visibility.folding:
+            visibility.folding = fold
+            visibility.unfolded.clear()
             self._recount(None)
 
     def _toggle(self, line_id: int) -> None:

@@ -143,6 +143,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self.index.visibility.presence,
             self._unfolded.setdefault(transcript, set()),
             self.index.visibility.reactions,
+            self.index.visibility.folding,
         )
         self.index = RowIndex(transcript, self.index.columns, showing)
         self._known_ids = (transcript.first_id, transcript.next_id)
@@ -179,7 +180,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
 
     def set_bare(self, bare: bool) -> None:
         """Show text without gutter, for the terminal's own selection, or the usual layout."""
-        self.make_layout = RowLayout.bare if bare else RowLayout.of_width
+        self.make_layout = RowLayout.bare if bare else self.folding.layout
         self._known_size = None
         self.refresh(layout=True)
 

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from datetime import UTC
 
-import pytest
-
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
 from broadcast_tui.tui.model.transcript.chunks import DeliveryState, Line, LineKind
@@ -72,14 +70,6 @@ async def test_a_picked_post_that_is_deleted_stays_picked() -> None:
         assert line is not None
         assert line.text == "deleted by mira"
         assert not any("secret" in row for row in chat.drawn("#log"))
-
-
-@pytest.mark.parametrize("shown", [False, True])
-async def test_the_choice_to_show_reactions_is_saved(shown: bool) -> None:
-    async with chatting("ana", "mira") as chat:
-        chat.screen.conversation.show_reactions(shown)
-        await chat.pilot.pause()
-        assert chat.app._preferences.reactions is shown
 
 
 def test_the_inspector_lists_who_reacted() -> None:

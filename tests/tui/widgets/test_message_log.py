@@ -19,6 +19,7 @@ from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, PostState, Votes
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import MIN_CONTRAST, Rgb, contrast
+from broadcast_tui.tui.model.transcript.layout import PresenceShown
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
 from broadcast_tui.tui.model.transcript.records import OlderPost
 from broadcast_tui.tui.model.transcript.transcript import Transcript
@@ -138,6 +139,12 @@ def add_posts(transcript: Transcript, numbers: range, text: str = "post {}") -> 
 
 
 # Appearance
+
+
+def next_presence(log: MessageLog) -> PresenceShown:
+    """Switch to the next setting for join and leave lines."""
+    log.folding.show_presence(log.index.visibility.presence.next())
+    return log.index.visibility.presence
 
 
 async def test_a_room_at_80_columns() -> None:
@@ -714,7 +721,7 @@ async def test_a_join_and_leave_line_is_updated_in_place() -> None:
         transcript.replace_presence(line_id, "bob and cy joined", "bob joined", NOON + timedelta(hours=1))
         await on.synced()
         assert on.rows[-1].endswith("── bob joined")
-        on.log.folding.show_next_presence()
+        next_presence(on.log)
         assert on.rows[-1].endswith("── bob and cy joined")
         transcript.replace_presence(line_id, "bob joined · eve left", "", NOON + timedelta(hours=1))
         await on.synced()
@@ -732,7 +739,7 @@ async def test_join_and_leave_lines_follow_the_chosen_setting() -> None:
         assert on.rows[3:5] == [" 12:02          ana │ post 2", "                    │ hello"]
         shown = []
         for _ in range(3):
-            shown.append((on.log.folding.show_next_presence().name, on.rows[4].strip(), on.rows[5].strip()))
+            shown.append((next_presence(on.log).name, on.rows[4].strip(), on.rows[5].strip()))
         assert shown == [
             ("ALL", "── eve joined", "ana │ hello"), ("NONE", "│ hello", ""), ("AUTO", "│ hello", ""),
         ]  # fmt: skip
@@ -748,10 +755,10 @@ async def test_hiding_lines_does_not_move_the_view() -> None:
         on.log.action_page_up()
         top = on.top_post
         assert top == "post 330"
-        on.log.folding.show_next_presence()
+        next_presence(on.log)
         assert on.top_post == top
         assert on.rows[1].endswith("── bob 330 joined")
-        on.log.folding.show_next_presence()
+        next_presence(on.log)
         assert on.top_post == top
         on.log.action_scroll_home()
         assert on.rows[1].endswith("post 0")

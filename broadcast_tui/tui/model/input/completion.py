@@ -8,7 +8,7 @@ name, the user last; users who left are excluded. A name at the start of a messa
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -37,6 +37,7 @@ def argument_words(
     files: Callable[[str], Iterable[str]],
     emoji: Iterable[str] = (),
     choices: Iterable[str] = (),
+    settings: Iterable[str] = (),
     commands: Iterable[Command] = COMMANDS,
 ) -> tuple[str, ...]:
     """Completions of a command argument, each followed by a space, in the given order.
@@ -67,6 +68,8 @@ def argument_words(
         case Kind.PEOPLE:
             before, comma, typed = typed.rpartition(",")
             words, mark = people, f"{before}{comma}"
+        case Kind.SETTING:
+            words = settings
         case Kind.CHOICE:
             words = choices
         case Kind.TEXT:
@@ -97,6 +100,8 @@ class CompletionContext(msgspec.Struct, frozen=True):
     themes: Sequence[str] = ()
     emoji: Sequence[str] = ()
     """Emoji to react with, the likeliest first."""
+    settings: Mapping[str, Sequence[str]] = {}
+    """The values of each setting."""
     choices: Sequence[str] = ()
     """The choices of the newest question put to the user."""
     files: Callable[[str], Sequence[str]] = lambda typed: ()
@@ -160,9 +165,12 @@ def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates 
             files=people.files,
             emoji=people.emoji,
             choices=people.choices,
+            settings=people.settings,
             commands=people.commands,
         )
         found = (Candidate(text, text.rstrip()) for text in words)
+    elif (values := _values_of(text[:start], people.settings)) is not None:
+        found = (Candidate(f"{value} ", value) for value in values if value.startswith(word.casefold()))
     elif (emoji := _EMOJI.search(word)) and len(emoji[1]) > 1:
         start += emoji.start()
         found = _emoji(emoji[1].casefold(), whole=bool(emoji[2]))
@@ -172,6 +180,15 @@ def candidates(text: str, cursor: int, people: CompletionContext) -> Candidates 
         found = _names(word, start == 0, people)
     found = tuple(found)
     return Candidates(start, cursor, found) if found else None
+
+
+def _values_of(text: str, settings: Mapping[str, Sequence[str]]) -> Sequence[str] | None:
+    """The values that can follow `text`, such as `/set time `; None if it is something else."""
+    words = text.split()
+    if len(words) != 2 or not text.startswith("/") or "\n" in text:
+        return None
+    command = find(words[0])
+    return settings.get(words[1]) if command is not None and command.kind is Kind.SETTING else None
 
 
 def hint(text: str, cursor: int, people: Callable[[], CompletionContext]) -> Suggestions | None:

@@ -27,6 +27,7 @@ from broadcast_tui.tui.model.text.links import real_hosts
 from broadcast_tui.tui.model.text.markup import CodeBlock, blocks_of
 from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, wrap, wrap_by_cells
 from broadcast_tui.tui.model.transcript.chunks import Chunk, Line, LineKind
+from broadcast_tui.tui.model.transcript.log_options import LogOptions, TimeFormat
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
 from broadcast_tui.tui.model.transcript.post_rows import PieceRow, rows_below
 
@@ -58,6 +59,10 @@ _GUTTERLESS_BELOW = 4
 
 
 _INLINE_NAME_CELLS = 16
+
+
+TEXT_MIN = 16
+"""Narrowest text column that options of the user may lead to, in cells."""
 
 
 class LineLayout(NamedTuple):
@@ -121,6 +126,9 @@ class RowLayout(msgspec.Struct, frozen=True):
     mark: int
     text: int
     padding: int
+    is_source: bool = False
+    """Whether markup is shown as it was written."""
+    clock: TimeFormat = TimeFormat.H24
 
     @classmethod
     @lru_cache(maxsize=64)
@@ -143,6 +151,27 @@ class RowLayout(msgspec.Struct, frozen=True):
         """The text only, for copying with the terminal's own selection."""
         width = max(1, width)
         return cls(width, 0, 0, 0, 0, width, 0)
+
+    def with_options(self, options: LogOptions) -> RowLayout:
+        """This layout with the columns that the user has chosen, as far as there is room."""
+        time, mark, name = self.time, self.mark, self.name
+        if time:
+            time = options.time.cells + 1 if options.time.cells else 0
+            mark = mark or (0 if time else 2)
+        if name and options.name_cells:
+            name = options.name_cells
+        text = self.width - self.margin - time - name - mark - self.padding
+        if text < min(self.text, TEXT_MIN):
+            return msgspec.structs.replace(self, is_source=options.is_source)
+        return msgspec.structs.replace(
+            self,
+            time=time,
+            mark=mark,
+            name=name,
+            text=text,
+            is_source=options.is_source,
+            clock=options.time,
+        )
 
     @property
     def gutter(self) -> int:
@@ -187,7 +216,7 @@ class RowLayout(msgspec.Struct, frozen=True):
         marks = f" {details.marks}" if details is not None and details.marks else ""
         whole += marks
         is_post = kind <= LineKind.ACTION
-        blocks = blocks_of(text) if is_post else []
+        blocks = blocks_of(text) if is_post and not self.is_source else []
         rows = self._wrap_blocks(whole, blocks) if blocks else wrap(whole, self.text)
         hidden = 0
         is_long = len(rows) >= FOLD_FROM_ROWS or text.count("\n") >= FOLD_FROM_LINES - 1
@@ -303,8 +332,10 @@ class VisibilityOptions:
 
     presence: PresenceShown = PresenceShown.AUTO
     unfolded: set[int] = field(default_factory=set)
-    """Ids of long posts shown in full."""
+    """Ids of long posts shown in full, or in part if `folding` is off."""
     reactions: bool = True
+    folding: bool = True
+    """Whether long posts are folded unless they are in `unfolded`; otherwise it is the reverse."""
 
     def presence_text(self, text: str, brief: str) -> str:
         """The visible text of a PRESENCE line; empty if it is not visible."""
@@ -325,7 +356,7 @@ class VisibilityOptions:
 
     def folds(self, line_id: int) -> bool:
         """Whether the post is folded if it is long."""
-        return line_id not in self.unfolded
+        return (line_id not in self.unfolded) is self.folding
 
     def toggle(self, line_id: int) -> None:
         """Fold or unfold the post."""
