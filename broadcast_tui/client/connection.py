@@ -15,7 +15,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.frames import CloseCode as WebSocketCloseCode
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
 from broadcast_tui.client.address import Address
@@ -301,8 +301,14 @@ class Connection:
         self._dispatch()
 
 
-async def open_socket(address: Address, security: SecurityOptions) -> FrameConnection | Disconnect:
-    """Open a connection, or return why that failed. The token is sent only to a trusted server."""
+async def open_socket(
+    address: Address, security: SecurityOptions, *, origin: str = ""
+) -> FrameConnection | Disconnect:
+    """Open a connection, or return why that failed. The token is sent only to a trusted server.
+
+    Args:
+        origin: Connect as a web page of this origin.
+    """
     if security.token and not (address.secure or address.is_local or security.insecure_token):
         return Disconnect(UNENCRYPTED_TOKEN, final=True, cause=DisconnectCause.UNENCRYPTED_TOKEN)
     try:
@@ -315,6 +321,7 @@ async def open_socket(address: Address, security: SecurityOptions) -> FrameConne
                 additional_headers=security.headers(),
                 logger=_websockets_log,
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
+                origin=Origin(origin) if origin else None,
                 compression=None,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -48,6 +49,14 @@ def test_keys_are_shown_as_they_arrive(open_terminal: Open) -> None:
     terminal.type("\x03")
     assert terminal.wait_exit() == 0
     assert b"\x1b[<u" in terminal.raw
+
+
+def test_a_signal_restores_the_terminal(open_terminal: Open) -> None:
+    terminal = open_terminal(*program("doctor", "--keys"))
+    terminal.wait_for("Ctrl+C ends")
+    terminal.signal(signal.SIGTERM)
+    assert terminal.wait_exit() == 143
+    assert terminal.raw.endswith(b"\x1b[<u")
 
 
 class Tmux:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
@@ -29,6 +30,8 @@ def show_keys() -> int:
     import termios
     import tty
 
+    # Exit through `finally`, which restores the terminal.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import threading
 import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -95,16 +96,47 @@ def _proxy_of(address: Address) -> str:
 
 
 async def _resolve(address: Address, limit_s: float) -> list[str] | Check:
-    loop = asyncio.get_running_loop()
     host = log_safe(address.host, 100)
     try:
         async with asyncio.timeout(limit_s):
-            found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            found = await _look_up(address)
     except TimeoutError:
         return failed("dns", f"No answer about the name {host}", "Check the network and its DNS server.")
     except (OSError, UnicodeError):
         return failed("dns", f"There is no host {host}", "Check its spelling, and the network.")
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[0]) for entry in found))
+
+
+async def _look_up(address: Address) -> list[tuple[object, ...]]:
+    """The addresses of a host. Raises OSError and UnicodeError.
+
+    In a daemon thread: the program can end while a name server does not answer.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[tuple[object, ...]]] = loop.create_future()
+
+    def set_answer(found: list[tuple[object, ...]], error: Exception | None) -> None:
+        if answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(found)
+
+    def look_up() -> None:
+        found: list[tuple[object, ...]] = []
+        error: Exception | None = None
+        try:
+            found = [
+                entry[4] for entry in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+            ]
+        except (OSError, UnicodeError) as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(set_answer, found, error)
+
+    threading.Thread(target=look_up, name="resolver", daemon=True).start()
+    return await answer
 
 
 async def _connect(address: Address, limit_s: float) -> str:
@@ -231,9 +263,27 @@ async def _check_websocket(
         return
     report(ok("websocket", f"WebSocket with {SUBPROTOCOL}"))
     try:
-        await _check_frames(opened, security, report, limit_s)
+        is_welcome = await _check_frames(opened, security, report, limit_s)
     finally:
         opened.transport.abort()
+    if is_welcome:
+        report(await _check_origin(address, security, limit_s))
+
+
+async def _check_origin(address: Address, security: SecurityOptions, limit_s: float) -> Check:
+    """Check whether the server's own page can connect in browsers, which send its origin."""
+    origin = address.link.partition("/rooms/")[0].removesuffix(":443" if address.secure else ":80")
+    try:
+        async with asyncio.timeout(2 * limit_s):
+            opened = await open_socket(address, security, origin=origin)
+    except TimeoutError:
+        return skipped("origin", f"No answer to a browser's request from {origin}")
+    if isinstance(opened, Disconnect):
+        advice = f"A proxy in front must pass on the header Host; or start the server with --origin {origin}"
+        reason = log_safe(opened.reason.rstrip("."), 200)
+        return warning("origin", f"Browsers cannot connect: {reason}", advice)
+    opened.transport.abort()
+    return ok("origin", f"Browsers can connect from {origin}")
 
 
 def _handshake_failure(end: Disconnect) -> Check:
@@ -253,8 +303,8 @@ def _handshake_failure(end: Disconnect) -> Check:
 
 async def _check_frames(
     connection: FrameConnection, security: SecurityOptions, report: Report, limit_s: float
-) -> None:
-    """Say hello as nobody in no room, and compare clocks."""
+) -> bool:
+    """Say hello as a program, and compare clocks; returns whether the server has welcomed it."""
     received: asyncio.Queue[bytes] = asyncio.Queue()
 
     def receive(messages: list[bytes]) -> None:
@@ -267,7 +317,7 @@ async def _check_frames(
     welcome = await _welcome(connection, received, limit_s)
     if isinstance(welcome, Check):
         report(welcome)
-        return
+        return False
     arrived_at = datetime.now(UTC)
     if security.token:
         report(ok("token", f"The token is accepted, as {visible_line(welcome.name)}"))
@@ -285,6 +335,7 @@ async def _check_frames(
     else:
         report(ok("latency", f"Round trip of {best_ms:.1f} ms"))
     report(clock_check(welcome.time, sent_at + (arrived_at - sent_at) / 2))
+    return True
 
 
 async def _welcome(

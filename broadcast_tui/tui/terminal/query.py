@@ -79,7 +79,7 @@ def ask_terminal(exchange: Exchange, samples: Sequence[str]) -> TerminalAnswers:
 
 @contextmanager
 def raw_terminal(limit_s: float = ANSWER_S) -> Iterator[Exchange]:
-    """The controlling terminal in raw mode for `ask_terminal`; its settings are restored at the end.
+    """The controlling terminal, without echo, for `ask_terminal`; its settings are restored at the end.
 
     Raises OSError if there is none, or if this process is in the background.
     """
@@ -94,7 +94,7 @@ def raw_terminal(limit_s: float = ANSWER_S) -> Iterator[Exchange]:
             raise OSError("in the background")
         before = termios.tcgetattr(descriptor)
         try:
-            tty.setraw(descriptor)
+            tty.setcbreak(descriptor)  # Ctrl+C still ends the program
 
             def exchange(text: str, end: re.Pattern[str]) -> str:
                 os.write(descriptor, text.encode())

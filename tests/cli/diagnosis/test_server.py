@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -22,7 +24,7 @@ from broadcast_tui.server.token_store import TokenStore
 from tests.support.certificates import Authority, Pair
 from tests.support.plain import v1_client
 from tests.support.ports import unused_port
-from tests.support.running import running_server
+from tests.support.running import PATIENCE_S, running_server
 
 LIMIT_S = 15.0
 
@@ -61,7 +63,7 @@ async def tls_server(pair: Pair) -> AsyncIterator[str]:
 async def test_a_server_without_faults() -> None:
     async with running_server() as server:
         found = await checks_of(server.url)
-    assert list(found) == ["dns", "tcp", "websocket", "token", "latency", "clock"]
+    assert list(found) == ["dns", "tcp", "websocket", "token", "latency", "clock", "origin"]
     assert {check.status for check in found.values()} == {Status.OK}
 
 
@@ -247,6 +249,30 @@ async def test_clocks_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_clock(theirs: str, status: Status, text: str) -> None:
     check = clock_check(theirs, datetime(2026, 5, 1, 12, tzinfo=UTC))
     assert (check.status, text in check.text) == (status, True)
+
+
+async def test_a_proxy_that_changes_the_host_keeps_browsers_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "broadcast_tui.cli.diagnosis.server.Address.link", "https://chat.example.org/rooms/lobby"
+    )
+    async with running_server() as server:
+        found = await checks_of(server.url)
+    assert found["origin"].status is Status.WARNING
+    assert "Web pages from this origin" in found["origin"].text
+    assert "--origin https://chat.example.org" in found["origin"].advice
+
+
+async def test_a_name_server_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        asked.wait(PATIENCE_S)
+        raise OSError
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    failure = only_failure(await checks_of("ws://chat.example.org", limit_s=0.1))
+    asked.set()
+    assert (failure.id, "No answer about the name" in failure.text) == ("dns", True)
 
 
 async def test_a_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
