@@ -87,3 +87,4 @@ class DeferredWrites:
             self._loop.call_soon(self._continue)
         else:
             self._is_scheduled = self.is_urgent = False
+            self._room = None

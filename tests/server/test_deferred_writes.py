@@ -144,10 +144,13 @@ def test_rooms_take_turns() -> None:
 def test_connections_that_leave_are_not_deferred_any_longer() -> None:
     desk = Desk()
     lobby = desk.room("lobby", 2)
-    first = next(iter(lobby.deferred))
+    first, subscription = next(iter(lobby.deferred.items()))
+    first.enter_fast_path()
+    assert subscription.fast
     desk.world.hub.rooms.leave(first, lobby, desk.world.when, grace=False)
     assert len(lobby.deferred) == 1
     assert len(lobby.undeferred) == 1
+    assert not subscription.fast, "a flush in progress must not write to it"
 
 
 async def test_a_flood_leaves_no_gaps_for_readers_of_events() -> None:

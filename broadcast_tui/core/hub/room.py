@@ -86,6 +86,10 @@ class Subscription:
             parts.append(framed(Synced(self.room.name, self.room.id_of(self.cursor))))
         return b"".join(parts)
 
+    def end(self) -> None:
+        """Write nothing more, although a flush in progress may still refer to it."""
+        self.fast, self.paused = False, True
+
     def add_own_post(self, seq: int, nonce: str) -> None:
         """Send the nonce of a post by this connection with the post, unless that has already been sent."""
         if seq > self.cursor:

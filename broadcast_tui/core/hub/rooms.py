@@ -102,8 +102,7 @@ class Rooms:
         if peer.is_counted and name not in peer.subscriptions:
             room.presence.add(peer.key, peer.name)
         if (before := peer.subscriptions.get(name)) is not None:
-            # A flush in progress may still refer to it.
-            before.paused = True
+            before.end()
             peer.resume_waiting()
         subscription = Subscription(peer, room, start.cursor)
         peer.subscriptions[name] = subscription
@@ -130,7 +129,7 @@ class Rooms:
         """Unsubscribe a connection; with `grace`, its person stays listed for `leave_grace_s`."""
         peer.subscriptions.pop(room.name, None)
         if (subscription := room.remove(peer)) is not None:
-            subscription.paused = True
+            subscription.end()
             peer.resume_waiting()
             self._broadcaster.mark_dirty(peer)
         if peer.is_counted:
