@@ -247,12 +247,16 @@ class Admission:
         rejection = self._full() if counted is None else None
         if rejection is None and not self._is_exempt(connection.peer, address):
             rejection = self._too_many(key)
-            if rejection is None and counted is None:
-                rejection = self._too_often(key, connection.loop.time())
         if rejection is None:
             self._discount(connection)
             self._admit(connection, key)
         return rejection
+
+    def count_new(self, connection: HttpCaller, address: str) -> Rejection | None:
+        """Count an HTTP connection as a new one of an address; returns why it may not open another yet."""
+        if self._is_exempt(connection.peer, address):
+            return None
+        return self._too_often(rate_limit_key(address), connection.loop.time())
 
     def rest(self, connection: HttpCaller) -> None:
         """Note that a request has ended: the connections of a proxy do not belong to an address."""

@@ -45,7 +45,7 @@ class DeferredWrites:
         self._wake = wake
         self._is_busy = is_busy
         self._rooms: dict[Room, int] = {}
-        """Rooms in the order of their turns, with their newest seq when they were added."""
+        """Rooms in the order of their turns, with the seq up to which all connections have their posts."""
         self._room: Room | None = None
         """The room whose turn it is, the same seq, and its connections that remain."""
         self._room_seq = 0
@@ -57,9 +57,9 @@ class DeferredWrites:
         """Write the new posts of a room to its connections that can wait, if it has any."""
         if not room.deferred:
             return
-        seq = self._rooms.setdefault(room, room.ring.last_seq)
+        seq = self._rooms.setdefault(room, room.deferred_seq)
         if room is self._room and self._waiting:
-            seq = min(seq, self._room_seq)
+            seq = self._room_seq
         if room.ring.share_after(seq) >= URGENT_SHARE:
             self.is_urgent = True
         if not self._is_scheduled:
@@ -75,16 +75,17 @@ class DeferredWrites:
             return
         self._resume_at = now + PAUSE_S
         if not self._waiting:
-            self._room = next(iter(self._rooms))
-            self._room_seq = self._rooms.pop(self._room)
-            self._waiting = list(self._room.deferred.values())
+            self._room = room = next(iter(self._rooms))
+            self._room_seq = self._rooms.pop(room)
+            room.deferred_seq = room.ring.last_seq
+            self._waiting = list(room.deferred.values())
         part = self._waiting[-TOGETHER:]
         del self._waiting[-TOGETHER:]
-        if part:
-            self._write(part)
-            self._wake()
         if self._waiting or self._rooms:
             self._loop.call_soon(self._continue)
         else:
             self._is_scheduled = self.is_urgent = False
             self._room = None
+        if part:
+            self._write(part)
+            self._wake()

@@ -330,7 +330,7 @@ class HubRunner:
                     log.exception("%d post(s) could not be delivered; they are in the log", len(batch))
                 self.wake()
                 unflushed += len(batch)
-                if unflushed >= DELIVER_POSTS:
+                if unflushed >= DELIVER_POSTS or self._deferred_writes.is_urgent:
                     await self.flushed()
                     unflushed = 0
             self._discount(len(posts))

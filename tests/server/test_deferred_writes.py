@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import cast
 
 from broadcast_tui.core.hub.room import Room, Subscription
 from broadcast_tui.core.limits import Limits
+from broadcast_tui.core.post import NewPost
 from broadcast_tui.core.protocol.commands import RoomRequest
+from broadcast_tui.engine.memory import MemoryEngine
 from broadcast_tui.server.deferred_writes import PAUSE_S, TOGETHER, DeferredWrites
 from tests.core.hub.test_hub import say, v1
-from tests.server.web.test_api import scripted_server
+from tests.server.web.test_api import script_for, scripted_server
 from tests.server.web.test_events import following
 from tests.support.hub_pair import World
 from tests.support.plain import v1_client
+from tests.support.running import running_server
 
 
 class Loop:
@@ -107,7 +111,7 @@ def test_before_posts_are_forgotten_they_are_written_without_pauses() -> None:
     desk = Desk(Limits(message_rate=0, ring_posts=20))
     desk.is_busy = True
     lobby = desk.room("lobby", 3 * TOGETHER)
-    desk.post(lobby, 10)
+    desk.post(lobby, 9)
     assert not desk.writes.is_urgent
     desk.post(lobby)
     assert desk.writes.is_urgent
@@ -123,7 +127,9 @@ def test_posts_that_arrive_during_the_turns_of_a_room_count_from_its_start() -> 
     lobby = desk.room("lobby", 3 * TOGETHER)
     desk.post(lobby, 6)
     desk.loop.turn()
-    desk.post(lobby, 4)
+    desk.loop.turn()
+    assert len(desk.written) == 1
+    desk.post(lobby, 3)
     assert not desk.writes.is_urgent
     desk.post(lobby, 1)
     assert desk.writes.is_urgent
@@ -163,5 +169,26 @@ async def test_a_flood_leaves_no_gaps_for_readers_of_events() -> None:
         await reader.next_of("synced")
         for number in range(posts):
             await ana.say(str(number), room="ops", nonce=str(number))
-        found = [await reader.next() for _ in range(posts)]
-        assert [event and event.data.get("message") for event in found] == [str(n) for n in range(posts)]
+        for number in range(posts):
+            found = await reader.next()
+            assert found is not None
+            assert found.type == "message", found
+            assert found.data["message"] == str(number)
+
+
+async def test_posts_of_a_batch_that_fills_the_ring_wait_for_readers() -> None:
+    """The tail may yield more posts at once than the ring has room for."""
+    limits = Limits(message_rate=0, ring_posts=600)
+    engine = MemoryEngine()
+    async with (
+        running_server(engine=engine, limits=limits) as server,
+        script_for(server) as script,
+        following(script) as reader,
+    ):
+        await reader.next_of("synced")
+        entries = [NewPost("ops", "ana", str(number), datetime.now(UTC)) for number in range(2_000)]
+        await engine.append(entries)
+        for number in range(2_000):
+            found = await reader.next()
+            assert found is not None
+            assert (found.type, found.data.get("message")) == ("message", str(number))

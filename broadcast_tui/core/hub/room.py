@@ -162,6 +162,8 @@ class Room:
         self.subscriptions: dict[Peer, Subscription] = {}
         """All of them, and those of `deferred` peers."""
         self.deferred: dict[Peer, Subscription] = {}
+        self.deferred_seq = last_seq
+        """Newest seq when it was last the turn of those of `deferred` peers."""
         self._notes = RingNotes()
         """The notes and deleted posts in the ring."""
         self.presence = presence
@@ -179,6 +181,8 @@ class Room:
         peer = subscription.peer
         self.subscriptions[peer] = subscription
         if peer.deferred:
+            if not self.deferred:
+                self.deferred_seq = self.ring.last_seq
             self.deferred[peer] = subscription
 
     def remove(self, peer: Peer) -> Subscription | None:

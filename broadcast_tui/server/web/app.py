@@ -198,9 +198,12 @@ class WebApp:
         rejection = self._admission.reject_caller(address, is_admin=lambda: self._is_admin(request))
         if rejection is None:
             rejection = self._admission.count(connection, address)
+        if rejection is None and connection.is_new:
+            rejection = self._admission.count_new(connection, address)
         if rejection is not None:
             self._admission.log_rejection(rejection.reason, address)
             raise _rejected(rejection)
+        connection.is_new = False
 
     def _check_host(self, request: HttpRequest) -> None:
         """Reject requests on this machine for a host name that may not be its own. Raises HttpError."""

@@ -96,6 +96,8 @@ class HttpConnection(RequestHandler):
         """Whether it uses TLS."""
         self.budget: WorkBudget = UNLIMITED
         """Server time for requests that cannot be parsed."""
+        self.is_new = True
+        """Whether it has not counted as a new connection of an address yet: only files were asked for."""
         self.on_flow: Callable[[bool], None] | None = None
         """Called with whether the write buffer is full."""
         self.blocked_at: float | None = None

@@ -124,7 +124,8 @@ async def test_new_connections_of_an_address_are_limited_as_handshakes_are(route
         async with raw_socket(server.port) as late:
             assert " 429 " in await late.handshake()
         assert (await ask(server.port, request("GET", "/healthz"))).status == 200
-        assert (await ask(server.port, request("GET", "/openapi.json"))).headers["connection"] == "close"
+        for _ in range(3):  # files of the page, which a class loads at once
+            assert (await ask(server.port, request("GET", "/openapi.json"))).status == 200
         await kept.send(GET)
         assert (await read_answer(kept)).status == 200
 
