@@ -107,7 +107,20 @@ class ClusterWorld:
         node = self._rng.choice(self.nodes)
         await asyncio.to_thread(node.kill)
         await asyncio.sleep(self._rng.uniform(0.0, 0.5))
-        await asyncio.to_thread(node.start, *self.node_options(node))
+        await self._restart(node)
+
+    async def _restart(self, node: ServerProcess) -> None:
+        """Start a node, again if Redis does not respond to it in time, as a supervisor does."""
+        while True:
+            before = len(node.log.read_text())
+            try:
+                await asyncio.to_thread(node.start, *self.node_options(node))
+            except AssertionError:
+                if "does not respond" not in node.log.read_text()[before:]:
+                    raise
+                await asyncio.to_thread(node.kill)
+            else:
+                return
 
     async def freeze_node(self, length_s: float = 1.5) -> None:
         """Stop a node from running, and let it go on."""
