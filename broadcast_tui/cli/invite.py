@@ -14,7 +14,7 @@ from broadcast_tui.cli.errors import ExitCode, UsageError
 from broadcast_tui.cli.security import data_path
 from broadcast_tui.cli.server_info import ServerInfo, choose_port
 from broadcast_tui.cli.token import create_token, open_token_store
-from broadcast_tui.client.address import parse_address
+from broadcast_tui.client.address import DEFAULT_PORT, parse_address
 from broadcast_tui.core.hub.auth import Role
 from broadcast_tui.core.limits import DEFAULT_ROOM
 from broadcast_tui.core.names import check_room
@@ -102,7 +102,8 @@ def make_invite(url: str, room: str, name: str) -> Invite:
         secret, entry = create_token(store, name, None, "", report=_ignore)
         note = f"This link contains the token of {entry.name}. Show it to nobody else."
     if is_loopback_host(info.host):
-        others = "For others, restart it with: broadcast-tui serve --host 0.0.0.0"
+        port_option = "" if info.port == DEFAULT_PORT else f" --port {info.port}"
+        others = f"For others, restart it with: broadcast-tui serve --host 0.0.0.0{port_option}"
         note = f"{note} {LOCAL_ONLY} {others}".strip()
     return Invite(info.address(room=room, token=secret).link, note)
 

@@ -62,7 +62,7 @@ def run(tokens: list[str]) -> int:
         command = (
             " ".join(["broadcast-tui", *error.command_chain]) if error.command_chain else "broadcast-tui"
         )
-        _print_error(f"{_one_line(_sentence(error))} See '{command} --help'.")
+        _print_error(f"{_one_line(sentence(error))} See '{command} --help'.")
         return ExitCode.USAGE
     except BroadcastError as error:
         _print_error(_one_line(with_advice(error)))
@@ -78,7 +78,7 @@ def run(tokens: list[str]) -> int:
 _NUMBERS = {int: "whole number", float: "number"}
 
 
-def _sentence(error: CycloptsError) -> str:
+def sentence(error: CycloptsError) -> str:
     """The error as a sentence."""
     if isinstance(error, CoercionError) and error.msg is None and error.token is not None:
         for kind, word in _NUMBERS.items():

@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 
 from cyclopts import CycloptsError
 
+from broadcast_tui.cli.errors import UsageError
 from broadcast_tui.core.errors import BroadcastError
 from broadcast_tui.core.text import log_safe
 
@@ -49,7 +50,7 @@ class Reloader:
         try:
             options = self._read_options()
             changes = [load(options) for load in self._parts.values()]
-        except (BroadcastError, CycloptsError, OSError) as error:
+        except (BroadcastError, OSError) as error:
             log.error("reload failed: %s", log_safe(" ".join(str(error).split()), 400))
             return
         details = [apply() for apply in changes]
@@ -100,12 +101,15 @@ class Coalescer:
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
-    """Read the current options of `serve`. Raises CycloptsError or UsageError."""
-    from broadcast_tui.cli.parser import app
+    """Read the current options of `serve`. Raises UsageError."""
+    from broadcast_tui.cli.parser import app, sentence
     from broadcast_tui.cli.settings import USER_CONFIG
 
     USER_CONFIG.reload()
     tokens = list(sys.argv[1:] if arguments is None else arguments)
-    _, bound, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
+    try:
+        _, bound, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        raise UsageError(sentence(error)) from error
     bound.apply_defaults()
     return bound.arguments

@@ -11,6 +11,8 @@ HOUR_S = 3_600
 DAY_S = 86_400
 _UNITS_S = {"s": 1, "m": MINUTE_S, "min": MINUTE_S, "h": HOUR_S, "d": DAY_S, "w": 7 * DAY_S}
 _DURATION = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)", re.ASCII)
+_MISTYPED = re.compile(r"\d+[^\W\d]{0,3}")
+_ORDINAL = re.compile(r"\d*(1st|2nd|3rd|\dth)", re.IGNORECASE)
 
 
 class Instant(NamedTuple):
@@ -42,6 +44,15 @@ def parse_duration(text: str) -> float | None:
     """Seconds of a duration such as `30s`, `10m`, `10min`, `2h`, `1d` or `8w`; None if `text` is not one."""
     match = _DURATION.fullmatch(text.strip().casefold())
     return None if match is None else float(int(match[1]) * _UNITS_S[match[2]])
+
+
+def is_mistyped_duration(text: str) -> bool:
+    """Whether `text` looks like a duration and is not one: `1x`, `10`, but not `3rd`."""
+    return (
+        parse_duration(text) is None
+        and _MISTYPED.fullmatch(text) is not None
+        and _ORDINAL.fullmatch(text) is None
+    )
 
 
 def format_duration(seconds: float, *, round_up: bool = False) -> str:

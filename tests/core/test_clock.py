@@ -4,7 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from broadcast_tui.core.clock import Instant, format_duration, parse_duration, parse_time, timestamp
+from broadcast_tui.core.clock import (
+    Instant,
+    format_duration,
+    is_mistyped_duration,
+    parse_duration,
+    parse_time,
+    timestamp,
+)
 
 NOW = Instant(100.0, datetime(2026, 1, 1, tzinfo=UTC))
 
@@ -83,3 +90,19 @@ def test_invalid_timestamp_is_replaced_by_the_current_time(text: str) -> None:
 @pytest.mark.parametrize("year", [1970, 9000])
 def test_first_and_last_year_of_a_timestamp_are_valid(year: int) -> None:
     assert parse_time(f"{year}-06-01T00:00:00+00:00", NOW).year == year
+
+
+@pytest.mark.parametrize(
+    ("text", "is_mistyped"),
+    [
+        ("1x", True),
+        ("10", True),
+        ("5hrs", True),
+        ("1h", False),
+        ("3rd", False),
+        ("21ST", False),
+        ("x", False),
+    ],
+)
+def test_mistyped_durations(text: str, is_mistyped: bool) -> None:
+    assert is_mistyped_duration(text) is is_mistyped

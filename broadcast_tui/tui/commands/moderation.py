@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import msgspec
 
-from broadcast_tui.core.clock import parse_duration
+from broadcast_tui.core.clock import is_mistyped_duration, parse_duration
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.commands.context import CommandHandler
-
-_MISTYPED = re.compile(r"\d+[^\W\d]{0,3}")
-"""A first word that looks like a duration."""
-_ORDINAL = re.compile(r"\d*(1st|2nd|3rd|\dth)", re.IGNORECASE)
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -79,7 +74,7 @@ def parse_target(argument: str, people: Iterable[str], *, timed: bool) -> Target
         word, _, after = rest.partition(" ")
         if (duration_s := parse_duration(word)) is not None:
             seconds, rest = duration_s, after
-        elif _MISTYPED.fullmatch(word) and not _ORDINAL.fullmatch(word):
+        elif is_mistyped_duration(word):
             # As a reason, it would make the action permanent.
             fault = f"Invalid duration: '{visible_line(word)}'. Use 30s, 10m, 2h or 1d."
             return Target(who.removeprefix("@"), 0.0, "", fault)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from time import monotonic
 
-from broadcast_tui.core.clock import format_duration
+from broadcast_tui.core.clock import format_duration, is_mistyped_duration
 from broadcast_tui.core.errors import InvalidNameError
 from broadcast_tui.core.names import check_name, name_key
 from broadcast_tui.core.text import visible_line
@@ -79,7 +79,8 @@ class PeopleCommands(CommandHandler):
         if name_key(name) == name_key(state.name):
             return self.fail("You cannot ignore yourself.")
         known = self._known_name(name)
-        if known is None and before and self._known_name(_clean_name(" ".join(before))) is not None:
+        is_other = known is None and before and self._known_name(_clean_name(" ".join(before))) is not None
+        if is_other or (known is None and before and is_mistyped_duration(last)):
             return self.fail(f"Invalid duration: '{visible_line(last)}'. Use 30s, 10m, 2h or 1d.")
         state.rooms.ignore(name, None if duration_s is None else now + duration_s)
         self._context.save_ignore_list()

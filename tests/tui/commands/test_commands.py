@@ -289,6 +289,7 @@ def test_ignoring_an_unknown_name_is_noted() -> None:
         ("/unignore eve", "eve is not ignored. /ignore lists ignored users."),
         ("/ignore @", "Specify a name: /ignore bob, or /ignore bob 10m"),
         ("/ignore Bob xx", "Invalid duration: 'xx'. Use 30s, 10m, 2h or 1d."),
+        ("/ignore nobody 1x", "Invalid duration: '1x'. Use 30s, 10m, 2h or 1d."),
         ("/ignore bob 400d", "Invalid duration: '400d'. Use 30s, 10m, 2h or 1d."),
     ],
 )

@@ -34,10 +34,10 @@ async def test_the_first_message_ends_the_empty_state() -> None:
 
 async def test_a_person_who_joins_changes_the_text() -> None:
     async with chatting("ana") as chat:
-        assert "Nobody else is here yet" in drawn(chat)
+        assert "Nobody else is here yet" in "\n".join(chat.drawn("#empty"))
         await chat.deliver(PresenceChanged("lobby", "join", ("bob",), 2, "bob joined", AT))
-        assert "No messages yet" in drawn(chat)
-        assert "Nobody else" not in drawn(chat)
+        assert "No messages yet" in "\n".join(chat.drawn("#empty"))
+        assert "Nobody else" not in "\n".join(chat.drawn("#empty"))
 
 
 async def test_further_lines_stand_above_the_keys() -> None:
