@@ -115,6 +115,27 @@ async def test_questions_are_asked_and_answered(browser: Browser, server: Server
         assert ana.problems == bob.problems == []
 
 
+async def test_a_question_that_waits_stays_in_sight(browser: Browser, server: ServerProcess) -> None:
+    socket = v1_client(server.url, "tim")
+    async with person(browser, server.port, "ana", size=PHONE) as ana:
+        question = post(socket, "Deploy?", ask={"choices": ["yes", "no"], "until_s": 600, "to": ["ana"]})
+        await sees(ana, "Deploy?")
+        assert await ana.run("document.getElementById('question').hidden")  # its buttons are in sight
+        for number in range(30):
+            post(socket, f"talk {number}")
+        await ana.until("document.getElementById('question').textContent", equals("tim asks: Deploy?"))
+        await ana.click("#question")
+        await ana.until("document.getElementById('question').hidden")
+        assert await ana.run("document.activeElement.dataset.seq") == question.split("-")[1]
+        await choose(ana, ".post [role=group] button", "no")
+        await ana.until("document.querySelector('.hint').textContent", equals("1 of 1 answered. Closed."))
+        await ana.click("#newest")
+        await ana.until("document.getElementById('newest').hidden")
+        assert await ana.run("document.getElementById('question').hidden")
+        assert ana.problems == []
+    socket.close()
+
+
 async def test_a_thread_is_shown_and_goes_on(browser: Browser, server: ServerProcess) -> None:
     socket = v1_client(server.url, "tim")
     first = post(socket, "Where do we meet?")

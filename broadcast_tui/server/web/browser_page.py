@@ -23,7 +23,7 @@ from broadcast_tui.server.web.routes import Handler
 CONTENT_TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
 INDEX = "index.html"
 VERSION_CHARS = 12
-_COMMENT_LINES = re.compile(rb"^ *(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
+_COMMENTS_AND_INDENTATION = re.compile(rb"^ *(?:(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n *)*", re.MULTILINE)
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -42,7 +42,7 @@ def static_files() -> dict[str, StaticFile]:
     """The files by name. In the page itself, the addresses of the others contain their version."""
     directory = files("broadcast_tui.server.web") / "static"
     bodies = {
-        entry.name: _without_comments(entry.name, entry.read_bytes())
+        entry.name: _shortened(entry.name, entry.read_bytes())
         for entry in directory.iterdir()
         if _suffix(entry.name) in CONTENT_TYPES
     }
@@ -57,9 +57,12 @@ def static_files() -> dict[str, StaticFile]:
     }
 
 
-def _without_comments(name: str, body: bytes) -> bytes:
-    """A script as browsers get it: without the lines that are comments. Other files are sent as they are."""
-    return _COMMENT_LINES.sub(b"", body) if name.endswith(".js") else body
+def _shortened(name: str, body: bytes) -> bytes:
+    """A script as browsers get it: without comment lines and indentation. Other files are sent as they are.
+
+    No text in a script extends over several lines.
+    """
+    return _COMMENTS_AND_INDENTATION.sub(b"", body) if name.endswith(".js") else body
 
 
 def _suffix(name: str) -> str:

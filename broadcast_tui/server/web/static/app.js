@@ -6,7 +6,7 @@ import { Connection } from "./connection.js";
 import { closeDialog, showPosts } from "./dialogs.js";
 import { byId, h, reconcile } from "./dom.js";
 import * as menus from "./menus.js";
-import { postOf } from "./posts.js";
+import { isWaitingFor, postOf } from "./posts.js";
 import { Session, roomName } from "./session.js";
 import { openStore } from "./store.js";
 import { Suggestions } from "./suggestions.js";
@@ -265,6 +265,19 @@ function drawLog() {
   byId("newest-count").textContent = count ? `${count} new` : "Newest";
   document.querySelector(".found")?.classList.remove("found");
   if (found) elementOf(found)?.classList.add("found");
+  drawQuestion();
+}
+
+/** The newest question that waits for the user, unless its post is in sight. */
+function drawQuestion() {
+  const post = current.posts.findLast((each) => isWaitingFor(each, session.name) && !current.ignored.has(each.sender));
+  const box = post && elementOf(post.seq)?.getBoundingClientRect();
+  const shown = log.getBoundingClientRect();
+  const bar = byId("question");
+  bar.hidden = !box || (box.bottom > shown.top && box.top < shown.bottom);
+  if (bar.hidden) return;
+  bar.textContent = `${visibleLine(post.sender)} asks: ${visibleLine(post.text)}`;
+  bar.onclick = () => jump(current, post.id);
 }
 
 /** The post with this seq in the log; null if it is not loaded. */
@@ -557,6 +570,7 @@ function listen() {
   };
   log.onkeydown = onLogKey;
   log.onscroll = () => {
+    if (current) drawQuestion();
     const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < BOTTOM;
     if (isAtEnd !== wasAtEnd) {
       wasAtEnd = isAtEnd;

@@ -10,6 +10,18 @@ export function dateOf(timestamp) {
   return Number.isNaN(date.getTime()) ? new Date(0) : date;
 }
 
+/** Whether a post is a question that can be answered. */
+export function isOpen({ ask, seq, closed }) {
+  return Boolean(ask) && seq > 0 && !closed && dateOf(ask.until) > Date.now();
+}
+
+/** Whether a post is an open question to a person, who has not answered it. */
+export function isWaitingFor(post, name) {
+  if (!isOpen(post) || post.sender === name) return false;
+  const isAsked = !post.ask.to?.length || post.ask.to.includes(name);
+  return isAsked && !Object.values(post.tally).some(({ names }) => names.includes(name));
+}
+
 /** The post in a `message` frame. `applied` has the seq of the last note of each kind. */
 export function postOf(frame) {
   const position = parsePosition(frame.id);

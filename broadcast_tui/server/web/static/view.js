@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { render } from "./markdown.js";
-import { dateOf } from "./posts.js";
+import { dateOf, isOpen } from "./posts.js";
 import { colorOf, mentions, visible, visibleLine } from "./text.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
@@ -85,11 +85,10 @@ function follows(post, former) {
 function postRow(post, room, own, act, context) {
   const quoted = post.re && !context.isThread ? room.post(post.re) : null;
   const isWhole = room.expanded.has(post.seq);
-  const isOpen = post.ask && post.seq > 0 && !post.closed && dateOf(post.ask.until) > Date.now();
   return {
     key: `post ${post.seq}`,
-    version: JSON.stringify([own.name, post, quoted?.text, quoted?.sender, context, isWhole, isOpen]),
-    make: () => postElement(post, quoted, own.name, act, { ...context, isWhole, isOpen }),
+    version: JSON.stringify([own.name, post, quoted?.text, quoted?.sender, context, isWhole, isOpen(post)]),
+    make: () => postElement(post, quoted, own.name, act, { ...context, isWhole }),
   };
 }
 
@@ -119,7 +118,7 @@ export function timeElement(at, full = false) {
   return h("time", { dateTime: at.toISOString(), title: DAY_TIME.format(at) }, shown);
 }
 
-function postElement(post, quoted, ownName, act, { follows: isNext, replies, isWhole, isOpen, isThread }) {
+function postElement(post, quoted, ownName, act, { follows: isNext, replies, isWhole, isThread }) {
   const isMention = post.sender !== ownName && mentions(post.text, ownName);
   const isAction = !post.deleted && post.text.startsWith(ACTION);
   const kinds = { deleted: post.deleted, mention: isMention, next: isNext, action: isAction, own: post.sender === ownName };
@@ -146,7 +145,7 @@ function postElement(post, quoted, ownName, act, { follows: isNext, replies, isW
     const label = lines > FOLD_LINES ? `Show all ${lines} lines` : "Show all of it";
     element.append(h("button", { className: "unfold", "data-focus": "unfold", onclick: () => act("unfold", post) }, label));
   }
-  if (post.ask) element.append(...questionElements(post, ownName, isOpen, act));
+  if (post.ask) element.append(...questionElements(post, ownName, act));
   const chips = Object.entries(post.reactions).map(([key, { count, names }]) => {
     const isOn = names.includes(ownName);
     const who = `${names.map(visibleLine).join(", ")}${count > names.length ? ", …" : ""}`;
@@ -170,18 +169,18 @@ function quoteElement(post, quoted, act) {
   return h("button", { className: "quote", onclick: () => act("jump", post, post.re), "data-focus": "quote" }, "↪ ", ...parts);
 }
 
-function questionElements(post, ownName, isOpen, act) {
+function questionElements(post, ownName, act) {
   const { ask, tally } = post;
   const until = dateOf(ask.until);
   const buttons = ask.choices.map((choice) => {
     const { count, names } = Object.hasOwn(tally, choice) ? tally[choice] : { count: 0, names: [] };
-    const attributes = { "aria-pressed": names.includes(ownName), "data-focus": `a${choice}`, disabled: !isOpen };
+    const attributes = { "aria-pressed": names.includes(ownName), "data-focus": `a${choice}`, disabled: !isOpen(post) };
     const title = names.map(visibleLine).join(", ");
     return h("button", { ...attributes, title, onclick: () => act("answer", post, choice) }, `${visibleLine(choice)} · ${count}`);
   });
   const answered = Object.values(tally).reduce((sum, { count }) => sum + count, 0);
   const waiting = post.waiting.length ? ` Waiting for ${post.waiting.map(visibleLine).join(", ")}.` : "";
-  const state = isOpen ? `Open until ${DAY_TIME.format(until)}.${waiting}` : "Closed.";
+  const state = isOpen(post) ? `Open until ${DAY_TIME.format(until)}.${waiting}` : "Closed.";
   const hint = `${answered}${ask.of ? ` of ${ask.of}` : ""} answered. ${state}`;
   return [h("div", { className: "chips", role: "group", "aria-label": "Answers" }, ...buttons), h("p", { className: "hint" }, hint)];
 }
