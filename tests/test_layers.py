@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Set
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,7 +64,8 @@ ONLY_IN = {
 }
 
 
-def imports_of(path: Path) -> set[str]:
+@cache
+def imports_of(path: Path) -> Set[str]:
     """Every module a file imports, with those of `from` imports spelled out."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -213,6 +216,7 @@ class ClassInfo:
     methods: set[str]
 
 
+@cache
 def classes() -> dict[str, ClassInfo]:
     """The classes of the package by name."""
     found: dict[str, ClassInfo] = {}
