@@ -53,8 +53,25 @@ PRELOADED = (
     "broadcast_tui.cli.forget",
     "broadcast_tui.cli.config",
     "broadcast_tui.server",
+    "broadcast_tui.cli.history",
+    "broadcast_tui.cli.hook",
+    "broadcast_tui.cli.replay",
     "broadcast_tui.tui.app",
     "uvloop",
+    # What these import when they need it.
+    "broadcast_tui.engine.redis_engine",
+    "broadcast_tui.engine.sqlite",
+    "broadcast_tui.server.cluster.hooks",
+    "broadcast_tui.server.cluster.node_list",
+    "broadcast_tui.server.cluster.redis_link",
+    "broadcast_tui.server.cluster.tokens",
+    "broadcast_tui.server.metrics",
+    "broadcast_tui.server.web.app",
+    "broadcast_tui.tui.line_mode",
+    "cryptography.x509",
+    "cyclopts.help",
+    "segno",
+    "tomllib",
 )
 READ_AT_START = ("PYTHON", "LC_", "LANG", "TEXTUAL_")
 """Prefixes of environment variables that are read once. Each set of values has its own fork server."""
