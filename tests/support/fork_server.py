@@ -16,6 +16,7 @@ parsed, the modules that were imported late, and the caches that were filled.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ctypes
 import fcntl
 import functools
@@ -341,7 +342,32 @@ def main() -> None:
     gc.freeze()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     serve(connection)
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=False)
+    try:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=False)
+        status = 0
+    except SystemExit as end:
+        if not isinstance(end.code, int | None):
+            raise
+        status = end.code or 0
+    _exit(status)
+
+
+def _exit(status: int) -> None:
+    """End as an interpreter does, but without freeing all modules: that takes longer than many a command.
+
+    Objects that were created since the fork and are no longer used are freed. If the output cannot be
+    written, the interpreter ends and reports it.
+    """
+    vars(threading)["_shutdown"]()
+    vars(atexit)["_run_exitfuncs"]()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        gc.collect()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.exit(status)
+    os._exit(status)
 
 
 if __name__ == "__main__":
