@@ -50,6 +50,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("hypothesis_profile", None) is None:
         settings.load_profile("soak" if profile.is_long() else "ci")
     fork_server.install()
+    _end_unused_coverage(config)
+
+
+def _end_unused_coverage(config: pytest.Config) -> None:
+    """End the measurement that pytest-cov starts in each worker of xdist as if it were the main process.
+
+    Nobody reads its data, but it would go on whenever that of the worker is paused: in each test that does
+    not count for the coverage.
+    """
+    cov_plugin = config.pluginmanager.get_plugin("_cov")
+    if hasattr(config, "workerinput") and cov_plugin is not None and cov_plugin.cov_controller is not None:
+        cov_plugin.cov_controller.cov.stop()
 
 
 @pytest.hookimpl(optionalhook=True)
