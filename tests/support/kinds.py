@@ -7,9 +7,11 @@ they start a process or it is in a module full of busy servers, `soak` if its le
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
-import sys
-from collections.abc import Iterable, Iterator
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -40,8 +42,8 @@ BUSY = {
 """Modules that are too slow for the inner loop, or whose tests start programs through the package."""
 COVERED = ("tests/core/", "tests/engine/", "tests/fuzz/", "tests/server/")
 """Directories whose tests count for the coverage. Measuring it makes a test take twice as long."""
-STARTS_PROCESS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn"}
-"""Audit events."""
+STARTS_PROCESS = ((subprocess.Popen, "__init__"), (os, "fork"), (os, "forkpty"), (os, "posix_spawn"))
+"""Functions that start a process, with where they are."""
 SLOW_FIRST = (
     "tests/e2e/test_cluster_history.py",
     "tests/e2e/test_history.py",
@@ -144,10 +146,15 @@ _is_installed = False
 
 @contextlib.contextmanager
 def guarded(marks: Iterable[str]) -> Iterator[None]:
-    """Let the start of a process raise unless `process` is among `marks`."""
+    """Let the start of a process raise unless `process` is among `marks`.
+
+    An audit hook would be called for each `id()` as well, tens of thousands of times in the start of an app.
+    """
     global _forbidden, _is_installed
     if not _is_installed:
-        sys.addaudithook(_refuse_processes)
+        for owner, name in STARTS_PROCESS:
+            if hasattr(owner, name):
+                setattr(owner, name, _refusing(name, getattr(owner, name)))
         _is_installed = True
     _forbidden = "process" not in marks
     try:
@@ -156,6 +163,13 @@ def guarded(marks: Iterable[str]) -> Iterator[None]:
         _forbidden = False
 
 
-def _refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
-    if _forbidden and event in STARTS_PROCESS:
-        raise AssertionError(f"a test without the marker 'process' starts one: {event} {arguments[:2]}")
+def _refusing(name: str, start: Callable[..., Any]) -> Callable[..., Any]:
+    """`start`, which raises while tests must not start processes."""
+
+    @functools.wraps(start)
+    def guarded_start(*args: Any, **options: Any) -> Any:
+        if _forbidden:
+            raise AssertionError(f"a test without the marker 'process' starts one: {name} {args[:2]}")
+        return start(*args, **options)
+
+    return guarded_start
