@@ -17,6 +17,7 @@ from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import is_hypothesis_test
 
 ATTRIBUTES = {
     "run_test": "app",
@@ -40,8 +41,11 @@ BUSY = {
     "tests/tui/terminal/test_clipboard.py",
 }
 """Modules that are too slow for the inner loop, or whose tests start programs through the package."""
-COVERED = ("tests/core/", "tests/engine/", "tests/fuzz/", "tests/server/")
-"""Directories whose tests count for the coverage. Measuring it makes a test take twice as long."""
+COVERED = ("tests/core/", "tests/engine/")
+"""Directories whose tests count for the coverage, except for those with generated examples.
+
+Measuring it makes a test take twice as long.
+"""
 STARTS_PROCESS = ((subprocess.Popen, "__init__"), (os, "fork"), (os, "forkpty"), (os, "posix_spawn"))
 """Functions that start a process, with where they are."""
 SLOW_FIRST = (
@@ -81,7 +85,7 @@ def marks_of(item: pytest.Item) -> list[str]:
 
 def counts_for_coverage(item: pytest.Item) -> bool:
     """Whether the coverage of core and engine is measured while a test runs."""
-    return _path(item).startswith(COVERED)
+    return _path(item).startswith(COVERED) and not is_hypothesis_test(getattr(item, "obj", None))
 
 
 def order(item: pytest.Item) -> int:
