@@ -39,7 +39,10 @@ def chat_addresses(
         addresses = saved if saved and (is_saved or not is_chosen) else [default]
     if not all(address.port for address in addresses):
         raise UsageError("Cannot connect to port 0. Use the port that the server printed.")
-    addresses = list({address.url: address for address in reversed(addresses)}.values())[::-1]
+    by_url: dict[str, Address] = {}
+    for address in addresses:
+        by_url.setdefault(address.url, address)
+    addresses = list(by_url.values())
     return [replace(addresses[0], room=chosen_room or addresses[0].room), *addresses[1:]]
 
 

@@ -20,6 +20,7 @@ from broadcast_tui.tui.model.status import undelivered_text
 from broadcast_tui.tui.quit import QUIT_TIMEOUT_S
 from broadcast_tui.tui.saved_state import SavedState
 from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.switcher import SwitcherScreen, choices_of
 
 
 class ConnectedServers:
@@ -119,6 +120,8 @@ class ConnectedServers:
         servers = self.servers
         if connection.server is not servers.shown:
             self._refresh()
+        if changes.rooms_listed and isinstance(self._app.screen, SwitcherScreen):
+            self._app.screen.set_choices(choices_of(servers))
         if label := servers.label(connection.server):
             changes.alerts = [named(alert, label) for alert in changes.alerts]
         return changes
@@ -131,18 +134,18 @@ class ConnectedServers:
         while not isinstance(self._app.screen, ChatScreen) and self._has_chat_screen:
             self._app.pop_screen()  # a dialog about another server
         before = self._app.screen
-        is_new = connection.screen is None
         if connection.screen is None:
             connection.screen = self._make_screen(connection)
         screen = connection.screen
         if isinstance(before, ChatScreen):
             if not self._app.is_screen_installed(before):
                 self._app.install_screen(before, f"chat-{id(before)}")
-            before.put_away()
+            if before.is_ready:
+                before.put_away()
             self._app.switch_screen(screen)
         else:
             self._app.push_screen(screen)
-        if not is_new and isinstance(before, ChatScreen):
+        if screen.is_ready and isinstance(before, ChatScreen):
             screen.bring_back(before)
         self._on_displayed(connection)
 
@@ -153,6 +156,12 @@ class ConnectedServers:
     @property
     def _has_chat_screen(self) -> bool:
         return any(isinstance(screen, ChatScreen) for screen in self._app.screen_stack)
+
+    def list_rooms(self) -> None:
+        """Request the rooms of all servers."""
+        for connection in self.all:
+            if connection.server.state.is_online:
+                connection.client.list_rooms()
 
     def join(self, place: Place) -> None:
         """Join a room of any server and display it."""

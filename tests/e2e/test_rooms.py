@@ -277,7 +277,7 @@ def test_commands_about_the_connection(server: ServerProcess, ana: Terminal, tmp
     other.start()
     try:
         ana.enter(f"/connect {other.url}/ops")
-        ana.wait_for("Joined #ops", str(other.port), "● online")
+        ana.wait_for("Joined #ops", f"#ops  127.0.0.1:{other.port}", "● online")
         ana.enter("hello over there")
         ana.wait_for("hello over there")
         assert "written offline" not in ana.text

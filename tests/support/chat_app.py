@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +127,7 @@ async def chatting(
     mentions: tuple[str, ...] = (),
     kiosk: bool = False,
     fixed: Mapping[str, Fixed] | None = None,
+    others: Sequence[Address] = (),
 ) -> AsyncIterator[Chat]:
     """A chat of `people` (ana among them), or one that is not connected yet when there are none."""
     client = FakeClient(name)
@@ -157,6 +158,7 @@ async def chatting(
             mentions=mentions,
             kiosk=kiosk,
             fixed=fixed,
+            others=others,
         )
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = Chat(app, pilot, client, elsewhere)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broadcast_tui.client.address import parse_address
 from broadcast_tui.client.storage.bookmarks import Bookmarks
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.errors import ErrorCode
@@ -22,6 +23,7 @@ from broadcast_tui.core.session.updates import (
     Update,
 )
 from broadcast_tui.tui.screens.chat import ChatScreen
+from broadcast_tui.tui.screens.chat_messages import ConnectRequested
 from broadcast_tui.tui.screens.choice import ChoiceScreen
 from broadcast_tui.tui.screens.login import LoginScreen
 from broadcast_tui.tui.screens.switcher import SwitcherScreen
@@ -83,7 +85,8 @@ async def test_connect_adds_a_server_and_displays_it() -> None:
         assert not chat.client.closed
         assert work.called("start") == [()]
         assert shown(chat) == "localhost ● | 1 lobby | 2 dev | work.example.org ● | ▸3 lobby"
-        assert "work.example.org:8765" in chat.drawn("#status")[0]
+        assert "#lobby  work.example.org" in chat.drawn("#status")[0]
+        assert "Message #lobby on work.example.org" in " ".join(chat.drawn("#composer"))
         await chat.enter("hello work")
         assert work.called("say") == [("lobby", "hello work")]
         assert chat.client.called("say") == []
@@ -223,8 +226,9 @@ async def test_rejected_posts_of_a_hidden_server_return_to_their_draft() -> None
 async def test_the_switcher_lists_the_rooms_of_all_servers() -> None:
     async with two_servers() as (chat, work):
         await chat.type("alt+1")
-        await deliver(chat, work, room_list("", (("lobby", 2, ""), ("ops", 4, "On call")), False))
         await chat.type("alt+k")
+        assert len(work.called("list_rooms")) == len(chat.client.called("list_rooms")) == 1
+        await deliver(chat, work, room_list("", (("lobby", 2, ""), ("ops", 4, "On call")), False))
         assert isinstance(chat.app.screen, SwitcherScreen)
         rows = " ".join(" ".join(chat.drawn()).split())
         assert "#lobby work.example.org · joined" in rows
@@ -311,6 +315,38 @@ async def test_shown_lists_and_join_lines_are_the_same_on_all_servers() -> None:
         assert chat.screen.log_view.index.visibility.presence is choice
 
 
+async def test_a_resize_reaches_servers_that_are_not_displayed() -> None:
+    async with two_servers() as (chat, _work):
+        await chat.pilot.resize_terminal(40, 10)
+        await chat.type("alt+1")
+        assert chat.screen.has_class("-narrow", "-short")
+        assert chat.screen.log_view.size.width == 40
+        await chat.pilot.resize_terminal(120, 30)
+        await chat.type("alt+3")
+        assert chat.screen.has_class("-wide", "-tall")
+        assert "▸3 lobby" in shown(chat)
+
+
+async def test_servers_added_at_once_are_displayed_one_after_the_other() -> None:
+    async with chatting("ana", size=(120, 30)) as chat:
+        for port in (9001, 9002):
+            chat.screen.post_message(ConnectRequested(parse_address(f"ws://localhost:{port}")))
+        await eventually(lambda: len(chat.elsewhere) == 2)
+        await chat.pilot.pause()
+        for key, port in (("alt+2", 9001), ("alt+3", 9002), ("alt+2", 9001)):
+            await chat.type(key)
+            assert f"localhost:{port}" in chat.drawn("#status")[0]
+            assert f"▸{key[-1]} lobby" in shown(chat)
+
+
+async def test_others_are_connected_once_the_name_is_known() -> None:
+    async with chatting("ana", others=(parse_address(WORK), parse_address("ws://localhost:8765"))) as chat:
+        (work,) = chat.elsewhere
+        assert (work.url, work.name) == (WORK, "ana")
+        assert "#lobby  localhost" in chat.drawn("#status")[0]
+        assert "◌ work.example.org" in chat.drawn("#status")[0]
+
+
 async def test_disconnect_leaves_a_server(tmp_path: Path) -> None:
     async with two_servers(home=tmp_path) as (chat, work):
         await deliver(chat, work, work.post("max", "seen"))
@@ -318,6 +354,7 @@ async def test_disconnect_leaves_a_server(tmp_path: Path) -> None:
         await eventually(lambda: work.closed)
         await chat.pilot.pause()
         assert shown(chat) == "1 lobby | ▸2 dev"
+        assert " ".join(" ".join(chat.drawn("#composer")).split()) == "Message #dev"
         assert not chat.client.closed
         assert "Disconnected from work.example.org" in chat.toasts
         assert "lobby" in Bookmarks(WORK, tmp_path).load()

@@ -146,3 +146,13 @@ def test_any_text_is_loaded_sanitized(
     loaded = file.load()
     assert file.notice == ""
     assert len(loaded) == sum(bool(text.strip()) for _, text in items)
+
+
+def test_the_server_of_an_entry_is_saved(tmp_path: Path) -> None:
+    file = InputHistoryFile(tmp_path)
+    entries = [Entry("lobby", "a", "ws://home:1"), Entry("lobby", "b")]
+    for entry in entries:
+        file.append(entry)
+    with file.path.open("a") as lines:
+        lines.write('{"room": "lobby", "text": "c", "server": 7}\n')
+    assert InputHistoryFile(tmp_path).load() == [*entries, Entry("lobby", "c")]

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
+from broadcast_tui.client.address import Address
 from broadcast_tui.client.storage.preferences import Preferences
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
@@ -418,3 +419,121 @@ async def test_listed_posts_have_the_same_numbers_in_a_new_epoch() -> None:
         await talk.type("/reply 8 no", "/reply 2 yes")
         await eventually(lambda: bool(client.called("say")))
     assert client.called("say") == [("lobby", "yes", "e2-2")]
+
+
+# Several servers
+
+WORK = "ws://work.example.org:8765"
+
+
+@asynccontextmanager
+async def two_servers(
+    preferences: Preferences | None = None,
+) -> AsyncIterator[tuple[Conversation, FakeClient]]:
+    """A line chat with localhost and then WORK, which is the current one; both have the room lobby."""
+    client = FakeClient()
+    others: list[FakeClient] = []
+    written: list[str] = []
+
+    def elsewhere(address: Address, name: str) -> FakeClient:
+        others.append(FakeClient(name, address.url, address.room))
+        return others[-1]
+
+    chat = LineChat(client, "lobby", written.append, echo=True, preferences=preferences, elsewhere=elsewhere)
+    talk = Conversation(client, chat, written)
+    running = asyncio.create_task(chat.run(talk.lines()))
+    await client.deliver(*client.online("ana", "bob"))
+    await talk.type(f"/connect {WORK}")
+    await eventually(lambda: bool(others))
+    work = others[0]
+    await work.deliver(*work.online("ana", "max"))
+    yield talk, work
+    with patch("broadcast_tui.tui.line_mode.ANSWER_TIMEOUT_S", 0.1):
+        talk.typed.put_nowait(None)
+        await in_time(running)
+    assert client.closed
+    assert work.closed
+
+
+async def test_connect_adds_a_server_and_lines_of_the_other_one_name_it() -> None:
+    async with two_servers() as (talk, work):
+        assert not talk.client.closed
+        await work.deliver(work.post("max", "here"))
+        await talk.client.deliver(talk.client.post("bob", "ana: there"))
+        assert [line[6:] for line in talk.written if line.endswith("ere")] == [
+            "max: here",
+            "localhost/#lobby ! bob: ana: there",
+        ]
+        await talk.type("hello work", "/buffer 1", "hello home")
+        await eventually(lambda: talk.client.called("say") == [("lobby", "hello home")])
+        assert work.called("say") == [("lobby", "hello work")]
+        assert "-- Now in #lobby on localhost. Your messages go there." in talk.written
+        await talk.type(f"/connect {WORK}/ops")
+        await eventually(lambda: work.called("join") == [("ops", "50")])
+        assert len(talk.chat.servers.all) == 2
+
+
+async def test_servers_lists_them_with_room_numbers() -> None:
+    async with two_servers() as (talk, work):
+        await work.deliver(ConnectionChanged(ConnectionState.WAITING, "gone", 4.0))
+        await talk.type("/buffer 1", "/servers")
+        await eventually(lambda: any("work.example.org ◌ reconnecting" in line for line in talk.written))
+        listed = next(line for line in talk.written if "◌ reconnecting" in line)
+        assert [line.strip() for line in listed.splitlines()] == [
+            "-- localhost ● online",
+            "* 1 #lobby",
+            "work.example.org ◌ reconnecting",
+            "2 #lobby",
+        ]
+
+
+async def test_a_lost_server_is_reported_with_its_name_and_the_other_one_works() -> None:
+    async with two_servers() as (talk, work):
+        await talk.type("/buffer 1")
+        await work.deliver(ConnectionChanged(ConnectionState.WAITING, "gone", 4.0))
+        assert any(line.startswith("-- work.example.org/#lobby Connection lost") for line in talk.written)
+        await talk.type("still here")
+        await eventually(lambda: talk.client.called("say") == [("lobby", "still here")])
+
+
+async def test_a_refused_server_does_not_end_the_chat() -> None:
+    async with two_servers() as (talk, work):
+        await work.deliver(ConnectionChanged(ConnectionState.REFUSED, "Banned."))
+        assert any("Connection rejected: Banned." in line for line in talk.written)
+        await talk.type("/buffer 1", "still here")
+        await eventually(lambda: talk.client.called("say") == [("lobby", "still here")])
+    assert talk.chat.has_failed
+
+
+async def test_a_rejected_name_is_asked_for_while_its_server_is_the_current_one() -> None:
+    async with two_servers() as (talk, work):
+        await talk.type("/buffer 1")
+        await eventually(lambda: any("Now in #lobby on localhost" in line for line in talk.written))
+        await work.deliver(
+            NameDenied("ana", "name_taken", "Name in use."),
+            ConnectionChanged(ConnectionState.REFUSED, "Name in use."),
+        )
+        assert not any("Enter another name" in line for line in talk.written)
+        await talk.type("a message", "/buffer 2")
+        await eventually(lambda: any("Name in use. Enter another name." in line for line in talk.written))
+        await talk.type("ana2")
+        await eventually(lambda: work.called("rename") == [("ana2",)])
+        assert talk.client.called("say") == [("lobby", "a message")]
+
+
+async def test_disconnect_leaves_a_server_and_the_servers_are_saved(tmp_path: Path) -> None:
+    preferences = Preferences.load(tmp_path)
+    async with two_servers(preferences) as (talk, work):
+        assert Preferences.load(tmp_path).servers == (talk.client.url, WORK)
+        await talk.type("/disconnect")
+        await eventually(lambda: "-- Disconnected from work.example.org. /connect returns." in talk.written)
+        assert work.closed
+        assert Preferences.load(tmp_path).servers == (talk.client.url,)
+        await talk.type("only one left")
+        await eventually(lambda: talk.client.called("say") == [("lobby", "only one left")])
+
+
+async def test_connect_without_a_way_to_connect_is_an_error() -> None:
+    async with plain("ana") as talk:
+        await talk.type(f"/connect {WORK}")
+        await eventually(lambda: "!! This chat cannot connect to other servers." in talk.written)

@@ -525,7 +525,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "disconnect",
         "connection.disconnect",
-        "Leave a server; the only one stays, and messages you write are queued until /reconnect",
+        "Leave a server, or go offline if it is the only one",
         hint="server",
         argument=Argument.OPTIONAL,
         examples=("/disconnect", "/disconnect chat.example.org"),

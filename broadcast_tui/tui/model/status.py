@@ -66,7 +66,10 @@ def status_items(
     if is_inside and (presence := _presence(room)):
         left.append(StatusItem(presence, Role.PLAIN, 60))
     left.insert(1, StatusItem(room.label, Role.PLAIN, 70))
-    left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
+    if servers is not None and not servers.is_single:
+        left.insert(2, StatusItem(servers.name(servers.shown), Role.PLAIN, 69))
+    else:
+        left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
     right = []
     online = state.connection.state is ConnectionState.ONLINE
     if typing := room.typing(now) if online else []:

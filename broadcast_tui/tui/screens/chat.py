@@ -204,8 +204,6 @@ class ChatScreen(Screen[None]):
             if changes.opened:
                 self.call_after_refresh(open_at_unread)
             self.refresh_views(people=changes.people)
-        if changes.rooms_listed and isinstance(self.app.screen, SwitcherScreen):
-            self.app.screen.set_choices(choices_of(self.servers))
         self.search.follow()
         self.post_context.follow()
         self._commands.follow()
@@ -323,7 +321,7 @@ class ChatScreen(Screen[None]):
         self._show_displayed()
 
     def action_switch_room(self) -> None:
-        """Open the switcher with the known rooms, and request the list of the server's rooms."""
+        """Open the switcher with the known rooms, and request the lists of the servers' rooms."""
 
         def go(value: str | None) -> None:
             if value is None:
@@ -337,8 +335,7 @@ class ChatScreen(Screen[None]):
                 self.submit_pending()
                 self._display.join(Place(server, room))
 
-        if self._state.connection.state is ConnectionState.ONLINE:
-            self._client.list_rooms()
+        self._display.list_rooms()
         self.app.push_screen(SwitcherScreen(choices_of(self.servers)), go)
 
     # Other actions
@@ -426,8 +423,6 @@ class ChatScreen(Screen[None]):
         if has_changed:
             self._drawn_room = view
             self.composer.enter_room(state.rooms.shown_name)
-            is_replay = isinstance(self._client, ReplayClient)
-            self.composer.set_hint(HINT if is_replay else f"Message {view.label}")
             self.log_view.show(view.transcript, view.unread)
             state.rooms.unseen = self.log_view.unseen
             if not view.reading.begins_above:
@@ -450,6 +445,10 @@ class ChatScreen(Screen[None]):
         self._report_changes()
 
     def _refresh_room_list(self) -> None:
+        """Show the rooms of all servers, and where a message goes."""
+        server = self.servers.label(self.server)
+        message = f"Message {self._state.rooms.shown.label}{f' on {server}' if server else ''}"
+        self.composer.set_hint(HINT if isinstance(self._client, ReplayClient) else message)
         self.rooms.show(room_rows(self.servers))
         self.set_class(len(self.servers.places) > 1, "-several")
 

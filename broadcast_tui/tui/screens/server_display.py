@@ -22,6 +22,10 @@ class ServerDisplay(Protocol):
         """Join a room of any server and display it."""
         ...
 
+    def list_rooms(self) -> None:
+        """Request the rooms of all servers, for the switcher."""
+        ...
+
 
 class OneServer:
     """The display of a chat with one server."""
@@ -34,3 +38,6 @@ class OneServer:
 
     def join(self, place: Place) -> None:
         """Do nothing: the screen joins rooms of its own server."""
+
+    def list_rooms(self) -> None:
+        """Do nothing: nobody has a switcher open."""

@@ -228,3 +228,16 @@ def test_emoji_are_saved_in_order_and_bounded(tmp_path: Path) -> None:
     file = preferences.path
     file.write_text(file.read_text("utf-8").replace('"0"', '7, {}, "' + 99 * "x" + '"'), "utf-8")
     assert Preferences.load(tmp_path).emoji[:3] == ("🎉", "👍", "1")
+
+
+def test_servers_are_saved_in_order_and_each_chat_removes_only_its_own(tmp_path: Path) -> None:
+    first = Preferences.load(tmp_path)
+    first.servers = ("ws://b:1", "ws://a:1")
+    assert first.save()
+    second = Preferences.load(tmp_path)
+    assert second.servers == ("ws://b:1", "ws://a:1")
+    second.servers = ("ws://a:1",)
+    assert second.save()
+    first.servers = (*first.servers, "ws://c:1")
+    assert first.save()
+    assert Preferences.load(tmp_path).servers == ("ws://a:1", "ws://c:1")

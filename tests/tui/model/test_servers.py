@@ -231,6 +231,7 @@ def status_line(servers: ServerSet, width: int = 120) -> str:
 def test_the_status_line_names_unread_rooms_and_lost_servers_elsewhere() -> None:
     several = Several()
     assert "work" not in status_line(several.set)
+    assert status_line(several.set, 60).startswith("● online  #lobby  home.example.org")
     several.work.post("ana?", "ops")
     several.home.post("hi", "dev")
     several.work.apply(ConnectionChanged(ConnectionState.WAITING, "gone", 4.0))

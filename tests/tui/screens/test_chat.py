@@ -82,7 +82,7 @@ async def test_who_requests_the_member_list() -> None:
 
 
 async def test_help_lists_every_command() -> None:
-    async with chatting("ana", size=(100, 40)) as chat:
+    async with chatting("ana", size=(100, 44)) as chat:
         await chat.enter("/help")
         drawn = "\n".join(chat.drawn("#log"))
         assert all(f"/{command.name}" in drawn for command in COMMANDS)

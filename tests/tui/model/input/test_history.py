@@ -148,3 +148,28 @@ def test_the_draft_is_never_lost(
     while (moved := history.newer(shown)) is not None:
         shown = moved
     assert shown == draft
+
+
+def test_rooms_of_the_same_name_on_two_servers_have_their_own_entries() -> None:
+    saved: list[Entry] = []
+    old = Entry("lobby", "of an older version")
+    home = InputHistory([old], save=saved.append, room="lobby", server="ws://home")
+    work = home.on_server("ws://work", "lobby")
+    home.add("home")
+    work.add("work")
+    assert saved == [Entry("lobby", "home", "ws://home"), Entry("lobby", "work", "ws://work")]
+    assert [work.older(""), work.older(""), work.older("")] == ["work", "of an older version", None]
+    assert [home.older(""), home.older("")] == ["home", "of an older version"]
+    work.end_browsing()
+    assert [work.older("", everywhere=True) for _ in range(3)] == ["work", "home", "of an older version"]
+
+
+def test_the_limit_is_on_the_entries_of_all_servers() -> None:
+    home = InputHistory(room="lobby", limit=3, server="ws://home")
+    work = home.on_server("ws://work", "lobby")
+    for number in range(4):
+        home.add(f"home {number}")
+    assert work.older("", everywhere=True) == "home 3"
+    work.add("work")
+    assert [entry.text for entry in home.entries] == ["home 2", "home 3", "work"]
+    assert [home.older("") for _ in range(3)] == ["home 3", "home 2", None]
