@@ -18,6 +18,7 @@ from broadcast_tui.core.protocol.commands import Question
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
+    NameChanged,
     NameDenied,
     Update,
     Withdrawn,
@@ -329,6 +330,9 @@ class LineServer:
         before = self._posts.known(batch)
         changes = self.state.apply(batch, monotonic(), datetime.now(UTC))
         self._posts.handle(batch, before, datetime.now().astimezone())
+        if self._preferences is not None and any(isinstance(update, NameChanged) for update in batch):
+            self._preferences.name = self.state.name
+            self._preferences.save()
         for rejected in changes.rejected_notes:
             self.warn(rejection_text(rejected))
             if rejected.text:

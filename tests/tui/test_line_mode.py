@@ -22,6 +22,7 @@ from broadcast_tui.core.session.updates import (
     DirectOpened,
     EpochChanged,
     HistoryFetched,
+    NameChanged,
     NameDenied,
     NoteRejected,
     PostArrived,
@@ -200,6 +201,13 @@ async def test_the_ignore_list_is_saved(tmp_path: Path) -> None:
     assert not any("secret" in line for line in talk.written)
     assert any("shown" in line for line in talk.written)
     assert list(Preferences.load(tmp_path).ignored[talk.client.url]) == ["bob", "zed"]
+
+
+async def test_a_new_name_is_saved(tmp_path: Path) -> None:
+    async with plain("ana", preferences=Preferences.load(tmp_path)) as talk:
+        assert Preferences.load(tmp_path).name == "", "a name given for one run is not"
+        await talk.client.deliver(NameChanged("nina"))
+    assert Preferences.load(tmp_path).name == "nina"
 
 
 async def test_a_room_is_left_after_posts_to_it_have_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
