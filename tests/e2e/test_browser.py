@@ -131,18 +131,26 @@ async def test_older_posts_questions_search_and_the_unread_line(
     async with person(browser, server.port, "ana", size=PHONE) as ana:
         await sees(ana, "post 118", "post 119")
         assert await ana.run("document.querySelectorAll('.post').length") == 50
-        await ana.run("document.getElementById('log').scrollTop = 100")
-        await ana.until("document.querySelectorAll('.post').length", equals(100))
-        await ana.run("document.getElementById('log').scrollTop = 100")
-        await ana.until("document.querySelectorAll('.post').length", equals(120))
+        # What is read stays where it is while older posts are loaded above it.
+        place = "[...document.querySelectorAll('.post')].find(e => e.textContent.includes('post {}'))"
+        place += ".getBoundingClientRect().top"
+        for first, count in ((71, 100), (21, 120)):
+            await ana.run("document.getElementById('log').scrollTop = 100")
+            before = await ana.run(place.format(first))
+            await ana.until("document.querySelectorAll('.post').length", equals(count))
+            assert abs(await ana.run(place.format(first)) - before) < 2
         await ana.until("document.querySelectorAll('.older').length", equals(0))
+        for number in (1, 2):
+            post(socket, f"post {119 + number}")
+            await ana.until("document.getElementById('newest').textContent", equals(f"↓ {number} new"))
+        assert abs(await ana.run(place.format(21)) - before) < 2
         await ana.click("#newest")
         await ana.until("document.getElementById('newest').hidden")
 
         await ana.go("about:blank")
         post(socket, "Deploy?", ask={"choices": ["yes", "no"], "until_s": 600, "to": ["ana", "tim"]})
         await ana.go(f"http://127.0.0.1:{server.port}/")
-        await sees(ana, "post 119", "Deploy?")
+        await sees(ana, "post 121", "Deploy?")
         assert await ana.run("document.querySelector('.unread').nextSibling.textContent.includes('Deploy?')")
         await ana.run("[...document.querySelectorAll('.chips button')][0].click()")
         await ana.until("document.querySelector('.chips button').textContent", equals("yes · 1"))

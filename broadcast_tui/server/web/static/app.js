@@ -183,6 +183,7 @@ function draw() {
   drawPeople();
   drawLog();
   drawTyping();
+  fitInput();
   byId("dialog").redraw?.();
 }
 
@@ -247,10 +248,12 @@ function drawPeople() {
 
 function drawLog() {
   // What is read stays where it is. Only posts are anchors: a day's line moves up when older posts are loaded.
-  const isShown = (row) => row.dataset.seq && row.offsetTop + row.offsetHeight > log.scrollTop;
+  // It is the lower edge that stays, since the first of the loaded posts loses its name when others come above it.
+  const bottom = (row) => row.offsetTop + row.offsetHeight;
+  const isShown = (row) => row.dataset.seq && bottom(row) > log.scrollTop;
   const anchor = wasAtEnd ? null : Array.from(byId("rows").children).find(isShown);
   const key = anchor?.dataset.key;
-  const offset = anchor ? anchor.offsetTop - log.scrollTop : 0;
+  const offset = anchor ? bottom(anchor) - log.scrollTop : 0;
   if (wasAtEnd) current.trim();
   // A screen reader should read what people write now, not the history.
   log.setAttribute("aria-live", current.cursor.synced && wasAtEnd ? "polite" : "off");
@@ -258,7 +261,7 @@ function drawLog() {
   if (wasAtEnd) log.scrollTop = log.scrollHeight;
   else if (key) {
     const row = Array.from(byId("rows").children).find((each) => each.dataset.key === key);
-    if (row) log.scrollTop = row.offsetTop - offset;
+    if (row) log.scrollTop = bottom(row) - offset;
   }
   const count = current.unread(session.name).length;
   byId("newest").hidden = wasAtEnd;
@@ -535,11 +538,19 @@ function onInputKey(event) {
 
 function onInput() {
   suggestions.update();
+  fitInput();
   if (composing?.kind !== "edit") store.set(`draft.${current.name}`, input.value);
   if (input.value && session.welcomed && performance.now() - typedAt > TYPING_MS) {
     typedAt = performance.now();
     session.transmit({ type: "typing", room: current.name });
   }
+}
+
+/** Make the input as high as its text, where style.css cannot. */
+function fitInput() {
+  if (CSS.supports("field-sizing", "content")) return;
+  input.style.height = "auto";
+  input.style.height = `${input.scrollHeight + 2}px`;
 }
 
 function listen() {
