@@ -1,6 +1,7 @@
-"""The two themes of broadcast-tui: one for dark and one for light terminals.
+"""The themes of broadcast-tui: for dark and for light terminals, and both with high contrast.
 
-Text and name colors have a contrast of at least 4.5:1 on every background they are drawn on (WCAG AA).
+Text and name colors have a contrast of at least 4.5:1 on every background they are drawn on (WCAG AA), and
+of at least 7:1 in the themes with high contrast (AAA).
 """
 
 from __future__ import annotations
@@ -8,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from textual.theme import BUILTIN_THEMES, Theme
+
+_MUTED = {"text-disabled": "auto 60%"}
+"""Placeholders must be readable too; Textual makes them weaker."""
+_HIGH_CONTRAST_MUTED = {"text-muted": "auto 85%", "text-disabled": "auto 85%"}
 
 DARK = Theme(
     name="broadcast-dark",
@@ -22,6 +27,7 @@ DARK = Theme(
     warning="#ecb84e",
     error="#f2827f",
     dark=True,
+    variables=_MUTED,
 )
 
 LIGHT = Theme(
@@ -37,9 +43,44 @@ LIGHT = Theme(
     warning="#835400",
     error="#aa2b2a",
     dark=False,
+    variables=_MUTED,
 )
 
-OWN_THEMES = (DARK, LIGHT)
+HIGH_CONTRAST_DARK = Theme(
+    name="broadcast-contrast",
+    primary="#7fd0ff",
+    secondary="#c3caff",
+    accent="#ffcf80",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#0b0b0b",
+    panel="#161616",
+    success="#8df0ac",
+    warning="#ffd45c",
+    error="#ffaaa6",
+    dark=True,
+    variables={**_HIGH_CONTRAST_MUTED, "input-selection-background": "#00406b"},
+)
+
+HIGH_CONTRAST_LIGHT = Theme(
+    name="broadcast-contrast-light",
+    primary="#00406b",
+    secondary="#2b3285",
+    accent="#5c3800",
+    foreground="#000000",
+    background="#ffffff",
+    surface="#f7f7f7",
+    panel="#ededed",
+    success="#00501f",
+    warning="#5c3900",
+    error="#8a0b0a",
+    dark=False,
+    variables=_HIGH_CONTRAST_MUTED,
+)
+
+HIGH_CONTRAST_THEMES = (HIGH_CONTRAST_DARK, HIGH_CONTRAST_LIGHT)
+HIGH_CONTRAST = frozenset(theme.name for theme in HIGH_CONTRAST_THEMES)
+OWN_THEMES = (DARK, LIGHT, *HIGH_CONTRAST_THEMES)
 
 
 def theme_names() -> tuple[str, ...]:

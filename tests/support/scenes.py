@@ -15,7 +15,7 @@ from datetime import datetime, timedelta, tzinfo
 import pytest
 
 from broadcast_tui.core.post import Position, Post
-from broadcast_tui.core.post_state import Ask, PostState
+from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
 from broadcast_tui.core.session.updates import (
     ConnectionChanged,
     ConnectionState,
@@ -31,6 +31,7 @@ from broadcast_tui.tui.quit import UnsentQuestion
 from broadcast_tui.tui.screens.invite import InviteScreen
 from tests.support.chat_app import Chat, chatting
 from tests.support.fake_client import AT, room_list
+from tests.support.running import eventually
 
 PEOPLE = ("ana", "bob", "Chloé", "дима", "李雷")
 
@@ -73,6 +74,88 @@ async def deliver_conversation(chat: Chat) -> None:
     for minute, (sender, text) in enumerate(texts):
         await chat.deliver(client.post(sender, text, at=AT + timedelta(minutes=minute // 2)))
     await chat.deliver(client.post("ana", "watching", nonce="own", at=AT + timedelta(minutes=4)))
+
+
+async def deliver_notes(chat: Chat) -> None:
+    """Deliver posts with everything that people can do with them, and an announcement."""
+    client = chat.client
+    ask = Ask(("yes", "no"), "2026-11-28T12:05:00.000Z", 3, ("ana", "bob", "дима"))
+    votes = {"yes": Votes(1, ("bob",))}
+    state = PostState(ask=ask, tally=votes, waiting=("ana", "дима"))
+    edited = PostState(edited="2025-08-30T10:31:00.000Z")
+    await chat.deliver(
+        client.post("bob", "Yes, it runs first.", at=AT),
+        client.post("Chloé", "Then I lock the table by hand", at=AT, re=1),
+        client.post("ana", "I wrote this in another room", at=AT),
+        client.post("bob", "Keep this in mind", at=AT),
+        client.post("李雷", "An answer to something long ago", at=AT, re=900),
+        client.post("дима", "Ship it today?", at=AT, state=state),
+        client.note(
+            NoteKind.EDIT,
+            2,
+            by="Chloé",
+            text="Then I lock it",
+            state=edited,
+        ),
+        client.note(NoteKind.DELETE, 3, by="ana", state=PostState(deleted=Deletion("ana", "", "wrong room"))),
+        client.note(NoteKind.PIN, 4, by="bob", state=PostState(pinned=Pin("bob", ""))),
+        client.note(
+            NoteKind.REACT,
+            1,
+            state=PostState(reactions={"👍": Votes(2, ("bob", "Chloé")), "✅": Votes(1, ("ana",))}),
+        ),
+        client.post(
+            "Chloé",
+            "Deploy 1.5 in 5 min",
+            at=AT,
+            state=PostState(
+                ask=Ask(("ok",), "2026-11-28T12:05:00.000Z", 9, ("ana", "bob", "дима")),
+                tally={"ok": Votes(7, ("bob",))},
+                waiting=("ana", "дима"),
+            ),
+        ),
+    )
+
+
+async def _notes(chat: Chat) -> None:
+    await deliver_notes(chat)
+
+
+async def _pick(chat: Chat) -> None:
+    await deliver_conversation(chat)
+    await chat.type("alt+up", "k", "k")
+
+
+async def _find(chat: Chat) -> None:
+    await deliver_conversation(chat)
+    await chat.type("ctrl+f", *"wrapped")
+    await eventually(lambda: "1/" in "\n".join(chat.drawn()))
+
+
+async def _code(chat: Chat) -> None:
+    diff = "```diff\n- old = 1\n+ new = 2\n# why\n```"
+    code = "```python\n# why\ndef f(x):\n    return x + 1 if x else 'none'\n```"
+    quote = "> quoted\n**bold** [label](https://example.org) ~~gone~~ #lobby"
+    await chat.deliver(*(chat.client.post("bob", text) for text in (diff, code, quote, f"@ana {quote} `x`")))
+
+
+async def _unread(chat: Chat) -> None:
+    await deliver_conversation(chat)
+    await chat.deliver(RoomEntered("dev", 2, 0, "Everything about 1.4"))
+    await chat.deliver(*(chat.client.post("bob", "hi @ana", room="dev") for _ in range(3)))
+    await chat.deliver(RoomEntered("ops", 2, 0, ""), chat.client.post("bob", "hi", room="ops"))
+    await chat.type("f7", "pageup")
+    await chat.deliver(*(chat.client.post("bob", f"new {number}") for number in range(5)))
+
+
+async def _write(chat: Chat) -> None:
+    await deliver_conversation(chat)
+    await chat.type(*"/un")
+
+
+async def _edit(chat: Chat) -> None:
+    await deliver_conversation(chat)
+    await chat.type("up", "ctrl+shift+left")
 
 
 async def _ask_name(chat: Chat) -> None:
@@ -251,6 +334,13 @@ class Scene:
 
 SCENES: dict[str, Scene] = {
     "room": Scene("ChatScreen", deliver_conversation, dialog=False),
+    "notes": Scene("ChatScreen", _notes, dialog=False),
+    "pick": Scene("ChatScreen", _pick, dialog=False),
+    "find": Scene("ChatScreen", _find, dialog=False),
+    "code": Scene("ChatScreen", _code, dialog=False),
+    "unread": Scene("ChatScreen", _unread, dialog=False),
+    "completion": Scene("ChatScreen", _write, dialog=False),
+    "edit": Scene("ChatScreen", _edit, dialog=False),
     "toast": Scene("ChatScreen", _toast, dialog=False),
     "login": Scene("LoginScreen", _ask_name, (), "", important=True),
     "login-denied": Scene("LoginScreen", _deny_name, (), important=True),

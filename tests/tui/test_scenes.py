@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 
 import broadcast_tui.tui
-from broadcast_tui.tui.themes import DARK, LIGHT
+from broadcast_tui.tui.model.text.colors import MIN_CONTRAST
+from broadcast_tui.tui.themes import DARK, HIGH_CONTRAST_THEMES, LIGHT, OWN_THEMES
 from broadcast_tui.tui.widgets.dialog import Dialog
 from tests.support.chat_app import Chat
+from tests.support.contrast import weak_texts
 from tests.support.scenes import SCENES, fixed_clock, showing
 from tests.support.screen_text import compare, screen_text
 
 SIZES = [(80, 24), (40, 10), (120, 40)]
+USUAL_THEMES = (DARK, LIGHT)
 
 
 @pytest.fixture(autouse=True)
@@ -32,18 +35,25 @@ async def set_theme(chat: Chat, theme: str) -> None:
 
 @pytest.mark.parametrize("name", SCENES)
 async def test_a_screen(name: str) -> None:
+    """Snapshots of dialogs in the usual themes, and the contrast of all screens in all of ours."""
     scene = SCENES[name]
+    weak: list[str] = []
     async with showing(name) as chat:
         assert type(chat.app.screen).__name__ == scene.screen
-        if not scene.dialog:
-            return  # for its snapshots, see test_snapshots.py
-        for width, height in SIZES if scene.important else SIZES[:1]:
-            await chat.pilot.resize_terminal(width, height)
-            for theme in DARK.name, LIGHT.name:
-                await set_theme(chat, theme)
-                # Without the chat behind it, which has snapshots of its own.
-                text = screen_text(chat.app, region=chat.app.screen.query_one(Dialog).region)
-                compare(f"{name}-{width}x{height}-{theme}", text)
+        for size in SIZES if scene.important else SIZES[:1]:
+            await chat.pilot.resize_terminal(*size)
+            for theme in OWN_THEMES if size == SIZES[0] else USUAL_THEMES:
+                await set_theme(chat, theme.name)
+                region = chat.app.screen.query_one(Dialog).region if scene.dialog else None
+                if scene.dialog and theme in USUAL_THEMES:
+                    # Without the chat behind it, which has snapshots of its own.
+                    text = screen_text(chat.app, region=region)
+                    compare(f"{name}-{size[0]}x{size[1]}-{theme.name}", text)
+                if size == SIZES[0]:
+                    minimum = 7.0 if theme in HIGH_CONTRAST_THEMES else MIN_CONTRAST
+                    found = weak_texts(chat.app, minimum, region)
+                    weak += [f"{theme.name}: {each}" for each in found]
+    assert weak == []
 
 
 def declared_screens() -> set[str]:

@@ -8,16 +8,15 @@ import pytest
 from rich.color import ColorSystem
 
 from broadcast_tui.core.post import Position
-from broadcast_tui.core.post_state import Ask, Deletion, NoteKind, Pin, PostState, Votes
+from broadcast_tui.core.post_state import Ask, PostState
 from broadcast_tui.core.session.updates import (
     CaughtUp,
     DirectOpened,
     RoomEntered,
 )
-from tests.support.chat_app import Chat, chatting
-from tests.support.fake_client import AT
+from tests.support.chat_app import chatting
 from tests.support.running import eventually
-from tests.support.scenes import PEOPLE, deliver_conversation, fixed_clock
+from tests.support.scenes import PEOPLE, deliver_conversation, deliver_notes, fixed_clock
 from tests.support.screen_text import compare, screen_text
 
 AT_TWO_SIZES = pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -50,47 +49,6 @@ async def test_a_room_without_colors(monkeypatch: pytest.MonkeyPatch) -> None:
     async with chatting(*PEOPLE) as chat:
         await deliver_conversation(chat)
         compare("room-no-color", screen_text(chat.app))
-
-
-async def deliver_notes(chat: Chat) -> None:
-    """Deliver posts with everything that people can do with them, and an announcement."""
-    client = chat.client
-    ask = Ask(("yes", "no"), "2026-11-28T12:05:00.000Z", 3, ("ana", "bob", "дима"))
-    votes = {"yes": Votes(1, ("bob",))}
-    state = PostState(ask=ask, tally=votes, waiting=("ana", "дима"))
-    edited = PostState(edited="2025-08-30T10:31:00.000Z")
-    await chat.deliver(
-        client.post("bob", "Yes, it runs first.", at=AT),
-        client.post("Chloé", "Then I lock the table by hand", at=AT, re=1),
-        client.post("ana", "I wrote this in another room", at=AT),
-        client.post("bob", "Keep this in mind", at=AT),
-        client.post("李雷", "An answer to something long ago", at=AT, re=900),
-        client.post("дима", "Ship it today?", at=AT, state=state),
-        client.note(
-            NoteKind.EDIT,
-            2,
-            by="Chloé",
-            text="Then I lock it",
-            state=edited,
-        ),
-        client.note(NoteKind.DELETE, 3, by="ana", state=PostState(deleted=Deletion("ana", "", "wrong room"))),
-        client.note(NoteKind.PIN, 4, by="bob", state=PostState(pinned=Pin("bob", ""))),
-        client.note(
-            NoteKind.REACT,
-            1,
-            state=PostState(reactions={"👍": Votes(2, ("bob", "Chloé")), "✅": Votes(1, ("ana",))}),
-        ),
-        client.post(
-            "Chloé",
-            "Deploy 1.5 in 5 min",
-            at=AT,
-            state=PostState(
-                ask=Ask(("ok",), "2026-11-28T12:05:00.000Z", 9, ("ana", "bob", "дима")),
-                tally={"ok": Votes(7, ("bob",))},
-                waiting=("ana", "дима"),
-            ),
-        ),
-    )
 
 
 @pytest.mark.parametrize("theme", ["broadcast-dark", "broadcast-light"])

@@ -17,10 +17,12 @@ from textual.filter import LineFilter, Monochrome, NoColor
 
 from broadcast_tui.tui.model.text.colors import Rgb, contrast
 
-DISTINCT_MIN = 1.6
+DISTINCT_MIN = 1.45
 """Lowest contrast to the theme's background that makes a background distinct."""
-DIM_MAX = 5.8
-"""Highest contrast of text that counts as dim; muted text in our themes is below it."""
+DIM_MAX = 9.0
+"""Highest contrast of gray text that counts as dim; muted text in our themes is below it."""
+GRAY_MAX = 48
+"""Largest difference of the parts of a color that counts as gray; those of names are larger."""
 
 
 class NoColorFilter(LineFilter):
@@ -55,7 +57,8 @@ def _without_colors(style: Style, base: Rgb | None) -> Style:
     is_distinct = background is not None and (base is None or contrast(background, base) >= DISTINCT_MIN)
     is_dim = False
     if foreground is not None and base is not None and not is_distinct:
-        is_dim = contrast(foreground, background or base) < DIM_MAX
+        is_gray = max(foreground) - min(foreground) <= GRAY_MAX
+        is_dim = is_gray and contrast(foreground, background or base) < DIM_MAX
     return style + Style(
         color="default",
         bgcolor="default",

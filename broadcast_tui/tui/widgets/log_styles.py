@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.model.text.code import CodeKind
 from broadcast_tui.tui.model.text.colors import palette
+from broadcast_tui.tui.themes import HIGH_CONTRAST
 
 PARTS = (
     "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
@@ -29,27 +30,27 @@ MessageLog {
     scrollbar-color: $foreground 20%;
     scrollbar-color-hover: $foreground 40%;
     scrollbar-color-active: $foreground 60%;
-    & > .message-log--time { color: $foreground 60%; }
+    & > .message-log--time { color: $foreground 78%; }
     & > .message-log--rule { color: $foreground 25%; }
-    & > .message-log--system { color: $foreground 60%; }
+    & > .message-log--system { color: $foreground 78%; }
     & > .message-log--error { color: $text-error; }
-    & > .message-log--day { color: $foreground 45%; }
+    & > .message-log--day { color: $foreground 78%; }
     & > .message-log--own { text-style: bold; }
-    & > .message-log--pending { color: $foreground 60%; text-style: italic; }
+    & > .message-log--pending { color: $foreground 78%; text-style: italic; }
     & > .message-log--mention { background: $warning 15%; }
     & > .message-log--mention-mark { color: $text-warning; text-style: bold; }
     & > .message-log--code { background: $foreground 10%; }
     & > .message-log--block { background: $foreground 6%; }
-    & > .message-log--marks { color: $foreground 60%; }
+    & > .message-log--marks { color: $foreground 78%; }
     & > .message-log--comment { color: $foreground 80%; }
-    & > .message-log--fold { color: $foreground 60%; text-style: italic; }
-    & > .message-log--note { color: $foreground 60%; }
+    & > .message-log--fold { color: $foreground 78%; text-style: italic; }
+    & > .message-log--note { color: $foreground 78%; }
     & > .message-log--own-vote { color: $text-accent; text-style: bold; }
     & > .message-log--unread { color: $text-accent; text-style: bold; }
     & > .message-log--badge { background: $primary; color: auto; text-style: bold; }
     & > .message-log--selected { background: $screen-selection-background; color: $foreground; }
-    & > .message-log--picked { background: $primary 30%; }
-    & > .message-log--pick-mark { background: $primary 30%; color: $text-primary; text-style: bold; }
+    & > .message-log--picked { background: $primary 25%; }
+    & > .message-log--pick-mark { background: $primary 25%; color: $text-primary; text-style: bold; }
     & > .message-log--found { background: $warning 35%; text-style: underline; }
     & > .message-log--found-here { background: $warning; color: auto; text-style: bold underline; }
 }
@@ -131,6 +132,10 @@ def log_styles(
     )
 
 
+STRONGER = 0.35
+"""How much closer to white or black the colors of names are in a theme with high contrast."""
+
+
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
@@ -140,4 +145,9 @@ def name_colors(widget: Widget) -> tuple[str, ...]:
     # The color of the terminal's own background is unknown; the theme says whether it is dark.
     own = _BLACK if app.current_theme.dark else _WHITE
     rgb = background.rgb if background.ansi is None else own
-    return palette(rgb, sixteen=app.console.color_system == "standard")
+    is_sixteen = app.console.color_system == "standard"
+    colors = palette(rgb, sixteen=is_sixteen)
+    if app.theme in HIGH_CONTRAST and not is_sixteen:
+        strongest = Color.parse("#ffffff" if app.current_theme.dark else "#000000")
+        return tuple(Color.parse(color).blend(strongest, STRONGER).hex for color in colors)
+    return colors

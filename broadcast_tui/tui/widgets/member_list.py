@@ -42,7 +42,8 @@ class MemberList(VerticalScroll, can_focus=False):
         yield Static(id="people-names", markup=False)
 
     def on_mount(self) -> None:
-        self.watch(self.app, "theme", self._draw, init=False)
+        # Unlike watchers of the theme, it is called after the new styles apply.
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
         self._draw()
 
     def show(self, people: Sequence[Person] | None, online: int | None) -> None:
@@ -76,4 +77,4 @@ class MemberList(VerticalScroll, can_focus=False):
 def _line(person: Person, color: str, width: int) -> Content:
     mark = (" (you)" if person.own else "") + (" (away)" if person.away is not None else "")
     name = clip(person.name, max(1, width - cell_len(mark))) if width > 0 else person.name
-    return Content.assemble((name, "dim" if person.away is not None else color), (mark, "dim"))
+    return Content.assemble((name, color if person.away is None else "$text-muted"), (mark, "$text-muted"))

@@ -167,14 +167,14 @@ def _line(number: int, row: Row, width: int) -> Content:
     room = width - len(lead) - len(mark) - (len(right) + 1 if right else 0)
     name = clip(row.name, max(1, room))
     blanks = " " * max(1 if right else 0, width - len(lead) - cell_len(name) - len(mark) - len(right))
-    weight = "dim" if row.muted else "bold" if row.shown or row.unread else ""
+    weight = "$text-muted" if row.muted else "bold" if row.shown or row.unread else ""
     return Content.assemble(
         (lead, "bold $text-accent" if row.shown else "$text-muted"),
         (name + mark, weight),
         blanks,
         (mentions, "bold $text-warning"),
         (" " if mentions and unread else ""),
-        (unread, "dim" if row.muted else "$text-accent"),
+        (unread, "$text-muted" if row.muted else "$text-accent"),
     )
 
 
