@@ -40,10 +40,8 @@ def test_narrow_terminal(server: ServerProcess, open_terminal: Open) -> None:
 def test_keys_are_shown_as_they_arrive(open_terminal: Open) -> None:
     terminal = open_terminal(*program("doctor", "--keys"))
     terminal.wait_for("Ctrl+C ends")
-    terminal.type("\x1bk")
-    terminal.wait_for("Alt+K", "Find a room")
-    terminal.type("ü")
-    terminal.wait_for("ü")
+    terminal.type("\x1bkü\x1b[15~")
+    terminal.wait_for("Alt+K", "Find a room", "(ESC k)", "(ü)", "F5", "(ESC [ 1 5 ~)")
     terminal.type("\x1b")
     terminal.wait_for("Esc ")
     terminal.type("\x03")

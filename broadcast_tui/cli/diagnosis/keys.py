@@ -58,23 +58,24 @@ def _lines(descriptor: int) -> Iterator[str]:
             if not (read := os.read(descriptor, 1024)):
                 return
             text = decode(read)
-            data += text
-            messages = [*parser.feed(text), *parser.tick()] if text else []
         else:
-            messages = [*parser.tick()]
-        for message in messages:
-            if isinstance(message, Key):
-                yield describe(message.key, data)
-                data = ""
-                if message.key == "ctrl+c":
-                    return
+            text = ""
+        # Character by character, to know which of them belong to which key.
+        for char in text or ("",):
+            data += char
+            for message in parser.feed(char) if char else parser.tick():
+                if isinstance(message, Key):
+                    yield describe(message.key, data)
+                    data = ""
+                    if message.key == "ctrl+c":
+                        return
 
 
 def describe(key: str, data: str) -> str:
-    """`alt+k  Find a room by part of its name  (ESC k)`: a key, its action, and what the terminal sent."""
+    """`Alt+K  (ESC k)  Find a room by part of its name`: a key, what the terminal sent, and its action."""
     from broadcast_tui.tui.keymap import KEYS, shown_key
 
     actions = [row.text for row in KEYS if key in row.keys.split(",") and not row.id.startswith("replay.")]
     sent = " ".join("ESC" if char == "\x1b" else repr(char)[1:-1] for char in data)
-    parts = (f"{shown_key(key):<16}", visible_line(actions[0] if actions else ""), f"({visible_line(sent)})")
-    return "  ".join(filter(None, parts))
+    shown = f"({visible_line(sent)})" if sent else ""
+    return f"{shown_key(key):<14}  {shown:<16}  {visible_line(actions[0] if actions else '')}".rstrip()
