@@ -23,6 +23,7 @@ from broadcast_tui.client.security import tls_reason
 from broadcast_tui.core.clock import format_duration
 from broadcast_tui.core.errors import BroadcastError, CloseCode
 from broadcast_tui.core.limits import DEFAULT_ROOM
+from broadcast_tui.core.network import parse_ip
 from broadcast_tui.core.protocol import commands, events
 from broadcast_tui.core.protocol.codec import decode_event, encode
 from broadcast_tui.core.protocol.handshake import SUBPROTOCOL, fingerprint
@@ -60,7 +61,8 @@ async def check_server(
         if isinstance(addresses, Check):
             report(addresses)
             return
-        report(ok("dns", f"{address.host} is {', '.join(addresses[:3])}"))
+        if parse_ip(address.host) is None:
+            report(ok("dns", f"{address.host} is {', '.join(addresses[:3])}"))
         started = time.monotonic()
         if reason := await _connect(address, limit_s):
             advice = (
@@ -289,6 +291,8 @@ async def _check_origin(address: Address, security: SecurityOptions, limit_s: fl
 def _handshake_failure(end: Disconnect) -> Check:
     reason = _sentence(log_safe(end.reason, 300))
     match end.cause:
+        case DisconnectCause.UNUSABLE:
+            return failed("websocket", reason, "Use the address or the invite that the operator gives you.")
         case DisconnectCause.UNAUTHORIZED:
             return failed("token", reason, TOKEN_ADVICE)
         case DisconnectCause.UNENCRYPTED_TOKEN:
@@ -395,4 +399,4 @@ def _ms(started: float) -> int:
 
 def _sentence(text: str) -> str:
     text = text.rstrip(".")
-    return text[:1].upper() + text[1:]
+    return text if text.startswith("ws") else text[:1].upper() + text[1:]
