@@ -108,6 +108,7 @@ class ConnectedServers:
         connection.bookmarks.close(connection.server.state)
         self.remove(connection)
         self.save()
+        connection.server.state.close()
         await connection.client.close(timeout_s=QUIT_TIMEOUT_S)
         lost = connection.client.unacknowledged
         report = f"{undelivered_text(lost)} to {name}. Press Ctrl+Up to edit and resend." if lost else ""
@@ -145,7 +146,7 @@ class ConnectedServers:
             self._app.switch_screen(screen)
         else:
             self._app.push_screen(screen)
-        if screen.is_ready and isinstance(before, ChatScreen):
+        if isinstance(before, ChatScreen):
             screen.bring_back(before)
         self._on_displayed(connection)
 

@@ -157,6 +157,7 @@ class LineChat:
             self.show_place(self.servers.place_of(self.servers.next_to(server)))
         self.servers.remove(server)
         self._all.remove(leaving)
+        server.state.close()
         leaving.is_closing = True
         self._leaving.add(task := asyncio.create_task(self._close(leaving, name)))
         task.add_done_callback(self._leaving.discard)

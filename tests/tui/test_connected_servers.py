@@ -347,6 +347,15 @@ async def test_others_are_connected_once_the_name_is_known() -> None:
         assert "◌ work.example.org" in chat.drawn("#status")[0]
 
 
+async def test_a_new_screen_shows_the_lists_as_the_one_before() -> None:
+    async with chatting("ana", "bob", size=(80, 24)) as chat:
+        await enter_rooms(chat, "dev")
+        await chat.type("f7", "f8")
+        assert (chat.screen.rooms.display, chat.screen.people.display) == (True, False)
+        await connect(chat, WORK)
+        assert (chat.screen.rooms.display, chat.screen.people.display) == (True, False)
+
+
 async def test_disconnect_leaves_a_server(tmp_path: Path) -> None:
     async with two_servers(home=tmp_path) as (chat, work):
         await deliver(chat, work, work.post("max", "seen"))

@@ -11,6 +11,8 @@ from broadcast_tui.core.post import Position
 from broadcast_tui.core.post_state import Ask, PostState
 from broadcast_tui.core.session.updates import (
     CaughtUp,
+    ConnectionChanged,
+    ConnectionState,
     DirectOpened,
     RoomEntered,
 )
@@ -80,6 +82,26 @@ async def test_rooms_beside_it() -> None:
             RoomEntered("dev", 2, 0, "Everything about 1.4"), chat.client.post("bob", "hi ana", room="dev")
         )
         compare("rooms-120x30", screen_text(chat.app))
+
+
+@pytest.mark.parametrize("size", [(120, 30), (80, 24), (40, 10)])
+async def test_several_servers(size: tuple[int, int]) -> None:
+    async with chatting(*PEOPLE, size=size) as chat:
+        await chat.deliver(RoomEntered("dev", 2, 0), chat.client.post("bob", "hi ana", room="dev"))
+        await chat.enter("/connect wss://chat.example.org:8765")
+        await eventually(lambda: len(chat.elsewhere) == 1)
+        await chat.pilot.pause()
+        await chat.enter("/connect wss://community.example.org:8765")
+        await eventually(lambda: len(chat.elsewhere) == 2)
+        await chat.pilot.pause()
+        work, refused = chat.elsewhere
+        await work.deliver(*work.online("ana", "max"), work.post("max", "@ana, the **deploy** is done."))
+        await refused.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
+        await chat.type("alt+3")
+        await chat.deliver(chat.client.post("bob", "lunch?"))
+        if size[0] == 80:
+            await chat.type("f7")
+        compare(f"servers-{size[0]}x{size[1]}", screen_text(chat.app))
 
 
 async def test_finding() -> None:

@@ -242,10 +242,15 @@ class AppState:
     """Rooms of the user's changes to posts that the server has not acknowledged, by nonce."""
     _denied: NameDenied | None = None
     _notices: NoticeLimiter = field(default_factory=NoticeLimiter)
+    _stop_watching: Callable[[], object] = field(init=False)
 
     def __post_init__(self) -> None:
         self.name = visible_line(self.name)
-        self.settings.watch(self._apply_setting)
+        self._stop_watching = self.settings.watch(self._apply_setting)
+
+    def close(self) -> None:
+        """Ignore further changes of settings: the server was left."""
+        self._stop_watching()
 
     def _apply_setting(self, name: str) -> None:
         if name == "notify":

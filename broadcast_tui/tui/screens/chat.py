@@ -129,6 +129,8 @@ class ChatScreen(Screen[None]):
         """The composer's key count at the first request to quit."""
         self.is_ready = False
         """Whether `receive` can be called."""
+        self._before: ChatScreen | None = None
+        """The screen that was displayed before this one, while this one is not ready."""
 
     def compose(self) -> ComposeResult:
         # Textual 8.2 sets these classes after the first layout, then styles and lays out everything again.
@@ -174,7 +176,11 @@ class ChatScreen(Screen[None]):
         # The user may have left while the screen was opening: then some widgets are never mounted.
         if self.query(Composer):
             self.composer.focus()
-            self.refresh_views(people=True)
+            if self._before is None:
+                self.refresh_views(people=True)
+            else:
+                self.bring_back(self._before)
+                self._before = None
 
     # Updates from the client
 
@@ -477,7 +483,10 @@ class ChatScreen(Screen[None]):
         self._ticks.pause()
 
     def bring_back(self, before: ChatScreen) -> None:
-        """Show the displayed room again, and the lists as on the screen `before`."""
+        """Show the displayed room, and the lists as on the screen `before`, now or once this one is ready."""
+        if not self.is_ready:
+            self._before = before
+            return
         for name in ("-rooms-off", "-rooms-on", "-people-off", "-people-on"):
             self.set_class(before.has_class(name), name)
         self._posted_unread = ("", -1, -1, self._posted_unread[3])
