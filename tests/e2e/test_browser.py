@@ -225,6 +225,26 @@ async def test_markdown_is_that_of_the_terminal(browser: Browser, server: Server
             assert shown["hosts"] == list(real_hosts(line))
 
 
+CODE = {
+    "py": ("def f(x):  # it's 1\n    return 'a # b'", ["def", "# it's 1", "return", "'a # b'"]),
+    "sql": ("select 42 from posts -- all", ["select", "42", "from", "-- all"]),
+    "js": ('/* if\n1 */ let a = "<b>', ["/* if\n1 */", "let", '"<b>']),
+    "": ("if 1: 'x'", []),
+}
+"""Code by language, and the parts that are highlighted."""
+
+
+@pytest.mark.parametrize("language", CODE)
+async def test_code_is_highlighted(browser: Browser, server: ServerProcess, language: str) -> None:
+    code, parts = CODE[language]
+    async with person(browser, server.port, "ana") as page:
+        text = json.dumps(f"```{language}\n{code}\n```")
+        spans = "Array.from(nodes[0].querySelectorAll('span'), e => e.textContent)"
+        result = f"const {{ nodes }} = render({text}); return [nodes[0].textContent, {spans}];"
+        script = f"({{ render }}) => {{ {result} }}"
+        assert await page.run(f"{imported('markdown.js')}.then({script})") == [code, parts]
+
+
 async def test_names_have_the_colors_of_the_terminal(browser: Browser, server: ServerProcess) -> None:
     async with person(browser, server.port, "ana") as page:
         for name in ("ana", "Bob", "zoë", "Élodie", "李雷", "guest-10", "Ken W", "ops_1", "x" * 48):

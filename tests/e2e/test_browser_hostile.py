@@ -44,6 +44,7 @@ PAGES = [
     "a\u202eb\u2066c\u200fd \u0301" + "e" + "\u0301" * 50,
     "`<b>code</b>` **<i>bold</i>** ~~<u>struck</u>~~",
     "```html\n<iframe src=https://evil.example>\n```",
+    "```js\n// <img src=x onerror=alert(1)>\nlet a = '</script>' + \"\u202e\n```",
 ]
 """Texts that are hostile to pages."""
 PATTERN_CHARS = 3000

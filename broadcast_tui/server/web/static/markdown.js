@@ -9,12 +9,23 @@ import { isSpoofed, targetOf } from "./links.js";
 
 const CHARS_MAX = 20_000; // longer texts are not parsed
 const SPANS_MAX = 1000; // in one line
+const CODE_MAX = 8000; // longer code is not highlighted
 const SIGNS = /[*_~`]|:\/\//;
 const FENCE = /^ {0,3}(`{3,})([^`]*)$/;
 const URL_SOURCE = "https?://(?:[^\\s<>\"`()]|\\([^\\s<>\"`()]*\\))+";
 const TITLED = "\\[([^[\\]]{1,300})\\]\\((https?://(?:[^\\s<>\"[\\]()]|\\([^\\s<>\"[\\]()]*\\)){1,2100})\\)";
 const TOKEN = new RegExp(`\\\\([!-/:-@[-\`{-~])|${TITLED}|((?<![A-Za-z0-9])${URL_SOURCE})|(\\*+|_+|~+)`, "giu");
 const TRAILING = /[.,:;!?'[\]{}*_~|]+$/; // punctuation of the sentence around a URL
+const COMMENTS = [ // by languages; the others have those of C
+  [["py", "python", "sh", "bash", "shell", "zsh", "console", "yaml", "yml", "toml", "rb", "ruby", "dockerfile", "makefile", "ini"], "#.*"],
+  [["sql", "lua", "haskell", "hs"], "--.*"],
+  [["json", "diff", "html", "xml"], "(?!)"],
+];
+const LITERALS =
+  "(\"(?:[^\"\\\\\\n]|\\\\.)*(?:\"|$)|'(?:[^'\\\\\\n]|\\\\.)*(?:'|$))|\\b(\\d[\\d._]*)\\b|" +
+  "\\b(and|as|async|await|break|case|class|const|continue|create|def|delete|do|done|elif|else|enum|export|false|fi|fn|for|from|" +
+  "func|function|if|import|in|insert|interface|into|is|join|let|match|mut|new|nil|none|not|null|on|or|order|pass|pub|raise|" +
+  "return|select|self|set|static|struct|switch|table|then|this|throw|true|try|type|update|use|values|var|void|where|while|with|yield)\\b";
 const KINDS = { "*": ["em"], "**": ["strong"], "***": ["strong", "em"], _: ["em"], "~~": ["s"] };
 
 /** The nodes of a text: `{nodes, hosts}`, with the real hosts of links that imitate other ones. */
@@ -38,11 +49,27 @@ export function render(text) {
     const closes = (line) => /^`+$/.test(line.trim()) && line.trim().length >= fence[1].length;
     let end = i + 1;
     while (end < lines.length && !closes(lines[end])) end += 1;
-    nodes.push(h("pre", { tabIndex: 0 }, h("code", {}, lines.slice(i + 1, end).join("\n"))));
+    nodes.push(h("pre", { tabIndex: 0 }, h("code", {}, ...highlighted(lines.slice(i + 1, end).join("\n"), fence[2]))));
     i = end;
   }
   flush();
   return { nodes, hosts };
+}
+
+/** The nodes of a code block: comments, strings, numbers and words that are common to many languages. */
+function highlighted(code, language) {
+  const [name] = language.trim().toLowerCase().split(/\s/);
+  if (!name || name === "text" || code.length > CODE_MAX) return [code];
+  const comment = COMMENTS.find(([names]) => names.includes(name))?.[1] ?? "//.*|/\\*[^]*?(?:\\*/|(?![^]))";
+  const nodes = [];
+  let end = 0;
+  // Whatever begins also ends, at the latest with the line or the block: nothing is read twice.
+  for (const match of code.matchAll(new RegExp(`(${comment})|${LITERALS}`, "gim"))) {
+    const kind = ["markup", "c5", "c2", "c10"][match.slice(1).findIndex((group) => group !== undefined)];
+    nodes.push(code.slice(end, match.index), h("span", { className: kind }, match[0]));
+    end = match.index + match[0].length;
+  }
+  return [...nodes, code.slice(end)];
 }
 
 /** The nodes of one line. */
