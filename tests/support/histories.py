@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 from hypothesis import strategies as st
 
 from broadcast_tui.core.notes import Entry, NewEntry, Note
 from broadcast_tui.core.post import NewPost, Position, Post
+from broadcast_tui.engine import memory_search, sqlite
 from broadcast_tui.engine.base import Engine
 from broadcast_tui.engine.sqlite import SqliteEngine
 from tests.engine.test_note_machine import entries
+from tests.support.running import PATIENCE_S
 
 ROOMS = ("lobby", "dev", "@ana+ben", "büro")
 EMPTY = "empty"
@@ -72,6 +76,16 @@ async def append_posts(engine: Engine, room: str, *texts: str, at: datetime = AT
     )
 
 
+@contextlib.contextmanager
+def _patient_search() -> Iterator[None]:
+    """Let searches take as long as a busy machine needs: their limit is about time, not about work."""
+    with (
+        patch.object(sqlite, "SEARCH_TIME_LIMIT_S", PATIENCE_S),
+        patch.object(memory_search, "SEARCH_TIME_LIMIT_S", PATIENCE_S),
+    ):
+        yield
+
+
 async def contents(engine: Engine) -> dict[str, Any]:
     """All that can be read of an engine, except the epoch of positions. Its rooms must be open."""
     rooms: dict[str, Any] = {}
@@ -82,9 +96,11 @@ async def contents(engine: Engine) -> dict[str, Any]:
             root: [post.position.seq for post in await engine.read(room, limit=ALL, root=root)]
             for root in posts
         }
-        hits = {
-            word: [post.position.seq for post in await engine.search(room, word, limit=ALL)] for word in WORDS
-        }
+        with _patient_search():
+            hits = {
+                word: [post.position.seq for post in await engine.search(room, word, limit=ALL)]
+                for word in WORDS
+            }
         rooms[room] = {
             "bounds": (engine.first_seq(room), engine.last_seq(room)),
             "topic": engine.topic(room),
