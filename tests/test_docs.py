@@ -99,9 +99,15 @@ def test_readme_has_the_install_and_test_commands() -> None:
     lines = [line.strip() for line in read("README.md").splitlines()]
     venv = "python3 -m venv .venv && .venv/bin/pip install -e"
     assert f"{venv} . && .venv/bin/broadcast-tui chat --serve" in lines
-    test_command = f"{venv} '.[test]' && .venv/bin/pytest"
-    assert test_command in lines
-    assert test_command in (ROOT / ".ci" / "run").read_text("utf-8")
+    assert f"{venv} '.[test]' && .venv/bin/pytest" in lines
+
+
+def test_all_checks_are_run() -> None:
+    """They take the place of README's test command, with the packages of all checks installed at once."""
+    run = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+    checks = ["pip install -e '.[test,lint]'", "mypy ", "pytest ", "ruff check .", "ruff format --check ."]
+    at = [next(n for n, line in enumerate(run) if f".venv/bin/{check}" in line) for check in checks]
+    assert at == sorted(at)
 
 
 def test_readme_links_every_page() -> None:
