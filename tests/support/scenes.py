@@ -148,6 +148,28 @@ async def _unread(chat: Chat) -> None:
     await chat.deliver(*(chat.client.post("bob", f"new {number}") for number in range(5)))
 
 
+async def _connect(chat: Chat, url: str) -> None:
+    count = len(chat.elsewhere)
+    await chat.enter(f"/connect {url}")
+    await eventually(lambda: len(chat.elsewhere) > count)
+    await chat.pilot.pause()
+
+
+async def open_servers(chat: Chat) -> None:
+    """Connect to two more servers, one of which rejects the user; display the other one."""
+    await chat.deliver(*chat.client.online(*PEOPLE))
+    await chat.deliver(RoomEntered("dev", 2, 0), chat.client.post("bob", "hi ana", room="dev"))
+    for host in ("chat.example.org", "community.example.org"):
+        await _connect(chat, f"wss://{host}:8765")
+    work, refused = chat.elsewhere
+    await work.deliver(*work.online("ana", "max"), work.post("max", "@ana, the **deploy** is done."))
+    await refused.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
+    await chat.type("alt+3")
+    await chat.deliver(chat.client.post("bob", "lunch?"))
+    if chat.app.size.width == 80:
+        await chat.type("f7")
+
+
 async def _write(chat: Chat) -> None:
     await deliver_conversation(chat)
     await chat.type(*"/un")
@@ -339,6 +361,7 @@ SCENES: dict[str, Scene] = {
     "find": Scene("ChatScreen", _find, dialog=False),
     "code": Scene("ChatScreen", _code, dialog=False),
     "unread": Scene("ChatScreen", _unread, dialog=False),
+    "servers": Scene("ChatScreen", open_servers, (), dialog=False),
     "completion": Scene("ChatScreen", _write, dialog=False),
     "edit": Scene("ChatScreen", _edit, dialog=False),
     "toast": Scene("ChatScreen", _toast, dialog=False),

@@ -11,14 +11,12 @@ from broadcast_tui.core.post import Position
 from broadcast_tui.core.post_state import Ask, PostState
 from broadcast_tui.core.session.updates import (
     CaughtUp,
-    ConnectionChanged,
-    ConnectionState,
     DirectOpened,
     RoomEntered,
 )
 from tests.support.chat_app import chatting
 from tests.support.running import eventually
-from tests.support.scenes import PEOPLE, deliver_conversation, deliver_notes, fixed_clock
+from tests.support.scenes import PEOPLE, deliver_conversation, deliver_notes, fixed_clock, open_servers
 from tests.support.screen_text import compare, screen_text
 
 AT_TWO_SIZES = pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -86,21 +84,8 @@ async def test_rooms_beside_it() -> None:
 
 @pytest.mark.parametrize("size", [(120, 30), (80, 24), (40, 10)])
 async def test_several_servers(size: tuple[int, int]) -> None:
-    async with chatting(*PEOPLE, size=size) as chat:
-        await chat.deliver(RoomEntered("dev", 2, 0), chat.client.post("bob", "hi ana", room="dev"))
-        await chat.enter("/connect wss://chat.example.org:8765")
-        await eventually(lambda: len(chat.elsewhere) == 1)
-        await chat.pilot.pause()
-        await chat.enter("/connect wss://community.example.org:8765")
-        await eventually(lambda: len(chat.elsewhere) == 2)
-        await chat.pilot.pause()
-        work, refused = chat.elsewhere
-        await work.deliver(*work.online("ana", "max"), work.post("max", "@ana, the **deploy** is done."))
-        await refused.deliver(ConnectionChanged(ConnectionState.REFUSED, "You are banned."))
-        await chat.type("alt+3")
-        await chat.deliver(chat.client.post("bob", "lunch?"))
-        if size[0] == 80:
-            await chat.type("f7")
+    async with chatting(size=size) as chat:
+        await open_servers(chat)
         compare(f"servers-{size[0]}x{size[1]}", screen_text(chat.app))
 
 
