@@ -243,7 +243,7 @@ def test_names_and_lines_cannot_imitate_others(hostile: HostileServer, open_term
     row_with(victim, "no", "ro", "wz", "tice")
     row_with(victim, "er", "ro", "wz", "ror")
     row_with(victim, "ro", "wz │ hello")
-    assert row_with(victim, "gotcha").lstrip().startswith("│  10:31          admin │ gotcha")
+    assert row_with(victim, "gotcha").lstrip().startswith("┆  10:31          admin │ gotcha")
     row_with(victim, "[red]x[/] │ [red]said[/] [@click=app.quit]said[/] [/nope]")
     row_with(victim, "● online", "ro", "wz is typing…", "victim")
     victim.enter("/[@click=app.quit]x[/]")

@@ -57,9 +57,9 @@ def test_long_post_is_unfolded_by_key_and_mouse(server: ServerProcess, open_term
     ana = open_terminal("chat", server.url, "--name", "ana")
     ana.wait_for("1 here")
     plain = websocket.create_connection(server.url, timeout=30)
-    text = "```python\n" + "\n".join(f"row = {number}" for number in range(9)) + "\n```"
+    text = "```python\n" + "\n".join(f"row = {number}" for number in range(19)) + "\n```"
     plain.send(json.dumps({"type": "message", "message": text, "sender": "bob"}))
-    ana.wait_for("… 8 more lines (Alt+O)")
+    ana.wait_for("… 11 more lines (Alt+O)")
     ana.type("\x1bo")
     ana.wait_for("row = 8")
     ana.type("\x1bo")

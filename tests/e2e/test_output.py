@@ -85,7 +85,7 @@ def test_shell_receives_no_answers_to_queries_of_the_chat(
     )
     terminal.wait_for("Joined #lobby")
     bob.say("\n".join(f"row {n}" for n in range(60)))
-    terminal.wait_for("57 more lines")
+    terminal.wait_for("52 more lines")
     terminal.enter("/quit")
     terminal.wait_for("left over:", "end")
     assert "left over: 0000000 end" in terminal.text

@@ -1,6 +1,7 @@
 """The status line: items fitted to a width; the least important ones are dropped first.
 
-Left: connection, server, room and members. Right: new posts, typing users, the user's name.
+Left: room, topic and members. Right: typing users, other rooms, connection, server and the user's name. What
+another part of the screen shows is left out.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ GAP = "  "
 
 ACTIVE_MAX = 3
 """Other rooms listed by name; those with mentions come first."""
+
+
+TOPIC_CELLS = 60
+"""Cells of the topic."""
 
 
 REASON_CELLS = 40
@@ -53,23 +58,41 @@ class StatusItem(msgspec.Struct, frozen=True):
     """Shorter form for narrow screens; empty: the item is dropped instead."""
 
 
+class ShownElsewhere(msgspec.Struct, frozen=True):
+    """Parts of the screen that show what the status line then leaves out."""
+
+    topic: bool = False
+    """The row above the log, with the topic."""
+    rooms: bool = False
+    """The list of rooms, with their unread posts and the states of all servers."""
+    people: bool = False
+    """Another place has the number of people."""
+
+
+NOTHING_SHOWN = ShownElsewhere()
+
+
 def status_items(
-    state: AppState, server: str, now: float, servers: ServerSet | None = None
+    state: AppState,
+    server: str,
+    now: float,
+    servers: ServerSet | None = None,
+    elsewhere: ShownElsewhere = NOTHING_SHOWN,
 ) -> tuple[list[StatusItem], list[StatusItem]]:
     """All items of the left and the right side; server texts are sanitized here.
 
     With several `servers`, the items include the unread posts and the lost connections of the others.
     """
     room = state.rooms.shown
-    left = [_connection_item(state, now)]
+    left = [StatusItem(room.label, Role.NAME, 70)]
+    if room.topic and not elsewhere.topic:
+        left.append(StatusItem(clip(room.topic, TOPIC_CELLS), Role.QUIET, 20))
     is_inside = room.entered and state.connection.state is ConnectionState.ONLINE
-    if is_inside and (presence := _presence(room)):
+    if is_inside and not elsewhere.people and (presence := _presence(room)):
         left.append(StatusItem(presence, Role.PLAIN, 60))
-    left.insert(1, StatusItem(room.label, Role.PLAIN, 70))
-    if servers is not None and not servers.is_single:
-        left.insert(2, StatusItem(servers.name(servers.shown), Role.PLAIN, 69))
-    else:
-        left.append(StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server))))
+    is_single = servers is None or servers.is_single
+    if servers is not None and not is_single:
+        left.insert(1, StatusItem(servers.name(servers.shown), Role.PLAIN, 69))
     right = []
     online = state.connection.state is ConnectionState.ONLINE
     if typing := room.typing(now) if online else []:
@@ -80,21 +103,19 @@ def status_items(
         right.append(StatusItem(f"⚠ {state.draft_excess}", Role.BAD, 90))
     if queued := state.queued:
         right.append(StatusItem(f"⏳ {queued:,} queued", Role.WAIT, 50, short=f"⏳{queued:,}"))
-    if state.rooms.unread_here:
-        right.append(
-            StatusItem(
-                f"↓ {state.rooms.unread_here:,} new", Role.NEW, 80, short=f"↓{state.rooms.unread_here:,}"
-            )
-        )
     if hidden := room.transcript.hidden_count:
         right.append(StatusItem(f"{hidden:,} hidden", Role.QUIET, 35))
-    if servers is not None and (others := _lost_servers(servers)):
+    if servers is not None and not elsewhere.rooms and (others := _lost_servers(servers)):
         right.append(others)
-    activity, short = rooms_activity(state, servers)
+    activity, short = ("", "") if elsewhere.rooms else rooms_activity(state, servers)
     if activity:
         right.append(StatusItem(activity, Role.NEW, 75, short=short))
     if state.own_away is not None:
         right.append(StatusItem("away", Role.WAIT, 65))
+    right.append(_connection_item(state, now))
+    if is_single:
+        address = StatusItem(visible_line(server), Role.QUIET, 10, short=visible_line(host_of(server)))
+        right.append(address)
     right.append(StatusItem(state.name, Role.NAME, 30))
     return left, right
 
@@ -102,21 +123,22 @@ def status_items(
 def rooms_activity(state: AppState, servers: ServerSet | None = None) -> tuple[str, str]:
     """Unread posts in other rooms, in a long and a short form; both empty if there are none.
 
-    `2:dev(1!,5)`: room 2 has five unread posts, one of which mentions the user. Short form: `2!`, or `2+`
-    without mentions.
+    `2:dev @1  3:ops 5`: a post in room 2 mentions the user, room 3 has five unread posts. Short form: `2@`
+    and, without mentions, `3+`.
     """
     servers = servers or single_server("", state)
     busy = []
     for number, place in enumerate(servers.places, 1):
         room = place.model
         if room is not state.rooms.shown and room.unread and (room.mention_count or not room.muted):
-            mentions = f"{room.mention_count}!," if room.mention_count and not room.is_direct else ""
-            text = f"{number}:{servers.qualified(place)}({mentions}{room.unread:,})"
-            busy.append((not room.mention_count, text, f"{number}{'!' if room.mention_count else '+'}"))
+            is_mention = room.mention_count and not room.is_direct
+            count = f"@{room.mention_count:,}" if is_mention else f"{room.unread:,}"
+            text = f"{number}:{servers.qualified(place)} {count}"
+            busy.append((not room.mention_count, text, f"{number}{'@' if room.mention_count else '+'}"))
     busy.sort(key=lambda room: room[0])
-    more = "…" if len(busy) > ACTIVE_MAX else ""
+    more = f"{GAP}…" if len(busy) > ACTIVE_MAX else ""
     named = busy[:ACTIVE_MAX]
-    return " ".join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
+    return GAP.join(text for _, text, _ in named) + more, " ".join(short for *_, short in named)
 
 
 def _lost_servers(servers: ServerSet) -> StatusItem | None:
@@ -220,8 +242,8 @@ def fit(
                     shown[id(item)] = ""
     texts = [[(shown[id(p)], p.role) for p in side if shown[id(p)]] for side in (left, right)]
     if used() > width:
-        text, role = texts[0][0]
-        texts = [[(set_cell_size(text, max(0, width)).rstrip(), role)], []]
+        last = by_weight[-1]
+        texts = [[(set_cell_size(shown[id(last)], max(0, width)).rstrip(), last.role)], []]
     cells = sum(cell_len(text) for side in texts for text, _ in side)
     gaps = sum(len(GAP) * max(0, len(side) - 1) for side in texts)
     return texts[0], texts[1], max(0, width - cells - gaps)

@@ -35,6 +35,7 @@ from broadcast_tui.tui.model.input.history import InputHistory
 from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.servers import Place, ServerSet
 from broadcast_tui.tui.model.state import AppState, Changes
+from broadcast_tui.tui.model.status import ShownElsewhere
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.replay.client import READ_ONLY, ReplayClient
 from broadcast_tui.tui.replay.controls import HINT, ReplayControls
@@ -74,6 +75,7 @@ class ChatScreen(Screen[None]):
         (0, "-low"),
         (8, "-short"),
         (20, "-tall"),
+        (30, "-roomy"),
     ]
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -117,7 +119,7 @@ class ChatScreen(Screen[None]):
         self._commands = CommandDispatcher(client, state, self.context)
         self._past = InputHistory(room=state.rooms.shown_name) if past is None else past
         self.log_view = MessageLog(id="log")
-        self.status = StatusBar(state, client.url, self.servers, id="status")
+        self.status = StatusBar(state, client.url, self.servers, self._shown_elsewhere, id="status")
         self._history = HistoryLoader(client, state, self.log_view)
         self._drawn_room: RoomModel | None = None
         self._posted_rooms: tuple[str, tuple[str, ...], str] = ("", (), "")
@@ -169,7 +171,9 @@ class ChatScreen(Screen[None]):
         )
         self.conversation.actor = self.search.actor = self.post_context
         self.conversation.answer_key = active_key(self.app, "log.answer-question")
-        self._lists = SideLists(self, self._state.settings, self.refresh_views)
+        state = self._state
+        self._lists = SideLists(self, state.settings, self.refresh_views)
+        self.log_view.rows.is_room = lambda name: name in state.rooms.joined or name in state.known_rooms
         self._ticks = self.set_interval(1.0, self._tick, pause=True)
         self.watch(self.app, "app_focus", self._focus_changed, init=False)
         self.is_ready = True
@@ -301,8 +305,12 @@ class ChatScreen(Screen[None]):
             self._display.display(self.servers.shown)
 
     @on(RoomList.RoomChosen)
-    def show_chosen_room(self, event: RoomList.RoomChosen) -> None:
-        self.action_go_to_room(event.number)
+    @on(MessageLog.RoomClicked)
+    def show_chosen_room(self, event: RoomList.RoomChosen | MessageLog.RoomClicked) -> None:
+        if isinstance(event, RoomList.RoomChosen):
+            self.action_go_to_room(event.number)
+        else:
+            self.submit(f"/join {event.room}")
 
     @on(RoomList.ServerChosen)
     def show_chosen_server(self, event: RoomList.ServerChosen) -> None:
@@ -372,6 +380,12 @@ class ChatScreen(Screen[None]):
     def action_toggle_list(self, name: str) -> None:
         """Show a list, `people` or `rooms`, if it is hidden, and hide it otherwise."""
         self._lists.toggle(name)
+        self.call_after_refresh(self.status.refresh_status)
+
+    def _shown_elsewhere(self) -> ShownElsewhere:
+        """What the status line need not say."""
+        header = self.conversation.header.display
+        return ShownElsewhere(header, self.rooms.display, header or self.people.display)
 
     # What the log reports. By the time a message arrives, another room may be displayed: ask the log.
 
@@ -417,7 +431,8 @@ class ChatScreen(Screen[None]):
         self._arm_ticks()
         if people:
             is_known = state.is_online and view.entered
-            self.people.show(state.member_list(), view.online if is_known else None)
+            online = view.online if is_known else None
+            self.people.show(state.member_list(), online, view.transcript.hues)
         self.conversation.refresh_header()
         self.conversation.refresh_bar()
         self._report_changes()

@@ -28,13 +28,15 @@ from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar, ScrollDown, ScrollTo, ScrollUp
 from textual.widget import Widget
 
-from broadcast_tui.tui.model.transcript.layout import RowLayout
+from broadcast_tui.tui.model.transcript.layout import NAME_MIN, RowLayout
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
 
 SLICE_S = 0.004
 """Longest time to measure lines without a pause."""
 SLICE_PAUSE_S = 0.008
 """Pause between two slices, for everything else."""
+CHROME_ROWS = 6
+"""About the rows of a terminal that are not those of the log."""
 
 
 class AnchoredScrollView(ScrollView, can_focus=True):
@@ -60,8 +62,10 @@ class AnchoredScrollView(ScrollView, can_focus=True):
         self.index = index
         self.top_anchor: RowAnchor | None = None
         """The row at the top of the view. None: the view is at the end and follows it."""
-        self.make_layout: Callable[[int], RowLayout] = RowLayout.of_width
-        """The layout of rows for a width in cells."""
+        self.make_layout: Callable[[int, int, int], RowLayout] = RowLayout.of_width
+        """The layout of rows for a width in cells, the longest name in cells and the height in rows."""
+        self.name_cells = NAME_MIN
+        """Cells of the longest name that has been in view."""
         self._at_top = False
         self._measuring = False
         self._resizing = False
@@ -174,13 +178,25 @@ class AnchoredScrollView(ScrollView, can_focus=True):
             resized = super()._size_updated(size, virtual_size, container_size, layout)
         finally:
             self._resizing = False
-        columns = self.make_layout(max(0, self.container_size.width - self.scrollbar_size_vertical))
-        if columns != self.index.columns:
-            self.index.resize(columns)
-            self.columns_changed()
+        self.fit_columns()
         self._thumb = ()
         self.scroll_to_anchor()
         return resized
+
+    def fit_columns(self, name_cells: int = 0) -> None:
+        """Lay out the rows again if width, height or the longest name require it.
+
+        The column of names is widened to `name_cells`, up to a limit; it never gets narrower.
+        """
+        self.name_cells = max(self.name_cells, name_cells)
+        if self._known_size is None:
+            return
+        width = max(0, self.container_size.width - self.scrollbar_size_vertical)
+        # The height of the terminal: that of the log changes with each line in the composer.
+        columns = self.make_layout(width, self.name_cells, max(1, self.app.size.height - CHROME_ROWS))
+        if columns != self.index.columns:
+            self.index.resize(columns)
+            self.columns_changed()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return container.height

@@ -20,8 +20,8 @@ from broadcast_tui.tui.model.room import RoomModel
 from broadcast_tui.tui.model.state import AppState
 from broadcast_tui.tui.model.transcript.navigation import has_posts
 
-SHORT_LINES = 5
-"""A log with more lines than this, although none of them is a message, needs the room for itself."""
+SHORT_ROWS, ROW_CELLS = 6, 50
+"""A log with more rows than this, although none of them is a message, needs the room for itself."""
 
 KEY_HINTS = (("app.show-help", "Help"), ("room.switch", "Rooms"), ("app.open-palette", "Commands"))
 
@@ -111,7 +111,10 @@ def is_empty(state: AppState, room: RoomModel) -> bool:
     """Whether `room` was entered, its history has arrived, and there are no messages in it."""
     if not room.entered or room.greeting_due or state.connection.state is not ConnectionState.ONLINE:
         return False
-    return len(room.transcript) <= SHORT_LINES and not has_posts(room.transcript)
+    if len(room.transcript) > SHORT_ROWS or has_posts(room.transcript):
+        return False
+    texts = [text for chunk in room.transcript.chunks for text in chunk.texts]
+    return sum(1 + text.count("\n") + len(text) // ROW_CELLS for text in texts) <= SHORT_ROWS
 
 
 def people_text(room: RoomModel) -> str:

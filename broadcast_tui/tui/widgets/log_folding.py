@@ -23,9 +23,9 @@ class LogFolding:
         self.options = LogOptions()
         """Time, names and markup as the user has chosen; see `MessageLog.set_bare`."""
 
-    def layout(self, width: int) -> RowLayout:
-        """The usual layout, with the options of the user."""
-        return RowLayout.of_width(width).with_options(self.options)
+    def layout(self, width: int, name_cells: int, height: int) -> RowLayout:
+        """The usual layout, with the options of the user; see `RowLayout.of_width`."""
+        return RowLayout.of_width(width, name_cells, height).with_options(self.options)
 
     def unfold_next(self) -> bool:
         """Unfold the lowest folded post in view, or fold all if none is folded; false without long posts."""

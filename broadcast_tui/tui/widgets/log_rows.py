@@ -28,6 +28,8 @@ class LogRows:
         self._renderer: LineRenderer | None = None
         self.own_name = ""
         """Name of the user, whose votes are highlighted; set by `set_own_name`."""
+        self.is_room: Callable[[str], bool] = lambda name: False
+        """Whether `#name` in a text is a link to a room."""
         self._strips: dict[int, list[Strip]] = {}
         """Rendered lines by id, oldest rendering first."""
 

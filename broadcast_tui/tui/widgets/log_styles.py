@@ -14,8 +14,8 @@ from broadcast_tui.tui.model.text.colors import palette
 from broadcast_tui.tui.themes import HIGH_CONTRAST
 
 PARTS = (
-    "time", "rule", "system", "error", "day", "own", "pending", "mention", "mention-mark", "badge",
-    "code", "block", "marks",
+    "time", "rule", "post", "room", "date", "system", "error", "day", "own", "pending", "mention",
+    "mention-mark", "badge", "code", "block", "marks",
     "comment", "fold", "note", "own-vote", "unread", "selected", "picked", "pick-mark", "found", "found-here",
 )  # fmt: skip
 
@@ -32,6 +32,9 @@ MessageLog {
     scrollbar-color-active: $foreground 60%;
     & > .message-log--time { color: $foreground 78%; }
     & > .message-log--rule { color: $foreground 25%; }
+    & > .message-log--post { color: $foreground 78%; }
+    & > .message-log--room { color: $text-primary; text-style: underline; }
+    & > .message-log--date { background: $panel; color: $foreground; }
     & > .message-log--system { color: $foreground 78%; }
     & > .message-log--error { color: $text-error; }
     & > .message-log--day { color: $foreground 78%; }
@@ -75,10 +78,16 @@ class LogStyles(msgspec.Struct, frozen=True):
     text: Style
     time: Style
     rule: Style
+    post: Style
+    """The sign of a post's first row."""
+    room: Style
+    """Added to `#room`, which is a link."""
+    date: Style
     system: Style
     error: Style
     day: Style
     own: Style
+    """Added to the color of the user's own name."""
     pending: Style
     mention: Style
     mention_mark: Style
@@ -111,10 +120,13 @@ def log_styles(
         text=text,
         time=parts["time"],
         rule=parts["rule"],
+        post=parts["post"],
+        room=Style(color=parts["room"].color, underline=True),
+        date=parts["date"],
         system=parts["system"],
         error=parts["error"],
         day=parts["day"],
-        own=parts["own"],
+        own=Style(bold=parts["own"].bold),
         pending=parts["pending"],
         mention=mention,
         mention_mark=parts["mention-mark"],

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from broadcast_tui.tui.model.room import Person
-from broadcast_tui.tui.model.text.colors import color_index
+from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.text.wrapping import clip
 from broadcast_tui.tui.widgets.log_styles import name_colors
 
@@ -24,7 +24,7 @@ class MemberList(VerticalScroll, can_focus=False):
 
     DEFAULT_CSS = """
     MemberList {
-        width: 22;
+        width: 20;
         padding: 0 1;
         scrollbar-size-vertical: 1;
         & > Static { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -36,6 +36,7 @@ class MemberList(VerticalScroll, can_focus=False):
         super().__init__(id=id)
         self._people: tuple[Person, ...] | None = ()
         self._online: int | None = None
+        self._hues = NameHues()
 
     def compose(self) -> ComposeResult:
         yield Static(id="people-heading", markup=False)
@@ -46,14 +47,14 @@ class MemberList(VerticalScroll, can_focus=False):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._draw())
         self._draw()
 
-    def show(self, people: Sequence[Person] | None, online: int | None) -> None:
+    def show(self, people: Sequence[Person] | None, online: int | None, hues: NameHues) -> None:
         """Show `people`, in this order (names safe to draw; None: not listed), of `online` in total.
 
-        `online` is None while that is not known.
+        `online` is None while that is not known. `hues` are those of the room.
         """
         shown = None if people is None else tuple(people)
-        if (shown, online) != (self._people, self._online):
-            self._people, self._online = shown, online
+        if (shown, online, hues) != (self._people, self._online, self._hues):
+            self._people, self._online, self._hues = shown, online, hues
             self._draw()
 
     def on_resize(self) -> None:
@@ -65,7 +66,9 @@ class MemberList(VerticalScroll, can_focus=False):
         colors = name_colors(self)
         people = self._people or ()
         width = self.scrollable_content_region.width
-        lines = [_line(person, colors[color_index(person.name)], width) for person in people]
+        # In a larger room, the hues are for those who write.
+        hue_of = self._hues.of if len(people) <= len(colors) else self._hues.peek
+        lines = [_line(person, colors[hue_of(person.name)], width) for person in people]
         away_count = sum(person.away is not None for person in people)
         heading = "Not connected" if self._online is None else f"{self._online:,} here"
         heading += f", {away_count:,} away" if away_count else ""

@@ -20,12 +20,15 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from broadcast_tui.tui.keymap import active_key
-from broadcast_tui.tui.model.transcript.layout import RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.text.name_links import room_at
+from broadcast_tui.tui.model.transcript.chunks import POSTS
+from broadcast_tui.tui.model.transcript.layout import NAME_MAX, RowLayout, VisibilityOptions, longest_of
 from broadcast_tui.tui.model.transcript.navigation import quoted_line
 from broadcast_tui.tui.model.transcript.row_index import RowAnchor, RowIndex
 from broadcast_tui.tui.model.transcript.transcript import Transcript
 from broadcast_tui.tui.widgets.anchored_scroll_view import AnchoredScrollView
 from broadcast_tui.tui.widgets.line_renderer import LineRenderer
+from broadcast_tui.tui.widgets.log_edges import LogEdges
 from broadcast_tui.tui.widgets.log_folding import LogFolding
 from broadcast_tui.tui.widgets.log_highlights import LogHighlights
 from broadcast_tui.tui.widgets.log_navigator import LogNavigator
@@ -67,7 +70,8 @@ class MessageLog(AnchoredScrollView, can_focus=False):
     """The lines of a room. The log follows the newest line unless it is scrolled up.
 
     It knows only transcripts, not rooms. Its parts are public: `folding` folds long posts, `navigator`
-    scrolls to lines, `highlights` are the selection, the picked post and the matches of a search.
+    scrolls to lines, `highlights` are the selection, the picked post and the matches of a search, `edges`
+    says where the view is.
     """
 
     DEFAULT_CSS = LOG_CSS
@@ -87,6 +91,13 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             super().__init__(log)
             self.at_end = at_end
 
+    class RoomClicked(_LogMessage):
+        """The user has clicked a link to `room`."""
+
+        def __init__(self, log: MessageLog, room: str) -> None:
+            super().__init__(log)
+            self.room = room
+
     class TopReached(_LogMessage):
         """The user has reached the oldest line, so older ones may be fetched. Sent once per visit."""
 
@@ -100,12 +111,14 @@ class MessageLog(AnchoredScrollView, can_focus=False):
     ) -> None:
         transcript = Transcript() if transcript is None else transcript
         super().__init__(RowIndex(transcript, RowLayout.of_width(0)), name=name, id=id, classes=classes)
+        self.name_cells = longest_of(transcript.senders)
         # The terminal opens links. Textual would redraw all rows under a moving mouse.
         self.set_reactive(Widget.auto_links, False)
         self.rows = LogRows(self._make_renderer)
         self.folding = LogFolding(self, self.rows.clear)
         self.navigator = LogNavigator(self, self.sync)
         self.highlights = LogHighlights(self)
+        self.edges = LogEdges(self, lambda: self.unseen)
         self.unseen = 0
         """Posts of others that arrived while the log was scrolled up."""
         self._seen_count = transcript.received_count
@@ -150,6 +163,8 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         self._rewritten_count = transcript.rewritten_count
         self.navigator.reset()
         self.rows.reset()
+        self.name_cells = longest_of(transcript.senders)
+        self.fit_columns()
         self.scroll_to_anchor()
         if self.top_anchor is None:
             self.start_at_unread_line(transcript.received_count - self._seen_count)
@@ -202,6 +217,8 @@ class MessageLog(AnchoredScrollView, can_focus=False):
     def sync(self) -> None:
         """Show the transcript as it is now."""
         self.highlights.follow_renumbering()
+        if self.name_cells < NAME_MAX:
+            self.fit_columns(longest_of(self.transcript.senders))
         if self._sync_timer is not None:
             self._sync_timer.cancel()
             self._sync_timer = None
@@ -251,6 +268,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
     def _update_unseen(self) -> None:
         if self.is_following != self._was_at_end:
             self._was_at_end = self.is_following
+            self.refresh()
             self.post_message(self.EndChanged(self, self.is_following))
         if self.top_anchor is None:
             self._seen_count = self.transcript.received_count
@@ -294,7 +312,7 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             self.navigator.bring_into_view(picked, match_row=match_row, least=least)
 
     def on_click(self, event: events.Click) -> None:
-        """Two clicks select a word, three a post. One click on `↓ 12 new` or `… 3 more lines` shows them."""
+        """Two clicks select a word, three a post. One on `↓ 12 new`, `… 3 more lines` or `#room` shows it."""
         if event.chain in (2, 3):
             # Textual would select the whole log.
             event.prevent_default().stop()
@@ -302,15 +320,16 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             if offset is not None:
                 self.highlights.select_at(offset, word=event.chain == 2)
             return
-        last = self.container_size.height - 1
-        badge_x = self.index.columns.width - len(self._badge()) - 1
         anchor = self.index.anchor_at(round(self.scroll_y) + event.y)
         if anchor is not None and self.index.text_row(anchor) == self.index.fold_row(anchor.line_id) >= 0:
             event.stop()
             self.folding.unfold(anchor.line_id)
-        elif self.unseen and event.y == last and event.x >= badge_x:
+        elif self.edges.is_badge(event.x, event.y):
             event.stop()
             self.follow()
+        elif room := _clicked_room(self, event):
+            event.stop()
+            self.post_message(self.RoomClicked(self, room))
 
     def on_unmount(self) -> None:
         if self._sync_timer is not None:
@@ -323,14 +342,13 @@ class MessageLog(AnchoredScrollView, can_focus=False):
         width = renderer.columns.width
         top = round(self.scroll_y)
         self.highlights.begin()
-        rows = [
-            self.highlights.apply(self.rows.strip(self.index, top + y), top + y)
-            for y in range(crop.y, crop.bottom)
-        ]
-        last = self.container_size.height - 1
-        if self.unseen and crop.y <= last < crop.bottom:
-            row = rows[last - crop.y]
-            rows[last - crop.y] = renderer.with_badge(row, self._badge(), renderer.styles.badge)
+        rows = [self.rows.strip(self.index, top + y) for y in range(crop.y, crop.bottom)]
+        if crop.y == 0 and rows:
+            rows[0] = self.edges.with_head(rows[0], renderer)
+        rows = [self.highlights.apply(row, top + y) for y, row in enumerate(rows, crop.y)]
+        self.edges.draw(rows, crop, renderer)
+        if renderer.longest_name > self.name_cells:
+            self.call_next(self.fit_columns, renderer.longest_name)
         if crop.x > 0 or crop.right < width:
             rows = [row.crop(crop.x, crop.right) for row in rows]
         return rows
@@ -343,9 +361,6 @@ class MessageLog(AnchoredScrollView, can_focus=False):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self.rows.reset()
-
-    def _badge(self) -> str:
-        return f" ↓ {self.unseen:,} new "
 
     def _make_renderer(self) -> LineRenderer:
         background = self.background_colors[1]
@@ -360,4 +375,16 @@ class MessageLog(AnchoredScrollView, can_focus=False):
             active_key(self.app, UNFOLD_ID),
             partial(quoted_line, self.transcript),
             self.rows.own_name,
+            self.transcript.hues,
+            self.rows.is_room,
         )
+
+
+def _clicked_room(log: MessageLog, event: events.Click) -> str:
+    """The room of the link `#room` that was clicked; empty if there is none."""
+    offset = log.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)[1]
+    line = None if offset is None else log.index.shown_line(offset.y)
+    if offset is None or line is None or line.kind not in POSTS:
+        return ""
+    room = room_at(line.text, offset.x)
+    return room if log.rows.is_room(room) else ""

@@ -1,10 +1,11 @@
 """The room list beside the log: number, name, mentions and unread posts of each joined room.
 
-▸1 lobby        the displayed room
- 2 dev     3! 12   three mentions, twelve unread posts
- 3 ops ⊘      4   muted
+▸1 lobby          the displayed room, on another background
+ 2 dev     @3 12  three mentions, twelve unread posts
+ 3 ops ⊘       4  muted
 
-With several servers, the rooms of each one follow a row with its name and the state of its connection.
+With several servers, the rooms of each one follow a row with its name and the state of its connection. The
+list is as wide as its longest name and counts need, up to `WIDTH_MAX`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from broadcast_tui.tui.model.servers import ServerSet
 from broadcast_tui.tui.model.status import Role, connection_mark
 from broadcast_tui.tui.model.text.wrapping import clip
 
+WIDTH_MIN, WIDTH_MAX = 12, 24
+"""Cells of the list."""
+BADGE_CELLS = 6
+"""Cells reserved for the counts beside the longest name, so that the list keeps its width as they change."""
 COUNT_MAX = 999
 """Higher counts are shown as `999+`, which leaves space for the name."""
 
@@ -77,7 +82,6 @@ class RoomList(VerticalScroll, can_focus=False):
     DEFAULT_CSS = """
     RoomList {
         width: 22;
-        padding: 0 1 0 0;
         scrollbar-size-vertical: 1;
         & > Static { width: 1fr; text-wrap: nowrap; }
     }
@@ -113,6 +117,7 @@ class RoomList(VerticalScroll, can_focus=False):
         """Show `rows`; one of them is the displayed room."""
         if tuple(rows) != self._rows:
             self._rows = tuple(rows)
+            self.styles.width = width_of(self._rows)
             self._draw()
 
     def on_resize(self) -> None:
@@ -133,6 +138,7 @@ class RoomList(VerticalScroll, can_focus=False):
         if not self.is_mounted:
             return
         width = max(1, self.scrollable_content_region.width)
+        digits = _digits(self._rows)
         lines: list[Content] = []
         number = 0
         for row in self._rows:
@@ -140,7 +146,7 @@ class RoomList(VerticalScroll, can_focus=False):
                 lines.append(_server_line(row, width))
             else:
                 number += 1
-                lines.append(_line(number, row, width))
+                lines.append(_line(f"{number:>{digits}}", row, width))
         self.query_one("#rooms-names", Static).update(Content("\n").join(lines))
         shown = next((i for i, row in enumerate(self._rows) if isinstance(row, Row) and row.shown), 0)
         self.call_after_refresh(self.scroll_to_region, Region(0, shown, 1, 1), animate=False)
@@ -149,33 +155,57 @@ class RoomList(VerticalScroll, can_focus=False):
 _MARK_STYLES = {Role.GOOD: "$text-success", Role.WAIT: "bold $text-warning", Role.BAD: "bold $text-error"}
 
 
+def width_of(rows: Sequence[Row | ServerRow]) -> int:
+    """Cells of the list for `rows`."""
+    lead = _digits(rows) + 2
+    longest = max(
+        (
+            lead + cell_len(row.name) + 2 * row.muted + BADGE_CELLS
+            if isinstance(row, Row)
+            else cell_len(row.name) + 4
+            for row in rows
+        ),
+        default=0,
+    )
+    return min(max(longest, WIDTH_MIN), WIDTH_MAX)
+
+
+def _digits(rows: Sequence[Row | ServerRow]) -> int:
+    """Digits of the number of the last room."""
+    return len(str(sum(isinstance(row, Row) for row in rows)))
+
+
 def _server_line(row: ServerRow, width: int) -> Content:
     """A row of `width` cells: the name to the left, the state to the right."""
-    name = clip(row.name, max(1, width - 2))
-    blanks = " " * max(1, width - cell_len(name) - 1)
+    width = max(1, width - 1)
+    name = clip(row.name, max(1, width - 3))
+    blanks = " " * max(1, width - cell_len(name) - 2)
     weight = "bold" if row.shown else "$text-muted"
-    return Content.assemble((name, weight), blanks, (row.mark, _MARK_STYLES[row.role]))
+    return Content.assemble(" ", (name, weight), blanks, (row.mark, _MARK_STYLES[row.role]))
 
 
-def _line(number: int, row: Row, width: int) -> Content:
+def _line(number: str, row: Row, width: int) -> Content:
     """A row of `width` cells: number and name to the left, counts to the right."""
-    lead = f"{'▸' if row.shown else ' '}{number:<2}"
-    mentions = f"{_count(row.mentions)}!" if row.mentions else ""
-    unread = _count(row.unread) if row.unread else ""
+    lead = f"{'▸' if row.shown else ' '}{number} "
+    mentions = f"@{_count(row.mentions)}" if row.mentions else ""
+    unread = _count(row.unread) if row.unread > row.mentions else ""
+    width = max(1, width - 1)
     right = " ".join(filter(None, (mentions, unread)))
     mark = " ⊘" if row.muted else ""
     room = width - len(lead) - len(mark) - (len(right) + 1 if right else 0)
     name = clip(row.name, max(1, room))
     blanks = " " * max(1 if right else 0, width - len(lead) - cell_len(name) - len(mark) - len(right))
     weight = "$text-muted" if row.muted else "bold" if row.shown or row.unread else ""
-    return Content.assemble(
+    line = Content.assemble(
         (lead, "bold $text-accent" if row.shown else "$text-muted"),
         (name + mark, weight),
         blanks,
         (mentions, "bold $text-warning"),
         (" " if mentions and unread else ""),
         (unread, "$text-muted" if row.muted else "$text-accent"),
+        " ",
     )
+    return line.stylize("on $primary 25%") if row.shown else line
 
 
 def _count(count: int) -> str:

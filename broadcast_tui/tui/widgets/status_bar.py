@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import monotonic
 from typing import ClassVar
 
@@ -10,11 +11,18 @@ from textual.widget import Widget
 
 from broadcast_tui.tui.model.servers import ServerSet
 from broadcast_tui.tui.model.state import AppState
-from broadcast_tui.tui.model.status import GAP, Role, fit, status_items
+from broadcast_tui.tui.model.status import GAP, NOTHING_SHOWN, Role, ShownElsewhere, fit, status_items
 
 
 class StatusBar(Widget):
-    """A view of `state`, one row high. `server` is the address as displayed; it is one of `servers`."""
+    """A view of `state`, one row high.
+
+    Args:
+        state: The state to display.
+        server: The address as displayed; it is one of `servers`.
+        servers: All servers.
+        elsewhere: Says what else is on the screen; asked each time the row is drawn.
+    """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"status--{role.value}" for role in Role}
 
@@ -34,9 +42,16 @@ class StatusBar(Widget):
     """
 
     def __init__(
-        self, state: AppState, server: str, servers: ServerSet | None = None, *, id: str | None = None
+        self,
+        state: AppState,
+        server: str,
+        servers: ServerSet | None = None,
+        elsewhere: Callable[[], ShownElsewhere] = lambda: NOTHING_SHOWN,
+        *,
+        id: str | None = None,
     ) -> None:
         super().__init__(id=id)
+        self._elsewhere = elsewhere
         self._state = state
         self._server = server
         self._servers = servers
@@ -47,6 +62,10 @@ class StatusBar(Widget):
         if self._pieces() != self._shown:
             self.refresh()
 
+    def on_resize(self) -> None:
+        """Look again once the lists have been shown or hidden for the new width."""
+        self.call_after_refresh(self.refresh_status)
+
     def render(self) -> Content:
         self._shown = self._pieces()
         styles = {role: self.get_visual_style(f"status--{role.value}") for _, role in self._shown}
@@ -54,7 +73,8 @@ class StatusBar(Widget):
 
     def _pieces(self) -> list[tuple[str, Role]]:
         """The line as texts with roles; together they are as wide as the widget."""
-        sides = status_items(self._state, self._server, monotonic(), self._servers)
+        elsewhere = self._elsewhere()
+        sides = status_items(self._state, self._server, monotonic(), self._servers, elsewhere)
         left, right, between = fit(*sides, self.content_size.width)
         return [*_spaced(left), (" " * between, Role.PLAIN), *_spaced(right)]
 

@@ -50,7 +50,7 @@ async def test_further_lines_stand_above_the_keys() -> None:
 
 async def test_long_output_of_a_command_gets_the_whole_log() -> None:
     async with chatting("ana") as chat:
-        for number in range(6):
+        for number in range(7):
             chat.screen.context.print(f"line {number}")
         await chat.settled()
         assert not chat.screen.query_one(EmptyState).display

@@ -35,7 +35,7 @@ async def test_the_chat_is_laid_out_for_its_size_at_once() -> None:
     async with chatting("ana", "bob", size=(120, 6)) as chat:
         assert {"-wide", "-low"} <= chat.screen.classes
         await chat.pilot.resize_terminal(50, 30)
-        assert {"-narrow", "-tall"} <= chat.screen.classes
+        assert {"-narrow", "-roomy"} <= chat.screen.classes
         assert not {"-wide", "-low"} & chat.screen.classes
 
 

@@ -13,10 +13,16 @@ from textual.strip import Strip
 
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.post_state import Ask, Deletion, Pin, PostState, Votes
-from broadcast_tui.tui.model.text.colors import ON_DARK
+from broadcast_tui.tui.model.text.colors import ON_DARK, NameHues
 from broadcast_tui.tui.model.text.wrapping import cells_of
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
-from broadcast_tui.tui.model.transcript.layout import FOLD_KEEPS, PresenceShown, RowLayout, VisibilityOptions
+from broadcast_tui.tui.model.transcript.layout import (
+    FOLD_KEEPS,
+    FOLD_ROWS,
+    PresenceShown,
+    RowLayout,
+    VisibilityOptions,
+)
 from broadcast_tui.tui.model.transcript.navigation import quoted_line
 from broadcast_tui.tui.model.transcript.post_details import PostDetails, details_of
 from broadcast_tui.tui.model.transcript.row_text import RowText
@@ -121,8 +127,11 @@ def test_the_number_of_rendered_rows_matches_the_count(text: str, width: int, un
     for number, (row, (start, end)) in enumerate(zip(rows, laid.rows, strict=True)):
         assert sum(segment.cell_length for segment in row) == row.cell_length == columns.width
         shown = laid.text[start:end]
-        if number not in notice_rows and cells_of(shown) <= columns.text:
-            assert row.crop(columns.gutter).text.rstrip() == shown.rstrip()
+        inset = laid.inset(number)
+        if number in notice_rows or cells_of(shown) + inset > columns.text:
+            continue
+        # The language of a block stands at the end of its first row.
+        assert row.crop(columns.gutter + inset).text.startswith(shown.rstrip())
 
 
 @given(TEXTS, STATES, WIDTHS, st.booleans(), st.sampled_from([0, 1]))
@@ -149,7 +158,7 @@ def test_the_characters_of_a_post_with_a_state_are_found_in_its_rows(
     line = line_of(detailed_post(text, state, re))
     rows = RowText(line, RowLayout.of_width(width), folded=folded)
     for index in range(0, len(line.text), 7):
-        assert rows.written_at(rows.shown_at(index)) == index
+        assert rows.written_at(rows.shown_at(index)) >= index, "the next one that is shown"
         assert 0 <= rows.row_of(index) < len(rows.rows)
     for row in range(len(rows.rows)):
         assert all(0 <= index <= len(line.text) for index in rows.cell_indices(row))
@@ -178,8 +187,8 @@ def test_a_reply_quotes_its_target() -> None:
 def test_marks_follow_the_text() -> None:
     state = PostState(edited="2026-11-28T12:00:00.000Z", pinned=Pin("bob", ""))
     assert detailed("hi", state) == [" 12:00          ana │ hi (edited, pinned)"]
-    folded = detailed("line\n" * 9 + "end", PostState(edited="2026-11-28T12:00:00.000Z"))
-    assert folded[-1].endswith("… 7 more lines (Alt+O) (edited)")
+    folded = detailed("line\n" * 19 + "end", PostState(edited="2026-11-28T12:00:00.000Z"))
+    assert folded[-1].endswith("… 12 more lines (Alt+O) (edited)")
 
 
 def test_a_deleted_post_has_only_the_deletion() -> None:
@@ -258,35 +267,113 @@ def test_only_blanks_and_folded_text_are_missing(text: str, width: int) -> None:
         assert folded.rows == laid.rows
 
 
-def test_markup_characters_and_marked_text() -> None:
+def test_marked_text_without_its_markers() -> None:
     rows = rendered("a **bold** *it* ~~no~~ `code`")
+    assert rows[0].text.partition("│ ")[2].rstrip() == "a bold it no code"
     assert styled(rows, "bold").bold
     assert styled(rows, "it").italic
     assert styled(rows, "no").strike
     assert styled(rows, "code").bgcolor is not None
-    assert styled(rows, "**").color == styled(rows, "`").color != styled(rows, "bold").color
+
+
+def test_the_bare_view_shows_the_source() -> None:
+    text = "**bold** [here](https://e.org/x)\n> quoted\n```py\nx\n```\n| a | b |\n|---|---|"
+    styles = renderer(80).styles
+    rows = LineRenderer(RowLayout.bare(80), styles, UTC).render(line_of(post_of(text)), None)
+    assert "\n".join(row.text.strip() for row in rows) == f"ana: {text}"
 
 
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_block_of_code_keeps_its_indentation_and_background(width: int) -> None:
-    rows = rendered("see\n```py\nif x:\n    return 'one\n```\nend", width)
     rows = rendered("```py\nif x:\n    return 'one'\n```\nend", width)
     gutter = RowLayout.of_width(width).gutter
     indent = "" if width == 80 else "  "
-    assert [row.crop(gutter).text.rstrip() for row in rows[1:]] == [
-        f"{indent}if x:", f"{indent}    return 'one'", f"{indent}```", f"{indent}end",
-    ]  # fmt: skip
+    label = "" if width == 80 else "ana: "
+    assert [row.crop(gutter).text.rstrip() for row in rows] == [
+        f"{label}if x:".ljust(RowLayout.of_width(width).text - 3) + "py",
+        f"{indent}    return 'one'",
+        f"{indent}end",
+    ]
     assert styled(rows, "return").bgcolor == styled(rows, "if").bgcolor is not None
     assert styled(rows, "return").color != styled(rows, " x:").color
     assert styled(rows, f"{indent}end").bgcolor is None
 
 
+def test_the_language_is_left_out_where_there_is_no_room() -> None:
+    width = RowLayout.of_width(80).text
+    code = "x" * (width - 3)
+    assert "python" not in rendered(f"```python\n{code}\n```")[0].text
+    assert rendered(f"```{'long' * 9}\nx\n```")[0].text.rstrip().endswith("longlonglonglon…")
+
+
 def test_long_rows_of_code_are_cut_by_cells() -> None:
     columns = RowLayout.of_width(40)
-    laid = columns.lay(LineKind.POST, "ana", "```\n" + "a b " * 20 + "\n```")
+    laid = columns.lay(LineKind.POST, "ana", "```\nx\n" + "a b " * 20 + "\n```")
     assert [laid.text[start:end] for start, end in laid.rows[1:4]] == [
         "  " + "a b " * 8, "a b " * 8 + "a ", "b " + "a b " * 3,
     ]  # fmt: skip
+
+
+def test_both_sides_of_a_diff_have_a_color() -> None:
+    rows = rendered("```diff\n-old\n+new\n same\n```")
+    colors = {styled(rows, text).color for text in ("-old", "+new", " same")}
+    assert len(colors) == 3
+
+
+def test_a_quote_has_a_bar_beside_all_of_its_rows() -> None:
+    rows = [row.text[22:] for row in rendered("> " + "word " * 30 + "\nme")]
+    assert [row[:6].rstrip() for row in rows] == ["▎ word", "▎ word", "▎ word", "me"]
+    assert rendered("> hi", 40)[0].text.rstrip() == "12:00 ana: > hi", "the label is not quoted"
+
+
+def test_a_table_is_aligned() -> None:
+    rows = rendered("| room | posts |\n|---|--:|\n| lobby | 7 |\n| a | 12 |")
+    assert [row.text[22:].rstrip() for row in rows] == [
+        "room   posts",
+        "─────  ─────",
+        "lobby      7",
+        "a         12",
+    ]
+    assert styled(rows, "room").bold
+    wide = rendered("| room | posts |\n|---|--:|\n| " + "x" * 70 + " | 7 |")
+    assert wide[0].text[22:].rstrip() == "| room | posts |", "as written where it does not fit"
+
+
+def test_only_the_first_row_of_a_post_has_a_line() -> None:
+    transcript = Transcript(zone=UTC)
+    transcript.add_post("ana", "one\ntwo", NOON, mention=True)
+    assert [row.text[19:22] for row in renderer(80).render(line_of(transcript), None)] == [" ┃ ", " ┇ "]
+    assert [row.text[19:22] for row in rendered("one\ntwo")] == [" │ ", " ┆ "]
+
+
+def test_known_names_and_rooms_in_a_text() -> None:
+    hues = NameHues()
+    hues.of("bob"), hues.of("Zoë Q")
+    colorful = LineRenderer(
+        RowLayout.of_width(80),
+        renderer(80).styles,
+        UTC,
+        own_name="ana",
+        hues=hues,
+        is_room=lambda name: name == "dev",
+    )
+    text = "@bob, @Zoë Q and @ana: not @nobody, x@bob, #dev. #1 `@bob` https://e.org/@bob#dev"
+    rows = colorful.render(line_of(post_of(text)), None)
+    styles = colorful.styles
+    assert styled(rows, "@bob").color == styles.names[hues.of("bob")].color
+    assert styled(rows, "@Zoë Q").color == styles.names[hues.of("Zoë Q")].color
+    assert styled(rows, "@ana").bold
+    assert styled(rows, "#dev").underline
+    plain = [segment.text for row in rows for segment in row if segment.style == styles.text]
+    assert any("not @nobody, x@bob, " in part for part in plain)
+    assert any(". #1 " in part for part in plain)
+
+
+def test_the_first_row_in_view_names_the_sender() -> None:
+    line = line_of(post_of("one\ntwo"))
+    for width, expected in (80, " 12:00          ana ┆ two"), (40, "12:00   two"):
+        drawn = renderer(width)
+        assert drawn.with_head(drawn.render(line, None)[1], line).text.rstrip() == expected
 
 
 def test_multiline_tokens_of_code_have_one_color() -> None:
@@ -299,7 +386,7 @@ def test_links_can_be_opened() -> None:
     rows = rendered("https://e.org/a;b and [text](https://e.org/x)")
     assert styled(rows, "https://e.org/a;b").link == "https://e.org/a%3Bb"
     assert styled(rows, "text").link == styled(rows, "e.org").link == "https://e.org/x"
-    assert styled(rows, "/x)").link is None
+    assert rows[0].text.rstrip().endswith("and text e.org")
 
 
 def test_a_wrapped_link_is_one_link() -> None:
@@ -330,21 +417,27 @@ def test_a_long_post_is_folded() -> None:
     text = "\n".join(f"line {number}" for number in range(40))
     rows = rendered(text)
     assert [row.crop(RowLayout.of_width(80).gutter).text.rstrip() for row in rows] == [
-        "line 0", "line 1", "line 2", "… 37 more lines (Alt+O)",
+        *(f"line {number}" for number in range(FOLD_KEEPS)), "… 32 more lines (Alt+O)",
     ]  # fmt: skip
     rows = rendered(text, 30)
-    assert rows[3].text.strip() == "… 37 more lines (Alt+O)", "as written, not as wrapped"
-    assert rendered("word " * 200)[3].text.partition("│ ")[2].strip() == "… 16 more lines (Alt+O)"
-    assert len(rendered("\n".join("abcde"))) == 5
-    assert len(rendered("\n".join("abcdef"))) == FOLD_KEEPS + 1
-    assert len(rendered("word " * 100)) == 10
-    assert len(rendered("word " * 200)) == FOLD_KEEPS + 1
+    assert rows[-1].text.strip() == "… 32 more lines (Alt+O)", "as written, not as wrapped"
+    assert rendered("word " * 200)[-1].text.partition("┆ ")[2].strip() == "… 11 more lines (Alt+O)"
+    assert len(rendered("\n".join("x" * FOLD_ROWS))) == FOLD_ROWS
+    assert len(rendered("\n".join("x" * (FOLD_ROWS + 1)))) == FOLD_KEEPS + 1
+
+
+@pytest.mark.parametrize(("height", "most", "kept"), [(4, 4, 3), (10, 6, 5), (18, 12, 8), (60, 40, 8)])
+def test_a_post_is_folded_if_it_takes_two_thirds_of_the_log(height: int, most: int, kept: int) -> None:
+    columns = RowLayout.of_width(80, height=height)
+    for count, rows in (most, most), (most + 1, kept + 1):
+        laid = columns.lay(LineKind.POST, "ana", "\n".join("x" * count), folded=True)
+        assert len(laid.rows) == rows
 
 
 def test_a_folded_post_shows_the_real_host_too() -> None:
-    rows = rendered("x\n" * 9 + "https://u@e.org")
+    rows = rendered("x\n" * 19 + "https://u@e.org")
     assert [row.crop(RowLayout.of_width(80).gutter).text[:12] for row in rows[-2:]] == [
-        "… 7 more lin",
+        "… 12 more li",
         "⚠ a link goe",
     ]
 

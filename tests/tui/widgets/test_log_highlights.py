@@ -78,7 +78,7 @@ def conversation() -> Transcript:
     return transcript
 
 
-GUTTER = 22
+GUTTER = 14
 
 
 # Selecting
@@ -144,7 +144,7 @@ async def test_the_selection_stays_on_its_text() -> None:
     for n in range(60):
         transcript.add_post("ana", f"post {n} is rather long, so that it wraps in a narrow terminal", NOON)
     async with stage(transcript) as on:
-        await on.drag((GUTTER, 3), (GUTTER + 7, 5))
+        await on.drag((GUTTER - 1, 3), (GUTTER + 6, 5))
         before = on.copied
         assert before.count("\n") == 1
         for n in range(60, 90):
@@ -165,7 +165,7 @@ async def test_the_text_of_hidden_rows_is_copied_too() -> None:
     transcript = Transcript(zone=UTC)
     transcript.add_post("ana", "a" * 200, NOON)
     async with stage(transcript) as on:
-        await on.drag((GUTTER, 1), (79, 4))
+        await on.drag((GUTTER - 1, 1), (79, 4))
         assert on.copied == "a" * 200
 
 

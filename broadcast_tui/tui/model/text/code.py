@@ -80,9 +80,10 @@ def parts_of_code(source: str, language: str) -> tuple[CodePart, ...]:
         return ()
     parts: list[CodePart] = []
     end = 0
-    for start, token, value in lexer.get_tokens_unprocessed(source):
+    # Lexers of line-based languages do not recognize a last line without its end.
+    for start, token, value in lexer.get_tokens_unprocessed(f"{source}\n"):
         kind = next((kind for parent, kind in kinds if token in parent), None)
-        if kind is not None and start >= end:
-            end = start + len(value)
+        if kind is not None and end <= start < len(source):
+            end = min(start + len(value), len(source))
             parts.append(CodePart(start, end, kind))
     return tuple(parts)

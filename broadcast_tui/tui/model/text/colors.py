@@ -1,8 +1,9 @@
-"""Name colors: the same everywhere and in every session.
+"""Name colors: different ones for the people in a room, and mostly the same in every session.
 
-The color of a name is an index into a palette, the hash of its key (so `Ana` and `ana` share it). There are
-palettes for dark and light backgrounds with the same hues; each color has a contrast of at least 4.5 : 1
-(WCAG 2.2, 1.4.3) on the backgrounds of all themes included in Textual.
+The color of a name is an index into a palette: the hash of its key (so `Ana` and `ana` share it), or the
+nearest index that no other name in the room has. There are palettes for dark and light backgrounds with the
+same hues; each color has a contrast of at least 4.5 : 1 (WCAG 2.2, 1.4.3) on the backgrounds of all themes
+included in Textual.
 """
 
 from __future__ import annotations
@@ -64,9 +65,52 @@ or grey.
 """
 
 
+HUES_KEPT = 1_024
+"""Names whose hues are kept by `NameHues`."""
+
+
 def color_index(name: str) -> int:
-    """Index of the color of `name` in a palette."""
+    """Index of the color of `name` in a palette, before others take it; see `NameHues`."""
     return crc32(name_key(name).encode("utf-8", "replace")) % len(ON_DARK)
+
+
+class NameHues:
+    """The hues of the names in one room: different ones, as long as there are any left.
+
+    A name gets the free hue nearest to that of its hash, and keeps it in this session.
+    """
+
+    def __init__(self) -> None:
+        self._hues: dict[str, int] = {}
+        """Hues by the names as written; several spellings of a name share one."""
+        self._taken: dict[int, str] = {}
+        """Keys of names by their hue."""
+
+    def of(self, name: str) -> int:
+        """Index of the color of `name` in a palette."""
+        hue = self._hues.get(name)
+        if hue is None:
+            hue = self._choose(name)
+            if len(self._hues) < HUES_KEPT:
+                self._hues[name] = hue
+        return hue
+
+    def peek(self, name: str) -> int:
+        """The hue of `name`, or the one of its hash if it has none yet."""
+        hue = self._hues.get(name)
+        return color_index(name) if hue is None else hue
+
+    def known(self, name: str) -> bool:
+        """Whether `name` has been given a hue."""
+        return name in self._hues
+
+    def _choose(self, name: str) -> int:
+        key, count, wanted = name_key(name), len(ON_DARK), color_index(name)
+        nearest = sorted(range(count), key=lambda hue: min((hue - wanted) % count, (wanted - hue) % count))
+        for hue in nearest:
+            if self._taken.setdefault(hue, key) == key:
+                return hue
+        return next((hue for hue, taken in self._taken.items() if taken == key), wanted)
 
 
 def palette(background: Rgb, *, sixteen: bool = False) -> tuple[str, ...]:

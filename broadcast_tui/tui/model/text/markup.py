@@ -1,7 +1,7 @@
 """Markdown in a post: bold, italic, strikethrough, code, links, code blocks.
 
-The text is drawn as written, character by character: markup only sets styles and hides nothing. So counting
-rows, selecting and copying need not know about markup.
+Spans refer to the text as written. Markers are spans of their own, so a view can dim them or leave them out
+(`shown_text`).
 
     **bold**  *italic*  _italic_  ~~struck~~  `code`  [text](https://…)  https://…  \\* is not markup
     ```python                          a code block, up to a line of as many backticks, or the end
@@ -42,6 +42,11 @@ class TextStyle(IntFlag):
     """A marker, drawn dimmer than what it marks."""
     HOST = 64
     """The real host of a link."""
+    HIDDEN = 128
+    """With MARK: not needed to understand the text, so `shown_text` leaves it out."""
+
+
+_HIDDEN_MARK = TextStyle.MARK | TextStyle.HIDDEN
 
 
 class StyledSpan(NamedTuple):
@@ -138,8 +143,8 @@ def _parse(line: str) -> Iterator[StyledSpan]:
     for start, end, ticks in _code_spans(line):
         codes.append((start, end))
         yield StyledSpan(start, end, TextStyle.CODE, "")
-        yield StyledSpan(start, start + ticks, TextStyle.MARK, "")
-        yield StyledSpan(end - ticks, end, TextStyle.MARK, "")
+        yield StyledSpan(start, start + ticks, _HIDDEN_MARK, "")
+        yield StyledSpan(end - ticks, end, _HIDDEN_MARK, "")
     starts = [start for start, _ in codes]
     opened: dict[str, _Span] = {}
     at = 0
@@ -159,7 +164,7 @@ def _parse(line: str) -> Iterator[StyledSpan]:
             else:
                 yield from _titled_link(token)
         else:
-            yield StyledSpan(start, start + 1, TextStyle.MARK, "")
+            yield StyledSpan(start, start + 1, _HIDDEN_MARK, "")
 
 
 def _handle_marker(line: str, start: int, end: int, opened: dict[str, _Span]) -> Iterator[StyledSpan]:
@@ -171,9 +176,9 @@ def _handle_marker(line: str, start: int, end: int, opened: dict[str, _Span]) ->
     after = line[end] if end < len(line) else " "
     first = opened.get(sign)
     if first is not None and not before.isspace() and not after.isalnum() and first[1] < start:
-        yield StyledSpan(first[0], first[1], TextStyle.MARK, "")
+        yield StyledSpan(first[0], first[1], _HIDDEN_MARK, "")
         yield StyledSpan(first[1], start, _KINDS[sign], "")
-        yield StyledSpan(start, end, TextStyle.MARK, "")
+        yield StyledSpan(start, end, _HIDDEN_MARK, "")
         for other in [other for other, span in opened.items() if span[0] >= first[0]]:
             del opened[other]
     elif not after.isspace() and not before.isalnum():
@@ -195,12 +200,14 @@ def _titled_link(token: re.Match[str]) -> Iterator[StyledSpan]:
     shift = token.start("target")
     text = token["text"]
     is_address = "://" in text or "www." in text.lower() or is_spoofed(text, target.host)
+    mark = TextStyle.MARK
     if text.strip() and not is_address:
         yield StyledSpan(token.start("text"), token.end("text"), TextStyle.LINK, target.href)
-    yield StyledSpan(token.start(), token.start("text"), TextStyle.MARK, "")
-    yield StyledSpan(token.end("text"), shift + target.start, TextStyle.MARK, "")
+        mark = _HIDDEN_MARK
+    yield StyledSpan(token.start(), token.start("text"), mark, "")
+    yield StyledSpan(token.end("text"), shift + target.start, mark, "")
     yield StyledSpan(shift + target.start, shift + target.end, TextStyle.HOST, target.href)
-    yield StyledSpan(shift + target.end, token.end(), TextStyle.MARK, "")
+    yield StyledSpan(shift + target.end, token.end(), mark, "")
 
 
 def _code_spans(line: str) -> list[tuple[int, int, int]]:

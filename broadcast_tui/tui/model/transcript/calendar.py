@@ -8,6 +8,12 @@ from datetime import datetime, timedelta, tzinfo
 from broadcast_tui.tui.model.transcript.chunks import LineKind, LineRecord
 
 
+def day_of(at: float, zone: tzinfo | None) -> str:
+    """The day of a Unix time in short: `Sat 30 August`."""
+    local = datetime.fromtimestamp(at, zone)
+    return f"{local:%a} {local.day} {local:%B}"
+
+
 class Calendar:
     """Decides where day lines go. A clock that steps back does not start a new day."""
 

@@ -15,7 +15,7 @@ Below 24 cells, only the mark remains.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -24,32 +24,34 @@ from typing import NamedTuple
 import msgspec
 
 from broadcast_tui.tui.model.text.links import real_hosts
-from broadcast_tui.tui.model.text.markup import CodeBlock, blocks_of
+from broadcast_tui.tui.model.text.shown_text import ShownText, shown_text, source_text
 from broadcast_tui.tui.model.text.wrapping import Span, cells_of, clip, wrap, wrap_by_cells
 from broadcast_tui.tui.model.transcript.chunks import Chunk, Line, LineKind
 from broadcast_tui.tui.model.transcript.log_options import LogOptions, TimeFormat
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
 from broadcast_tui.tui.model.transcript.post_rows import PieceRow, rows_below
 
-FOLD_FROM_LINES = 6
-"""Number of lines from which a post is folded."""
+FOLD_ROWS_MIN = 4
+"""Number of rows that no post needs to be folded for."""
 
 
-FOLD_FROM_ROWS = 12
-"""Number of rows from which a post is folded."""
+FOLD_ROWS = 16
+"""Number of rows above which a post is folded if the height of the log is unknown."""
 
 
-FOLD_KEEPS = 3
-"""Rows of a folded post that stay visible."""
+FOLD_KEEPS = 8
+"""Rows of a folded post that stay visible, if the log has room for them."""
+
+
+NAME_MIN, NAME_MAX = 3, 12
+"""Narrowest and widest column of names, in cells."""
+_NARROW_NAME_MAX = 8
 
 
 NAMED_FROM = 48
 
 
 WIDE_FROM = 60
-
-
-ROOMY_FROM = 100
 
 
 NARROW_FROM = 24
@@ -61,6 +63,9 @@ _GUTTERLESS_BELOW = 4
 _INLINE_NAME_CELLS = 16
 
 
+_INDENT = "  "
+
+
 TEXT_MIN = 16
 """Narrowest text column that options of the user may lead to, in cells."""
 
@@ -68,16 +73,20 @@ TEXT_MIN = 16
 class LineLayout(NamedTuple):
     """A line split into rows."""
 
+    shown: ShownText
+    """The text of the line as shown, without label, indents and marks."""
     text: str
     """The content of the text column: label, text and marks."""
     label: int
     """Length of the label in characters."""
     rows: list[Span]
     """Span of `text` in each row; empty for rows that show nothing of it."""
-    blocks: list[CodeBlock]
-    """Code blocks, in lines of `text`."""
+    indent: int
+    """Number of blanks before each line of the text but the first."""
     hidden: int
     """Number of folded rows; 0: the line is not folded."""
+    kept: int
+    """Number of rows of the text that are visible if it is folded."""
     is_long: bool
     """Whether the line can be folded."""
     hosts: tuple[str, ...]
@@ -88,11 +97,13 @@ class LineLayout(NamedTuple):
     """Whether the first row quotes another post."""
     below: Sequence[PieceRow] = ()
     """The last rows: votes and reactions."""
+    insets: Sequence[int] = ()
+    """Cells of the bar before each row of the text, for quotes; empty: there are none."""
 
     @property
     def fold_row(self) -> int:
         """Index of the row that counts the folded rows; -1 if there is none."""
-        return FOLD_KEEPS + self.has_quote if self.hidden else -1
+        return self.kept + self.has_quote if self.hidden else -1
 
     @property
     def host_row(self) -> int:
@@ -109,9 +120,12 @@ class LineLayout(NamedTuple):
         """Index in `text` of the end of what was written, before the marks."""
         return len(self.text) - len(self.marks)
 
-    def indent(self, written: str) -> int:
-        """Number of blanks before each line of the written text but the first."""
-        return (self.text_end - self.label - len(written)) // max(1, written.count("\n"))
+    def inset(self, row: int) -> int:
+        """Cells of the bar before the text of a row; 0 without one."""
+        at = row - self.has_quote
+        if not self.insets or not 0 <= at < len(self.insets) or row == self.fold_row:
+            return 0
+        return self.insets[at]
 
 
 class RowLayout(msgspec.Struct, frozen=True):
@@ -126,15 +140,25 @@ class RowLayout(msgspec.Struct, frozen=True):
     mark: int
     text: int
     padding: int
+    fold_from: int = FOLD_ROWS
+    """Posts with more rows are folded."""
     is_source: bool = False
     """Whether markup is shown as it was written."""
     clock: TimeFormat = TimeFormat.H24
 
     @classmethod
-    @lru_cache(maxsize=64)
-    def of_width(cls, width: int) -> RowLayout:
+    @lru_cache(maxsize=256)
+    def of_width(cls, width: int, name_cells: int = NAME_MAX, height: int = 0) -> RowLayout:
+        """The layout for a log.
+
+        Args:
+            width: Its width in cells.
+            name_cells: Cells of the longest name; the column for names may be narrower.
+            height: Its height in rows, of which a folded post takes a part; 0 if it is unknown.
+        """
         if width >= NAMED_FROM:
-            name = 16 if width >= ROOMY_FROM else 12 if width >= WIDE_FROM else 8
+            widest = NAME_MAX if width >= WIDE_FROM else _NARROW_NAME_MAX
+            name = max(NAME_MIN, min(name_cells, widest))
             margin = padding = 1 if width >= WIDE_FROM else 0
             time, mark = 6, 3
         else:
@@ -143,14 +167,19 @@ class RowLayout(msgspec.Struct, frozen=True):
             mark = 0 if time or width < _GUTTERLESS_BELOW else 2
         width = max(1, width)
         text = width - margin - time - name - mark - padding
-        return cls(width, margin, time, name, mark, text, padding)
+        return cls(width, margin, time, name, mark, text, padding, _fold_from(height))
 
     @classmethod
     @lru_cache(maxsize=64)
-    def bare(cls, width: int) -> RowLayout:
-        """The text only, for copying with the terminal's own selection."""
+    def bare(cls, width: int, name_cells: int = NAME_MAX, height: int = 0) -> RowLayout:
+        """The text only, as written, for copying with the terminal's own selection."""
         width = max(1, width)
-        return cls(width, 0, 0, 0, 0, width, 0)
+        return cls(width, 0, 0, 0, 0, width, 0, _fold_from(height), True)
+
+    @property
+    def fold_keeps(self) -> int:
+        """Rows of a folded post that stay visible."""
+        return min(FOLD_KEEPS, self.fold_from - 1)
 
     def with_options(self, options: LogOptions) -> RowLayout:
         """This layout with the columns that the user has chosen, as far as there is room."""
@@ -187,7 +216,7 @@ class RowLayout(msgspec.Struct, frozen=True):
 
     def body(self, text: str) -> str:
         """`text` as shown. Without a name column, its lines are indented so they cannot imitate a post."""
-        return text if self.name else text.replace("\n", "\n  ")
+        return text if self.name else text.replace("\n", f"\n{_INDENT}")
 
     def lay(
         self,
@@ -212,23 +241,27 @@ class RowLayout(msgspec.Struct, frozen=True):
         if kind == LineKind.DELETED:
             details = None
         label = self.label(kind, sender)
-        whole = label + self.body(text)
+        is_post = kind <= LineKind.ACTION
+        shown = self.shown(text, is_labeled=bool(label)) if is_post else source_text(text, has_blocks=False)
+        whole = label + self.body(shown.text)
         marks = f" {details.marks}" if details is not None and details.marks else ""
         whole += marks
-        is_post = kind <= LineKind.ACTION
-        blocks = blocks_of(text) if is_post and not self.is_source else []
-        rows = self._wrap_blocks(whole, blocks) if blocks else wrap(whole, self.text)
+        rows, insets = self._wrap_lines(whole, shown) if is_post else (wrap(whole, self.text), [])
         hidden = 0
-        is_long = len(rows) >= FOLD_FROM_ROWS or text.count("\n") >= FOLD_FROM_LINES - 1
-        if is_post and is_long and folded:
-            hidden = len(rows) - FOLD_KEEPS
-            del rows[FOLD_KEEPS:]
+        kept = self.fold_keeps
+        is_long = is_post and len(rows) > self.fold_from
+        if is_long and folded:
+            hidden = len(rows) - kept
+            del rows[kept:], insets[kept:]
             rows.append((rows[-1][1], rows[-1][1]))
         end = len(whole) - len(marks)
         hosts = real_hosts(text) if is_post and "://" in text else ()
         if hosts:
             rows.append((end, end))
-        laid = LineLayout(whole, len(label), rows, blocks, hidden, is_post and is_long, hosts, marks)
+        indent = 0 if self.name else len(_INDENT)
+        laid = LineLayout(
+            shown, whole, len(label), rows, indent, hidden, kept, is_long, hosts, marks, insets=insets
+        )
         if details is None:
             return laid
         below = rows_below(details, self.text, named=self.name > 0, reactions=reactions)
@@ -237,16 +270,33 @@ class RowLayout(msgspec.Struct, frozen=True):
             rows.insert(0, (0, 0))
         return laid._replace(has_quote=details.re != 0, below=below)
 
-    def _wrap_blocks(self, whole: str, blocks: Sequence[CodeBlock]) -> list[Span]:
-        """Rows of a text with code blocks, which wrap at any cell."""
-        code = {line for block in blocks for line in range(block.first + 1, block.end)}
+    def shown(self, text: str, *, is_labeled: bool) -> ShownText:
+        """The text of a post as shown at this width; `is_labeled` if a label is in front of it."""
+        if self.is_source:
+            return ShownText(text, text)
+        room = self.text if self.name else self.text - len(_INDENT)
+        # A label in the first line would be quoted too, and would move the first line of a table.
+        return shown_text(text, quotes=not is_labeled, tables_within=0 if is_labeled else max(0, room))
+
+    def _wrap_lines(self, whole: str, shown: ShownText) -> tuple[list[Span], list[int]]:
+        """Rows of a post, and the cells of the bar before each (empty without quotes).
+
+        Code wraps at any cell.
+        """
+        if not (shown.blocks or shown.quotes):
+            return wrap(whole, self.text), []
+        code = {line for block in shown.blocks for line in range(block.first, block.end)}
         rows: list[Span] = []
+        insets: list[int] = []
         offset = 0
         for number, line in enumerate(whole.split("\n")):
-            spans = wrap_by_cells(line, self.text) if number in code else wrap(line, self.text)
+            inset = min(shown.quotes.get(number, 0), self.text - 1)
+            width = self.text - inset
+            spans = wrap_by_cells(line, width) if number in code else wrap(line, width)
             rows += [(start + offset, end + offset) for start, end in spans]
+            insets += [inset] * len(spans)
             offset += len(line) + 1
-        return rows
+        return rows, insets if shown.quotes else []
 
     def count_rows(
         self, chunk: Chunk, start: int = 0, visibility: VisibilityOptions | None = None
@@ -294,6 +344,16 @@ class RowLayout(msgspec.Struct, frozen=True):
             reactions=visibility.reactions,
         )
         return len(laid.rows)
+
+
+def _fold_from(height: int) -> int:
+    """Number of rows of a post above which it is folded: two thirds of the log."""
+    return max(FOLD_ROWS_MIN, height * 2 // 3) if height else FOLD_ROWS
+
+
+def longest_of(names: Iterable[str]) -> int:
+    """Cells of the longest of `names`, at least `NAME_MIN`."""
+    return max(map(cells_of, names), default=NAME_MIN)
 
 
 @lru_cache(maxsize=1024)

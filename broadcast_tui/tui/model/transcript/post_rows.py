@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from broadcast_tui.core.post_state import Ask, PostState, Votes, answer_count
+from broadcast_tui.tui.model.text.shown_text import shown_text
 from broadcast_tui.tui.model.text.wrapping import cells_of, clip
 from broadcast_tui.tui.model.transcript.chunks import Line, LineKind
 from broadcast_tui.tui.model.transcript.post_details import PostDetails
@@ -61,7 +62,7 @@ def quote_of(line: Line | None) -> str:
     """The row above a reply that quotes the post of `line`; None: it is not loaded."""
     if line is None:
         return f"{QUOTE_MARK} an earlier message"
-    text = " ".join(line.text[:QUOTED_CHARS].split())
+    text = " ".join(shown_text(line.text[:QUOTED_CHARS], quotes=True).text.split())
     if line.kind is LineKind.ACTION:
         return f"{QUOTE_MARK} * {line.sender} {text}"
     return f"{QUOTE_MARK} {line.sender}: {text}" if line.sender else f"{QUOTE_MARK} {text}"

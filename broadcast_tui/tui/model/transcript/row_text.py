@@ -16,23 +16,26 @@ class RowText:
 
     def __init__(self, line: Line, columns: RowLayout, *, folded: bool = False) -> None:
         laid = columns.lay(line.kind, line.sender, line.text, folded=folded, details=line.details)
-        self._written = line.text
+        self._laid = laid
         self._label = laid.label
-        self._indent = laid.indent(line.text)
+        self._indent = laid.indent
         self._end = laid.text_end
         self.shown = laid.text
         self.rows: list[Span] = laid.rows
         """Span of `shown` in each row; empty for rows that show nothing of it."""
 
     def written_at(self, index: int) -> int:
-        """The written index of the character shown at `index`; 0 before the text, its length after it."""
+        """The written index of the character shown at `index`; that of the first one before the text, the
+        length of the written text after it."""
         body = self.shown[self._label : max(self._label, min(index, self._end))]
         lines, last = body.count("\n"), len(body) - body.rfind("\n") - 1
-        return len(body) - lines * self._indent + (max(0, self._indent - last) if lines else 0)
+        within = len(body) - lines * self._indent + (max(0, self._indent - last) if lines else 0)
+        return self._laid.shown.written_at(within)
 
     def shown_at(self, index: int) -> int:
-        """The shown index of the character written at `index`."""
-        return self._label + index + self._written.count("\n", 0, index) * self._indent
+        """The shown index of the character written at `index`, or of the next one if it is hidden."""
+        within = self._laid.shown.shown_at(index)
+        return self._label + within + self._laid.shown.text.count("\n", 0, within) * self._indent
 
     def row_of(self, index: int) -> int:
         """The row that shows the written index, or the last row before it if it is folded or dropped."""
@@ -47,21 +50,27 @@ class RowText:
         if start >= end:
             return None
         start, end = whole_clusters(text, start, end)
-        left, right = cells_of(text[:start]), cells_of(text[:end])
+        inset = self._laid.inset(row)
+        left, right = cells_of(text[:start]) + inset, cells_of(text[:end]) + inset
         return (left, right) if left < right else None
 
     def cell_indices(self, row: int) -> list[int]:
         """The written index for each cell of `row`; cells of a cluster have that of its first character."""
         first, last = self.rows[row]
         text = self.shown[first:last]
+        bar = [self.written_at(first)] * self._laid.inset(row)
         if is_single(text):
-            return [self.written_at(index) for index in range(first, last)]
-        return [self.written_at(first + start) for start, _, cells in clusters(text) for _ in range(cells)]
+            return bar + [self.written_at(index) for index in range(first, last)]
+        indices = [self.written_at(first + start) for start, _, cells in clusters(text) for _ in range(cells)]
+        return bar + indices
 
     def before(self, row: int) -> int:
         """The written index to use to the left of `row`."""
-        first = self.written_at(self.rows[row][0])
-        return first - 1 if first == 0 or self._written[first - 1].isspace() else first
+        first = self.rows[row][0]
+        index = self.written_at(first)
+        if first <= self._label:
+            return -1
+        return index - 1 if self.shown[first - 1].isspace() else index
 
     def end(self, row: int) -> int:
         """The written index after the last character of `row`."""

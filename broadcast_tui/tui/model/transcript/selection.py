@@ -13,6 +13,8 @@ from typing import NamedTuple
 import msgspec
 
 from broadcast_tui.tui.model.text.links import find_urls
+from broadcast_tui.tui.model.text.shown_text import shown_text
+from broadcast_tui.tui.model.text.tables import CELLS_MAX
 from broadcast_tui.tui.model.text.wrapping import Span
 from broadcast_tui.tui.model.transcript.chunks import POSTS, Line, LineKind
 from broadcast_tui.tui.model.transcript.layout import VisibilityOptions
@@ -62,7 +64,7 @@ def excerpt(
     visibility = VisibilityOptions() if visibility is None else visibility
     shown = (visibility.shown_line(line) for line in _lines(transcript, start, end))
     lines = [line for line in shown if line is not None]
-    parts = [(line, *whole_clusters(line.text, *_span(line, start, end))) for line in lines]
+    parts = [(line, *_selected_span(line, start, end)) for line in lines]
     if len(parts) > 1 and parts[-1][1] == parts[-1][2]:
         # The end is before the first character of its line: exclude that line.
         del parts[-1]
@@ -104,6 +106,14 @@ def word_at(text: str, index: int) -> Span:
         if start <= index < end:
             return start, end
     return whole_clusters(text, index, min(index + 1, len(text)))
+
+
+def _selected_span(line: Line, start: TextPosition | None, end: TextPosition | None) -> Span:
+    """The whole clusters of `line` between the two, with all markers if all that is shown is in between."""
+    first, last = whole_clusters(line.text, *_span(line, start, end))
+    if line.kind not in POSTS or first >= last:
+        return first, last
+    return shown_text(line.text, tables_within=CELLS_MAX).whole(first, last)
 
 
 def _lines(transcript: Transcript, start: TextPosition | None, end: TextPosition | None) -> Iterator[Line]:

@@ -24,6 +24,7 @@ from operator import attrgetter
 from broadcast_tui.core.post import Position, Post
 from broadcast_tui.core.session.updates import EpochChanged
 from broadcast_tui.core.text import visible, visible_line
+from broadcast_tui.tui.model.text.colors import NameHues
 from broadcast_tui.tui.model.transcript.calendar import Calendar
 from broadcast_tui.tui.model.transcript.chunks import (
     OWN,
@@ -114,6 +115,7 @@ class Transcript:
         self._hidden_runs: dict[int, list[OlderPost]] = {}
         """Hidden posts by the id of the line that replaces them."""
         self._cleared: list[Chunk] = []
+        self.hues = NameHues()
         self.epochs = Epochs()
         """Former epochs of the log, whose ids still find posts."""
 

@@ -12,6 +12,7 @@ from broadcast_tui.tui.model.text.colors import (
     ON_LIGHT,
     SIXTEEN_ON_DARK,
     SIXTEEN_ON_LIGHT,
+    NameHues,
     Rgb,
     color_index,
     contrast,
@@ -70,3 +71,25 @@ def test_names_spread_over_the_palette() -> None:
 @pytest.mark.parametrize("name", ["", "\ud800", "漢字", "👍🏽", "\x1b[31m"])
 def test_any_name_has_a_color(name: str) -> None:
     assert 0 <= color_index(name) < len(ON_DARK)
+
+
+def test_names_in_a_room_have_different_hues_while_there_are_any() -> None:
+    hues = NameHues()
+    names = [f"user{number}" for number in range(len(ON_DARK))]
+    given_hues = [hues.of(name) for name in names]
+    assert sorted(given_hues) == list(range(len(ON_DARK)))
+    assert [hues.of(name) for name in names] == given_hues, "they keep them"
+    assert hues.of("one more") == color_index("one more")
+
+
+def test_a_name_gets_the_free_hue_nearest_to_its_own() -> None:
+    hues = NameHues()
+    assert hues.of("ana") == color_index("ana")
+    assert hues.of("Ana") == hues.of("ana")
+    assert hues.of("bob") == color_index("bob")
+    other = "Ein sehr langer Name"
+    assert color_index(other) == color_index("bob")
+    assert abs(hues.of(other) - color_index("bob")) == 1
+    assert not hues.known("carl")
+    assert hues.peek("carl") == color_index("carl")
+    assert hues.known("ana")
