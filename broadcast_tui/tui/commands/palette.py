@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 def palette_commands(app: ChatApp, screen: Screen[None]) -> Iterator[SystemCommand]:
     """Yield the entries of the palette opened over `screen`."""
     yield SystemCommand("Theme", "Choose a color theme", app.action_change_theme)
+    for name in sorted(app.available_themes):
+        choose = partial(setattr, app, "theme", name)
+        yield SystemCommand(f"Theme {name}", "Use these colors", choose, discover=False)
     about = "Time format, lists, notifications and more"
     yield SystemCommand("Settings", about, app.action_open_settings)
     yield SystemCommand("Keys and commands", "Show the help page", app.action_show_help)

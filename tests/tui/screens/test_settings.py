@@ -129,3 +129,13 @@ async def test_set_lists_shows_and_rejects() -> None:
         chat.composer.text = ""
         await chat.type(*"/set ti", "tab", *"se", "tab")
         assert chat.composer.text == "/set time seconds "
+
+
+async def test_the_palette_finds_themes_and_settings() -> None:
+    async with chatting("ana") as chat:
+        found = {command.title: command for command in chat.app.get_system_commands(chat.screen)}
+        found["Theme nord"].callback()
+        assert chat.app.theme == "nord"
+        found["Settings"].callback()
+        await chat.pilot.pause()
+        assert isinstance(chat.app.screen, SettingsScreen)
