@@ -80,6 +80,7 @@ class SavedState:
             advice=self._advice,
             is_kiosk=self._is_kiosk,
         )
+        self._history.add_server(client.url)
         tokens = TokenPrompter(self._app, credentials)
         return ConnectedServer(Server(client.url, state), client, tokens, bookmarks)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from broadcast_tui.core.text import visible_line
 from broadcast_tui.tui.model.input.suggestions import Suggestion, Suggestions
@@ -27,7 +27,10 @@ _SECRET_ARGUMENT = re.compile(r"(?i)(?:token|secret|passw\w*|key)\s*[=:]\s*\S")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A submitted text, its room, and the address of its server; entries of older versions have none."""
+    """A submitted text, its room, and the address of its server.
+
+    The address is empty, which means any server, if the entry was saved by a chat with one server.
+    """
 
     room: str
     text: str
@@ -43,6 +46,8 @@ class _Entries:
     save: Callable[[Entry], None] | None
     first: int = 0
     """Number of the oldest entry; it increases when old ones are dropped, so numbers stay valid."""
+    servers: set[str] = field(default_factory=set)
+    """Addresses of the servers. Saved entries name theirs only if there are several."""
 
 
 @dataclass(slots=True)
@@ -71,6 +76,7 @@ class InputHistory:
     ) -> None:
         self._shared = _Entries(list(entries)[-limit:], limit, save)
         self._server = server
+        self.add_server(server)
         self._positions: dict[str, _Browse] = {}
         self._position = _Browse()
         self.room = ""
@@ -80,7 +86,13 @@ class InputHistory:
         """A history of the same entries for the rooms of another server."""
         other = InputHistory(room=room, server=server)
         other._shared = self._shared
+        other.add_server(server)
         return other
+
+    def add_server(self, server: str) -> None:
+        """Record that the chat has this server. From the second one on, saved entries name theirs."""
+        if server:
+            self._shared.servers.add(server)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -111,7 +123,8 @@ class InputHistory:
         """Add a sent `text` and return to an empty draft. Private texts are not stored."""
         shared = self._shared
         if not is_private(text) and self._add(text) and shared.save is not None:
-            shared.save(shared.items[-1])
+            entry = shared.items[-1]
+            shared.save(entry if len(shared.servers) > 1 else replace(entry, server=""))
         self.end_browsing()
         surplus = max(0, len(shared.items) - shared.limit)
         del shared.items[:surplus]

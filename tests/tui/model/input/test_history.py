@@ -154,14 +154,16 @@ def test_rooms_of_the_same_name_on_two_servers_have_their_own_entries() -> None:
     saved: list[Entry] = []
     old = Entry("lobby", "of an older version")
     home = InputHistory([old], save=saved.append, room="lobby", server="ws://home")
+    home.add("alone")
+    assert saved.pop() == Entry("lobby", "alone")
     work = home.on_server("ws://work", "lobby")
     home.add("home")
     work.add("work")
     assert saved == [Entry("lobby", "home", "ws://home"), Entry("lobby", "work", "ws://work")]
     assert [work.older(""), work.older(""), work.older("")] == ["work", "of an older version", None]
-    assert [home.older(""), home.older("")] == ["home", "of an older version"]
+    assert [home.older(""), home.older(""), home.older("")] == ["home", "alone", "of an older version"]
     work.end_browsing()
-    assert [work.older("", everywhere=True) for _ in range(3)] == ["work", "home", "of an older version"]
+    assert [work.older("", everywhere=True) for _ in range(3)] == ["work", "home", "alone"]
 
 
 def test_the_limit_is_on_the_entries_of_all_servers() -> None:
