@@ -6,7 +6,7 @@ the batch only if that is still true. Until then the k-th new entry of a room ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -84,9 +84,9 @@ def pack_request(entries: Sequence[NewEntry]) -> bytes:
     return _pack([(room, list(seqs), list(nonces)) for room, (seqs, nonces) in rooms.items()])
 
 
-def pack_heads(rooms: Iterable[str]) -> bytes:
-    """The same, for the heads of rooms only."""
-    return _pack([(room, (), ()) for room in rooms])
+def pack_copies(rooms: Mapping[str, Iterable[str]]) -> bytes:
+    """The same, for the heads of rooms, and the nonces to look up in them."""
+    return _pack([(room, (), list(nonces)) for room, nonces in rooms.items()])
 
 
 def unpack_stored(request: bytes, reply: bytes) -> dict[str, Stored]:

@@ -106,7 +106,7 @@ class RedisPartition:
         self._published = published
         self._number = 0
         self._lock = asyncio.Lock()
-        self._healing = Healing(writer.run, self._append_again, stats, look_soon)
+        self._healing = Healing(writer.run, self._append_again, self._add_copies, stats, look_soon)
         self._healing_life = ""
         self._look_soon = look_soon
 
@@ -158,6 +158,11 @@ class RedisPartition:
         """Append entries that were lost. Raises EngineError and what commands raise."""
         is_reading = bool(rooms_to_read(entries))
         return await self._append(entries, {}, _once, is_reading=is_reading, is_healing=True)
+
+    async def _add_copies(self, room: str, epoch: str, fields: Sequence[str]) -> None:
+        """Store where copies of posts are, as nonces are stored. Raises what commands raise."""
+        if not await self._execute([(room, 0, [], (epoch, -1, [], fields))], _once):
+            raise ConnectionError("another server has changed the log meanwhile")
 
     async def _append(
         self,

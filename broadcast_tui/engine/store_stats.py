@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 @dataclass(slots=True)
 class StoreStats:
-    """Counters since the start, updated by the engine."""
+    """Counters since the start, and the current state, updated by the engine."""
 
     is_up: bool = True
     """Whether the last request succeeded."""
@@ -20,6 +20,8 @@ class StoreStats:
     """Changes of the epoch of a room."""
     healed: int = 0
     """Entries that were appended again after Redis had lost them."""
+    waiting: int = 0
+    """Current number of entries that wait until another node has appended their post again."""
     expired: int = 0
     """Entries that this node deleted because of their age."""
     lost: int = 0

@@ -111,6 +111,7 @@ def _store(server: BroadcastServer) -> Iterable[Metric]:
     yield _counter("store_repairs", "Holes in the posts of other servers, filled from Redis.", stats.repairs)
     yield _counter("store_forks", "New epochs of rooms after Redis was replaced or restored.", stats.forks)
     yield _counter("store_healed", "Posts that were stored again after Redis had lost them.", stats.healed)
+    yield _gauge("store_waiting", "Edits and reactions that wait for posts of other servers.", stats.waiting)
     yield _counter("store_expired", "Posts and notes that this server deleted by age.", stats.expired)
     yield _counter("store_lost", "Acknowledged posts that Redis has lost.", stats.lost)
 

@@ -217,7 +217,7 @@ async def test_posts_of_several_lost_epochs_are_found_again() -> None:
                 reply += [seq, post_row(row).encode(), b""]
         return reply
 
-    room = _Room("lobby", Head("e3", 6, 1, {"e1": 1, "e2": 4}))
+    room = _Room("lobby", Head("e3", 6, 1, {"e1": 1, "e2": 4}), {})
     assert await room.find(post("e2-5", 6), run) == 6
     assert await room.find(post("e1-2", 3), run) == 3
     assert await room.find(post("e2-5", 5), run) == 5

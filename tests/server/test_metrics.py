@@ -79,7 +79,9 @@ class RemoteEngine(MemoryEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.store_stats = StoreStats(is_up=False, retries=1, repairs=2, forks=3, healed=4, expired=6, lost=5)
+        self.store_stats = StoreStats(
+            is_up=False, retries=1, repairs=2, forks=3, healed=4, waiting=7, expired=6, lost=5
+        )
 
 
 async def test_the_state_of_a_remote_store_is_exported() -> None:
@@ -93,8 +95,9 @@ async def test_the_state_of_a_remote_store_is_exported() -> None:
         "healed_total",
         "lost_total",
         "expired_total",
+        "waiting",
     )
-    assert [now[f"store_{name}"] for name in names] == [0, 1, 2, 3, 4, 5, 6]
+    assert [now[f"store_{name}"] for name in names] == [0, 1, 2, 3, 4, 5, 6, 7]
 
 
 async def test_dropped_connection_is_counted_by_reason() -> None:

@@ -1,0 +1,171 @@
+"""Changes of posts that another node has to append again, or that are in the log as another copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from broadcast_tui.core.errors import EngineError
+from broadcast_tui.core.post import Post
+from broadcast_tui.core.post_state import NoteKind
+from broadcast_tui.engine import redis_engine, redis_healing
+from broadcast_tui.engine.redis_engine import RedisEngine
+from broadcast_tui.engine.redis_scripts import APPEND
+from tests.engine.test_redis_engine import Open, cli, engines, new_post, note, server, stored
+from tests.support.redis_server import RedisServer, needs_redis
+from tests.support.running import eventually
+
+__all__ = ["engines", "server"]
+pytestmark = needs_redis
+
+
+@pytest.fixture(autouse=True)
+def no_comparisons(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines heal only when a test lets them look."""
+    monkeypatch.setattr(redis_engine, "SWEEP_S", 3_600.0)
+    monkeypatch.setattr(redis_engine, "SOON_S", 3_600.0)
+
+    async def notice(partition: object, epoch: str) -> None:
+        pass
+
+    monkeypatch.setattr("broadcast_tui.engine.redis_partition.RedisPartition.notice", notice)
+
+
+async def lose_everything(server: RedisServer) -> None:
+    await cli(server, "FLUSHALL")
+
+
+async def look(engine: RedisEngine) -> None:
+    """Compare the life with that of Redis, and heal."""
+    await engine._partitions[0].look()
+
+
+async def texts(engine: RedisEngine) -> list[str]:
+    return [text for _, text in await stored(engine)]
+
+
+@pytest.mark.parametrize("order", ["author first", "editor first", "the same node"])
+async def test_an_edit_is_healed_in_the_copy_that_another_primary_has(
+    engines: Open, server: RedisServer, order: str
+) -> None:
+    """With two primaries, a client can send its post to both; then it has two times."""
+    author, third = await engines(server.url), await engines(server.url)
+    editor = author if order == "the same node" else await engines(server.url)
+    await author.append([new_post("filler"), new_post("teh", nonce="n")])
+    [edited] = await editor.append([note(NoteKind.EDIT, 2, "the", nonce="e")])
+    assert edited.error is None
+    await lose_everything(server)
+    [copy] = await third.append([new_post("teh", nonce="n")])
+    assert not copy.dup
+    nodes = {"author first": [author, editor], "editor first": [editor, author]}.get(order, [author])
+    for node in (*nodes, editor):
+        await look(node)
+    assert editor.store_stats.waiting == 0
+    assert await texts(third) == ["the", "filler"]
+
+
+async def test_where_a_copy_is_may_be_stored_again(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Healing that fails after it has stored that, is tried again."""
+    author, third, editor = [await engines(server.url) for _ in range(3)]
+    await author.append([new_post("teh", nonce="n")])
+    await editor.append([note(NoteKind.EDIT, 1, "the")])
+    await lose_everything(server)
+    await third.append([new_post("teh", nonce="n")])
+    healing = author._partitions[0]._healing
+    add, calls = healing._add_copies, []
+
+    async def add_and_fail(room: str, epoch: str, fields: Any) -> None:
+        await add(room, epoch, fields)
+        calls.append(fields)
+        raise ConnectionError
+
+    monkeypatch.setattr(healing, "_add_copies", add_and_fail)
+    with pytest.raises(EngineError):
+        await look(author)
+    await look(author)
+    assert len(calls) == 1
+    await look(editor)
+    assert await texts(third) == ["the"]
+
+
+async def test_an_edit_waits_longer_than_posts_are_remembered(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node with the post may have noticed the loss in time, and be slow."""
+    author, editor = await engines(server.url), await engines(server.url)
+    await author.append([new_post("teh")])
+    await editor.append([note(NoteKind.EDIT, 1, "the")])
+    await lose_everything(server)
+    await look(editor)
+    assert editor.store_stats.waiting == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(redis_healing, "HEAL_S", 0.0)
+        await look(editor)
+    assert (editor.store_stats.waiting, editor.store_stats.lost) == (1, 0)
+    await look(author)
+    await look(editor)
+    assert (editor.store_stats.waiting, await texts(editor)) == (0, ["the"])
+
+
+@pytest.mark.parametrize("limit", ["WAIT_S", "WAITING_MAX"])
+async def test_an_edit_whose_post_does_not_come_is_given_up_and_counted(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    author, editor = await engines(server.url), await engines(server.url)
+    await author.append([new_post("teh")])
+    await editor.append([note(NoteKind.EDIT, 1, "the"), note(NoteKind.EDIT, 1, "them")])
+    await lose_everything(server)
+    await look(editor)
+    assert editor.store_stats.waiting == 2
+    monkeypatch.setattr(redis_healing, limit, 0)
+    lost = editor.store_stats.lost
+    await look(editor)
+    assert (editor.store_stats.waiting, editor.store_stats.lost - lost) == (0, 2)
+
+
+async def test_the_newest_edits_wait_if_there_are_too_many(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author, editor = await engines(server.url), await engines(server.url)
+    await author.append([new_post("teh")])
+    await editor.append([note(NoteKind.EDIT, 1, "the"), note(NoteKind.EDIT, 1, "them")])
+    await lose_everything(server)
+    await look(editor)
+    monkeypatch.setattr(redis_healing, "WAITING_MAX", 1)
+    await look(editor)
+    assert editor.store_stats.waiting == 1
+    await look(author)
+    await look(editor)
+    assert await texts(editor) == ["them"]
+
+
+async def test_another_attempt_heals_what_the_first_one_would_have_healed(
+    engines: Open, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes until one succeeds."""
+    engine = await engines(server.url)
+    await engine.append([new_post("a")])
+    await lose_everything(server)
+    writer = engine._partitions[0]._writer
+    run = writer.run
+    fails = [True]
+
+    async def run_or_fail(script: object, *arguments: Any, **options: Any) -> object:
+        if script is APPEND and engine._partitions[0]._healing_life and fails:
+            fails.pop()
+            raise ConnectionError
+        return await run(script, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(writer, "run", run_or_fail)
+    with pytest.raises(EngineError):
+        await look(engine)
+    assert not fails
+    monkeypatch.setattr(redis_healing, "HEAL_S", -1.0)
+    await look(engine)
+    [post] = [entry for entry in await engine.read("lobby", limit=10) if isinstance(entry, Post)]
+    assert post.text == "a"
+    await engine.append([new_post("b")])
+    await eventually(lambda: not engine._partitions[0]._healing._recent)
